@@ -1,0 +1,53 @@
+# make demo    profile a few networks and build the site
+# make test    run the whole suite        (make test ARGS="-k store" for a part of it)
+# make lint    formatting, linter, types
+# make bench   speed of the tool itself, as ratios
+# make clean   remove what the others made
+# PYTHON=python3.12 chooses the interpreter for a new .venv.
+
+NETWORKS ?= zoo:lenet zoo:squeezenet zoo:resnet50
+BATCHES ?= 1,2,4,8,16,32
+BUDGET ?= 1
+DEMO ?= demo
+ARGS ?=
+
+RUN := .venv/bin/python -m
+ifneq ($(origin PYTHON),undefined)
+export PYTHON
+endif
+
+.NOTPARALLEL:
+.PHONY: help demo test lint format bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo:
+	@.ci/venv cpu,site
+	$(RUN) onnxprof profile $(NETWORKS) --batch $(BATCHES) --budget $(BUDGET) --store $(DEMO)/runs
+	$(RUN) onnxprof site build --store $(DEMO)/runs --out $(DEMO)/site
+	@echo
+	@echo "The site is built. Open it: file://$(abspath $(DEMO))/site/index.html"
+
+test:
+	@.ci/venv cpu,site,test
+	$(RUN) pytest $(ARGS)
+
+lint:
+	@.ci/venv cpu,site,lint
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+format:
+	@.ci/venv cpu,site,lint
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+bench:
+	@.ci/venv cpu,site
+	@for file in benchmarks/*.py; do .venv/bin/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

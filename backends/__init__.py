@@ -1,0 +1,1 @@
+"""Runtimes: one module each, found through the entry-point group ``onnxprof.backends``."""

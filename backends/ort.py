@@ -1,0 +1,210 @@
+"""onnxruntime: its CPU provider, timed by its own profiler."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxprof.backends import ort_session
+from onnxprof.backends.ort_graphs import ExecutedNode, Ties, tie
+from onnxprof.backends.ort_profile import Key, Profile, read_profile
+from onnxprof.backends.ort_session import PROVIDERS, BoundSession
+from onnxprof.contracts import BackendError, Session, Trace, TracedSession, UsageError, Workload
+from onnxprof.environment import cpu_device
+from onnxprof.records import Availability, Confidence, Device, Granularity, Step, Tensor
+
+_SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
+
+
+class OrtBackend:
+    """Times ONNX models on onnxruntime."""
+
+    name = "ort"
+
+    def availability(self) -> Sequence[Availability]:
+        """The CPU provider, or why it is not there."""
+        try:
+            import onnxruntime as ort
+
+            version = f"onnxruntime {ort.__version__}"
+        except Exception as error:  # a broken wheel can fail in any way
+            detail = f"onnxruntime cannot be imported: {str(error).splitlines()[0]}"
+            remedy = 'pip install "onnxprof[cpu]"'
+            return (Availability(self.name, "cpu", False, detail, remedy),)
+        return (Availability(self.name, cpu_device().id, True, version),)
+
+    def devices(self) -> Sequence[Device]:
+        """The CPU, if onnxruntime is there."""
+        return (cpu_device(),) if self.availability()[0].usable else ()
+
+    @contextmanager
+    def open(self, workload: Workload) -> Iterator[Session]:
+        """A session as a user of the runtime would create it."""
+        _check(workload)
+        yield BoundSession(ort_session.load(workload), workload.inputs)
+
+    @contextmanager
+    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+        """A session under the runtime's profiler, which keeps its files in a scratch folder."""
+        del inferences
+        _check(workload)
+        with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
+            yield _open_profiled(workload, Path(scratch))
+
+
+def _check(workload: Workload) -> None:
+    if workload.provider not in PROVIDERS:
+        raise UsageError(
+            f"the ort backend has no provider {workload.provider!r}",
+            remedy=f"It has: {', '.join(PROVIDERS)}",
+        )
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise BackendError(
+            f"onnxruntime cannot be imported: {error}",
+            where="ort",
+            remedy='pip install "onnxprof[cpu]"',
+        ) from None
+
+
+def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
+    def profiled(made: Any) -> None:
+        made.enable_profiling = True
+        made.profile_file_prefix = str(scratch / "profile")
+
+    def saved(made: Any) -> None:
+        profiled(made)
+        _save_to(made, path)
+
+    path = scratch / "executed.onnx"
+    try:
+        session = ort_session.load(workload, saved)
+    except BackendError:  # some optimised graphs cannot be saved
+        session = ort_session.load(workload, profiled)
+    return ProfiledSession(session, workload, path)
+
+
+def _save_to(made: Any, path: Path) -> None:
+    made.optimized_model_filepath = str(path)
+    made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
+    made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
+
+
+class ProfiledSession(BoundSession):
+    """A bound session whose every inference is in the runtime's profile."""
+
+    def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
+        super().__init__(session, workload.inputs)
+        self._workload = workload
+        self._saved = saved
+
+    def trace(self) -> Trace:
+        """End profiling and tie what ran to the layers."""
+        with ort_session.runtime_errors("cannot end profiling"):
+            path = Path(self.session.end_profiling())
+        ties = _ties(self._workload, self._saved)
+        control_flow = {node.name for node in ties.nodes if node.has_subgraph}
+        return build_trace(read_profile(path, control_flow), ties)
+
+
+def _ties(workload: Workload, saved: Path) -> Ties:
+    """Tie the saved graph to the original; nothing where it could not be saved."""
+    import onnx
+
+    executed = _structure(saved)
+    if executed is None:
+        return Ties()
+    source = workload.model.source
+    original = (
+        onnx.load_model_from_string(source)
+        if isinstance(source, bytes)
+        else onnx.load(str(source), load_external_data=False)
+    )
+    witness = (
+        executed if workload.granularity is Granularity.WRITTEN else _extended(workload, saved)
+    )
+    return tie(original, witness or executed, executed)
+
+
+def _structure(path: Path) -> Any:
+    import onnx
+
+    return onnx.load(str(path), load_external_data=False) if path.exists() else None
+
+
+def _extended(workload: Workload, beside: Path) -> Any:
+    """The graph at the extended level, where names of nodes and tensors survive."""
+    import onnxruntime as ort
+
+    path = beside.with_name("extended.onnx")
+
+    def extended(made: Any) -> None:
+        made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        _save_to(made, path)
+
+    with suppress(BackendError):
+        ort_session.load(workload, extended)
+    return _structure(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    node: ExecutedNode
+    keys: tuple[Key, ...]
+
+
+def build_trace(profile: Profile, ties: Ties) -> Trace:
+    """Join a profile with the graph that ran: one step a node, in execution order."""
+    joined = _join(profile, ties)
+    steps = tuple(_step(entry, profile) for entry in joined)
+    times = np.zeros((len(joined), profile.inferences), np.int64)
+    for row, entry in enumerate(joined):
+        for key in entry.keys:
+            for inference, ns in profile.steps.get(key, {}).items():
+                times[row, inference] += ns
+    shapes = tuple(s for entry in joined for s in _original_shapes(entry, profile))
+    return Trace(steps, times, tuple(ties.folded), shapes)
+
+
+def _join(profile: Profile, ties: Ties) -> list[_Timed]:
+    """Match profile keys to executed nodes by name and operator, repeated ones in order."""
+    waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
+    for key in profile.steps:
+        waiting[key[:2]].append(key)
+    joined = []
+    for node in ties.nodes:
+        keys = waiting.get((node.name, node.op_type), [])
+        if keys:
+            joined.append(_Timed(node, (keys.pop(0),)))
+    strangers = [key for keys in waiting.values() for key in keys]
+    return joined + [_Timed(ExecutedNode(k[0], k[1], (), False), (k,)) for k in strangers]
+
+
+def _step(entry: _Timed, profile: Profile) -> Step:
+    node, key = entry.node, entry.keys[0]
+    shapes = profile.shapes.get(key, ())
+    named = zip(node.outputs, shapes, strict=False) if len(node.outputs) == len(shapes) else ()
+    return Step(
+        name=node.name,
+        op_type=node.op_type,
+        provider=profile.providers.get(key, ""),
+        layers=node.layers,
+        confidence=node.confidence if node.layers else Confidence.NONE,
+        evidence=node.evidence,
+        outputs=tuple(Tensor(n, dtype, shape, observed=True) for n, (dtype, shape) in named),
+    )
+
+
+def _original_shapes(entry: _Timed, profile: Profile) -> Iterator[Tensor]:
+    shapes = profile.shapes.get(entry.keys[0], ())
+    if len(shapes) == len(entry.node.anchors):
+        for name, (dtype, shape) in zip(entry.node.anchors, shapes, strict=True):
+            yield Tensor(name, dtype, shape, observed=True)

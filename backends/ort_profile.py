@@ -1,0 +1,101 @@
+"""onnxruntime's profile: Chrome trace events, whole microseconds, read into times of steps."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onnxprof.contracts import BackendError
+
+_KERNEL = "_kernel_time"
+#: What the profile calls a tensor's element type, and NumPy's name for it.
+_DTYPES = {"float": "float32", "double": "float64", "string": "str", "float16": "float16"}
+
+#: A node's name and operator; nodes that share both are told apart by the node's index.
+Key = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Profile:
+    """What one profiled session did."""
+
+    steps: dict[Key, dict[int, int]] = field(default_factory=dict)
+    """For each node that ran, its own nanoseconds in each inference that it took part in."""
+    providers: dict[Key, str] = field(default_factory=dict)
+    shapes: dict[Key, tuple[tuple[str, tuple[int, ...]], ...]] = field(default_factory=dict)
+    """For each node its outputs' dtypes and shapes."""
+    inferences: int = 0
+
+
+def read_profile(path: Path, control_flow: Collection[str]) -> Profile:
+    """Read a profile file. A control-flow node's time is less its subgraph's nodes.
+
+    Raises BackendError where the runtime dropped events.
+    """
+    with path.open("rb") as file:
+        events = json.load(file)
+    if any(event.get("name") == "profile_truncated" for event in events):
+        raise BackendError(
+            "the runtime dropped profile events", where="ort", remedy="Use a smaller --budget"
+        )
+    return collect(events, control_flow)
+
+
+def collect(events: Iterable[dict[str, Any]], control_flow: Collection[str]) -> Profile:
+    """Sum up node events, inference by inference; events come in the order of their ends."""
+    profile, open_events = Profile(), list[tuple[int, int, Key]]()
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            _take(event, open_events, profile, control_flow)
+        elif event.get("name") == "model_run":
+            _close(open_events, profile)
+    return profile
+
+
+def _take(
+    event: dict[str, Any],
+    open_events: list[tuple[int, int, Key]],
+    profile: Profile,
+    control_flow: Collection[str],
+) -> None:
+    key = _key(event)
+    start, own = int(event["ts"]), int(event["dur"])
+    if key[0] in control_flow:
+        own -= _inside(start, open_events)
+    open_events.append((start, max(own, 0), key))
+    if key not in profile.providers:
+        profile.providers[key] = event["args"].get("provider", "")
+        profile.shapes[key] = tuple(_shapes(event["args"].get("output_type_shape", ())))
+
+
+def _inside(start: int, open_events: list[tuple[int, int, Key]]) -> int:
+    """Time of the events since `start`, which a control-flow node's subgraph ran."""
+    total = 0
+    for began, own, _ in reversed(open_events):
+        if began < start:
+            break
+        total += own
+    return total
+
+
+def _close(open_events: list[tuple[int, int, Key]], profile: Profile) -> None:
+    for _, own, key in open_events:
+        times = profile.steps.setdefault(key, defaultdict(int))
+        times[profile.inferences] += own * 1000
+    open_events.clear()
+    profile.inferences += 1
+
+
+def _key(event: dict[str, Any]) -> Key:
+    args = event["args"]
+    return event["name"].removesuffix(_KERNEL), args.get("op_name", ""), args.get("node_index", "")
+
+
+def _shapes(entries: Iterable[dict[str, list[int]]]) -> Iterable[tuple[str, tuple[int, ...]]]:
+    for entry in entries:
+        for dtype, shape in entry.items():
+            yield _DTYPES.get(dtype, dtype), tuple(shape)

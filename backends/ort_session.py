@@ -1,0 +1,168 @@
+"""One onnxruntime session: options, bound inputs and outputs, inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from onnxprof.contracts import BackendError, Workload
+from onnxprof.records import Granularity, PreparedModel, Tensor
+
+_FATAL_ONLY = 4
+_EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+PROVIDERS = {"cpu": "CPUExecutionProvider"}
+
+
+Configure = Callable[[Any], None]
+
+
+def load(workload: Workload, configure: Configure = lambda _: None) -> Any:
+    """Create a session, after `configure` has had its way with the options.
+
+    Raises BackendError with the runtime's reason. Fixed sizes let the runtime optimise more,
+    but its shape inference may refuse them in a branch that never runs; then the model is
+    loaded with open sizes, and the arrays that it is fed decide.
+    """
+    try:
+        return _create(workload, workload.model, configure)
+    except BackendError:
+        opened = _with_open_sizes(workload.model)
+        if opened is None:
+            raise
+        with suppress(BackendError):
+            return _create(workload, opened, configure)
+        raise
+
+
+def _create(workload: Workload, model: PreparedModel, configure: Configure) -> Any:
+    import onnxruntime as ort
+
+    made = _options(workload, model)
+    configure(made)
+    source = model.source if isinstance(model.source, bytes) else str(model.source)
+    with runtime_errors("cannot load the model"):
+        return ort.InferenceSession(source, made, providers=[PROVIDERS[workload.provider]])
+
+
+def _options(workload: Workload, model: PreparedModel) -> Any:
+    """Session options that say everything that the measurement depends on."""
+    import onnxruntime as ort
+
+    levels = ort.GraphOptimizationLevel
+    made = ort.SessionOptions()
+    made.log_severity_level = _FATAL_ONLY
+    made.intra_op_num_threads = workload.threads
+    made.inter_op_num_threads = 1
+    made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    written = workload.granularity is Granularity.WRITTEN
+    made.graph_optimization_level = levels.ORT_DISABLE_ALL if written else levels.ORT_ENABLE_ALL
+    for name, size in model.free_dims:
+        made.add_free_dimension_override_by_name(name, size)
+    if isinstance(model.source, bytes):
+        made.add_session_config_entry(_EXTERNAL_FOLDER, str(model.folder))
+    return made
+
+
+def _with_open_sizes(model: PreparedModel) -> PreparedModel | None:
+    """The same model without fixed input sizes; None if there is nothing to open."""
+    if not isinstance(model.source, bytes):
+        return replace(model, free_dims=()) if model.free_dims else None
+    import onnx
+
+    proto = onnx.load_model_from_string(model.source)
+    for value in proto.graph.input:
+        if value.type.HasField("tensor_type"):
+            for dim in value.type.tensor_type.shape.dim:
+                dim.Clear()
+    return replace(model, source=proto.SerializeToString())
+
+
+@contextmanager
+def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
+    """Turn the runtime's exceptions into one line each."""
+    try:
+        yield
+    except (BackendError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # the runtime's classes share no base but this
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise BackendError(f"onnxruntime {what}: {lines[0][:400]}", remedy=remedy) from error
+
+
+class BoundSession:
+    """A session whose inputs are bound once and whose outputs are allocated once."""
+
+    def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]]) -> None:
+        self.session = session
+        self._inputs = dict(inputs)
+        self._names = [o.name for o in session.get_outputs()]
+        self._values: list[Any] = []
+        self._bindable = _is_bindable(session)
+        self._infer: Callable[[], None] = self._first
+
+    def infer(self) -> None:
+        """Run once; the second call binds the outputs that the first one allocated."""
+        self._infer()
+
+    def outputs(self) -> list[Tensor]:
+        """Names, dtypes and shapes after the last inference."""
+        return [
+            _described(name, value) for name, value in zip(self._names, self._values, strict=True)
+        ]
+
+    def _first(self) -> None:
+        with runtime_errors("cannot run the model", "Other inputs? See --inputs and --dim"):
+            if self._bindable:
+                self._bind_inputs()
+                self.session.run_with_iobinding(self._binding)
+                self._values = self._binding.get_outputs()
+                self._infer = self._second
+            else:
+                self._run_unbound()
+                self._infer = self._run_unbound
+
+    def _bind_inputs(self) -> None:
+        self._binding = self.session.io_binding()
+        for name, array in self._inputs.items():
+            self._binding.bind_cpu_input(name, array)
+        for name in self._names:
+            self._binding.bind_output(name, "cpu")
+
+    def _second(self) -> None:
+        """Reuse the first outputs' memory, unless shapes change from call to call."""
+        dynamic = self._binding
+        try:
+            self._bind_inputs()
+            self._binding.clear_binding_outputs()
+            for name, value in zip(self._names, self._values, strict=True):
+                self._binding.bind_ortvalue_output(name, value)
+            self.session.run_with_iobinding(self._binding)
+        except Exception:
+            self._binding = dynamic
+        self._infer = self._run_bound
+
+    def _run_bound(self) -> None:
+        self.session.run_with_iobinding(self._binding)
+
+    def _run_unbound(self) -> None:
+        self._values = self.session.run(None, self._inputs)
+
+
+def _is_bindable(session: Any) -> bool:
+    """Whether every input and output is a tensor of numbers."""
+    arguments = (*session.get_inputs(), *session.get_outputs())
+    return all(a.type.startswith("tensor(") and a.type != "tensor(string)" for a in arguments)
+
+
+def _described(name: str, value: Any) -> Tensor:
+    """Works for an OrtValue, an array, or a sequence or map (whose shape stays unknown)."""
+    if hasattr(value, "is_tensor"):
+        value = value.numpy() if value.is_tensor() else value
+    shape = getattr(value, "shape", None)
+    if shape is None or callable(shape):
+        return Tensor(name)
+    return Tensor(name, str(value.dtype), tuple(int(d) for d in shape), observed=True)

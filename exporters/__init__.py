@@ -1,0 +1,1 @@
+"""Frameworks: one module each, found through the entry-point group ``onnxprof.exporters``."""

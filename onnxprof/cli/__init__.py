@@ -1,0 +1,109 @@
+"""The command line: parses, calls, prints; no logic."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from onnxprof.cli.lazy import Lazy, lazy_group
+
+COMMANDS = {
+    "inspect": Lazy("onnxprof.cli.inspect", "inspect", "List a model's layers and their shapes."),
+    "profile": Lazy("onnxprof.cli.profile", "profile", "Time every layer at each batch size."),
+    "runs": Lazy("onnxprof.cli.runs", "app", "List, show and export what was measured."),
+    "site": Lazy("onnxprof.cli.site", "app", "Publish what was measured as a static site."),
+    "zoo": Lazy("onnxprof.cli.zoo", "app", "The networks that come with onnxprof."),
+    "doctor": Lazy("onnxprof.cli.doctor", "doctor", "Say what works on this machine."),
+}
+
+app = typer.Typer(
+    cls=lazy_group(COMMANDS),
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from onnxprof import __version__
+
+        typer.echo(f"onnxprof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(help="Show a traceback with an error.")] = False,
+) -> None:
+    """Where a network's time goes: per-layer inference times of ONNX models that add up."""
+    del version
+    if debug:
+        os.environ["ONNXPROF_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        return _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        return _told(error, _of_system(error), 2)
+    except Exception as error:
+        return _of_exception(error)
+
+
+def _of_exception(error: Exception) -> int:
+    """Our errors and bad usage have messages of their own; anything else is a bug of ours."""
+    from onnxprof.contracts import OnnxprofError
+
+    if isinstance(error, OnnxprofError):
+        return _told(error, str(error), error.exit_code)
+    shown = getattr(error, "format_message", None)
+    if shown is not None:
+        return _told(error, shown(), 2)
+    if type(error).__name__ == "Abort":
+        _say("interrupted")
+        return 130
+    return _told(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
+
+
+def _exit_code(result: object) -> int:
+    return result if isinstance(result, int) else 0
+
+
+def _of_system(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"
+
+
+def _told(error: BaseException, message: str, code: int) -> int:
+    if os.environ.get("ONNXPROF_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    _say(message)
+    return code
+
+
+def _say(message: str) -> None:
+    """One line on stderr; control characters from an untrusted file are made visible."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    print(f"onnxprof: {text.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)

@@ -1,0 +1,122 @@
+"""`onnxprof doctor`: which backends and devices work here, and what the others need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from onnxprof.diagnose import Diagnosis
+
+WIDTH = 80
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def doctor(
+    format_: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = (
+        Format.TABLE
+    ),
+) -> None:
+    """Say which backends and devices work here and, for those that do not, what to install.
+
+    Exit code 0 if at least one backend works, else 1.
+    """
+    from onnxprof.diagnose import diagnose
+
+    found = diagnose(_folders())
+    typer.echo(_json(found) if format_ is Format.JSON else "\n".join(_lines(found)))
+    if not found.works:
+        typer.echo('No backend works here: pip install "onnxprof[cpu]"', err=True)
+        raise typer.Exit(1)
+
+
+def _folders() -> dict[str, Path]:
+    from onnxprof.store import default_root
+    from onnxprof.zoo.cache import folder
+
+    return {"cache": folder(), "store": default_root()}
+
+
+def _json(found: Diagnosis) -> str:
+    import json
+    from dataclasses import asdict
+
+    record = {"works": found.works, **asdict(found), "facts": dict(found.facts)}
+    return json.dumps(record, indent=2, ensure_ascii=False)
+
+
+def _lines(found: Diagnosis) -> Iterator[str]:
+    yield f"onnxprof {found.version}"
+    yield from _section("Backends", _backends(found))
+    yield from _section("Plugins that did not load", _broken(found))
+    yield from _section("Extras", _extras(found))
+    yield from _section("Folders", _places(found))
+    yield from _section("Machine", found.facts)
+    yield from _section("Take note", (("!", note) for note in found.notes))
+
+
+def _backends(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    for entry in found.backends:
+        state = "works" if entry.usable else "does not work"
+        yield f"{entry.backend} {entry.device}", f"{state}: {entry.detail}"
+        if entry.remedy:
+            yield "", f"-> {entry.remedy}"
+    if not found.backends:
+        yield "none", "no backend is registered"
+        yield "", "-> pip install -e . in onnxprof's source tree, or reinstall onnxprof"
+
+
+def _broken(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    for plugin in found.broken:
+        yield f"{plugin.kind} {plugin.name}", f"{plugin.distribution}: {plugin.error}"
+        yield "", f"-> {plugin.remedy}"
+
+
+def _extras(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    for extra in found.extras:
+        present = ", ".join(f"{package} {number}" for package, number in extra.installed)
+        lacks = f"lacks {', '.join(extra.missing)}" if extra.missing else ""
+        detail = "; ".join(part for part in (present, lacks) if part)
+        yield extra.name, f"{extra.purpose}: {detail}"
+        if extra.remedy:
+            yield "", f"-> {extra.remedy}"
+
+
+def _places(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    for place in found.folders:
+        state = "" if place.exists else ", not there yet"
+        room = f"{place.free_bytes / 1e9:.1f} GB free" if place.writable else "cannot be written to"
+        yield place.purpose, f"{place.path} ({room}{state})"
+
+
+def _section(
+    title: str, rows: Iterator[tuple[str, str]] | tuple[tuple[str, str], ...]
+) -> list[str]:
+    listed = [(name.strip(), text) for name, text in rows]
+    if not listed:
+        return []
+    indent = min(30, 4 + max(len(name) for name, _ in listed))
+    return ["", title, *(line for row in listed for line in _row(*row, indent))]
+
+
+def _row(name: str, text: str, indent: int) -> list[str]:
+    """A name and its text, the text wrapped beside it."""
+    from textwrap import wrap
+
+    lines = wrap(text, WIDTH - indent, break_on_hyphens=False) or [""]
+    head = f"  {name}"
+    beside = (
+        [f"{head:<{indent}}{lines[0]}"] if len(head) < indent else [head, " " * indent + lines[0]]
+    )
+    return [*(line.rstrip() for line in beside), *(" " * indent + line for line in lines[1:])]

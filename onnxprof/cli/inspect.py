@@ -1,0 +1,127 @@
+"""`onnxprof inspect`: every layer of a model, with its shapes at a batch size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxprof.modelfile import ModelFile
+    from onnxprof.records import LayerTable
+
+_FORMATS = ("table", "csv", "json", "md")
+_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".markdown": "md", ".txt": "table"}
+
+
+def inspect(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, or zoo:NAME.")],
+    batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1",
+    layout: Annotated[str, typer.Option(help="full or classic (six columns).")] = "full",
+    format: Annotated[
+        str, typer.Option(help="table, csv, json or md; by default that of the output file.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file.")
+    ] = None,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
+    ] = None,
+) -> None:
+    """List every layer with its operator, tensors, dtypes and shapes at a batch size."""
+    from onnxprof.cli.options import parse_batches, parse_dims
+    from onnxprof.inspector import inspect as inspect_model
+    from onnxprof.modelfile import open_model, parameters
+
+    batches, dims = parse_batches(batch), parse_dims(dim or [])
+    chosen = _choose(layout, format, output)
+    opened = open_model(model)
+    tables = _distinct([inspect_model(opened, size, dims) for size in batches])
+    _tell_obstacles(tables, opened, batches)
+    _write(tables, opened.name, layout, chosen, output, parameters(opened.structure))
+
+
+def _choose(layout: str, given: str, output: Path | None) -> str:
+    from onnxprof.contracts import UsageError
+
+    if layout not in ("full", "classic"):
+        raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
+    chosen = given or (_SUFFIXES.get(output.suffix.lower(), "") if output else "table")
+    if not chosen:
+        raise UsageError(
+            f"cannot tell a format from {str(output)!r}", remedy="Add --format csv, json or md"
+        )
+    if chosen not in _FORMATS:
+        raise UsageError(f"no format {chosen!r}", remedy=f"Choose {', '.join(_FORMATS)}")
+    return chosen
+
+
+def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
+    """Two batches that both fell back to the model's own give one table."""
+    return list({table.batch: table for table in tables}.values())
+
+
+def _tell_obstacles(
+    tables: Sequence[LayerTable], model: ModelFile, batches: tuple[int, ...]
+) -> None:
+    from onnxprof.publish.text import printable
+
+    for table in tables:
+        if table.obstacle:
+            asked = ", ".join(str(b) for b in batches if b != table.batch)
+            note = f"note: {model.name} stays at batch {table.batch} ({asked} asked): "
+            typer.echo(printable(note + table.obstacle), err=True)
+
+
+def _write(
+    tables: Sequence[LayerTable],
+    name: str,
+    layout: str,
+    chosen: str,
+    output: Path | None,
+    parameters: int,
+) -> None:
+    from onnxprof.publish import layertable
+
+    if chosen == "table":
+        text = _terminal(tables, name, layout, parameters, output)
+    elif chosen == "csv":
+        text = layertable.to_csv(tables, layout)
+    elif chosen == "json":
+        text = layertable.to_json(tables, layout, name)
+    else:
+        text = layertable.to_markdown(tables, layout, name)
+    if output is not None:
+        _save(text, output)
+    elif text:
+        typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+
+
+def _terminal(
+    tables: Sequence[LayerTable], name: str, layout: str, parameters: int, output: Path | None
+) -> str:
+    """Print the tables, or give their text where it goes to a file."""
+    import io
+
+    from rich.console import Console
+
+    from onnxprof.publish import layertable
+
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=120) if output else Console(soft_wrap=False)
+    for table in tables:
+        console.print(layertable.to_table(table, layout, f"{name}, batch {table.batch}"))
+        console.print(layertable.summary(table, parameters), highlight=False)
+    return buffer.getvalue()
+
+
+def _save(text: str, output: Path) -> None:
+    from onnxprof.contracts import UsageError
+
+    try:
+        output.write_bytes(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", where=str(output)) from None

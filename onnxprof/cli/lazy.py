@@ -1,0 +1,63 @@
+"""A command group that imports a command when it is used, not when help lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """Where a command lives, and the line that stands for it until then."""
+
+    module: str
+    attribute: str
+    """A function, or a `typer.Typer` of subcommands."""
+    help: str
+
+
+class _Placeholder(TyperCommand):
+    """Stands in the group's list; never invoked."""
+
+
+class LazyGroup(TyperGroup):
+    """Lists the commands of `table` without importing them."""
+
+    table: ClassVar[Mapping[str, Lazy]] = {}
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, entry in self.table.items():
+            self.add_command(_Placeholder(name, help=entry.help), name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put the real command in the placeholder's stead, then go on with it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(command, _Placeholder) and name is not None:
+            command = load(name, self.table[name])
+            self.commands[name] = command
+        return name, command, rest
+
+
+def lazy_group(table: Mapping[str, Lazy]) -> type[LazyGroup]:
+    """The class to pass as `cls` to a `typer.Typer` that has these commands."""
+    return type("LazyGroup", (LazyGroup,), {"table": table})
+
+
+def load(name: str, entry: Lazy) -> Any:
+    """Import a command. Its help is plain text: rich costs more than everything else in it."""
+    target = getattr(import_module(entry.module), entry.attribute)
+    if isinstance(target, typer.Typer):
+        target.rich_markup_mode = None
+        command: Any = get_group(target)
+        command.name = name
+        return command
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(name)(target)
+    return get_command(app)

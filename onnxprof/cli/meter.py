@@ -1,0 +1,78 @@
+"""The progress line of a sweep: what is being measured, how far, how long is left."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+if TYPE_CHECKING:
+    from onnxprof.sweep import Planned
+
+
+class Meter:
+    """Shows progress on a terminal, nothing elsewhere.
+
+    The time left is guessed from the jobs that are done, and before that from the budget.
+    """
+
+    def __init__(self, console: Console, jobs: int, budget_seconds: float) -> None:
+        self._jobs = jobs
+        self._budget = budget_seconds
+        self._done = 0
+        self._began = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[left]}", markup=False),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Meter:
+        self._bar.start()
+        self._task = self._bar.add_task("starting", total=float(self._jobs), left="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, planned: Planned, phase: str, share: float) -> None:
+        """Say what the current job does; `share` is the part of its budget that is spent."""
+        from onnxprof.publish.text import printable
+
+        if self._task is None or self._bar.disable:
+            return
+        job = planned.job
+        name = printable(job.facts.name)
+        self._bar.update(
+            self._task,
+            description=f"{name[:24]} batch {job.batch} ({self._done + 1}/{self._jobs}): {phase}",
+            completed=self._done + share,
+            left=f"{_clock(self._left(share))} left",
+        )
+
+    def done(self) -> None:
+        """The current job is over."""
+        self._done += 1
+
+    def _left(self, share: float) -> float:
+        finished = self._done + share
+        elapsed = time.monotonic() - self._began
+        each = elapsed / finished if finished > 0.5 else self._budget + 1
+        return each * (self._jobs - finished)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

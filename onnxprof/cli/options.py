@@ -1,0 +1,46 @@
+"""Option texts that several commands share, parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onnxprof.contracts import UsageError
+
+_LARGEST_BATCH = 1 << 20
+
+
+def parse_batches(text: str) -> tuple[int, ...]:
+    """`1,8` as (1, 8), in the order given, repeats dropped. Raises UsageError."""
+    batches = [_batch(item.strip()) for item in text.split(",") if item.strip()]
+    if not batches:
+        raise UsageError(f"--batch {text!r} names no batch size", remedy="Write --batch 1,8")
+    return tuple(dict.fromkeys(batches))
+
+
+def _batch(text: str) -> int:
+    number = _integer(text)
+    if number is None:
+        raise UsageError(f"--batch: {text!r} is not a whole number", remedy="Write --batch 1,8")
+    if not 1 <= number <= _LARGEST_BATCH:
+        raise UsageError(f"--batch {text}: not between 1 and {_LARGEST_BATCH}")
+    return number
+
+
+def parse_dims(items: Sequence[str]) -> dict[str, int]:
+    """`NAME=SIZE` items as a mapping. Raises UsageError for a bad or a repeated one."""
+    dims: dict[str, int] = {}
+    for item in items:
+        name, _, size = item.rpartition("=")
+        number = _integer(size.strip())
+        if not name or number is None or number < 1:
+            raise UsageError(f"--dim {item!r} is not NAME=SIZE", remedy="Write --dim sequence=128")
+        if dims.get(name, number) != number:
+            raise UsageError(f"--dim gives {name!r} two sizes", remedy="Give it one")
+        dims[name] = number
+    return dims
+
+
+def _integer(text: str) -> int | None:
+    digits = text.lstrip("+-")
+    # int() refuses thousands of digits with an error of its own
+    return int(text) if digits.isdecimal() and len(digits) < 20 else None

@@ -1,0 +1,159 @@
+"""`onnxprof profile`: time every layer of models at batch sizes, and store what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from onnxprof.records import Granularity
+    from onnxprof.store import Store
+    from onnxprof.sweep import Options, Outcome, Planned
+
+_FEW_LAYERS, _MANY_LAYERS = 5, 10
+
+
+def profile(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="ONNX files, or zoo:NAME.")
+    ],
+    backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
+    device: Annotated[str, typer.Option(help="A device's id, or its kind.")] = "cpu",
+    batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1,2,4,8,16,32",
+    threads: Annotated[
+        int, typer.Option(min=0, max=1024, help="Threads; 0 for every usable core.")
+    ] = 0,
+    budget: Annotated[
+        float,
+        typer.Option(min=0.01, help="Seconds of measuring for each model and batch size."),
+    ] = 5.0,
+    granularity: Annotated[
+        str, typer.Option(help="executed (optimised) or written (one step a layer).")
+    ] = "executed",
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Arrays to feed, by input name.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of generated inputs.")] = 0,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where runs are stored [default: runs].")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds after which one measurement is given up.")
+    ] = 900.0,
+    memory: Annotated[
+        float,
+        typer.Option(min=0, help="GiB that one measurement may use; 0 for what is free."),
+    ] = 0.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
+) -> int:
+    """Time every layer of each model at each batch size, on one runtime and device."""
+    from rich.console import Console
+
+    from onnxprof.cli.options import parse_batches, parse_dims
+    from onnxprof.measure import Budget
+    from onnxprof.store import Store, default_root
+    from onnxprof.sweep import Options
+    from onnxprof.worker import Limits
+
+    options = Options(
+        models=tuple(models),
+        backend=backend,
+        device=device,
+        batches=parse_batches(batch),
+        dims=tuple(parse_dims(dim or []).items()),
+        threads=threads,
+        granularity=_granularity(granularity),
+        budget=Budget(budget),
+        seed=seed,
+        inputs=str(inputs.resolve()) if inputs else "",
+        limits=Limits(timeout, _memory_limit(memory)),
+    )
+    console = Console(stderr=True)
+    planned = _plan(options, console)
+    return _measure(planned, options, Store(store or default_root()), console, quiet)
+
+
+def _plan(options: Options, console: Console) -> list[Planned]:
+    from contextlib import nullcontext
+
+    from onnxprof.sweep import plan
+
+    with console.status("reading models") if console.is_terminal else nullcontext():
+        planned = plan(options)
+    for name, batch, obstacle in dict.fromkeys(
+        (p.job.facts.name, p.table.batch, p.table.obstacle) for p in planned if p.table.obstacle
+    ):
+        _say(f"{name} stays at batch {batch}: {obstacle}")
+    return planned
+
+
+def _granularity(text: str) -> Granularity:
+    from onnxprof.contracts import UsageError
+    from onnxprof.records import Granularity
+
+    try:
+        return Granularity(text)
+    except ValueError:
+        raise UsageError(f"no granularity {text!r}", remedy="Choose executed or written") from None
+
+
+def _memory_limit(gib: float) -> int:
+    import psutil
+
+    return int(gib * 2**30) if gib else int(psutil.virtual_memory().available * 0.95)
+
+
+def _measure(
+    planned: list[Planned], options: Options, store: Store, console: Console, quiet: bool
+) -> int:
+    from onnxprof.cli.meter import Meter
+    from onnxprof.sweep import sweep
+
+    outcomes: list[Outcome] = []
+    try:
+        with Meter(console, len(planned), options.budget.seconds) as meter:
+            for outcome in sweep(planned, options.limits, store, meter.update):
+                outcomes.append(outcome)
+                meter.done()
+                _show(outcome, quiet, _MANY_LAYERS if len(planned) == 1 else _FEW_LAYERS)
+    except KeyboardInterrupt:
+        _say(f"interrupted; {len(outcomes)} of {len(planned)} done and stored in {store.root}")
+        return 130
+    return _close(outcomes, store)
+
+
+def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
+    from rich.console import Console
+
+    from onnxprof.publish.terminal import summary
+
+    if outcome.error is not None:
+        _say(str(outcome.error))
+    elif not quiet:
+        console = Console()
+        console.print(summary(outcome.run, limit=limit))
+        console.print()
+
+
+def _close(outcomes: list[Outcome], store: Store) -> int:
+    lost = sum(outcome.error is not None for outcome in outcomes)
+    good = len(outcomes) - lost
+    _say(
+        f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}"
+        + (f"; {lost} failed" if lost else "")
+        + ". Next: onnxprof runs list, onnxprof site build"
+    )
+    return 2 if lost else 0
+
+
+def _say(message: str) -> None:
+    from onnxprof.publish.text import printable
+
+    typer.echo(f"onnxprof: {printable(message)}", err=True)

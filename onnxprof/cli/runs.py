@@ -1,0 +1,258 @@
+"""`onnxprof runs`: list, show and export what was measured."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from onnxprof.contracts import StoreError
+    from onnxprof.records import Run
+    from onnxprof.runfile import Summary
+    from onnxprof.store import Filters
+
+app = typer.Typer(help="List, show and export stored runs.", no_args_is_help=True)
+
+_PATTERN = "Part of the name, or all of it with * and ?; repeatable."
+Model = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help=_PATTERN)]
+Device = Annotated[list[str] | None, typer.Option("--device", metavar="NAME", help=_PATTERN)]
+Backend = Annotated[list[str] | None, typer.Option("--backend", metavar="NAME", help=_PATTERN)]
+Batch = Annotated[str, typer.Option("--batch", metavar="N,N", help="Batch sizes, such as 1,8.")]
+Stores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--store",
+        metavar="DIR",
+        help="Folder of runs, else $ONNXPROF_STORE, else runs; repeatable.",
+    ),
+]
+What = Annotated[str, typer.Argument(metavar="[ID|PATH]", help="An id from `list`, or a file.")]
+
+
+class ListFormat(StrEnum):
+    """How to print a list."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class ExportFormat(StrEnum):
+    """What to export."""
+
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@app.command("list")
+def list_(
+    model: Model = None,
+    device: Device = None,
+    backend: Backend = None,
+    batch: Batch = "",
+    store: Stores = None,
+    format_: Annotated[ListFormat, typer.Option("--format", help="How to print.")] = (
+        ListFormat.TABLE
+    ),
+) -> None:
+    """List stored runs, newest last."""
+    from onnxprof.publish import runlist
+
+    roots = _roots(store)
+    found = _scan(roots, _filters(model, device, backend, batch))
+    if not found and _is_empty(roots):
+        typer.echo(f"No runs in {_places(roots)}. {_REMEDY}.", err=True)
+    elif not found:
+        raise _nothing(roots)
+    if format_ is ListFormat.JSON:
+        _write(runlist.list_json(found))
+    elif format_ is ListFormat.CSV:
+        _write(runlist.list_csv(found))
+    elif found:
+        _print(runlist.list_table(found))
+
+
+@app.command()
+def show(
+    what: What = "",
+    model: Model = None,
+    device: Device = None,
+    backend: Backend = None,
+    batch: Batch = "",
+    store: Stores = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every layer that has a time.")] = False,
+) -> None:
+    """Show a run: its facts, how its times add up, its slowest layers, its caveats.
+
+    Where several runs match, the newest is shown.
+    """
+    from onnxprof.publish import terminal
+    from onnxprof.store import load
+
+    paths = _select(what, _roots(store), _filters(model, device, backend, batch))
+    run = load(paths[-1])
+    if len(paths) > 1:
+        typer.echo(f"{len(paths)} runs match; this is the newest: {paths[-1]}", err=True)
+    _print(terminal.facts(run), "", terminal.summary(run, limit=None if all_ else 20))
+
+
+@app.command()
+def export(
+    what: What = "",
+    model: Model = None,
+    device: Device = None,
+    backend: Backend = None,
+    batch: Batch = "",
+    store: Stores = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+    ] = "",
+    format_: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="Default: as the file's name ends, else csv."),
+    ] = None,
+) -> None:
+    """Export runs: csv and parquet have a row a layer, json has everything."""
+    from onnxprof.store import load_each
+
+    chosen = format_ or _format_of(output)
+    paths = _select(what, _roots(store), _filters(model, device, backend, batch))
+    runs, problems = load_each(paths)
+    _tell(problems)
+    failed = [run for run in runs if run.timings is None]
+    if failed and chosen is not ExportFormat.JSON:
+        typer.echo(f"{len(failed)} failed run(s) left out; --format json has them", err=True)
+    _deliver(_render(runs, chosen), output, chosen)
+
+
+_REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
+
+
+def _filters(
+    model: list[str] | None, device: list[str] | None, backend: list[str] | None, batch: str
+) -> Filters:
+    from onnxprof.cli.options import parse_batches
+    from onnxprof.store import Filters
+
+    batches = parse_batches(batch) if batch else ()
+    return Filters(tuple(model or ()), tuple(device or ()), tuple(backend or ()), batches)
+
+
+def _roots(store: list[str] | None) -> list[Path]:
+    from pathlib import Path
+
+    from onnxprof.store import default_root
+
+    return [Path(folder) for folder in store] if store else [default_root()]
+
+
+def _scan(roots: Sequence[Path], filters: Filters) -> list[Summary]:
+    from onnxprof.store import scan
+
+    found, problems = scan(roots, filters)
+    _tell(problems)
+    return found
+
+
+def _tell(problems: Sequence[StoreError]) -> None:
+    from onnxprof.publish.text import printable
+
+    for problem in problems[:5]:
+        typer.echo(f"skipped {printable(str(problem))}", err=True)
+    if len(problems) > 5:
+        typer.echo(f"skipped {len(problems) - 5} more files", err=True)
+
+
+def _is_empty(roots: Sequence[Path]) -> bool:
+    from onnxprof.store import Store
+
+    return not any(path for root in roots for path in Store(root).paths())
+
+
+def _places(roots: Sequence[Path]) -> str:
+    from onnxprof.publish.text import printable
+
+    return ", ".join(printable(str(root)) for root in roots)
+
+
+def _nothing(roots: Sequence[Path]) -> Exception:
+    from onnxprof.contracts import UsageError
+
+    return UsageError(
+        "no stored run matches",
+        where=_places(roots),
+        remedy=f"`onnxprof runs list` shows all; {_REMEDY}",
+    )
+
+
+def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Path]:
+    """Files that are meant, oldest first."""
+    from pathlib import Path
+
+    if what and (Path(what).is_file() or what.endswith(".parquet")):
+        return [Path(what)]
+    found = _scan(roots, filters)
+    paths = [s.path for s in found if _is_called(s, what)]
+    if not paths:
+        raise _nothing(roots)
+    return paths
+
+
+def _is_called(summary: Summary, what: str) -> bool:
+    """Whether the file's name carries this digest, or begins with these digits of it."""
+    from onnxprof.serial import request_digest
+
+    return request_digest(summary.request).startswith(what.lower())
+
+
+def _format_of(output: str) -> ExportFormat:
+    from pathlib import Path
+
+    suffix = Path(output).suffix.lower().lstrip(".")
+    return ExportFormat(suffix) if suffix in set(ExportFormat) else ExportFormat.CSV
+
+
+def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
+    from onnxprof.publish import runlist, timing_csv
+
+    if chosen is ExportFormat.PARQUET:
+        return timing_csv.timing_parquet(runs)
+    text = runlist.everything(runs) if chosen is ExportFormat.JSON else timing_csv.timing_csv(runs)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _deliver(data: bytes, output: str, chosen: ExportFormat) -> None:
+    import sys
+    from pathlib import Path
+
+    from onnxprof.contracts import UsageError
+
+    if not output and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
+        raise UsageError("Parquet is not for a terminal", remedy="Name a file with -o FILE")
+    if not output or output == "-":
+        typer.echo(data, nl=False)
+        return
+    try:
+        Path(output).write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror or error}", where=output) from error
+
+
+def _write(text: str) -> None:
+    typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+
+
+def _print(*parts: RenderableType) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part, markup=False)

@@ -1,0 +1,79 @@
+"""`onnxprof site`: stored runs as static pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxprof.contracts import StoreError
+    from onnxprof.publish.site import Built
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Publish stored runs.")
+
+OutOption = Annotated[str, typer.Option("--out", help="The site's folder.", metavar="DIR")]
+
+
+@app.command()
+def build(
+    store: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--store",
+            help="A folder of runs; may be repeated. [default: $ONNXPROF_STORE, else runs]",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    out: OutOption = "public",
+    title: Annotated[str, typer.Option(help="The site's title.")] = "onnxprof",
+) -> None:
+    """Build the site: a plain folder that works from disk and from any web server.
+
+    It is built beside the old one, which stands until the new one is whole.
+    """
+    from pathlib import Path
+
+    from onnxprof.publish.site import build_site, check_replaceable
+    from onnxprof.store import default_root, load_all
+
+    check_replaceable(Path(out).resolve())
+    runs, problems = load_all([Path(folder) for folder in store or ()] or [default_root()])
+    built = build_site(runs, Path(out), title)
+    _tell(problems, built)
+
+
+@app.command()
+def serve(
+    out: OutOption = "public",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve a built site to this machine alone, until Ctrl-C."""
+    from pathlib import Path
+
+    from onnxprof.publish.serve import server
+
+    with server(Path(out), port) as httpd:
+        typer.echo(f"http://127.0.0.1:{httpd.server_port}/  (Ctrl-C ends)")
+        try:
+            httpd.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("", err=True)
+
+
+def _tell(problems: Sequence[StoreError], built: Built) -> None:
+    for problem in [*map(str, problems), *built.problems]:
+        typer.echo(f"left out: {problem}", err=True)
+    typer.echo(
+        f"{_many(built.models, 'model')}, {_many(built.runs, 'run')}, {_many(built.files, 'file')}"
+    )
+    typer.echo(str(built.index))
+    if not built.runs:
+        typer.echo("No run yet: onnxprof profile zoo:lenet measures one.", err=True)
+
+
+def _many(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -1,0 +1,124 @@
+"""`onnxprof zoo`: the networks that come with onnxprof."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Networks that come with onnxprof.")
+
+All = Annotated[bool, typer.Option("--all", help="Every network.")]
+
+
+@app.command("list")
+def list_networks(
+    format: Annotated[str, typer.Option(help="table, json, csv or md.")] = "table",
+) -> None:
+    """List the networks with their size and cost."""
+    from onnxprof.zoo.catalogue import entries
+    from onnxprof.zoo.report import FORMATS
+
+    if format not in FORMATS:
+        raise _usage(f"no such format: {format}", f"Choose from {', '.join(FORMATS)}")
+    typer.echo(FORMATS[format](entries()), nl=False)
+
+
+@app.command()
+def info(name: Annotated[str, typer.Argument(help="A network of the zoo.")]) -> None:
+    """Show the facts of one network."""
+    from onnxprof.zoo.catalogue import entry
+    from onnxprof.zoo.report import facts
+
+    typer.echo(facts(entry(name)), nl=False)
+
+
+@app.command()
+def materialise(
+    names: Annotated[list[str] | None, typer.Argument(help="Networks of the zoo.")] = None,
+    everything: All = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Copy the one network here.")
+    ] = "",
+) -> None:
+    """Make the ONNX files of networks in the cache; print SHA-256 and path of each."""
+    from pathlib import Path
+
+    from onnxprof.zoo.catalogue import entry
+    from onnxprof.zoo.materialisation import copy_out
+    from onnxprof.zoo.materialisation import materialise as make
+
+    chosen = _chosen(names, everything)
+    if output and len(chosen) > 1:
+        raise _usage("--output takes one network", "Leave it out to use the cache")
+    for name in chosen:
+        with _bar(name) as advance:
+            path = make(name, advance)
+        if output:
+            path = copy_out(path, Path(output))
+        typer.echo(f"{entry(name).sha256}  {path}")
+
+
+@app.command()
+def clean(
+    name: Annotated[str | None, typer.Argument(help="One network only.")] = None,
+) -> None:
+    """Remove materialised networks from the cache."""
+    from onnxprof.zoo.cache import folder
+    from onnxprof.zoo.materialisation import clear
+    from onnxprof.zoo.report import scaled
+
+    typer.echo(f"freed {scaled(clear(name), 'B')} in {folder()}")
+
+
+@app.command()
+def export(
+    names: Annotated[list[str] | None, typer.Argument(help="Networks of the zoo.")] = None,
+    everything: All = False,
+) -> None:
+    """Write skeletons anew from their sources (for maintainers); say what changed."""
+    from onnxprof.zoo.export import export as write
+
+    for name in _chosen(names, everything):
+        typer.echo(f"{name}: {write(name)}")
+
+
+def _chosen(given: list[str] | None, everything: bool) -> list[str]:
+    from onnxprof.zoo.catalogue import entry, names
+
+    if everything == bool(given):
+        raise _usage("name networks, or pass --all", "See onnxprof zoo list")
+    return list(names()) if everything else [entry(name).name for name in given or ()]
+
+
+def _usage(what: str, remedy: str) -> Exception:
+    from onnxprof.contracts import UsageError
+
+    return UsageError(what, where="onnxprof zoo", remedy=remedy)
+
+
+def _bar(name: str) -> AbstractContextManager[Any]:
+    """A callback that draws a progress bar on stderr; None where that is no terminal."""
+    from contextlib import nullcontext
+
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return _drawn(name, console) if console.is_terminal else nullcontext()
+
+
+def _drawn(name: str, console: Any) -> AbstractContextManager[Any]:
+    from contextlib import contextmanager
+
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+
+    @contextmanager
+    def drawing() -> Any:
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(name, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+    return drawing()

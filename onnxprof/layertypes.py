@@ -1,0 +1,51 @@
+"""The coarse layer classes, and which operands of an operator describe shapes."""
+
+from __future__ import annotations
+
+DEFAULT_DOMAINS = ("", "ai.onnx")
+
+_CLASSES = {
+    "ElementWise": ("Add", "Sum", "Sub", "Mul", "Div", "Min", "Max"),
+    "Gemm": ("MatMul", "Gemm"),
+    "Pooling": ("MaxPool", "AveragePool"),
+    "GlobalPooling": ("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"),
+    "Relu": ("Relu", "LeakyRelu", "PRelu"),
+    "BatchNorm": ("BatchNormalization",),
+}
+_CLASS_OF = {op: name for name, ops in _CLASSES.items() for op in ops}
+
+#: Positions of operands that say what a shape is, or which part of one is meant.
+_SHAPE_OPERANDS: dict[str, tuple[int, ...]] = {
+    "Reshape": (1,),
+    "Expand": (1,),
+    "Tile": (1,),
+    "ConstantOfShape": (0,),
+    "Slice": (1, 2, 3, 4),
+    "Unsqueeze": (1,),
+    "Squeeze": (1,),
+    "Pad": (1, 3),
+    "Resize": (3,),
+    "Split": (1,),
+    "TopK": (1,),
+    "OneHot": (1,),
+    "CenterCropPad": (1,),
+    "AffineGrid": (1,),
+    "Col2Im": (1, 2),
+    "MaxUnpool": (2,),
+    **{
+        f"Reduce{kind}": (1,)
+        for kind in (
+            "Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare",
+        )
+    },
+}  # fmt: skip
+
+
+def layer_type(op_type: str, domain: str) -> str:
+    """The coarse class of an operator; operators outside the default domain keep their name."""
+    return _CLASS_OF.get(op_type, op_type) if domain in DEFAULT_DOMAINS else op_type
+
+
+def shape_operands(op_type: str, domain: str) -> tuple[int, ...]:
+    """Input positions that hold shapes, axes or bounds (int64 tensors)."""
+    return _SHAPE_OPERANDS.get(op_type, ()) if domain in DEFAULT_DOMAINS else ()

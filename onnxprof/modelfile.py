@@ -1,0 +1,257 @@
+"""From what a user names to a checked model file, and from there to what a runtime loads."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+
+from onnxprof import rebatch, tensors
+from onnxprof.batchaxes import FreeDim, check_dims
+from onnxprof.contracts import ModelError, UsageError
+from onnxprof.graph import Naming, check_tensors, graphs, normalise
+from onnxprof.layertypes import DEFAULT_DOMAINS
+from onnxprof.protobound import read_structure
+from onnxprof.rebatch import Plan, Rebatched
+from onnxprof.records import ModelFacts, PreparedModel
+
+_CHUNK = 1 << 20
+#: protobuf serialises no more than this.
+_MAX_SERIALISED = (1 << 31) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelFile:
+    """A checked model file, held without its weights."""
+
+    path: Path
+    name: str
+    """What it is called in tables and in the store: the file's stem, or the zoo's name."""
+    reference: str
+    """As the user gave it."""
+    structure: onnx.ModelProto
+    """The graph without large weights (they keep dims and type); node names are unique."""
+    naming: Naming
+    _plans: dict[tuple[tuple[str, int], ...], Plan] = field(default_factory=dict, repr=False)
+
+    def facts(self) -> ModelFacts:
+        """Which bytes these are. Reads the file and its external data once, in chunks."""
+        digest, total = hashlib.sha256(), 0
+        for path in (self.path, *self._external_files()):
+            total += _feed(digest, path)
+        return ModelFacts(
+            name=self.name,
+            reference=self.reference,
+            sha256=digest.hexdigest(),
+            file_bytes=total,
+            ir_version=self.structure.ir_version,
+            opsets=tuple((o.domain, o.version) for o in self.structure.opset_import),
+            producer=" ".join(
+                _text(t)
+                for t in (self.structure.producer_name, self.structure.producer_version)
+                if t
+            ),
+            graph_name=_text(self.structure.graph.name),
+            parameters=parameters(self.structure),
+        )
+
+    def _external_files(self) -> list[Path]:
+        files = (
+            tensors.external_file(tensor, self.path)
+            for graph in graphs(self.structure.graph)
+            for tensor in tensors.stored_in(graph)
+            if tensors.is_external(tensor)
+        )
+        return list(dict.fromkeys(files))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _feed(digest: hashlib._Hash, path: Path) -> int:
+    size = 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    return size
+
+
+def parameters(model: onnx.ModelProto) -> int:
+    """Elements in all floating-point initializers, subgraphs included."""
+    return sum(
+        math.prod(tensor.dims)
+        for graph in graphs(model.graph)
+        for tensor in (*graph.initializer, *(s.values for s in graph.sparse_initializer))
+        if tensors.is_floating(tensor.data_type)
+    )
+
+
+def resolve(reference: str) -> tuple[Path, str]:
+    """The file and the name that a reference (`PATH` or `zoo:NAME`) stands for.
+
+    Raises UsageError for a scheme that is not available, ModelError for an unknown network.
+    """
+    path = Path(reference)
+    scheme, separator, rest = reference.partition(":")
+    if separator and scheme in ("zoo", "hub", "hf") and not path.is_file():
+        if scheme == "zoo":
+            from onnxprof.zoo import materialise
+
+            return Path(materialise(rest)), rest
+        raise UsageError(
+            f"{scheme}: models are not available yet", remedy="Download the file and give its path"
+        )
+    return path, path.stem or path.name
+
+
+def open_model(reference: str) -> ModelFile:
+    """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
+    path, name = resolve(reference)
+    try:
+        structure = read_structure(path)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot be read: {error}", where=str(path)) from None
+    _check_opsets(structure, path)
+    naming = normalise(structure, path)
+    check_tensors(structure, path)
+    return ModelFile(path, name, reference, structure, naming)
+
+
+def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
+    imported = {o.domain: o.version for o in model.opset_import}
+    versions = [imported[domain] for domain in DEFAULT_DOMAINS if domain in imported]
+    if versions and min(versions) <= 1:
+        raise ModelError(
+            "opset 1, from before ONNX 1.0, is not supported by any runtime here",
+            where=str(path),
+            remedy="Export it again, or convert it with onnx.version_converter",
+        )
+    if versions:
+        return
+    if any(node.domain in DEFAULT_DOMAINS for g in graphs(model.graph) for node in g.node):
+        raise ModelError(
+            "no opset import says which version of the operators is meant",
+            where=str(path),
+            remedy="Export it again, or set opset_import with the onnx package",
+        )
+
+
+def plan_for(model: ModelFile, dims: Mapping[str, int], *, deep: bool) -> Plan:
+    """The re-batching plan, worked out once a model; `deep` looks into the graph."""
+    key = tuple(sorted(dims.items()))
+    if key in model._plans:
+        return model._plans[key]
+    found = rebatch.survey(model.structure)
+    check_dims(found.free, found.batch, dims)
+    if not deep:
+        return found
+    found = rebatch.plan(model.structure, dims)
+    model._plans[key] = found
+    return found
+
+
+def rebatched(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Rebatched:
+    """The structure at a batch, or at the model's own with the obstacle named.
+
+    Raises UsageError for a batch or a dim that makes no sense.
+    """
+    plan = _plan(model, batch, dims)
+    return rebatch.at_batch(model.structure, plan, batch, dims, model.path.parent)
+
+
+def _plan(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Plan:
+    rebatch.check_batch(batch)
+    plan = plan_for(model, dims, deep=False)
+    return plan if batch == plan.batch.own else plan_for(model, dims, deep=True)
+
+
+def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
+    """Symbolic input axes that have neither the batch nor a size in `dims`."""
+    free = plan_for(model, dims, deep=False).free
+    return tuple(each for each in free if each.name not in dims)
+
+
+def prepare(model: ModelFile, batch: int, dims: Mapping[str, int]) -> PreparedModel:
+    """The model as a runtime is to load it, at a batch (or at its own, see `rebatched`).
+
+    The file itself where naming its symbolic sizes is enough, else the changed model's bytes.
+    Raises UsageError listing the sizes that are missing, ModelError for a changed model of
+    more than 2 GB.
+    """
+    plan = _plan(model, batch, dims)
+    _refuse_missing(missing_dims(model, dims))
+    light = rebatch.at_batch(model.structure, plan, batch, dims, model.path.parent)
+    folder = model.path.parent
+    if not (model.naming.changed or light.rewritten or plan.unnamed):
+        sizes = {**dict.fromkeys(plan.batch.symbols, light.batch), **dims}
+        return PreparedModel(model.path, folder, tuple(sizes.items()))
+    full = _load_full(model)
+    changed = rebatch.at_batch(full, plan, batch, dims, folder).structure
+    del full
+    _forget_shapes(changed)
+    return PreparedModel(_serialise(changed, model.path), folder)
+
+
+def _refuse_missing(missing: tuple[FreeDim, ...]) -> None:
+    if missing:
+        listed = "; ".join(f"{m.name} (of {', '.join(m.inputs)})" for m in missing)
+        example = " ".join(f"--dim '{m.name}=128'" for m in missing)
+        raise UsageError(f"no size given for symbolic axes: {listed}", remedy=f"Add {example}")
+
+
+def _load_full(model: ModelFile) -> onnx.ModelProto:
+    if model.path.stat().st_size > _MAX_SERIALISED:
+        _refuse_size(model.path)
+    full = onnx.load(str(model.path), load_external_data=False)
+    normalise(full, model.path)
+    return full
+
+
+def _forget_shapes(model: onnx.ModelProto) -> None:
+    """Declared shapes may be stale after a rewrite; the runtime infers its own."""
+    for graph in graphs(model.graph):
+        for value in _stale(graph):
+            value.tensor_type.ClearField("shape")
+
+
+def _stale(graph: onnx.GraphProto) -> Iterator[onnx.TypeProto]:
+    for value in (*graph.value_info, *graph.output):
+        if value.type.HasField("tensor_type"):
+            yield value.type
+
+
+def _serialise(model: onnx.ModelProto, path: Path) -> bytes:
+    if model.ByteSize() > _MAX_SERIALISED:
+        _refuse_size(path)
+    return bytes(model.SerializeToString())
+
+
+def _refuse_size(path: Path) -> None:
+    raise ModelError(
+        "this model must be rewritten (its batch or its node names), and more than 2 GB "
+        "cannot be written as one message",
+        where=str(path),
+        remedy="Store its weights as external data",
+    )
+
+
+__all__ = [
+    "FreeDim",
+    "ModelFile",
+    "Rebatched",
+    "missing_dims",
+    "open_model",
+    "parameters",
+    "prepare",
+    "rebatched",
+    "resolve",
+]

@@ -1,0 +1,1 @@
+"""Pure renderers: stored runs in, bytes out."""

@@ -1,0 +1,167 @@
+"""Runs sorted into what a reader looks for: models, the systems they ran on, batch sizes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from onnxprof.publish.figures import slug, unique_slug
+from onnxprof.reconcile import Reconciliation, reconcile
+from onnxprof.records import Granularity, LayerTable, ModelFacts, Request, Run
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A device and backend with the settings that make its numbers comparable."""
+
+    key: str
+    """Unique among the systems of a model, safe in a file name and a URL's fragment."""
+    device: str
+    backend: str
+    settings: tuple[str, ...]
+    """What differs from the plain setting, in words: `4 threads`, `as written`."""
+
+    @property
+    def label(self) -> str:
+        """One line for a reader."""
+        return " · ".join((self.device, self.backend, *self.settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The newest run of one request, and the older ones of the same."""
+
+    system: int
+    batch: int
+    run: Run
+    result: Reconciliation | None
+    """None for a failed run."""
+    stem: str
+    """Name of its files without the extension; unique in the model."""
+    older: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPage:
+    """Everything that is known about one model."""
+
+    slug: str
+    facts: ModelFacts
+    systems: tuple[System, ...]
+    entries: tuple[Entry, ...]
+    """By system, then batch."""
+
+    @property
+    def table(self) -> LayerTable:
+        """The layer table of the run that is shown first."""
+        return self.first.run.table
+
+    @property
+    def first(self) -> Entry:
+        """What is shown before the reader chooses: the first good run."""
+        return next((e for e in self.entries if e.result), self.entries[0])
+
+
+def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
+    """Sort the runs into models, by name; equal names with different bytes stay apart."""
+    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.request.model_name, run.request.model_sha256].append(run)
+    taken: set[str] = set()
+    pages = []
+    for (name, digest), members in sorted(groups.items(), key=lambda g: (g[0][0].lower(), g[0])):
+        page_slug = unique_slug(name, taken, f"{name}\0{digest}")
+        taken.add(page_slug)
+        pages.append(_page(page_slug, members))
+    return pages
+
+
+def _page(page_slug: str, runs: Sequence[Run]) -> ModelPage:
+    by_request: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        by_request[(_variant(run.request), run.request.batch)].append(run)
+    variants = sorted({_variant(run.request) for run in runs}, key=_variant_order)
+    named = {v: next(r for r in runs if _variant(r.request) == v) for v in variants}
+    systems = _systems([named[variant] for variant in variants])
+    entries = [
+        _entry(systems, variants.index(key[0]), members)  # type: ignore[arg-type]
+        for key, members in by_request.items()
+    ]
+    entries.sort(key=lambda e: (e.system, e.batch))
+    newest = max(runs, key=lambda run: run.created)
+    return ModelPage(page_slug, newest.model, tuple(systems), tuple(entries))
+
+
+Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str]
+
+
+def _variant(request: Request) -> Variant:
+    return (
+        request.device_id,
+        request.backend,
+        request.provider,
+        request.threads,
+        str(request.granularity),
+        request.timer,
+        request.dims,
+        request.seed,
+        request.inputs_sha256,
+    )
+
+
+def _variant_order(variant: Variant) -> tuple[object, ...]:
+    return (variant[4] == str(Granularity.WRITTEN), *variant)
+
+
+def _systems(runs: Sequence[Run]) -> list[System]:
+    """Name each system by what sets it apart from the others."""
+    requests = [run.request for run in runs]
+    systems: list[System] = []
+    for run in runs:
+        settings = _settings(run.request, requests)
+        wanted = ".".join(slug(part) for part in (run.device.id, run.request.backend, *settings))
+        taken = {system.key for system in systems}
+        key = wanted if wanted not in taken else f"{wanted}.{len(systems)}"
+        systems.append(System(key, _device(run, runs), run.request.backend, settings))
+    return systems
+
+
+def _device(run: Run, runs: Sequence[Run]) -> str:
+    """The device's name; its id, too, where two devices share the name."""
+    name = run.device.name or run.device.id
+    ids = {other.device.id for other in runs if (other.device.name or other.device.id) == name}
+    return name if len(ids) == 1 else f"{name} ({run.device.id})"
+
+
+def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
+    """Settings that differ among the model's runs; written granularity and sizes always."""
+    found = []
+    if request.provider.lower() not in ("", "cpu", request.backend.lower()):
+        found.append(request.provider)
+    if len({other.threads for other in others}) > 1:
+        found.append(f"{request.threads} thread{'s' if request.threads != 1 else ''}")
+    if request.granularity is Granularity.WRITTEN:
+        found.append("as written")
+    if len({other.timer for other in others}) > 1:
+        found.append(f"{request.timer} timer")
+    found += [f"{name}={size}" for name, size in request.dims]
+    if len({other.seed for other in others}) > 1:
+        found.append(f"seed {request.seed}")
+    if request.inputs_sha256:
+        found.append(f"inputs {request.inputs_sha256[:8]}")
+    return tuple(found)
+
+
+def _entry(systems: Sequence[System], system: int, members: Sequence[Run]) -> Entry:
+    """The newest good run speaks for its request; a failed one only if there is no other."""
+    newest_first = sorted(members, key=lambda run: (run.timings is not None, run.created))[::-1]
+    run = newest_first[0]
+    return Entry(
+        system=system,
+        batch=run.request.batch,
+        run=run,
+        result=reconcile(run) if run.timings is not None else None,
+        stem=f"{systems[system].key}.b{run.request.batch}",
+        older=tuple(newest_first[1:]),
+    )

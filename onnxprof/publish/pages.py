@@ -1,0 +1,215 @@
+"""The site's pages: a catalogue in, HTML out. Templates are in `onnxprof.site`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from onnxprof.contracts import UsageError
+from onnxprof.publish import bars, figures, views
+from onnxprof.publish.catalogue import Entry, ModelPage
+from onnxprof.publish.words import reconciliation_text, warning_text
+from onnxprof.records import Layer, LayerKind, Tensor
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+REMEDY = 'pip install "onnxprof[site]"'
+ASSETS = ("style.css", "site.js", "model.js")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """What every page says about the site."""
+
+    title: str
+    version: str
+    newest: str
+    """When the newest run was measured; pages carry no time of their building."""
+
+
+def index_page(models: Sequence[ModelPage], site: SiteFacts) -> str:
+    """The list of models with their best latencies."""
+    columns = sorted({_column(model, entry) for model in models for entry in model.entries})
+    return _render(
+        "index.html",
+        site,
+        root="",
+        columns=columns,
+        rows=[_index_row(model, columns) for model in models],
+        runs=sum(len(model.entries) for model in models),
+    )
+
+
+def model_page(page: ModelPage, site: SiteFacts) -> str:
+    """Everything about one model; its script shows the run that the reader chooses."""
+    return _render(
+        "model.html",
+        site,
+        root="../../",
+        page=page,
+        facts=page.facts,
+        first=page.first,
+        table=page.table,
+        inputs=[_given(layer) for layer in page.table if layer.kind is LayerKind.INPUT],
+        tensors={name: i for i, name in enumerate(views.tensor_names(page.table))},
+        batches=sorted({entry.batch for entry in page.entries}),
+        charts=_charts(page),
+        data=_markup(views.embedded(views.page_data(page))),
+        environments=_environments(page),
+    )
+
+
+def method_page(site: SiteFacts) -> str:
+    """What each number means."""
+    return _render("method.html", site, root="")
+
+
+def asset(name: str) -> bytes:
+    """A file that the pages refer to."""
+    return (files("onnxprof") / "site" / "assets" / name).read_bytes()
+
+
+def _given(layer: Layer) -> Tensor:
+    return (layer.outputs or layer.inputs)[0]
+
+
+def _column(model: ModelPage, entry: Entry) -> tuple[str, str]:
+    system = model.systems[entry.system]
+    return system.device, system.backend
+
+
+def _index_row(model: ModelPage, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """A model's cells: for each device and backend the fastest run, and its system's line."""
+    cells = []
+    for column in columns:
+        here = [e for e in model.entries if _column(model, e) == column]
+        cells.append({"best": _best(here), "failed": bool(here) and not any(_good(here))})
+    return {"model": model, "cells": cells, "spark": _spark(model)}
+
+
+def _good(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.result is not None]
+
+
+def _best(entries: Sequence[Entry]) -> Entry | None:
+    return min(_good(entries), key=lambda e: e.result.total_ns if e.result else 0, default=None)
+
+
+def _spark(model: ModelPage) -> Markup:
+    """Throughput over batch size on the system that is shown first."""
+    points = _latencies([e for e in model.entries if e.system == model.first.system])
+    return _markup(bars.sparkline(_rates(points)))
+
+
+Points = tuple[tuple[float, float], ...]
+
+
+def _latencies(entries: Sequence[Entry]) -> Points:
+    return tuple(
+        (e.batch, e.result.total_ns / 1e6)
+        for e in entries
+        if e.result and e.batch > 0 and e.result.total_ns > 0
+    )
+
+
+def _rates(latencies: Points) -> Points:
+    """Items a second from milliseconds an inference."""
+    return tuple((batch, 1e3 * batch / ms) for batch, ms in latencies)
+
+
+def _charts(page: ModelPage) -> Markup:
+    """Latency and throughput over batch size, one line a system."""
+    lines = [
+        bars.Line(system.key, system.label, points)
+        for i, system in enumerate(page.systems)
+        if (points := _latencies([e for e in page.entries if e.system == i]))
+    ]
+    rates = [replace(line, points=_rates(line.points)) for line in lines]
+    return _markup(
+        bars.panel("Latency, ms", lines) + bars.panel("Throughput, items/s", rates, labelled=True)
+    )
+
+
+def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
+    """The newest entry of each system, for the facts of its machine."""
+    newest: dict[int, Entry] = {}
+    for entry in sorted(page.entries, key=lambda e: e.run.created):
+        newest[entry.system] = entry
+    return [(page.systems[i].label, newest[i]) for i in sorted(newest)]
+
+
+def _markup(text: str) -> Markup:
+    """Only for text that this package has escaped itself."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+@lru_cache(maxsize=1 << 16)
+def _broken(name: str) -> Markup:
+    """A name that may break at its separators, isolated from the direction of its neighbours."""
+    from markupsafe import Markup, escape
+
+    return Markup("<bdi>{}</bdi>").format(
+        Markup("<wbr>").join(escape(piece) for piece in figures.pieces(name))
+    )
+
+
+def _number(ns: int | None, unit: figures.Unit, extra: str = "") -> Markup:
+    """A right-aligned cell: decimals set its padding, so that the points stand in line."""
+    from markupsafe import Markup
+
+    if ns is None:
+        return Markup('<td class="{}"></td>').format(extra) if extra else Markup("<td></td>")
+    value = ns / unit[1]
+    return Markup('<td class="{}" data-v="{}" title="{:,} ns">{}</td>').format(
+        f"d{figures.decimals(value)} {extra}".strip(), ns, ns, figures.three(value)
+    )
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UsageError("the site needs Jinja2, which is not installed", remedy=REMEDY) from error
+
+    def load(name: str) -> str:
+        return (files("onnxprof") / "site" / "templates" / name).read_text("utf-8")
+
+    env = jinja2.Environment(
+        loader=jinja2.FunctionLoader(load),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    env.finalize = lambda value: figures.printable(value) if type(value) is str else value
+    env.filters |= {
+        "broken": _broken,
+        "count": figures.count,
+        "size": figures.size,
+        "three": figures.three,
+        "decimals": figures.decimals,
+        "duration": figures.duration,
+        "percent": figures.percent,
+        "tensor": figures.tensor_text,
+        "caveat": warning_text,
+        "bar": lambda share: _markup(bars.bar(share)),
+    }
+    env.globals |= {
+        "num": _number,
+        "unit_for": figures.unit_for,
+        "views": views,
+        "sentence_of": reconciliation_text,
+    }
+    return env
+
+
+def _render(template: str, site: SiteFacts, **context: Any) -> str:
+    return _environment().get_template(template).render(site=site, **context)

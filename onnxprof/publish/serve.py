@@ -1,0 +1,38 @@
+"""A web server for a built site: to this machine alone, and quiet."""
+
+from __future__ import annotations
+
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from onnxprof.contracts import UsageError
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def end_headers(self) -> None:
+        """Let no browser keep a page: the next build replaces it."""
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
+
+def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+    """A server on the loopback interface that is bound but not yet serving.
+
+    Raises UsageError if there is no site in the folder or the port is taken.
+    """
+    if not (folder / "index.html").is_file():
+        raise UsageError("there is no site", where=str(folder), remedy="onnxprof site build")
+    try:
+        return ThreadingHTTPServer(
+            ("127.0.0.1", port), partial(_Quiet, directory=str(folder.resolve()))
+        )
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on port {port}: {error.strerror}",
+            remedy="Choose another with --port, or 0 for a free one",
+        ) from error

@@ -1,0 +1,240 @@
+"""A run for people at a terminal: facts, sums, the slowest layers, caveats. Fits 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from onnxprof.publish import words
+from onnxprof.publish.text import printable
+from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
+from onnxprof.records import Layer, LayerTable, Run
+
+_BAR = 10
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
+    """Headline, reconciliation line, slowest layers and warnings of a run.
+
+    `limit` bounds the layers shown, None shows every one that has a time. The printed times
+    add up to the total, whatever was rounded or left out. Raises StoreError for a run whose
+    times do not match its steps.
+    """
+    parts: list[RenderableType] = [_headline(run)]
+    if run.timings is None:
+        parts.append(Text(f"failed: {printable(run.failure)}", style="red"))
+    else:
+        sums = reconcile(run)
+        parts += [Text(words.reconciliation_text(sums, run)), _Fitted(sums, run, limit)]
+        parts += [legend] if (legend := _untimed(sums)) else []
+    return Group(*parts, *_caveats(run))
+
+
+def facts(run: Run) -> RenderableType:
+    """What was measured, on what, and how to measure it again."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _facts(run):
+        if value:
+            grid.add_row(Text(printable(name)), Text(printable(value)))
+    return grid
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """The timing table, its names cut to the width there is when it is printed."""
+
+    sums: Reconciliation
+    run: Run
+    limit: int | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del console
+        yield layers(self.sums, self.run, self.limit, options.max_width)
+
+
+def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 80) -> Table:
+    """The timing table, slowest row first, then the rest, the overhead and the total.
+
+    Names and types give way where it would be wider than `width`; figures never do.
+    """
+    lines = _lines(sums, run.table, limit)
+    types = max(len("type"), *(min(len(line.kind), width // 6) for line in lines))
+    figures = [max(map(len, column)) for column in zip(*map(_Line.figures, lines), strict=True)]
+    gaps = 2 * len(_HEADINGS)
+    names = max(12, width - types - sum(figures) - _BAR - gaps)
+    scale = max((line.share for line in lines if not line.closing), default=0.0)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    least = [None, None, *figures, None]
+    for heading, figure in zip(_HEADINGS, least, strict=True):
+        justify = _HEADINGS[heading]
+        table.add_column(heading, no_wrap=True, justify=justify, min_width=figure)
+    for line in lines:
+        if line.name == "(overhead)":
+            table.add_section()
+        table.add_row(*line.cells(scale, names, types), style=line.style)
+    return table
+
+
+_HEADINGS: dict[str, Literal["left", "right"]] = {
+    "layer": "left",
+    "type": "left",
+    "ms": "right",
+    "p95": "right",
+    "share": "right",
+    "": "left",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    name: str
+    kind: str
+    ms: str
+    p95: str
+    share: float
+    style: str = ""
+    closing: bool = False
+    more: str = ""
+    """How many other layers the step covers, as ` +2`."""
+
+    def figures(self) -> tuple[str, str, str]:
+        """The cells that are never cut."""
+        return self.ms, self.p95, words.percent(self.share)
+
+    def cells(self, scale: float, names: int, types: int) -> tuple[Text, ...]:
+        """One cell a column; the bar is relative to `scale`."""
+        bar = "" if self.closing else _bar(self.share / scale if scale else 0)
+        name = _shortened(self.name, names - len(self.more)) + self.more
+        cells = (name, _shortened(self.kind, types), *self.figures())
+        return (*map(Text, cells), Text(bar, style="cyan"))
+
+
+def _lines(sums: Reconciliation, table: LayerTable, limit: int | None) -> list[_Line]:
+    timed = [row for row in sums.rows[:-2] if row.median_ns is not None]
+    timed.sort(key=lambda row: -(row.median_ns or 0))
+    shown = timed if limit is None else timed[:limit]
+    digits = 6 if limit is None or sums.total_ns < 1_000_000 else 3
+    nodes = {layer.name: layer for layer in table.nodes}
+    total = _rounded(sums.total_ns, digits)
+    lines = [_timed(row, nodes, digits) for row in shown]
+    left = total - sum((Decimal(line.ms) for line in lines), Decimal(0))
+    rest = timed[len(shown) :]
+    if rest:
+        overhead = _rounded(sums.overhead_ns, digits)
+        lines.append(_others(rest, left - overhead, sums))
+        left = overhead
+    lines.append(_closing("(overhead)", left, sums))
+    return [*lines, _closing("(total)", total, sums)]
+
+
+def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
+    stray = row.status is Status.UNATTRIBUTED
+    covered = [nodes[name] for name in row.step.layers if name in nodes] if row.step else []
+    kinds = dict.fromkeys(layer.layer_type for layer in covered)
+    return _Line(
+        printable(_namesake(row, covered)),
+        "no layer" if stray else printable("+".join(filter(None, kinds))),
+        str(_rounded(row.median_ns or 0, digits)),
+        str(_rounded(row.p95_ns or 0, 3 if digits == 3 or (row.p95_ns or 0) >= 10**8 else digits)),
+        row.share or 0.0,
+        "yellow" if stray else "",
+        more=f" +{len(covered) - 1}" if len(covered) > 1 else "",
+    )
+
+
+def _namesake(row: TimedRow, covered: Sequence[Layer]) -> str:
+    """The layer that a reader will look for: of a FusedConv, the Conv."""
+    executed = row.step.op_type if row.step else ""
+    alike = (layer.name for layer in covered if layer.op_type and layer.op_type in executed)
+    return next(alike, row.name)
+
+
+def _others(rest: Sequence[TimedRow], ms: Decimal, sums: Reconciliation) -> _Line:
+    share = sum(row.median_ns or 0 for row in rest) / sums.total_ns if sums.total_ns else 0.0
+    plural = "s" if len(rest) > 1 else ""
+    return _Line(f"({len(rest)} more row{plural})", "", str(ms), "", share, "dim", True)
+
+
+def _closing(name: str, ms: Decimal, sums: Reconciliation) -> _Line:
+    ns = sums.total_ns if name == "(total)" else sums.overhead_ns
+    share = ns / sums.total_ns if sums.total_ns else 0.0
+    return _Line(name, "", str(ms), "", share, "bold" if name == "(total)" else "dim", True)
+
+
+def _rounded(ns: int, digits: int) -> Decimal:
+    return (Decimal(ns) / 1_000_000).quantize(Decimal(1).scaleb(-digits))
+
+
+def _bar(fraction: float) -> str:
+    eighths = round(max(0.0, min(1.0, fraction)) * _BAR * 8)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+
+
+def _shortened(text: str, longest: int) -> str:
+    """Both ends of a long name: the start says where it is, the end which it is."""
+    if len(text) <= longest:
+        return text
+    head = (longest - 1) // 3
+    return f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def _untimed(sums: Reconciliation) -> Text | None:
+    """What became of the nodes that have no time of their own."""
+    counts = [
+        (sum(row.status is status for row in sums.rows), text)
+        for status, text in (
+            (Status.FUSED, "fused into a step counted above (+n)"),
+            (Status.FOLDED, "computed while loading"),
+            (Status.NOT_EXECUTED, "not executed"),
+        )
+    ]
+    told = "; ".join(f"{count} {text}" for count, text in counts if count)
+    return Text(f"Layers without a row: {told}.", style="dim") if told else None
+
+
+def _headline(run: Run) -> Text:
+    asked = run.request
+    threads = f"{asked.threads} thread{'' if asked.threads == 1 else 's'}"
+    where = f"{asked.backend} on {run.device.name or asked.device_id}"
+    head = Text(printable(asked.model_name), style="bold")
+    return head.append(printable(f", batch {asked.batch}, {where}, {threads}"), style="not bold")
+
+
+def _caveats(run: Run) -> list[RenderableType]:
+    if not run.warnings:
+        return []
+    grid = Table.grid(padding=(0, 1))
+    for warning in run.warnings:
+        grid.add_row(Text("!"), Text(words.warning_text(warning)), style="yellow")
+    return ["", grid]
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    asked, model, timings = run.request, run.model, run.timings
+    sizes = ", ".join(f"{name}={size}" for name, size in asked.dims)
+    opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets)
+    return [
+        ("model", model.reference),
+        ("sha256", model.sha256),
+        ("opset", opsets),
+        ("size", f"{model.file_bytes:,} bytes, {model.parameters:,} parameters"),
+        ("device", f"{run.device.name} ({asked.device_id})"),
+        ("backend", f"{asked.backend}, provider {asked.provider}"),
+        ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
+        ("axes", sizes),
+        ("load", words.duration(timings.load_ns) if timings else ""),
+        ("first", words.duration(timings.first_ns) if timings else ""),
+        ("created", run.created),
+        ("again", run.command),
+        *run.environment,
+    ]

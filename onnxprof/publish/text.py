@@ -1,0 +1,38 @@
+"""Names and shapes as text that is safe to print: a model's names are untrusted."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from onnxprof.records import Shape, Tensor
+
+#: Control, format (bidirectional overrides among them), surrogate and line-separating characters.
+_UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with control characters escaped, so that a terminal shows and obeys nothing."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in keep or not _is_unsafe(c) else _escape(c) for c in text)
+
+
+def _is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in _UNSAFE
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def shape_text(shape: Shape) -> str:
+    """`[1,3,N,?]`; `?` stands for what is not known, alone for an unknown rank."""
+    if shape is None:
+        return "?"
+    return f"[{','.join('?' if d is None else str(d) for d in shape)}]"
+
+
+def tensor_text(tensor: Tensor) -> str:
+    """`name float32[1,3]`, with the value of a shape operand behind it."""
+    value = "" if tensor.value is None else f" = {list(tensor.value)}"
+    return f"{tensor.name} {tensor.dtype}{shape_text(tensor.shape)}{value}"

@@ -1,0 +1,163 @@
+"""What a model's page embeds for its script: numbers in columns, names once a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnxprof.publish.catalogue import Entry, ModelPage
+from onnxprof.publish.figures import printable, tensor_text
+from onnxprof.publish.words import reconciliation_text, warning_text
+from onnxprof.reconcile import Reconciliation, Status, TimedRow
+from onnxprof.records import LayerTable, Run
+from onnxprof.stats import median_ns
+
+_CLOSING = (Status.OVERHEAD, Status.TOTAL)
+
+
+def body_rows(result: Reconciliation) -> list[TimedRow]:
+    """The rows that a reader sees: executed layers and steps, without what is given."""
+    return [row for row in result.rows if row.status is not Status.CONSTANT and not closing(row)]
+
+
+def closing_rows(result: Reconciliation) -> list[TimedRow]:
+    """The overhead and the total."""
+    return [row for row in result.rows if closing(row)]
+
+
+def closing(row: TimedRow) -> bool:
+    """Whether the row sums up rather than stands for a step."""
+    return row.status in _CLOSING
+
+
+def constants(result: Reconciliation) -> int:
+    """How many rows `body_rows` leaves out because they are given, not executed."""
+    return sum(row.status is Status.CONSTANT for row in result.rows)
+
+
+def slowest(result: Reconciliation, n: int = 5) -> list[TimedRow]:
+    """The rows with the longest medians, longest first."""
+    timed = [row for row in body_rows(result) if row.median_ns]
+    return sorted(timed, key=lambda row: -(row.median_ns or 0))[:n]
+
+
+def longest(result: Reconciliation) -> float:
+    """The largest share of a row; bars are drawn against it."""
+    return max((row.share or 0.0 for row in body_rows(result)), default=0.0) or 1e-9
+
+
+def median(run: Run) -> int:
+    """The un-profiled median of a good run."""
+    return median_ns(run.timings.latency_ns) if run.timings is not None else 0
+
+
+def fate(row: TimedRow) -> str:
+    """The status in words, with the number of layers that a fused step covers."""
+    covered = len(row.step.layers) if row.step and row.status is Status.TIMED else 1
+    return f"timed, {covered} layers" if covered > 1 else row.status.value
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Distinct values in the order of their first use."""
+
+    places: dict[Any, int] = field(default_factory=dict)
+
+    def place(self, value: Any) -> int:
+        return self.places.setdefault(value, len(self.places))
+
+
+def page_data(page: ModelPage) -> dict[str, Any]:
+    """Everything the page's script needs to show any run of the model."""
+    names, sets, tables = _Pool(), _Pool(), _Pool()
+    runs = [_run(entry, names, sets, tables) for entry in page.entries]
+    return {
+        "systems": [{"key": s.key, "label": printable(s.label)} for s in page.systems],
+        "runs": runs,
+        "sets": [list(found) for found in sets.places],
+        "tables": [{"set": s, "shapes": list(shapes)} for s, shapes in tables.places],
+        "names": list(names.places),
+    }
+
+
+def embedded(data: dict[str, Any]) -> str:
+    """JSON for a script element: no `<`, `>` or `&` that could end it or begin another."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def tensor_names(table: LayerTable) -> list[str]:
+    """Every tensor of a table once, in order of appearance."""
+    seen = {t.name: None for layer in table for t in (*layer.inputs, *layer.outputs)}
+    return list(seen)
+
+
+def shapes_of(table: LayerTable) -> tuple[str, ...]:
+    """The shapes of `tensor_names`, as text."""
+    shapes = {t.name: tensor_text(t) for layer in table for t in (*layer.inputs, *layer.outputs)}
+    return tuple(shapes[name] for name in tensor_names(table))
+
+
+def _run(entry: Entry, names: _Pool, sets: _Pool, tables: _Pool) -> dict[str, Any]:
+    run = entry.run
+    layers = sets.place(_layer_set(run.table))
+    found: dict[str, Any] = {
+        "sys": entry.system,
+        "batch": entry.batch,
+        "table": tables.place((layers, shapes_of(run.table))),
+        "stem": entry.stem,
+        "made": printable(run.created),
+        "cmd": printable(run.command),
+    }
+    if entry.result is None:
+        return found | {"fail": printable(run.failure or "no times were stored")}
+    return found | _result(entry, entry.result, names)
+
+
+def _layer_set(table: LayerTable) -> tuple[tuple[str, str, int], ...]:
+    """Name, operator and first output tensor of each node layer."""
+    tensors = {name: i for i, name in enumerate(tensor_names(table))}
+    return tuple(
+        (
+            printable(layer.name),
+            printable(layer.op_type),
+            tensors[layer.outputs[0].name] if layer.outputs else -1,
+        )
+        for layer in table.nodes
+    )
+
+
+def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any]:
+    places = {id(layer): i for i, layer in enumerate(entry.run.table.nodes)}
+    rows = [*body_rows(result), *closing_rows(result)]
+    return {
+        "total": result.total_ns,
+        "text": printable(reconciliation_text(result, entry.run)),
+        "warn": [printable(warning_text(warning)) for warning in entry.run.warnings],
+        "l": [places.get(id(row.layer), -1) for row in rows],
+        "n": [names.place(_shown_name(row)) for row in rows],
+        "s": [names.place(fate(row)) for row in rows],
+        "t": [names.place(printable(row.step.name if row.step else "")) for row in rows],
+        "o": [names.place(_operator(row)) for row in rows],
+        **_columns(rows),
+    }
+
+
+def _shown_name(row: TimedRow) -> str:
+    return "" if row.layer else printable(row.name)
+
+
+def _operator(row: TimedRow) -> str:
+    return "" if row.layer or not row.step else printable(row.step.op_type)
+
+
+def _columns(rows: Sequence[TimedRow]) -> dict[str, list[int | None]]:
+    return {
+        "m": [row.median_ns for row in rows],
+        "lo": [row.p5_ns for row in rows],
+        "hi": [row.p95_ns for row in rows],
+    }

@@ -1,0 +1,150 @@
+"""Plain words for what a run says about itself, for terminals and pages alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnxprof.publish.text import printable
+from onnxprof.reconcile import Reconciliation
+from onnxprof.records import Run, RunWarning, WarningKind
+
+_TIMERS = {"trace": "trace timer", "prefix": "prefix timer", "cupti": "CUPTI timer"}
+
+
+def duration(ns: float) -> str:
+    """A duration to four digits: `870 ns`, `45.91 µs`, `1.154 ms`, `2.041 s`."""
+    for limit, unit, scale in ((1e3, "ns", 1.0), (1e6, "µs", 1e3), (1e9, "ms", 1e6)):
+        if abs(ns) < limit:
+            return f"{_digits(ns / scale, 0 if unit == 'ns' else 4)} {unit}"
+    return f"{_digits(ns / 1e9, 4)} s"
+
+
+def _digits(value: float, significant: int) -> str:
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, significant - whole)}f}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage to one decimal, more where it is tiny: `0.4 %`, `<0.1 %`."""
+    if 0 < abs(fraction) < 0.0005:
+        return "<0.1 %"
+    return f"{100 * fraction:.1f} %"
+
+
+def reconciliation_text(sums: Reconciliation, run: Run) -> str:
+    """One sentence on how the steps, the overhead and the un-profiled median fit together."""
+    timed = sum(row.median_ns is not None for row in sums.rows[:-2])
+    parts = [
+        f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} runs)",
+        _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
+    ]
+    if timed:
+        parts += [_overhead_text(sums), _timer_text(sums, run), _stray_text(sums)]
+    return "; ".join(part for part in parts if part)
+
+
+def _steps_text(sums: Reconciliation, steps: int) -> str:
+    if steps == 1:
+        return f"its one step takes {duration(sums.layer_sum_ns)}"
+    return f"{steps} steps add up to {duration(sums.layer_sum_ns)}"
+
+
+def _overhead_text(sums: Reconciliation) -> str:
+    if not sums.total_ns:
+        return ""
+    part = sums.overhead_ns / sums.total_ns
+    if part < 0:
+        return f"that is {percent(-part)} more than was measured: the timer inflates the steps"
+    return f"{percent(part)} runtime overhead"
+
+
+def _timer_text(sums: Reconciliation, run: Run) -> str:
+    timer = _TIMERS.get(run.request.timer, f"{run.request.timer} timer")
+    return f"{timer}, inflation {sums.inflation:.2f}" if sums.traced_ns else timer
+
+
+def _stray_text(sums: Reconciliation) -> str:
+    if not sums.unattributed_ns or not sums.total_ns:
+        return ""
+    return f"{percent(sums.unattributed_ns / sums.total_ns)} belongs to no layer"
+
+
+def warning_text(warning: RunWarning) -> str:
+    """What the caveat means for a reader of the numbers, in one or two sentences.
+
+    Values as `measure` gives them: counts of inferences for UNSTEADY_WARMUP and FEW_SAMPLES,
+    fractions for WIDE_INTERVAL, NEGATIVE_OVERHEAD and UNATTRIBUTED_TIME, traced over un-profiled
+    for TIMER_INFLATION, a batch for FIXED_BATCH and BATCH_LOST, cores for BUSY_MACHINE.
+    """
+    return _WORDS[warning.kind](warning.value, warning.subject)
+
+
+def _unsteady(value: float, _: str) -> str:
+    count = f" of {value:.0f} inferences" if value else ""
+    return f"Warm-up{count} ended before times were steady. Give it a larger --budget."
+
+
+def _few(value: float, _: str) -> str:
+    return (
+        f"Only {value:.0f} un-profiled inferences fitted into the budget: too few for a sound"
+        " interval of the median. Give it a larger --budget."
+    )
+
+
+def _wide(value: float, _: str) -> str:
+    if value == float("inf"):
+        return "There are too few samples for a 95 % interval of the median."
+    return (
+        f"The median is known to ±{percent(value)} only, where ±1 % was asked for."
+        " Quieten the machine or give it a larger --budget."
+    )
+
+
+def _inflated(value: float, _: str) -> str:
+    return (
+        f"Under the timer an inference takes {value:.2f} times as long: trust the order and"
+        " the shares of the layers rather than their times."
+    )
+
+
+def _negative(value: float, _: str) -> str:
+    much = f" by {percent(abs(value))}" if value else ""
+    return (
+        f"The layers add up to more than the measured latency{much}: the timer charges the"
+        " steps with its own cost, so each layer reads too long."
+    )
+
+
+def _unattributed(value: float, _: str) -> str:
+    much = f"{percent(value)} of the steps' time" if value else "Some of the steps' time"
+    return f"{much} was spent in steps that could be tied to no layer."
+
+
+def _fixed(value: float, subject: str) -> str:
+    size = f" of {value:.0f}" if value else ""
+    reason = f": {printable(subject).rstrip('.')}" if subject else ""
+    return f"The model was measured at its own batch{size}{reason}."
+
+
+def _lost(value: float, subject: str) -> str:
+    name = f"Output {printable(subject)}" if subject else "An output"
+    size = f"batch {value:.0f}" if value else "another batch"
+    return f"{name} came out with {size}, not with the one asked for: distrust this run."
+
+
+def _busy(value: float, _: str) -> str:
+    cores = f" {value:.1f} cores" if value else " the machine"
+    return f"Other programs kept{cores} busy during the measurement."
+
+
+_WORDS: dict[WarningKind, Callable[[float, str], str]] = {
+    WarningKind.UNSTEADY_WARMUP: _unsteady,
+    WarningKind.FEW_SAMPLES: _few,
+    WarningKind.WIDE_INTERVAL: _wide,
+    WarningKind.TIMER_INFLATION: _inflated,
+    WarningKind.NEGATIVE_OVERHEAD: _negative,
+    WarningKind.UNATTRIBUTED_TIME: _unattributed,
+    WarningKind.FIXED_BATCH: _fixed,
+    WarningKind.BATCH_LOST: _lost,
+    WarningKind.BUSY_MACHINE: _busy,
+}

@@ -1,0 +1,235 @@
+"""From a run's raw samples to rows that add up: one a layer, then overhead, then total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+import numpy as np
+
+from onnxprof import stats
+from onnxprof.contracts import StoreError
+from onnxprof.records import Layer, LayerKind, Run, Samples, Step, Timings
+
+
+class Status(StrEnum):
+    """What became of a layer at run time."""
+
+    TIMED = "timed"
+    FUSED = "fused"
+    FOLDED = "folded"
+    CONSTANT = "constant"
+    NOT_EXECUTED = "not executed"
+    UNATTRIBUTED = "unattributed"
+    OVERHEAD = "overhead"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class TimedRow:
+    """One row of a run's timing table.
+
+    `median_ns` is a whole number of nanoseconds, so that the rows add up in print; it is
+    None for a layer without a time of its own. `share` is of the un-profiled median.
+    """
+
+    name: str
+    status: Status
+    layer: Layer | None = None
+    step: Step | None = None
+    median_ns: int | None = None
+    p5_ns: int | None = None
+    p95_ns: int | None = None
+    samples: int = 0
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """How the layer rows, the overhead and the un-profiled median fit together.
+
+    `overhead_ns = total_ns - layer_sum_ns`, by definition; it is negative where the timer
+    inflates the steps by more than the runtime spends between them.
+    """
+
+    rows: tuple[TimedRow, ...]
+    total_ns: int
+    layer_sum_ns: int
+    traced_ns: int
+    unattributed_ns: int
+    interval_ns: tuple[int, int]
+    samples: int
+
+    @property
+    def overhead_ns(self) -> int:
+        """Un-profiled median less the layer rows."""
+        return self.total_ns - self.layer_sum_ns
+
+    @property
+    def inflation(self) -> float:
+        """Traced over un-profiled median; 1.0 is a timer that costs nothing."""
+        return self.traced_ns / self.total_ns if self.total_ns else float("nan")
+
+    @property
+    def half_width(self) -> float:
+        """Half of the median's 95 % interval, relative to the median."""
+        low, high = self.interval_ns
+        return (high - low) / 2 / self.total_ns if self.total_ns else float("nan")
+
+
+def reconcile(run: Run) -> Reconciliation:
+    """Build the timing table of a run.
+
+    A step stands on the row of its first layer in table order. Where several steps claim a
+    layer, the first has it; a step that is left without a layer of its own shares the row of
+    its first layer, and their times are added inference by inference. A step whose layers are
+    not in the table counts as belonging to none. So every step is in the rows exactly once.
+
+    Raises StoreError for a run that failed or has no un-profiled samples, and for one whose
+    times do not match its steps.
+    """
+    timings = _checked(run)
+    total = stats.median_ns(timings.latency_ns)
+    homes = _homes(run)
+    timed = [_step_row(run, home, timings.step_ns, total) for home in homes.places]
+    stray = [row for row in timed if row.status is Status.UNATTRIBUTED]
+    layer_sum = sum(row.median_ns or 0 for row in timed)
+    low, high = stats.median_interval(timings.latency_ns)
+    return Reconciliation(
+        rows=(
+            *_layer_rows(run, homes, timed),
+            *stray,
+            *_closing_rows(total, layer_sum, timings),
+        ),
+        total_ns=total,
+        layer_sum_ns=layer_sum,
+        traced_ns=stats.median_ns(timings.traced_ns) if timings.traced_ns.size else 0,
+        unattributed_ns=sum(row.median_ns or 0 for row in stray),
+        interval_ns=(low, high),
+        samples=int(timings.latency_ns.size),
+    )
+
+
+def _checked(run: Run) -> Timings:
+    timings = run.timings
+    where = run.request.model_name
+    if timings is None:
+        raise StoreError(f"this run has no times: {run.failure}", where=where)
+    if timings.latency_ns.size == 0:
+        raise StoreError("this run has no un-profiled samples", where=where)
+    if timings.step_ns.ndim != 2 or len(timings.step_ns) != len(run.steps):
+        shape = list(timings.step_ns.shape)
+        raise StoreError(f"{len(run.steps)} steps have times of shape {shape}", where=where)
+    return timings
+
+
+@dataclass(slots=True)
+class _Place:
+    """A row that carries a time: the layer it stands at, if any, and the steps added up there."""
+
+    layer: int | None
+    steps: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Homes:
+    places: list[_Place]
+    owner: dict[int, int]
+    """From the row of a layer to the index in `places` of the time that it is part of."""
+
+
+def _homes(run: Run) -> _Homes:
+    """Give every step one row. Rows, not names, are claimed: a name may occur twice."""
+    row_of: dict[str, int] = {}
+    for i, layer in enumerate(run.table):
+        if layer.kind is LayerKind.NODE:
+            row_of.setdefault(layer.name, i)
+    places: list[_Place] = []
+    owner: dict[int, int] = {}
+    for number, step in enumerate(run.steps):
+        claimed = sorted({row_of[name] for name in step.layers if name in row_of})
+        free = [row for row in claimed if row not in owner]
+        if claimed and not free:
+            places[owner[claimed[0]]].steps.append(number)
+            continue
+        owner |= dict.fromkeys(free, len(places))
+        places.append(_Place(free[0] if free else None, [number]))
+    return _Homes(places, owner)
+
+
+def _step_row(run: Run, place: _Place, step_ns: Samples, total: int) -> TimedRow:
+    step = _merged([run.steps[i] for i in place.steps])
+    layer = None if place.layer is None else run.table.layers[place.layer]
+    samples = step_ns[place.steps].sum(axis=0)
+    median = stats.median_ns(samples) if samples.size else None
+    return TimedRow(
+        name=layer.name if layer else step.name,
+        status=Status.TIMED if layer else Status.UNATTRIBUTED,
+        layer=layer,
+        step=step,
+        median_ns=median,
+        p5_ns=stats.quantile_ns(samples, 0.05) if samples.size else None,
+        p95_ns=stats.quantile_ns(samples, 0.95) if samples.size else None,
+        samples=int(samples.size),
+        share=None if median is None or not total else median / total,
+    )
+
+
+def _merged(steps: list[Step]) -> Step:
+    if len(steps) == 1:
+        return steps[0]
+    return replace(
+        steps[0],
+        name=" + ".join(step.name for step in steps),
+        op_type=" + ".join(dict.fromkeys(step.op_type for step in steps)),
+        layers=tuple(dict.fromkeys(name for step in steps for name in step.layers)),
+        outputs=tuple(tensor for step in steps for tensor in step.outputs),
+    )
+
+
+def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[TimedRow]:
+    folded = frozenset(run.folded)
+    for i, layer in enumerate(run.table):
+        if i not in homes.owner:
+            yield TimedRow(layer.name, _untimed(layer, folded), layer)
+            continue
+        row = timed[homes.owner[i]]
+        at_home = homes.places[homes.owner[i]].layer == i
+        yield row if at_home else TimedRow(layer.name, Status.FUSED, layer, row.step)
+
+
+def _untimed(layer: Layer, folded: frozenset[str]) -> Status:
+    if layer.kind is not LayerKind.NODE:
+        return Status.CONSTANT
+    if layer.op_type == "Constant" and not layer.domain:
+        return Status.CONSTANT
+    return Status.FOLDED if layer.name in folded else Status.NOT_EXECUTED
+
+
+def _closing_rows(total: int, layer_sum: int, timings: Timings) -> tuple[TimedRow, TimedRow]:
+    latency = timings.latency_ns
+    overhead = total - layer_sum
+    return (
+        TimedRow(
+            "(overhead)",
+            Status.OVERHEAD,
+            median_ns=overhead,
+            share=overhead / total if total else None,
+        ),
+        TimedRow(
+            "(total)",
+            Status.TOTAL,
+            median_ns=total,
+            p5_ns=stats.quantile_ns(latency, 0.05),
+            p95_ns=stats.quantile_ns(latency, 0.95),
+            samples=int(np.size(latency)),
+            share=1.0,
+        ),
+    )
+
+
+def milliseconds(ns: int) -> str:
+    """Print whole nanoseconds as milliseconds with six decimals, exactly."""
+    return f"{Decimal(ns) / 1_000_000:.6f}"

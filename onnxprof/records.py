@@ -1,0 +1,280 @@
+"""The nouns: layers, steps, devices and runs, as frozen records.
+
+Durations are integer nanoseconds and say so in their names. Raw samples are kept;
+every statistic is derived from them when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: One axis: its size, the name of a symbolic size, or None where nothing is known.
+Dim = int | str | None
+#: A tensor's axes; None where not even the rank is known.
+Shape = tuple[Dim, ...] | None
+Samples = NDArray[np.int64]
+
+#: Version of the stored record; a reader refuses what it does not know.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value that flows between layers."""
+
+    name: str
+    dtype: str = ""
+    """NumPy's name (`float32`), or `sequence(float32)`, `optional(int64)`; empty if unknown."""
+    shape: Shape = None
+    value: tuple[int, ...] | None = None
+    """The contents of a shape operand, resolved at the table's batch size."""
+    observed: bool = False
+    """The shape was seen at run time, not inferred."""
+
+    @property
+    def is_static(self) -> bool:
+        """Whether every axis has a known size."""
+        return self.shape is not None and all(isinstance(d, int) for d in self.shape)
+
+
+class LayerKind(StrEnum):
+    """What a row of the layer table stands for."""
+
+    INPUT = "input"
+    INITIALIZER = "initializer"
+    SHAPE_OPERAND = "shape_operand"
+    NODE = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of the layer table: a node of the ONNX graph, or a tensor that is given."""
+
+    name: str
+    """Unique among the nodes of a table; the node carries it in the runtime, too."""
+    kind: LayerKind
+    layer_type: str
+    """Coarse class (`Conv`, `ElementWise`, …), or `Input`, `Initializer`, `ShapeOperand`."""
+    op_type: str = ""
+    """ONNX operator; empty for what is not a node."""
+    domain: str = ""
+    """Operator domain; empty for the default domain."""
+    opset: int = 0
+    """Version of the domain that the model imports; 0 for what is not a node."""
+    inputs: tuple[Tensor, ...] = ()
+    """Inputs that are present, in operator order."""
+    outputs: tuple[Tensor, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Attribute names and their values as text."""
+    given_name: str = ""
+    """The node's name in the file; empty where the file gives none."""
+    parent: str = ""
+    """The control-flow layer whose subgraph holds this one; empty at the top level."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTable:
+    """Every layer of a model at one batch size, in first-appearance order."""
+
+    layers: tuple[Layer, ...]
+    batch: int
+    dims: tuple[tuple[str, int], ...] = ()
+    """Sizes given to symbolic axes other than the batch."""
+    obstacle: str = ""
+    """Why the model stays at its own batch, naming the layer; empty if it was re-batched."""
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    @property
+    def nodes(self) -> tuple[Layer, ...]:
+        """The layers that are nodes of the graph, in file order."""
+        return tuple(layer for layer in self.layers if layer.kind is LayerKind.NODE)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Which bytes were measured."""
+
+    name: str
+    reference: str
+    """What the user asked for: a path, `zoo:NAME`."""
+    sha256: str
+    """Digest of the model file, followed by its external data in order of first use."""
+    file_bytes: int
+    ir_version: int
+    opsets: tuple[tuple[str, int], ...]
+    producer: str = ""
+    graph_name: str = ""
+    parameters: int = 0
+    """Elements in all floating-point initializers."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """A model as a runtime is to load it: unique node names, the batch carried through."""
+
+    source: Path | bytes
+    """A file that needed no change, or the changed model, serialised."""
+    folder: Path
+    """Where external data of `source` is looked up."""
+    free_dims: tuple[tuple[str, int], ...] = ()
+    """Sizes of the symbolic axes that are still free in `source`, the batch among them."""
+
+
+class Confidence(StrEnum):
+    """How it is known which layers a step covers."""
+
+    EXACT = "exact"
+    INFERRED = "inferred"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a runtime executes as one unit."""
+
+    name: str
+    op_type: str
+    provider: str
+    layers: tuple[str, ...]
+    """Names of the node layers that it covers, in table order; empty if it belongs to none."""
+    confidence: Confidence
+    evidence: str = ""
+    """What tied the step to its layers, in a few words."""
+    outputs: tuple[Tensor, ...] = ()
+    """Its outputs as seen at run time, named as the runtime names them."""
+
+
+class Granularity(StrEnum):
+    """Whether the runtime may optimise the graph."""
+
+    EXECUTED = "executed"
+    WRITTEN = "written"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A physical device."""
+
+    id: str
+    """Stable on one machine: `cpu:amd-epyc-7763`, `cuda:0:nvidia-h200`."""
+    kind: str
+    name: str
+    memory_bytes: int = 0
+    physical_cores: int = 0
+    logical_cores: int = 0
+    features: tuple[str, ...] = ()
+    """Instruction sets or compute capability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a backend works on a device here, and if not, why."""
+
+    backend: str
+    device: str
+    """A device id where there is one, else the kind asked about (`cpu`, `cuda`)."""
+    usable: bool
+    detail: str
+    """The runtime's version where usable, else what is missing."""
+    remedy: str = ""
+    """What to install or change; empty where usable."""
+
+
+class WarningKind(StrEnum):
+    """What a reader of a run must know before trusting it."""
+
+    UNSTEADY_WARMUP = "unsteady_warmup"
+    FEW_SAMPLES = "few_samples"
+    WIDE_INTERVAL = "wide_interval"
+    TIMER_INFLATION = "timer_inflation"
+    NEGATIVE_OVERHEAD = "negative_overhead"
+    UNATTRIBUTED_TIME = "unattributed_time"
+    FIXED_BATCH = "fixed_batch"
+    BATCH_LOST = "batch_lost"
+    BUSY_MACHINE = "busy_machine"
+
+
+@dataclass(frozen=True, slots=True)
+class RunWarning:
+    """One caveat of a run: what, and how much."""
+
+    kind: WarningKind
+    value: float = 0.0
+    """The figure behind the caveat; its meaning is that of the kind."""
+    subject: str = ""
+    """The layer or output concerned, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked to be measured; its digest names the stored run."""
+
+    model_name: str
+    model_sha256: str
+    backend: str
+    provider: str
+    device_id: str
+    batch: int
+    dims: tuple[tuple[str, int], ...] = ()
+    threads: int = 1
+    granularity: Granularity = Granularity.EXECUTED
+    timer: str = "trace"
+    seed: int = 0
+    inputs_sha256: str = ""
+    """Digest of the user's input file; empty for generated inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Raw samples of one measurement."""
+
+    load_ns: int
+    """Creating the session, once."""
+    first_ns: int
+    """The first inference after loading."""
+    warmup_ns: Samples
+    """Every warm-up inference, in order."""
+    latency_ns: Samples
+    """Un-profiled inferences, shape [n]."""
+    latency_block: NDArray[np.int32]
+    """The alternation block of each latency sample, shape [n]."""
+    traced_ns: Samples
+    """Inferences under the timer, shape [m]."""
+    step_ns: Samples
+    """Time of each step in each traced inference, shape [steps, m]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One measurement with everything that is needed to check it."""
+
+    request: Request
+    model: ModelFacts
+    device: Device
+    environment: tuple[tuple[str, str], ...]
+    """Facts about machine and software, as keys and printable values."""
+    created: str
+    """UTC, ISO 8601 with seconds."""
+    command: str
+    """The command line that measures this again."""
+    table: LayerTable
+    steps: tuple[Step, ...] = ()
+    folded: tuple[str, ...] = ()
+    """Node layers that the runtime computed while loading."""
+    timings: Timings | None = None
+    """None where the measurement failed."""
+    warnings: tuple[RunWarning, ...] = ()
+    failure: str = ""
+    """Why there are no timings; empty for a good run."""
+    schema: int = field(default=SCHEMA_VERSION)

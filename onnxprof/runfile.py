@@ -1,0 +1,276 @@
+"""One run as the bytes of a Parquet file, and back. The format is described in docs/store.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxprof import serial, stats
+from onnxprof.contracts import StoreError
+from onnxprof.records import SCHEMA_VERSION, Request, Run, Samples, Step, Timings, WarningKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Keys of the file's key-value metadata.
+SCHEMA_KEY = b"onnxprof.schema"
+RUN_KEY = b"onnxprof.run"
+SUMMARY_KEY = b"onnxprof.summary"
+#: Columns of the sample rows, and the values of `kind` in the order in which they are stored.
+COLUMNS = ("kind", "step", "sample", "block", "duration_ns")
+KINDS = ("warmup", "latency", "traced", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a list of runs shows; read without touching the samples or the layer table."""
+
+    request: Request
+    device_name: str
+    created: str
+    failure: str = ""
+    median_ns: int | None = None
+    """Un-profiled median; None where nothing was measured."""
+    interval_ns: tuple[int, int] | None = None
+    """Distribution-free 95 % interval of the median."""
+    layer_sum_ns: int | None = None
+    """Medians of all steps, added up; None without a trace."""
+    samples: int = 0
+    """Un-profiled inferences."""
+    steps: int = 0
+    warnings: tuple[WarningKind, ...] = ()
+    path: Path = Path()
+    """Where it was found; not stored."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the median's interval, relative to the median."""
+        if not self.median_ns or self.interval_ns is None:
+            return None
+        return (self.interval_ns[1] - self.interval_ns[0]) / 2 / self.median_ns
+
+    @property
+    def layer_share(self) -> float | None:
+        """Layer sum over the un-profiled median."""
+        if not self.median_ns or self.layer_sum_ns is None:
+            return None
+        return self.layer_sum_ns / self.median_ns
+
+
+def summarise(run: Run) -> Summary:
+    """The summary of a run, computed from its samples."""
+    bare = Summary(
+        run.request,
+        run.device.name,
+        run.created,
+        run.failure,
+        steps=len(run.steps),
+        warnings=tuple(warning.kind for warning in run.warnings),
+    )
+    timings = run.timings
+    if timings is None or timings.latency_ns.size == 0:
+        return bare
+    traced = timings.step_ns.size > 0
+    return dataclasses.replace(
+        bare,
+        median_ns=stats.median_ns(timings.latency_ns),
+        interval_ns=stats.median_interval(timings.latency_ns),
+        layer_sum_ns=sum(map(stats.median_ns, timings.step_ns)) if traced else None,
+        samples=int(timings.latency_ns.size),
+    )
+
+
+def to_bytes(run: Run) -> bytes:
+    """The complete file. Raises StoreError for a run that contradicts itself."""
+    import pyarrow.parquet as pq
+
+    _check(run)
+    table = _rows(run)
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=["kind", "step"],
+        column_encoding=dict.fromkeys(("sample", "block", "duration_ns"), "DELTA_BINARY_PACKED"),
+        write_page_checksum=True,
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(_metadata(run))  # in the schema it would be there twice
+    return sink.getvalue()
+
+
+def _check(run: Run) -> None:
+    timings = run.timings
+    where = run.request.model_name
+    if run.schema != SCHEMA_VERSION:
+        raise StoreError(f"schema version {run.schema} cannot be written", where=where)
+    if timings is None:
+        if not run.failure:
+            raise StoreError("the run has neither times nor a reason for having none", where=where)
+        return
+    if timings.step_ns.ndim != 2 or len(timings.step_ns) != len(run.steps):
+        shape = list(timings.step_ns.shape)
+        raise StoreError(f"{len(run.steps)} steps have times of shape {shape}", where=where)
+    if timings.latency_block.shape != timings.latency_ns.shape:
+        raise StoreError("latencies and their blocks differ in number", where=where)
+
+
+def _metadata(run: Run) -> dict[bytes, bytes]:
+    summary = serial.to_json(summarise(run))
+    del summary["path"]
+    facts = serial.run_to_json(run) | {"timings": _timing_facts(run.timings)}
+    return {
+        SCHEMA_KEY: str(run.schema).encode(),
+        RUN_KEY: serial.dumps(facts),
+        SUMMARY_KEY: serial.dumps(summary),
+    }
+
+
+def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
+    if timings is None:
+        return None
+    return {
+        "load_ns": int(timings.load_ns),
+        "first_ns": int(timings.first_ns),
+        "warmup": int(timings.warmup_ns.size),
+        "latency": int(timings.latency_ns.size),
+        "traced": int(timings.traced_ns.size),
+        "step": [int(n) for n in timings.step_ns.shape],
+    }
+
+
+def _rows(run: Run) -> pa.Table:
+    import pyarrow as pa
+
+    timings = run.timings or _nothing()
+    parts = (timings.warmup_ns, timings.latency_ns, timings.traced_ns, timings.step_ns.ravel())
+    sizes = [part.size for part in parts]
+    plain = sum(sizes[:3])
+    steps, inferences = timings.step_ns.shape
+    numbers = [*map(np.arange, sizes[:3]), np.tile(np.arange(inferences), steps)]
+    block = np.zeros(sum(sizes), np.int32)
+    block[sizes[0] : sizes[0] + sizes[1]] = timings.latency_block
+    has_block = np.repeat([False, True, False, False], sizes)
+    step = np.concatenate([np.full(plain, -1), np.repeat(np.arange(steps), inferences)])
+    kind = pa.DictionaryArray.from_arrays(
+        pa.array(np.repeat(np.arange(4, dtype=np.int8), sizes)), pa.array(KINDS, pa.string())
+    )
+    names = pa.DictionaryArray.from_arrays(
+        pa.array(step.astype(np.int32), mask=step < 0), pa.array(_labels(run.steps), pa.string())
+    )
+    return pa.table(
+        {
+            "kind": kind,
+            "step": names,
+            "sample": np.concatenate(numbers).astype(np.int32),
+            "block": pa.array(block, mask=~has_block),
+            "duration_ns": np.concatenate(parts).astype(np.int64),
+        }
+    )
+
+
+def _labels(steps: tuple[Step, ...]) -> list[str]:
+    """Step names as a column can hold them: UTF-8, and told apart by `#2` where repeated."""
+    seen: Counter[str] = Counter()
+    labels = []
+    for step in steps:
+        name = step.name.encode("utf-8", "backslashreplace").decode()
+        seen[name] += 1
+        labels.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return labels
+
+
+def _nothing() -> Timings:
+    none = np.zeros(0, np.int64)
+    return Timings(0, 0, none, none, none.astype(np.int32), none, none.reshape(0, 0))
+
+
+def read_summary(path: Path) -> Summary:
+    """The summary of a stored run. Raises StoreError for a file that is not one."""
+    import pyarrow.parquet as pq
+
+    with _reading(path):
+        metadata = _known(pq.read_metadata(path).metadata)
+        facts = json.loads(metadata[SUMMARY_KEY])
+        facts.pop("path", None)
+        return dataclasses.replace(serial.from_json(Summary, facts), path=path)
+
+
+def read_run(path: Path) -> Run:
+    """A stored run. Raises StoreError, naming the file, for one that cannot be read."""
+    import pyarrow.parquet as pq
+
+    with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        facts = json.loads(_known(file.metadata.metadata)[RUN_KEY])
+        run = serial.run_from_json(facts)
+        if facts["timings"] is None:
+            return run
+        table = file.read(["block", "duration_ns"])
+        return dataclasses.replace(run, timings=_timings(facts["timings"], table, len(run.steps)))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(error.what, where=str(path), remedy=error.remedy) from error
+    except FileNotFoundError as error:
+        raise StoreError("there is no such file", where=str(path)) from error
+    except (
+        OSError,
+        pa.ArrowException,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(f"cannot be read as a stored run ({reason})", where=str(path)) from error
+
+
+def _known(metadata: dict[bytes, bytes] | None) -> dict[bytes, bytes]:
+    if not metadata or SCHEMA_KEY not in metadata:
+        raise StoreError("is a Parquet file, but not one that onnxprof wrote")
+    version = metadata[SCHEMA_KEY].decode("utf-8", "replace")
+    if version != str(SCHEMA_VERSION):
+        raise StoreError(
+            f"has schema version {version}; this onnxprof knows version {SCHEMA_VERSION}",
+            remedy="Install the onnxprof that wrote it, or a newer one",
+        )
+    return metadata
+
+
+def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
+    warmup, latency, traced = (facts[kind] for kind in KINDS[:3])
+    shape = tuple(facts["step"])
+    if len(shape) != 2 or shape[0] != steps or min(warmup, latency, traced, *shape) < 0:
+        raise ValueError(f"counts of samples make no sense: {facts}")
+    ends = np.cumsum([warmup, latency, traced, shape[0] * shape[1]])
+    if ends[-1] != table.num_rows:
+        raise ValueError(f"{table.num_rows} rows where {ends[-1]} were written")
+    durations: Samples = table["duration_ns"].to_numpy()
+    parts = np.split(durations, ends[:3])
+    block = table["block"].slice(warmup, latency).to_numpy()
+    return Timings(
+        facts["load_ns"],
+        facts["first_ns"],
+        parts[0],
+        parts[1],
+        block.astype(np.int32),
+        parts[2],
+        parts[3].reshape(shape),
+    )

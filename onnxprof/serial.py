@@ -1,0 +1,259 @@
+"""Records to JSON values and back; the format of the facts in a stored run (docs/store.md).
+
+Flat records become objects. The layer table, the steps and the tensors that they name become
+one list a field (columns), and a tensor is written once however many layers touch it, so that a
+table of 1,800 rows stays small.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from onnxprof.records import (
+    Device,
+    Layer,
+    LayerKind,
+    LayerTable,
+    ModelFacts,
+    Request,
+    Run,
+    RunWarning,
+    Step,
+    Tensor,
+    Timings,
+)
+
+T = TypeVar("T")
+Json = Any
+Converter = Callable[[Json], Any]
+
+#: Fields of `Run` that are written as they are; the others have a form of their own.
+_FACTS = ("created", "command", "environment", "folded", "failure")
+
+
+def dumps(value: Json) -> bytes:
+    """Compact JSON in ASCII, the same bytes for equal values. Raises ValueError for NaN."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    return text.encode("ascii")
+
+
+def to_json(value: Any) -> Json:
+    """A record, or what a record may hold, as JSON values; defaults are written out."""
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if isinstance(value, np.generic):
+        return to_json(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no infinity
+    return value
+
+
+def from_json(cls: type[T], data: Json) -> T:
+    """A record from JSON values, checked against the types of its fields.
+
+    Unknown fields are ignored and absent ones take their default. Raises ValueError for a
+    required field that is absent and for a value of the wrong type.
+    """
+    made: T = _converter(cls)(data)  # type: ignore[arg-type]
+    return made
+
+
+def request_digest(request: Request) -> str:
+    """12 hex digits of the SHA-256 over what was asked.
+
+    Fields at their default are left out, so that a field that is added later, with a default,
+    leaves older digests as they are. The order of `dims` does not matter.
+    """
+    asked = dataclasses.replace(request, dims=tuple(sorted(request.dims)))
+    defaults = {f.name: to_json(f.default) for f in dataclasses.fields(Request)}
+    facts = {k: v for k, v in to_json(asked).items() if v != defaults[k]}
+    return hashlib.sha256(dumps(facts)).hexdigest()[:12]
+
+
+def run_to_json(run: Run) -> dict[str, Json]:
+    """Every fact of a run, its samples left out."""
+    pool: dict[Tensor, int] = {}
+    rows = {layer.name: i for i, layer in enumerate(run.table) if layer.kind is LayerKind.NODE}
+    layers = _columns(Layer, run.table.layers, _pooled(pool))
+    claims = {"layers": lambda names: [rows.get(name, name) for name in names]}
+    steps = _columns(Step, run.steps, _pooled(pool) | claims)
+    table = {f: to_json(getattr(run.table, f)) for f in ("batch", "dims", "obstacle")}
+    return {
+        "schema": run.schema,
+        "request": to_json(run.request),
+        "model": to_json(run.model),
+        "device": to_json(run.device),
+        "warnings": to_json(run.warnings),
+        **{name: to_json(getattr(run, name)) for name in _FACTS},
+        "tensors": _columns(Tensor, tuple(pool), {}),
+        "table": table | {"layers": layers},
+        "steps": steps,
+    }
+
+
+def run_from_json(data: Json) -> Run:
+    """The run without its samples (`timings` is None). Raises ValueError if it is damaged."""
+    try:
+        return _run_from_json(data)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _run_from_json(data: Json) -> Run:
+    pool = _records(Tensor, data["tensors"], {})
+    tensors = {"inputs": _picker(pool), "outputs": _picker(pool)}
+    layers = _records(Layer, data["table"]["layers"], tensors)
+    claims = {"layers": _namer([layer.name for layer in layers])}
+    table = data["table"]
+    hints = get_type_hints(Run)
+    return Run(
+        request=from_json(Request, data["request"]),
+        model=from_json(ModelFacts, data["model"]),
+        device=from_json(Device, data["device"]),
+        table=LayerTable(
+            tuple(layers),
+            _converter(int)(table["batch"]),
+            _converter(get_type_hints(LayerTable)["dims"])(table.get("dims", [])),
+            _converter(str)(table.get("obstacle", "")),
+        ),
+        steps=tuple(_records(Step, data["steps"], tensors | claims)),
+        warnings=tuple(from_json(RunWarning, item) for item in data.get("warnings", [])),
+        schema=_converter(int)(data["schema"]),
+        **{name: _converter(hints[name])(data[name]) for name in _FACTS},
+    )
+
+
+def _pooled(pool: dict[Tensor, int]) -> dict[str, Converter]:
+    def indices(tensors: Iterable[Tensor]) -> list[int]:
+        return [pool.setdefault(tensor, len(pool)) for tensor in tensors]
+
+    return {"inputs": indices, "outputs": indices}
+
+
+def _picker(pool: Sequence[Tensor]) -> Converter:
+    return lambda indices: tuple(pool[_index(i)] for i in indices)
+
+
+def _namer(names: Sequence[str]) -> Converter:
+    return lambda items: tuple(i if isinstance(i, str) else names[_index(i)] for i in items)
+
+
+def _index(value: Json) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not an index")
+    return value
+
+
+def _columns(
+    cls: type, records: Sequence[Any], special: Mapping[str, Converter]
+) -> dict[str, Json]:
+    """One list a field; a field that is at its default everywhere is left out."""
+    columns: dict[str, Json] = {}
+    for f in dataclasses.fields(cls):
+        values = [getattr(record, f.name) for record in records]
+        if f.default is dataclasses.MISSING or any(value != f.default for value in values):
+            columns[f.name] = [special.get(f.name, to_json)(value) for value in values]
+    return columns
+
+
+def _records(cls: type[T], columns: Json, special: Mapping[str, Converter]) -> list[T]:
+    hints = get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls) if f.name in columns]  # type: ignore[arg-type]
+    lists = [map(special.get(n) or _converter(hints[n]), columns[n]) for n in names]
+    rows = zip(*lists, strict=True)
+    return [cls(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+@cache
+def _converter(kind: Any) -> Converter:
+    """What turns a JSON value into a value of a field's type, or raises ValueError."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _record_converter(kind)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind
+    if get_origin(kind) is tuple:
+        return _tuple_converter(get_args(kind))
+    if get_origin(kind) in (Union, types.UnionType):
+        return _union_converter(get_args(kind))
+    if kind is float:
+        return _to_float
+    return _scalar_converter(kind)
+
+
+def _record_converter(cls: type) -> Converter:
+    hints = get_type_hints(cls)
+    fields = [(f.name, _converter(hints[f.name])) for f in dataclasses.fields(cls)]
+
+    def convert(data: Json) -> Any:
+        if not isinstance(data, dict):
+            raise ValueError(f"{cls.__name__} is no object")
+        known = {name: make(data[name]) for name, make in fields if name in data}
+        try:
+            return cls(**known)
+        except TypeError as error:
+            raise ValueError(f"{cls.__name__}: {error}") from error
+
+    return convert
+
+
+def _tuple_converter(args: tuple[Any, ...]) -> Converter:
+    if args[-1] is Ellipsis:
+        item = _converter(args[0])
+        return lambda data: tuple(map(item, _list(data)))
+    items = [_converter(arg) for arg in args]
+    return lambda data: tuple(make(value) for make, value in zip(items, _list(data), strict=True))
+
+
+def _list(data: Json) -> list[Json]:
+    if not isinstance(data, list):
+        raise ValueError(f"{data!r} is no list")
+    return data
+
+
+def _union_converter(args: tuple[Any, ...]) -> Converter:
+    by_type = {list if get_origin(arg) is tuple else arg: _converter(arg) for arg in args}
+
+    def convert(data: Json) -> Any:
+        make = by_type.get(type(data))
+        if make is None:
+            raise ValueError(f"{data!r} is of the wrong type")
+        return make(data)
+
+    return convert
+
+
+def _scalar_converter(kind: type) -> Converter:
+    def convert(data: Json) -> Any:
+        if type(data) is not kind:
+            raise ValueError(f"{data!r} is not of type {kind.__name__}")
+        return data
+
+    return convert
+
+
+def _to_float(data: Json) -> float:
+    if type(data) not in (int, float) and data not in ("inf", "-inf", "nan"):
+        raise ValueError(f"{data!r} is no number")
+    return float(data)
+
+
+def timings_to_json(timings: Timings | None) -> dict[str, Json] | None:
+    """Every sample: one list of whole nanoseconds a field, one list a step for `step_ns`."""
+    if timings is None:
+        return None
+    values = ((f.name, getattr(timings, f.name)) for f in dataclasses.fields(Timings))
+    return {k: v.tolist() if isinstance(v, np.ndarray) else int(v) for k, v in values}

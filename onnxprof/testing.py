@@ -1,0 +1,196 @@
+"""For whoever writes a plugin or a renderer: a fake backend, a scripted clock, a sample run.
+
+Nothing here touches a runtime, so a test of a protocol takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
+from onnxprof.records import (
+    Availability,
+    Confidence,
+    Device,
+    Layer,
+    LayerKind,
+    LayerTable,
+    ModelFacts,
+    Request,
+    Run,
+    Step,
+    Tensor,
+    Timings,
+)
+
+
+@dataclass(slots=True)
+class ScriptedClock:
+    """A clock that moves only when told to; call it for the time in nanoseconds."""
+
+    now_ns: int = 0
+
+    def __call__(self) -> int:
+        """The time."""
+        return self.now_ns
+
+    def advance(self, ns: int) -> None:
+        """Move on by so many nanoseconds."""
+        self.now_ns += ns
+
+
+Duration = Callable[[int], int]
+"""From the number of an inference, counted from 0, to its duration in nanoseconds."""
+
+
+@dataclass(slots=True)
+class FakeSession:
+    """Moves the clock instead of computing."""
+
+    clock: ScriptedClock
+    workload: Workload
+    step_ns: tuple[Duration, ...]
+    gap_ns: int
+    traced_cost_ns: int = 0
+    count: int = 0
+    seen: list[list[int]] = field(default_factory=list)
+
+    def infer(self) -> None:
+        """Advance the clock by what the script says."""
+        times = [duration(self.count) + self.traced_cost_ns for duration in self.step_ns]
+        self.clock.advance(sum(times) + self.gap_ns)
+        self.seen.append(times)
+        self.count += 1
+
+    def outputs(self) -> Sequence[Tensor]:
+        """The last layer's outputs."""
+        return self.workload.table.nodes[-1].outputs
+
+    def trace(self) -> Trace:
+        """One exact step a layer."""
+        steps = tuple(_step(layer) for layer in self.workload.table.nodes)
+        return Trace(steps, np.array(self.seen, np.int64).T.reshape(len(steps), -1))
+
+
+@dataclass(slots=True)
+class FakeBackend:
+    """A runtime whose steps take what a script says; one step a node layer.
+
+    `step_ns` holds one entry a node layer, an integer or a function of the inference's
+    number; `gap_ns` passes between the steps of each inference; a traced inference takes
+    `traced_cost_ns` longer for each step. `broken` makes every session fail with that text.
+    """
+
+    clock: ScriptedClock = field(default_factory=ScriptedClock)
+    step_ns: Sequence[int | Duration] = (1_000_000, 2_000_000, 500_000)
+    gap_ns: int = 100_000
+    load_ns: int = 30_000_000
+    traced_cost_ns: int = 0
+    broken: str = ""
+    name: str = "fake"
+
+    def availability(self) -> Sequence[Availability]:
+        """Always there."""
+        return (Availability(self.name, "cpu:fake", True, "1.0"),)
+
+    def devices(self) -> Sequence[Device]:
+        """One device."""
+        return (Device("cpu:fake", "cpu", "Fake CPU", physical_cores=1, logical_cores=1),)
+
+    @contextmanager
+    def open(self, workload: Workload) -> Iterator[Session]:
+        """A session at the scripted speed."""
+        yield self._session(workload, 0)
+
+    @contextmanager
+    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+        """A session at the scripted speed plus the timer's cost."""
+        del inferences
+        yield self._session(workload, self.traced_cost_ns)
+
+    def _session(self, workload: Workload, traced_cost_ns: int) -> FakeSession:
+        if self.broken:
+            raise BackendError(self.broken, where=self.name)
+        self.clock.advance(self.load_ns)
+        durations = tuple(_duration(entry) for entry in self.step_ns)
+        return FakeSession(self.clock, workload, durations, self.gap_ns, traced_cost_ns)
+
+
+def _duration(entry: int | Duration) -> Duration:
+    return entry if callable(entry) else (lambda _: entry)
+
+
+def _step(layer: Layer) -> Step:
+    return Step(layer.name, layer.op_type, "fake", (layer.name,), Confidence.EXACT, "scripted")
+
+
+def sample_table(batch: int = 1, chain: Sequence[str] = ("Conv", "Relu", "Gemm")) -> LayerTable:
+    """A chain of layers with one input and a weight for the first."""
+    image = Tensor("x", "float32", (batch, 3, 8, 8))
+    weight = Tensor("w", "float32", (4, 3, 3, 3))
+    layers = [
+        Layer("x", LayerKind.INPUT, "Input", outputs=(image,), inputs=(image,)),
+        Layer("w", LayerKind.INITIALIZER, "Initializer", outputs=(weight,), inputs=(weight,)),
+    ]
+    given: tuple[Tensor, ...] = (image, weight)
+    for i, op_type in enumerate(chain):
+        out = Tensor(f"t{i}", "float32", (batch, 4, 8, 8))
+        name = f"/block/{op_type.lower()}_{i}"
+        layers.append(
+            Layer(name, LayerKind.NODE, op_type, op_type, "", 17, given, (out,), given_name=name)
+        )
+        given = (out,)
+    return LayerTable(tuple(layers), batch)
+
+
+def sample_run(
+    model: str = "sample",
+    batch: int = 1,
+    device: str = "cpu:fake",
+    backend: str = "fake",
+    *,
+    fused: bool = True,
+    created: str = "2026-01-02T03:04:05Z",
+    scale: float = 1.0,
+    seed: int = 0,
+) -> Run:
+    """A complete run with scripted noise: Conv (with the Relu fused into it), Gemm, a reorder."""
+    table = sample_table(batch)
+    conv, relu, gemm = (layer.name for layer in table.nodes)
+    covered = [(conv, relu), (gemm,)] if fused else [(conv,), (relu,), (gemm,)]
+    provider = "CPUExecutionProvider"
+    steps = [
+        Step(f"{names[0]}_step", "Conv", provider, names, Confidence.EXACT, "scripted")
+        for names in covered
+    ]
+    steps.append(Step("reorder_1", "ReorderOutput", provider, (), Confidence.NONE))
+    rng = np.random.default_rng(seed)
+    base = np.linspace(1.0, 0.4, len(steps)) * 1e6 * scale * batch**0.9
+    step_ns = (base[:, None] * (1 + rng.gamma(2.0, 0.01, (len(steps), 50)))).astype(np.int64)
+    latency = (base.sum() * 1.03 * (1 + rng.gamma(2.0, 0.01, 80))).astype(np.int64)
+    timings = Timings(
+        load_ns=int(3e7),
+        first_ns=int(base.sum() * 3),
+        warmup_ns=latency[:8],
+        latency_ns=latency,
+        latency_block=np.repeat(np.arange(8, dtype=np.int32), 10),
+        traced_ns=step_ns.sum(axis=0) + 50_000,
+        step_ns=step_ns,
+    )
+    return Run(
+        request=Request(model, "ab" * 32, backend, "cpu", device, batch, threads=2),
+        model=ModelFacts(
+            model, f"zoo:{model}", "ab" * 32, 12_345, 10, (("", 17),), "tests", "", 108
+        ),
+        device=Device(device, "cpu", "Fake CPU", 8 << 30, 2, 4, ("avx2",)),
+        environment=(("os", "Linux 6.1"), ("python", "3.11.7"), ("onnxprof", "0.1.0")),
+        created=created,
+        command=f"onnxprof profile zoo:{model} --backend {backend} --batch {batch} --threads 2",
+        table=table,
+        steps=tuple(steps),
+        timings=timings,
+    )

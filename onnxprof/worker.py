@@ -1,0 +1,304 @@
+"""One measurement in a process of its own, so that a crash or a hang costs one job."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxprof.contracts import BackendError, OnnxprofError, Workload
+from onnxprof.measure import Budget, Measurement, measure
+from onnxprof.records import (
+    Device,
+    Granularity,
+    Layer,
+    LayerTable,
+    ModelFacts,
+    Request,
+    Run,
+    RunWarning,
+    Tensor,
+    WarningKind,
+)
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+    from onnxprof.inputs import Arrays
+
+#: Cores kept busy by others, above which a run carries a warning.
+_BUSY_CORES = 0.25
+_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that a process needs to measure one model at one batch size."""
+
+    facts: ModelFacts
+    backend: str
+    provider: str
+    device: Device
+    batch: int
+    obstacle: str
+    """Why this is the model's own batch, where another was asked for."""
+    dims: tuple[tuple[str, int], ...]
+    threads: int
+    granularity: Granularity
+    budget: Budget
+    seed: int
+    inputs: str
+    """The user's .npz file; empty for generated inputs."""
+    command: str
+    environment: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may take before it is stopped."""
+
+    seconds: float = 900.0
+    memory_bytes: int = 0
+    """Private memory of the process; 0 for no limit."""
+
+
+def perform(job: Job, progress: Callable[[str, float], None]) -> Run:
+    """Measure in this process. Raises OnnxprofError where that is not possible."""
+    from onnxprof import plugins
+    from onnxprof.inspector import inspect
+    from onnxprof.modelfile import open_model, prepare
+
+    progress("preparing", 0.0)
+    model = replace(open_model(job.facts.reference), name=job.facts.name)
+    dims = dict(job.dims)
+    table = replace(inspect(model, job.batch, dims), obstacle=job.obstacle)
+    inputs, digest = _inputs(job, table)
+    workload = Workload(
+        prepare(model, job.batch, dims), table, inputs, job.threads, job.provider, job.granularity
+    )
+    with others_at_work() as busy:
+        found = measure(
+            plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress
+        )
+    return _record(job, table, digest, found, busy)
+
+
+def _inputs(job: Job, table: LayerTable) -> tuple[Arrays, str]:
+    from onnxprof.inputs import from_file, generate
+
+    return from_file(Path(job.inputs), table) if job.inputs else (generate(table, job.seed), "")
+
+
+def _record(
+    job: Job, table: LayerTable, digest: str, found: Measurement, busy: list[RunWarning]
+) -> Run:
+    return Run(
+        request=request(job, table.batch, digest),
+        model=job.facts,
+        device=job.device,
+        environment=job.environment,
+        created=now(),
+        command=job.command,
+        table=observed(table, found),
+        steps=found.trace.steps,
+        folded=found.trace.folded,
+        timings=found.timings,
+        warnings=(*found.warnings, *busy),
+    )
+
+
+def request(job: Job, batch: int, inputs_sha256: str = "") -> Request:
+    """What the job asks for."""
+    return Request(
+        model_name=job.facts.name,
+        model_sha256=job.facts.sha256,
+        backend=job.backend,
+        provider=job.provider,
+        device_id=job.device.id,
+        batch=batch,
+        dims=job.dims,
+        threads=job.threads,
+        granularity=job.granularity,
+        seed=job.seed,
+        inputs_sha256=inputs_sha256,
+    )
+
+
+def now() -> str:
+    """UTC in ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def observed(table: LayerTable, found: Measurement) -> LayerTable:
+    """Fill shapes that inference left open with those seen at run time."""
+    seen = {t.name: t for t in (*found.trace.shapes, *found.outputs) if t.shape is not None}
+    return replace(table, layers=tuple(_filled(layer, seen) for layer in table))
+
+
+def _filled(layer: Layer, seen: dict[str, Tensor]) -> Layer:
+    tensors = (*layer.inputs, *layer.outputs)
+    if all(t.is_static or t.name not in seen for t in tensors):
+        return layer
+    return replace(
+        layer,
+        inputs=tuple(_seen(t, seen) for t in layer.inputs),
+        outputs=tuple(_seen(t, seen) for t in layer.outputs),
+    )
+
+
+def _seen(tensor: Tensor, seen: dict[str, Tensor]) -> Tensor:
+    if tensor.is_static or tensor.name not in seen:
+        return tensor
+    found = seen[tensor.name]
+    return replace(tensor, shape=found.shape, dtype=tensor.dtype or found.dtype, observed=True)
+
+
+@contextmanager
+def others_at_work() -> Iterator[list[RunWarning]]:
+    """Watch the processor time that other processes take; the list tells of it afterwards."""
+    import psutil
+
+    told: list[RunWarning] = []
+    machine, own = _busy(psutil.cpu_times()), time.process_time()
+    began = time.monotonic()
+    yield told
+    seconds = max(time.monotonic() - began, 1e-3)
+    others = (_busy(psutil.cpu_times()) - machine - (time.process_time() - own)) / seconds
+    if others > _BUSY_CORES:
+        told.append(RunWarning(WarningKind.BUSY_MACHINE, others))
+
+
+def _busy(times: Any) -> float:
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0)) - float(
+        getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    )
+
+
+def failed(job: Job, table: LayerTable, reason: str) -> Run:
+    """The record of a job that gave no times."""
+    return Run(
+        request=request(job, job.batch),
+        model=job.facts,
+        device=job.device,
+        environment=job.environment,
+        created=now(),
+        command=job.command,
+        table=table,
+        failure=reason,
+    )
+
+
+def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None]) -> Run:
+    """Measure in a fresh process.
+
+    Raises what the measurement raised, and BackendError where the process crashed, ran out
+    of time or out of memory. An interrupt ends the process and goes on to the caller.
+    """
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_child, args=(job, limits, sender, scratch), daemon=True)
+        process.start()
+        sender.close()
+        try:
+            return _listen(process, receiver, limits, progress)
+        finally:
+            _end(process)
+            receiver.close()
+
+
+def _listen(
+    process: SpawnProcess,
+    receiver: Connection,
+    limits: Limits,
+    progress: Callable[[str, float], None],
+) -> Run:
+    deadline = time.monotonic() + limits.seconds
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not receiver.poll(left):
+            raise BackendError(
+                f"stopped after {limits.seconds:.0f} s", remedy="Allow more with --timeout"
+            )
+        try:
+            kind, value = receiver.recv()
+        except (EOFError, OSError):
+            process.join(_GRACE_SECONDS)
+            raise BackendError(f"the measuring process {_cause(process.exitcode)}") from None
+        if kind == "progress":
+            progress(*value)
+        elif kind == "run":
+            return _as_run(value)
+        else:
+            raise value
+
+
+def _as_run(value: object) -> Run:
+    if not isinstance(value, Run):
+        raise TypeError(f"a worker sent {type(value).__name__}")
+    return value
+
+
+def _cause(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = ", which is what the system sends when memory runs out" if name == "SIGKILL" else ""
+        return f"was ended by {name}{hint}"
+    return f"ended without a result (exit code {exitcode})"
+
+
+def _end(process: SpawnProcess) -> None:
+    if process.is_alive():
+        process.terminate()
+        process.join(_GRACE_SECONDS)
+    if process.is_alive():
+        process.kill()
+    process.join(_GRACE_SECONDS)
+
+
+def _child(job: Job, limits: Limits, sender: Connection, scratch: str) -> None:
+    """Entry point of the process: send progress, then a run or an exception."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    tempfile.tempdir = scratch
+    _confine(limits)
+    try:
+        run = perform(job, lambda phase, share: sender.send(("progress", (phase, share))))
+        sender.send(("run", run))
+    except OnnxprofError as error:
+        _send_error(sender, error)
+    except MemoryError:
+        _send_error(sender, BackendError("out of memory", remedy="Use a smaller --batch"))
+    except OSError as error:
+        _send_error(sender, BackendError(f"cannot write scratch files: {error.strerror or error}"))
+    except BaseException as error:
+        traceback.print_exc(file=sys.stderr) if os.environ.get("ONNXPROF_DEBUG") else None
+        _send_error(sender, BackendError(f"failed: {type(error).__name__}: {error}"))
+
+
+def _send_error(sender: Connection, error: OnnxprofError) -> None:
+    with suppress(OSError):
+        sender.send(("error", error))
+
+
+def _confine(limits: Limits) -> None:
+    """Bound the memory, and be the first that the system ends when memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    if not limits.memory_bytes:
+        return
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))

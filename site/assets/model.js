@@ -1,0 +1,218 @@
+"use strict";
+// Shows the run that the fragment names: #SYSTEM/BATCH.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const at = (id) => document.getElementById(id);
+  const select = at("system");
+  const radios = [...document.querySelectorAll("#batches input")];
+  const first = data.runs.findIndex((run) => !run.fail);
+  let shown = null;
+
+  const el = (tag, cls, ...content) => {
+    const node = document.createElement(tag);
+    if (cls) node.className = cls;
+    node.append(...content);
+    return node;
+  };
+
+  // Numbers: the same rules as onnxprof/publish/figures.py.
+  const decimals = (value) => {
+    if (!value) return 0;
+    const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3)))));
+    return Math.min(3, Math.max(0, 2 - exponent));
+  };
+  const formats = new Map();
+  const fixed = (value, digits) => {
+    if (!formats.has(digits)) {
+      formats.set(digits, new Intl.NumberFormat("en-US", {
+        minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven",
+      }));
+    }
+    return formats.get(digits).format(value).replace("-", "\u2212");
+  };
+  const three = (value) => fixed(value, decimals(value));
+  const percent = (share) => fixed(share * 100, Math.abs(share * 100) >= 9.995 ? 1 : 2);
+  const unitFor = (total) => (total < 20e6 ? ["µs", 1e3] : ["ms", 1e6]);
+
+  const broken = (name) => {
+    const bdi = el("bdi");
+    for (const piece of name.match(/[^/_.:-]*[/_.:-]+|[^/_.:-]+$/g) ?? [name]) {
+      if (bdi.firstChild) bdi.append(el("wbr"));
+      bdi.append(piece);
+    }
+    return bdi;
+  };
+
+  const svg = (tag, attributes) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    return node;
+  };
+  const bar = (share) => {
+    const box = svg("svg", {
+      class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true",
+    });
+    const width = Math.round(Math.max(0, Math.min(1, share)) * 1000) / 10;
+    box.append(svg("rect", { width, height: 10 }));
+    return box;
+  };
+
+  const number = (ns, unit, extra) => {
+    if (ns === null) return el("td", extra);
+    const value = ns / unit[1];
+    const cell = el("td", `d${decimals(value)} ${extra}`.trim(), three(value));
+    cell.dataset.v = ns;
+    cell.title = `${fixed(ns, 0)} ns`;
+    return cell;
+  };
+
+  // One row of a run in words and numbers.
+  const rowOf = (run, i) => {
+    const layer = run.l[i] < 0 ? null : data.sets[data.tables[run.table].set][run.l[i]];
+    return {
+      name: layer ? layer[0] : data.names[run.n[i]],
+      op: layer ? layer[1] : data.names[run.o[i]],
+      shape: layer && layer[2] >= 0 ? data.tables[run.table].shapes[layer[2]] : "",
+      status: data.names[run.s[i]],
+      step: data.names[run.t[i]],
+      m: run.m[i], lo: run.lo[i], hi: run.hi[i],
+      share: run.m[i] === null || !run.total ? null : run.m[i] / run.total,
+    };
+  };
+
+  // Bars are drawn against the longest row of the run.
+  const longest = (rows) => Math.max(...rows.map((row) => row.share ?? 0), 1e-9);
+
+  const shareCells = (row, most) => {
+    if (row.share === null) return [el("td"), el("td", "w")];
+    const cell = el("td", "", percent(row.share));
+    cell.dataset.v = row.m;
+    return [cell, el("td", "w barcell", ...(row.status === "total" ? [] : [bar(row.share / most)]))];
+  };
+
+  const stepCell = (step) => {
+    const cell = el("td", "l w step", ...(step ? [el("bdi", "", step)] : []));
+    if (step) cell.title = step;
+    return cell;
+  };
+
+  const tableRow = (row, place, unit, most) => {
+    const head = el("th", "", broken(row.name));
+    head.scope = "row";
+    const order = el("td", "w", place ? String(place) : "");
+    if (place) order.dataset.v = place;
+    return el("tr", row.status.split(",")[0].replace(" ", "_"),
+      order, head, el("td", "l", row.op), el("td", "l w", row.shape),
+      number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
+      ...shareCells(row, most), el("td", "l", row.status),
+      stepCell(row.step));
+  };
+
+  const showTiming = (run) => {
+    const table = at("timing-table");
+    at("shown").classList.toggle("unmeasured", Boolean(run.fail));
+    at("unmeasured").hidden = !run.fail;
+    if (run.fail) return;
+    const unit = unitFor(run.total);
+    const rows = run.m.map((_, i) => rowOf(run, i));
+    const most = longest(rows.slice(0, -2));
+    const body = rows.slice(0, -2).map((row, i) => tableRow(row, i + 1, unit, most));
+    for (const label of table.querySelectorAll("[data-u]")) label.textContent = unit[0];
+    table.tBodies[0].replaceChildren(...body);
+    table.tFoot.replaceChildren(...rows.slice(-2).map((row) => tableRow(row, 0, unit, most)));
+    window.onnxprof.again(table);
+    showSlowest(rows.slice(0, -2), unit, most);
+  };
+
+  const showSlowest = (rows, unit, most) => {
+    const top = rows.filter((row) => row.m).sort((a, b) => b.m - a.m).slice(0, 5);
+    at("slowest").replaceChildren(...top.map((row) => el("li", "",
+      el("span", "name", broken(row.name)), " ", el("span", "op", row.op),
+      el("span", "figure", `${three(row.m / unit[1])} ${unit[0]}`),
+      el("span", "figure", `${percent(row.share)} %`), bar(row.share / most))));
+    for (const item of at("slowest").querySelectorAll(".name")) item.title = item.textContent;
+  };
+
+  const showWords = (run) => {
+    at("sentence").textContent = run.fail ? "" : `${run.text}.`;
+    at("failure").hidden = !run.fail;
+    at("failure").textContent = run.fail ? `This measurement failed: ${run.fail}` : "";
+    at("warnings").hidden = !(run.warn && run.warn.length);
+    at("warnings").replaceChildren(...(run.warn ?? []).map((text) => el("li", "", text)));
+    at("command").textContent = run.cmd;
+  };
+
+  const showFiles = (run) => {
+    for (const kind of ["csv", "pdf"]) {
+      at(kind).hidden = Boolean(run.fail);
+      at(kind).href = `runs/${run.stem}.${kind}`;
+    }
+    const plot = `plot/batch-${run.batch}.svg`;
+    at("svg").href = at("drawing").href = plot;
+    const image = at("drawing").firstElementChild;
+    if (image.getAttribute("src") !== plot) image.src = plot;
+    image.alt = image.alt.replace(/batch \d+$/, `batch ${run.batch}`);
+  };
+
+  const showShapes = (run) => {
+    const table = data.tables[run.table];
+    if (table.set !== data.tables[data.runs[Math.max(first, 0)].table].set) return;
+    for (const node of document.querySelectorAll("[data-t]")) {
+      node.textContent = table.shapes[node.dataset.t];
+    }
+    for (const node of document.querySelectorAll("summary [data-batch]")) {
+      node.textContent = run.batch;
+    }
+  };
+
+  const showChoice = (run) => {
+    const key = data.systems[run.sys].key;
+    select.value = key;
+    for (const radio of radios) {
+      const there = data.runs.find((r) => r.sys === run.sys && r.batch === Number(radio.value));
+      radio.disabled = !there;
+      radio.checked = there === run;
+      radio.parentNode.classList.toggle("failed", Boolean(there && there.fail));
+    }
+    for (const mark of document.querySelectorAll("[data-system]")) {
+      mark.classList.toggle("on", mark.dataset.system === key);
+      for (const dot of mark.querySelectorAll("a")) {
+        dot.classList.toggle("on",
+          mark.dataset.system === key && Number(dot.dataset.batch) === run.batch);
+      }
+      if (mark.tagName === "g" && mark.dataset.system === key) mark.parentNode.append(mark);
+    }
+  };
+
+  const show = (run) => {
+    if (run === shown) return;
+    shown = run;
+    for (const part of [showChoice, showWords, showTiming, showFiles, showShapes]) part(run);
+  };
+
+  // The run of a system whose batch is nearest to the one wanted.
+  const nearest = (sys, batch) => data.runs.filter((run) => run.sys === sys).sort((a, b) =>
+    Math.abs(Math.log2(a.batch / batch)) - Math.abs(Math.log2(b.batch / batch)))[0];
+
+  const wanted = () => {
+    const [, key, batch] = /^#(.*)\/(\d+)$/.exec(location.hash) ?? [];
+    const sys = data.systems.findIndex((system) => system.key === key);
+    if (sys >= 0) return nearest(sys, Number(batch));
+    const start = data.runs[Math.max(first, 0)];
+    return location.hash ? shown ?? start : start;
+  };
+
+  const choose = (key, batch) => {
+    const sys = data.systems.findIndex((system) => system.key === key);
+    location.hash = `${key}/${nearest(sys, Number(batch)).batch}`;
+  };
+
+  at("choice").addEventListener("change", () => {
+    const radio = radios.find((r) => r.checked);
+    choose(select.value, radio ? radio.value : shown.batch);
+  });
+  at("choice").addEventListener("submit", (event) => event.preventDefault());
+  window.addEventListener("hashchange", () => show(wanted()));
+  select.disabled = false;
+  show(wanted());
+})();

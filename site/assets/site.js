@@ -1,0 +1,78 @@
+"use strict";
+// Sorting and filtering for every table; nothing here knows what a table is about.
+(() => {
+  document.documentElement.classList.add("js");
+
+  const column = (th) => [...th.parentNode.children].indexOf(th);
+
+  const key = (row, index, numeric) => {
+    const cell = row.children[index];
+    if (!numeric) return cell.textContent.trim();
+    return cell.dataset.v === undefined ? null : Number(cell.dataset.v);
+  };
+
+  // Rows without a value stay last, whichever way the others go.
+  const compare = (a, b, numeric, sign) => {
+    if (a === b) return 0;
+    if (a === null || a === "") return 1;
+    if (b === null || b === "") return -1;
+    return sign * (numeric ? a - b : a.localeCompare(b, "en", { numeric: true }));
+  };
+
+  const sort = (th, direction) => {
+    const table = th.closest("table");
+    const numeric = th.dataset.sort === "number";
+    const index = column(th);
+    const sign = direction === "descending" ? -1 : 1;
+    const body = table.tBodies[0];
+    const rows = [...body.rows].map((row) => [key(row, index, numeric), row]);
+    rows.sort((a, b) => compare(a[0], b[0], numeric, sign));
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    th.setAttribute("aria-sort", direction);
+    body.append(...rows.map((pair) => pair[1]));
+  };
+
+  // The first click on a number shows the largest; a row number counts up.
+  const next = (th) => {
+    const now = th.getAttribute("aria-sort");
+    if (now) return now === "ascending" ? "descending" : "ascending";
+    const falls = th.dataset.sort === "number" && th.textContent.trim() !== "#";
+    return falls ? "descending" : "ascending";
+  };
+
+  const filter = (input) => {
+    const table = document.getElementById(input.dataset.filter);
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = [...table.tBodies[0].rows];
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.dataset.text ?? row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += !row.hidden;
+    }
+    const output = document.querySelector(`output[data-count="${table.id}"]`);
+    output.dataset.all ??= output.textContent;
+    output.textContent = words.length ? `${shown} of ${rows.length}` : output.dataset.all;
+  };
+
+  // A table whose rows were replaced keeps its order and its filter.
+  window.onnxprof = {
+    again(table) {
+      const th = table.tHead.querySelector("th[aria-sort]");
+      if (th) sort(th, th.getAttribute("aria-sort"));
+      const input = document.querySelector(`input[data-filter="${table.id}"]`);
+      if (input && input.value) filter(input);
+    },
+  };
+
+  document.addEventListener("click", (event) => {
+    const th = event.target.closest("table.sortable th[data-sort]");
+    if (th && event.target.closest("button")) sort(th, next(th));
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.dataset.filter) filter(event.target);
+  });
+  for (const input of document.querySelectorAll("input[data-filter]")) {
+    if (input.value) filter(input);
+  }
+})();

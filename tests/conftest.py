@@ -1,0 +1,44 @@
+"""Shared by all tests: no test writes to the user's folders, none depends on his terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A busy machine is no bug: no test fails for being slow.
+settings.register_profile("onnxprof", deadline=None)
+settings.load_profile("onnxprof")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The source tree that the tests stand in."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary cache for the whole session, and output of 80 plain columns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONNXPROF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("COLUMNS", "80")
+        patch.setenv("NO_COLOR", "1")
+        for name in ("FORCE_COLOR", "PYTHONPATH"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A Chromium to drive; without one the test is skipped, or fails where one is required."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None and os.environ.get("ONNXPROF_REQUIRE_BROWSER"):
+        pytest.fail("ONNXPROF_REQUIRE_BROWSER is set and there is no chromium")
+    if found is None:
+        pytest.skip("no chromium here")
+    return found

@@ -1,0 +1,73 @@
+"""Runs that make a site worth testing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from onnxprof.records import Layer, LayerTable, Run, RunWarning, WarningKind
+from onnxprof.testing import sample_run, sample_table
+
+HOSTILE = "名前/<script>alert('x')</script> \"q\" & \u202e\x07\ud800" + "long_name." * 30
+
+
+def hostile_run() -> Run:
+    """A run in which model, device and layers have names that someone made up on purpose."""
+    run = sample_run(HOSTILE)
+    names = {
+        layer.name: f"</script><img src=x onerror=alert(1)>{layer.name}" for layer in run.table
+    }
+
+    def renamed(layer: Layer) -> Layer:
+        return dataclasses.replace(layer, name=names[layer.name])
+
+    steps = tuple(
+        dataclasses.replace(
+            step, name=f"{step.name}\u2028<!--", layers=tuple(names[name] for name in step.layers)
+        )
+        for step in run.steps
+    )
+    table = LayerTable(tuple(map(renamed, run.table)), run.table.batch)
+    device = dataclasses.replace(run.device, name="<b>CPU</b> & 'co'")
+    return dataclasses.replace(run, table=table, steps=steps, device=device, command=HOSTILE)
+
+
+def failed_run(model: str = "alpha", batch: int = 4) -> Run:
+    """A run that ended without times."""
+    return dataclasses.replace(
+        sample_run(model, batch), timings=None, steps=(), failure="killed <by> signal 9"
+    )
+
+
+def runs() -> list[Run]:
+    """Two plain models on several systems, one hostile, one that only failed, a repeat."""
+    warned = dataclasses.replace(
+        sample_run("alpha", 1), warnings=(RunWarning(WarningKind.WIDE_INTERVAL, 0.023),)
+    )
+    return [
+        warned,
+        *(sample_run("alpha", batch, seed=batch) for batch in (2, 8)),
+        failed_run("alpha", 4),
+        sample_run("alpha", 8, scale=2.0, created="2025-12-31T23:59:59Z"),
+        *(sample_run("alpha", b, "cuda:0:x", "other", scale=0.5, fused=False) for b in (1, 8)),
+        sample_run("beta", 1, scale=30.0),
+        failed_run("gone", 1),
+        hostile_run(),
+    ]
+
+
+def long_run(layers: int) -> Run:
+    """A run of one step a layer."""
+    run = sample_run(fused=False)
+    table = sample_table(1, ["Conv"] * layers)
+    step = run.steps[0]
+    steps = tuple(
+        dataclasses.replace(step, name=f"s{i}", layers=(layer.name,))
+        for i, layer in enumerate(table.nodes)
+    )
+    assert run.timings is not None
+    timings = dataclasses.replace(
+        run.timings, step_ns=np.repeat(run.timings.step_ns[:1], layers, axis=0)
+    )
+    return dataclasses.replace(run, table=table, steps=steps, timings=timings)

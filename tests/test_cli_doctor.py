@@ -1,0 +1,144 @@
+"""`onnxprof doctor`: what it says of what works, what does not and what is broken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from onnxprof import diagnose
+from onnxprof.cli.doctor import doctor
+from onnxprof.plugins import Plugin
+from onnxprof.records import Availability
+from onnxprof.testing import FakeBackend
+
+
+@dataclass
+class Dead(FakeBackend):
+    """A backend whose runtime is missing on one device, and absent on the other."""
+
+    name: str = "dead"
+
+    def availability(self) -> tuple[Availability, ...]:
+        return (
+            Availability("dead", "cuda", False, "no driver " * 12, "Install a driver"),
+            Availability("dead", "cpu", False, "deadruntime is not installed", "pip install dead"),
+        )
+
+
+@dataclass
+class Rude(FakeBackend):
+    """Breaks the promise never to raise."""
+
+    def availability(self) -> tuple[Availability, ...]:
+        raise OSError("libfoo.so:\ncannot open")
+
+
+BROKEN: Plugin[FakeBackend] = Plugin(
+    "gone", "gone_plugin:Gone", "strange 1.2", None, "No module named 'gone_plugin'", "Reinstall it"
+)
+
+
+def plugin(backend: FakeBackend) -> Plugin[FakeBackend]:
+    return Plugin(backend.name, "x:Y", "x 1", backend)
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, *plugins: Plugin[FakeBackend], arguments: str = ""
+) -> Result:
+    monkeypatch.setattr(diagnose, "backends", lambda: {entry.name: entry for entry in plugins})
+    monkeypatch.setattr(diagnose, "exporters", dict)
+    app = typer.Typer()
+    app.command()(doctor)
+    return CliRunner().invoke(app, arguments.split())
+
+
+def test_a_working_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch, plugin(FakeBackend()))
+    assert result.exit_code == 0
+    assert "fake cpu:fake  works: 1.0" in result.output
+    assert "Plugins that did not load" not in result.output
+    for title in ("Backends", "Extras", "Folders", "Machine"):
+        assert f"\n{title}\n" in result.output
+
+
+def test_a_backend_that_does_not_work_says_why_and_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = run(monkeypatch, plugin(Dead()))
+    assert result.exit_code == 1
+    assert "dead cpu   does not work: deadruntime is not installed" in result.output
+    assert "-> pip install dead" in result.output
+    assert 'No backend works here: pip install "onnxprof[cpu]"' in result.stderr
+
+
+def test_one_working_backend_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch, plugin(Dead()), plugin(FakeBackend()), BROKEN)
+    assert result.exit_code == 0
+    assert "does not work" in result.output
+
+
+def test_a_plugin_that_did_not_load_is_listed_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = run(monkeypatch, plugin(FakeBackend()), BROKEN).output
+    assert "backend gone" in shown
+    assert "strange 1.2: No module named 'gone_plugin'" in shown
+    assert "-> Reinstall it" in shown
+
+
+def test_a_backend_that_raises_does_not_stop_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch, plugin(Rude()))
+    assert result.exit_code == 1
+    assert "OSError: libfoo.so: cannot open" in " ".join(result.output.split())
+
+
+def test_no_backend_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch)
+    assert result.exit_code == 1
+    assert "pip install -e ." in result.output
+
+
+def test_lines_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = run(monkeypatch, plugin(FakeBackend()), plugin(Dead()), BROKEN).output
+    paths = [line for line in shown.splitlines() if "/" in line]
+    assert max(len(line) for line in shown.splitlines() if line not in paths) <= 80
+
+
+def test_json_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch, plugin(Dead()), BROKEN, arguments="--format json")
+    record = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert record["works"] is False
+    assert record["backends"][1]["remedy"] == "pip install dead"
+    assert record["broken"][0]["kind"] == "backend"
+    assert record["facts"]["os"]
+    assert {extra["name"] for extra in record["extras"]} == set(diagnose.EXTRAS)
+    assert {place["purpose"] for place in record["folders"]} == {"cache", "store"}
+
+
+def test_a_missing_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(diagnose.EXTRAS, "site", ("pages", ("jinja2", "a-package-nobody-has")))
+    shown = run(monkeypatch, plugin(FakeBackend())).output
+    assert "lacks a-package-nobody-has" in shown
+    assert '-> pip install "onnxprof[site]"' in shown
+
+
+def test_rival_runtimes_are_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose, "RIVALS", ("numpy", "onnx"))
+    shown = " ".join(run(monkeypatch, plugin(FakeBackend())).output.split())
+    assert "numpy and onnx are all installed and overwrite each other's files" in shown
+
+
+def test_a_folder_is_looked_at_and_not_created(tmp_path: Path) -> None:
+    found = diagnose.folder("store", tmp_path / "a" / "b")
+    assert not found.exists
+    assert found.writable
+    assert found.free_bytes > 0
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").write_text("")
+    assert not diagnose.folder("store", tmp_path / "file" / "b").writable

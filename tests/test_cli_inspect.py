@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import models
+import pytest
+
+from onnxprof.cli import inspect as command
+from onnxprof.contracts import UsageError
+from onnxprof.modelfile import open_model
+
+REFERENCE = Path(__file__).parent / "data" / "lenet_layers.csv"
+
+
+@pytest.fixture
+def lenet(tmp_path) -> str:
+    return str(models.save(models.lenet(), tmp_path))
+
+
+def test_format_follows_the_output_file(lenet, tmp_path):
+    for suffix in ("csv", "json", "md"):
+        command.inspect(lenet, output=tmp_path / f"out.{suffix}", layout="classic")
+    assert (tmp_path / "out.csv").read_bytes() == REFERENCE.read_bytes()
+    assert len(json.loads((tmp_path / "out.json").read_text())["layers"]) == 21
+    assert (tmp_path / "out.md").read_text().startswith("## model batch 1")
+
+
+def test_table_and_summary_in_the_terminal(lenet, capsys):
+    command.inspect(lenet, batch="1,8")
+    shown = capsys.readouterr().out
+    assert "21 layers, 12 nodes, 5,994 parameters, batch 1" in shown
+    assert "float32[8,16,14,14]" in shown
+
+
+def test_obstacle_is_told_on_stderr_and_csv_stays_clean(tmp_path, capsysbinary):
+    path = str(models.save(models.class_token(), tmp_path))
+    command.inspect(path, batch="2,8", format="csv")
+    out, err = capsysbinary.readouterr()
+    assert out.count(b"\r\n") == 5
+    assert b"stays at batch 1" in err
+    assert b"layer cat (Concat)" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"layout": "wide"}, "no layout 'wide'"),
+        ({"format": "xml"}, "no format 'xml'"),
+        ({"output": Path("x.foo")}, "cannot tell a format"),
+        ({"output": Path("/nowhere/x.csv")}, "cannot be written"),
+        ({"batch": "0"}, "--batch"),
+        ({"dim": ["width=3"]}, "no symbolic axis 'width'"),
+    ],
+)
+def test_bad_options(lenet, options, match):
+    with pytest.raises(UsageError, match=match):
+        command.inspect(lenet, **options)
+
+
+def test_importing_the_command_loads_nothing_heavy():
+    code = (
+        "import sys, onnxprof.cli.inspect;"
+        " print([m for m in ('onnx', 'numpy', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_zoo_reference(tmp_path):
+    model = open_model("zoo:lenet")
+    assert model.name == "lenet"
+    assert model.facts().reference == "zoo:lenet"

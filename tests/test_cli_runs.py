@@ -1,0 +1,163 @@
+"""`onnxprof runs`, on a store of scripted runs."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from onnxprof.cli.runs import app
+from onnxprof.contracts import StoreError, UsageError
+from onnxprof.records import RunWarning, WarningKind
+from onnxprof.store import Store
+from onnxprof.testing import sample_run
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def good(*arguments: str | Path) -> Result:
+    result = run(*arguments)
+    assert result.exception is None, result.exception
+    assert result.exit_code == 0
+    return result
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    store = Store(tmp_path / "runs")
+    for batch in (1, 8):
+        store.save(sample_run("resnet50", batch, created=f"2026-01-0{batch}T03:04:05Z"))
+    warned = (RunWarning(WarningKind.FEW_SAMPLES, 3),)
+    other = sample_run("lenet", backend="ort", created="2026-02-01T00:00:00Z")
+    store.save(dataclasses.replace(other, warnings=warned))
+    lost = sample_run("lenet", 64, created="2026-01-05T00:00:00Z")
+    store.save(dataclasses.replace(lost, timings=None, failure="killed at 2 GiB"))
+    return store.root
+
+
+def test_list(root: Path) -> None:
+    text = good("list", "--store", root).stdout
+    places = [text.index(part) for part in ("lenet, fake", "resnet50, fake", "lenet, ort")]
+    assert places == sorted(places)
+    assert "failed: killed at 2 GiB" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_list_filters(root: Path) -> None:
+    text = good("list", "--store", root, "--model", "RES", "--batch", "1,2").stdout
+    assert text.count("2026-01-") == 1
+    assert "lenet" not in text
+
+
+def test_list_for_programs(root: Path) -> None:
+    listed = json.loads(good("list", "--store", root, "--format", "json").stdout)
+    assert [entry["batch"] for entry in listed] == [1, 64, 8, 1]
+    assert listed[1]["failure"] == "killed at 2 GiB"
+    assert listed[3]["warnings"] == ["few_samples"]
+    text = good("list", "--store", root, "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["id"] for row in rows] == [entry["id"] for entry in listed]
+    assert all(Path(row["path"]).is_file() for row in rows)
+
+
+def test_an_empty_store_is_no_error(tmp_path: Path) -> None:
+    result = good("list", "--store", tmp_path, "--format", "json")
+    assert result.stdout == "[]\n"
+    assert "onnxprof profile MODEL" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "show", "export"])
+def test_nothing_matching_is_bad_use(root: Path, command: str) -> None:
+    result = run(command, "--store", root, "--model", "nope")
+    assert isinstance(result.exception, UsageError)
+    assert "onnxprof profile MODEL" in str(result.exception)
+    assert result.exception.exit_code == 2
+
+
+def test_batches_must_be_numbers(root: Path) -> None:
+    assert isinstance(run("list", "--store", root, "--batch", "x").exception, UsageError)
+
+
+def test_the_store_of_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNXPROF_STORE", str(root))
+    assert "lenet" in good("list").stdout
+
+
+def test_stores_add_up(root: Path, tmp_path: Path) -> None:
+    Store(tmp_path / "more").save(sample_run("elsewhere"))
+    text = good("list", "--store", root, "--store", tmp_path / "more").stdout
+    assert "elsewhere" in text
+    assert "lenet" in text
+
+
+def test_unreadable_files_are_told_and_passed_over(root: Path) -> None:
+    for i in range(7):
+        (root / f"bad{i}.parquet").write_bytes(b"no")
+    result = good("list", "--store", root)
+    assert "resnet50" in result.stdout
+    assert result.stderr.count("skipped") == 6
+    assert "2 more files" in result.stderr
+
+
+def test_show_the_newest_that_matches(root: Path) -> None:
+    result = good("show", "--store", root)
+    assert "4 runs match" in result.stderr
+    assert "lenet, batch 1, ort on Fake CPU, 2 threads" in result.stdout
+    assert "3 steps add up to" in result.stdout
+    assert "Only 3 un-profiled inferences" in result.stdout
+    assert "python" in result.stdout
+    assert "(total)" in result.stdout
+
+
+def test_show_by_id_and_by_path(root: Path) -> None:
+    listed = json.loads(good("list", "--store", root, "--format", "json").stdout)
+    by_id = good("show", listed[2]["id"], "--store", root, "--all")
+    assert "resnet50, batch 8" in by_id.stdout
+    assert by_id.stderr == ""
+    by_path = good("show", listed[2]["path"], "--all")
+    assert by_path.stdout == by_id.stdout
+    assert "14.327932" in by_id.stdout
+    assert isinstance(run("show", root / "absent.parquet").exception, StoreError)
+
+
+def test_show_a_failed_run(root: Path) -> None:
+    assert "failed: killed at 2 GiB" in good("show", "--store", root, "--batch", "64").stdout
+
+
+def test_export_csv(root: Path, tmp_path: Path) -> None:
+    result = good("export", "--store", root)
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["layer_name"] for row in rows].count("(total)") == 3
+    assert "1 failed run" in result.stderr
+    good("export", "--store", root, "-o", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == result.stdout_bytes
+
+
+def test_export_takes_the_format_from_the_name(root: Path, tmp_path: Path) -> None:
+    good("export", "--store", root, "-o", tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == 24
+    good("export", "--store", root, "-o", tmp_path / "out.json")
+    assert len(json.loads((tmp_path / "out.json").read_text())["runs"]) == 4
+
+
+def test_export_to_where_nothing_can_be_written(root: Path, tmp_path: Path) -> None:
+    result = run("export", "--store", root, "-o", tmp_path)
+    assert isinstance(result.exception, UsageError)
+
+
+def test_importing_the_command_is_cheap() -> None:
+    code = "import sys, onnxprof.cli.runs; print([m for m in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not {"'pyarrow'", "'scipy'", "'numpy'"} & set(loaded.stdout.strip("[]\n").split(", "))

@@ -1,0 +1,170 @@
+"""The measurement protocol on a scripted clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxprof import stats
+from onnxprof.contracts import BackendError, Workload
+from onnxprof.measure import Budget, Measurement, measure, unsteadiness
+from onnxprof.records import PreparedModel, Tensor, WarningKind
+from onnxprof.testing import FakeBackend, FakeSession, ScriptedClock, sample_table
+
+MS = 1_000_000
+
+
+def workload(batch: int = 1, obstacle: str = "") -> Workload:
+    table = replace(sample_table(batch), obstacle=obstacle)
+    return Workload(PreparedModel(b"", Path()), table, {}, threads=1)
+
+
+def run(backend: FakeBackend, seconds: float = 2.0, job: Workload | None = None) -> Measurement:
+    return measure(backend, job or workload(), Budget(seconds), backend.clock, lambda *_: None)
+
+
+def kinds(found: Measurement) -> set[WarningKind]:
+    return {warning.kind for warning in found.warnings}
+
+
+def test_steady_steps_are_measured_exactly() -> None:
+    found = run(FakeBackend(step_ns=(3 * MS, 2 * MS, MS), gap_ns=100_000, load_ns=7 * MS))
+    assert found.timings.load_ns == 7 * MS
+    assert stats.median_ns(found.timings.latency_ns) == 6_100_000
+    assert np.median(found.timings.step_ns, axis=1).tolist() == [3 * MS, 2 * MS, MS]
+    assert found.warnings == ()
+
+
+def test_the_first_inference_is_kept_apart() -> None:
+    slow_first = lambda count: 50 * MS if count == 0 else MS  # noqa: E731
+    found = run(FakeBackend(step_ns=(slow_first, MS, MS), gap_ns=0))
+    assert found.timings.first_ns == 52 * MS
+    assert found.timings.latency_ns.max() == 3 * MS
+    assert found.timings.warmup_ns.max() == 3 * MS
+
+
+def test_every_traced_sample_is_that_of_its_own_inference() -> None:
+    found = run(FakeBackend(step_ns=(lambda n: MS + n, 2 * MS, MS), gap_ns=0, traced_cost_ns=1000))
+    sums = found.timings.step_ns.sum(axis=0)
+    assert np.array_equal(sums, found.timings.traced_ns)
+    assert found.timings.step_ns.shape == (3, found.timings.traced_ns.size)
+
+
+def test_blocks_alternate_and_open_with_an_inference_that_is_no_sample() -> None:
+    class Watched(FakeBackend):
+        order: list[str] = []  # noqa: RUF012
+
+        @contextmanager
+        def open(self, job: Workload):
+            with super().open(job) as session:
+                yield Noted(session, "plain")
+
+        @contextmanager
+        def open_traced(self, job: Workload, inferences: int):
+            with super().open_traced(job, inferences) as session:
+                yield Noted(session, "traced")
+
+    class Noted:
+        def __init__(self, session: FakeSession, kind: str) -> None:
+            self.session, self.kind = session, kind
+            self.outputs, self.trace = session.outputs, session.trace
+
+        def infer(self) -> None:
+            Watched.order.append(self.kind)
+            self.session.infer()
+
+    found = run(Watched())
+    changes = sum(a != b for a, b in zip(Watched.order, Watched.order[1:], strict=False))
+    blocks = int(found.timings.latency_block[-1]) + 1
+    assert blocks >= 12
+    assert changes >= 2 * blocks - 1
+    unprofiled = Watched.order.count("plain")
+    kept = found.timings.latency_ns.size + found.timings.warmup_ns.size
+    assert unprofiled == kept + 1 + blocks  # the first inference, and one a block
+
+
+def test_it_stops_early_once_the_median_is_known() -> None:
+    backend = FakeBackend(step_ns=(MS, MS, MS))
+    run(backend, seconds=1000.0)
+    assert backend.clock.now_ns < 600e9
+
+
+def test_noise_that_hides_the_median_is_told() -> None:
+    rng = np.random.default_rng(1)
+    noisy = lambda _: int(rng.integers(1 * MS, 30 * MS))  # noqa: E731
+    found = run(FakeBackend(step_ns=(noisy, 0, 0)), seconds=1.0)
+    assert WarningKind.WIDE_INTERVAL in kinds(found)
+
+
+def test_a_slow_model_gets_a_few_samples_and_says_so() -> None:
+    backend = FakeBackend(step_ns=(10_000 * MS, 0, 0))
+    found = run(backend, seconds=1.0)
+    assert 3 <= found.timings.latency_ns.size < 20
+    assert found.timings.traced_ns.size >= 1
+    assert WarningKind.FEW_SAMPLES in kinds(found)
+    assert WarningKind.UNSTEADY_WARMUP in kinds(found)
+
+
+def test_an_endless_warm_up_is_cut_off_and_told() -> None:
+    speeding = lambda n: int(100 * MS * 0.97**n) + MS  # noqa: E731
+    found = run(FakeBackend(step_ns=(speeding, 0, 0)), seconds=3.0)
+    warning = next(w for w in found.warnings if w.kind is WarningKind.UNSTEADY_WARMUP)
+    assert warning.value > 0.02
+
+
+def test_an_expensive_timer_is_told() -> None:
+    found = run(FakeBackend(step_ns=(MS, MS, MS), gap_ns=0, traced_cost_ns=MS // 2))
+    inflation = next(w for w in found.warnings if w.kind is WarningKind.TIMER_INFLATION)
+    assert inflation.value == pytest.approx(1.5, rel=0.01)
+    overhead = next(w for w in found.warnings if w.kind is WarningKind.NEGATIVE_OVERHEAD)
+    assert overhead.value == pytest.approx(-0.5, rel=0.01)
+
+
+def test_an_obstacle_and_a_lost_batch_are_on_the_record() -> None:
+    class Loses(FakeSession):
+        def outputs(self) -> Sequence[Tensor]:
+            name = self.workload.table.nodes[-1].outputs[0].name
+            return (Tensor(name, "float32", (1, 4, 8, 8)),)
+
+    class Forgetful(FakeBackend):
+        def _session(self, job: Workload, cost: int) -> FakeSession:
+            made = super()._session(job, cost)
+            return Loses(made.clock, job, made.step_ns, made.gap_ns, cost)
+
+    found = run(Forgetful(), job=workload(8, obstacle="layer a (Concat): mixes batches"))
+    told = {w.kind: w for w in found.warnings}
+    assert told[WarningKind.FIXED_BATCH].subject.startswith("layer a")
+    assert told[WarningKind.BATCH_LOST].value == 1
+
+
+def test_a_broken_runtime_is_an_error_of_its_own() -> None:
+    with pytest.raises(BackendError, match="no such kernel"):
+        run(FakeBackend(broken="no such kernel"))
+
+
+def test_progress_names_each_phase_and_never_goes_back() -> None:
+    told: list[tuple[str, float]] = []
+    backend = FakeBackend(ScriptedClock())
+    measure(backend, workload(), Budget(1.0), backend.clock, lambda *p: told.append(p))
+    phases = list(dict.fromkeys(phase for phase, _ in told))
+    assert phases[:3] == ["loading", "warming up", "loading under the timer"]
+    assert phases[3:] == ["measuring", "reading the trace"]
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [([5] * 10, 0.0), ([10] * 5 + [5] * 5, 1.0), ([4, 4, 2, 2], 1.0)],
+)
+def test_unsteadiness_compares_the_last_two_windows(times: list[int], expected: float) -> None:
+    assert unsteadiness(times) == expected
+
+
+def test_unsteadiness_of_too_few_is_unknown() -> None:
+    assert np.isnan(unsteadiness([1, 2, 3]))

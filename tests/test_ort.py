@@ -1,0 +1,152 @@
+"""The ort backend on real graphs, and the layers that it ties its steps to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import models
+import numpy as np
+import onnx
+import pytest
+
+from onnxprof.backends.ort import OrtBackend
+from onnxprof.contracts import BackendError, Trace, UsageError, Workload
+from onnxprof.inputs import generate
+from onnxprof.inspector import inspect
+from onnxprof.modelfile import open_model, prepare
+from onnxprof.records import Confidence, Granularity
+
+pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
+
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+
+
+def workload(path: Path, batch: int = 1, **options) -> Workload:
+    model = open_model(str(path))
+    table = inspect(model, batch)
+    return Workload(prepare(model, batch, {}), table, generate(table), threads=1, **options)
+
+
+def trace_of(job: Workload, inferences: int = 3) -> Trace:
+    with OrtBackend().open_traced(job, inferences) as session:
+        for _ in range(inferences):
+            session.infer()
+        return session.trace()
+
+
+def covered(trace: Trace) -> dict[str, str]:
+    return {layer: step.name for step in trace.steps for layer in step.layers}
+
+
+def conv_net() -> onnx.ModelProto:
+    """Conv, BatchNorm, Relu, then Conv, Add, Relu with a skip, then pooling and a dead end."""
+    statistics = [models.weight(name, 16) for name in "sbm"] + [
+        onnx.numpy_helper.from_array(np.ones(16, np.float32), "v")
+    ]
+    nodes = [
+        models.node("Conv", ["x", "w1"], ["c1"], "conv1", pads=[1] * 4),
+        models.node("BatchNormalization", ["c1", "s", "b", "m", "v"], ["n1"], "bn1"),
+        models.node("Relu", ["n1"], ["r1"], "relu1"),
+        models.node("Conv", ["r1", "w2"], ["c2"], "conv2", pads=[1] * 4),
+        models.node("Add", ["c2", "r1"], ["a"], "add"),
+        models.node("Relu", ["a"], ["r2"], "relu2"),
+        models.node("GlobalAveragePool", ["r2"], ["g"], "pool"),
+        models.node("Identity", ["c1"], ["unused"], "dead"),
+    ]
+    weights = [models.weight("w1", 16, 3, 3, 3), models.weight("w2", 16, 16, 3, 3), *statistics]
+    image = models.value("x", ["N", 3, 16, 16])
+    return models.model(nodes, [image], [models.value("g", ["N", 16, 1, 1])], weights)
+
+
+def test_fused_convolutions_cover_their_layers(tmp_path: Path) -> None:
+    trace = trace_of(workload(models.save(conv_net(), tmp_path), batch=2))
+    owner = covered(trace)
+    assert owner["conv1"] == owner["bn1"] == owner["relu1"]
+    assert owner["conv2"] == owner["add"] == owner["relu2"]
+    assert owner["pool"] not in (owner["conv1"], owner["conv2"])
+    assert "dead" not in owner
+    assert all(s.confidence is Confidence.EXACT for s in trace.steps if s.layers)
+    assert {s.op_type for s in trace.steps if not s.layers} <= {"ReorderInput", "ReorderOutput"}
+
+
+def test_as_written_every_layer_is_a_step(tmp_path: Path) -> None:
+    job = workload(models.save(conv_net(), tmp_path), granularity=Granularity.WRITTEN)
+    trace = trace_of(job)
+    assert {s.name: s.layers for s in trace.steps} == {
+        layer.name: (layer.name,) for layer in job.table.nodes if layer.name != "dead"
+    } | ({"dead": ("dead",)} if "dead" in {s.name for s in trace.steps} else {})
+
+
+def test_each_inference_has_a_time_for_each_step(tmp_path: Path) -> None:
+    trace = trace_of(workload(models.save(conv_net(), tmp_path)), 5)
+    assert trace.step_ns.shape == (len(trace.steps), 5)
+    assert (trace.step_ns >= 0).all()
+    assert trace.step_ns.sum() > 0
+
+
+def test_the_branch_taken_is_timed_and_the_other_is_not(tmp_path: Path) -> None:
+    job = workload(models.save(models.branching(), tmp_path))
+    trace = trace_of(job)
+    owner = covered(trace)
+    inside = [layer.name for layer in job.table.nodes if layer.parent]
+    taken = [name for name in inside if name in owner]
+    assert taken
+    assert len(taken) < len(inside)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [models.looped, models.with_function, models.quantised, models.recurrent, models.tf_style],
+    ids=lambda build: build.__name__,
+)
+def test_no_layer_is_covered_twice_and_most_time_is_tied(build, tmp_path: Path) -> None:
+    trace = trace_of(workload(models.save(build(), tmp_path)))
+    layers = [name for step in trace.steps for name in step.layers]
+    assert layers
+    assert len(layers) == len(set(layers))
+    assert not set(layers) & set(trace.folded)
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "resnet50", "shufflenet", "inception_v1"])
+def test_every_live_layer_of_real_networks_is_accounted_for(name: str) -> None:
+    job = workload(LIGHT / f"light_{name}.onnx")
+    trace = trace_of(job, 2)
+    accounted = set(covered(trace)) | set(trace.folded)
+    assert {layer.name for layer in job.table.nodes} <= accounted
+    tied = sum(ns.sum() for s, ns in zip(trace.steps, trace.step_ns, strict=True) if s.layers)
+    assert tied / trace.step_ns.sum() > 0.9
+
+
+def test_sessions_reuse_their_outputs_and_report_them(tmp_path: Path) -> None:
+    with OrtBackend().open(workload(models.save(conv_net(), tmp_path), batch=4)) as session:
+        for _ in range(3):
+            session.infer()
+        (output,) = session.outputs()
+    assert (output.name, output.dtype, output.shape) == ("g", "float32", (4, 16, 1, 1))
+
+
+def test_outputs_that_are_no_tensors_still_run(tmp_path: Path) -> None:
+    with OrtBackend().open(workload(models.save(models.sequences(), tmp_path))) as session:
+        for _ in range(3):
+            session.infer()
+        assert session.outputs()
+
+
+def test_an_unknown_operator_is_the_runtimes_error_in_one_line(tmp_path: Path) -> None:
+    job = workload(models.save(models.custom_domain(), tmp_path))
+    with pytest.raises(BackendError) as caught, OrtBackend().open(job):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_another_provider_is_refused(tmp_path: Path) -> None:
+    job = workload(models.save(models.linear(), tmp_path), provider="cuda")
+    with pytest.raises(UsageError, match="no provider 'cuda'"), OrtBackend().open(job):
+        pass
+
+
+def test_the_backend_says_where_it_works() -> None:
+    (state,) = OrtBackend().availability()
+    assert state.usable
+    assert state.device.startswith("cpu:")
+    assert state.detail.startswith("onnxruntime 1.")

@@ -1,0 +1,71 @@
+"""Reading onnxruntime's profile events."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from onnxprof.backends.ort_profile import collect, read_profile
+from onnxprof.contracts import BackendError
+
+
+def kernel(name: str, ts: int, dur: int, op: str = "Conv", index: int = 0) -> dict:
+    args = {"op_name": op, "node_index": str(index), "provider": "CPUExecutionProvider"}
+    args["output_type_shape"] = [{"float": [1, 2]}, {"int64": []}]
+    return {"cat": "Node", "name": f"{name}_kernel_time", "ts": ts, "dur": dur, "args": args}
+
+
+def run(ts: int, dur: int) -> dict:
+    return {"cat": "Session", "name": "model_run", "ts": ts, "dur": dur, "args": {}}
+
+
+def test_times_are_summed_for_each_inference() -> None:
+    events = [kernel("a", 1, 5), kernel("b", 7, 3, index=1), run(0, 11)]
+    events += [kernel("a", 21, 6), kernel("b", 28, 2, index=1), run(20, 11)]
+    profile = collect(events, ())
+    assert profile.inferences == 2
+    assert profile.steps["a", "Conv", "0"] == {0: 5000, 1: 6000}
+    assert profile.steps["b", "Conv", "1"] == {0: 3000, 1: 2000}
+    assert profile.shapes["a", "Conv", "0"] == (("float32", (1, 2)), ("int64", ()))
+
+
+def test_a_control_flow_node_is_charged_only_for_itself() -> None:
+    events = [
+        kernel("before", 0, 4),
+        kernel("inner", 6, 3, index=1),
+        kernel("inner", 10, 3, index=1),  # a loop's second turn
+        kernel("loop", 5, 10, "Loop", 2),
+        run(0, 20),
+    ]
+    profile = collect(events, {"loop"})
+    assert profile.steps["loop", "Loop", "2"] == {0: 4000}
+    assert profile.steps["inner", "Conv", "1"] == {0: 6000}
+    assert profile.steps["before", "Conv", "0"] == {0: 4000}
+
+
+def test_nested_control_flow_subtracts_everything_inside_once() -> None:
+    events = [
+        kernel("leaf", 3, 2, index=0),
+        kernel("inner_if", 2, 4, "If", 1),
+        kernel("outer_if", 1, 7, "If", 2),
+        run(0, 9),
+    ]
+    profile = collect(events, {"inner_if", "outer_if"})
+    own = {key[0]: times[0] for key, times in profile.steps.items()}
+    assert own == {"leaf": 2000, "inner_if": 2000, "outer_if": 3000}
+
+
+def test_a_step_that_an_inference_skips_has_no_time_there() -> None:
+    events = [kernel("a", 1, 5), run(0, 7), run(8, 1), kernel("a", 11, 5), run(10, 7)]
+    assert collect(events, ()).steps["a", "Conv", "0"] == {0: 5000, 2: 5000}
+
+
+def test_a_truncated_profile_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "profile.json"
+    file.write_text(
+        json.dumps([kernel("a", 1, 5), {"name": "profile_truncated", "cat": "Session"}])
+    )
+    with pytest.raises(BackendError, match="dropped profile events"):
+        read_profile(file, ())

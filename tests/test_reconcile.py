@@ -1,0 +1,159 @@
+"""Rows that add up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+import strategies
+from hypothesis import given
+
+from onnxprof.contracts import StoreError
+from onnxprof.reconcile import Reconciliation, Status, milliseconds, reconcile
+from onnxprof.records import Confidence, Layer, LayerKind, Run, Step, Tensor
+from onnxprof.testing import sample_run
+
+CONV, RELU, GEMM = "/block/conv_0", "/block/relu_1", "/block/gemm_2"
+
+
+def with_steps(*covered: tuple[str, ...], run: Run | None = None, traced: int = 3) -> Run:
+    """A run whose step number i takes 10**i ms, in every inference."""
+    run = run or sample_run()
+    assert run.timings
+    steps = tuple(
+        Step(f"s{i}", f"Op{i}", "CPU", layers, Confidence.EXACT) for i, layers in enumerate(covered)
+    )
+    step_ns = np.repeat(10 ** np.arange(6, 6 + len(steps)), traced).reshape(len(steps), traced)
+    timings = dataclasses.replace(run.timings, step_ns=step_ns.astype(np.int64))
+    return dataclasses.replace(run, steps=steps, timings=timings)
+
+
+def told(run: Run) -> dict[str, tuple[str, int | None, str]]:
+    return {
+        row.name: (row.status.value, row.median_ns, row.step.name if row.step else "")
+        for row in reconcile(run).rows
+    }
+
+
+def column(sums: Reconciliation) -> int:
+    return sum(row.median_ns or 0 for row in sums.rows[:-1])
+
+
+@given(strategies.runs(failures=False, least=1))
+def test_rows_add_up_and_every_step_is_there_once(run: Run) -> None:
+    sums = reconcile(run)
+    assert column(sums) == sums.total_ns == sums.rows[-1].median_ns
+    assert [row.name for row in sums.rows[-2:]] == ["(overhead)", "(total)"]
+    assert tuple(row.layer for row in sums.rows if row.layer) == run.table.layers
+    here = Counter(
+        name
+        for row in sums.rows
+        if row.status in (Status.TIMED, Status.UNATTRIBUTED) and row.step
+        for name in ([row.step.name] if row.step in run.steps else row.step.name.split(" + "))
+    )
+    if not any(" + " in step.name for step in run.steps):
+        assert here == Counter(step.name for step in run.steps)
+
+
+def test_a_fused_step_stands_on_its_first_layer_in_table_order() -> None:
+    rows = told(with_steps((RELU, CONV), (GEMM,), ()))
+    assert rows[CONV] == ("timed", 10**6, "s0")
+    assert rows[RELU] == ("fused", None, "s0")
+    assert rows[GEMM] == ("timed", 10**7, "s1")
+    assert rows["s2"] == ("unattributed", 10**8, "s2")
+    assert rows["x"] == ("constant", None, "")
+
+
+def test_a_layer_that_two_steps_claim_belongs_to_the_first() -> None:
+    rows = told(with_steps((CONV, RELU), (RELU, GEMM)))
+    assert rows[RELU] == ("fused", None, "s0")
+    assert rows[GEMM] == ("timed", 10**7, "s1")
+
+
+def test_steps_of_one_layer_are_added_up_inference_by_inference() -> None:
+    run = with_steps((CONV,), (CONV,), (RELU, GEMM))
+    assert run.timings
+    run.timings.step_ns[:2] = [[1, 2, 9], [9, 1, 0]]
+    rows = told(run)
+    assert rows[CONV] == ("timed", 9, "s0 + s1")  # the median of 10, 3, 9
+    sums = reconcile(run)
+    assert sums.unattributed_ns == 0
+    assert column(sums) == sums.total_ns
+
+
+def test_a_step_of_layers_that_are_not_in_the_table_belongs_to_none() -> None:
+    run = with_steps((CONV,), ("elsewhere",), ("elsewhere", GEMM), ("x",))
+    rows = told(run)
+    assert rows["s1"][0] == rows["s3"][0] == "unattributed"
+    assert rows[GEMM] == ("timed", 10**8, "s2")
+    assert reconcile(run).unattributed_ns == 10**7 + 10**9
+
+
+def test_layers_of_a_subgraph_are_rows_like_any_other() -> None:
+    run = sample_run()
+    inner = Layer("if/then", LayerKind.NODE, "Relu", "Relu", parent=RELU)
+    table = dataclasses.replace(run.table, layers=(*run.table.layers, inner))
+    run = with_steps((CONV,), (RELU,), ("if/then",), run=dataclasses.replace(run, table=table))
+    assert told(run)["if/then"] == ("timed", 10**8, "s2")
+    outer = with_steps((CONV,), ("if/then", RELU), run=run)
+    assert told(outer)[RELU] == ("timed", 10**7, "s1")
+    assert told(outer)["if/then"] == ("fused", None, "s1")
+
+
+def test_what_became_of_layers_without_a_step() -> None:
+    run = sample_run()
+    constant = Layer("c", LayerKind.NODE, "Constant", "Constant")
+    own = dataclasses.replace(constant, name="d", domain="my.ops")
+    table = dataclasses.replace(run.table, layers=(*run.table.layers, constant, own))
+    run = dataclasses.replace(with_steps((CONV,), run=run), table=table, folded=(RELU, CONV))
+    rows = told(run)
+    assert rows["c"][0] == "constant"
+    assert rows["d"][0] == rows[GEMM][0] == "not executed"
+    assert rows[RELU][0] == "folded"
+    assert rows[CONV][0] == "timed"  # it ran all the same
+
+
+def test_a_repeated_layer_name_is_timed_once() -> None:
+    run = sample_run()
+    twin = Layer(CONV, LayerKind.NODE, "Conv", "Conv", outputs=(Tensor("z"),))
+    table = dataclasses.replace(run.table, layers=(*run.table.layers, twin))
+    sums = reconcile(with_steps((CONV,), run=dataclasses.replace(run, table=table)))
+    assert [row.status.value for row in sums.rows if row.name == CONV] == ["timed", "not executed"]
+    assert column(sums) == sums.total_ns
+
+
+def test_steps_without_samples_have_no_time() -> None:
+    sums = reconcile(with_steps((CONV,), (), traced=0))
+    assert [row.median_ns for row in sums.rows if row.step] == [None, None]
+    assert sums.overhead_ns == sums.total_ns
+
+
+def test_runs_without_times_or_with_contradicting_ones_are_refused() -> None:
+    run = sample_run()
+    assert run.timings
+    none = np.zeros(0, np.int64)
+    failed = dataclasses.replace(run, timings=None, failure="out of memory")
+    with pytest.raises(StoreError, match="out of memory"):
+        reconcile(failed)
+    empty = dataclasses.replace(run.timings, latency_ns=none)
+    with pytest.raises(StoreError, match="no un-profiled samples"):
+        reconcile(dataclasses.replace(run, timings=empty))
+    with pytest.raises(StoreError, match=r"2 steps have times of shape \[3, 50\]"):
+        reconcile(dataclasses.replace(run, steps=run.steps[:2]))
+
+
+def test_figures_beside_the_rows() -> None:
+    sums = reconcile(sample_run())
+    assert sums.overhead_ns == sums.total_ns - sums.layer_sum_ns > 0
+    assert sums.inflation == pytest.approx(sums.traced_ns / sums.total_ns)
+    assert 0 < sums.half_width < 0.02
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(0, "0.000000"), (1, "0.000001"), (-45_910, "-0.045910"), (10**15 + 1, "1000000000.000001")],
+)
+def test_milliseconds_are_exact(ns: int, text: str) -> None:
+    assert milliseconds(ns) == text

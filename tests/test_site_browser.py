@@ -1,0 +1,257 @@
+"""What a visitor does, in a real Chromium, over http and from disk; no request leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sites import long_run, runs
+
+from onnxprof.publish import site
+from onnxprof.publish.serve import server
+from onnxprof.publish.timing_csv import timing_csv
+from onnxprof.testing import sample_run
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser") / "sub path"
+    big = long_run(1000)
+    big = dataclasses.replace(big, request=dataclasses.replace(big.request, model_name="big"))
+    site.build_site([*runs(), big], folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["http", "file"])
+def root(request: pytest.FixtureRequest, out: Path) -> Iterator[str]:
+    """The site's address: below a path with a space in it, or on disk."""
+    if request.param == "file":
+        yield out.as_uri()
+        return
+    (out.parent / "index.html").touch()
+    with server(out.parent) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}/sub%20path"
+        httpd.shutdown()
+        thread.join()
+
+
+#: For what does not depend on where the files come from.
+over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, root: str) -> Iterator[Any]:
+    """A page that must log nothing, fail no request and ask nobody else."""
+    context = browser.new_context(accept_downloads=True)
+    opened = context.new_page()
+    troubles: list[str] = []
+    opened.on("console", lambda message: troubles.append(message.text))
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on(
+        "requestfailed",
+        # aborted: a download that ends its navigation, an image replaced before it came
+        lambda asked: (
+            None
+            if asked.failure == "net::ERR_ABORTED"
+            else troubles.append(f"{asked.failure} {asked.url}")
+        ),
+    )
+    opened.on(
+        "response",
+        lambda got: troubles.append(f"{got.status} {got.url}") if got.status >= 400 else None,
+    )
+    opened.on(
+        "request",
+        lambda asked: (
+            None if asked.url.startswith((root, "data:")) else troubles.append(f"left: {asked.url}")
+        ),
+    )
+    yield opened
+    context.close()
+    assert troubles == []
+
+
+def medians(page: Any) -> list[str]:
+    return page.locator("#timing-table tbody td:nth-child(5)").all_inner_texts()
+
+
+def without_gaps(html: str) -> str:
+    """The markup without the white space between its tags."""
+    return re.sub(r">\s+<", "><", html.strip())
+
+
+def names(page: Any) -> list[str]:
+    return page.locator("#timing-table tbody th").all_inner_texts()
+
+
+def test_from_the_index_to_a_run(page: Any, root: str) -> None:
+    page.goto(f"{root}/index.html")
+    page.fill("#search", "alph")
+    assert page.locator("#models tbody tr:visible").count() == 1
+    assert page.locator("output[data-count=models]").inner_text() == "1 of 5"
+    page.click("#models tbody tr:visible th a")
+    page.wait_for_selector("#timing-table tbody tr")
+    assert page.locator("h1").inner_text() == "alpha"
+    image = page.locator("#drawing img")
+    image.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('#drawing img').naturalWidth > 100")
+
+
+def test_a_batch_is_chosen_shared_and_restored(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html")
+    first, sentence = medians(page), page.inner_text("#sentence")
+    page.check("#batches input[value='8']")
+    page.wait_for_url("**#cpu-fake.fake/8")
+    assert medians(page) != first
+    assert page.inner_text("#sentence") != sentence
+    assert "b8.csv" in page.get_attribute("#csv", "href")
+    assert "batch-8" in page.get_attribute("#drawing img", "src")
+    assert page.inner_text(".facts [data-t]") == "8×3×8×8"
+    eighth = medians(page)
+    page.reload()
+    page.wait_for_selector("#timing-table tbody tr")
+    assert medians(page) == eighth
+    page.go_back()
+    assert medians(page) == first
+
+
+@over_http
+def test_what_the_script_writes_is_what_the_builder_wrote(
+    page: Any, root: str, browser: Any
+) -> None:
+    page.goto(f"{root}/models/alpha/index.html")
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(f"{root}/models/alpha/index.html")
+    parts = ("#timing-table", "#slowest", "#sentence", "#warnings")
+    written = [without_gaps(plain.inner_html(part)) for part in parts]
+    context.close()
+    page.check("#batches input[value='2']")
+    page.check("#batches input[value='1']")
+    for part, before in zip(parts, written, strict=True):
+        assert without_gaps(page.inner_html(part)) == before
+
+
+@over_http
+def test_another_system_keeps_the_batch(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html#cpu-fake.fake/8")
+    page.select_option("#system", "cuda-0-x.other")
+    page.wait_for_url("**#cuda-0-x.other/8")
+    assert page.locator(".line.on").count() == 2
+    page.goto(f"{root}/models/alpha/index.html#cpu-fake.fake/2")
+    page.select_option("#system", "cuda-0-x.other")
+    page.wait_for_url("**#cuda-0-x.other/1")
+    assert page.is_disabled("#batches input[value='2']")
+
+
+@over_http
+def test_a_point_of_a_chart_leads_to_its_run(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html")
+    page.locator(".line a[href='#cuda-0-x.other/8']").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**#cuda-0-x.other/8")
+    assert page.locator("#system").input_value() == "cuda-0-x.other"
+
+
+@over_http
+def test_a_failed_run_says_why(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html#cpu-fake.fake/4")
+    assert "killed <by> signal 9" in page.inner_text("#failure")
+    assert not page.is_visible("#timing-table")
+    assert not page.is_visible("#csv")
+    page.check("#batches input[value='1']")
+    assert page.is_visible("#timing-table")
+
+
+@over_http
+def test_columns_sort_by_mouse_and_keyboard(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html")
+    in_order = names(page)
+    page.click("#timing-table thead button:has-text('Median')")
+    heading = page.locator("#timing-table thead th", has_text="Median")
+    assert heading.get_attribute("aria-sort") == "descending"
+    values = [float(text.replace(",", "")) for text in medians(page) if text]
+    assert values == sorted(values, reverse=True)
+    assert medians(page)[-1] == "", "rows without a time stay last"
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    page.check("#batches input[value='8']")
+    values = [float(text.replace(",", "")) for text in medians(page) if text]
+    assert values == sorted(values), "a new batch keeps the order"
+    page.click("#timing-table thead button:has-text('#')")
+    assert names(page) == in_order
+
+
+def test_the_csv_that_is_downloaded_is_that_of_the_store(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html#cpu-fake.fake/8")
+    with page.expect_download() as download:
+        page.click("#csv")
+    made = Path(download.value.path()).read_bytes()
+    assert made == timing_csv([sample_run("alpha", 8, seed=8)]).encode()
+
+
+def test_hostile_names_do_nothing(page: Any, root: str, out: Path) -> None:
+    (folder,) = [p.name for p in (out / "models").iterdir() if "script" in p.name]
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.goto(f"{root}/models/{folder}/index.html")
+    page.click("#information ~ details summary")
+    assert "<img src=x" in names(page)[0]
+    assert page.locator("main img").count() == 1
+    page.goto(f"{root}/models/{folder}/plot/batch-1.svg")
+
+
+@over_http
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_a_phone(page: Any, root: str, scheme: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    for path in ("index.html", "method.html", "models/alpha/index.html", "models/gone/index.html"):
+        page.goto(f"{root}/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+@over_http
+def test_a_thousand_rows_sort(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/big/index.html")
+    assert page.locator("#timing-table tbody tr").count() == 1000
+    page.click("#timing-table thead button:has-text('Layer')")
+    page.fill("#find-timing", "conv_99")
+    assert page.locator("#timing-table tbody tr:visible").count() == 11
+
+
+@over_http
+def test_without_scripts_the_first_run_is_there(browser: Any, root: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{root}/models/alpha/index.html")
+    assert page.locator("#timing-table tbody tr").count() == 4
+    assert page.is_visible("noscript")
+    context.close()

@@ -1,0 +1,126 @@
+"""The folder of materialised networks: its place, its locks, its stamps, its clearing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: files appear atomically all the same, at worst made twice
+    fcntl = None  # type: ignore[assignment]
+
+#: Environment variable that puts the cache somewhere else.
+VARIABLE = "ONNXPROF_CACHE"
+
+_OURS = re.compile(r"(?P<model>(?P<name>.+)-[0-9a-f]{12}\.onnx)(\.\w+)*")
+
+
+def folder(root: Path | None = None) -> Path:
+    """The folder `zoo` in `root`, in `$ONNXPROF_CACHE`, or in the user's cache."""
+    if root is None:
+        given = os.environ.get(VARIABLE)
+        root = Path(given).expanduser() if given else _user_cache()
+    return root / "zoo"
+
+
+def _user_cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("onnxprof")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that belongs to `path`, waiting for it; it leaves no file behind."""
+    if fcntl is None:
+        yield
+        return
+    lock = _beside(path, "lock")
+    handle = _acquire(lock)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        os.close(handle)
+
+
+def _acquire(lock: Path) -> int:
+    """Lock the file that bears the name now, not one that its last holder has unlinked."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                    return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def stamp(path: Path) -> None:
+    """Note that the file's digest was verified; without a place to note it, do nothing."""
+    with suppress(OSError):
+        _beside(path, "verified").write_text(json.dumps(_identity(path)), "utf-8")
+
+
+def is_stamped(path: Path) -> bool:
+    """Whether the file is the one that was verified, by size, time of change and inode."""
+    try:
+        return bool(json.loads(_beside(path, "verified").read_text("utf-8")) == _identity(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _identity(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def partial(path: Path) -> Path:
+    """The temporary name under which `path` is being written by this process."""
+    return _beside(path, f"{os.getpid()}.part")
+
+
+def drop_partials(path: Path) -> None:
+    """Remove what processes that died while writing `path` left. Call it under the lock."""
+    if fcntl is not None:
+        for stale in path.parent.glob(f"{path.name}.*.part"):
+            stale.unlink(missing_ok=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+def clean(name: str | None = None, root: Path | None = None) -> int:
+    """Remove the files of one network, or of all; returns the bytes freed.
+
+    Waits for a process that is writing one of them. Raises OSError where a file stays.
+    """
+    place = folder(root)
+    ours = [path for path in place.glob("*") if _belongs(path, name)]
+    models = {place / match["model"] for path in ours if (match := _OURS.fullmatch(path.name))}
+    return sum(_remove(model) for model in sorted(models))
+
+
+def _belongs(path: Path, name: str | None) -> bool:
+    match = _OURS.fullmatch(path.name)
+    return match is not None and name in (None, match["name"])
+
+
+def _remove(model: Path) -> int:
+    freed = 0
+    with locked(model):
+        for path in (model, _beside(model, "verified"), *model.parent.glob(f"{model.name}.*.part")):
+            if path.exists():
+                freed += path.stat().st_size
+                path.unlink()
+    return freed

@@ -1,0 +1,160 @@
+"""Which recipe a weight gets, by the node that consumes it. Used when exporting only.
+
+Weights are He-scaled normals (He et al. 2015, "Delving Deep into Rectifiers", eq. 10),
+which keep the second moment of the activations from layer to layer. Batch-norm mean and
+variance are 0 and 1. Biases and scales get a little noise around 0 and 1: a runtime drops
+an addition of zeros or a product with ones, which no trained network has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+
+from onnxprof.contracts import ModelError
+from onnxprof.zoo.recipe import Recipe
+from onnxprof.zoo.skeleton import RECIPE_KEY
+
+#: Standard deviation of the noise on biases and scales.
+NOISE = 0.02
+#: A floating-point constant up to this size may stay in the skeleton as it is.
+KEEP_BYTES = 1024
+
+_FLOATS = {TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.DOUBLE: 8}
+_VIEWS = {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Identity", "Flatten"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """Where a weight ends up, views of it followed."""
+
+    node: NodeProto
+    index: int
+    shape: tuple[int, ...]
+
+    @property
+    def transposed(self) -> bool:
+        """Whether a Gemm reads the weight as [out, in]."""
+        return any(a.name == "transB" and a.i for a in self.node.attribute)
+
+
+def assign(model: ModelProto, network: str, gain: Callable[[str], float]) -> None:
+    """Replace the data of every weight of a model by its recipe, in place.
+
+    `gain` gives a factor by tensor name, 1.0 for most: the one departure from the rules that
+    a network may make, to keep its sums and its softmax in range. Raises ModelError for a
+    weight above `KEEP_BYTES` whose consumer no rule covers.
+    """
+    for tensor in model.graph.initializer:
+        if tensor.data_type not in _FLOATS:
+            continue
+        use = _use(model.graph, tensor.name, tuple(tensor.dims))
+        recipe = _rule(use, f"{network}/{tensor.name}") if use else None
+        if recipe is not None:
+            _strip(tensor, recipe.scaled(gain(tensor.name)))
+        elif math.prod(tensor.dims) * _FLOATS[tensor.data_type] > KEEP_BYTES:
+            consumer = f"{use.node.op_type} input {use.index}" if use else "nothing"
+            raise ModelError(
+                f"no recipe for weight {tensor.name!r}, consumed by {consumer}",
+                where=network,
+                remedy="Add a rule to onnxprof.zoo.rules",
+            )
+
+
+def _strip(tensor: TensorProto, recipe: Recipe) -> None:
+    name, dims, data_type = tensor.name, list(tensor.dims), tensor.data_type
+    tensor.Clear()
+    tensor.name, tensor.data_type = name, data_type
+    tensor.dims.extend(dims)
+    tensor.metadata_props.add(key=RECIPE_KEY, value=recipe.to_json())
+
+
+def _use(graph: GraphProto, name: str, shape: tuple[int, ...]) -> _Use | None:
+    """The first node that computes with a tensor, past Reshapes and other views."""
+    for node in graph.node:
+        if name not in node.input:
+            continue
+        if node.op_type in _VIEWS:
+            return _use(graph, node.output[0], _viewed(graph, node, shape))
+        return _Use(node, list(node.input).index(name), shape)
+    return None
+
+
+def _viewed(graph: GraphProto, node: NodeProto, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape after a view, as far as fan-in needs it."""
+    if node.op_type == "Reshape":
+        operand = next(t for t in graph.initializer if t.name == node.input[1])
+        target = [int(d) for d in numpy_helper.to_array(operand)]
+        known = math.prod(d for d in target if d > 0)
+        return tuple(math.prod(shape) // known if d < 0 else d for d in target)
+    if node.op_type == "Transpose":
+        order = next((list(a.ints) for a in node.attribute if a.type == AttributeProto.INTS), None)
+        return tuple(shape[i] for i in order) if order else shape[::-1]
+    return shape
+
+
+def _rule(use: _Use, seed: str) -> Recipe | None:
+    maker = _RULES.get((use.node.op_type, use.index))
+    return maker(use, seed) if maker else None
+
+
+def _he(fan_in: int, seed: str) -> Recipe:
+    return Recipe(0.0, math.sqrt(2.0 / fan_in), seed)
+
+
+def _convolution(use: _Use, seed: str) -> Recipe:
+    """Shape [out, in / group, kernel...]."""
+    return _he(math.prod(use.shape[1:]), seed)
+
+
+def _gemm(use: _Use, seed: str) -> Recipe:
+    return _he(use.shape[1] if use.transposed else use.shape[0], seed)
+
+
+def _matmul(use: _Use, seed: str) -> Recipe:
+    """Shape [..., in, out]."""
+    return _he(use.shape[-2] if len(use.shape) > 1 else use.shape[0], seed)
+
+
+def _bias(_: _Use, seed: str) -> Recipe:
+    return Recipe(0.0, NOISE, seed)
+
+
+def _scale(_: _Use, seed: str) -> Recipe:
+    return Recipe(1.0, NOISE, seed)
+
+
+def _table(_: _Use, seed: str) -> Recipe:
+    return Recipe(0.0, 1.0, seed)
+
+
+def _zero(_: _Use, __: str) -> Recipe:
+    return Recipe(0.0)
+
+
+def _one(_: _Use, __: str) -> Recipe:
+    return Recipe(1.0)
+
+
+_RULES: dict[tuple[str, int], Callable[[_Use, str], Recipe]] = {
+    ("Conv", 1): _convolution,
+    ("Conv", 2): _bias,
+    ("Gemm", 1): _gemm,
+    ("Gemm", 2): _bias,
+    ("MatMul", 1): _matmul,
+    ("BatchNormalization", 1): _scale,
+    ("BatchNormalization", 2): _bias,
+    ("BatchNormalization", 3): _zero,
+    ("BatchNormalization", 4): _one,
+    ("LayerNormalization", 1): _scale,
+    ("LayerNormalization", 2): _bias,
+    ("Gather", 0): _table,
+    ("Add", 0): _bias,
+    ("Add", 1): _bias,
+    ("Sub", 1): _bias,
+    ("Mul", 0): _scale,
+    ("Mul", 1): _scale,
+}
