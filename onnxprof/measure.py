@@ -90,8 +90,8 @@ class _Protocol:
     budget_ns: int
     used_ns: int = 0
     latency: list[Samples] = field(default_factory=list)
-    traced: list[tuple[int, int]] = field(default_factory=list)
-    """Position of a traced inference since loading, and how long it took."""
+    traced: list[tuple[int, int, int]] = field(default_factory=list)
+    """Block of a traced inference, its position since loading, and how long it took."""
     traced_count: int = 0
     steady: bool = False
 
@@ -153,7 +153,7 @@ class _Protocol:
     def _trace_once(self, session: TracedSession, *, keep: bool) -> int:
         taken = self.timed(session)
         if keep:
-            self.traced.append((self.traced_count, taken))
+            self.traced.append((len(self.latency) - 1, self.traced_count, taken))
         self.traced_count += 1
         return taken
 
@@ -170,7 +170,7 @@ class _Protocol:
 
     def timings(self, load_ns: int, first_ns: int, warmup: Samples, trace: Trace) -> Timings:
         """Everything that was sampled; traced inferences that warmed caches are left out."""
-        kept = np.array([position for position, _ in self.traced], np.int64)
+        kept = np.array([position for _, position, _ in self.traced], np.int64)
         blocks = [np.full(b.size, i, np.int32) for i, b in enumerate(self.latency)]
         return Timings(
             load_ns=load_ns,
@@ -178,7 +178,8 @@ class _Protocol:
             warmup_ns=warmup,
             latency_ns=np.concatenate(self.latency),
             latency_block=np.concatenate(blocks),
-            traced_ns=np.array([taken for _, taken in self.traced], np.int64),
+            traced_ns=np.array([taken for _, _, taken in self.traced], np.int64),
+            traced_block=np.array([block for block, _, _ in self.traced], np.int32),
             step_ns=np.ascontiguousarray(trace.step_ns[:, kept]),
         )
 

@@ -19,6 +19,7 @@ Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None
 Samples = NDArray[np.int64]
+Indices = NDArray[np.int32]
 
 #: Version of the stored record; a reader refuses what it does not know.
 SCHEMA_VERSION = 1
@@ -247,12 +248,20 @@ class Timings:
     """Every warm-up inference, in order."""
     latency_ns: Samples
     """Un-profiled inferences, shape [n]."""
-    latency_block: NDArray[np.int32]
-    """The alternation block of each latency sample, shape [n]."""
+    latency_block: Indices
+    """The alternation block of each latency sample, counted on over processes, shape [n]."""
     traced_ns: Samples
-    """Inferences under the timer, shape [m]."""
+    """Inferences under the runtime's profiler, shape [m]."""
     step_ns: Samples
     """Time of each step in each traced inference, shape [steps, m]."""
+    traced_block: Indices = field(default_factory=lambda: np.zeros(0, np.int32))
+    """The alternation block of each traced inference, shape [m]."""
+    prefix_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """Un-profiled inferences of growing prefixes of the graph, shape [prefixes, rounds]."""
+    prefix_steps: tuple[int, ...] = ()
+    """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
+    block_process: tuple[int, ...] = ()
+    """The process that each block was measured in; empty if there was one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxprof import serial, stats
 from onnxprof.contracts import StoreError
@@ -27,7 +28,7 @@ RUN_KEY = b"onnxprof.run"
 SUMMARY_KEY = b"onnxprof.summary"
 #: Columns of the sample rows, and the values of `kind` in the order in which they are stored.
 COLUMNS = ("kind", "step", "sample", "block", "duration_ns")
-KINDS = ("warmup", "latency", "traced", "step")
+KINDS = ("warmup", "latency", "traced", "step", "prefix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,14 @@ def _check(run: Run) -> None:
     if timings.step_ns.ndim != 2 or len(timings.step_ns) != len(run.steps):
         shape = list(timings.step_ns.shape)
         raise StoreError(f"{len(run.steps)} steps have times of shape {shape}", where=where)
-    if timings.latency_block.shape != timings.latency_ns.shape:
-        raise StoreError("latencies and their blocks differ in number", where=where)
+    blocks = (
+        (timings.latency_block, timings.latency_ns),
+        (timings.traced_block, timings.traced_ns),
+    )
+    if any(block.shape not in (samples.shape, (0,)) for block, samples in blocks):
+        raise StoreError("samples and their blocks differ in number", where=where)
+    if len(timings.prefix_steps) != len(timings.prefix_ns):
+        raise StoreError("prefixes and their times differ in number", where=where)
 
 
 def _metadata(run: Run) -> dict[bytes, bytes]:
@@ -147,6 +154,9 @@ def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
         "latency": int(timings.latency_ns.size),
         "traced": int(timings.traced_ns.size),
         "step": [int(n) for n in timings.step_ns.shape],
+        "prefix": [int(n) for n in timings.prefix_ns.shape],
+        "prefix_steps": list(timings.prefix_steps),
+        "block_process": list(timings.block_process),
     }
 
 
@@ -154,30 +164,56 @@ def _rows(run: Run) -> pa.Table:
     import pyarrow as pa
 
     timings = run.timings or _nothing()
-    parts = (timings.warmup_ns, timings.latency_ns, timings.traced_ns, timings.step_ns.ravel())
+    parts = (
+        *(timings.warmup_ns, timings.latency_ns, timings.traced_ns),
+        *(timings.step_ns.ravel(), timings.prefix_ns.ravel()),
+    )
     sizes = [part.size for part in parts]
-    plain = sum(sizes[:3])
     steps, inferences = timings.step_ns.shape
-    numbers = [*map(np.arange, sizes[:3]), np.tile(np.arange(inferences), steps)]
-    block = np.zeros(sum(sizes), np.int32)
-    block[sizes[0] : sizes[0] + sizes[1]] = timings.latency_block
-    has_block = np.repeat([False, True, False, False], sizes)
-    step = np.concatenate([np.full(plain, -1), np.repeat(np.arange(steps), inferences)])
+    prefixes, rounds = timings.prefix_ns.shape
+    numbers = [
+        *map(np.arange, sizes[:3]),
+        *(np.tile(np.arange(inferences), steps), np.tile(np.arange(rounds), prefixes)),
+    ]
+    block = _blocks(timings, sizes)
+    labels = [*_labels(run.steps), *(f"(first {n} steps)" for n in timings.prefix_steps)]
+    step = np.concatenate(
+        [
+            np.full(sum(sizes[:3]), -1),
+            np.repeat(np.arange(steps), inferences),
+            np.repeat(np.arange(steps, steps + prefixes), rounds),
+        ]
+    )
     kind = pa.DictionaryArray.from_arrays(
-        pa.array(np.repeat(np.arange(4, dtype=np.int8), sizes)), pa.array(KINDS, pa.string())
+        pa.array(np.repeat(np.arange(len(KINDS), dtype=np.int8), sizes)),
+        pa.array(KINDS, pa.string()),
     )
     names = pa.DictionaryArray.from_arrays(
-        pa.array(step.astype(np.int32), mask=step < 0), pa.array(_labels(run.steps), pa.string())
+        pa.array(step.astype(np.int32), mask=step < 0), pa.array(labels, pa.string())
     )
     return pa.table(
         {
             "kind": kind,
             "step": names,
             "sample": np.concatenate(numbers).astype(np.int32),
-            "block": pa.array(block, mask=~has_block),
+            "block": pa.array(block, mask=block < 0),
             "duration_ns": np.concatenate(parts).astype(np.int64),
         }
     )
+
+
+def _blocks(timings: Timings, sizes: list[int]) -> NDArray[np.int32]:
+    """The block of each row; -1 where a kind of sample has none."""
+    traced = _or_none(timings.traced_block, sizes[2])
+    parts = (
+        *(np.full(sizes[0], -1), _or_none(timings.latency_block, sizes[1]), traced),
+        *(np.tile(traced, len(timings.step_ns)), np.full(sizes[4], -1)),
+    )
+    return np.concatenate(parts).astype(np.int32)
+
+
+def _or_none(block: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    return block if block.size == size else np.full(size, -1, np.int32)
 
 
 def _labels(steps: tuple[Step, ...]) -> list[str]:
@@ -256,21 +292,35 @@ def _known(metadata: dict[bytes, bytes] | None) -> dict[bytes, bytes]:
 
 def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
     warmup, latency, traced = (facts[kind] for kind in KINDS[:3])
-    shape = tuple(facts["step"])
-    if len(shape) != 2 or shape[0] != steps or min(warmup, latency, traced, *shape) < 0:
+    shape, prefixes = tuple(facts["step"]), tuple(facts.get("prefix", (0, 0)))
+    counts = (warmup, latency, traced, *shape, *prefixes)
+    if len(shape) != 2 or len(prefixes) != 2 or shape[0] != steps or min(counts) < 0:
         raise ValueError(f"counts of samples make no sense: {facts}")
-    ends = np.cumsum([warmup, latency, traced, shape[0] * shape[1]])
+    sizes = [warmup, latency, traced, shape[0] * shape[1], prefixes[0] * prefixes[1]]
+    ends = np.cumsum(sizes)
     if ends[-1] != table.num_rows:
         raise ValueError(f"{table.num_rows} rows where {ends[-1]} were written")
     durations: Samples = table["duration_ns"].to_numpy()
-    parts = np.split(durations, ends[:3])
-    block = table["block"].slice(warmup, latency).to_numpy()
+    parts = np.split(durations, ends[:4])
     return Timings(
         facts["load_ns"],
         facts["first_ns"],
         parts[0],
         parts[1],
-        block.astype(np.int32),
+        _block(table, warmup, latency),
         parts[2],
         parts[3].reshape(shape),
+        _block(table, warmup + latency, traced),
+        parts[4].reshape(prefixes),
+        tuple(facts.get("prefix_steps", ())),
+        tuple(facts.get("block_process", ())),
     )
+
+
+def _block(table: pa.Table, start: int, size: int) -> NDArray[np.int32]:
+    """The blocks of some rows; empty where they have none."""
+    column = table["block"].slice(start, size)
+    if column.null_count:
+        return np.zeros(0, np.int32)
+    block: NDArray[np.int32] = column.to_numpy().astype(np.int32)
+    return block

@@ -256,4 +256,10 @@ def timings_to_json(timings: Timings | None) -> dict[str, Json] | None:
     if timings is None:
         return None
     values = ((f.name, getattr(timings, f.name)) for f in dataclasses.fields(Timings))
-    return {k: v.tolist() if isinstance(v, np.ndarray) else int(v) for k, v in values}
+    return {name: _plain(value) for name, value in values}
+
+
+def _plain(value: Any) -> Json:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [int(v) for v in value] if isinstance(value, tuple) else int(value)

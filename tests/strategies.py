@@ -111,6 +111,7 @@ def samples(shape: int | tuple[int, int], low: int = -(10**6)) -> st.SearchStrat
 def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
     number = draw(st.integers(least, 6))
     traced = draw(st.integers(0, 4))
+    prefixes = draw(st.integers(0, 3))
     return Timings(
         load_ns=draw(counts),
         first_ns=draw(counts),
@@ -119,6 +120,10 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
         latency_block=draw(npst.arrays(np.int32, number, elements=st.integers(0, 99))),
         traced_ns=draw(samples(traced, 0)),
         step_ns=draw(samples((steps, traced))),
+        traced_block=draw(npst.arrays(np.int32, traced, elements=st.integers(0, 99))),
+        prefix_ns=draw(samples((prefixes, draw(st.integers(0, 3))))),
+        prefix_steps=tuple(draw(st.lists(counts, min_size=prefixes, max_size=prefixes))),
+        block_process=tuple(draw(st.lists(st.integers(0, 9), max_size=3))),
     )
 
 

@@ -113,8 +113,7 @@ def test_every_live_layer_of_real_networks_is_accounted_for(name: str) -> None:
     trace = trace_of(job, 2)
     accounted = set(covered(trace)) | set(trace.folded)
     assert {layer.name for layer in job.table.nodes} <= accounted
-    tied = sum(ns.sum() for s, ns in zip(trace.steps, trace.step_ns, strict=True) if s.layers)
-    assert tied / trace.step_ns.sum() > 0.9
+    assert {s.op_type for s in trace.steps if not s.layers} <= {"ReorderInput", "ReorderOutput"}
 
 
 def test_sessions_reuse_their_outputs_and_report_them(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,17 @@ def test_workers_make_the_same_bytes(cache: Path) -> None:
     made = list(press.press(wanted))
     assert made[3] == press.compile_pdf(wanted[3])
     assert len(set(made)) == len(made)
+
+
+def test_a_worker_that_dies_costs_time_only(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = manuscripts(press.WORTH_WORKERS)
+
+    def dies(given: Sequence[press.Manuscript]) -> Iterator[bytes]:
+        yield press.compile_pdf(given[0])
+        raise BrokenProcessPool("killed")
+
+    monkeypatch.setattr(press, "_by_workers", dies)
+    assert list(press.press(wanted)) == [press.compile_pdf(m) for m in wanted]
 
 
 def test_a_cache_that_cannot_be_written_is_no_loss(

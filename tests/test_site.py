@@ -247,6 +247,27 @@ def test_an_interrupted_build_leaves_the_old_site(
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+def test_of_two_builds_at_once_one_stays_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    failures: list[BaseException] = []
+
+    def build(name: str) -> None:
+        try:
+            for _ in range(3):
+                site.build_site([sample_run(name)], out)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=build, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(list((out / "models").iterdir())) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_run_whose_parts_do_not_fit_costs_only_itself(tmp_path: Path) -> None:
     bad = sample_run("bad")
     assert bad.timings is not None

@@ -75,6 +75,19 @@ def test_where_a_run_is_stored(tmp_path: Path) -> None:
     )
 
 
+def test_prefixes_are_rows_that_say_how_many_steps(tmp_path: Path) -> None:
+    run = sample_run()
+    assert run.timings is not None
+    prefixed = dataclasses.replace(
+        run.timings, prefix_ns=np.arange(6).reshape(2, 3), prefix_steps=(0, 3)
+    )
+    path = Store(tmp_path).save(dataclasses.replace(run, timings=prefixed))
+    rows = [row for row in pq.read_table(path).to_pylist() if row["kind"] == "prefix"]
+    assert [row["step"] for row in rows] == ["(first 0 steps)"] * 3 + ["(first 3 steps)"] * 3
+    assert [row["sample"] for row in rows] == [0, 1, 2, 0, 1, 2]
+    assert [row["duration_ns"] for row in rows] == list(range(6))
+
+
 def test_columns_for_other_programs(tmp_path: Path) -> None:
     run = sample_run()
     steps = (run.steps[0], dataclasses.replace(run.steps[1], name=run.steps[0].name), run.steps[2])
@@ -83,7 +96,7 @@ def test_columns_for_other_programs(tmp_path: Path) -> None:
     assert [str(t) for t in table.schema.types[2:]] == ["int32", "int32", "int64"]
     assert all(pa.types.is_dictionary(t) for t in table.schema.types[:2])
     rows = table.to_pylist()
-    assert tuple(dict.fromkeys(row["kind"] for row in rows)) == runfile.KINDS
+    assert tuple(dict.fromkeys(row["kind"] for row in rows)) == runfile.KINDS[:4]
     named = dict.fromkeys(row["step"] for row in rows if row["step"])
     assert list(named) == ["/block/conv_0_step", "/block/conv_0_step#2", "reorder_1"]
     assert {row["kind"] for row in rows if row["block"] is not None} == {"latency"}

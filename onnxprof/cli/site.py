@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from onnxprof.contracts import StoreError
     from onnxprof.publish.site import Built
@@ -38,10 +39,10 @@ def build(
     from pathlib import Path
 
     from onnxprof.publish.site import build_site, check_replaceable
-    from onnxprof.store import default_root, load_all
+    from onnxprof.store import load_all
 
     check_replaceable(Path(out).resolve())
-    runs, problems = load_all([Path(folder) for folder in store or ()] or [default_root()])
+    runs, problems = load_all(_roots(store or ()))
     built = build_site(runs, Path(out), title)
     _tell(problems, built)
 
@@ -62,6 +63,19 @@ def serve(
             httpd.serve_forever()
         except KeyboardInterrupt:
             typer.echo("", err=True)
+
+
+def _roots(named: Sequence[str]) -> list[Path]:
+    """The stores to read; one that is named must be there, the default need not."""
+    from pathlib import Path
+
+    from onnxprof.contracts import UsageError
+    from onnxprof.store import default_root
+
+    for folder in named:
+        if not Path(folder).is_dir():
+            raise UsageError("there is no such folder", where=folder, remedy="Check --store")
+    return [Path(folder) for folder in named] or [default_root()]
 
 
 def _tell(problems: Sequence[StoreError], built: Built) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -61,8 +61,10 @@ def panel(title: str, lines: Sequence[Line], *, labelled: bool = False) -> str:
         return ""
     named = labelled and 1 < len(lines) <= 6
     width, height, right = 560 if named else 420, 190, 240 if named else 10
-    x, y = _scales(points, (48, width - right - 8), (height - 28, 14))
-    low, high = min(v for _, v in points), max(v for _, v in points)
+    values = _widened([value for _, value in points])
+    x = _log_scale(batches, (48, width - right - 8))
+    y = _log_scale(values, (height - 28, 14))
+    low, high = min(values), max(values)
     marks = [
         *(_grid(y(v), three_short(v), width - right) for v in ticks(low, high)),
         *(_foot(x(b), f"{b:g}", height) for b in _spread(batches, x)),
@@ -83,7 +85,7 @@ def ticks(low: float, high: float) -> list[float]:
     inside: list[float] = []
     for mantissas in ((1, 2, 5), (1, 3), (1,)):
         marks = (m * 10.0**e for e in range(start, end + 1) for m in mantissas)
-        inside = [v for v in marks if low * 0.85 <= v <= high * 1.18]
+        inside = [v for v in marks if low * 0.95 <= v <= high * 1.05]
         if len(inside) <= 6:
             break
     return inside[:: math.ceil(len(inside) / 6) or 1]
@@ -92,16 +94,6 @@ def ticks(low: float, high: float) -> list[float]:
 def three_short(value: float) -> str:
     """An axis label: no trailing zeros."""
     return f"{value:,.0f}" if value >= 1 else f"{value:g}"
-
-
-def _scales(
-    points: Iterable[XY], across: tuple[float, float], up: tuple[float, float]
-) -> tuple[Callable[[float], float], Callable[[float], float]]:
-    points = list(points)
-    return (
-        _log_scale([batch for batch, _ in points], across),
-        _log_scale([value for _, value in points], up),
-    )
 
 
 def _log_scale(values: Sequence[float], span: tuple[float, float]) -> Callable[[float], float]:

@@ -74,17 +74,17 @@ def unique_slug(text: str, taken: Iterable[str], identity: str) -> str:
     return f"{plain}-{digest}".strip("-")
 
 
-def decimals(value: float) -> int:
-    """Decimals that print three significant digits, at most three of them."""
+def decimals(value: float, most: int = 3) -> int:
+    """Decimals that print three significant digits, but at most so many of them."""
     if value == 0 or not math.isfinite(value):
         return 0
     exponent = math.floor(math.log10(abs(float(f"{value:.3g}"))))
-    return min(3, max(0, 2 - exponent))
+    return min(most, max(0, 2 - exponent))
 
 
-def three(value: float) -> str:
+def three(value: float, most: int = 3) -> str:
     """The value with three significant digits, thousands set off, a true minus sign."""
-    return f"{value:,.{decimals(value)}f}".replace("-", "\u2212")
+    return f"{value:,.{decimals(value, most)}f}".replace("-", "\u2212")
 
 
 #: The unit of a table of times: its name and how many nanoseconds it is.
@@ -116,7 +116,7 @@ def count(value: int) -> str:
     """A large count: `25.6 M`, `61.7 k`, `108`."""
     for name, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if value >= size:
-            return f"{value / size:.3g}\u00a0{name}"
+            return f"{three(value / size)}\u00a0{name}"
     return str(value)
 
 

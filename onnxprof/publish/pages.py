@@ -160,7 +160,7 @@ def _broken(name: str) -> Markup:
     )
 
 
-def _number(ns: int | None, unit: figures.Unit, extra: str = "") -> Markup:
+def _number(ns: int | None, unit: figures.Unit, extra: str = "", most: int = 3) -> Markup:
     """A right-aligned cell: decimals set its padding, so that the points stand in line."""
     from markupsafe import Markup
 
@@ -168,7 +168,7 @@ def _number(ns: int | None, unit: figures.Unit, extra: str = "") -> Markup:
         return Markup('<td class="{}"></td>').format(extra) if extra else Markup("<td></td>")
     value = ns / unit[1]
     return Markup('<td class="{}" data-v="{}" title="{:,} ns">{}</td>').format(
-        f"d{figures.decimals(value)} {extra}".strip(), ns, ns, figures.three(value)
+        f"d{figures.decimals(value, most)} {extra}".strip(), ns, ns, figures.three(value, most)
     )
 
 

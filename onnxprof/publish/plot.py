@@ -18,8 +18,8 @@ from onnxprof.records import Layer, LayerKind, LayerTable
 #: edges make a layered drawing slow to compute and unreadable (DESIGN.md section 8).
 LONGEST_EDGE = 60
 
-_NODE = Box(220.0, 42.0)
-_INPUT = Box(220.0, 30.0)
+_NODE = Box(232.0, 42.0)
+_INPUT = Box(232.0, 30.0)
 _REFERENCE = Box(160.0, 20.0)
 #: Widths of a bold letter and of a small figure in the widest of the fonts.
 _LETTER, _FIGURE = 7.3, 6.0
@@ -95,8 +95,8 @@ class Plan:
 
 
 def plan(table: LayerTable) -> Plan:
-    """Lay out the nodes and inputs of a model; initializers and shape operands are left out."""
-    rows = tuple(i for i, layer in enumerate(table) if _is_drawn(layer))
+    """Lay out the inputs of a model and the nodes that depend on them."""
+    rows = _drawn(table)
     layers = [table.layers[i] for i in rows]
     kept, cut = _cut_long(_links(layers), len(layers))
     edges = [*kept, *((len(layers) + k, b) for k, (_, b) in enumerate(cut))]
@@ -118,6 +118,7 @@ def draw(plan: Plan, table: LayerTable, title: str) -> str:
     width = max(drawing.width, 300.0) + 2 * _MARGIN
     height = drawing.height + _HEAD + _MARGIN
     layers = [table.layers[i] for i in plan.rows]
+    constant = len(table.nodes) - sum(layer.kind is LayerKind.NODE for layer in layers)
     shift = (width - drawing.width) / 2
     body = [
         *(_path(points) for points in drawing.paths if points),
@@ -131,7 +132,7 @@ def draw(plan: Plan, table: LayerTable, title: str) -> str:
             f'<title id="t">{_text(title)}, batch {table.batch}</title>',
             f"<style>{_STYLE}</style>",
             f'<rect class="page" width="{_n(width)}" height="{_n(height)}"/>',
-            _heading(title, table, drawing.layered),
+            _heading(title, table, constant, drawing.layered),
             f'<g transform="translate({_n(shift)} {_n(_HEAD)})">',
             *body,
             "</g>",
@@ -156,10 +157,28 @@ fill:var(--ink);font-variant-numeric:tabular-nums}
 """.strip()
 
 
-def _is_drawn(layer: Layer) -> bool:
-    if layer.kind is LayerKind.NODE:
-        return layer.op_type != "Constant" or bool(layer.domain)
-    return layer.kind is LayerKind.INPUT
+def _drawn(table: LayerTable) -> tuple[int, ...]:
+    """Rows of the inputs and of the nodes that depend on them.
+
+    What is computed from constants alone is computed while loading; drawn, it would stand at
+    the top, far from its only consumer.
+    """
+    known: set[str] = set()
+    rows = []
+    for i, layer in enumerate(table):
+        if layer.kind is LayerKind.INPUT or not _is_constant(layer, known):
+            rows.append(i)
+        else:
+            known.update(tensor.name for tensor in layer.outputs)
+    return tuple(rows)
+
+
+def _is_constant(layer: Layer, known: set[str]) -> bool:
+    if layer.kind is not LayerKind.NODE:
+        return True
+    if not layer.inputs:
+        return layer.op_type == "Constant" and not layer.domain
+    return all(tensor.name in known for tensor in layer.inputs) and not layer.parent
 
 
 def _box(layer: Layer) -> Box:
@@ -221,8 +240,9 @@ def _references(plan: Plan, layers: Sequence[Layer]) -> list[str]:
     ]
 
 
-def _heading(title: str, table: LayerTable, layered: bool) -> str:
-    note = "" if layered else "; too large to lay out: layers in file order"
+def _heading(title: str, table: LayerTable, constant: int, layered: bool) -> str:
+    note = f", {constant} constant, not drawn" if constant else ""
+    note += "" if layered else "; too large to lay out: layers in file order"
     return (
         f'<text class="h" x="{_n(_MARGIN)}" y="26">{_text(shortened(title, 40))}</text>'
         f'<text class="n" x="{_n(_MARGIN)}" y="42">batch {table.batch}, {len(table.nodes)} layers'
@@ -235,15 +255,15 @@ def _node(layer: Layer, corner: Point) -> str:
         return _input(layer, corner)
     shape = shape_text(layer.outputs[0].shape) if layer.outputs else ""
     shape = shortened(shape, 26)
-    operator = shortened(layer.op_type, max(5, int((202 - _FIGURE * len(shape)) / _LETTER)))
+    operator = shortened(layer.op_type, max(5, int((213 - _FIGURE * len(shape)) / _LETTER)))
     return (
         f'<g transform="translate({_n(corner[0])} {_n(corner[1])})">'
         f"<title>{_tooltip(layer)}</title>"
         f'<rect class="b" width="{_n(_NODE.width)}" height="{_n(_NODE.height)}"/>'
         f'<rect class="k{_class(layer)}" width="3" height="{_n(_NODE.height)}"/>'
         f'<text class="o" x="10" y="18">{_text(operator)}</text>'
-        f'<text class="s" x="212" y="18">{_text(shape)}</text>'
-        f'<text class="n" x="10" y="34">{_text(shortened(layer.name, 35))}</text></g>'
+        f'<text class="s" x="224" y="18">{_text(shape)}</text>'
+        f'<text class="n" x="10" y="34">{_text(shortened(layer.name, 37))}</text></g>'
     )
 
 
@@ -254,7 +274,7 @@ def _input(layer: Layer, corner: Point) -> str:
         f"<title>{_tooltip(layer)}</title>"
         f'<rect class="i" width="{_n(_INPUT.width)}" height="{_n(_INPUT.height)}" rx="15"/>'
         f'<text class="n" x="14" y="19">{_text(shortened(layer.name, 18))}</text>'
-        f'<text class="s" x="206" y="19">{_text(shortened(shape, 18))}</text></g>'
+        f'<text class="s" x="218" y="19">{_text(shortened(shape, 18))}</text></g>'
     )
 
 

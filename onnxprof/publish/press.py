@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -100,10 +101,20 @@ def _compiled(manuscripts: Sequence[Manuscript]) -> Iterator[tuple[Manuscript, b
     if len(manuscripts) < WORTH_WORKERS:
         yield from ((m, compile_pdf(m)) for m in manuscripts)
         return
+    made = 0
+    try:
+        for pdf in _by_workers(manuscripts):
+            yield manuscripts[made], pdf
+            made += 1
+    except BrokenProcessPool:  # a worker was killed, for want of memory perhaps
+        yield from ((m, compile_pdf(m)) for m in manuscripts[made:])
+
+
+def _by_workers(manuscripts: Sequence[Manuscript]) -> Iterator[bytes]:
     with ProcessPoolExecutor(
         WORKERS, mp_context=get_context("spawn"), max_tasks_per_child=DOCUMENTS_PER_WORKER
     ) as pool:
-        yield from zip(manuscripts, pool.map(compile_pdf, manuscripts), strict=True)
+        yield from pool.map(compile_pdf, manuscripts)
 
 
 def _place(folder: Path, manuscript: Manuscript) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -162,15 +163,25 @@ def _scaffold(out: Path) -> Iterator[Path]:
 
 def _swap(folder: Path, out: Path) -> None:
     """Put the new site in the old one's place; of two builds at once the later one stays."""
-    check_replaceable(out)
-    old = folder.with_name(f"{folder.name}-old")
+    for attempt in range(9):
+        check_replaceable(out)
+        if _replaced(folder, out, folder.with_name(f"{folder.name}-old{attempt}")):
+            return
+    raise UsageError("another build keeps replacing this site", where=str(out))
+
+
+def _replaced(folder: Path, out: Path, old: Path) -> bool:
+    """Whether the folder is in place; False if another build put its own there meanwhile."""
     with suppress(FileNotFoundError):
         out.rename(old)
     try:
         folder.rename(out)
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
         if old.is_dir() and not out.exists():
             old.rename(out)
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+    return True
