@@ -27,7 +27,8 @@ PRECISION = 0.01
 STEADY = 0.02
 _WINDOW = 5
 _BLOCKS = 12
-_FEWEST = 6  # below, there is no 95 % interval of the median
+_FEWEST_SLOW = 3  # what a model gets whose single inference exceeds the budget
+_LONG = 20_000_000  # nanoseconds; filling the caches again is nothing beside it
 _ENOUGH = 20
 _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
 _INFLATION = 1.02
@@ -89,6 +90,7 @@ class _Protocol:
     progress: Progress
     budget_ns: int
     used_ns: int = 0
+    last_ns: int = 0
     latency: list[Samples] = field(default_factory=list)
     traced: list[tuple[int, int, int]] = field(default_factory=list)
     """Block of a traced inference, its position since loading, and how long it took."""
@@ -105,6 +107,7 @@ class _Protocol:
         session.infer()
         taken = self.clock() - began
         self.used_ns += taken
+        self.last_ns = taken
         return taken
 
     def warm_up(self, session: Session) -> Samples:
@@ -120,8 +123,7 @@ class _Protocol:
     def alternate(self, plain: Session, traced: TracedSession, most_traced: int) -> None:
         """Blocks of un-profiled and of traced inferences, until precise or out of budget."""
         left = max(self.budget_ns - self.used_ns, 0)
-        for _ in range(2):
-            self._trace_once(traced, keep=False)
+        self._trace_once(traced, keep=False)
         share = left / (2 * _BLOCKS)
         most_traced = max(2, most_traced // (2 * _BLOCKS))
         with _no_garbage_collection():
@@ -131,7 +133,7 @@ class _Protocol:
                 self.progress("measuring", self.spent)
 
     def _plain_block(self, session: Session, share: float) -> None:
-        self._settle(session)
+        self._settle(lambda: self.timed(session))
         taken: list[int] = []
         began = self.used_ns
         while not taken or self.used_ns - began + taken[-1] < share:
@@ -139,16 +141,17 @@ class _Protocol:
         self.latency.append(np.array(taken, np.int64))
 
     def _traced_block(self, session: TracedSession, share: float, most: int) -> None:
-        self._trace_once(session, keep=False)
+        self._settle(lambda: self._trace_once(session, keep=False))
         began = self.used_ns
         for _ in range(most):
             last = self._trace_once(session, keep=True)
             if self.used_ns - began + last >= share:
                 break
 
-    def _settle(self, session: Session) -> None:
-        """One inference that brings the caches back; it is no sample."""
-        self.timed(session)
+    def _settle(self, infer: Callable[[], int]) -> None:
+        """One inference that brings the caches back; it is no sample. A long one needs none."""
+        if self.last_ns < _LONG:
+            infer()
 
     def _trace_once(self, session: TracedSession, *, keep: bool) -> int:
         taken = self.timed(session)
@@ -160,10 +163,8 @@ class _Protocol:
     def _is_done(self) -> bool:
         samples = sum(block.size for block in self.latency)
         blocks = len(self.latency)
-        if samples < _FEWEST or blocks < 2:
-            return self.used_ns > 3 * self.budget_ns and blocks >= 1 and samples >= 3
         if self.used_ns >= self.budget_ns:
-            return True
+            return samples >= _FEWEST_SLOW
         if blocks < _BLOCKS or min(samples, len(self.traced)) < _ENOUGH:
             return False
         return stats.relative_half_width(np.concatenate(self.latency)) <= PRECISION

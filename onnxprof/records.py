@@ -204,6 +204,7 @@ class WarningKind(StrEnum):
     FIXED_BATCH = "fixed_batch"
     BATCH_LOST = "batch_lost"
     BUSY_MACHINE = "busy_machine"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,8 @@ class Request:
     seed: int = 0
     inputs_sha256: str = ""
     """Digest of the user's input file; empty for generated inputs."""
+    processes: int = 1
+    """Fresh processes that the measurement is repeated in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,8 @@ class Timings:
     """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
     block_process: tuple[int, ...] = ()
     """The process that each block was measured in; empty if there was one."""
+    round_process: tuple[int, ...] = ()
+    """The process that each round of prefixes was measured in; empty if there was one."""
 
 
 @dataclass(frozen=True, slots=True)

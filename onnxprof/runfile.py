@@ -157,6 +157,7 @@ def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
         "prefix": [int(n) for n in timings.prefix_ns.shape],
         "prefix_steps": list(timings.prefix_steps),
         "block_process": list(timings.block_process),
+        "round_process": list(timings.round_process),
     }
 
 
@@ -314,6 +315,7 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
         parts[4].reshape(prefixes),
         tuple(facts.get("prefix_steps", ())),
         tuple(facts.get("block_process", ())),
+        tuple(facts.get("round_process", ())),
     )
 
 

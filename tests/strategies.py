@@ -56,6 +56,7 @@ requests = st.builds(
     timer=text,
     seed=counts,
     inputs_sha256=text,
+    processes=st.integers(1, 9),
 )
 warnings = st.builds(RunWarning, st.sampled_from(WarningKind), st.floats(allow_nan=False), text)
 models = st.builds(ModelFacts, text, text, text, counts, counts, opsets, text, text, counts)
@@ -124,6 +125,7 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
         prefix_ns=draw(samples((prefixes, draw(st.integers(0, 3))))),
         prefix_steps=tuple(draw(st.lists(counts, min_size=prefixes, max_size=prefixes))),
         block_process=tuple(draw(st.lists(st.integers(0, 9), max_size=3))),
+        round_process=tuple(draw(st.lists(st.integers(0, 9), max_size=3))),
     )
 
 

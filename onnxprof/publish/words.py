@@ -35,7 +35,7 @@ def reconciliation_text(sums: Reconciliation, run: Run) -> str:
     """One sentence on how the steps, the overhead and the un-profiled median fit together."""
     timed = sum(row.median_ns is not None for row in sums.rows[:-2])
     parts = [
-        f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} runs)",
+        f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} samples)",
         _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
     ]
     if timed:
@@ -72,16 +72,16 @@ def _stray_text(sums: Reconciliation) -> str:
 def warning_text(warning: RunWarning) -> str:
     """What the caveat means for a reader of the numbers, in one or two sentences.
 
-    Values as `measure` gives them: counts of inferences for UNSTEADY_WARMUP and FEW_SAMPLES,
-    fractions for WIDE_INTERVAL, NEGATIVE_OVERHEAD and UNATTRIBUTED_TIME, traced over un-profiled
+    Values as `measure` gives them: a count of inferences for FEW_SAMPLES, fractions for
+    UNSTEADY_WARMUP, WIDE_INTERVAL, NEGATIVE_OVERHEAD and UNATTRIBUTED_TIME, traced over un-profiled
     for TIMER_INFLATION, a batch for FIXED_BATCH and BATCH_LOST, cores for BUSY_MACHINE.
     """
     return _WORDS[warning.kind](warning.value, warning.subject)
 
 
 def _unsteady(value: float, _: str) -> str:
-    count = f" of {value:.0f} inferences" if value else ""
-    return f"Warm-up{count} ended before times were steady. Give it a larger --budget."
+    much = f" (they still moved by {percent(value)})" if value else ""
+    return f"Warm-up ended before times were steady{much}. Give it a larger --budget."
 
 
 def _few(value: float, _: str) -> str:
@@ -137,6 +137,14 @@ def _busy(value: float, _: str) -> str:
     return f"Other programs kept{cores} busy during the measurement."
 
 
+def _drifted(value: float, _: str) -> str:
+    direction = "longer" if value > 0 else "shorter"
+    return (
+        f"Latency grew {direction} by {percent(abs(value))} from the first block to the last:"
+        " clocks, heat or other load changed while it was measured."
+    )
+
+
 _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.UNSTEADY_WARMUP: _unsteady,
     WarningKind.FEW_SAMPLES: _few,
@@ -147,4 +155,5 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
     WarningKind.BUSY_MACHINE: _busy,
+    WarningKind.DRIFT: _drifted,
 }

@@ -1,0 +1,149 @@
+"""Outputs against a reference: how far apart two arrays are, and whether that is too far.
+
+An error counts relative to max(|reference|, root mean square of the reference): rounding in a
+long sum is of the size of its terms, so an element that happens to be near zero has no claim
+to a small error of its own. One figure, `max_rel`, then meets one tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.records import LayerTable, OutputParity
+
+Array = NDArray[Any]
+
+#: Largest `max_rel` by dtype. float32 has what ONNX's own backend tests allow (`rtol=1e-3`,
+#: onnx/backend/test/runner), some 8,000 units of rounding: sums over thousands of terms in another
+#: order, approximated exp and erf, and TF32 products (10 bits, 5e-4) stay within it. Narrow types
+#: round every intermediate tensor; they have 13 to 20 units. Everything else must be equal.
+TOLERANCE = {
+    "float64": 1e-9,
+    "complex128": 1e-9,
+    "float32": 1e-3,
+    "complex64": 1e-3,
+    "float16": 2e-2,
+    "bfloat16": 1e-1,
+}
+_FLOAT8 = 0.5
+#: A value on the edge of two quantisation steps may fall to either side, in each layer: some
+#: four steps of an 8-bit tensor whose range is six times its root mean square.
+_QUANTISED = 1e-1
+_EIGHT_BITS = ("int8", "uint8", "int4", "uint4")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """What a model's own arithmetic asks for, whatever the dtype of its outputs."""
+
+    relative: float = 0.0
+    """The least tolerance of floating-point outputs."""
+    steps: int = 0
+    """By how many steps quantised outputs may differ."""
+
+
+def slack(table: LayerTable) -> Slack:
+    """A model that computes in half precision or in 8 bits may not be held to float32."""
+    narrow = {t.dtype for layer in table.nodes for t in layer.outputs} - {"float32", "complex64"}
+    relative = max((_float_tolerance(dtype) for dtype in narrow), default=0.0)
+    if any(_is_quantising(layer.op_type) for layer in table.nodes):
+        return Slack(max(relative, _QUANTISED), 1)
+    return Slack(relative)
+
+
+def _is_quantising(op_type: str) -> bool:
+    return "Quantize" in op_type or "QLinear" in op_type or op_type.endswith("Integer")
+
+
+def _float_tolerance(dtype: str) -> float:
+    return TOLERANCE.get(dtype, _FLOAT8 if dtype.startswith("float8") else 0.0)
+
+
+def compare(name: str, reference: Array, candidate: Array, slack: Slack = Slack()) -> OutputParity:
+    """Hold an output against the reference's. NaNs and infinities must be at the same places."""
+    if reference.shape != candidate.shape:
+        shapes = f"shape {list(candidate.shape)} where the reference has {list(reference.shape)}"
+        return _unlike(name, shapes)
+    if _is_number(reference) != _is_number(candidate):
+        return _unlike(name, f"{candidate.dtype} where the reference has {reference.dtype}")
+    if not _is_number(reference):
+        return _exact(name, reference, candidate)
+    if max(_float_tolerance(str(a.dtype)) for a in (reference, candidate)):
+        return _floats(name, reference, candidate, slack)
+    return _integers(name, reference, candidate, slack)
+
+
+def _unlike(name: str, note: str) -> OutputParity:
+    return OutputParity(name, float("inf"), float("inf"), passed=False, note=note)
+
+
+def _is_number(array: Array) -> bool:
+    """Bools, strings and objects are none; ml_dtypes' numbers are of kind V."""
+    return array.dtype.kind not in "bOSU"
+
+
+def _exact(name: str, reference: Array, candidate: Array) -> OutputParity:
+    different = float(np.any(np.asarray(reference != candidate)))
+    return OutputParity(name, different, different, passed=not different)
+
+
+def _integers(name: str, reference: Array, candidate: Array, slack: Slack) -> OutputParity:
+    """Equal, or of neighbouring steps where a quantised model yields 8 bits."""
+    steps = slack.steps if str(reference.dtype) in _EIGHT_BITS else 0
+    worst = scale = 0.0
+    for want, got in _chunks(reference, candidate):
+        wide, other = _wide(want), _wide(got)
+        gaps = np.maximum(np.abs(wide - other), want != got)  # 2**53 + 1 is no float64
+        worst, scale = max(worst, float(gaps.max())), max(scale, float(np.abs(wide).max()))
+    return OutputParity(name, worst, worst / max(scale, 1.0), 0, float(steps), worst <= steps)
+
+
+def _floats(name: str, reference: Array, candidate: Array, slack: Slack) -> OutputParity:
+    dtypes = (str(reference.dtype), str(candidate.dtype))
+    tolerance = max(slack.relative, *map(_float_tolerance, dtypes))
+    scale = _root_mean_square(reference)
+    strays = 0
+    worst = relative = 0.0
+    for want, got in _chunks(reference, candidate):
+        wide, other = _wide(want), _wide(got)
+        finite = np.isfinite(wide) & np.isfinite(other)
+        strays += int(np.count_nonzero(~finite & ~_same(wide, other)))
+        gaps = np.abs(wide[finite] - other[finite])
+        sizes = np.maximum(np.abs(wide[finite]), scale)
+        parts = np.divide(gaps, sizes, out=np.where(gaps > 0, np.inf, 0.0), where=sizes > 0)
+        worst = max(worst, float(gaps.max(initial=0.0)))
+        relative = max(relative, float(parts.max(initial=0.0)))
+    return OutputParity(name, worst, relative, strays, tolerance, relative <= tolerance and not strays)
+
+
+def _same(wide: Array, other: Array) -> NDArray[np.bool_]:
+    """Equal, or NaN on both sides."""
+    return np.asarray((wide == other) | (np.isnan(wide) & np.isnan(other)))
+
+
+def _root_mean_square(array: Array) -> float:
+    """Of the finite elements."""
+    total, count = 0.0, 0
+    for (part,) in _chunks(array):
+        sizes = np.abs(_wide(part))
+        sizes = sizes[np.isfinite(sizes)]
+        total += float(np.square(sizes).sum())
+        count += sizes.size
+    return float(np.sqrt(total / count)) if count else 0.0
+
+
+def _chunks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Flat pieces, so that wide copies stay small."""
+    flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
+    for start in range(0, flat[0].size, _CHUNK):
+        yield tuple(array[start : start + _CHUNK] for array in flat)
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
