@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxprof.backends import ort_session
 from onnxprof.backends.ort_graphs import ExecutedNode, Ties, tie
+from onnxprof.backends.ort_prefix import open_prefixes, output_types
 from onnxprof.backends.ort_profile import Key, Profile, read_profile
 from onnxprof.backends.ort_session import PROVIDERS, BoundSession
 from onnxprof.contracts import BackendError, Session, Trace, TracedSession, UsageError, Workload
@@ -96,6 +97,8 @@ def _save_to(made: Any, path: Path) -> None:
     made.optimized_model_filepath = str(path)
     made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
     made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
+    # packed weights are then mapped from the file, not packed again by every prefix
+    made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
 
 
 class ProfiledSession(BoundSession):
@@ -105,6 +108,7 @@ class ProfiledSession(BoundSession):
         super().__init__(session, workload.inputs)
         self._workload = workload
         self._saved = saved
+        self._types: dict[str, str] = {}
 
     def trace(self) -> Trace:
         """End profiling and tie what ran to the layers."""
@@ -112,7 +116,17 @@ class ProfiledSession(BoundSession):
             path = Path(self.session.end_profiling())
         ties = _ties(self._workload, self._saved)
         control_flow = {node.name for node in ties.nodes if node.has_subgraph}
-        return build_trace(read_profile(path, control_flow), ties)
+        profile = read_profile(path, control_flow)
+        executed = _structure(self._saved)
+        if executed is None:
+            return build_trace(profile, ties, 0)
+        self._types = output_types(profile, executed.graph.node)
+        return build_trace(profile, ties, len(executed.graph.node))
+
+    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
+        """Sessions for the first nodes of the graph that ran; call it after `trace`."""
+        self.session = None
+        return open_prefixes(self._workload, self._saved, self._types, counts)
 
 
 def _ties(workload: Workload, saved: Path) -> Ties:
@@ -161,8 +175,8 @@ class _Timed:
     keys: tuple[Key, ...]
 
 
-def build_trace(profile: Profile, ties: Ties) -> Trace:
-    """Join a profile with the graph that ran: one step a node, in execution order."""
+def build_trace(profile: Profile, ties: Ties, length: int) -> Trace:
+    """Join a profile with the graph that ran, of `length` nodes: one step a node, in order."""
     joined = _join(profile, ties)
     steps = tuple(_step(entry, profile) for entry in joined)
     times = np.zeros((len(joined), profile.inferences), np.int64)
@@ -171,7 +185,8 @@ def build_trace(profile: Profile, ties: Ties) -> Trace:
             for inference, ns in profile.steps.get(key, {}).items():
                 times[row, inference] += ns
     shapes = tuple(s for entry in joined for s in _original_shapes(entry, profile))
-    return Trace(steps, times, tuple(ties.folded), shapes)
+    known = all(entry.node.position >= 0 for entry in joined)
+    return Trace(steps, times, tuple(ties.folded), shapes, length if known else 0)
 
 
 def _join(profile: Profile, ties: Ties) -> list[_Timed]:
@@ -185,7 +200,7 @@ def _join(profile: Profile, ties: Ties) -> list[_Timed]:
         if keys:
             joined.append(_Timed(node, (keys.pop(0),)))
     strangers = [key for keys in waiting.values() for key in keys]
-    return joined + [_Timed(ExecutedNode(k[0], k[1], (), False), (k,)) for k in strangers]
+    return joined + [_Timed(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
 
 
 def _step(entry: _Timed, profile: Profile) -> Step:
@@ -200,6 +215,7 @@ def _step(entry: _Timed, profile: Profile) -> Step:
         confidence=node.confidence if node.layers else Confidence.NONE,
         evidence=node.evidence,
         outputs=tuple(Tensor(n, dtype, shape, observed=True) for n, (dtype, shape) in named),
+        position=node.position,
     )
 
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import onnx
 
+from onnxprof.backends.ort_topology import (
+    control_flow,
+    graph_attributes,
+    inlined,
+    moved_tensors,
+    original_name,
+    read_graph,
+    unmarked,
+)
 from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign, extend_forward
 from onnxprof.records import Confidence
 
@@ -27,6 +35,8 @@ class ExecutedNode:
     op_type: str
     outputs: tuple[str, ...]
     has_subgraph: bool
+    position: int = 0
+    """Place in the file; a subgraph's node has that of its outermost control-flow node."""
     layers: tuple[str, ...] = ()
     confidence: Confidence = Confidence.NONE
     evidence: str = ""
@@ -54,38 +64,40 @@ def _tie_graph(
     executed: onnx.GraphProto,
     outer_constants: frozenset[str],
     ties: Ties,
+    outermost: int | None = None,
 ) -> None:
-    before = read_graph(original, outer_constants)
-    witness = read_graph(extended)
-    after = read_graph(executed)
+    running = read_graph(executed)
+    before, conditions = inlined(original, moved_tensors(running), outer_constants)
+    witness, after = unmarked(read_graph(extended)), unmarked(running)
     clues = Clues.gather(before, witness)
     anchors = [a for i, node in enumerate(after.nodes) if (a := _anchor(i, node, clues))]
     computed = {name for node in before.nodes for name in node.outputs}
-    found = assign(before, anchors, fixed=computed & after.constants)
+    found = assign(before, anchors, fixed=computed & (after.constants | conditions))
     ties.folded.extend(found.folded)
     ties.nodes.extend(
-        _executed(i, node, proto, found)
+        _executed(i, node, proto, found, i if outermost is None else outermost)
         for i, (node, proto) in enumerate(zip(after.nodes, executed.node, strict=True))
     )
     constants = before.constants | outer_constants
-    for triple in _subgraphs(original, extended, executed):
-        _tie_graph(*triple, constants, ties)
+    for place, triple in _subgraphs(original, extended, executed):
+        _tie_graph(*triple, constants, ties, place if outermost is None else outermost)
 
 
 def _executed(
-    position: int, node: GraphNode, proto: onnx.NodeProto, found: Assignment
+    number: int, node: GraphNode, proto: onnx.NodeProto, found: Assignment, position: int
 ) -> ExecutedNode:
     subgraph = any(True for _ in graph_attributes(proto))
-    layers = found.layers.get(position, ())
+    layers = found.layers.get(number, ())
     if not layers:
-        return ExecutedNode(node.name, node.op_type, tuple(proto.output), subgraph)
-    anchor = found.anchors[position]
-    sure = anchor.confidence is Confidence.EXACT and position not in found.inferred
+        return ExecutedNode(node.name, node.op_type, tuple(proto.output), subgraph, position)
+    anchor = found.anchors[number]
+    sure = anchor.confidence is Confidence.EXACT and number not in found.inferred
     return ExecutedNode(
         node.name,
         node.op_type,
         tuple(proto.output),
         subgraph,
+        position,
         layers,
         Confidence.EXACT if sure else Confidence.INFERRED,
         anchor.evidence,
@@ -94,63 +106,37 @@ def _executed(
 
 
 def _subgraphs(
-    *graphs: onnx.GraphProto,
-) -> Iterator[tuple[onnx.GraphProto, onnx.GraphProto, onnx.GraphProto]]:
-    """Matching subgraphs of all three graphs, by the control-flow node's name and attribute."""
-    original, extended, executed = (
-        {(n.name, a.name): a.g for n in g.node for a in graph_attributes(n)} for g in graphs
-    )
-    for key, graph in executed.items():
-        if key in original:
-            yield original[key], extended.get(key, graph), graph
+    original: onnx.GraphProto, extended: onnx.GraphProto, executed: onnx.GraphProto
+) -> Iterator[tuple[int, _Triple]]:
+    """Each executed subgraph with its original and its form at the extended level.
+
+    Found by the control-flow node's name or, where inlining changed that, by its outputs.
+    With the place of the control-flow node in the executed graph.
+    """
+    known, witness = _by_identity(original), _by_identity(extended)
+    for place, node in enumerate(executed.node):
+        for attribute in graph_attributes(node):
+            keys = _identities(node, attribute)
+            before = next((known[key] for key in keys if key in known), onnx.GraphProto())
+            middle = next((witness[key] for key in keys if key in witness), attribute.g)
+            yield place, (before, middle, attribute.g)
 
 
-def graph_attributes(node: onnx.NodeProto) -> Iterator[onnx.AttributeProto]:
-    """The attributes of a node that hold one subgraph."""
-    return (a for a in node.attribute if a.type == onnx.AttributeProto.GRAPH)
+_Triple = tuple[onnx.GraphProto, onnx.GraphProto, onnx.GraphProto]
 
 
-def read_graph(graph: onnx.GraphProto, constants: frozenset[str] = frozenset()) -> Graph:
-    """The topology of a graph; a control-flow node reads what its subgraphs capture."""
-    given = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
-    return Graph(
-        nodes=tuple(_read_node(node) for node in graph.node),
-        constants=constants | given,
-        outputs=tuple(o.name for o in graph.output),
-    )
-
-
-def _read_node(node: onnx.NodeProto) -> GraphNode:
-    captured = {name for a in graph_attributes(node) for name in _captured(a.g)}
-    own = [name for name in node.input if name]
-    return GraphNode(
-        name=node.name,
-        op_type=node.op_type,
-        inputs=(*own, *sorted(captured.difference(own))),
-        outputs=tuple(name for name in node.output if name),
-        hints=_appended(node),
-    )
-
-
-def _captured(graph: onnx.GraphProto) -> set[str]:
-    """Names that a subgraph reads from outside."""
-    nodes = [_read_node(node) for node in graph.node]
-    own = {name for node in nodes for name in node.outputs}
-    own |= {t.name for t in graph.initializer} | {i.name for i in graph.input}
-    read = {name for node in nodes for name in node.inputs} | {o.name for o in graph.output}
-    return read - own
-
-
-def _appended(node: onnx.NodeProto) -> tuple[str, ...]:
-    """Operators that a fused convolution says it computes after itself."""
-    if node.op_type not in ("Conv", "FusedConv") or not node.domain.startswith("com.microsoft"):
-        return ()
-    attributes: dict[str, Any] = {
-        a.name: onnx.helper.get_attribute_value(a) for a in node.attribute
+def _by_identity(graph: onnx.GraphProto) -> dict[tuple[str, str], onnx.GraphProto]:
+    return {
+        key: attribute.g
+        for node in control_flow(graph)
+        for attribute in graph_attributes(node)
+        for key in _identities(node, attribute)
     }
-    activation = attributes.get("activation", b"").decode()
-    added = ("Add|Sum",) if len(node.input) > 3 and node.input[3] else ()
-    return (*added, activation) if activation else added
+
+
+def _identities(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> list[tuple[str, str]]:
+    names = [node.name, *(f"-> {original_name(name)}" for name in node.output if name)]
+    return [(name, attribute.name) for name in names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from onnxprof.backends.ort_values import array_of, described
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import Granularity, PreparedModel, Tensor
 
 _FATAL_ONLY = 4
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 PROVIDERS = {"cpu": "CPUExecutionProvider"}
+_POOL: list[int] = []
 
 
 Configure = Callable[[Any], None]
@@ -28,17 +30,18 @@ def load(workload: Workload, configure: Configure = lambda _: None) -> Any:
     loaded with open sizes, and the arrays that it is fed decide.
     """
     try:
-        return _create(workload, workload.model, configure)
+        return create(workload, workload.model, configure)
     except BackendError:
         opened = _with_open_sizes(workload.model)
         if opened is None:
             raise
         with suppress(BackendError):
-            return _create(workload, opened, configure)
+            return create(workload, opened, configure)
         raise
 
 
-def _create(workload: Workload, model: PreparedModel, configure: Configure) -> Any:
+def create(workload: Workload, model: PreparedModel, configure: Configure) -> Any:
+    """A session for this form of the model. Raises BackendError with the runtime's reason."""
     import onnxruntime as ort
 
     made = _options(workload, model)
@@ -57,6 +60,8 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     made.log_severity_level = _FATAL_ONLY
     made.intra_op_num_threads = workload.threads
     made.inter_op_num_threads = 1
+    if workload.own_process:
+        _share_threads(made, workload.threads)
     made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     written = workload.granularity is Granularity.WRITTEN
     made.graph_optimization_level = levels.ORT_DISABLE_ALL if written else levels.ORT_ENABLE_ALL
@@ -65,6 +70,19 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     if isinstance(model.source, bytes):
         made.add_session_config_entry(_EXTERNAL_FOLDER, str(model.folder))
     return made
+
+
+def _share_threads(made: Any, threads: int) -> None:
+    """One pool for all sessions: the idle threads of a second pool spin beside the first.
+
+    The runtime has one such pool a process, and every session of the process must use it.
+    """
+    import onnxruntime as ort
+
+    if not _POOL:
+        ort.set_global_thread_pool_sizes(threads, 1)
+        _POOL.append(threads)
+    made.use_per_session_threads = False
 
 
 def _with_open_sizes(model: PreparedModel) -> PreparedModel | None:
@@ -111,8 +129,13 @@ class BoundSession:
     def outputs(self) -> list[Tensor]:
         """Names, dtypes and shapes after the last inference."""
         return [
-            _described(name, value) for name, value in zip(self._names, self._values, strict=True)
+            described(name, value) for name, value in zip(self._names, self._values, strict=True)
         ]
+
+    def values(self) -> dict[str, NDArray[Any]]:
+        """Copies of the last outputs; sequences, maps and types without an array are left out."""
+        made = {n: array_of(v) for n, v in zip(self._names, self._values, strict=True)}
+        return {name: array for name, array in made.items() if array is not None}
 
     def _first(self) -> None:
         with runtime_errors("cannot run the model", "Other inputs? See --inputs and --dim"):
@@ -156,13 +179,3 @@ def _is_bindable(session: Any) -> bool:
     """Whether every input and output is a tensor of numbers."""
     arguments = (*session.get_inputs(), *session.get_outputs())
     return all(a.type.startswith("tensor(") and a.type != "tensor(string)" for a in arguments)
-
-
-def _described(name: str, value: Any) -> Tensor:
-    """Works for an OrtValue, an array, or a sequence or map (whose shape stays unknown)."""
-    if hasattr(value, "is_tensor"):
-        value = value.numpy() if value.is_tensor() else value
-    shape = getattr(value, "shape", None)
-    if shape is None or callable(shape):
-        return Tensor(name)
-    return Tensor(name, str(value.dtype), tuple(int(d) for d in shape), observed=True)

@@ -72,6 +72,8 @@ class Workload:
     threads: int
     provider: str = "cpu"
     granularity: Granularity = Granularity.EXECUTED
+    own_process: bool = False
+    """The process is there for this workload alone, so that its settings may be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Trace:
     """Node layers that the runtime computed while loading."""
     shapes: tuple[Tensor, ...] = ()
     """Run-time shapes of tensors that carry a name of the original graph."""
+    length: int = 0
+    """Into how many places the executed graph can be cut; 0 if it cannot."""
 
 
 @runtime_checkable
@@ -97,6 +101,9 @@ class Session(Protocol):
     def outputs(self) -> Sequence[Tensor]:
         """Names, dtypes and shapes of the outputs of the last inference."""
 
+    def values(self) -> Mapping[str, NDArray[Any]]:
+        """Copies of the last inference's outputs; what is no tensor of NumPy's is left out."""
+
 
 @runtime_checkable
 class TracedSession(Session, Protocol):
@@ -104,6 +111,18 @@ class TracedSession(Session, Protocol):
 
     def trace(self) -> Trace:
         """End tracing and return every inference since loading, in order. Call it once."""
+
+
+@runtime_checkable
+class PrefixSource(Protocol):
+    """A traced session whose graph can be cut, for the prefix timer."""
+
+    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
+        """Un-profiled sessions for the first `count` positions of the graph, for each count.
+
+        0 stands for an empty session with the same inputs. Call it after `trace`. Raises
+        BackendError where that is not possible.
+        """
 
 
 @runtime_checkable

@@ -31,9 +31,14 @@ TOLERANCE = {
     "bfloat16": 1e-1,
 }
 _FLOAT8 = 0.5
-#: A value on the edge of two quantisation steps may fall to either side, in each layer: some
-#: four steps of an 8-bit tensor whose range is six times its root mean square.
-_QUANTISED = 1e-1
+#: A value on the edge of two quantisation steps may fall to either side, in each layer. Measured
+#: with onnxruntime 1.32, integer kernels against the unfused reference: 0.17 on the logits of a
+#: LeNet in 8 bits (few images differ at all), and one step of the output on a ResNet-50 and a
+#: SqueezeNet. So an output that is itself on a grid (no more values than 8 bits have) may be
+#: two steps off in any case.
+_QUANTISED = 0.25
+_GRID_STEPS = 2
+_GRID_VALUES = 256
 _EIGHT_BITS = ("int8", "uint8", "int4", "uint4")
 _CHUNK = 1 << 20
 
@@ -107,7 +112,7 @@ def _integers(name: str, reference: Array, candidate: Array, slack: Slack) -> Ou
 def _floats(name: str, reference: Array, candidate: Array, slack: Slack) -> OutputParity:
     dtypes = (str(reference.dtype), str(candidate.dtype))
     tolerance = max(slack.relative, *map(_float_tolerance, dtypes))
-    scale = _root_mean_square(reference)
+    scale = max(_root_mean_square(reference), _coarseness(reference) if slack.steps else 0.0)
     strays = 0
     worst = relative = 0.0
     for want, got in _chunks(reference, candidate):
@@ -119,7 +124,8 @@ def _floats(name: str, reference: Array, candidate: Array, slack: Slack) -> Outp
         parts = np.divide(gaps, sizes, out=np.where(gaps > 0, np.inf, 0.0), where=sizes > 0)
         worst = max(worst, float(gaps.max(initial=0.0)))
         relative = max(relative, float(parts.max(initial=0.0)))
-    return OutputParity(name, worst, relative, strays, tolerance, relative <= tolerance and not strays)
+    passed = relative <= tolerance and not strays
+    return OutputParity(name, worst, relative, strays, tolerance, passed)
 
 
 def _same(wide: Array, other: Array) -> NDArray[np.bool_]:
@@ -128,14 +134,31 @@ def _same(wide: Array, other: Array) -> NDArray[np.bool_]:
 
 
 def _root_mean_square(array: Array) -> float:
-    """Of the finite elements."""
-    total, count = 0.0, 0
+    """Of the finite elements; relative to the largest, so that no square leaves its range."""
+    top = max((float(part.max(initial=0.0)) for part in _sizes(array)), default=0.0)
+    if not top:
+        return 0.0
+    sums = [(float(np.square(part / top).sum()), part.size) for part in _sizes(array)]
+    return top * float(np.sqrt(sum(s for s, _ in sums) / sum(n for _, n in sums)))
+
+
+def _coarseness(array: Array) -> float:
+    """The scale at which a few steps of the array's grid are just tolerated; 0 without a grid."""
+    values = np.zeros(0)
+    for (part,) in _chunks(array):
+        wide = _wide(part)
+        values = np.union1d(values, wide[np.isfinite(wide)])
+        if values.size > _GRID_VALUES:
+            return 0.0
+    gap = float(np.diff(values).min()) if values.size > 1 and values.dtype.kind != "c" else 0.0
+    return _GRID_STEPS * gap / _QUANTISED
+
+
+def _sizes(array: Array) -> Iterator[Array]:
+    """Magnitudes of the finite elements, chunk by chunk."""
     for (part,) in _chunks(array):
         sizes = np.abs(_wide(part))
-        sizes = sizes[np.isfinite(sizes)]
-        total += float(np.square(sizes).sum())
-        count += sizes.size
-    return float(np.sqrt(total / count)) if count else 0.0
+        yield sizes[np.isfinite(sizes)]
 
 
 def _chunks(*arrays: Array) -> Iterator[tuple[Array, ...]]:

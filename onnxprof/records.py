@@ -154,6 +154,8 @@ class Step:
     """What tied the step to its layers, in a few words."""
     outputs: tuple[Tensor, ...] = ()
     """Its outputs as seen at run time, named as the runtime names them."""
+    position: int = 0
+    """Its place in execution order; steps of a subgraph have that of their control-flow step."""
 
 
 class Granularity(StrEnum):
@@ -204,7 +206,10 @@ class WarningKind(StrEnum):
     FIXED_BATCH = "fixed_batch"
     BATCH_LOST = "batch_lost"
     BUSY_MACHINE = "busy_machine"
+    NO_PREFIXES = "no_prefixes"
+    PREFIXES_DISAGREE = "prefixes_disagree"
     DRIFT = "drift"
+    PARITY_FAILED = "parity_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +221,43 @@ class RunWarning:
     """The figure behind the caveat; its meaning is that of the kind."""
     subject: str = ""
     """The layer or output concerned, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputParity:
+    """One output of the measured session against the reference's."""
+
+    name: str
+    max_abs: float = 0.0
+    """Largest absolute error among elements that are finite on both sides."""
+    max_rel: float = 0.0
+    """Largest error relative to the output's scale; `parity.py` says what that is."""
+    nan_mismatch: int = 0
+    """Elements that are NaN or infinite on one side only, or infinite with another sign."""
+    tolerance: float = 0.0
+    """The largest `max_rel` that passes; for integers the largest `max_abs`."""
+    passed: bool | None = None
+    """None where the output was not compared."""
+    note: str = ""
+    """Why it was not compared, or what differs besides its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """A run's outputs against those of a reference on the same inputs."""
+
+    reference: str = ""
+    """What computed the reference."""
+    outputs: tuple[OutputParity, ...] = ()
+    """In the model's order; empty where nothing could be compared."""
+    reason: str = ""
+    """Why nothing could be compared."""
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether every output that was compared passed; None where none was."""
+        told = [output.passed for output in self.outputs if output.passed is not None]
+        return all(told) if told else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +273,8 @@ class Request:
     dims: tuple[tuple[str, int], ...] = ()
     threads: int = 1
     granularity: Granularity = Granularity.EXECUTED
-    timer: str = "trace"
+    timer: str = "auto"
+    """The timer asked for; `Run.timer` is the one that was used."""
     seed: int = 0
     inputs_sha256: str = ""
     """Digest of the user's input file; empty for generated inputs."""
@@ -291,4 +334,11 @@ class Run:
     warnings: tuple[RunWarning, ...] = ()
     failure: str = ""
     """Why there are no timings; empty for a good run."""
+    parity: Parity | None = None
+    """None where outputs were not to be compared."""
     schema: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def timer(self) -> str:
+        """The timer whose times are shown: `prefix` or `trace`."""
+        return "prefix" if self.timings is not None and self.timings.prefix_ns.size else "trace"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnxprof import serial, stats
 from onnxprof.contracts import StoreError
 from onnxprof.records import SCHEMA_VERSION, Request, Run, Samples, Step, Timings, WarningKind
+from onnxprof.steptimes import step_samples
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,8 +85,8 @@ def summarise(run: Run) -> Summary:
     return dataclasses.replace(
         bare,
         median_ns=stats.median_ns(timings.latency_ns),
-        interval_ns=stats.median_interval(timings.latency_ns),
-        layer_sum_ns=sum(map(stats.median_ns, timings.step_ns)) if traced else None,
+        interval_ns=stats.latency_interval(timings),
+        layer_sum_ns=sum(map(stats.median_ns, step_samples(run))) if traced else None,
         samples=int(timings.latency_ns.size),
     )
 
@@ -131,6 +132,15 @@ def _check(run: Run) -> None:
         raise StoreError("samples and their blocks differ in number", where=where)
     if len(timings.prefix_steps) != len(timings.prefix_ns):
         raise StoreError("prefixes and their times differ in number", where=where)
+    if not _processes_fit(timings):
+        raise StoreError("not every block or round has a process", where=where)
+
+
+def _processes_fit(timings: Timings) -> bool:
+    blocks = np.concatenate([timings.latency_block, timings.traced_block])
+    known, rounds = len(timings.block_process), len(timings.round_process)
+    blocks_fit = not known or not blocks.size or 0 <= blocks.min() <= blocks.max() < known
+    return blocks_fit and rounds in (0, timings.prefix_ns.shape[1])
 
 
 def _metadata(run: Run) -> dict[bytes, bytes]:
@@ -303,7 +313,7 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
         raise ValueError(f"{table.num_rows} rows where {ends[-1]} were written")
     durations: Samples = table["duration_ns"].to_numpy()
     parts = np.split(durations, ends[:4])
-    return Timings(
+    timings = Timings(
         facts["load_ns"],
         facts["first_ns"],
         parts[0],
@@ -317,6 +327,9 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
         tuple(facts.get("block_process", ())),
         tuple(facts.get("round_process", ())),
     )
+    if not _processes_fit(timings):
+        raise ValueError("not every block or round has a process")
+    return timings
 
 
 def _block(table: pa.Table, start: int, size: int) -> NDArray[np.int32]:

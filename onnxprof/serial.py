@@ -25,6 +25,7 @@ from onnxprof.records import (
     LayerKind,
     LayerTable,
     ModelFacts,
+    Parity,
     Request,
     Run,
     RunWarning,
@@ -98,6 +99,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
         "model": to_json(run.model),
         "device": to_json(run.device),
         "warnings": to_json(run.warnings),
+        "parity": to_json(run.parity),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
         "tensors": _columns(Tensor, tuple(pool), {}),
         "table": table | {"layers": layers},
@@ -132,6 +134,7 @@ def _run_from_json(data: Json) -> Run:
         ),
         steps=tuple(_records(Step, data["steps"], tensors | claims)),
         warnings=tuple(from_json(RunWarning, item) for item in data.get("warnings", [])),
+        parity=None if data.get("parity") is None else from_json(Parity, data["parity"]),
         schema=_converter(int)(data["schema"]),
         **{name: _converter(hints[name])(data[name]) for name in _FACTS},
     )

@@ -1,12 +1,17 @@
-"""Pure statistics over raw samples: quantiles and distribution-free intervals."""
+"""Pure statistics over raw samples: quantiles, distribution-free intervals, drift."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onnxprof.records import Samples
+from onnxprof.records import Indices, Samples, Timings
+
+#: Level and size from which a trend of the latency counts as drift.
+DRIFT_LEVEL = 0.01
+DRIFT_SIZE = 0.01
 
 
 def quantile_ns(samples: Samples, q: float) -> int:
@@ -65,3 +70,107 @@ def relative_half_width(samples: Samples, confidence: float = 0.95) -> float:
     low, high = median_interval(samples, confidence)
     middle = float(np.median(samples))
     return (high - low) / 2 / middle if middle else float("inf")
+
+
+def trimmed_mean_ns(samples: Samples, cut: float = 0.2) -> float:
+    """The mean without the lowest and the highest `cut` of the samples, in nanoseconds.
+
+    Unlike a median it is not bound to the ticks of a coarse clock. Raises ValueError for no
+    samples and for a cut that leaves none.
+    """
+    if samples.size == 0 or not 0 <= cut < 0.5:
+        raise ValueError("no samples" if samples.size == 0 else f"no cut: {cut}")
+    trimmed = int(cut * samples.size)
+    return float(np.sort(samples, axis=None)[trimmed : samples.size - trimmed].mean())
+
+
+def sample_process(timings: Timings) -> Indices:
+    """The process of each un-profiled sample; all 0 where there was one, or are no blocks."""
+    if not timings.block_process or timings.latency_block.size != timings.latency_ns.size:
+        return np.zeros(timings.latency_ns.size, np.int32)
+    return np.array(timings.block_process, np.int32)[timings.latency_block]
+
+
+def latency_interval(timings: Timings, confidence: float = 0.95) -> tuple[int, int]:
+    """An interval of the un-profiled median that honours the spread between processes."""
+    return clustered_median_interval(timings.latency_ns, sample_process(timings), confidence)
+
+
+def clustered_median_interval(
+    samples: Samples, clusters: Indices, confidence: float = 0.95
+) -> tuple[int, int]:
+    """An interval of the median of samples that come in clusters, such as processes.
+
+    Samples of one process share its memory layout and its clocks, so the process is the unit
+    (Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013). Six or more
+    clusters: order statistics of their medians, whatever the distribution. Fewer: Student's t
+    over those medians. One: as `median_interval`, and never narrower than that.
+    """
+    low, high = median_interval(samples, confidence)
+    middles = np.array([np.median(samples[clusters == c]) for c in np.unique(clusters)])
+    if middles.size < 2:
+        return low, high
+    below, above = _interval_of_medians(middles, confidence)
+    return min(low, max(0, round(below))), max(high, round(above))
+
+
+def _interval_of_medians(middles: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    if (ranks := interval_ranks(middles.size, confidence)) is not None:
+        ordered = np.sort(middles)
+        return float(ordered[ranks[0]]), float(ordered[ranks[1]])
+    error = float(middles.std(ddof=1)) / np.sqrt(middles.size)
+    reach = float(stdtrit(middles.size - 1, (1 + confidence) / 2)) * error
+    return float(middles.mean()) - reach, float(middles.mean()) + reach
+
+
+def drift(timings: Timings) -> float:
+    """How far the latency moved over a process's blocks, relative to its median; 0 if steady.
+
+    A trend counts where the Mann-Kendall test of the block medians finds it at 1 %, and where
+    Sen's slope from first to last block is over 1 %. Processes are strata, as seasons are in
+    Hirsch and Slack (Water Resources Research 20, 1984), so that a jump between two processes
+    is no drift.
+    """
+    strata = _block_medians(timings)
+    middle = float(np.median(np.concatenate(strata))) if strata else 0.0
+    if not middle or _trend_p(strata) >= DRIFT_LEVEL:
+        return 0.0
+    slope = float(np.median(np.concatenate([_slopes(series) for series in strata])))
+    moved = slope * (max(series.size for series in strata) - 1) / middle
+    return moved if abs(moved) > DRIFT_SIZE else 0.0
+
+
+def _block_medians(timings: Timings) -> list[NDArray[np.float64]]:
+    """One series a process; none where samples have no blocks."""
+    if timings.latency_block.size != timings.latency_ns.size:
+        return []
+    process = sample_process(timings)
+    series = []
+    for each in np.unique(process):
+        block, samples = timings.latency_block[process == each], timings.latency_ns[process == each]
+        series.append(np.array([np.median(samples[block == b]) for b in np.unique(block)]))
+    return series
+
+
+def _pairs(series: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Later less earlier value, and how many places lie between, for each pair."""
+    early, late = np.triu_indices(series.size, 1)
+    return series[late] - series[early], (late - early).astype(np.float64)
+
+
+def _slopes(series: NDArray[np.float64]) -> NDArray[np.float64]:
+    rises, runs = _pairs(series)
+    return rises / runs
+
+
+def _trend_p(strata: list[NDArray[np.float64]]) -> float:
+    """Two-sided p of the Mann-Kendall statistic summed over strata, normal approximation."""
+    from scipy.special import ndtr
+
+    total = sum(float(np.sign(_pairs(series)[0]).sum()) for series in strata)
+    variance = sum(n * (n - 1) * (2 * n + 5) / 18 for n in (series.size for series in strata))
+    if not variance:
+        return 1.0
+    return float(2 * ndtr(-max(0.0, abs(total) - 1) / np.sqrt(variance)))

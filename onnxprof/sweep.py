@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnxprof import plugins
@@ -12,11 +12,15 @@ from onnxprof.contracts import Backend, BackendError, OnnxprofError, UsageError
 from onnxprof.environment import environment, usable_cores
 from onnxprof.inputs import from_file
 from onnxprof.inspector import inspect
-from onnxprof.measure import Budget
+from onnxprof.measure import Budget, Timer
+from onnxprof.merge import merge
 from onnxprof.modelfile import ModelFile, missing_dims, open_model
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run
 from onnxprof.store import Store
 from onnxprof.worker import Job, Limits, failed, run_isolated
+
+#: A process's part of the budget is not cut below this.
+_LEAST_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,20 @@ class Options:
     """0 for every usable core."""
     granularity: Granularity = Granularity.EXECUTED
     budget: Budget = field(default_factory=Budget)
+    timer: Timer = Timer.AUTO
     seed: int = 0
     inputs: str = ""
     limits: Limits = field(default_factory=Limits)
+    parity: bool = True
+    """Whether to compare outputs with the reference's."""
+    processes: int = 1
+    """Fresh processes that share the budget of each measurement."""
+
+    @property
+    def process_budget(self) -> Budget:
+        """A process's part of the budget: not below a quarter of a second, or all of it."""
+        whole = self.budget.seconds
+        return Budget(max(whole / self.processes, min(whole, _LEAST_SECONDS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +134,14 @@ def _job(
         dims=options.dims,
         threads=threads,
         granularity=options.granularity,
-        budget=options.budget,
+        budget=options.process_budget,
+        timer=options.timer,
         seed=options.seed,
         inputs=options.inputs,
         command=command_line(facts, options, table.batch, threads),
         environment=environment,
+        parity=options.parity,
+        processes=options.processes,
     )
 
 
@@ -139,10 +157,16 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
         words += ["--dim", f"{name}={size}"]
     if options.granularity is not Granularity.EXECUTED:
         words += ["--granularity", options.granularity.value]
+    if options.timer is not Timer.AUTO:
+        words += ["--timer", options.timer.value]
     if options.seed:
         words += ["--seed", str(options.seed)]
     if options.inputs:
         words += ["--inputs", Path(options.inputs).name]
+    if options.processes > 1:
+        words += ["--processes", str(options.processes)]
+    if not options.parity:
+        words.append("--no-parity")
     return shlex.join(words)
 
 
@@ -172,17 +196,46 @@ def sweep(
     for each in planned:
         error = None
         try:
-            run = run_isolated(each.job, limits, _bound(progress, each))
+            run = measured(each, limits, progress)
         except OnnxprofError as raised:
             error = _placed(raised, each.job)
             run = failed(each.job, each.table, str(raised))
+        progress(each, "storing", 1.0)
         yield Outcome(run, store.save(run), error)
 
 
+def measured(
+    planned: Planned, limits: Limits, progress: Callable[[Planned, str, float], None]
+) -> Run:
+    """Run a job in as many fresh processes as it asks for, one after the other, and merge.
+
+    The limits are those of each process. Raises what any of them raised.
+    """
+    runs: list[Run] = []
+    while len(runs) < planned.job.processes:
+        runs.append(next_process(planned, runs, limits, progress))
+    return merge(runs)
+
+
+def next_process(
+    planned: Planned,
+    before: Sequence[Run],
+    limits: Limits,
+    progress: Callable[[Planned, str, float], None],
+) -> Run:
+    """Run one more process of a job; what the first one settled is taken from it."""
+    job, count = planned.job, planned.job.processes
+    if before and before[0].timings:
+        timer = Timer.PREFIX if before[0].timings.prefix_ns.size else Timer.TRACE
+        job = replace(job, parity=False, timer=timer)
+    return run_isolated(job, limits, _bound(progress, planned, len(before), count))
+
+
 def _bound(
-    progress: Callable[[Planned, str, float], None], planned: Planned
+    progress: Callable[[Planned, str, float], None], planned: Planned, done: int, count: int
 ) -> Callable[[str, float], None]:
-    return lambda phase, share: progress(planned, phase, share)
+    where = f" (process {done + 1} of {count})" if count > 1 else ""
+    return lambda phase, share: progress(planned, phase + where, (done + share) / count)
 
 
 def _placed(error: OnnxprofError, job: Job) -> OnnxprofError:

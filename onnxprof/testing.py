@@ -5,11 +5,13 @@ Nothing here touches a runtime, so a test of a protocol takes milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
 from onnxprof.records import (
@@ -43,6 +45,9 @@ class ScriptedClock:
         self.now_ns += ns
 
 
+#: Inferences after which scripted noise repeats itself.
+_SCRIPT = 2048
+
 Duration = Callable[[int], int]
 """From the number of an inference, counted from 0, to its duration in nanoseconds."""
 
@@ -57,7 +62,9 @@ class FakeSession:
     gap_ns: int
     traced_cost_ns: int = 0
     count: int = 0
+    answers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     seen: list[list[int]] = field(default_factory=list)
+    uncuttable: str = ""
 
     def infer(self) -> None:
         """Advance the clock by what the script says."""
@@ -70,10 +77,25 @@ class FakeSession:
         """The last layer's outputs."""
         return self.workload.table.nodes[-1].outputs
 
+    def values(self) -> Mapping[str, NDArray[Any]]:
+        """The scripted answers."""
+        return self.answers
+
     def trace(self) -> Trace:
         """One exact step a layer."""
-        steps = tuple(_step(layer) for layer in self.workload.table.nodes)
-        return Trace(steps, np.array(self.seen, np.int64).T.reshape(len(steps), -1))
+        nodes = self.workload.table.nodes
+        steps = tuple(_step(layer, position) for position, layer in enumerate(nodes))
+        times = np.array(self.seen, np.int64).T.reshape(len(steps), -1)
+        return Trace(steps, times, length=len(steps))
+
+    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
+        """Sessions of the first steps, un-profiled; each takes the gap as well."""
+        if self.uncuttable:
+            raise BackendError(self.uncuttable, where="fake")
+        return [
+            FakeSession(self.clock, self.workload, self.step_ns[:count], self.gap_ns)
+            for count in counts
+        ]
 
 
 @dataclass(slots=True)
@@ -82,7 +104,8 @@ class FakeBackend:
 
     `step_ns` holds one entry a node layer, an integer or a function of the inference's
     number; `gap_ns` passes between the steps of each inference; a traced inference takes
-    `traced_cost_ns` longer for each step. `broken` makes every session fail with that text.
+    `traced_cost_ns` longer for each step. `answers` are the values of its outputs. `broken`
+    makes every session fail with that text, `uncuttable` the prefixes.
     """
 
     clock: ScriptedClock = field(default_factory=ScriptedClock)
@@ -90,7 +113,9 @@ class FakeBackend:
     gap_ns: int = 100_000
     load_ns: int = 30_000_000
     traced_cost_ns: int = 0
+    answers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     broken: str = ""
+    uncuttable: str = ""
     name: str = "fake"
 
     def availability(self) -> Sequence[Availability]:
@@ -117,15 +142,52 @@ class FakeBackend:
             raise BackendError(self.broken, where=self.name)
         self.clock.advance(self.load_ns)
         durations = tuple(_duration(entry) for entry in self.step_ns)
-        return FakeSession(self.clock, workload, durations, self.gap_ns, traced_cost_ns)
+        return FakeSession(
+            self.clock,
+            workload,
+            durations,
+            self.gap_ns,
+            traced_cost_ns,
+            answers=self.answers,
+            uncuttable=self.uncuttable,
+        )
 
 
 def _duration(entry: int | Duration) -> Duration:
     return entry if callable(entry) else (lambda _: entry)
 
 
-def _step(layer: Layer) -> Step:
-    return Step(layer.name, layer.op_type, "fake", (layer.name,), Confidence.EXACT, "scripted")
+def _step(layer: Layer, position: int) -> Step:
+    return Step(
+        layer.name,
+        layer.op_type,
+        "fake",
+        (layer.name,),
+        Confidence.EXACT,
+        "scripted",
+        position=position,
+    )
+
+
+def scripted_noise(step_ns: Sequence[int], seed: int, process: float = 0.01) -> list[Duration]:
+    """Durations of one process, for `FakeBackend.step_ns`, as noisy as those of a machine.
+
+    Factors of this process, half of their variance shared by all steps, spread by `process`;
+    a slow wander over inferences (0.5 %, neighbours correlated by 0.95) that all steps share;
+    and on top a gamma-distributed delay of 2 % on average for each step and inference.
+    """
+    rng = np.random.default_rng(seed)
+    factors = np.exp(process * np.sqrt(0.5) * (rng.normal() + rng.normal(size=len(step_ns))))
+    wander = np.zeros(_SCRIPT)
+    for i, push in enumerate(rng.normal(0.0, 0.005 * np.sqrt(1 - 0.95**2), _SCRIPT - 1), 1):
+        wander[i] = 0.95 * wander[i - 1] + push
+    delays = 1 + rng.gamma(2.0, 0.01, (len(step_ns), _SCRIPT))
+    times = np.array(step_ns, np.float64)[:, None] * factors[:, None] * np.exp(wander) * delays
+    return [_replayed(row) for row in times.astype(np.int64).tolist()]
+
+
+def _replayed(times: list[int]) -> Duration:
+    return lambda count: times[count % len(times)]
 
 
 def sample_table(batch: int = 1, chain: Sequence[str] = ("Conv", "Relu", "Gemm")) -> LayerTable:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.contracts import BackendError, OnnxprofError, Workload
-from onnxprof.measure import Budget, Measurement, measure
+from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.records import (
     Device,
     Granularity,
     Layer,
     LayerTable,
     ModelFacts,
+    Parity,
     Request,
     Run,
     RunWarning,
@@ -56,11 +57,16 @@ class Job:
     threads: int
     granularity: Granularity
     budget: Budget
+    timer: Timer
     seed: int
     inputs: str
     """The user's .npz file; empty for generated inputs."""
     command: str
     environment: tuple[tuple[str, str], ...]
+    parity: bool = True
+    """Whether to compare the outputs with the reference's."""
+    processes: int = 1
+    """Processes that share the measurement; `budget` is that of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,18 @@ class Limits:
     """Private memory of the process; 0 for no limit."""
 
 
-def perform(job: Job, progress: Callable[[str, float], None]) -> Run:
-    """Measure in this process. Raises OnnxprofError where that is not possible."""
+def perform(
+    job: Job,
+    progress: Callable[[str, float], None],
+    keep: Callable[[Run], None] = lambda _: None,
+    *,
+    own_process: bool = False,
+) -> Run:
+    """Measure in this process. Raises OnnxprofError where that is not possible.
+
+    `keep` is given the run before its outputs are compared, so that a reference which
+    crashes takes no measurement with it.
+    """
     from onnxprof import plugins
     from onnxprof.inspector import inspect
     from onnxprof.modelfile import open_model, prepare
@@ -84,13 +100,29 @@ def perform(job: Job, progress: Callable[[str, float], None]) -> Run:
     table = replace(inspect(model, job.batch, dims), obstacle=job.obstacle)
     inputs, digest = _inputs(job, table)
     workload = Workload(
-        prepare(model, job.batch, dims), table, inputs, job.threads, job.provider, job.granularity
+        *(prepare(model, job.batch, dims), table, inputs, job.threads, job.provider),
+        job.granularity,
+        own_process,
     )
     with others_at_work() as busy:
         found = measure(
-            plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress
+            *(plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
+            timer=job.timer,
+            keep_values=job.parity,
         )
-    return _record(job, table, digest, found, busy)
+    run = _record(job, table, digest, found, busy)
+    if not job.parity:
+        return run
+    keep(run)
+    progress("comparing outputs", 1.0)
+    return _with_parity(run, workload, found)
+
+
+def _with_parity(run: Run, workload: Workload, found: Measurement) -> Run:
+    from onnxprof.reference import check, warnings_of
+
+    parity = check(workload, found.values)
+    return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))
 
 
 def _inputs(job: Job, table: LayerTable) -> tuple[Arrays, str]:
@@ -129,8 +161,10 @@ def request(job: Job, batch: int, inputs_sha256: str = "") -> Request:
         dims=job.dims,
         threads=job.threads,
         granularity=job.granularity,
+        timer=job.timer.value,
         seed=job.seed,
         inputs_sha256=inputs_sha256,
+        processes=job.processes,
     )
 
 
@@ -210,8 +244,13 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
         process = context.Process(target=_child, args=(job, limits, sender, scratch), daemon=True)
         process.start()
         sender.close()
+        kept: list[Run] = []
         try:
-            return _listen(process, receiver, limits, progress)
+            return _listen(process, receiver, limits, progress, kept)
+        except BackendError as error:
+            if not kept:
+                raise
+            return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
         finally:
             _end(process)
             receiver.close()
@@ -222,6 +261,7 @@ def _listen(
     receiver: Connection,
     limits: Limits,
     progress: Callable[[str, float], None],
+    kept: list[Run],
 ) -> Run:
     deadline = time.monotonic() + limits.seconds
     while True:
@@ -237,6 +277,8 @@ def _listen(
             raise BackendError(f"the measuring process {_cause(process.exitcode)}") from None
         if kind == "progress":
             progress(*value)
+        elif kind == "measured":
+            kept.append(_as_run(value))
         elif kind == "run":
             return _as_run(value)
         else:
@@ -272,7 +314,12 @@ def _child(job: Job, limits: Limits, sender: Connection, scratch: str) -> None:
     tempfile.tempdir = scratch
     _confine(limits)
     try:
-        run = perform(job, lambda phase, share: sender.send(("progress", (phase, share))))
+        run = perform(
+            job,
+            lambda phase, share: sender.send(("progress", (phase, share))),
+            lambda run: sender.send(("measured", run)),
+            own_process=True,
+        )
         sender.send(("run", run))
     except OnnxprofError as error:
         _send_error(sender, error)

@@ -16,6 +16,8 @@ from onnxprof.records import (
     LayerKind,
     LayerTable,
     ModelFacts,
+    OutputParity,
+    Parity,
     Request,
     Run,
     RunWarning,
@@ -58,6 +60,11 @@ requests = st.builds(
     inputs_sha256=text,
     processes=st.integers(1, 9),
 )
+reals = st.floats(allow_nan=False)
+outputs = st.builds(
+    OutputParity, text, reals, reals, counts, reals, st.none() | st.booleans(), text
+)
+parities = st.builds(Parity, text, st.lists(outputs, max_size=2).map(tuple), text)
 warnings = st.builds(RunWarning, st.sampled_from(WarningKind), st.floats(allow_nan=False), text)
 models = st.builds(ModelFacts, text, text, text, counts, counts, opsets, text, text, counts)
 devices = st.builds(
@@ -108,11 +115,16 @@ def samples(shape: int | tuple[int, int], low: int = -(10**6)) -> st.SearchStrat
     return npst.arrays(np.int64, shape, elements=st.integers(low, 10**13))
 
 
+def processes(number: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, 2), min_size=number, max_size=number)
+
+
 @st.composite
 def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
     number = draw(st.integers(least, 6))
     traced = draw(st.integers(0, 4))
     prefixes = draw(st.integers(0, 3))
+    rounds = draw(st.integers(0, 3))
     return Timings(
         load_ns=draw(counts),
         first_ns=draw(counts),
@@ -122,10 +134,10 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
         traced_ns=draw(samples(traced, 0)),
         step_ns=draw(samples((steps, traced))),
         traced_block=draw(npst.arrays(np.int32, traced, elements=st.integers(0, 99))),
-        prefix_ns=draw(samples((prefixes, draw(st.integers(0, 3))))),
+        prefix_ns=draw(samples((prefixes, rounds))),
         prefix_steps=tuple(draw(st.lists(counts, min_size=prefixes, max_size=prefixes))),
-        block_process=tuple(draw(st.lists(st.integers(0, 9), max_size=3))),
-        round_process=tuple(draw(st.lists(st.integers(0, 9), max_size=3))),
+        block_process=tuple(draw(st.just([]) | processes(100))),
+        round_process=tuple(draw(st.just([]) | processes(rounds))),
     )
 
 
@@ -148,4 +160,5 @@ def runs(draw: st.DrawFn, failures: bool = True, least: int = 0) -> Run:
         timings=None if failed else draw(timings(len(done), least)),
         warnings=tuple(draw(st.lists(warnings, max_size=3))),
         failure="it broke" if failed else draw(text),
+        parity=draw(st.none() | parities),
     )

@@ -198,3 +198,15 @@ def test_a_full_disk_is_one_line_and_leaves_earlier_runs_whole(tmp_path: Path) -
     assert "Traceback" not in err
     after = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_several_processes_make_one_run(tmp_path: Path) -> None:
+    models.save(models.lenet(), tmp_path)
+    code, _, err = profile("model.onnx", "--batch", 1, "--processes", 3, folder=tmp_path)
+    assert code == 0, err
+    ((stored,), _) = load_all([tmp_path / "runs"])
+    assert stored.timings
+    assert set(stored.timings.block_process) == {0, 1, 2}
+    assert stored.request.processes == 3
+    assert "--processes 3" in stored.command
+    assert stored.parity is not None

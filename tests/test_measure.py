@@ -12,8 +12,10 @@ import pytest
 
 from onnxprof import stats
 from onnxprof.contracts import BackendError, Workload
-from onnxprof.measure import Budget, Measurement, measure, unsteadiness
+from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.records import PreparedModel, Tensor, WarningKind
+from onnxprof.sampling import unsteadiness
+from onnxprof.steptimes import estimates
 from onnxprof.testing import FakeBackend, FakeSession, ScriptedClock, sample_table
 
 MS = 1_000_000
@@ -24,8 +26,15 @@ def workload(batch: int = 1, obstacle: str = "") -> Workload:
     return Workload(PreparedModel(b"", Path()), table, {}, threads=1)
 
 
-def run(backend: FakeBackend, seconds: float = 2.0, job: Workload | None = None) -> Measurement:
-    return measure(backend, job or workload(), Budget(seconds), backend.clock, lambda *_: None)
+def run(
+    backend: FakeBackend,
+    seconds: float = 2.0,
+    job: Workload | None = None,
+    timer: Timer = Timer.TRACE,
+) -> Measurement:
+    budget = Budget(seconds)
+    job = job or workload()
+    return measure(backend, job, budget, backend.clock, lambda *_: None, timer=timer)
 
 
 def kinds(found: Measurement) -> set[WarningKind]:
@@ -168,3 +177,44 @@ def test_unsteadiness_compares_the_last_two_windows(times: list[int], expected: 
 
 def test_unsteadiness_of_too_few_is_unknown() -> None:
     assert np.isnan(unsteadiness([1, 2, 3]))
+
+
+def test_auto_keeps_the_trace_where_it_costs_nothing() -> None:
+    found = run(FakeBackend(traced_cost_ns=1000), timer=Timer.AUTO)
+    assert found.timings.prefix_ns.size == 0
+
+
+def test_auto_takes_prefixes_where_the_trace_inflates() -> None:
+    backend = FakeBackend(step_ns=(MS, 2 * MS, 100_000), gap_ns=10_000, traced_cost_ns=300_000)
+    found = run(backend, timer=Timer.AUTO)
+    timings = found.timings
+    assert timings.prefix_steps[0] == 0
+    assert timings.prefix_steps[-1] == 3
+    times = estimates(found.trace.steps, timings)
+    assert times == pytest.approx([MS, 2 * MS, 100_000], rel=0.01)
+    assert found.warnings == ()
+
+
+def test_one_cut_still_takes_the_bias_off() -> None:
+    backend = FakeBackend(step_ns=(100 * MS, 200 * MS, 50 * MS), traced_cost_ns=30 * MS)
+    found = run(backend, seconds=4.0, timer=Timer.PREFIX)
+    assert found.timings.prefix_steps == (0, 3)
+    times = estimates(found.trace.steps, found.timings)
+    assert times == pytest.approx([100 * MS, 200 * MS, 50 * MS], rel=0.01)
+
+
+def test_prefix_rounds_hold_every_session_and_the_model_itself() -> None:
+    found = run(FakeBackend(traced_cost_ns=MS), timer=Timer.PREFIX)
+    timings = found.timings
+    assert timings.prefix_ns.shape[0] == len(timings.prefix_steps)
+    assert timings.latency_ns.size == timings.prefix_ns.shape[1]
+    assert (np.diff(np.median(timings.prefix_ns, axis=1)) > 0).all()
+
+
+def test_a_graph_that_cannot_be_cut_falls_back_to_the_trace_and_says_so() -> None:
+    found = run(FakeBackend(traced_cost_ns=MS, uncuttable="no"), timer=Timer.AUTO)
+    assert found.timings.prefix_ns.size == 0
+    assert found.timings.latency_ns.size >= 6
+    told = {w.kind: w for w in found.warnings}
+    assert "no" in told[WarningKind.NO_PREFIXES].subject
+    assert WarningKind.TIMER_INFLATION in told

@@ -149,3 +149,71 @@ def test_the_backend_says_where_it_works() -> None:
     assert state.usable
     assert state.device.startswith("cpu:")
     assert state.detail.startswith("onnxruntime 1.")
+
+
+def constant_branch() -> onnx.ModelProto:
+    """An If whose condition is known once sizes are: the runtime inlines the branch."""
+    branch = onnx.helper.make_graph(
+        [
+            models.node("Sigmoid", ["x"], ["inner"], "sigmoid"),
+            models.node("Exp", ["inner"], ["then_out"], "exp"),
+        ],
+        "then",
+        [],
+        [models.value("then_out", None)],
+    )
+    other = onnx.helper.make_graph(
+        [models.node("Neg", ["x"], ["else_out"], "negate")],
+        "else",
+        [],
+        [models.value("else_out", None)],
+    )
+    nodes = [
+        models.node("Shape", ["x"], ["shape"], "shape"),
+        models.node("Gather", ["shape", "one"], ["width"], "width"),
+        models.node("Equal", ["width", "four"], ["is_four"], "equal"),
+        models.node("If", ["is_four"], ["y"], "if", then_branch=branch, else_branch=other),
+        models.node("Neg", ["y"], ["z"], "last"),
+    ]
+    given = [
+        onnx.numpy_helper.from_array(np.array(1, np.int64), "one"),
+        onnx.numpy_helper.from_array(np.array(4, np.int64), "four"),
+    ]
+    return models.model(nodes, [models.value("x", ["N", 4])], [models.value("z", None)], given)
+
+
+def test_an_inlined_branch_keeps_its_layers(tmp_path: Path) -> None:
+    trace = trace_of(workload(models.save(constant_branch(), tmp_path), batch=2))
+    assert "If" not in {step.op_type for step in trace.steps}
+    owner = covered(trace)
+    assert {"sigmoid", "exp", "last"} <= set(owner)
+    assert "negate" not in owner
+    assert {"shape", "width", "equal"} <= set(trace.folded)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [conv_net, models.branching, models.looped, models.recurrent, models.quantised],
+    ids=lambda build: build.__name__,
+)
+def test_prefixes_run_the_first_steps_and_give_the_same_results(build, tmp_path: Path) -> None:
+    job = workload(models.save(build(), tmp_path))
+    with OrtBackend().open_traced(job, 3) as session:
+        for _ in range(3):
+            session.infer()
+        whole = session.values()
+        trace = session.trace()
+        assert trace.length == 1 + max(step.position for step in trace.steps)
+        sessions = session.prefixes(range(trace.length + 1))
+        for prefix in sessions:
+            for _ in range(3):
+                prefix.infer()
+        last = sessions[-1].values()
+    assert set(last) == set(whole)
+    assert all(np.array_equal(last[name], whole[name]) for name in whole)
+
+
+def test_steps_of_a_subgraph_stand_where_their_control_flow_step_stands(tmp_path: Path) -> None:
+    trace = trace_of(workload(models.save(models.looped(), tmp_path)))
+    position = {step.name: step.position for step in trace.steps}
+    assert position["double"] == position["loop"]

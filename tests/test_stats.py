@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof import stats
+from onnxprof.records import Timings
 
 
 def coverage(low: int, high: int, n: int) -> float:
@@ -81,3 +82,66 @@ def test_relative_half_width() -> None:
     assert stats.relative_half_width(np.full(9, 9)) == 0
     assert stats.relative_half_width(np.zeros(9, np.int64)) == float("inf")
     assert stats.relative_half_width(np.arange(90, 111)) == pytest.approx(0.05)
+
+
+def test_trimmed_mean() -> None:
+    assert stats.trimmed_mean_ns(np.array([1, 2, 3, 4, 1000])) == 3
+    assert stats.trimmed_mean_ns(np.array([1, 2]), 0.4) == 1.5
+    for samples, cut in ((np.zeros(0), 0.2), (np.ones(3), 0.5)):
+        with pytest.raises(ValueError, match="no "):
+            stats.trimmed_mean_ns(samples, cut)
+
+
+@pytest.mark.parametrize(("processes", "least"), [(2, 0.93), (4, 0.93), (6, 0.95), (12, 0.94)])
+def test_clustered_interval_covers_where_processes_differ(processes: int, least: float) -> None:
+    rng = np.random.default_rng(11)
+    clusters = np.repeat(np.arange(processes, dtype=np.int32), 30)
+    hits = narrow = 0
+    for _ in range(400):
+        shift = np.repeat(rng.normal(0, 0.03, processes), 30)
+        samples = (1e6 * np.exp(shift + rng.normal(0, 0.01, shift.size))).astype(np.int64)
+        low, high = stats.clustered_median_interval(samples, clusters)
+        bare = stats.median_interval(samples)
+        assert low <= bare[0] <= bare[1] <= high
+        hits += low <= 1e6 <= high
+        narrow += bare[0] <= 1e6 <= bare[1]
+    assert hits / 400 >= least
+    assert narrow / 400 < least - 0.2  # which is why processes are heeded
+
+
+def test_one_cluster_is_no_cluster() -> None:
+    samples = np.arange(1000, 1100)
+    one = np.zeros(100, np.int32)
+    assert stats.clustered_median_interval(samples, one) == stats.median_interval(samples)
+
+
+def timed(blocks: np.ndarray, processes: tuple[int, ...] = ()) -> Timings:
+    """Ten samples a block."""
+    none = np.zeros(0, np.int64)
+    numbers = np.repeat(np.arange(blocks.size, dtype=np.int32), 10)
+    samples = np.repeat(blocks, 10).astype(np.int64)
+    return Timings(
+        *(1, 1, none, samples, numbers, none, np.zeros((0, 0), np.int64)),
+        block_process=processes,
+    )
+
+
+def test_drift_is_told_with_its_size() -> None:
+    rising = 1e6 * np.linspace(1.0, 1.05, 12)
+    assert stats.drift(timed(rising)) == pytest.approx(0.05, rel=0.05)
+    assert stats.drift(timed(rising[::-1])) == pytest.approx(-0.05, rel=0.05)
+    assert stats.drift(timed(1e6 * np.linspace(1.0, 1.005, 12))) == 0
+    assert stats.drift(timed(np.full(12, 1e6))) == 0
+    assert stats.drift(timed(np.array([1e6]))) == 0
+
+
+def test_a_jump_between_processes_is_no_drift() -> None:
+    jump = np.where(np.arange(24) < 12, 1e6, 1.2e6)
+    assert stats.drift(timed(jump)) != 0
+    assert stats.drift(timed(jump, (0,) * 12 + (1,) * 12)) == 0
+
+
+def test_noise_is_seldom_called_drift() -> None:
+    rng = np.random.default_rng(4)
+    found = [stats.drift(timed(1e6 * rng.normal(1, 0.02, 12))) != 0 for _ in range(500)]
+    assert np.mean(found) <= 0.015

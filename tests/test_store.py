@@ -403,6 +403,8 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
         records.Tensor,
         records.Step,
         records.RunWarning,
+        records.Parity,
+        records.OutputParity,
         runfile.Summary,
     ],
 )

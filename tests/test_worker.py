@@ -10,7 +10,7 @@ import models
 import pytest
 
 from onnxprof.contracts import BackendError
-from onnxprof.measure import Budget
+from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model
 from onnxprof.records import Device, Granularity, WarningKind
 from onnxprof.worker import Job, Limits, others_at_work, perform, run_isolated
@@ -67,6 +67,7 @@ def job(path: Path, backend: str = "ort", **changes) -> Job:
         "threads": 1,
         "granularity": Granularity.EXECUTED,
         "budget": Budget(0.2),
+        "timer": Timer.AUTO,
         "seed": 0,
         "inputs": "",
         "command": "onnxprof profile x",

@@ -14,6 +14,9 @@ COMMANDS = {
     "inspect": Lazy("onnxprof.cli.inspect", "inspect", "List a model's layers and their shapes."),
     "profile": Lazy("onnxprof.cli.profile", "profile", "Time every layer at each batch size."),
     "runs": Lazy("onnxprof.cli.runs", "app", "List, show and export what was measured."),
+    "compare": Lazy(
+        "onnxprof.cli.compare", "compare", "Say what got slower, faster or stayed the same."
+    ),
     "site": Lazy("onnxprof.cli.site", "app", "Publish what was measured as a static site."),
     "zoo": Lazy("onnxprof.cli.zoo", "app", "The networks that come with onnxprof."),
     "doctor": Lazy("onnxprof.cli.doctor", "doctor", "Say what works on this machine."),

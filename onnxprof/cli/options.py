@@ -40,6 +40,13 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
     return dims
 
 
+def memory_limit(gib: float) -> int:
+    """Bytes that one measurement may use; nearly all that is free where 0 is asked for."""
+    import psutil
+
+    return int(gib * 2**30) if gib else int(psutil.virtual_memory().available * 0.95)
+
+
 def _integer(text: str) -> int | None:
     digits = text.lstrip("+-")
     # int() refuses thousands of digits with an error of its own

@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from onnxprof.measure import Timer
     from onnxprof.records import Granularity
     from onnxprof.store import Store
     from onnxprof.sweep import Options, Outcome, Planned
@@ -31,9 +32,18 @@ def profile(
         float,
         typer.Option(min=0.01, help="Seconds of measuring for each model and batch size."),
     ] = 5.0,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, max=1000, help="Fresh processes that share the budget, 0.25 s each at least."
+        ),
+    ] = 1,
     granularity: Annotated[
         str, typer.Option(help="executed (optimised) or written (one step a layer).")
     ] = "executed",
+    timer: Annotated[
+        str, typer.Option(help="auto, trace (the runtime's profiler) or prefix (un-profiled).")
+    ] = "auto",
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
     ] = None,
@@ -51,12 +61,16 @@ def profile(
         float,
         typer.Option(min=0, help="GiB that one measurement may use; 0 for what is free."),
     ] = 0.0,
+    parity: Annotated[
+        bool,
+        typer.Option("--parity/--no-parity", help="Compare outputs with unoptimised onnxruntime."),
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
 ) -> int:
     """Time every layer of each model at each batch size, on one runtime and device."""
     from rich.console import Console
 
-    from onnxprof.cli.options import parse_batches, parse_dims
+    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
     from onnxprof.measure import Budget
     from onnxprof.store import Store, default_root
     from onnxprof.sweep import Options
@@ -71,9 +85,12 @@ def profile(
         threads=threads,
         granularity=_granularity(granularity),
         budget=Budget(budget),
+        timer=_timer(timer),
         seed=seed,
         inputs=str(inputs.resolve()) if inputs else "",
-        limits=Limits(timeout, _memory_limit(memory)),
+        limits=Limits(timeout, memory_limit(memory)),
+        parity=parity,
+        processes=processes,
     )
     console = Console(stderr=True)
     planned = _plan(options, console)
@@ -104,10 +121,14 @@ def _granularity(text: str) -> Granularity:
         raise UsageError(f"no granularity {text!r}", remedy="Choose executed or written") from None
 
 
-def _memory_limit(gib: float) -> int:
-    import psutil
+def _timer(text: str) -> Timer:
+    from onnxprof.contracts import UsageError
+    from onnxprof.measure import Timer
 
-    return int(gib * 2**30) if gib else int(psutil.virtual_memory().available * 0.95)
+    try:
+        return Timer(text)
+    except ValueError:
+        raise UsageError(f"no timer {text!r}", remedy="Choose auto, trace or prefix") from None
 
 
 def _measure(
@@ -144,13 +165,15 @@ def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
 
 def _close(outcomes: list[Outcome], store: Store) -> int:
     lost = sum(outcome.error is not None for outcome in outcomes)
+    wrong = sum(o.run.parity is not None and o.run.parity.passed is False for o in outcomes)
     good = len(outcomes) - lost
     _say(
         f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}"
         + (f"; {lost} failed" if lost else "")
+        + (f"; {wrong} with wrong outputs" if wrong else "")
         + ". Next: onnxprof runs list, onnxprof site build"
     )
-    return 2 if lost else 0
+    return 2 if lost else int(wrong > 0)
 
 
 def _say(message: str) -> None:

@@ -50,6 +50,8 @@ class ExportFormat(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+    CHROME = "chrome"
+    MODEL_EXPLORER = "model-explorer"
 
 
 @app.command("list")
@@ -113,14 +115,23 @@ def export(
     batch: Batch = "",
     store: Stores = None,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+        str,
+        typer.Option(
+            *("-o", "--output"),
+            metavar="FILE",
+            help="File to write; a folder for several overlays.",
+        ),
     ] = "",
     format_: Annotated[
         ExportFormat | None,
         typer.Option("--format", help="Default: as the file's name ends, else csv."),
     ] = None,
 ) -> None:
-    """Export runs: csv and parquet have a row a layer, json has everything."""
+    """Export runs: csv and parquet have a row a layer, json has everything.
+
+    chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
+    Explorer, so several runs need a folder.
+    """
     from onnxprof.store import load_each
 
     chosen = format_ or _format_of(output)
@@ -130,7 +141,10 @@ def export(
     failed = [run for run in runs if run.timings is None]
     if failed and chosen is not ExportFormat.JSON:
         typer.echo(f"{len(failed)} failed run(s) left out; --format json has them", err=True)
-    _deliver(_render(runs, chosen), output, chosen)
+    if chosen is ExportFormat.MODEL_EXPLORER:
+        _overlay([run for run in runs if run.timings is not None], output)
+    else:
+        _deliver(_render(runs, chosen), output, chosen)
 
 
 _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
@@ -221,12 +235,39 @@ def _format_of(output: str) -> ExportFormat:
 
 
 def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
-    from onnxprof.publish import runlist, timing_csv
+    from onnxprof.publish import chrome, runlist, timing_csv
 
     if chosen is ExportFormat.PARQUET:
         return timing_csv.timing_parquet(runs)
-    text = runlist.everything(runs) if chosen is ExportFormat.JSON else timing_csv.timing_csv(runs)
-    return text.encode("utf-8", "backslashreplace")
+    writers = {
+        ExportFormat.CSV: timing_csv.timing_csv,
+        ExportFormat.JSON: runlist.everything,
+        ExportFormat.CHROME: chrome.chrome_trace,
+    }
+    return writers[chosen](runs).encode("utf-8", "backslashreplace")
+
+
+def _overlay(runs: Sequence[Run], output: str) -> None:
+    """One file a run: Model Explorer shows a file as one set of results, under its name."""
+    from pathlib import Path
+
+    from onnxprof.contracts import UsageError
+    from onnxprof.publish.model_explorer import files, node_data
+
+    chosen = ExportFormat.MODEL_EXPLORER
+    if len(runs) == 1 and not Path(output or "-").is_dir():
+        return _deliver(node_data(runs[0]).encode(), output, chosen)
+    if not runs or output in ("", "-"):
+        raise UsageError(
+            f"an overlay is of one run with times, {len(runs)} match",
+            remedy="Choose one (--model, --batch, an id), or name a folder with -o DIR",
+        )
+    try:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"no folder: {error.strerror or error}", where=output) from error
+    for name, text in files(runs).items():
+        _deliver(text.encode(), str(Path(output) / name), chosen)
 
 
 def _deliver(data: bytes, output: str, chosen: ExportFormat) -> None:

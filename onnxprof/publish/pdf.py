@@ -57,7 +57,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Model", f"{model.reference}, {figures.count(model.parameters)} parameters"),
         ("SHA-256", model.sha256),
         ("Device", f"{run.device.name or run.device.id} ({run.device.id})"),
-        ("Runtime", f"{request.backend}, provider {request.provider}, {request.timer} timer"),
+        ("Runtime", f"{request.backend}, provider {request.provider}, {run.timer} timer"),
         (
             "Setting",
             f"batch {request.batch}{sizes}, {request.threads} threads, "

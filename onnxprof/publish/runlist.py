@@ -17,7 +17,7 @@ from onnxprof import serial
 from onnxprof.publish import words
 from onnxprof.publish.text import printable
 from onnxprof.publish.timing_csv import timing_records
-from onnxprof.records import Run
+from onnxprof.records import Run, WarningKind
 from onnxprof.runfile import Summary
 
 #: The keys of a run in JSON and the columns of the CSV, in order.
@@ -148,6 +148,10 @@ def _record(summary: Summary) -> dict[str, Any]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
+def _is_wrong(summary: Summary) -> bool:
+    return WarningKind.PARITY_FAILED in summary.warnings
+
+
 def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / 1e6
 
@@ -158,7 +162,7 @@ def _moment(summary: Summary) -> Text:
 
 def _figures(summary: Summary) -> tuple[str | Text, ...]:
     batch = str(summary.request.batch)
-    caveats = str(len(summary.warnings) or "")
+    caveats = Text(str(len(summary.warnings) or ""), style="red" if _is_wrong(summary) else "")
     if summary.median_ns is None:
         return batch, Text("failed", style="red"), "", "", caveats
     half, share = summary.half_width, summary.layer_share
@@ -176,6 +180,11 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
         Text(f"{run_id(s)} failed: {printable(s.failure)}", style="red")
         for s in summaries
         if s.median_ns is None
+    ]
+    notes += [
+        Text(f"{run_id(s)} gave wrong outputs: do not trust its times", style="red")
+        for s in summaries
+        if _is_wrong(s)
     ]
     if any(s.warnings for s in summaries):
         notes.append(Text("Caveats are spelled out by `onnxprof runs show ID`", style="dim"))

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.publish import words
-from onnxprof.publish.text import printable
+from onnxprof.publish.text import printable, shortened
 from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Layer, LayerTable, Run
 
@@ -114,8 +114,8 @@ class _Line:
     def cells(self, scale: float, names: int, types: int) -> tuple[Text, ...]:
         """One cell a column; the bar is relative to `scale`."""
         bar = "" if self.closing else _bar(self.share / scale if scale else 0)
-        name = _shortened(self.name, names - len(self.more)) + self.more
-        cells = (name, _shortened(self.kind, types), *self.figures())
+        name = shortened(self.name, names - len(self.more)) + self.more
+        cells = (name, shortened(self.kind, types), *self.figures())
         return (*map(Text, cells), Text(bar, style="cyan"))
 
 
@@ -180,14 +180,6 @@ def _bar(fraction: float) -> str:
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
-def _shortened(text: str, longest: int) -> str:
-    """Both ends of a long name: the start says where it is, the end which it is."""
-    if len(text) <= longest:
-        return text
-    head = (longest - 1) // 3
-    return f"{text[:head]}…{text[head + 1 - longest :]}"
-
-
 def _untimed(sums: Reconciliation) -> Text | None:
     """What became of the nodes that have no time of their own."""
     counts = [
@@ -234,6 +226,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("axes", sizes),
         ("load", words.duration(timings.load_ns) if timings else ""),
         ("first", words.duration(timings.first_ns) if timings else ""),
+        ("outputs", words.parity_text(run.parity)),
         ("created", run.created),
         ("again", run.command),
         *run.environment,

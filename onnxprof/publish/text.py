@@ -36,3 +36,11 @@ def tensor_text(tensor: Tensor) -> str:
     """`name float32[1,3]`, with the value of a shape operand behind it."""
     value = "" if tensor.value is None else f" = {list(tensor.value)}"
     return f"{tensor.name} {tensor.dtype}{shape_text(tensor.shape)}{value}"
+
+
+def shortened(text: str, longest: int) -> str:
+    """Both ends of a long name: the start says where it is, the end which it is."""
+    if len(text) <= longest:
+        return text
+    head = (longest - 1) // 3
+    return f"{text[:head]}…{text[head + 1 - longest :]}"

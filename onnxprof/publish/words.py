@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 from onnxprof.publish.text import printable
 from onnxprof.reconcile import Reconciliation
-from onnxprof.records import Run, RunWarning, WarningKind
-
-_TIMERS = {"trace": "trace timer", "prefix": "prefix timer", "cupti": "CUPTI timer"}
+from onnxprof.records import OutputParity, Parity, Run, RunWarning, WarningKind
 
 
 def duration(ns: float) -> str:
@@ -59,8 +57,10 @@ def _overhead_text(sums: Reconciliation) -> str:
 
 
 def _timer_text(sums: Reconciliation, run: Run) -> str:
-    timer = _TIMERS.get(run.request.timer, f"{run.request.timer} timer")
-    return f"{timer}, inflation {sums.inflation:.2f}" if sums.traced_ns else timer
+    timer = f"{run.timer} timer"
+    if run.timer != "trace" or not sums.traced_ns:
+        return timer
+    return f"{timer}, inflation {sums.inflation:.2f}"
 
 
 def _stray_text(sums: Reconciliation) -> str:
@@ -69,12 +69,33 @@ def _stray_text(sums: Reconciliation) -> str:
     return f"{percent(sums.unattributed_ns / sums.total_ns)} belongs to no layer"
 
 
+def parity_text(parity: Parity | None) -> str:
+    """What became of comparing the outputs, in a line; empty where that was not asked for."""
+    if parity is None:
+        return ""
+    if parity.reason:
+        return f"not compared: {printable(parity.reason)}"
+    told = [printable(_output_text(output)) for output in parity.outputs]
+    more = [f"{len(told) - 3} more"] if len(told) > 4 else []
+    return "; ".join((told[:3] if more else told) + more)
+
+
+def _output_text(output: OutputParity) -> str:
+    if output.passed is None:
+        return f"{output.name} not compared: {output.note}"
+    verdict = "as the reference" if output.passed else "not as the reference"
+    note = output.note or f"error {output.max_abs:.2g}, relative {output.max_rel:.2g}"
+    strays = f", {output.nan_mismatch} NaN or infinite" if output.nan_mismatch else ""
+    return f"{output.name} {verdict} ({note}{strays})"
+
+
 def warning_text(warning: RunWarning) -> str:
     """What the caveat means for a reader of the numbers, in one or two sentences.
 
-    Values as `measure` gives them: a count of inferences for FEW_SAMPLES, fractions for
-    UNSTEADY_WARMUP, WIDE_INTERVAL, NEGATIVE_OVERHEAD and UNATTRIBUTED_TIME, traced over un-profiled
-    for TIMER_INFLATION, a batch for FIXED_BATCH and BATCH_LOST, cores for BUSY_MACHINE.
+    Values as `measure` gives them: a count of inferences for FEW_SAMPLES; a batch for
+    FIXED_BATCH and BATCH_LOST; cores for BUSY_MACHINE; traced over un-profiled for
+    TIMER_INFLATION; the largest error (1e308 for NaNs) for PARITY_FAILED; fractions for the
+    rest, for PREFIXES_DISAGREE that by which the longest prefix is faster.
     """
     return _WORDS[warning.kind](warning.value, warning.subject)
 
@@ -132,16 +153,38 @@ def _lost(value: float, subject: str) -> str:
     return f"{name} came out with {size}, not with the one asked for: distrust this run."
 
 
+def _no_prefixes(_: float, subject: str) -> str:
+    why = f": {printable(subject)}" if subject else ""
+    return f"The prefix timer could not be used, and the profiler's times are shown{why}."
+
+
+def _disagree(value: float, _: str) -> str:
+    return (
+        f"The model cut into prefixes took {percent(abs(value))} {'less' if value > 0 else 'more'}"
+        " time than the model itself; the layers were scaled to make up for it. The machine was"
+        " noisy, or the model is so small that the place of its buffers matters."
+    )
+
+
 def _busy(value: float, _: str) -> str:
     cores = f" {value:.1f} cores" if value else " the machine"
     return f"Other programs kept{cores} busy during the measurement."
 
 
-def _drifted(value: float, _: str) -> str:
-    direction = "longer" if value > 0 else "shorter"
+def _failed_parity(value: float, subject: str) -> str:
+    name = f"Output {printable(subject)}" if subject else "An output"
+    much = "" if value == float("inf") else f" by up to {percent(value)}"
     return (
-        f"Latency grew {direction} by {percent(abs(value))} from the first block to the last:"
-        " clocks, heat or other load changed while it was measured."
+        f"{name} differs from the reference (onnxruntime on the CPU, unoptimised){much}, more"
+        " than its type explains: fast or not, this answer is wrong."
+    )
+
+
+def _drifted(value: float, _: str) -> str:
+    direction = "rose" if value > 0 else "fell"
+    return (
+        f"Latency {direction} by {percent(abs(value))} while it was measured:"
+        " clocks, heat or other load changed."
     )
 
 
@@ -155,5 +198,8 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
     WarningKind.BUSY_MACHINE: _busy,
+    WarningKind.NO_PREFIXES: _no_prefixes,
+    WarningKind.PREFIXES_DISAGREE: _disagree,
     WarningKind.DRIFT: _drifted,
+    WarningKind.PARITY_FAILED: _failed_parity,
 }

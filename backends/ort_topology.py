@@ -1,0 +1,150 @@
+"""The topology of an ONNX graph, with the branches that onnxruntime inlined put in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnx
+
+from onnxprof.provenance import Graph, GraphNode
+
+#: How the runtime marks what it moved out of a branch of an If whose condition is constant.
+_MOVED = re.compile(r"_if_(?:then|else)_branch(?:_token_\d+)?_")
+
+
+def graph_attributes(node: onnx.NodeProto) -> Iterator[onnx.AttributeProto]:
+    """The attributes of a node that hold one subgraph."""
+    return (a for a in node.attribute if a.type == onnx.AttributeProto.GRAPH)
+
+
+def read_graph(graph: onnx.GraphProto, constants: frozenset[str] = frozenset()) -> Graph:
+    """The topology of a graph; a control-flow node reads what its subgraphs capture."""
+    given = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
+    return Graph(
+        nodes=tuple(_read_node(node) for node in graph.node),
+        constants=constants | given,
+        outputs=tuple(o.name for o in graph.output),
+    )
+
+
+def _read_node(node: onnx.NodeProto) -> GraphNode:
+    captured = {name for a in graph_attributes(node) for name in _captured(a.g)}
+    own = [name for name in node.input if name]
+    return GraphNode(
+        name=node.name,
+        op_type=node.op_type,
+        inputs=(*own, *sorted(captured.difference(own))),
+        outputs=tuple(name for name in node.output if name),
+        hints=_appended(node),
+    )
+
+
+def _captured(graph: onnx.GraphProto) -> set[str]:
+    """Names that a subgraph reads from outside."""
+    nodes = [_read_node(node) for node in graph.node]
+    own = {name for node in nodes for name in node.outputs}
+    own |= {t.name for t in graph.initializer} | {i.name for i in graph.input}
+    read = {name for node in nodes for name in node.inputs} | {o.name for o in graph.output}
+    return read - own
+
+
+def _appended(node: onnx.NodeProto) -> tuple[str, ...]:
+    """Operators that a fused convolution says it computes after itself."""
+    if node.op_type not in ("Conv", "FusedConv") or not node.domain.startswith("com.microsoft"):
+        return ()
+    attributes: dict[str, Any] = {
+        a.name: onnx.helper.get_attribute_value(a) for a in node.attribute
+    }
+    activation = attributes.get("activation", b"").decode()
+    added = ("Add|Sum",) if len(node.input) > 3 and node.input[3] else ()
+    return (*added, activation) if activation else added
+
+
+def original_name(name: str) -> str:
+    """A tensor's name without the marks that inlining put before it."""
+    while found := _MOVED.match(name):
+        name = name[found.end() :]
+    return name
+
+
+def unmarked(graph: Graph) -> Graph:
+    """The executed graph with the names that its tensors had inside their branches."""
+    return Graph(
+        tuple(
+            GraphNode(
+                node.name,
+                node.op_type,
+                tuple(map(original_name, node.inputs)),
+                tuple(map(original_name, node.outputs)),
+                node.hints,
+            )
+            for node in graph.nodes
+        ),
+        frozenset(map(original_name, graph.constants)),
+        graph.outputs,
+    )
+
+
+def moved_tensors(graph: Graph) -> frozenset[str]:
+    """Original names of the tensors that came out of a branch."""
+    names = {name for node in graph.nodes for name in node.outputs} | graph.constants
+    return frozenset(original_name(name) for name in names if _MOVED.match(name))
+
+
+@dataclass(slots=True)
+class Inlined:
+    """What putting branches in place of their If found on the way."""
+
+    constants: set[str] = field(default_factory=set)
+    conditions: set[str] = field(default_factory=set)
+    """Tensors that decided on a branch, and so were known while loading."""
+
+
+def inlined(
+    graph: onnx.GraphProto, moved: frozenset[str], constants: frozenset[str]
+) -> tuple[Graph, frozenset[str]]:
+    """The original topology, in which a branch that yields any of `moved` replaces its If.
+
+    The If itself stays, as a node that reads what the branch yields. With the conditions that
+    were known while loading.
+    """
+    found = Inlined()
+    nodes = tuple(_flat(graph, moved, found))
+    outputs = tuple(o.name for o in graph.output)
+    return Graph(nodes, constants | found.constants, outputs), frozenset(found.conditions)
+
+
+def _flat(graph: onnx.GraphProto, moved: frozenset[str], found: Inlined) -> Iterator[GraphNode]:
+    found.constants.update(t.name for t in graph.initializer)
+    found.constants.update(t.values.name for t in graph.sparse_initializer)
+    for node in graph.node:
+        branch = next((b.g for b in graph_attributes(node) if moved & _produced(b.g)), None)
+        if node.op_type != "If" or branch is None:
+            yield _read_node(node)
+            continue
+        yield from _flat(branch, moved, found)
+        found.conditions.add(node.input[0])
+        results = tuple(o.name for o in branch.output)
+        yield GraphNode(node.name, "If", results, tuple(name for name in node.output if name))
+
+
+def _produced(graph: onnx.GraphProto) -> set[str]:
+    inner = (_produced(a.g) for node in graph.node for a in graph_attributes(node))
+    return set().union(_names(graph.node), *inner)
+
+
+def _names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    return {name for node in nodes for name in node.output if name}
+
+
+def control_flow(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Nodes with subgraphs, those inside branches of an If as well."""
+    for node in graph.node:
+        subgraphs = list(graph_attributes(node))
+        if subgraphs:
+            yield node
+        for attribute in subgraphs if node.op_type == "If" else ():
+            yield from control_flow(attribute.g)

@@ -1,0 +1,313 @@
+"""`onnxprof compare`: did anything get slower, and which layer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxprof.compare import Comparison, Pair
+    from onnxprof.pairing import Pairing
+    from onnxprof.records import Run
+    from onnxprof.store import Filters
+    from onnxprof.sweep import Options, Planned
+
+
+class Format(StrEnum):
+    """How to print a comparison."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "md"
+    CSV = "csv"
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run, a folder of runs, or a model.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
+    threshold: Annotated[
+        float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
+    ] = 0.02,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: as the file's name ends, else table."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare runs of different batches, axes or inputs, too.")
+    ] = False,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Of folders: these models; repeatable.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="N,N", help="Of folders: these batches; of models: at these.")
+    ] = "",
+    backend: Annotated[
+        str, typer.Option(help="Of folders: this backend; of models: on it.  [default: ort]")
+    ] = "",
+    device: Annotated[
+        str, typer.Option(help="Of folders: this device; of models: on it.  [default: cpu]")
+    ] = "",
+    threads: Annotated[
+        int, typer.Option(min=0, max=1024, help="Of models: threads; 0 for every usable core.")
+    ] = 0,
+    budget: Annotated[
+        float, typer.Option(min=0.01, help="Of models: seconds of measuring for each.")
+    ] = 10.0,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1000, help="Of models: fresh processes for each, in turn.")
+    ] = 10,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
+    ] = None,
+) -> int:
+    """Say what is slower, faster or the same in B, per model and per layer.
+
+    A and B are ids or files of runs, folders of runs, or two models that are measured in
+    turn on the spot. The exit code is 1 if anything is slower.
+    """
+    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.measure import Budget
+    from onnxprof.store import Filters
+    from onnxprof.sweep import Options
+    from onnxprof.worker import Limits
+
+    batches = parse_batches(batch) if batch else ()
+    if _are_models(a, b):
+        options = Options(
+            models=(),
+            backend=backend or "ort",
+            device=device or "cpu",
+            batches=batches or (1,),
+            dims=tuple(parse_dims(dim or []).items()),
+            threads=threads,
+            budget=Budget(budget),
+            processes=processes,
+            limits=Limits(memory_bytes=memory_limit(0)),
+        )
+        pairing = _measured(a, b, options, store)
+    else:
+        devices, backends = _given(device), _given(backend)
+        filters = Filters(tuple(model or ()), devices, backends, batches)
+        pairing = _stored(a, b, store, filters)
+    comparison = _compared(pairing, threshold, force)
+    _tell(comparison)
+    _deliver(comparison, format_ or _format_of(output), output, None if all_ else 12)
+    return int(comparison.regressed)
+
+
+def _given(text: str) -> tuple[str, ...]:
+    return (text,) if text else ()
+
+
+def _are_models(a: str, b: str) -> bool:
+    from onnxprof.contracts import UsageError
+
+    models = [_is_model(a), _is_model(b)]
+    if any(models) and not all(models):
+        raise UsageError(
+            "one is a model, the other a run",
+            where=f"{a}, {b}",
+            remedy="Measure the model with onnxprof profile first",
+        )
+    return all(models)
+
+
+def _is_model(text: str) -> bool:
+    return text.startswith(("zoo:", "hub:", "hf:")) or text.lower().endswith(".onnx")
+
+
+def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
+    from onnxprof.contracts import UsageError
+    from onnxprof.pairing import pair
+
+    paths = [_paths(what, store, filters) for what in (a, b)]
+    if {path.resolve() for path in paths[0]} & {path.resolve() for path in paths[1]}:
+        raise UsageError(
+            "A and B have a run in common",
+            where=f"{a}, {b}",
+            remedy="A repeated request keeps its id: name the files that onnxprof runs list shows",
+        )
+    sides = [_loaded(found, what) for found, what in zip(paths, (a, b), strict=True)]
+    found = pair(*sides)
+    if not found.pairs:
+        raise UsageError(
+            "no model was measured at the same batch size on both sides",
+            where=f"{a}, {b}",
+            remedy="Name two runs instead of folders to compare them all the same",
+        )
+    return found
+
+
+def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
+    """The files that are meant: of a folder all, of an id the newest."""
+    from onnxprof.contracts import UsageError
+    from onnxprof.serial import request_digest
+    from onnxprof.store import default_root, scan
+
+    path = Path(what)
+    if path.is_file() or what.endswith(".parquet"):
+        return [path]
+    root = path if path.is_dir() else store or default_root()
+    found, problems = scan([root], filters)
+    for problem in problems:
+        _say(f"skipped {problem}")
+    if path.is_dir():
+        paths = [summary.path for summary in found]
+    else:
+        alike = [s.path for s in found if request_digest(s.request).startswith(what.lower())]
+        paths = alike[-1:]
+        if len(alike) > 1:
+            _say(f"{len(alike)} runs are called {what}; the newest is {paths[0]}")
+    if not paths:
+        raise UsageError(
+            "no stored run matches",
+            where=what if path.is_dir() else f"{what} in {root}",
+            remedy="Give an id of onnxprof runs list, a file, a folder of runs or two models",
+        )
+    return paths
+
+
+def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
+    from onnxprof.contracts import StoreError
+    from onnxprof.store import load
+
+    runs = [load(path) for path in paths]
+    good = [run for run in runs if run.timings is not None]
+    if not good:
+        raise StoreError(f"this run has no times: {runs[0].failure}", where=what)
+    if len(good) < len(runs):
+        _say(f"{len(runs) - len(good)} failed run(s) of {what} left out")
+    return good
+
+
+def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from onnxprof.alternate import alternate
+    from onnxprof.cli.meter import Meter
+    from onnxprof.pairing import Pairing
+    from onnxprof.store import Store
+    from onnxprof.sweep import plan
+
+    plans = [plan(replace(options, models=(model,))) for model in (a, b)]
+    matched = _matched(*plans)
+    pairs = []
+    seconds = options.process_budget.seconds * options.processes * 2
+    with Meter(Console(stderr=True), len(matched), seconds) as meter:
+        for ours, theirs in matched:
+            pairs.append(alternate(ours, theirs, options.limits, meter.update))
+            meter.done()
+            if store is not None:
+                for run in pairs[-1]:
+                    _say(f"stored {Store(store).save(run)}")
+    return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
+
+
+def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]]:
+    """By batch; a model that keeps its own batch says why."""
+    from onnxprof.contracts import UsageError
+
+    for planned in (*a, *b):
+        if planned.table.obstacle:
+            batch, name = planned.table.batch, planned.job.facts.name
+            _say(f"{name} stays at batch {batch}: {planned.table.obstacle}")
+    theirs = {planned.table.batch: planned for planned in b}
+    found = [(ours, theirs[ours.table.batch]) for ours in a if ours.table.batch in theirs]
+    if not found:
+        raise UsageError(f"no batch size works for both: {a[0].table.batch}, {b[0].table.batch}")
+    return found
+
+
+def _compared(pairing: Pairing, threshold: float, force: bool) -> Comparison:
+    from dataclasses import replace
+
+    from onnxprof.compare import compare as judge
+
+    found = judge(pairing.pairs, threshold)
+    if not force:
+        for pair in found.pairs:
+            _refuse_incomparable(pair)
+    return replace(found, unmatched_a=pairing.unmatched_a, unmatched_b=pairing.unmatched_b)
+
+
+def _refuse_incomparable(pair: Pair) -> None:
+    from onnxprof.contracts import UsageError
+
+    for fact in pair.differences:
+        if fact.what in ("batch", "axes", "inputs"):
+            raise UsageError(
+                f"{fact.what} differs: {fact.a} in A, {fact.b} in B",
+                where=pair.a[0].request.model_name,
+                remedy="--force compares them all the same",
+            )
+
+
+def _tell(comparison: Comparison) -> None:
+    from onnxprof.publish.comparison import told
+
+    for pair in comparison.pairs:
+        for line in told(pair):
+            _say(f"{pair.a[0].request.model_name}: {line}")
+
+
+def _format_of(output: Path | None) -> Format:
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    return Format(suffix) if suffix in set(Format) else Format.TABLE
+
+
+def _deliver(
+    comparison: Comparison, chosen: Format, output: Path | None, limit: int | None
+) -> None:
+    from onnxprof.contracts import UsageError
+
+    text = _rendered(comparison, chosen, limit, output is None)
+    if output is None:
+        typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+        return
+    try:
+        output.write_bytes(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written: {error.strerror or error}", where=str(output)
+        ) from error
+
+
+def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: bool) -> str:
+    """The text; a table for a terminal is printed here, in its colours."""
+    import io
+
+    from rich.console import Console
+
+    from onnxprof.publish import comparison as renderers
+
+    if chosen is Format.JSON:
+        return renderers.to_json_text(comparison)
+    if chosen is Format.CSV:
+        return renderers.to_csv(comparison)
+    if chosen is Format.MARKDOWN:
+        return renderers.markdown(comparison)
+    sink = io.StringIO()
+    console = Console(highlight=False) if shown else Console(file=sink, width=80)
+    console.print(renderers.table(comparison, limit=limit), markup=False)
+    return sink.getvalue()
+
+
+def _say(message: str) -> None:
+    from onnxprof.publish.text import printable
+
+    typer.echo(f"onnxprof: {printable(message)}", err=True)

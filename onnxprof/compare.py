@@ -1,0 +1,379 @@
+"""Did anything get slower: two groups of runs in, verdicts for each model and layer out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from onnxprof import stats
+from onnxprof.align import Block, align, strays
+from onnxprof.contracts import StoreError
+from onnxprof.merge import parts
+from onnxprof.ratios import (
+    Floats,
+    Group,
+    Ratios,
+    benjamini_hochberg,
+    centre,
+    group,
+    joined,
+    ratios,
+    variance_within,
+)
+from onnxprof.records import Indices, Run, Step, Timings, WarningKind
+from onnxprof.steptimes import estimates
+
+#: Replicates that the rounds of a process's prefixes are divided into.
+_ROUNDS = 12
+
+#: Share of false alarms among the rows that are called slower or faster.
+FALSE_DISCOVERIES = 0.05
+
+
+class Verdict(StrEnum):
+    """What can be said of B against A."""
+
+    SLOWER = "slower"
+    FASTER = "faster"
+    SAME = "same"
+    UNDECIDED = "undecided"
+    ONLY_A = "only in A"
+    ONLY_B = "only in B"
+
+
+class Caveat(StrEnum):
+    """What limits a pair's verdicts."""
+
+    SINGLE_PROCESS = "single_process"
+    BUSY_MACHINE = "busy_machine"
+    TIMER_INFLATION = "timer_inflation"
+    NO_COMMON_LAYER = "no_common_layer"
+    WRONG_OUTPUTS = "wrong_outputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A model, or a block of layers that neither side's steps straddle, in A and in B."""
+
+    name: str
+    layers: tuple[str, ...]
+    a_ns: float | None
+    """None where A has no time for it."""
+    b_ns: float | None
+    verdict: Verdict
+    ratio: float | None = None
+    """B over A."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of the ratio, for this row alone."""
+    q: float | None = None
+    """The smallest false-discovery rate at which this row would be called different."""
+    share: float = 0.0
+    """Of A's latency, or of B's where A has none."""
+    only_a: tuple[str, ...] = ()
+    """Layers of the block that are not among B's."""
+    only_b: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A fact in which the two sides differ."""
+
+    what: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One model at one batch size on both sides."""
+
+    a: tuple[Run, ...]
+    b: tuple[Run, ...]
+    processes: tuple[int, int]
+    latency: Row
+    rows: tuple[Row, ...]
+    """Blocks of layers, then time that belongs to no layer, where there is such."""
+    differences: tuple[Difference, ...]
+    caveats: tuple[Caveat, ...]
+
+    @property
+    def overhead_ns(self) -> tuple[float, float]:
+        """Latency less the rows, of A and of B."""
+        a = (self.latency.a_ns or 0.0) - sum(row.a_ns or 0.0 for row in self.rows)
+        b = (self.latency.b_ns or 0.0) - sum(row.b_ns or 0.0 for row in self.rows)
+        return a, b
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every pair, and what was on one side only."""
+
+    pairs: tuple[Pair, ...]
+    threshold: float
+    """The smallest change that matters, as a fraction."""
+    unmatched_a: tuple[Run, ...] = ()
+    unmatched_b: tuple[Run, ...] = ()
+
+    @property
+    def regressed(self) -> bool:
+        """Whether any model or layer is slower."""
+        rows = (row for pair in self.pairs for row in (pair.latency, *pair.rows))
+        return any(row.verdict is Verdict.SLOWER for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """Times that stand for one another: a column a block of inferences."""
+
+    times_ns: Floats
+    """Shape [rows, blocks]."""
+    process: Indices
+    """The process of each block."""
+
+
+def step_replicates(run: Run) -> Replicates:
+    """One time a step and block of inferences, whatever the timer. Raises StoreError for none."""
+    _timings(run)
+    each = [_of_process(part) for part in parts(run)]
+    process = [np.full(times.shape[1], number, np.int32) for number, times in enumerate(each)]
+    return Replicates(np.concatenate(each, axis=1), np.concatenate(process))
+
+
+def _of_process(run: Run) -> Floats:
+    timings = _timings(run)
+    if timings.prefix_ns.size and timings.step_ns.size:
+        return _by_rounds(run.steps, timings)
+    return _by_blocks(timings)
+
+
+def _by_blocks(timings: Timings) -> Floats:
+    """Trimmed means, for runtimes count in microseconds; samples without blocks are one."""
+    block = timings.traced_block
+    if block.size != timings.step_ns.shape[1]:
+        block = np.zeros(timings.step_ns.shape[1], np.int32)
+    columns = [timings.step_ns[:, block == number] for number in np.unique(block)]
+    times = [[stats.trimmed_mean_ns(samples) for samples in column] for column in columns]
+    return np.array(times, np.float64).reshape(len(columns), -1).T
+
+
+def _by_rounds(steps: Sequence[Step], timings: Timings) -> Floats:
+    """What the prefix timer says of each twelfth of its rounds."""
+    rounds = np.array_split(timings.prefix_ns, _ROUNDS, axis=1)
+    groups = [replace(timings, prefix_ns=part) for part in rounds if part.size]
+    return np.stack([estimates(steps, part) for part in groups], axis=1)
+
+
+def latency_group(run: Run) -> Group:
+    """The un-profiled median of each process, as one row."""
+    timings = _timings(run)
+    process = stats.sample_process(timings)
+    groups = [_latency_of(timings, process == p) for p in np.unique(process)]
+    return joined(groups)
+
+
+def _latency_of(timings: Timings, chosen: Indices) -> Group:
+    samples, block = timings.latency_ns[chosen], timings.latency_block[chosen]
+    medians = [[float(np.median(samples[block == b])) for b in np.unique(block)]]
+    middle = np.array([float(np.median(samples))])
+    return Group(middle[:, None], variance_within(np.array(medians), middle)[:, None])
+
+
+def _timings(run: Run) -> Timings:
+    if run.timings is None or run.timings.latency_ns.size == 0:
+        raise StoreError(
+            f"this run has no times: {run.failure or 'no samples'}", where=run.request.model_name
+        )
+    return run.timings
+
+
+def compare(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]], threshold: float) -> Comparison:
+    """Compare the runs of each pair; false discoveries are held over all pairs' layers.
+
+    Runs of one side count as processes of one another. Raises StoreError for runs without
+    times.
+    """
+    found = [_pair(tuple(a), tuple(b), threshold) for a, b in pairs]
+    models = _judged([pair.latency for pair in found], threshold)
+    layers = iter(_judged([row for pair in found for row in pair.rows], threshold))
+    judged = [
+        replace(pair, latency=model, rows=tuple(next(layers) for _ in pair.rows))
+        for pair, model in zip(found, models, strict=True)
+    ]
+    return Comparison(tuple(map(_restrained, judged)), threshold)
+
+
+def _judged(rows: Sequence[Row], threshold: float) -> list[Row]:
+    """From p-values, which `q` holds until here, to verdicts over the whole family."""
+    p = np.array([np.nan if row.q is None else row.q for row in rows], np.float64)
+    adjusted = benjamini_hochberg(p)
+    return [_verdict(row, float(q), threshold) for row, q in zip(rows, adjusted, strict=True)]
+
+
+def _verdict(row: Row, q: float, threshold: float) -> Row:
+    if row.ratio is None or row.interval is None or np.isnan(q):
+        return row
+    verdict = Verdict.UNDECIDED
+    if q <= FALSE_DISCOVERIES:
+        verdict = Verdict.SLOWER if row.ratio > 1 else Verdict.FASTER
+    elif 1 / (1 + threshold) < row.interval[0] and row.interval[1] < 1 + threshold:
+        verdict = Verdict.SAME
+    return replace(row, q=q, verdict=verdict)
+
+
+def _restrained(pair: Pair) -> Pair:
+    """Where one process ran on a busy machine, nothing tells its luck from a change."""
+    if not {Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE} <= set(pair.caveats):
+        return pair
+    rows = tuple(map(_undecided, pair.rows))
+    return replace(pair, latency=_undecided(pair.latency), rows=rows)
+
+
+def _undecided(row: Row) -> Row:
+    return row if row.ratio is None else replace(row, verdict=Verdict.UNDECIDED)
+
+
+def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float) -> Pair:
+    sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
+    latency = _rows([("(latency)", ())], sides[0], sides[1], threshold)[0]
+    processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
+    rows = tuple(_layer_rows(a, b, threshold))
+    total = latency.a_ns or 1.0
+    return Pair(
+        a,
+        b,
+        processes,
+        replace(latency, share=1.0),
+        tuple(replace(row, share=_share(row, total, latency.b_ns or 1.0)) for row in rows),
+        differences(a[0], b[0]),
+        tuple(_caveats(a + b, processes, rows)),
+    )
+
+
+def _share(row: Row, total_a: float, total_b: float) -> float:
+    return row.a_ns / total_a if row.a_ns is not None else (row.b_ns or 0.0) / total_b
+
+
+def _layer_rows(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float) -> list[Row]:
+    runs = a + b
+    blocks = [*align(runs), Block((), tuple(strays(run) for run in runs))]
+    blocks = [block for block in blocks if any(block.steps)]
+    times = [_grouped(run, [block.steps[i] for block in blocks]) for i, run in enumerate(runs)]
+    labels = [(_title(block, runs), block.layers) for block in blocks]
+    rows = _rows(labels, joined(times[: len(a)]), joined(times[len(a) :]), threshold)
+    names = _names(a), _names(b)
+    found = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
+    return [row for row in found if row.a_ns or row.b_ns]
+
+
+def _grouped(run: Run, rows: Sequence[tuple[int, ...]]) -> Group:
+    replicates = step_replicates(run)
+    sums = [replicates.times_ns[list(steps)].sum(axis=0) for steps in rows]
+    times = np.stack(sums) if sums else np.zeros((0, replicates.process.size))
+    return group(times, replicates.process)
+
+
+def _names(runs: tuple[Run, ...]) -> frozenset[str]:
+    return frozenset(layer.name for run in runs for layer in run.table.nodes)
+
+
+def _placed(
+    row: Row, block: Block, first_b: int, names: tuple[frozenset[str], frozenset[str]]
+) -> Row:
+    """A block that only one side executed is listed as such, with that side's time."""
+    row = replace(
+        row,
+        only_a=tuple(name for name in row.layers if name not in names[1]),
+        only_b=tuple(name for name in row.layers if name not in names[0]),
+    )
+    if not any(block.steps[first_b:]):
+        return replace(row, b_ns=None, verdict=Verdict.ONLY_A)
+    if not any(block.steps[:first_b]):
+        return replace(row, a_ns=None, verdict=Verdict.ONLY_B)
+    return row
+
+
+def _title(block: Block, runs: Sequence[Run]) -> str:
+    """The layer that a reader will look for: of a FusedConv, the Conv."""
+    if not block.layers:
+        return "(no layer)"
+    steps = [run.steps[i] for run, own in zip(runs, block.steps, strict=True) for i in own]
+    executed = max(steps, key=lambda step: len(step.layers)).op_type
+    kinds = {layer.name: layer.op_type for run in runs for layer in run.table.nodes}
+    alike = (name for name in block.layers if kinds.get(name) and kinds[name] in executed)
+    return next(alike, block.layers[0])
+
+
+def _rows(
+    labels: Sequence[tuple[str, tuple[str, ...]]], a: Group, b: Group, threshold: float
+) -> list[Row]:
+    """Undecided rows, with their p-value as `q`."""
+    found: Ratios = ratios(a, b)
+    p = found.p_values(float(np.log1p(threshold)))
+    low, high = found.interval()
+    means = centre(a), centre(b)
+    return [
+        _row(label, (means[0][i], means[1][i]), (found.effect[i], low[i], high[i], p[i]))
+        for i, label in enumerate(labels)
+    ]
+
+
+def _row(
+    label: tuple[str, tuple[str, ...]],
+    times: tuple[float, float],
+    figures: tuple[float, float, float, float],
+) -> Row:
+    a_ns, b_ns = (0.0 if np.isnan(t) else float(t) for t in times)
+    effect, low, high, p = map(float, figures)
+    if np.isnan(effect):
+        return Row(*label, a_ns, b_ns, Verdict.UNDECIDED)
+    ratio = float(np.exp(effect))
+    return Row(*label, a_ns, b_ns, Verdict.UNDECIDED, ratio, (low, high), p)
+
+
+def _caveats(
+    runs: tuple[Run, ...], processes: tuple[int, int], rows: Sequence[Row]
+) -> Iterator[Caveat]:
+    kinds = {warning.kind for run in runs for warning in run.warnings}
+    if min(processes) == 1:
+        yield Caveat.SINGLE_PROCESS
+    if WarningKind.BUSY_MACHINE in kinds:
+        yield Caveat.BUSY_MACHINE
+    if WarningKind.TIMER_INFLATION in kinds:
+        yield Caveat.TIMER_INFLATION
+    if rows and not any(row.ratio is not None for row in rows if row.layers):
+        yield Caveat.NO_COMMON_LAYER
+    if any(run.parity is not None and run.parity.passed is False for run in runs):
+        yield Caveat.WRONG_OUTPUTS
+
+
+#: Facts of the machine that change from minute to minute.
+_FLEETING = ("load_average", "memory.available", "cpu.frequency")
+
+
+def differences(a: Run, b: Run) -> tuple[Difference, ...]:
+    """In what two runs differ, besides their times and when they were taken."""
+    facts = zip(_facts(a).items(), _facts(b).values(), strict=True)
+    asked = [Difference(what, ours, theirs) for (what, ours), theirs in facts if ours != theirs]
+    ours, theirs = dict(a.environment), dict(b.environment)
+    keys = [key for key in {**ours, **theirs} if key not in _FLEETING]
+    found = [Difference(key, ours.get(key, "none"), theirs.get(key, "none")) for key in keys]
+    return (*asked, *(fact for fact in found if fact.a != fact.b))
+
+
+def _facts(run: Run) -> dict[str, str]:
+    asked = run.request
+    return {
+        "model": asked.model_name,
+        "model digest": asked.model_sha256[:12],
+        "batch": str(asked.batch),
+        "axes": ", ".join(f"{name}={size}" for name, size in sorted(asked.dims)) or "none",
+        "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
+        "backend": f"{asked.backend}, provider {asked.provider}",
+        "device": asked.device_id,
+        "threads": str(asked.threads),
+        "granularity": asked.granularity.value,
+        "timer": asked.timer,
+    }

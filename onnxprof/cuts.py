@@ -1,0 +1,45 @@
+"""Where to cut a graph into growing prefixes, so that each segment is long against the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnxprof.contracts import Trace
+
+#: More cuts than this carry more noise than they tell.
+MOST = 24
+#: Rounds that the budget should allow: the noise of a median falls with their square root.
+_ROUNDS = 30
+
+
+def affordable(left_ns: float, inference_ns: float) -> int:
+    """How many cuts leave time for enough rounds.
+
+    A round runs the model once whole, and prefixes that take half of it on average.
+    """
+    rounds = left_ns / max(inference_ns, 1.0)
+    return max(1, min(MOST, int(2 * rounds / _ROUNDS) - 2))
+
+
+def place(trace: Trace, most: int) -> tuple[int, ...]:
+    """At most so many cuts, as counts of positions: 0 first, the whole graph last.
+
+    Segments take about the same time by the trace; a cut stands where the next equal part
+    of the time is reached.
+    """
+    reached = np.cumsum(position_times(trace))
+    if reached.size < 2 or not reached[-1]:
+        return (0, trace.length)
+    parts = reached[-1] * np.arange(1, most) / most
+    inner = np.searchsorted(reached, parts) + 1
+    return tuple(sorted({0, trace.length, *(int(cut) for cut in inner)}))
+
+
+def position_times(trace: Trace) -> Sequence[float]:
+    """Median nanoseconds at each position of the executed graph, nested steps included."""
+    times = np.zeros(trace.length)
+    for step, samples in zip(trace.steps, trace.step_ns, strict=True):
+        times[step.position] += float(np.median(samples))
+    return times.tolist()

@@ -1,0 +1,166 @@
+"""One run of several: the same measurement, repeated in fresh processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from onnxprof import stats
+from onnxprof.contracts import BackendError
+from onnxprof.records import Indices, Run, RunWarning, Samples, Timings, WarningKind
+from onnxprof.sampling import ENOUGH, PRECISION
+
+#: These are told of the merged samples; all others are taken over from the processes.
+_DERIVED = (WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT)
+
+
+def merge(runs: Sequence[Run]) -> Run:
+    """Put the samples of each run, one a process, end to end; facts are those of the first.
+
+    Loading and first inference are medians over the processes; of prefixes those stay that
+    all processes timed. Raises BackendError where the processes did not execute the same
+    steps or did not use the same timer, and ValueError for no runs and for runs without times.
+    """
+    timings = [_blocked(run.timings) for run in runs if run.timings is not None]
+    if not timings or len(timings) != len(runs):
+        raise ValueError("only runs that have times can be merged")
+    if len(runs) == 1:
+        return runs[0]
+    _refuse_different(runs, timings)
+    merged = _merged(timings)
+    return replace(
+        runs[0],
+        request=replace(runs[0].request, processes=len(runs)),
+        timings=merged,
+        warnings=(*_derived(merged), *_united(runs)),
+    )
+
+
+def _refuse_different(runs: Sequence[Run], timings: Sequence[Timings]) -> None:
+    where = runs[0].request.model_name
+    remedy = "Measure it in one process, or compare the runs of each"
+    steps = [[(step.name, step.layers) for step in run.steps] for run in runs]
+    for number, found in enumerate(steps[1:], 2):
+        if found != steps[0]:
+            raise BackendError(
+                f"process {number} executed other steps than the first: {_odd(steps[0], found)}",
+                where=where,
+                remedy=remedy,
+            )
+    if len({bool(t.prefix_ns.size) for t in timings}) > 1:
+        raise BackendError("not all processes timed prefixes", where=where, remedy=remedy)
+
+
+def _odd(first: list[tuple[str, tuple[str, ...]]], other: list[tuple[str, tuple[str, ...]]]) -> str:
+    """The first step that only one of them has."""
+    for ours, theirs in zip(first, other, strict=False):
+        if ours != theirs:
+            return f"{theirs[0]!r} in place of {ours[0]!r}"
+    return f"{len(other)} steps in place of {len(first)}"
+
+
+def _merged(timings: Sequence[Timings]) -> Timings:
+    counts = [_blocks(t) for t in timings]
+    starts = np.cumsum([0, *counts[:-1]])
+    cuts = _common_cuts(timings)
+    return Timings(
+        load_ns=int(np.median([t.load_ns for t in timings])),
+        first_ns=int(np.median([t.first_ns for t in timings])),
+        warmup_ns=_joined(timings, lambda t: t.warmup_ns),
+        latency_ns=_joined(timings, lambda t: t.latency_ns),
+        latency_block=_renumbered([t.latency_block for t in timings], starts),
+        traced_ns=_joined(timings, lambda t: t.traced_ns),
+        step_ns=_joined(timings, lambda t: t.step_ns),
+        traced_block=_renumbered([t.traced_block for t in timings], starts),
+        prefix_ns=_joined(timings, lambda t: t.prefix_ns[[t.prefix_steps.index(n) for n in cuts]]),
+        prefix_steps=cuts,
+        block_process=_processes(counts),
+        round_process=_processes([t.prefix_ns.shape[1] if cuts else 0 for t in timings]),
+    )
+
+
+def _blocked(timings: Timings) -> Timings:
+    """Samples without blocks are one block."""
+    if timings.traced_block.size == timings.traced_ns.size:
+        return timings
+    return replace(timings, traced_block=np.zeros(timings.traced_ns.size, np.int32))
+
+
+def _common_cuts(timings: Sequence[Timings]) -> tuple[int, ...]:
+    """Where every process cut the graph; the whole and nothing of it are always among them."""
+    others = [set(t.prefix_steps) for t in timings]
+    return tuple(n for n in timings[0].prefix_steps if all(n in steps for steps in others))
+
+
+def _blocks(timings: Timings) -> int:
+    blocks = np.concatenate([timings.latency_block, timings.traced_block])
+    return int(blocks.max()) + 1 if blocks.size else 0
+
+
+def _joined(timings: Sequence[Timings], samples: Callable[[Timings], Samples]) -> Samples:
+    return np.concatenate([samples(t) for t in timings], axis=-1)
+
+
+def _renumbered(blocks: Sequence[Indices], starts: Samples) -> Indices:
+    parts = [block + start for block, start in zip(blocks, starts, strict=True)]
+    return np.concatenate(parts).astype(np.int32)
+
+
+def _processes(counts: Sequence[int]) -> tuple[int, ...]:
+    return tuple(process for process, count in enumerate(counts) for _ in range(count))
+
+
+def _derived(timings: Timings) -> Iterator[RunWarning]:
+    samples = timings.latency_ns
+    if samples.size < ENOUGH:
+        yield RunWarning(WarningKind.FEW_SAMPLES, float(samples.size))
+    low, high = stats.latency_interval(timings)
+    width = (high - low) / 2 / max(1, stats.median_ns(samples))
+    if width > PRECISION:
+        yield RunWarning(WarningKind.WIDE_INTERVAL, width)
+    if moved := stats.drift(timings):
+        yield RunWarning(WarningKind.DRIFT, moved)
+
+
+def _united(runs: Sequence[Run]) -> Iterator[RunWarning]:
+    """Each other caveat once, with the figure that is furthest from zero."""
+    worst: dict[tuple[WarningKind, str], RunWarning] = {}
+    for warning in (warning for run in runs for warning in run.warnings):
+        known = worst.setdefault((warning.kind, warning.subject), warning)
+        if abs(warning.value) > abs(known.value):
+            worst[warning.kind, warning.subject] = warning
+    yield from (warning for (kind, _), warning in worst.items() if kind not in _DERIVED)
+
+
+def parts(run: Run) -> list[Run]:
+    """A run taken apart into its processes again: the samples of each, numbered from 0.
+
+    Warm-ups stay with the first; loading, first inference and warnings are those of the
+    whole. A run of one process is returned as it is.
+    """
+    timings = run.timings
+    if timings is None or not timings.block_process:
+        return [run]
+    process = np.array(timings.block_process, np.int32)
+    rounds = np.array(timings.round_process, np.int32)
+    return [replace(run, timings=_part(timings, process, rounds, p)) for p in np.unique(process)]
+
+
+def _part(timings: Timings, process: Indices, rounds: Indices, number: int) -> Timings:
+    first = int(np.flatnonzero(process == number)[0])
+    plain = process[timings.latency_block] == number
+    traced = process[timings.traced_block] == number
+    return replace(
+        timings,
+        warmup_ns=timings.warmup_ns if first == 0 else timings.warmup_ns[:0],
+        latency_ns=timings.latency_ns[plain],
+        latency_block=timings.latency_block[plain] - np.int32(first),
+        traced_ns=timings.traced_ns[traced],
+        traced_block=timings.traced_block[traced] - np.int32(first),
+        step_ns=timings.step_ns[:, traced],
+        prefix_ns=timings.prefix_ns[:, rounds == number] if rounds.size else timings.prefix_ns,
+        block_process=(),
+        round_process=(),
+    )

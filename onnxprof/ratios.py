@@ -1,0 +1,167 @@
+"""Ratios of times between two groups of processes: estimates, intervals, tests.
+
+The unit is the process, since what differs between two processes of one program (memory
+layout, clocks, who else ran) is in every sample of each (Mytkowicz et al., Producing Wrong
+Data Without Doing Anything Obviously Wrong, ASPLOS 2009). docs/compare.md tells the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.records import Indices
+
+Floats = NDArray[np.float64]
+
+#: Spread between processes, relative to a time, that is assumed before any is seen
+#: (docs/compare.md has the measurements), and how many degrees of freedom that weighs.
+FLOOR = 0.015
+FLOOR_DF = 4.0
+#: Cut off at each end: of a process's blocks, and of the processes.
+_BLOCK_CUT, _PROCESS_CUT = 0.2, 0.1
+_MOST_CORRELATED = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Times of the same rows in the processes of one side."""
+
+    times_ns: Floats
+    """Shape [rows, processes]."""
+    within: Floats
+    """Relative variance of each of these times that its own process shows, same shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """Logarithms of B over A, one a row, NaN where a side has no time."""
+
+    effect: Floats
+    error: Floats
+    df: float
+
+    def interval(self, confidence: float = 0.95) -> tuple[Floats, Floats]:
+        """Lower and upper ratio of each row."""
+        from scipy.special import stdtrit
+
+        reach = stdtrit(self.df, (1 + confidence) / 2) * self.error
+        return np.exp(self.effect - reach), np.exp(self.effect + reach)
+
+    def p_values(self, least: float) -> Floats:
+        """p of each row for "the logarithm is within ±least"; NaN rows stay NaN.
+
+        McCarthy and Smyth, Testing significance relative to a fold-change threshold is a
+        TREAT (Bioinformatics 25, 2009), equation 2.
+        """
+        from scipy.special import stdtr
+
+        size = np.abs(self.effect)
+        above = stdtr(self.df, -(size - least) / self.error)
+        below = stdtr(self.df, -(size + least) / self.error)
+        p: Floats = np.minimum(1.0, above + below)
+        return p
+
+
+def group(values: Floats, process: Indices) -> Group:
+    """One time a row and process from block values of shape [rows, blocks]."""
+    parts = [values[:, process == p] for p in np.unique(process)]
+    times = [_trimmed_mean(part, _BLOCK_CUT) for part in parts]
+    return Group(
+        np.stack(times, axis=1),
+        np.stack([variance_within(p, t) for p, t in zip(parts, times, strict=True)], axis=1),
+    )
+
+
+def variance_within(values: Floats, times: Floats) -> Floats:
+    """Relative variance of a process's times, from its blocks, neighbours correlated."""
+    if values.shape[1] < 3:
+        return np.zeros(len(values))
+    squares, kept = _winsorised(values, _BLOCK_CUT)
+    correlation = np.clip(_autocorrelation(values), 0.0, _MOST_CORRELATED)
+    variance = squares / (kept - 1) / kept * (1 + correlation) / (1 - correlation)
+    relative: Floats = variance / np.maximum(times, 1.0) ** 2
+    return relative
+
+
+def joined(groups: Sequence[Group]) -> Group:
+    """The processes of several runs of one side."""
+    return Group(
+        np.concatenate([g.times_ns for g in groups], axis=1),
+        np.concatenate([g.within for g in groups], axis=1),
+    )
+
+
+def centre(side: Group) -> Floats:
+    """One time a row: the trimmed geometric mean over processes, NaN where one has none."""
+    times: Floats = np.exp(_trimmed_mean(_logs(side), _PROCESS_CUT))
+    return times
+
+
+def ratios(a: Group, b: Group) -> Ratios:
+    """B over A, row by row.
+
+    Trimmed means of logarithms over processes, with the winsorised variance that belongs to
+    them (Yuen, Biometrika 61, 1974), pooled over both sides and moderated by the assumed
+    floor as in Smyth (Statistical Applications in Genetics 3, 2004), which here never narrows
+    an interval. Where both sides are of one process, the floor and the spread within the
+    processes are all there is.
+    """
+    logs_a, logs_b = _logs(a), _logs(b)
+    squares_a, kept_a = _winsorised(logs_a, _PROCESS_CUT)
+    squares_b, kept_b = _winsorised(logs_b, _PROCESS_CUT)
+    seen = kept_a - 1 + kept_b - 1
+    assumed = FLOOR**2 + np.concatenate([a.within, b.within], axis=1).mean(axis=1)
+    moderated = (FLOOR_DF * assumed + squares_a + squares_b) / (FLOOR_DF + seen)
+    variance = np.maximum(moderated, (squares_a + squares_b) / max(1, seen))
+    effect = _trimmed_mean(logs_b, _PROCESS_CUT) - _trimmed_mean(logs_a, _PROCESS_CUT)
+    return Ratios(effect, np.sqrt(variance * (1 / kept_a + 1 / kept_b)), FLOOR_DF + seen)
+
+
+def benjamini_hochberg(p: Floats) -> Floats:
+    """Adjusted p-values: those at most q form a set with a false-discovery rate of q.
+
+    Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995). NaN is no
+    test and stays NaN.
+    """
+    adjusted: Floats = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested])]
+    scaled = p[order] * tested.size / np.arange(1, tested.size + 1)
+    adjusted[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
+    return adjusted
+
+
+def _logs(side: Group) -> Floats:
+    logs: Floats = np.log(np.where(side.times_ns > 0, side.times_ns, np.nan))
+    return logs
+
+
+def _trimmed_mean(values: Floats, part: float) -> Floats:
+    """Over the last axis, without that part at each end."""
+    count = values.shape[-1]
+    cut = int(part * count)
+    mean: Floats = np.sort(values, axis=-1)[..., cut : count - cut].mean(axis=-1)
+    return mean
+
+
+def _winsorised(values: Floats, part: float) -> tuple[Floats, int]:
+    """Sum of squares of a sample whose ends are drawn in, scaled for what is kept; and that."""
+    count = values.shape[-1]
+    cut = int(part * count)
+    ordered = np.sort(values, axis=-1)
+    drawn = np.clip(ordered, ordered[..., [cut]], ordered[..., [count - 1 - cut]])
+    squares: Floats = ((drawn - drawn.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+    return squares, count - 2 * cut
+
+
+def _autocorrelation(values: Floats) -> Floats:
+    """Of neighbours, along the last axis; 0 for a constant series."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    squares = (centred**2).sum(axis=-1)
+    products = (centred[..., 1:] * centred[..., :-1]).sum(axis=-1)
+    found: Floats = products / np.where(squares > 0, squares, 1.0)
+    return found

@@ -1,0 +1,224 @@
+"""Taking samples: warm-up, alternating blocks, interleaved prefixes, all within one budget."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from onnxprof import stats
+from onnxprof.contracts import Session, Trace, TracedSession
+from onnxprof.records import Samples, Timings
+
+Clock = Callable[[], int]
+#: Called with what is going on and the share of the time budget that is spent.
+Progress = Callable[[str, float], None]
+
+#: Half of the median's 95 % interval, relative to the median, at which latency is settled.
+PRECISION = 0.01
+#: Two neighbouring windows of the warm-up whose medians differ by less are steady.
+STEADY = 0.02
+ENOUGH = 20
+_WINDOW = 5
+_BLOCKS = 12
+_FEWEST_SLOW = 3  # what a model gets whose single inference exceeds the budget
+_LONG = 20_000_000  # nanoseconds; filling the caches again is nothing beside it
+_BURST = 2_000_000  # nanoseconds that one session has to itself in a round of prefixes
+_ROUNDS = 40
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Runs sessions and keeps what each inference took."""
+
+    clock: Clock
+    progress: Progress
+    budget_ns: int
+    used_ns: int = 0
+    last_ns: int = 0
+    latency: list[Samples] = field(default_factory=list)
+    traced: list[tuple[int, int, int]] = field(default_factory=list)
+    """Block of a traced inference, its position since loading, and how long it took."""
+    traced_count: int = 0
+    probed: int = 0
+    """How many blocks of `latency` only told what tracing costs."""
+    prefix_ns: list[Samples] = field(default_factory=list)
+    """One array [prefixes, inferences] a round."""
+    steady: bool = False
+
+    @property
+    def spent(self) -> float:
+        """The share of the budget that is used."""
+        return min(1.0, self.used_ns / self.budget_ns) if self.budget_ns else 1.0
+
+    @property
+    def inflation(self) -> float:
+        """Traced over un-profiled median so far."""
+        traced = float(np.median([taken for _, _, taken in self.traced]))
+        return traced / float(np.median(np.concatenate(self.latency)))
+
+    def timed(self, session: Session) -> int:
+        """One inference, in nanoseconds, charged to the budget."""
+        began = self.clock()
+        session.infer()
+        taken = self.clock() - began
+        self.used_ns += taken
+        self.last_ns = taken
+        return taken
+
+    def warm_up(self, session: Session) -> Samples:
+        """Infer until two neighbouring windows agree, for at most 15 % of the budget."""
+        times: list[int] = []
+        limit = self.used_ns + int(self.budget_ns * 0.15)
+        while not self.steady and (len(times) < 2 or self.used_ns < limit):
+            times.append(self.timed(session))
+            full = len(times) >= 2 * _WINDOW and len(times) % _WINDOW == 0
+            self.steady = full and unsteadiness(times) <= STEADY
+        return np.array(times, np.int64)
+
+    def alternate(
+        self, plain: Session, traced: TracedSession, most_traced: int, limit_ns: int
+    ) -> None:
+        """Blocks of un-profiled and of traced inferences, until precise or at the limit.
+
+        Call it again with a later limit to go on. Blocks are as long as a whole budget
+        divides into, whatever the limit.
+        """
+        if not self.traced_count:
+            self._trace_once(traced, keep=False)
+        share = max(self.budget_ns - self.used_ns, 0) / (2 * _BLOCKS)
+        most_traced = max(2, most_traced // (2 * _BLOCKS))
+        with _no_garbage_collection():
+            while not self._is_done(limit_ns):
+                self._plain_block(plain, share)
+                self._traced_block(traced, share, most_traced)
+                self.progress("measuring", self.spent)
+
+    def _plain_block(self, session: Session, share: float) -> None:
+        self._settle(lambda: self.timed(session))
+        taken: list[int] = []
+        began = self.used_ns
+        while not taken or self.used_ns - began + taken[-1] < share:
+            taken.append(self.timed(session))
+        self.latency.append(np.array(taken, np.int64))
+
+    def _traced_block(self, session: TracedSession, share: float, most: int) -> None:
+        self._settle(lambda: self._trace_once(session, keep=False))
+        began = self.used_ns
+        for _ in range(most):
+            last = self._trace_once(session, keep=True)
+            if self.used_ns - began + last >= share:
+                break
+
+    def _settle(self, infer: Callable[[], int]) -> None:
+        """One inference that brings the caches back; it is no sample. A long one needs none."""
+        if self.last_ns < _LONG:
+            infer()
+
+    def _trace_once(self, session: TracedSession, *, keep: bool) -> int:
+        taken = self.timed(session)
+        if keep:
+            self.traced.append((len(self.latency) - 1, self.traced_count, taken))
+        self.traced_count += 1
+        return taken
+
+    def _is_done(self, limit_ns: int) -> bool:
+        samples = sum(block.size for block in self.latency)
+        if self.used_ns >= limit_ns:
+            return samples >= _FEWEST_SLOW
+        if len(self.latency) < _BLOCKS or min(samples, len(self.traced)) < ENOUGH:
+            return False
+        return stats.relative_half_width(np.concatenate(self.latency)) <= PRECISION
+
+    def interleave(self, plain: Session, prefixes: Sequence[Session]) -> None:
+        """Rounds of a burst each of the model and of every prefix, until precise or over.
+
+        The order turns round with each round, so that a steady drift cancels.
+        """
+        self.probed = len(self.latency)
+        for session in prefixes:
+            for _ in range(2):
+                self.timed(session)
+        burst = self._burst()
+        with _no_garbage_collection():
+            while not self._rounds_done():
+                self._round(plain, prefixes, burst)
+                self.progress("measuring prefixes", self.spent)
+
+    def _burst(self) -> int:
+        return max(1, int(_BURST / float(np.median(np.concatenate(self.latency)))))
+
+    def _round(self, plain: Session, prefixes: Sequence[Session], burst: int) -> None:
+        taken = np.zeros((len(prefixes), burst), np.int64)
+        order = list(range(-1, len(prefixes)))
+        for number in order[:: -1 if len(self.prefix_ns) % 2 else 1]:
+            session = plain if number < 0 else prefixes[number]
+            self._settle(lambda session=session: self.timed(session))  # type: ignore[misc]
+            times = np.array([self.timed(session) for _ in range(burst)], np.int64)
+            if number < 0:
+                self.latency.append(times)
+            else:
+                taken[number] = times
+        self.prefix_ns.append(taken)
+
+    def _rounds_done(self) -> bool:
+        rounds = len(self.prefix_ns)
+        if self.used_ns >= self.budget_ns:
+            return rounds >= _FEWEST_SLOW
+        if rounds < _ROUNDS:
+            return False
+        latency = np.concatenate(self.latency[self.probed :])
+        return stats.relative_half_width(latency) <= PRECISION
+
+    def timings(
+        self,
+        load_ns: int,
+        first_ns: int,
+        warmup: Samples,
+        trace: Trace,
+        cuts: tuple[int, ...],
+    ) -> Timings:
+        """Everything that was sampled; inferences that only warmed caches are left out."""
+        kept = np.array([position for _, position, _ in self.traced], np.int64)
+        probed, latency = self.latency[: self.probed], self.latency[self.probed :]
+        blocks = [np.full(b.size, i, np.int32) for i, b in enumerate(latency, self.probed)]
+        none = np.zeros((0, 0), np.int64)
+        return Timings(
+            load_ns=load_ns,
+            first_ns=first_ns,
+            warmup_ns=np.concatenate([warmup, *probed]),
+            latency_ns=np.concatenate(latency),
+            latency_block=np.concatenate(blocks),
+            traced_ns=np.array([taken for _, _, taken in self.traced], np.int64),
+            traced_block=np.array([block for block, _, _ in self.traced], np.int32),
+            step_ns=np.ascontiguousarray(trace.step_ns[:, kept]),
+            prefix_ns=np.concatenate(self.prefix_ns, axis=1) if cuts else none,
+            prefix_steps=cuts,
+        )
+
+
+def unsteadiness(times: Sequence[int]) -> float:
+    """How far apart the medians of a warm-up's last two windows are, relative to the last.
+
+    NaN where the warm-up is too short to tell.
+    """
+    window = min(_WINDOW, len(times) // 2)
+    if window < 2:
+        return float("nan")
+    before = float(np.median(times[-2 * window : -window]))
+    last = float(np.median(times[-window:]))
+    return abs(last - before) / last if last else 0.0
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
