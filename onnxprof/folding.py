@@ -220,7 +220,7 @@ def _reduce(function: Callable[..., Any]) -> Callable[[_Inputs, _Attributes], Ar
 def _divide(a: Array, b: Array) -> Array:
     if a.dtype.kind != "i":
         return np.asarray(np.divide(a, b))
-    return np.asarray(np.fix(a / b)).astype(a.dtype) if b.all() else _need(None)
+    return np.asarray(np.trunc(a / b)).astype(a.dtype) if b.all() else _need(None)
 
 
 _MOVES: dict[str, Callable[[_Inputs, _Attributes], Array | None]] = {

@@ -77,7 +77,15 @@ def page(browser: Any, root: str) -> Iterator[Any]:
     context = browser.new_context(accept_downloads=True)
     opened = context.new_page()
     troubles: list[str] = []
-    opened.on("console", lambda message: troubles.append(message.text))
+    # a bare SVG cannot say that it has no icon, so the browser may ask for one
+    opened.on(
+        "console",
+        lambda message: (
+            None
+            if message.location.get("url", "").endswith("/favicon.ico")
+            else troubles.append(message.text)
+        ),
+    )
     opened.on("pageerror", lambda error: troubles.append(str(error)))
     opened.on(
         "requestfailed",
