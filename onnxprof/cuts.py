@@ -14,13 +14,17 @@ MOST = 24
 _ROUNDS = 30
 
 
+def rounds(left_ns: float, inference_ns: float) -> float:
+    """How many rounds of the model and its longest prefix there is time for."""
+    return left_ns / max(2 * inference_ns, 1.0)
+
+
 def affordable(left_ns: float, inference_ns: float) -> int:
     """How many cuts leave time for enough rounds.
 
     A round runs the model once whole, and prefixes that take half of it on average.
     """
-    rounds = left_ns / max(inference_ns, 1.0)
-    return max(1, min(MOST, int(2 * rounds / _ROUNDS) - 2))
+    return max(1, min(MOST, int(4 * rounds(left_ns, inference_ns) / _ROUNDS) - 2))
 
 
 def place(trace: Trace, most: int) -> tuple[int, ...]:

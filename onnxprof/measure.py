@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from onnxprof import cuts, stats
+from onnxprof import cuts
 from onnxprof.cautions import INFLATION, warnings_of
 from onnxprof.contracts import (
     Backend,
@@ -30,6 +30,8 @@ from onnxprof.sampling import Clock, Progress, Sampler
 
 _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
 _FEWEST_TRACED = 20
+#: Rounds of the model and one prefix below which prefixes tell no more than the trace.
+_FEWEST_ROUNDS = 10
 #: The part of the budget after which `auto` looks at the inflation.
 _PROBE = 0.3
 #: The part of the free memory that prefixes may take.
@@ -116,7 +118,7 @@ def _time_steps(
         return _traced(sampler, plain, traced, most)
     limit = sampler.used_ns + int((sampler.budget_ns - sampler.used_ns) * _PROBE)
     sampler.alternate(plain, traced, most, limit)
-    if timer is Timer.AUTO and sampler.inflation <= INFLATION:
+    if timer is Timer.AUTO and not _worth_cutting(sampler):
         return _traced(sampler, plain, traced, most)
     sampler.progress("reading the trace", sampler.spent)
     trace = traced.trace()
@@ -126,6 +128,12 @@ def _time_steps(
         sampler.prefix_ns.clear()
         sampler.probed = 0
         return _Steps(trace, (), (RunWarning(WarningKind.NO_PREFIXES, subject=str(error)),))
+
+
+def _worth_cutting(sampler: Sampler) -> bool:
+    """Whether tracing distorts, and the budget has time for rounds enough to do better."""
+    left = sampler.budget_ns - sampler.used_ns
+    return sampler.inflates(INFLATION) and cuts.rounds(left, sampler.median_ns) >= _FEWEST_ROUNDS
 
 
 def _traced(sampler: Sampler, plain: Session, traced: TracedSession, most: int) -> _Steps:
@@ -141,8 +149,7 @@ def _by_prefixes(
     if not isinstance(traced, PrefixSource) or not trace.length:
         raise BackendError("the executed graph cannot be cut")
     sampler.progress("loading prefixes", sampler.spent)
-    median = stats.median_ns(sampler.latency[-1])
-    most = cuts.affordable(sampler.budget_ns - sampler.used_ns, median)
+    most = cuts.affordable(sampler.budget_ns - sampler.used_ns, sampler.median_ns)
     places, sessions = _open(traced, trace, most)
     sampler.interleave(plain, sessions)
     return places

@@ -54,11 +54,20 @@ class Sampler:
         """The share of the budget that is used."""
         return min(1.0, self.used_ns / self.budget_ns) if self.budget_ns else 1.0
 
+    def inflates(self, bound: float) -> bool:
+        """Whether traced over un-profiled median exceeds the bound, and not by chance alone.
+
+        By chance alone it may where the 95 % intervals of the two medians overlap.
+        """
+        traced = np.array([taken for _, _, taken in self.traced], np.int64)
+        plain = np.concatenate(self.latency)
+        apart = stats.median_interval(traced)[0] > stats.median_interval(plain)[1]
+        return apart and float(np.median(traced)) > bound * float(np.median(plain))
+
     @property
-    def inflation(self) -> float:
-        """Traced over un-profiled median so far."""
-        traced = float(np.median([taken for _, _, taken in self.traced]))
-        return traced / float(np.median(np.concatenate(self.latency)))
+    def median_ns(self) -> float:
+        """Un-profiled median so far."""
+        return float(np.median(np.concatenate(self.latency)))
 
     def timed(self, session: Session) -> int:
         """One inference, in nanoseconds, charged to the budget."""
@@ -149,7 +158,7 @@ class Sampler:
                 self.progress("measuring prefixes", self.spent)
 
     def _burst(self) -> int:
-        return max(1, int(_BURST / float(np.median(np.concatenate(self.latency)))))
+        return max(1, int(_BURST / self.median_ns))
 
     def _round(self, plain: Session, prefixes: Sequence[Session], burst: int) -> None:
         taken = np.zeros((len(prefixes), burst), np.int64)

@@ -218,3 +218,17 @@ def test_a_graph_that_cannot_be_cut_falls_back_to_the_trace_and_says_so() -> Non
     told = {w.kind: w for w in found.warnings}
     assert "no" in told[WarningKind.NO_PREFIXES].subject
     assert WarningKind.TIMER_INFLATION in told
+
+
+def test_auto_keeps_the_trace_where_there_is_no_time_for_rounds() -> None:
+    backend = FakeBackend(step_ns=(100 * MS, 200 * MS, 50 * MS), traced_cost_ns=30 * MS)
+    found = run(backend, seconds=4.0, timer=Timer.AUTO)
+    assert found.timings.prefix_ns.size == 0
+    assert WarningKind.TIMER_INFLATION in kinds(found)
+
+
+def test_auto_is_not_fooled_by_a_few_noisy_samples() -> None:
+    rng = np.random.default_rng(3)
+    noisy = lambda _: int(rng.normal(100 * MS, 20 * MS))  # noqa: E731
+    found = run(FakeBackend(step_ns=(noisy, 0, 0)), seconds=3.0, timer=Timer.AUTO)
+    assert found.timings.prefix_ns.size == 0
