@@ -11,7 +11,7 @@ import numpy as np
 from onnxprof import stats
 from onnxprof.align import Block, align, strays
 from onnxprof.contracts import StoreError
-from onnxprof.merge import parts
+from onnxprof.merge import cut_alike, parts
 from onnxprof.ratios import (
     Floats,
     Group,
@@ -50,6 +50,7 @@ class Caveat(StrEnum):
     SINGLE_PROCESS = "single_process"
     BUSY_MACHINE = "busy_machine"
     TIMER_INFLATION = "timer_inflation"
+    TIMERS_DIFFER = "timers_differ"
     NO_COMMON_LAYER = "no_common_layer"
     WRONG_OUTPUTS = "wrong_outputs"
 
@@ -224,11 +225,15 @@ def _verdict(row: Row, q: float, threshold: float) -> Row:
 
 
 def _restrained(pair: Pair) -> Pair:
-    """Where one process ran on a busy machine, nothing tells its luck from a change."""
-    if not {Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE} <= set(pair.caveats):
-        return pair
-    rows = tuple(map(_undecided, pair.rows))
-    return replace(pair, latency=_undecided(pair.latency), rows=rows)
+    """Where one process ran on a busy machine, nothing tells its luck from a change.
+
+    Nor does anything tell a layer's change from what the timer of one side alone adds to it.
+    """
+    told = set(pair.caveats)
+    lone = {Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE} <= told
+    if lone or {Caveat.TIMERS_DIFFER, Caveat.TIMER_INFLATION} <= told:
+        pair = replace(pair, rows=tuple(map(_undecided, pair.rows)))
+    return replace(pair, latency=_undecided(pair.latency)) if lone else pair
 
 
 def _undecided(row: Row) -> Row:
@@ -257,7 +262,7 @@ def _share(row: Row, total_a: float, total_b: float) -> float:
 
 
 def _layer_rows(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float) -> list[Row]:
-    runs = a + b
+    runs = cut_alike(a + b)
     blocks = [*align(runs), Block((), tuple(strays(run) for run in runs))]
     blocks = [block for block in blocks if any(block.steps)]
     times = [_grouped(run, [block.steps[i] for block in blocks]) for i, run in enumerate(runs)]
@@ -343,6 +348,8 @@ def _caveats(
         yield Caveat.BUSY_MACHINE
     if WarningKind.TIMER_INFLATION in kinds:
         yield Caveat.TIMER_INFLATION
+    if len({_timer(run) for run in runs}) > 1:
+        yield Caveat.TIMERS_DIFFER
     if rows and not any(row.ratio is not None for row in rows if row.layers):
         yield Caveat.NO_COMMON_LAYER
     if any(run.parity is not None and run.parity.passed is False for run in runs):
@@ -375,5 +382,12 @@ def _facts(run: Run) -> dict[str, str]:
         "device": asked.device_id,
         "threads": str(asked.threads),
         "granularity": asked.granularity.value,
-        "timer": asked.timer,
+        "timer": _timer(run),
     }
+
+
+def _timer(run: Run) -> str:
+    """The one that `auto` took."""
+    if run.request.timer != "auto" or run.timings is None:
+        return run.request.timer
+    return "prefix" if run.timings.prefix_ns.size else "trace"

@@ -74,7 +74,7 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         traced_ns=_joined(timings, lambda t: t.traced_ns),
         step_ns=_joined(timings, lambda t: t.step_ns),
         traced_block=_renumbered([t.traced_block for t in timings], starts),
-        prefix_ns=_joined(timings, lambda t: t.prefix_ns[[t.prefix_steps.index(n) for n in cuts]]),
+        prefix_ns=_joined(timings, lambda t: _prefixes(t, cuts)),
         prefix_steps=cuts,
         block_process=_processes(counts),
         round_process=_processes([t.prefix_ns.shape[1] if cuts else 0 for t in timings]),
@@ -92,6 +92,10 @@ def _common_cuts(timings: Sequence[Timings]) -> tuple[int, ...]:
     """Where every process cut the graph; the whole and nothing of it are always among them."""
     others = [set(t.prefix_steps) for t in timings]
     return tuple(n for n in timings[0].prefix_steps if all(n in steps for steps in others))
+
+
+def _prefixes(timings: Timings, cuts: tuple[int, ...]) -> Samples:
+    return timings.prefix_ns[[timings.prefix_steps.index(n) for n in cuts]]
 
 
 def _blocks(timings: Timings) -> int:
@@ -132,6 +136,22 @@ def _united(runs: Sequence[Run]) -> Iterator[RunWarning]:
         if abs(warning.value) > abs(known.value):
             worst[warning.kind, warning.subject] = warning
     yield from (warning for (kind, _), warning in worst.items() if kind not in _DERIVED)
+
+
+def cut_alike(runs: Sequence[Run]) -> list[Run]:
+    """Runs of the same steps with those prefixes alone that all of them timed.
+
+    Else the trace would split one segment in one run and another in the next. Runs of
+    different steps, or not all with prefixes, are returned as they are.
+    """
+    timings = [run.timings for run in runs if run.timings and run.timings.prefix_ns.size]
+    if len(timings) < len(runs) or len({tuple(s.layers for s in run.steps) for run in runs}) > 1:
+        return list(runs)
+    cuts = _common_cuts(timings)
+    return [
+        replace(run, timings=replace(t, prefix_steps=cuts, prefix_ns=_prefixes(t, cuts)))
+        for run, t in zip(runs, timings, strict=True)
+    ]
 
 
 def parts(run: Run) -> list[Run]:

@@ -105,6 +105,31 @@ def test_a_large_change_of_one_process_is_told_unless_the_machine_was_busy() -> 
     assert {row.verdict for row in (found.latency, *found.rows)} == {Verdict.UNDECIDED}
 
 
+def prefixed(run: Run, cuts: tuple[int, ...]) -> Run:
+    """The run with prefixes that take 0.1 ms, and 0.4 ms more for each step."""
+    assert run.timings
+    rounds = 1e5 + 4e5 * np.array(cuts)[:, None] + np.zeros(24)
+    timings = dataclasses.replace(run.timings, prefix_ns=rounds.astype(np.int64), prefix_steps=cuts)
+    steps = tuple(dataclasses.replace(step, position=i) for i, step in enumerate(run.steps))
+    request = dataclasses.replace(run.request, timer="auto")
+    return dataclasses.replace(run, request=request, steps=steps, timings=timings)
+
+
+def test_prefixes_are_compared_at_the_cuts_of_both() -> None:
+    run = sample_run()
+    found = only(prefixed(run, (0, 1, 3)), prefixed(run, (0, 2, 3)))
+    assert [row.ratio for row in found.rows] == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_layers_under_unlike_timers_are_undecided_where_one_inflates() -> None:
+    inflated = dataclasses.replace(
+        sample_run(scale=2), warnings=(RunWarning(WarningKind.TIMER_INFLATION, 1.5),)
+    )
+    found = only(prefixed(sample_run(), (0, 1, 3)), inflated)
+    assert found.latency.verdict is Verdict.SLOWER
+    assert {row.verdict for row in found.rows} == {Verdict.UNDECIDED}
+
+
 def test_wrong_outputs_are_told() -> None:
     wrong = Parity("reference", (OutputParity("y", passed=False),))
     found = only(sample_run(seed=1), dataclasses.replace(sample_run(seed=2), parity=wrong))

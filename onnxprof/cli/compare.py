@@ -42,7 +42,7 @@ def compare(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Compare runs of different batches, axes or inputs, too.")
+        bool, typer.Option("--force", help="Even at different batches, axes or inputs.")
     ] = False,
     model: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Of folders: these models; repeatable.")

@@ -40,8 +40,9 @@ _CAVEATS = {
     Caveat.TIMER_INFLATION: (
         "The runtime's profiler inflates the steps: changes of short layers read too small."
     ),
+    Caveat.TIMERS_DIFFER: "The sides' layers were timed in different ways (see stderr).",
     Caveat.NO_COMMON_LAYER: "No layer has the same name on both sides: only latency is compared.",
-    Caveat.WRONG_OUTPUTS: "Outputs of a side differ from the reference's: fast or not, distrust it.",
+    Caveat.WRONG_OUTPUTS: "Outputs of a side differ from the reference's: fast or not, wrong.",
 }
 _BOTH = (
     "One process on a side, on a busy machine: nothing is decided from that. Measure with"
