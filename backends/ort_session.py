@@ -58,10 +58,11 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     levels = ort.GraphOptimizationLevel
     made = ort.SessionOptions()
     made.log_severity_level = _FATAL_ONLY
-    made.intra_op_num_threads = workload.threads
-    made.inter_op_num_threads = 1
     if workload.own_process:
         _share_threads(made, workload.threads)
+    else:
+        made.intra_op_num_threads = workload.threads
+        made.inter_op_num_threads = 1
     made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     written = workload.granularity is Granularity.WRITTEN
     made.graph_optimization_level = levels.ORT_DISABLE_ALL if written else levels.ORT_ENABLE_ALL

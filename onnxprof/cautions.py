@@ -37,10 +37,12 @@ def _latency_warnings(timings: Timings) -> Iterator[RunWarning]:
     samples = timings.latency_ns
     if samples.size < ENOUGH:
         yield RunWarning(WarningKind.FEW_SAMPLES, float(samples.size))
-    low, high = stats.median_interval(samples)
+    low, high = stats.latency_interval(timings)
     width = (high - low) / 2 / max(1, stats.median_ns(samples))
     if width > PRECISION:
         yield RunWarning(WarningKind.WIDE_INTERVAL, width)
+    if moved := stats.drift(timings):
+        yield RunWarning(WarningKind.DRIFT, moved)
 
 
 def _step_warnings(timings: Timings, trace: Trace) -> Iterator[RunWarning]:
