@@ -51,8 +51,9 @@ def estimates(steps: Sequence[Step], timings: Timings) -> Times:
 
 def agreement(timings: Timings) -> float:
     """Un-profiled median over the longest prefix's, the empty prefix's taken off both."""
-    empty = float(np.median(timings.prefix_ns[0]))
-    whole = float(np.median(timings.prefix_ns[-1])) - empty
+    levels = rising(np.median(timings.prefix_ns, axis=1))
+    empty = float(levels[0])
+    whole = float(levels[-1]) - empty
     plain = float(np.median(timings.latency_ns)) - empty
     return plain / whole if whole > 0 and plain > 0 else 1.0
 

@@ -82,6 +82,13 @@ def test_a_negative_segment_is_pooled_with_its_neighbour() -> None:
     assert found.sum() == pytest.approx(1_490_000)
 
 
+def test_a_last_prefix_that_seems_shorter_takes_nothing_from_the_sum() -> None:
+    run = prefixed(sample_run(), [10_000, 900_000, 1_100_000, 1_000_000], (0, 1, 2, 3))
+    assert run.timings is not None
+    found = steptimes.estimates(run.steps, run.timings)
+    assert found.sum() == pytest.approx(990_000)
+
+
 def test_segments_are_scaled_to_the_model_as_it_is() -> None:
     run = prefixed(sample_run(), [10_000, 510_000, 1_010_000], (0, 1, 3), plain=1_110_000)
     assert run.timings is not None
