@@ -19,6 +19,9 @@ RANDOM_OPERATORS = frozenset(
     | {"Bernoulli"}
 )
 
+#: Operators that pass their input on at inference, so that a runtime drops them.
+PASSIVE = frozenset({"Dropout", "Identity"})
+
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
@@ -149,7 +152,10 @@ def _slice(produced: Mapping[str, GraphNode], tensors: Iterable[str], stops: set
 def _owners(
     graph: Graph, claims: Mapping[int, list[str]], kept: Mapping[int, Anchor]
 ) -> tuple[dict[str, int], set[str]]:
-    """One step a layer. What several claim belongs to the step before them, if there is one."""
+    """One step a layer. What several claim belongs to the step before them, if there is one.
+
+    So does what only passes its input on: it is no part of the work of the step after it.
+    """
     claimants: dict[str, list[int]] = defaultdict(list)
     for step in sorted(claims):
         for name in claims[step]:
@@ -158,11 +164,16 @@ def _owners(
     contested = {name for name, steps in claimants.items() if len(steps) > 1}
     owners = {name: steps[0] for name, steps in claimants.items()}
     for node in graph.nodes:  # in topological order, so that a chain is followed
-        if node.name in contested:
+        if node.name in contested or _is_dropped(node, owners, source):
             before = [source[name] for name in node.inputs if name in source]
             owners[node.name] = max(before, default=owners[node.name])
             source.update(dict.fromkeys(node.outputs, owners[node.name]))
     return owners, contested
+
+
+def _is_dropped(node: GraphNode, owners: Mapping[str, int], source: Mapping[str, int]) -> bool:
+    anchored = any(name in source for name in node.outputs)
+    return node.op_type in PASSIVE and node.name in owners and not anchored
 
 
 def _is_constant(node: GraphNode, owners: Mapping[str, int], constant: set[str]) -> bool:

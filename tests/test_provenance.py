@@ -83,6 +83,16 @@ def test_what_several_steps_claim_belongs_to_the_step_before_them() -> None:
     assert found.inferred == {0}
 
 
+def test_what_only_passes_on_belongs_to_the_step_before() -> None:
+    graph = Graph((node("a", "x"), node("drop", "a_out", "Dropout"), node("b", "drop_out")))
+    found = assign(graph, [anchor(0, "a_out"), anchor(1, "b_out")])
+    assert found.layers == {0: ("a", "drop"), 1: ("b",)}
+    assert not found.inferred
+    kept = assign(graph, [anchor(0, "a_out"), anchor(1, "drop_out"), anchor(2, "b_out")])
+    assert kept.layers == {0: ("a",), 1: ("drop",), 2: ("b",)}
+    assert assign(graph, [anchor(0, "b_out")]).layers == {0: ("a", "drop", "b")}
+
+
 def test_of_two_claims_on_a_tensor_the_better_evidence_wins() -> None:
     found = assign(CHAIN, [anchor(0, "pool_out", rank=0), anchor(1, "pool_out", rank=3)])
     assert list(found.layers) == [1]
