@@ -131,7 +131,7 @@ def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
     versions = [imported[domain] for domain in DEFAULT_DOMAINS if domain in imported]
     if versions and min(versions) <= 1:
         raise ModelError(
-            "opset 1, from before ONNX 1.0, is not supported by any runtime here",
+            "opset 1, that of ONNX 1.0, is not supported by any runtime here",
             where=str(path),
             remedy="Export it again, or convert it with onnx.version_converter",
         )

@@ -91,7 +91,7 @@ def test_no_opset_import(tmp_path):
 def test_opset_1(tmp_path):
     made = models.linear()
     made.opset_import[0].version = 1
-    refused(made, tmp_path, "opset 1, from before ONNX 1.0")
+    refused(made, tmp_path, "opset 1, that of ONNX 1.0")
 
 
 def test_missing_and_short_external_data(tmp_path):
