@@ -34,6 +34,11 @@ def _latency_warnings(timings: Timings) -> Iterator[RunWarning]:
     change = unsteadiness(timings.warmup_ns.tolist())
     if not change <= STEADY:
         yield RunWarning(WarningKind.UNSTEADY_WARMUP, change if change == change else 0.0)
+    yield from median_warnings(timings)
+
+
+def median_warnings(timings: Timings) -> Iterator[RunWarning]:
+    """How far the un-profiled median can be trusted: samples, interval, drift."""
     samples = timings.latency_ns
     if samples.size < ENOUGH:
         yield RunWarning(WarningKind.FEW_SAMPLES, float(samples.size))

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxprof import stats
+from onnxprof.cautions import median_warnings
 from onnxprof.contracts import BackendError
 from onnxprof.records import Indices, Run, RunWarning, Samples, Timings, WarningKind
-from onnxprof.sampling import ENOUGH, PRECISION
 
 #: These are told of the merged samples; all others are taken over from the processes.
 _DERIVED = (WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT)
@@ -34,7 +33,7 @@ def merge(runs: Sequence[Run]) -> Run:
         runs[0],
         request=replace(runs[0].request, processes=len(runs)),
         timings=merged,
-        warnings=(*_derived(merged), *_united(runs)),
+        warnings=(*median_warnings(merged), *_united(runs)),
     )
 
 
@@ -114,18 +113,6 @@ def _renumbered(blocks: Sequence[Indices], starts: Samples) -> Indices:
 
 def _processes(counts: Sequence[int]) -> tuple[int, ...]:
     return tuple(process for process, count in enumerate(counts) for _ in range(count))
-
-
-def _derived(timings: Timings) -> Iterator[RunWarning]:
-    samples = timings.latency_ns
-    if samples.size < ENOUGH:
-        yield RunWarning(WarningKind.FEW_SAMPLES, float(samples.size))
-    low, high = stats.latency_interval(timings)
-    width = (high - low) / 2 / max(1, stats.median_ns(samples))
-    if width > PRECISION:
-        yield RunWarning(WarningKind.WIDE_INTERVAL, width)
-    if moved := stats.drift(timings):
-        yield RunWarning(WarningKind.DRIFT, moved)
 
 
 def _united(runs: Sequence[Run]) -> Iterator[RunWarning]:
