@@ -28,6 +28,7 @@ _FEWEST_SLOW = 3  # what a model gets whose single inference exceeds the budget
 _LONG = 20_000_000  # nanoseconds; filling the caches again is nothing beside it
 _BURST = 2_000_000  # nanoseconds that one session has to itself in a round of prefixes
 _ROUNDS = 40
+_PLAIN = 3  # bursts of the model itself in a round: everything is scaled to its median
 
 
 @dataclass(slots=True)
@@ -166,7 +167,8 @@ class Sampler:
         for number in order[:: -1 if len(self.prefix_ns) % 2 else 1]:
             session = plain if number < 0 else prefixes[number]
             self._settle(lambda session=session: self.timed(session))  # type: ignore[misc]
-            times = np.array([self.timed(session) for _ in range(burst)], np.int64)
+            count = _PLAIN * burst if number < 0 else burst
+            times = np.array([self.timed(session) for _ in range(count)], np.int64)
             if number < 0:
                 self.latency.append(times)
             else:
