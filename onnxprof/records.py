@@ -108,7 +108,7 @@ class ModelFacts:
 
     name: str
     reference: str
-    """What the user asked for: a path, `zoo:NAME`."""
+    """What the user asked for: `zoo:NAME`, or a file, of which runs keep the name alone."""
     sha256: str
     """Digest of the model file, followed by its external data in order of first use."""
     file_bytes: int

@@ -17,7 +17,7 @@ from onnxprof.merge import merge
 from onnxprof.modelfile import ModelFile, missing_dims, open_model
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run
 from onnxprof.store import Store
-from onnxprof.worker import Job, Limits, failed, run_isolated
+from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
@@ -147,10 +147,7 @@ def _job(
 
 def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) -> str:
     """The command that measures this again, for a shell; a path is cut to the file's name."""
-    reference = facts.reference
-    if not reference.startswith("zoo:"):
-        reference = Path(reference).name
-    words = ["onnxprof", "profile", reference, "--backend", options.backend]
+    words = ["onnxprof", "profile", published(facts).reference, "--backend", options.backend]
     words += ["--device", options.device, "--batch", str(batch), "--threads", str(threads)]
     words += ["--budget", f"{options.budget.seconds:g}"]
     for name, size in options.dims:

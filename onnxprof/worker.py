@@ -136,7 +136,7 @@ def _record(
 ) -> Run:
     return Run(
         request=request(job, table.batch, digest),
-        model=job.facts,
+        model=published(job.facts),
         device=job.device,
         environment=job.environment,
         created=now(),
@@ -147,6 +147,13 @@ def _record(
         timings=found.timings,
         warnings=(*found.warnings, *busy),
     )
+
+
+def published(facts: ModelFacts) -> ModelFacts:
+    """The facts without the folder that the model lies in: records are made to be shown."""
+    if facts.reference.startswith("zoo:"):
+        return facts
+    return replace(facts, reference=Path(facts.reference).name)
 
 
 def request(job: Job, batch: int, inputs_sha256: str = "") -> Request:
@@ -222,7 +229,7 @@ def failed(job: Job, table: LayerTable, reason: str) -> Run:
     """The record of a job that gave no times."""
     return Run(
         request=request(job, job.batch),
-        model=job.facts,
+        model=published(job.facts),
         device=job.device,
         environment=job.environment,
         created=now(),

@@ -85,6 +85,7 @@ def test_a_run_comes_back_whole(tmp_path: Path) -> None:
     assert run.timings.latency_ns.size >= 6
     assert run.timings.step_ns.shape[0] == len(run.steps)
     assert told[0] == "preparing"
+    assert run.model.reference == path.name  # and not where it lies
     assert "measuring" in told
 
 
