@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from onnxprof.cli.lazy import Lazy, lazy_group
 
+_INTERRUPTED = 130
 COMMANDS = {
     "inspect": Lazy("onnxprof.cli.inspect", "inspect", "List a model's layers and their shapes."),
     "profile": Lazy("onnxprof.cli.profile", "profile", "Time every layer at each batch size."),
@@ -55,7 +57,22 @@ def root(
 
 def main() -> None:
     """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted."""
-    sys.exit(_run(sys.argv[1:]))
+    code = _run(sys.argv[1:])
+    if code == _INTERRUPTED:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    """End at once with this code, whatever the interpreter remembers of the interrupt.
+
+    CPython ends by the signal where the interrupt fell into code run by exec(), as when a
+    module with dataclasses is imported, even though it was caught.
+    """
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -63,7 +80,7 @@ def _run(arguments: list[str]) -> int:
         return _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
     except KeyboardInterrupt:
         _say("interrupted")
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -84,7 +101,7 @@ def _of_exception(error: Exception) -> int:
         return _told(error, shown(), 2)
     if type(error).__name__ == "Abort":
         _say("interrupted")
-        return 130
+        return _INTERRUPTED
     return _told(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
 
 
