@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -108,7 +109,7 @@ class Sampler:
                 self.progress("measuring", self.spent)
 
     def _plain_block(self, session: Session, share: float) -> None:
-        self._settle(lambda: self.timed(session))
+        self._settle(partial(self.timed, session))
         taken: list[int] = []
         began = self.used_ns
         while not taken or self.used_ns - began + taken[-1] < share:
@@ -166,7 +167,7 @@ class Sampler:
         order = list(range(-1, len(prefixes)))
         for number in order[:: -1 if len(self.prefix_ns) % 2 else 1]:
             session = plain if number < 0 else prefixes[number]
-            self._settle(lambda session=session: self.timed(session))  # type: ignore[misc]
+            self._settle(partial(self.timed, session))
             count = _PLAIN * burst if number < 0 else burst
             times = np.array([self.timed(session) for _ in range(count)], np.int64)
             if number < 0:
