@@ -88,7 +88,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "testing": ("records", "contracts"),
     "backends": ("records", "contracts", "provenance", "environment"),
     "exporters": ("records", "contracts"),
-    "zoo": ("records", "contracts"),
+    "zoo": ("records", "contracts", "exporters"),
 }
 RUNTIMES = ("onnxruntime", "torch", "openvino", "tensorrt", "tensorrt_rtx", "tensorflow", "keras")
 OPTIONAL = ("jinja2", "typst", "graphlay", "plotly")
@@ -176,7 +176,9 @@ for name in {modules!r}:
 
 
 def test_every_module_imports_without_runtimes_and_extras() -> None:
-    modules = [name for name in MODULES if not name.endswith("__main__")]
+    # Definitions in torch are modules to be read; only a maintainer's export imports them.
+    apart = ("onnxprof.__main__", "onnxprof.zoo.networks.")
+    modules = [name for name in MODULES if not name.startswith(apart)]
     python(BLOCK.format(blocked=RUNTIMES + OPTIONAL, modules=modules))
 
 

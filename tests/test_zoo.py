@@ -17,8 +17,8 @@ from onnx import ValueInfoProto, numpy_helper, shape_inference
 from onnxprof import zoo
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.zoo import rules, skeleton
-from onnxprof.zoo.catalogue import entries, skeleton_path
-from onnxprof.zoo.export import SOURCES, build
+from onnxprof.zoo.catalogue import entries, skeleton_path, sources
+from onnxprof.zoo.export import build
 from onnxprof.zoo.figures import count
 from onnxprof.zoo.report import FORMATS, facts, markdown
 from onnxprof.zoo.wire import header
@@ -160,7 +160,7 @@ def test_small_constants_stay() -> None:
 
 
 def test_catalogue_and_sources_agree() -> None:
-    assert tuple(SOURCES) == NAMES
+    assert tuple(sources()) == NAMES
     assert sorted(p.stem for p in skeleton_path("lenet").parent.glob("*.onnx")) == sorted(NAMES)
 
 

@@ -1,0 +1,92 @@
+"""What the zoo declares of a network, and where its graph comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Values of an input that make sense; the model file carries them in its metadata."""
+
+    kind: str
+    """`normal`, `uniform` (low to high), `integers` (low to high - 1), `constant` (low),
+    or `range` (low, low + 1, … along the last axis)."""
+    low: float = 0.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A graph input."""
+
+    name: str
+    shape: tuple[str | int, ...]
+    """Axis 0 is `batch`; another symbol has its default size in `Entry.dims`."""
+    dtype: str = "float32"
+    fill: Fill | None = None
+    """What to feed; None for standard normal values."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Figures that others published; 0 where they give none."""
+
+    parameters: int = 0
+    macs: int = 0
+    source: str = ""
+    departure: str = ""
+    """Why a counted figure is more than 1 % away; empty where none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One network."""
+
+    name: str
+    title: str
+    task: str
+    paper: str
+    year: int
+    inputs: tuple[Input, ...]
+    definition: str
+    """Where the graph comes from."""
+    published: Published = Published()
+    licence: str = "Apache-2.0"
+    """Of the definition."""
+    dims: tuple[tuple[str, int], ...] = ()
+    """Default sizes of symbolic axes other than the batch."""
+    family: str = ""
+    """The module of `families/` that declares it."""
+    parameters: int = 0
+    """Elements of all floating-point initializers, batch-norm statistics included."""
+    macs: int = 0
+    """Multiply-accumulates of Conv, Gemm and MatMul in one inference at batch 1."""
+    nodes: int = 0
+    opset: int = 0
+    bytes: int = 0
+    """Size of the materialised file."""
+    sha256: str = ""
+    """Digest of the materialised file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How a network's graph is made. Called by maintainers only; imports what it needs itself."""
+
+    build: Callable[[Entry], ModelProto]
+    gains: tuple[tuple[str, float], ...] = ()
+    """Patterns of tensor names, and factors on their values; the rules are right for the rest."""
+
+    def gain(self, tensor: str) -> float:
+        """The factor on one tensor's values."""
+        return next((gain for pattern, gain in self.gains if re.fullmatch(pattern, tensor)), 1.0)

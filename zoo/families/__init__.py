@@ -1,0 +1,1 @@
+"""The networks by family: a declarative entry and a source each."""

@@ -1,0 +1,1 @@
+"""Definitions of our own, in torch; imported by maintainers' exports only."""
