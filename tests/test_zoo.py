@@ -4,72 +4,122 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import models
 import numpy as np
 import onnx
 import pytest
-from onnx import ValueInfoProto, numpy_helper, shape_inference
+from onnx import numpy_helper, shape_inference
+from typer.testing import CliRunner
 
-from onnxprof import zoo
+from onnxprof import zoo, zoocheck
+from onnxprof.cli.zoo import app
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.zoo import rules, skeleton
 from onnxprof.zoo.catalogue import entries, skeleton_path, sources
 from onnxprof.zoo.export import build
 from onnxprof.zoo.figures import count
 from onnxprof.zoo.report import FORMATS, facts, markdown
-from onnxprof.zoo.wire import header
 
 ROOT = Path(__file__).parent.parent
 NAMES = zoo.names()
 
 
+#: Above these a network is checked without its activations, or by `onnxprof zoo check` alone.
+LIGHT, HEAVY = (120e6, 5e9), (600e6, 50e9)
+
+
+def is_within(name: str, bounds: tuple[float, float]) -> bool:
+    item = zoo.entry(name)
+    return item.bytes <= bounds[0] and item.macs <= bounds[1]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_network_materialises_and_computes(name: str, tmp_path: Path) -> None:
+def test_network_materialises_and_computes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Published bytes, a free batch in every output, and activations in range."""
-    ort = pytest.importorskip("onnxruntime")
-    path = zoo.materialise(name, cache=tmp_path)
-    assert path.stat().st_size == zoo.entry(name).bytes
-    append_outputs(path)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.disable_prepacking", "1")  # halves the memory
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    path.unlink()
-    check_activations(session.run(None, noise(session, 1)))
-    outputs = [value.name for value in onnx.load(skeleton_path(name)).graph.output]
-    for batch in (1, 2, 8):
-        for value in session.run(outputs, noise(session, batch)):
-            assert value.shape[0] == batch
-            assert 1e-6 < np.abs(value).min() <= np.abs(value).max() < 1e6
+    pytest.importorskip("onnxruntime")
+    if not is_within(name, HEAVY):
+        pytest.skip("too heavy for a test; onnxprof zoo check has it")
+    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path))
+    light = is_within(name, LIGHT)
+    found = zoocheck.check(name, (1, 2) if light else (2,), activations=light)
+    assert found.faults == ()
+    assert found.activations > 0 or not light
+    assert not list(tmp_path.iterdir())
 
 
-def noise(session: Any, batch: int) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(batch)
-    return {
-        i.name: generator.standard_normal((batch, *i.shape[1:]), np.float32)
-        for i in session.get_inputs()
-    }
+def network(*nodes: onnx.NodeProto, **stored: np.ndarray) -> onnx.ModelProto:
+    """From `x`, of [batch, 4], to `y`."""
+    return models.model(
+        nodes,
+        [models.value("x", ["batch", 4])],
+        [models.value("y", None)],
+        [numpy_helper.from_array(value, name) for name, value in stored.items()],
+    )
 
 
-def check_activations(values: list[np.ndarray]) -> None:
-    for value in values:
-        assert np.isfinite(value).all()
-        assert np.abs(value[value != 0]).min() > np.finfo(np.float32).tiny
+def scalar(value: float) -> np.ndarray:
+    return np.array(value, np.float32)
 
 
-def append_outputs(path: Path) -> None:
-    """Make every activation an output; protobuf merges a message that is written twice."""
-    graph = onnx.load(skeleton_path(path.name.rsplit("-", 1)[0])).graph
-    known = {value.name for value in graph.output}
-    names = [name for node in graph.node for name in node.output if name not in known]
-    more = onnx.GraphProto(output=[ValueInfoProto(name=name) for name in names])
-    payload = more.SerializeToString()
-    with path.open("ab") as file:
-        file.write(header(7, len(payload)) + payload)
+@pytest.mark.parametrize(
+    ("nodes", "stored", "fault"),
+    [
+        ([("Mul", "x f", "y")], {"f": scalar(1e7)}, "output y reaches"),
+        ([("Mul", "x f", "y")], {"f": scalar(1e-8)}, "too small"),
+        ([("Mul", "x f", "y")], {"f": scalar(0)}, "all 0"),
+        ([("Sub", "x x", "z"), ("Div", "z z", "y")], {}, "not finite"),
+        ([("Sub", "x x", "z"), ("Div", "z z", "n"), ("Max", "n f", "y")], {"f": scalar(1)}, "n "),
+        ([("Mul", "x f", "d"), ("Add", "d g", "y")], {"f": scalar(1e-39), "g": scalar(1)}, "d "),
+        ([("Mul", "x f", "i"), ("Atan", "i", "y")], {"f": scalar(np.inf)}, "i holds an infinity"),
+        ([("ReduceSum", "x", "y")], {}, "keeps batch 1"),
+    ],
+)
+def test_the_check_finds_what_is_wrong(
+    nodes: list[tuple[str, str, str]], stored: dict[str, np.ndarray], fault: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    made = network(*(models.node(o, i.split(), [out]) for o, i, out in nodes), **stored)
+    found = zoocheck._Findings()
+    path = models.save(made, tmp_path)
+    zoocheck._outputs(path, 2, {}, found)
+    zoocheck._activations(path, 2, {}, found)
+    assert fault in "; ".join(found.faults)
+
+
+def test_minus_infinity_may_mask_a_softmax_only(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    mask = np.array([0, 0, -np.inf, 0], np.float32)
+    nodes = [models.node("Add", ["x", "m"], ["s"]), models.node("Softmax", ["s"], ["y"])]
+    found = zoocheck._Findings()
+    path = models.save(network(*nodes, m=mask), tmp_path)
+    before = path.read_bytes()
+    zoocheck._activations(path, 1, {}, found)
+    assert (found.faults, found.activations) == ([], 1)
+    assert path.read_bytes() == before
+
+
+def test_a_check_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path))
+    done = CliRunner().invoke(app, ["check", "lenet", "--batch", "1,3", "--keep"])
+    assert done.exit_code == 0, done.output
+    assert "1 network in " in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["zoo"]
+    stopped = CliRunner().invoke(app, ["check", "lenet", "--memory", "0.0001"])
+    assert "FAILED" in stopped.stdout
+    assert isinstance(CliRunner().invoke(app, ["check", "lenett"]).exception, UsageError)
+
+
+def test_shares_keep_to_their_bound() -> None:
+    sizes = {"a": 400 << 20, "b": 400 << 20, "c": 1 << 20, "d": 900 << 20}
+    assert list(zoocheck._shares("abcd", sizes)) == [["a"], ["b", "c"], ["d"]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,8 +133,10 @@ def test_skeleton(name: str) -> None:
     assert model.producer_name == "onnxprof zoo"
     for value in (*model.graph.input, *model.graph.output):
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+    operands = {i for n in model.graph.node for i in n.input if i.startswith(f"{n.name}/")}
     for tensor in model.graph.initializer:
-        assert bool(tensor.metadata_props) == (tensor.data_type == onnx.TensorProto.FLOAT)
+        is_weight = tensor.data_type == onnx.TensorProto.FLOAT and tensor.name not in operands
+        assert bool(tensor.metadata_props) == is_weight
     declared = [(i.name, i.shape) for i in zoo.entry(name).inputs]
     assert declared == [
         (v.name, tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim))
@@ -171,7 +223,8 @@ def test_documentation_is_current() -> None:
 def test_reports() -> None:
     text = FORMATS["table"](entries())
     assert max(map(len, text.splitlines())) <= 80
-    assert "squeezenet    SqueezeNet 1.1" in text
+    assert re.search(r"^squeezenet +SqueezeNet 1\.1 +3×224×224 +1\.24 M", text, re.MULTILINE)
+    assert "\nImageNet classics\n" in text
     assert [item["name"] for item in json.loads(FORMATS["json"](entries()))] == list(NAMES)
     assert [row["name"] for row in csv.DictReader(FORMATS["csv"](entries()).splitlines())] == list(
         NAMES

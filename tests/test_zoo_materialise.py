@@ -214,6 +214,25 @@ def test_clean_takes_only_what_is_asked(tmp_path: Path) -> None:
     assert materialisation.clear(cache=tmp_path / "nothing") == 0
 
 
+def test_clean_tells_names_apart_that_begin_alike(tmp_path: Path) -> None:
+    folder = cache.folder(tmp_path)
+    folder.mkdir()
+    for name in ("resnet50", "resnet50-v2", "resnet50-cifar10"):
+        (folder / f"{name}-0123456789ab.onnx").write_bytes(b"12345")
+    assert materialisation.clear("resnet50", tmp_path) == 5
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == ["resnet50-cifar10-0123456789ab.onnx", "resnet50-v2-0123456789ab.onnx"]
+
+
+def test_read_only_cache_without_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(StoreError, match=r"Read-only file system.*ONNXPROF_CACHE"):
+        zoo.materialise("lenet", cache=tmp_path / "new")
+
+
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path / "cache"))

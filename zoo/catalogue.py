@@ -19,7 +19,16 @@ __all__ = ["Entry", "Fill", "Input", "Published", "entries", "entry", "names", "
 SKELETONS = Path(__file__).parent / "skeletons"
 INDEX = SKELETONS / "index.json"
 #: Modules of `families/`, in the catalogue's order.
-FAMILIES = ("light",)
+FAMILIES = (
+    "light",
+    "keras_mnist",
+    "small_images",
+    "imagenet",
+    "vision",
+    "mlperf_vision",
+    "language",
+    "mlperf_language",
+)
 
 
 @cache

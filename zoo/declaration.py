@@ -86,7 +86,17 @@ class Source:
     build: Callable[[Entry], ModelProto]
     gains: tuple[tuple[str, float], ...] = ()
     """Patterns of tensor names, and factors on their values; the rules are right for the rest."""
+    shifts: tuple[tuple[str, float], ...] = ()
+    """Patterns of tensor names, and what their values get on top, to keep outputs off zero."""
 
     def gain(self, tensor: str) -> float:
         """The factor on one tensor's values."""
-        return next((gain for pattern, gain in self.gains if re.fullmatch(pattern, tensor)), 1.0)
+        return _matching(self.gains, tensor, 1.0)
+
+    def shift(self, tensor: str) -> float:
+        """What is added to one tensor's values, after the factor."""
+        return _matching(self.shifts, tensor, 0.0)
+
+
+def _matching(values: tuple[tuple[str, float], ...], tensor: str, default: float) -> float:
+    return next((value for pattern, value in values if re.fullmatch(pattern, tensor)), default)

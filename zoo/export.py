@@ -12,10 +12,10 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from onnxprof.contracts import StoreError
+from onnxprof.contracts import ModelError, StoreError
 from onnxprof.zoo import cache, rules, skeleton
 from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources
-from onnxprof.zoo.declaration import Entry
+from onnxprof.zoo.declaration import Entry, Source
 from onnxprof.zoo.figures import count
 from onnxprof.zoo.materialisation import digest_pieces
 
@@ -23,7 +23,7 @@ from onnxprof.zoo.materialisation import digest_pieces
 def build(name: str) -> ModelProto:
     """The skeleton of a network, made from its source. Raises ModelError where that is missing."""
     item, source = entry(name), sources()[name]
-    model = source.build(item)
+    model = _built(source, item)
     model.producer_name = "onnxprof zoo"
     model.doc_string = (
         f"{item.title}: {item.paper}, {item.year}. {item.definition}, {item.licence}. "
@@ -31,8 +31,21 @@ def build(name: str) -> ModelProto:
     )
     model.graph.name = name
     _declare(model, item)
-    rules.assign(model, name, source.gain)
+    rules.assign(model, name, source.gain, source.shift)
     return model
+
+
+def _built(source: Source, item: Entry) -> ModelProto:
+    try:
+        return source.build(item)
+    except ModuleNotFoundError as error:
+        if (error.name or "onnxprof").startswith("onnxprof"):
+            raise
+        raise ModelError(
+            f"needs {error.name}, which is not installed here, to be exported",
+            where=f"zoo:{item.name}",
+            remedy='pip install "onnxprof[export]"',
+        ) from error
 
 
 def _declare(model: ModelProto, item: Entry) -> None:

@@ -25,6 +25,10 @@ class Recipe:
         """The same values times a gain."""
         return Recipe(self.mean * gain, self.std * gain, self.seed)
 
+    def shifted(self, value: float) -> Recipe:
+        """The same values plus another."""
+        return Recipe(self.mean + value, self.std, self.seed)
+
     def to_json(self) -> str:
         """One line of JSON with sorted keys."""
         if not self.std:

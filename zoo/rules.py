@@ -41,20 +41,26 @@ class _Use:
         return any(a.name == "transB" and a.i for a in self.node.attribute)
 
 
-def assign(model: ModelProto, network: str, gain: Callable[[str], float]) -> None:
+def assign(
+    model: ModelProto,
+    network: str,
+    gain: Callable[[str], float],
+    shift: Callable[[str], float] = lambda _: 0.0,
+) -> None:
     """Replace the data of every weight of a model by its recipe, in place.
 
-    `gain` gives a factor by tensor name, 1.0 for most: the one departure from the rules that
-    a network may make, to keep its sums and its softmax in range. Raises ModelError for a
+    `gain` gives a factor by tensor name, 1.0 for most, and `shift` what is added to it, mostly
+    0.0: the departures from the rules that a network may make, to keep its sums and its
+    softmax in range and its outputs off zero. Raises ModelError for a
     weight above `KEEP_BYTES` whose consumer no rule covers.
     """
     for tensor in model.graph.initializer:
-        if tensor.data_type not in _FLOATS:
+        if tensor.data_type not in _FLOATS or _is_operand(model.graph, tensor.name):
             continue
         use = _use(model.graph, tensor.name, tuple(tensor.dims))
         recipe = _rule(use, f"{network}/{tensor.name}") if use else None
         if recipe is not None:
-            _strip(tensor, recipe.scaled(gain(tensor.name)))
+            _strip(tensor, recipe.scaled(gain(tensor.name)).shifted(shift(tensor.name)))
         elif math.prod(tensor.dims) * _FLOATS[tensor.data_type] > KEEP_BYTES:
             consumer = f"{use.node.op_type} input {use.index}" if use else "nothing"
             raise ModelError(
@@ -62,6 +68,11 @@ def assign(model: ModelProto, network: str, gain: Callable[[str], float]) -> Non
                 where=network,
                 remedy="Add a rule to onnxprof.zoo.rules",
             )
+
+
+def _is_operand(graph: GraphProto, name: str) -> bool:
+    """Whether a tensor is no weight: our torch exporter names it after the layer that reads it."""
+    return any(name in node.input and name.startswith(f"{node.name}/") for node in graph.node)
 
 
 def _strip(tensor: TensorProto, recipe: Recipe) -> None:
@@ -110,6 +121,11 @@ def _convolution(use: _Use, seed: str) -> Recipe:
     return _he(math.prod(use.shape[1:]), seed)
 
 
+def _transposed(use: _Use, seed: str) -> Recipe:
+    """Shape [in, out / group, kernel...], without overlap: each input goes into an output once."""
+    return _he(use.shape[0], seed)
+
+
 def _gemm(use: _Use, seed: str) -> Recipe:
     return _he(use.shape[1] if use.transposed else use.shape[0], seed)
 
@@ -117,6 +133,11 @@ def _gemm(use: _Use, seed: str) -> Recipe:
 def _matmul(use: _Use, seed: str) -> Recipe:
     """Shape [..., in, out]."""
     return _he(use.shape[-2] if len(use.shape) > 1 else use.shape[0], seed)
+
+
+def _recurrent(use: _Use, seed: str) -> Recipe:
+    """Shape [directions, gates × hidden, in], before a sigmoid or tanh: no factor for Relu."""
+    return Recipe(0.0, math.sqrt(1.0 / use.shape[-1]), seed)
 
 
 def _bias(_: _Use, seed: str) -> Recipe:
@@ -142,9 +163,17 @@ def _one(_: _Use, __: str) -> Recipe:
 _RULES: dict[tuple[str, int], Callable[[_Use, str], Recipe]] = {
     ("Conv", 1): _convolution,
     ("Conv", 2): _bias,
+    ("ConvTranspose", 1): _transposed,
+    ("ConvTranspose", 2): _bias,
     ("Gemm", 1): _gemm,
     ("Gemm", 2): _bias,
     ("MatMul", 1): _matmul,
+    ("LSTM", 1): _recurrent,
+    ("LSTM", 2): _recurrent,
+    ("LSTM", 3): _bias,
+    ("GRU", 1): _recurrent,
+    ("GRU", 2): _recurrent,
+    ("GRU", 3): _bias,
     ("BatchNormalization", 1): _scale,
     ("BatchNormalization", 2): _bias,
     ("BatchNormalization", 3): _zero,
@@ -152,6 +181,7 @@ _RULES: dict[tuple[str, int], Callable[[_Use, str], Recipe]] = {
     ("LayerNormalization", 1): _scale,
     ("LayerNormalization", 2): _bias,
     ("Gather", 0): _table,
+    ("Expand", 0): _table,
     ("Add", 0): _bias,
     ("Add", 1): _bias,
     ("Sub", 1): _bias,

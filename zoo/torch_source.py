@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 _BATCH = 2
 
 
-def torch_source(factory: str, *gains: tuple[str, float], outputs: tuple[str, ...] = ()) -> Source:
+def torch_source(
+    factory: str,
+    *gains: tuple[str, float],
+    shifts: tuple[tuple[str, float], ...] = (),
+    outputs: tuple[str, ...] = (),
+) -> Source:
     """The network that `module:function` of `onnxprof.zoo.networks` returns.
 
     Its `forward` takes the entry's inputs in order, by their names.
     """
-    return Source(partial(_build, factory, outputs), gains)
+    return Source(partial(_build, factory, outputs), gains, shifts)
 
 
 def _build(factory: str, outputs: tuple[str, ...], entry: Entry) -> ModelProto:

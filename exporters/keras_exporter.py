@@ -1,0 +1,46 @@
+"""Keras models and TensorFlow SavedModels to ONNX, through tf2onnx."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from onnxprof.contracts import ExportRequest, Sample
+from onnxprof.records import Availability
+
+_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+class KerasExporter:
+    """`MODEL.keras`, `MODEL.h5`, or the folder of a SavedModel."""
+
+    name = "keras"
+
+    def availability(self) -> Availability:
+        """Whether Keras, TensorFlow and tf2onnx are installed."""
+        from onnxprof.exporters.installed import availability
+
+        return availability(self.name, "keras", "tensorflow", "tf2onnx", "onnxscript")
+
+    def accepts(self, target: str) -> bool:
+        """A file of Keras's, or a folder with a `saved_model.pb`."""
+        return target.endswith(_SUFFIXES) or (Path(target) / "saved_model.pb").is_file()
+
+    def export(self, request: ExportRequest) -> Sequence[Sample]:
+        """Convert at a free batch, unless it is to be fixed."""
+        silence()
+        from onnxprof.exporters import keras_graph, keras_model
+
+        network = keras_model.load(request.target)
+        asked = keras_model.with_inputs(network, request)
+        keras_graph.write(keras_graph.convert(network, asked), request.path)
+        return keras_model.samples(network, asked)
+
+
+def silence() -> None:
+    """Before TensorFlow is imported: on the CPU, in one way of rounding, without its remarks."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
