@@ -6,14 +6,14 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from onnxprof.backends import ort_session
-from onnxprof.backends.ort_graphs import ExecutedNode, Ties, tie
+from onnxprof.backends.ort_graphs import MOVERS, ExecutedNode, Ties, tie
 from onnxprof.backends.ort_prefix import open_prefixes, output_types
 from onnxprof.backends.ort_profile import Key, Profile, read_profile
 from onnxprof.backends.ort_session import PROVIDERS, BoundSession
@@ -118,10 +118,10 @@ class ProfiledSession(BoundSession):
         control_flow = {node.name for node in ties.nodes if node.has_subgraph}
         profile = read_profile(path, control_flow)
         executed = _structure(self._saved)
-        if executed is None:
-            return build_trace(profile, ties, 0)
-        self._types = output_types(profile, executed.graph.node)
-        return build_trace(profile, ties, len(executed.graph.node))
+        nodes = () if executed is None else executed.graph.node
+        self._types = output_types(profile, nodes)
+        provider = PROVIDERS[self._workload.provider]
+        return replace(build_trace(profile, ties, len(nodes)), provider=provider)
 
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
         """Sessions for the first nodes of the graph that ran; call it after `trace`."""
@@ -173,11 +173,19 @@ def _extended(workload: Workload, beside: Path) -> Any:
 class _Timed:
     node: ExecutedNode
     keys: tuple[Key, ...]
+    """Its own in the profile first, then those of the nodes that work for it."""
+    first: int = -1
+    """Place in the graph of the first of them; -1 if there is none."""
+
+    @property
+    def barred(self) -> range:
+        """Where a cut would part nodes that belong together."""
+        return range(self.first + 1, self.node.position + 1) if self.first >= 0 else range(0)
 
 
 def build_trace(profile: Profile, ties: Ties, length: int) -> Trace:
     """Join a profile with the graph that ran, of `length` nodes: one step a node, in order."""
-    joined = _join(profile, ties)
+    joined = _gathered(_join(profile, ties), ties)
     steps = tuple(_step(entry, profile) for entry in joined)
     times = np.zeros((len(joined), profile.inferences), np.int64)
     for row, entry in enumerate(joined):
@@ -186,14 +194,17 @@ def build_trace(profile: Profile, ties: Ties, length: int) -> Trace:
                 times[row, inference] += ns
     shapes = tuple(s for entry in joined for s in _original_shapes(entry, profile))
     known = all(entry.node.position >= 0 for entry in joined)
-    return Trace(steps, times, tuple(ties.folded), shapes, length if known else 0)
+    return Trace(
+        *(steps, times, tuple(ties.folded), shapes, length if known else 0),
+        barred=frozenset(place for entry in joined for place in entry.barred),
+    )
 
 
 def _join(profile: Profile, ties: Ties) -> list[_Timed]:
     """Match profile keys to executed nodes by name and operator, repeated ones in order."""
     waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key in profile.steps:
-        waiting[key[:2]].append(key)
+        waiting[_given(key)].append(key)
     joined = []
     for node in ties.nodes:
         keys = waiting.get((node.name, node.op_type), [])
@@ -201,6 +212,41 @@ def _join(profile: Profile, ties: Ties) -> list[_Timed]:
             joined.append(_Timed(node, (keys.pop(0),)))
     strangers = [key for keys in waiting.values() for key in keys]
     return joined + [_Timed(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
+
+
+def _given(key: Key) -> tuple[str, str]:
+    """Name and operator; the profile calls a node without a name after operator and index."""
+    name, operator, index = key
+    return ("" if name == f"{operator}_{index}" else name), operator
+
+
+def _gathered(joined: list[_Timed], ties: Ties) -> list[_Timed]:
+    """Let what several nodes compute together be one step, that of the node which completes it."""
+    place = {id(node): i for i, node in enumerate(ties.nodes)}
+    there = {place[id(entry.node)] for entry in joined if id(entry.node) in place}
+    helpers: dict[int, list[_Timed]] = defaultdict(list)
+    for entry in joined:
+        if entry.node.head in there:
+            helpers[entry.node.head].append(entry)
+    return [
+        _with(entry, helpers.get(place.get(id(entry.node), -1), []))
+        for entry in joined
+        if entry.node.head not in there
+    ]
+
+
+def _with(entry: _Timed, helpers: Sequence[_Timed]) -> _Timed:
+    if not helpers:
+        return entry
+    keys = tuple(key for helper in helpers for key in helper.keys)
+    first = min(helper.node.position for helper in helpers)
+    return _Timed(replace(entry.node, op_type=_work(entry, helpers)), (*entry.keys, *keys), first)
+
+
+def _work(entry: _Timed, helpers: Sequence[_Timed]) -> str:
+    """The operators that do the work: `Gemm` for a Gemm between two Reshapes."""
+    kinds = [node.op_type for node in (*(h.node for h in helpers), entry.node)]
+    return "+".join(dict.fromkeys(k for k in kinds if k not in MOVERS)) or entry.node.op_type
 
 
 def _step(entry: _Timed, profile: Profile) -> Step:
@@ -216,6 +262,7 @@ def _step(entry: _Timed, profile: Profile) -> Step:
         evidence=node.evidence,
         outputs=tuple(Tensor(n, dtype, shape, observed=True) for n, (dtype, shape) in named),
         position=node.position,
+        nodes=len(entry.keys),
     )
 
 

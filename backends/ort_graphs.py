@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx
 
@@ -41,6 +42,8 @@ class ExecutedNode:
     confidence: Confidence = Confidence.NONE
     evidence: str = ""
     anchors: tuple[str, ...] = ()
+    head: int = -1
+    """For a node inside another's work, the place of that node in `Ties.nodes`; else -1."""
 
 
 @dataclass(slots=True)
@@ -74,13 +77,54 @@ def _tie_graph(
     computed = {name for node in before.nodes for name in node.outputs}
     found = assign(before, anchors, fixed=computed & (after.constants | conditions))
     ties.folded.extend(found.folded)
+    works_for, offset = _joined(after, found.layers), len(ties.nodes)
+    found = _pooled(found, works_for, before)
     ties.nodes.extend(
-        _executed(i, node, proto, found, i if outermost is None else outermost)
+        replace(
+            _executed(i, node, proto, found, i if outermost is None else outermost),
+            head=offset + works_for[i] if works_for[i] not in (i, -1) else -1,
+        )
         for i, (node, proto) in enumerate(zip(after.nodes, executed.node, strict=True))
     )
     constants = before.constants | outer_constants
     for place, triple in _subgraphs(original, extended, executed):
         _tie_graph(*triple, constants, ties, place if outermost is None else outermost)
+
+
+def _joined(graph: Graph, layers: Mapping[int, tuple[str, ...]]) -> list[int]:
+    """For each node the one whose layers it works for: often itself; -1 where it has none.
+
+    A runtime may compute a layer in several nodes (a MatMul and its Add as Gemm between two
+    Reshapes; the body of a function). Only the last yields a tensor of the original; what
+    nobody reads but such nodes is part of their work, if it was not inserted for layout. So
+    is what feeds views alone, each of them a layer's result (two Gathers as Split, Squeezes).
+    """
+    readers: dict[str, list[int]] = defaultdict(list)
+    for i, node in enumerate(graph.nodes):
+        for name in node.inputs:
+            readers[name].append(i)
+    works_for = [i if i in layers else -1 for i in range(len(graph.nodes))]
+    for i in reversed(range(len(graph.nodes))):
+        node = graph.nodes[i]
+        if i in layers or node.op_type in INSERTED or {*graph.outputs} & {*node.outputs}:
+            continue
+        after = {j for name in node.outputs for j in readers[name]}
+        heads = {works_for[j] for j in after}
+        views = all(graph.nodes[j].op_type in MOVERS for j in after)
+        if heads and -1 not in heads and (len(heads) == 1 or views):
+            last = works_for[i] = max(heads)
+            works_for = [last if head in heads else head for head in works_for]
+    return works_for
+
+
+def _pooled(found: Assignment, works_for: list[int], original: Graph) -> Assignment:
+    """The layers of nodes that work together, on the last of them."""
+    owner = {name: works_for[i] for i, names in found.layers.items() for name in names}
+    layers: dict[int, list[str]] = defaultdict(list)
+    for node in original.nodes:
+        if node.name in owner:
+            layers[owner[node.name]].append(node.name)
+    return replace(found, layers={i: tuple(names) for i, names in layers.items()})
 
 
 def _executed(
@@ -159,7 +203,7 @@ class Clues:
         for graph, why in ((witness, "name at the extended level"), (before, "node name")):
             for node in graph.nodes:
                 tensors = tuple(name for name in node.outputs if name in produced)
-                if tensors:
+                if tensors and node.name:
                     named.setdefault(node.name, (tensors, why))
         return cls(before, produced, named, witness.producers())
 
