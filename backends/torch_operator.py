@@ -1,0 +1,92 @@
+"""What an entry of the operator table is, and how it becomes a function of tensors alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from onnxprof.contracts import BackendError
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator: a function of its inputs whose keyword-only parameters are its attributes.
+
+    Omitted inputs are None. A parameter `outputs` is given how many outputs the node has,
+    `inputs` how many inputs, and `opset` the version of the operators that the model imports.
+    """
+
+    function: Function
+    host: tuple[int, ...] = ()
+    """Inputs whose values are read on the host: sizes, axes, counts."""
+    sized: bool = False
+    """Those inputs may be lists of numbers, which constants are turned into when loading."""
+    made: bool = False
+    """`function` takes the attributes alone and returns the function of the inputs."""
+
+
+#: One function for all versions of an operator, or one from each version on that differs.
+Entry = Function | Operator | Mapping[int, Function | Operator]
+Table = Mapping[str, Entry]
+
+
+def on_host(function: Function | Operator, *positions: int) -> Operator:
+    """An operator that reads these inputs on the host."""
+    operator = _operator(function)
+    return Operator(operator.function, positions, made=operator.made)
+
+
+def sized(function: Function | Operator, *positions: int) -> Operator:
+    """The same, where it takes lists of numbers as well as tensors."""
+    return replace(on_host(function, *positions), sized=True)
+
+
+def made(function: Function) -> Operator:
+    """An operator whose function is made from its attributes when the model is loaded."""
+    return Operator(function, made=True)
+
+
+def _operator(entry: Function | Operator) -> Operator:
+    return entry if isinstance(entry, Operator) else Operator(entry)
+
+
+def at_version(entry: Entry, opset: int) -> Operator | None:
+    """The entry that holds at this version of the operators; None if all are newer."""
+    if not isinstance(entry, Mapping):
+        return _operator(entry)
+    since = max((version for version in entry if version <= opset), default=None)
+    return None if since is None else _operator(entry[since])
+
+
+#: Attributes of the first versions that told a runtime how to save memory.
+_IGNORED = frozenset({"consumed_inputs"})
+
+
+def bind(operator: Operator, attributes: Mapping[str, Any], facts: Mapping[str, int]) -> Function:
+    """The function of the inputs alone. Raises BackendError for an attribute it does not know."""
+    known, needed = _parameters(operator.function)
+    given = {name: value for name, value in attributes.items() if name not in _IGNORED}
+    if unknown := sorted(set(given) - known):
+        raise BackendError(f"its attribute {unknown[0]!r} is not supported")
+    given |= {name: value for name, value in facts.items() if name in known}
+    if missing := sorted(needed - set(given)):
+        raise BackendError(f"its attribute {missing[0]!r} is missing")
+    if operator.made:
+        made: Function = operator.function(**given)
+        return made
+    return partial(operator.function, **given) if given else operator.function
+
+
+def _parameters(function: Function) -> tuple[set[str], set[str]]:
+    """Names of the keyword-only parameters, and of those without a default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # a function of torch's that is written in C
+        return set(), set()
+    named = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    return {p.name for p in named}, {p.name for p in named if p.default is p.empty}
