@@ -1,0 +1,138 @@
+"""The OpenVINO runtime itself: importing it quietly, its devices, its errors in one line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from onnxprof.contracts import BackendError
+from onnxprof.environment import cpu_device
+from onnxprof.records import Device
+
+REMEDY = 'pip install "onnxprof[openvino]"'
+_TELEMETRY = "openvino_telemetry"
+_LONGEST = 300
+#: What the runtime's messages say about its own source, and headings that say nothing.
+_NOISE = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"Exception from \S+?:\d+:",
+        r"Check '.*?' failed at \S+?:\d+:",
+        r"\bfailed at \S+?:\d+:",
+        r"FrontEnd API failed with \w+:",
+        r"Model wasn't fully converted\.?( Failed operations detailed log:)?",
+        r"-- \S+ with a message:",
+        r"Summary:\s*-- Conversion is failed for:.*",
+        r"Summary:\s*--",
+        r"To facilitate the conversion of unsupported operations.*",
+        r"\bLoading input model\b",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A device that the runtime lists."""
+
+    target: str
+    """What the runtime calls it: `CPU`, `GPU.0`, `NPU`."""
+    device: Device
+
+
+def runtime() -> Any:
+    """The `openvino` module. Raises ImportError, or whatever a broken wheel raises.
+
+    On import the package tells Google Analytics that it was imported, if the package
+    `openvino_telemetry` is there, unless its user declined. A profiler has no business to tell
+    anybody: here that package is not found while OpenVINO is imported, and its stand-in, which
+    sends nothing, takes its place.
+    """
+    with _not_found(_TELEMETRY):
+        import openvino
+    return openvino
+
+
+@contextmanager
+def _not_found(package: str) -> Iterator[None]:
+    """Importing the package fails, unless somebody imported it before."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(package, None)
+
+
+@contextmanager
+def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
+    """Turn the runtime's exceptions into one line each."""
+    try:
+        yield
+    except (BackendError, KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as error:  # the runtime raises RuntimeError, TypeError and classes of its own
+        raise BackendError(
+            f"OpenVINO {what}: {reason(error)}", where="openvino", remedy=remedy
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """The first thing that the runtime's message says to a user, in one line.
+
+    Its source files and lines, and the conditions that it checked there, are left out.
+    """
+    text = str(error)
+    for pattern in _NOISE:
+        text = pattern.sub("\n", text)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    told = [line.strip(" :") for line in lines if line.strip(" :.")]
+    first = " ".join(told[:2]) if told and told[0].startswith("While ") else "".join(told[:1])
+    return (first or type(error).__name__)[:_LONGEST]
+
+
+def version(module: Any) -> str:
+    """`openvino 2026.4.1`, without the build's number and branch."""
+    return f"openvino {str(module.__version__).partition('-')[0]}"
+
+
+def devices(core: Any) -> list[Found]:
+    """The CPU, and the first GPU and NPU by Intel that the runtime lists."""
+    found: dict[str, Found] = {}
+    for target in core.available_devices:
+        kind = target.partition(".")[0].lower()
+        if kind in ("cpu", "gpu", "npu"):
+            found.setdefault(kind, Found(target, _device(core, target, kind)))
+    return list(found.values())
+
+
+def _device(core: Any, target: str, kind: str) -> Device:
+    if kind == "cpu":
+        return cpu_device()
+    name = _tidy(str(_property(core, target, "FULL_DEVICE_NAME") or target))
+    number = target.partition(".")[2]
+    memory = _property(core, target, f"{kind.upper()}_DEVICE_TOTAL_MEM_SIZE")
+    return Device(
+        id=f"{kind}:{number or 0}:{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}",
+        kind=kind,
+        name=name,
+        memory_bytes=memory if isinstance(memory, int) else 0,
+    )
+
+
+def _tidy(name: str) -> str:
+    """`Intel Arc Graphics` from `Intel(R) Arc(TM) Graphics (iGPU)`."""
+    return " ".join(re.sub(r"\((R|TM|C|iGPU|dGPU)\)", " ", name, flags=re.IGNORECASE).split())
+
+
+def _property(core: Any, target: str, name: str) -> object:
+    try:
+        value: object = core.get_property(target, name)
+    except Exception:  # a driver may refuse any property, with any class
+        return None
+    return value
