@@ -2,6 +2,7 @@
 
     python benchmarks/compare_bars.py [--processes 10] [--alike 200] [--slowed 100]
     python benchmarks/compare_bars.py --real 20 [--model zoo:lenet] [--budget 2.5] [--pool 30]
+        [--unpaired]
 
 The first measures the fake backend, whose noise is scripted: processes differ by 1 %, a slow
 wander of 0.5 %, a gamma-distributed delay of 2 %. Counted are comparisons of A with A in which
@@ -10,8 +11,10 @@ that holds 5 % of the time was made 5 % slower and is called so.
 
 The second measures a model on this machine, --pool processes for each side in turn, and draws
 --real comparisons of --processes a side from them without replacement; draws share processes,
-so they are not independent. The slowdown is put into the samples: 5 % of a step's time are
-added wherever it is contained, for a step drawn among those with at least 5 % of the time.
+so they are not independent. Neighbours in time are a pair, one a side, in either order, and
+are compared as such; --unpaired compares the same draws without that. The slowdown is put
+into the samples: 5 % of a step's time are added wherever it is contained, for a step drawn
+among those with at least 5 % of the time.
 """
 
 from __future__ import annotations
@@ -63,6 +66,12 @@ def measured(model: str, processes: int, budget: float, pool: int) -> list[Run]:
     return runs
 
 
+def judged(a: list[Run], b: list[Run], in_turn: bool) -> Pair:
+    """A against B."""
+    found = compare([([merge(a)], [merge(b)])], scripted.THRESHOLD, in_turn=in_turn)
+    return found.pairs[0]
+
+
 def slowed_down(run: Run, step: int) -> Run:
     """The run with 5 % of a step's time added to whatever contains the step."""
     timings = run.timings
@@ -80,7 +89,7 @@ def slowed_down(run: Run, step: int) -> Run:
     return dataclasses.replace(run, timings=changed)
 
 
-def real(model: str, processes: int, budget: float, count: int, pool: int) -> None:
+def real(model: str, processes: int, budget: float, count: int, pool: int, in_turn: bool) -> None:
     began = perf_counter()
     runs = measured(model, processes, budget, 2 * pool)
     medians = np.array([float(np.median(run.timings.latency_ns)) for run in runs])
@@ -93,12 +102,13 @@ def real(model: str, processes: int, budget: float, count: int, pool: int) -> No
     held = times / np.median(medians)
     candidates = [i for i, s in enumerate(runs[0].steps) if s.layers and held[i] >= SHARE]
     for _ in range(count):
-        drawn = [runs[i] for i in rng.permutation(len(runs))[: 2 * processes]]
-        a, b = drawn[:processes], drawn[processes:]
-        alike.append(compare([([merge(a)], [merge(b)])], scripted.THRESHOLD).pairs[0])
+        drawn = 2 * rng.permutation(pool)[:processes]
+        order = rng.integers(0, 2, processes)
+        a, b = ([runs[i] for i in drawn + side] for side in (order, 1 - order))
+        alike.append(judged(a, b, in_turn))
         step = int(rng.choice(candidates))
         b = [slowed_down(run, step) for run in b]
-        slow.append(compare([([merge(a)], [merge(b)])], scripted.THRESHOLD).pairs[0])
+        slow.append(judged(a, b, in_turn))
         layer = runs[0].steps[step].layers[0]
         found += any(r.verdict is Verdict.SLOWER for r in slow[-1].rows if layer in r.layers)
     alarms = sum(scripted.alarms(pair) > 0 for pair in alike)
@@ -115,9 +125,11 @@ def main() -> None:
     parser.add_argument("--model", default="zoo:lenet")
     parser.add_argument("--budget", type=float, default=2.5)
     parser.add_argument("--pool", type=int, default=30)
+    parser.add_argument("--unpaired", action="store_true")
     asked = parser.parse_args()
     if asked.real:
-        real(asked.model, asked.processes, asked.budget, asked.real, asked.pool)
+        in_turn = not asked.unpaired
+        real(asked.model, asked.processes, asked.budget, asked.real, asked.pool, in_turn)
     else:
         fake(asked.processes, asked.alike, asked.slowed)
 

@@ -1,73 +1,311 @@
-"""Runs side by side: the finest blocks of layers that no run's steps straddle.
+"""Runs of several systems side by side: a block of layers a row, a run a column.
 
-Two runtimes fuse one network differently; what they share is its layers. Layers that one
-step of any run covers together are in one block, and nothing else is: so each step of each
-run lies in exactly one block, and no smaller blocks would do.
+Each column adds up: its blocks, the time that belongs to no layer and the overhead make that
+run's un-profiled median, in whole nanoseconds. docs/align.md tells how to read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from onnxprof.records import Run
+import numpy as np
+
+from onnxprof import stats
+from onnxprof.alignment import (
+    Alignment,
+    Cell,
+    Column,
+    Fate,
+    Row,
+    RowKind,
+    Unplaced,
+)
+from onnxprof.blocks import Block, finest_blocks, strays
+from onnxprof.compare import Verdict, latency_group, step_replicates
+from onnxprof.merge import cut_alike
+from onnxprof.ratios import Floats, Group, group, ratios
+from onnxprof.reconcile import Status, reconcile
+from onnxprof.records import Confidence, Run, Samples
+from onnxprof.remarks import decided, remarks
+from onnxprof.steptimes import step_samples
+from onnxprof.systems import labels, runtime_version
+
+#: The smallest difference that matters, as a fraction, where none is given.
+THRESHOLD = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Layers that belong together in at least one run."""
+def align(
+    runs: Sequence[Run],
+    *,
+    baseline: int = 0,
+    threshold: float = THRESHOLD,
+    among: Sequence[Run] = (),
+) -> Alignment:
+    """Put runs of one model at one batch side by side; `systems.refuse_unlike` checks that.
 
-    layers: tuple[str, ...]
-    steps: tuple[tuple[int, ...], ...]
-    """For each run the numbers of its steps that cover these layers; empty if it has none."""
-
-
-def align(runs: Sequence[Run]) -> tuple[Block, ...]:
-    """The blocks of these runs, in the order of their layers.
-
-    Layers are matched by name, in the order of the first run's table, then of the next one's.
-    Steps that cover no layer are in no block (`strays` has them).
+    Blocks are the finest that no step straddles, neither of these runs nor of those in
+    `among`. Raises StoreError for a run without times and ValueError for a baseline that is
+    no column.
     """
-    group = _joined(step.layers for run in runs for step in run.steps)
-    members: dict[str, list[str]] = {}
-    for name in _ordered(runs, group):
-        members.setdefault(_root(group, name), []).append(name)
-    places = {root: place for place, root in enumerate(members)}
-    steps: list[list[list[int]]] = [[[] for _ in runs] for _ in members]
-    for r, run in enumerate(runs):
-        for number, step in enumerate(run.steps):
-            if step.layers:
-                steps[places[_root(group, step.layers[0])]][r].append(number)
-    return tuple(
-        Block(tuple(layers), tuple(map(tuple, numbers)))
-        for layers, numbers in zip(members.values(), steps, strict=True)
+    if not 0 <= baseline < len(runs):
+        raise ValueError(f"no column {baseline}")
+    whole = _whole([*runs, *among])
+    blocks = _blocks([*runs, *among], whole, len(runs))
+    columns = _columns(runs, whole)
+    timed = [_Timed.of(run, blocks, i, columns[i].whole) for i, run in enumerate(cut_alike(runs))]
+    judged = _judge(timed, columns, baseline, threshold)
+    fates = [_fates(column) for column in columns]
+    rows = tuple(_rows(runs, blocks, timed, judged, fates))
+    return Alignment(
+        columns,
+        rows,
+        _sums(RowKind.LAYERS, [t.layers_ns for t in timed], timed, [j.layers for j in judged]),
+        _sums(RowKind.NO_LAYER, [t.stray_ns for t in timed], timed),
+        _sums(RowKind.OVERHEAD, [t.overhead_ns for t in timed], timed),
+        _sums(RowKind.TOTAL, [t.total_ns for t in timed], timed, [j.total for j in judged]),
+        _unplaced(runs, blocks, fates),
+        baseline,
+        threshold,
+        tuple(remarks(columns, rows, baseline)),
     )
 
 
-def strays(run: Run) -> tuple[int, ...]:
-    """Numbers of the steps that cover no layer."""
-    return tuple(number for number, step in enumerate(run.steps) if not step.layers)
+def _whole(runs: Sequence[Run]) -> list[bool]:
+    """Runs of one step for several layers, where others have more steps: they tell no layers."""
+    if all(len(run.steps) < 2 for run in runs):
+        return [False] * len(runs)
+    return [len(run.steps) == 1 and len(run.steps[0].layers) > 1 for run in runs]
 
 
-def _joined(sets: Iterable[tuple[str, ...]]) -> dict[str, str]:
-    """Union-find: from each name to one that stands for its set, over some hops."""
-    group: dict[str, str] = {}
-    for names in sets:
-        for name in names:
-            group.setdefault(name, name)
-            group[_root(group, name)] = _root(group, names[0])
-    return group
+def _blocks(runs: Sequence[Run], whole: Sequence[bool], own: int) -> list[Block]:
+    """Those that the first `own` runs have steps in."""
+    told = [replace(r, steps=()) if w else r for r, w in zip(runs, whole, strict=True)]
+    found = [Block(block.layers, block.steps[:own]) for block in finest_blocks(told)]
+    return [block for block in found if any(block.steps)]
 
 
-def _root(group: dict[str, str], name: str) -> str:
-    while group[name] != name:
-        group[name] = group[group[name]]
-        name = group[name]
-    return name
+def _columns(runs: Sequence[Run], whole: Sequence[bool]) -> tuple[Column, ...]:
+    return tuple(
+        _column(run, label, one) for run, label, one in zip(runs, labels(runs), whole, strict=False)
+    )
 
 
-def _ordered(runs: Sequence[Run], known: Mapping[str, str]) -> list[str]:
-    """The names that steps cover: those in tables in table order, then the rest."""
-    tables = dict.fromkeys(layer.name for run in runs for layer in run.table.nodes)
-    inside = [name for name in tables if name in known]
-    return inside + [name for name in known if name not in tables]
+def _column(run: Run, label: str, whole: bool) -> Column:
+    sums = reconcile(run)
+    processes = latency_group(run).times_ns.shape[1]
+    version = runtime_version(run)
+    return Column(run, label, version, sums.total_ns, sums.interval_ns, processes, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """A run's times by block, and what their spread tells."""
+
+    total_ns: int
+    block_ns: tuple[int | None, ...]
+    layers_ns: int | None
+    """None, as all below, where steps have no times."""
+    stray_ns: int | None
+    latency: Group
+    spread: Group | None
+    """Blocks, and below them all layers; None without step times."""
+
+    @property
+    def overhead_ns(self) -> int | None:
+        """The median less all else."""
+        if self.layers_ns is None or self.stray_ns is None:
+            return None
+        return self.total_ns - self.layers_ns - self.stray_ns
+
+    @classmethod
+    def of(cls, run: Run, blocks: Sequence[Block], number: int, whole: bool) -> _Timed:
+        """Of the run with this number in the blocks."""
+        assert run.timings is not None  # `_columns` has refused it
+        own = [block.steps[number] for block in blocks]
+        stray = strays(run)
+        inside = tuple(i for i in range(len(run.steps)) if i not in set(stray))
+        times = _step_ns(run)
+        return cls(
+            stats.median_ns(run.timings.latency_ns),
+            tuple(_sum(times, steps) for steps in own),
+            None if times is None else _sum(times, inside) or 0,
+            None if times is None else _sum(times, stray) or 0,
+            latency_group(run),
+            _spread(run, [*([()] * len(own) if whole else own), inside]),
+        )
+
+
+def _step_ns(run: Run) -> Samples | None:
+    """Whole nanoseconds a step, as in a run's own table; None where steps have no times."""
+    samples = step_samples(run)
+    if not samples.size:
+        return None
+    found: Samples = np.rint(np.median(samples, axis=1)).astype(np.int64)
+    return found
+
+
+def _sum(times: Samples | None, steps: tuple[int, ...]) -> int | None:
+    return int(times[list(steps)].sum()) if steps and times is not None else None
+
+
+def _spread(run: Run, rows: Sequence[tuple[int, ...]]) -> Group | None:
+    if run.timings is None or not run.timings.step_ns.size:
+        return None
+    replicates = step_replicates(run)
+    sums = [replicates.times_ns[list(steps)].sum(axis=0) for steps in rows]
+    return group(np.stack(sums), replicates.process)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Cells of one column that have a ratio and a verdict, and nothing else yet."""
+
+    blocks: tuple[Cell, ...]
+    layers: Cell
+    total: Cell
+
+
+def _judge(
+    timed: Sequence[_Timed], columns: Sequence[Column], baseline: int, threshold: float
+) -> list[_Judged]:
+    first = timed[baseline]
+    found = []
+    for number, its in enumerate(timed):
+        blank = Cell() if number == baseline else None
+        models, layers = decided(columns[baseline], columns[number])
+        whole = _factors(first.latency, its.latency, 1)
+        wide = _factors(first.spread, its.spread, len(its.block_ns) + 1)
+        pairs = zip((*first.block_ns, first.layers_ns), (*its.block_ns, its.layers_ns), strict=True)
+        *blocks, whole_sum = (
+            blank or _ratio(*pair, float(factor), threshold, layers)
+            for pair, factor in zip(pairs, wide, strict=True)
+        )
+        total = _ratio(first.total_ns, its.total_ns, float(whole[0]), threshold, models)
+        found.append(_Judged(tuple(blocks), whole_sum, blank or total))
+    return found
+
+
+def _factors(a: Group | None, b: Group | None, rows: int) -> Floats:
+    """By what a ratio may be off either way, at 95 %; NaN where nothing tells."""
+    if a is None or b is None:
+        return np.full(rows, np.nan)
+    found = ratios(a, b)
+    factors: Floats = found.interval()[1] / np.exp(found.effect)
+    return factors
+
+
+def _ratio(a: int | None, b: int | None, factor: float, threshold: float, decided: bool) -> Cell:
+    """The ratio of the times that are shown, so that whoever divides them finds the same."""
+    if not a or not b:
+        return Cell()
+    ratio = b / a
+    if np.isnan(factor):
+        return Cell(ratio=ratio, verdict=Verdict.UNDECIDED)
+    interval = ratio / factor, ratio * factor
+    verdict = _verdict(interval, threshold) if decided else Verdict.UNDECIDED
+    return Cell(ratio=ratio, interval=interval, verdict=verdict)
+
+
+def _verdict(interval: tuple[float, float], threshold: float) -> Verdict:
+    low, high = interval
+    if low > 1 + threshold:
+        return Verdict.SLOWER
+    if high < 1 / (1 + threshold):
+        return Verdict.FASTER
+    inside = 1 / (1 + threshold) < low and high < 1 + threshold
+    return Verdict.SAME if inside else Verdict.UNDECIDED
+
+
+_FATES = {
+    Status.FOLDED: Fate.FOLDED,
+    Status.CONSTANT: Fate.CONSTANT,
+    Status.NOT_EXECUTED: Fate.NOT_EXECUTED,
+}
+
+
+def _fates(column: Column) -> dict[str, Fate]:
+    """What became of each layer that has no step with a time."""
+    run = column.run
+    names = [name for step in run.steps for name in step.layers] if column.whole else []
+    found = dict.fromkeys(names, Fate.UNTOLD)
+    for row in reconcile(run).rows:
+        if row.status in _FATES:
+            found[row.name] = _FATES[row.status]
+    if not run.steps:  # nothing was traced, so nothing is known of what was executed
+        found = {n: Fate.UNTOLD if f is Fate.NOT_EXECUTED else f for n, f in found.items()}
+    return found
+
+
+def _rows(
+    runs: Sequence[Run],
+    blocks: Sequence[Block],
+    timed: Sequence[_Timed],
+    judged: Sequence[_Judged],
+    fates: Sequence[Mapping[str, Fate]],
+) -> Iterator[Row]:
+    kinds = {layer.name: layer.op_type for run in reversed(runs) for layer in run.table.nodes}
+    for place, block in enumerate(blocks):
+        cells = tuple(
+            replace(
+                _placed(judged[i].blocks[place], run, block.layers, block.steps[i], fates[i]),
+                ns=timed[i].block_ns[place],
+                share=_share(timed[i].block_ns[place], timed[i].total_ns),
+            )
+            for i, run in enumerate(runs)
+        )
+        operators = tuple(kinds.get(name, "") for name in block.layers)
+        yield Row(RowKind.BLOCK, cells, block.layers, operators)
+
+
+def _placed(
+    cell: Cell,
+    run: Run,
+    layers: Sequence[str],
+    numbers: tuple[int, ...],
+    fates: Mapping[str, Fate],
+) -> Cell:
+    steps = [run.steps[number] for number in numbers]
+    covered = {name for step in steps for name in step.layers}
+    return replace(
+        cell,
+        steps=numbers,
+        confidence=_weakest([step.confidence for step in steps]),
+        missing=tuple((n, fates.get(n, Fate.ABSENT)) for n in layers if n not in covered),
+    )
+
+
+def _weakest(told: Sequence[Confidence]) -> Confidence:
+    for confidence in (Confidence.INFERRED, Confidence.EXACT):
+        if confidence in told:
+            return confidence
+    return Confidence.NONE
+
+
+def _share(ns: int | None, total: int) -> float | None:
+    return ns / total if ns is not None and total else None
+
+
+def _sums(
+    kind: RowKind, ns: Sequence[int | None], timed: Sequence[_Timed], cells: Sequence[Cell] = ()
+) -> Row:
+    return Row(
+        kind,
+        tuple(
+            replace(cell, ns=its, share=_share(its, column.total_ns))
+            for its, column, cell in zip(ns, timed, cells or [Cell()] * len(ns), strict=True)
+        ),
+    )
+
+
+def _unplaced(
+    runs: Sequence[Run], blocks: Sequence[Block], fates: Sequence[Mapping[str, Fate]]
+) -> tuple[Unplaced, ...]:
+    placed = {name for block in blocks for name in block.layers}
+    kinds = {layer.name: layer.op_type for run in reversed(runs) for layer in run.table.nodes}
+    names = dict.fromkeys(layer.name for run in runs for layer in run.table.nodes)
+    return tuple(
+        Unplaced(name, kinds[name], tuple(its.get(name, Fate.ABSENT) for its in fates))
+        for name in names
+        if name not in placed
+    )

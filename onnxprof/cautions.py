@@ -10,11 +10,14 @@ from onnxprof import stats
 from onnxprof.contracts import Trace, Workload
 from onnxprof.records import RunWarning, Step, Tensor, Timings, WarningKind
 from onnxprof.sampling import ENOUGH, PRECISION, STEADY, unsteadiness
-from onnxprof.steptimes import Times, estimates
+from onnxprof.steptimes import Times, empty_call, estimates, inflation, least_inflation
 
 #: Traced over un-profiled latency above which the runtime's profiler distorts the steps.
 INFLATION = 1.02
 _UNATTRIBUTED = 0.02
+#: Where the overhead should lie, as fractions of the median: no lower than this, no higher than
+#: an empty call and that.
+_NEGATIVE, _OVERHEAD = -0.01, 0.03
 #: How far the longest prefix may lie from the un-profiled median, relative to it.
 _AGREEMENT = 0.03
 
@@ -25,7 +28,8 @@ def warnings_of(
     """What a reader of these figures must know."""
     return (
         *_latency_warnings(timings),
-        *_step_warnings(timings, trace),
+        *step_warnings(timings, trace.steps),
+        *_fallbacks(timings, trace),
         *_batch(workload, outputs),
     )
 
@@ -50,36 +54,54 @@ def median_warnings(timings: Timings) -> Iterator[RunWarning]:
         yield RunWarning(WarningKind.DRIFT, moved)
 
 
-def _step_warnings(timings: Timings, trace: Trace) -> Iterator[RunWarning]:
-    total = max(1, stats.median_ns(timings.latency_ns))
-    prefixed = timings.prefix_ns.size > 0
-    inflation = stats.median_ns(timings.traced_ns) / total
-    if inflation > INFLATION and not prefixed:
-        yield RunWarning(WarningKind.TIMER_INFLATION, inflation)
-    if prefixed:
-        yield from _disagreement(timings, total)
-    times = _step_times(timings, trace.steps)
-    overhead = 1 - float(times.sum()) / total
-    if overhead < -0.01:
-        yield RunWarning(WarningKind.NEGATIVE_OVERHEAD, overhead)
-    nobody = np.array([not step.layers for step in trace.steps], bool)
-    if times.sum() and (share := float(times[nobody].sum() / times.sum())) > _UNATTRIBUTED:
+def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
+    """How far the steps' times can be trusted: what the timer adds, and what is left over."""
+    if timings.prefix_ns.size:
+        yield from _disagreement(timings)
+    elif (much := inflation(timings)) > INFLATION and _is_certain(timings):
+        yield RunWarning(WarningKind.TIMER_INFLATION, much)
+    times = estimates(steps, timings)
+    if not times.sum():
+        return
+    yield from _left_over(timings, times)
+    nobody = np.array([not step.layers for step in steps], bool)
+    if (share := float(times[nobody].sum() / times.sum())) > _UNATTRIBUTED:
         yield RunWarning(WarningKind.UNATTRIBUTED_TIME, share)
 
 
-def _step_times(timings: Timings, steps: Sequence[Step]) -> Times:
-    if not timings.step_ns.size:
-        return np.zeros(0)
-    if timings.prefix_ns.size:
-        return estimates(steps, timings)
-    return np.asarray(np.median(timings.step_ns, axis=1), np.float64)
+def _is_certain(timings: Timings) -> bool:
+    """Whether traced blocks are longer than their neighbours, where blocks can tell."""
+    return not stats.inflation_ratios(timings).size or least_inflation(timings) > 1
 
 
-def _disagreement(timings: Timings, total: int) -> Iterator[RunWarning]:
+def _left_over(timings: Timings, times: Times) -> Iterator[RunWarning]:
+    """Overhead is what a call costs that computes nothing; more or less is the timer's doing."""
+    total = max(1, stats.median_ns(timings.latency_ns))
+    overhead = 1 - float(times.sum()) / total
+    bound = (empty_call(timings) or 0.0) / total + _OVERHEAD
+    if overhead < _NEGATIVE:
+        yield RunWarning(WarningKind.NEGATIVE_OVERHEAD, overhead)
+    if overhead > bound:
+        yield RunWarning(WarningKind.HIGH_OVERHEAD, overhead, bound=bound)
+
+
+def _disagreement(timings: Timings) -> Iterator[RunWarning]:
     """The longest prefix is the whole model; if it is slower or faster, the cuts distort."""
-    apart = (total - stats.median_ns(timings.prefix_ns[-1])) / total
+    parts = [part for part in stats.by_process(timings) if part.prefix_ns.size]
+    ratios = [float(np.median(p.prefix_ns[-1])) / np.median(p.latency_ns) for p in parts]
+    apart = 1 - float(np.median(ratios))
     if abs(apart) > _AGREEMENT:
         yield RunWarning(WarningKind.PREFIXES_DISAGREE, apart)
+
+
+def _fallbacks(timings: Timings, trace: Trace) -> Iterator[RunWarning]:
+    """Steps that another provider executed than the one asked for, and their share of the time."""
+    times = estimates(trace.steps, timings)
+    providers = np.array([step.provider for step in trace.steps])
+    others = {p for p in providers.tolist() if p and p != trace.provider} if trace.provider else ()
+    for other in sorted(others):
+        share = float(times[providers == other].sum()) / max(1.0, float(times.sum()))
+        yield RunWarning(WarningKind.FALLBACK_PROVIDER, share, other)
 
 
 def _batch(workload: Workload, outputs: tuple[Tensor, ...]) -> Iterator[RunWarning]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from onnxprof import stats
-from onnxprof.align import Block, align, strays
+from onnxprof.blocks import Block, finest_blocks, strays
 from onnxprof.contracts import StoreError
 from onnxprof.merge import cut_alike, parts
 from onnxprof.ratios import (
@@ -20,12 +20,16 @@ from onnxprof.ratios import (
     centre,
     group,
     joined,
+    paired_ratios,
     ratios,
     variance_within,
 )
 from onnxprof.records import Indices, Run, Step, Timings, WarningKind
 from onnxprof.steptimes import estimates
 
+#: What a row is called, and the layers in it.
+Label = tuple[str, tuple[str, ...]]
+Judge = Callable[[Group, Group], Ratios]
 #: Replicates that the rounds of a process's prefixes are divided into.
 _ROUNDS = 12
 
@@ -184,19 +188,20 @@ def _latency_of(timings: Timings, chosen: Indices) -> Group:
 
 def _timings(run: Run) -> Timings:
     if run.timings is None or run.timings.latency_ns.size == 0:
-        raise StoreError(
-            f"this run has no times: {run.failure or 'no samples'}", where=run.request.model_name
-        )
+        why = run.failure or "no samples"
+        raise StoreError(f"this run has no times: {why}", where=run.request.model_name)
     return run.timings
 
 
-def compare(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]], threshold: float) -> Comparison:
+def compare(
+    pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]], threshold: float, *, in_turn: bool = False
+) -> Comparison:
     """Compare the runs of each pair; false discoveries are held over all pairs' layers.
 
-    Runs of one side count as processes of one another. Raises StoreError for runs without
-    times.
+    Runs of one side count as processes of one another; `in_turn` says that the processes of
+    both sides were measured in turn. Raises StoreError for runs without times.
     """
-    found = [_pair(tuple(a), tuple(b), threshold) for a, b in pairs]
+    found = [_pair(tuple(a), tuple(b), threshold, in_turn) for a, b in pairs]
     models = _judged([pair.latency for pair in found], threshold)
     layers = iter(_judged([row for pair in found for row in pair.rows], threshold))
     judged = [
@@ -240,11 +245,12 @@ def _undecided(row: Row) -> Row:
     return row if row.ratio is None else replace(row, verdict=Verdict.UNDECIDED)
 
 
-def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float) -> Pair:
+def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:
     sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
-    latency = _rows([("(latency)", ())], sides[0], sides[1], threshold)[0]
+    judge = paired_ratios if in_turn else ratios
+    latency = _rows([("(latency)", ())], judge(*sides), sides, threshold)[0]
     processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
-    rows = tuple(_layer_rows(a, b, threshold))
+    rows = tuple(_layer_rows(a, b, threshold, judge))
     total = latency.a_ns or 1.0
     return Pair(
         a,
@@ -261,13 +267,16 @@ def _share(row: Row, total_a: float, total_b: float) -> float:
     return row.a_ns / total_a if row.a_ns is not None else (row.b_ns or 0.0) / total_b
 
 
-def _layer_rows(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float) -> list[Row]:
+def _layer_rows(
+    a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, judge: Judge
+) -> list[Row]:
     runs = cut_alike(a + b)
-    blocks = [*align(runs), Block((), tuple(strays(run) for run in runs))]
+    blocks = [*finest_blocks(runs), Block((), tuple(strays(run) for run in runs))]
     blocks = [block for block in blocks if any(block.steps)]
     times = [_grouped(run, [block.steps[i] for block in blocks]) for i, run in enumerate(runs)]
     labels = [(_title(block, runs), block.layers) for block in blocks]
-    rows = _rows(labels, joined(times[: len(a)]), joined(times[len(a) :]), threshold)
+    sides = [joined(times[: len(a)]), joined(times[len(a) :])]
+    rows = _rows(labels, judge(*sides), sides, threshold)
     names = _names(a), _names(b)
     found = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
     return [row for row in found if row.a_ns or row.b_ns]
@@ -312,13 +321,12 @@ def _title(block: Block, runs: Sequence[Run]) -> str:
 
 
 def _rows(
-    labels: Sequence[tuple[str, tuple[str, ...]]], a: Group, b: Group, threshold: float
+    labels: Sequence[Label], found: Ratios, sides: Sequence[Group], threshold: float
 ) -> list[Row]:
     """Undecided rows, with their p-value as `q`."""
-    found: Ratios = ratios(a, b)
     p = found.p_values(float(np.log1p(threshold)))
     low, high = found.interval()
-    means = centre(a), centre(b)
+    means = [centre(side) for side in sides]
     return [
         _row(label, (means[0][i], means[1][i]), (found.effect[i], low[i], high[i], p[i]))
         for i, label in enumerate(labels)
@@ -326,9 +334,7 @@ def _rows(
 
 
 def _row(
-    label: tuple[str, tuple[str, ...]],
-    times: tuple[float, float],
-    figures: tuple[float, float, float, float],
+    label: Label, times: tuple[float, float], figures: tuple[float, float, float, float]
 ) -> Row:
     a_ns, b_ns = (0.0 if np.isnan(t) else float(t) for t in times)
     effect, low, high, p = map(float, figures)
@@ -357,7 +363,7 @@ def _caveats(
 
 
 #: Facts of the machine that change from minute to minute.
-_FLEETING = ("load_average", "memory.available", "cpu.frequency")
+_FLEETING = ("load_average", "memory.available", "cpu.frequency", "cpu.throttle_events")
 
 
 def differences(a: Run, b: Run) -> tuple[Difference, ...]:
@@ -388,6 +394,5 @@ def _facts(run: Run) -> dict[str, str]:
 
 def _timer(run: Run) -> str:
     """The one that `auto` took."""
-    if run.request.timer != "auto" or run.timings is None:
-        return run.request.timer
-    return "prefix" if run.timings.prefix_ns.size else "trace"
+    settled = run.request.timer != "auto" or run.timings is None
+    return run.request.timer if settled else run.timer

@@ -62,6 +62,10 @@ class StoreError(OnnxprofError):
     """A stored run cannot be written or read."""
 
 
+class ExportError(OnnxprofError):
+    """A framework cannot turn a network into an ONNX file, or the file fails its check."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """One model at one batch size with its inputs, ready for a runtime."""
@@ -74,6 +78,8 @@ class Workload:
     granularity: Granularity = Granularity.EXECUTED
     own_process: bool = False
     """The process is there for this workload alone, so that its settings may be changed."""
+    device: str = ""
+    """Id of the device to run on; empty for the first that the provider has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,10 @@ class Trace:
     """Run-time shapes of tensors that carry a name of the original graph."""
     length: int = 0
     """Into how many places the executed graph can be cut; 0 if it cannot."""
+    barred: frozenset[int] = frozenset()
+    """Places where no cut can be: they lie inside a step."""
+    provider: str = ""
+    """The provider that was asked for, named as `Step.provider` is; empty if there are none."""
 
 
 @runtime_checkable
@@ -146,11 +156,70 @@ class Backend(Protocol):
         """Load under the timer, for at most so many inferences. Raises BackendError."""
 
 
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """An input of a network that is to be exported."""
+
+    name: str
+    dtype: str
+    """As NumPy calls it."""
+    shape: tuple[int | str, ...]
+    """A symbol is an axis whose size stays free."""
+
+    def symbols(self) -> dict[int, str]:
+        """The free axes."""
+        return {axis: size for axis, size in enumerate(self.shape) if isinstance(size, str)}
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What to export, and where to."""
+
+    target: str
+    path: str
+    """The ONNX file to write; weights too big for it go into a file beside it."""
+    opset: int
+    inputs: tuple[InputSpec, ...] = ()
+    """As the user declares them; an exporter whose targets declare their own takes those."""
+    batch: str = "batch"
+    """The symbol of the batch axis; empty where the batch is to be fixed at 1."""
+    batches: tuple[int, ...] = ()
+    """Batch sizes at which the framework's own outputs are wanted."""
+    dims: tuple[tuple[str, int], ...] = ()
+    """Sizes to try of the other symbols."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a framework computes from some inputs."""
+
+    batch: int
+    inputs: Mapping[str, NDArray[Any]]
+    """By the names that the ONNX file has."""
+    outputs: tuple[NDArray[Any], ...]
+    """In the order of the ONNX file's outputs."""
+
+
 @runtime_checkable
 class Exporter(Protocol):
-    """One framework: turns a network into an ONNX file."""
+    """One framework: turns a network into an ONNX file.
+
+    Constructing it is cheap and imports nothing. `export` runs in a process of its own.
+    """
 
     name: str
 
-    def export(self, target: str, path: str) -> None:
-        """Write the network that `target` names to `path`."""
+    def availability(self) -> Availability:
+        """Whether the framework is here, and if not, what to install. Never raises."""
+
+    def accepts(self, target: str) -> bool:
+        """Whether a target looks like one of this framework's; loads nothing."""
+
+    def export(self, request: ExportRequest) -> Sequence[Sample]:
+        """Write the file; give a sample for each batch size that the network takes.
+
+        Raises ExportError.
+        """

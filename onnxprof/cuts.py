@@ -38,7 +38,15 @@ def place(trace: Trace, most: int) -> tuple[int, ...]:
         return (0, trace.length)
     parts = reached[-1] * np.arange(1, most) / most
     inner = np.searchsorted(reached, parts) + 1
-    return tuple(sorted({0, trace.length, *(int(cut) for cut in inner)}))
+    return tuple(sorted({0, trace.length, *(int(cut) for cut in inner)} - trace.barred))
+
+
+def thinned(wanted: Sequence[int], most: int) -> tuple[int, ...]:
+    """At most so many cuts of those that are wanted, evenly; nothing and the whole stay."""
+    if len(wanted) - 1 <= most:
+        return tuple(wanted)
+    chosen = np.linspace(0, len(wanted) - 1, max(1, most) + 1).round().astype(int)
+    return tuple(wanted[i] for i in chosen)
 
 
 def position_times(trace: Trace) -> Sequence[float]:

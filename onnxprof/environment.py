@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+from onnxprof.clocks import held_back, turbo
 from onnxprof.cpu import cpu_device, physical_cores
 from onnxprof.machine import Machine, affinity, cpu_quota, memory_limit, usable_cores
 
@@ -112,11 +113,18 @@ def _top_frequency(machine: Machine) -> Value:
 
 
 def _turbo(machine: Machine) -> Value:
-    forbidden = machine.number("sys/devices/system/cpu/intel_pstate/no_turbo")
-    boost = machine.number("sys/devices/system/cpu/cpufreq/boost")
-    if forbidden is None and boost is None:
-        return None
-    return "on" if boost == 1 or forbidden == 0 else "off"
+    on = turbo(machine)
+    return None if on is None else "on" if on else "off"
+
+
+def _driver(machine: Machine) -> Value:
+    policies = machine.texts("sys/devices/system/cpu/cpufreq/policy*/scaling_driver")
+    return ", ".join(sorted(set(policies)))
+
+
+def _throttled(machine: Machine) -> Value:
+    """Told where it is not 0: few systems count."""
+    return held_back(machine).heat or None
 
 
 def _hypervisor(machine: Machine) -> Value:
@@ -167,8 +175,10 @@ FACTS: tuple[Fact, ...] = (
     Fact("cpu.usable_cores", usable_cores),
     Fact("cpu.caches", _caches),
     Fact("cpu.numa_nodes", _numa_nodes),
+    Fact("cpu.frequency_driver", _driver),
     Fact("cpu.governor", _governor),
     Fact("cpu.turbo", _turbo),
+    Fact("cpu.throttle_events", _throttled),
     Fact("cpu.frequency", _frequency, _megahertz),
     Fact("cpu.max_frequency", _top_frequency, _megahertz),
     Fact("memory.total", lambda _: psutil.virtual_memory().total, _bytes),

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.contracts import UsageError
+from onnxprof.contracts import ModelError, UsageError
 from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.zoo.declaration import Fill
 
 Arrays = dict[str, NDArray[Any]]
 #: Operators through which token ids pass on their way to the table that they index.
-_TRANSPARENT = frozenset({"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Flatten"})
+_TRANSPARENT = frozenset(
+    {"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Flatten", "Transpose", "Clip"}
+    | {"Slice", "Expand", "Tile", "Concat", "Where", "Split", "Trilu"}
+)
+_TEXTS = ("str", "string", "object")
+#: Names that exporters of transformers, speech and detection models give their inputs.
+_POSITIONS = re.compile(r"position_?ids?$|^cache_position$|^positions?$")
+_SEGMENTS = re.compile(r"token_type|segment_?ids?")
+_RATES = re.compile(r"^(sr|sample_?rate|sampling_?rate)$")
+_LENGTHS = re.compile(r"(^|_)(len|lens|length|lengths)$|seqlen")
 _MAX_INPUT_BYTES = 16 << 30
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
 
@@ -28,38 +40,149 @@ def declared(table: LayerTable) -> tuple[Tensor, ...]:
     return tuple(layer.outputs[0] for layer in table if layer.kind is LayerKind.INPUT)
 
 
-def generate(table: LayerTable, seed: int = 0) -> Arrays:
-    """Random inputs of the declared types at the table's batch; the same for the same seed.
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What one input is fed with, and why."""
 
-    Floats are standard normal, 8-bit integers span their range, indices into a table of known
-    length stay below it, masks are ones. Raises UsageError for what cannot be made up.
-    """
+    fill: Fill
+    why: str
+    modulus: int = 0
+    """Values count round from here; 0 where they do not."""
+
+    def __str__(self) -> str:
+        return f"{_spoken(self.fill)} ({self.why})"
+
+
+def _spoken(fill: Fill) -> str:
+    low, high = f"{fill.low:g}", f"{fill.high:g}"
+    if fill.kind == "integers":
+        low, high = str(int(fill.low)), str(int(fill.high) - 1)
+    return {
+        "normal": "standard normal values",
+        "uniform": f"values from {low} to {high}",
+        "integers": f"integers from {low} to {high}",
+        "constant": f"{low} throughout",
+        "range": f"{low}, {fill.low + 1:g}, … along the last axis",
+        "text": "the word text",
+    }[fill.kind]
+
+
+def feeds(table: LayerTable, declared_fills: Mapping[str, Fill] | None = None) -> dict[str, Feed]:
+    """What each input is fed with: as the file declares, else as its name, type and use say."""
+    given = declared_fills or {}
     limits = _index_limits(table)
-    return {t.name: _array(t, seed, limits.get(t.name, 2)) for t in declared(table)}
+    length = _length(table)
+    return {
+        t.name: Feed(given[t.name], "declared in the file")
+        if t.name in given
+        else _guessed(t, limits.get(t.name, 0), length)
+        for t in declared(table)
+    }
 
 
-def _array(tensor: Tensor, seed: int, limit: int) -> NDArray[Any]:
+def generate(
+    table: LayerTable, seed: int = 0, declared_fills: Mapping[str, Fill] | None = None
+) -> Arrays:
+    """Inputs at the table's batch as `feeds` says; the same for the same seed.
+
+    Raises UsageError for what cannot be made up, ModelError for a declared value that the
+    input's type does not have.
+    """
+    chosen = feeds(table, declared_fills)
+    return {t.name: _array(t, seed, chosen[t.name]) for t in declared(table)}
+
+
+def _guessed(tensor: Tensor, limit: int, length: int) -> Feed:
+    """By name where the name is a convention of exporters, else by type."""
+    name, text = tensor.name.lower(), tensor.dtype in _TEXTS
+    if text:
+        return Feed(Fill("text"), "a string")
+    named = _by_name(name, tensor, limit, length)
+    if named is not None:
+        return named
+    if limit:
+        return Feed(Fill("integers", 0, limit), f"indices into a table of {limit}")
+    return _by_type(tensor.dtype)
+
+
+def _by_name(name: str, tensor: Tensor, limit: int, length: int) -> Feed | None:
+    whole = tensor.dtype.startswith(("int", "uint"))
+    if "padding_mask" in name:  # torch's convention: true where there is padding
+        return Feed(Fill("constant", 0), "a mask of padding, of which there is none")
+    if "mask" in name:
+        return Feed(Fill("constant", 1), "a mask that hides nothing")
+    if whole and _POSITIONS.search(name):
+        return Feed(Fill("range", 0), "positions", limit)
+    if whole and _SEGMENTS.search(name):
+        return Feed(Fill("constant", 0), "one segment")
+    if whole and _RATES.search(name):
+        return Feed(Fill("constant", 16_000), "a sampling rate")
+    if whole and not limit and _LENGTHS.search(name):
+        return Feed(Fill("constant", length), "the length of the inputs")
+    if tensor.dtype == "bool" and "use_cache" in name:
+        return Feed(Fill("constant", 0), "no cache is given")
+    return None
+
+
+def _by_type(dtype: str) -> Feed:
+    if dtype == "bool":
+        return Feed(Fill("integers", 0, 2), "of type bool")
+    if dtype in ("int8", "uint8"):
+        info = np.iinfo(dtype)
+        return Feed(Fill("integers", info.min, info.max + 1), "all of its type")
+    if dtype.startswith(("int", "uint")):
+        return Feed(Fill("integers", 0, 2), "nothing says what they mean")
+    return Feed(Fill("normal"), "nothing says what they mean")
+
+
+def _length(table: LayerTable) -> int:
+    """The longest axis that has a name, else the second of the first input that has two."""
+    if table.dims:
+        return max(size for _, size in table.dims)
+    shapes = [t.shape for t in declared(table) if t.shape is not None and len(t.shape) > 1]
+    second = shapes[0][1] if shapes else 1
+    return second if isinstance(second, int) else 1
+
+
+def _array(tensor: Tensor, seed: int, feed: Feed) -> NDArray[Any]:
     shape = _concrete(tensor)
     rng = np.random.default_rng([seed, zlib.crc32(tensor.name.encode("utf-8", "surrogateescape"))])
-    if tensor.dtype in ("str", "string", "object"):
+    if tensor.dtype in _TEXTS:
         return np.full(shape, "text", dtype=object)
-    dtype = _numpy_dtype(tensor)
-    if "mask" in tensor.name.lower():
-        return np.ones(shape, dtype)
-    if dtype.kind == "b":
-        return rng.integers(0, 2, shape).astype(dtype)
-    if dtype.kind in "iu":
-        return _integers(rng, shape, dtype, limit)
+    dtype, fill = _numpy_dtype(tensor), feed.fill
+    _check_range(tensor, dtype, fill)
+    match fill.kind:
+        case "constant":
+            return np.full(shape, fill.low).astype(dtype)
+        case "range":
+            return _counted(shape, fill, feed.modulus).astype(dtype)
+        case "integers":
+            return rng.integers(int(fill.low), int(fill.high), shape).astype(dtype)
+        case "uniform":
+            return rng.uniform(fill.low, fill.high, shape).astype(dtype)
     return rng.standard_normal(shape).astype(dtype)
 
 
-def _integers(
-    rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any], limit: int
-) -> NDArray[Any]:
-    if dtype.itemsize == 1:
-        info = np.iinfo(dtype)
-        return rng.integers(info.min, info.max + 1, shape).astype(dtype)
-    return rng.integers(0, limit, shape).astype(dtype)
+def _counted(shape: tuple[int, ...], fill: Fill, modulus: int) -> NDArray[Any]:
+    """low, low + 1, … along the last axis, the same for every item."""
+    values = np.arange(shape[-1] if shape else 1) + int(fill.low)
+    values = values % modulus if modulus else values
+    return np.array(np.broadcast_to(values if shape else values[0], shape))
+
+
+def _check_range(tensor: Tensor, dtype: np.dtype[Any], fill: Fill) -> None:
+    """Raise ModelError for a declared value that the input's type does not hold."""
+    if dtype.kind not in "iu" or fill.kind == "normal":
+        return
+    info = np.iinfo(dtype)
+    highest = fill.low if fill.kind == "constant" else fill.high - (fill.kind == "integers")
+    if fill.kind == "range":
+        highest = fill.low + (tensor.shape or (1,))[-1]  # type: ignore[operator]
+    if not (info.min <= fill.low and highest <= info.max):
+        raise ModelError(
+            f"input {tensor.name!r} is {tensor.dtype} and cannot hold {_spoken(fill)}",
+            remedy="Give arrays with --inputs FILE.npz",
+        )
 
 
 def _concrete(tensor: Tensor) -> tuple[int, ...]:
@@ -102,13 +225,26 @@ def _smallest_limit(name: str, readers: Mapping[str, list[tuple[Layer, int]]]) -
     limits, waiting, seen = [], [name], {name}
     while waiting:
         for layer, position in readers.get(waiting.pop(), ()):
-            if layer.op_type == "Gather" and position == 1:
+            if layer.op_type in ("Gather", "GatherElements") and position == 1:
                 limits.append(_gathered_length(layer))
-            elif layer.op_type in _TRANSPARENT and position == 0:
+            elif layer.op_type == "OneHot" and position == 0:
+                limits.append(_depth(layer))
+            elif _passes(layer, position):
                 fresh = [o.name for o in layer.outputs if o.name not in seen]
                 seen.update(fresh)
                 waiting.extend(fresh)
     return min((limit for limit in limits if limit), default=0)
+
+
+def _passes(layer: Layer, position: int) -> bool:
+    """Whether what comes in at a position comes out again, moved but not changed."""
+    places = {"Where": (1, 2), "Concat": range(len(layer.inputs))}
+    return layer.op_type in _TRANSPARENT and position in places.get(layer.op_type, (0,))
+
+
+def _depth(layer: Layer) -> int:
+    value = layer.inputs[1].value if len(layer.inputs) > 1 else None
+    return value[0] if value and value[0] > 0 else 0
 
 
 def _gathered_length(layer: Layer) -> int:

@@ -43,7 +43,9 @@ class _Lister:
         self._seen: set[str] = set()
         self._kinds: dict[str, tuple[LayerKind, str]] = {}
 
-    def rows(self, graph: GraphProto, scope: Scope, parent: str) -> Iterator[Layer]:
+    def rows(
+        self, graph: GraphProto, scope: Scope, parent: str, attribute: str = ""
+    ) -> Iterator[Layer]:
         """The graph's rows: what each node is given for the first time, then the node."""
         self._kinds = {
             **self._kinds,
@@ -56,10 +58,11 @@ class _Lister:
                     self._seen.add(tensor.name)
                     kind, home = self._kinds[tensor.name]
                     yield _given_row(tensor, kind, operand, home)
-            yield self._node(node, tuple(t for t, _ in tensors), scope, parent)
-            for position, (_, inner) in enumerate(subgraphs(node)):
+            row = self._node(node, tuple(t for t, _ in tensors), scope, parent)
+            yield replace(row, subgraph=attribute) if attribute else row
+            for position, (name, inner) in enumerate(subgraphs(node)):
                 outer = self._kinds
-                yield from self.rows(inner, scope.inner[index, position], node.name)
+                yield from self.rows(inner, scope.inner[index, position], node.name, name)
                 # the sibling branch may use the same names for its own tensors
                 self._seen -= set(_kinds(inner, False)) - set(outer)
                 self._kinds = outer

@@ -69,13 +69,13 @@ def cpu_quota(machine: Machine) -> float | None:
     Linux kernel documentation, cgroup-v2 `cpu.max` and cgroup-v1 `cpu.cfs_quota_us`.
     """
     grants = [
-        *(_share(machine.text(f"{folder}/cpu.max")) for folder in _groups(machine, "")),
+        *(_share(machine.text(f"{folder}/cpu.max")) for folder in groups(machine, "")),
         *(
             _share(
                 f"{machine.text(f'{folder}/cpu.cfs_quota_us')} "
                 f"{machine.text(f'{folder}/cpu.cfs_period_us')}"
             )
-            for folder in _groups(machine, "cpu")
+            for folder in groups(machine, "cpu")
         ),
     ]
     return min((grant for grant in grants if grant is not None), default=None)
@@ -84,10 +84,10 @@ def cpu_quota(machine: Machine) -> float | None:
 def memory_limit(machine: Machine) -> int | None:
     """Bytes that the control groups grant; None without a limit."""
     grants = [
-        *(machine.number(f"{folder}/memory.max") for folder in _groups(machine, "")),
+        *(machine.number(f"{folder}/memory.max") for folder in groups(machine, "")),
         *(
             machine.number(f"{folder}/memory.limit_in_bytes")
-            for folder in _groups(machine, "memory")
+            for folder in groups(machine, "memory")
         ),
     ]
     return min((grant for grant in grants if grant is not None and grant < _NO_LIMIT), default=None)
@@ -101,7 +101,7 @@ def _share(text: str) -> float | None:
     return int(words[0]) / int(words[1])
 
 
-def _groups(machine: Machine, controller: str) -> Iterator[str]:
+def groups(machine: Machine, controller: str) -> Iterator[str]:
     """The folders of this process's group and its parents; an empty controller is version 2.
 
     In a container the path may be the host's, which is not there; the mount's root then is.

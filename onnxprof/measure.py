@@ -7,7 +7,8 @@ the graph are timed un-profiled, interleaved with the whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -79,10 +80,12 @@ def measure(
     *,
     timer: Timer = Timer.AUTO,
     keep_values: bool = False,
+    wanted_cuts: Sequence[int] = (),
 ) -> Measurement:
     """Measure one workload, and keep its outputs' values if asked to.
 
-    Raises BackendError where the runtime fails.
+    `wanted_cuts` are the prefixes that another process timed, as `Timings.prefix_steps`; they
+    are timed here, too, as far as memory allows. Raises BackendError where the runtime fails.
     """
     sampler = Sampler(clock, progress, budget.ns)
     began = clock()
@@ -97,10 +100,17 @@ def measure(
         progress("loading under the timer", sampler.spent)
         most = max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(workload.table.nodes)))
         with backend.open_traced(workload, most) as traced:
-            steps = _time_steps(sampler, plain, traced, most, timer)
+            steps = _time_steps(sampler, plain, traced, most, timer, wanted_cuts)
     timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts)
     told = warnings_of(timings, steps.trace, workload, outputs)
-    return Measurement(timings, steps.trace, outputs, (*told, *steps.warnings), values)
+    truncated = _truncated(steps.trace, sampler.traced_count)
+    return Measurement(timings, steps.trace, outputs, (*told, *truncated, *steps.warnings), values)
+
+
+def _truncated(trace: Trace, inferences: int) -> Iterator[RunWarning]:
+    kept = trace.step_ns.shape[1]
+    if kept < inferences:
+        yield RunWarning(WarningKind.TRUNCATED_PROFILE, float(kept), bound=float(inferences))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +121,30 @@ class _Steps:
 
 
 def _time_steps(
-    sampler: Sampler, plain: Session, traced: TracedSession, most: int, timer: Timer
+    sampler: Sampler,
+    plain: Session,
+    traced: TracedSession,
+    most: int,
+    timer: Timer,
+    wanted: Sequence[int],
 ) -> _Steps:
     """Trace, look at what tracing costs, and go on with prefixes where that is too much."""
     if timer is Timer.TRACE:
         return _traced(sampler, plain, traced, most)
     limit = sampler.used_ns + int((sampler.budget_ns - sampler.used_ns) * _PROBE)
     sampler.alternate(plain, traced, most, limit)
-    if timer is Timer.AUTO and not _worth_cutting(sampler):
+    if timer is Timer.AUTO and not (isinstance(traced, PrefixSource) and _worth_cutting(sampler)):
         return _traced(sampler, plain, traced, most)
     sampler.progress("reading the trace", sampler.spent)
     trace = traced.trace()
     try:
-        return _Steps(trace, _by_prefixes(sampler, plain, traced, trace))
-    except BackendError as error:
+        return _Steps(trace, _by_prefixes(sampler, plain, traced, trace, wanted))
+    except (BackendError, MemoryError) as error:
         sampler.prefix_ns.clear()
         sampler.probed = 0
-        return _Steps(trace, (), (RunWarning(WarningKind.NO_PREFIXES, subject=str(error)),))
+        reason = str(error) or "out of memory"
+    _time_empty(sampler, traced, trace)
+    return _Steps(trace, (), (RunWarning(WarningKind.NO_PREFIXES, subject=reason),))
 
 
 def _worth_cutting(sampler: Sampler) -> bool:
@@ -139,26 +156,42 @@ def _worth_cutting(sampler: Sampler) -> bool:
 def _traced(sampler: Sampler, plain: Session, traced: TracedSession, most: int) -> _Steps:
     sampler.alternate(plain, traced, most, sampler.budget_ns)
     sampler.progress("reading the trace", 1.0)
-    return _Steps(traced.trace())
+    trace = traced.trace()
+    _time_empty(sampler, traced, trace)
+    return _Steps(trace)
+
+
+def _time_empty(sampler: Sampler, traced: TracedSession, trace: Trace) -> None:
+    """What a call costs that computes nothing, to judge the overhead by, where it can be had."""
+    if isinstance(traced, PrefixSource) and trace.length:
+        with suppress(BackendError, MemoryError):
+            sampler.time_empty(traced.prefixes((0,))[0])
 
 
 def _by_prefixes(
-    sampler: Sampler, plain: Session, traced: TracedSession, trace: Trace
+    sampler: Sampler,
+    plain: Session,
+    traced: TracedSession,
+    trace: Trace,
+    wanted: Sequence[int],
 ) -> tuple[int, ...]:
     """Time prefixes and return the cuts. Raises BackendError where there can be none."""
     if not isinstance(traced, PrefixSource) or not trace.length:
         raise BackendError("the executed graph cannot be cut")
     sampler.progress("loading prefixes", sampler.spent)
     most = cuts.affordable(sampler.budget_ns - sampler.used_ns, sampler.median_ns)
-    places, sessions = _open(traced, trace, most)
+    places, sessions = _open(traced, trace, most, wanted)
     sampler.interleave(plain, sessions)
     return places
 
 
 def _open(
-    traced: PrefixSource, trace: Trace, most: int
+    traced: PrefixSource, trace: Trace, most: int, wanted: Sequence[int]
 ) -> tuple[tuple[int, ...], Sequence[Session]]:
-    """The prefixes' sessions, fewer where they would not fit into memory."""
+    """The prefixes' sessions, fewer where they would not fit into memory.
+
+    Those that are wanted, if they are of as long a graph, whatever time there is for them.
+    """
     import psutil
 
     process = psutil.Process()
@@ -167,7 +200,10 @@ def _open(
     for session in ends:
         session.infer()
     each = max(process.memory_info().rss - before, 1)
-    fitting = int(psutil.virtual_memory().available * _MEMORY / each)
-    places = cuts.place(trace, min(most, max(1, fitting)))
+    fitting = max(1, int(psutil.virtual_memory().available * _MEMORY / each))
+    if wanted and wanted[-1] == trace.length:
+        places = cuts.thinned(wanted, fitting)
+    else:
+        places = cuts.place(trace, min(most, fitting))
     inner = list(traced.prefixes(places[1:-1]))
     return places, [ends[0], *inner, ends[1]]

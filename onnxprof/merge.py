@@ -7,37 +7,48 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxprof.cautions import median_warnings
+from onnxprof.cautions import median_warnings, step_warnings
 from onnxprof.contracts import BackendError
 from onnxprof.records import Indices, Run, RunWarning, Samples, Timings, WarningKind
+from onnxprof.stats import by_process
 
 #: These are told of the merged samples; all others are taken over from the processes.
-_DERIVED = (WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT)
+_DERIVED = (
+    *(WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT),
+    *(WarningKind.TIMER_INFLATION, WarningKind.NEGATIVE_OVERHEAD, WarningKind.HIGH_OVERHEAD),
+    *(WarningKind.UNATTRIBUTED_TIME, WarningKind.PREFIXES_DISAGREE),
+)
 
 
 def merge(runs: Sequence[Run]) -> Run:
     """Put the samples of each run, one a process, end to end; facts are those of the first.
 
-    Loading and first inference are medians over the processes; of prefixes those stay that
-    all processes timed. Raises BackendError where the processes did not execute the same
-    steps or did not use the same timer, and ValueError for no runs and for runs without times.
+    Loading and first inference are medians over the processes. Of prefixes those stay that all
+    processes timed, and none where one process had none; a warning tells if that is less than
+    the first one timed. Raises BackendError where the processes did not execute the same steps,
+    and ValueError for no runs and for runs without times.
     """
     timings = [_blocked(run.timings) for run in runs if run.timings is not None]
     if not timings or len(timings) != len(runs):
         raise ValueError("only runs that have times can be merged")
     if len(runs) == 1:
         return runs[0]
-    _refuse_different(runs, timings)
+    _refuse_different(runs)
     merged = _merged(timings)
     return replace(
         runs[0],
         request=replace(runs[0].request, processes=len(runs)),
         timings=merged,
-        warnings=(*median_warnings(merged), *_united(runs)),
+        warnings=(
+            *median_warnings(merged),
+            *step_warnings(merged, runs[0].steps),
+            *_fewer_prefixes(timings),
+            *_united(runs),
+        ),
     )
 
 
-def _refuse_different(runs: Sequence[Run], timings: Sequence[Timings]) -> None:
+def _refuse_different(runs: Sequence[Run]) -> None:
     where = runs[0].request.model_name
     remedy = "Measure it in one process, or compare the runs of each"
     steps = [[(step.name, step.layers) for step in run.steps] for run in runs]
@@ -48,8 +59,13 @@ def _refuse_different(runs: Sequence[Run], timings: Sequence[Timings]) -> None:
                 where=where,
                 remedy=remedy,
             )
-    if len({bool(t.prefix_ns.size) for t in timings}) > 1:
-        raise BackendError("not all processes timed prefixes", where=where, remedy=remedy)
+
+
+def _fewer_prefixes(timings: Sequence[Timings]) -> Iterator[RunWarning]:
+    """Later processes cut where the first one did, unless memory forbids."""
+    wanted, kept = len(timings[0].prefix_steps), len(_common_cuts(timings))
+    if 0 < kept < max(len(t.prefix_steps) for t in timings):
+        yield RunWarning(WarningKind.FEWER_PREFIXES, float(kept), bound=float(wanted))
 
 
 def _odd(first: list[tuple[str, tuple[str, ...]]], other: list[tuple[str, tuple[str, ...]]]) -> str:
@@ -61,9 +77,11 @@ def _odd(first: list[tuple[str, tuple[str, ...]]], other: list[tuple[str, tuple[
 
 
 def _merged(timings: Sequence[Timings]) -> Timings:
+    cuts = _common_cuts(timings)
+    if not cuts:
+        timings = [_without_prefixes(t) for t in timings]
     counts = [_blocks(t) for t in timings]
     starts = np.cumsum([0, *counts[:-1]])
-    cuts = _common_cuts(timings)
     return Timings(
         load_ns=int(np.median([t.load_ns for t in timings])),
         first_ns=int(np.median([t.first_ns for t in timings])),
@@ -76,6 +94,7 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         prefix_ns=_joined(timings, lambda t: _prefixes(t, cuts)),
         prefix_steps=cuts,
         block_process=_processes(counts),
+        empty_ns=_joined(timings, lambda t: t.empty_ns),
         round_process=_processes([t.prefix_ns.shape[1] if cuts else 0 for t in timings]),
     )
 
@@ -94,7 +113,18 @@ def _common_cuts(timings: Sequence[Timings]) -> tuple[int, ...]:
 
 
 def _prefixes(timings: Timings, cuts: tuple[int, ...]) -> Samples:
+    if not cuts:
+        return np.zeros((0, 0), np.int64)
     return timings.prefix_ns[[timings.prefix_steps.index(n) for n in cuts]]
+
+
+def _without_prefixes(timings: Timings) -> Timings:
+    """Rounds of prefixes are no neighbours of the traced blocks, so a number lies between."""
+    if not timings.prefix_ns.size:
+        return timings
+    none = np.zeros((0, 0), np.int64)
+    block = timings.latency_block + np.int32(1)
+    return replace(timings, prefix_ns=none, prefix_steps=(), latency_block=block)
 
 
 def _blocks(timings: Timings) -> int:
@@ -150,24 +180,4 @@ def parts(run: Run) -> list[Run]:
     timings = run.timings
     if timings is None or not timings.block_process:
         return [run]
-    process = np.array(timings.block_process, np.int32)
-    rounds = np.array(timings.round_process, np.int32)
-    return [replace(run, timings=_part(timings, process, rounds, p)) for p in np.unique(process)]
-
-
-def _part(timings: Timings, process: Indices, rounds: Indices, number: int) -> Timings:
-    first = int(np.flatnonzero(process == number)[0])
-    plain = process[timings.latency_block] == number
-    traced = process[timings.traced_block] == number
-    return replace(
-        timings,
-        warmup_ns=timings.warmup_ns if first == 0 else timings.warmup_ns[:0],
-        latency_ns=timings.latency_ns[plain],
-        latency_block=timings.latency_block[plain] - np.int32(first),
-        traced_ns=timings.traced_ns[traced],
-        traced_block=timings.traced_block[traced] - np.int32(first),
-        step_ns=timings.step_ns[:, traced],
-        prefix_ns=timings.prefix_ns[:, rounds == number] if rounds.size else timings.prefix_ns,
-        block_process=(),
-        round_process=(),
-    )
+    return [replace(run, timings=part) for part in by_process(timings)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 
+from onnxprof import declared as declarations
 from onnxprof import rebatch, tensors
 from onnxprof.batchaxes import FreeDim, check_dims
 from onnxprof.contracts import ModelError, UsageError
@@ -18,6 +19,8 @@ from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
 from onnxprof.rebatch import Plan, Rebatched
 from onnxprof.records import ModelFacts, PreparedModel
+from onnxprof.references import Progress, resolve
+from onnxprof.zoo.declaration import Fill
 
 _CHUNK = 1 << 20
 #: protobuf serialises no more than this.
@@ -32,7 +35,7 @@ class ModelFile:
     name: str
     """What it is called in tables and in the store: the file's stem, or the zoo's name."""
     reference: str
-    """As the user gave it."""
+    """As the user gave it, with the revision of a remote one filled in."""
     structure: onnx.ModelProto
     """The graph without large weights (they keep dims and type); node names are unique."""
     naming: Naming
@@ -95,27 +98,10 @@ def parameters(model: onnx.ModelProto) -> int:
     )
 
 
-def resolve(reference: str) -> tuple[Path, str]:
-    """The file and the name that a reference (`PATH` or `zoo:NAME`) stands for.
-
-    Raises UsageError for a scheme that is not available, ModelError for an unknown network.
-    """
-    path = Path(reference)
-    scheme, separator, rest = reference.partition(":")
-    if separator and scheme in ("zoo", "hub", "hf") and not path.is_file():
-        if scheme == "zoo":
-            from onnxprof.zoo import materialise
-
-            return Path(materialise(rest)), rest
-        raise UsageError(
-            f"{scheme}: models are not available yet", remedy="Download the file and give its path"
-        )
-    return path, path.stem or path.name
-
-
-def open_model(reference: str) -> ModelFile:
+def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
-    path, name = resolve(reference)
+    found = resolve(reference, progress)
+    path = found.path
     try:
         structure = read_structure(path)
     except (OSError, ValueError) as error:
@@ -123,7 +109,7 @@ def open_model(reference: str) -> ModelFile:
     _check_opsets(structure, path)
     naming = normalise(structure, path)
     check_tensors(structure, path)
-    return ModelFile(path, name, reference, structure, naming)
+    return ModelFile(path, found.name, found.reference, structure, naming)
 
 
 def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
@@ -178,6 +164,21 @@ def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ..
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free
     return tuple(each for each in free if each.name not in dims)
+
+
+def with_defaults(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
+    """The sizes given, and for the other symbolic axes those that the file declares.
+
+    Raises UsageError for a dim that makes no sense, ModelError for a declaration that does not.
+    """
+    missing = missing_dims(model, dims)
+    declared = declarations.dims(model.structure, str(model.path)) if missing else {}
+    return {**dims, **{m.name: declared[m.name] for m in missing if m.name in declared}}
+
+
+def declared_fills(model: ModelFile) -> dict[str, Fill]:
+    """What the file wants its inputs fed with. Raises ModelError for what makes no sense."""
+    return declarations.fills(model.structure, str(model.path))
 
 
 def prepare(model: ModelFile, batch: int, dims: Mapping[str, int]) -> PreparedModel:
@@ -248,10 +249,12 @@ __all__ = [
     "FreeDim",
     "ModelFile",
     "Rebatched",
+    "declared_fills",
     "missing_dims",
     "open_model",
     "parameters",
     "prepare",
     "rebatched",
     "resolve",
+    "with_defaults",
 ]

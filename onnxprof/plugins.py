@@ -20,7 +20,7 @@ EXPORTERS = "onnxprof.exporters"
 _OURS = "onnxprof"
 _VERBS: Mapping[str, tuple[str, ...]] = {
     BACKENDS: ("name", "availability", "devices", "open", "open_traced"),
-    EXPORTERS: ("name", "export"),
+    EXPORTERS: ("name", "availability", "accepts", "export"),
 }
 
 T_co = TypeVar("T_co", covariant=True)

@@ -90,7 +90,7 @@ def assign(original: Graph, anchors: Sequence[Anchor], fixed: Iterable[str] = ()
     fixed = frozenset(fixed)
     kept = _settle(anchors)
     produced = original.producers()
-    constant = _constant_tensors(original)
+    constant = constant_tensors(original)
     stops = {t for anchor in kept.values() for t in anchor.tensors} | constant | fixed
     claims = {i: _slice(produced, anchor.tensors, stops) for i, anchor in kept.items()}
     owners, contested = _owners(original, claims, kept)
@@ -127,7 +127,7 @@ def _settle(anchors: Sequence[Anchor]) -> dict[int, Anchor]:
     return kept
 
 
-def _constant_tensors(graph: Graph) -> set[str]:
+def constant_tensors(graph: Graph) -> set[str]:
     """Tensors that do not depend on any input: initializers and what is computed from them."""
     known = set(graph.constants)
     for node in graph.nodes:

@@ -125,6 +125,23 @@ def ratios(a: Group, b: Group) -> Ratios:
     return Ratios(effect, np.sqrt(variance * (1 / kept_a + 1 / kept_b)), FLOOR_DF + seen)
 
 
+def paired_ratios(a: Group, b: Group) -> Ratios:
+    """B over A, row by row, where the n-th process of each was measured right beside the other.
+
+    As `ratios`, of the differences of the logarithms of each pair: what the machine did to both
+    cancels. Raises ValueError where the sides have different numbers of processes.
+    """
+    if a.times_ns.shape != b.times_ns.shape:
+        raise ValueError(f"no pairs: {a.times_ns.shape[1]} and {b.times_ns.shape[1]} processes")
+    apart = _logs(b) - _logs(a)
+    squares, kept = _winsorised(apart, _PROCESS_CUT)
+    assumed = 2 * FLOOR**2 + (a.within + b.within).mean(axis=1)
+    moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
+    variance = np.maximum(moderated, squares / max(1, kept - 1))
+    effect = _trimmed_mean(apart, _PROCESS_CUT)
+    return Ratios(effect, np.sqrt(variance / kept), FLOOR_DF + kept - 1)
+
+
 def benjamini_hochberg(p: Floats) -> Floats:
     """Adjusted p-values: those at most q form a set with a false-discovery rate of q.
 

@@ -12,7 +12,7 @@ import numpy as np
 from onnxprof import stats
 from onnxprof.contracts import StoreError
 from onnxprof.records import Layer, LayerKind, Run, Step, Timings
-from onnxprof.steptimes import step_samples
+from onnxprof.steptimes import empty_call, inflation, step_samples
 
 
 class Status(StrEnum):
@@ -62,16 +62,15 @@ class Reconciliation:
     unattributed_ns: int
     interval_ns: tuple[int, int]
     samples: int
+    inflation: float
+    """Traced over un-profiled; 1.0 is a timer that costs nothing."""
+    empty_ns: int | None
+    """What a call takes that computes nothing; None where that was not measured."""
 
     @property
     def overhead_ns(self) -> int:
         """Un-profiled median less the layer rows."""
         return self.total_ns - self.layer_sum_ns
-
-    @property
-    def inflation(self) -> float:
-        """Traced over un-profiled median; 1.0 is a timer that costs nothing."""
-        return self.traced_ns / self.total_ns if self.total_ns else float("nan")
 
     @property
     def half_width(self) -> float:
@@ -98,6 +97,7 @@ def reconcile(run: Run) -> Reconciliation:
     stray = [row for row in timed if row.status is Status.UNATTRIBUTED]
     layer_sum = sum(row.median_ns or 0 for row in timed)
     low, high = stats.latency_interval(timings)
+    empty = empty_call(timings)
     return Reconciliation(
         rows=(
             *_layer_rows(run, homes, timed),
@@ -110,6 +110,8 @@ def reconcile(run: Run) -> Reconciliation:
         unattributed_ns=sum(row.median_ns or 0 for row in stray),
         interval_ns=(low, high),
         samples=int(timings.latency_ns.size),
+        inflation=inflation(timings),
+        empty_ns=None if empty is None else round(empty),
     )
 
 

@@ -77,6 +77,8 @@ class Layer:
     """The node's name in the file; empty where the file gives none."""
     parent: str = ""
     """The control-flow layer whose subgraph holds this one; empty at the top level."""
+    subgraph: str = ""
+    """The attribute of `parent` that is this subgraph: `body`, `then_branch`; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ class Step:
     """Its outputs as seen at run time, named as the runtime names them."""
     position: int = 0
     """Its place in execution order; steps of a subgraph have that of their control-flow step."""
+    nodes: int = 1
+    """Nodes of the executed graph that it stands for, where several compute a layer together."""
 
 
 class Granularity(StrEnum):
@@ -202,11 +206,17 @@ class WarningKind(StrEnum):
     WIDE_INTERVAL = "wide_interval"
     TIMER_INFLATION = "timer_inflation"
     NEGATIVE_OVERHEAD = "negative_overhead"
+    HIGH_OVERHEAD = "high_overhead"
     UNATTRIBUTED_TIME = "unattributed_time"
     FIXED_BATCH = "fixed_batch"
     BATCH_LOST = "batch_lost"
     BUSY_MACHINE = "busy_machine"
+    THROTTLED = "throttled"
+    UNLOCKED_CLOCKS = "unlocked_clocks"
+    FALLBACK_PROVIDER = "fallback_provider"
+    TRUNCATED_PROFILE = "truncated_profile"
     NO_PREFIXES = "no_prefixes"
+    FEWER_PREFIXES = "fewer_prefixes"
     PREFIXES_DISAGREE = "prefixes_disagree"
     DRIFT = "drift"
     PARITY_FAILED = "parity_failed"
@@ -221,6 +231,8 @@ class RunWarning:
     """The figure behind the caveat; its meaning is that of the kind."""
     subject: str = ""
     """The layer or output concerned, where there is one."""
+    bound: float = 0.0
+    """What the figure is held against, where a kind has no fixed bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +318,8 @@ class Timings:
     """Un-profiled inferences of growing prefixes of the graph, shape [prefixes, rounds]."""
     prefix_steps: tuple[int, ...] = ()
     """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
+    empty_ns: Samples = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Un-profiled calls of an empty session with the same inputs; of prefixes the first tells."""
     block_process: tuple[int, ...] = ()
     """The process that each block was measured in; empty if there was one."""
     round_process: tuple[int, ...] = ()

@@ -29,7 +29,7 @@ RUN_KEY = b"onnxprof.run"
 SUMMARY_KEY = b"onnxprof.summary"
 #: Columns of the sample rows, and the values of `kind` in the order in which they are stored.
 COLUMNS = ("kind", "step", "sample", "block", "duration_ns")
-KINDS = ("warmup", "latency", "traced", "step", "prefix")
+KINDS = ("warmup", "latency", "traced", "step", "prefix", "empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,7 @@ def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
         "step": [int(n) for n in timings.step_ns.shape],
         "prefix": [int(n) for n in timings.prefix_ns.shape],
         "prefix_steps": list(timings.prefix_steps),
+        "empty": int(timings.empty_ns.size),
         "block_process": list(timings.block_process),
         "round_process": list(timings.round_process),
     }
@@ -177,7 +178,7 @@ def _rows(run: Run) -> pa.Table:
     timings = run.timings or _nothing()
     parts = (
         *(timings.warmup_ns, timings.latency_ns, timings.traced_ns),
-        *(timings.step_ns.ravel(), timings.prefix_ns.ravel()),
+        *(timings.step_ns.ravel(), timings.prefix_ns.ravel(), timings.empty_ns),
     )
     sizes = [part.size for part in parts]
     steps, inferences = timings.step_ns.shape
@@ -185,6 +186,7 @@ def _rows(run: Run) -> pa.Table:
     numbers = [
         *map(np.arange, sizes[:3]),
         *(np.tile(np.arange(inferences), steps), np.tile(np.arange(rounds), prefixes)),
+        np.arange(sizes[5]),
     ]
     block = _blocks(timings, sizes)
     labels = [*_labels(run.steps), *(f"(first {n} steps)" for n in timings.prefix_steps)]
@@ -193,6 +195,7 @@ def _rows(run: Run) -> pa.Table:
             np.full(sum(sizes[:3]), -1),
             np.repeat(np.arange(steps), inferences),
             np.repeat(np.arange(steps, steps + prefixes), rounds),
+            np.full(sizes[5], -1),
         ]
     )
     kind = pa.DictionaryArray.from_arrays(
@@ -218,7 +221,7 @@ def _blocks(timings: Timings, sizes: list[int]) -> NDArray[np.int32]:
     traced = _or_none(timings.traced_block, sizes[2])
     parts = (
         *(np.full(sizes[0], -1), _or_none(timings.latency_block, sizes[1]), traced),
-        *(np.tile(traced, len(timings.step_ns)), np.full(sizes[4], -1)),
+        *(np.tile(traced, len(timings.step_ns)), np.full(sum(sizes[4:]), -1)),
     )
     return np.concatenate(parts).astype(np.int32)
 
@@ -304,15 +307,16 @@ def _known(metadata: dict[bytes, bytes] | None) -> dict[bytes, bytes]:
 def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
     warmup, latency, traced = (facts[kind] for kind in KINDS[:3])
     shape, prefixes = tuple(facts["step"]), tuple(facts.get("prefix", (0, 0)))
-    counts = (warmup, latency, traced, *shape, *prefixes)
+    empty = facts.get("empty", 0)
+    counts = (warmup, latency, traced, *shape, *prefixes, empty)
     if len(shape) != 2 or len(prefixes) != 2 or shape[0] != steps or min(counts) < 0:
         raise ValueError(f"counts of samples make no sense: {facts}")
-    sizes = [warmup, latency, traced, shape[0] * shape[1], prefixes[0] * prefixes[1]]
+    sizes = [warmup, latency, traced, shape[0] * shape[1], prefixes[0] * prefixes[1], empty]
     ends = np.cumsum(sizes)
     if ends[-1] != table.num_rows:
         raise ValueError(f"{table.num_rows} rows where {ends[-1]} were written")
     durations: Samples = table["duration_ns"].to_numpy()
-    parts = np.split(durations, ends[:4])
+    parts = np.split(durations, ends[:5])
     timings = Timings(
         facts["load_ns"],
         facts["first_ns"],
@@ -324,6 +328,7 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
         _block(table, warmup + latency, traced),
         parts[4].reshape(prefixes),
         tuple(facts.get("prefix_steps", ())),
+        parts[5],
         tuple(facts.get("block_process", ())),
         tuple(facts.get("round_process", ())),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -24,11 +24,12 @@ PRECISION = 0.01
 STEADY = 0.02
 ENOUGH = 20
 _WINDOW = 5
-_BLOCKS = 12
+_BLOCKS = 24
 _FEWEST_SLOW = 3  # what a model gets whose single inference exceeds the budget
 _LONG = 20_000_000  # nanoseconds; filling the caches again is nothing beside it
 _BURST = 2_000_000  # nanoseconds that one session has to itself in a round of prefixes
 _ROUNDS = 40
+_EMPTY_CALLS = 40
 _PLAIN = 3  # bursts of the model itself in a round: everything is scaled to its median
 
 
@@ -49,6 +50,7 @@ class Sampler:
     """How many blocks of `latency` only told what tracing costs."""
     prefix_ns: list[Samples] = field(default_factory=list)
     """One array [prefixes, inferences] a round."""
+    empty: list[int] = field(default_factory=list)
     steady: bool = False
 
     @property
@@ -57,14 +59,17 @@ class Sampler:
         return min(1.0, self.used_ns / self.budget_ns) if self.budget_ns else 1.0
 
     def inflates(self, bound: float) -> bool:
-        """Whether traced over un-profiled median exceeds the bound, and not by chance alone.
+        """Whether traced over un-profiled exceeds the bound, and not by chance alone.
 
-        By chance alone it may where the 95 % intervals of the two medians overlap.
+        The ratio is that of neighbouring blocks; chance alone is where the 95 % interval of its
+        median holds 1, or where there are too few blocks for one.
         """
-        traced = np.array([taken for _, _, taken in self.traced], np.int64)
-        plain = np.concatenate(self.latency)
-        apart = stats.median_interval(traced)[0] > stats.median_interval(plain)[1]
-        return apart and float(np.median(traced)) > bound * float(np.median(plain))
+        ratios = stats.inflation_ratios(self._sampled())
+        return (
+            ratios.size > 1
+            and stats.interval_of(ratios)[0] > 1
+            and float(np.median(ratios)) > bound
+        )
 
     @property
     def median_ns(self) -> float:
@@ -185,6 +190,13 @@ class Sampler:
         latency = np.concatenate(self.latency[self.probed :])
         return stats.relative_half_width(latency) <= PRECISION
 
+    def time_empty(self, session: Session) -> None:
+        """A few dozen calls of an empty session."""
+        for _ in range(2):
+            self.timed(session)
+        with _no_garbage_collection():
+            self.empty = [self.timed(session) for _ in range(_EMPTY_CALLS)]
+
     def timings(
         self,
         load_ns: int,
@@ -194,21 +206,37 @@ class Sampler:
         cuts: tuple[int, ...],
     ) -> Timings:
         """Everything that was sampled; inferences that only warmed caches are left out."""
+        self.forget(trace)
         kept = np.array([position for _, position, _ in self.traced], np.int64)
-        probed, latency = self.latency[: self.probed], self.latency[self.probed :]
-        blocks = [np.full(b.size, i, np.int32) for i, b in enumerate(latency, self.probed)]
         none = np.zeros((0, 0), np.int64)
-        return Timings(
+        return replace(
+            self._sampled(),
             load_ns=load_ns,
             first_ns=first_ns,
-            warmup_ns=np.concatenate([warmup, *probed]),
-            latency_ns=np.concatenate(latency),
-            latency_block=np.concatenate(blocks),
-            traced_ns=np.array([taken for _, _, taken in self.traced], np.int64),
-            traced_block=np.array([block for block, _, _ in self.traced], np.int32),
+            warmup_ns=np.concatenate([warmup, *self.latency[: self.probed]]),
             step_ns=np.ascontiguousarray(trace.step_ns[:, kept]),
             prefix_ns=np.concatenate(self.prefix_ns, axis=1) if cuts else none,
             prefix_steps=cuts,
+            empty_ns=np.array(self.empty, np.int64),
+        )
+
+    def forget(self, trace: Trace) -> None:
+        """Drop traced inferences that the trace, being truncated, does not hold."""
+        self.traced = [each for each in self.traced if each[1] < trace.step_ns.shape[1]]
+
+    def _sampled(self) -> Timings:
+        """Un-profiled and traced inferences so far, without their steps."""
+        latency = self.latency[self.probed :]
+        blocks = [np.full(b.size, i, np.int32) for i, b in enumerate(latency, self.probed)]
+        return Timings(
+            load_ns=0,
+            first_ns=0,
+            warmup_ns=np.zeros(0, np.int64),
+            latency_ns=np.concatenate(latency),
+            latency_block=np.concatenate(blocks),
+            traced_ns=np.array([taken for _, _, taken in self.traced], np.int64),
+            step_ns=np.zeros((0, 0), np.int64),
+            traced_block=np.array([block for block, _, _ in self.traced], np.int32),
         )
 
 

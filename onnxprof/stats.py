@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -110,19 +111,84 @@ def clustered_median_interval(
     middles = np.array([np.median(samples[clusters == c]) for c in np.unique(clusters)])
     if middles.size < 2:
         return low, high
-    below, above = _interval_of_medians(middles, confidence)
+    below, above = interval_of(middles, confidence)
     return min(low, max(0, round(below))), max(high, round(above))
 
 
-def _interval_of_medians(middles: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+def interval_of(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
+    """An interval of what at least two block or process medians have in common.
+
+    By order statistics where there are six, with Student's t where there are fewer.
+    """
     from scipy.special import stdtrit
 
-    if (ranks := interval_ranks(middles.size, confidence)) is not None:
-        ordered = np.sort(middles)
+    if (ranks := interval_ranks(values.size, confidence)) is not None:
+        ordered = np.sort(values)
         return float(ordered[ranks[0]]), float(ordered[ranks[1]])
-    error = float(middles.std(ddof=1)) / np.sqrt(middles.size)
-    reach = float(stdtrit(middles.size - 1, (1 + confidence) / 2)) * error
-    return float(middles.mean()) - reach, float(middles.mean()) + reach
+    error = float(values.std(ddof=1)) / np.sqrt(values.size)
+    reach = float(stdtrit(values.size - 1, (1 + confidence) / 2)) * error
+    return float(values.mean()) - reach, float(values.mean()) + reach
+
+
+def by_process(timings: Timings) -> list[Timings]:
+    """The samples of each process, its blocks numbered from 0; as they are where there was one.
+
+    Warm-ups stay with the first; load and first inference are those of the whole.
+    """
+    if not timings.block_process or not _is_blocked(timings):
+        return [timings]
+    process = np.array(timings.block_process, np.int32)
+    measured = np.unique(process[timings.latency_block])
+    return [_of_process(timings, process, number) for number in measured]
+
+
+def _of_process(timings: Timings, process: Indices, number: int) -> Timings:
+    first = int(np.flatnonzero(process == number)[0])
+    plain = process[timings.latency_block] == number
+    traced = process[timings.traced_block] == number
+    rounds = np.array(timings.round_process, np.int32)
+    return replace(
+        timings,
+        warmup_ns=timings.warmup_ns if first == 0 else timings.warmup_ns[:0],
+        latency_ns=timings.latency_ns[plain],
+        latency_block=timings.latency_block[plain] - np.int32(first),
+        traced_ns=timings.traced_ns[traced],
+        traced_block=timings.traced_block[traced] - np.int32(first),
+        step_ns=timings.step_ns[:, traced],
+        prefix_ns=timings.prefix_ns[:, rounds == number] if rounds.size else timings.prefix_ns,
+        block_process=(),
+        round_process=(),
+    )
+
+
+def _is_blocked(timings: Timings) -> bool:
+    latency, traced = timings.latency_ns, timings.traced_ns
+    return (timings.latency_block.size, timings.traced_block.size) == (latency.size, traced.size)
+
+
+def inflation_ratios(timings: Timings) -> NDArray[np.float64]:
+    """Traced over un-profiled, one a traced block: medians of the block and of its neighbours.
+
+    The neighbours are the un-profiled blocks before and after it, so that what drifts slowly
+    cancels. Empty where samples have no blocks, and for prefixes, which keep no neighbours.
+    """
+    if timings.prefix_ns.size or not _is_blocked(timings):
+        return np.zeros(0)
+    return np.concatenate([_inflation_ratios(part) for part in by_process(timings)])
+
+
+def _inflation_ratios(timings: Timings) -> NDArray[np.float64]:
+    plain = dict(_medians(timings.latency_ns, timings.latency_block))
+    traced = _medians(timings.traced_ns, timings.traced_block)
+    pairs = [(each, [plain[n] for n in (b, b + 1) if plain.get(n)]) for b, each in traced]
+    return np.array([each / np.mean(near) for each, near in pairs if near], np.float64)
+
+
+def _medians(samples: Samples, block: Indices) -> list[tuple[int, float]]:
+    """The median of each block; nothing where samples have no blocks."""
+    if block.size != samples.size:
+        return []
+    return [(int(b), float(np.median(samples[block == b]))) for b in np.unique(block)]
 
 
 def drift(timings: Timings) -> float:
@@ -146,12 +212,8 @@ def _block_medians(timings: Timings) -> list[NDArray[np.float64]]:
     """One series a process; none where samples have no blocks."""
     if timings.latency_block.size != timings.latency_ns.size:
         return []
-    process = sample_process(timings)
-    series = []
-    for each in np.unique(process):
-        block, samples = timings.latency_block[process == each], timings.latency_ns[process == each]
-        series.append(np.array([np.median(samples[block == b]) for b in np.unique(block)]))
-    return series
+    each = [_medians(part.latency_ns, part.latency_block) for part in by_process(timings)]
+    return [np.array([median for _, median in medians]) for medians in each]
 
 
 def _pairs(series: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

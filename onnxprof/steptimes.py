@@ -1,8 +1,10 @@
 """The time of each step, from whatever a timer sampled.
 
-The runtime's profiler samples steps, but its own cost is in every one of them. Prefixes of
-the graph, timed un-profiled, give the time of a *segment* (the steps between two cuts) as the
-difference of two medians, free of that cost. Inside a segment the profile splits the time.
+The runtime's profiler samples steps, but its own cost is in every one of them. Where that is
+little, a step's time is its share of the traced inferences that it was seen in, of which the
+un-profiled median is the length. Where it is much, prefixes of the graph, timed un-profiled,
+give the time of a *segment* (the steps between two cuts) as the difference of two medians,
+free of that cost, and the profile splits the time inside a segment.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof import stats
 from onnxprof.records import Run, Samples, Step, Timings
 
 #: A step keeps at least this part of what the profiler says, however large the bias.
@@ -22,11 +25,11 @@ Times = NDArray[np.float64]
 def step_samples(run: Run) -> Samples:
     """Nanoseconds of each step in each traced inference, shape [steps, inferences].
 
-    As sampled for the trace timer. For the prefix timer each step's samples are moved by one
-    constant, so that their median is the step's share of its segment; none falls below 0.
+    Each step's samples are moved by one constant, so that their median is the step's estimate;
+    none falls below 0.
     """
     timings = run.timings
-    if timings is None or not timings.prefix_ns.size or not timings.step_ns.size:
+    if timings is None or not timings.step_ns.size:
         return timings.step_ns if timings else np.zeros((0, 0), np.int64)
     sampled = np.median(timings.step_ns, axis=1)
     shift = np.rint(sampled - estimates(run.steps, timings)).astype(np.int64)
@@ -35,7 +38,86 @@ def step_samples(run: Run) -> Samples:
 
 
 def estimates(steps: Sequence[Step], timings: Timings) -> Times:
-    """Nanoseconds of each step by the prefix timer, shape [steps].
+    """Nanoseconds of each step, shape [steps]; with overhead they make the un-profiled median.
+
+    Of several processes each says what share of its own median a step takes; the mean of the
+    shares counts.
+    """
+    if not timings.step_ns.size:
+        return np.zeros(len(steps))
+    if not timings.prefix_ns.size:
+        return _by_trace(timings)
+    parts = [p for p in stats.by_process(timings) if p.prefix_ns.size and p.traced_ns.size]
+    shares = [_by_prefixes(steps, part) / _middle(part.latency_ns) for part in parts]
+    return _mean(shares, len(steps)) * _middle(timings.latency_ns)
+
+
+def _by_trace(timings: Timings) -> Times:
+    """Shares of typical traced inferences, times the un-profiled median and `least_inflation`.
+
+    An inference that the profiler did not make longer is as long as one that it did not see,
+    whatever the machine did meanwhile: so its own length is the measure of its steps, and what
+    it spent between them is overhead. Samples without blocks count as they are.
+    """
+    if not stats.inflation_ratios(timings).size:
+        return np.asarray(np.median(timings.step_ns, axis=1), np.float64)
+    shares = [typical(part) for part in stats.by_process(timings) if part.traced_ns.size]
+    whole = _middle(timings.latency_ns) * least_inflation(timings)
+    return _mean(shares, len(timings.step_ns)) * whole
+
+
+def _mean(shares: Sequence[Times], steps: int) -> Times:
+    mean: Times = np.mean(shares, axis=0) if shares else np.zeros(steps)
+    return mean
+
+
+def typical(timings: Timings) -> Times:
+    """Each step's share of the traced inferences without the shortest and longest quarter.
+
+    Times of the same inferences add up, which medians of each step do not.
+    """
+    count = timings.traced_ns.size
+    kept = np.argsort(timings.traced_ns, kind="stable")[count // 4 : count - count // 4]
+    whole = float(timings.traced_ns[kept].sum())
+    shares: Times = timings.step_ns[:, kept].sum(axis=1) / max(whole, 1.0)
+    return shares
+
+
+def inflation(timings: Timings) -> float:
+    """Traced over un-profiled; 1.0 is a timer that costs nothing, NaN where nothing was traced.
+
+    The median over pairs of neighbouring blocks where there are such, else a ratio of medians.
+    """
+    ratios = stats.inflation_ratios(timings)
+    if ratios.size:
+        return float(np.median(ratios))
+    if not timings.traced_ns.size:
+        return float("nan")
+    return _middle(timings.traced_ns) / _middle(timings.latency_ns)
+
+
+def least_inflation(timings: Timings) -> float:
+    """What the timer makes an inference longer for certain: the lower end of a 95 % interval.
+
+    1 where that is less, since no profiler speeds a runtime up.
+    """
+    ratios = stats.inflation_ratios(timings)
+    return max(1.0, stats.interval_of(ratios)[0]) if ratios.size > 1 else 1.0
+
+
+def empty_call(timings: Timings) -> float | None:
+    """Median nanoseconds of a call that computes nothing; None where that was not measured."""
+    if timings.prefix_ns.size:
+        return _middle(timings.prefix_ns[0])
+    return _middle(timings.empty_ns) if timings.empty_ns.size else None
+
+
+def _middle(samples: Samples) -> float:
+    return max(1.0, float(np.median(samples)))
+
+
+def _by_prefixes(steps: Sequence[Step], timings: Timings) -> Times:
+    """Nanoseconds of each step by the prefix timer in one process, shape [steps].
 
     They add up to the un-profiled median less the empty prefix's. The longest prefix is the
     whole model again, in other memory; where the two differ, which of small models tells
@@ -44,8 +126,9 @@ def estimates(steps: Sequence[Step], timings: Timings) -> Times:
     sampled = np.median(timings.step_ns, axis=1)
     found = np.zeros(len(steps))
     factor = agreement(timings)
+    nodes = np.array([step.nodes for step in steps])
     for members, total in segments(steps, timings):
-        found[members] = split(sampled[members], total * factor)
+        found[members] = split(sampled[members], total * factor, nodes[members])
     return found
 
 
@@ -91,11 +174,11 @@ def rising(values: Times) -> Times:
     return np.concatenate([np.full(count, level) for level, count in levels])
 
 
-def split(sampled: Times, total: float) -> Times:
+def split(sampled: Times, total: float, nodes: NDArray[np.int64]) -> Times:
     """Divide a segment's time among its steps, in nanoseconds that add up to `total`.
 
-    Each step's sample less a bias that is the same for all of them (the profiler's cost of a
-    step), but at least 2 % of the sample. Where the samples fall short, they are scaled.
+    Each step's sample less a bias that is the same for all executed nodes (the profiler's cost
+    of one), but at least 2 % of the sample. Where the samples fall short, they are scaled.
     """
     if sampled.sum() <= total:
         return _scaled(sampled, total)
@@ -105,8 +188,10 @@ def split(sampled: Times, total: float) -> Times:
     low, high = 0.0, float(sampled.max())
     for _ in range(60):  # the sum falls steadily with the bias
         bias = (low + high) / 2
-        high, low = (bias, low) if np.maximum(sampled - bias, floor).sum() < total else (high, bias)
-    return _scaled(np.maximum(sampled - low, floor), total)
+        high, low = (
+            (bias, low) if np.maximum(sampled - bias * nodes, floor).sum() < total else (high, bias)
+        )
+    return _scaled(np.maximum(sampled - low * nodes, floor), total)
 
 
 def _scaled(parts: Times, total: float) -> Times:

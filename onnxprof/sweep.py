@@ -14,8 +14,9 @@ from onnxprof.inputs import from_file
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
-from onnxprof.modelfile import ModelFile, missing_dims, open_model
+from onnxprof.modelfile import ModelFile, missing_dims, open_model, with_defaults
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run
+from onnxprof.references import Progress
 from onnxprof.store import Store
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
@@ -30,6 +31,8 @@ class Options:
     models: tuple[str, ...]
     backend: str = "ort"
     device: str = "cpu"
+    provider: str = ""
+    """How the backend is to run it; empty for its usual way on the device."""
     batches: tuple[int, ...] = (1,)
     dims: tuple[tuple[str, int], ...] = ()
     threads: int = 0
@@ -69,19 +72,21 @@ class Outcome:
     error: OnnxprofError | None = None
 
 
-def plan(options: Options) -> list[Planned]:
+def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     """Check everything that can be checked before the first measurement.
 
-    Raises UsageError or ModelError for what cannot work.
+    `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
     backend = plugins.backend(options.backend)
     device = pick_device(backend, options.device)
     facts = environment()
     planned: list[Planned] = []
     for reference in options.models:
-        model = open_model(reference)
-        _refuse_missing(model, dict(options.dims))
-        planned.extend(_of_model(model, options, device, facts))
+        model = open_model(reference, progress)
+        dims = with_defaults(model, dict(options.dims))
+        _refuse_missing(model, dims)
+        sized = replace(options, dims=tuple(dims.items()))
+        planned.extend(_of_model(model, sized, device, facts))
     return planned
 
 
@@ -103,7 +108,8 @@ def _of_model(
     for table in _tables(model, options):
         if options.inputs:
             from_file(Path(options.inputs), table)
-        yield Planned(_job(facts, options, device, table, environment), table)
+        job = _job(facts, options, device, table, environment)
+        yield Planned(replace(job, file=str(model.path)), table)
 
 
 def _tables(model: ModelFile, options: Options) -> list[LayerTable]:
@@ -127,7 +133,7 @@ def _job(
     return Job(
         facts=facts,
         backend=options.backend,
-        provider=device.kind,
+        provider=options.provider or device.kind,
         device=device,
         batch=table.batch,
         obstacle=table.obstacle,
@@ -150,6 +156,8 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
     words = ["onnxprof", "profile", published(facts).reference, "--backend", options.backend]
     words += ["--device", options.device, "--batch", str(batch), "--threads", str(threads)]
     words += ["--budget", f"{options.budget.seconds:g}"]
+    if options.provider:
+        words += ["--provider", options.provider]
     for name, size in options.dims:
         words += ["--dim", f"{name}={size}"]
     if options.granularity is not Granularity.EXECUTED:
@@ -222,9 +230,9 @@ def next_process(
 ) -> Run:
     """Run one more process of a job; what the first one settled is taken from it."""
     job, count = planned.job, planned.job.processes
-    if before and before[0].timings:
-        timer = Timer.PREFIX if before[0].timings.prefix_ns.size else Timer.TRACE
-        job = replace(job, parity=False, timer=timer)
+    if before and (first := before[0].timings):
+        timer = Timer.PREFIX if first.prefix_ns.size else Timer.TRACE
+        job = replace(job, parity=False, timer=timer, prefix_steps=first.prefix_steps)
     return run_isolated(job, limits, _bound(progress, planned, len(before), count))
 
 

@@ -9,14 +9,16 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxprof import clocks
 from onnxprof.contracts import BackendError, OnnxprofError, Workload
+from onnxprof.machine import Machine
 from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.records import (
     Device,
@@ -31,11 +33,13 @@ from onnxprof.records import (
     Tensor,
     WarningKind,
 )
+from onnxprof.references import is_remote
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
     from onnxprof.inputs import Arrays
+    from onnxprof.modelfile import ModelFile
 
 #: Cores kept busy by others, above which a run carries a warning.
 _BUSY_CORES = 0.25
@@ -67,6 +71,10 @@ class Job:
     """Whether to compare the outputs with the reference's."""
     processes: int = 1
     """Processes that share the measurement; `budget` is that of each."""
+    prefix_steps: tuple[int, ...] = ()
+    """Where the first process cut the graph, for the later ones."""
+    file: str = ""
+    """The model's file on this machine, already resolved; empty to resolve the reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +103,24 @@ def perform(
     from onnxprof.modelfile import open_model, prepare
 
     progress("preparing", 0.0)
-    model = replace(open_model(job.facts.reference), name=job.facts.name)
+    model = replace(open_model(job.file or job.facts.reference), name=job.facts.name)
     dims = dict(job.dims)
     table = replace(inspect(model, job.batch, dims), obstacle=job.obstacle)
-    inputs, digest = _inputs(job, table)
+    inputs, digest = _inputs(job, table, model)
     workload = Workload(
         *(prepare(model, job.batch, dims), table, inputs, job.threads, job.provider),
         job.granularity,
         own_process,
+        job.device.id,
     )
-    with others_at_work() as busy:
+    with others_at_work() as busy, clocks.watched() as held:
         found = measure(
             *(plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
             timer=job.timer,
             keep_values=job.parity,
+            wanted_cuts=job.prefix_steps,
         )
-    run = _record(job, table, digest, found, busy)
+    run = _record(job, table, digest, found, [*busy, *held, *clocks.unlocked(Machine())])
     if not job.parity:
         return run
     keep(run)
@@ -125,14 +135,17 @@ def _with_parity(run: Run, workload: Workload, found: Measurement) -> Run:
     return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))
 
 
-def _inputs(job: Job, table: LayerTable) -> tuple[Arrays, str]:
+def _inputs(job: Job, table: LayerTable, model: ModelFile) -> tuple[Arrays, str]:
     from onnxprof.inputs import from_file, generate
+    from onnxprof.modelfile import declared_fills
 
-    return from_file(Path(job.inputs), table) if job.inputs else (generate(table, job.seed), "")
+    if job.inputs:
+        return from_file(Path(job.inputs), table)
+    return generate(table, job.seed, declared_fills(model)), ""
 
 
 def _record(
-    job: Job, table: LayerTable, digest: str, found: Measurement, busy: list[RunWarning]
+    job: Job, table: LayerTable, digest: str, found: Measurement, told: Sequence[RunWarning]
 ) -> Run:
     return Run(
         request=request(job, table.batch, digest),
@@ -145,13 +158,13 @@ def _record(
         steps=found.trace.steps,
         folded=found.trace.folded,
         timings=found.timings,
-        warnings=(*found.warnings, *busy),
+        warnings=(*found.warnings, *told),
     )
 
 
 def published(facts: ModelFacts) -> ModelFacts:
     """The facts without the folder that the model lies in: records are made to be shown."""
-    if facts.reference.startswith("zoo:"):
+    if is_remote(facts.reference):
         return facts
     return replace(facts, reference=Path(facts.reference).name)
 

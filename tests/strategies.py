@@ -136,6 +136,7 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
         traced_block=draw(npst.arrays(np.int32, traced, elements=st.integers(0, 99))),
         prefix_ns=draw(samples((prefixes, rounds))),
         prefix_steps=tuple(draw(st.lists(counts, min_size=prefixes, max_size=prefixes))),
+        empty_ns=draw(samples(draw(st.integers(0, 3)), 0)),
         block_process=tuple(draw(st.just([]) | processes(100))),
         round_process=tuple(draw(st.just([]) | processes(rounds))),
     )

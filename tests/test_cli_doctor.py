@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from onnxprof import diagnose
 from onnxprof.cli.doctor import doctor
+from onnxprof.contracts import UsageError
 from onnxprof.plugins import Plugin
 from onnxprof.records import Availability
 from onnxprof.testing import FakeBackend
@@ -119,6 +121,34 @@ def test_json_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert record["facts"]["os"]
     assert {extra["name"] for extra in record["extras"]} == set(diagnose.EXTRAS)
     assert {place["purpose"] for place in record["folders"]} == {"cache", "store"}
+
+
+def test_the_node_tests_that_torch_passes_are_counted_on_demand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch", reason="needs onnxprof[torch]")
+    from onnxprof.backends import torch_conformance
+
+    some = [case for case in torch_conformance.cases() if case.name in ("test_abs", "test_sin")]
+    strings = [case for case in torch_conformance.cases() if case.name == "test_string_concat"]
+    monkeypatch.setattr(torch_conformance, "cases", lambda: [*some, *strings])
+    shown = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance").output
+    assert "2 of the 3 node tests of onnx" in " ".join(shown.split())
+    assert "test_string_concat" in shown
+    result = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance --format json")
+    record = json.loads(result.stdout)["conformance"]
+    assert record["passed"] == 2
+    assert len(record["verdicts"]) == 3
+
+
+def test_counting_node_tests_needs_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch.nn.functional", None)
+    for name in [name for name in sys.modules if name.startswith("onnxprof.backends.torch_")]:
+        monkeypatch.delitem(sys.modules, name)
+    result = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance")
+    assert isinstance(result.exception, UsageError)
+    assert 'pip install "onnxprof[torch]"' in str(result.exception)
 
 
 def test_a_missing_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import scripted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.align import align, strays
+from onnxprof.blocks import finest_blocks, strays
 from onnxprof.compare import Caveat, Pair, Verdict, compare, step_replicates
 from onnxprof.contracts import StoreError
 from onnxprof.merge import merge
@@ -45,7 +45,7 @@ fusions = st.lists(st.lists(names, max_size=3, unique=True).map(tuple), max_size
 @given(st.lists(fusions, min_size=1, max_size=3))
 def test_blocks_are_the_finest_partition(fused: list[list[tuple[str, ...]]]) -> None:
     runs = [covering(*steps) for steps in fused]
-    blocks = align(runs)
+    blocks = finest_blocks(runs)
     layers = [name for block in blocks for name in block.layers]
     assert len(layers) == len(set(layers))
     assert set(layers) == {name for run in runs for step in run.steps for name in step.layers}

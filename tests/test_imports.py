@@ -31,7 +31,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "serial": ("serial",),
     "model": (
         *("modelfile", "protobound", "tensors", "graph", "contrib", "layertypes", "folding"),
-        *("operands", "reshaping", "shapes", "batchaxes", "rebatch"),
+        *("operands", "reshaping", "shapes", "batchaxes", "rebatch", "declared"),
+        *("references", "modelhub", "huggingface"),
     ),
     "inspector": ("inspector", "attributes"),
     "provenance": ("provenance",),
@@ -39,8 +40,10 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "measure": ("measure", "sampling", "cautions", "cuts"),
     "reconcile": ("reconcile",),
     "merge": ("merge",),
-    "compare": ("compare", "align", "pairing"),
-    "environment": ("environment", "machine", "cpu"),
+    "compare": (
+        *("compare", "blocks", "align", "alignment", "remarks", "batches", "systems", "pairing"),
+    ),
+    "environment": ("environment", "machine", "cpu", "clocks"),
     "plugins": ("plugins",),
     "diagnose": ("diagnose",),
     "store": ("store", "runfile"),
@@ -50,11 +53,13 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "worker": ("worker",),
     "sweep": ("sweep", "alternate"),
     "publish": ("publish",),
+    "exporting": ("exporting", "exportcheck", "exportchild"),
     "cli": ("cli", "__main__"),
     "testing": ("testing",),
     "backends": ("backends",),
     "exporters": ("exporters",),
     "zoo": ("zoo",),
+    "zoocheck": ("zoocheck",),
 }
 #: What a room may import besides itself and the package's version.
 ALLOWED: Mapping[str, tuple[str, ...]] = {
@@ -66,22 +71,23 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "model": ("records", "contracts", "zoo"),
     "inspector": ("records", "contracts", "model"),
     "provenance": ("records",),
-    "steptimes": ("records",),
+    "steptimes": ("records", "stats"),
     "measure": ("records", "contracts", "stats", "provenance", "steptimes"),
     "reconcile": ("records", "contracts", "stats", "steptimes"),
     "merge": ("records", "contracts", "stats", "measure"),
-    "compare": ("records", "contracts", "stats", "ratios", "merge", "steptimes"),
+    "compare": (*("records", "contracts", "stats", "ratios", "merge", "steptimes", "reconcile"),),
     "environment": ("records",),
     "plugins": ("records", "contracts"),
     "diagnose": ("records", "contracts", "plugins", "environment"),
     "store": ("records", "contracts", "stats", "serial", "steptimes"),
-    "inputs": ("records", "contracts"),
+    "inputs": ("records", "contracts", "zoo"),
     "parity": ("records",),
     "reference": ("records", "contracts", "parity", "plugins"),
     "worker": (
         *("records", "contracts", "model", "inspector", "inputs", "measure", "plugins"),
-        "reference",
+        *("reference", "environment"),
     ),
+    "exporting": ("records", "contracts", "plugins", "parity", "model"),
     "sweep": tuple(room for room in ROOMS if room not in ("cli", "publish", "testing")),
     "publish": ("records", "contracts", "reconcile", "compare", "serial", "stats", "store"),
     "cli": tuple(ROOMS),
@@ -89,6 +95,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "backends": ("records", "contracts", "provenance", "environment"),
     "exporters": ("records", "contracts"),
     "zoo": ("records", "contracts", "exporters"),
+    "zoocheck": ("records", "contracts", "model", "inspector", "inputs", "zoo"),
 }
 RUNTIMES = ("onnxruntime", "torch", "openvino", "tensorrt", "tensorrt_rtx", "tensorflow", "keras")
 OPTIONAL = ("jinja2", "typst", "graphlay", "plotly")

@@ -66,6 +66,40 @@ def test_masks_are_ones_and_bytes_span_their_range() -> None:
 
 
 @pytest.mark.parametrize(
+    ("tensor", "expected"),
+    [
+        (Tensor("position_ids", "int64", (2, 3)), [[0, 1, 2], [0, 1, 2]]),
+        (Tensor("cache_position", "int64", (3,)), [0, 1, 2]),
+        (Tensor("token_type_ids", "int32", (2, 2)), [[0, 0], [0, 0]]),
+        (Tensor("segment_ids:0", "int64", (1, 2)), [[0, 0]]),
+        (Tensor("key_padding_mask", "bool", (1, 2)), [[False, False]]),
+        (Tensor("pixel_mask", "bool", (1, 2)), [[True, True]]),
+        (Tensor("input_lengths", "int64", (2,)), [9, 9]),
+        (Tensor("sr", "int64", ()), 16000),
+        (Tensor("use_cache_branch", "bool", (1,)), [False]),
+    ],
+)
+def test_names_that_exporters_give(tensor: Tensor, expected: object) -> None:
+    frames = Tensor("frames", "float32", (2, 9, 80))
+    assert generate(table(frames, tensor))[tensor.name].tolist() == expected
+
+
+def test_positions_stay_within_their_table() -> None:
+    ids = Tensor("position_ids", "int64", (1, 5))
+    words = Tensor("w", "float32", (3, 8))
+    out = (Tensor("e", "float32", (1, 5, 8)),)
+    gather = Layer("g", LayerKind.NODE, "Gather", "Gather", inputs=(words, ids), outputs=out)
+    assert generate(table(ids, nodes=(gather,)))["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
+
+
+def test_one_hot_bounds_its_indices() -> None:
+    ids, depth = Tensor("classes", "int64", (1, 2000)), Tensor("d", "int64", (), value=(30,))
+    out = (Tensor("e", "float32", (1, 2000, 30)),)
+    node = Layer("o", LayerKind.NODE, "OneHot", "OneHot", inputs=(ids, depth), outputs=out)
+    assert 20 < generate(table(ids, nodes=(node,)))["classes"].max() < 30
+
+
+@pytest.mark.parametrize(
     ("tensor", "word"),
     [
         (Tensor("x", "float32", (2, "height")), "--dim"),

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxprof import stats
-from onnxprof.contracts import BackendError, Workload
+from onnxprof import cuts, stats
+from onnxprof.contracts import BackendError, Trace, Workload
 from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.records import PreparedModel, Tensor, WarningKind
 from onnxprof.sampling import unsteadiness
@@ -232,3 +232,99 @@ def test_auto_is_not_fooled_by_a_few_noisy_samples() -> None:
     noisy = lambda _: int(rng.normal(100 * MS, 20 * MS))  # noqa: E731
     found = run(FakeBackend(step_ns=(noisy, 0, 0)), seconds=3.0, timer=Timer.AUTO)
     assert found.timings.prefix_ns.size == 0
+
+
+def test_an_empty_call_is_timed_beside_the_trace() -> None:
+    found = run(FakeBackend(gap_ns=70_000))
+    assert set(found.timings.empty_ns.tolist()) == {70_000}
+    assert run(FakeBackend(uncuttable="no")).timings.empty_ns.size == 0
+    assert run(FakeBackend(), timer=Timer.PREFIX).timings.empty_ns.size == 0
+
+
+def test_overhead_beyond_an_empty_call_is_told_with_the_figures() -> None:
+    class Idle(FakeBackend):
+        """Half of an inference passes between the steps, but not in an empty call."""
+
+        def _session(self, job: Workload, cost: int) -> FakeSession:
+            made = super()._session(job, cost)
+            return Slow(made.clock, job, (lambda _: MS,) * 3, gap_ns=3 * MS)
+
+    class Slow(FakeSession):
+        def prefixes(self, counts: Sequence[int]) -> list[FakeSession]:
+            return [FakeSession(self.clock, self.workload, (), 50_000) for _ in counts]
+
+    told = {w.kind: w for w in run(Idle()).warnings}
+    assert told[WarningKind.HIGH_OVERHEAD].value == pytest.approx(0.5, rel=0.01)
+    assert told[WarningKind.HIGH_OVERHEAD].bound == pytest.approx(0.03 + 0.05 / 6, rel=0.01)
+    assert WarningKind.HIGH_OVERHEAD not in kinds(run(FakeBackend(gap_ns=3 * MS)))
+
+
+def test_prefixes_are_cut_where_they_are_wanted() -> None:
+    backend = FakeBackend(traced_cost_ns=MS)
+    clock, silent = backend.clock, lambda *_: None
+    options = {"timer": Timer.PREFIX, "wanted_cuts": (0, 2, 3)}
+    found = measure(backend, workload(), Budget(2.0), clock, silent, **options)
+    assert found.timings.prefix_steps == (0, 2, 3)
+    options["wanted_cuts"] = (0, 2, 5)  # of another graph
+    found = measure(backend, workload(), Budget(2.0), clock, silent, **options)
+    assert found.timings.prefix_steps == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("most", "kept"),
+    [(9, (0, 2, 3, 5, 8)), (4, (0, 2, 3, 5, 8)), (2, (0, 3, 8)), (1, (0, 8)), (0, (0, 8))],
+)
+def test_thinned_cuts_keep_both_ends(most: int, kept: tuple[int, ...]) -> None:
+    assert cuts.thinned((0, 2, 3, 5, 8), most) == kept
+
+
+def test_prefixes_that_run_out_of_memory_fall_back_to_the_trace() -> None:
+    class Hungry(FakeBackend):
+        def _session(self, job: Workload, cost: int) -> FakeSession:
+            made = super()._session(job, cost)
+            return Greedy(made.clock, job, made.step_ns, made.gap_ns, cost)
+
+    class Greedy(FakeSession):
+        def prefixes(self, counts: Sequence[int]) -> list[FakeSession]:
+            raise MemoryError
+
+    found = run(Hungry(traced_cost_ns=MS), timer=Timer.AUTO)
+    assert found.timings.prefix_ns.size == 0
+    told = {w.kind: w for w in found.warnings}
+    assert told[WarningKind.NO_PREFIXES].subject == "out of memory"
+    assert WarningKind.TIMER_INFLATION in told
+
+
+def test_steps_of_another_provider_are_told_with_their_share() -> None:
+    class Torn(FakeSession):
+        def trace(self) -> Trace:
+            found = super().trace()
+            steps = (replace(found.steps[0], provider="other"), *found.steps[1:])
+            return replace(found, steps=steps, provider="fake")
+
+    class Backend(FakeBackend):
+        def _session(self, job: Workload, cost: int) -> FakeSession:
+            made = super()._session(job, cost)
+            return Torn(made.clock, job, made.step_ns, made.gap_ns, cost)
+
+    told = {w.kind: w for w in run(Backend()).warnings}
+    assert told[WarningKind.FALLBACK_PROVIDER].subject == "other"
+    assert told[WarningKind.FALLBACK_PROVIDER].value == pytest.approx(1 / 3.5, rel=0.01)
+    assert WarningKind.FALLBACK_PROVIDER not in kinds(run(FakeBackend()))
+
+
+def test_a_truncated_trace_gives_the_inferences_that_it_holds() -> None:
+    class Cut(FakeSession):
+        def trace(self) -> Trace:
+            found = super().trace()
+            return replace(found, step_ns=found.step_ns[:, :9])
+
+    class Backend(FakeBackend):
+        def _session(self, job: Workload, cost: int) -> FakeSession:
+            made = super()._session(job, cost)
+            return Cut(made.clock, job, made.step_ns, made.gap_ns, cost)
+
+    found = run(Backend())
+    assert 0 < found.timings.traced_ns.size == found.timings.step_ns.shape[1] < 9
+    told = {w.kind: w for w in found.warnings}
+    assert told[WarningKind.TRUNCATED_PROFILE].value == 9

@@ -13,7 +13,7 @@ from onnxprof import runfile
 from onnxprof.contracts import BackendError
 from onnxprof.merge import merge, parts
 from onnxprof.records import Run, RunWarning, Timings, WarningKind
-from onnxprof.stats import sample_process
+from onnxprof.stats import inflation_ratios, sample_process
 from onnxprof.testing import sample_run
 
 
@@ -80,12 +80,32 @@ def test_other_steps_are_refused() -> None:
     odd = sample_run(fused=False)
     with pytest.raises(BackendError, match="process 2 executed other steps"):
         merge([process(0), odd])
-    with pytest.raises(BackendError, match="not all processes timed prefixes"):
-        merge([process(0), process(1, (0, 3))])
     with pytest.raises(ValueError, match="times"):
         merge([])
     with pytest.raises(ValueError, match="times"):
         merge([dataclasses.replace(process(0), timings=None)])
+
+
+def test_a_process_without_prefixes_takes_them_from_all() -> None:
+    why = RunWarning(WarningKind.NO_PREFIXES, subject="out of memory")
+    first = process(0, (0, 3))
+    after = times(first).latency_block + np.int32(5)  # its five traced blocks come before
+    first = dataclasses.replace(
+        first, timings=dataclasses.replace(times(first), latency_block=after)
+    )
+    merged = merge([first, process(1, warnings=(why,))])
+    assert merged.timer == "trace"
+    assert times(merged).prefix_steps == times(merged).round_process == ()
+    assert why in merged.warnings
+    assert inflation_ratios(times(merged)).size == 5  # rounds are no neighbours of traced blocks
+
+
+def test_fewer_prefixes_in_a_later_process_are_told() -> None:
+    told = {w.kind: w for w in merge([process(0, (0, 1, 2, 3)), process(1, (0, 2, 3))]).warnings}
+    warning = told[WarningKind.FEWER_PREFIXES]
+    assert (warning.value, warning.bound) == (3, 4)
+    alike = merge([process(0, (0, 1, 3)), process(1, (0, 1, 3))])
+    assert WarningKind.FEWER_PREFIXES not in {w.kind for w in alike.warnings}
 
 
 def test_one_process_is_itself() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from models import node, value, weight
 
 from onnxprof import modelfile
-from onnxprof.contracts import ModelError, UsageError
+from onnxprof.contracts import ModelError
 from onnxprof.graph import walk
 from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare, resolve
+from onnxprof.modelfile import open_model, prepare
 
 
 def test_large_weights_are_not_read(tmp_path):
@@ -150,12 +150,6 @@ def test_unsorted_nodes_are_sorted(tmp_path):
     model = open_model(str(models.save(made, tmp_path)))
     assert [n.name for n in model.structure.graph.node] == ["a", "b", "c"]
     assert isinstance(prepare(model, 1, {}).source, bytes)
-
-
-@pytest.mark.parametrize("reference", ["hub:resnet", "hf:org/repo/model.onnx"])
-def test_remote_models_are_not_available_yet(reference):
-    with pytest.raises(UsageError, match="not available yet"):
-        resolve(reference)
 
 
 def test_a_file_named_like_a_scheme_is_a_file(tmp_path, monkeypatch):

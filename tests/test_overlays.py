@@ -128,9 +128,12 @@ def test_an_inflated_run_has_a_moment_for_its_overhead() -> None:
     assert told[-1]["name"].startswith("(overhead): -")
 
 
-def node(name: str, given: str, op_type: str = "Relu", parent: str = "") -> Layer:
+def node(
+    name: str, given: str, op_type: str = "Relu", parent: str = "", subgraph: str = ""
+) -> Layer:
     kind = LayerKind.NODE
-    return Layer(name, kind, op_type, op_type, "", 17, given_name=given, parent=parent)
+    inside = {"parent": parent, "subgraph": subgraph}
+    return Layer(name, kind, op_type, op_type, "", 17, given_name=given, **inside)
 
 
 def run_of(*layers: Layer, graph: str = "main_graph") -> Run:
@@ -147,14 +150,21 @@ def test_nodes_are_called_as_the_adapter_calls_them() -> None:
     run = run_of(
         *(node("a", ""), node("same", "same"), node("c", "", "Sigmoid"), node("same#2", "same")),
         *(node("same_1", "same_1"), node("same#3", "same"), node("loop", "loop", "Loop")),
-        *(node("still", "", "Identity", "loop"), node("double", "double", "Add", "loop")),
-        *(node("choose", "choose", "If"), node("branch", "branch", "Mul", "choose")),
+        node("still", "", "Identity", "loop", "body"),
+        node("double", "double", "Add", "loop", "body"),
+        node("choose", "choose", "If"),
+        node("left", "side", "Mul", "choose", "then_branch"),
+        node("deeper", "deeper", "If", "choose", "then_branch"),
+        node("deepest", "deepest", "Neg", "deeper", "then_branch"),
+        node("right", "side", "Add", "choose", "else_branch"),
     )
     places = node_places(run)
     ids = ["node", "same", "node_1", "same_1", "same_1_1", "same_2", "loop", "choose"]
     assert [node for graph, node in places.values() if graph == "main_graph"] == ids
     assert (places["still"], places["double"]) == (("loop/body", "node"), ("loop/body", "double"))
-    assert "branch" not in places
+    assert places["left"] == ("choose/then_branch", "side")
+    assert places["right"] == ("choose/else_branch", "side")
+    assert "deepest" not in places
 
 
 def test_a_nameless_graph() -> None:

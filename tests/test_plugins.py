@@ -28,7 +28,9 @@ GOOD = """
 
     class Exporter:
         name = "draw"
-        def export(self, target, path): pass
+        def availability(self): pass
+        def accepts(self, target): return False
+        def export(self, request): pass
 """
 POINTS = """
     [onnxprof.backends]

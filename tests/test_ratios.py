@@ -88,3 +88,29 @@ def test_correlated_blocks_widen() -> None:
     middle = np.full(200, 1e6)
     widened = ratios.variance_within(sticky, middle) / ratios.variance_within(loose, middle)
     assert np.median(widened) > 4
+
+
+def test_pairs_take_off_what_happened_to_both() -> None:
+    rng = np.random.default_rng(0)
+    load = np.exp(rng.normal(0, 0.3, 10))  # a machine that others keep busy
+    own = np.exp(rng.normal(0, 0.002, (2, 10)))
+    none = np.zeros((1, 10))
+    a, b = Group((1e6 * load * own[0])[None], none), Group((1.06e6 * load * own[1])[None], none)
+    paired, apart = ratios.paired_ratios(a, b), ratios.ratios(a, b)
+    assert np.exp(paired.effect[0]) == pytest.approx(1.06, rel=0.005)
+    assert paired.p_values(np.log(1.02))[0] < 0.05 < apart.p_values(np.log(1.02))[0]
+    low, high = paired.interval()
+    assert low[0] < 1.06 < high[0]
+
+
+def test_pairs_have_two_ends() -> None:
+    a, b = Group(np.ones((1, 3)), np.zeros((1, 3))), Group(np.ones((1, 4)), np.zeros((1, 4)))
+    with pytest.raises(ValueError, match="no pairs: 3 and 4"):
+        ratios.paired_ratios(a, b)
+
+
+def test_one_pair_is_as_wide_as_what_is_assumed() -> None:
+    one = Group(np.full((1, 1), 1e6), np.zeros((1, 1)))
+    found = ratios.paired_ratios(one, one)
+    assert found.error[0] == pytest.approx(np.sqrt(2) * 0.015)
+    assert found.df == 4

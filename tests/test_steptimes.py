@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof import steptimes
+from onnxprof.merge import merge
 from onnxprof.reconcile import reconcile
 from onnxprof.records import Run
 from onnxprof.testing import sample_run
@@ -34,7 +35,7 @@ def prefixed(run: Run, medians: list[int], cuts: tuple[int, ...], plain: int = 0
 
 @given(positive, st.floats(1, 1e11))
 def test_a_split_adds_up_and_is_positive(sampled: list[float], total: float) -> None:
-    parts = steptimes.split(np.array(sampled), total)
+    parts = steptimes.split(np.array(sampled), total, np.ones(len(sampled)))
     assert parts.sum() == pytest.approx(total)
     assert (parts > 0).all()
 
@@ -42,7 +43,13 @@ def test_a_split_adds_up_and_is_positive(sampled: list[float], total: float) -> 
 @given(st.lists(st.floats(100, 1e6), min_size=1, max_size=30), st.floats(0, 90))
 def test_a_bias_that_is_the_same_for_all_is_found(true: list[float], bias: float) -> None:
     steps = np.array(true)
-    assert steptimes.split(steps + bias, steps.sum()) == pytest.approx(steps, rel=1e-6)
+    found = steptimes.split(steps + bias, steps.sum(), np.ones(steps.size))
+    assert found == pytest.approx(steps, rel=1e-6)
+
+
+def test_a_step_of_several_nodes_has_the_bias_of_each() -> None:
+    steps, nodes = np.array([900.0, 500.0, 100.0]), np.array([3, 1, 1])
+    assert steptimes.split(steps + 20 * nodes, 1500.0, nodes) == pytest.approx(steps, rel=1e-6)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
@@ -106,3 +113,90 @@ def test_the_rows_of_a_prefixed_run_leave_the_empty_session_as_overhead() -> Non
     sums = reconcile(run)
     assert sums.overhead_ns == pytest.approx(7_000, abs=10)
     assert sum(row.median_ns or 0 for row in sums.rows[:-1]) == sums.total_ns
+
+
+def traced(speeds: list[float], cost: float, seed: int = 0) -> Run:
+    """Steps of 6, 3 and 0.5 of 10 µs, in blocks of one speed each; tracing takes `cost` times."""
+    run = sample_run()
+    assert run.timings is not None
+    rng = np.random.default_rng(seed)
+    block = np.repeat(np.arange(len(speeds), dtype=np.int32), 5)
+    plain = 1e4 * np.repeat(speeds, 5) * rng.normal(1, 0.01, block.size)
+    under = 1e4 * cost * np.repeat(speeds, 5) * rng.normal(1, 0.01, block.size)
+    timings = dataclasses.replace(
+        run.timings,
+        latency_ns=plain.astype(np.int64),
+        latency_block=block,
+        traced_ns=under.astype(np.int64),
+        traced_block=block,
+        step_ns=(np.array([0.6, 0.3, 0.05])[:, None] * under).astype(np.int64),
+    )
+    return dataclasses.replace(run, timings=timings)
+
+
+def overhead(run: Run) -> float:
+    sums = reconcile(run)
+    assert sum(row.median_ns or 0 for row in sums.rows[:-1]) == sums.total_ns
+    return sums.overhead_ns / sums.total_ns
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_machine_that_drifts_between_blocks_is_in_no_row(seed: int) -> None:
+    speeds = np.random.default_rng(seed).uniform(1, 2, 12).tolist()
+    run = traced(speeds, 1.0, seed)
+    assert run.timings is not None
+    assert overhead(run) == pytest.approx(0.05, abs=0.002)
+    found = steptimes.estimates(run.steps, run.timings)
+    assert found / found.sum() == pytest.approx(np.array([0.6, 0.3, 0.05]) / 0.95, rel=1e-3)
+
+
+def test_what_tracing_adds_for_certain_stays_in_the_rows() -> None:
+    run = traced([1.0] * 12, 1.5)
+    assert run.timings is not None
+    assert steptimes.inflation(run.timings) == pytest.approx(1.5, rel=0.01)
+    assert 1.45 < steptimes.least_inflation(run.timings) <= steptimes.inflation(run.timings)
+    assert overhead(run) == pytest.approx(1 - 0.95 * 1.5, abs=0.02)
+
+
+def test_what_may_be_chance_does_not() -> None:
+    run = traced([1.0, 1.3, 0.8, 1.2], 1.03)
+    assert run.timings is not None
+    assert steptimes.least_inflation(run.timings) == 1.0
+    assert overhead(run) == pytest.approx(0.05, abs=0.002)
+
+
+def test_an_interrupted_inference_does_not_count() -> None:
+    run = traced([1.0] * 12, 1.0)
+    assert run.timings is not None
+    run.timings.step_ns[1, 7] += 10**7
+    run.timings.traced_ns[7] += 10**7
+    assert overhead(run) == pytest.approx(0.05, abs=0.002)
+
+
+def test_samples_without_blocks_count_as_they_are() -> None:
+    run = sample_run()
+    assert run.timings is not None
+    found = steptimes.estimates(run.steps, run.timings)
+    assert found.tolist() == np.median(run.timings.step_ns, axis=1).tolist()
+
+
+def test_processes_of_different_speed_agree_on_shares() -> None:
+    """Medians of pooled prefixes would jump from one process to the other."""
+    one = prefixed(sample_run(), [10_000, 510_000, 910_000, 1_000_000], (0, 1, 2, 3))
+    slow = prefixed(sample_run(), [20_000, 1_020_000, 1_820_000, 2_000_000], (0, 1, 2, 3))
+    merged = merge([one, slow, slow])
+    assert merged.timings is not None
+    total = float(np.median(merged.timings.latency_ns))
+    found = steptimes.estimates(merged.steps, merged.timings)
+    assert found / total == pytest.approx([0.5, 0.4, 0.09], rel=1e-6)
+
+
+def test_the_empty_call_is_that_of_the_first_prefix_or_its_own() -> None:
+    run = prefixed(sample_run(), [10_000, 2_010_000], (0, 3))
+    assert run.timings is not None
+    assert steptimes.empty_call(run.timings) == 10_000
+    bare = sample_run().timings
+    assert bare is not None
+    assert steptimes.empty_call(bare) is None
+    own = dataclasses.replace(bare, empty_ns=np.array([3, 5, 900]))
+    assert steptimes.empty_call(own) == 5

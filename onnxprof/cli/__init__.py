@@ -19,7 +19,9 @@ COMMANDS = {
     "compare": Lazy(
         "onnxprof.cli.compare", "compare", "Say what got slower, faster or stayed the same."
     ),
+    "align": Lazy("onnxprof.cli.align", "align", "Put runs side by side, layer by layer."),
     "site": Lazy("onnxprof.cli.site", "app", "Publish what was measured as a static site."),
+    "export": Lazy("onnxprof.cli.export", "export", "Make an ONNX file of a network, checked."),
     "zoo": Lazy("onnxprof.cli.zoo", "app", "The networks that come with onnxprof."),
     "doctor": Lazy("onnxprof.cli.doctor", "doctor", "Say what works on this machine."),
 }

@@ -85,7 +85,8 @@ def compare(
     from onnxprof.worker import Limits
 
     batches = parse_batches(batch) if batch else ()
-    if _are_models(a, b):
+    in_turn = _are_models(a, b)
+    if in_turn:
         options = Options(
             models=(),
             backend=backend or "ort",
@@ -102,7 +103,7 @@ def compare(
         devices, backends = _given(device), _given(backend)
         filters = Filters(tuple(model or ()), devices, backends, batches)
         pairing = _stored(a, b, store, filters)
-    comparison = _compared(pairing, threshold, force)
+    comparison = _compared(pairing, threshold, force, in_turn)
     _tell(comparison)
     _deliver(comparison, format_ or _format_of(output), output, None if all_ else 12)
     return int(comparison.regressed)
@@ -199,12 +200,14 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from rich.console import Console
 
     from onnxprof.alternate import alternate
+    from onnxprof.cli.fetching import fetching
     from onnxprof.cli.meter import Meter
     from onnxprof.pairing import Pairing
     from onnxprof.store import Store
     from onnxprof.sweep import plan
 
-    plans = [plan(replace(options, models=(model,))) for model in (a, b)]
+    with fetching(Console(stderr=True)) as progress:
+        plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
     matched = _matched(*plans)
     pairs = []
     seconds = options.process_budget.seconds * options.processes * 2
@@ -233,12 +236,12 @@ def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]
     return found
 
 
-def _compared(pairing: Pairing, threshold: float, force: bool) -> Comparison:
+def _compared(pairing: Pairing, threshold: float, force: bool, in_turn: bool) -> Comparison:
     from dataclasses import replace
 
     from onnxprof.compare import compare as judge
 
-    found = judge(pairing.pairs, threshold)
+    found = judge(pairing.pairs, threshold, in_turn=in_turn)
     if not force:
         for pair in found.pairs:
             _refuse_incomparable(pair)

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from onnxprof.backends.torch_conformance import Conformance
     from onnxprof.diagnose import Diagnosis
 
 WIDTH = 80
@@ -27,6 +28,10 @@ def doctor(
     format_: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = (
         Format.TABLE
     ),
+    conformance: Annotated[
+        bool,
+        typer.Option("--conformance", help="Run ONNX's node tests through torch; half a minute."),
+    ] = False,
 ) -> None:
     """Say which backends and devices work here and, for those that do not, what to install.
 
@@ -35,7 +40,8 @@ def doctor(
     from onnxprof.diagnose import diagnose
 
     found = diagnose(_folders())
-    typer.echo(_json(found) if format_ is Format.JSON else "\n".join(_lines(found)))
+    tests = _conformance() if conformance else None
+    typer.echo(_json(found, tests) if format_ is Format.JSON else "\n".join(_lines(found, tests)))
     if not found.works:
         typer.echo('No backend works here: pip install "onnxprof[cpu]"', err=True)
         raise typer.Exit(1)
@@ -48,21 +54,46 @@ def _folders() -> dict[str, Path]:
     return {"cache": folder(), "store": default_root()}
 
 
-def _json(found: Diagnosis) -> str:
+def _conformance() -> Conformance:
+    """Raises UsageError where there is no torch to run the tests."""
+    from onnxprof.contracts import UsageError
+
+    try:
+        from onnxprof.backends.torch_conformance import torch_conformance
+
+        return torch_conformance()
+    except ImportError as error:
+        raise UsageError(
+            f"--conformance runs torch, which cannot be imported: {error}",
+            remedy='pip install "onnxprof[torch]"',
+        ) from None
+
+
+def _tests(found: Conformance) -> Iterator[tuple[str, str]]:
+    yield f"torch {found.torch}", str(found)
+    yield from ((verdict.name, verdict.failure) for verdict in found.failures)
+
+
+def _json(found: Diagnosis, tests: Conformance | None) -> str:
     import json
     from dataclasses import asdict
 
     record = {"works": found.works, **asdict(found), "facts": dict(found.facts)}
+    if tests is not None:
+        record["conformance"] = {**asdict(tests), "passed": tests.passed}
     return json.dumps(record, indent=2, ensure_ascii=False)
 
 
-def _lines(found: Diagnosis) -> Iterator[str]:
+def _lines(found: Diagnosis, tests: Conformance | None) -> Iterator[str]:
     yield f"onnxprof {found.version}"
     yield from _section("Backends", _backends(found))
     yield from _section("Plugins that did not load", _broken(found))
     yield from _section("Extras", _extras(found))
     yield from _section("Folders", _places(found))
     yield from _section("Machine", found.facts)
+    yield from _section(
+        "Conformance (and the node tests that do not pass)", _tests(tests) if tests else ()
+    )
     yield from _section("Take note", (("!", note) for note in found.notes))
 
 

@@ -18,7 +18,9 @@ _SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".markdown": "md", ".t
 
 
 def inspect(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, or zoo:NAME.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="An ONNX file, zoo:NAME, hub:NAME or hf:…")
+    ],
     batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1",
     layout: Annotated[str, typer.Option(help="full or classic (six columns).")] = "full",
     format: Annotated[
@@ -34,14 +36,38 @@ def inspect(
     """List every layer with its operator, tensors, dtypes and shapes at a batch size."""
     from onnxprof.cli.options import parse_batches, parse_dims
     from onnxprof.inspector import inspect as inspect_model
-    from onnxprof.modelfile import open_model, parameters
+    from onnxprof.modelfile import parameters, with_defaults
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
-    opened = open_model(model)
+    opened = _opened(model)
+    dims = with_defaults(opened, dims)
     tables = _distinct([inspect_model(opened, size, dims) for size in batches])
     _tell_obstacles(tables, opened, batches)
-    _write(tables, opened.name, layout, chosen, output, parameters(opened.structure))
+    fed = _fed(opened, tables[0]) if chosen in ("table", "json") else {}
+    _write(tables, opened.name, layout, chosen, output, parameters(opened.structure), fed)
+
+
+def _opened(model: str) -> ModelFile:
+    from rich.console import Console
+
+    from onnxprof.cli.fetching import fetching
+    from onnxprof.modelfile import open_model
+
+    with fetching(Console(stderr=True)) as progress:
+        return open_model(model, progress)
+
+
+def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
+    """What each input would be fed with; a bad declaration is told instead."""
+    from onnxprof.contracts import ModelError
+    from onnxprof.inputs import declared, feeds
+    from onnxprof.modelfile import declared_fills
+
+    try:
+        return {name: str(feed) for name, feed in feeds(table, declared_fills(model)).items()}
+    except ModelError as error:
+        return dict.fromkeys((tensor.name for tensor in declared(table)), f"nothing: {error}")
 
 
 def _choose(layout: str, given: str, output: Path | None) -> str:
@@ -83,15 +109,16 @@ def _write(
     chosen: str,
     output: Path | None,
     parameters: int,
+    fed: dict[str, str],
 ) -> None:
     from onnxprof.publish import layertable
 
     if chosen == "table":
-        text = _terminal(tables, name, layout, parameters, output)
+        text = _terminal(tables, name, layout, parameters, output, fed)
     elif chosen == "csv":
         text = layertable.to_csv(tables, layout)
     elif chosen == "json":
-        text = layertable.to_json(tables, layout, name)
+        text = layertable.to_json(tables, layout, name, fed)
     else:
         text = layertable.to_markdown(tables, layout, name)
     if output is not None:
@@ -101,7 +128,12 @@ def _write(
 
 
 def _terminal(
-    tables: Sequence[LayerTable], name: str, layout: str, parameters: int, output: Path | None
+    tables: Sequence[LayerTable],
+    name: str,
+    layout: str,
+    parameters: int,
+    output: Path | None,
+    fed: dict[str, str],
 ) -> str:
     """Print the tables, or give their text where it goes to a file."""
     import io
@@ -109,12 +141,15 @@ def _terminal(
     from rich.console import Console
 
     from onnxprof.publish import layertable
+    from onnxprof.publish.text import printable
 
     buffer = io.StringIO()
     console = Console(file=buffer, width=120) if output else Console(soft_wrap=False)
     for table in tables:
         console.print(layertable.to_table(table, layout, f"{name}, batch {table.batch}"))
         console.print(layertable.summary(table, parameters), highlight=False)
+    for given, what in fed.items():
+        console.print(printable(f"{given} is fed {what}"), highlight=False, markup=False)
     return buffer.getvalue()
 
 

@@ -20,10 +20,13 @@ _FEW_LAYERS, _MANY_LAYERS = 5, 10
 
 def profile(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="ONNX files, or zoo:NAME.")
+        list[str], typer.Argument(metavar="MODEL...", help="ONNX files, zoo:NAME, hub:NAME or hf:…")
     ],
     backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
     device: Annotated[str, typer.Option(help="A device's id, or its kind.")] = "cpu",
+    provider: Annotated[
+        str, typer.Option(help="How the backend runs it, if not in its usual way; see the docs.")
+    ] = "",
     batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1,2,4,8,16,32",
     threads: Annotated[
         int, typer.Option(min=0, max=1024, help="Threads; 0 for every usable core.")
@@ -80,6 +83,7 @@ def profile(
         models=tuple(models),
         backend=backend,
         device=device,
+        provider=provider,
         batches=parse_batches(batch),
         dims=tuple(parse_dims(dim or []).items()),
         threads=threads,
@@ -98,12 +102,11 @@ def profile(
 
 
 def _plan(options: Options, console: Console) -> list[Planned]:
-    from contextlib import nullcontext
-
+    from onnxprof.cli.fetching import fetching
     from onnxprof.sweep import plan
 
-    with console.status("reading models") if console.is_terminal else nullcontext():
-        planned = plan(options)
+    with fetching(console) as progress:
+        planned = plan(options, progress)
     for name, batch, obstacle in dict.fromkeys(
         (p.job.facts.name, p.table.batch, p.table.obstacle) for p in planned if p.table.obstacle
     ):

@@ -61,6 +61,55 @@ def materialise(
 
 
 @app.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="Networks of the zoo.")] = None,
+    everything: All = False,
+    batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1,2",
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Networks at a time.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Leave the files in the cache.")
+    ] = False,
+    activations: Annotated[
+        bool, typer.Option("--activations/--outputs-only", help="Look between the layers, too.")
+    ] = True,
+    memory: Annotated[float, typer.Option(min=0, help="GiB a network; 0 for no bound.")] = 6.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds a network.")] = 600.0,
+) -> int:
+    """Materialise and run networks; look at every activation. Exit code 1 if one fails."""
+    from onnxprof.cli.options import parse_batches, parse_dims
+    from onnxprof.zoocheck import CHECK_HEADING, check_apart, check_line, check_summary
+
+    def one(name: str) -> Any:
+        return check_apart(
+            *(name, batches, dims),
+            keep=keep,
+            activations=activations,
+            memory_bytes=int(memory * 2**30),
+            seconds=timeout,
+        )
+
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    batches, dims = parse_batches(batch), parse_dims(dim or [])
+    chosen, found, began = _chosen(names, everything), [], time.perf_counter()
+    typer.echo(CHECK_HEADING)
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for checked in pool.map(one, chosen):
+                found.append(checked)
+                typer.echo(check_line(checked))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    typer.echo(check_summary(found, time.perf_counter() - began))
+    return int(any(checked.faults for checked in found))
+
+
+@app.command()
 def clean(
     name: Annotated[str | None, typer.Argument(help="One network only.")] = None,
 ) -> None:

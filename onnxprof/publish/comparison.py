@@ -17,7 +17,7 @@ from rich.text import Text
 
 from onnxprof.compare import Caveat, Comparison, Pair, Row, Verdict
 from onnxprof.publish import words
-from onnxprof.publish.text import printable, shortened
+from onnxprof.publish.text import in_markdown, printable, shortened
 from onnxprof.records import Run
 from onnxprof.serial import to_json
 
@@ -75,14 +75,14 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
     lines = [f"### onnxprof: {_outcome(comparison)}", ""]
     for pair in comparison.pairs:
         shown, rest = _chosen(pair, limit)
-        lines += [f"**{_escaped(_title(pair))}** — {_escaped(_verdict_text(pair))}", ""]
+        lines += [f"**{in_markdown(_title(pair))}** — {in_markdown(_verdict_text(pair))}", ""]
         lines += [*_markdown_table([pair.latency, *shown], _scale(pair)), ""]
         if rest:
             lines += [f"<details><summary>{_more(rest)}</summary>", ""]
             lines += [*_markdown_table(rest, _scale(pair)), "", "</details>", ""]
-        lines += [f"> {_escaped(text)}  " for text in (*told(pair), *caveats(pair))]
+        lines += [f"> {in_markdown(text)}  " for text in (*told(pair), *caveats(pair))]
         lines += [""]
-    lines += [f"> {_escaped(text)}  " for text in _unmatched(comparison)]
+    lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
     return "\n".join([*lines, f"<sub>{_rule(comparison)}</sub>"]) + "\n"
 
 
@@ -295,11 +295,5 @@ def _markdown_table(rows: Sequence[Row], scale: _Scale) -> Iterator[str]:
     yield "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
     for row in rows:
         figures = _figures(row, scale)
-        cells = [_escaped(_name(row, _LONGEST)), *figures[:-1]]
+        cells = [in_markdown(_name(row, _LONGEST)), *figures[:-1]]
         yield f"| {' | '.join(cells)} | {_ICONS.get(row.verdict, '')}{figures[-1]} |"
-
-
-def _escaped(text: str) -> str:
-    """Names are untrusted: no cell, tag, link or mention may come of them."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
-    return "".join(f"\\{c}" if c in "\\|*_`[]~#" else c for c in text)

@@ -138,9 +138,17 @@ def to_csv(tables: Sequence[LayerTable], layout: str = "full") -> str:
     return out.getvalue()
 
 
-def to_json(tables: Sequence[LayerTable], layout: str = "full", model: str = "") -> str:
-    """An object a table; a list of them where there are several tables."""
-    made = [_object(table, layout, model) for table in tables]
+def to_json(
+    tables: Sequence[LayerTable],
+    layout: str = "full",
+    model: str = "",
+    fed: Mapping[str, str] | None = None,
+) -> str:
+    """An object a table; a list of them where there are several tables.
+
+    `fed` says of each input what it would be fed with.
+    """
+    made = [{**_object(table, layout, model), "fed": dict(fed or {})} for table in tables]
     return json.dumps(made[0] if len(made) == 1 else made, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -4,9 +4,9 @@ The format is its custom node data, as `node_data_builder.py` of ai-edge-model-e
 writes it: by graph id, `results` by node id, and a `gradient`. A file holds one set of results;
 the viewer calls it by the file's name. Ids are those of the ONNX adapter, model-explorer-onnx
 0.4.2: a graph's id is its name (`<main>` without one), a node's is its name after onnx_ir's
-`NameFixPass` made names unique (`node`, `node_1`, … and `name_1`, …); the body of a Loop or Scan
-is a graph of its own, `LOOP/body`. Layers in the branches of an If (the table does not say in
-which) and in subgraphs of subgraphs are left out.
+`NameFixPass` made names unique (`node`, `node_1`, … and `name_1`, …); the body of a Loop and each
+branch of an If is a graph of its own: `LOOP/body`, `IF/then_branch`. Subgraphs of subgraphs are
+not drawn by the adapter, so that their layers are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ GRADIENT = (
     {"stop": 1, "bgColor": "#7f0000", "textColor": "#ffffff"},
 )
 _NAMELESS = "<main>"
-_LOOPS = ("Loop", "Scan")
 
 #: A graph's id and a node's.
 Place = tuple[str, str]
@@ -69,17 +68,14 @@ def _stem(run: Run) -> str:
 def node_places(run: Run) -> dict[str, Place]:
     """Where the adapter draws the node layers of the table, by the layer's name."""
     main = run.model.graph_name or _NAMELESS
-    bodies = {"": main}
     naming = _Naming()
     places: dict[str, Place] = {}
     for layer in run.table.nodes:
-        graph = bodies.get(layer.parent)
-        if graph is None:
+        home = places.get(layer.parent, ("", ""))
+        if layer.parent and (home[0] != main or not layer.subgraph):
             continue
-        node = naming.claim(graph, layer)
-        places[layer.name] = (graph, node)
-        if graph == main and not layer.domain and layer.op_type in _LOOPS:
-            bodies[layer.name] = f"{node}/body"
+        graph = f"{home[1]}/{layer.subgraph}" if layer.parent else main
+        places[layer.name] = (graph, naming.claim(graph, layer))
     return places
 
 

@@ -44,3 +44,9 @@ def shortened(text: str, longest: int) -> str:
         return text
     head = (longest - 1) // 3
     return f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def in_markdown(text: str) -> str:
+    """Names are untrusted: no cell, tag, link or mention may come of them."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    return "".join(f"\\{c}" if c in "\\|*_`[]~#" else c for c in text)

@@ -53,7 +53,10 @@ def _overhead_text(sums: Reconciliation) -> str:
     part = sums.overhead_ns / sums.total_ns
     if part < 0:
         return f"that is {percent(-part)} more than was measured: the timer inflates the steps"
-    return f"{percent(part)} runtime overhead"
+    if not sums.empty_ns:
+        return f"{percent(part)} runtime overhead"
+    took = f"{duration(sums.overhead_ns)}, an empty call takes {duration(sums.empty_ns)}"
+    return f"{percent(part)} runtime overhead ({took})"
 
 
 def _timer_text(sums: Reconciliation, run: Run) -> str:
@@ -94,9 +97,12 @@ def warning_text(warning: RunWarning) -> str:
 
     Values as `measure` gives them: a count of inferences for FEW_SAMPLES; a batch for
     FIXED_BATCH and BATCH_LOST; cores for BUSY_MACHINE; traced over un-profiled for
-    TIMER_INFLATION; the largest error (1e308 for NaNs) for PARITY_FAILED; fractions for the
-    rest, for PREFIXES_DISAGREE that by which the longest prefix is faster.
+    TIMER_INFLATION; the largest error (1e308 for NaNs) for PARITY_FAILED; a number of prefixes
+    for FEWER_PREFIXES and of events for THROTTLED; fractions for the rest, for
+    PREFIXES_DISAGREE that by which the longest prefix is faster.
     """
+    if warning.kind is WarningKind.HIGH_OVERHEAD:
+        return _high(warning.value, warning.bound)
     return _WORDS[warning.kind](warning.value, warning.subject)
 
 
@@ -136,6 +142,14 @@ def _negative(value: float, _: str) -> str:
     )
 
 
+def _high(value: float, bound: float) -> str:
+    return (
+        f"The layers leave {percent(value)} of the measured latency over, where an empty call and"
+        f" 3 % of the latency make {percent(bound)}: the machine was too noisy to divide it better,"
+        " or the runtime spends that much between its steps."
+    )
+
+
 def _unattributed(value: float, _: str) -> str:
     much = f"{percent(value)} of the steps' time" if value else "Some of the steps' time"
     return f"{much} was spent in steps that could be tied to no layer."
@@ -166,6 +180,41 @@ def _disagree(value: float, _: str) -> str:
     )
 
 
+def _truncated(value: float, _: str) -> str:
+    return (
+        f"The runtime's profile was full before the measurement ended: steps have the times of its"
+        f" first {value:.0f} inferences alone."
+    )
+
+
+def _fewer_prefixes(value: float, _: str) -> str:
+    return (
+        f"Memory did not allow each process as many prefixes as another: the {value:.0f} that all"
+        " of them timed were used, so layers between two of them are known less well."
+    )
+
+
+def _throttled(value: float, subject: str) -> str:
+    return (
+        f"The processor was held back during the measurement ({value:.0f} events,"
+        f" {printable(subject)}): the times are those of a slower machine."
+    )
+
+
+def _unlocked(_: float, subject: str) -> str:
+    return (
+        f"The processor's clock may change at any time ({printable(subject)}); a fixed one makes"
+        " times repeat better."
+    )
+
+
+def _fallback(value: float, subject: str) -> str:
+    return (
+        f"{percent(value)} of the steps' time was spent by another execution provider than the"
+        f" one that was asked for: {printable(subject)}."
+    )
+
+
 def _busy(value: float, _: str) -> str:
     cores = f" {value:.1f} cores" if value else " the machine"
     return f"Other programs kept{cores} busy during the measurement."
@@ -188,6 +237,7 @@ def _drifted(value: float, _: str) -> str:
     )
 
 
+#: HIGH_OVERHEAD is not among them: it has two figures.
 _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.UNSTEADY_WARMUP: _unsteady,
     WarningKind.FEW_SAMPLES: _few,
@@ -198,6 +248,11 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
     WarningKind.BUSY_MACHINE: _busy,
+    WarningKind.THROTTLED: _throttled,
+    WarningKind.UNLOCKED_CLOCKS: _unlocked,
+    WarningKind.FALLBACK_PROVIDER: _fallback,
+    WarningKind.TRUNCATED_PROFILE: _truncated,
+    WarningKind.FEWER_PREFIXES: _fewer_prefixes,
     WarningKind.NO_PREFIXES: _no_prefixes,
     WarningKind.PREFIXES_DISAGREE: _disagree,
     WarningKind.DRIFT: _drifted,

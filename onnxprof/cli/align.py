@@ -1,0 +1,267 @@
+"""`onnxprof align`: runs of one model side by side, in blocks of layers that all of them have."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from onnxprof.alignment import Alignment
+    from onnxprof.batches import Batches
+    from onnxprof.publish.alignment import Choice
+    from onnxprof.records import Run
+    from onnxprof.store import Filters
+
+
+class Format(StrEnum):
+    """How to print an alignment."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "md"
+    CSV = "csv"
+
+
+class Order(StrEnum):
+    """Order of the blocks."""
+
+    GRAPH = "graph"
+    TIME = "time"
+    RATIO = "ratio"
+    GAP = "gap"
+
+
+class Over(StrEnum):
+    """What the runs may differ in besides the system."""
+
+    BATCH = "batch"
+
+
+def align(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Ids or files of runs, or folders of runs."),
+    ] = None,
+    baseline: Annotated[
+        str,
+        typer.Option(
+            metavar="N|NAME", help="Column that ratios are over, by number or name.  [default: 1]"
+        ),
+    ] = "",
+    over: Annotated[
+        Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")
+    ] = None,
+    sort: Annotated[
+        Order, typer.Option(help="gap: how far the times lie apart from the baseline's.")
+    ] = Order.GRAPH,
+    limit: Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")] = 20,
+    all_: Annotated[bool, typer.Option("--all", help="Every block.")] = False,
+    min_share: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Only blocks with this part of some run's latency."),
+    ] = 0.0,
+    threshold: Annotated[
+        float, typer.Option(min=0.0, max=10.0, help="The smallest difference that matters.")
+    ] = 0.02,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: as the file's name ends, else table."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Of folders: this model.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="N,N", help="Of folders: this batch, or these with --over.")
+    ] = "",
+    backend: Annotated[
+        str,
+        typer.Option(metavar="NAME,NAME", help="Of folders: these backends, in this order."),
+    ] = "",
+    device: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Of folders: this device; repeatable.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
+    ] = False,
+) -> None:
+    """Put runs of one model on several systems side by side, a block of layers a row.
+
+    Blocks are the finest that no run's step straddles. Of a folder (without any RUN: of the
+    store) the newest run of each system is taken.
+    """
+    from onnxprof.cli.options import parse_batches
+    from onnxprof.publish.alignment import Choice, Sort
+    from onnxprof.store import Filters
+    from onnxprof.systems import refuse_unlike
+
+    backends = tuple(name.strip() for name in backend.split(",") if name.strip())
+    batches = parse_batches(batch) if batch else ()
+    filters = Filters(tuple(model or ()), tuple(device or ()), backends, batches)
+    chosen = _ordered(_chosen(runs or [], store, filters), backends)
+    refuse_unlike(chosen, batches=over is not None, force=force)
+    choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
+    found = _aligned(chosen, over, baseline, threshold)
+    _deliver(found, choice, format_ or _format_of(output), output)
+
+
+def _chosen(names: Sequence[str], store: Path | None, filters: Filters) -> list[Run]:
+    """What is named, each run once; of folders the newest run of each system that has times."""
+    found: dict[Path, Run] = {}
+    for name in names or [""]:
+        for path, run in _named(name, store, filters):
+            found.setdefault(path.resolve(), run)
+    return list(found.values())
+
+
+def _named(name: str, store: Path | None, filters: Filters) -> list[tuple[Path, Run]]:
+    from onnxprof.contracts import UsageError
+    from onnxprof.serial import request_digest
+    from onnxprof.store import default_root, load, scan
+    from onnxprof.systems import newest
+
+    path = Path(name)
+    if path.is_file() or name.endswith(".parquet"):
+        return [(path, load(path))]
+    folder = path.is_dir() or not name
+    root = path if path.is_dir() else store or default_root()
+    found, problems = scan([root], filters if folder else None)
+    good = [summary for summary in found if not summary.failure and summary.median_ns is not None]
+    if not folder:
+        good = [s for s in good if request_digest(s.request).startswith(name.lower())][-1:]
+    for problem in problems:
+        _say(f"skipped {problem}")
+    if len(good) < len(found) and folder:
+        _say(f"{len(found) - len(good)} failed run(s) in {root} left out")
+    if not good:
+        raise UsageError(
+            "no stored run with times matches",
+            where=str(root) if folder else f"{name} in {root}",
+            remedy="onnxprof runs list shows all; give ids, files or a folder of runs",
+        )
+    return [(summary.path, load(summary.path)) for summary in newest(good)]
+
+
+def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
+    """In the order of the backends that were asked for, else as they came."""
+
+    def place(run: Run) -> int:
+        name = run.request.backend.casefold()
+        return next((i for i, b in enumerate(backends) if b.casefold() in name), len(backends))
+
+    return sorted(runs, key=place)
+
+
+def _aligned(
+    runs: Sequence[Run], over: Over | None, baseline: str, threshold: float
+) -> Alignment | Batches:
+    from onnxprof.align import align as align_runs
+    from onnxprof.batches import over_batches, system_labels
+    from onnxprof.systems import labels
+
+    if over is None:
+        number = _number(baseline, labels(runs))
+        return align_runs(runs, baseline=number, threshold=threshold)
+    number = _number(baseline, system_labels(runs))
+    return over_batches(runs, baseline=number, threshold=threshold)
+
+
+def _number(baseline: str, names: Sequence[str]) -> int:
+    """Of the column that is meant, counted from 0."""
+    from onnxprof.contracts import UsageError
+
+    if not baseline:
+        return 0
+    if baseline.isdecimal() and len(baseline) < 9 and 1 <= int(baseline) <= len(names):
+        return int(baseline) - 1
+    wanted = baseline.casefold()
+    alike = [i for i, name in enumerate(names) if name.casefold() == wanted]
+    alike = alike or [i for i, name in enumerate(names) if name.casefold().startswith(wanted)]
+    if len(alike) == 1:
+        return alike[0]
+    raise UsageError(
+        f"--baseline {baseline!r} is {'several columns' if alike else 'no column'}",
+        remedy=f"Give 1 to {len(names)} or a name: {', '.join(names)}",
+    )
+
+
+def _format_of(output: Path | None) -> Format:
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    return Format(suffix) if suffix in set(Format) else Format.TABLE
+
+
+def _deliver(
+    found: Alignment | Batches, choice: Choice, chosen: Format, output: Path | None
+) -> None:
+    from onnxprof.contracts import UsageError
+
+    if chosen is Format.TABLE and output is None:
+        return _print(found, choice)
+    data = _text(found, choice, chosen).encode("utf-8", "backslashreplace")
+    if output is None:
+        return typer.echo(data, nl=False)
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written: {error.strerror or error}", where=str(output)
+        ) from error
+
+
+def _print(found: Alignment | Batches, choice: Choice) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(_table(found, choice, console.width), markup=False)
+
+
+def _table(found: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
+    from onnxprof.alignment import Alignment
+    from onnxprof.publish import alignment_batches, alignment_table
+
+    if isinstance(found, Alignment):
+        return alignment_table.table(found, choice)
+    return alignment_batches.table(found, choice, width)
+
+
+def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
+    """As text, a table for a terminal of 80 columns."""
+    import io
+
+    from rich.console import Console
+
+    from onnxprof.alignment import Alignment
+    from onnxprof.publish import alignment_batches, alignment_text
+
+    if chosen is Format.TABLE:
+        sink = io.StringIO()
+        Console(file=sink, width=80).print(_table(found, choice, 80), markup=False)
+        return sink.getvalue()
+    if isinstance(found, Alignment):
+        if chosen is Format.MARKDOWN:
+            return alignment_text.markdown(found, choice)
+        whole = alignment_text.to_csv if chosen is Format.CSV else alignment_text.to_json_text
+        return whole(found)
+    if chosen is Format.MARKDOWN:
+        return alignment_batches.markdown(found, choice)
+    if chosen is Format.CSV:
+        return alignment_batches.to_csv(found)
+    return alignment_batches.to_json_text(found)
+
+
+def _say(message: str) -> None:
+    from onnxprof.publish.text import printable
+
+    typer.echo(f"onnxprof: {printable(message)}", err=True)
