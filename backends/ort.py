@@ -1,4 +1,4 @@
-"""onnxruntime: its CPU provider, timed by its own profiler."""
+"""onnxruntime: its providers, timed by its own profiler or, on CUDA, by activity records."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.backends import ort_session
+from onnxprof.backends import ort_partition, ort_providers, ort_session
+from onnxprof.backends.cupti_timer import DeviceTimer
 from onnxprof.backends.ort_graphs import MOVERS, ExecutedNode, Ties, tie
 from onnxprof.backends.ort_prefix import open_prefixes, output_types
 from onnxprof.backends.ort_profile import Key, Profile, read_profile
-from onnxprof.backends.ort_session import PROVIDERS, BoundSession
-from onnxprof.contracts import BackendError, Session, Trace, TracedSession, UsageError, Workload
+from onnxprof.backends.ort_session import BoundSession, place_of
+from onnxprof.backends.ort_topology import graph_attributes
+from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
 from onnxprof.environment import cpu_device
 from onnxprof.records import Availability, Confidence, Device, Granularity, Step, Tensor
 
@@ -30,7 +32,7 @@ class OrtBackend:
     name = "ort"
 
     def availability(self) -> Sequence[Availability]:
-        """The CPU provider, or why it is not there."""
+        """The CPU provider and the others, or why they are not there."""
         try:
             import onnxruntime as ort
 
@@ -39,17 +41,22 @@ class OrtBackend:
             detail = f"onnxruntime cannot be imported: {str(error).splitlines()[0]}"
             remedy = 'pip install "onnxprof[cpu]"'
             return (Availability(self.name, "cpu", False, detail, remedy),)
-        return (Availability(self.name, cpu_device().id, True, version),)
+        cpu = Availability(self.name, cpu_device().id, True, version)
+        return (cpu, *ort_providers.availability(self.name, version))
 
     def devices(self) -> Sequence[Device]:
-        """The CPU, if onnxruntime is there."""
-        return (cpu_device(),) if self.availability()[0].usable else ()
+        """The CPU, if onnxruntime is there, and the CUDA devices that it can use."""
+        try:
+            import onnxruntime  # noqa: F401
+        except Exception:  # a broken wheel can fail in any way
+            return ()
+        return (cpu_device(), *ort_providers.gpus())
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A session as a user of the runtime would create it."""
         _check(workload)
-        yield BoundSession(ort_session.load(workload), workload.inputs)
+        yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
 
     @contextmanager
     def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
@@ -61,11 +68,7 @@ class OrtBackend:
 
 
 def _check(workload: Workload) -> None:
-    if workload.provider not in PROVIDERS:
-        raise UsageError(
-            f"the ort backend has no provider {workload.provider!r}",
-            remedy=f"It has: {', '.join(PROVIDERS)}",
-        )
+    ort_providers.require_fit(workload)
     try:
         import onnxruntime  # noqa: F401
     except ImportError as error:
@@ -74,18 +77,22 @@ def _check(workload: Workload) -> None:
             where="ort",
             remedy='pip install "onnxprof[cpu]"',
         ) from None
+    ort_providers.require_usable(workload)
 
 
 def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
     def profiled(made: Any) -> None:
         made.enable_profiling = True
         made.profile_file_prefix = str(scratch / "profile")
+        made.add_session_config_entry(ort_partition.RECORD, "1")
 
     def saved(made: Any) -> None:
         profiled(made)
         _save_to(made, path)
 
     path = scratch / "executed.onnx"
+    if ort_providers.provider_of(workload).compiles:
+        return CompiledSession(ort_session.load(workload, profiled), workload, path)
     try:
         session = ort_session.load(workload, saved)
     except BackendError:  # some optimised graphs cannot be saved
@@ -105,23 +112,46 @@ class ProfiledSession(BoundSession):
     """A bound session whose every inference is in the runtime's profile."""
 
     def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
-        super().__init__(session, workload.inputs)
+        super().__init__(session, workload.inputs, place_of(workload))
         self._workload = workload
         self._saved = saved
         self._types: dict[str, str] = {}
+        self._device = DeviceTimer.of(workload)
+        self._epoch_ns = int(session.get_profiling_start_time_ns())
+
+    @property
+    def launches(self) -> str:
+        """Why the profile has nothing but launches, where the device works on by itself."""
+        return self._device.obstacle
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Gather the device's activity records inside of it, where it has some."""
+        with self._device.recording():
+            yield
 
     def trace(self) -> Trace:
         """End profiling and tie what ran to the layers."""
         with ort_session.runtime_errors("cannot end profiling"):
             path = Path(self.session.end_profiling())
+        profile, ties, length = self._tied(path)
+        joined = joined_steps(profile, ties)
+        made = replace(
+            build_trace(profile, ties, length),
+            provider=ort_providers.provider_of(self._workload).name,
+        )
+        rows = {key: row for row, entry in enumerate(joined) for key in entry.keys}
+        return self._device.timed(made, path, rows, self._epoch_ns)
+
+    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+        """The profile, what ran tied to the layers, and how many nodes a cut can count."""
         ties = _ties(self._workload, self._saved)
         control_flow = {node.name for node in ties.nodes if node.has_subgraph}
         profile = read_profile(path, control_flow)
         executed = _structure(self._saved)
         nodes = () if executed is None else executed.graph.node
         self._types = output_types(profile, nodes)
-        provider = PROVIDERS[self._workload.provider]
-        return replace(build_trace(profile, ties, len(nodes)), provider=provider)
+        return profile, ties, len(nodes)
 
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
         """Sessions for the first nodes of the graph that ran; call it after `trace`."""
@@ -129,21 +159,44 @@ class ProfiledSession(BoundSession):
         return open_prefixes(self._workload, self._saved, self._types, counts)
 
 
-def _ties(workload: Workload, saved: Path) -> Ties:
-    """Tie the saved graph to the original; nothing where it could not be saved."""
+class CompiledSession(ProfiledSession):
+    """One of a provider that compiles subgraphs, so that the graph that runs cannot be saved."""
+
+    def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
+        super().__init__(session, workload, saved)
+        self._provider = ort_providers.provider_of(workload).name
+        self._taken = ort_partition.subgraphs(session, self._provider)
+
+    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+        basic = _at_level(self._workload, self._saved, "ORT_ENABLE_BASIC")
+        if basic is None:
+            return read_profile(path, ()), Ties(), 0
+        control_flow = {n.name for n in basic.graph.node if any(True for _ in graph_attributes(n))}
+        profile = read_profile(path, control_flow)
+        original = _original(self._workload)
+        ties = ort_partition.tie_compiled(original, basic, self._taken, profile, self._provider)
+        return profile, ties, 0
+
+
+def _original(workload: Workload) -> Any:
     import onnx
 
+    source = workload.model.source
+    if isinstance(source, bytes):
+        return onnx.load_model_from_string(source)
+    return onnx.load(str(source), load_external_data=False)
+
+
+def _ties(workload: Workload, saved: Path) -> Ties:
+    """Tie the saved graph to the original; nothing where it could not be saved."""
     executed = _structure(saved)
     if executed is None:
         return Ties()
-    source = workload.model.source
-    original = (
-        onnx.load_model_from_string(source)
-        if isinstance(source, bytes)
-        else onnx.load(str(source), load_external_data=False)
-    )
+    original = _original(workload)
     witness = (
-        executed if workload.granularity is Granularity.WRITTEN else _extended(workload, saved)
+        executed
+        if workload.granularity is Granularity.WRITTEN
+        else _at_level(workload, saved, "ORT_ENABLE_EXTENDED")
     )
     return tie(original, witness or executed, executed)
 
@@ -154,18 +207,25 @@ def _structure(path: Path) -> Any:
     return onnx.load(str(path), load_external_data=False) if path.exists() else None
 
 
-def _extended(workload: Workload, beside: Path) -> Any:
-    """The graph at the extended level, where names of nodes and tensors survive."""
+def _at_level(workload: Workload, beside: Path, level: str) -> Any:
+    """The graph at a level below the highest, where names of nodes and tensors survive.
+
+    A provider that compiles is left out, since nothing could be saved with it: at the basic
+    level its subgraphs are still nodes.
+    """
     import onnxruntime as ort
 
-    path = beside.with_name("extended.onnx")
+    path = beside.with_name("witness.onnx")
+    if ort_providers.provider_of(workload).compiles:
+        workload = replace(workload, provider="cpu", device="")
 
-    def extended(made: Any) -> None:
-        made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    def lower(made: Any) -> None:
+        if workload.granularity is not Granularity.WRITTEN:
+            made.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
         _save_to(made, path)
 
     with suppress(BackendError):
-        ort_session.load(workload, extended)
+        ort_session.load(workload, lower)
     return _structure(path)
 
 
@@ -185,7 +245,7 @@ class _Timed:
 
 def build_trace(profile: Profile, ties: Ties, length: int) -> Trace:
     """Join a profile with the graph that ran, of `length` nodes: one step a node, in order."""
-    joined = _gathered(_join(profile, ties), ties)
+    joined = joined_steps(profile, ties)
     steps = tuple(_step(entry, profile) for entry in joined)
     times = np.zeros((len(joined), profile.inferences), np.int64)
     for row, entry in enumerate(joined):
@@ -198,6 +258,11 @@ def build_trace(profile: Profile, ties: Ties, length: int) -> Trace:
         *(steps, times, tuple(ties.folded), shapes, length if known else 0),
         barred=frozenset(place for entry in joined for place in entry.barred),
     )
+
+
+def joined_steps(profile: Profile, ties: Ties) -> list[_Timed]:
+    """What ran, a step each, with its keys in the profile."""
+    return _gathered(_join(profile, ties), ties)
 
 
 def _join(profile: Profile, ties: Ties) -> list[_Timed]:

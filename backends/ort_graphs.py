@@ -73,7 +73,7 @@ def _tie_graph(
     before, conditions = inlined(original, moved_tensors(running), outer_constants)
     witness, after = unmarked(read_graph(extended)), unmarked(running)
     clues = Clues.gather(before, witness)
-    anchors = [a for i, node in enumerate(after.nodes) if (a := _anchor(i, node, clues))]
+    anchors = [a for i, node in enumerate(after.nodes) if (a := find_anchor(i, node, clues))]
     computed = {name for node in before.nodes for name in node.outputs}
     found = assign(before, anchors, fixed=computed & (after.constants | conditions))
     ties.folded.extend(found.folded)
@@ -208,7 +208,7 @@ class Clues:
         return cls(before, produced, named, witness.producers())
 
 
-def _anchor(position: int, node: GraphNode, clues: Clues) -> Anchor | None:
+def find_anchor(position: int, node: GraphNode, clues: Clues) -> Anchor | None:
     """Which original tensors the node yields: docs/architecture.md gives the order of evidence."""
     if node.op_type in INSERTED:
         return None

@@ -15,7 +15,7 @@ import onnx
 
 from onnxprof.backends import ort_session
 from onnxprof.backends.ort_profile import Profile
-from onnxprof.backends.ort_session import BoundSession
+from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import PreparedModel
@@ -48,7 +48,7 @@ def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSess
     if _PROBE in names:
         inputs[_PROBE] = np.zeros(1, np.float32)
     session = ort_session.create(workload, prepared, as_it_is)
-    return BoundSession(session, inputs)
+    return BoundSession(session, inputs, place_of(workload))
 
 
 def _prefix(executed: onnx.ModelProto, count: int, dtypes: dict[str, str]) -> onnx.ModelProto:

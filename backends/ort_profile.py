@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def _take(
     profile: Profile,
     control_flow: Collection[str],
 ) -> None:
-    key = _key(event)
+    key = event_key(event)
     start, own = int(event["ts"]), int(event["dur"])
     if key[0] in control_flow:
         own -= _inside(start, open_events)
@@ -90,7 +90,8 @@ def _close(open_events: list[tuple[int, int, Key]], profile: Profile) -> None:
     profile.inferences += 1
 
 
-def _key(event: dict[str, Any]) -> Key:
+def event_key(event: Mapping[str, Any]) -> Key:
+    """What tells the node of an event from all others."""
     args = event["args"]
     return event["name"].removesuffix(_KERNEL), args.get("op_name", ""), args.get("node_index", "")
 

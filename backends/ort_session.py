@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from onnxprof.backends import ort_providers
 from onnxprof.backends.ort_values import array_of, described
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import Granularity, PreparedModel, Tensor
 
 _FATAL_ONLY = 4
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
-PROVIDERS = {"cpu": "CPUExecutionProvider"}
 _POOL: list[int] = []
 
 
@@ -47,8 +47,14 @@ def create(workload: Workload, model: PreparedModel, configure: Configure) -> An
     made = _options(workload, model)
     configure(made)
     source = model.source if isinstance(model.source, bytes) else str(model.source)
+    if ort_providers.provider_of(workload).kind == "cuda":
+        ort_providers.preload()
+        ort.set_default_logger_severity(_FATAL_ONLY)
+    providers = ort_providers.requested(workload)
     with runtime_errors("cannot load the model"):
-        return ort.InferenceSession(source, made, providers=[PROVIDERS[workload.provider]])
+        session = ort.InferenceSession(source, made, providers=providers, enable_fallback=0)
+    ort_providers.require(session, workload)
+    return session
 
 
 def _options(workload: Workload, model: PreparedModel) -> Any:
@@ -112,14 +118,34 @@ def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
         raise BackendError(f"onnxruntime {what}: {lines[0][:400]}", remedy=remedy) from error
 
 
-class BoundSession:
-    """A session whose inputs are bound once and whose outputs are allocated once."""
+class Place(NamedTuple):
+    """Where inputs and outputs lie, in the runtime's words."""
 
-    def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]]) -> None:
+    device: str = "cpu"
+    index: int = 0
+
+
+def place_of(workload: Workload) -> Place:
+    """On the device itself for CUDA, so that copies are no part of the latency."""
+    if ort_providers.provider_of(workload).kind != "cuda":
+        return Place()
+    return Place("cuda", ort_providers.device_index(workload.device))
+
+
+class BoundSession:
+    """A session whose inputs are bound once and whose outputs are allocated once.
+
+    On a device the runtime waits at the end of each inference until the device is done.
+    """
+
+    def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]], place: Place) -> None:
         self.session = session
         self._inputs = dict(inputs)
+        self._place = place
+        self._binding: Any = None
         self._names = [o.name for o in session.get_outputs()]
         self._values: list[Any] = []
+        self._held: dict[str, Any] = {}
         self._bindable = _is_bindable(session)
         self._infer: Callable[[], None] = self._first
 
@@ -135,8 +161,15 @@ class BoundSession:
 
     def values(self) -> dict[str, NDArray[Any]]:
         """Copies of the last outputs; sequences, maps and types without an array are left out."""
-        made = {n: array_of(v) for n, v in zip(self._names, self._values, strict=True)}
+        made = {n: array_of(v) for n, v in zip(self._names, self._on_host(), strict=True)}
         return {name: array for name, array in made.items() if array is not None}
+
+    def _on_host(self) -> Sequence[Any]:
+        if self._place.device == "cpu" or self._binding is None:
+            return self._values
+        with runtime_errors("cannot copy the outputs from the device"):
+            copied: Sequence[Any] = self._binding.copy_outputs_to_cpu()
+        return copied
 
     def _first(self) -> None:
         with runtime_errors("cannot run the model", "Other inputs? See --inputs and --dim"):
@@ -152,9 +185,21 @@ class BoundSession:
     def _bind_inputs(self) -> None:
         self._binding = self.session.io_binding()
         for name, array in self._inputs.items():
-            self._binding.bind_cpu_input(name, array)
+            if self._place.device == "cpu":
+                self._binding.bind_cpu_input(name, array)
+            else:
+                self._binding.bind_ortvalue_input(name, self._placed(name, array))
         for name in self._names:
-            self._binding.bind_output(name, "cpu")
+            self._binding.bind_output(name, *self._place)
+
+    def _placed(self, name: str, array: NDArray[Any]) -> Any:
+        """The input on the device, copied there once."""
+        import onnxruntime as ort
+
+        if name not in self._held:
+            made = ort.OrtValue.ortvalue_from_numpy(array, *self._place)
+            self._held[name] = made
+        return self._held[name]
 
     def _second(self) -> None:
         """Reuse the first outputs' memory, unless shapes change from call to call."""

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.contracts import BackendError
+from onnxprof.devices import completed, cuda_id
 from onnxprof.environment import cpu_device
 from onnxprof.records import Availability, Device
-
-
-def slug(name: str) -> str:
-    """A device's name as a part of its id: `NVIDIA H200` as `nvidia-h200`."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unknown"
 
 
 def cuda_device(index: int, properties: Any) -> Device:
     """The record of a CUDA device from what torch tells of it."""
     capability = f"sm_{properties.major}{properties.minor}"
     return Device(
-        id=f"cuda:{index}:{slug(properties.name)}",
+        id=cuda_id(index, str(properties.name)),
         kind="cuda",
         name=str(properties.name),
         memory_bytes=int(properties.total_memory),
@@ -36,11 +31,11 @@ def devices() -> tuple[Device, ...]:
 
 
 def cuda_devices() -> Sequence[Device]:
-    """In torch's order; none where CUDA does not work."""
+    """In torch's order, with what the driver adds; none where CUDA does not work."""
     if not torch.cuda.is_available():
         return ()
     return [
-        cuda_device(index, torch.cuda.get_device_properties(index))
+        completed(cuda_device(index, torch.cuda.get_device_properties(index)))
         for index in range(torch.cuda.device_count())
     ]
 

@@ -91,6 +91,13 @@ class TorchSession:
         }
 
 
+    def arena_bytes(self) -> int | None:
+        """The most that torch gave out on a CUDA device; its CPU allocator keeps no account."""
+        if self.device.type != "cuda":
+            return None
+        return int(torch.cuda.max_memory_allocated(self.device))
+
+
 class PrefixSession:
     """The first calls of a program, on the same weights; what they leave is dropped."""
 

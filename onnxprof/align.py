@@ -22,12 +22,13 @@ from onnxprof.alignment import (
     Unplaced,
 )
 from onnxprof.blocks import Block, finest_blocks, strays
-from onnxprof.compare import Verdict, latency_group, step_replicates
+from onnxprof.compare import Verdict
 from onnxprof.merge import cut_alike
-from onnxprof.ratios import Floats, Group, group, ratios
+from onnxprof.ratios import Floats, Group, ratios
 from onnxprof.reconcile import Status, reconcile
 from onnxprof.records import Confidence, Run, Samples
 from onnxprof.remarks import decided, remarks
+from onnxprof.replicates import latency_group, row_group
 from onnxprof.steptimes import step_samples
 from onnxprof.systems import labels, runtime_version
 
@@ -152,9 +153,9 @@ def _sum(times: Samples | None, steps: tuple[int, ...]) -> int | None:
 def _spread(run: Run, rows: Sequence[tuple[int, ...]]) -> Group | None:
     if run.timings is None or not run.timings.step_ns.size:
         return None
-    replicates = step_replicates(run)
-    sums = [replicates.times_ns[list(steps)].sum(axis=0) for steps in rows]
-    return group(np.stack(sums), replicates.process)
+    if run.origin is not None and run.origin.averaged:
+        return None
+    return row_group(run, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +191,9 @@ def _factors(a: Group | None, b: Group | None, rows: int) -> Floats:
     """By what a ratio may be off either way, at 95 %; NaN where nothing tells."""
     if a is None or b is None:
         return np.full(rows, np.nan)
-    found = ratios(a, b)
-    factors: Floats = found.interval()[1] / np.exp(found.effect)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = ratios(a, b)
+        factors: Floats = found.interval()[1] / np.exp(found.effect)
     return factors
 
 
@@ -200,9 +202,9 @@ def _ratio(a: int | None, b: int | None, factor: float, threshold: float, decide
     if not a or not b:
         return Cell()
     ratio = b / a
-    if np.isnan(factor):
-        return Cell(ratio=ratio, verdict=Verdict.UNDECIDED)
     interval = ratio / factor, ratio * factor
+    if not np.isfinite(interval[1]):
+        return Cell(ratio=ratio, verdict=Verdict.UNDECIDED)
     verdict = _verdict(interval, threshold) if decided else Verdict.UNDECIDED
     return Cell(ratio=ratio, interval=interval, verdict=verdict)
 

@@ -36,6 +36,7 @@ class RemarkKind(StrEnum):
     MODELS_DIFFER = "models_differ"
     ONE_STEP = "one_step"
     NO_STEP_TIMES = "no_step_times"
+    AVERAGED = "averaged"
     COARSE = "coarse"
     INFERRED = "inferred"
     TIMER_INFLATION = "timer_inflation"
@@ -106,11 +107,6 @@ class Row:
     layers: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     """One a layer; empty text for a layer that is in no table."""
-
-    @property
-    def longest_ns(self) -> int:
-        """Its time in the run where it takes longest."""
-        return max((cell.ns or 0 for cell in self.cells), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,88 @@
-"""Two models measured in turn, process by process: A B, B A, A B, …
+"""Two models measured in alternation: pairs of fresh processes that take turns block by block.
 
-A machine that gets slower in the meantime slows both.
+Both processes of a pair are loaded and warm, and one of them runs at a time: A, B, B, A and so
+on, some 20 to 50 ms each. What the machine does in the meantime hits both alike; a fresh pair
+shows what differs from process to process, such as where buffers came to lie.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from functools import partial
 
+from onnxprof.measure import Timer
 from onnxprof.merge import merge
 from onnxprof.records import Run
-from onnxprof.sweep import Planned, next_process
-from onnxprof.worker import Limits
+from onnxprof.served import Kind, Served, served
+from onnxprof.sweep import Planned
+from onnxprof.worker import Job, Limits
+
+#: How long a block is, in nanoseconds, and how many of each kind a process's budget is made of.
+SHORTEST, LONGEST = 20_000_000, 50_000_000
+_BLOCKS = 24
+#: Rounds, each a block of either kind on both sides, that even the slowest model gets.
+_FEWEST = 3
+
+Report = Callable[[Planned, str, float], None]
+Open = Callable[[Job, Limits, Callable[[str, float], None]], AbstractContextManager[Served]]
 
 
 def alternate(
-    a: Planned, b: Planned, limits: Limits, progress: Callable[[Planned, str, float], None]
+    a: Planned, b: Planned, limits: Limits, progress: Report, start: Open = served
 ) -> tuple[Run, Run]:
-    """Measure both in as many fresh processes each as A's job asks for.
+    """Measure both in as many pairs of fresh processes as A's job asks for.
 
-    Raises what a measurement raised.
+    Blocks of both runs that have one number were measured one right after the other. The timer
+    is the trace: what it adds to a step, it adds on both sides. `start` opens a process.
+    Raises what a measurement raised; limits are those of each process.
     """
-    found: tuple[list[Run], list[Run]] = ([], [])
-    for side in _turns(a.job.processes):
-        planned = (a, b)[side]
-        found[side].append(next_process(planned, found[side], limits, progress))
-    return merge(found[0]), merge(found[1])
+    found: list[tuple[Run, Run]] = []
+    pairs = a.job.processes
+    while len(found) < pairs:
+        told = partial(_tell, progress, len(found), pairs)
+        found.append(_pair(a, b, len(found), limits, told, start))
+    return merge([ours for ours, _ in found]), merge([theirs for _, theirs in found])
 
 
-def _turns(processes: int) -> Sequence[int]:
-    return [side for n in range(processes) for side in ((0, 1) if n % 2 == 0 else (1, 0))]
+def _tell(
+    progress: Report, pair: int, pairs: int, planned: Planned, phase: str, share: float
+) -> None:
+    where = f" (pair {pair + 1} of {pairs})" if pairs > 1 else ""
+    progress(planned, phase + where, (pair + share) / pairs)
+
+
+def _pair(
+    a: Planned, b: Planned, number: int, limits: Limits, progress: Report, start: Open
+) -> tuple[Run, Run]:
+    """Every other pair begins with B."""
+    sides = (a, b) if number % 2 == 0 else (b, a)
+    with ExitStack() as opened:
+        both: list[Served] = []
+        for each in sides:
+            job = replace(each.job, timer=Timer.TRACE, telemetry=False)
+            if number:
+                job = replace(job, parity=False)
+            both.append(opened.enter_context(start(job, limits, partial(_loading, progress, each))))
+            both[-1].ready()
+        _take_turns(both, a.job.budget.ns + b.job.budget.ns, partial(progress, a, "measuring"))
+        runs = [process.finish() for process in both]
+    return (runs[0], runs[1]) if number % 2 == 0 else (runs[1], runs[0])
+
+
+def _loading(progress: Report, planned: Planned, phase: str, share: float) -> None:
+    """What a process says; how far the pair is, it does not know."""
+    progress(planned, phase, 1.0 if share >= 1 else 0.0)
+
+
+def _take_turns(both: Sequence[Served], budget_ns: int, told: Callable[[float], None]) -> None:
+    """Rounds of an un-profiled and a traced block on each side, until the budget is used up."""
+    block_ns = min(max(budget_ns // (4 * _BLOCKS), SHORTEST), LONGEST)
+    used = rounds = 0
+    while used < budget_ns or rounds < _FEWEST:
+        there, back = both[:: 1 - 2 * (rounds % 2)], both[:: 2 * (rounds % 2) - 1]
+        used += sum(process.block(Kind.PLAIN, block_ns) for process in there)
+        used += sum(process.block(Kind.TRACED, block_ns) for process in back)
+        rounds += 1
+        told(min(1.0, used / max(1, budget_ns)))

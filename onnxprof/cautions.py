@@ -58,12 +58,13 @@ def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarnin
     """How far the steps' times can be trusted: what the timer adds, and what is left over."""
     if timings.prefix_ns.size:
         yield from _disagreement(timings)
-    elif (much := inflation(timings)) > INFLATION and _is_certain(timings):
+    elif not timings.host_ns.size and (much := inflation(timings)) > INFLATION and _is_certain(timings):
         yield RunWarning(WarningKind.TIMER_INFLATION, much)
     times = estimates(steps, timings)
     if not times.sum():
         return
-    yield from _left_over(timings, times)
+    if timings.latency_ns.size:
+        yield from _left_over(timings, times)
     nobody = np.array([not step.layers for step in steps], bool)
     if (share := float(times[nobody].sum() / times.sum())) > _UNATTRIBUTED:
         yield RunWarning(WarningKind.UNATTRIBUTED_TIME, share)

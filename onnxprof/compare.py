@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
-from onnxprof import stats
 from onnxprof.blocks import Block, finest_blocks, strays
-from onnxprof.contracts import StoreError
-from onnxprof.merge import cut_alike, parts
+from onnxprof.merge import cut_alike
 from onnxprof.ratios import (
     Floats,
-    Group,
+    Pairs,
     Ratios,
     benjamini_hochberg,
     centre,
-    group,
     joined,
     paired_ratios,
     ratios,
-    variance_within,
 )
-from onnxprof.records import Indices, Run, Step, Timings, WarningKind
-from onnxprof.steptimes import estimates
+from onnxprof.records import Run, WarningKind
+from onnxprof.replicates import (
+    latency_group,
+    latency_replicates,
+    row_group,
+    side_by_side,
+    step_replicates,
+    usual_ns,
+)
 
 #: What a row is called, and the layers in it.
 Label = tuple[str, tuple[str, ...]]
-Judge = Callable[[Group, Group], Ratios]
-#: Replicates that the rounds of a process's prefixes are divided into.
-_ROUNDS = 12
 
 #: Share of false alarms among the rows that are called slower or faster.
 FALSE_DISCOVERIES = 0.05
@@ -129,77 +129,14 @@ class Comparison:
         return any(row.verdict is Verdict.SLOWER for row in rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Replicates:
-    """Times that stand for one another: a column a block of inferences."""
-
-    times_ns: Floats
-    """Shape [rows, blocks]."""
-    process: Indices
-    """The process of each block."""
-
-
-def step_replicates(run: Run) -> Replicates:
-    """One time a step and block of inferences, whatever the timer. Raises StoreError for none."""
-    _timings(run)
-    each = [_of_process(part) for part in parts(run)]
-    process = [np.full(times.shape[1], number, np.int32) for number, times in enumerate(each)]
-    return Replicates(np.concatenate(each, axis=1), np.concatenate(process))
-
-
-def _of_process(run: Run) -> Floats:
-    timings = _timings(run)
-    if timings.prefix_ns.size and timings.step_ns.size:
-        return _by_rounds(run.steps, timings)
-    return _by_blocks(timings)
-
-
-def _by_blocks(timings: Timings) -> Floats:
-    """Trimmed means, for runtimes count in microseconds; samples without blocks are one."""
-    block = timings.traced_block
-    if block.size != timings.step_ns.shape[1]:
-        block = np.zeros(timings.step_ns.shape[1], np.int32)
-    columns = [timings.step_ns[:, block == number] for number in np.unique(block)]
-    times = [[stats.trimmed_mean_ns(samples) for samples in column] for column in columns]
-    return np.array(times, np.float64).reshape(len(columns), -1).T
-
-
-def _by_rounds(steps: Sequence[Step], timings: Timings) -> Floats:
-    """What the prefix timer says of each twelfth of its rounds."""
-    rounds = np.array_split(timings.prefix_ns, _ROUNDS, axis=1)
-    groups = [replace(timings, prefix_ns=part) for part in rounds if part.size]
-    return np.stack([estimates(steps, part) for part in groups], axis=1)
-
-
-def latency_group(run: Run) -> Group:
-    """The un-profiled median of each process, as one row."""
-    timings = _timings(run)
-    process = stats.sample_process(timings)
-    groups = [_latency_of(timings, process == p) for p in np.unique(process)]
-    return joined(groups)
-
-
-def _latency_of(timings: Timings, chosen: Indices) -> Group:
-    samples, block = timings.latency_ns[chosen], timings.latency_block[chosen]
-    medians = [[float(np.median(samples[block == b])) for b in np.unique(block)]]
-    middle = np.array([float(np.median(samples))])
-    return Group(middle[:, None], variance_within(np.array(medians), middle)[:, None])
-
-
-def _timings(run: Run) -> Timings:
-    if run.timings is None or run.timings.latency_ns.size == 0:
-        why = run.failure or "no samples"
-        raise StoreError(f"this run has no times: {why}", where=run.request.model_name)
-    return run.timings
-
-
 def compare(
     pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]], threshold: float, *, in_turn: bool = False
 ) -> Comparison:
     """Compare the runs of each pair; false discoveries are held over all pairs' layers.
 
-    Runs of one side count as processes of one another; `in_turn` says that the processes of
-    both sides were measured in turn. Raises StoreError for runs without times.
+    Runs of one side count as processes of one another; `in_turn` says that each side is one run
+    of `alternate`, whose blocks have neighbours on the other side. Raises StoreError for runs
+    without times, and ValueError for runs that were not measured in turn.
     """
     found = [_pair(tuple(a), tuple(b), threshold, in_turn) for a, b in pairs]
     models = _judged([pair.latency for pair in found], threshold)
@@ -247,10 +184,10 @@ def _undecided(row: Row) -> Row:
 
 def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:
     sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
-    judge = paired_ratios if in_turn else ratios
-    latency = _rows([("(latency)", ())], judge(*sides), sides, threshold)[0]
+    found = paired_ratios(_beside(a, b)) if in_turn else ratios(*sides)
+    latency = _rows([("(latency)", ())], found, [centre(side) for side in sides], threshold)[0]
     processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
-    rows = tuple(_layer_rows(a, b, threshold, judge))
+    rows = tuple(_layer_rows(a, b, threshold, in_turn))
     total = latency.a_ns or 1.0
     return Pair(
         a,
@@ -268,25 +205,38 @@ def _share(row: Row, total_a: float, total_b: float) -> float:
 
 
 def _layer_rows(
-    a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, judge: Judge
+    a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool
 ) -> list[Row]:
     runs = cut_alike(a + b)
     blocks = [*finest_blocks(runs), Block((), tuple(strays(run) for run in runs))]
     blocks = [block for block in blocks if any(block.steps)]
-    times = [_grouped(run, [block.steps[i] for block in blocks]) for i, run in enumerate(runs)]
+    steps = [[block.steps[i] for block in blocks] for i in range(len(runs))]
+    found, means = _judged_layers(runs, steps, len(a), in_turn)
     labels = [(_title(block, runs), block.layers) for block in blocks]
-    sides = [joined(times[: len(a)]), joined(times[len(a) :])]
-    rows = _rows(labels, judge(*sides), sides, threshold)
+    rows = _rows(labels, found, means, threshold)
     names = _names(a), _names(b)
     found = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
     return [row for row in found if row.a_ns or row.b_ns]
 
 
-def _grouped(run: Run, rows: Sequence[tuple[int, ...]]) -> Group:
-    replicates = step_replicates(run)
-    sums = [replicates.times_ns[list(steps)].sum(axis=0) for steps in rows]
-    times = np.stack(sums) if sums else np.zeros((0, replicates.process.size))
-    return group(times, replicates.process)
+def _judged_layers(
+    runs: Sequence[Run], steps: Sequence[Sequence[tuple[int, ...]]], first_b: int, in_turn: bool
+) -> tuple[Ratios, list[Floats]]:
+    """Ratios of the rows that these steps of each run make up, and the times of both sides."""
+    if in_turn:
+        each = [step_replicates(run).summed(rows) for run, rows in zip(runs, steps, strict=True)]
+        means = [usual_ns(run, rows) for run, rows in zip(runs, steps, strict=True)]
+        return paired_ratios(side_by_side(*each)), means
+    times = [row_group(run, rows) for run, rows in zip(runs, steps, strict=True)]
+    sides = joined(times[:first_b]), joined(times[first_b:])
+    return ratios(*sides), [centre(side) for side in sides]
+
+
+def _beside(a: tuple[Run, ...], b: tuple[Run, ...]) -> Pairs:
+    """The latency of both, block by neighbouring block."""
+    if len(a) != 1 or len(b) != 1:
+        raise ValueError(f"no pairs: {len(a)} and {len(b)} runs")
+    return side_by_side(latency_replicates(a[0]), latency_replicates(b[0]))
 
 
 def _names(runs: tuple[Run, ...]) -> frozenset[str]:
@@ -321,12 +271,11 @@ def _title(block: Block, runs: Sequence[Run]) -> str:
 
 
 def _rows(
-    labels: Sequence[Label], found: Ratios, sides: Sequence[Group], threshold: float
+    labels: Sequence[Label], found: Ratios, means: Sequence[Floats], threshold: float
 ) -> list[Row]:
     """Undecided rows, with their p-value as `q`."""
     p = found.p_values(float(np.log1p(threshold)))
     low, high = found.interval()
-    means = [centre(side) for side in sides]
     return [
         _row(label, (means[0][i], means[1][i]), (found.effect[i], low[i], high[i], p[i]))
         for i, label in enumerate(labels)

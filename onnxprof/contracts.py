@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.records import (
     Availability,
     Device,
@@ -80,6 +82,8 @@ class Workload:
     """The process is there for this workload alone, so that its settings may be changed."""
     device: str = ""
     """Id of the device to run on; empty for the first that the provider has."""
+    timer: str = "auto"
+    """The timer that is asked for, for backends that have more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,12 @@ class Trace:
     """Places where no cut can be: they lie inside a step."""
     provider: str = ""
     """The provider that was asked for, named as `Step.provider` is; empty if there are none."""
+    host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
+    launches: str = ""
+    """Why `step_ns` is how long the host took to launch the steps and no more; else empty."""
+    kernels: tuple[KernelRow, ...] = ()
+    api_calls: tuple[ApiRow, ...] = ()
 
 
 @runtime_checkable
@@ -116,11 +126,36 @@ class Session(Protocol):
 
 
 @runtime_checkable
+class ArenaSource(Protocol):
+    """A session whose runtime tells what its allocator holds."""
+
+    def arena_bytes(self) -> int | None:
+        """The most that was in use since loading; None where it does not say."""
+
+
+@runtime_checkable
 class TracedSession(Session, Protocol):
     """A session under a timer."""
 
     def trace(self) -> Trace:
         """End tracing and return every inference since loading, in order. Call it once."""
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """A traced session with a recorder that would slow the sessions beside it, too."""
+
+    def recording(self) -> AbstractContextManager[None]:
+        """Record inside of it. What was inferred outside has no times."""
+
+
+@runtime_checkable
+class Launcher(Protocol):
+    """A traced session that may see no more than how steps are launched."""
+
+    @property
+    def launches(self) -> str:
+        """Why that is all; empty where it sees more."""
 
 
 @runtime_checkable

@@ -81,12 +81,14 @@ _WINDOWS_FEATURES: Mapping[str, int] = {
     "asimddp": 43,
 }
 
+_CPU0 = "sys/devices/system/cpu/cpu0"
+
 
 def cpu_device(machine: Machine | None = None) -> Device:
     """This machine's processor, with an id like `cpu:amd-epyc-7763`."""
     given = machine or Machine()
-    name, flags = _describe(given)
-    name = tidy(name) or platform.machine() or "unknown"
+    marketed, flags = _describe(given)
+    name = tidy(marketed) or platform.machine() or "unknown"
     return Device(
         id=f"cpu:{slug(name)}",
         kind="cpu",
@@ -95,6 +97,22 @@ def cpu_device(machine: Machine | None = None) -> Device:
         physical_cores=physical_cores(given),
         logical_cores=psutil.cpu_count() or 1,
         features=features(flags),
+        base_clock_mhz=base_clock_mhz(given, marketed),
+        max_clock_mhz=(given.number(f"{_CPU0}/cpufreq/cpuinfo_max_freq") or 0) // 1000,
+    )
+
+
+def base_clock_mhz(machine: Machine, marketed: str = "") -> int:
+    """The nominal clock; 0 if neither the kernel nor the model's name says.
+
+    Linux kernel documentation: intel_pstate (`base_frequency`, kHz), ACPI CPPC (`nominal_freq`,
+    MHz). Intel's model names end in it, as `@ 2.90GHz`.
+    """
+    named = re.search(r"@\s*(\d+(?:\.\d+)?)\s*GHz", marketed, re.IGNORECASE)
+    return (
+        (machine.number(f"{_CPU0}/cpufreq/base_frequency") or 0) // 1000
+        or machine.number(f"{_CPU0}/acpi_cppc/nominal_freq")
+        or (round(1000 * float(named[1])) if named else 0)
     )
 
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import onnxprof
 from onnxprof.contracts import Backend
+from onnxprof.devices import cuda_devices
 from onnxprof.environment import environment
 from onnxprof.plugins import Plugin, backends, exporters
-from onnxprof.records import Availability
+from onnxprof.readings import Absence
+from onnxprof.records import Availability, Device
+from onnxprof.telemetry import readable
 
 #: Optional parts that are not a runtime: what they are for, and the packages they need.
 EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -60,11 +63,27 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A device of this machine."""
+
+    device: Device
+    backends: tuple[str, ...]
+    """What runs on it; empty for a GPU that only its driver lists."""
+    sources: tuple[str, ...]
+    """What is read beside measurements on it."""
+    absent: tuple[Absence, ...]
+    """What cannot be read, and why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Everything that `onnxprof doctor` prints."""
 
     version: str
     backends: tuple[Availability, ...]
+    devices: tuple[Seen, ...]
+    no_gpu: str
+    """Why the driver lists no GPU; empty where it lists one."""
     broken: tuple[Broken, ...]
     extras: tuple[Extra, ...]
     folders: tuple[Folder, ...]
@@ -80,9 +99,12 @@ class Diagnosis:
 def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
     """Ask every plugin and look at the machine; `folders` are those to check, by purpose."""
     loaded = backends()
+    gpus = cuda_devices()
     return Diagnosis(
         version=onnxprof.__version__,
         backends=tuple(_availability(loaded)),
+        devices=tuple(_devices(loaded, gpus.devices)),
+        no_gpu=gpus.reason,
         broken=(*_broken("backend", loaded), *_broken("exporter", exporters())),
         extras=tuple(_extra(name) for name in EXTRAS),
         folders=tuple(folder(purpose, path) for purpose, path in folders.items()),
@@ -111,6 +133,23 @@ def _ask(name: str, backend: Backend) -> tuple[Availability, ...]:
     except Exception as error:  # a stranger's code, whatever the contract says
         detail = f"asked for its devices it raised {type(error).__name__}: {error}"
         return (Availability(name, "", False, " ".join(detail.split()), "Report it to its makers"),)
+
+
+def _devices(loaded: Mapping[str, Plugin[Backend]], gpus: tuple[Device, ...]) -> Iterator[Seen]:
+    """Each device once, with the names of the backends that run on it."""
+    owners = {name: _devices_of(plugin.value) for name, plugin in loaded.items() if plugin.value}
+    found = {device.id: device for device in gpus}
+    found = {device.id: device for owned in owners.values() for device in owned} | found
+    for device in found.values():
+        users = [name for name, owned in owners.items() if device.id in {d.id for d in owned}]
+        yield Seen(device, tuple(users), *readable(device))
+
+
+def _devices_of(backend: Backend) -> tuple[Device, ...]:
+    try:
+        return tuple(backend.devices())
+    except Exception:  # `_ask` gives the reason
+        return ()
 
 
 def _broken(kind: str, loaded: Mapping[str, Plugin[object]]) -> Iterator[Broken]:

@@ -7,11 +7,12 @@ the graph are timed un-profiled, interleaved with the whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from onnxprof.cautions import INFLATION, warnings_of
 from onnxprof.contracts import (
     Backend,
     BackendError,
+    Launcher,
     PrefixSource,
     Session,
     Trace,
@@ -27,10 +29,12 @@ from onnxprof.contracts import (
     Workload,
 )
 from onnxprof.records import RunWarning, Tensor, Timings, WarningKind
-from onnxprof.sampling import Clock, Progress, Sampler
+from onnxprof.sampling import Clock, Progress, Sampler, no_garbage_collection
 
 _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
 _FEWEST_TRACED = 20
+#: Nanoseconds of inferences, no samples, after another process had the processor.
+_REFILL = 1_000_000
 #: Rounds of the model and one prefix below which prefixes tell no more than the trace.
 _FEWEST_ROUNDS = 10
 #: The part of the budget after which `auto` looks at the inflation.
@@ -45,6 +49,7 @@ class Timer(StrEnum):
     AUTO = "auto"
     TRACE = "trace"
     PREFIX = "prefix"
+    CUPTI = "cupti"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,46 @@ class Measurement:
     """The outputs of the un-profiled session, if they were to be kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A loaded and warm model, of which someone else says when a block is measured.
+
+    A traced block has the number of the un-profiled one before it.
+    """
+
+    sampler: Sampler
+    plain: Session
+    traced: TracedSession
+    most: int
+    """Inferences that the timer takes."""
+
+    def measure_plain(self, ns: int) -> int:
+        """A block of un-profiled inferences; returns the nanoseconds that they took."""
+        before = self.sampler.used_ns
+        self.sampler.refill(partial(self.sampler.timed, self.plain), _REFILL)
+        with no_garbage_collection():
+            self.sampler.plain_block(self.plain, ns)
+        return self.sampler.used_ns - before
+
+    def measure_traced(self, ns: int) -> int:
+        """A block of traced inferences, as many as the whole budget has room for."""
+        before = self.sampler.used_ns
+        share = 2 * ns / max(1, self.sampler.budget_ns)
+        with no_garbage_collection():
+            self.sampler.traced_block(self.traced, ns, max(1, int(self.most * share)))
+        return self.sampler.used_ns - before
+
+
+class Observer(Protocol):
+    """Looks on where no latency is sampled."""
+
+    def loaded(self, session: Session) -> None:
+        """The un-profiled session is warm, and no other has been loaded."""
+
+    def steady(self, session: Session) -> None:
+        """All samples are taken; the session may go on inferring."""
+
+
 def measure(
     backend: Backend,
     workload: Workload,
@@ -81,11 +126,14 @@ def measure(
     timer: Timer = Timer.AUTO,
     keep_values: bool = False,
     wanted_cuts: Sequence[int] = (),
+    observer: Observer | None = None,
+    conduct: Callable[[Blocks], None] | None = None,
 ) -> Measurement:
     """Measure one workload, and keep its outputs' values if asked to.
 
     `wanted_cuts` are the prefixes that another process timed, as `Timings.prefix_steps`; they
-    are timed here, too, as far as memory allows. Raises BackendError where the runtime fails.
+    are timed here, too, as far as memory allows. `conduct` says when a block is measured, in
+    place of the budget; the timer is the trace. Raises BackendError where the runtime fails.
     """
     sampler = Sampler(clock, progress, budget.ns)
     began = clock()
@@ -97,10 +145,20 @@ def measure(
         warmup = sampler.warm_up(plain)
         outputs = tuple(plain.outputs())
         values = plain.values() if keep_values else {}
+        if observer is not None:
+            observer.loaded(plain)
         progress("loading under the timer", sampler.spent)
         most = max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(workload.table.nodes)))
         with backend.open_traced(workload, most) as traced:
-            steps = _time_steps(sampler, plain, traced, most, timer, wanted_cuts)
+            if conduct is None:
+                steps = _time_steps(sampler, plain, traced, most, timer, wanted_cuts)
+            else:
+                sampler.first_traced(traced)
+                conduct(Blocks(sampler, plain, traced, most))
+                steps = _named(_read(sampler, traced), traced, Timer.AUTO)
+        if observer is not None:
+            progress("watching power and memory", 1.0)
+            observer.steady(plain)
     timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts)
     told = warnings_of(timings, steps.trace, workload, outputs)
     truncated = _truncated(steps.trace, sampler.traced_count)
@@ -109,7 +167,7 @@ def measure(
 
 def _truncated(trace: Trace, inferences: int) -> Iterator[RunWarning]:
     kept = trace.step_ns.shape[1]
-    if kept < inferences:
+    if 0 < kept < inferences:
         yield RunWarning(WarningKind.TRUNCATED_PROFILE, float(kept), bound=float(inferences))
 
 
@@ -128,12 +186,53 @@ def _time_steps(
     timer: Timer,
     wanted: Sequence[int],
 ) -> _Steps:
-    """Trace, look at what tracing costs, and go on with prefixes where that is too much."""
+    """The timer that is asked for, or that fits. Raises BackendError where it is not there."""
+    if timer in (Timer.TRACE, Timer.CUPTI):
+        steps = _traced(sampler, plain, traced, most)
+    else:
+        steps = _fitting(sampler, plain, traced, most, timer, wanted)
+    if timer is Timer.CUPTI and not steps.trace.host_ns.size:
+        raise BackendError("there is no cupti timer here", remedy="Leave --timer away")
+    return _named(steps, traced, timer)
+
+
+def _named(steps: _Steps, traced: TracedSession, timer: Timer) -> _Steps:
+    """What is no more than launch times is kept for those who asked for the trace, with a warning.
+
+    Its figure is the part of the steps that have times which rest on launches.
+    """
+    reason = traced.launches if isinstance(traced, Launcher) else ""
+    if not reason:
+        return steps
+    count = len(steps.trace.steps)
+    if steps.cuts:
+        part = 1 - (len(steps.cuts) - 1) / max(1, count)
+        return _warned(steps, RunWarning(WarningKind.LAUNCH_TIMES, max(part, 0.0), reason))
     if timer is Timer.TRACE:
-        return _traced(sampler, plain, traced, most)
+        return _warned(steps, RunWarning(WarningKind.LAUNCH_TIMES, 1.0, reason))
+    why = "; ".join([reason, *(warning.subject for warning in steps.warnings)])
+    bare = replace(steps.trace, step_ns=steps.trace.step_ns[:, :0])
+    return _Steps(bare, (), (RunWarning(WarningKind.LAUNCH_TIMES, 0.0, why),))
+
+
+def _warned(steps: _Steps, warning: RunWarning) -> _Steps:
+    return replace(steps, warnings=(*steps.warnings, warning))
+
+
+def _fitting(
+    sampler: Sampler,
+    plain: Session,
+    traced: TracedSession,
+    most: int,
+    timer: Timer,
+    wanted: Sequence[int],
+) -> _Steps:
+    """Trace, look at what tracing costs, and go on with prefixes where that is too much."""
+    blind = isinstance(traced, Launcher) and bool(traced.launches)
     limit = sampler.used_ns + int((sampler.budget_ns - sampler.used_ns) * _PROBE)
     sampler.alternate(plain, traced, most, limit)
-    if timer is Timer.AUTO and not (isinstance(traced, PrefixSource) and _worth_cutting(sampler)):
+    worth = blind or (isinstance(traced, PrefixSource) and _worth_cutting(sampler))
+    if timer is Timer.AUTO and not worth:
         return _traced(sampler, plain, traced, most)
     sampler.progress("reading the trace", sampler.spent)
     trace = traced.trace()
@@ -155,6 +254,10 @@ def _worth_cutting(sampler: Sampler) -> bool:
 
 def _traced(sampler: Sampler, plain: Session, traced: TracedSession, most: int) -> _Steps:
     sampler.alternate(plain, traced, most, sampler.budget_ns)
+    return _read(sampler, traced)
+
+
+def _read(sampler: Sampler, traced: TracedSession) -> _Steps:
     sampler.progress("reading the trace", 1.0)
     trace = traced.trace()
     _time_empty(sampler, traced, trace)

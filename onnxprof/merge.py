@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxprof.cautions import median_warnings, step_warnings
 from onnxprof.contracts import BackendError
+from onnxprof.gpurows import merged_calls, merged_kernels
 from onnxprof.records import Indices, Run, RunWarning, Samples, Timings, WarningKind
 from onnxprof.stats import by_process
 
@@ -39,6 +40,8 @@ def merge(runs: Sequence[Run]) -> Run:
         runs[0],
         request=replace(runs[0].request, processes=len(runs)),
         timings=merged,
+        kernels=merged_kernels(tuple(run.kernels for run in runs)),
+        api_calls=merged_calls(tuple(run.api_calls for run in runs)),
         warnings=(
             *median_warnings(merged),
             *step_warnings(merged, runs[0].steps),
@@ -90,6 +93,7 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         latency_block=_renumbered([t.latency_block for t in timings], starts),
         traced_ns=_joined(timings, lambda t: t.traced_ns),
         step_ns=_joined(timings, lambda t: t.step_ns),
+        host_ns=_host(timings),
         traced_block=_renumbered([t.traced_block for t in timings], starts),
         prefix_ns=_joined(timings, lambda t: _prefixes(t, cuts)),
         prefix_steps=cuts,
@@ -97,6 +101,13 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         empty_ns=_joined(timings, lambda t: t.empty_ns),
         round_process=_processes([t.prefix_ns.shape[1] if cuts else 0 for t in timings]),
     )
+
+
+def _host(timings: Sequence[Timings]) -> Samples:
+    """None where one process had another timer."""
+    if all(t.host_ns.size for t in timings):
+        return _joined(timings, lambda t: t.host_ns)
+    return np.zeros((0, 0), np.int64)
 
 
 def _blocked(timings: Timings) -> Timings:

@@ -38,6 +38,16 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Processes that took turns: in each pair, B over A."""
+
+    apart: Floats
+    """Logarithm of the ratio, shape [rows, pairs], NaN where a side has no time."""
+    within: Floats
+    """Variance of each that the pair's blocks show, same shape."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ratios:
     """Logarithms of B over A, one a row, NaN where a side has no time."""
 
@@ -125,20 +135,43 @@ def ratios(a: Group, b: Group) -> Ratios:
     return Ratios(effect, np.sqrt(variance * (1 / kept_a + 1 / kept_b)), FLOOR_DF + seen)
 
 
-def paired_ratios(a: Group, b: Group) -> Ratios:
-    """B over A, row by row, where the n-th process of each was measured right beside the other.
+def pairs(a: Floats, b: Floats, pair: Indices) -> Pairs:
+    """Pairs from block values of shape [rows, blocks]; one column was measured in one go.
 
-    As `ratios`, of the differences of the logarithms of each pair: what the machine did to both
-    cancels. Raises ValueError where the sides have different numbers of processes.
+    What the machine did to both blocks cancels in their ratio. Of a pair's ratios the trimmed
+    mean counts; its variance is that of `variance_within`.
     """
-    if a.times_ns.shape != b.times_ns.shape:
-        raise ValueError(f"no pairs: {a.times_ns.shape[1]} and {b.times_ns.shape[1]} processes")
-    apart = _logs(b) - _logs(a)
-    squares, kept = _winsorised(apart, _PROCESS_CUT)
-    assumed = 2 * FLOOR**2 + (a.within + b.within).mean(axis=1)
+    each = [_pair(a[:, pair == p], b[:, pair == p]) for p in np.unique(pair)]
+    return Pairs(
+        np.stack([apart for apart, _ in each], axis=1),
+        np.stack([within for _, within in each], axis=1),
+    )
+
+
+def _pair(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Where a block has no time, as of a layer that a coarse clock often misses, means count."""
+    whole = ((a > 0) & (b > 0)).all(axis=1)
+    logs = np.log(np.where(whole[:, None], b / np.where(a > 0, a, 1.0), 1.0))
+    means = a.mean(axis=1), b.mean(axis=1)
+    coarse = _log(means[1]) - _log(means[0])
+    spread = variance_within(a, means[0]) + variance_within(b, means[1])
+    return (
+        np.where(whole, _trimmed_mean(logs, _BLOCK_CUT), coarse),
+        np.where(whole, variance_within(logs, np.ones(len(logs))), spread),
+    )
+
+
+def paired_ratios(found: Pairs) -> Ratios:
+    """B over A, row by row, from processes that took turns.
+
+    As `ratios`, of the pairs' logarithms: the pair is the unit, since what differs between two
+    processes from their start on is in all their blocks.
+    """
+    squares, kept = _winsorised(found.apart, _PROCESS_CUT)
+    assumed = 2 * FLOOR**2 + found.within.mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
     variance = np.maximum(moderated, squares / max(1, kept - 1))
-    effect = _trimmed_mean(apart, _PROCESS_CUT)
+    effect = _trimmed_mean(found.apart, _PROCESS_CUT)
     return Ratios(effect, np.sqrt(variance / kept), FLOOR_DF + kept - 1)
 
 
@@ -157,7 +190,12 @@ def benjamini_hochberg(p: Floats) -> Floats:
 
 
 def _logs(side: Group) -> Floats:
-    logs: Floats = np.log(np.where(side.times_ns > 0, side.times_ns, np.nan))
+    return _log(side.times_ns)
+
+
+def _log(times: Floats) -> Floats:
+    """NaN of no time."""
+    logs: Floats = np.log(np.where(times > 0, times, np.nan))
     return logs
 
 

@@ -33,7 +33,8 @@ class TimedRow:
     """One row of a run's timing table.
 
     `median_ns` is a whole number of nanoseconds, so that the rows add up in print; it is
-    None for a layer without a time of its own. `share` is of the un-profiled median.
+    None for a layer without a time of its own. `share` is of the un-profiled median. Of an
+    average there are no quantiles, and `samples` is how many inferences it is over (0: unknown).
     """
 
     name: str
@@ -52,7 +53,9 @@ class Reconciliation:
     """How the layer rows, the overhead and the un-profiled median fit together.
 
     `overhead_ns = total_ns - layer_sum_ns`, by definition; it is negative where the timer
-    inflates the steps by more than the runtime spends between them.
+    inflates the steps by more than the runtime spends between them. An imported run may have no
+    un-profiled median: then `is_whole` is False, `total_ns` is the sum of the rows, shares are of
+    that, and the rows `(overhead)` and `(total)` have no time.
     """
 
     rows: tuple[TimedRow, ...]
@@ -66,6 +69,8 @@ class Reconciliation:
     """Traced over un-profiled; 1.0 is a timer that costs nothing."""
     empty_ns: int | None
     """What a call takes that computes nothing; None where that was not measured."""
+    is_whole: bool = True
+    """Whether the un-profiled median is known, and so the overhead."""
 
     @property
     def overhead_ns(self) -> int:
@@ -87,22 +92,24 @@ def reconcile(run: Run) -> Reconciliation:
     its first layer, and their times are added inference by inference. A step whose layers are
     not in the table counts as belonging to none. So every step is in the rows exactly once.
 
-    Raises StoreError for a run that failed or has no un-profiled samples, and for one whose
-    times do not match its steps.
+    Raises StoreError for a run that failed, for one that was not imported and has no un-profiled
+    samples, and for one whose times do not match its steps.
     """
     timings = _checked(run)
-    total = stats.median_ns(timings.latency_ns)
+    is_whole = timings.latency_ns.size > 0
     homes = _homes(run)
-    timed = _step_rows(run, homes.places, total)
-    stray = [row for row in timed if row.status is Status.UNATTRIBUTED]
+    timed = _step_rows(run, homes.places)
     layer_sum = sum(row.median_ns or 0 for row in timed)
-    low, high = stats.latency_interval(timings)
+    total = stats.median_ns(timings.latency_ns) if is_whole else layer_sum
+    timed = [replace(row, share=_share(row.median_ns, total)) for row in timed]
+    stray = [row for row in timed if row.status is Status.UNATTRIBUTED]
+    low, high = stats.latency_interval(timings) if is_whole else (0, 0)
     empty = empty_call(timings)
     return Reconciliation(
         rows=(
             *_layer_rows(run, homes, timed),
             *stray,
-            *_closing_rows(total, layer_sum, timings),
+            *(_closing_rows(total, layer_sum, timings) if is_whole else _UNKNOWN),
         ),
         total_ns=total,
         layer_sum_ns=layer_sum,
@@ -112,7 +119,16 @@ def reconcile(run: Run) -> Reconciliation:
         samples=int(timings.latency_ns.size),
         inflation=inflation(timings),
         empty_ns=None if empty is None else round(empty),
+        is_whole=is_whole,
     )
+
+
+#: The closing rows of a run without an un-profiled median.
+_UNKNOWN = (TimedRow("(overhead)", Status.OVERHEAD), TimedRow("(total)", Status.TOTAL))
+
+
+def _share(ns: int | None, total: int) -> float | None:
+    return None if ns is None or not total else ns / total
 
 
 def _checked(run: Run) -> Timings:
@@ -120,7 +136,7 @@ def _checked(run: Run) -> Timings:
     where = run.request.model_name
     if timings is None:
         raise StoreError(f"this run has no times: {run.failure}", where=where)
-    if timings.latency_ns.size == 0:
+    if timings.latency_ns.size == 0 and run.origin is None:
         raise StoreError("this run has no un-profiled samples", where=where)
     if timings.step_ns.ndim != 2 or len(timings.step_ns) != len(run.steps):
         shape = list(timings.step_ns.shape)
@@ -162,26 +178,28 @@ def _homes(run: Run) -> _Homes:
     return _Homes(places, owner)
 
 
-def _step_rows(run: Run, places: list[_Place], total: int) -> list[TimedRow]:
-    """All at once: quantiles of a thousand rows take as long as those of a few."""
+def _step_rows(run: Run, places: list[_Place]) -> list[TimedRow]:
+    """All at once, shares apart: quantiles of a thousand rows take as long as those of a few."""
     samples = step_samples(run)
     number = samples.shape[1]
     sums = np.array([samples[place.steps].sum(axis=0) for place in places], np.int64)
     if not places or not number:
-        return [_step_row(run, place, None, 0, total) for place in places]
+        return [_step_row(run, place, None, 0) for place in places]
     quantiles = np.rint(np.quantile(sums, (0.05, 0.5, 0.95), axis=1)).astype(np.int64).T
     return [
-        _step_row(run, place, (int(p5), int(median), int(p95)), number, total)
+        _step_row(run, place, (int(p5), int(median), int(p95)), number)
         for place, (p5, median, p95) in zip(places, quantiles, strict=True)
     ]
 
 
 def _step_row(
-    run: Run, place: _Place, quantiles: tuple[int, int, int] | None, samples: int, total: int
+    run: Run, place: _Place, quantiles: tuple[int, int, int] | None, samples: int
 ) -> TimedRow:
     step = _merged([run.steps[i] for i in place.steps])
     layer = None if place.layer is None else run.table.layers[place.layer]
     p5, median, p95 = quantiles or (None, None, None)
+    if run.origin is not None and run.origin.averaged:
+        p5, p95, samples = None, None, run.origin.inferences
     return TimedRow(
         name=layer.name if layer else step.name,
         status=Status.TIMED if layer else Status.UNATTRIBUTED,
@@ -191,7 +209,6 @@ def _step_row(
         p5_ns=p5,
         p95_ns=p95,
         samples=samples,
-        share=None if median is None or not total else median / total,
     )
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.readings import Telemetry
+
 #: One axis: its size, the name of a symbolic size, or None where nothing is known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
@@ -179,9 +182,18 @@ class Device:
     name: str
     memory_bytes: int = 0
     physical_cores: int = 0
+    """Cores, or the multiprocessors of a GPU; 0 if not known."""
     logical_cores: int = 0
+    """Hardware threads, or the arithmetic lanes (CUDA cores) of a GPU; 0 if not known."""
     features: tuple[str, ...] = ()
     """Instruction sets or compute capability."""
+    driver: str = ""
+    """Version of a GPU's driver; empty for a CPU."""
+    base_clock_mhz: int = 0
+    """The clock that its makers promise under load; 0 if the system does not say."""
+    max_clock_mhz: int = 0
+    memory_clock_mhz: int = 0
+    """The highest clock of a GPU's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +232,8 @@ class WarningKind(StrEnum):
     PREFIXES_DISAGREE = "prefixes_disagree"
     DRIFT = "drift"
     PARITY_FAILED = "parity_failed"
+    LAUNCH_TIMES = "launch_times"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +338,24 @@ class Timings:
     """The process that each block was measured in; empty if there was one."""
     round_process: tuple[int, ...] = ()
     """The process that each round of prefixes was measured in; empty if there was one."""
+    host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the times of a run come from that another program measured."""
+
+    program: str
+    """What wrote the files: `trtexec`, `onnxruntime`, `benchmark_app`."""
+    timer: str
+    """What took the steps' times, as its makers call it: `IProfiler`."""
+    inferences: int = 0
+    """How many are behind each step's time; 0 if the files do not say."""
+    averaged: bool = False
+    """Step times are means or medians over those inferences, so their spread is not known."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Name without folder, and SHA-256, of each file that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,9 +382,19 @@ class Run:
     """Why there are no timings; empty for a good run."""
     parity: Parity | None = None
     """None where outputs were not to be compared."""
+    telemetry: Telemetry | None = None
+    """None where it was not asked for, and in runs of versions that had none."""
+    origin: Origin | None = None
+    """None where onnxprof itself measured."""
+    kernels: tuple[KernelRow, ...] = ()
+    api_calls: tuple[ApiRow, ...] = ()
+    """What ran on the GPU, and calls of the CUDA runtime; empty where no timer knows them."""
     schema: int = field(default=SCHEMA_VERSION)
 
     @property
     def timer(self) -> str:
-        """The timer whose times are shown: `prefix` or `trace`."""
-        return "prefix" if self.timings is not None and self.timings.prefix_ns.size else "trace"
+        """The timer whose times are shown: `prefix`, `cupti`, `trace`, `imported: ` and a name."""
+        if self.origin is not None:
+            return f"imported: {self.origin.timer}"
+        kept = (self.timings.prefix_ns.size, self.timings.host_ns.size) if self.timings else (0, 0)
+        return "prefix" if kept[0] else "cupti" if kept[1] else "trace"

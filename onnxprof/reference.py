@@ -72,7 +72,7 @@ def _draws(layer: Layer) -> bool:
 
 
 def _infer(backend: Backend, workload: Workload) -> tuple[tuple[Tensor, ...], Values]:
-    plain = replace(workload, provider="cpu", granularity=Granularity.WRITTEN)
+    plain = replace(workload, provider="cpu", device="", granularity=Granularity.WRITTEN)
     with backend.open(plain) as session:
         session.infer()
         return tuple(session.outputs()), session.values()

@@ -29,7 +29,7 @@ RUN_KEY = b"onnxprof.run"
 SUMMARY_KEY = b"onnxprof.summary"
 #: Columns of the sample rows, and the values of `kind` in the order in which they are stored.
 COLUMNS = ("kind", "step", "sample", "block", "duration_ns")
-KINDS = ("warmup", "latency", "traced", "step", "prefix", "empty")
+KINDS = ("warmup", "latency", "traced", "step", "prefix", "empty", "host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,12 @@ def summarise(run: Run) -> Summary:
         warnings=tuple(warning.kind for warning in run.warnings),
     )
     timings = run.timings
-    if timings is None or timings.latency_ns.size == 0:
+    if timings is None:
         return bare
     traced = timings.step_ns.size > 0
+    if timings.latency_ns.size == 0:
+        sums = sum(map(stats.median_ns, step_samples(run))) if traced else None
+        return dataclasses.replace(bare, layer_sum_ns=sums)
     return dataclasses.replace(
         bare,
         median_ns=stats.median_ns(timings.latency_ns),
@@ -130,6 +133,8 @@ def _check(run: Run) -> None:
     )
     if any(block.shape not in (samples.shape, (0,)) for block, samples in blocks):
         raise StoreError("samples and their blocks differ in number", where=where)
+    if timings.host_ns.size and timings.host_ns.shape != timings.step_ns.shape:
+        raise StoreError("steps have times on the device and others on the host", where=where)
     if len(timings.prefix_steps) != len(timings.prefix_ns):
         raise StoreError("prefixes and their times differ in number", where=where)
     if not _processes_fit(timings):
@@ -167,6 +172,7 @@ def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
         "prefix": [int(n) for n in timings.prefix_ns.shape],
         "prefix_steps": list(timings.prefix_steps),
         "empty": int(timings.empty_ns.size),
+        "host": [int(n) for n in timings.host_ns.shape],
         "block_process": list(timings.block_process),
         "round_process": list(timings.round_process),
     }
@@ -179,14 +185,17 @@ def _rows(run: Run) -> pa.Table:
     parts = (
         *(timings.warmup_ns, timings.latency_ns, timings.traced_ns),
         *(timings.step_ns.ravel(), timings.prefix_ns.ravel(), timings.empty_ns),
+        timings.host_ns.ravel(),
     )
     sizes = [part.size for part in parts]
     steps, inferences = timings.step_ns.shape
     prefixes, rounds = timings.prefix_ns.shape
+    hosts = len(timings.host_ns)
     numbers = [
         *map(np.arange, sizes[:3]),
         *(np.tile(np.arange(inferences), steps), np.tile(np.arange(rounds), prefixes)),
         np.arange(sizes[5]),
+        np.tile(np.arange(inferences), hosts),
     ]
     block = _blocks(timings, sizes)
     labels = [*_labels(run.steps), *(f"(first {n} steps)" for n in timings.prefix_steps)]
@@ -196,6 +205,7 @@ def _rows(run: Run) -> pa.Table:
             np.repeat(np.arange(steps), inferences),
             np.repeat(np.arange(steps, steps + prefixes), rounds),
             np.full(sizes[5], -1),
+            np.repeat(np.arange(hosts), inferences),
         ]
     )
     kind = pa.DictionaryArray.from_arrays(
@@ -221,7 +231,9 @@ def _blocks(timings: Timings, sizes: list[int]) -> NDArray[np.int32]:
     traced = _or_none(timings.traced_block, sizes[2])
     parts = (
         *(np.full(sizes[0], -1), _or_none(timings.latency_block, sizes[1]), traced),
-        *(np.tile(traced, len(timings.step_ns)), np.full(sum(sizes[4:]), -1)),
+        _or_none(np.tile(traced, len(timings.step_ns)), sizes[3]),
+        np.full(sizes[4] + sizes[5], -1),
+        _or_none(np.tile(traced, len(timings.host_ns)), sizes[6]),
     )
     return np.concatenate(parts).astype(np.int32)
 
@@ -311,12 +323,15 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
     counts = (warmup, latency, traced, *shape, *prefixes, empty)
     if len(shape) != 2 or len(prefixes) != 2 or shape[0] != steps or min(counts) < 0:
         raise ValueError(f"counts of samples make no sense: {facts}")
+    if (host := tuple(facts.get("host", (0, 0)))) not in (shape, (0, 0)):
+        raise ValueError(f"the host's times make no sense: {facts}")
     sizes = [warmup, latency, traced, shape[0] * shape[1], prefixes[0] * prefixes[1], empty]
+    sizes.append(host[0] * host[1])
     ends = np.cumsum(sizes)
     if ends[-1] != table.num_rows:
         raise ValueError(f"{table.num_rows} rows where {ends[-1]} were written")
     durations: Samples = table["duration_ns"].to_numpy()
-    parts = np.split(durations, ends[:5])
+    parts = np.split(durations, ends[:6])
     timings = Timings(
         facts["load_ns"],
         facts["first_ns"],
@@ -331,6 +346,7 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
         parts[5],
         tuple(facts.get("block_process", ())),
         tuple(facts.get("round_process", ())),
+        parts[6].reshape(host),
     )
     if not _processes_fit(timings):
         raise ValueError("not every block or round has a process")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from onnxprof import stats
-from onnxprof.contracts import Session, Trace, TracedSession
+from onnxprof.contracts import Recorder, Session, Trace, TracedSession
 from onnxprof.records import Samples, Timings
 
 Clock = Callable[[], int]
@@ -103,17 +103,28 @@ class Sampler:
         Call it again with a later limit to go on. Blocks are as long as a whole budget
         divides into, whatever the limit.
         """
-        if not self.traced_count:
-            self._trace_once(traced, keep=False)
+        self.first_traced(traced)
         share = max(self.budget_ns - self.used_ns, 0) / (2 * _BLOCKS)
         most_traced = max(2, most_traced // (2 * _BLOCKS))
-        with _no_garbage_collection():
+        with no_garbage_collection():
             while not self._is_done(limit_ns):
-                self._plain_block(plain, share)
-                self._traced_block(traced, share, most_traced)
+                self.plain_block(plain, share)
+                self.traced_block(traced, share, most_traced)
                 self.progress("measuring", self.spent)
 
-    def _plain_block(self, session: Session, share: float) -> None:
+    def first_traced(self, session: TracedSession) -> None:
+        """One inference that is no sample, if there was none yet."""
+        if not self.traced_count:
+            self._trace_once(session, keep=False)
+
+    def refill(self, infer: Callable[[], int], ns: int) -> None:
+        """Infer for so long that another process's traces in the caches are gone."""
+        before = self.used_ns
+        while self.last_ns < _LONG and self.used_ns - before < ns:
+            infer()
+
+    def plain_block(self, session: Session, share: float) -> None:
+        """Un-profiled inferences for so many nanoseconds, but at least one."""
         self._settle(partial(self.timed, session))
         taken: list[int] = []
         began = self.used_ns
@@ -121,13 +132,15 @@ class Sampler:
             taken.append(self.timed(session))
         self.latency.append(np.array(taken, np.int64))
 
-    def _traced_block(self, session: TracedSession, share: float, most: int) -> None:
-        self._settle(lambda: self._trace_once(session, keep=False))
-        began = self.used_ns
-        for _ in range(most):
-            last = self._trace_once(session, keep=True)
-            if self.used_ns - began + last >= share:
-                break
+    def traced_block(self, session: TracedSession, share: float, most: int) -> None:
+        """Traced inferences, likewise, but at most so many."""
+        with session.recording() if isinstance(session, Recorder) else nullcontext():
+            self._settle(lambda: self._trace_once(session, keep=False))
+            began = self.used_ns
+            for _ in range(most):
+                last = self._trace_once(session, keep=True)
+                if self.used_ns - began + last >= share:
+                    break
 
     def _settle(self, infer: Callable[[], int]) -> None:
         """One inference that brings the caches back; it is no sample. A long one needs none."""
@@ -159,7 +172,7 @@ class Sampler:
             for _ in range(2):
                 self.timed(session)
         burst = self._burst()
-        with _no_garbage_collection():
+        with no_garbage_collection():
             while not self._rounds_done():
                 self._round(plain, prefixes, burst)
                 self.progress("measuring prefixes", self.spent)
@@ -194,7 +207,7 @@ class Sampler:
         """A few dozen calls of an empty session."""
         for _ in range(2):
             self.timed(session)
-        with _no_garbage_collection():
+        with no_garbage_collection():
             self.empty = [self.timed(session) for _ in range(_EMPTY_CALLS)]
 
     def timings(
@@ -215,6 +228,7 @@ class Sampler:
             first_ns=first_ns,
             warmup_ns=np.concatenate([warmup, *self.latency[: self.probed]]),
             step_ns=np.ascontiguousarray(trace.step_ns[:, kept]),
+            host_ns=np.ascontiguousarray(trace.host_ns[:, kept]) if trace.host_ns.size else none,
             prefix_ns=np.concatenate(self.prefix_ns, axis=1) if cuts else none,
             prefix_steps=cuts,
             empty_ns=np.array(self.empty, np.int64),
@@ -254,7 +268,8 @@ def unsteadiness(times: Sequence[int]) -> float:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
+    """No pauses of Python's own among the samples."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -19,12 +19,15 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.readings import Telemetry
 from onnxprof.records import (
     Device,
     Layer,
     LayerKind,
     LayerTable,
     ModelFacts,
+    Origin,
     Parity,
     Request,
     Run,
@@ -100,6 +103,10 @@ def run_to_json(run: Run) -> dict[str, Json]:
         "device": to_json(run.device),
         "warnings": to_json(run.warnings),
         "parity": to_json(run.parity),
+        "telemetry": to_json(run.telemetry),
+        "kernels": _columns(KernelRow, run.kernels, {}),
+        "api_calls": _columns(ApiRow, run.api_calls, {}),
+        "origin": to_json(run.origin),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
         "tensors": _columns(Tensor, tuple(pool), {}),
         "table": table | {"layers": layers},
@@ -135,9 +142,17 @@ def _run_from_json(data: Json) -> Run:
         steps=tuple(_records(Step, data["steps"], tensors | claims)),
         warnings=tuple(from_json(RunWarning, item) for item in data.get("warnings", [])),
         parity=None if data.get("parity") is None else from_json(Parity, data["parity"]),
+        telemetry=_optional(Telemetry, data.get("telemetry")),
+        kernels=tuple(_records(KernelRow, data.get("kernels", {}), {})),
+        api_calls=tuple(_records(ApiRow, data.get("api_calls", {}), {})),
+        origin=_optional(Origin, data.get("origin")),
         schema=_converter(int)(data["schema"]),
         **{name: _converter(hints[name])(data[name]) for name in _FACTS},
     )
+
+
+def _optional(cls: type[T], data: Json) -> T | None:
+    return None if data is None else from_json(cls, data)
 
 
 def _pooled(pool: dict[Tensor, int]) -> dict[str, Converter]:

@@ -155,6 +155,7 @@ def _of_process(timings: Timings, process: Indices, number: int) -> Timings:
         traced_ns=timings.traced_ns[traced],
         traced_block=timings.traced_block[traced] - np.int32(first),
         step_ns=timings.step_ns[:, traced],
+        host_ns=timings.host_ns[:, traced] if timings.host_ns.size else timings.host_ns,
         prefix_ns=timings.prefix_ns[:, rounds == number] if rounds.size else timings.prefix_ns,
         block_process=(),
         round_process=(),

@@ -45,6 +45,8 @@ def estimates(steps: Sequence[Step], timings: Timings) -> Times:
     """
     if not timings.step_ns.size:
         return np.zeros(len(steps))
+    if timings.host_ns.size:  # a device's own clock: no timer is in them
+        return np.asarray(np.median(timings.step_ns, axis=1), np.float64)
     if not timings.prefix_ns.size:
         return _by_trace(timings)
     parts = [p for p in stats.by_process(timings) if p.prefix_ns.size and p.traced_ns.size]
@@ -84,14 +86,14 @@ def typical(timings: Timings) -> Times:
 
 
 def inflation(timings: Timings) -> float:
-    """Traced over un-profiled; 1.0 is a timer that costs nothing, NaN where nothing was traced.
+    """Traced over un-profiled; 1.0 is a timer that costs nothing, NaN where either is not known.
 
     The median over pairs of neighbouring blocks where there are such, else a ratio of medians.
     """
     ratios = stats.inflation_ratios(timings)
     if ratios.size:
         return float(np.median(ratios))
-    if not timings.traced_ns.size:
+    if not timings.traced_ns.size or not timings.latency_ns.size:
         return float("nan")
     return _middle(timings.traced_ns) / _middle(timings.latency_ns)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 from onnxprof import plugins
@@ -15,11 +16,15 @@ from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
 from onnxprof.modelfile import ModelFile, missing_dims, open_model, with_defaults
-from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run
+from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress
 from onnxprof.store import Store
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
+#: The kind of device that a provider runs on, where that is not the CPU.
+_KINDS = {"cuda": "cuda", "tensorrt": "cuda"}
+#: The name that stands for every device of a backend.
+ALL = "all"
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
 
@@ -30,7 +35,8 @@ class Options:
 
     models: tuple[str, ...]
     backend: str = "ort"
-    device: str = "cpu"
+    device: str = ""
+    """An id, a kind, or ALL; empty for the first that the provider runs on."""
     provider: str = ""
     """How the backend is to run it; empty for its usual way on the device."""
     batches: tuple[int, ...] = (1,)
@@ -45,6 +51,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     parity: bool = True
     """Whether to compare outputs with the reference's."""
+    telemetry: bool = True
+    """Whether to read power, memory and clocks beside a steady stretch after each measurement."""
     processes: int = 1
     """Fresh processes that share the budget of each measurement."""
 
@@ -78,16 +86,27 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
     backend = plugins.backend(options.backend)
-    device = pick_device(backend, options.device)
+    options = replace(options, device=options.device or _KINDS.get(options.provider, "cpu"))
+    _refuse_provider(backend, options.provider)
+    devices = pick_devices(backend, options.device)
     facts = environment()
     planned: list[Planned] = []
-    for reference in options.models:
+    for device, reference in product(devices, options.models):
         model = open_model(reference, progress)
         dims = with_defaults(model, dict(options.dims))
         _refuse_missing(model, dims)
-        sized = replace(options, dims=tuple(dims.items()))
+        wanted = device.id if options.device == ALL else options.device
+        sized = replace(options, dims=tuple(dims.items()), device=wanted)
         planned.extend(_of_model(model, sized, device, facts))
     return planned
+
+
+def _refuse_provider(backend: Backend, provider: str) -> None:
+    """Raise BackendError, with the reason, for a provider of the backend that does not work."""
+    for state in backend.availability() if provider else ():
+        if not state.usable and state.device == provider:
+            where = f"{backend.name}, provider {provider}"
+            raise BackendError(state.detail, where=where, remedy=state.remedy)
 
 
 def _refuse_missing(model: ModelFile, dims: dict[str, int]) -> None:
@@ -147,6 +166,7 @@ def _job(
         command=command_line(facts, options, table.batch, threads),
         environment=environment,
         parity=options.parity,
+        telemetry=options.telemetry,
         processes=options.processes,
     )
 
@@ -172,7 +192,16 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
         words += ["--processes", str(options.processes)]
     if not options.parity:
         words.append("--no-parity")
+    if not options.telemetry:
+        words.append("--no-telemetry")
     return shlex.join(words)
+
+
+def pick_devices(backend: Backend, wanted: str) -> Sequence[Device]:
+    """Every device of the backend for `all`, else the one. Raises BackendError."""
+    if wanted != ALL:
+        return (pick_device(backend, wanted),)
+    return tuple(backend.devices()) or (pick_device(backend, wanted),)
 
 
 def pick_device(backend: Backend, wanted: str) -> Device:
@@ -231,9 +260,19 @@ def next_process(
     """Run one more process of a job; what the first one settled is taken from it."""
     job, count = planned.job, planned.job.processes
     if before and (first := before[0].timings):
-        timer = Timer.PREFIX if first.prefix_ns.size else Timer.TRACE
-        job = replace(job, parity=False, timer=timer, prefix_steps=first.prefix_steps)
+        timer = _timer_of(first) or job.timer
+        once = replace(job, parity=False, telemetry=False)
+        job = replace(once, timer=timer, prefix_steps=first.prefix_steps)
     return run_isolated(job, limits, _bound(progress, planned, len(before), count))
+
+
+def _timer_of(timings: Timings) -> Timer | None:
+    """The timer whose times those are; None where there are no steps' times."""
+    if not timings.step_ns.size:
+        return None
+    if timings.prefix_ns.size:
+        return Timer.PREFIX
+    return Timer.CUPTI if timings.host_ns.size else Timer.TRACE
 
 
 def _bound(

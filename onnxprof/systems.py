@@ -144,7 +144,7 @@ def refuse_unlike(runs: Sequence[Run], *, batches: bool = False, force: bool = F
     for run in runs:
         if run.timings is None or not run.timings.latency_ns.size:
             raise UsageError(
-                f"this run has no times: {run.failure or 'no samples'}",
+                f"this run has no times: {run.failure or 'no un-profiled samples'}",
                 where=f"{run.request.model_name} on {run.request.backend}",
             )
     facts = (*(() if batches else (_BATCH,)), *_ALWAYS, *(() if force else _UNLESS_FORCED))

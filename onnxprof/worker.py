@@ -10,16 +10,18 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from onnxprof import clocks
+from onnxprof import clocks, telemetry
 from onnxprof.contracts import BackendError, OnnxprofError, Workload
 from onnxprof.machine import Machine
-from onnxprof.measure import Budget, Measurement, Timer, measure
+from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
+from onnxprof.others import Others
 from onnxprof.records import (
     Device,
     Granularity,
@@ -31,7 +33,6 @@ from onnxprof.records import (
     Run,
     RunWarning,
     Tensor,
-    WarningKind,
 )
 from onnxprof.references import is_remote
 
@@ -41,9 +42,9 @@ if TYPE_CHECKING:
     from onnxprof.inputs import Arrays
     from onnxprof.modelfile import ModelFile
 
-#: Cores kept busy by others, above which a run carries a warning.
-_BUSY_CORES = 0.25
 _GRACE_SECONDS = 5.0
+#: Says which block is measured when, and watches others meanwhile.
+Conduct = Callable[[Others, Blocks], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Job:
     environment: tuple[tuple[str, str], ...]
     parity: bool = True
     """Whether to compare the outputs with the reference's."""
+    telemetry: bool = True
+    """Whether to add a steady stretch and to read power, memory and clocks beside it."""
     processes: int = 1
     """Processes that share the measurement; `budget` is that of each."""
     prefix_steps: tuple[int, ...] = ()
@@ -92,11 +95,12 @@ def perform(
     keep: Callable[[Run], None] = lambda _: None,
     *,
     own_process: bool = False,
+    conduct: Conduct | None = None,
 ) -> Run:
     """Measure in this process. Raises OnnxprofError where that is not possible.
 
     `keep` is given the run before its outputs are compared, so that a reference which
-    crashes takes no measurement with it.
+    crashes takes no measurement with it. `conduct` decides when which block is measured.
     """
     from onnxprof import plugins
     from onnxprof.inspector import inspect
@@ -112,20 +116,39 @@ def perform(
         job.granularity,
         own_process,
         job.device.id,
+        job.timer.value,
     )
-    with others_at_work() as busy, clocks.watched() as held:
+    busy = Others()
+    own = nullcontext() if conduct else busy.watched()
+    with own, clocks.watched() as held, _watching(job) as watch:
         found = measure(
             *(plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
             timer=job.timer,
             keep_values=job.parity,
             wanted_cuts=job.prefix_steps,
+            observer=watch,
+            conduct=conduct and partial(conduct, busy),
         )
-    run = _record(job, table, digest, found, [*busy, *held, *clocks.unlocked(Machine())])
+    slowed = watch.warnings() if watch else ()
+    told = [*busy.warnings(), *held, *slowed, *clocks.unlocked(Machine())]
+    run = _record(job, table, digest, found, told)
+    run = replace(run, telemetry=watch.telemetry() if watch else None)
     if not job.parity:
         return run
     keep(run)
     progress("comparing outputs", 1.0)
     return _with_parity(run, workload, found)
+
+
+@contextmanager
+def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
+    """A watch that has seen the device at rest; None where telemetry is not wanted."""
+    if not job.telemetry:
+        yield None
+        return
+    with telemetry.watching(job.device, job.budget.seconds * job.processes) as watch:
+        watch.idle()
+        yield watch
 
 
 def _with_parity(run: Run, workload: Workload, found: Measurement) -> Run:
@@ -159,6 +182,8 @@ def _record(
         folded=found.trace.folded,
         timings=found.timings,
         warnings=(*found.warnings, *told),
+        kernels=found.trace.kernels,
+        api_calls=found.trace.api_calls,
     )
 
 
@@ -217,27 +242,6 @@ def _seen(tensor: Tensor, seen: dict[str, Tensor]) -> Tensor:
     return replace(tensor, shape=found.shape, dtype=tensor.dtype or found.dtype, observed=True)
 
 
-@contextmanager
-def others_at_work() -> Iterator[list[RunWarning]]:
-    """Watch the processor time that other processes take; the list tells of it afterwards."""
-    import psutil
-
-    told: list[RunWarning] = []
-    machine, own = _busy(psutil.cpu_times()), time.process_time()
-    began = time.monotonic()
-    yield told
-    seconds = max(time.monotonic() - began, 1e-3)
-    others = (_busy(psutil.cpu_times()) - machine - (time.process_time() - own)) / seconds
-    if others > _BUSY_CORES:
-        told.append(RunWarning(WarningKind.BUSY_MACHINE, others))
-
-
-def _busy(times: Any) -> float:
-    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0)) - float(
-        getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-    )
-
-
 def failed(job: Job, table: LayerTable, reason: str) -> Run:
     """The record of a job that gave no times."""
     return Run(
@@ -261,29 +265,36 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_child, args=(job, limits, sender, scratch), daemon=True)
+        process = context.Process(target=child, args=(job, limits, sender, scratch), daemon=True)
         process.start()
         sender.close()
         kept: list[Run] = []
         try:
-            return _listen(process, receiver, limits, progress, kept)
+            return as_run(listen(process, receiver, limits, progress, kept))
         except BackendError as error:
             if not kept:
                 raise
             return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
         finally:
-            _end(process)
+            end(process)
             receiver.close()
 
 
-def _listen(
+def listen(
     process: SpawnProcess,
     receiver: Connection,
     limits: Limits,
     progress: Callable[[str, float], None],
     kept: list[Run],
-) -> Run:
-    deadline = time.monotonic() + limits.seconds
+    wanted: str = "run",
+    spent: float = 0.0,
+) -> object:
+    """What comes with the `wanted` message; `spent` seconds of the limit are used already.
+
+    Passes progress on and collects measured runs. Raises what the process sends as an error,
+    and BackendError where it ends or takes too long.
+    """
+    deadline = time.monotonic() + limits.seconds - spent
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not receiver.poll(left):
@@ -298,14 +309,15 @@ def _listen(
         if kind == "progress":
             progress(*value)
         elif kind == "measured":
-            kept.append(_as_run(value))
-        elif kind == "run":
-            return _as_run(value)
+            kept.append(as_run(value))
+        elif kind == wanted:
+            return value
         else:
             raise value
 
 
-def _as_run(value: object) -> Run:
+def as_run(value: object) -> Run:
+    """What a process sent, if it is a run. Raises TypeError."""
     if not isinstance(value, Run):
         raise TypeError(f"a worker sent {type(value).__name__}")
     return value
@@ -319,7 +331,8 @@ def _cause(exitcode: int | None) -> str:
     return f"ended without a result (exit code {exitcode})"
 
 
-def _end(process: SpawnProcess) -> None:
+def end(process: SpawnProcess) -> None:
+    """Terminate a process that is still there; kill it if that does not help."""
     if process.is_alive():
         process.terminate()
         process.join(_GRACE_SECONDS)
@@ -328,7 +341,13 @@ def _end(process: SpawnProcess) -> None:
     process.join(_GRACE_SECONDS)
 
 
-def _child(job: Job, limits: Limits, sender: Connection, scratch: str) -> None:
+def child(
+    job: Job,
+    limits: Limits,
+    sender: Connection,
+    scratch: str,
+    conduct: Conduct | None = None,
+) -> None:
     """Entry point of the process: send progress, then a run or an exception."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = scratch
@@ -339,6 +358,7 @@ def _child(job: Job, limits: Limits, sender: Connection, scratch: str) -> None:
             lambda phase, share: sender.send(("progress", (phase, share))),
             lambda run: sender.send(("measured", run)),
             own_process=True,
+            conduct=conduct,
         )
         sender.send(("run", run))
     except OnnxprofError as error:

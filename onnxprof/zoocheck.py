@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.activations import fault_of, masked_tensors
 from onnxprof.contracts import OnnxprofError
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import entry
@@ -40,12 +41,6 @@ SMALLEST, LARGEST = 1e-6, 1e6
 #: The part of an output's elements that chance may put below SMALLEST: of standard normal
 #: values one in a million lies there, and outputs spread less than those have more.
 _CHANCE = 2e-5
-#: What a score of minus infinity passes through on its way to a softmax.
-_MASKING = frozenset(
-    {"Add", "Where", "Cast", "Reshape", "Expand", "Slice", "Unsqueeze", "Squeeze", "Identity"}
-    | {"Transpose", "Concat", "Mul", "Tile", "Gather", "Trilu", "Sub", "ConstantOfShape", "Max"}
-)
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +81,24 @@ def check(
     activations: bool = True,
 ) -> Checked:
     """Check one network in this process. Raises UsageError for an unknown name."""
+    with _scratch() as scratch:
+        return _checked(name, batches, dims or {}, keep, activations, scratch)
+
+
+def _checked(
+    name: str,
+    batches: Sequence[int],
+    dims: Mapping[str, int],
+    keep: bool,
+    activations: bool,
+    scratch: Path,
+) -> Checked:
     began = time.perf_counter()
     found = _Findings()
-    with _file(name, keep) as (path, made):
-        times = tuple((batch, _outputs(path, batch, dims or {}, found)) for batch in batches)
-        if activations:
-            _activations(path, batches[0], dims or {}, found)
+    path, made = _file(name, keep, scratch)
+    times = tuple((batch, _outputs(path, batch, dims, found)) for batch in batches)
+    if activations:
+        _activations(path, batches[0], dims, found)
     return Checked(
         name,
         tuple(found.faults),
@@ -114,25 +121,25 @@ def _peak() -> int:
 
 
 @contextmanager
-def _file(name: str, keep: bool) -> Iterator[tuple[Path, float]]:
+def _scratch() -> Iterator[Path]:
+    """A folder beside the cache, which is where there is room for networks."""
+    root = cache.folder().parent
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="check-", dir=root) as folder:
+        yield Path(folder)
+
+
+def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
     """A file of the network that may be changed, and the seconds that making it took.
 
     With `keep` it is a copy of the one that stays in the cache.
     """
     from onnxprof.zoo.materialisation import materialise
 
-    root = cache.folder().parent
-    root.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="check-", dir=root))
-    try:
-        began = time.perf_counter()
-        path = materialise(name, cache=None if keep else scratch)
-        made = time.perf_counter() - began
-        if keep:
-            path = Path(shutil.copyfile(path, scratch / path.name))
-        yield path, made
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    began = time.perf_counter()
+    path = materialise(name, cache=None if keep else scratch)
+    made = time.perf_counter() - began
+    return (Path(shutil.copyfile(path, scratch / path.name)) if keep else path), made
 
 
 def _session(path: Path) -> Any:
@@ -203,7 +210,7 @@ def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findin
     known = {output.name for output in graph.output}
     names = [name for node in graph.node for name in node.output if name and name not in known]
     sizes = {t.name: _bytes(t.shape) for layer in table.nodes for t in layer.outputs}
-    masked = _masked(graph)
+    masked = masked_tensors(graph)
     whole = path.stat().st_size
     for share in _shares(names, sizes):
         _append_outputs(path, share)
@@ -260,49 +267,14 @@ def _append_outputs(path: Path, names: Sequence[str]) -> None:
         file.write(header(7, len(payload)) + payload)
 
 
-def _masked(graph: Any) -> set[str]:
-    """Tensors that may hold minus infinity: scores and masks on their way to a softmax."""
-    makers = {name: node for node in graph.node for name in node.output}
-    waiting = [n.input[0] for n in graph.node if n.op_type in ("Softmax", "LogSoftmax")]
-    found: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        maker = makers.get(name)
-        if maker is not None and maker.op_type in _MASKING:
-            waiting.extend(maker.input)
-    return found
-
-
 def _check_activation(name: str, value: NDArray[Any], masked: bool, found: _Findings) -> None:
     found.activations += 1
     if value.dtype not in (np.float32, np.float64):
         if value.dtype == np.float16 and not np.isfinite(value).all():
             found.faults.append(f"{name} is not finite")
         return
-    if fault := _fault(value, masked):
+    if fault := fault_of(value, masked):
         found.faults.append(f"{name} {fault}")
-
-
-def _fault(value: NDArray[Any], masked: bool) -> str:
-    """What is wrong with a tensor's values, told from their bits, a block at a time."""
-    bits: Any = np.uint32 if value.dtype == np.float32 else np.uint64
-    mantissa = 23 if value.dtype == np.float32 else 52
-    infinite = bits((2 ** (value.itemsize * 8 - 1 - mantissa) - 1) << mantissa)
-    flat = np.ascontiguousarray(value).reshape(-1).view(bits)
-    for start in range(0, flat.size, _BLOCK):
-        block = flat[start : start + _BLOCK]
-        size = block & bits(~(1 << (value.itemsize * 8 - 1)) & (2 ** (value.itemsize * 8) - 1))
-        if size.max() > infinite:
-            return "holds NaN"
-        # minus infinity is the one infinite value with its sign bit set
-        if size.max() == infinite and not (masked and (block[size == infinite] != infinite).all()):
-            return "holds an infinity"
-        if ((size - bits(1)) < bits((1 << mantissa) - 1)).any():
-            return "holds denormal numbers"
-    return ""
 
 
 def check_apart(
@@ -317,12 +289,21 @@ def check_apart(
 ) -> Checked:
     """Check one network in a process of its own; what ends that process is a fault."""
     entry(name)
+    options = (tuple(batches), dict(dims), keep, activations)
+    with _scratch() as scratch:  # here, so that a process which is killed leaves nothing behind
+        return _apart(name, options, scratch, memory_bytes, seconds)
+
+
+def _apart(
+    name: str,
+    options: tuple[tuple[int, ...], dict[str, int], bool, bool],
+    scratch: Path,
+    memory_bytes: int,
+    seconds: float,
+) -> Checked:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    options = {"keep": keep, "activations": activations}
-    process = context.Process(
-        target=_child, args=(name, tuple(batches), dict(dims), options, memory_bytes, sender)
-    )
+    process = context.Process(target=_child, args=(name, options, scratch, memory_bytes, sender))
     process.start()
     sender.close()
     try:
@@ -345,9 +326,8 @@ def check_apart(
 
 def _child(
     name: str,
-    batches: tuple[int, ...],
-    dims: dict[str, int],
-    options: dict[str, bool],
+    options: tuple[tuple[int, ...], dict[str, int], bool, bool],
+    scratch: Path,
     memory_bytes: int,
     sender: Connection,
 ) -> None:
@@ -359,7 +339,7 @@ def _child(
         if memory_bytes:
             resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     try:
-        sender.send(check(name, batches, dims, **options))
+        sender.send(_checked(name, *options, scratch))
     except MemoryError:
         sender.send(Checked(name, ("ran out of memory",)))
     except OnnxprofError as error:

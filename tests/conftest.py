@@ -26,6 +26,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A temporary cache for the whole session, and output of 80 plain columns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONNXPROF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ONNXPROF_LOCKS", str(tmp_path_factory.mktemp("locks")))
         patch.setenv("COLUMNS", "80")
         patch.setenv("NO_COLOR", "1")
         for name in ("FORCE_COLOR", "PYTHONPATH"):

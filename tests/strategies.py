@@ -8,6 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records import (
     Confidence,
     Device,
@@ -68,7 +70,23 @@ parities = st.builds(Parity, text, st.lists(outputs, max_size=2).map(tuple), tex
 warnings = st.builds(RunWarning, st.sampled_from(WarningKind), st.floats(allow_nan=False), text)
 models = st.builds(ModelFacts, text, text, text, counts, counts, opsets, text, text, counts)
 devices = st.builds(
-    Device, text, text, text, counts, counts, counts, st.lists(text, max_size=3).map(tuple)
+    Device,
+    *(text, text, text, counts, counts, counts, st.lists(text, max_size=3).map(tuple)),
+    *(text, counts, counts, counts),
+)
+many_reals = st.lists(reals, min_size=1, max_size=3).map(tuple)
+telemetries = st.builds(
+    Telemetry,
+    *(reals, counts, reals),
+    st.lists(
+        st.builds(
+            Series, st.sampled_from(Quantity), text, many_reals, many_reals, st.none() | reals
+        ),
+        max_size=2,
+    ).map(tuple),
+    st.lists(st.builds(Energy, text, reals, st.none() | reals), max_size=2).map(tuple),
+    *(reals, counts, counts, st.none() | counts),
+    st.lists(st.builds(Absence, text, text), max_size=2).map(tuple),
 )
 
 
@@ -125,6 +143,7 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
     traced = draw(st.integers(0, 4))
     prefixes = draw(st.integers(0, 3))
     rounds = draw(st.integers(0, 3))
+    hosted = (steps, traced) if draw(st.booleans()) else (0, 0)
     return Timings(
         load_ns=draw(counts),
         first_ns=draw(counts),
@@ -139,6 +158,7 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
         empty_ns=draw(samples(draw(st.integers(0, 3)), 0)),
         block_process=tuple(draw(st.just([]) | processes(100))),
         round_process=tuple(draw(st.just([]) | processes(rounds))),
+        host_ns=draw(samples(hosted)),
     )
 
 
@@ -162,4 +182,7 @@ def runs(draw: st.DrawFn, failures: bool = True, least: int = 0) -> Run:
         warnings=tuple(draw(st.lists(warnings, max_size=3))),
         failure="it broke" if failed else draw(text),
         parity=draw(st.none() | parities),
+        telemetry=draw(st.none() | telemetries),
+        kernels=draw(st.lists(st.builds(KernelRow, text, *[counts] * 4), max_size=3).map(tuple)),
+        api_calls=draw(st.lists(st.builds(ApiRow, text, *[counts] * 4), max_size=3).map(tuple)),
     )

@@ -34,6 +34,7 @@ from onnxprof.records import (
     Confidence,
     Layer,
     LayerKind,
+    Origin,
     OutputParity,
     Parity,
     Run,
@@ -211,10 +212,27 @@ def test_ratios_are_of_the_times_shown_and_intervals_hold_the_truth() -> None:
             assert cell.ns
             assert cell.interval is not None
             assert cell.ratio == cell.ns / first.ns
-            assert cell.interval[0] < truth < cell.interval[1]
+            assert cell.interval[0] < cell.ratio < cell.interval[1]
+            assert cell.ratio == pytest.approx(truth, rel=0.03)
             assert verdict is None or cell.verdict is verdict
+    for cell, truth in zip(found.total.cells[1:], (2, 0.5, 1), strict=True):
+        assert cell.interval is not None
+        assert cell.interval[0] < truth < cell.interval[1]
     for row in (found.no_layer, found.overhead):
         assert all(cell.ratio is None for cell in row.cells)
+
+
+def test_a_spread_beyond_all_numbers_gives_no_interval() -> None:
+    wild = several("torch")
+    assert wild.timings is not None
+    latency = wild.timings.latency_ns.copy()
+    latency[::2] = 1
+    latency[1::2] = 10**18
+    processes = np.array(wild.timings.block_process)[wild.timings.latency_block]
+    latency[processes % 2 == 0] = 1
+    timings = dataclasses.replace(wild.timings, latency_ns=latency)
+    found = align([several(), dataclasses.replace(wild, timings=timings)])
+    assert json.loads(alignment_text.to_json_text(found))
 
 
 def test_the_threshold_is_what_matters() -> None:
@@ -285,6 +303,18 @@ def test_a_run_of_one_step_is_in_the_sums_and_bounds_no_block() -> None:
     assert found.layer_sum.cells[1].ns
     assert found.layer_sum.cells[1].ratio
     assert [remark.kind for remark in found.remarks] == [RemarkKind.ONE_STEP]
+
+
+def test_averages_of_another_program_have_ratios_without_intervals() -> None:
+    run = several("tensorrt", 2.0)
+    run = dataclasses.replace(run, origin=Origin("trtexec", "IProfiler", averaged=True))
+    found = align([several(), run])
+    cell = found.rows[0].cells[1]
+    assert cell.ratio == pytest.approx(2.0, rel=0.05)
+    assert (cell.interval, cell.verdict) == (None, Verdict.UNDECIDED)
+    assert found.total.cells[1].verdict is Verdict.SLOWER
+    assert [remark.kind for remark in found.remarks] == [RemarkKind.AVERAGED]
+    assert "imported from trtexec" in shown(alignment_table.table(found, Choice()))
 
 
 def test_runs_of_one_step_alone_are_a_block() -> None:
@@ -513,7 +543,7 @@ def test_order_and_choice() -> None:
         return "".join(row.layers[0] for row in shared.pick(found, choice).shown)
 
     assert order(Choice()) == "abcd"
-    assert order(Choice(Sort.TIME)) == "cabd"
+    assert order(Choice(Sort.TIME)) == "cadb"
     assert order(Choice(Sort.RATIO)) == "badc"
     assert order(Choice(Sort.GAP)) == "cbad"
     assert order(Choice(limit=2)) == "ac"
@@ -546,6 +576,8 @@ def test_names_of_blocks(layers: tuple[str, ...], longest: int, text: str) -> No
     [
         (("Conv", "BatchNormalization", "Relu"), 40, "Conv+BatchNormalization+Relu"),
         (("Conv", "BatchNormalization", "Relu"), 20, "Conv+…+Relu"),
+        (("Conv", "BatchNormalization"), 12, "Conv+…"),
+        (("BatchNormalization",), 12, "Bat…lization"),
         (("Mul", "Mul", "Mul", "Add"), 20, "Mul×3+Add"),
         (("", "Add"), 20, "Add"),
         ((), 20, ""),

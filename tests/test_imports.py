@@ -24,7 +24,7 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records",),
+    "records": ("records", "readings", "gpurows"),
     "contracts": ("contracts",),
     "stats": ("stats",),
     "ratios": ("ratios",),
@@ -42,15 +42,18 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "merge": ("merge",),
     "compare": (
         *("compare", "blocks", "align", "alignment", "remarks", "batches", "systems", "pairing"),
+        "replicates",
     ),
-    "environment": ("environment", "machine", "cpu", "clocks"),
+    "environment": ("environment", "machine", "cpu", "clocks", "nvml", "devices"),
     "plugins": ("plugins",),
     "diagnose": ("diagnose",),
     "store": ("store", "runfile"),
     "inputs": ("inputs",),
     "parity": ("parity",),
     "reference": ("reference",),
-    "worker": ("worker",),
+    "telemetry": ("telemetry", "rapl", "cpufreq", "memory"),
+    "devicelock": ("devicelock",),
+    "worker": ("worker", "served", "others"),
     "sweep": ("sweep", "alternate"),
     "publish": ("publish",),
     "exporting": ("exporting", "exportcheck", "exportchild"),
@@ -59,7 +62,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "backends": ("backends",),
     "exporters": ("exporters",),
     "zoo": ("zoo",),
-    "zoocheck": ("zoocheck",),
+    "zoocheck": ("zoocheck", "activations"),
 }
 #: What a room may import besides itself and the package's version.
 ALLOWED: Mapping[str, tuple[str, ...]] = {
@@ -78,14 +81,16 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compare": (*("records", "contracts", "stats", "ratios", "merge", "steptimes", "reconcile"),),
     "environment": ("records",),
     "plugins": ("records", "contracts"),
-    "diagnose": ("records", "contracts", "plugins", "environment"),
+    "diagnose": ("records", "contracts", "plugins", "environment", "telemetry"),
     "store": ("records", "contracts", "stats", "serial", "steptimes"),
     "inputs": ("records", "contracts", "zoo"),
     "parity": ("records",),
     "reference": ("records", "contracts", "parity", "plugins"),
+    "telemetry": ("records", "contracts", "environment"),
+    "devicelock": ("contracts",),
     "worker": (
         *("records", "contracts", "model", "inspector", "inputs", "measure", "plugins"),
-        *("reference", "environment"),
+        *("reference", "environment", "telemetry"),
     ),
     "exporting": ("records", "contracts", "plugins", "parity", "model"),
     "sweep": tuple(room for room in ROOMS if room not in ("cli", "publish", "testing")),

@@ -19,7 +19,7 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxprof import records, runfile, store
+from onnxprof import readings, records, runfile, store
 from onnxprof.contracts import StoreError
 from onnxprof.records import Run, Timings
 from onnxprof.store import Filters, Store
@@ -405,6 +405,10 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
         records.RunWarning,
         records.Parity,
         records.OutputParity,
+        readings.Telemetry,
+        readings.Series,
+        readings.Energy,
+        readings.Absence,
         runfile.Summary,
     ],
 )
@@ -418,7 +422,13 @@ def test_the_document_names_columns_keys_and_values() -> None:
     text = DOCUMENT.read_text("utf-8")
     keys = [key.decode() for key in (runfile.SCHEMA_KEY, runfile.RUN_KEY, runfile.SUMMARY_KEY)]
     facts = json.loads(runfile._metadata(sample_run())[runfile.RUN_KEY])
-    kinds = [*records.LayerKind, *records.Confidence, *records.WarningKind, *records.Granularity]
+    kinds = [
+        *readings.Quantity,
+        *records.LayerKind,
+        *records.Confidence,
+        *records.WarningKind,
+        *records.Granularity,
+    ]
     wanted = [*runfile.COLUMNS, *runfile.KINDS, *keys, *facts, *facts["timings"], *kinds]
     assert [name for name in wanted if f"`{name}`" not in text] == []
 

@@ -59,7 +59,7 @@ def align(
         Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")
     ] = None,
     sort: Annotated[
-        Order, typer.Option(help="gap: how far the times lie apart from the baseline's.")
+        Order, typer.Option(help="time: the baseline's; gap: how far times lie apart from it.")
     ] = Order.GRAPH,
     limit: Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")] = 20,
     all_: Annotated[bool, typer.Option("--all", help="Every block.")] = False,
@@ -132,11 +132,11 @@ def _named(name: str, store: Path | None, filters: Filters) -> list[tuple[Path, 
     from onnxprof.store import default_root, load, scan
     from onnxprof.systems import newest
 
-    path = Path(name)
+    path = Path(name) if name else store or default_root()
     if path.is_file() or name.endswith(".parquet"):
         return [(path, load(path))]
     folder = path.is_dir() or not name
-    root = path if path.is_dir() else store or default_root()
+    root = path if folder else store or default_root()
     found, problems = scan([root], filters if folder else None)
     good = [summary for summary in found if not summary.failure and summary.median_ns is not None]
     if not folder:

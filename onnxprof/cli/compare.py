@@ -95,6 +95,7 @@ def compare(
             dims=tuple(parse_dims(dim or []).items()),
             threads=threads,
             budget=Budget(budget),
+            telemetry=False,
             processes=processes,
             limits=Limits(memory_bytes=memory_limit(0)),
         )
@@ -202,16 +203,21 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.alternate import alternate
     from onnxprof.cli.fetching import fetching
     from onnxprof.cli.meter import Meter
+    from onnxprof.contracts import UsageError
+    from onnxprof.devicelock import held
     from onnxprof.pairing import Pairing
     from onnxprof.store import Store
-    from onnxprof.sweep import plan
+    from onnxprof.sweep import ALL, plan
 
+    if options.device == ALL:
+        raise UsageError("two models are compared on one device", remedy="Name it with --device")
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
     matched = _matched(*plans)
     pairs = []
     seconds = options.process_budget.seconds * options.processes * 2
-    with Meter(Console(stderr=True), len(matched), seconds) as meter:
+    device = matched[0][0].job.device.id
+    with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
         for ours, theirs in matched:
             pairs.append(alternate(ours, theirs, options.limits, meter.update))
             meter.done()

@@ -87,6 +87,7 @@ def _json(found: Diagnosis, tests: Conformance | None) -> str:
 def _lines(found: Diagnosis, tests: Conformance | None) -> Iterator[str]:
     yield f"onnxprof {found.version}"
     yield from _section("Backends", _backends(found))
+    yield from _section("Devices", _devices(found))
     yield from _section("Plugins that did not load", _broken(found))
     yield from _section("Extras", _extras(found))
     yield from _section("Folders", _places(found))
@@ -106,6 +107,20 @@ def _backends(found: Diagnosis) -> Iterator[tuple[str, str]]:
     if not found.backends:
         yield "none", "no backend is registered"
         yield "", "-> pip install -e . in onnxprof's source tree, or reinstall onnxprof"
+
+
+def _devices(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    from onnxprof.publish.devices import device_text
+
+    for seen in found.devices:
+        users = ", ".join(seen.backends) or "no backend"
+        yield seen.device.id, f"{device_text(seen.device)}; used by {users}"
+        sources = ", ".join(("peak memory", *seen.sources))
+        yield "", f"telemetry: {sources}"
+        for absence in seen.absent:
+            yield "", f"no {absence.what}: {absence.reason}"
+    if found.no_gpu:
+        yield "cuda", f"none: {found.no_gpu}"
 
 
 def _broken(found: Diagnosis) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
+    from onnxprof.cli.meter import Meter
     from onnxprof.measure import Timer
     from onnxprof.records import Granularity
     from onnxprof.store import Store
@@ -23,7 +26,12 @@ def profile(
         list[str], typer.Argument(metavar="MODEL...", help="ONNX files, zoo:NAME, hub:NAME or hf:…")
     ],
     backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
-    device: Annotated[str, typer.Option(help="A device's id, or its kind.")] = "cpu",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="A device's id, its kind, or all: each the backend has [default: the provider's]."
+        ),
+    ] = "",
     provider: Annotated[
         str, typer.Option(help="How the backend runs it, if not in its usual way; see the docs.")
     ] = "",
@@ -45,7 +53,10 @@ def profile(
         str, typer.Option(help="executed (optimised) or written (one step a layer).")
     ] = "executed",
     timer: Annotated[
-        str, typer.Option(help="auto, trace (the runtime's profiler) or prefix (un-profiled).")
+        str,
+        typer.Option(
+            help="auto, trace (the runtime's profiler), prefix (un-profiled) or cupti (on a GPU)."
+        ),
     ] = "auto",
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
@@ -67,6 +78,14 @@ def profile(
     parity: Annotated[
         bool,
         typer.Option("--parity/--no-parity", help="Compare outputs with unoptimised onnxruntime."),
+    ] = True,
+    telemetry: Annotated[
+        bool,
+        typer.Option("--telemetry/--no-telemetry", help="Read power, memory, clocks afterwards."),
+    ] = True,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
 ) -> int:
@@ -94,11 +113,13 @@ def profile(
         inputs=str(inputs.resolve()) if inputs else "",
         limits=Limits(timeout, memory_limit(memory)),
         parity=parity,
+        telemetry=telemetry,
         processes=processes,
     )
     console = Console(stderr=True)
     planned = _plan(options, console)
-    return _measure(planned, options, Store(store or default_root()), console, quiet)
+    place = Store(store or default_root())
+    return _measure(planned, options, place, console, quiet, None if wait else 0.0)
 
 
 def _plan(options: Options, console: Console) -> list[Planned]:
@@ -131,19 +152,23 @@ def _timer(text: str) -> Timer:
     try:
         return Timer(text)
     except ValueError:
-        raise UsageError(f"no timer {text!r}", remedy="Choose auto, trace or prefix") from None
+        raise UsageError(f"no timer {text!r}", remedy="Choose auto, trace, prefix or cupti") from None
 
 
 def _measure(
-    planned: list[Planned], options: Options, store: Store, console: Console, quiet: bool
+    planned: list[Planned],
+    options: Options,
+    store: Store,
+    console: Console,
+    quiet: bool,
+    wait_s: float | None,
 ) -> int:
     from onnxprof.cli.meter import Meter
-    from onnxprof.sweep import sweep
 
     outcomes: list[Outcome] = []
     try:
         with Meter(console, len(planned), options.budget.seconds) as meter:
-            for outcome in sweep(planned, options.limits, store, meter.update):
+            for outcome in _swept(planned, options, store, meter, wait_s):
                 outcomes.append(outcome)
                 meter.done()
                 _show(outcome, quiet, _MANY_LAYERS if len(planned) == 1 else _FEW_LAYERS)
@@ -151,6 +176,20 @@ def _measure(
         _say(f"interrupted; {len(outcomes)} of {len(planned)} done and stored in {store.root}")
         return 130
     return _close(outcomes, store)
+
+
+def _swept(
+    planned: list[Planned], options: Options, store: Store, meter: Meter, wait_s: float | None
+) -> Iterator[Outcome]:
+    """Device by device, each locked while it is measured on."""
+    from itertools import groupby
+
+    from onnxprof.devicelock import held
+    from onnxprof.sweep import sweep
+
+    for device_id, jobs in groupby(planned, lambda each: each.job.device.id):
+        with held(device_id, _say, wait_s):
+            yield from sweep(list(jobs), options.limits, store, meter.update)
 
 
 def _show(outcome: Outcome, quiet: bool, limit: int) -> None:

@@ -52,6 +52,9 @@ class ExportFormat(StrEnum):
     PARQUET = "parquet"
     CHROME = "chrome"
     MODEL_EXPLORER = "model-explorer"
+    KERNELS = "kernels"
+    API_CALLS = "api-calls"
+    DEVICE_HOST = "device-host"
 
 
 @app.command("list")
@@ -96,14 +99,16 @@ def show(
 
     Where several runs match, the newest is shown.
     """
-    from onnxprof.publish import terminal
+    from onnxprof.publish import gpu_tables, terminal
     from onnxprof.store import load
 
     paths = _select(what, _roots(store), _filters(model, device, backend, batch))
     run = load(paths[-1])
     if len(paths) > 1:
         typer.echo(f"{len(paths)} runs match; this is the newest: {paths[-1]}", err=True)
-    _print(terminal.facts(run), "", terminal.summary(run, limit=None if all_ else 20))
+    limit = None if all_ else 20
+    shown = gpu_tables.tables(run, limit)
+    _print(terminal.facts(run), "", terminal.summary(run, limit=limit), *shown)
 
 
 @app.command()
@@ -130,7 +135,8 @@ def export(
     """Export runs: csv and parquet have a row a layer, json has everything.
 
     chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
-    Explorer, so several runs need a folder.
+    Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
+    on a GPU and on the host) are CSV, of runs on a GPU.
     """
     from onnxprof.store import load_each
 
@@ -235,7 +241,7 @@ def _format_of(output: str) -> ExportFormat:
 
 
 def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
-    from onnxprof.publish import chrome, runlist, timing_csv
+    from onnxprof.publish import chrome, gpu_tables, runlist, timing_csv
 
     if chosen is ExportFormat.PARQUET:
         return timing_csv.timing_parquet(runs)
@@ -243,6 +249,9 @@ def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
         ExportFormat.CSV: timing_csv.timing_csv,
         ExportFormat.JSON: runlist.everything,
         ExportFormat.CHROME: chrome.chrome_trace,
+        ExportFormat.KERNELS: gpu_tables.kernels_csv,
+        ExportFormat.API_CALLS: gpu_tables.api_csv,
+        ExportFormat.DEVICE_HOST: gpu_tables.steps_csv,
     }
     return writers[chosen](runs).encode("utf-8", "backslashreplace")
 

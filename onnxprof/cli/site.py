@@ -31,6 +31,14 @@ def build(
     ] = None,
     out: OutOption = "public",
     title: Annotated[str, typer.Option(help="The site's title.")] = "onnxprof",
+    base_url: Annotated[
+        str,
+        typer.Option(
+            help="Where the site will be: pages name their address, and a sitemap lists them.",
+            metavar="URL",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Build the site: a plain folder that works from disk and from any web server.
 
@@ -43,7 +51,7 @@ def build(
 
     check_replaceable(Path(out).resolve())
     runs, problems = load_all(_roots(store or ()))
-    built = build_site(runs, Path(out), title)
+    built = build_site(runs, Path(out), title, base_url)
     _tell(problems, built)
 
 

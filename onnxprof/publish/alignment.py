@@ -43,7 +43,7 @@ class Choice:
 
     sort: Sort = Sort.GRAPH
     limit: int | None = None
-    """This many: those that take longest, or come first in the order that was asked for."""
+    """This many: those with the largest shares, or the first in the order that was asked for."""
     min_share: float = 0.0
     """Those that take this fraction of a run's latency, in any run."""
 
@@ -58,38 +58,39 @@ class Picked:
 
 def pick(alignment: Alignment, choice: Choice) -> Picked:
     """Choose and order the blocks."""
-    rows, first = alignment.rows, alignment.baseline
-    key = _KEYS.get(choice.sort)
-    wanted = [i for i, row in enumerate(rows) if _largest_share(row) >= choice.min_share]
-    by_time = key is None or choice.sort is Sort.TIME
-    ranked = sorted(wanted, key=lambda i: -rows[i].longest_ns) if by_time else wanted
-    if key is not None and not by_time:
-        ranked = sorted(wanted, key=lambda i: -key(rows[i], first))
+    rows, key = alignment.rows, _KEYS[choice.sort]
+    wanted = [i for i, row in enumerate(rows) if _share(row, 0) >= choice.min_share]
+    ranked = sorted(wanted, key=lambda i: key(rows[i], alignment.baseline), reverse=True)
     kept = ranked if choice.limit is None else ranked[: choice.limit]
     order = sorted(kept) if choice.sort is Sort.GRAPH else kept
     rest = tuple(row for i, row in enumerate(rows) if i not in set(kept))
     return Picked(tuple(rows[i] for i in order), rest)
 
 
-def _largest_share(row: Row) -> float:
+def _share(row: Row, _: int) -> float:
+    """Its largest share of any run's latency."""
     return max((cell.share or 0.0 for cell in row.cells), default=0.0)
 
 
-def _largest_ratio(row: Row, baseline: int) -> float:
-    """Without regard to columns that are slower all along: blocks the farthest off come first."""
-    del baseline
+def _time(row: Row, baseline: int) -> float:
+    return row.cells[baseline].ns or 0
+
+
+def _ratio(row: Row, _: int) -> float:
     return max((cell.ratio or 0.0 for cell in row.cells), default=0.0)
 
 
 def _gap(row: Row, baseline: int) -> float:
-    """How far the times lie apart from the baseline's, whichever is longer."""
+    """How far a time lies apart from the baseline's, whichever is longer."""
     first = row.cells[baseline].ns or 0
     return max(abs((cell.ns or 0) - first) for cell in row.cells)
 
 
+#: What is shown where not all is, and in which order; graph order shows what weighs most.
 _KEYS: dict[Sort, Callable[[Row, int], float]] = {
-    Sort.TIME: lambda row, _: row.longest_ns,
-    Sort.RATIO: _largest_ratio,
+    Sort.GRAPH: _share,
+    Sort.TIME: _time,
+    Sort.RATIO: _ratio,
     Sort.GAP: _gap,
 }
 
@@ -135,7 +136,7 @@ def operators_text(operators: Sequence[str], longest: int) -> str:
     parts = [printable(name) for name in operators if name]
     counted = [(name, len(list(same))) for name, same in groupby(parts)]
     told = [f"{name}×{count}" if count > 1 else name for name, count in counted]
-    if len("+".join(told)) <= longest or len(told) < 3:
+    if len("+".join(told)) <= longest or len(told) < 2:
         return shortened("+".join(told), longest)
     for kept in range(len(told) - 1, 0, -1):
         short = "+".join([*told[:kept], "…", told[-1]])
@@ -232,6 +233,7 @@ def column_text(column: Column, alignment: Alignment) -> str:
         *(fact for fact in _facts(column) if fact not in common),
         "" if run.request.granularity.value == "executed" else "as written",
         f"{run.timer} timer" if run.steps else "",
+        f"imported from {run.origin.program}" if run.origin else "",
         _outputs(run),
     )
     return printable(", ".join(part for part in parts if part))
@@ -257,6 +259,10 @@ _REMARKS = {
         "ran as one step, which tells nothing of its layers; it is in the sums alone."
     ),
     RemarkKind.NO_STEP_TIMES: "no layer was timed; it is in the median alone.",
+    RemarkKind.AVERAGED: (
+        "its step times are averages that another program wrote; ratios of its layers have no"
+        " interval."
+    ),
     RemarkKind.COARSE: (
         "one step covers most of the layers, so they are one block; leave it out to see more."
     ),

@@ -22,7 +22,9 @@ from onnxprof.publish.text import printable, shortened
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _BAR = 8
 #: What names and operators get: at least the first, at most the last of these.
-_NAMES, _OPERATORS = (20, 34), (12, 24)
+_NAMES, _OPERATORS = (20, 44), (12, 34)
+#: What names get at least where there are bars and intervals.
+_WIDE_NAMES = 28
 _HEADING = 9
 _STYLES = {Verdict.SLOWER: "red", Verdict.FASTER: "green", Verdict.SAME: "dim"}
 
@@ -196,7 +198,7 @@ def _fitting(
     for level in _LEVELS:
         used = sum(part.width for part in _parts(alignment, lines, chosen, level)) + 2
         wide = level.bars or level.intervals
-        least = min(names, _NAMES[1] if wide else _NAMES[0])
+        least = min(names, _WIDE_NAMES if wide else _NAMES[0])
         least += min(kinds, _OPERATORS[0]) + 2 if level.operators else 0
         if used + least <= width:
             return level
@@ -213,7 +215,7 @@ def _parts(
     alignment: Alignment, lines: Sequence[_Line], chosen: Sequence[int], level: _Level
 ) -> list[_Part]:
     unit = Scale.of(alignment).unit
-    longest = max((row.longest_ns for row in alignment.rows), default=0)
+    longest = max((cell.share or 0.0 for row in alignment.rows for cell in row.cells), default=0.0)
     return [
         part
         for number in chosen
@@ -227,7 +229,7 @@ def _run_parts(
     number: int,
     level: _Level,
     unit: str,
-    longest: int,
+    longest: float,
 ) -> Iterator[_Part]:
     base = number == alignment.baseline
     cells = [line.cells[number] for line in lines]
@@ -246,7 +248,8 @@ def _run_parts(
         yield _Part("share", shares, plain)
     if level.bars:
         bars = tuple(
-            _bar(c.ns, longest) if line.barred else "" for c, line in zip(cells, lines, strict=True)
+            _bar(c.share, longest) if line.barred else ""
+            for c, line in zip(cells, lines, strict=True)
         )
         yield _Part(" " * _BAR, bars, tuple("cyan" for _ in lines), "left", 1)
     if not base:
@@ -278,8 +281,9 @@ def _ratio(cell: Cell) -> str:
     return f"{shared.number(cell.ratio)}{mark}"
 
 
-def _bar(ns: int | None, longest: int) -> str:
-    eighths = round((ns or 0) / longest * _BAR * 8) if longest else 0
+def _bar(share: float | None, longest: float) -> str:
+    """Of the run's own latency, so that a slow run does not dwarf the others."""
+    eighths = round((share or 0.0) / longest * _BAR * 8) if longest else 0
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 

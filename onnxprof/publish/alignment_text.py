@@ -12,7 +12,7 @@ from onnxprof.alignment import Alignment, Cell, Column, Row
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import words
 from onnxprof.publish.alignment import Choice, Scale
-from onnxprof.publish.text import in_markdown
+from onnxprof.publish.text import in_markdown, printable
 from onnxprof.reconcile import milliseconds
 from onnxprof.serial import to_json
 
@@ -29,7 +29,7 @@ def markdown(alignment: Alignment, choice: Choice) -> str:
     lines = [f"**{in_markdown(shared.title(alignment))}**", ""]
     for column in alignment.columns:
         told = shared.column_text(column, alignment)
-        lines.append(f"- **{in_markdown(column.label)}**: {in_markdown(told)}")
+        lines.append(f"- **{in_markdown(printable(column.label))}**: {in_markdown(told)}")
     scale = Scale.of(alignment)
     lines += ["", *_heading(alignment, scale)]
     lines += [_markdown_row(row, alignment, scale) for row in picked.shown]
@@ -45,7 +45,7 @@ def markdown(alignment: Alignment, choice: Choice) -> str:
 
 def _heading(alignment: Alignment, scale: Scale) -> Iterator[str]:
     base = alignment.baseline
-    told = [f"{in_markdown(column.label)} {scale.unit}" for column in alignment.columns]
+    told = [f"{in_markdown(printable(column.label))} {scale.unit}" for column in alignment.columns]
     heads = [f"{head} | ratio" if i != base else f"{head} | share" for i, head in enumerate(told)]
     yield f"| layers | operators | {' | '.join(heads)} |"
     yield f"| --- | --- | {' | '.join(['---: | ---:'] * len(heads))} |"

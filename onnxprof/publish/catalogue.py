@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from onnxprof.publish.figures import slug, unique_slug
+from onnxprof.publish.words import parity_text
 from onnxprof.reconcile import Reconciliation, reconcile
 from onnxprof.records import Granularity, LayerTable, ModelFacts, Request, Run
 
@@ -21,11 +22,23 @@ class System:
     backend: str
     settings: tuple[str, ...]
     """What differs from the plain setting, in words: `4 threads`, `as written`."""
+    provider: str = ""
+    """The execution provider; empty where it is the backend's plain one."""
+
+    @property
+    def runtime(self) -> str:
+        """Backend and provider, as a matrix of models and systems names its columns."""
+        return " · ".join(filter(None, (self.backend, self.provider)))
+
+    @property
+    def here(self) -> str:
+        """What a page of the device calls it."""
+        return " · ".join((self.backend, *self.settings))
 
     @property
     def label(self) -> str:
         """One line for a reader."""
-        return " · ".join((self.device, self.backend, *self.settings))
+        return f"{self.device} · {self.here}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,17 @@ class Entry:
     stem: str
     """Name of its files without the extension; unique in the model."""
     older: tuple[Run, ...] = ()
+
+    @property
+    def latency_ns(self) -> int | None:
+        """The un-profiled median; None for a failed run and an imported one that has none."""
+        return self.result.total_ns if self.result and self.result.is_whole else None
+
+    @property
+    def wrong(self) -> str:
+        """How its outputs differ from the reference; empty unless parity failed."""
+        parity = self.run.parity
+        return parity_text(parity) if parity and parity.passed is False else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +147,8 @@ def _systems(runs: Sequence[Run]) -> list[System]:
         wanted = ".".join(slug(part) for part in (run.device.id, run.request.backend, *settings))
         taken = {system.key for system in systems}
         key = wanted if wanted not in taken else f"{wanted}.{len(systems)}"
-        systems.append(System(key, _device(run, runs), run.request.backend, settings))
+        named = _device(run, runs)
+        systems.append(System(key, named, run.request.backend, settings, _provider(run.request)))
     return systems
 
 
@@ -134,11 +159,16 @@ def _device(run: Run, runs: Sequence[Run]) -> str:
     return name if len(ids) == 1 else f"{name} ({run.device.id})"
 
 
+def _provider(request: Request) -> str:
+    plain = ("", "cpu", request.backend.lower())
+    return "" if request.provider.lower() in plain else request.provider
+
+
 def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     """Settings that differ among the model's runs; written granularity and sizes always."""
     found = []
-    if request.provider.lower() not in ("", "cpu", request.backend.lower()):
-        found.append(request.provider)
+    if provider := _provider(request):
+        found.append(provider)
     if len({other.threads for other in others}) > 1:
         found.append(f"{request.threads} thread{'s' if request.threads != 1 else ''}")
     if request.granularity is Granularity.WRITTEN:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from onnxprof.publish import words
 from onnxprof.publish.timing_csv import shapes_text
 from onnxprof.reconcile import Reconciliation, TimedRow, reconcile
 from onnxprof.records import Layer, Run, Step, Tensor, WarningKind
@@ -35,7 +36,7 @@ def chrome_trace(runs: Iterable[Run]) -> str:
 def run_label(run: Run) -> str:
     """What tells a run from others: model, backend, device, batch and threads."""
     asked = run.request
-    threads = f"{asked.threads} thread{'' if asked.threads == 1 else 's'}"
+    threads = words.threads(asked.threads)
     parts = (asked.model_name, asked.backend, asked.device_id, f"batch {asked.batch}", threads)
     return " · ".join(parts)
 
@@ -48,6 +49,8 @@ def _events(run: Run, number: int) -> Iterator[Event]:
     for row in _in_order(run, sums):
         yield _event(row, number, at_ns, _args(row, layers))
         at_ns += max(row.median_ns or 0, 0)
+    if not sums.is_whole:
+        return
     overhead = {"share": sums.rows[-2].share, "total_us": sums.total_ns / 1000}
     yield _event(sums.rows[-2], number, at_ns, overhead)
 

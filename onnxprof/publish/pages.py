@@ -9,8 +9,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.contracts import UsageError
-from onnxprof.publish import bars, figures, views
+from onnxprof.publish import bars, charts, figures, views
 from onnxprof.publish.catalogue import Entry, ModelPage
+from onnxprof.publish.origins import zoo_entry
 from onnxprof.publish.words import reconciliation_text, warning_text
 from onnxprof.records import Layer, LayerKind, Tensor
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-REMEDY = 'pip install "onnxprof[site]"'
-ASSETS = ("style.css", "site.js", "model.js")
+REMEDY = charts.REMEDY
+ASSETS = ("style.css", "site.js", "model.js", "charts.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +31,35 @@ class SiteFacts:
     version: str
     newest: str
     """When the newest run was measured; pages carry no time of their building."""
-
-
-def index_page(models: Sequence[ModelPage], site: SiteFacts) -> str:
-    """The list of models with their best latencies."""
-    columns = sorted({_column(model, entry) for model in models for entry in model.entries})
-    return _render(
-        "index.html",
-        site,
-        root="",
-        columns=columns,
-        rows=[_index_row(model, columns) for model in models],
-        runs=sum(len(model.entries) for model in models),
-    )
+    base_url: str = ""
+    """Where the site will be, with a slash at its end; empty where that is not known."""
 
 
 def model_page(page: ModelPage, site: SiteFacts) -> str:
     """Everything about one model; its script shows the run that the reader chooses."""
-    return _render(
+    return render(
         "model.html",
         site,
-        root="../../",
+        f"models/{page.slug}/index.html",
         page=page,
+        origin=zoo_entry(page.facts),
         facts=page.facts,
         first=page.first,
         table=page.table,
         inputs=[_given(layer) for layer in page.table if layer.kind is LayerKind.INPUT],
         tensors={name: i for i, name in enumerate(views.tensor_names(page.table))},
         batches=sorted({entry.batch for entry in page.entries}),
-        charts=_charts(page),
-        data=_markup(views.embedded(views.page_data(page))),
+        panels=_panels(page),
+        charts=charts.charts(page),
+        library=charts.LIBRARY,
+        data=markup(views.embedded(views.page_data(page))),
         environments=_environments(page),
     )
 
 
 def method_page(site: SiteFacts) -> str:
     """What each number means."""
-    return _render("method.html", site, root="")
+    return render("method.html", site, "method.html")
 
 
 def asset(name: str) -> bytes:
@@ -78,59 +71,28 @@ def _given(layer: Layer) -> Tensor:
     return (layer.outputs or layer.inputs)[0]
 
 
-def _column(model: ModelPage, entry: Entry) -> tuple[str, str]:
-    system = model.systems[entry.system]
-    return system.device, system.backend
-
-
-def _index_row(model: ModelPage, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """A model's cells: for each device and backend the fastest run, and its system's line."""
-    cells = []
-    for column in columns:
-        here = [e for e in model.entries if _column(model, e) == column]
-        cells.append({"best": _best(here), "failed": bool(here) and not any(_good(here))})
-    return {"model": model, "cells": cells, "spark": _spark(model)}
-
-
-def _good(entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.result is not None]
-
-
-def _best(entries: Sequence[Entry]) -> Entry | None:
-    return min(_good(entries), key=lambda e: e.result.total_ns if e.result else 0, default=None)
-
-
-def _spark(model: ModelPage) -> Markup:
-    """Throughput over batch size on the system that is shown first."""
-    points = _latencies([e for e in model.entries if e.system == model.first.system])
-    return _markup(bars.sparkline(_rates(points)))
-
-
 Points = tuple[tuple[float, float], ...]
 
 
-def _latencies(entries: Sequence[Entry]) -> Points:
-    return tuple(
-        (e.batch, e.result.total_ns / 1e6)
-        for e in entries
-        if e.result and e.batch > 0 and e.result.total_ns > 0
-    )
+def latencies(entries: Sequence[Entry]) -> Points:
+    """Batch and milliseconds of the entries that have both."""
+    return tuple((e.batch, e.latency_ns / 1e6) for e in entries if e.batch > 0 and e.latency_ns)
 
 
-def _rates(latencies: Points) -> Points:
+def rates(latencies: Points) -> Points:
     """Items a second from milliseconds an inference."""
     return tuple((batch, 1e3 * batch / ms) for batch, ms in latencies)
 
 
-def _charts(page: ModelPage) -> Markup:
+def _panels(page: ModelPage) -> Markup:
     """Latency and throughput over batch size, one line a system."""
     lines = [
         bars.Line(system.key, system.label, points)
         for i, system in enumerate(page.systems)
-        if (points := _latencies([e for e in page.entries if e.system == i]))
+        if (points := latencies([e for e in page.entries if e.system == i]))
     ]
-    rates = [replace(line, points=_rates(line.points)) for line in lines]
-    return _markup(
+    rates = [replace(line, points=rates(line.points)) for line in lines]
+    return markup(
         bars.panel("Latency, ms", lines) + bars.panel("Throughput, items/s", rates, labelled=True)
     )
 
@@ -143,7 +105,7 @@ def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
     return [(page.systems[i].label, newest[i]) for i in sorted(newest)]
 
 
-def _markup(text: str) -> Markup:
+def markup(text: str) -> Markup:
     """Only for text that this package has escaped itself."""
     from markupsafe import Markup
 
@@ -200,7 +162,7 @@ def _environment() -> Environment:
         "percent": figures.percent,
         "tensor": figures.tensor_text,
         "caveat": warning_text,
-        "bar": lambda share: _markup(bars.bar(share)),
+        "bar": lambda share: markup(bars.bar(share)),
     }
     env.globals |= {
         "num": _number,
@@ -211,5 +173,8 @@ def _environment() -> Environment:
     return env
 
 
-def _render(template: str, site: SiteFacts, **context: Any) -> str:
-    return _environment().get_template(template).render(site=site, **context)
+def render(template: str, site: SiteFacts, path: str, **context: Any) -> str:
+    """The page that will lie at `path` below the site's folder."""
+    root = "../" * path.count("/")
+    page = _environment().get_template(template)
+    return page.render(site=site, path=path, root=root, **context)

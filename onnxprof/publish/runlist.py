@@ -86,7 +86,7 @@ def list_table(summaries: Sequence[Summary]) -> RenderableType:
 
 def _heading(summary: Summary) -> str:
     asked = summary.request
-    threads = f"{asked.threads} thread{'' if asked.threads == 1 else 's'}"
+    threads = words.threads(asked.threads)
     names = (asked.model_name, f"{asked.backend} on {asked.device_id}", threads)
     return printable(", ".join(names))
 
@@ -163,8 +163,10 @@ def _moment(summary: Summary) -> Text:
 def _figures(summary: Summary) -> tuple[str | Text, ...]:
     batch = str(summary.request.batch)
     caveats = Text(str(len(summary.warnings) or ""), style="red" if _is_wrong(summary) else "")
-    if summary.median_ns is None:
+    if summary.failure:
         return batch, Text("failed", style="red"), "", "", caveats
+    if summary.median_ns is None:
+        return batch, "not known", "", "", caveats
     half, share = summary.half_width, summary.layer_share
     return (
         batch,
@@ -179,7 +181,7 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
     notes: list[RenderableType] = [
         Text(f"{run_id(s)} failed: {printable(s.failure)}", style="red")
         for s in summaries
-        if s.median_ns is None
+        if s.failure
     ]
     notes += [
         Text(f"{run_id(s)} gave wrong outputs: do not trust its times", style="red")

@@ -8,12 +8,16 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from onnxprof import __version__
 from onnxprof.contracts import UsageError
-from onnxprof.publish import pages, pdf, plot, press
+from onnxprof.publish import charts, downloads, pages, pdf, plot, press
 from onnxprof.publish.catalogue import Entry, ModelPage, catalogue
+from onnxprof.publish.devices_page import DevicePage, device_csv, device_page, device_pages
+from onnxprof.publish.index_page import index_page
 from onnxprof.publish.timing_csv import timing_csv
 from onnxprof.records import Run
 
@@ -33,18 +37,22 @@ class Built:
     """What could not be shown, one line each."""
 
 
-def build_site(runs: Iterable[Run], out: Path, title: str = "onnxprof") -> Built:
+def build_site(
+    runs: Iterable[Run], out: Path, title: str = "onnxprof", base_url: str = ""
+) -> Built:
     """Build the site of these runs and put it where `out` says.
 
-    The old site stands until the new one is whole. Raises UsageError if `out` is something
-    that this command did not make.
+    The old site stands until the new one is whole. Where the base URL is known, pages name their
+    address and a `sitemap.xml` lists them. Raises UsageError if `out` is something that this
+    command did not make, and for a base URL that is none.
     """
     out = out.resolve()
+    base_url = _checked_url(base_url)
     check_replaceable(out)
     good, problems = _readable(runs)
     models = catalogue(good)
     with _scaffold(out) as folder:
-        _write_site(folder, models, title)
+        _write_site(folder, models, title, base_url)
         count = sum(1 for path in folder.rglob("*") if path.is_file())
         _swap(folder, out)
     entries = sum(len(model.entries) for model in models)
@@ -71,11 +79,15 @@ def _readable(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
         if _fits(run):
             good.append(run)
         else:
-            problems.append(
-                f"{run.request.model_name}, batch {run.request.batch}, {run.created}: "
-                "its times do not match its steps"
-            )
+            what = f"{run.request.model_name}, batch {run.request.batch}, {run.created}"
+            problems.append(f"{what}: {_misfit(run)}")
     return good, problems
+
+
+def _misfit(run: Run) -> str:
+    if run.origin is not None and run.timings is not None and not run.timings.latency_ns.size:
+        return "it was imported without un-profiled latencies, so there is nothing to rank it by"
+    return "its times do not match its steps"
 
 
 def _fits(run: Run) -> bool:
@@ -87,17 +99,63 @@ def _fits(run: Run) -> bool:
     return bool(steps_fit and timings.latency_ns.size)
 
 
-def _write_site(folder: Path, models: Sequence[ModelPage], title: str) -> None:
+def _checked_url(text: str) -> str:
+    """The address with a slash at its end, or nothing."""
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise UsageError(
+            "this is no address that a site can have",
+            where=text,
+            remedy="--base-url takes one such as https://example.org/models/",
+        )
+    return text if text.endswith("/") else f"{text}/"
+
+
+def _write_site(folder: Path, models: Sequence[ModelPage], title: str, base_url: str) -> None:
     created = [entry.run.created for model in models for entry in model.entries]
-    facts = pages.SiteFacts(title, __version__, max(created, default=""))
+    facts = pages.SiteFacts(title, __version__, max(created, default=""), base_url)
     _write(folder / MARKER, "Built by onnxprof; replaced as a whole by the next build.\n")
     for name in pages.ASSETS:
         _write(folder / "assets" / name, pages.asset(name))
     for model in models:
         _write_model(folder / "models" / model.slug, model, facts)
     _write_pdfs(folder, models)
+    if models:
+        shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
+    devices = device_pages(models)
+    _write_downloads(folder, models, devices, facts)
     _write(folder / "method.html", pages.method_page(facts))
-    _write(folder / "index.html", pages.index_page(models, facts))
+    _write(folder / "index.html", index_page(models, devices, facts))
+    if base_url:
+        _write(folder / "sitemap.xml", _sitemap(folder, base_url))
+
+
+def _write_downloads(
+    folder: Path, models: Sequence[ModelPage], devices: Sequence[DevicePage], site: pages.SiteFacts
+) -> None:
+    """The devices' pages and CSVs, the Parquet file, and the page that lists them."""
+    sizes = []
+    for device in devices:
+        table = device_csv(device).encode("utf-8", "backslashreplace")
+        sizes.append(len(table))
+        _write(folder / "devices" / f"{device.slug}.csv", table)
+        _write(folder / "devices" / f"{device.slug}.html", device_page(device, site, len(table)))
+    whole = downloads.runs_parquet(models)
+    if models:
+        _write(folder / downloads.PARQUET, whole)
+    listed = list(zip(devices, sizes, strict=True))
+    count = sum(len(device.runs) for device in devices)
+    _write(folder / "downloads.html", downloads.downloads_page(listed, len(whole), count, site))
+
+
+def _sitemap(folder: Path, base_url: str) -> str:
+    """Every page's address, in the form of sitemaps.org."""
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.html"))
+    urls = "".join(f"<url><loc>{escape(base_url + path)}</loc></url>\n" for path in found)
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{space}">\n{urls}</urlset>\n'
 
 
 def _write_model(folder: Path, model: ModelPage, facts: pages.SiteFacts) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.publish import words
+from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text import printable, shortened
 from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Layer, LayerTable, Run
@@ -35,6 +36,7 @@ def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
         sums = reconcile(run)
         parts += [Text(words.reconciliation_text(sums, run)), _Fitted(sums, run, limit)]
         parts += [legend] if (legend := _untimed(sums)) else []
+        parts += [Text(line)] if (line := telemetry_line(run.telemetry)) else []
     return Group(*parts, *_caveats(run))
 
 
@@ -72,7 +74,7 @@ def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 
     figures = [max(map(len, column)) for column in zip(*map(_Line.figures, lines), strict=True)]
     gaps = 2 * len(_HEADINGS)
     names = max(12, width - types - sum(figures) - _BAR - gaps)
-    scale = max((line.share for line in lines if not line.closing), default=0.0)
+    scale = max((line.share or 0.0 for line in lines if not line.closing), default=0.0)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     least = [None, None, *figures, None]
     for heading, figure in zip(_HEADINGS, least, strict=True):
@@ -101,7 +103,8 @@ class _Line:
     kind: str
     ms: str
     p95: str
-    share: float
+    share: float | None
+    """None where it is not known."""
     style: str = ""
     closing: bool = False
     more: str = ""
@@ -109,11 +112,11 @@ class _Line:
 
     def figures(self) -> tuple[str, str, str]:
         """The cells that are never cut."""
-        return self.ms, self.p95, words.percent(self.share)
+        return self.ms, self.p95, "" if self.share is None else words.percent(self.share)
 
     def cells(self, scale: float, names: int, types: int) -> tuple[Text, ...]:
         """One cell a column; the bar is relative to `scale`."""
-        bar = "" if self.closing else _bar(self.share / scale if scale else 0)
+        bar = "" if self.closing else _bar((self.share or 0.0) / scale if scale else 0)
         name = shortened(self.name, names - len(self.more)) + self.more
         cells = (name, shortened(self.kind, types), *self.figures())
         return (*map(Text, cells), Text(bar, style="cyan"))
@@ -145,11 +148,15 @@ def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
         printable(_namesake(row, covered)),
         "no layer" if stray else printable("+".join(filter(None, kinds))),
         str(_rounded(row.median_ns or 0, digits)),
-        str(_rounded(row.p95_ns or 0, 3 if digits == 3 or (row.p95_ns or 0) >= 10**8 else digits)),
+        "" if row.p95_ns is None else _p95(row.p95_ns, digits),
         row.share or 0.0,
         "yellow" if stray else "",
         more=f" +{len(covered) - 1}" if len(covered) > 1 else "",
     )
+
+
+def _p95(ns: int, digits: int) -> str:
+    return str(_rounded(ns, 3 if digits == 3 or ns >= 10**8 else digits))
 
 
 def _namesake(row: TimedRow, covered: Sequence[Layer]) -> str:
@@ -166,9 +173,12 @@ def _others(rest: Sequence[TimedRow], ms: Decimal, sums: Reconciliation) -> _Lin
 
 
 def _closing(name: str, ms: Decimal, sums: Reconciliation) -> _Line:
+    style = "bold" if name == "(total)" else "dim"
+    if not sums.is_whole:
+        return _Line(name, "", "not known", "", None, style, True)
     ns = sums.total_ns if name == "(total)" else sums.overhead_ns
     share = ns / sums.total_ns if sums.total_ns else 0.0
-    return _Line(name, "", str(ms), "", share, "bold" if name == "(total)" else "dim", True)
+    return _Line(name, "", str(ms), "", share, style, True)
 
 
 def _rounded(ns: int, digits: int) -> Decimal:
@@ -196,7 +206,7 @@ def _untimed(sums: Reconciliation) -> Text | None:
 
 def _headline(run: Run) -> Text:
     asked = run.request
-    threads = f"{asked.threads} thread{'' if asked.threads == 1 else 's'}"
+    threads = words.threads(asked.threads)
     where = f"{asked.backend} on {run.device.name or asked.device_id}"
     head = Text(printable(asked.model_name), style="bold")
     return head.append(printable(f", batch {asked.batch}, {where}, {threads}"), style="not bold")
@@ -227,6 +237,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("load", words.duration(timings.load_ns) if timings else ""),
         ("first", words.duration(timings.first_ns) if timings else ""),
         ("outputs", words.parity_text(run.parity)),
+        *telemetry_facts(run.telemetry),
         ("created", run.created),
         ("again", run.command),
         *run.environment,

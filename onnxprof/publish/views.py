@@ -43,6 +43,28 @@ def slowest(result: Reconciliation, n: int = 5) -> list[TimedRow]:
     return sorted(timed, key=lambda row: -(row.median_ns or 0))[:n]
 
 
+def covered(row: TimedRow) -> tuple[str, ...]:
+    """The layers whose time a row is: all of its step's, else what the row is called."""
+    return row.step.layers if row.step and row.step.layers else (row.name,)
+
+
+def culprit(row: TimedRow, most: int = 3) -> str:
+    """A row of the slowest as its step with its layers, at most so many of them by name."""
+    names = covered(row)
+    more = f" + {len(names) - most + 1} more" if len(names) > most else ""
+    return " + ".join(names[: most - 1] if more else names) + more
+
+
+def operators(row: TimedRow, table: LayerTable) -> str:
+    """The operators of a row's layers, each once: `Conv + Relu`; of no layer, its step's."""
+    wanted = set(covered(row))
+    found = dict.fromkeys(layer.op_type for layer in table.nodes if layer.name in wanted)
+    if not found and row.step:
+        return row.step.op_type
+    kept = list(found)
+    return " + ".join(kept[:3]) + (" + …" if len(kept) > 3 else "")
+
+
 def longest(result: Reconciliation) -> float:
     """The largest share of a row; bars are drawn against it."""
     return max((row.share or 0.0 for row in body_rows(result)), default=0.0) or 1e-9
@@ -136,6 +158,18 @@ def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any
     rows = [*body_rows(result), *closing_rows(result)]
     return {
         "total": result.total_ns,
+        "whole": result.is_whole,
+        "wrong": printable(entry.wrong),
+        "slow": [
+            [
+                printable(culprit(row)),
+                printable(" + ".join(covered(row))),
+                printable(operators(row, entry.run.table)),
+                row.median_ns,
+            ]
+            for row in slowest(result)
+        ],
+        **_spent(entry.run),
         "text": printable(reconciliation_text(result, entry.run)),
         "warn": [printable(warning_text(warning)) for warning in entry.run.warnings],
         "l": [places.get(id(row.layer), -1) for row in rows],
@@ -153,6 +187,17 @@ def _shown_name(row: TimedRow) -> str:
 
 def _operator(row: TimedRow) -> str:
     return "" if row.layer or not row.step else printable(row.step.op_type)
+
+
+def _spent(run: Run) -> dict[str, float]:
+    """Millijoules an inference and MiB resident, rounded; without what was not read."""
+    found = run.telemetry
+    if found is None:
+        return {}
+    spent = {"mib": round(found.peak_resident_bytes / 2**20, 1)} if found.peak_resident_bytes else {}
+    if found.energies and found.inferences:
+        spent["mj"] = float(f"{found.per_inference_mj(found.energies[0]):.4g}")
+    return spent
 
 
 def _columns(rows: Sequence[TimedRow]) -> dict[str, list[int | None]]:

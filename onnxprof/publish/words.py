@@ -29,9 +29,18 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def threads(count: int) -> str:
+    """`1 thread`, `8 threads`; an imported run may not know."""
+    return f"{count} thread{'' if count == 1 else 's'}" if count else "threads not known"
+
+
 def reconciliation_text(sums: Reconciliation, run: Run) -> str:
     """One sentence on how the steps, the overhead and the un-profiled median fit together."""
     timed = sum(row.median_ns is not None for row in sums.rows[:-2])
+    if not sums.is_whole:
+        told = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
+        parts = [part for part in told if part]
+        return "; ".join(["no un-profiled latency, so the overhead is not known", *parts])
     parts = [
         f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} samples)",
         _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
@@ -98,11 +107,13 @@ def warning_text(warning: RunWarning) -> str:
     Values as `measure` gives them: a count of inferences for FEW_SAMPLES; a batch for
     FIXED_BATCH and BATCH_LOST; cores for BUSY_MACHINE; traced over un-profiled for
     TIMER_INFLATION; the largest error (1e308 for NaNs) for PARITY_FAILED; a number of prefixes
-    for FEWER_PREFIXES and of events for THROTTLED; fractions for the rest, for
-    PREFIXES_DISAGREE that by which the longest prefix is faster.
+    for FEWER_PREFIXES, of events for THROTTLED, or of readings where it has a bound; fractions
+    for the rest, for PREFIXES_DISAGREE that by which the longest prefix is faster.
     """
     if warning.kind is WarningKind.HIGH_OVERHEAD:
         return _high(warning.value, warning.bound)
+    if warning.kind is WarningKind.THROTTLED and warning.bound:
+        return _slowed(warning.value, warning.bound, warning.subject)
     return _WORDS[warning.kind](warning.value, warning.subject)
 
 
@@ -201,6 +212,13 @@ def _throttled(value: float, subject: str) -> str:
     )
 
 
+def _slowed(value: float, bound: float, subject: str) -> str:
+    return (
+        f"The device was held back in {value:.0f} of {bound:.0f} readings beside the steady"
+        f" stretch ({printable(subject)}): the times are those of a slower device."
+    )
+
+
 def _unlocked(_: float, subject: str) -> str:
     return (
         f"The processor's clock may change at any time ({printable(subject)}); a fixed one makes"
@@ -229,11 +247,26 @@ def _failed_parity(value: float, subject: str) -> str:
     )
 
 
+def _imported(_: float, subject: str) -> str:
+    return f"Another program measured this: {printable(subject).rstrip('.')}."
+
+
 def _drifted(value: float, _: str) -> str:
     direction = "rose" if value > 0 else "fell"
     return (
         f"Latency {direction} by {percent(abs(value))} while it was measured:"
         " clocks, heat or other load changed."
+    )
+
+
+def _launches(value: float, subject: str) -> str:
+    why = printable(subject)
+    if not value:
+        return f"The layers have no times, since none could be had but those of launches: {why}."
+    what = "All steps" if value >= 1 else f"{percent(value)} of the steps"
+    return (
+        f"{what} have times that rest on how long the host took to launch them, not on how long"
+        f" the device took: {why}."
     )
 
 
@@ -257,4 +290,6 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.PREFIXES_DISAGREE: _disagree,
     WarningKind.DRIFT: _drifted,
     WarningKind.PARITY_FAILED: _failed_parity,
+    WarningKind.LAUNCH_TIMES: _launches,
+    WarningKind.IMPORTED: _imported,
 }

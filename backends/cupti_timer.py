@@ -1,0 +1,106 @@
+"""Times of steps on a CUDA device, for sessions whose own profiler sees launches alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from onnxprof.backends import cupti_torch
+from onnxprof.backends.cupti_records import Attribution, attribute, profile_windows
+from onnxprof.backends.cupti_torch import Collector, TorchCollector
+from onnxprof.backends.ort_profile import Key, event_key
+from onnxprof.backends.ort_providers import provider_of
+from onnxprof.contracts import BackendError, Trace, Workload
+from onnxprof.records import Confidence, Step
+
+_STRAY = "(device, between steps)"
+
+
+@dataclass(slots=True)
+class DeviceTimer:
+    """A collector, where the device has one and is asked for its times."""
+
+    collector: Collector | None = None
+    obstacle: str = ""
+    """Why launches are all that can be seen; empty where that is not so."""
+
+    @classmethod
+    def of(cls, workload: Workload) -> DeviceTimer:
+        """What the workload's provider and timer need.
+
+        Raises BackendError where the cupti timer is asked for and cannot be had.
+        """
+        if provider_of(workload).kind != "cuda":
+            return cls()
+        why = "onnxruntime's own profiler times launches on CUDA"
+        if workload.timer == "trace":
+            return cls(obstacle=why)
+        if not (missing := cupti_torch.obstacle()):
+            return cls(TorchCollector())
+        if workload.timer == "cupti":
+            raise BackendError(f"the cupti timer cannot be used: {missing}", where="ort")
+        return cls(obstacle=f"{why}, and {missing.rstrip('.')}")
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Gather records inside of it."""
+        if self.collector is None:
+            yield
+            return
+        self.collector.start()
+        try:
+            yield
+        finally:
+            self.collector.stop()
+
+    def timed(self, trace: Trace, profile: Path, rows: Mapping[Key, int], epoch_ns: int) -> Trace:
+        """The trace with the device's times in place of the launches', if there are records.
+
+        `rows` says which step each key of the profile belongs to, and `epoch_ns` when profiling
+        began.
+        """
+        if self.collector is None:
+            return trace
+        with profile.open("rb") as file:
+            windows = profile_windows(json.load(file), rows, event_key, epoch_ns)
+        shape = (len(trace.steps), trace.step_ns.shape[1])
+        windows = [window for window in windows if window.inference < shape[1]]
+        found = attribute(windows, self.collector.launches, self.collector.activities, shape)
+        return on_device(trace, found)
+
+
+def on_device(trace: Trace, found: Attribution) -> Trace:
+    """The trace with device and host times; what no step launched is a step of its own.
+
+    Raises BackendError where most of the device's time could not be matched with any inference.
+    """
+    matched = int(found.device_ns.sum() + found.stray_ns.sum())
+    if found.lost_ns > matched:
+        raise BackendError(
+            f"{found.lost} activity records, most of the device's time, match no inference",
+            remedy="Choose --timer prefix",
+        )
+    made = replace(
+        trace,
+        step_ns=found.device_ns,
+        host_ns=found.host_ns,
+        kernels=found.kernels,
+        api_calls=found.api_calls,
+    )
+    return _with_stray(made, found) if found.stray_ns.any() else made
+
+
+def _with_stray(trace: Trace, found: Attribution) -> Trace:
+    none = np.zeros_like(found.stray_ns)
+    stray = Step(_STRAY, "", trace.provider, (), Confidence.NONE, position=len(trace.steps))
+    return replace(
+        trace,
+        steps=(*trace.steps, stray),
+        step_ns=np.vstack([found.device_ns, found.stray_ns]),
+        host_ns=np.vstack([found.host_ns, none]),
+    )

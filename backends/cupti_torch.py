@@ -1,0 +1,103 @@
+"""CUPTI's activity records by way of torch's profiler, for kernels that others launch.
+
+CUPTI watches the whole process, so it sees what onnxruntime does. Nothing of torch runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from onnxprof.backends.cupti_records import Activity, Launch, clock_offset, moved
+
+_MARK = "onnxprof clock"
+_CALLS = frozenset({"cuda_runtime", "cuda_driver"})
+_WORK = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
+_REMEDY = "Install a CUDA build of torch; its profiler brings CUPTI"
+
+
+class Collector(Protocol):
+    """Gathers records between `start` and `stop`, again and again."""
+
+    launches: list[Launch]
+    """On the clock that counts from the epoch."""
+    activities: list[Activity]
+
+    def start(self) -> None:
+        """Record from here on."""
+
+    def stop(self) -> None:
+        """Stop, and keep what was recorded. Call it when the device is done."""
+
+
+def obstacle() -> str:
+    """Why there are no activity records here, and what to install; empty where there are."""
+    try:
+        import torch
+    except Exception as error:  # a broken wheel can fail in any way
+        return f"torch cannot be imported ({str(error).splitlines()[0][:200]}). {_REMEDY}"
+    if torch.profiler.ProfilerActivity.CUDA not in torch.profiler.supported_activities():
+        return f"torch {torch.__version__} has no CUPTI. {_REMEDY}"
+    return ""
+
+
+class TorchCollector:
+    """A collector of torch's; each stretch has its own record and its own look at the clocks."""
+
+    def __init__(self) -> None:
+        self.launches: list[Launch] = []
+        self.activities: list[Activity] = []
+        self._profile: Any = None
+        self._bracket = (0, 0)
+
+    def start(self) -> None:
+        """Record from here on; takes some milliseconds, the first time more."""
+        import torch
+
+        self._profile = torch.profiler.profile(
+            activities=torch.profiler.supported_activities(), acc_events=False
+        )
+        self._profile.start()
+        before = time.time_ns()
+        with torch.profiler.record_function(_MARK):
+            pass
+        self._bracket = (before, time.time_ns())
+
+    def stop(self) -> None:
+        """Stop, and keep the records of this stretch."""
+        self._profile.stop()
+        events = self._profile.profiler.kineto_results.events()
+        launches, activities, mark = sorted_out(events)
+        before, after = self._bracket
+        offset = clock_offset(before, mark, after) if mark else 0
+        self.launches += moved(launches, offset)
+        self.activities += activities
+        self._profile = None
+
+
+def sorted_out(events: Iterable[Any]) -> tuple[list[Launch], list[Activity], int]:
+    """Calls, what the device did, and when the mark was made (0 if it was not)."""
+    launches: list[Launch] = []
+    activities: list[Activity] = []
+    mark = 0
+    for event in events:
+        kind = event.activity_type()
+        if kind in _CALLS:
+            launches.append(_launch(event))
+        elif kind in _WORK:
+            activities.append(Activity(event.correlation_id(), event.name(), event.duration_ns()))
+        elif event.name() == _MARK and not mark:
+            mark = event.start_ns()
+    return launches, activities, mark
+
+
+def _launch(event: Any) -> Launch:
+    """Of a call on the host the resource is the thread."""
+    return Launch(
+        correlation=event.correlation_id(),
+        thread=event.device_resource_id(),
+        start_ns=event.start_ns(),
+        duration_ns=event.duration_ns(),
+        name=event.name(),
+    )

@@ -1,0 +1,221 @@
+"""Steps that another program measured, tied to ONNX layers by the names that it wrote.
+
+For engines and profiles that came as files: there is no runtime at hand to ask what a step
+computes, so names are all the evidence. The set behind a name is closed by the slice that all
+backends share (`provenance.assign`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from onnxprof.provenance import Anchor, Graph, GraphNode, assign
+from onnxprof.records import Confidence, LayerTable
+
+#: How TensorRT's parser calls a node that has no name, before the name of its first output.
+UNNAMED = "node_of_"
+#: Operators that runtimes put into the step before them.
+_APPENDED = frozenset(
+    {"Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Selu", "PRelu", "HardSigmoid"}
+    | {"HardSwish", "Gelu", "Mish", "Softplus", "Mul", "Add", "Sub", "Div", "BatchNormalization"}
+)
+
+
+class Names:
+    """The layers of a model by every name that another program may know them by."""
+
+    def __init__(self, table: LayerTable) -> None:
+        self._layers: dict[str, tuple[str, ...]] = {}
+        self._tensors: dict[str, str] = {}
+        given: dict[str, list[str]] = defaultdict(list)
+        for layer in table.nodes:
+            for tensor in layer.outputs[:1]:
+                self._layers.setdefault(UNNAMED + tensor.name, (layer.name,))
+            self._tensors |= {tensor.name: layer.name for tensor in layer.outputs}
+            if layer.given_name:
+                given[layer.given_name].append(layer.name)
+        self._layers |= {layer.name: (layer.name,) for layer in table.nodes}
+        self._layers |= {name: tuple(layers) for name, layers in given.items()}
+
+    def resolved(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The layers that go by these names; a name that several share stands for all of them."""
+        found = (layer for name in names for layer in self._layers.get(name, ()))
+        return tuple(dict.fromkeys(found))
+
+    def producer(self, tensor: str) -> tuple[str, ...]:
+        """The layer that yields a tensor; nothing for one that no layer yields."""
+        return (self._tensors[tensor],) if tensor in self._tensors else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Which layers a step is said to compute."""
+
+    told: str
+    """What said so, in a few words."""
+    layers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """The ONNX names that were read, those unknown to the model among them."""
+    exact: bool = True
+    """Whether that is the runtime's own word, and not only a name that looks like it."""
+    grows: bool = False
+    """Whether the step may have taken in activations after it, of which its name says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStep:
+    """One or more measured units that compute something together."""
+
+    members: tuple[int, ...]
+    """Their places in the file, in order."""
+    layers: tuple[str, ...] = ()
+    confidence: Confidence = Confidence.NONE
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTies:
+    """Every measured unit in exactly one step, by their first members, and what none needs."""
+
+    steps: tuple[NamedStep, ...]
+    folded: tuple[str, ...] = ()
+
+
+def tie(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
+    """Close the sets of layers, and join units that compute parts of the same layers.
+
+    Where several units name a layer, the last of them completes it, so it is that one's. A
+    unit that is left with nothing worked for the one that has its last layer: the two are one
+    step. Each layer is covered by at most one step.
+    """
+    claims = _grown(graph, evidence)
+    owner = {name: unit for unit, layers in enumerate(claims) for name in layers}
+    own = [tuple(n for n in layers if owner[n] == u) for u, layers in enumerate(claims)]
+    handed = _handed(graph, claims, owner)
+    nodes = {node.name: node for node in graph.nodes}
+    anchors = []
+    for unit, layers in enumerate(own):
+        outputs = [t for name in layers if name in nodes for t in nodes[name].outputs]
+        if outputs:
+            tensors = tuple(t for t in outputs if t in handed) or tuple(outputs[-1:])
+            anchors.append(
+                Anchor(unit, tensors, _confidence(evidence[unit]), evidence[unit].told)
+            )
+    found = assign(graph, anchors)
+    helps = {
+        unit: owner[layers[-1]]
+        for unit, layers in enumerate(claims)
+        if layers and not found.layers.get(unit)
+    }
+    return NamedTies(tuple(_steps(evidence, found.layers, found.inferred, helps)), found.folded)
+
+
+def _confidence(found: Evidence) -> Confidence:
+    return Confidence.EXACT if found.exact else Confidence.INFERRED
+
+
+def _grown(graph: Graph, evidence: Sequence[Evidence]) -> list[tuple[str, ...]]:
+    """What each unit claims, with activations after it that nobody else names."""
+    taken = {name for found in evidence for name in found.layers}
+    consumers, nodes = graph.consumers(), {node.name: node for node in graph.nodes}
+    claims = []
+    for found in evidence:
+        layers = found.layers
+        while found.grows and layers and (after := _appended(layers[-1], nodes, consumers, graph)):
+            if after in taken:
+                break
+            taken.add(after)
+            layers = (*layers, after)
+        claims.append(layers)
+    return claims
+
+
+def _appended(
+    last: str,
+    nodes: Mapping[str, GraphNode],
+    consumers: Mapping[str, list[GraphNode]],
+    graph: Graph,
+) -> str:
+    """The one activation that alone reads what a layer yields; empty where there is none."""
+    outputs = nodes[last].outputs if last in nodes else ()
+    readers = [reader for tensor in outputs for reader in consumers.get(tensor, ())]
+    if len(readers) != 1 or not graph.outputs or set(outputs) & set(graph.outputs):
+        return ""
+    return readers[0].name if readers[0].op_type in _APPENDED else ""
+
+
+def _handed(
+    graph: Graph, claims: Sequence[Sequence[str]], owner: Mapping[str, int]
+) -> frozenset[str]:
+    """Tensors that pass from one unit to another, out of the model, or to nobody."""
+    claimed = [frozenset(layers) for layers in claims]
+    read: dict[str, list[str]] = defaultdict(list)
+    for node in graph.nodes:
+        for tensor in node.inputs:
+            read[tensor].append(node.name)
+    found = set(graph.outputs)
+    for node in graph.nodes:
+        unit = owner.get(node.name)
+        inside = frozenset() if unit is None else claimed[unit]
+        for tensor in node.outputs:
+            readers = read[tensor]
+            if not all(name in inside and owner[name] == unit for name in readers) or not readers:
+                found.add(tensor)
+    return frozenset(found)
+
+
+def _steps(
+    evidence: Sequence[Evidence],
+    layers: Mapping[int, tuple[str, ...]],
+    inferred: frozenset[int],
+    helps: Mapping[int, int],
+) -> Iterable[NamedStep]:
+    members: dict[int, list[int]] = defaultdict(list)
+    for unit in range(len(evidence)):
+        members[_served(unit, helps)].append(unit)
+    steps = [
+        NamedStep(
+            tuple(joined),
+            layers.get(unit, ()),
+            _weaker(evidence[unit], unit in inferred) if layers.get(unit) else Confidence.NONE,
+            evidence[unit].told,
+        )
+        for unit, joined in members.items()
+    ]
+    return sorted(steps, key=lambda step: step.members[0])
+
+
+def _served(unit: int, helps: Mapping[int, int]) -> int:
+    seen = set()
+    while unit in helps and unit not in seen:
+        seen.add(unit)
+        unit = helps[unit]
+    return unit
+
+
+def _weaker(found: Evidence, inferred: bool) -> Confidence:
+    return Confidence.INFERRED if inferred else _confidence(found)
+
+
+def missing(names: Names, evidence: Iterable[Evidence]) -> tuple[int, int]:
+    """How many of the ONNX names that were read the model does not have, and how many there are."""
+    told = Counter(name for found in evidence for name in found.names)
+    strange = sum(not names.resolved((name,)) for name in told)
+    return strange, len(told)
+
+
+def without_sizes(graph: Graph, table: LayerTable, named: Iterable[str]) -> Graph:
+    """The graph with known sizes as constants: runtimes compute them while they build.
+
+    What a step is named after is left as it is.
+    """
+    kept = frozenset(named)
+    sizes = frozenset(
+        layer.outputs[0].name
+        for layer in table.nodes
+        if layer.op_type in ("Shape", "Size") and not layer.domain and layer.name not in kept
+        if all(tensor.is_static for tensor in layer.inputs)
+    )
+    return replace(graph, constants=graph.constants | sizes)

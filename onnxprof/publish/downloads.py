@@ -1,0 +1,86 @@
+"""The page of downloads, and the Parquet file of every run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from onnxprof.publish.catalogue import ModelPage
+from onnxprof.publish.devices_page import DevicePage
+from onnxprof.publish.pages import SiteFacts, render
+from onnxprof.publish.timing_csv import timing_table
+from onnxprof.records import Run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARQUET = "runs.parquet"
+
+#: The columns of the Parquet file in order, and what they mean.
+MEANINGS = {
+    "run": "digest of everything that was asked for; equal for repetitions of one measurement",
+    "created": "when it was stored, UTC, ISO 8601; with `run` it tells one measurement",
+    "threads": "threads that the runtime was given",
+    "granularity": "`executed`, or `written` where the runtime was not to optimise the graph",
+    "timer": "the timer that was asked for",
+    "model": "name of the model",
+    "device": "identity of the device",
+    "backend": "the runtime",
+    "batch": "batch size",
+    "layer_name": "name of the layer, of a step that belongs to none, `(overhead)` or `(total)`",
+    "layer_type": "coarse class of the layer",
+    "op_type": "ONNX operator; the runtime's name for it where a step belongs to no layer",
+    "input_names": "tensors that the layer reads, joined with `;`",
+    "output_names": "tensors that it makes, joined with `;`",
+    "input_shapes": "their shapes at this batch size, as a list of lists; `?` where not known",
+    "output_shapes": "likewise",
+    "status": "timed, fused, folded, constant, not executed, unattributed, overhead or total",
+    "step": "what the runtime executed it as",
+    "median_ms": "median, in milliseconds; of all rows of a run but `(total)` the sum is `(total)`",
+    "p5_ms": "5th percentile, in milliseconds",
+    "p95_ms": "95th percentile, in milliseconds",
+    "samples": "inferences behind the row",
+    "share": "median over that of `(total)`, from 0 to 1",
+}
+
+
+def runs_parquet(models: Iterable[ModelPage]) -> bytes:
+    """Every layer of every good run, the earlier ones of a repetition too; a row group a model."""
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, parquet_schema(), compression="zstd") as writer:
+        for model in models:
+            runs = _good(model)
+            if runs:
+                writer.write_table(timing_table(runs))
+    return sink.getvalue()
+
+
+def parquet_schema() -> pa.Schema:
+    """The file's columns and types."""
+    return timing_table([]).schema
+
+
+def downloads_page(
+    devices: Sequence[tuple[DevicePage, int]], parquet_bytes: int, runs: int, site: SiteFacts
+) -> str:
+    """The page; devices come with the size of their CSV in bytes."""
+    schema = parquet_schema()
+    return render(
+        "downloads.html",
+        site,
+        "downloads.html",
+        devices=devices,
+        parquet=PARQUET,
+        parquet_bytes=parquet_bytes,
+        runs=runs,
+        columns=[(field.name, str(field.type), MEANINGS[field.name]) for field in schema],
+    )
+
+
+def _good(model: ModelPage) -> list[Run]:
+    """In the catalogue's order, each request's newest run first."""
+    found = [run for entry in model.entries for run in (entry.run, *entry.older)]
+    return [run for run in found if run.timings is not None]

@@ -1,0 +1,186 @@
+"""Devices: one id whatever the backend, with clocks, driver and cores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nvml_stub
+import pytest
+
+from onnxprof.contracts import BackendError
+from onnxprof.cpu import base_clock_mhz, cpu_device
+from onnxprof.devices import cuda_devices
+from onnxprof.machine import Machine
+from onnxprof.records import Device
+from onnxprof.sweep import Options, command_line, pick_devices
+from onnxprof.testing import FakeBackend, sample_run
+
+LIST = """
+import json
+from onnxprof.devices import cuda_devices
+from onnxprof.serial import to_json
+print(json.dumps(to_json(cuda_devices())))
+"""
+COMPLETED = """
+import json
+from onnxprof.devices import completed
+from onnxprof.records import Device
+from onnxprof.serial import to_json
+device = Device("cuda:0:nvidia-l4", "cuda", "NVIDIA L4", 1, 58, features=("sm_89",))
+print(json.dumps(to_json(completed(device))))
+"""
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an NVML of two GPUs."""
+    return nvml_stub.build(tmp_path_factory.mktemp("nvml"))
+
+
+def ids(found: Any) -> list[str]:
+    return [device["id"] for device in found["devices"]]
+
+
+def test_gpus_are_listed_with_their_facts(stub: Path) -> None:
+    found = nvml_stub.ask(stub, LIST)
+    assert ids(found) == ["cuda:0:nvidia-h200", "cuda:1:nvidia-l4"]
+    assert found["reason"] == ""
+    assert found["devices"][0] == {
+        "id": "cuda:0:nvidia-h200",
+        "kind": "cuda",
+        "name": "NVIDIA H200",
+        "memory_bytes": 141 << 30,
+        "physical_cores": 132,
+        "logical_cores": 16896,
+        "features": ["sm_90"],
+        "driver": "580.95.05",
+        "base_clock_mhz": 0,  # this stub does not tell, as most GPUs do not
+        "max_clock_mhz": 1980,
+        "memory_clock_mhz": 3201,
+    }
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [
+        ("1,0", ["cuda:0:nvidia-l4", "cuda:1:nvidia-h200"]),
+        ("GPU-bbbb", ["cuda:0:nvidia-l4"]),
+        ("0,7,1", ["cuda:0:nvidia-h200"]),  # CUDA ends the list at what is none
+        ("", []),
+        ("-1", []),
+        ("GPU-", []),  # begins the name of both
+        ("MIG-aaaa", []),
+    ],
+)
+def test_they_are_numbered_as_cuda_numbers_them(
+    stub: Path, visible: str, expected: list[str]
+) -> None:
+    found = nvml_stub.ask(stub, LIST, CUDA_VISIBLE_DEVICES=visible)
+    assert ids(found) == expected
+    assert bool(found["reason"]) != bool(expected)
+
+
+def test_a_driver_that_is_not_loaded_is_a_reason(stub: Path) -> None:
+    found = nvml_stub.ask(stub, LIST, STUB_NO_DRIVER="1")
+    assert found == {"devices": [], "reason": "no NVIDIA driver answers: Driver Not Loaded"}
+
+
+def test_a_gpu_that_is_gone_is_a_reason(stub: Path) -> None:
+    code = "import pynvml as n; n.nvmlInit(); h = n.nvmlDeviceGetHandleByIndex(0)\n"
+    code += "try: n.nvmlDeviceGetClockInfo(h, 1)\nexcept n.NVMLError: pass\n" + LIST
+    assert "GPU is lost" in nvml_stub.ask(stub, code, STUB_LOST_AFTER="1")["reason"]
+
+
+def test_a_runtimes_device_is_completed_by_name_where_its_number_is_another(stub: Path) -> None:
+    found = nvml_stub.ask(stub, COMPLETED)
+    assert found["driver"] == "580.95.05"
+    assert found["logical_cores"] == 7424
+    assert (found["id"], found["memory_bytes"], found["physical_cores"]) == (
+        *("cuda:0:nvidia-l4", 1, 58),
+    )
+
+
+def test_without_a_driver_a_runtimes_device_stays_as_it_is(stub: Path) -> None:
+    assert nvml_stub.ask(stub, COMPLETED, STUB_NO_DRIVER="1")["driver"] == ""
+
+
+def test_this_machine_lists_gpus_or_says_why_not() -> None:
+    found = cuda_devices()
+    assert bool(found.devices) != bool(found.reason)
+
+
+def write(root: Path, files: dict[str, str]) -> Machine:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    return Machine(root)
+
+
+CPU0 = "sys/devices/system/cpu/cpu0"
+
+
+@pytest.mark.parametrize(
+    ("files", "marketed", "expected"),
+    [
+        ({f"{CPU0}/cpufreq/base_frequency": "2900000\n"}, "x @ 1.00GHz", 2900),
+        ({f"{CPU0}/acpi_cppc/nominal_freq": "2450\n"}, "AMD EPYC 7763", 2450),
+        ({}, "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", 2900),
+        ({f"{CPU0}/cpufreq/base_frequency": "unknown"}, "AMD EPYC 7763", 0),
+    ],
+)
+def test_the_base_clock_of_a_processor(
+    tmp_path: Path, files: dict[str, str], marketed: str, expected: int
+) -> None:
+    assert base_clock_mhz(write(tmp_path, files), marketed) == expected
+
+
+def test_a_processor_has_its_clocks(tmp_path: Path) -> None:
+    machine = write(
+        tmp_path,
+        {
+            "proc/cpuinfo": "model name : Intel(R) Xeon(R) CPU @ 2.90GHz\n",
+            f"{CPU0}/cpufreq/cpuinfo_max_freq": "3500000",
+        },
+    )
+    device = cpu_device(machine)
+    assert (device.id, device.base_clock_mhz, device.max_clock_mhz) == (
+        *("cpu:intel-xeon", 2900, 3500),
+    )
+
+
+class Several(FakeBackend):
+    """A runtime with a CPU and two GPUs."""
+
+    def devices(self) -> tuple[Device, ...]:
+        gpus = (Device(f"cuda:{i}:nvidia-l4", "cuda", "NVIDIA L4") for i in range(2))
+        return (*FakeBackend().devices(), *gpus)
+
+
+class Bare(FakeBackend):
+    """A runtime without a device."""
+
+    def devices(self) -> tuple[Device, ...]:
+        return ()
+
+
+def test_all_devices_are_those_of_the_backend_in_its_order() -> None:
+    assert [d.id for d in pick_devices(Several(), "all")] == [
+        *("cpu:fake", "cuda:0:nvidia-l4", "cuda:1:nvidia-l4"),
+    ]
+    assert [d.id for d in pick_devices(Several(), "cuda")] == ["cuda:0:nvidia-l4"]
+    assert [d.id for d in pick_devices(Several(), "cuda:1:nvidia-l4")] == ["cuda:1:nvidia-l4"]
+
+
+@pytest.mark.parametrize("wanted", ["all", "npu"])
+def test_no_device_is_an_error(wanted: str) -> None:
+    with pytest.raises(BackendError, match="has no device"):
+        pick_devices(Bare(), wanted)
+
+
+def test_the_command_that_measures_again_says_what_was_left_out() -> None:
+    facts = sample_run().model
+    assert "telemetry" not in command_line(facts, Options(("m",)), 1, 1)
+    bare = Options(("m",), device="cuda:1:nvidia-l4", telemetry=False)
+    assert command_line(facts, bare, 1, 1).endswith("--no-telemetry")
+    assert "--device cuda:1:nvidia-l4" in command_line(facts, bare, 1, 1)
