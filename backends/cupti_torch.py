@@ -48,6 +48,8 @@ class TorchCollector:
     def __init__(self) -> None:
         self.launches: list[Launch] = []
         self.activities: list[Activity] = []
+        self.offsets: list[int] = []
+        """What torch's clock had to be moved by in each stretch, to count from the epoch."""
         self._profile: Any = None
         self._bracket = (0, 0)
 
@@ -71,6 +73,7 @@ class TorchCollector:
         launches, activities, mark = sorted_out(events)
         before, after = self._bracket
         offset = clock_offset(before, mark, after) if mark else 0
+        self.offsets.append(offset)
         self.launches += moved(launches, offset)
         self.activities += activities
         self._profile = None

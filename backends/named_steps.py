@@ -62,6 +62,8 @@ class Evidence:
     """Whether that is the runtime's own word, and not only a name that looks like it."""
     grows: bool = False
     """Whether the step may have taken in activations after it, of which its name says nothing."""
+    operators: tuple[str, ...] = ()
+    """ONNX operators that it may stand for, where no name says which layer it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,33 @@ def tie(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
 
     Where several units name a layer, the last of them completes it, so it is that one's. A
     unit that is left with nothing worked for the one that has its last layer: the two are one
-    step. Each layer is covered by at most one step.
+    step. A unit without a name takes, of what the next one would have to itself, the first
+    layer of its operator that nothing is named after. Each layer is covered by at most one step.
     """
+    first = _tied(graph, evidence)
+    placed = _placed(graph, evidence, first)
+    return _tied(graph, placed) if placed != list(evidence) else first
+
+
+def _placed(graph: Graph, evidence: Sequence[Evidence], first: NamedTies) -> list[Evidence]:
+    """The evidence, with layers for units that no name ties to one."""
+    taken = {name for found in evidence for name in found.layers}
+    covered = {unit: step.layers for step in first.steps for unit in step.members}
+    kinds = {node.name: node.op_type for node in graph.nodes}
+    placed = list(evidence)
+    for unit, found in enumerate(evidence):
+        if found.layers or not found.operators:
+            continue
+        after = next((covered[i] for i in range(unit, len(evidence)) if covered[i]), ())
+        for name in after:
+            if name not in taken and kinds[name] in found.operators:
+                taken.add(name)
+                placed[unit] = replace(found, layers=(name,))
+                break
+    return placed
+
+
+def _tied(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
     claims = _grown(graph, evidence)
     owner = {name: unit for unit, layers in enumerate(claims) for name in layers}
     own = [tuple(n for n in layers if owner[n] == u) for u, layers in enumerate(claims)]
@@ -100,9 +127,7 @@ def tie(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
         outputs = [t for name in layers if name in nodes for t in nodes[name].outputs]
         if outputs:
             tensors = tuple(t for t in outputs if t in handed) or tuple(outputs[-1:])
-            anchors.append(
-                Anchor(unit, tensors, _confidence(evidence[unit]), evidence[unit].told)
-            )
+            anchors.append(Anchor(unit, tensors, _confidence(evidence[unit]), evidence[unit].told))
     found = assign(graph, anchors)
     helps = {
         unit: owner[layers[-1]]
@@ -219,3 +244,23 @@ def without_sizes(graph: Graph, table: LayerTable, named: Iterable[str]) -> Grap
         if all(tensor.is_static for tensor in layer.inputs)
     )
     return replace(graph, constants=graph.constants | sizes)
+
+
+def outermost(found: Evidence, table: LayerTable) -> Evidence:
+    """The evidence with layers of subgraphs replaced by the control-flow layers around them."""
+    parents = {layer.name: layer.parent for layer in table.nodes if layer.parent}
+    layers = []
+    for name in found.layers:
+        while name in parents:
+            name = parents[name]
+        layers.append(name)
+    return replace(found, layers=tuple(dict.fromkeys(layers)))
+
+
+def with_inner(layers: Sequence[str], table: LayerTable) -> tuple[str, ...]:
+    """Layers in table order, with those inside of a control-flow layer's subgraphs."""
+    covered = set(layers)
+    for layer in table.nodes:  # a subgraph's layers may come before or after, but nest inwards
+        if layer.parent in covered:
+            covered.add(layer.name)
+    return tuple(layer.name for layer in table.nodes if layer.name in covered)

@@ -20,6 +20,13 @@ _HEADER = "layerName;execStatus;layerType;execType;realTime (ms)"
 _IDLE = frozenset({"Parameter", "Const", "Constant", "Result", "Input", "Output"})
 #: Node types that may hold activations, of which a report says nothing.
 _HOLDING = frozenset({"Convolution", "GroupConvolution", "FullyConnected", "MatMul", "Eltwise"})
+#: ONNX operators that a node whose name was lost may stand for.
+_OPERATORS = {
+    "Convolution": ("Conv",),
+    "GroupConvolution": ("Conv",),
+    "FullyConnected": ("Gemm", "MatMul"),
+    "MatMul": ("MatMul", "Gemm"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,11 @@ def _ran(status: Any) -> bool:
 
 def _checked(requests: list[list[Counted]]) -> list[list[Counted]]:
     """Requests that list the same nodes. Raises BackendError if there is nothing in them."""
+    if any(len(request) == 1 for request in requests):
+        raise BackendError(
+            "it holds one node: benchmark_app in Python writes no more into its average as JSON",
+            remedy="Use -report_type detailed_counters, or leave -json_stats out",
+        )
     full = [request for request in requests if any(node.ran for node in request)]
     if not full:
         raise BackendError("no node in it was executed")
@@ -108,6 +120,12 @@ def evidence(node: Counted, names: Names) -> Evidence:
     """Which layers a node stands for: OpenVINO calls it after a layer or an output tensor."""
     if node.kind == "Reorder":
         return Evidence("inserted copy")
-    grows = node.kind in _HOLDING
     found = names.resolved((node.name,)) or names.producer(node.name)
-    return Evidence("node's name", found, (node.name,), exact=False, grows=grows)
+    return Evidence(
+        "node's name" if found else "operator and place",
+        found,
+        found[:1] or (node.name,),
+        exact=False,
+        grows=node.kind in _HOLDING,
+        operators=_OPERATORS.get(node.kind, ()),
+    )

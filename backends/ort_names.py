@@ -51,10 +51,18 @@ def evidence(key: Key, names: Names) -> Evidence:
         return Evidence("inserted copy")
     grows = operator.startswith(_HOLDING)
     if found := names.resolved((name,)):
-        return Evidence("node's name", found, (name,), exact=False, grows=grows)
+        return Evidence("node's name", found, found[:1], exact=False, grows=grows)
     for suffix in SUFFIXES:
         stem = name.removesuffix(suffix)
         if stem != name and (found := names.producer(stem) or names.resolved((stem,))):
-            return Evidence("tensor's name", found, (name,), exact=False, grows=grows)
+            return Evidence("tensor's name", found, found[:1], exact=False, grows=grows)
     found = names.producer(name)
-    return Evidence("node's name", found, (name,), exact=False, grows=grows)
+    plain = operator.removeprefix("Fused")
+    return Evidence(
+        "tensor's name" if found else "operator and place",
+        found,
+        found[:1] or (name,),
+        exact=False,
+        grows=grows,
+        operators=(plain, "MatMul") if plain == "Gemm" else (plain,),
+    )

@@ -1,20 +1,23 @@
 """How often `onnxprof compare` cries wolf, and how often it sees one.
 
     python benchmarks/compare_bars.py [--processes 10] [--alike 200] [--slowed 100]
-    python benchmarks/compare_bars.py --real 20 [--model zoo:lenet] [--budget 2.5] [--pool 30]
-        [--unpaired]
+    python benchmarks/compare_bars.py --real 200 [--model zoo:lenet] [--budget 1] [--pool 30]
+        [--threads 1] [--unpaired]
 
 The first measures the fake backend, whose noise is scripted: processes differ by 1 %, a slow
 wander of 0.5 %, a gamma-distributed delay of 2 %. Counted are comparisons of A with A in which
 anything, the model or a layer, is called slower or faster, and comparisons in which a layer
 that holds 5 % of the time was made 5 % slower and is called so.
 
-The second measures a model on this machine, --pool processes for each side in turn, and draws
---real comparisons of --processes a side from them without replacement; draws share processes,
-so they are not independent. Neighbours in time are a pair, one a side, in either order, and
-are compared as such; --unpaired compares the same draws without that. The slowdown is put
-into the samples: 5 % of a step's time are added wherever it is contained, for a step drawn
-among those with at least 5 % of the time.
+The second measures a model against itself on this machine, as `onnxprof compare A A` does:
+--pool pairs of processes that take turns, --budget seconds each, and draws --real comparisons
+of --processes pairs from them without replacement, either process of a pair being A. Draws share
+processes, so they are not independent. --unpaired compares the same draws as two groups.
+
+The slowdown is put into the samples: to each sample of a step, and of all that contains it,
+5 % of the step's time are added. That time is what the profiler recorded less what the profiler
+itself adds, so it is 5 % of what the step takes when nobody looks, and less of what is recorded.
+Each step with at least 5 % of the model's median is slowed in its turn.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import argparse
 import dataclasses
 import sys
 from collections import Counter
+from os import getloadavg
 from pathlib import Path
 from time import perf_counter
 
@@ -31,9 +35,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import scripted
 
-from onnxprof.compare import Pair, Verdict, compare, step_replicates
-from onnxprof.merge import merge
+from onnxprof.compare import Pair, Verdict, compare
+from onnxprof.merge import merge, parts
 from onnxprof.records import Run
+from onnxprof.steptimes import empty_call, inflation, split
+from onnxprof.worker import Limits
 
 SLOWDOWN = 0.05
 SHARE = 0.05
@@ -53,17 +59,16 @@ def verdicts(pairs: list[Pair]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
 
 
-def measured(model: str, processes: int, budget: float, pool: int) -> list[Run]:
-    """Processes of one model, one after the other."""
+def measured(model: str, budget: float, pool: int, threads: int) -> tuple[list[Run], list[Run]]:
+    """Processes of one model on either side, measured in turn; the n-th of both are a pair."""
+    from onnxprof.alternate import alternate
     from onnxprof.measure import Budget
-    from onnxprof.sweep import Options, next_process, plan
+    from onnxprof.sweep import Options, plan
 
-    options = Options((model,), threads=1, budget=Budget(budget), processes=processes)
-    planned = plan(options)[0]
-    runs: list[Run] = []
-    while len(runs) < pool:
-        runs.append(next_process(planned, runs, options.limits, lambda *_: None))
-    return runs
+    given = {"threads": threads, "budget": Budget(budget * pool), "processes": pool}
+    planned = plan(Options((model,), parity=False, **given))[0]
+    a, b = alternate(planned, planned, Limits(), lambda *_: None)
+    return parts(a), parts(b)
 
 
 def judged(a: list[Run], b: list[Run], in_turn: bool) -> Pair:
@@ -72,11 +77,17 @@ def judged(a: list[Run], b: list[Run], in_turn: bool) -> Pair:
     return found.pairs[0]
 
 
-def slowed_down(run: Run, step: int) -> Run:
-    """The run with 5 % of a step's time added to whatever contains the step."""
+def true_ns(run: Run) -> np.ndarray:
+    """Nanoseconds of each step less what the profiler adds, which is the same for each node."""
     timings = run.timings
-    more = round(SLOWDOWN * float(np.median(step_replicates(run).times_ns[step])))
-    holds = np.array(timings.prefix_steps) > run.steps[step].position
+    sampled = np.median(timings.step_ns, axis=1)
+    total = float(np.median(timings.latency_ns)) - (empty_call(timings) or 0.0)
+    return split(sampled, total, np.array([step.nodes for step in run.steps]))
+
+
+def slowed_down(run: Run, step: int, more: int) -> Run:
+    """The run with so many nanoseconds added to a step in whatever contains the step."""
+    timings = run.timings
     step_ns = timings.step_ns.copy()
     step_ns[step] += more
     changed = dataclasses.replace(
@@ -84,36 +95,50 @@ def slowed_down(run: Run, step: int) -> Run:
         latency_ns=timings.latency_ns + more,
         traced_ns=timings.traced_ns + more,
         step_ns=step_ns,
-        prefix_ns=timings.prefix_ns + more * holds[:, None],
     )
     return dataclasses.replace(run, timings=changed)
 
 
-def real(model: str, processes: int, budget: float, count: int, pool: int, in_turn: bool) -> None:
+def real(asked: argparse.Namespace) -> None:
     began = perf_counter()
-    runs = measured(model, processes, budget, 2 * pool)
-    medians = np.array([float(np.median(run.timings.latency_ns)) for run in runs])
+    runs = measured(asked.model, asked.budget, asked.pool, asked.threads)
+    both = [*runs[0], *runs[1]]
+    medians = np.array([float(np.median(run.timings.latency_ns)) for run in both])
     spread = np.log(medians).std(ddof=1)
-    print(f"{model}, {len(runs)} processes in {perf_counter() - began:.0f} s; their medians")
-    print(f"      {np.median(medians) / 1e3:.1f} µs, standard deviation {100 * spread:.2f} %")
+    inflated = np.median([inflation(run.timings) for run in both])
+    print(f"{asked.model}, {asked.pool} pairs of processes in {perf_counter() - began:.0f} s;")
+    print(f"      load {getloadavg()[0]:.1f}; profiled over un-profiled {inflated:.2f}")
+    print(f"      medians {np.median(medians) / 1e3:.1f} µs, spread {100 * spread:.2f} %")
+    times = np.median([true_ns(run) for run in both], axis=0)
+    steps = both[0].steps
+    held = [i for i, s in enumerate(steps) if s.layers and times[i] >= SHARE * np.median(medians)]
     rng = np.random.default_rng(0)
-    alike, slow, found = [], [], 0
-    times = np.mean([step_replicates(run).times_ns.mean(axis=1) for run in runs], axis=0)
-    held = times / np.median(medians)
-    candidates = [i for i, s in enumerate(runs[0].steps) if s.layers and held[i] >= SHARE]
-    for _ in range(count):
-        drawn = 2 * rng.permutation(pool)[:processes]
-        order = rng.integers(0, 2, processes)
-        a, b = ([runs[i] for i in drawn + side] for side in (order, 1 - order))
-        alike.append(judged(a, b, in_turn))
-        step = int(rng.choice(candidates))
-        b = [slowed_down(run, step) for run in b]
-        slow.append(judged(a, b, in_turn))
-        layer = runs[0].steps[step].layers[0]
-        found += any(r.verdict is Verdict.SLOWER for r in slow[-1].rows if layer in r.layers)
+    alike, slow, hits = [], [], dict.fromkeys(held, 0)
+    tried = dict.fromkeys(held, 0)
+    for n in range(asked.real):
+        drawn = rng.permutation(asked.pool)[: asked.processes]
+        order = rng.integers(0, 2, drawn.size)
+        a, b = (
+            [runs[side][i] for i, side in zip(drawn, s, strict=True)] for s in (order, 1 - order)
+        )
+        alike.append(judged(a, b, not asked.unpaired))
+        if not held or n >= asked.slowed:
+            continue
+        step = held[n % len(held)]
+        b = [slowed_down(run, step, round(SLOWDOWN * times[step])) for run in b]
+        slow.append(judged(a, b, not asked.unpaired))
+        layer = steps[step].layers[0]
+        tried[step] += 1
+        hits[step] += any(r.verdict is Verdict.SLOWER for r in slow[-1].rows if layer in r.layers)
     alarms = sum(scripted.alarms(pair) > 0 for pair in alike)
-    print(f"A/A   {alarms} of {count} say slower or faster; rows: {verdicts(alike)}")
-    print(f"5 %   {found} of {count} found; rows: {verdicts(slow)}")
+    print(f"A/A   {alarms} of {len(alike)} say slower or faster; rows: {verdicts(alike)}")
+    print(f"5 %   {sum(hits.values())} of {len(slow)} found; rows: {verdicts(slow)}")
+    for i in held:
+        recorded = np.median([np.median(run.timings.step_ns[i]) for run in both])
+        print(
+            f"      {steps[i].name}: {hits[i]} of {tried[i]}; {times[i] / 1e3:.1f} µs,"
+            f" recorded as {recorded / 1e3:.1f}"
+        )
 
 
 def main() -> None:
@@ -123,13 +148,13 @@ def main() -> None:
     parser.add_argument("--slowed", type=int, default=100)
     parser.add_argument("--real", type=int, default=0)
     parser.add_argument("--model", default="zoo:lenet")
-    parser.add_argument("--budget", type=float, default=2.5)
+    parser.add_argument("--budget", type=float, default=1.0)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pool", type=int, default=30)
     parser.add_argument("--unpaired", action="store_true")
     asked = parser.parse_args()
     if asked.real:
-        in_turn = not asked.unpaired
-        real(asked.model, asked.processes, asked.budget, asked.real, asked.pool, in_turn)
+        real(asked)
     else:
         fake(asked.processes, asked.alike, asked.slowed)
 

@@ -40,13 +40,15 @@ class Kernel:
     absent: list[Absence] = field(default_factory=list)
 
     def values(self) -> dict[Quantity, float]:
+        """How long the files are, for want of a better figure."""
         names = ("self/status", "self/stat", "uptime")
         return {Quantity.POWER: float(sum(len(Path("/proc", n).read_bytes()) for n in names))}
 
     def energy_mj(self) -> None:
-        return None
+        """Nothing."""
 
     def held_back(self) -> frozenset[str]:
+        """Nothing."""
         return frozenset()
 
 

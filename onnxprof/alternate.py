@@ -1,12 +1,13 @@
 """Two models measured in alternation: pairs of fresh processes that take turns block by block.
 
 Both processes of a pair are loaded and warm, and one of them runs at a time: A, B, B, A and so
-on, some 20 to 50 ms each. What the machine does in the meantime hits both alike; a fresh pair
+on, some 5 to 20 ms each. What the machine does in the meantime hits both alike; a fresh pair
 shows what differs from process to process, such as where buffers came to lie.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -20,13 +21,15 @@ from onnxprof.sweep import Planned
 from onnxprof.worker import Job, Limits
 
 #: How long a block is, in nanoseconds, and how many of each kind a process's budget is made of.
-SHORTEST, LONGEST = 20_000_000, 50_000_000
-_BLOCKS = 24
+SHORTEST, LONGEST = 5_000_000, 20_000_000
+_BLOCKS = 100
 #: Rounds, each a block of either kind on both sides, that even the slowest model gets.
 _FEWEST = 3
 
 Report = Callable[[Planned, str, float], None]
-Open = Callable[[Job, Limits, Callable[[str, float], None]], AbstractContextManager[Served]]
+Open = Callable[
+    [Job, Limits, Callable[[str, float], None], frozenset[int]], AbstractContextManager[Served]
+]
 
 
 def alternate(
@@ -64,11 +67,24 @@ def _pair(
             job = replace(each.job, timer=Timer.TRACE, telemetry=False)
             if number:
                 job = replace(job, parity=False)
-            both.append(opened.enter_context(start(job, limits, partial(_loading, progress, each))))
+            told = partial(_loading, progress, each)
+            both.append(opened.enter_context(start(job, limits, told, cores(job, number))))
             both[-1].ready()
         _take_turns(both, a.job.budget.ns + b.job.budget.ns, partial(progress, a, "measuring"))
         runs = [process.finish() for process in both]
     return (runs[0], runs[1]) if number % 2 == 0 else (runs[1], runs[0])
+
+
+def cores(job: Job, pair: int) -> frozenset[int]:
+    """The core that both processes of a pair run on, where they need just one.
+
+    Else one may have a quieter core than the other. Every other pair has the next core. Empty
+    for all cores: those that compute with several threads share them anyway.
+    """
+    if job.threads != 1 or job.device.kind != "cpu" or not hasattr(os, "sched_getaffinity"):
+        return frozenset()
+    usable = sorted(os.sched_getaffinity(0))
+    return frozenset({usable[pair // 2 % len(usable)]})
 
 
 def _loading(progress: Report, planned: Planned, phase: str, share: float) -> None:

@@ -211,9 +211,9 @@ def _layer_rows(
     blocks = [*finest_blocks(runs), Block((), tuple(strays(run) for run in runs))]
     blocks = [block for block in blocks if any(block.steps)]
     steps = [[block.steps[i] for block in blocks] for i in range(len(runs))]
-    found, means = _judged_layers(runs, steps, len(a), in_turn)
+    apart, means = _judged_layers(runs, steps, len(a), in_turn)
     labels = [(_title(block, runs), block.layers) for block in blocks]
-    rows = _rows(labels, found, means, threshold)
+    rows = _rows(labels, apart, means, threshold)
     names = _names(a), _names(b)
     found = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
     return [row for row in found if row.a_ns or row.b_ns]

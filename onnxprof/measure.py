@@ -207,7 +207,8 @@ def _named(steps: _Steps, traced: TracedSession, timer: Timer) -> _Steps:
     count = len(steps.trace.steps)
     if steps.cuts:
         part = 1 - (len(steps.cuts) - 1) / max(1, count)
-        return _warned(steps, RunWarning(WarningKind.LAUNCH_TIMES, max(part, 0.0), reason))
+        told = RunWarning(WarningKind.LAUNCH_TIMES, part, reason)
+        return _warned(steps, told) if part > 0 else steps
     if timer is Timer.TRACE:
         return _warned(steps, RunWarning(WarningKind.LAUNCH_TIMES, 1.0, reason))
     why = "; ".join([reason, *(warning.subject for warning in steps.warnings)])

@@ -179,7 +179,7 @@ class Gpu:
         for way in ways:
             try:
                 way(self._nv, self._handle)
-            except self._nv.NVMLError as error:
+            except (self._nv.NVMLError, AttributeError) as error:  # an older nvidia-ml-py
                 reason = str(error)
             else:
                 return way

@@ -25,6 +25,8 @@ FLOOR_DF = 4.0
 _BLOCK_CUT, _PROCESS_CUT = 0.2, 0.1
 _MOST_CORRELATED = 0.8
 _NOISY_WEIGHT = 0.1
+#: Variance of a median over that of a mean, of normal values.
+_MEDIAN = np.pi / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Ratios:
 
     effect: Floats
     error: Floats
-    df: float
+    df: float | Floats
 
     def interval(self, confidence: float = 0.95) -> tuple[Floats, Floats]:
         """Lower and upper ratio of each row."""
@@ -138,8 +140,8 @@ def ratios(a: Group, b: Group) -> Ratios:
 def pairs(a: Floats, b: Floats, pair: Indices) -> Pairs:
     """Pairs from block values of shape [rows, blocks]; one column was measured in one go.
 
-    What the machine did to both blocks cancels in their ratio. Of a pair's ratios the trimmed
-    mean counts; its variance is that of `variance_within`.
+    What the machine did to both blocks cancels in their ratio. Of a pair's ratios the median
+    counts, since any block may have been interrupted.
     """
     each = [_pair(a[:, pair == p], b[:, pair == p]) for p in np.unique(pair)]
     return Pairs(
@@ -150,14 +152,15 @@ def pairs(a: Floats, b: Floats, pair: Indices) -> Pairs:
 
 def _pair(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """Where a block has no time, as of a layer that a coarse clock often misses, means count."""
-    whole = ((a > 0) & (b > 0)).all(axis=1)
-    logs = np.log(np.where(whole[:, None], b / np.where(a > 0, a, 1.0), 1.0))
+    apart = _log(b) - _log(a)
+    whole = np.asarray(np.isfinite(apart).all(axis=1))
+    logs = np.where(whole[:, np.newaxis], apart, 0.0)
     means = a.mean(axis=1), b.mean(axis=1)
     coarse = _log(means[1]) - _log(means[0])
     spread = variance_within(a, means[0]) + variance_within(b, means[1])
     return (
-        np.where(whole, _trimmed_mean(logs, _BLOCK_CUT), coarse),
-        np.where(whole, variance_within(logs, np.ones(len(logs))), spread),
+        np.where(whole, np.median(logs, axis=1), coarse),
+        np.where(whole, _MEDIAN * variance_within(logs, np.ones(len(logs))), spread),
     )
 
 
@@ -165,14 +168,17 @@ def paired_ratios(found: Pairs) -> Ratios:
     """B over A, row by row, from processes that took turns.
 
     As `ratios`, of the pairs' logarithms: the pair is the unit, since what differs between two
-    processes from their start on is in all their blocks.
+    processes from their start on is in all their blocks. Pairs that differ by more than what is
+    assumed speak for themselves, with their own degrees of freedom.
     """
     squares, kept = _winsorised(found.apart, _PROCESS_CUT)
     assumed = 2 * FLOOR**2 + found.within.mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
-    variance = np.maximum(moderated, squares / max(1, kept - 1))
+    seen = squares / max(1, kept - 1)
+    variance = np.maximum(moderated, seen)
     effect = _trimmed_mean(found.apart, _PROCESS_CUT)
-    return Ratios(effect, np.sqrt(variance / kept), FLOOR_DF + kept - 1)
+    df = kept - 1 + np.where(seen > moderated, 0.0, FLOOR_DF)
+    return Ratios(effect, np.sqrt(variance / kept), df)
 
 
 def benjamini_hochberg(p: Floats) -> Floats:

@@ -100,6 +100,15 @@ class Telemetry:
         """The series of a quantity, one a source."""
         return tuple(series for series in self.series if series.quantity is quantity)
 
+    def device_mj(self) -> float | None:
+        """What the device that ran the model took over the stretch; None where it is not known.
+
+        A GPU's own, else that of all packages and their memory; `psys`, the whole board, is more.
+        """
+        gpus = [each.spent_mj for each in self.energies if each.source.startswith("nvml")]
+        parts = gpus or [each.spent_mj for each in self.energies if "psys" not in each.source]
+        return sum(parts) if parts and self.inferences else None
+
     def per_inference_mj(self, energy: Energy) -> float:
         """Energy of one inference, the idle share included."""
         return energy.spent_mj / self.inferences

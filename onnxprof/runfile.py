@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from onnxprof import serial, stats
 from onnxprof.contracts import StoreError
+from onnxprof.readings import Telemetry
 from onnxprof.records import SCHEMA_VERSION, Request, Run, Samples, Step, Timings, WarningKind
 from onnxprof.steptimes import step_samples
 
@@ -50,6 +51,12 @@ class Summary:
     """Un-profiled inferences."""
     steps: int = 0
     warnings: tuple[WarningKind, ...] = ()
+    energy_mj: float | None = None
+    """Energy of an inference on the device, the idle share included; None where not known."""
+    power_w: float | None = None
+    """Mean power of the device beside the steady stretch; None where not known."""
+    peak_resident_bytes: int | None = None
+    """The most that the measuring process held for the un-profiled session."""
     path: Path = Path()
     """Where it was found; not stored."""
 
@@ -77,6 +84,7 @@ def summarise(run: Run) -> Summary:
         run.failure,
         steps=len(run.steps),
         warnings=tuple(warning.kind for warning in run.warnings),
+        **_telemetry_figures(run.telemetry),
     )
     timings = run.timings
     if timings is None:
@@ -92,6 +100,17 @@ def summarise(run: Run) -> Summary:
         layer_sum_ns=sum(map(stats.median_ns, step_samples(run))) if traced else None,
         samples=int(timings.latency_ns.size),
     )
+
+
+def _telemetry_figures(found: Telemetry | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    spent = found.device_mj()
+    return {
+        "energy_mj": None if spent is None else spent / found.inferences,
+        "power_w": spent / 1e3 / found.seconds if spent is not None and found.seconds else None,
+        "peak_resident_bytes": found.peak_resident_bytes or None,
+    }
 
 
 def to_bytes(run: Run) -> bytes:

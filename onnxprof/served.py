@@ -8,10 +8,11 @@ answers only when its threads are asleep, since those of a runtime spin for a wh
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from multiprocessing.connection import Connection
@@ -102,12 +103,18 @@ class Served:
 
 
 @contextmanager
-def served(job: Job, limits: Limits, progress: Progress) -> Iterator[Served]:
-    """A fresh process that loads the job; it is ended on the way out, whatever happened."""
+def served(
+    job: Job, limits: Limits, progress: Progress, cores: frozenset[int] = frozenset()
+) -> Iterator[Served]:
+    """A fresh process that loads the job; it is ended on the way out, whatever happened.
+
+    It runs on these cores; on any where there are none.
+    """
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(job, limits, theirs, scratch), daemon=True)
+        given = (job, limits, theirs, scratch, cores)
+        process = context.Process(target=_serve, args=given, daemon=True)
         try:
             process.start()
             theirs.close()
@@ -119,8 +126,13 @@ def served(job: Job, limits: Limits, progress: Progress) -> Iterator[Served]:
             ours.close()
 
 
-def _serve(job: Job, limits: Limits, channel: Connection, scratch: str) -> None:
+def _serve(
+    job: Job, limits: Limits, channel: Connection, scratch: str, cores: frozenset[int]
+) -> None:
     """Entry point of the process."""
+    if cores:
+        with suppress(OSError):  # taken from us in the meantime
+            os.sched_setaffinity(0, cores)
     child(job, limits, channel, scratch, Obedience(channel))
 
 

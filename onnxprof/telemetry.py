@@ -262,8 +262,8 @@ def _sources(stack: ExitStack, device: Device, root: Path) -> tuple[list[Source]
         try:
             nv = stack.enter_context(nvml.opened())
             sources.append(nvml.Gpu(nv, nvml.handle(nv, device.id)))
-        except nvml.NvmlError as error:
-            absent.append(Absence("nvml", str(error)))
+        except Exception as error:  # a driver may fail in any way; the measurement stands
+            absent.append(Absence("nvml", str(error) or type(error).__name__))
     return sources, absent
 
 

@@ -6,7 +6,15 @@ import dataclasses
 
 import numpy as np
 
-from onnxprof.records import Layer, LayerTable, Run, RunWarning, WarningKind
+from onnxprof.records import (
+    Layer,
+    LayerTable,
+    OutputParity,
+    Parity,
+    Run,
+    RunWarning,
+    WarningKind,
+)
 from onnxprof.testing import sample_run, sample_table
 
 HOSTILE = "名前/<script>alert('x')</script> \"q\" & \u202e\x07\ud800" + "long_name." * 30
@@ -40,8 +48,21 @@ def failed_run(model: str = "alpha", batch: int = 4) -> Run:
     )
 
 
+def wrong_run(model: str = "liar") -> Run:
+    """A fast run whose outputs are not those of the reference."""
+    output = OutputParity("<out>", 0.5, 0.25, tolerance=1e-3, passed=False)
+    return dataclasses.replace(
+        sample_run(model, 1, scale=0.01),
+        parity=Parity("onnxruntime", (output,)),
+        warnings=(RunWarning(WarningKind.PARITY_FAILED, 0.25, "<out>"),),
+    )
+
+
 def runs() -> list[Run]:
-    """Two plain models on several systems, one hostile, one that only failed, a repeat."""
+    """Three plain models on several systems, one hostile, one that only failed, a repeat.
+
+    `lenet` is known to the zoo; `liar` is fast and wrong.
+    """
     warned = dataclasses.replace(
         sample_run("alpha", 1), warnings=(RunWarning(WarningKind.WIDE_INTERVAL, 0.023),)
     )
@@ -53,6 +74,8 @@ def runs() -> list[Run]:
         *(sample_run("alpha", b, "cuda:0:x", "other", scale=0.5, fused=False) for b in (1, 8)),
         sample_run("beta", 1, scale=30.0),
         failed_run("gone", 1),
+        sample_run("lenet", 1),
+        wrong_run(),
         hostile_run(),
     ]
 

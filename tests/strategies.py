@@ -74,17 +74,18 @@ devices = st.builds(
     *(text, text, text, counts, counts, counts, st.lists(text, max_size=3).map(tuple)),
     *(text, counts, counts, counts),
 )
+finite = st.floats(allow_nan=False, allow_infinity=False)
 many_reals = st.lists(reals, min_size=1, max_size=3).map(tuple)
 telemetries = st.builds(
     Telemetry,
     *(reals, counts, reals),
     st.lists(
         st.builds(
-            Series, st.sampled_from(Quantity), text, many_reals, many_reals, st.none() | reals
+            Series, st.sampled_from(Quantity), text, many_reals, many_reals, st.none() | finite
         ),
         max_size=2,
     ).map(tuple),
-    st.lists(st.builds(Energy, text, reals, st.none() | reals), max_size=2).map(tuple),
+    st.lists(st.builds(Energy, text, reals, st.none() | finite), max_size=2).map(tuple),
     *(reals, counts, counts, st.none() | counts),
     st.lists(st.builds(Absence, text, text), max_size=2).map(tuple),
 )

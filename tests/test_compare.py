@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof.blocks import finest_blocks, strays
-from onnxprof.compare import Caveat, Pair, Verdict, compare, step_replicates
+from onnxprof.compare import Caveat, Pair, Verdict, compare
 from onnxprof.contracts import StoreError
 from onnxprof.merge import merge
 from onnxprof.pairing import pair
 from onnxprof.records import Confidence, OutputParity, Parity, Run, RunWarning, Step, WarningKind
+from onnxprof.replicates import step_replicates
 from onnxprof.testing import sample_run
 
 CONV, RELU, GEMM = "/block/conv_0", "/block/relu_1", "/block/gemm_2"

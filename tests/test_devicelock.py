@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import models
 import pytest
 
 from onnxprof.contracts import BackendError
+from onnxprof.cpu import cpu_device
 from onnxprof.devicelock import VARIABLE, Holder, folder, held
 
 pytest.importorskip("fcntl", reason="flock(2) is there on Unix alone")
@@ -176,3 +178,65 @@ def test_a_holder_in_words() -> None:
     assert str(Holder(7, "onnxprof profile x", "noon")) == (
         "process 7 (onnxprof profile x) since noon"
     )
+
+
+def command(*arguments: object, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "onnxprof", *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small model, and a runtime to measure it on."""
+    pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
+    return models.save(models.lenet(), tmp_path)
+
+
+QUICK = ("--batch", 1, "--budget", 0.05, "--threads", 1, "--no-parity")
+
+
+def test_profile_waits_for_the_device_and_then_measures(model: Path) -> None:
+    with held(cpu_device().id, no_word):
+        process = command("profile", model, *QUICK, folder=model.parent)
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert told.startswith(f"onnxprof: waiting for {cpu_device().id}, in use by process ")
+        assert f"process {os.getpid()} (" in told
+    _, rest = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert "1 run stored" in rest
+
+
+def test_profile_without_waiting_is_an_error_in_one_line(model: Path) -> None:
+    with held(cpu_device().id, no_word):
+        process = command("profile", model, *QUICK, "--no-wait", folder=model.parent)
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert f"{cpu_device().id} is in use by process {os.getpid()}" in err
+    assert not (model.parent / "runs").exists()
+
+
+def test_an_interrupt_ends_the_waiting(model: Path) -> None:
+    with held(cpu_device().id, no_word):
+        process = command("profile", model, *QUICK, folder=model.parent)
+        assert process.stderr is not None
+        assert "waiting" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; 0 of 1 done" in err
+
+
+def test_comparing_two_models_takes_the_lock_once(model: Path, locks: Path) -> None:
+    arguments = ("--processes", 2, "--budget", 0.1, "--threads", 1)
+    process = command("compare", model, model, *arguments, folder=model.parent)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode in (0, 1), err
+    assert "waiting" not in err
+    assert [lock.read_bytes() for lock in locks.iterdir()] == [b""]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import models
 import nvml_stub
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from onnxprof.contracts import BackendError
+from onnxprof import diagnose, plugins
+from onnxprof.cli.compare import compare
+from onnxprof.cli.doctor import doctor
+from onnxprof.contracts import BackendError, UsageError
 from onnxprof.cpu import base_clock_mhz, cpu_device
-from onnxprof.devices import cuda_devices
+from onnxprof.devices import Gpus, cuda_devices
 from onnxprof.machine import Machine
+from onnxprof.plugins import Plugin
+from onnxprof.publish.devices import device_text
 from onnxprof.records import Device
-from onnxprof.sweep import Options, command_line, pick_devices
+from onnxprof.sweep import Options, command_line, pick_devices, plan
 from onnxprof.testing import FakeBackend, sample_run
 
 LIST = """
@@ -178,9 +187,89 @@ def test_no_device_is_an_error(wanted: str) -> None:
         pick_devices(Bare(), wanted)
 
 
+def test_all_devices_are_planned_one_after_another_each_by_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "backend", lambda name: Several())
+    path = models.save(models.lenet(), tmp_path)
+    jobs = [each.job for each in plan(Options((str(path),), batches=(1, 2), device="all"))]
+    assert [(job.device.id, job.batch) for job in jobs] == [
+        *(("cpu:fake", 1), ("cpu:fake", 2)),
+        *(("cuda:0:nvidia-l4", 1), ("cuda:0:nvidia-l4", 2)),
+        *(("cuda:1:nvidia-l4", 1), ("cuda:1:nvidia-l4", 2)),
+    ]
+    assert [job.provider for job in jobs[::2]] == ["cpu", "cuda", "cuda"]
+    assert all(f"--device {job.device.id} " in job.command for job in jobs)
+
+
+def test_two_models_are_not_compared_on_all_devices(tmp_path: Path) -> None:
+    path = str(models.save(models.lenet(), tmp_path))
+    with pytest.raises(UsageError, match="on one device"):
+        compare(path, path, device="all")
+
+
 def test_the_command_that_measures_again_says_what_was_left_out() -> None:
     facts = sample_run().model
     assert "telemetry" not in command_line(facts, Options(("m",)), 1, 1)
     bare = Options(("m",), device="cuda:1:nvidia-l4", telemetry=False)
     assert command_line(facts, bare, 1, 1).endswith("--no-telemetry")
     assert "--device cuda:1:nvidia-l4" in command_line(facts, bare, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        (
+            Device("c", "cpu", "AMD EPYC 7763", 8 << 30, 64, 128, ("avx2", "fma"), "", 2450, 3500),
+            "AMD EPYC 7763, 64 cores, 128 threads, 2450 to 3500 MHz, 8.0 GiB, avx2 fma",
+        ),
+        (
+            Device("g", "cuda", "L4", 0, 58, 7424, ("sm_89",), "580.95", 0, 2040, 6251),
+            "L4, 58 multiprocessors, 7,424 CUDA cores, up to 2040 MHz, memory up to 6251 MHz, "
+            "sm_89, driver 580.95",
+        ),
+        (Device("x", "npu", "NPU", physical_cores=1, base_clock_mhz=900), "NPU, 1 core, 900 MHz"),
+    ],
+)
+def test_a_device_in_words(device: Device, expected: str) -> None:
+    assert device_text(device) == expected
+
+
+def plugin(backend: FakeBackend) -> Plugin[Any]:
+    return Plugin(backend.name, "x:Y", "x 1", backend)
+
+
+class Raising(FakeBackend):
+    """Breaks the promise never to raise."""
+
+    def devices(self) -> tuple[Device, ...]:
+        raise OSError("libfoo.so")
+
+
+def test_doctor_lists_each_device_once_with_who_runs_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = (Several(name="several"), FakeBackend(), Raising(name="raising"))
+    monkeypatch.setattr(diagnose, "backends", lambda: {b.name: plugin(b) for b in loaded})
+    lone = Device("cuda:7:nvidia-h200", "cuda", "NVIDIA H200")
+    monkeypatch.setattr(diagnose, "cuda_devices", lambda: Gpus((lone,)))
+    app = typer.Typer()
+    app.command()(doctor)
+    told = json.loads(CliRunner().invoke(app, ["--format", "json"]).stdout)
+    users = {seen["device"]["id"]: seen["backends"] for seen in told["devices"]}
+    assert users == {
+        "cpu:fake": ["several", "fake"],
+        "cuda:0:nvidia-l4": ["several"],
+        "cuda:1:nvidia-l4": ["several"],
+        "cuda:7:nvidia-h200": [],
+    }
+    text = CliRunner().invoke(app, []).stdout
+    assert "used by several, fake" in text
+    assert "used by no backend" in text
+
+
+def test_doctor_says_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose, "cuda_devices", lambda: Gpus(reason="no driver"))
+    app = typer.Typer()
+    app.command()(doctor)
+    assert "none: no driver" in CliRunner().invoke(app, []).stdout

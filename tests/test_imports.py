@@ -57,6 +57,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "sweep": ("sweep", "alternate"),
     "publish": ("publish",),
     "exporting": ("exporting", "exportcheck", "exportchild"),
+    "importing": ("importing", "recordings"),
     "cli": ("cli", "__main__"),
     "testing": ("testing",),
     "backends": ("backends",),
@@ -94,7 +95,12 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     ),
     "exporting": ("records", "contracts", "plugins", "parity", "model"),
     "sweep": tuple(room for room in ROOMS if room not in ("cli", "publish", "testing")),
-    "publish": ("records", "contracts", "reconcile", "compare", "serial", "stats", "store"),
+    "publish": (
+        *("records", "contracts", "reconcile", "compare", "serial", "stats", "store", "zoo"),
+    ),
+    "importing": (
+        *("records", "contracts", "model", "inspector", "measure", "environment", "backends"),
+    ),
     "cli": tuple(ROOMS),
     "testing": ("records", "contracts"),
     "backends": ("records", "contracts", "provenance", "environment"),

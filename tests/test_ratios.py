@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof import ratios
-from onnxprof.ratios import Group
+from onnxprof.ratios import Group, Pairs
 
 
 def sides(rng: np.random.Generator, processes: int, spread: float, rows: int = 1) -> list[Group]:
@@ -90,27 +90,82 @@ def test_correlated_blocks_widen() -> None:
     assert np.median(widened) > 4
 
 
+def turns(
+    rng: np.random.Generator,
+    count: int,
+    spread: float,
+    change: float = 0.0,
+    rows: int = 1,
+    blocks: int = 30,
+) -> Pairs:
+    """Pairs of processes that differ by `spread`, on a machine that others keep busy."""
+    shape = rows, count, blocks
+    load = np.exp(rng.normal(0, 0.2, shape))
+    offset = rng.normal(0, spread, (2, rows, count, 1))
+    own = np.exp(offset + rng.normal(0, 0.02, (2, *shape)))
+    times = (1e6 * load * own * np.array([1, 1 + change])[:, None, None, None]).reshape(2, rows, -1)
+    return ratios.pairs(times[0], times[1], np.repeat(np.arange(count), blocks).astype(np.int32))
+
+
+@pytest.mark.parametrize(("count", "spread"), [(1, 0.01), (2, 0.01), (5, 0.02), (10, 0.03)])
+def test_intervals_of_pairs_cover_the_ratio(count: int, spread: float) -> None:
+    found = ratios.paired_ratios(turns(np.random.default_rng(7), count, spread, 0.04, 3000))
+    low, high = found.interval()
+    assert np.mean((low <= 1.04) & (high >= 1.04)) >= 0.94
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01, 0.03, 0.1])
+@pytest.mark.parametrize("change", [0.0, 0.02, -0.019])
+def test_pairs_within_the_threshold_are_seldom_called(spread: float, change: float) -> None:
+    """Of comparisons of twelve layers each at most 5 % call anything; of A/A hardly any."""
+    rng, calls = np.random.default_rng(8), 0
+    for _ in range(150):
+        found = ratios.paired_ratios(turns(rng, 10, spread, change, 12, 10))
+        p = ratios.benjamini_hochberg(found.p_values(float(np.log(1.02))))
+        calls += bool((p <= 0.05).any())
+    assert calls <= (1 if not change else 14)
+
+
+def test_pairs_find_5_percent_where_processes_differ_by_1() -> None:
+    rng, hits = np.random.default_rng(9), 0
+    for _ in range(100):
+        apart = turns(rng, 10, 0.01, 0.0, 12, 100)
+        apart.apart[4] += np.log(1.05)
+        p = ratios.paired_ratios(apart).p_values(float(np.log(1.02)))
+        hits += ratios.benjamini_hochberg(p)[4] <= 0.05
+    assert hits >= 95
+
+
 def test_pairs_take_off_what_happened_to_both() -> None:
-    rng = np.random.default_rng(0)
-    load = np.exp(rng.normal(0, 0.3, 10))  # a machine that others keep busy
-    own = np.exp(rng.normal(0, 0.002, (2, 10)))
-    none = np.zeros((1, 10))
-    a, b = Group((1e6 * load * own[0])[None], none), Group((1.06e6 * load * own[1])[None], none)
-    paired, apart = ratios.paired_ratios(a, b), ratios.ratios(a, b)
-    assert np.exp(paired.effect[0]) == pytest.approx(1.06, rel=0.005)
-    assert paired.p_values(np.log(1.02))[0] < 0.05 < apart.p_values(np.log(1.02))[0]
-    low, high = paired.interval()
-    assert low[0] < 1.06 < high[0]
+    found = ratios.paired_ratios(turns(np.random.default_rng(0), 10, 0.002, 0.06))
+    assert np.exp(found.effect[0]) == pytest.approx(1.06, rel=0.005)
+    assert found.p_values(np.log(1.02))[0] < 0.01
 
 
-def test_pairs_have_two_ends() -> None:
-    a, b = Group(np.ones((1, 3)), np.zeros((1, 3))), Group(np.ones((1, 4)), np.zeros((1, 4)))
-    with pytest.raises(ValueError, match="no pairs: 3 and 4"):
-        ratios.paired_ratios(a, b)
+@given(st.floats(-0.5, 0.5), st.integers(1, 5), st.integers(1, 8), st.integers(0, 1000))
+def test_sides_that_change_places_change_the_sign(
+    change: float, count: int, blocks: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.uniform(0.5, 2, (2, 3, count * blocks)) * np.exp(change)
+    pair = np.repeat(np.arange(count), blocks).astype(np.int32)
+    there = ratios.paired_ratios(ratios.pairs(a, b, pair))
+    back = ratios.paired_ratios(ratios.pairs(b, a, pair))
+    assert there.effect == pytest.approx(-back.effect)
+    assert there.error == pytest.approx(back.error)
+
+
+def test_a_block_that_a_coarse_clock_missed_does_not_hide_a_layer() -> None:
+    a, b = np.array([[0.0, 1000.0, 1000.0, 2000.0]]), np.array([[1000.0, 1000.0, 0.0, 2000.0]])
+    found = ratios.pairs(a, b, np.zeros(4, np.int32))
+    assert found.apart[0, 0] == 0
+    assert found.within[0, 0] > 0
+    gone = ratios.pairs(np.zeros((1, 4)), b, np.zeros(4, np.int32))
+    assert np.isnan(gone.apart[0, 0])
 
 
 def test_one_pair_is_as_wide_as_what_is_assumed() -> None:
-    one = Group(np.full((1, 1), 1e6), np.zeros((1, 1)))
-    found = ratios.paired_ratios(one, one)
+    one = np.full((1, 1), 1e6)
+    found = ratios.paired_ratios(ratios.pairs(one, one, np.zeros(1, np.int32)))
     assert found.error[0] == pytest.approx(np.sqrt(2) * 0.015)
     assert found.df == 4

@@ -78,7 +78,9 @@ def test_the_files_that_are_there(built: Path) -> None:
         *(f"cpu-fake.fake.b{b}" for b in (1, 2, 8)),
         *(f"cuda-0-x.other.b{b}" for b in (1, 8)),
     }
-    assert len(list((built / "models").iterdir())) == 4
+    assert len(list((built / "models").iterdir())) == 6
+    devices = {p.name for p in (built / "devices").iterdir()}
+    assert devices == {f"{d}.{kind}" for d in ("cpu-fake", "cuda-0-x") for kind in ("csv", "html")}
 
 
 def test_every_link_is_relative_and_leads_somewhere(built: Path) -> None:

@@ -128,7 +128,7 @@ def test_from_the_index_to_a_run(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html")
     page.fill("#search", "alph")
     assert page.locator("#models tbody tr:visible").count() == 1
-    assert page.locator("output[data-count=models]").inner_text() == "1 of 5"
+    assert page.locator("output[data-count=models]").inner_text() == "1 of 7"
     page.click("#models tbody tr:visible th a")
     page.wait_for_selector("#timing-table tbody tr")
     assert page.locator("h1").inner_text() == "alpha"
@@ -255,7 +255,10 @@ def test_hostile_names_do_nothing(page: Any, root: str, out: Path) -> None:
 def test_nothing_is_wider_than_a_phone(page: Any, root: str, scheme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.emulate_media(color_scheme=scheme)
-    for path in ("index.html", "method.html", "models/alpha/index.html", "models/gone/index.html"):
+    for path in (
+        *("index.html", "method.html", "downloads.html", "devices/cpu-fake.html"),
+        *("models/alpha/index.html", "models/gone/index.html"),
+    ):
         page.goto(f"{root}/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
@@ -277,3 +280,106 @@ def test_without_scripts_the_first_run_is_there(browser: Any, root: str) -> None
     assert page.locator("#timing-table tbody tr").count() == 4
     assert page.is_visible("noscript")
     context.close()
+
+
+def test_filters_narrow_rows_and_columns(page: Any, root: str) -> None:
+    page.goto(f"{root}/index.html")
+    page.select_option("#task", label="digit recognition, 10 classes")
+    assert page.locator("#models tbody tr:visible th").all_inner_texts() == ["lenet"]
+    assert page.locator("output[data-count=models]").inner_text() == "1 of 7"
+    page.select_option("#task", "")
+    page.select_option("#runtime", label="other")
+    assert page.locator("#models tbody tr:visible th").all_inner_texts() == ["alpha"]
+    assert page.locator("#matrix tbody tr:visible th").all_inner_texts() == ["alpha"]
+    assert page.locator("#matrix thead th.sys:visible").count() == 1
+    page.select_option("#device", label="Fake CPU (cpu:fake)")
+    assert page.locator("#models tbody tr:visible").count() == 0, "not that runtime on that device"
+    page.select_option("#runtime", "")
+    assert page.locator("#models thead th.sys:visible").count() == 1
+    assert page.locator("#models tbody tr:visible").count() == 6
+    page.select_option("#device", "")
+    assert page.locator("#matrix thead th.sys:visible").count() == 3
+
+
+def test_charts_are_drawn_when_they_come_into_view(page: Any, root: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{root}/models/alpha/index.html")
+    settled(page)
+    assert not [url for url in asked if "plotly" in url], "nothing is loaded before it is seen"
+    for key in ("latency", "throughput", "operators", "speedup", "slowest", "scaling"):
+        chart = page.locator(f"[data-chart={key}]")
+        chart.scroll_into_view_if_needed()
+        page.wait_for_selector(f"[data-chart={key}].drawn .main-svg")
+    assert len([url for url in asked if "plotly" in url]) == 1
+    page.set_viewport_size({"width": 900, "height": 300})
+    page.locator("[data-chart=latency]").scroll_into_view_if_needed()
+    page.wait_for_selector("[data-chart=latency].drawn")
+    page.wait_for_function("document.querySelectorAll('.chart.drawn').length <= 4")
+
+
+@over_http
+def test_a_chart_follows_the_run_that_is_chosen(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html")
+    page.locator("[data-chart=slowest]").scroll_into_view_if_needed()
+    page.wait_for_selector("[data-chart=slowest].drawn")
+    longest = "document.querySelector('[data-chart=slowest] .canvas').data[0].x[0]"
+    first = page.evaluate(longest)
+    assert first == pytest.approx(page.evaluate(f"{rows_of(0)}"), rel=1e-3)
+    page.check("#batches input[value='8']")
+    page.wait_for_function(f"{longest} !== {first}")
+    assert "batch 8" in page.inner_text("[data-chart=slowest] .which")
+
+
+def rows_of(run: int) -> str:
+    """The longest row of a run in milliseconds, from the page's data."""
+    embedded = "JSON.parse(document.getElementById('data').textContent)"
+    return f"Math.max(...{embedded}.runs[{run}].m.slice(0, -2)) / 1e6"
+
+
+@over_http
+def test_the_speed_up_is_that_of_the_medians(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/alpha/index.html")
+    page.locator("[data-chart=speedup]").scroll_into_view_if_needed()
+    page.wait_for_selector("[data-chart=speedup].drawn")
+    runs = page.evaluate("JSON.parse(document.getElementById('data').textContent).runs")
+    totals = {(run["sys"], run["batch"]): run.get("total") for run in runs}
+    fast, late = (int(page.input_value(f"#{end}")) for end in ("faster", "slower"))
+    bars = "Array.from(document.querySelector('[data-chart=speedup] .canvas').data[0].y)"
+    wanted = [(totals[late, b] / totals[fast, b] - 1) * 100 for b in (1, 8)]
+    assert min(wanted) > 0, "the faster one comes first"
+    assert page.evaluate(bars) == pytest.approx(wanted, rel=1e-3)
+    page.select_option("#slower", str(fast))
+    page.select_option("#faster", str(late))
+    page.wait_for_function(f"{bars}[0] < 0")
+
+
+@over_http
+def test_names_are_text_in_charts_too(page: Any, root: str, out: Path) -> None:
+    (folder,) = [p.name for p in (out / "models").iterdir() if "script" in p.name]
+    page.goto(f"{root}/models/{folder}/index.html")
+    page.locator("[data-chart=slowest]").scroll_into_view_if_needed()
+    page.wait_for_selector(
+        "[data-chart=slowest].drawn .yaxislayer-above text, [data-chart=slowest].drawn .yaxislayer-below text"
+    )
+    assert page.locator("[data-chart=slowest] img").count() == 0
+    assert "</script>" in page.locator("[data-chart=slowest] .ytick text").first.text_content()
+
+
+@over_http
+def test_wrong_outputs_are_struck_by_the_script_too(page: Any, root: str) -> None:
+    page.goto(f"{root}/models/liar/index.html")
+    assert page.locator("#sentence s").count() == 1
+    assert "count for nothing" in page.inner_text("#wrong")
+
+
+def test_the_downloads_are_those_of_the_store(page: Any, root: str) -> None:
+    page.goto(f"{root}/downloads.html")
+    with page.expect_download() as download:
+        page.click("text=cuda-0-x.csv")
+    made = Path(download.value.path()).read_bytes()
+    pair = [sample_run("alpha", b, "cuda:0:x", "other", scale=0.5, fused=False) for b in (1, 8)]
+    assert made == timing_csv(pair).encode()
+    with page.expect_download() as download:
+        page.click("text=runs.parquet >> nth=0")
+    assert Path(download.value.path()).read_bytes()[:4] == b"PAR1"

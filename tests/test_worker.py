@@ -12,8 +12,9 @@ import pytest
 from onnxprof.contracts import BackendError
 from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model
+from onnxprof.others import Others
 from onnxprof.records import Device, Granularity, WarningKind
-from onnxprof.worker import Job, Limits, others_at_work, perform, run_isolated
+from onnxprof.worker import Job, Limits, perform, run_isolated
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 
@@ -131,10 +132,11 @@ def test_others_at_work_are_noticed() -> None:
     spinner = multiprocessing.get_context("spawn").Process(target=_spin, args=(2.5,))
     spinner.start()
     time.sleep(1.0)
-    with others_at_work() as told:
+    others = Others()
+    with others.watched():
         time.sleep(1.0)
     spinner.join()
-    assert [w.kind for w in told] == [WarningKind.BUSY_MACHINE]
+    assert [w.kind for w in others.warnings()] == [WarningKind.BUSY_MACHINE]
     assert told[0].value > 0.25
 
 

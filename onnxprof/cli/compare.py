@@ -63,7 +63,7 @@ def compare(
         float, typer.Option(min=0.01, help="Of models: seconds of measuring for each.")
     ] = 10.0,
     processes: Annotated[
-        int, typer.Option(min=1, max=1000, help="Of models: fresh processes for each, in turn.")
+        int, typer.Option(min=1, max=1000, help="Of models: pairs of fresh processes, in turns.")
     ] = 10,
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
@@ -79,7 +79,7 @@ def compare(
     turn on the spot. The exit code is 1 if anything is slower.
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
-    from onnxprof.measure import Budget
+    from onnxprof.measure import Budget, Timer
     from onnxprof.store import Filters
     from onnxprof.sweep import Options
     from onnxprof.worker import Limits
@@ -97,6 +97,7 @@ def compare(
             budget=Budget(budget),
             telemetry=False,
             processes=processes,
+            timer=Timer.TRACE,
             limits=Limits(memory_bytes=memory_limit(0)),
         )
         pairing = _measured(a, b, options, store)

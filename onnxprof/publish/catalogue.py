@@ -90,24 +90,30 @@ class ModelPage:
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
     """Sort the runs into models, by name; equal names with different bytes stay apart."""
     groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    devices: Devices = defaultdict(set)
     for run in runs:
         groups[run.request.model_name, run.request.model_sha256].append(run)
+        devices[run.device.name or run.device.id].add(run.device.id)
     taken: set[str] = set()
     pages = []
     for (name, digest), members in sorted(groups.items(), key=lambda g: (g[0][0].lower(), g[0])):
         page_slug = unique_slug(name, taken, f"{name}\0{digest}")
         taken.add(page_slug)
-        pages.append(_page(page_slug, members))
+        pages.append(_page(page_slug, members, devices))
     return pages
 
 
-def _page(page_slug: str, runs: Sequence[Run]) -> ModelPage:
+#: The identities of the devices of each name, over all models.
+Devices = dict[str, set[str]]
+
+
+def _page(page_slug: str, runs: Sequence[Run], devices: Devices) -> ModelPage:
     by_request: dict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
         by_request[(_variant(run.request), run.request.batch)].append(run)
     variants = sorted({_variant(run.request) for run in runs}, key=_variant_order)
     named = {v: next(r for r in runs if _variant(r.request) == v) for v in variants}
-    systems = _systems([named[variant] for variant in variants])
+    systems = _systems([named[variant] for variant in variants], devices)
     entries = [
         _entry(systems, variants.index(key[0]), members)  # type: ignore[arg-type]
         for key, members in by_request.items()
@@ -138,7 +144,7 @@ def _variant_order(variant: Variant) -> tuple[object, ...]:
     return (variant[4] == str(Granularity.WRITTEN), *variant)
 
 
-def _systems(runs: Sequence[Run]) -> list[System]:
+def _systems(runs: Sequence[Run], devices: Devices) -> list[System]:
     """Name each system by what sets it apart from the others."""
     requests = [run.request for run in runs]
     systems: list[System] = []
@@ -147,16 +153,15 @@ def _systems(runs: Sequence[Run]) -> list[System]:
         wanted = ".".join(slug(part) for part in (run.device.id, run.request.backend, *settings))
         taken = {system.key for system in systems}
         key = wanted if wanted not in taken else f"{wanted}.{len(systems)}"
-        named = _device(run, runs)
+        named = _device(run, devices)
         systems.append(System(key, named, run.request.backend, settings, _provider(run.request)))
     return systems
 
 
-def _device(run: Run, runs: Sequence[Run]) -> str:
+def _device(run: Run, devices: Devices) -> str:
     """The device's name; its id, too, where two devices share the name."""
     name = run.device.name or run.device.id
-    ids = {other.device.id for other in runs if (other.device.name or other.device.id) == name}
-    return name if len(ids) == 1 else f"{name} ({run.device.id})"
+    return name if len(devices[name]) == 1 else f"{name} ({run.device.id})"
 
 
 def _provider(request: Request) -> str:

@@ -38,9 +38,9 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
         (several, Chart("latency", "Latency over batch size, ms")),
         (several, Chart("throughput", "Throughput over batch size, items/s")),
         (bool(good), Chart("operators", "Time by operator type, ms", of_run=True)),
+        (_comparable(known), Chart("speedup", "Speed-up over batch size, %")),
         (bool(good), Chart("slowest", "Slowest steps with p5 to p95, ms", of_run=True)),
-        (several, Chart("scaling", "Time an item of the slowest steps, µs", of_run=True)),
-        (_comparable(known), Chart("speedup", "Speed-up between two systems, %")),
+        (several, Chart("scaling", "Time an item over batch size, slowest steps, µs", of_run=True)),
         (any(t.energies and t.inferences for t in spent), Chart("energy", "Energy an item, mJ")),
         (any(t.peak_resident_bytes for t in spent), Chart("memory", "Peak resident memory, MiB")),
     )

@@ -61,23 +61,22 @@ class DevicePage:
 def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
     """The devices of all runs, by name."""
     lines: dict[str, list[Line]] = defaultdict(list)
-    names: dict[str, set[str]] = defaultdict(set)
     for model in models:
         for i, system in enumerate(model.systems):
             here = tuple(entry for entry in model.entries if entry.system == i)
-            identity = here[0].run.request.device_id
-            lines[identity].append(Line(model, system, here))
-            names[here[0].run.device.name or identity].add(identity)
+            lines[here[0].run.request.device_id].append(Line(model, system, here))
     taken: set[str] = set()
     pages = []
-    for name, identity in sorted((name, i) for name, ids in names.items() for i in ids):
-        shown = name if len(names[name]) == 1 else f"{name} ({identity})"
+    for identity, found in sorted(lines.items(), key=lambda item: (_name(item[1]), item[0])):
         slug = unique_slug(identity, taken, identity)
         taken.add(slug)
-        found = lines.pop(identity, None)
-        if found is not None:
-            pages.append(DevicePage(slug, shown, _newest(found).device, tuple(found)))
+        pages.append(DevicePage(slug, _name(found), _newest(found).device, tuple(found)))
     return pages
+
+
+def _name(lines: Sequence[Line]) -> str:
+    """What the newest run's page calls the device."""
+    return max(lines, key=lambda line: _newest([line]).created).system.device
 
 
 def device_page(page: DevicePage, site: SiteFacts, csv_bytes: int) -> str:

@@ -135,7 +135,7 @@ def _step_table(steps: Sequence[StepTimes], limit: int | None) -> Table:
     for row in longest[:limit]:
         more = f" +{len(row.layers) - 1}" if len(row.layers) > 1 else ""
         name = printable(row.layers[0] if row.layers else row.step)
-        factor = "" if row.factor is None else f"{row.factor:.2f} ×"
+        factor = "" if row.factor is None else f"{row.factor:.3g} ×"
         times = (f"{ns / 1e6:.6f}" for ns in (row.device_ns, row.host_ns))
         table.add_row(*map(Text, (shortened(name, _NAMES - len(more)) + more, *times, factor)))
     _rest(table, len(longest), limit)

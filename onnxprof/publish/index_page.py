@@ -29,9 +29,7 @@ class Cell:
     """Measured, but without a latency."""
 
 
-def index_page(
-    models: Sequence[ModelPage], devices: Sequence[DevicePage], site: SiteFacts
-) -> str:
+def index_page(models: Sequence[ModelPage], devices: Sequence[DevicePage], site: SiteFacts) -> str:
     """The list of models, and the matrix of models against systems."""
     pairs = sorted({_runtime(system) for model in models for system in model.systems})
     names = sorted({device for device, _ in pairs})
@@ -59,10 +57,7 @@ def _row(
         "origin": zoo_entry(model.facts),
         "cells": _cells(model, [(name,) for name in names], lambda s: (s.device,)),
         "matrix": _cells(model, pairs, _runtime),
-        "where": [
-            f"{names.index(s.device)}.{runtimes.index(s.runtime)}"
-            for s in model.systems
-        ],
+        "where": [f"{names.index(s.device)}.{runtimes.index(s.runtime)}" for s in model.systems],
         "spark": _spark(model),
     }
 

@@ -91,9 +91,9 @@ def _panels(page: ModelPage) -> Markup:
         for i, system in enumerate(page.systems)
         if (points := latencies([e for e in page.entries if e.system == i]))
     ]
-    rates = [replace(line, points=rates(line.points)) for line in lines]
+    speeds = [replace(line, points=rates(line.points)) for line in lines]
     return markup(
-        bars.panel("Latency, ms", lines) + bars.panel("Throughput, items/s", rates, labelled=True)
+        bars.panel("Latency, ms", lines) + bars.panel("Throughput, items/s", speeds, labelled=True)
     )
 
 

@@ -36,7 +36,7 @@ def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
         sums = reconcile(run)
         parts += [Text(words.reconciliation_text(sums, run)), _Fitted(sums, run, limit)]
         parts += [legend] if (legend := _untimed(sums)) else []
-        parts += [Text(line)] if (line := telemetry_line(run.telemetry)) else []
+        parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
     return Group(*parts, *_caveats(run))
 
 
@@ -71,7 +71,8 @@ def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 
     """
     lines = _lines(sums, run.table, limit)
     types = max(len("type"), *(min(len(line.kind), width // 6) for line in lines))
-    figures = [max(map(len, column)) for column in zip(*map(_Line.figures, lines), strict=True)]
+    cells = zip(("ms", "p95", "share"), *map(_Line.figures, lines), strict=True)
+    figures = [max(map(len, column)) for column in cells]
     gaps = 2 * len(_HEADINGS)
     names = max(12, width - types - sum(figures) - _BAR - gaps)
     scale = max((line.share or 0.0 for line in lines if not line.closing), default=0.0)
@@ -234,8 +235,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
         ("axes", sizes),
-        ("load", words.duration(timings.load_ns) if timings else ""),
-        ("first", words.duration(timings.first_ns) if timings else ""),
+        ("load", words.duration(timings.load_ns) if timings and timings.load_ns else ""),
+        ("first", words.duration(timings.first_ns) if timings and timings.first_ns else ""),
         ("outputs", words.parity_text(run.parity)),
         *telemetry_facts(run.telemetry),
         ("created", run.created),

@@ -14,6 +14,7 @@ from onnxprof.reconcile import Reconciliation, Status, TimedRow
 from onnxprof.records import LayerTable, Run
 from onnxprof.stats import median_ns
 
+_SEPARATORS = ("/", ".")
 _CLOSING = (Status.OVERHEAD, Status.TOTAL)
 
 
@@ -51,8 +52,23 @@ def covered(row: TimedRow) -> tuple[str, ...]:
 def culprit(row: TimedRow, most: int = 3) -> str:
     """A row of the slowest as its step with its layers, at most so many of them by name."""
     names = covered(row)
-    more = f" + {len(names) - most + 1} more" if len(names) > most else ""
-    return " + ".join(names[: most - 1] if more else names) + more
+    kept = names if len(names) <= most else names[: most - 1]
+    parts = [names[0], *(_after(names[0], name) for name in kept[1:])]
+    if len(kept) < len(names):
+        parts.append(f"{len(names) - len(kept)} more")
+    return " + ".join(parts)
+
+
+def _after(first: str, name: str) -> str:
+    """The name without the scopes that it shares with the first: `…/relu`."""
+    pairs = enumerate(zip(first, name, strict=False))
+    shared = next((i for i, (a, b) in pairs if a != b), min(len(first), len(name)))
+    cut = shared if name[shared : shared + 1] in _SEPARATORS else _last_separator(name[:shared])
+    return f"…{name[cut:]}" if cut > 1 else name
+
+
+def _last_separator(text: str) -> int:
+    return max(text.rfind(char) for char in _SEPARATORS)
 
 
 def operators(row: TimedRow, table: LayerTable) -> str:
@@ -194,7 +210,9 @@ def _spent(run: Run) -> dict[str, float]:
     found = run.telemetry
     if found is None:
         return {}
-    spent = {"mib": round(found.peak_resident_bytes / 2**20, 1)} if found.peak_resident_bytes else {}
+    spent: dict[str, float] = {}
+    if found.peak_resident_bytes:
+        spent["mib"] = round(found.peak_resident_bytes / 2**20, 1)
     if found.energies and found.inferences:
         spent["mj"] = float(f"{found.per_inference_mj(found.energies[0]):.4g}")
     return spent

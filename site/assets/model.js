@@ -121,20 +121,27 @@
     table.tBodies[0].replaceChildren(...body);
     table.tFoot.replaceChildren(...rows.slice(-2).map((row) => tableRow(row, 0, unit, most)));
     window.onnxprof.again(table);
-    showSlowest(rows.slice(0, -2), unit, most);
+    showSlowest(run, unit, most);
   };
 
-  const showSlowest = (rows, unit, most) => {
-    const top = rows.filter((row) => row.m).sort((a, b) => b.m - a.m).slice(0, 5);
-    at("slowest").replaceChildren(...top.map((row) => el("li", "",
-      el("span", "name", broken(row.name)), " ", el("span", "op", row.op),
-      el("span", "figure", `${three(row.m / unit[1])} ${unit[0]}`),
-      el("span", "figure", `${percent(row.share)} %`), bar(row.share / most))));
-    for (const item of at("slowest").querySelectorAll(".name")) item.title = item.textContent;
+  // Steps with all their layers: [name, all names, operators, median].
+  const showSlowest = (run, unit, most) => {
+    at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns]) => {
+      const head = el("span", "name", broken(name), " ", el("span", "op", op));
+      head.title = whole;
+      return el("li", "", head,
+        el("span", "figure", `${three(ns / unit[1])} ${unit[0]}`),
+        el("span", "figure", `${percent(ns / run.total)} %`), bar(ns / run.total / most));
+    }));
   };
 
   const showWords = (run) => {
-    at("sentence").textContent = run.fail ? "" : `${run.text}.`;
+    const sentence = run.fail ? "" : `${run.text}.`;
+    at("sentence").replaceChildren(run.wrong ? el("s", "", sentence) : sentence);
+    at("sentence").classList.toggle("wrong", Boolean(run.wrong));
+    at("wrong").hidden = !run.wrong;
+    at("wrong").textContent = run.wrong
+      ? `The outputs are wrong, so these times count for nothing: ${run.wrong}.` : "";
     at("failure").hidden = !run.fail;
     at("failure").textContent = run.fail ? `This measurement failed: ${run.fail}` : "";
     at("warnings").hidden = !(run.warn && run.warn.length);
@@ -188,6 +195,7 @@
     if (run === shown) return;
     shown = run;
     for (const part of [showChoice, showWords, showTiming, showFiles, showShapes]) part(run);
+    document.dispatchEvent(new Event("onnxprof:shown"));
   };
 
   // The run of a system whose batch is nearest to the one wanted.
@@ -214,5 +222,6 @@
   at("choice").addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", () => show(wanted()));
   select.disabled = false;
+  window.onnxprof.model = { data, rowOf, three, percent, current: () => shown };
   show(wanted());
 })();

@@ -40,28 +40,56 @@
     return falls ? "descending" : "ascending";
   };
 
-  const filter = (input) => {
-    const table = document.getElementById(input.dataset.filter);
+  // What the selects beside a table ask for: { task, device, runtime }, numbers as text.
+  const picked = (table) => Object.fromEntries(
+    [...document.querySelectorAll(`select[data-pick~="${table.id}"]`)]
+      .filter((select) => select.value).map((select) => [select.id, select.value]));
+
+  // A row says where it was measured as pairs: "0.1 0.2", device and runtime.
+  const fits = (row, { task, device, runtime }) =>
+    (task === undefined || row.dataset.task === task)
+    && ((device ?? runtime) === undefined || row.dataset.where.split(" ").some((pair) => {
+      const [at, by] = pair.split(".");
+      return (device ?? at) === at && (runtime ?? by) === by;
+    }));
+
+  const showColumns = (table, { device, runtime }) => {
+    [...table.tHead.rows[0].cells].forEach((th, i) => {
+      if (th.dataset.device === undefined) return;
+      const out = (device ?? th.dataset.device) !== th.dataset.device
+        || (th.dataset.runtime !== undefined && (runtime ?? th.dataset.runtime) !== th.dataset.runtime);
+      if (th.hidden !== out) for (const row of table.rows) row.cells[i].hidden = out;
+    });
+  };
+
+  const filter = (table) => {
+    const input = document.querySelector(`input[data-filter~="${table.id}"]`);
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = picked(table);
     const rows = [...table.tBodies[0].rows];
     let shown = 0;
     for (const row of rows) {
       const text = row.dataset.text ?? row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
+      row.hidden = !(words.every((word) => text.includes(word)) && fits(row, wanted));
       shown += !row.hidden;
     }
+    showColumns(table, wanted);
     const output = document.querySelector(`output[data-count="${table.id}"]`);
+    if (!output) return;
     output.dataset.all ??= output.textContent;
-    output.textContent = words.length ? `${shown} of ${rows.length}` : output.dataset.all;
+    const asked = words.length || Object.keys(wanted).length;
+    output.textContent = asked ? `${shown} of ${rows.length}` : output.dataset.all;
   };
+
+  const named = (list) => list.split(" ").map((id) => document.getElementById(id));
 
   // A table whose rows were replaced keeps its order and its filter.
   window.onnxprof = {
     again(table) {
       const th = table.tHead.querySelector("th[aria-sort]");
       if (th) sort(th, th.getAttribute("aria-sort"));
-      const input = document.querySelector(`input[data-filter="${table.id}"]`);
-      if (input && input.value) filter(input);
+      const input = document.querySelector(`input[data-filter~="${table.id}"]`);
+      if (input && input.value) filter(table);
     },
   };
 
@@ -70,9 +98,10 @@
     if (th && event.target.closest("button")) sort(th, next(th));
   });
   document.addEventListener("input", (event) => {
-    if (event.target.dataset.filter) filter(event.target);
+    const tables = event.target.dataset.filter ?? event.target.dataset.pick;
+    if (tables) named(tables).forEach(filter);
   });
-  for (const input of document.querySelectorAll("input[data-filter]")) {
-    if (input.value) filter(input);
+  for (const input of document.querySelectorAll("[data-filter], [data-pick]")) {
+    if (input.value) named(input.dataset.filter ?? input.dataset.pick).forEach(filter);
   }
 })();
