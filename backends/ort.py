@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxprof.backends import ort_partition, ort_providers, ort_session
 from onnxprof.backends.cupti_timer import DeviceTimer
+from onnxprof.backends.ort_errors import runtime_errors
 from onnxprof.backends.ort_graphs import MOVERS, ExecutedNode, Ties, tie
 from onnxprof.backends.ort_prefix import open_prefixes, output_types
 from onnxprof.backends.ort_profile import Key, Profile, read_profile
@@ -132,7 +133,7 @@ class ProfiledSession(BoundSession):
 
     def trace(self) -> Trace:
         """End profiling and tie what ran to the layers."""
-        with ort_session.runtime_errors("cannot end profiling"):
+        with runtime_errors("cannot end profiling"):
             path = Path(self.session.end_profiling())
         profile, ties, length = self._tied(path)
         joined = joined_steps(profile, ties)

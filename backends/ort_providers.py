@@ -6,7 +6,6 @@ Without its provider a session falls back to the CPU and says nothing
 
 from __future__ import annotations
 
-import ctypes
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from onnxprof.backends.cuda_driver import Problem, driver_problem
 from onnxprof.contracts import BackendError, UsageError, Workload
 from onnxprof.devices import cuda_devices
 from onnxprof.environment import cpu_device
@@ -50,14 +50,6 @@ PROVIDERS: Mapping[str, Provider] = {
         "OpenVINOExecutionProvider", "cpu", "onnxruntime-openvino", "openvino", compiles=True
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a provider does not work here."""
-
-    detail: str
-    remedy: str
 
 
 def provider_of(workload: Workload) -> Provider:
@@ -129,14 +121,16 @@ def _refused(name: str, otherwise: str) -> BackendError:
 def problem(name: str) -> Problem | None:
     """Why a provider cannot work here; None where nothing speaks against it.
 
-    Asked in this order: is it in this build, is there a driver, can its library be loaded.
+    Asked in this order: is it in this build, is there a driver, is that new enough, can the
+    provider's library be loaded.
     """
     import onnxruntime as ort
 
     provider = PROVIDERS[name]
     if provider.name not in ort.get_available_providers():
         return _not_built(provider)
-    if provider.kind == "cuda" and (lost := driver_problem()):
+    built_for = str(getattr(ort, "cuda_version", ""))
+    if provider.kind == "cuda" and (lost := driver_problem(built_for=built_for)):
         return lost
     return library_problem(_folder(ort), provider) if provider.library else None
 
@@ -153,25 +147,6 @@ def _not_built(provider: Provider) -> Problem:
 
 def _folder(ort: Any) -> Path:
     return Path(ort.__file__).parent / "capi"
-
-
-def driver_problem(library: str = "") -> Problem | None:
-    """Why CUDA's driver cannot be used (CUDA driver API, `cuInit`); None where it can."""
-    library = library or ("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    try:
-        driver = ctypes.CDLL(library)
-    except OSError:
-        return Problem(
-            f"there is no NVIDIA driver: {library} cannot be loaded",
-            "Install the driver, and see that nvidia-smi lists the device;"
-            " a container needs --gpus all",
-        )
-    count = ctypes.c_int(0)
-    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-    if failed or not count.value:
-        told = f"error {failed}" if failed else "no device"
-        return Problem(f"the NVIDIA driver reports {told}", "See nvidia-smi")
-    return None
 
 
 #: Loaded in a process of its own: the library must not be there before the runtime loads it.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from onnxprof.backends import ort_providers
+from onnxprof.backends.ort_errors import failure, runtime_errors
 from onnxprof.backends.ort_values import array_of, described
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import Granularity, PreparedModel, Tensor
 
 _FATAL_ONLY = 4
+_CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 _POOL: list[int] = []
 
@@ -106,23 +108,11 @@ def _with_open_sizes(model: PreparedModel) -> PreparedModel | None:
     return replace(model, source=proto.SerializeToString())
 
 
-@contextmanager
-def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
-    """Turn the runtime's exceptions into one line each."""
-    try:
-        yield
-    except (BackendError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # the runtime's classes share no base but this
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise BackendError(f"onnxruntime {what}: {lines[0][:400]}", remedy=remedy) from error
-
-
 class Place(NamedTuple):
     """Where inputs and outputs lie, in the runtime's words."""
 
     device: str = "cpu"
-    index: int = 0
+    number: int = 0
 
 
 def place_of(workload: Workload) -> Place:
@@ -172,7 +162,7 @@ class BoundSession:
         return copied
 
     def _first(self) -> None:
-        with runtime_errors("cannot run the model", "Other inputs? See --inputs and --dim"):
+        with runtime_errors(_CANNOT_RUN, _OTHER_INPUTS):
             if self._bindable:
                 self._bind_inputs()
                 self.session.run_with_iobinding(self._binding)
@@ -215,10 +205,16 @@ class BoundSession:
         self._infer = self._run_bound
 
     def _run_bound(self) -> None:
-        self.session.run_with_iobinding(self._binding)
+        try:  # costs nothing where nothing is raised, unlike a context manager
+            self.session.run_with_iobinding(self._binding)
+        except Exception as error:
+            raise failure(error, _CANNOT_RUN) from error
 
     def _run_unbound(self) -> None:
-        self._values = self.session.run(None, self._inputs)
+        try:
+            self._values = self.session.run(None, self._inputs)
+        except Exception as error:
+            raise failure(error, _CANNOT_RUN, _OTHER_INPUTS) from error
 
 
 def _is_bindable(session: Any) -> bool:

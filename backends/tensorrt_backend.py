@@ -14,14 +14,8 @@ import numpy as np
 
 from onnxprof import devices as gpus
 from onnxprof.backends import named_steps, tensorrt_layers
-from onnxprof.backends.tensorrt_session import (
-    EngineSession,
-    ProfiledSession,
-    Reports,
-    build,
-    logger,
-    runtime_errors,
-)
+from onnxprof.backends.tensorrt_build import build, logger, runtime_errors
+from onnxprof.backends.tensorrt_session import EngineSession, ProfiledSession, Reports
 from onnxprof.contracts import (
     BackendError,
     Session,

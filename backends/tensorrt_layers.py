@@ -73,9 +73,13 @@ def _layer(entry: Any) -> EngineLayer:
 def _tensors(entries: Any) -> Iterator[Tensor]:
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("Name"), str):
-            sizes = entry.get("Dimensions")
-            known = isinstance(sizes, list) and all(type(s) is int and s >= 0 for s in sizes)
-            yield Tensor(entry["Name"], "", tuple(sizes) if known else None, observed=True)
+            yield Tensor(entry["Name"], "", _sizes(entry.get("Dimensions")), observed=True)
+
+
+def _sizes(found: Any) -> tuple[int, ...] | None:
+    if isinstance(found, list) and all(type(size) is int and size >= 0 for size in found):
+        return tuple(found)
+    return None
 
 
 def mentioned(metadata: str) -> tuple[str, ...]:

@@ -1,24 +1,20 @@
-"""TensorRT: building an engine, and sessions over one with bound device memory.
+"""TensorRT: sessions over an engine, with bound device memory.
 
-Written after the Python API of TensorRT 10 and 11, of which this uses what both have. The
-module `tensorrt` comes in as an argument, so that a stand-in with the same few verbs does.
+The module `tensorrt` comes in as an argument, as in `tensorrt_build.py`.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.backends.tensorrt_build import runtime_errors
 from onnxprof.contracts import BackendError, Workload
-from onnxprof.records import PreparedModel, Tensor
+from onnxprof.records import Tensor
 
 #: Layers an engine may have at most; more than this from a profiler is not one inference.
 _MOST_REPORTS = 1_000_000
@@ -40,124 +36,6 @@ class Memory(Protocol):
 
     def wait(self) -> None:
         """Return when the stream has done its work. Raises BackendError for a failure."""
-
-
-@contextmanager
-def runtime_errors(what: str) -> Iterator[None]:
-    """Turn TensorRT's exceptions into one line each."""
-    try:
-        yield
-    except (BackendError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # the bindings raise whatever pybind11 makes of it
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise BackendError(f"TensorRT {what}: {lines[0][:400]}", where="tensorrt") from error
-
-
-def logger(trt: Any, said: list[str]) -> Any:
-    """A logger that keeps errors, for they hold the reasons, and prints nothing."""
-
-    class Kept(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
-                said.append(message)
-                del said[:-20]
-
-    return Kept()
-
-
-def build(trt: Any, workload: Workload, cache: Path | None = None) -> bytes:
-    """The serialised engine of a model at the sizes of its inputs. Raises BackendError.
-
-    Types are the model's own (strongly typed), each input has one size, and the engine keeps
-    all that it can tell of its layers. Tactics that were timed before are taken from `cache`.
-    """
-    said: list[str] = []
-    log = logger(trt, said)
-    with runtime_errors("cannot build the engine"):
-        builder = trt.Builder(log)
-        network = builder.create_network(_flags(trt))
-        parser = trt.OnnxParser(network, log)
-        if not _parse(parser, workload.model):
-            raise BackendError(f"TensorRT cannot read the model: {_reason(parser, said)}")
-        config = builder.create_builder_config()
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-        config.add_optimization_profile(_profile(builder, network, workload.inputs))
-        timing = _timing_cache(config, cache)
-        plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        raise BackendError(f"TensorRT cannot build the engine: {_last(said)}", where="tensorrt")
-    if timing is not None and cache is not None:
-        _keep(timing, cache)
-    return bytes(plan)
-
-
-def _flags(trt: Any) -> int:
-    """Strongly typed: the choice of TensorRT 10, the only way of TensorRT 11."""
-    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    return 0 if flag is None else 1 << int(flag)
-
-
-def _parse(parser: Any, model: PreparedModel) -> bool:
-    """External data is looked up beside the file, or in the folder of the model's bytes."""
-    if isinstance(model.source, bytes):
-        return bool(parser.parse(model.source, str(model.folder / "model.onnx")))
-    return bool(parser.parse_from_file(str(model.source)))
-
-
-def _reason(parser: Any, said: Sequence[str]) -> str:
-    if not parser.num_errors:
-        return _last(said)
-    error = parser.get_error(0)
-    name = getattr(error, "node_name", lambda: "")()
-    place = f" (at {name})" if name else ""
-    return f"{error.desc()}"[:300] + place
-
-
-def _last(said: Sequence[str]) -> str:
-    return said[-1].strip().splitlines()[0][:400] if said and said[-1].strip() else "no reason"
-
-
-def _profile(builder: Any, network: Any, inputs: Mapping[str, NDArray[Any]]) -> Any:
-    """One size for every input, so that tactics are chosen for what is measured."""
-    profile = builder.create_optimization_profile()
-    for i in range(network.num_inputs):
-        tensor = network.get_input(i)
-        if tensor.name not in inputs:
-            raise BackendError(f"TensorRT wants an input that is not given: {tensor.name}")
-        array = inputs[tensor.name]
-        if tensor.is_shape_tensor:
-            values = array.ravel().tolist()
-            profile.set_shape_input(tensor.name, values, values, values)
-        elif any(size < 0 for size in tensor.shape):
-            profile.set_shape(tensor.name, array.shape, array.shape, array.shape)
-    return profile
-
-
-def _timing_cache(config: Any, path: Path | None) -> Any:
-    """A timing cache in use, with what is in the file; None where none can be had."""
-    if path is None or not hasattr(config, "create_timing_cache"):
-        return None
-    known = b""
-    with suppress(OSError):
-        known = path.read_bytes()
-    for data in (known, b""):  # a damaged file, or another device's, is refused
-        made = config.create_timing_cache(data)
-        if made is not None and config.set_timing_cache(made, False):
-            return config.get_timing_cache()
-    return None
-
-
-def _keep(timing: Any, path: Path) -> None:
-    """Write whole or not at all; a cache that cannot be written costs time, not the run."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        temporary.write_bytes(bytes(timing.serialize()))
-        os.replace(temporary, path)
 
 
 @dataclass(slots=True)
@@ -263,7 +141,8 @@ class EngineSession:
 
     def _dtype(self, name: str) -> np.dtype[Any]:
         try:
-            return np.dtype(self._trt.nptype(self.engine.get_tensor_dtype(name)))
+            dtype: np.dtype[Any] = np.dtype(self._trt.nptype(self.engine.get_tensor_dtype(name)))
+            return dtype
         except TypeError as error:
             raise BackendError(f"NumPy has no type for tensor {name}: {error}") from None
 

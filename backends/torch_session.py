@@ -90,7 +90,6 @@ class TorchSession:
             if isinstance(value, torch.Tensor)
         }
 
-
     def arena_bytes(self) -> int | None:
         """The most that torch gave out on a CUDA device; its CPU allocator keeps no account."""
         if self.device.type != "cuda":

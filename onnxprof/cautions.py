@@ -58,7 +58,11 @@ def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarnin
     """How far the steps' times can be trusted: what the timer adds, and what is left over."""
     if timings.prefix_ns.size:
         yield from _disagreement(timings)
-    elif not timings.host_ns.size and (much := inflation(timings)) > INFLATION and _is_certain(timings):
+    elif (
+        not timings.host_ns.size
+        and (much := inflation(timings)) > INFLATION
+        and _is_certain(timings)
+    ):
         yield RunWarning(WarningKind.TIMER_INFLATION, much)
     times = estimates(steps, timings)
     if not times.sum():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -68,6 +68,10 @@ class ExportError(OnnxprofError):
     """A framework cannot turn a network into an ONNX file, or the file fails its check."""
 
 
+def _nobody(text: str) -> None:
+    """Listens to nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """One model at one batch size with its inputs, ready for a runtime."""
@@ -84,6 +88,8 @@ class Workload:
     """Id of the device to run on; empty for the first that the provider has."""
     timer: str = "auto"
     """The timer that is asked for, for backends that have more than one."""
+    tell: Callable[[str], None] = field(default=_nobody, compare=False, repr=False)
+    """Hears, in a line, what loading is at, from a backend that may take minutes for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,8 @@ def _list(data: Json) -> list[Json]:
 
 def _union_converter(args: tuple[Any, ...]) -> Converter:
     by_type = {list if get_origin(arg) is tuple else arg: _converter(arg) for arg in args}
+    if float in by_type:  # whole numbers and infinities are floats, too
+        by_type = {int: _to_float, str: _to_float} | by_type
 
     def convert(data: Json) -> Any:
         make = by_type.get(type(data))

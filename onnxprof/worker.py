@@ -117,6 +117,7 @@ def perform(
         own_process,
         job.device.id,
         job.timer.value,
+        tell=lambda text: progress(text, 0.0),
     )
     busy = Others()
     own = nullcontext() if conduct else busy.watched()
@@ -295,11 +296,12 @@ def listen(
     and BackendError where it ends or takes too long.
     """
     deadline = time.monotonic() + limits.seconds - spent
+    doing = ""
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not receiver.poll(left):
             raise BackendError(
-                f"stopped after {limits.seconds:.0f} s", remedy="Allow more with --timeout"
+                f"stopped after {limits.seconds:.0f} s{doing}", remedy="Allow more with --timeout"
             )
         try:
             kind, value = receiver.recv()
@@ -308,6 +310,7 @@ def listen(
             raise BackendError(f"the measuring process {_cause(process.exitcode)}") from None
         if kind == "progress":
             progress(*value)
+            doing = f", while {value[0]}"
         elif kind == "measured":
             kept.append(as_run(value))
         elif kind == wanted:

@@ -53,6 +53,16 @@ def test_list(root: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_list_tells_providers_apart(tmp_path: Path) -> None:
+    run = sample_run("lenet", device="cuda:0:nvidia-h200", backend="ort")
+    for provider in ("cuda", "tensorrt"):
+        asked = dataclasses.replace(run.request, provider=provider)
+        Store(tmp_path).save(dataclasses.replace(run, request=asked))
+    text = good("list", "--store", tmp_path).stdout
+    assert "lenet, ort on cuda:0:nvidia-h200" in text
+    assert "lenet, ort (tensorrt) on cuda:0:nvidia-h200" in text
+
+
 def test_list_filters(root: Path) -> None:
     text = good("list", "--store", root, "--model", "RES", "--batch", "1,2").stdout
     assert text.count("2026-01-") == 1

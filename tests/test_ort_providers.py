@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from onnxprof.backends import ort_partition, ort_providers
+from onnxprof.backends.cuda_driver import driver_problem
 from onnxprof.backends.cupti_timer import DeviceTimer
 from onnxprof.backends.ort import OrtBackend
 from onnxprof.backends.ort_profile import Profile
@@ -118,7 +119,7 @@ def test_what_does_not_go_together_is_bad_use(options, words: str, tmp_path: Pat
 
 
 def test_a_missing_driver_is_told_with_what_to_do() -> None:
-    found = ort_providers.driver_problem("libno-such-driver.so.1")
+    found = driver_problem("libno-such-driver.so.1")
     assert found is not None
     assert found.detail.startswith("there is no NVIDIA driver: libno-such-driver.so.1")
     assert "nvidia-smi" in found.remedy

@@ -12,6 +12,7 @@ from hypothesis import given
 
 from onnxprof import serial
 from onnxprof.records import Request, Run, RunWarning, Tensor, WarningKind
+from onnxprof.runfile import Summary
 from onnxprof.testing import sample_run, sample_table
 
 
@@ -40,6 +41,15 @@ def test_infinity_is_kept() -> None:
         sample_run(), warnings=(RunWarning(WarningKind.WIDE_INTERVAL, float("inf")),)
     )
     assert through_json(run).warnings == run.warnings
+
+
+@pytest.mark.parametrize("value", [float("inf"), 3, 0.5, None])
+def test_an_optional_number_may_be_infinite_whole_or_absent(value: float | None) -> None:
+    summary = Summary(sample_run().request, "a CPU", "2026-01-02T03:04:05Z", energy_mj=value)
+    facts = serial.to_json(summary)
+    del facts["path"]
+    data = json.loads(serial.dumps(facts))
+    assert serial.from_json(Summary, data).energy_mj == value
 
 
 def test_unclean_names_are_kept() -> None:

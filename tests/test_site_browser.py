@@ -360,7 +360,7 @@ def test_names_are_text_in_charts_too(page: Any, root: str, out: Path) -> None:
     page.goto(f"{root}/models/{folder}/index.html")
     page.locator("[data-chart=slowest]").scroll_into_view_if_needed()
     page.wait_for_selector(
-        "[data-chart=slowest].drawn .yaxislayer-above text, [data-chart=slowest].drawn .yaxislayer-below text"
+        "[data-chart=slowest].drawn :is(.yaxislayer-above, .yaxislayer-below) text"
     )
     assert page.locator("[data-chart=slowest] img").count() == 0
     assert "</script>" in page.locator("[data-chart=slowest] .ytick text").first.text_content()

@@ -136,7 +136,8 @@ def test_others_at_work_are_noticed() -> None:
     with others.watched():
         time.sleep(1.0)
     spinner.join()
-    assert [w.kind for w in others.warnings()] == [WarningKind.BUSY_MACHINE]
+    told = list(others.warnings())
+    assert [w.kind for w in told] == [WarningKind.BUSY_MACHINE]
     assert told[0].value > 0.25
 
 

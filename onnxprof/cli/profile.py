@@ -152,7 +152,9 @@ def _timer(text: str) -> Timer:
     try:
         return Timer(text)
     except ValueError:
-        raise UsageError(f"no timer {text!r}", remedy="Choose auto, trace, prefix or cupti") from None
+        raise UsageError(
+            f"no timer {text!r}", remedy="Choose auto, trace, prefix or cupti"
+        ) from None
 
 
 def _measure(

@@ -38,8 +38,7 @@ ENTRIES = (
         Published(
             20_058_000,
             216_500_000_000,
-            f"{_REDDI} (433 GOPs, two a MAC); parameters: Open Model Zoo, since the table's "
-            "36.3 M are not those of the reference",
+            f"{_REDDI} (433 GOPs, two a MAC); parameters: Open Model Zoo",
         ),
     ),
     Entry(
