@@ -91,6 +91,14 @@ def driver_problem(library: str = "", *, built_for: str = "") -> Problem | None:
             "Install the driver, and see that nvidia-smi lists the device;"
             " a container needs --gpus all",
         )
+    try:
+        return _asked(driver, built_for)
+    except AttributeError:
+        return Problem(f"{library} is no driver of NVIDIA's", "Install the driver")
+
+
+def _asked(driver: ctypes.CDLL, built_for: str) -> Problem | None:
+    """Raises AttributeError where the library lacks the driver's functions."""
     count = ctypes.c_int(0)
     if failed := driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return explained(failed)

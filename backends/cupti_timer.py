@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from onnxprof.backends import cupti_torch
 from onnxprof.backends.cupti_records import Attribution, attribute, profile_windows
 from onnxprof.backends.cupti_torch import Collector, TorchCollector
 from onnxprof.backends.ort_profile import Key, event_key
-from onnxprof.backends.ort_providers import provider_of
+from onnxprof.backends.ort_providers import cuda_version, device_index, provider_of
 from onnxprof.contracts import BackendError, Trace, Workload
 from onnxprof.records import Confidence, Step
 
 _STRAY = "(device, between steps)"
+_LAUNCHES = "onnxruntime's own profiler times launches on CUDA"
 
 
 @dataclass(slots=True)
@@ -28,6 +30,8 @@ class DeviceTimer:
     collector: Collector | None = None
     obstacle: str = ""
     """Why launches are all that can be seen; empty where that is not so."""
+    insisted: bool = False
+    """Records that match nothing are an error, since there is nothing else to be had."""
 
     @classmethod
     def of(cls, workload: Workload) -> DeviceTimer:
@@ -37,14 +41,19 @@ class DeviceTimer:
         """
         if provider_of(workload).kind != "cuda":
             return cls()
-        why = "onnxruntime's own profiler times launches on CUDA"
         if workload.timer == "trace":
-            return cls(obstacle=why)
-        if not (missing := cupti_torch.obstacle()):
-            return cls(TorchCollector())
-        if workload.timer == "cupti":
+            return cls(obstacle=_LAUNCHES)
+        insisted = workload.timer == "cupti"
+        collector = TorchCollector()
+        index = device_index(workload.device)
+        missing = cupti_torch.obstacle(cuda_version()) or cupti_torch.silence(
+            collector, partial(cupti_torch.fill, index)
+        )
+        if not missing:
+            return cls(collector, insisted=insisted)
+        if insisted:
             raise BackendError(f"the cupti timer cannot be used: {missing}", where="ort")
-        return cls(obstacle=f"{why}, and {missing.rstrip('.')}")
+        return cls(obstacle=f"{_LAUNCHES}, and {missing.rstrip('.')}")
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -62,7 +71,8 @@ class DeviceTimer:
         """The trace with the device's times in place of the launches', if there are records.
 
         `rows` says which step each key of the profile belongs to, and `epoch_ns` when profiling
-        began.
+        began. Raises BackendError where the records match nothing and are insisted on; else
+        the trace stays as it is, and the obstacle says so.
         """
         if self.collector is None:
             return trace
@@ -71,18 +81,26 @@ class DeviceTimer:
         shape = (len(trace.steps), trace.step_ns.shape[1])
         windows = [window for window in windows if window.inference < shape[1]]
         found = attribute(windows, self.collector.launches, self.collector.activities, shape)
-        return on_device(trace, found)
+        try:
+            return on_device(trace, found)
+        except BackendError as error:
+            if self.insisted:
+                raise
+            self.obstacle = f"{_LAUNCHES}, and {error.what}; --timer prefix needs no records"
+            return trace
 
 
 def on_device(trace: Trace, found: Attribution) -> Trace:
     """The trace with device and host times; what no step launched is a step of its own.
 
-    Raises BackendError where most of the device's time could not be matched with any inference.
+    Raises BackendError where there are no records, or where most of the device's time could not
+    be matched with any inference.
     """
     matched = int(found.device_ns.sum() + found.stray_ns.sum())
-    if found.lost_ns > matched:
+    if not matched or found.lost_ns > matched:
+        told = f"{found.lost} activity records, most of the device's time, match no inference"
         raise BackendError(
-            f"{found.lost} activity records, most of the device's time, match no inference",
+            told if found.lost else "there is no activity record of any inference",
             remedy="Choose --timer prefix",
         )
     made = replace(

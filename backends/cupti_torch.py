@@ -6,7 +6,7 @@ CUPTI watches the whole process, so it sees what onnxruntime does. Nothing of to
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from onnxprof.backends.cupti_records import Activity, Launch, clock_offset, moved
@@ -15,6 +15,12 @@ _MARK = "onnxprof clock"
 _CALLS = frozenset({"cuda_runtime", "cuda_driver"})
 _WORK = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
 _REMEDY = "Install a CUDA build of torch; its profiler brings CUPTI"
+#: CUPTI has one subscriber a process, and drivers may keep it for root (NVIDIA's notice
+#: ERR_NVGPUCTRPERM).
+_SILENT = (
+    "CUPTI records nothing of the device. Another profiler may hold it, or the driver keeps it"
+    " for root (NVreg_RestrictProfilingToAdminUsers)"
+)
 
 
 class Collector(Protocol):
@@ -31,15 +37,52 @@ class Collector(Protocol):
         """Stop, and keep what was recorded. Call it when the device is done."""
 
 
-def obstacle() -> str:
-    """Why there are no activity records here, and what to install; empty where there are."""
+def obstacle(built_for: str = "") -> str:
+    """Why there are no activity records here, and what to install; empty where there may be.
+
+    `built_for` is the version of CUDA, as `12.8`, of the runtime that is to be watched.
+    """
     try:
         import torch
     except Exception as error:  # a broken wheel can fail in any way
-        return f"torch cannot be imported ({str(error).splitlines()[0][:200]}). {_REMEDY}"
+        return f"torch cannot be imported ({_line(error)}). {_REMEDY}"
     if torch.profiler.ProfilerActivity.CUDA not in torch.profiler.supported_activities():
         return f"torch {torch.__version__} has no CUPTI. {_REMEDY}"
+    theirs = torch.version.cuda or ""
+    if built_for and theirs.partition(".")[0] != built_for.partition(".")[0]:
+        return (
+            f"torch brings CUPTI for CUDA {theirs}, and the runtime is built for CUDA"
+            f" {built_for}. Install a build of torch for that"
+        )
     return ""
+
+
+def silence(collector: Collector, work: Callable[[], None]) -> str:
+    """Why nothing is recorded of what the device does, found out by `work`; empty where it is."""
+    try:
+        collector.start()
+        try:
+            work()
+        finally:
+            collector.stop()
+    except Exception as error:  # a driver can fail in any way
+        return f"nothing can be recorded of the device: {_line(error)}"
+    recorded = bool(collector.activities)
+    collector.launches.clear()
+    collector.activities.clear()
+    return "" if recorded else _SILENT
+
+
+def fill(index: int) -> None:
+    """A little work for the device of this number."""
+    import torch
+
+    torch.ones(1, device=torch.device("cuda", index))
+    torch.cuda.synchronize(index)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 class TorchCollector:

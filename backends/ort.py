@@ -125,6 +125,11 @@ class ProfiledSession(BoundSession):
         """Why the profile has nothing but launches, where the device works on by itself."""
         return self._device.obstacle
 
+    @property
+    def on_device(self) -> bool:
+        """Whether activity records give the steps their times."""
+        return self._device.collector is not None
+
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Gather the device's activity records inside of it, where it has some."""

@@ -129,10 +129,16 @@ def problem(name: str) -> Problem | None:
     provider = PROVIDERS[name]
     if provider.name not in ort.get_available_providers():
         return _not_built(provider)
-    built_for = str(getattr(ort, "cuda_version", ""))
-    if provider.kind == "cuda" and (lost := driver_problem(built_for=built_for)):
+    if provider.kind == "cuda" and (lost := driver_problem(built_for=cuda_version())):
         return lost
     return library_problem(_folder(ort), provider) if provider.library else None
+
+
+def cuda_version() -> str:
+    """The CUDA that this onnxruntime is built for, as `12.8`; empty for a build without it."""
+    import onnxruntime as ort
+
+    return str(getattr(ort, "cuda_version", "") or "")
 
 
 def _not_built(provider: Provider) -> Problem:
@@ -140,8 +146,8 @@ def _not_built(provider: Provider) -> Problem:
 
     return Problem(
         f"this onnxruntime ({ort.__version__}) is built without {provider.name}",
-        f"pip uninstall onnxruntime, then pip install {provider.package}:"
-        " packages of onnxruntime overwrite each other",
+        f"pip uninstall {getattr(ort, 'package_name', 'onnxruntime')}, then pip install"
+        f" {provider.package}: packages of onnxruntime overwrite each other",
     )
 
 
@@ -222,7 +228,7 @@ def availability(backend: str, version: str) -> Iterator[Availability]:
             continue
         devices = gpus() if provider.kind == "cuda" else (cpu_device(),)
         for device in devices:
-            yield Availability(backend, device.id, True, f"{version}, provider {name}")
+            yield Availability(backend, device.id, True, f"{version}, with --provider {name}")
 
 
 def gpus() -> tuple[Device, ...]:

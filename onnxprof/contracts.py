@@ -151,6 +151,10 @@ class TracedSession(Session, Protocol):
 class Recorder(Protocol):
     """A traced session with a recorder that would slow the sessions beside it, too."""
 
+    @property
+    def on_device(self) -> bool:
+        """Whether the times of steps are the device's own, in which the timer's cost is not."""
+
     def recording(self) -> AbstractContextManager[None]:
         """Record inside of it. What was inferred outside has no times."""
 

@@ -23,6 +23,7 @@ from onnxprof.contracts import (
     BackendError,
     Launcher,
     PrefixSource,
+    Recorder,
     Session,
     Trace,
     TracedSession,
@@ -230,9 +231,11 @@ def _fitting(
 ) -> _Steps:
     """Trace, look at what tracing costs, and go on with prefixes where that is too much."""
     blind = isinstance(traced, Launcher) and bool(traced.launches)
+    exact = isinstance(traced, Recorder) and traced.on_device
     limit = sampler.used_ns + int((sampler.budget_ns - sampler.used_ns) * _PROBE)
     sampler.alternate(plain, traced, most, limit)
-    worth = blind or (isinstance(traced, PrefixSource) and _worth_cutting(sampler))
+    cuttable = isinstance(traced, PrefixSource) and not exact
+    worth = blind or (cuttable and _worth_cutting(sampler))
     if timer is Timer.AUTO and not worth:
         return _traced(sampler, plain, traced, most)
     sampler.progress("reading the trace", sampler.spent)

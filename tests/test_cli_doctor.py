@@ -135,10 +135,12 @@ def test_the_node_tests_that_torch_passes_are_counted_on_demand(
     shown = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance").output
     assert "2 of the 3 node tests of onnx" in " ".join(shown.split())
     assert "test_string_concat" in shown
+    assert "588 of 776" in shown, "the yardstick beside it"
     result = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance --format json")
     record = json.loads(result.stdout)["conformance"]
     assert record["passed"] == 2
     assert len(record["verdicts"]) == 3
+    assert record["yardstick"] == {"passed": 588, "of": 776}
 
 
 def test_counting_node_tests_needs_torch(monkeypatch: pytest.MonkeyPatch) -> None:

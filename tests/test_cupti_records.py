@@ -240,6 +240,28 @@ def test_records_of_which_most_match_nothing_are_no_times() -> None:
         on_device(trace(), attribution(lost_ns=160_001))
 
 
+def test_no_records_at_all_are_no_times_either() -> None:
+    nothing = attribution()
+    nothing.device_ns[:] = 0
+    with pytest.raises(BackendError, match=r"no activity record.*--timer prefix"):
+        on_device(trace(), nothing)
+
+
+@pytest.mark.parametrize("insisted", [True, False])
+def test_records_that_match_nothing_cost_the_layers_but_not_the_latency(
+    insisted: bool, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text("[]")
+    timer = DeviceTimer(Planted([], [Activity(7, "k", 100)]), insisted=insisted)
+    if insisted:
+        with pytest.raises(BackendError, match="match no inference"):
+            timer.timed(trace(), profile, {}, 0)
+        return
+    assert timer.timed(trace(), profile, {}, 0).host_ns.size == 0
+    assert "match no inference; --timer prefix" in timer.obstacle
+
+
 def event(kind: str, name: str, **facts: int) -> SimpleNamespace:
     values = {"correlation_id": 0, "device_resource_id": 0, "start_ns": 0, "duration_ns": 0}
     texts = {"activity_type": kind, "name": name}
@@ -282,6 +304,38 @@ def test_a_build_of_torch_without_cupti_says_so() -> None:
     if torch.version.cuda is not None:
         pytest.skip("this torch has CUPTI")
     assert "has no CUPTI" in cupti_torch.obstacle()
+
+
+def test_another_major_version_of_cuda_is_an_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build of torch with CUPTI, as far as it tells."""
+    torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
+    both = {torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA}
+    monkeypatch.setattr(torch.profiler, "supported_activities", lambda: both)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    assert "CUPTI for CUDA 12.8" in cupti_torch.obstacle("13.0")
+    assert cupti_torch.obstacle("12.4") == cupti_torch.obstacle("") == ""
+
+
+@pytest.mark.parametrize(
+    ("activities", "words"),
+    [([Activity(1, "fill", 5)], ""), ([], "NVreg_RestrictProfilingToAdminUsers")],
+)
+def test_whether_anything_is_recorded_is_found_out_by_trying(
+    activities: list[Activity], words: str
+) -> None:
+    collector = Planted([launch(1, 0)], activities)
+    found = cupti_torch.silence(collector, lambda: None)
+    assert bool(found) == bool(words)
+    assert words in found
+    assert collector.launches == collector.activities == []
+
+
+def test_a_device_that_cannot_work_has_no_records_and_says_why() -> None:
+    torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
+    if torch.version.cuda is not None:
+        pytest.skip("this torch may have a device")
+    found = cupti_torch.silence(cupti_torch.TorchCollector(), lambda: cupti_torch.fill(0))
+    assert "not compiled with CUDA" in found
 
 
 @dataclass(slots=True)

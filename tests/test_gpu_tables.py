@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console, Group
 
 from onnxprof.cautions import step_warnings
-from onnxprof.contracts import BackendError, StoreError, Workload
+from onnxprof.contracts import BackendError, StoreError, Trace, Workload
 from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.merge import merge
@@ -24,6 +25,7 @@ from onnxprof.store import Store, load
 from onnxprof.testing import FakeBackend, FakeSession, sample_run, sample_table
 
 GOLDEN = Path(__file__).parent / "golden"
+LAYERLESS = (WarningKind.LAUNCH_TIMES, WarningKind.NO_PREFIXES, WarningKind.TIMER_INFLATION)
 
 
 def gpu_run() -> Run:
@@ -215,6 +217,63 @@ def test_where_nothing_else_is_to_be_had_layers_have_no_times() -> None:
     assert "no times" in text
     assert "cannot be cut" in text
     assert WarningKind.NO_PREFIXES not in {w.kind for w in found.warnings}
+
+
+@dataclass(slots=True)
+class OnDevice(FakeSession):
+    """Has the device's own times; its recorder makes inferences longer, and may see nothing."""
+
+    on_device: bool = True
+    launches: str = ""
+    blind: str = ""
+
+    def recording(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def trace(self) -> Trace:
+        made = FakeSession.trace(self)
+        self.launches = self.blind
+        real = made.step_ns - self.traced_cost_ns
+        return made if self.blind else replace(made, step_ns=real, host_ns=made.step_ns)
+
+
+@dataclass(slots=True)
+class DeviceBackend(FakeBackend):
+    """A device with activity records."""
+
+    blind: str = ""
+
+    def _session(self, workload: Workload, traced_cost_ns: int) -> FakeSession:
+        made = FakeBackend._session(self, workload, traced_cost_ns)
+        facts = (made.clock, made.workload, made.step_ns, made.gap_ns, traced_cost_ns)
+        return OnDevice(*facts, blind=self.blind)
+
+
+def on_device(timer: str, blind: str = ""):
+    backend = DeviceBackend(step_ns=(1_000_000,) * 3, traced_cost_ns=500_000, blind=blind)
+    table = sample_table(1, ["Conv", "Relu", "Gemm"])
+    job = Workload(PreparedModel(b"", Path()), table, {}, threads=1)
+    return measure(*(backend, job, Budget(1.0), backend.clock, lambda *_: None), timer=Timer(timer))
+
+
+def test_auto_keeps_the_devices_own_times_whatever_its_recorder_costs_the_host() -> None:
+    found = on_device("auto")
+    assert not found.timings.prefix_ns.size
+    assert found.timings.host_ns.shape == found.timings.step_ns.shape
+    assert set(found.timings.step_ns.ravel().tolist()) == {1_000_000}
+    assert {w.kind for w in found.warnings} & {*LAYERLESS} == set()
+
+
+def test_prefixes_are_taken_from_such_a_device_if_they_are_asked_for() -> None:
+    assert on_device("prefix").timings.prefix_ns.size
+
+
+def test_records_that_fail_at_the_end_leave_the_latency_and_the_reason() -> None:
+    found = on_device("auto", "records match no inference")
+    assert found.timings.latency_ns.size
+    assert not found.timings.step_ns.size
+    (warning,) = launch_warnings(found)
+    assert "records match no inference" in words.warning_text(warning)
 
 
 def test_a_backend_without_activity_records_has_no_cupti_timer() -> None:

@@ -109,7 +109,7 @@ def test_run_time_shapes_fill_the_table(tmp_path: Path) -> None:
     ("deed", "limits", "message"),
     [
         ("crash", Limits(60), "ended by SIGSEGV"),
-        ("hang", Limits(4), "stopped after 4 s"),
+        ("hang", Limits(4), "stopped after 4 s, while "),
         ("flood", Limits(60, 2 << 30), "out of memory"),
         ("bug", Limits(60), "RuntimeError: a bug in a plugin"),
         ("exit", Limits(60), "exit code 3"),

@@ -70,7 +70,10 @@ def _conformance() -> Conformance:
 
 
 def _tests(found: Conformance) -> Iterator[tuple[str, str]]:
+    from onnxprof.backends.torch_conformance import comparison
+
     yield f"torch {found.torch}", str(found)
+    yield "onnx2pytorch", f"for comparison: {comparison()}"
     yield from ((verdict.name, verdict.failure) for verdict in found.failures)
 
 
@@ -80,7 +83,10 @@ def _json(found: Diagnosis, tests: Conformance | None) -> str:
 
     record = {"works": found.works, **asdict(found), "facts": dict(found.facts)}
     if tests is not None:
-        record["conformance"] = {**asdict(tests), "passed": tests.passed}
+        from onnxprof.backends.torch_conformance import YARDSTICK
+
+        told = {"passed": tests.passed, "yardstick": dict(zip(("passed", "of"), YARDSTICK))}
+        record["conformance"] = asdict(tests) | told
     return json.dumps(record, indent=2, ensure_ascii=False)
 
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from onnxprof.publish.figures import slug, unique_slug
 from onnxprof.publish.words import parity_text
 from onnxprof.reconcile import Reconciliation, reconcile
 from onnxprof.records import Granularity, LayerTable, ModelFacts, Request, Run
+
+
+class Asked(Protocol):
+    """A run, or what is known of one."""
+
+    @property
+    def request(self) -> Request:
+        """What was asked to be measured."""
+
+
+M = TypeVar("M", bound=Asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,8 @@ class ModelPage:
     systems: tuple[System, ...]
     entries: tuple[Entry, ...]
     """By system, then batch."""
+    nodes: int
+    """Layers of `table` that are nodes."""
 
     @property
     def table(self) -> LayerTable:
@@ -89,38 +103,51 @@ class ModelPage:
 
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
     """Sort the runs into models, by name; equal names with different bytes stay apart."""
-    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    devices: Devices = defaultdict(set)
+    runs = list(runs)
+    shared = shared_names((run.device.name, run.device.id) for run in runs)
+    return [model_page(slug, members, shared) for slug, members in by_model(runs)]
+
+
+def by_model(runs: Iterable[M]) -> list[tuple[str, list[M]]]:
+    """Runs, or what is known of them, by model, each with the name of its folder."""
+    groups: dict[tuple[str, str], list[M]] = defaultdict(list)
     for run in runs:
         groups[run.request.model_name, run.request.model_sha256].append(run)
-        devices[run.device.name or run.device.id].add(run.device.id)
     taken: set[str] = set()
-    pages = []
+    found = []
     for (name, digest), members in sorted(groups.items(), key=lambda g: (g[0][0].lower(), g[0])):
-        page_slug = unique_slug(name, taken, f"{name}\0{digest}")
-        taken.add(page_slug)
-        pages.append(_page(page_slug, members, devices))
-    return pages
+        folder = unique_slug(name, taken, f"{name}\0{digest}")
+        taken.add(folder)
+        found.append((folder, members))
+    return found
 
 
-#: The identities of the devices of each name, over all models.
-Devices = dict[str, set[str]]
+def shared_names(devices: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Of devices by name and identity, the names that more than one has."""
+    named: dict[str, set[str]] = defaultdict(set)
+    for name, identity in devices:
+        named[name or identity].add(identity)
+    return frozenset(name for name, identities in named.items() if len(identities) > 1)
 
 
-def _page(page_slug: str, runs: Sequence[Run], devices: Devices) -> ModelPage:
+def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> ModelPage:
+    """The page of one model; `shared` are names that do not tell devices apart."""
     by_request: dict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
         by_request[(_variant(run.request), run.request.batch)].append(run)
     variants = sorted({_variant(run.request) for run in runs}, key=_variant_order)
     named = {v: next(r for r in runs if _variant(r.request) == v) for v in variants}
-    systems = _systems([named[variant] for variant in variants], devices)
+    systems = _systems([named[variant] for variant in variants], shared)
     entries = [
         _entry(systems, variants.index(key[0]), members)  # type: ignore[arg-type]
         for key, members in by_request.items()
     ]
     entries.sort(key=lambda e: (e.system, e.batch))
     newest = max(runs, key=lambda run: run.created)
-    return ModelPage(page_slug, newest.model, tuple(systems), tuple(entries))
+    first = next((e for e in entries if e.result), entries[0])
+    return ModelPage(
+        page_slug, newest.model, tuple(systems), tuple(entries), len(first.run.table.nodes)
+    )
 
 
 Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str]
@@ -144,7 +171,7 @@ def _variant_order(variant: Variant) -> tuple[object, ...]:
     return (variant[4] == str(Granularity.WRITTEN), *variant)
 
 
-def _systems(runs: Sequence[Run], devices: Devices) -> list[System]:
+def _systems(runs: Sequence[Run], shared: frozenset[str]) -> list[System]:
     """Name each system by what sets it apart from the others."""
     requests = [run.request for run in runs]
     systems: list[System] = []
@@ -153,15 +180,15 @@ def _systems(runs: Sequence[Run], devices: Devices) -> list[System]:
         wanted = ".".join(slug(part) for part in (run.device.id, run.request.backend, *settings))
         taken = {system.key for system in systems}
         key = wanted if wanted not in taken else f"{wanted}.{len(systems)}"
-        named = _device(run, devices)
+        named = _device(run, shared)
         systems.append(System(key, named, run.request.backend, settings, _provider(run.request)))
     return systems
 
 
-def _device(run: Run, devices: Devices) -> str:
+def _device(run: Run, shared: frozenset[str]) -> str:
     """The device's name; its id, too, where two devices share the name."""
     name = run.device.name or run.device.id
-    return name if len(devices[name]) == 1 else f"{name} ({run.device.id})"
+    return f"{name} ({run.device.id})" if name in shared else name
 
 
 def _provider(request: Request) -> str:

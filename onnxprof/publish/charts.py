@@ -41,7 +41,8 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
         (_comparable(known), Chart("speedup", "Speed-up over batch size, %")),
         (bool(good), Chart("slowest", "Slowest steps with p5 to p95, ms", of_run=True)),
         (several, Chart("scaling", "Time an item over batch size, slowest steps, µs", of_run=True)),
-        (any(t.energies and t.inferences for t in spent), Chart("energy", "Energy an item, mJ")),
+        (any(t.device_mj() for t in spent), Chart("energy", "Energy an item, mJ")),
+        (any(t.device_mj() and t.seconds for t in spent), Chart("power", "Mean power, W")),
         (any(t.peak_resident_bytes for t in spent), Chart("memory", "Peak resident memory, MiB")),
     )
     return tuple(chart for wanted, chart in found if wanted)

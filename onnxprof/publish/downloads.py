@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.publish.catalogue import ModelPage
 from onnxprof.publish.devices_page import DevicePage
 from onnxprof.publish.pages import SiteFacts, render
-from onnxprof.publish.timing_csv import timing_table
+from onnxprof.publish.timing_csv import timing_parquet, timing_table
 from onnxprof.records import Run
 
 if TYPE_CHECKING:
@@ -45,17 +45,19 @@ MEANINGS = {
 }
 
 
-def runs_parquet(models: Iterable[ModelPage]) -> bytes:
-    """Every layer of every good run, the earlier ones of a repetition too; a row group a model."""
+def rows_parquet(model: ModelPage) -> bytes:
+    """Every layer of a model's good runs, the earlier ones of a repetition too; empty of none."""
+    runs = _good(model)
+    return timing_parquet(runs) if runs else b""
+
+
+def join_parquet(parts: Iterable[Path], target: Path) -> None:
+    """One file of these tables, a row group each; one part is in memory at a time."""
     import pyarrow.parquet as pq
 
-    sink = io.BytesIO()
-    with pq.ParquetWriter(sink, parquet_schema(), compression="zstd") as writer:
-        for model in models:
-            runs = _good(model)
-            if runs:
-                writer.write_table(timing_table(runs))
-    return sink.getvalue()
+    with pq.ParquetWriter(target, parquet_schema(), compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part))
 
 
 def parquet_schema() -> pa.Schema:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.contracts import UsageError
-from onnxprof.publish import bars, charts, figures, views
+from onnxprof.publish import bars, charts, figures, side_by_side, views
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.origins import zoo_entry
 from onnxprof.publish.words import reconciliation_text, warning_text
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 REMEDY = charts.REMEDY
-ASSETS = ("style.css", "site.js", "model.js", "charts.js")
+ASSETS = ("style.css", "site.js", "model.js", "plot.js", "compare.js", "charts.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class SiteFacts:
 
 def model_page(page: ModelPage, site: SiteFacts) -> str:
     """Everything about one model; its script shows the run that the reader chooses."""
+    aligned = side_by_side.listed(page)
     return render(
         "model.html",
         site,
@@ -52,7 +53,8 @@ def model_page(page: ModelPage, site: SiteFacts) -> str:
         panels=_panels(page),
         charts=charts.charts(page),
         library=charts.LIBRARY,
-        data=markup(views.embedded(views.page_data(page))),
+        data=markup(views.embedded(views.page_data(page) | {"aligned": aligned})),
+        aligned=aligned,
         environments=_environments(page),
     )
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from onnxprof.publish import figures, views
+from onnxprof.publish.glyphs import legible
 from onnxprof.publish.press import Manuscript, compile_pdf
 from onnxprof.publish.words import reconciliation_text, warning_text
 from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
@@ -35,13 +36,13 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
     given = views.constants(result)
     most = views.longest(result)
     return {
-        "title": figures.softened(run.request.model_name),
-        "subtitle": f"{run.device.name or run.device.id} · {run.request.backend} · "
+        "title": _soft(run.request.model_name),
+        "subtitle": f"{_plain(run.device.name or run.device.id)} · {_plain(run.request.backend)} · "
         f"batch {run.request.batch}",
-        "footer": figures.shortened(run.request.model_name, 60),
+        "footer": legible(figures.shortened(run.request.model_name, 60)),
         "facts": [[name, _wrapped(value)] for name, value in _facts(run)],
-        "sentence": figures.printable(reconciliation_text(result, run)) + ".",
-        "warnings": [figures.printable(warning_text(warning)) for warning in run.warnings],
+        "sentence": _plain(reconciliation_text(result, run)) + ".",
+        "warnings": [_plain(warning_text(warning)) for warning in run.warnings],
         "unit": unit[0],
         "rows": [_row(i, row, unit, most) for i, row in enumerate(body, 1)],
         "closing": [_row(0, row, unit, most) for row in views.closing_rows(result)],
@@ -74,9 +75,9 @@ def _row(place: int, row: TimedRow, unit: figures.Unit, most: float) -> dict[str
     operator = layer.op_type if layer else step.op_type if step else ""
     return {
         "place": str(place) if place else "",
-        "name": figures.softened(row.name),
-        "operator": figures.softened(operator, 19),
-        "shape": figures.tensor_text(layer.outputs[0]) if layer and layer.outputs else "",
+        "name": _soft(row.name),
+        "operator": _soft(operator, 19),
+        "shape": _plain(figures.tensor_text(layer.outputs[0])) if layer and layer.outputs else "",
         "fate": _fate(row),
         "times": [_time(ns, unit) for ns in (row.median_ns, row.p5_ns, row.p95_ns)],
         "share": "" if row.share is None else figures.percent(row.share),
@@ -89,7 +90,7 @@ def _fate(row: TimedRow) -> str:
     if row.median_ns is not None:
         return ""
     if row.status is Status.FUSED and row.step:
-        return figures.softened(f"fused into {row.step.name}")
+        return _soft(f"fused into {row.step.name}")
     return _FATES.get(row.status, row.status.value)
 
 
@@ -106,7 +107,14 @@ def _bar(row: TimedRow, most: float) -> float:
 
 def _wrapped(text: str) -> str:
     """Prose with breaks only inside words that are too long for a line."""
-    return " ".join(
-        figures.softened(word) if len(word) > 40 else figures.printable(word)
-        for word in text.split(" ")
-    )
+    return " ".join(_soft(word) if len(word) > 40 else _plain(word) for word in text.split(" "))
+
+
+def _soft(name: str, longest: int = 24) -> str:
+    """A name that may break at its separators and inside endless words."""
+    return figures.softened(_plain(name), longest)
+
+
+def _plain(text: str) -> str:
+    """Text that the document's fonts can show whole."""
+    return legible(figures.printable(text))

@@ -18,9 +18,9 @@ from onnxprof.records import Layer, LayerKind, LayerTable
 #: edges make a layered drawing slow to compute and unreadable (DESIGN.md section 8).
 LONGEST_EDGE = 60
 
-_NODE = Box(232.0, 42.0)
-_INPUT = Box(232.0, 30.0)
-_REFERENCE = Box(160.0, 20.0)
+#: Width and height of a layer, an input, a folded scope and a reference.
+BOXES = ((232.0, 42.0), (232.0, 30.0), (232.0, 42.0), (160.0, 20.0))
+_NODE, _INPUT, _, _REFERENCE = (Box(*size) for size in BOXES)
 #: Widths of a bold letter and of a small figure in the widest of the fonts.
 _LETTER, _FIGURE = 7.3, 6.0
 _MARGIN = 20.0
@@ -96,9 +96,9 @@ class Plan:
 
 def plan(table: LayerTable) -> Plan:
     """Lay out the inputs of a model and the nodes that depend on them."""
-    rows = _drawn(table)
+    rows = drawn(table)
     layers = [table.layers[i] for i in rows]
-    kept, cut = _cut_long(_links(layers), len(layers))
+    kept, cut = cut_long(links(layers), len(layers))
     edges = [*kept, *((len(layers) + k, b) for k, (_, b) in enumerate(cut))]
     boxes = [_box(layer) for layer in layers] + [_REFERENCE] * len(cut)
     return Plan(rows, tuple(cut), tuple(edges), lay_out(boxes, edges))
@@ -157,7 +157,7 @@ fill:var(--ink);font-variant-numeric:tabular-nums}
 """.strip()
 
 
-def _drawn(table: LayerTable) -> tuple[int, ...]:
+def drawn(table: LayerTable) -> tuple[int, ...]:
     """Rows of the inputs and of the nodes that depend on them.
 
     What is computed from constants alone is computed while loading; drawn, it would stand at
@@ -189,7 +189,7 @@ def _names(tensors: Sequence[object]) -> tuple[str, ...]:
     return tuple(getattr(tensor, "name", "") for tensor in tensors)
 
 
-def _links(layers: Sequence[Layer]) -> list[Edge]:
+def links(layers: Sequence[Layer]) -> list[Edge]:
     """Edges from producers to consumers, each once, in consumer order."""
     producer = {
         tensor.name: i for i, layer in enumerate(layers) for tensor in layer.outputs if tensor.name
@@ -216,7 +216,8 @@ def _out_of_subgraphs(layers: Sequence[Layer], links: dict[Edge, None]) -> list[
     ]
 
 
-def _cut_long(links: Sequence[Edge], n: int) -> tuple[list[Edge], list[Edge]]:
+def cut_long(links: Sequence[Edge], n: int) -> tuple[list[Edge], list[Edge]]:
+    """Edges of `n` boxes that are drawn, and those that skip too many ranks for it."""
     rank = _ranks(links, n)
     kept = [(a, b) for a, b in links if rank[b] - rank[a] <= LONGEST_EDGE]
     cut = [(a, b) for a, b in links if rank[b] - rank[a] > LONGEST_EDGE]

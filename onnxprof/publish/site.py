@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from onnxprof import __version__
 from onnxprof.contracts import UsageError
-from onnxprof.publish import charts, downloads, pages, pdf, plot, press
+from onnxprof.publish import charts, downloads, graphview, pages, pdf, plot, press, side_by_side
 from onnxprof.publish.catalogue import Entry, ModelPage, catalogue
 from onnxprof.publish.devices_page import DevicePage, device_csv, device_page, device_pages
 from onnxprof.publish.index_page import index_page
@@ -162,6 +162,8 @@ def _write_model(folder: Path, model: ModelPage, facts: pages.SiteFacts) -> None
     _write(folder / "index.html", pages.model_page(model, facts))
     for batch, drawing in _plots(model):
         _write(folder / "plot" / f"batch-{batch}.svg", drawing)
+    for path, script in (*graphview.scripts(model), *side_by_side.scripts(model)):
+        _write(folder / path, script)
     for entry in model.entries:
         if entry.result:
             _write(folder / "runs" / f"{entry.stem}.csv", timing_csv([entry.run]))

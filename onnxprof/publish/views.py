@@ -9,9 +9,10 @@ from typing import Any
 
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.figures import printable, tensor_text
+from onnxprof.publish.plot import topology
 from onnxprof.publish.words import reconciliation_text, warning_text
 from onnxprof.reconcile import Reconciliation, Status, TimedRow
-from onnxprof.records import LayerTable, Run
+from onnxprof.records import Confidence, LayerTable, Run
 from onnxprof.stats import median_ns
 
 _SEPARATORS = ("/", ".")
@@ -109,13 +110,16 @@ class _Pool:
 
 def page_data(page: ModelPage) -> dict[str, Any]:
     """Everything the page's script needs to show any run of the model."""
-    names, sets, tables = _Pool(), _Pool(), _Pool()
-    runs = [_run(entry, names, sets, tables) for entry in page.entries]
+    names, sets, tables, graphs = _Pool(), _Pool(), _Pool(), _Pool()
+    runs = [_run(entry, names, sets, tables, graphs) for entry in page.entries]
     return {
         "systems": [{"key": s.key, "label": printable(s.label)} for s in page.systems],
         "runs": runs,
         "sets": [list(found) for found in sets.places],
-        "tables": [{"set": s, "shapes": list(shapes)} for s, shapes in tables.places],
+        "tables": [
+            {"set": number, "graph": graph, "shapes": list(shapes)}
+            for number, graph, shapes in tables.places
+        ],
         "names": list(names.places),
     }
 
@@ -140,13 +144,16 @@ def shapes_of(table: LayerTable) -> tuple[str, ...]:
     return tuple(shapes[name] for name in tensor_names(table))
 
 
-def _run(entry: Entry, names: _Pool, sets: _Pool, tables: _Pool) -> dict[str, Any]:
+def _run(
+    entry: Entry, names: _Pool, sets: _Pool, tables: _Pool, graphs: _Pool
+) -> dict[str, Any]:
     run = entry.run
     layers = sets.place(_layer_set(run.table))
+    graph = graphs.place(topology(run.table))
     found: dict[str, Any] = {
         "sys": entry.system,
         "batch": entry.batch,
-        "table": tables.place((layers, shapes_of(run.table))),
+        "table": tables.place((layers, graph, shapes_of(run.table))),
         "stem": entry.stem,
         "made": printable(run.created),
         "cmd": printable(run.command),
@@ -193,6 +200,8 @@ def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any
         "s": [names.place(fate(row)) for row in rows],
         "t": [names.place(printable(row.step.name if row.step else "")) for row in rows],
         "o": [names.place(_operator(row)) for row in rows],
+        "h": _homes(rows),
+        "i": [i for i, row in enumerate(rows) if _is_inferred(row)],
         **_columns(rows),
     }
 
@@ -205,16 +214,29 @@ def _operator(row: TimedRow) -> str:
     return "" if row.layer or not row.step else printable(row.step.op_type)
 
 
+def _homes(rows: Sequence[TimedRow]) -> list[int]:
+    """For each fused row in turn the row that has its step's time."""
+    timed = {id(row.step): i for i, row in enumerate(rows) if row.status is Status.TIMED}
+    return [timed.get(id(row.step), -1) for row in rows if row.status is Status.FUSED]
+
+
+def _is_inferred(row: TimedRow) -> bool:
+    return row.step is not None and row.step.confidence is Confidence.INFERRED
+
+
 def _spent(run: Run) -> dict[str, float]:
-    """Millijoules an inference and MiB resident, rounded; without what was not read."""
+    """Millijoules an inference, watts and MiB resident, rounded; without what was not read."""
     found = run.telemetry
     if found is None:
         return {}
     spent: dict[str, float] = {}
     if found.peak_resident_bytes:
         spent["mib"] = round(found.peak_resident_bytes / 2**20, 1)
-    if found.energies and found.inferences:
-        spent["mj"] = float(f"{found.per_inference_mj(found.energies[0]):.4g}")
+    whole = found.device_mj()
+    if whole is not None:
+        spent["mj"] = float(f"{whole / found.inferences:.4g}")
+        if found.seconds:
+            spent["w"] = float(f"{whole / 1e3 / found.seconds:.4g}")
     return spent
 
 

@@ -172,6 +172,7 @@
     throughput: () => overBatch(known, (run) => (run.batch * 1e9) / run.total, { rangemode: "tozero" }),
     operators, slowest: slow, scaling, speedup,
     energy: () => overBatch(good.filter((r) => r.mj), (r) => r.mj / r.batch, { rangemode: "tozero" }),
+    power: () => overBatch(good.filter((r) => r.w), (r) => r.w, { rangemode: "tozero" }),
     memory: () => overBatch(good.filter((r) => r.mib), (r) => r.mib, { rangemode: "tozero" }),
   };
 

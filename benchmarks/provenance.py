@@ -1,0 +1,96 @@
+"""How much of the time is tied to layers of the file? Networks under the trace timer, as Markdown.
+
+    python benchmarks/provenance.py [--models zoo:lenet,model.onnx | all] [--backend ort]
+        [--batch 1] [--budget 0.3] [--dim NAME=SIZE ...]
+
+Each network is measured once in a fresh process. Columns: executed steps and layers of the file;
+the shares of the steps' time with confidence `exact` and `inferred`, and of steps that belong to
+no layer; and layers that two steps claim, of which there may be none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+
+from onnxprof.cli.options import parse_dims
+from onnxprof.contracts import OnnxprofError
+from onnxprof.measure import Budget, Timer
+from onnxprof.records import Confidence, Run
+from onnxprof.steptimes import estimates
+from onnxprof.sweep import Options, plan
+from onnxprof.worker import Limits, run_isolated
+from onnxprof.zoo import names
+
+HEADINGS = ("model", "steps", "layers", "exact", "inferred", "no layer", "claimed twice")
+BAR = 0.98
+
+
+def shares(run: Run) -> dict[Confidence, float]:
+    """Parts of the steps' time by confidence; 1 in total."""
+    assert run.timings is not None
+    times = estimates(run.steps, run.timings)
+    found = dict.fromkeys(Confidence, 0.0)
+    for step, time_ns in zip(run.steps, times, strict=True):
+        found[step.confidence if step.layers else Confidence.NONE] += float(time_ns) / times.sum()
+    return found
+
+
+def claimed_twice(run: Run) -> int:
+    """How many layers stand in more than one step."""
+    claims = Counter(layer for step in run.steps for layer in step.layers)
+    return sum(count > 1 for count in claims.values())
+
+
+def measured(model: str, arguments: argparse.Namespace) -> Run:
+    """One run without parity."""
+    options = Options(
+        models=(model,),
+        batches=(arguments.batch,),
+        backend=arguments.backend,
+        budget=Budget(arguments.budget),
+        timer=Timer.TRACE,
+        dims=tuple(parse_dims(arguments.dim).items()),
+        parity=False,
+    )
+    return run_isolated(plan(options)[0].job, Limits(), lambda *_: None)
+
+
+def line(cells: tuple[str, ...]) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Print the table and how many reach the bar."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=lambda text: text.split(","), default=["all"])
+    parser.add_argument("--backend", default="ort")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--budget", type=float, default=0.3)
+    parser.add_argument("--dim", action="append", default=[])
+    arguments = parser.parse_args()
+    if arguments.models == ["all"]:
+        arguments.models = [f"zoo:{name}" for name in names()]
+    print(f"{line(HEADINGS)}\n{line(('---',) * len(HEADINGS))}")
+    tied: list[float] = []
+    for model in arguments.models:
+        try:
+            run = measured(model, arguments)
+        except OnnxprofError as error:
+            print(f"{model}: {error}", file=sys.stderr)
+            continue
+        found = shares(run)
+        tied.append(1 - found[Confidence.NONE])
+        counts = (str(len(run.steps)), str(len(run.table.layers)))
+        cells = [f"{found[each]:.2%}" for each in (Confidence.EXACT, Confidence.INFERRED)]
+        none = f"{found[Confidence.NONE]:.2%}"
+        told = (run.request.model_name, *counts, *cells, none, str(claimed_twice(run)))
+        print(line(told), flush=True)
+    reached = sum(share >= BAR for share in tied)
+    print(f"\n{reached} of {len(tied)} networks have at least 98 % of their time tied to layers.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What builds made before, by the digest of everything that it was made of."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+
+#: Entries that were used longest ago go first once the folder holds more.
+MOST_BYTES = 2 << 30
+_DIGEST_BYTES = 32
+_TEMPORARY = ".tmp"
+#: What is made of a run depends on these, too; a wheel names its version.
+_LIBRARIES = ("jinja2", "typst", "graphlay", "pyarrow", "numpy")
+_SOURCES = ("*.py", "publish/*.py", "site/*/*", "zoo/*.py", "zoo/families/*.py", "zoo/*/index.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A folder of entries, each behind its own SHA-256; one that cannot be written is no loss."""
+
+    folder: Path
+
+    def get(self, key: str) -> bytes | None:
+        """The entry, now the one used last; None where there is none that is whole."""
+        place = self.folder / key
+        try:
+            stored = place.read_bytes()
+        except OSError:
+            return None
+        content = stored[_DIGEST_BYTES:]
+        with suppress(OSError):
+            if sha256(content).digest() == stored[:_DIGEST_BYTES]:
+                os.utime(place)
+                return content
+            place.unlink()
+        return None
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep the entry, whole or not at all."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(_TEMPORARY, dir=self.folder)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(sha256(content).digest())
+                    file.write(content)
+                Path(temporary).replace(self.folder / key)
+            except OSError:
+                Path(temporary).unlink(missing_ok=True)
+
+    def prune(self, most_bytes: int = MOST_BYTES) -> None:
+        """Remove what was used longest ago until the rest is no larger than that."""
+        with suppress(OSError):
+            held = sorted(self._entries(), reverse=True)
+            kept = 0
+            for _, size, path in held:
+                kept += size
+                if kept > most_bytes:
+                    path.unlink(missing_ok=True)
+
+    def _entries(self) -> list[tuple[int, int, Path]]:
+        """When each was used, its size and where it is; leftovers of killed builds among them."""
+        found = []
+        with os.scandir(self.folder) as listing:
+            for item in listing:
+                with suppress(OSError):
+                    facts = item.stat()
+                    found.append((facts.st_mtime_ns, facts.st_size, Path(item.path)))
+        return found
+
+
+def user_cache() -> Cache:
+    """Below `ONNXPROF_CACHE`, else below the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get("ONNXPROF_CACHE")
+    return Cache((Path(chosen) if chosen else user_cache_path("onnxprof")) / "site")
+
+
+def digest(*parts: str | bytes) -> str:
+    """SHA-256 of the parts, in hexadecimal; where one ends counts, too."""
+    whole = sha256()
+    for part in parts:
+        raw = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        whole.update(len(raw).to_bytes(8, "big") + raw)
+    return whole.hexdigest()
+
+
+@cache
+def code() -> str:
+    """Digest of the sources, templates and libraries that make a site's files.
+
+    The version alone would do for a release; a working copy changes between two.
+    """
+    root = Path(str(files("onnxprof")))
+    paths = sorted(path for pattern in _SOURCES for path in root.glob(pattern) if path.is_file())
+    sources = [part for path in paths for part in (path.name, path.read_bytes())]
+    return digest(*sources, *map(_version, ("onnxprof", *_LIBRARIES)))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,106 @@
+"""Layers in file order, gathered into the scopes of their names, so that a large graph folds.
+
+A scope is a run of neighbours: file order is topological, so that a graph whose scopes are
+folded has no cycle even where the names of two scopes interleave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+#: A graph of at most so many layers is drawn whole.
+MOST_WHOLE = 300
+#: A scope with at most so many layers has none inside it.
+MOST_PLAIN = 48
+#: More than this in one drawing are gathered by place where their names do not help.
+MOST_MEMBERS = 120
+_DEEPEST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Some neighbours with what their names share; members are layers by number, and scopes."""
+
+    name: str
+    members: tuple[int | Scope, ...]
+
+    def layers(self) -> Iterator[int]:
+        """Every layer within, in order."""
+        for member in self.members:
+            if isinstance(member, Scope):
+                yield from member.layers()
+            else:
+                yield member
+
+
+def gathered(names: Sequence[str], most: int = MOST_WHOLE) -> Scope:
+    """The scopes of these names; one without any inside for at most so many."""
+    if len(names) <= most:
+        return Scope("", tuple(range(len(names))))
+    paths = _paths(names)
+    return Scope("", _members(paths, 0, len(names), 0))
+
+
+def _paths(names: Sequence[str]) -> list[list[str]]:
+    """Names at their slashes, or at their dots where few have slashes."""
+    slashed = sum("/" in name.strip("/") for name in names)
+    mark = "/" if 2 * slashed > len(names) else "."
+    return [name.strip(mark).split(mark, _DEEPEST) for name in names]
+
+
+def _members(
+    paths: Sequence[list[str]], low: int, high: int, depth: int
+) -> tuple[int | Scope, ...]:
+    if depth and high - low <= MOST_PLAIN:
+        return tuple(range(low, high))
+    runs = list(_runs(paths, low, high, depth))
+    if len(runs) == 1 and _is_scope(paths[low], depth):
+        return _members(paths, low, high, depth + 1)
+    members: list[int | Scope] = []
+    for start, end in runs:
+        if end - start < 3:
+            members += range(start, end)
+        else:
+            name = "/".join(paths[start][: depth + 1])
+            members.append(Scope(name, _members(paths, start, end, depth + 1)))
+    return _chunked(members, paths)
+
+
+def _runs(
+    paths: Sequence[list[str]], low: int, high: int, depth: int
+) -> Iterator[tuple[int, int]]:
+    """Neighbours in one scope at this depth; a layer outside of any stands alone."""
+    start = low
+    for i in range(low + 1, high + 1):
+        if i == high or not _together(paths[i - 1], paths[i], depth):
+            yield start, i
+            start = i
+
+
+def _together(a: list[str], b: list[str], depth: int) -> bool:
+    return _is_scope(a, depth) and _is_scope(b, depth) and a[depth] == b[depth]
+
+
+def _is_scope(path: list[str], depth: int) -> bool:
+    return len(path) > depth + 1
+
+
+def _chunked(
+    members: Sequence[int | Scope], paths: Sequence[list[str]]
+) -> tuple[int | Scope, ...]:
+    """Members by place where there are too many: about as many chunks as there are in each."""
+    if len(members) <= MOST_MEMBERS:
+        return tuple(members)
+    size = math.isqrt(len(members) - 1) + 1
+    chunks = [tuple(members[i : i + size]) for i in range(0, len(members), size)]
+    return tuple(Scope(f"{_ends(chunk, paths)}", chunk) for chunk in chunks)
+
+
+def _ends(chunk: Sequence[int | Scope], paths: Sequence[list[str]]) -> str:
+    return f"{_called(chunk[0], paths)} … {_called(chunk[-1], paths)}"
+
+
+def _called(member: int | Scope, paths: Sequence[list[str]]) -> str:
+    return member.name if isinstance(member, Scope) else paths[member][-1]
