@@ -24,9 +24,10 @@ from onnxprof.records import Run, WarningKind
 from onnxprof.replicates import (
     latency_group,
     latency_replicates,
+    profilers_cost_ns,
     row_group,
     side_by_side,
-    step_replicates,
+    true_replicates,
     usual_ns,
 )
 
@@ -196,7 +197,7 @@ def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: boo
         replace(latency, share=1.0),
         tuple(replace(row, share=_share(row, total, latency.b_ns or 1.0)) for row in rows),
         differences(a[0], b[0]),
-        tuple(_caveats(a + b, processes, rows)),
+        tuple(_caveats(a + b, processes, rows, in_turn)),
     )
 
 
@@ -224,7 +225,9 @@ def _judged_layers(
 ) -> tuple[Ratios, list[Floats]]:
     """Ratios of the rows that these steps of each run make up, and the times of both sides."""
     if in_turn:
-        each = [step_replicates(run).summed(rows) for run, rows in zip(runs, steps, strict=True)]
+        cost = profilers_cost_ns(runs)
+        found = [true_replicates(run, cost) for run in runs]
+        each = [times.summed(rows) for times, rows in zip(found, steps, strict=True)]
         means = [usual_ns(run, rows) for run, rows in zip(runs, steps, strict=True)]
         return paired_ratios(side_by_side(*each)), means
     times = [row_group(run, rows) for run, rows in zip(runs, steps, strict=True)]
@@ -294,14 +297,14 @@ def _row(
 
 
 def _caveats(
-    runs: tuple[Run, ...], processes: tuple[int, int], rows: Sequence[Row]
+    runs: tuple[Run, ...], processes: tuple[int, int], rows: Sequence[Row], in_turn: bool
 ) -> Iterator[Caveat]:
     kinds = {warning.kind for run in runs for warning in run.warnings}
     if min(processes) == 1:
         yield Caveat.SINGLE_PROCESS
     if WarningKind.BUSY_MACHINE in kinds:
         yield Caveat.BUSY_MACHINE
-    if WarningKind.TIMER_INFLATION in kinds:
+    if WarningKind.TIMER_INFLATION in kinds and not in_turn:
         yield Caveat.TIMER_INFLATION
     if len({_timer(run) for run in runs}) > 1:
         yield Caveat.TIMERS_DIFFER

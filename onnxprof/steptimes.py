@@ -182,18 +182,25 @@ def split(sampled: Times, total: float, nodes: NDArray[np.int64]) -> Times:
     Each step's sample less a bias that is the same for all executed nodes (the profiler's cost
     of one), but at least 2 % of the sample. Where the samples fall short, they are scaled.
     """
+    return _scaled(lightened(sampled, bias_of(sampled, total, nodes) * nodes), total)
+
+
+def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:
+    """Nanoseconds that the profiler adds to each executed node, if steps take `total` in truth."""
     if sampled.sum() <= total:
-        return _scaled(sampled, total)
-    floor = sampled * _LEAST
-    if floor.sum() >= total:
-        return _scaled(floor, total)
+        return 0.0
     low, high = 0.0, float(sampled.max())
     for _ in range(60):  # the sum falls steadily with the bias
         bias = (low + high) / 2
-        high, low = (
-            (bias, low) if np.maximum(sampled - bias * nodes, floor).sum() < total else (high, bias)
-        )
-    return _scaled(np.maximum(sampled - low * nodes, floor), total)
+        short = lightened(sampled, bias * nodes).sum() < total
+        high, low = (bias, low) if short else (high, bias)
+    return low
+
+
+def lightened(sampled: Times, bias: Times) -> Times:
+    """Less the bias, but at least 2 % of what was sampled."""
+    left: Times = np.maximum(sampled - bias, sampled * _LEAST)
+    return left
 
 
 def _scaled(parts: Times, total: float) -> Times:

@@ -53,6 +53,8 @@ class Machine:
     """Models whose process ends at this order of a block."""
     fused: tuple[str, ...] = ()
     """Models whose first two layers run as one step."""
+    traced_cost_ns: int = 0
+    """What the profiler adds to each step."""
     clock: ScriptedClock = field(default_factory=ScriptedClock)
     told: list[tuple[str, Job]] = field(default_factory=list)
     orders: list[tuple[str, str]] = field(default_factory=list)
@@ -94,9 +96,9 @@ class Machine:
         name = asked.facts.name
         rng = np.random.default_rng([self.seed, len(self.told)])
         table = sample_table(1, [f"Op{i}" for i in range(len(self.models[name]))])
-        backend = FakeBackend(
-            self.clock, [self._duration(rng, ns) for ns in self.models[name]], gap_ns=10_000
-        )
+        durations = [self._duration(rng, ns) for ns in self.models[name]]
+        cost = {"traced_cost_ns": self.traced_cost_ns}
+        backend = FakeBackend(self.clock, durations, gap_ns=10_000, **cost)
         workload = Workload(PreparedModel(b"", None), table, {}, 1)  # type: ignore[arg-type]
         conduct: Callable[[Blocks], None] = partial(Obedience(channel), Others())
         found = measure(

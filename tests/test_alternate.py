@@ -20,7 +20,7 @@ from inturn import Machine, against, job, measured
 
 from onnxprof import served, sweep
 from onnxprof.alternate import alternate, cores
-from onnxprof.compare import Verdict, compare
+from onnxprof.compare import Caveat, Verdict, compare
 from onnxprof.contracts import BackendError
 from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model
@@ -100,6 +100,14 @@ def test_a_slow_layer_is_found_on_a_busy_machine() -> None:
         rows = against(machine, 10, 0.4).rows
         assert rows[1].verdict is Verdict.SLOWER
         assert Verdict.SLOWER not in (rows[0].verdict, rows[2].verdict)
+
+
+def test_what_the_profiler_adds_does_not_hide_a_change() -> None:
+    slow = (LAYERS[0], round(LAYERS[1] * 1.05), LAYERS[2])
+    machine = Machine({"a": LAYERS, "b": slow}, jitter=0.002, traced_cost_ns=300_000)
+    found = against(machine, 4)
+    assert [row.ratio for row in found.rows] == pytest.approx([1.0, 1.05, 1.0], abs=0.004)
+    assert Caveat.TIMER_INFLATION not in found.caveats
 
 
 def test_models_of_other_steps_share_what_they_share() -> None:
