@@ -1,14 +1,14 @@
 """Do the layers add up? Zoo networks under both timers, measured in turn, as Markdown.
 
     python benchmarks/accuracy.py [--models lenet,resnet50 | all] [--batches 1,8] [--threads 1,0]
-        [--budget 2] [--timer auto | prefix] [--repeat 1]
+        [--budget 2] [--timer auto | prefix] [--repeat 1] [--dim NAME=SIZE ...]
 
-One table a number of threads (0 is every usable core), and one sentence each that counts. Each
-row is two measurements in fresh processes, `trace` first, then --timer (`auto`). Columns: the
-un-profiled median and half of its 95 % interval; what the runtime's own profiler says the steps
-add up to, over neighbouring un-profiled blocks; onnxprof's layer sum and overhead, and an empty
-call, over the median; the un-profiled median over the longest prefix; and the wall time of the
-second measurement over that of the first, loading included.
+Models are networks of the zoo, or files. One table a number of threads (0 is every usable core),
+and one sentence each that counts. Each row is two measurements in fresh processes, `trace` first,
+then --timer (`auto`). Columns: the un-profiled median and half of its 95 % interval; what the
+runtime's own profiler says the steps add up to, over neighbouring un-profiled blocks; onnxprof's
+layer sum and overhead, and an empty call, over the median; the un-profiled median over the longest
+prefix; and the wall time of the second measurement over that of the first, loading included.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from onnxprof import steptimes
+from onnxprof.cli.options import parse_dims
 from onnxprof.contracts import OnnxprofError
 from onnxprof.measure import Budget, Timer
 from onnxprof.reconcile import reconcile
@@ -98,8 +99,9 @@ def planned_for(
 ) -> Planned:
     """What to measure, without comparing outputs."""
     options = Options(
-        models=(f"zoo:{model}",),
+        models=(model if model.endswith(".onnx") else f"zoo:{model}",),
         batches=(batch,),
+        dims=tuple(parse_dims(arguments.dim).items()),
         threads=threads,
         budget=Budget(arguments.budget),
         timer=timer,
@@ -154,6 +156,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=2.0)
     parser.add_argument("--timer", type=Timer, default=Timer.AUTO)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--dim", action="append", default=[])
     arguments = parser.parse_args()
     if arguments.models == ["all"]:
         arguments.models = list(names())

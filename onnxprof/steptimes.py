@@ -10,6 +10,7 @@ free of that cost, and the profile splits the time inside a segment.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +198,7 @@ def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:
     return low
 
 
-def lightened(sampled: Times, bias: Times) -> Times:
+def lightened(sampled: Times, bias: NDArray[np.floating[Any]]) -> Times:
     """Less the bias, but at least 2 % of what was sampled."""
     left: Times = np.maximum(sampled - bias, sampled * _LEAST)
     return left
