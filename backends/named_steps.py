@@ -11,59 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from onnxprof.backends.named_evidence import APPENDED, Evidence, Names
+from onnxprof.backends.named_places import placed
 from onnxprof.provenance import Anchor, Graph, GraphNode, assign
 from onnxprof.records import Confidence, LayerTable
-
-#: How TensorRT's parser calls a node that has no name, before the name of its first output.
-UNNAMED = "node_of_"
-#: Operators that runtimes put into the step before them.
-_APPENDED = frozenset(
-    {"Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Selu", "PRelu", "HardSigmoid"}
-    | {"HardSwish", "Gelu", "Mish", "Softplus", "Mul", "Add", "Sub", "Div", "BatchNormalization"}
-)
-
-
-class Names:
-    """The layers of a model by every name that another program may know them by."""
-
-    def __init__(self, table: LayerTable) -> None:
-        self._layers: dict[str, tuple[str, ...]] = {}
-        self._tensors: dict[str, str] = {}
-        given: dict[str, list[str]] = defaultdict(list)
-        for layer in table.nodes:
-            for tensor in layer.outputs[:1]:
-                self._layers.setdefault(UNNAMED + tensor.name, (layer.name,))
-            self._tensors |= {tensor.name: layer.name for tensor in layer.outputs}
-            if layer.given_name:
-                given[layer.given_name].append(layer.name)
-        self._layers |= {layer.name: (layer.name,) for layer in table.nodes}
-        self._layers |= {name: tuple(layers) for name, layers in given.items()}
-
-    def resolved(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The layers that go by these names; a name that several share stands for all of them."""
-        found = (layer for name in names for layer in self._layers.get(name, ()))
-        return tuple(dict.fromkeys(found))
-
-    def producer(self, tensor: str) -> tuple[str, ...]:
-        """The layer that yields a tensor; nothing for one that no layer yields."""
-        return (self._tensors[tensor],) if tensor in self._tensors else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Which layers a step is said to compute."""
-
-    told: str
-    """What said so, in a few words."""
-    layers: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    """The ONNX names that were read, those unknown to the model among them."""
-    exact: bool = True
-    """Whether that is the runtime's own word, and not only a name that looks like it."""
-    grows: bool = False
-    """Whether the step may have taken in activations after it, of which its name says nothing."""
-    operators: tuple[str, ...] = ()
-    """ONNX operators that it may stand for, where no name says which layer it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +41,10 @@ def tie(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
 
     Where several units name a layer, the last of them completes it, so it is that one's. A
     unit that is left with nothing worked for the one that has its last layer: the two are one
-    step. A unit without a name takes, of what the next one would have to itself, the first
-    layer of its operator that nothing is named after. Each layer is covered by at most one step.
+    step. Units without a name are placed by `named_places.py`. Each layer is covered by at most
+    one step.
     """
-    first = _tied(graph, evidence)
-    placed = _placed(graph, evidence, first)
-    return _tied(graph, placed) if placed != list(evidence) else first
-
-
-def _placed(graph: Graph, evidence: Sequence[Evidence], first: NamedTies) -> list[Evidence]:
-    """The evidence, with layers for units that no name ties to one."""
-    taken = {name for found in evidence for name in found.layers}
-    covered = {unit: step.layers for step in first.steps for unit in step.members}
-    kinds = {node.name: node.op_type for node in graph.nodes}
-    placed = list(evidence)
-    for unit, found in enumerate(evidence):
-        if found.layers or not found.operators:
-            continue
-        after = next((covered[i] for i in range(unit, len(evidence)) if covered[i]), ())
-        for name in after:
-            if name not in taken and kinds[name] in found.operators:
-                taken.add(name)
-                placed[unit] = replace(found, layers=(name,))
-                break
-    return placed
+    return _tied(graph, placed(graph, evidence))
 
 
 def _tied(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
@@ -168,7 +99,7 @@ def _appended(
     readers = [reader for tensor in outputs for reader in consumers.get(tensor, ())]
     if len(readers) != 1 or not graph.outputs or set(outputs) & set(graph.outputs):
         return ""
-    return readers[0].name if readers[0].op_type in _APPENDED else ""
+    return readers[0].name if readers[0].op_type in APPENDED else ""
 
 
 def _handed(

@@ -7,16 +7,20 @@ Both the C++ and the Python tool write the same: one table of nodes for each inf
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.backends.named_steps import Evidence, Names
+from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt_layers import milliseconds
 from onnxprof.contracts import BackendError
 
 _HEADER = "layerName;execStatus;layerType;execType;realTime (ms)"
 #: Nodes that the runtime lists and that do nothing.
+_TAKEN_IN = "undef"
+#: A name that OpenVINO made up: `Multiply_9950`, of no layer of the model.
+_MADE_UP = re.compile(r"^[A-Z]\w*_\d+$")
 _IDLE = frozenset({"Parameter", "Const", "Constant", "Result", "Input", "Output"})
 #: Node types that may hold activations, of which a report says nothing.
 _HOLDING = frozenset({"Convolution", "GroupConvolution", "FullyConnected", "MatMul", "Eltwise"})
@@ -37,6 +41,8 @@ class Counted:
     kind: str
     ms: float
     ran: bool
+    primitive: str = ""
+    """What computes it: `brgconv_avx2_f32`; `undef` for a node that another one took in."""
 
 
 def looks_like_csv(text: str) -> bool:
@@ -61,8 +67,8 @@ def _of_row(row: list[str]) -> Counted:
     if len(row) < 6:
         raise BackendError(f"no counters of benchmark_app: a row has {len(row)} columns")
     # a name may hold the separator: the columns are counted from the end
-    name, status, kind = ";".join(row[:-5]), row[-5], row[-4]
-    return Counted(name, kind, _number(row[-2], name), _ran(status))
+    name, (status, kind, primitive, ms) = ";".join(row[:-5]), row[-5:-1]
+    return Counted(name, kind, _number(ms, name), _ran(status), primitive)
 
 
 def parse_json(data: Any) -> list[list[Counted]]:
@@ -81,7 +87,8 @@ def _of_table(table: dict[str, Any]) -> Iterator[Counted]:
         if not isinstance(node, dict) or not isinstance(node.get("name"), str):
             raise BackendError("no counters of benchmark_app: a node has no name")
         ms = _number(node.get("real_time"), node["name"])
-        yield Counted(node["name"], str(node.get("node_type", "")), ms, _ran(node.get("status")))
+        kind, primitive = (str(node.get(key, "")) for key in ("node_type", "exec_type"))
+        yield Counted(node["name"], kind, ms, _ran(node.get("status")), primitive)
 
 
 def _number(value: Any, where: str) -> float:
@@ -111,21 +118,62 @@ def _checked(requests: list[list[Counted]]) -> list[list[Counted]]:
     return full
 
 
-def is_work(node: Counted) -> bool:
-    """Whether a node is a step: it ran, or took time whatever its status says."""
-    return (node.ran or node.ms > 0) and node.kind not in _IDLE
+def units(requests: Sequence[Sequence[Counted]]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The place of each node that is a step, with the names of the nodes that it took in.
+
+    The CPU plugin lists those right behind the node that computes them.
+    """
+    place, taken = -1, list[str]()
+    for i, node in enumerate(requests[0]):
+        if any(_is_work(request[i]) for request in requests):
+            if place >= 0:
+                yield place, tuple(taken)
+            place, taken = i, []
+        elif node.primitive == _TAKEN_IN:
+            taken.append(node.name)
+    if place >= 0:
+        yield place, tuple(taken)
 
 
-def evidence(node: Counted, names: Names) -> Evidence:
-    """Which layers a node stands for: OpenVINO calls it after a layer or an output tensor."""
+def _is_work(node: Counted) -> bool:
+    """Whether a node is a step: it took time, or would have if a microsecond were shorter.
+
+    The status is of no help: a node that took less than a microsecond is listed as not run.
+    """
+    if node.kind in _IDLE or node.primitive == _TAKEN_IN:
+        return False
+    in_place = node.kind == "Reorder" or node.primitive.startswith(("unknown", "ref"))
+    return node.ran or node.ms > 0 or bool(node.primitive and not in_place)
+
+
+def evidence(node: Counted, taken: Sequence[str], names: Names) -> Evidence:
+    """Which layers a node stands for: OpenVINO calls it after a layer or an output tensor.
+
+    `taken` are the names of nodes that it took in.
+    """
     if node.kind == "Reorder":
         return Evidence("inserted copy")
-    found = names.resolved((node.name,)) or names.producer(node.name)
+    own, inner = _layers((node.name,), names), _layers(taken, names)
+    inner_told = "names of nodes that it took in" if inner else "operator and place"
     return Evidence(
-        "node's name" if found else "operator and place",
-        found,
-        found[:1] or (node.name,),
+        "node's name" if own else inner_told,
+        tuple(dict.fromkeys((*own, *inner))),
+        tuple(_read((node.name, *taken), names)),
         exact=False,
         grows=node.kind in _HOLDING,
-        operators=_OPERATORS.get(node.kind, ()),
+        operators=() if own else _OPERATORS.get(node.kind, ()),
     )
+
+
+def _read(given: Iterable[str], names: Names) -> Iterator[str]:
+    """Names as the model has them, and those that it does not have unless they are made up."""
+    for name in given:
+        if found := _layers((name,), names):
+            yield found[0]
+        elif not _MADE_UP.search(name):
+            yield name
+
+
+def _layers(given: Iterable[str], names: Names) -> tuple[str, ...]:
+    found = (names.resolved((name,)) or names.producer(name) for name in given)
+    return tuple(dict.fromkeys(layer for layers in found for layer in layers))

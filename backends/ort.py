@@ -21,6 +21,7 @@ from onnxprof.backends.ort_profile import Key, Profile, read_profile
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_topology import graph_attributes
 from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
+from onnxprof.devices import free_bytes
 from onnxprof.environment import cpu_device
 from onnxprof.records import Availability, Confidence, Device, Granularity, Step, Tensor
 
@@ -124,6 +125,11 @@ class ProfiledSession(BoundSession):
     def launches(self) -> str:
         """Why the profile has nothing but launches, where the device works on by itself."""
         return self._device.obstacle
+
+    def free_bytes(self) -> int | None:
+        """What a CUDA device has left, in which every session keeps weights of its own."""
+        on_gpu = ort_providers.provider_of(self._workload).kind == "cuda"
+        return free_bytes(self._workload.device) if on_gpu else None
 
     @property
     def on_device(self) -> bool:

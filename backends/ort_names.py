@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from onnxprof.backends.named_steps import Evidence, Names
+from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.ort_graphs import INSERTED, SUFFIXES
 from onnxprof.backends.ort_profile import Key, Profile, collect
 from onnxprof.contracts import BackendError

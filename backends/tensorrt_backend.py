@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxprof import devices as gpus
 from onnxprof.backends import named_steps, tensorrt_layers
+from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt_build import build, logger, runtime_errors
 from onnxprof.backends.tensorrt_session import EngineSession, ProfiledSession, Reports
 from onnxprof.contracts import (
@@ -172,7 +173,7 @@ def trace_of(workload: Workload, engine_json: str, reports: Reports) -> Trace:
     pairs = tensorrt_layers.joined(described, [(name, 0.0) for name in order])
     layers = [layer for layer, _ in pairs]
     times = _times(order, inferences)
-    names = named_steps.Names(workload.table)
+    names = Names(workload.table)
     found = [
         named_steps.outermost(tensorrt_layers.evidence(layer, names), workload.table)
         for layer in layers
@@ -194,7 +195,7 @@ def _times(order: Sequence[str], inferences: Sequence[Sequence[tuple[str, float]
     return np.rint(times).astype(np.int64)
 
 
-def _graph(workload: Workload, found: Sequence[named_steps.Evidence]) -> Any:
+def _graph(workload: Workload, found: Sequence[Evidence]) -> Any:
     import onnx
 
     from onnxprof.backends.ort_topology import read_graph

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.backends.named_steps import Evidence, Names
+from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.contracts import BackendError
 from onnxprof.records import Tensor
 

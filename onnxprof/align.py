@@ -30,7 +30,7 @@ from onnxprof.records import Confidence, Run, Samples
 from onnxprof.remarks import decided, remarks
 from onnxprof.replicates import latency_group, row_group
 from onnxprof.steptimes import step_samples
-from onnxprof.systems import labels, runtime_version
+from onnxprof.systems import is_bare, labels, runtime_version
 
 #: The smallest difference that matters, as a fraction, where none is given.
 THRESHOLD = 0.02
@@ -93,9 +93,11 @@ def _columns(runs: Sequence[Run], whole: Sequence[bool]) -> tuple[Column, ...]:
 
 
 def _column(run: Run, label: str, whole: bool) -> Column:
+    version = runtime_version(run)
+    if is_bare(run):
+        return Column(run, label, version, None, None, 1, whole)
     sums = reconcile(run)
     processes = latency_group(run).times_ns.shape[1]
-    version = runtime_version(run)
     return Column(run, label, version, sums.total_ns, sums.interval_ns, processes, whole)
 
 
@@ -103,21 +105,29 @@ def _column(run: Run, label: str, whole: bool) -> Column:
 class _Timed:
     """A run's times by block, and what their spread tells."""
 
-    total_ns: int
+    total_ns: int | None
+    """None where the run has no un-profiled latencies."""
     block_ns: tuple[int | None, ...]
     layers_ns: int | None
     """None, as all below, where steps have no times."""
     stray_ns: int | None
-    latency: Group
+    latency: Group | None
     spread: Group | None
     """Blocks, and below them all layers; None without step times."""
 
     @property
     def overhead_ns(self) -> int | None:
         """The median less all else."""
-        if self.layers_ns is None or self.stray_ns is None:
+        if self.total_ns is None or self.layers_ns is None or self.stray_ns is None:
             return None
         return self.total_ns - self.layers_ns - self.stray_ns
+
+    @property
+    def whole_ns(self) -> int:
+        """What shares are of: the median, or the steps' sum where that is not known."""
+        if self.total_ns is not None:
+            return self.total_ns
+        return (self.layers_ns or 0) + (self.stray_ns or 0)
 
     @classmethod
     def of(cls, run: Run, blocks: Sequence[Block], number: int, whole: bool) -> _Timed:
@@ -127,12 +137,13 @@ class _Timed:
         stray = strays(run)
         inside = tuple(i for i in range(len(run.steps)) if i not in set(stray))
         times = _step_ns(run)
+        bare = is_bare(run)
         return cls(
-            stats.median_ns(run.timings.latency_ns),
+            None if bare else stats.median_ns(run.timings.latency_ns),
             tuple(_sum(times, steps) for steps in own),
             None if times is None else _sum(times, inside) or 0,
             None if times is None else _sum(times, stray) or 0,
-            latency_group(run),
+            None if bare else latency_group(run),
             _spread(run, [*([()] * len(own) if whole else own), inside]),
         )
 
@@ -153,7 +164,7 @@ def _sum(times: Samples | None, steps: tuple[int, ...]) -> int | None:
 def _spread(run: Run, rows: Sequence[tuple[int, ...]]) -> Group | None:
     if run.timings is None or not run.timings.step_ns.size:
         return None
-    if run.origin is not None and run.origin.averaged:
+    if is_bare(run) or (run.origin is not None and run.origin.averaged):
         return None
     return row_group(run, rows)
 
@@ -252,7 +263,7 @@ def _rows(
             replace(
                 _placed(judged[i].blocks[place], run, block.layers, block.steps[i], fates[i]),
                 ns=timed[i].block_ns[place],
-                share=_share(timed[i].block_ns[place], timed[i].total_ns),
+                share=_share(timed[i].block_ns[place], timed[i].whole_ns),
             )
             for i, run in enumerate(runs)
         )
@@ -294,7 +305,7 @@ def _sums(
     return Row(
         kind,
         tuple(
-            replace(cell, ns=its, share=_share(its, column.total_ns))
+            replace(cell, ns=its, share=_share(its, column.whole_ns))
             for its, column, cell in zip(ns, timed, cells or [Cell()] * len(ns), strict=True)
         ),
     )

@@ -43,6 +43,7 @@ class RemarkKind(StrEnum):
     NOT_DECIDED = "not_decided"
     BUSY_MACHINE = "busy_machine"
     SINGLE_PROCESS = "single_process"
+    NO_LATENCY = "no_latency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ class Column:
     """The shortest name that tells it from the other columns."""
     version: str
     """Its runtime and version; empty where unknown."""
-    total_ns: int
-    """Un-profiled median."""
-    interval_ns: tuple[int, int]
+    total_ns: int | None
+    """Un-profiled median; None for an imported run that has none."""
+    interval_ns: tuple[int, int] | None
     """95 % interval of the median."""
     processes: int
     whole: bool
@@ -83,7 +84,7 @@ class Cell:
     ns: int | None = None
     """None where the run has no time for it."""
     share: float | None = None
-    """Of the run's un-profiled median."""
+    """Of the run's un-profiled median, or of its steps' sum where it has none."""
     ratio: float | None = None
     """Over the baseline's time; None in the baseline itself and where either has no time."""
     interval: tuple[float, float] | None = None
@@ -120,7 +121,10 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Runs side by side. In each column `rows + no_layer + overhead = total`, exactly."""
+    """Runs side by side. In each column `rows + no_layer + overhead = total`, exactly.
+
+    Overhead and total of a run without un-profiled latencies are not known.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]

@@ -169,6 +169,14 @@ class Launcher(Protocol):
 
 
 @runtime_checkable
+class MemoryBound(Protocol):
+    """A traced session whose prefixes take memory of a device's own."""
+
+    def free_bytes(self) -> int | None:
+        """What the device has left; None where its memory is the host's, or it does not say."""
+
+
+@runtime_checkable
 class PrefixSource(Protocol):
     """A traced session whose graph can be cut, for the prefix timer."""
 

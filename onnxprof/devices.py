@@ -54,6 +54,15 @@ def completed(device: Device, environ: Mapping[str, str] | None = None) -> Devic
     return device
 
 
+def free_bytes(device_id: str) -> int | None:
+    """Memory that nobody has taken on a GPU; None where its driver does not say."""
+    try:
+        with nvml.opened() as nv, nvml.errors(nv):
+            return int(nv.nvmlDeviceGetMemoryInfo(nvml.handle(nv, device_id)).free)
+    except nvml.NvmlError:
+        return None
+
+
 def _device(nv: Any, index: int, handle: Any) -> Device:
     """Raises NvmlError where not even the name is to be had."""
     name = nvml.name_of(nv, handle)

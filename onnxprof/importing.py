@@ -10,7 +10,8 @@ import numpy as np
 
 from onnxprof import __version__, cautions
 from onnxprof.backends import named_steps
-from onnxprof.backends.named_steps import Evidence, NamedStep, Names
+from onnxprof.backends.named_evidence import Evidence, Names
+from onnxprof.backends.named_steps import NamedStep
 from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import UsageError
 from onnxprof.cpu import slug

@@ -22,6 +22,7 @@ from onnxprof.contracts import (
     Backend,
     BackendError,
     Launcher,
+    MemoryBound,
     PrefixSource,
     Recorder,
     Session,
@@ -292,6 +293,10 @@ def _by_prefixes(
     return places
 
 
+def _device_memory(traced: PrefixSource) -> int | None:
+    return traced.free_bytes() if isinstance(traced, MemoryBound) else None
+
+
 def _open(
     traced: PrefixSource, trace: Trace, most: int, wanted: Sequence[int]
 ) -> tuple[tuple[int, ...], Sequence[Session]]:
@@ -302,12 +307,15 @@ def _open(
     import psutil
 
     process = psutil.Process()
-    before = process.memory_info().rss
+    before, left = process.memory_info().rss, _device_memory(traced)
     ends = list(traced.prefixes((0, trace.length)))
     for session in ends:
         session.infer()
     each = max(process.memory_info().rss - before, 1)
     fitting = max(1, int(psutil.virtual_memory().available * _MEMORY / each))
+    still = _device_memory(traced)
+    if left is not None and still is not None:
+        fitting = max(1, min(fitting, int(still * _MEMORY / max(left - still, 1))))
     if wanted and wanted[-1] == trace.length:
         places = cuts.thinned(wanted, fitting)
     else:

@@ -6,6 +6,7 @@ Values are kept as they were read; every statistic is derived from them when ask
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -103,11 +104,18 @@ class Telemetry:
     def device_mj(self) -> float | None:
         """What the device that ran the model took over the stretch; None where it is not known.
 
-        A GPU's own, else that of all packages and their memory; `psys`, the whole board, is more.
+        A GPU's own; of a processor that of all packages and their memory (`psys`, the whole
+        board, is more). Of a GPU that did not tell nothing is known, whatever the processor took.
         """
-        gpus = [each.spent_mj for each in self.energies if each.source.startswith("nvml")]
-        parts = gpus or [each.spent_mj for each in self.energies if "psys" not in each.source]
+        parts = [each.spent_mj for each in self.energies if each.source.startswith("nvml")]
+        if not any(what.startswith("nvml") for what in self._sources()):
+            parts = [each.spent_mj for each in self.energies if "psys" not in each.source]
         return sum(parts) if parts and self.inferences else None
+
+    def _sources(self) -> Iterator[str]:
+        """Names of all that was read or could not be."""
+        yield from (each.source for each in (*self.series, *self.energies))
+        yield from (each.what for each in self.absent)
 
     def per_inference_mj(self, energy: Energy) -> float:
         """Energy of one inference, the idle share included."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from onnxprof.backends import openvino_report, ort_names, tensorrt_layers
-from onnxprof.backends.named_steps import Evidence, Names
+from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.contracts import BackendError, UsageError
 from onnxprof.records import LayerTable, Origin, Samples, Tensor
 
@@ -197,16 +197,22 @@ def from_benchmark_app(report: Source) -> Reader:
             requests = _parse(report, openvino_report.parse_csv, report.text)
         else:
             requests = _parse(report, openvino_report.parse_json)
-        places = [i for i, node in enumerate(requests[0]) if openvino_report.is_work(node)]
+        found = tuple(openvino_report.units(requests))
+        nodes = [requests[0][i] for i, _ in found]
         return Recorded(
             origin=Origin("benchmark_app", "performance counters", 0, True, (report.digest,)),
             backend="openvino",
             device_kind="cpu",
             units=tuple(
-                Unit(node.name, node.kind, openvino_report.evidence(node, names), "OpenVINO")
-                for node in (requests[0][i] for i in places)
+                Unit(
+                    node.name,
+                    node.kind,
+                    openvino_report.evidence(node, taken, names),
+                    "OpenVINO",
+                )
+                for node, (_, taken) in zip(nodes, found, strict=True)
             ),
-            unit_ns=np.stack([_ns([r[i].ms for i in places]) for r in requests], axis=1),
+            unit_ns=np.stack([_ns([r[i].ms for i, _ in found]) for r in requests], axis=1),
             lacks=(
                 "each node has one mean a request, over an unknown number of inferences",
                 "there are no latencies",

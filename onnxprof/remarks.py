@@ -50,6 +50,7 @@ def remarks(columns: Sequence[Column], rows: Sequence[Row], baseline: int) -> It
         (RemarkKind.MODELS_DIFFER, [c for c in others if _digest(c) != _digest(first)]),
         (RemarkKind.ONE_STEP, [c for c in columns if c.whole]),
         (RemarkKind.NO_STEP_TIMES, [c for c in columns if not _traced(c)]),
+        (RemarkKind.NO_LATENCY, [c for c in columns if c.total_ns is None]),
         (RemarkKind.AVERAGED, [c for c in columns if c.run.origin and c.run.origin.averaged]),
         (RemarkKind.COARSE, [c for c in columns if _coarse(c, rows)]),
         (RemarkKind.INFERRED, _inferred(columns, rows)),

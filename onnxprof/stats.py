@@ -135,7 +135,7 @@ def by_process(timings: Timings) -> list[Timings]:
 
     Warm-ups stay with the first; load and first inference are those of the whole.
     """
-    if not timings.block_process or not _is_blocked(timings):
+    if not (timings.block_process and timings.latency_ns.size and _is_blocked(timings)):
         return [timings]
     process = np.array(timings.block_process, np.int32)
     measured = np.unique(process[timings.latency_block])

@@ -21,8 +21,8 @@ from onnxprof.references import Progress
 from onnxprof.store import Store
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
-#: The kind of device that a provider runs on, where that is not the CPU.
-_KINDS = {"cuda": "cuda", "tensorrt": "cuda"}
+#: The kind of device that a provider runs on, where that is one kind alone.
+_KINDS = {"cpu": "cpu", "openvino": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
 #: The name that stands for every device of a backend.
 ALL = "all"
 #: A process's part of the budget is not cut below this.
@@ -88,7 +88,7 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     backend = plugins.backend(options.backend)
     options = replace(options, device=options.device or _KINDS.get(options.provider, "cpu"))
     _refuse_provider(backend, options.provider)
-    devices = pick_devices(backend, options.device)
+    devices = pick_devices(backend, options.device, options.provider)
     facts = environment()
     planned: list[Planned] = []
     for device, reference in product(devices, options.models):
@@ -197,11 +197,16 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
     return shlex.join(words)
 
 
-def pick_devices(backend: Backend, wanted: str) -> Sequence[Device]:
-    """Every device of the backend for `all`, else the one. Raises BackendError."""
+def pick_devices(backend: Backend, wanted: str, provider: str = "") -> Sequence[Device]:
+    """Every device of the backend that the provider runs on for `all`, else the one.
+
+    Raises BackendError where there is none.
+    """
     if wanted != ALL:
         return (pick_device(backend, wanted),)
-    return tuple(backend.devices()) or (pick_device(backend, wanted),)
+    kind = _KINDS.get(provider, "")
+    every = tuple(device for device in backend.devices() if kind in ("", device.kind))
+    return every or (pick_device(backend, kind or wanted),)
 
 
 def pick_device(backend: Backend, wanted: str) -> Device:

@@ -30,10 +30,14 @@ M = TypeVar("M", bound=Measured)
 
 
 def system(run: Measured) -> tuple[str, ...]:
-    """What tells two systems apart: backend, provider, device, threads, granularity."""
+    """What tells two systems apart: backend, provider, device, threads, granularity.
+
+    What another program measured is never taken in place of a measurement.
+    """
     asked = run.request
     threads, kind = str(asked.threads), asked.granularity.value
-    return asked.backend, asked.provider, asked.device_id, threads, kind
+    imported = "imported" if asked.timer == "imported" else ""
+    return asked.backend, asked.provider, asked.device_id, threads, kind, imported
 
 
 def newest(runs: Sequence[M]) -> list[M]:
@@ -129,12 +133,18 @@ _UNLESS_FORCED = (
 )
 
 
+def is_bare(run: Run) -> bool:
+    """Whether it has step times alone, without un-profiled inferences, as an imported run may."""
+    timings = run.timings
+    return timings is not None and timings.step_ns.size > 0 and not timings.latency_ns.size
+
+
 def refuse_unlike(runs: Sequence[Run], *, batches: bool = False, force: bool = False) -> None:
     """Raise UsageError for runs that are no two measurements of one thing, naming what differs.
 
-    Refused are fewer than two runs, runs without times, different axes, batches (unless
-    `batches`) and, unless forced, inputs and models. Models of another digest pass where their
-    layers have the same names and operators.
+    Refused are fewer than two runs, runs without times (over `batches`: without latencies),
+    different axes, batches (unless `batches`) and, unless forced, inputs and models. Models of
+    another digest pass where their layers have the same names and operators.
     """
     if len(runs) < 2:
         raise UsageError(
@@ -142,7 +152,8 @@ def refuse_unlike(runs: Sequence[Run], *, batches: bool = False, force: bool = F
             remedy="Name more runs, or a folder that has runs of several systems",
         )
     for run in runs:
-        if run.timings is None or not run.timings.latency_ns.size:
+        whole = run.timings is not None and run.timings.latency_ns.size > 0
+        if not whole and (batches or not is_bare(run)):
             raise UsageError(
                 f"this run has no times: {run.failure or 'no un-profiled samples'}",
                 where=f"{run.request.model_name} on {run.request.backend}",

@@ -94,3 +94,26 @@ def long_run(layers: int) -> Run:
         run.timings, step_ns=np.repeat(run.timings.step_ns[:1], layers, axis=0)
     )
     return dataclasses.replace(run, table=table, steps=steps, timings=timings)
+
+
+def scoped_run(layers: int, *, size: int = 50, stages: int = 5) -> Run:
+    """A run of so many layers, whose names say to which block of which stage they belong."""
+    run = long_run(layers)
+    blocks = layers // size
+    names = {
+        layer.name: f"net/stage{i // size * stages // blocks}/block{i // size}/op_{i}"
+        for i, layer in enumerate(run.table.nodes)
+    }
+    table = tuple(
+        dataclasses.replace(layer, name=names.get(layer.name, layer.name)) for layer in run.table
+    )
+    steps = tuple(
+        dataclasses.replace(step, layers=tuple(names[name] for name in step.layers))
+        for step in run.steps
+    )
+    return dataclasses.replace(
+        run,
+        table=dataclasses.replace(run.table, layers=table),
+        steps=steps,
+        request=dataclasses.replace(run.request, model_name="scoped"),
+    )

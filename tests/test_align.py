@@ -627,3 +627,14 @@ def test_medians_of_alignments_are_whole_nanoseconds() -> None:
     assert found.columns[0].total_ns == median_ns(found.columns[0].run.timings.latency_ns)
     share = sum(row.cells[0].share or 0 for row in (found.layer_sum, found.no_layer))
     assert math.isclose(share + (found.overhead.cells[0].share or 0), 1.0)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["blocks/{}/expand/conv/Conv", "model/{}", "a-very-long-network/layer/conv_{}_Conv"]
+)
+def test_names_that_are_cut_stay_apart(pattern: str) -> None:
+    named = [(pattern.format(i), f"{i}/BatchNormalization", "Relu") for i in range(9)]
+    for longest in (20, 24, 30):
+        told = shared.layer_names(named, longest)
+        assert len(set(told)) == 9
+        assert max(map(len, told)) <= longest

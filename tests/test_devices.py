@@ -70,6 +70,13 @@ def test_gpus_are_listed_with_their_facts(stub: Path) -> None:
     }
 
 
+def test_free_memory_is_the_drivers_word(stub: Path) -> None:
+    code = "from onnxprof.devices import free_bytes; print(free_bytes({!r}) or 0)"
+    assert nvml_stub.ask(stub, code.format("cuda:0:nvidia-h200")) == 140 << 30
+    assert nvml_stub.ask(stub, code.format("cuda:9:nvidia-t4")) == 0
+    assert nvml_stub.ask(stub, code.format("cuda:0"), STUB_NO_DRIVER="1") == 0
+
+
 @pytest.mark.parametrize(
     ("visible", "expected"),
     [
@@ -179,6 +186,23 @@ def test_all_devices_are_those_of_the_backend_in_its_order() -> None:
     ]
     assert [d.id for d in pick_devices(Several(), "cuda")] == ["cuda:0:nvidia-l4"]
     assert [d.id for d in pick_devices(Several(), "cuda:1:nvidia-l4")] == ["cuda:1:nvidia-l4"]
+
+
+def test_all_devices_are_those_that_the_provider_runs_on() -> None:
+    found = {p: [d.kind for d in pick_devices(Several(), "all", p)] for p in PROVIDED}
+    assert found == PROVIDED
+    with pytest.raises(BackendError, match="has no device 'cuda'"):
+        pick_devices(FakeBackend(), "all", "tensorrt")
+
+
+PROVIDED = {
+    "": ["cpu", "cuda", "cuda"],
+    "compile": ["cpu", "cuda", "cuda"],
+    "openvino": ["cpu"],
+    "cpu": ["cpu"],
+    "cuda": ["cuda", "cuda"],
+    "tensorrt": ["cuda", "cuda"],
+}
 
 
 @pytest.mark.parametrize("wanted", ["all", "npu"])

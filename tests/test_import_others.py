@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
+import onnx
 import pytest
 from imported_runs import DATA, imported_warning, models_in, ort_profile, ort_run, refused
+from models import model, node, value, weight
 
 from onnxprof import importing, recordings
 from onnxprof.contracts import UsageError
@@ -82,3 +86,96 @@ def test_the_report_that_holds_one_node_names_the_way_out(models: Path, tmp_path
     assert "detailed_counters" in refused(
         models / "residual.onnx", "--benchmark-app", path, "--batch", "2"
     )
+
+
+def normed(source: str, name: str, kernel: int = 3) -> list[onnx.NodeProto]:
+    """A convolution and its batch norm, whose outputs are `NAME_c` and `NAME`."""
+    parts = [f"{name}_c", *(f"{name}_{part}" for part in ("scale", "shift", "mean", "var"))]
+    return [
+        node("Conv", [source, f"{name}_w"], parts[:1], f"{name}/Conv", pads=[kernel // 2] * 4),
+        node("BatchNormalization", parts, [name], f"{name}/BatchNorm"),
+    ]
+
+
+def weights(name: str, inputs: int, channels: int, kernel: int = 3) -> list[onnx.TensorProto]:
+    rest = [weight(f"{name}_{part}", channels) for part in ("scale", "shift", "mean")]
+    one = onnx.helper.make_tensor(f"{name}_var", 1, [channels], [1.0] * channels)
+    filters = weight(f"{name}_w", channels, inputs, kernel, kernel, seed=len(name) + ord(name[0]))
+    return [filters, *rest, one]
+
+
+def inception() -> onnx.ModelProto:
+    """Batch norm takes every convolution's name; branches, a shortcut, one without a Relu."""
+    nodes = [
+        *normed("x", "stem"),
+        node("Relu", ["stem"], ["a"], "stem/Relu"),
+        *normed("a", "left", 1),
+        *normed("a", "right", 1),
+        node("Relu", ["right"], ["r"], "right/Relu"),
+        *normed("r", "deep"),
+        node("Concat", ["left", "deep"], ["both"], "Concat", axis=1),
+        *normed("both", "down", 1),
+        node("Add", ["down", "a"], ["sum"], "Add"),
+        node("Relu", ["sum"], ["y"], "out/Relu"),
+    ]
+    sizes = (("stem", 3, 3), ("left", 8, 1), ("right", 8, 1), ("deep", 8, 3), ("down", 16, 1))
+    stored = [each for name, inputs, kernel in sizes for each in weights(name, inputs, 8, kernel)]
+    return model(
+        nodes,
+        [value("x", ["batch", 3, 16, 16])],
+        [value("y", ["batch", 8, 16, 16])],
+        stored,
+    )
+
+
+#: Without what reports its use to its makers.
+BENCHMARK_APP = """
+import sys
+sys.modules["openvino_telemetry"] = None
+from openvino.tools.benchmark.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_report_made_here_ties_as_the_backend_does(tmp_path: Path, form: str) -> None:
+    pytest.importorskip("openvino", reason="needs onnxprof[openvino]")
+    from onnxprof.backends.openvino_backend import OpenvinoBackend
+    from onnxprof.contracts import Workload
+    from onnxprof.inputs import generate
+    from onnxprof.inspector import inspect
+    from onnxprof.modelfile import prepare
+
+    path = tmp_path / "inception.onnx"
+    path.write_bytes(inception().SerializeToString())
+    kind = "average" if form == "csv" else "detailed"
+    words = [sys.executable, "-c", BENCHMARK_APP, "-m", path, "-niter", "8"]
+    words += ["-nireq", "1", "-hint", "none", "-nstreams", "1", "-infer_precision", "f32"]
+    words += ["-shape", "x[2,3,16,16]", "-report_type", f"{kind}_counters"]
+    words += ["-report_folder", tmp_path, *(["-json_stats"] if form == "json" else [])]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]
+    report = tmp_path / f"benchmark_{kind}_counters_report.{form}"
+    opened = open_model(str(path))
+    run = importing.build(
+        opened, recordings.chosen({"--benchmark-app": str(report)}), Facts(batch=2)
+    )
+    table = inspect(opened, 2)
+    work = Workload(prepare(opened, 2, {}), table, generate(table), 1)
+    with OpenvinoBackend().open_traced(work, 2) as session:
+        session.infer()
+        measured = session.trace()
+    assert {s.layers for s in run.steps if s.layers} == {
+        s.layers for s in measured.steps if s.layers
+    }
+    assert len([s for s in run.steps if s.layers]) == 6
+    assert all(step.op_type in ("Reorder", "Subgraph") for step in run.steps if not step.layers)
+
+
+def test_a_node_of_less_than_a_microsecond_is_a_step_all_the_same(models: Path) -> None:
+    """The first request of the file lists `/head/Gemm` as not run, the second as executed."""
+    reader = recordings.chosen({"--benchmark-app": str(DATA / "benchmark_app" / "residual.csv")})
+    run = importing.build(open_model(str(models / "residual.onnx")), reader, Facts(batch=2))
+    owner = {name: step for step in run.steps for name in step.layers}
+    assert owner["/head/Gemm"].op_type == "FullyConnected"
+    assert owner["/head/Softmax"].op_type == "Softmax"

@@ -156,13 +156,49 @@ def test_align_shows_it_beside_a_measured_run_and_gives_no_verdict(models: Path)
     assert any(cell.ratio == 1 for cell in cells)
 
 
-def test_align_and_compare_refuse_what_cannot_be_told(models: Path) -> None:
+def test_align_takes_one_without_latencies_and_says_what_is_not_known(models: Path) -> None:
     from onnxprof.align import align
+    from onnxprof.publish.alignment import Choice, column_text, remark_text
+    from onnxprof.publish.alignment_text import markdown, plain, to_csv
+    from onnxprof.systems import refuse_unlike
+
+    bare, whole = made(models, times=False), made(models)
+    refuse_unlike([whole, bare])
+    found = align([whole, bare])
+    assert found.columns[1].total_ns is None
+    assert (found.total.cells[1].ns, found.overhead.cells[1].ns) == (None, None)
+    assert found.layer_sum.cells[1].ns == found.layer_sum.cells[0].ns
+    shares = [row.cells[1].share or 0 for row in (*found.rows, found.no_layer)]
+    assert sum(shares) == pytest.approx(1)
+    assert {row.cells[1].ratio for row in found.rows} == {1.0}
+    assert "no latency" in column_text(found.columns[1], found)
+    assert any("overhead is not known" in remark_text(r, found) for r in found.remarks)
+    assert plain(found)["columns"][1]["total_ns"] is None
+    assert "**" in markdown(found, Choice())
+    total = to_csv(found).splitlines()[-1]
+    assert total.startswith("total,")
+    assert align([bare, whole]).columns[0].total_ns is None
+
+
+def test_a_table_of_one_without_latencies(models: Path) -> None:
+    store = Store(models / "store")
+    for times in (True, False):
+        store.save(made(models, times=times))
+    paths = [str(path) for path in store.paths()]
+    done = CliRunner().invoke(app, ["align", *paths])
+    assert done.exit_code == 0, done.output
+    for name in ("(overhead)", "(median)"):
+        [line] = [line for line in done.output.splitlines() if line.strip().startswith(name)]
+        assert "unknown" in line
+    over = CliRunner().invoke(app, ["align", *paths, "--over", "batch"])
+    assert isinstance(over.exception, UsageError)
+    assert "no un-profiled samples" in str(over.exception)
+
+
+def test_compare_refuses_what_cannot_be_told(models: Path) -> None:
     from onnxprof.compare import compare
 
     bare, whole = made(models, times=False), made(models)
-    with pytest.raises((StoreError, UsageError), match="no un-profiled samples"):
-        align([whole, bare])
     with pytest.raises(StoreError, match="no un-profiled samples"):
         compare([([bare], [whole])], 0.05)
     with pytest.raises(StoreError, match="averages"):
@@ -170,11 +206,10 @@ def test_align_and_compare_refuse_what_cannot_be_told(models: Path) -> None:
 
 
 def test_the_site_says_why_it_leaves_one_out(models: Path) -> None:
-    from onnxprof.publish.site import _readable
+    from onnxprof.publish.bundle import misfit
 
-    good, [problem] = _readable([made(models), made(models, times=False)])
-    assert len(good) == 1
-    assert "without un-profiled latencies" in problem
+    assert misfit(made(models)) == ""
+    assert "without un-profiled latencies" in misfit(made(models, times=False))
 
 
 def test_names_alone_are_less_certain(models: Path, tmp_path: Path) -> None:

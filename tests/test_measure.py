@@ -295,6 +295,29 @@ def test_prefixes_that_run_out_of_memory_fall_back_to_the_trace() -> None:
     assert WarningKind.TIMER_INFLATION in told
 
 
+@pytest.mark.parametrize(
+    ("free", "count"), [((1000, 980), 9), ((1000, 400), 2), ((1000, 1000), 9), ((None, 5), 9)]
+)
+def test_prefixes_are_as_many_as_fit_into_half_of_the_devices_memory(
+    free: tuple[int | None, int | None], count: int
+) -> None:
+    """Two prefixes took what free memory lost; of nine cuts at most so many have room."""
+
+    class Confined(FakeSession):
+        def free_bytes(self) -> int | None:
+            return next(told)
+
+    class Small(FakeBackend):
+        def _session(self, job: Workload, cost: int) -> FakeSession:
+            made = super()._session(job, cost)
+            return Confined(made.clock, job, made.step_ns, made.gap_ns, cost)
+
+    told = iter(free)
+    job = Workload(PreparedModel(b"", Path()), sample_table(1, ["Relu"] * 8), {}, threads=1)
+    found = run(Small(step_ns=(MS,) * 8), job=job, timer=Timer.PREFIX)
+    assert len(found.timings.prefix_steps) == count
+
+
 def test_steps_of_another_provider_are_told_with_their_share() -> None:
     class Torn(FakeSession):
         def trace(self) -> Trace:

@@ -19,6 +19,10 @@ from onnxprof.backends import cuda_driver
 from onnxprof.backends.cuda_driver import driver_problem, explained
 from onnxprof.backends.ort_errors import failure, runtime_errors
 from onnxprof.contracts import BackendError
+from onnxprof.measure import Budget
+from onnxprof.store import Store, load
+from onnxprof.sweep import Options, plan, sweep
+from onnxprof.worker import Limits
 
 _SOURCE = "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:122 std::conditional_t<>"
 ARENA = (
@@ -196,3 +200,25 @@ def test_every_known_error_has_a_remedy() -> None:
         told = explained(number, "as CUDA says")
         assert told.detail.endswith(f"(CUDA error {number}: as CUDA says)")
         assert told.remedy
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded by the kernel's RLIMIT_DATA")
+def test_a_batch_that_is_too_big_fails_with_its_reason_and_the_others_stand(tmp_path: Path) -> None:
+    """onnxruntime on the CPU under a limit of one GiB; batch 512 wants four at once."""
+    pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
+    wide = 1 << 21
+    nodes = [
+        models.node("MatMul", ["x", "w"], ["a"], "widen"),
+        models.node("Relu", ["a"], ["b"], "relu"),
+        models.node("MatMul", ["b", "v"], ["y"], "narrow"),
+    ]
+    weights = [models.weight("w", 1, wide), models.weight("v", wide, 1)]
+    ends = [models.value("x", ["n", 1])], [models.value("y", ["n", 1])]
+    path = models.save(models.model(nodes, *ends, weights), tmp_path)
+    planned = plan(Options((str(path),), batches=(1, 512, 2), budget=Budget(0.2), parity=False))
+    done = list(sweep(planned, Limits(120, 1 << 30), Store(tmp_path / "runs"), lambda *_: None))
+    assert [o.error is None for o in done] == [True, False, True]
+    failure = done[1].run.failure
+    assert "at MatMul widen: out of memory, 4,096 MiB more were asked for" in failure
+    assert load(done[1].path).failure == failure
+    assert all(load(o.path).timings is not None for o in (done[0], done[2]))

@@ -7,16 +7,17 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+import unicodedata
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from sites import long_run
+from sites import long_run, wrong_run
 
 from onnxprof.contracts import StoreError, UsageError
-from onnxprof.publish import pdf, press
+from onnxprof.publish import pdf, plot, plot_pdf, press
+from onnxprof.publish.cache import Cache
+from onnxprof.publish.glyphs import SHOWN, legible
 from onnxprof.reconcile import reconcile
 from onnxprof.records import RunWarning, WarningKind
 from onnxprof.testing import sample_run
@@ -51,6 +52,12 @@ def test_a_pdf_shows_the_title_the_rows_and_what_they_add_up_to() -> None:
     for text in ("sample", "batch 8", "/block/conv_0", "fused into", "(overhead)", "(total)"):
         assert text in shown
     assert "1 / 1" in shown
+
+
+def test_a_run_with_wrong_outputs_says_so_at_the_top() -> None:
+    shown = words(pdf.timing_pdf(wrong_run())).replace("\n", " ")
+    assert "count for nothing: <out> not as the reference" in shown
+    assert "count for nothing" not in words(pdf.timing_pdf(sample_run()))
 
 
 def test_headers_repeat_and_pages_are_numbered() -> None:
@@ -89,53 +96,106 @@ def test_a_date_that_is_none_does_no_harm() -> None:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path))
-    return tmp_path / "pdf"
+def kept(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
 
 
 def manuscripts(n: int) -> list[press.Manuscript]:
     return [pdf.manuscript(run, reconcile(run)) for run in (sample_run(f"m{i}") for i in range(n))]
 
 
+def refuse(_: press.Manuscript) -> bytes:
+    raise AssertionError("made again")
+
+
 def test_what_is_in_the_cache_is_not_made_again(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = manuscripts(2)
-    first = list(press.press(wanted))
-    assert len(list(cache.iterdir())) == 2
-
-    def fail(_: press.Manuscript) -> bytes:
-        raise AssertionError("made again")
-
-    monkeypatch.setattr(press, "compile_pdf", fail)
-    assert list(press.press(wanted)) == first
+    first = [press.pressed(manuscript, kept) for manuscript in wanted]
+    assert len(list(kept.folder.iterdir())) == 2
+    monkeypatch.setattr(press, "compile_pdf", refuse)
+    assert [press.pressed(manuscript, kept) for manuscript in wanted] == first
 
 
-def test_workers_make_the_same_bytes(cache: Path) -> None:
-    wanted = manuscripts(press.WORTH_WORKERS)
-    made = list(press.press(wanted))
-    assert made[3] == press.compile_pdf(wanted[3])
-    assert len(set(made)) == len(made)
+@pytest.mark.parametrize("damage", [b"", b"short", b"%PDF-1.7" + bytes(2000)])
+def test_a_damaged_entry_is_made_again(kept: Cache, damage: bytes) -> None:
+    (manuscript,) = manuscripts(1)
+    good = press.pressed(manuscript, kept)
+    (entry,) = kept.folder.iterdir()
+    entry.write_bytes(damage)
+    assert press.pressed(manuscript, kept) == good
+    assert kept.get(entry.name) == good
 
 
-def test_a_worker_that_dies_costs_time_only(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = manuscripts(press.WORTH_WORKERS)
-
-    def dies(given: Sequence[press.Manuscript]) -> Iterator[bytes]:
-        yield press.compile_pdf(given[0])
-        raise BrokenProcessPool("killed")
-
-    monkeypatch.setattr(press, "_by_workers", dies)
-    assert list(press.press(wanted)) == [press.compile_pdf(m) for m in wanted]
-
-
-def test_a_cache_that_cannot_be_written_is_no_loss(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path / "file"))
-    assert next(press.press(manuscripts(1))).startswith(b"%PDF")
+    assert press.pressed(manuscripts(1)[0], Cache(tmp_path / "file" / "x")).startswith(b"%PDF")
+
+
+def test_a_cache_keeps_what_was_used_last(kept: Cache) -> None:
+    for i, key in enumerate(("old", "used", "new")):
+        kept.put(key, bytes(1000))
+        os.utime(kept.folder / key, (i, i))
+    assert kept.get("old") == bytes(1000), "it counts as used now"
+    kept.prune(2100)
+    assert {path.name for path in kept.folder.iterdir()} == {"old", "new"}
+    assert kept.get("used") is None
+    kept.prune(0)
+    assert list(kept.folder.iterdir()) == []
+    Cache(kept.folder / "none").prune()
+
+
+def test_what_fonts_can_show_is_shown_and_the_rest_is_spelled() -> None:
+    """PDF/A refuses a character that no font has, so typst itself says whether the list is true."""
+    import typst
+
+    listed = "".join(chr(code) for a, b in SHOWN for code in range(a, b + 1))
+    known = [char for char in listed if unicodedata.category(char) != "Cn"]
+    assert len(known) > 2500
+    assert legible("".join(known)) == "".join(known)
+    source = b'#set text(font: "DejaVu Sans Mono")\n#for c in json(bytes(sys.inputs.data)) [#c ]'
+    compiler = typst.Compiler(source, ignore_system_fonts=True)
+    inputs = {"data": json.dumps(known)}
+    assert compiler.compile(sys_inputs=inputs, format="pdf", pdf_standards="a-2u")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("模型", "\\u6a21\\u578b"),
+        ("\u05d0", "\\u05d0"),
+        ("a\u0301", "a\\u0301"),
+        ("\U0001f600", "\\U0001f600"),
+        ("naïve Ωμέγα Жук ≤ µ", "naïve Ωμέγα Жук ≤ µ"),
+    ],
+)
+def test_a_name_that_the_fonts_lack_is_legible_all_the_same(name: str, shown: str) -> None:
+    assert legible(name) == shown
+    assert shown in words(pdf.timing_pdf(sample_run(name)))
+
+
+def test_a_plot_is_a_page_of_its_own_size_in_vectors() -> None:
+    table = sample_run(batch=8).table
+    drawing = plot.draw(plot.plan(table), table, "模型")
+    made = plot_pdf.manuscript(drawing, "模型", 8)
+    assert "var(" not in made.data
+    document = press.compile_pdf(made)
+    assert document == press.compile_pdf(made)
+    (page,) = PdfReader(io.BytesIO(document)).pages
+    assert (page.mediabox.width, page.mediabox.height) == (255, 211.5)
+    assert not page.images
+    shown = page.extract_text()
+    assert "Conv" in shown
+    assert "/block/relu_1" in shown
+    assert "\\u6a21" in shown
+
+
+def test_a_plot_too_long_for_a_page_is_scaled() -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="500" height="100000" viewBox="0 0 1 1"/>'
+    size = json.loads(plot_pdf.manuscript(svg, "m", 1).data)
+    assert size["height"] == plot_pdf.MOST_POINTS
+    assert size["width"] == 72
 
 
 def test_without_typst_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

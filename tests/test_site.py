@@ -72,7 +72,9 @@ def test_the_files_that_are_there(built: Path) -> None:
     assert (built / "index.html").is_file()
     assert (built / "method.html").is_file()
     alpha = built / "models" / "alpha"
-    assert {p.name for p in (alpha / "plot").iterdir()} == {f"batch-{b}.svg" for b in (1, 2, 4, 8)}
+    assert {p.name for p in (alpha / "plot").iterdir()} == {
+        f"batch-{b}.{kind}" for b in (1, 2, 4, 8) for kind in ("svg", "pdf")
+    }
     stems = {p.stem for p in (alpha / "runs").iterdir()}
     assert stems == {
         *(f"cpu-fake.fake.b{b}" for b in (1, 2, 8)),
@@ -242,7 +244,7 @@ def test_an_interrupted_build_leaves_the_old_site(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(site, "_write_pdfs", interrupt)
+    monkeypatch.setattr(site, "index_page", interrupt)
     with pytest.raises(KeyboardInterrupt):
         site.build_site([sample_run("new")], out)
     assert (out / "models" / "old" / "index.html").is_file()

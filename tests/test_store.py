@@ -67,6 +67,22 @@ def test_what_is_saved_comes_back(run: Run) -> None:
         assert summary == dataclasses.replace(runfile.summarise(run), path=path)
 
 
+def test_steps_of_several_processes_without_latencies(tmp_path: Path) -> None:
+    run = sample_run()
+    assert run.timings is not None
+    none = np.zeros(0, np.int64)
+    bare = dataclasses.replace(
+        run.timings,
+        latency_ns=none,
+        latency_block=none.astype(np.int32),
+        traced_block=np.zeros(run.timings.traced_ns.size, np.int32),
+        block_process=(0,),
+    )
+    path = Store(tmp_path).save(dataclasses.replace(run, timings=bare))
+    assert runfile.read_summary(path).median_ns is None
+    assert runfile.read_summary(path).layer_sum_ns
+
+
 def test_where_a_run_is_stored(tmp_path: Path) -> None:
     path = Store(tmp_path).save(sample_run("net", 8))
     assert re.fullmatch(

@@ -539,3 +539,13 @@ def test_the_energy_of_the_device_is_the_gpus_or_that_of_all_packages(
     energies = tuple(Energy(source, 1.0) for source in sources)
     assert Telemetry(1.0, 1, 25.0, energies=energies).device_mj() == expected
     assert Telemetry(0.0, 0, 25.0, energies=energies).device_mj() is None
+
+
+@pytest.mark.parametrize("what", ["nvml", "nvml energy"])
+def test_a_gpu_that_does_not_tell_is_not_charged_with_what_the_processor_took(what: str) -> None:
+    silent = Telemetry(
+        *(1.0, 1, 25.0),
+        energies=(Energy("rapl package-0 counter", 1.0),),
+        absent=(Absence(what, "GPU is lost"),),
+    )
+    assert silent.device_mj() is None

@@ -15,7 +15,7 @@ from tensorrt_engines import recorded, reports, workload
 
 from onnxprof.backends import named_steps
 from onnxprof.backends import tensorrt_layers as layers
-from onnxprof.backends.named_steps import Evidence, Names
+from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt_backend import trace_of
 from onnxprof.contracts import BackendError
 from onnxprof.provenance import Graph, GraphNode

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorrt_models
 from tensorrt_engines import (
     BUILDING,
     FAILING,
@@ -28,7 +29,7 @@ from onnxprof.backends.tensorrt_backend import TensorrtBackend, trace_of
 from onnxprof.backends.tensorrt_build import build
 from onnxprof.backends.tensorrt_session import EngineSession, ProfiledSession, Reports
 from onnxprof.contracts import BackendError, UsageError
-from onnxprof.records import Availability, Device, Granularity
+from onnxprof.records import Availability, Device, Granularity, PreparedModel
 
 
 @pytest.fixture
@@ -143,6 +144,68 @@ def test_a_build_goes_on_where_nobody_listens_any_more(tmp_path: Path) -> None:
         raise BrokenPipeError(text)
 
     assert build(BUILDING, replace(workload(tmp_path, "residual"), tell=gone)) == b"plan"
+
+
+#: What the backend asks of TensorRT, class by class; the documentation of 10 and 11 has all of it.
+USED = {
+    "Builder": (
+        *("create_network", "create_builder_config", "create_optimization_profile"),
+        "build_serialized_network",
+    ),
+    "OnnxParser": ("parse", "parse_from_file", "num_errors", "get_error"),
+    "IBuilderConfig": (
+        *("profiling_verbosity", "add_optimization_profile", "progress_monitor"),
+        *("create_timing_cache", "set_timing_cache", "get_timing_cache"),
+    ),
+    "INetworkDefinition": ("num_inputs", "get_input"),
+    "ITensor": ("is_shape_tensor", "shape", "name"),
+    "IOptimizationProfile": ("set_shape", "set_shape_input"),
+    "Runtime": ("deserialize_cuda_engine",),
+    "ICudaEngine": (
+        *("create_execution_context", "create_engine_inspector", "num_io_tensors"),
+        *("get_tensor_name", "get_tensor_mode", "get_tensor_location", "get_tensor_dtype"),
+    ),
+    "IExecutionContext": (
+        *("set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3"),
+        "profiler",
+    ),
+    "EngineInspector": ("get_engine_information",),
+    "ITimingCache": ("serialize",),
+    "IProgressMonitor": ("phase_start", "step_complete", "phase_finish"),
+    "IProfiler": ("report_layer_time",),
+    "ILogger": ("Severity",),
+    "ProfilingVerbosity": ("DETAILED",),
+    "TensorIOMode": ("INPUT",),
+    "TensorLocation": ("HOST",),
+    "LayerInformationFormat": ("JSON",),
+}
+
+
+@pytest.fixture
+def rtx() -> Any:
+    """TensorRT for RTX: the same Python API, and it builds engines without a GPU."""
+    return pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx")
+
+
+@pytest.mark.filterwarnings("ignore:.*TensorRT-RTX.*:DeprecationWarning")
+def test_a_real_builder_takes_what_it_is_given(rtx: Any, tmp_path: Path) -> None:
+    assert not [f"{c}.{a}" for c, each in USED.items() for a in each if not hasattr(rtx, c)
+                or not hasattr(getattr(rtx, c), a)]  # fmt: skip
+    told: list[str] = []
+    work = replace(workload(tmp_path, "residual"), tell=told.append)
+    cache = tmp_path / "x.timing"
+    assert len(build(rtx, work, cache)) > 10_000
+    assert told[0].startswith("building the engine: ")
+    assert cache.stat().st_size
+    cache.write_bytes(b"damaged" * 9)
+    assert len(build(rtx, work, cache)) > 10_000
+    dynamic = PreparedModel(tensorrt_models.residual().SerializeToString(), tmp_path)
+    assert len(build(rtx, replace(work, model=dynamic))) > 10_000
+    wrong = replace(work, model=dynamic, inputs={"x": np.zeros((2, 4, 16, 16), np.float32)})
+    with pytest.raises(BackendError, match=r"cannot build the engine: .*[Dd]imension"):
+        build(rtx, wrong)
+    with pytest.raises(BackendError, match="an input that is not given: x"):
+        build(rtx, replace(work, inputs={}))
 
 
 def test_a_failed_build_gives_the_reason_that_was_logged(

@@ -110,23 +110,28 @@ def align(
     backends = tuple(name.strip() for name in backend.split(",") if name.strip())
     batches = parse_batches(batch) if batch else ()
     filters = Filters(tuple(model or ()), tuple(device or ()), backends, batches)
-    chosen = _ordered(_chosen(runs or [], store, filters), backends)
+    chosen = _ordered(_chosen(runs or [], store, filters, whole=over is not None), backends)
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     found = _aligned(chosen, over, baseline, threshold)
     _deliver(found, choice, format_ or _format_of(output), output)
 
 
-def _chosen(names: Sequence[str], store: Path | None, filters: Filters) -> list[Run]:
+def _chosen(
+    names: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
+) -> list[Run]:
     """What is named, each run once; of folders the newest run of each system that has times."""
     found: dict[Path, Run] = {}
     for name in names or [""]:
-        for path, run in _named(name, store, filters):
+        for path, run in _named(name, store, filters, whole=whole):
             found.setdefault(path.resolve(), run)
     return list(found.values())
 
 
-def _named(name: str, store: Path | None, filters: Filters) -> list[tuple[Path, Run]]:
+def _named(
+    name: str, store: Path | None, filters: Filters, *, whole: bool
+) -> list[tuple[Path, Run]]:
+    """`whole` leaves out imported runs without latencies, besides those that failed."""
     from onnxprof.contracts import UsageError
     from onnxprof.serial import request_digest
     from onnxprof.store import default_root, load, scan
@@ -138,13 +143,14 @@ def _named(name: str, store: Path | None, filters: Filters) -> list[tuple[Path, 
     folder = path.is_dir() or not name
     root = path if folder else store or default_root()
     found, problems = scan([root], filters if folder else None)
-    good = [summary for summary in found if not summary.failure and summary.median_ns is not None]
+    good = [s for s in found if s.median_ns is not None or (s.layer_sum_ns and not whole)]
     if not folder:
         good = [s for s in good if request_digest(s.request).startswith(name.lower())][-1:]
     for problem in problems:
         _say(f"skipped {problem}")
     if len(good) < len(found) and folder:
-        _say(f"{len(found) - len(good)} failed run(s) in {root} left out")
+        lost = f"{len(found) - len(good)} run(s) without {'latencies' if whole else 'times'}"
+        _say(f"{lost} in {root} left out")
     if not good:
         raise UsageError(
             "no stored run with times matches",

@@ -85,8 +85,13 @@ def _json(found: Diagnosis, tests: Conformance | None) -> str:
     if tests is not None:
         from onnxprof.backends.torch_conformance import YARDSTICK
 
-        told = {"passed": tests.passed, "yardstick": dict(zip(("passed", "of"), YARDSTICK))}
-        record["conformance"] = asdict(tests) | told
+        passed, total = YARDSTICK
+        yardstick = {"passed": passed, "of": total}
+        record["conformance"] = {
+            **asdict(tests),
+            "passed": tests.passed,
+            "yardstick": yardstick,
+        }
     return json.dumps(record, indent=2, ensure_ascii=False)
 
 

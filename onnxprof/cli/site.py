@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from onnxprof.contracts import StoreError
     from onnxprof.publish.site import Built
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Publish stored runs.")
@@ -42,17 +41,19 @@ def build(
 ) -> None:
     """Build the site: a plain folder that works from disk and from any web server.
 
-    It is built beside the old one, which stands until the new one is whole.
+    It is built beside the old one, which stands until the new one is whole; a second build of
+    the same folder waits for the first. What a build makes is kept in the user's cache.
     """
     from pathlib import Path
 
-    from onnxprof.publish.site import build_site, check_replaceable
-    from onnxprof.store import load_all
+    from onnxprof import devicelock
+    from onnxprof.publish.site import build_from_stores, check_replaceable
 
-    check_replaceable(Path(out).resolve())
-    runs, problems = load_all(_roots(store or ()))
-    built = build_site(runs, Path(out), title, base_url)
-    _tell(problems, built)
+    folder = Path(out).resolve()
+    check_replaceable(folder)
+    roots = _roots(store or ())
+    with devicelock.held(str(folder), lambda line: typer.echo(line, err=True)):
+        _tell(build_from_stores(roots, folder, title, base_url))
 
 
 @app.command()
@@ -86,12 +87,12 @@ def _roots(named: Sequence[str]) -> list[Path]:
     return [Path(folder) for folder in named] or [default_root()]
 
 
-def _tell(problems: Sequence[StoreError], built: Built) -> None:
-    for problem in [*map(str, problems), *built.problems]:
+def _tell(built: Built) -> None:
+    for problem in built.problems:
         typer.echo(f"left out: {problem}", err=True)
-    typer.echo(
-        f"{_many(built.models, 'model')}, {_many(built.runs, 'run')}, {_many(built.files, 'file')}"
-    )
+    counts = ((built.models, "model"), (built.runs, "run"), (built.files, "file"))
+    reused = f"; {built.reused} from the cache" if built.reused else ""
+    typer.echo(", ".join(_many(n, noun) for n, noun in counts) + reused)
     typer.echo(str(built.index))
     if not built.runs:
         typer.echo("No run yet: onnxprof profile zoo:lenet measures one.", err=True)

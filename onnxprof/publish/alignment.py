@@ -12,7 +12,7 @@ from itertools import groupby
 from onnxprof.alignment import Alignment, Cell, Column, Fate, Remark, RemarkKind, Row, RowKind
 from onnxprof.compare import Verdict
 from onnxprof.publish import words
-from onnxprof.publish.text import printable, shortened
+from onnxprof.publish.text import CUTS, printable, shortened
 from onnxprof.records import Confidence, Run
 
 #: What a verdict adds to a ratio; nothing where the measurement does not tell.
@@ -107,18 +107,26 @@ def _summed(cells: Sequence[Cell]) -> Cell:
     return Cell(sum(cell.ns or 0 for cell in cells), sum(cell.share or 0.0 for cell in cells))
 
 
-def layers_text(layers: Sequence[str], longest: int) -> str:
-    """`first … last`, cut in the middle where it must be; the last without what they share."""
+def layer_names(named: Sequence[Sequence[str]], longest: int) -> list[str]:
+    """`layers_text` of rows below one another, cut so that as few as can be look the same."""
+    told = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
+    return max(told, key=lambda texts: len(set(texts)))
+
+
+def layers_text(
+    layers: Sequence[str], longest: int, cut: Callable[[str, int], str] = shortened
+) -> str:
+    """`first … last`, cut where it must be; the last without what they share."""
     first, last = printable(layers[0]), printable(layers[-1])
     if len(layers) == 1:
-        return shortened(first, longest)
+        return cut(first, longest)
     told = f"{first} … {last}"
     if len(told) > longest:
         told = f"{first} … {_ending(first, last)}"
     if len(told) <= longest:
         return told
     more = f" +{len(layers) - 1}"
-    return shortened(first, longest - len(more)) + more
+    return cut(first, longest - len(more)) + more
 
 
 def _ending(first: str, last: str) -> str:
@@ -155,7 +163,8 @@ class Scale:
     @classmethod
     def of(cls, alignment: Alignment) -> Scale:
         """Fit for this alignment."""
-        least = min(column.total_ns for column in alignment.columns)
+        sums = zip(alignment.columns, alignment.layer_sum.cells, strict=True)
+        least = min(cell.ns or 0 if c.total_ns is None else c.total_ns for c, cell in sums)
         unit, ns = ("µs", 1_000) if least < 1_000_000 else ("ms", 1_000_000)
         return cls(unit, max(0, 5 - len(str(least // ns))))
 
@@ -211,7 +220,7 @@ def _facts(column: Column) -> tuple[str, ...]:
     run = column.run
     return (
         run.device.name or run.request.device_id,
-        _plural(run.request.threads, "thread"),
+        words.threads(run.request.threads),
         f"{column.processes} process{'' if column.processes == 1 else 'es'}",
     )
 
@@ -222,21 +231,34 @@ def _plural(count: int, what: str) -> str:
 
 def column_text(column: Column, alignment: Alignment) -> str:
     """Where and how a column was measured, less what the title says, and its latency."""
-    run, low, high = column.run, *column.interval_ns
-    half = (high - low) / 2 / column.total_ns if column.total_ns else 0.0
+    run = column.run
     provider = run.request.provider
     common = _common(alignment)
     parts = (
-        f"{words.duration(column.total_ns)} ±{words.percent(half)}",
+        _latency(column),
         column.version,
         "" if provider == run.device.kind else f"provider {provider}",
         *(fact for fact in _facts(column) if fact not in common),
         "" if run.request.granularity.value == "executed" else "as written",
-        f"{run.timer} timer" if run.steps else "",
-        f"imported from {run.origin.program}" if run.origin else "",
+        _timer(run),
         _outputs(run),
     )
     return printable(", ".join(part for part in parts if part))
+
+
+def _timer(run: Run) -> str:
+    if run.origin is not None:
+        return f"{run.origin.timer}, imported from {run.origin.program}"
+    return f"{run.timer} timer" if run.steps else ""
+
+
+def _latency(column: Column) -> str:
+    """The median and how well it is known."""
+    if column.total_ns is None or column.interval_ns is None:
+        return "no latency"
+    low, high = column.interval_ns
+    half = (high - low) / 2 / column.total_ns if column.total_ns else 0.0
+    return f"{words.duration(column.total_ns)} ±{words.percent(half)}"
 
 
 def _outputs(run: Run) -> str:
@@ -259,6 +281,10 @@ _REMARKS = {
         "ran as one step, which tells nothing of its layers; it is in the sums alone."
     ),
     RemarkKind.NO_STEP_TIMES: "no layer was timed; it is in the median alone.",
+    RemarkKind.NO_LATENCY: (
+        "imported without un-profiled latencies, so its overhead is not known; shares are of its"
+        " steps' sum."
+    ),
     RemarkKind.AVERAGED: (
         "its step times are averages that another program wrote; ratios of its layers have no"
         " interval."

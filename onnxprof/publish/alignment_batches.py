@@ -103,12 +103,11 @@ def _model_rows(found: Batches) -> Iterator[tuple[tuple[str, ...], Verdict | Non
 
 
 def _figures(point: Point, base: bool) -> tuple[str, ...]:
-    column = point.column
-    low, high = column.interval_ns
+    low, high = point.interval_ns
     between = speedup_interval(point.cell)
     return (
-        ("✗ " if column.wrong else "") + words.duration(column.total_ns),
-        words.percent((high - low) / 2 / column.total_ns if column.total_ns else 0.0),
+        ("✗ " if point.column.wrong else "") + words.duration(point.latency_ns),
+        words.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
         _rate(point.inferences_per_s),
         _rate(point.samples_per_s),
         "baseline" if base else _percent(point.cell),
@@ -188,11 +187,12 @@ def _layer_grid(
     grid.add_column("layers", no_wrap=True)
     for place in chosen:
         grid.add_column(f"batch {found.batches[place]}", justify="right", no_wrap=True)
-    for row in rows:
+    named = shared.layer_names([row.layers for row in rows], max(12, min(_NAMES, room)))
+    for name, row in zip(named, rows, strict=True):
         cells = [row.cells[place][number] for place in chosen]
         styles = [_STYLES.get(c.verdict, "") if c and c.verdict else "" for c in cells]
         texts = [Text(_percent(c), style=s) for c, s in zip(cells, styles, strict=True)]
-        grid.add_row(Text(shared.layers_text(row.layers, max(12, min(_NAMES, room)))), *texts)
+        grid.add_row(Text(name), *texts)
     return grid
 
 
@@ -240,7 +240,7 @@ def to_csv(found: Batches) -> str:
             if point is None:
                 continue
             head = found.model, batch, found.systems[number]
-            low, high = point.column.interval_ns
+            low, high = point.interval_ns
             rates = f"{point.inferences_per_s:.6g}", f"{point.samples_per_s:.6g}"
             limits = milliseconds(low), milliseconds(high)
             writer.writerow(
@@ -290,8 +290,8 @@ def _plain_point(name: str, point: Point) -> dict[str, Any]:
     between = speedup_interval(point.cell)
     return {
         "system": name,
-        "latency_ns": point.column.total_ns,
-        "interval_ns": list(point.column.interval_ns),
+        "latency_ns": point.latency_ns,
+        "interval_ns": list(point.interval_ns),
         "inferences_per_s": point.inferences_per_s,
         "samples_per_s": point.samples_per_s,
         "speedup": speedup(point.cell),

@@ -145,6 +145,8 @@ class _Line:
     section: bool = False
     """Whether a rule stands above it."""
     barred: bool = False
+    unknown: bool = False
+    """Whether a time that is not there is one that nobody measured."""
 
 
 def _lines(alignment: Alignment, picked: Picked) -> Iterator[_Line]:
@@ -164,8 +166,8 @@ def _lines(alignment: Alignment, picked: Picked) -> Iterator[_Line]:
     )
     yield _Line(("(layers)",), (), alignment.layer_sum.cells, layers, section=True)
     yield _Line(("(no layer)",), (), alignment.no_layer.cells, stray, "dim")
-    yield _Line(("(overhead)",), (), alignment.overhead.cells, overhead, "dim")
-    yield _Line(("(median)",), (), alignment.total.cells, total, "bold")
+    yield _Line(("(overhead)",), (), alignment.overhead.cells, overhead, "dim", unknown=True)
+    yield _Line(("(median)",), (), alignment.total.cells, total, "bold", unknown=True)
 
 
 def _block(row: Row, scale: Scale) -> _Line:
@@ -269,6 +271,8 @@ def _heading(alignment: Alignment, number: int) -> str:
 def _time(line: _Line, number: int) -> str:
     """With a place for the mark behind it, so that points stand below points."""
     cell, figure = line.cells[number], line.figures[number]
+    if figure is None and line.unknown:
+        return "unknown "
     if figure is None:
         return f"{shared.untimed_text(cell)} " if line.barred else ""
     return f"{figure}{shared.INFERRED if shared.is_inferred(cell) else ' '}"
@@ -308,10 +312,11 @@ def _grid(
             no_wrap=True,
             min_width=part.width - 1,
         )
+    told = shared.layer_names([line.name for line in lines], names)
     for i, line in enumerate(lines):
         if line.section:
             grid.add_section()
-        cells = [Text(shared.layers_text(line.name, names), style=line.style)]
+        cells = [Text(told[i], style=line.style)]
         if level.operators:
             cells.append(Text(f" {shared.operators_text(line.operators, kinds)}", style="dim"))
         grid.add_row(*cells, *(Text(part.texts[i], style=part.styles[i].strip()) for part in parts))

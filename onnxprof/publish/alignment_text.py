@@ -137,7 +137,7 @@ def _column(column: Column) -> dict[str, Any]:
         "timer": run.timer,
         "processes": column.processes,
         "total_ns": column.total_ns,
-        "interval_ns": list(column.interval_ns),
+        "interval_ns": None if column.interval_ns is None else list(column.interval_ns),
         "parity": None if run.parity is None else run.parity.passed,
         "whole": column.whole,
         "request": to_json(run.request),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnxprof.contracts import StoreError
-from onnxprof.publish import downloads, pages, pdf, plot, plot_pdf
+from onnxprof.publish import downloads, graphview, pages, pdf, plot, plot_pdf, side_by_side
 from onnxprof.publish.cache import Cache, code, digest
 from onnxprof.publish.cards import card, light
 from onnxprof.publish.catalogue import Entry, ModelPage, model_page
@@ -147,6 +147,8 @@ def _files(
     yield "index.html", encoded(pages.model_page(page, site))
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
+    for path, script in (*graphview.scripts(page), *side_by_side.scripts(page)):
+        yield path, encoded(script)
     for entry in page.entries:
         if entry.result:
             yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run]))

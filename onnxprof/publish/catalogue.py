@@ -74,8 +74,7 @@ class Entry:
     @property
     def wrong(self) -> str:
         """How its outputs differ from the reference; empty unless parity failed."""
-        parity = self.run.parity
-        return parity_text(parity) if parity and parity.passed is False else ""
+        return wrong_text(self.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,12 @@ class ModelPage:
     def first(self) -> Entry:
         """What is shown before the reader chooses: the first good run."""
         return next((e for e in self.entries if e.result), self.entries[0])
+
+
+def wrong_text(run: Run) -> str:
+    """How a run's outputs differ from the reference's; empty unless parity failed."""
+    parity = run.parity
+    return parity_text(parity) if parity and parity.passed is False else ""
 
 
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:

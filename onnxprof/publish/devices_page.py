@@ -1,17 +1,47 @@
-"""A page a device: its facts, every model on it, and one CSV of everything."""
+"""A page a device: its facts, every model on it, what ran on a GPU, and CSVs of everything."""
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.publish.catalogue import Entry, ModelPage, System
 from onnxprof.publish.figures import count, size, unique_slug
+from onnxprof.publish.gpu_tables import api_csv, kernels_csv
 from onnxprof.publish.pages import SiteFacts, render
-from onnxprof.publish.timing_csv import timing_csv
+from onnxprof.publish.timing_csv import COLUMNS
 from onnxprof.records import Device, Run
 from onnxprof.systems import runtime_version
+
+#: Kernels, and calls of the CUDA runtime, that the page lists of a run; the CSV has them all.
+LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file of a device's figures."""
+
+    file: str
+    """Below the folder of devices."""
+    what: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRow:
+    """A kernel or a call of one model's run."""
+
+    line: Line
+    batch: int
+    row: KernelRow | ApiRow
+    times: int
+    """Instances, or calls."""
+    share: float
+    """Of the total of the run's rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +109,79 @@ def _name(lines: Sequence[Line]) -> str:
     return max(lines, key=lambda line: _newest([line]).created).system.device
 
 
-def device_page(page: DevicePage, site: SiteFacts, csv_bytes: int) -> str:
-    """The page of one device, whose CSV has so many bytes."""
+def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> str:
+    """The page of one device, which links to these tables."""
     return render(
         "device.html",
-        site,
+        replace(site, newest=page.newest.created),
         f"devices/{page.slug}.html",
         page=page,
         facts=device_facts(page.device),
         runtimes=_runtimes(page),
-        csv_bytes=csv_bytes,
+        tables=tables,
+        kernels=_longest(page, lambda run: [(row, row.instances) for row in run.kernels]),
+        calls=_longest(page, lambda run: [(row, row.calls) for row in run.api_calls]),
+        listed=LISTED,
     )
 
 
-def device_csv(page: DevicePage) -> str:
-    """Every layer of every run that the site shows of the device."""
-    return timing_csv(page.runs)
+def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
+    """Write the device's CSVs below a site's folder, in which the runs' CSVs are already."""
+    place = folder / "devices"
+    place.mkdir(parents=True, exist_ok=True)
+    name = f"{page.slug}.csv"
+    _join(_runs_csvs(page, folder), place / name)
+    made = [Table(name, "every layer", (place / name).stat().st_size)]
+    for kind, what, text in (
+        ("kernels", "every kernel, copy and fill", kernels_csv),
+        ("api-calls", "every call of the CUDA runtime", api_csv),
+    ):
+        runs = [run for run in page.runs if (run.kernels if kind == "kernels" else run.api_calls)]
+        if runs:
+            content = text(runs).encode("utf-8", "backslashreplace")
+            (place / f"{page.slug}.{kind}.csv").write_bytes(content)
+            made.append(Table(f"{page.slug}.{kind}.csv", what, len(content)))
+    return tuple(made)
+
+
+def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
+    return [
+        folder / "models" / line.model.slug / "runs" / f"{entry.stem}.csv"
+        for line in page.lines
+        for entry in line.entries
+        if entry.result
+    ]
+
+
+def _join(parts: Iterable[Path], target: Path) -> None:
+    """One CSV of several under one header; none is ever in memory whole."""
+    with target.open("wb") as whole:
+        whole.write(f"{','.join(COLUMNS)}\n".encode())
+        for part in parts:
+            with part.open("rb") as rows:
+                rows.readline()
+                shutil.copyfileobj(rows, whole)
+
+
+def _longest(
+    page: DevicePage, rows: Callable[[Run], Sequence[tuple[KernelRow | ApiRow, int]]]
+) -> list[GpuRow]:
+    """The longest of each line's largest batch that has any."""
+    made = []
+    for line in page.lines:
+        told = [entry for entry in line.entries if entry.result and rows(entry.run)]
+        if told:
+            entry = told[-1]
+            made += _gpu_rows(line, entry.batch, rows(entry.run))
+    return made
+
+
+def _gpu_rows(
+    line: Line, batch: int, rows: Sequence[tuple[KernelRow | ApiRow, int]]
+) -> list[GpuRow]:
+    whole = sum(row.total_ns for row, _ in rows) or 1
+    longest = sorted(rows, key=lambda pair: -pair[0].total_ns)[:LISTED]
+    return [GpuRow(line, batch, row, times, row.total_ns / whole) for row, times in longest]
 
 
 def device_facts(device: Device) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.publish.catalogue import ModelPage
-from onnxprof.publish.devices_page import DevicePage
+from onnxprof.publish.devices_page import DevicePage, Table
 from onnxprof.publish.pages import SiteFacts, render
 from onnxprof.publish.timing_csv import timing_parquet, timing_table
 from onnxprof.records import Run
@@ -66,10 +66,9 @@ def parquet_schema() -> pa.Schema:
 
 
 def downloads_page(
-    devices: Sequence[tuple[DevicePage, int]], parquet_bytes: int, runs: int, site: SiteFacts
+    devices: Sequence[tuple[DevicePage, Sequence[Table]]], parquet_bytes: int, site: SiteFacts
 ) -> str:
-    """The page; devices come with the size of their CSV in bytes."""
-    schema = parquet_schema()
+    """The page; devices come with their tables."""
     return render(
         "downloads.html",
         site,
@@ -77,8 +76,7 @@ def downloads_page(
         devices=devices,
         parquet=PARQUET,
         parquet_bytes=parquet_bytes,
-        runs=runs,
-        columns=[(field.name, str(field.type), MEANINGS[field.name]) for field in schema],
+        columns=[(field.name, str(field.type), MEANINGS[field.name]) for field in parquet_schema()],
     )
 
 

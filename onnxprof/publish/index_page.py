@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from onnxprof.publish.devices_page import DevicePage
+    from onnxprof.publish.pairs_page import Pair
 
 Column = tuple[str, ...]
 
@@ -29,8 +30,17 @@ class Cell:
     """Measured, but without a latency."""
 
 
-def index_page(models: Sequence[ModelPage], devices: Sequence[DevicePage], site: SiteFacts) -> str:
-    """The list of models, and the matrix of models against systems."""
+def index_page(
+    models: Sequence[ModelPage],
+    devices: Sequence[DevicePage],
+    site: SiteFacts,
+    compared: Sequence[Pair] = (),
+    uncompared: int = 0,
+) -> str:
+    """The list of models, the matrix of models against systems, links to pairs of systems.
+
+    `uncompared` is the number of pairs without a page.
+    """
     pairs = sorted({_runtime(system) for model in models for system in model.systems})
     names = sorted({device for device, _ in pairs})
     runtimes = sorted({runtime for _, runtime in pairs})
@@ -42,6 +52,8 @@ def index_page(models: Sequence[ModelPage], devices: Sequence[DevicePage], site:
         pairs=pairs,
         runtimes=runtimes,
         devices=devices,
+        compared=compared,
+        uncompared=uncompared,
         tasks=sorted({row.task for model in models if (row := zoo_entry(model.facts))}),
         rows=[_row(model, names, pairs, runtimes) for model in models],
         runs=sum(len(model.entries) for model in models),

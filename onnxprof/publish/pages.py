@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 REMEDY = charts.REMEDY
-ASSETS = ("style.css", "site.js", "model.js", "plot.js", "compare.js", "charts.js")
+ASSETS = ("style.css", "site.js", "model.js", "scene.js", "plot.js", "compare.js", "charts.js")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from onnxprof.publish import figures, views
+from onnxprof.publish.catalogue import wrong_text
 from onnxprof.publish.glyphs import legible
 from onnxprof.publish.press import Manuscript, compile_pdf
 from onnxprof.publish.words import reconciliation_text, warning_text
@@ -42,6 +43,7 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "footer": legible(figures.shortened(run.request.model_name, 60)),
         "facts": [[name, _wrapped(value)] for name, value in _facts(run)],
         "sentence": _plain(reconciliation_text(result, run)) + ".",
+        "wrong": _plain(wrong_text(run)),
         "warnings": [_plain(warning_text(warning)) for warning in run.warnings],
         "unit": unit[0],
         "rows": [_row(i, row, unit, most) for i, row in enumerate(body, 1)],

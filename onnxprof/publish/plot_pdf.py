@@ -50,8 +50,9 @@ def _size(svg: str) -> tuple[float, float]:
 
 def _plain_style(css: str) -> str:
     css = _MEDIA.sub("", css)
-    values = dict(
-        pair.groups() for block in _VARIABLES.findall(css) for pair in _VARIABLE.finditer(block)
-    )
+    values = {
+        pair[1]: pair[2] for block in _VARIABLES.findall(css) for pair in _VARIABLE.finditer(block)
+    }
     rules = _USE.sub(lambda use: values.get(use[1], "#000"), _VARIABLES.sub("", css))
-    return f"<style>{_FONT.sub(r'font-size:\1;font-family:Libertinus Serif', rules)}</style>"
+    plain = _FONT.sub(r"font-size:\1;font-family:Libertinus Serif", rules)
+    return f"<style>{plain}</style>"

@@ -17,7 +17,7 @@ from onnxprof import serial
 from onnxprof.publish import words
 from onnxprof.publish.text import printable
 from onnxprof.publish.timing_csv import timing_records
-from onnxprof.records import Request, Run, WarningKind
+from onnxprof.records import Run, WarningKind
 from onnxprof.runfile import Summary
 
 #: The keys of a run in JSON and the columns of the CSV, in order.
@@ -90,15 +90,8 @@ def list_table(summaries: Sequence[Summary]) -> RenderableType:
 def _heading(summary: Summary) -> str:
     asked = summary.request
     threads = words.threads(asked.threads)
-    runtime = " ".join(filter(None, (asked.backend, _provider(asked))))
-    names = (asked.model_name, f"{runtime} on {asked.device_id}", threads)
+    names = (asked.model_name, f"{words.runtime(asked)} on {asked.device_id}", threads)
     return printable(", ".join(names))
-
-
-def _provider(asked: Request) -> str:
-    """The provider in brackets; nothing for the one that a device of this kind has anyway."""
-    plain = ("", asked.device_id.partition(":")[0])
-    return "" if asked.provider in plain else f"({asked.provider})"
 
 
 def _group(summaries: Sequence[Summary]) -> Table:

@@ -17,6 +17,8 @@ MOST_PLAIN = 48
 #: More than this in one drawing are gathered by place where their names do not help.
 MOST_MEMBERS = 120
 _DEEPEST = 12
+#: A scope with more than this of its neighbours says nothing: what it holds takes its place.
+_MOST_OF_IT = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,21 @@ def _paths(names: Sequence[str]) -> list[list[str]]:
 def _members(
     paths: Sequence[list[str]], low: int, high: int, depth: int
 ) -> tuple[int | Scope, ...]:
-    if depth and high - low <= MOST_PLAIN:
+    if high - low <= MOST_PLAIN:
         return tuple(range(low, high))
-    runs = list(_runs(paths, low, high, depth))
-    if len(runs) == 1 and _is_scope(paths[low], depth):
-        return _members(paths, low, high, depth + 1)
     members: list[int | Scope] = []
-    for start, end in runs:
+    for start, end in _runs(paths, low, high, depth):
         if end - start < 3:
             members += range(start, end)
+        elif end - start > _MOST_OF_IT * (high - low):
+            members += _members(paths, start, end, depth + 1)
         else:
             name = "/".join(paths[start][: depth + 1])
             members.append(Scope(name, _members(paths, start, end, depth + 1)))
     return _chunked(members, paths)
 
 
-def _runs(
-    paths: Sequence[list[str]], low: int, high: int, depth: int
-) -> Iterator[tuple[int, int]]:
+def _runs(paths: Sequence[list[str]], low: int, high: int, depth: int) -> Iterator[tuple[int, int]]:
     """Neighbours in one scope at this depth; a layer outside of any stands alone."""
     start = low
     for i in range(low + 1, high + 1):
@@ -87,15 +86,13 @@ def _is_scope(path: list[str], depth: int) -> bool:
     return len(path) > depth + 1
 
 
-def _chunked(
-    members: Sequence[int | Scope], paths: Sequence[list[str]]
-) -> tuple[int | Scope, ...]:
+def _chunked(members: Sequence[int | Scope], paths: Sequence[list[str]]) -> tuple[int | Scope, ...]:
     """Members by place where there are too many: about as many chunks as there are in each."""
     if len(members) <= MOST_MEMBERS:
         return tuple(members)
     size = math.isqrt(len(members) - 1) + 1
     chunks = [tuple(members[i : i + size]) for i in range(0, len(members), size)]
-    return tuple(Scope(f"{_ends(chunk, paths)}", chunk) for chunk in chunks)
+    return tuple(Scope(_ends(chunk, paths), chunk) for chunk in chunks)
 
 
 def _ends(chunk: Sequence[int | Scope], paths: Sequence[list[str]]) -> str:

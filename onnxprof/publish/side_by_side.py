@@ -44,7 +44,7 @@ def groups(page: ModelPage) -> list[Group]:
     found: dict[tuple[Any, ...], list[Entry]] = {}
     for entry in whole:
         found.setdefault(_kind(entry), []).append(entry)
-    groups = []
+    groups: list[Group] = []
     for key, members in found.items():
         threads = {_threads(entry) for entry in members} - {0}
         for count in sorted(threads) or [0]:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import errno
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from onnxprof import __version__
 from onnxprof.contracts import UsageError
-from onnxprof.publish import charts, downloads, graphview, pages, pdf, plot, press, side_by_side
-from onnxprof.publish.catalogue import Entry, ModelPage, catalogue
-from onnxprof.publish.devices_page import DevicePage, device_csv, device_page, device_pages
+from onnxprof.publish import charts, downloads, pages, workshop
+from onnxprof.publish.bundle import Bundle, Order, found, made, write
+from onnxprof.publish.cache import user_cache
+from onnxprof.publish.cards import from_card
+from onnxprof.publish.catalogue import ModelPage
+from onnxprof.publish.devices_page import DevicePage, device_page, device_pages, write_tables
 from onnxprof.publish.index_page import index_page
-from onnxprof.publish.timing_csv import timing_csv
+from onnxprof.publish.pairs_page import pair_csv, pair_page, pair_pages
+from onnxprof.publish.shelf import Item, Volume, of_runs, of_stores, volumes
+from onnxprof.publish.swap import MARKER, check_replaceable, scaffold, swap
 from onnxprof.records import Run
 
-#: A folder with this file in it is ours to replace.
-MARKER = ".onnxprof-site"
+__all__ = ["Built", "build_from_stores", "build_site", "check_replaceable"]
+
+#: From so many runs in two models on, starting workers is cheaper than doing without.
+WORTH_WORKERS = 16
+#: Below the scaffold while it is built: each model's table.
+_ROWS = ".rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Built:
     files: int
     problems: tuple[str, ...]
     """What could not be shown, one line each."""
+    reused: int = 0
+    """Models that nothing had to be made for."""
 
 
 def build_site(
@@ -46,57 +54,65 @@ def build_site(
     address and a `sitemap.xml` lists them. Raises UsageError if `out` is something that this
     command did not make, and for a base URL that is none.
     """
+    return _build(of_runs(runs), out, title, base_url)
+
+
+def build_from_stores(
+    stores: Iterable[Path], out: Path, title: str = "onnxprof", base_url: str = ""
+) -> Built:
+    """The same of the runs in these folders, each read only where what it gives is not cached."""
+    check_replaceable(out.resolve())
+    items, problems = of_stores(stores)
+    return _build(items, out, title, base_url, tuple(map(str, problems)))
+
+
+def _build(
+    items: Sequence[Item], out: Path, title: str, base_url: str, problems: tuple[str, ...] = ()
+) -> Built:
     out = out.resolve()
-    base_url = _checked_url(base_url)
+    newest = max((item.created for item in items), default="")
+    facts = pages.SiteFacts(title, __version__, newest, _checked_url(base_url))
     check_replaceable(out)
-    good, problems = _readable(runs)
-    models = catalogue(good)
-    with _scaffold(out) as folder:
-        _write_site(folder, models, title, base_url)
+    with scaffold(out) as folder:
+        bundles, reused = _models(folder, volumes(items), facts)
+        models = [from_card(bundle.card) for bundle in bundles if bundle.card]
+        _write_rest(folder, models, facts)
+        shutil.rmtree(folder / _ROWS, ignore_errors=True)
         count = sum(1 for path in folder.rglob("*") if path.is_file())
-        _swap(folder, out)
+        swap(folder, out)
+    user_cache().prune()
     entries = sum(len(model.entries) for model in models)
-    return Built(out / "index.html", len(models), entries, count, tuple(problems))
+    problems += tuple(problem for bundle in bundles for problem in bundle.problems)
+    return Built(out / "index.html", len(models), entries, count, problems, reused)
 
 
-def check_replaceable(out: Path) -> None:
-    """Raise UsageError unless `out` is free, an empty folder or a site built before."""
-    if not out.exists() or (out.is_dir() and (out / MARKER).is_file()):
-        return
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    raise UsageError(
-        "this is not a site that onnxprof built, so it is not replaced",
-        where=str(out),
-        remedy="Choose another folder with --out",
-    )
+def _models(
+    folder: Path, wanted: Sequence[Volume], site: pages.SiteFacts
+) -> tuple[list[Bundle], int]:
+    """Every model's files; their bundles in order, and how many were in the cache."""
+    cache = user_cache()
+    orders = [
+        Order(v, site, folder / "models" / v.slug, folder / _ROWS / f"{v.slug}.parquet", cache)
+        for v in wanted
+    ]
+    bundles = {order.volume.slug: bundle for order in orders if (bundle := found(order))}
+    reused = len(bundles)
+    missing = [order for order in orders if order.volume.slug not in bundles]
+    # The largest first: no process is left with one when the others are done.
+    missing.sort(key=_weight, reverse=True)
+    for order, bundle in zip(missing, _all_made(missing), strict=True):
+        bundles[order.volume.slug] = bundle
+    return [bundles[volume.slug] for volume in wanted], reused
 
 
-def _readable(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
-    """Runs whose parts fit together; a damaged one costs itself, not the site."""
-    good, problems = [], []
-    for run in runs:
-        if _fits(run):
-            good.append(run)
-        else:
-            what = f"{run.request.model_name}, batch {run.request.batch}, {run.created}"
-            problems.append(f"{what}: {_misfit(run)}")
-    return good, problems
+def _all_made(orders: Sequence[Order]) -> Iterator[Bundle]:
+    if len(orders) < 2 or sum(map(_weight, orders)) < WORTH_WORKERS:
+        return map(made, orders)
+    return workshop.spread(made, orders, _weight)
 
 
-def _misfit(run: Run) -> str:
-    if run.origin is not None and run.timings is not None and not run.timings.latency_ns.size:
-        return "it was imported without un-profiled latencies, so there is nothing to rank it by"
-    return "its times do not match its steps"
-
-
-def _fits(run: Run) -> bool:
-    timings = run.timings
-    if timings is None:
-        return True
-    shape = timings.step_ns.shape
-    steps_fit = len(shape) == 2 and shape[0] == len(run.steps) and (shape[1] > 0 or not run.steps)
-    return bool(steps_fit and timings.latency_ns.size)
+def _weight(order: Order) -> int:
+    return len(order.volume.items)
 
 
 def _checked_url(text: str) -> str:
@@ -110,138 +126,50 @@ def _checked_url(text: str) -> str:
             where=text,
             remedy="--base-url takes one such as https://example.org/models/",
         )
-    return text if text.endswith("/") else f"{text}/"
+    safe = quote(text, safe=":/?#[]@!$&'()*+,;=%~")
+    return safe if safe.endswith("/") else f"{safe}/"
 
 
-def _write_site(folder: Path, models: Sequence[ModelPage], title: str, base_url: str) -> None:
-    created = [entry.run.created for model in models for entry in model.entries]
-    facts = pages.SiteFacts(title, __version__, max(created, default=""), base_url)
-    _write(folder / MARKER, "Built by onnxprof; replaced as a whole by the next build.\n")
+def _write_rest(folder: Path, models: Sequence[ModelPage], site: pages.SiteFacts) -> None:
+    """Whatever is not a model's own."""
+    write(folder / MARKER, "Built by onnxprof; replaced as a whole by the next build.\n")
     for name in pages.ASSETS:
-        _write(folder / "assets" / name, pages.asset(name))
-    for model in models:
-        _write_model(folder / "models" / model.slug, model, facts)
-    _write_pdfs(folder, models)
+        write(folder / "assets" / name, pages.asset(name))
     if models:
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
-    _write_downloads(folder, models, devices, facts)
-    _write(folder / "method.html", pages.method_page(facts))
-    _write(folder / "index.html", index_page(models, devices, facts))
-    if base_url:
-        _write(folder / "sitemap.xml", _sitemap(folder, base_url))
+    _write_downloads(folder, models, devices, site)
+    pairs, left_out = pair_pages(models)
+    for pair in pairs:
+        write(folder / "pairs" / f"{pair.slug}.html", pair_page(pair, site))
+        write(folder / "pairs" / f"{pair.slug}.csv", pair_csv(pair))
+    write(folder / "method.html", pages.method_page(site))
+    write(folder / "index.html", index_page(models, devices, site, pairs, left_out))
+    if site.base_url:
+        write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
 
 
 def _write_downloads(
     folder: Path, models: Sequence[ModelPage], devices: Sequence[DevicePage], site: pages.SiteFacts
 ) -> None:
     """The devices' pages and CSVs, the Parquet file, and the page that lists them."""
-    sizes = []
+    listed = []
     for device in devices:
-        table = device_csv(device).encode("utf-8", "backslashreplace")
-        sizes.append(len(table))
-        _write(folder / "devices" / f"{device.slug}.csv", table)
-        _write(folder / "devices" / f"{device.slug}.html", device_page(device, site, len(table)))
-    whole = downloads.runs_parquet(models)
+        tables = write_tables(device, folder)
+        listed.append((device, tables))
+        page = device_page(device, site, tables)
+        write(folder / "devices" / f"{device.slug}.html", page)
+    whole = folder / downloads.PARQUET
+    parts = [folder / _ROWS / f"{model.slug}.parquet" for model in models]
     if models:
-        _write(folder / downloads.PARQUET, whole)
-    listed = list(zip(devices, sizes, strict=True))
-    count = sum(len(device.runs) for device in devices)
-    _write(folder / "downloads.html", downloads.downloads_page(listed, len(whole), count, site))
+        downloads.join_parquet([part for part in parts if part.is_file()], whole)
+    size = whole.stat().st_size if models else 0
+    write(folder / "downloads.html", downloads.downloads_page(listed, size, site))
 
 
 def _sitemap(folder: Path, base_url: str) -> str:
     """Every page's address, in the form of sitemaps.org."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.html"))
-    urls = "".join(f"<url><loc>{escape(base_url + path)}</loc></url>\n" for path in found)
+    listed = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.html"))
+    urls = "".join(f"<url><loc>{escape(base_url + path)}</loc></url>\n" for path in listed)
     space = "http://www.sitemaps.org/schemas/sitemap/0.9"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{space}">\n{urls}</urlset>\n'
-
-
-def _write_model(folder: Path, model: ModelPage, facts: pages.SiteFacts) -> None:
-    _write(folder / "index.html", pages.model_page(model, facts))
-    for batch, drawing in _plots(model):
-        _write(folder / "plot" / f"batch-{batch}.svg", drawing)
-    for path, script in (*graphview.scripts(model), *side_by_side.scripts(model)):
-        _write(folder / path, script)
-    for entry in model.entries:
-        if entry.result:
-            _write(folder / "runs" / f"{entry.stem}.csv", timing_csv([entry.run]))
-
-
-def _plots(model: ModelPage) -> Iterator[tuple[int, str]]:
-    """One drawing a batch size; tables with the same topology share their layout."""
-    plans: dict[tuple[object, ...], plot.Plan] = {}
-    shown: dict[int, Entry] = {}
-    for entry in sorted(model.entries, key=lambda e: (e.result is not None, e.run.created)):
-        shown[entry.batch] = entry
-    for batch, entry in sorted(shown.items()):
-        table = entry.run.table
-        key = plot.topology(table)
-        if key not in plans:
-            plans[key] = plot.plan(table)
-        yield batch, plot.draw(plans[key], table, model.facts.name)
-
-
-def _write_pdfs(folder: Path, models: Sequence[ModelPage]) -> None:
-    """All PDFs at once, so that the workers are started once."""
-    wanted = {
-        folder / "models" / model.slug / "runs" / f"{entry.stem}.pdf": pdf.manuscript(
-            entry.run, entry.result
-        )
-        for model in models
-        for entry in model.entries
-        if entry.result
-    }
-    for path, made in zip(wanted, press.press(list(wanted.values())), strict=True):
-        _write(path, made)
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, str):
-        content = content.encode("utf-8", "backslashreplace")
-    path.write_bytes(content)
-
-
-@contextmanager
-def _scaffold(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to build in; gone afterwards, whatever happens."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = out.with_name(f".{out.name}-building-{secrets.token_hex(4)}")
-        folder.mkdir()
-    except OSError as error:
-        raise UsageError(
-            f"cannot write there: {error.strerror}", where=str(out.parent), remedy="Choose --out"
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _swap(folder: Path, out: Path) -> None:
-    """Put the new site in the old one's place; of two builds at once the later one stays."""
-    for attempt in range(9):
-        check_replaceable(out)
-        if _replaced(folder, out, folder.with_name(f"{folder.name}-old{attempt}")):
-            return
-    raise UsageError("another build keeps replacing this site", where=str(out))
-
-
-def _replaced(folder: Path, out: Path, old: Path) -> bool:
-    """Whether the folder is in place; False if another build put its own there meanwhile."""
-    with suppress(FileNotFoundError):
-        out.rename(old)
-    try:
-        folder.rename(out)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            return False
-        if old.is_dir() and not out.exists():
-            old.rename(out)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-    return True

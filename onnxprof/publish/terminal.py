@@ -208,7 +208,7 @@ def _untimed(sums: Reconciliation) -> Text | None:
 def _headline(run: Run) -> Text:
     asked = run.request
     threads = words.threads(asked.threads)
-    where = f"{asked.backend} on {run.device.name or asked.device_id}"
+    where = f"{words.runtime(asked)} on {run.device.name or asked.device_id}"
     head = Text(printable(asked.model_name), style="bold")
     return head.append(printable(f", batch {asked.batch}, {where}, {threads}"), style="not bold")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 from onnxprof.records import Shape, Tensor
 
@@ -44,6 +45,24 @@ def shortened(text: str, longest: int) -> str:
         return text
     head = (longest - 1) // 3
     return f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def _evenly(text: str, longest: int) -> str:
+    """As much of the start as of the end."""
+    head = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def _start(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _end(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"…{text[1 - longest :]}"
+
+
+#: Ways to cut names that stand below one another; the first of those that tell most apart is best.
+CUTS: tuple[Callable[[str, int], str], ...] = (shortened, _evenly, _start, _end)
 
 
 def in_markdown(text: str) -> str:

@@ -117,7 +117,9 @@ def _identity(run: Run) -> dict[str, Any]:
 
 def _utf8(value: Cell) -> Cell:
     """Names come from files that need not be clean; Arrow takes no lone surrogates."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _printed(run: Run) -> Iterator[list[str]]:

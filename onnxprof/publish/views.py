@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,9 +145,7 @@ def shapes_of(table: LayerTable) -> tuple[str, ...]:
     return tuple(shapes[name] for name in tensor_names(table))
 
 
-def _run(
-    entry: Entry, names: _Pool, sets: _Pool, tables: _Pool, graphs: _Pool
-) -> dict[str, Any]:
+def _run(entry: Entry, names: _Pool, sets: _Pool, tables: _Pool, graphs: _Pool) -> dict[str, Any]:
     run = entry.run
     layers = sets.place(_layer_set(run.table))
     graph = graphs.place(topology(run.table))
@@ -182,6 +181,7 @@ def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any
     return {
         "total": result.total_ns,
         "whole": result.is_whole,
+        "pm": _half_width(result),
         "wrong": printable(entry.wrong),
         "slow": [
             [
@@ -212,6 +212,12 @@ def _shown_name(row: TimedRow) -> str:
 
 def _operator(row: TimedRow) -> str:
     return "" if row.layer or not row.step else printable(row.step.op_type)
+
+
+def _half_width(result: Reconciliation) -> float:
+    """Half of the median's interval over the median; 0 where it is not known."""
+    width = result.half_width if result.is_whole else 0.0
+    return float(f"{width:.3g}") if math.isfinite(width) else 0.0
 
 
 def _homes(rows: Sequence[TimedRow]) -> list[int]:

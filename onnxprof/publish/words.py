@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from onnxprof.publish.text import printable
 from onnxprof.reconcile import Reconciliation
-from onnxprof.records import OutputParity, Parity, Run, RunWarning, WarningKind
+from onnxprof.records import OutputParity, Parity, Request, Run, RunWarning, WarningKind
 
 
 def duration(ns: float) -> str:
@@ -27,6 +27,12 @@ def percent(fraction: float) -> str:
     if 0 < abs(fraction) < 0.0005:
         return "<0.1 %"
     return f"{100 * fraction:.1f} %"
+
+
+def runtime(asked: Request) -> str:
+    """`ort`, `ort (openvino)`: the provider, unless a device of this kind has it anyway."""
+    plain = ("", asked.device_id.partition(":")[0])
+    return asked.backend if asked.provider in plain else f"{asked.backend} ({asked.provider})"
 
 
 def threads(count: int) -> str:

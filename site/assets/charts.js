@@ -3,7 +3,7 @@
 (() => {
   const board = document.querySelector("[data-library]");
   if (!board) return;
-  const { data, rowOf, three, percent } = window.onnxprof.model;
+  const { data, rowOf, three, percent, short } = window.onnxprof.model;
   const good = data.runs.filter((run) => !run.fail);
   const known = good.filter((run) => run.whole);
   const figures = [...board.querySelectorAll("[data-chart]")];
@@ -17,11 +17,6 @@
   // plotly reads a little markup in its texts: names are none.
   const plain = (text) =>
     text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const short = (name, limit) => {
-    const head = Math.floor((limit - 1) / 3);
-    return name.length <= limit ? name
-      : `${name.slice(0, head)}…${name.slice(name.length - limit + 1 + head)}`;
-  };
   const rounded = (value) => Number(value.toPrecision(4));
   const label = (sys) => plain(data.systems[sys].label);
 

@@ -1,5 +1,5 @@
 "use strict";
-// Shows the run that the fragment names: #SYSTEM/BATCH.
+// Shows the run that the fragment names: #SYSTEM/BATCH, or two to compare: #SYSTEM/BATCH~SYSTEM/BATCH.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
@@ -33,6 +33,12 @@
   const three = (value) => fixed(value, decimals(value));
   const percent = (share) => fixed(share * 100, Math.abs(share * 100) >= 9.995 ? 1 : 2);
   const unitFor = (total) => (total < 20e6 ? ["µs", 1e3] : ["ms", 1e6]);
+
+  const short = (name, limit) => {
+    const head = Math.floor((limit - 1) / 3);
+    return name.length <= limit ? name
+      : `${name.slice(0, head)}…${name.slice(name.length - limit + 1 + head)}`;
+  };
 
   const broken = (name) => {
     const bdi = el("bdi");
@@ -81,7 +87,7 @@
   };
 
   // Bars are drawn against the longest row of the run.
-  const longest = (rows) => Math.max(...rows.map((row) => row.share ?? 0), 1e-9);
+  const longest = (rows) => rows.reduce((most, row) => Math.max(most, row.share ?? 0), 1e-9);
 
   const shareCells = (row, most) => {
     if (row.share === null) return [el("td"), el("td", "w")];
@@ -154,11 +160,7 @@
       at(kind).hidden = Boolean(run.fail);
       at(kind).href = `runs/${run.stem}.${kind}`;
     }
-    const plot = `plot/batch-${run.batch}.svg`;
-    at("svg").href = at("drawing").href = plot;
-    const image = at("drawing").firstElementChild;
-    if (image.getAttribute("src") !== plot) image.src = plot;
-    image.alt = image.alt.replace(/batch \d+$/, `batch ${run.batch}`);
+    at("svg").href = `plot/batch-${run.batch}.svg`;
   };
 
   const showShapes = (run) => {
@@ -191,28 +193,61 @@
     }
   };
 
+  // The page comes with the first run in it.
   const show = (run) => {
     if (run === shown) return;
+    const there = !shown && run === data.runs[Math.max(first, 0)];
     shown = run;
-    for (const part of [showChoice, showWords, showTiming, showFiles, showShapes]) part(run);
+    for (const part of there ? [showChoice] : [showChoice, showWords, showTiming, showFiles, showShapes]) {
+      part(run);
+    }
     document.dispatchEvent(new Event("onnxprof:shown"));
+  };
+
+  // Data that is large comes when it is wanted: a script that hands it over, since pages on disk
+  // can read nothing else.
+  const asked = new Map();
+  const receive = (kind) => (key, value) => asked.get(`${kind} ${key}`).done(value);
+  const ask = (kind, key, path) => {
+    const name = `${kind} ${key}`;
+    if (!asked.has(name)) {
+      const script = el("script");
+      const entry = {};
+      entry.promise = new Promise((done, fail) => {
+        entry.done = done;
+        script.onerror = () => fail(new Error(`${path} could not be loaded`));
+      });
+      asked.set(name, entry);
+      script.src = path;
+      document.head.append(script);
+    }
+    return asked.get(name).promise;
   };
 
   // The run of a system whose batch is nearest to the one wanted.
   const nearest = (sys, batch) => data.runs.filter((run) => run.sys === sys).sort((a, b) =>
     Math.abs(Math.log2(a.batch / batch)) - Math.abs(Math.log2(b.batch / batch)))[0];
 
-  const wanted = () => {
-    const [, key, batch] = /^#(.*)\/(\d+)$/.exec(location.hash) ?? [];
+  const runAt = (text) => {
+    const [, key, batch] = /^(.*)\/(\d+)$/.exec(text) ?? [];
     const sys = data.systems.findIndex((system) => system.key === key);
-    if (sys >= 0) return nearest(sys, Number(batch));
-    const start = data.runs[Math.max(first, 0)];
-    return location.hash ? shown ?? start : start;
+    return sys >= 0 ? nearest(sys, Number(batch)) : null;
   };
+  const parts = () => location.hash.slice(1).split("~");
 
+  const wanted = () => {
+    const start = data.runs[Math.max(first, 0)];
+    return runAt(parts()[0]) ?? (location.hash ? shown ?? start : start);
+  };
+  const other = () => runAt(parts()[1] ?? "");
+
+  const spelled = (run) => `${data.systems[run.sys].key}/${run.batch}`;
+  const goTo = (run, against) => {
+    location.hash = against ? `${spelled(run)}~${spelled(against)}` : spelled(run);
+  };
   const choose = (key, batch) => {
     const sys = data.systems.findIndex((system) => system.key === key);
-    location.hash = `${key}/${nearest(sys, Number(batch)).batch}`;
+    goTo(nearest(sys, Number(batch)), other());
   };
 
   at("choice").addEventListener("change", () => {
@@ -222,6 +257,12 @@
   at("choice").addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", () => show(wanted()));
   select.disabled = false;
-  window.onnxprof.model = { data, rowOf, three, percent, current: () => shown };
+  Object.assign(window.onnxprof, {
+    graph: receive("graph"), aligned: receive("aligned"),
+    model: {
+      data, el, svg, bar, broken, short, rowOf, three, fixed, percent, unitFor, number, ask,
+      other, goTo, current: () => shown,
+    },
+  });
   show(wanted());
 })();
