@@ -9,11 +9,21 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from onnxprof.backends.cupti_records import Activity, Launch, clock_offset, moved
+from onnxprof.backends.cupti_records import (
+    Activity,
+    Launch,
+    api_rows,
+    clock_offset,
+    kernel_rows,
+    moved,
+)
+from onnxprof.gpurows import ApiRow, KernelRow
 
 _MARK = "onnxprof clock"
 _CALLS = frozenset({"cuda_runtime", "cuda_driver"})
 _WORK = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
+#: Inferences behind the tables of a runtime that times its steps by other means.
+_TABLED = 10
 _REMEDY = "Install a CUDA build of torch; its profiler brings CUPTI"
 #: CUPTI has one subscriber a process, and drivers may keep it for root (NVIDIA's notice
 #: ERR_NVGPUCTRPERM).
@@ -59,6 +69,32 @@ def obstacle(built_for: str = "") -> str:
 
 def silence(collector: Collector, work: Callable[[], None]) -> str:
     """Why nothing is recorded of what the device does, found out by `work`; empty where it is."""
+    if reason := _recorded(collector, work):
+        return f"nothing can be recorded of the device: {reason}"
+    recorded = bool(collector.activities)
+    collector.launches.clear()
+    collector.activities.clear()
+    return "" if recorded else _SILENT
+
+
+def tables(
+    infer: Callable[[], None], collector: Collector | None = None
+) -> tuple[tuple[KernelRow, ...], tuple[ApiRow, ...]]:
+    """Kernels and CUDA calls of ten inferences; empty where nothing can be recorded of them."""
+    if collector is None and obstacle():
+        return (), ()
+    collector = collector or TorchCollector()
+
+    def inferences() -> None:
+        for _ in range(_TABLED):
+            infer()
+
+    _recorded(collector, inferences)
+    return kernel_rows(collector.activities), api_rows(collector.launches)
+
+
+def _recorded(collector: Collector, work: Callable[[], None]) -> str:
+    """Do some work while records are gathered; returns why that failed, if it did."""
     try:
         collector.start()
         try:
@@ -66,11 +102,8 @@ def silence(collector: Collector, work: Callable[[], None]) -> str:
         finally:
             collector.stop()
     except Exception as error:  # a driver can fail in any way
-        return f"nothing can be recorded of the device: {_line(error)}"
-    recorded = bool(collector.activities)
-    collector.launches.clear()
-    collector.activities.clear()
-    return "" if recorded else _SILENT
+        return _line(error)
+    return ""
 
 
 def fill(index: int) -> None:

@@ -74,15 +74,17 @@ def _confidence(found: Evidence) -> Confidence:
 
 def _grown(graph: Graph, evidence: Sequence[Evidence]) -> list[tuple[str, ...]]:
     """What each unit claims, with activations after it that nobody else names."""
-    taken = {name for found in evidence for name in found.layers}
+    when = {name: unit for unit, found in enumerate(evidence) for name in found.layers}
     consumers, nodes = graph.consumers(), {node.name: node for node in graph.nodes}
+    maker = graph.producers()
     claims = []
-    for found in evidence:
+    for unit, found in enumerate(evidence):
         layers = found.layers
         while found.grows and layers and (after := _appended(layers[-1], nodes, consumers, graph)):
-            if after in taken:
-                break
-            taken.add(after)
+            sources = (maker[tensor].name for tensor in nodes[after].inputs if tensor in maker)
+            if after in when or any(when.get(name, unit) > unit for name in sources):
+                break  # another's, or one of its operands was not there yet
+            when[after] = unit
             layers = (*layers, after)
         claims.append(layers)
     return claims

@@ -18,6 +18,8 @@ _CUDA = re.compile(r"CUDA (?:failure|error) (\d+): ([^;]*)")
 _NODE = re.compile(r"while running (\S+) node\. Name:'([^']*)'")
 #: From here on: device, machine, source file and line, expression.
 _PLACE = re.compile(r"\s*; GPU=.*")
+#: What OpenVINO's provider puts before OpenVINO's own words, and where those come from.
+_PASSED_ON = re.compile(r"\[OpenVINO-EP\]\s*(.*?)(?:: Exception from \S*)?$")
 _SIZE = re.compile(
     r"(?:requested buffer of size|smaller than requested bytes of|Could not allocate) (\d+)"
 )
@@ -32,11 +34,22 @@ def failure(error: BaseException, what: str, remedy: str = "") -> BackendError:
     lines = str(error).strip().splitlines()
     known = _known(error, " ".join(lines))
     if known is None:
-        said = _PLACE.sub("", lines[0])[:_LONGEST] if lines else type(error).__name__
-        return BackendError(f"onnxruntime {what}: {said}", remedy=remedy)
+        said = _said(lines) or type(error).__name__
+        return BackendError(f"onnxruntime {what}: {said[:_LONGEST]}", remedy=remedy)
     node = _NODE.search(str(error))
     at = f" at {node[1]} {node[2]}".rstrip() if node else ""
     return BackendError(f"onnxruntime {what}{at}: {known.detail}", remedy=known.remedy)
+
+
+def _said(lines: list[str]) -> str:
+    """The first line; of a provider that passes on another library's words their last line, too."""
+    if not lines:
+        return ""
+    first = _PLACE.sub("", lines[0])
+    passed = _PASSED_ON.search(first)
+    if passed is None:
+        return first
+    return ": ".join(dict.fromkeys((passed[1], lines[-1].strip())))
 
 
 def _known(error: BaseException, text: str) -> Problem | None:

@@ -6,6 +6,7 @@ called like a layer, or like one of its tensors with what the layout optimiser a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -16,6 +17,10 @@ from onnxprof.contracts import BackendError
 
 #: Operators that may hold an activation, of which a profile says nothing.
 _HOLDING = ("Fused", "Conv")
+#: What fusions append to the name of a layer that they began or ended with.
+_FUSION = re.compile(r"/\w+Fusion/?$")
+#: Operators of the runtime's own, and the ones that they end with.
+_ENDS = {"BiasGelu": "Gelu", "FastGelu": "Gelu", "QuickGelu": "Mul", "FusedGemm": "Gemm"}
 
 
 def parse_events(data: Any, control_flow: Collection[str]) -> Profile:
@@ -49,15 +54,15 @@ def evidence(key: Key, names: Names) -> Evidence:
     name, operator, _ = key
     if operator in INSERTED:
         return Evidence("inserted copy")
-    grows = operator.startswith(_HOLDING)
-    if found := names.resolved((name,)):
+    grows = operator.startswith(_HOLDING) or name.endswith("/MatMulAddFusion")
+    if found := names.resolved((name,)) or names.resolved((_FUSION.sub("", name),)):
         return Evidence("node's name", found, found[:1], exact=False, grows=grows)
     for suffix in SUFFIXES:
         stem = name.removesuffix(suffix)
         if stem != name and (found := names.producer(stem) or names.resolved((stem,))):
             return Evidence("tensor's name", found, found[:1], exact=False, grows=grows)
     found = names.producer(name)
-    plain = operator.removeprefix("Fused")
+    plain = _ENDS.get(operator, operator.removeprefix("Fused"))
     return Evidence(
         "tensor's name" if found else "operator and place",
         found,

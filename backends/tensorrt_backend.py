@@ -45,11 +45,13 @@ class TensorrtBackend:
         try:
             trt = runtime()
         except Exception as error:  # a broken wheel or driver can fail in any way
-            return (Availability(self.name, "cuda", False, reason(error), REMEDY),)
+            why = f"{reason(error)} (this backend is {UNVERIFIED})"
+            return (Availability(self.name, "cuda", False, why, REMEDY),)
         found = gpus.cuda_devices()
         if not found.devices:
             remedy = "Install an NVIDIA driver; see nvidia-smi"
-            return (Availability(self.name, "cuda", False, found.reason, remedy),)
+            why = f"{found.reason} (this backend is {UNVERIFIED})"
+            return (Availability(self.name, "cuda", False, why, remedy),)
         told = f"TensorRT {trt.__version__}, {UNVERIFIED}"
         return tuple(Availability(self.name, device.id, True, told) for device in found.devices)
 

@@ -109,18 +109,24 @@ class EngineSession:
         """Copies of the last inference's outputs."""
         found = {}
         for name, (array, pointer) in self._outputs.items():
-            found[name] = np.empty_like(array)
-            self._memory.to_host(found[name], pointer)
+            found[name] = array.copy()
+            if not self._on_host(name):
+                self._memory.to_host(found[name], pointer)
         return found
+
+    def _on_host(self, name: str) -> bool:
+        """Tensors that hold sizes are read and written on the host."""
+        location = self.engine.get_tensor_location(name)
+        return bool(location == self._trt.TensorLocation.HOST)
 
     def _input(self, name: str, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         if name not in inputs:
             raise BackendError(f"TensorRT wants an input that is not given: {name}")
         array = np.ascontiguousarray(inputs[name], self._dtype(name))
-        on_host = self.engine.get_tensor_location(name) == self._trt.TensorLocation.HOST
-        if not on_host and not self.context.set_input_shape(name, array.shape):
+        on_host = self._on_host(name)
+        if not self.context.set_input_shape(name, array.shape):
             raise BackendError(f"TensorRT refuses shape {list(array.shape)} for {name}")
-        pointer = array.ctypes.data if on_host else self._memory.allocate(array.nbytes)
+        pointer = array.ctypes.data if on_host else self._memory.allocate(max(array.nbytes, 1))
         if not on_host:
             self._memory.to_device(pointer, array)
         self.context.set_tensor_address(name, pointer)
@@ -134,8 +140,9 @@ class EngineSession:
                 where="tensorrt",
                 remedy="Use --backend ort",
             )
-        array = np.empty(shape, self._dtype(name))
-        pointer = self._memory.allocate(max(array.nbytes, 1))
+        array = np.zeros(shape, self._dtype(name))
+        size = max(array.nbytes, 1)
+        pointer = array.ctypes.data if self._on_host(name) else self._memory.allocate(size)
         self.context.set_tensor_address(name, pointer)
         return array, pointer
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.backends.cupti_torch import tables
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_loader import Loaded, load
 from onnxprof.backends.torch_operator import Function
@@ -205,6 +206,8 @@ class TracedTorchSession(TorchSession):
             if parent == -1 or number in self._seen
         ]
         times = np.array(self._times, np.int64).reshape(len(self._times), -1).T
+        on_gpu = self.device.type == "cuda"
+        kernels, calls = tables(super().infer) if on_gpu else ((), ())
         return Trace(
             steps=tuple(self._step(*row) for row in rows),
             step_ns=np.maximum(times[[number for number, _, _ in rows]], 0),
@@ -212,6 +215,8 @@ class TracedTorchSession(TorchSession):
             shapes=tuple(tensor for seen in self._shapes.values() for tensor in seen),
             length=len(self._program.calls),
             provider=self.device.type,
+            kernels=kernels,
+            api_calls=calls,
         )
 
     def _step(self, number: int, call: Call, position: int) -> Step:

@@ -75,12 +75,13 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
     names = Names(table)
     recorded = reader(names, table)
     evidence = tuple(named_steps.outermost(unit.evidence, table) for unit in recorded.units)
-    least = _KNOWN.get(recorded.backend, _KNOWN_ELSE)
-    _refuse_stranger(model, names, evidence, least)
+    _refuse_stranger(model, names, evidence, recorded.backend)
     named = {name for found in evidence for name in found.layers}
     graph = named_steps.without_sizes(read_graph(model.structure.graph), table, named)
     ties = named_steps.tie(graph, evidence)
-    _refuse_other_batch(recorded, evidence, table)
+    if not _has_batch(recorded, evidence, table):
+        lacks = (*recorded.lacks, f"no shape in it tells the batch: {table.batch} as it was given")
+        recorded = replace(recorded, lacks=lacks)
     steps = tuple(_step(i, step, recorded, table) for i, step in enumerate(ties.steps))
     timings = _timings(recorded, ties.steps)
     known = model.facts()
@@ -114,22 +115,28 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
 
 
 def _refuse_stranger(
-    model: ModelFile, names: Names, evidence: Sequence[Evidence], least: float
+    model: ModelFile, names: Names, evidence: Sequence[Evidence], backend: str
 ) -> None:
     strange, told = named_steps.missing(names, evidence)
+    least = _KNOWN.get(backend, _KNOWN_ELSE)
+    detailed = (
+        ", and layer information of an engine built with --profilingVerbosity=detailed"
+        if backend == "tensorrt"
+        else ""
+    )
     if told - strange < max(least * told, 1):
         raise UsageError(
             f"the files name {told} ONNX layers, of which this model has {told - strange}",
             where=str(model.path),
-            remedy="Give the very ONNX file that was profiled, and for TensorRT layer information"
-            " of an engine built with --profilingVerbosity=detailed",
+            remedy=f"Give the very ONNX file that was profiled{detailed}",
         )
 
 
-def _refuse_other_batch(
-    recorded: Recorded, evidence: Sequence[Evidence], table: LayerTable
-) -> None:
-    """Where files tell shapes of tensors that the model knows, most must be of this batch."""
+def _has_batch(recorded: Recorded, evidence: Sequence[Evidence], table: LayerTable) -> bool:
+    """Whether files tell shapes of tensors that the model knows; most must be of this batch.
+
+    Raises UsageError where they are of another.
+    """
     known = {t.name: t.shape for layer in table.nodes for t in layer.outputs if t.is_static}
     layers = {layer.name: layer for layer in table.nodes}
     pairs = []
@@ -148,6 +155,7 @@ def _refuse_other_batch(
         raise UsageError(
             f"the files are of batch {batch}, not {table.batch}", remedy=f"Add --batch {batch}"
         )
+    return bool(pairs)
 
 
 def _step(position: int, step: NamedStep, recorded: Recorded, table: LayerTable) -> Step:

@@ -114,7 +114,8 @@ class Telemetry:
 
     def _sources(self) -> Iterator[str]:
         """Names of all that was read or could not be."""
-        yield from (each.source for each in (*self.series, *self.energies))
+        yield from (each.source for each in self.series)
+        yield from (each.source for each in self.energies)
         yield from (each.what for each in self.absent)
 
     def per_inference_mj(self, energy: Energy) -> float:

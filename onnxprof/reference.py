@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxprof import plugins
 from onnxprof.contracts import Backend, OnnxprofError, Workload
-from onnxprof.parity import Slack, compare, slack
+from onnxprof.parity import compare, parts_of_one, slack
 from onnxprof.records import (
     Granularity,
     Layer,
@@ -47,7 +47,7 @@ def check(workload: Workload, values: Values) -> Parity:
     except (OnnxprofError, MemoryError) as error:
         return Parity(reason=f"there is no reference: {error or 'out of memory'}")
     name = f"{reference.availability()[0].detail}, CPU, optimisations off"
-    return Parity(name, tuple(_compared(outputs, expected, values, slack(workload.table))))
+    return Parity(name, tuple(_compared(outputs, expected, values, workload.table)))
 
 
 def warnings_of(parity: Parity) -> Iterator[RunWarning]:
@@ -79,12 +79,15 @@ def _infer(backend: Backend, workload: Workload) -> tuple[tuple[Tensor, ...], Va
 
 
 def _compared(
-    outputs: tuple[Tensor, ...], expected: Values, values: Values, slack: Slack
+    outputs: tuple[Tensor, ...], expected: Values, values: Values, table: LayerTable
 ) -> Iterator[OutputParity]:
+    allowed = slack(table)
     for output in outputs:
         if output.name not in expected:
             yield OutputParity(output.name, note="no tensor of numbers, bools or strings")
         elif output.name not in values:
             yield OutputParity(output.name, note="the backend does not hand it out")
         else:
-            yield compare(output.name, expected[output.name], values[output.name], slack)
+            pair = expected[output.name], values[output.name]
+            of_one = parts_of_one(table, output.name)
+            yield compare(output.name, *pair, allowed, of_one=of_one)

@@ -254,17 +254,18 @@ def watching(device: Device, budget_s: float, root: Path = Path("/")) -> Iterato
 
 
 def _sources(stack: ExitStack, device: Device, root: Path) -> tuple[list[Source], list[Absence]]:
-    zones, absent = rapl.zones(root)
-    cores, silent = cpufreq.cores(root)
-    sources: list[Source] = [*zones, *cores]
-    absent += silent
+    """The device that runs the model comes first, so that every list begins with it."""
+    sources: list[Source] = []
+    absent: list[Absence] = []
     if device.kind == "cuda":
         try:
             nv = stack.enter_context(nvml.opened())
             sources.append(nvml.Gpu(nv, nvml.handle(nv, device.id)))
         except Exception as error:  # a driver may fail in any way; the measurement stands
             absent.append(Absence("nvml", str(error) or type(error).__name__))
-    return sources, absent
+    zones, unread = rapl.zones(root)
+    cores, silent = cpufreq.cores(root)
+    return [*sources, *zones, *cores], [*absent, *unread, *silent]
 
 
 def readable(device: Device, root: Path = Path("/")) -> tuple[tuple[str, ...], tuple[Absence, ...]]:

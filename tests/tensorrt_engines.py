@@ -118,6 +118,7 @@ class RecordedEngine:
         self.text = (DATA / f"{name}.layers.json").read_text()
         self.profile = json.loads((DATA / f"{name}.profile.json").read_text())
         self.num_io_tensors = 2
+        self.on_host: set[str] = set()
         self.broken = False
         self.no_context = False
 
@@ -128,7 +129,7 @@ class RecordedEngine:
         return "in" if name == "x" else "out"
 
     def get_tensor_location(self, name: str) -> str:
-        return "device"
+        return "host" if name in self.on_host else "device"
 
     def get_tensor_dtype(self, name: str) -> str:
         return "FLOAT"

@@ -29,6 +29,7 @@ from onnxprof.merge import merge
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import alignment_batches, alignment_table, alignment_text
 from onnxprof.publish.alignment import Choice, Sort
+from onnxprof.publish.text import shortened, telling_cut
 from onnxprof.reconcile import reconcile
 from onnxprof.records import (
     Confidence,
@@ -638,3 +639,10 @@ def test_names_that_are_cut_stay_apart(pattern: str) -> None:
         told = shared.layer_names(named, longest)
         assert len(set(told)) == 9
         assert max(map(len, told)) <= longest
+
+
+def test_a_cut_is_the_usual_one_where_that_tells_names_apart() -> None:
+    names = [("short", 9), ("layers/one/conv", 9), ("layers/two/bias", 9)]
+    assert telling_cut(names) is shortened
+    alike = [(f"blocks/{i}/expand/conv/Conv", 14) for i in range(5)]
+    assert len({telling_cut(alike)(*each) for each in alike}) == 5

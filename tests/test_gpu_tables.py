@@ -62,8 +62,8 @@ def golden(name: str, text: str) -> None:
     assert path.read_text("utf-8") == text
 
 
-def shown(run: Run, limit: int | None = 10) -> str:
-    console = Console(width=100, record=True, file=open(os.devnull, "w"), highlight=False)  # noqa: SIM115
+def shown(run: Run, limit: int | None = 10, width: int = 100) -> str:
+    console = Console(width=width, record=True, file=open(os.devnull, "w"), highlight=False)  # noqa: SIM115
     console.print(Group(*gpu_tables.tables(run, limit)), markup=False)
     return console.export_text()
 
@@ -92,6 +92,16 @@ def test_shares_add_up_to_one() -> None:
 
 def test_a_limit_says_how_many_rows_are_left_out() -> None:
     assert shown(gpu_run(), 1).count("(2 more)") == 3
+
+
+def test_figures_are_whole_in_80_columns_however_long_a_name_is() -> None:
+    run = gpu_run()
+    name = "void cutlass__" + "80_tensorop_s1688gemm_" * 9
+    run = replace(run, kernels=(replace(run.kernels[0], name=name), *run.kernels[1:]))
+    text = shown(run, width=80)
+    for figure in ("45.00 ms", "900.0 µs", "890.0 µs", "910.0 µs", "69.0 %"):
+        assert figure in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_names_are_shown_as_they_are_and_controls_are_not() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -14,9 +15,11 @@ from imported_runs import DATA, imported_warning, models_in, ort_profile, ort_ru
 from models import model, node, value, weight
 
 from onnxprof import importing, recordings
-from onnxprof.contracts import UsageError
+from onnxprof.contracts import UsageError, Workload
 from onnxprof.importing import Facts
-from onnxprof.modelfile import open_model
+from onnxprof.inputs import generate
+from onnxprof.inspector import inspect
+from onnxprof.modelfile import open_model, prepare
 from onnxprof.reconcile import reconcile
 from onnxprof.records import Confidence
 from onnxprof.store import Store, load
@@ -30,6 +33,7 @@ def models(tmp_path: Path) -> Path:
 def test_a_profile_of_onnxruntime_keeps_every_inference(models: Path) -> None:
     path = ort_profile(models / "residual.onnx", models)
     run = ort_run(models, path)
+    assert "tells the batch" not in imported_warning(run), "its shapes do"
     assert run.timings is not None
     assert run.timings.step_ns.shape == (len(run.steps), 4), "the first is apart"
     assert run.timings.first_ns > 0
@@ -77,6 +81,7 @@ def test_a_report_of_benchmark_app(models: Path, form: str) -> None:
     assert run.timings is not None
     assert run.timings.step_ns.sum() > 0
     assert "no latencies" in imported_warning(run)
+    assert "tells the batch: 2 as it was given" in imported_warning(run)
 
 
 def test_the_report_that_holds_one_node_names_the_way_out(models: Path, tmp_path: Path) -> None:
@@ -141,10 +146,6 @@ main()
 def test_a_report_made_here_ties_as_the_backend_does(tmp_path: Path, form: str) -> None:
     pytest.importorskip("openvino", reason="needs onnxprof[openvino]")
     from onnxprof.backends.openvino_backend import OpenvinoBackend
-    from onnxprof.contracts import Workload
-    from onnxprof.inputs import generate
-    from onnxprof.inspector import inspect
-    from onnxprof.modelfile import prepare
 
     path = tmp_path / "inception.onnx"
     path.write_bytes(inception().SerializeToString())
@@ -179,3 +180,48 @@ def test_a_node_of_less_than_a_microsecond_is_a_step_all_the_same(models: Path) 
     owner = {name: step for step in run.steps for name in step.layers}
     assert owner["/head/Gemm"].op_type == "FullyConnected"
     assert owner["/head/Softmax"].op_type == "Softmax"
+
+
+def gated() -> onnx.ModelProto:
+    """A SiLU, a shortcut with a convolution that comes before the branch's last, a classifier."""
+    nodes = [
+        *normed("x", "stem"),
+        node("Sigmoid", ["stem"], ["gate"], "silu/Sigmoid"),
+        node("Mul", ["stem", "gate"], ["a"], "silu/Mul"),
+        node("Conv", ["a", "short_w"], ["short"], "short/Conv"),
+        *normed("a", "first"),
+        node("Relu", ["first"], ["f"], "first/Relu"),
+        node("Conv", ["f", "second_w"], ["second"], "second/Conv"),
+        node("Add", ["second", "short"], ["sum"], "Add"),
+        node("GlobalAveragePool", ["sum"], ["pool"], "pool"),
+        node("Flatten", ["pool"], ["flat"], "flat"),
+        node("MatMul", ["flat", "w"], ["product"], "fc/MatMul"),
+        node("Add", ["product", "bias"], ["y"], "fc/Add"),
+    ]
+    stored = [*weights("stem", 3, 8), *weights("first", 8, 8), weight("w", 8, 10)]
+    stored += [weight(f"{name}_w", 8, 8, 1, 1, seed=7) for name in ("short", "second")]
+    return model(
+        nodes,
+        [value("x", ["batch", 3, 16, 16])],
+        [value("y", ["batch", 10])],
+        [*stored, weight("bias", 10)],
+    )
+
+
+@pytest.mark.parametrize("build", [inception, gated])
+def test_a_profile_made_here_ties_as_the_backend_does(tmp_path: Path, build: Any) -> None:
+    from onnxprof.backends.ort import OrtBackend
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(build().SerializeToString())
+    profile = ort_profile(path, tmp_path)
+    opened = open_model(str(path))
+    run = importing.build(
+        opened, recordings.chosen({"--ort-profile": str(profile)}), Facts(batch=2)
+    )
+    table = inspect(opened, 2)
+    work = Workload(prepare(opened, 2, {}), table, generate(table), 1)
+    with OrtBackend().open_traced(work, 2) as session:
+        session.infer()
+        measured = session.trace()
+    assert {s.layers for s in run.steps} == {s.layers for s in measured.steps}

@@ -91,6 +91,24 @@ def test_what_is_not_known_keeps_the_runtimes_own_first_line() -> None:
     assert len(failure(RuntimeError("y" * 9_000), "x").what) < 500
 
 
+def test_what_openvino_says_through_its_provider_is_told_without_the_sources() -> None:
+    """As onnxruntime-openvino 1.24.1 puts it."""
+    text = (
+        "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /onnxruntime/core/"
+        "providers/openvino/backends/basic_backend.cc:136 onnxruntime::openvino_ep::BasicBackend"
+        "(std::unique_ptr<onnx::ModelProto>&) [OpenVINO-EP] Exception while Loading Network for"
+        " graph subgraph_1_0: Exception from src/inference/src/cpp/core.cpp:114:\n"
+        "Exception from src/inference/src/dev/plugin.cpp:53:\n"
+        "Check '!shape.rank().is_dynamic()' failed at src/plugins/intel_cpu/src/node.cpp:106:\n"
+        "Unexpected: CPU plug-in doesn't support Parameter operation with dynamic rank.\n\n\n"
+    )
+    assert failure(RuntimeError(text), "cannot load the model").what == (
+        "onnxruntime cannot load the model: Exception while Loading Network for graph"
+        " subgraph_1_0: Unexpected: CPU plug-in doesn't support Parameter operation with dynamic"
+        " rank."
+    )
+
+
 def test_pythons_own_lack_of_memory_is_one() -> None:
     wanted = r"out of memory\. Use a smaller --batch"
     with pytest.raises(BackendError, match=wanted), runtime_errors("cannot run the model"):

@@ -165,3 +165,42 @@ def test_the_verdict_over_all_outputs() -> None:
     assert Parity(outputs=(good, bad)).passed is False
     assert Parity(outputs=(skipped,)).passed is None
     assert Parity(reason="none").passed is None
+
+
+def test_parts_of_one_are_known_to_a_few_units_of_ones_last_place() -> None:
+    exact = np.array([4.1e-8, 9.4e-14, 2e-7], np.float32)
+    rounded = np.array([8.9e-8, 0.0, 1.2e-7], np.float32)
+    assert not compare("y", exact, rounded).passed
+    assert compare("y", exact, rounded, of_one=True).passed
+    assert not compare("y", exact, rounded + np.float32(3e-7), of_one=True).passed
+    large = np.array([0.5, 0.25], np.float32)
+    assert not compare("y", large, large * np.float32(1.01), of_one=True).passed
+    half = np.array([1e-7], np.float16)
+    assert compare("y", half, half * 2, of_one=True).passed
+
+
+@pytest.mark.parametrize(
+    ("operators", "expected"),
+    [
+        (["Sigmoid"], True),
+        (["Sigmoid", "Reshape", "Transpose"], True),
+        (["Sigmoid", "Mul"], False),
+        (["Relu", "Reshape"], False),
+        (["Reshape"], False),
+    ],
+)
+def test_which_outputs_are_parts_of_one(operators: list[str], expected: bool) -> None:
+    conv = sample_table().nodes[0]
+    layers = [
+        dataclasses.replace(
+            conv,
+            name=f"layer_{i}",
+            op_type=operator,
+            inputs=(Tensor(f"t{i}", "float32", (1, 4)),),
+            outputs=(Tensor(f"t{i + 1}", "float32", (1, 4)),),
+        )
+        for i, operator in enumerate(operators)
+    ]
+    table = dataclasses.replace(sample_table(), layers=tuple(layers))
+    assert parity.parts_of_one(table, f"t{len(operators)}") is expected
+    assert not parity.parts_of_one(table, "nowhere")

@@ -73,7 +73,8 @@ def test_the_files_that_are_there(built: Path) -> None:
     assert (built / "method.html").is_file()
     alpha = built / "models" / "alpha"
     assert {p.name for p in (alpha / "plot").iterdir()} == {
-        f"batch-{b}.{kind}" for b in (1, 2, 4, 8) for kind in ("svg", "pdf")
+        "graph-0.js",
+        *(f"batch-{b}.{kind}" for b in (1, 2, 4, 8) for kind in ("svg", "pdf")),
     }
     stems = {p.stem for p in (alpha / "runs").iterdir()}
     assert stems == {

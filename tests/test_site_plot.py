@@ -295,7 +295,7 @@ def test_two_runs_stand_side_by_side(page: Any, root: str) -> None:
     for side in (0, 1):
         assert sum(row[side] for row in [*body, foot[0]]) == foot[-1][side]
     rows = page.locator("#compare-table tbody th").all_inner_texts()
-    assert rows == ["/block/conv_0 + /block/relu_1", "/block/gemm_2", "(no layer)"]
+    assert rows == ["/block/conv_0 + …/relu_1", "/block/gemm_2", "(no layer)"]
     page.reload()
     page.wait_for_selector("#compared:visible")
     page.check("#batches input[value='1']")

@@ -92,6 +92,7 @@ def test_a_gpu_is_read_beside_the_stretch(stub: Path) -> None:
     assert set(read["clock_mhz"]) <= {1700.0, 1710.0, 1720.0}
     assert len(read["power_w"]) == len(read["clock_mhz"]) > 2
     assert warnings == []
+    assert found["series"][0]["source"] == "nvml"
     energy = gpu_energy(found)
     assert energy["source"] == "nvml counter"
     assert energy["idle_w"] == 300.0

@@ -52,6 +52,14 @@ def test_a_session_binds_once_and_waits_for_the_device(
     assert engine.memory.held[1] == work.inputs["x"].tobytes()
 
 
+def test_sizes_stay_on_the_host(tmp_path: Path, engine: RecordedEngine) -> None:
+    engine.on_host = {"x", "y"}
+    session = EngineSession(TRT, engine, engine.memory, workload(tmp_path, "residual"))
+    assert not engine.memory.held, "nothing lies on the device"
+    assert session.values()["y"].shape == (2, 10)
+    assert all(pointer > 1 << 16 for pointer in session.context.addresses.values())
+
+
 def test_a_profiled_session_gives_every_layer_in_every_inference(
     tmp_path: Path, engine: RecordedEngine
 ) -> None:
@@ -224,6 +232,7 @@ def test_without_tensorrt_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     [state] = TensorrtBackend().availability()
     assert not state.usable
     assert 'pip install "onnxprof[tensorrt]"' in state.remedy
+    assert "not yet verified on hardware" in state.detail
     assert TensorrtBackend().devices() == ()
 
 
@@ -239,7 +248,9 @@ def test_it_says_that_no_hardware_has_seen_it(monkeypatch: pytest.MonkeyPatch) -
     assert TensorrtBackend().devices() == (found,)
     gpus.devices, gpus.reason = (), "no NVIDIA driver answers"
     [state] = TensorrtBackend().availability()
-    assert (state.usable, state.detail) == (False, "no NVIDIA driver answers")
+    assert not state.usable
+    assert state.detail.startswith("no NVIDIA driver answers")
+    assert "not yet verified on hardware" in state.detail
 
 
 def test_a_whole_measurement_over_a_recorded_engine(

@@ -154,6 +154,30 @@ def test_a_whole_measurement(timer: Timer, tmp_path: Path) -> None:
     assert found.values["Plus214_Output_0"].shape == (2, 10)
 
 
+def test_a_detector_that_finds_nothing_passes(tmp_path: Path) -> None:
+    """onnxruntime's Sigmoid is good to a rounding of 1, torch's to one of its result."""
+    pytest.importorskip("onnxruntime", reason="the reference")
+    nodes = [
+        models.node("Abs", ["x"], ["a"], "size"),
+        models.node("Sub", ["shift", "a"], ["s"], "far"),
+        models.node("Sigmoid", ["s"], ["p"], "sigmoid"),
+        models.node("Reshape", ["p", "shape"], ["y"], "reshape"),
+    ]
+    shift = onnx.numpy_helper.from_array(np.array([-17.0], np.float32), "shift")
+    made = models.model(
+        nodes,
+        [models.value("x", [1, 64])],
+        [models.value("y", [8, 8])],
+        [shift, models.ints("shape", 8, 8)],
+    )
+    job = workload(models.save(made, tmp_path))
+    with TorchBackend().open(job) as session:
+        session.infer()
+        (output,) = check(job, session.values()).outputs
+    assert output.passed
+    assert output.max_abs > 0, "they do differ"
+
+
 def test_external_data_are_read_from_the_models_folder(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the reference")
     job = workload(models.external(models.lenet(), tmp_path))

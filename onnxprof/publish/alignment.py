@@ -12,7 +12,7 @@ from itertools import groupby
 from onnxprof.alignment import Alignment, Cell, Column, Fate, Remark, RemarkKind, Row, RowKind
 from onnxprof.compare import Verdict
 from onnxprof.publish import words
-from onnxprof.publish.text import CUTS, printable, shortened
+from onnxprof.publish.text import CUTS, Cut, printable, shortened
 from onnxprof.records import Confidence, Run
 
 #: What a verdict adds to a ratio; nothing where the measurement does not tell.
@@ -113,9 +113,7 @@ def layer_names(named: Sequence[Sequence[str]], longest: int) -> list[str]:
     return max(told, key=lambda texts: len(set(texts)))
 
 
-def layers_text(
-    layers: Sequence[str], longest: int, cut: Callable[[str, int], str] = shortened
-) -> str:
+def layers_text(layers: Sequence[str], longest: int, cut: Cut = shortened) -> str:
     """`first … last`, cut where it must be; the last without what they share."""
     first, last = printable(layers[0]), printable(layers[-1])
     if len(layers) == 1:

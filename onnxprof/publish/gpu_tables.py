@@ -151,7 +151,7 @@ def _table(
     whole = sum(row.total_ns for row, _ in rows)
     for row, count in rows[:limit]:
         cells = (
-            shortened(printable(row.name), _NAMES // 2),
+            shortened(printable(row.name), _NAMES),
             words.percent(row.total_ns / whole if whole else 0.0),
             words.duration(row.total_ns),
             str(count),
@@ -168,9 +168,9 @@ def _rest(table: Table, count: int, limit: int | None) -> None:
 
 
 def _grid(headings: Sequence[str]) -> Table:
-    """The first column holds names, the others figures."""
+    """The first column holds names, which are broken where figures need the room."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(headings[0], no_wrap=True)
+    table.add_column(headings[0], overflow="fold")
     for heading in headings[1:]:
         table.add_column(heading, justify="right", no_wrap=True)
     return table

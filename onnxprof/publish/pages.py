@@ -89,8 +89,10 @@ def rates(latencies: Points) -> Points:
 def _panels(page: ModelPage) -> Markup:
     """Latency and throughput over batch size, one line a system."""
     lines = [
-        bars.Line(system.key, system.label, points)
-        for i, system in enumerate(page.systems)
+        bars.Line(system.key, label, points)
+        for i, (system, label) in enumerate(
+            zip(page.systems, views.short_labels(page), strict=True)
+        )
         if (points := latencies([e for e in page.entries if e.system == i]))
     ]
     speeds = [replace(line, points=rates(line.points)) for line in lines]
@@ -156,6 +158,7 @@ def _environment() -> Environment:
     env.finalize = lambda value: figures.printable(value) if type(value) is str else value
     env.filters |= {
         "broken": _broken,
+        "brief": lambda name: figures.shortened(name, 64),
         "count": figures.count,
         "size": figures.size,
         "three": figures.three,

@@ -72,6 +72,7 @@ class Pair:
     a: Side
     b: Side
     batches: tuple[int, ...]
+    """Those that some model ran on both."""
     rows: tuple[PairRow, ...]
 
     @property
@@ -154,7 +155,7 @@ def _flaw(entry: Entry | None) -> str:
 
 def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs) -> Pair:
     rows = {model: _row(of_a[model][1], of_b[model][1]) for model in of_a if model in of_b}
-    batches = sorted({batch for row in rows.values() for batch, _ in row})
+    batches = sorted({b for row in rows.values() for b, cell in row if not cell.why})
     made = []
     for model, cells in rows.items():
         at = dict(cells)

@@ -26,7 +26,8 @@ _LETTER, _FIGURE = 7.3, 6.0
 _MARGIN = 20.0
 _HEAD = 58.0
 
-_COMPUTE = frozenset(
+#: Operators that do most of a network's arithmetic.
+COMPUTE = frozenset(
     (
         "Conv",
         "ConvTranspose",
@@ -296,7 +297,7 @@ def _tooltip(layer: Layer) -> str:
 
 
 def _class(layer: Layer) -> str:
-    if layer.op_type in _COMPUTE:
+    if layer.op_type in COMPUTE:
         return " c"
     return " m" if layer.op_type in _MOVEMENT else ""
 

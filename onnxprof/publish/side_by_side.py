@@ -12,7 +12,6 @@ from onnxprof.publish.alignment import (
     MARKS,
     interval_text,
     is_inferred,
-    layers_text,
     operators_text,
     remark_text,
     rule_text,
@@ -20,7 +19,7 @@ from onnxprof.publish.alignment import (
 )
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.figures import printable
-from onnxprof.publish.views import embedded
+from onnxprof.publish.views import embedded, joined
 
 #: More runs than this do not stand side by side on a page; the command shows them all.
 MOST_COLUMNS = 8
@@ -127,7 +126,7 @@ def _row(row: Row) -> list[Any]:
     more = len(row.layers) - len(names)
     whole = " + ".join([*names, *([f"{more} more"] if more else [])])
     return [
-        layers_text(row.layers, 72),
+        printable(joined(row.layers)),
         whole,
         operators_text(row.operators, 40),
         [_cell(cell) for cell in row.cells],

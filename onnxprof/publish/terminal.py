@@ -14,7 +14,7 @@ from rich.text import Text
 
 from onnxprof.publish import words
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
-from onnxprof.publish.text import printable, shortened
+from onnxprof.publish.text import Cut, printable, shortened, telling_cut
 from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Layer, LayerTable, Run
 
@@ -75,6 +75,7 @@ def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 
     figures = [max(map(len, column)) for column in cells]
     gaps = 2 * len(_HEADINGS)
     names = max(12, width - types - sum(figures) - _BAR - gaps)
+    cut = telling_cut([(line.name, names - len(line.more)) for line in lines])
     scale = max((line.share or 0.0 for line in lines if not line.closing), default=0.0)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     least = [None, None, *figures, None]
@@ -84,7 +85,7 @@ def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 
     for line in lines:
         if line.name == "(overhead)":
             table.add_section()
-        table.add_row(*line.cells(scale, names, types), style=line.style)
+        table.add_row(*line.cells(scale, names, types, cut), style=line.style)
     return table
 
 
@@ -115,10 +116,10 @@ class _Line:
         """The cells that are never cut."""
         return self.ms, self.p95, "" if self.share is None else words.percent(self.share)
 
-    def cells(self, scale: float, names: int, types: int) -> tuple[Text, ...]:
-        """One cell a column; the bar is relative to `scale`."""
+    def cells(self, scale: float, names: int, types: int, cut: Cut) -> tuple[Text, ...]:
+        """One cell a column; the bar is relative to `scale`, names are cut by `cut`."""
         bar = "" if self.closing else _bar((self.share or 0.0) / scale if scale else 0)
-        name = shortened(self.name, names - len(self.more)) + self.more
+        name = cut(self.name, names - len(self.more)) + self.more
         cells = (name, shortened(self.kind, types), *self.figures())
         return (*map(Text, cells), Text(bar, style="cyan"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from onnxprof.records import Shape, Tensor
 
@@ -61,8 +61,14 @@ def _end(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"…{text[1 - longest :]}"
 
 
+Cut = Callable[[str, int], str]
 #: Ways to cut names that stand below one another; the first of those that tell most apart is best.
-CUTS: tuple[Callable[[str, int], str], ...] = (shortened, _evenly, _start, _end)
+CUTS: tuple[Cut, ...] = (shortened, _evenly, _start, _end)
+
+
+def telling_cut(texts: Sequence[tuple[str, int]]) -> Cut:
+    """The one after which most of these texts, each with its longest, still look different."""
+    return max(CUTS, key=lambda cut: len({cut(text, longest) for text, longest in texts}))
 
 
 def in_markdown(text: str) -> str:

@@ -8,7 +8,7 @@ axis stands there by its name, an unknown axis or rank as `?`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onnxprof.publish.text import shape_text
 from onnxprof.reconcile import TimedRow, milliseconds, reconcile
@@ -40,6 +40,8 @@ COLUMNS = (
     "share",
 )
 _TIMES = ("median_ms", "p5_ms", "p95_ms")
+#: What tells repeated runs apart in the Arrow table.
+_ASKED = ("run", "created", "threads", "granularity", "timer")
 
 Cell = str | int | float | None
 
@@ -72,20 +74,20 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
     """
     import pyarrow as pa
 
-    rows = [
-        _identity(run) | record
-        for run in runs
-        if run.timings is not None
-        for record in timing_records(run)
-    ]
     whole = dict.fromkeys(("batch", "threads", "samples"), pa.int64())
     real = dict.fromkeys((*_TIMES, "share"), pa.float64())
-    names = ("run", "created", "threads", "granularity", "timer", *COLUMNS)
     types = whole | real
-    return pa.Table.from_pylist(
-        [{name: _utf8(value) for name, value in row.items()} for row in rows],
-        schema=pa.schema([(name, types.get(name, pa.string())) for name in names]),
-    )
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
+    rows = [
+        (*asked, *map(_utf8, _values(run, row)))
+        for run in runs
+        if run.timings is not None
+        for asked in [tuple(map(_utf8, _identity(run)))]
+        for row in reconcile(run).rows
+    ]
+    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
 
 
 def timing_parquet(runs: Iterable[Run]) -> bytes:
@@ -104,15 +106,13 @@ def shapes_text(tensors: Iterable[Tensor]) -> str:
     return f"[{','.join(shape_text(tensor.shape) for tensor in tensors)}]"
 
 
-def _identity(run: Run) -> dict[str, Any]:
+def _identity(run: Run) -> tuple[Cell, ...]:
+    """The values of `_ASKED`."""
     asked = run.request
-    return {
-        "run": request_digest(asked),
-        "created": run.created,
-        "threads": asked.threads,
-        "granularity": asked.granularity.value,
-        "timer": asked.timer,
-    }
+    return (
+        *(request_digest(asked), run.created),
+        *(asked.threads, asked.granularity.value, asked.timer),
+    )
 
 
 def _utf8(value: Cell) -> Cell:

@@ -10,7 +10,7 @@ from typing import Any
 
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.figures import printable, tensor_text
-from onnxprof.publish.plot import topology
+from onnxprof.publish.plot import COMPUTE, topology
 from onnxprof.publish.words import reconciliation_text, warning_text
 from onnxprof.reconcile import Reconciliation, Status, TimedRow
 from onnxprof.records import Confidence, LayerTable, Run
@@ -53,7 +53,11 @@ def covered(row: TimedRow) -> tuple[str, ...]:
 
 def culprit(row: TimedRow, most: int = 3) -> str:
     """A row of the slowest as its step with its layers, at most so many of them by name."""
-    names = covered(row)
+    return joined(covered(row), most)
+
+
+def joined(names: Sequence[str], most: int = 3) -> str:
+    """Names of layers in a row, without what they share with the first: `conv1 + …/relu`."""
     kept = names if len(names) <= most else names[: most - 1]
     parts = [names[0], *(_after(names[0], name) for name in kept[1:])]
     if len(kept) < len(names):
@@ -114,7 +118,10 @@ def page_data(page: ModelPage) -> dict[str, Any]:
     names, sets, tables, graphs = _Pool(), _Pool(), _Pool(), _Pool()
     runs = [_run(entry, names, sets, tables, graphs) for entry in page.entries]
     return {
-        "systems": [{"key": s.key, "label": printable(s.label)} for s in page.systems],
+        "systems": [
+            {"key": s.key, "label": printable(s.label), "short": printable(short)}
+            for s, short in zip(page.systems, short_labels(page), strict=True)
+        ],
         "runs": runs,
         "sets": [list(found) for found in sets.places],
         "tables": [
@@ -123,6 +130,12 @@ def page_data(page: ModelPage) -> dict[str, Any]:
         ],
         "names": list(names.places),
     }
+
+
+def short_labels(page: ModelPage) -> list[str]:
+    """Names of the systems, without the device where there is but one."""
+    one = len({system.device for system in page.systems}) == 1
+    return [system.here if one else system.label for system in page.systems]
 
 
 def embedded(data: dict[str, Any]) -> str:
@@ -201,6 +214,7 @@ def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any
         "t": [names.place(printable(row.step.name if row.step else "")) for row in rows],
         "o": [names.place(_operator(row)) for row in rows],
         "h": _homes(rows),
+        "k": _kinds(rows, entry.run.table, names),
         "i": [i for i, row in enumerate(rows) if _is_inferred(row)],
         **_columns(rows),
     }
@@ -224,6 +238,18 @@ def _homes(rows: Sequence[TimedRow]) -> list[int]:
     """For each fused row in turn the row that has its step's time."""
     timed = {id(row.step): i for i, row in enumerate(rows) if row.status is Status.TIMED}
     return [timed.get(id(row.step), -1) for row in rows if row.status is Status.FUSED]
+
+
+def _kinds(rows: Sequence[TimedRow], table: LayerTable, names: _Pool) -> list[tuple[int, int]]:
+    """Of rows whose step computes something its first layer does not say: row, operator."""
+    operators = {layer.name: layer.op_type for layer in table.nodes}
+    found = []
+    for i, row in enumerate(rows):
+        if row.status is Status.TIMED and row.layer and row.layer.op_type not in COMPUTE:
+            told = [operators.get(name, "") for name in covered(row)]
+            main = next((operator for operator in told if operator in COMPUTE), "")
+            found += [(i, names.place(printable(main)))] if main else []
+    return found
 
 
 def _is_inferred(row: TimedRow) -> bool:

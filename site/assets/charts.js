@@ -18,7 +18,7 @@
   const plain = (text) =>
     text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const rounded = (value) => Number(value.toPrecision(4));
-  const label = (sys) => plain(data.systems[sys].label);
+  const label = (sys) => plain(data.systems[sys].short);
 
   const axis = (more) => ({
     gridcolor: css("--rule"), linecolor: css("--faint"), zerolinecolor: css("--faint"),
@@ -62,7 +62,14 @@
     return { traces, layout: more, height: 320 + (systems.length > 3 ? 20 * (systems.length - 3) : 0) };
   };
 
-  const rowsOf = (run) => run.m.slice(0, -2).map((_, i) => rowOf(run, i)).filter((row) => row.m);
+  const rowsOf = (run) => {
+    // A step that starts with a layer that only moves data is one of what it computes.
+    const kinds = new Map(run.k);
+    return run.m.slice(0, -2).map((_, i) => {
+      const row = rowOf(run, i);
+      return kinds.has(i) ? { ...row, op: data.names[kinds.get(i)] } : row;
+    }).filter((row) => row.m);
+  };
   const slowest = (run, n) => rowsOf(run).sort((a, b) => b.m - a.m).slice(0, n);
 
   // Bars from the top down; names may occur twice, so that they are labels, not values.
@@ -198,7 +205,7 @@
     const canvas = figure.querySelector(".canvas");
     canvas.style.height = `${made.height}px`;
     const which = figure.querySelector(".which");
-    if (which) which.textContent = `${data.systems[current.sys].label}, batch ${current.batch}`;
+    if (which) which.textContent = `${data.systems[current.sys].short}, batch ${current.batch}`;
     library().then((plotly) => {
       plotly.react(canvas, made.traces, { ...basis(), ...made.layout, height: made.height }, {
         displayModeBar: false, responsive: true, showTips: false,

@@ -7,7 +7,7 @@
   } = window.onnxprof.model;
   const at = (id) => document.getElementById(id);
   const MOST_ROWS = 400;
-  const spelled = (run) => `${data.systems[run.sys].label}, batch ${run.batch}`;
+  const spelled = (run) => `${data.systems[run.sys].short}, batch ${run.batch}`;
 
   const ratioText = (ratio) => fixed(ratio, ratio >= 99.5 ? 0 : ratio >= 9.995 ? 1 : 2);
   const ratioCell = (a, b, mark = "", title = "") => {
@@ -73,8 +73,20 @@
     return [...[...blocks.values()].filter(timed), ...(timed(stray) ? [stray] : [])];
   };
 
-  const called = ({ names }) => names.length < 3 ? names.join(" + ")
-    : `${names[0]} + ${names.length - 1} more`;
+  // `conv1 + …/relu`: names without what they share with the first.
+  const after = (first, name) => {
+    let shared = 0;
+    while (shared < name.length && first[shared] === name[shared]) shared += 1;
+    const last = Math.max(...["/", "."].map((mark) => name.slice(0, shared).lastIndexOf(mark)));
+    const cut = "/.".includes(name[shared] ?? " ") ? shared : last;
+    return cut > 1 ? `…${name.slice(cut)}` : name;
+  };
+  const called = ({ names }) => {
+    const kept = names.length < 4 ? names : names.slice(0, 2);
+    const rest = names.length - kept.length;
+    return [...kept.map((name, i) => (i ? after(names[0], name) : name)), ...(rest ? [`${rest} more`] : [])]
+      .join(" + ");
+  };
   const named = (block) => {
     const head = el("th", "", broken(called(block)));
     head.scope = "row";

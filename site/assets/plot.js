@@ -473,11 +473,12 @@
       `text{font:11px ${value("--sans")};fill:${value("--ink")}}.op{font-weight:600}`,
       ".name,.end{font-size:9.5px}.end{text-anchor:end}",
       `.b{fill:${value("--page")};stroke:${value("--faint")}}.cold .b,.reference .b{stroke-dasharray:3 2}`,
-      `.opened .b{fill:none}.merged .b{stroke:none}.edges,.stack{fill:none;stroke:${value("--faint")}}`,
+      `.opened .b{fill:none}.edges,.stack{fill:none;stroke:${value("--faint")}}`,
       ".near{display:none}.thick{fill:none;stroke-width:14}.outline.thick{stroke-width:17}",
       `.outline{fill:none;stroke:${value("--ink")};stroke-width:3}.inside{stroke:none}`,
       ...colours.map(([fill, ink], i) =>
         `.h${i} .b,.h${i} .inside{fill:${fill}}.h${i} .inside.thick{stroke:${fill};fill:none}.h${i} text{fill:${ink}}`),
+      "g.merged .b{stroke:none;fill:none}",
     ];
     const whole = svg("svg", {
       xmlns: "http://www.w3.org/2000/svg", width: round(scene.w + 40), height: round(scene.h + 40),
@@ -516,7 +517,7 @@
   };
   const show = () => {
     const run = current();
-    at("plot-run").textContent = `${data.systems[run.sys].label}, batch ${run.batch}`;
+    at("plot-run").textContent = `${data.systems[run.sys].short}, batch ${run.batch}`;
     const wanted = data.tables[run.table].graph;
     if (graph && wanted === number) {
       heat = heatOf(run);

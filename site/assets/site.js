@@ -11,12 +11,32 @@
     return cell.dataset.v === undefined ? null : Number(cell.dataset.v);
   };
 
+  const words = new Intl.Collator("en", { numeric: true });
   // Rows without a value stay last, whichever way the others go.
   const compare = (a, b, numeric, sign) => {
     if (a === b) return 0;
     if (a === null || a === "") return 1;
     if (b === null || b === "") return -1;
-    return sign * (numeric ? a - b : a.localeCompare(b, "en", { numeric: true }));
+    return sign * (numeric ? a - b : words.compare(a, b));
+  };
+
+  // The first rows at once, the others frame by frame: a browser lays out what is moved anew.
+  const AT_ONCE = 150;
+  const turns = new WeakMap();
+  const arrange = (body, rows) => {
+    const turn = {};
+    turns.set(body, turn);
+    body.prepend(...rows.slice(0, AT_ONCE));
+    const more = (from) => {
+      if (from >= rows.length) return;
+      requestAnimationFrame(() => {
+        const last = rows[from - 1];
+        if (turns.get(body) !== turn || last.parentNode !== body) return;
+        last.after(...rows.slice(from, from + AT_ONCE));
+        more(from + AT_ONCE);
+      });
+    };
+    more(AT_ONCE);
   };
 
   const sort = (th, direction) => {
@@ -29,7 +49,7 @@
     rows.sort((a, b) => compare(a[0], b[0], numeric, sign));
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     th.setAttribute("aria-sort", direction);
-    body.append(...rows.map((pair) => pair[1]));
+    arrange(body, rows.map((pair) => pair[1]));
   };
 
   // The first click on a number shows the largest; a row number counts up.

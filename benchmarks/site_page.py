@@ -1,0 +1,138 @@
+"""What a model's page weighs, when it first paints, how fast it sorts and draws 5,000 layers.
+
+    python benchmarks/site_page.py [--rounds 5]
+
+Needs Playwright and a chromium on the path. The runs are those of `site_build.py`, made up: 180
+layers on three devices at six batch sizes, and single runs of 1,000 and 5,000 layers. Times are
+medians of so many fresh pages, served over http from this machine; sorting and drawing count to
+the end of the second frame after the click, when the rows in view stand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import site_build
+from playwright.sync_api import sync_playwright
+
+from onnxprof.publish import site
+from onnxprof.publish.serve import server
+
+LAYERS = (180, 1_000, 5_000)
+PAGES = [f"models/network-{number:03}/index.html" for number in range(len(LAYERS))]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+TIMED = """async (act) => {
+  const start = performance.now();
+  eval(act);
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now() - start;
+}"""
+
+
+def build(folder: Path) -> None:
+    site_build.SIZES = LAYERS
+    runs = [site_build.run(0, device, batch) for device in range(3) for batch in site_build.BATCHES]
+    site.build_site([*runs, site_build.run(1, 0, 1), site_build.run(2, 0, 1)], folder)
+
+
+def weights(page: Any, address: str, folder: Path) -> dict[str, int]:
+    """Bytes after gzip of each file that a page asks for before any chart is opened."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/{PAGES[0]}")
+    page.wait_for_timeout(500)
+    files = [url.removeprefix(f"{address}/") for url in asked if url.startswith(address)]
+    return {name: len(gzip.compress((folder / name).read_bytes(), 9)) for name in files}
+
+
+def painted(page: Any, address: str) -> float:
+    """Milliseconds to the first paint."""
+    page.goto(f"{address}/{PAGES[0]}")
+    while (found := page.evaluate(PAINT)) is None:
+        page.wait_for_timeout(20)
+    return float(found)
+
+
+def clicked(selector: str) -> str:
+    return f'document.querySelector("{selector}").click()'
+
+
+def sorted_in(page: Any, address: str) -> float:
+    page.goto(f"{address}/{PAGES[1]}")
+    page.locator("#timing-table").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    return float(page.evaluate(TIMED, clicked("#timing-table thead th:nth-child(5) button")))
+
+
+def plotted(page: Any, address: str) -> dict[str, float]:
+    """What a visitor does with the plot of 5,000 layers, in milliseconds each."""
+    page.goto(f"{address}/{PAGES[2]}")
+    page.locator("#stage").scroll_into_view_if_needed()
+    page.wait_for_selector("#stage.drawn [data-i]")
+    page.fill("#find-node", "block2/relu")
+    enter = "new KeyboardEvent('keydown', {key: 'Enter', cancelable: true})"
+    jump = f"document.getElementById('find-node').dispatchEvent({enter})"
+    acts = {
+        "open every scope": clicked("#unfold"),
+        "zoom": clicked("#zoom-in"),
+        "jump to a layer": jump,
+        "fold": clicked("#fold"),
+    }
+    return {name: float(page.evaluate(TIMED, act)) for name, act in acts.items()}
+
+
+def main(rounds: int) -> int:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        print("there is no chromium on the path", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as base, sync_playwright() as driver:
+        folder = Path(base) / "public"
+        build(folder)
+        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+
+        def fresh(act: Callable[..., Any], *more: Any) -> Any:
+            # the pages' policy forbids eval, which only this program uses
+            context = browser.new_context(bypass_csp=True)
+            found = act(context.new_page(), address, *more)
+            context.close()
+            return found
+
+        with server(folder) as httpd:
+            threading.Thread(target=httpd.serve_forever, daemon=True).start()
+            address = f"http://127.0.0.1:{httpd.server_port}"
+            report(fresh, folder, rounds)
+            httpd.shutdown()
+        browser.close()
+    return 0
+
+
+def report(fresh: Callable[..., Any], folder: Path, rounds: int) -> None:
+    found = fresh(weights, folder)
+    print(f"{'page of 180 layers, 18 runs, gzipped':<44}{sum(found.values()) / 1e3:8.1f} kB")
+    for name, size in found.items():
+        print(f"  {name:<42}{size / 1e3:8.1f} kB")
+    paints = [fresh(painted) for _ in range(rounds)]
+    print(f"{'first paint of it':<44}{median(paints):8.0f} ms")
+    sorts = [fresh(sorted_in) for _ in range(rounds)]
+    print(f"{'sorting 1,000 rows':<44}{median(sorts):8.0f} ms")
+    plots = [fresh(plotted) for _ in range(rounds)]
+    for name in plots[0]:
+        took = median(plot[name] for plot in plots)
+        print(f"{f'plot of 5,000 layers: {name}':<44}{took:8.0f} ms")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    sys.exit(main(parser.parse_args().rounds))
