@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,7 @@ except OSError as error:
 """
 
 
+@cache
 def library_problem(folder: Path, provider: Provider) -> Problem | None:
     """Which library is missing that the provider's needs; None where it can be loaded."""
     names = [

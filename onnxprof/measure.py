@@ -7,6 +7,7 @@ the graph are timed un-profiled, interleaved with the whole.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -160,6 +161,8 @@ def measure(
                 steps = _named(_read(sampler, traced), traced, Timer.AUTO)
         if observer is not None:
             progress("watching power and memory", 1.0)
+            del traced  # what it holds is no part of what running the model takes
+            gc.collect()
             observer.steady(plain)
     timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts)
     told = warnings_of(timings, steps.trace, workload, outputs)

@@ -147,6 +147,9 @@ def test_counting_node_tests_needs_torch(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "torch.nn.functional", None)
     for name in [name for name in sys.modules if name.startswith("onnxprof.backends.torch_")]:
+        package, _, short = name.rpartition(".")
+        # set again in the end, or the package would keep the modules of this test
+        monkeypatch.setattr(sys.modules[package], short, sys.modules[name], raising=False)
         monkeypatch.delitem(sys.modules, name)
     result = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance")
     assert isinstance(result.exception, UsageError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from onnxprof import cuts, stats
-from onnxprof.contracts import BackendError, Trace, Workload
+from onnxprof.contracts import BackendError, Session, Trace, Workload
 from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.records import PreparedModel, Tensor, WarningKind
 from onnxprof.sampling import unsteadiness
@@ -293,6 +294,39 @@ def test_prefixes_that_run_out_of_memory_fall_back_to_the_trace() -> None:
     told = {w.kind: w for w in found.warnings}
     assert told[WarningKind.NO_PREFIXES].subject == "out of memory"
     assert WarningKind.TIMER_INFLATION in told
+
+
+def test_the_steady_stretch_has_the_device_to_itself() -> None:
+    """The traced session is let go of before it, cycles and all."""
+
+    class Heavy(FakeSession):
+        pass
+
+    class Two(FakeBackend):
+        def _session(self, job: Workload, cost: int) -> FakeSession:
+            made = super()._session(job, cost)
+            heavy = Heavy(made.clock, job, made.step_ns, made.gap_ns, cost)
+            heavy.itself = heavy  # type: ignore[attr-defined]
+            alive.append(weakref.ref(heavy))
+            return heavy
+
+    class Looker:
+        def loaded(self, session: Session) -> None:
+            pass
+
+        def steady(self, session: Session) -> None:
+            there.extend(ref() is session for ref in alive if ref() is not None)
+
+    alive: list[weakref.ref[Heavy]] = []
+    there: list[bool] = []
+    backend = Two()
+    measure(
+        *(backend, workload(), Budget(1.0), backend.clock, lambda *_: None),
+        timer=Timer.TRACE,
+        observer=Looker(),
+    )
+    assert len(alive) == 2
+    assert there == [True]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -100,6 +101,18 @@ def test_onnxruntime_agrees_with_itself(build, granularity: Granularity, tmp_pat
     assert parity.reference.startswith("onnxruntime 1.")
     assert all(output.max_rel < 1e-5 for output in parity.outputs)
     assert list(warnings_of(parity)) == []
+
+
+def test_the_reference_is_on_the_cpu_whatever_was_asked_for(tmp_path: Path) -> None:
+    """A workload for a GPU's own timer, with the outputs that the CPU gives."""
+    asked = workload(models.lenet(), tmp_path)
+    with OrtBackend().open(asked) as session:
+        session.infer()
+        values = session.values()
+    on_gpu = replace(asked, provider="cuda", device="cuda:0:nvidia-h200", timer="cupti")
+    parity = check(on_gpu, values)
+    assert parity.reason == ""
+    assert parity.passed is True
 
 
 def test_quantised(tmp_path: Path) -> None:

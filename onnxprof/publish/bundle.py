@@ -48,15 +48,16 @@ class Order:
     rows: Path
     """Where its table goes, if it has one."""
     cache: Cache
+    key: str
+    """What the cache knows the bundle by; empty if a run is in memory."""
 
-    @property
-    def key(self) -> str:
-        """Digest of everything that the bundle depends on; empty if a run is in memory."""
-        volume, site = self.volume, self.site
-        if not volume.digests:
-            return ""
-        named = (volume.slug, *sorted(volume.shared), site.title, site.version, site.base_url)
-        return digest("bundle", code(), *named, *volume.digests)
+
+def key(volume: Volume, site: pages.SiteFacts) -> str:
+    """Digest of everything that a model's bundle depends on; empty if a run is in memory."""
+    if not volume.digests:
+        return ""
+    named = (volume.slug, *sorted(volume.shared), site.title, site.version, site.base_url)
+    return digest("bundle", code(), *named, *volume.digests)
 
 
 def found(order: Order) -> Bundle | None:

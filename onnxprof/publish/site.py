@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from onnxprof import __version__
 from onnxprof.contracts import UsageError
 from onnxprof.publish import charts, downloads, pages, workshop
-from onnxprof.publish.bundle import Bundle, Order, found, made, write
+from onnxprof.publish.bundle import Bundle, Order, found, key, made, write
 from onnxprof.publish.cache import user_cache
 from onnxprof.publish.cards import from_card
 from onnxprof.publish.catalogue import ModelPage
@@ -90,11 +90,7 @@ def _models(
     folder: Path, wanted: Sequence[Volume], site: pages.SiteFacts
 ) -> tuple[list[Bundle], int]:
     """Every model's files; their bundles in order, and how many were in the cache."""
-    cache = user_cache()
-    orders = [
-        Order(v, site, folder / "models" / v.slug, folder / _ROWS / f"{v.slug}.parquet", cache)
-        for v in wanted
-    ]
+    orders = [_order(folder, volume, site) for volume in wanted]
     bundles = {order.volume.slug: bundle for order in orders if (bundle := found(order))}
     reused = len(bundles)
     missing = [order for order in orders if order.volume.slug not in bundles]
@@ -103,6 +99,11 @@ def _models(
     for order, bundle in zip(missing, _all_made(missing), strict=True):
         bundles[order.volume.slug] = bundle
     return [bundles[volume.slug] for volume in wanted], reused
+
+
+def _order(folder: Path, volume: Volume, site: pages.SiteFacts) -> Order:
+    place, rows = folder / "models" / volume.slug, folder / _ROWS / f"{volume.slug}.parquet"
+    return Order(volume, site, place, rows, user_cache(), key(volume, site))
 
 
 def _all_made(orders: Sequence[Order]) -> Iterator[Bundle]:
