@@ -128,7 +128,7 @@ def _run_from_json(data: Json) -> Run:
     layers = _records(Layer, data["table"]["layers"], tensors)
     claims = {"layers": _namer([layer.name for layer in layers])}
     table = data["table"]
-    hints = get_type_hints(Run)
+    hints = _hints(Run)
     return Run(
         request=from_json(Request, data["request"]),
         model=from_json(ModelFacts, data["model"]),
@@ -136,7 +136,7 @@ def _run_from_json(data: Json) -> Run:
         table=LayerTable(
             tuple(layers),
             _converter(int)(table["batch"]),
-            _converter(get_type_hints(LayerTable)["dims"])(table.get("dims", [])),
+            _converter(_hints(LayerTable)["dims"])(table.get("dims", [])),
             _converter(str)(table.get("obstacle", "")),
         ),
         steps=tuple(_records(Step, data["steps"], tensors | claims)),
@@ -189,11 +189,17 @@ def _columns(
 
 
 def _records(cls: type[T], columns: Json, special: Mapping[str, Converter]) -> list[T]:
-    hints = get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     names = [f.name for f in dataclasses.fields(cls) if f.name in columns]  # type: ignore[arg-type]
     lists = [map(special.get(n) or _converter(hints[n]), columns[n]) for n in names]
     rows = zip(*lists, strict=True)
     return [cls(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """The types of a record's fields; to resolve them takes longer than to read a record."""
+    return get_type_hints(cls)
 
 
 @cache
@@ -213,7 +219,7 @@ def _converter(kind: Any) -> Converter:
 
 
 def _record_converter(cls: type) -> Converter:
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     fields = [(f.name, _converter(hints[f.name])) for f in dataclasses.fields(cls)]
 
     def convert(data: Json) -> Any:

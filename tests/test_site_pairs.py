@@ -85,13 +85,14 @@ def test_what_has_no_ratio_says_why() -> None:
     )
     wrong = dataclasses.replace(measured("m", 4, FAST, 1.0), parity=wrong_run().parity)
     both = [measured("m", 1, FAST, 1.0), failed, wrong]
-    more = [measured("n", b, d, 1.0) for b in (1, 2, 4) for d in (SLOW, FAST)]
+    more = [measured("n", b, d, 1.0) for b in (1, 2, 4, 16) for d in (SLOW, FAST)]
     ((pair,), _) = pair_pages(catalogue([*there, *both, *more, measured("o", 1, SLOW, 1.0)]))
-    assert pair.batches == (1, 2, 4), "batch 8 was not run on both"
-    assert [cell.why for cell in pair.rows[0].cells] == ["", "failed", "wrong outputs"]
+    assert pair.batches == (1, 2, 4, 16), "batch 8 was not run on both"
+    reasons = ["", "failed", "wrong outputs", "not measured"]
+    assert [cell.why for cell in pair.rows[0].cells] == reasons
     assert [row.model.slug for row in pair.rows] == ["m", "n"]
     rows = list(csv.DictReader(io.StringIO(pair_csv(pair))))
-    assert [row["model"] + row["batch"] for row in rows] == ["m1", "n1", "n2", "n4"]
+    assert [row["model"] + row["batch"] for row in rows] == ["m1", "n1", "n2", "n4", "n16"]
     assert rows[0]["a"] == "slow · fake"
     assert float(rows[0]["times_as_fast"]) == pytest.approx(pair.rows[0].mean, rel=1e-5)
 

@@ -21,7 +21,7 @@
   };
 
   // The first rows at once, the others frame by frame: a browser lays out what is moved anew.
-  const AT_ONCE = 150;
+  const AT_ONCE = 80;
   const turns = new WeakMap();
   const arrange = (body, rows) => {
     const turn = {};
@@ -29,12 +29,13 @@
     body.prepend(...rows.slice(0, AT_ONCE));
     const more = (from) => {
       if (from >= rows.length) return;
-      requestAnimationFrame(() => {
+      // after a frame has been shown, not before
+      requestAnimationFrame(() => setTimeout(() => {
         const last = rows[from - 1];
         if (turns.get(body) !== turn || last.parentNode !== body) return;
         last.after(...rows.slice(from, from + AT_ONCE));
         more(from + AT_ONCE);
-      });
+      }));
     };
     more(AT_ONCE);
   };
