@@ -52,8 +52,9 @@ class CompiledSession(TorchSession):
         except Exception as error:  # any of its stages has errors of its own
             if is_memory_error(error):
                 raise BackendError("out of memory", remedy="Use a smaller --batch") from error
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            reason = lines[0].strip()[:300] if lines else type(error).__name__
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            told = [line for line in lines if not line.endswith("raised:")]  # by whom, not what
+            reason = told[0][:300] if told else type(error).__name__
             raise BackendError(
                 f"torch.compile cannot compile it: {reason}",
                 where="torch",

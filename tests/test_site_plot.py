@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,6 @@ pytestmark = pytest.mark.browser
 
 Until = Callable[[str], None]
 over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
-#: Where axe-core's `axe.min.js` lies; it is never part of this tree.
-AXE = os.environ.get("ONNXPROF_AXE", "")
 CPU, GPU = "cpu-fake.fake", "cuda-0-x.other"
 
 
@@ -357,10 +355,10 @@ KINDS = (
 
 
 @over_http
-@pytest.mark.skipif(not AXE, reason="ONNXPROF_AXE names no axe.min.js (npm install axe-core)")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(browser: Any, root: str, scheme: str, width: int) -> None:
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
     # the policy of the pages would keep the checker out
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
@@ -371,7 +369,7 @@ def test_axe_finds_nothing(browser: Any, root: str, scheme: str, width: int) -> 
         if part:
             page.locator(part).scroll_into_view_if_needed()
             page.wait_for_timeout(1200)
-        page.evaluate(Path(AXE).read_text("utf-8"))
+        page.evaluate(axe)
         found = page.evaluate(
             "axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.map("
             "(v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))]))"
