@@ -40,8 +40,10 @@ _FEWEST_TRACED = 20
 _REFILL = 1_000_000
 #: Rounds of the model and one prefix below which prefixes tell no more than the trace.
 _FEWEST_ROUNDS = 10
-#: The part of the budget after which `auto` looks at the inflation.
-_PROBE = 0.3
+#: The parts of the budget after which `auto` looks at the inflation.
+_LOOKS = (0.3, 0.45, 0.6)
+#: What `auto` may spend beyond the budget where only all of it showed that tracing distorts.
+_EXTENSION = 0.25
 #: The part of the free memory that prefixes may take.
 _MEMORY = 0.5
 
@@ -236,12 +238,11 @@ def _fitting(
     """Trace, look at what tracing costs, and go on with prefixes where that is too much."""
     blind = isinstance(traced, Launcher) and bool(traced.launches)
     exact = isinstance(traced, Recorder) and traced.on_device
-    limit = sampler.used_ns + int((sampler.budget_ns - sampler.used_ns) * _PROBE)
-    sampler.alternate(plain, traced, most, limit)
     cuttable = isinstance(traced, PrefixSource) and not exact
-    worth = blind or (cuttable and _worth_cutting(sampler))
-    if timer is Timer.AUTO and not worth:
-        return _traced(sampler, plain, traced, most)
+    sure = blind or timer is not Timer.AUTO
+    alternate = partial(sampler.alternate, plain, traced, most)
+    if not _found_out(sampler, alternate, sure, cuttable):
+        return _read(sampler, traced)
     sampler.progress("reading the trace", sampler.spent)
     trace = traced.trace()
     try:
@@ -254,10 +255,31 @@ def _fitting(
     return _Steps(trace, (), (RunWarning(WarningKind.NO_PREFIXES, subject=reason),))
 
 
+def _found_out(
+    sampler: Sampler, alternate: Callable[[int], None], sure: bool, cuttable: bool
+) -> bool:
+    """Trace until prefixes are known to be better, or the budget is used up."""
+    began, left = sampler.used_ns, sampler.budget_ns - sampler.used_ns
+    for part in _LOOKS:
+        alternate(began + int(left * part))
+        if sure or (cuttable and _worth_cutting(sampler)):
+            return True
+    alternate(sampler.budget_ns)
+    more = int(left * _EXTENSION)
+    if not cuttable or not sampler.overstates() or not _has_rounds(sampler, more):
+        return False
+    sampler.budget_ns = sampler.used_ns + more
+    return True
+
+
 def _worth_cutting(sampler: Sampler) -> bool:
     """Whether tracing distorts, and the budget has time for rounds enough to do better."""
     left = sampler.budget_ns - sampler.used_ns
-    return sampler.inflates(INFLATION) and cuts.rounds(left, sampler.median_ns) >= _FEWEST_ROUNDS
+    return sampler.inflates(INFLATION) and _has_rounds(sampler, left)
+
+
+def _has_rounds(sampler: Sampler, left_ns: int) -> bool:
+    return cuts.rounds(left_ns, sampler.median_ns) >= _FEWEST_ROUNDS
 
 
 def _traced(sampler: Sampler, plain: Session, traced: TracedSession, most: int) -> _Steps:

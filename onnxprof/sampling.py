@@ -22,6 +22,8 @@ Progress = Callable[[str, float], None]
 PRECISION = 0.01
 #: Two neighbouring windows of the warm-up whose medians differ by less are steady.
 STEADY = 0.02
+#: Traced over un-profiled, for certain, beyond which the overhead falls below its bound of -1 %.
+OVERSTATED = 1.01
 ENOUGH = 20
 _WINDOW = 5
 _BLOCKS = 24
@@ -52,6 +54,8 @@ class Sampler:
     """One array [prefixes, inferences] a round."""
     empty: list[int] = field(default_factory=list)
     steady: bool = False
+    block_ns: float = 0.0
+    """How long a block is when un-profiled and traced ones alternate."""
 
     @property
     def spent(self) -> float:
@@ -70,6 +74,11 @@ class Sampler:
             and stats.interval_of(ratios)[0] > 1
             and float(np.median(ratios)) > bound
         )
+
+    def overstates(self) -> bool:
+        """Whether the steps would add up to more than the model takes, by over 1 %."""
+        ratios = stats.inflation_ratios(self._sampled())
+        return ratios.size > 1 and stats.interval_of(ratios)[0] > OVERSTATED
 
     @property
     def median_ns(self) -> float:
@@ -100,11 +109,13 @@ class Sampler:
     ) -> None:
         """Blocks of un-profiled and of traced inferences, until precise or at the limit.
 
-        Call it again with a later limit to go on. Blocks are as long as a whole budget
-        divides into, whatever the limit.
+        Call it again with a later limit to go on. Blocks are as long as the whole budget
+        divides into at the first call, whatever the limit.
         """
         self.first_traced(traced)
-        share = max(self.budget_ns - self.used_ns, 0) / (2 * _BLOCKS)
+        if not self.block_ns:
+            self.block_ns = max(self.budget_ns - self.used_ns, 0) / (2 * _BLOCKS)
+        share = self.block_ns
         most_traced = max(2, most_traced // (2 * _BLOCKS))
         with no_garbage_collection():
             while not self._is_done(limit_ns):

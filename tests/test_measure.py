@@ -228,6 +228,19 @@ def test_auto_keeps_the_trace_where_there_is_no_time_for_rounds() -> None:
     assert WarningKind.TIMER_INFLATION in kinds(found)
 
 
+@pytest.mark.parametrize(("cost", "prefixes"), [(8_000, False), (16_000, True)])
+def test_auto_goes_on_with_prefixes_where_layers_would_exceed_the_model(
+    cost: int, prefixes: bool
+) -> None:
+    """Less than makes it stop tracing, but more than 1 % in the end."""
+    backend = FakeBackend(step_ns=(MS, 2 * MS, 100_000), gap_ns=10_000, traced_cost_ns=cost)
+    found = run(backend, timer=Timer.AUTO)
+    assert (found.timings.prefix_ns.size > 0) == prefixes
+    assert found.warnings == ()
+    times = estimates(found.trace.steps, found.timings)
+    assert times.sum() <= 1.01 * float(np.median(found.timings.latency_ns))
+
+
 def test_auto_is_not_fooled_by_a_few_noisy_samples() -> None:
     rng = np.random.default_rng(3)
     noisy = lambda _: int(rng.normal(100 * MS, 20 * MS))  # noqa: E731

@@ -94,7 +94,7 @@ def _tell(built: Built) -> None:
     reused = f"; {built.reused} from the cache" if built.reused else ""
     typer.echo(", ".join(_many(n, noun) for n, noun in counts) + reused)
     typer.echo(str(built.index))
-    if not built.runs:
+    if not built.runs and not built.problems:
         typer.echo("No run yet: onnxprof profile zoo:lenet measures one.", err=True)
 
 
