@@ -101,7 +101,7 @@ def measured(model: str, arguments: argparse.Namespace) -> tuple[list[Run], list
     for _ in range(arguments.repeat):
         for runs, beside in ((quiet, nullcontext()), (busy, busy_core())):
             with beside:
-                runs.append(run_isolated(planned.job, Limits(), lambda phase, share: None))
+                runs.append(run_isolated(planned.job, Limits(), lambda *_: None))
     return quiet, busy
 
 
