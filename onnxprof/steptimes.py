@@ -107,7 +107,7 @@ def _by_trace(timings: Timings) -> Division:
     kept = _mean([s * part for s, part in zip(shares, quiet, strict=True)], count)
     return Division(
         kept * whole * least_inflation(timings),
-        whole * (1 - float(np.mean(quiet))),
+        whole * (1 - float(np.mean(quiet))) if quiet else None,
         _mean([s * length for s, length in zip(shares, lengths, strict=True)], count),
     )
 

@@ -194,3 +194,11 @@ def test_the_list_groups_runs_and_names_failures() -> None:
     assert text.index("evil[red]\\x1b, fake on cpu:fake, 2 threads") < text.index("sample, fake")
     assert "failed: killed at 2 GiB" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_warnings_are_plain_sentences() -> None:
+    told = [words.warning_text(RunWarning(kind, 0.041, "x", 0.03)) for kind in WarningKind]
+    run = sample_run()
+    told.append(words.reconciliation_text(reconcile(run), run))
+    for odd in ("they still moved", "leave", "latency over", "inflation", "excludes 1", "straddle"):
+        assert not any(odd in text for text in told), odd
