@@ -462,7 +462,7 @@ def test_a_summary_that_another_version_derived_is_derived_anew(
 ) -> None:
     """A list shows the figures that `runs show` shows, whoever wrote the file."""
     run = sample_run()
-    monkeypatch.setattr(runfile, "ESTIMATOR", 0)
+    monkeypatch.setattr("onnxprof.summary.ESTIMATOR", 0)
     path = Store(tmp_path).save(run)
     monkeypatch.undo()
     assert runfile.read_summary(path) == dataclasses.replace(runfile.summarise(run), path=path)
