@@ -44,7 +44,7 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
             several,
             Chart("scaling", "Time per item over batch size, slowest steps, µs", of_run=True),
         ),
-        (any(t.device_mj() for t in spent), Chart("energy", "Energy an item, mJ")),
+        (any(t.device_mj() for t in spent), Chart("energy", "Energy per item, mJ")),
         (any(t.device_mj() and t.seconds for t in spent), Chart("power", "Mean power, W")),
         (any(t.peak_resident_bytes for t in spent), Chart("memory", "Peak resident memory, MiB")),
     )

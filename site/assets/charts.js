@@ -128,7 +128,7 @@
         + `${percent(row.share)} %, ${plain(row.status)}`), spread);
   };
 
-  // Of the slowest steps of the chosen run, the time an item at every batch size.
+  // Of the slowest steps of the chosen run, the time per item at every batch size.
   const scaling = (run) => {
     const own = good.filter((other) => other.sys === run.sys);
     const found = own.map((other) => new Map(rowsOf(other).map((row) => [row.name, row.m])));
@@ -138,7 +138,7 @@
       return {
         type: "scatter", mode: "lines+markers", name: plain(short(row.name, 34)),
         x: there.map(([batch]) => batch), y,
-        text: there.map(([batch], i) => `${plain(row.name)}, batch ${batch}: ${three(y[i])} µs an item`),
+        text: there.map(([batch], i) => `${plain(row.name)}, batch ${batch}: ${three(y[i])} µs per item`),
         hoverinfo: "text", line: { color: palette()[k], width: 1.6 }, marker: { size: 5 },
       };
     });
