@@ -1,0 +1,235 @@
+"""How far two tensors are apart, whatever layout a runtime gave one of them.
+
+A runtime permutes axes, splits channels into blocks, pads them, flattens, casts and quantises.
+Each of these is tried; the smallest error counts. Of large tensors a fixed sample of positions
+is compared, which is enough to tell tensors apart (it is no measure of accuracy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+#: From flat positions of the original to flat positions of the executed tensor.
+Mapping_ = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+
+#: Positions that are compared, and those that rule a layout out.
+_SAMPLE, _GLANCE = 1 << 15, 256
+#: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
+_BLOCKS = (4, 8, 16)
+_MOST_AXES = 5
+#: Where a glance is worse than so many times what is looked for, the layout is another.
+_HOPELESS = 4.0
+#: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
+_OUTLIER = 100.0
+#: The least spread that counts, relative to the median: below it there is rounding only.
+_FLOORS = {"float16": 0.1, "bfloat16": 0.2, "float64": 1e-4}
+_FLOOR = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The error of the best layout, from 0 (equal) to 1 (nothing in common)."""
+
+    error: float
+    layout: str = ""
+
+
+#: Sizes do not fit: nothing was compared.
+UNLIKE = Likeness(inf)
+
+
+def likeness(original: Array, executed: Array, bound: float = 0.05) -> Likeness:
+    """The likeness of an executed tensor to an original one.
+
+    The error is the root mean square of the elements' errors, each relative to the larger of
+    its own size and the tensor's spread around its median, and at most 1. `bound` is what
+    the caller accepts: layouts that are clearly worse are not looked at closely.
+    """
+    if not _comparable(original, executed):
+        return UNLIKE
+    if original.dtype.kind in "OSU" or executed.dtype.kind in "OSU":
+        same = original.shape == executed.shape and bool(np.all(original == executed))
+        return Likeness(0.0 if same else 1.0, "as it is")
+    if not original.size:
+        return Likeness(0.0, "empty")
+    places = _places(original.size)
+    wanted, flat = _wide(original.reshape(-1)[places]), executed.reshape(-1)
+    error_of = _error(wanted, original, executed)
+    best = UNLIKE
+    for layout, move in _layouts(original.shape, executed.shape):
+        found = _judge(error_of, flat, move(places), bound)
+        if found < best.error:
+            best = Likeness(found, layout)
+        if best.error <= bound / 100:
+            break
+    return best
+
+
+def _comparable(original: Array, executed: Array) -> bool:
+    if original.size == executed.size:
+        return True
+    return executed.size > original.size and bool(_padded(original.shape, executed.shape))
+
+
+def _places(size: int) -> NDArray[np.int64]:
+    """All positions, or a fixed sample of them in random order."""
+    rng = np.random.default_rng(size)
+    if size > _SAMPLE:
+        return rng.integers(0, size, _SAMPLE)
+    return rng.permutation(size)
+
+
+def _judge(
+    error_of: Callable[[Floats, slice], float],
+    flat: Array,
+    positions: NDArray[np.int64],
+    bound: float,
+) -> float:
+    first = error_of(_wide(flat[positions[:_GLANCE]]), slice(0, _GLANCE))
+    if positions.size <= _GLANCE or first > max(_HOPELESS * bound, 0.5):
+        return first
+    return error_of(_wide(flat[positions]), slice(None))
+
+
+def _error(wanted: Floats, original: Array, executed: Array) -> Callable[[Floats, slice], float]:
+    """The error of values against the wanted ones; scaled first where one side is quantised."""
+    mixed = _is_quantised(original) != _is_quantised(executed)
+    spread = _spread(wanted, (original.dtype, executed.dtype))
+
+    def error_of(values: Floats, part: slice) -> float:
+        fitted = _fitted(wanted[part], values) if mixed else values
+        return _distance(wanted[part], fitted, spread)
+
+    return error_of
+
+
+def _is_quantised(array: Array) -> bool:
+    return array.dtype.kind in "iu" and array.dtype.itemsize <= 2
+
+
+def _spread(wanted: Floats, dtypes: Sequence[np.dtype[Any]]) -> float:
+    """The root mean square around the median of the elements that are not outliers."""
+    finite = wanted[np.isfinite(wanted)]
+    if not finite.size:
+        return 1.0
+    middle = float(np.median(finite))
+    gaps = np.abs(finite - middle)
+    typical = float(np.median(gaps[gaps > 0])) if gaps.any() else 0.0
+    kept = gaps[gaps <= _OUTLIER * typical]
+    spread = float(np.sqrt(np.mean(np.square(kept)))) if kept.size else 0.0
+    floor = max(_FLOORS.get(dtype.name, _FLOOR) for dtype in dtypes)
+    return max(spread, floor * abs(middle), 1e-30)
+
+
+def _distance(wanted: Floats, values: Floats, spread: float) -> float:
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        gaps = np.abs(wanted - values)
+        sizes = np.where(np.abs(wanted) > _OUTLIER * spread, np.abs(wanted), spread)
+        parts = np.minimum(gaps / sizes, 1.0)
+    odd = ~np.isfinite(wanted) | ~np.isfinite(values)
+    if odd.any():
+        same = (wanted == values) | (np.isnan(wanted) & np.isnan(values))
+        parts = np.where(odd, np.where(same, 0.0, 1.0), parts)
+    return float(np.sqrt(np.mean(np.square(parts))))
+
+
+def _fitted(wanted: Floats, values: Floats) -> Floats:
+    """Values times a scale plus an offset, as close to the wanted ones as these can bring them."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        centred = values - values.mean()
+        power = float(np.dot(centred, centred))
+        slope = float(np.dot(centred, wanted - wanted.mean())) / power if power else 0.0
+    return centred * max(slope, 0.0) + wanted.mean()
+
+
+def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Mapping_]]:
+    """What an executed tensor of that shape may be of the original."""
+    if prod(original) == prod(executed):
+        yield "as it is", lambda places: places
+    for block in _BLOCKS:
+        if _padded(original, executed, block):
+            yield f"blocks of {block}", _blocked(original, executed[1], block)
+    if prod(original) == prod(executed):
+        yield from _permuted(original, executed)
+
+
+def _padded(original: Sequence[int], executed: Sequence[int], block: int = 0) -> bool:
+    """Whether the shapes are those of channels and of whole blocks of channels."""
+    if len(original) != 4 or len(executed) != 4:
+        return False
+    others = (original[0], *original[2:]) == (executed[0], *executed[2:])
+    blocks = (block,) if block else _BLOCKS
+    return others and any(-(-original[1] // b) * b == executed[1] for b in blocks)
+
+
+def _blocked(shape: Sequence[int], channels: int, block: int) -> Mapping_:
+    """NCHW to NCHW in blocks of channels, the channels of a block innermost."""
+    area = shape[2] * shape[3]
+
+    def move(places: NDArray[np.int64]) -> NDArray[np.int64]:
+        item, rest = np.divmod(places, shape[1] * area)
+        channel, pixel = np.divmod(rest, area)
+        outer, inner = np.divmod(channel, block)
+        return ((item * (channels // block) + outer) * area + pixel) * block + inner
+
+    return move
+
+
+def _permuted(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Mapping_]]:
+    """One of the two with its axes in another order; axes of length 1 do not count."""
+    there, here = _squeezed(original), _squeezed(executed)
+    for order in _orders(there):
+        shape = [there[i] for i in order]
+        if len(shape) != len(here) or shape == here:
+            yield f"axes {' '.join(map(str, order))}", _turned(there, order)
+    for order in _orders(here) if len(here) != len(there) else ():
+        yield f"from axes {' '.join(map(str, order))}", _turned_back(here, order)
+
+
+def _squeezed(shape: Sequence[int]) -> list[int]:
+    return [size for size in shape if size != 1]
+
+
+def _orders(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Every order but the one that there is; none for shapes of too many axes."""
+    if 2 <= len(shape) <= _MOST_AXES:
+        every = permutations(range(len(shape)))
+        next(every)
+        yield from every
+
+
+def _turned(shape: Sequence[int], order: Sequence[int]) -> Mapping_:
+    """From places in a shape to those where its axes stand in another order."""
+
+    def move(places: NDArray[np.int64]) -> NDArray[np.int64]:
+        coordinates = np.unravel_index(places, shape)
+        turned = tuple(coordinates[i] for i in order)
+        return np.ravel_multi_index(turned, [shape[i] for i in order])
+
+    return move
+
+
+def _turned_back(shape: Sequence[int], order: Sequence[int]) -> Mapping_:
+    """From places where axes stand in another order to those in the shape itself."""
+
+    def move(places: NDArray[np.int64]) -> NDArray[np.int64]:
+        coordinates = np.unravel_index(places, [shape[i] for i in order])
+        back = [coordinates[order.index(axis)] for axis in range(len(shape))]
+        return np.ravel_multi_index(back, shape)
+
+    return move
+
+
+def _wide(array: Array) -> Floats:
+    if array.dtype.kind == "c":
+        return np.abs(array).astype(np.float64)
+    return array.astype(np.float64)
