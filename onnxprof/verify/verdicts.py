@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.provenance import Graph, GraphNode
-from onnxprof.verify.likeness import UNLIKE, likeness
+from onnxprof.verify.likeness import UNLIKE, fits, likeness
+from onnxprof.verify.moments import Moments, may_be_equal, moments
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
@@ -80,6 +81,7 @@ class Evidence:
     runs: Sequence[Observed]
     tolerance: float = TOLERANCES["float32"]
     _errors: dict[tuple[str, str], float] = field(default_factory=dict)
+    _moments: dict[tuple[int, str, str], Moments | None] = field(default_factory=dict)
 
     def error(self, tensor: str, executed: str) -> float:
         """The worst error over the runs of an executed tensor as one of the original."""
@@ -89,15 +91,25 @@ class Evidence:
         return self._errors[key]
 
     def _each(self, tensor: str, executed: str) -> Iterator[float]:
-        for run in self.runs:
+        for i, run in enumerate(self.runs):
             if tensor not in run.original or executed not in run.executed:
                 yield UNLIKE.error
                 return
-            pair = run.original[tensor], run.executed[executed]
-            found = likeness(*pair, self.tolerance).error
+            one, other = run.original[tensor], run.executed[executed]
+            sums = self._sums(i, "original", tensor, one), self._sums(i, "", executed, other)
+            if not may_be_equal(*sums, self.tolerance):
+                yield UNLIKE.error
+                return
+            found = likeness(one, other, self.tolerance).error
             yield found
             if found > self.tolerance:
                 return
+
+    def _sums(self, run: int, side: str, name: str, value: Array) -> Moments | None:
+        key = (run, side, name)
+        if key not in self._moments:
+            self._moments[key] = moments(value)
+        return self._moments[key]
 
     def known(self, tensor: str) -> bool:
         """Whether the original's tensor was seen in every run."""
@@ -125,6 +137,15 @@ class Evidence:
             if name != tensor and likeness(other, there, error).error < _CLOSER * error:
                 return True
         return False
+
+    def candidates(self, executed: str) -> list[str]:
+        """The original's tensors that an executed one could be, by their sizes."""
+        there = self.runs[0].executed[executed]
+        return [
+            name
+            for size, names in self.sizes.items()
+            for name in (names if fits(size, there) else ())
+        ]
 
     @cached_property
     def sizes(self) -> Mapping[int, list[str]]:
