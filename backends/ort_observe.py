@@ -1,12 +1,12 @@
-"""Every value of an original graph and of the one that onnxruntime made of it.
+"""The values of an original graph and of the one that onnxruntime made of it.
 
-Both are loaded with optimisations off and all intermediate tensors as outputs, so that the
+Both are loaded with optimisations off and with intermediate tensors as outputs, so that the
 saved graph runs the very steps that were timed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,40 +16,52 @@ from numpy.typing import NDArray
 
 from onnxprof.backends import ort_session
 from onnxprof.backends.ort_session import BoundSession, place_of
-from onnxprof.contracts import BackendError, Workload
+from onnxprof.contracts import Workload
 from onnxprof.records import PreparedModel
 from onnxprof.verify.verdicts import Observed
 
 Arrays = dict[str, NDArray[Any]]
+Feeds = Mapping[str, NDArray[Any]]
+#: Tensors to read; None for all.
+Wanted = Collection[str] | None
 
 
-class Observer:
-    """Both graphs, loaded once, run on any inputs."""
+def observed(
+    workload: Workload,
+    original: onnx.ModelProto,
+    saved: Path,
+    feeds: Sequence[Feeds],
+    wanted: tuple[Wanted, Wanted] = (None, None),
+) -> list[Observed]:
+    """One observation for each set of inputs; `saved` is the executed graph.
 
-    def __init__(self, workload: Workload, original: onnx.ModelProto, saved: Path) -> None:
-        on_cpu = replace(workload, provider="cpu", device="")
-        executed = onnx.load(str(saved), load_external_data=False)
-        self._original = _Opened(on_cpu, original, workload.model)
-        self._executed = _Opened(workload, executed, PreparedModel(b"", saved.parent))
+    What is no tensor is left out. Raises BackendError.
+    """
+    on_cpu = replace(workload, provider="cpu", device="")
+    executed = onnx.load(str(saved), load_external_data=False)
+    first = _values(on_cpu, original, workload.model, feeds, wanted[0])
+    place = PreparedModel(b"", saved.parent)
+    second = _values(workload, executed, place, feeds, wanted[1])
+    return [Observed(*pair) for pair in zip(first, second, strict=True)]
 
-    def observe(self, inputs: Mapping[str, NDArray[Any]]) -> Observed:
-        """The values of one run; what is no tensor is left out. Raises BackendError."""
-        return Observed(self._original.values(inputs), self._executed.values(inputs))
 
-
-class _Opened:
-    def __init__(self, workload: Workload, model: onnx.ModelProto, place: PreparedModel) -> None:
-        self._workload = workload
-        self._model = with_every_output(model)
-        prepared = replace(place, source=self._model.SerializeToString())
-        self._session = ort_session.create(workload, prepared, _as_it_is)
-        self._inputs = {value.name for value in model.graph.input}
-
-    def values(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        fed = {name: array for name, array in inputs.items() if name in self._inputs}
-        session = BoundSession(self._session, fed, place_of(self._workload))
-        session.infer()
-        return {**fed, **session.values()}
+def _values(
+    workload: Workload,
+    model: onnx.ModelProto,
+    place: PreparedModel,
+    feeds: Sequence[Feeds],
+    wanted: Wanted,
+) -> list[Arrays]:
+    names = {value.name for value in model.graph.input}
+    shown = replace(place, source=with_outputs(model, wanted).SerializeToString())
+    session = ort_session.create(workload, shown, _as_it_is)
+    found: list[Arrays] = []
+    for inputs in feeds:
+        fed = {name: array for name, array in inputs.items() if name in names}
+        bound = BoundSession(session, fed, place_of(workload))
+        bound.infer()
+        found.append({**fed, **bound.values()})
+    return found
 
 
 def _as_it_is(made: Any) -> None:
@@ -58,27 +70,13 @@ def _as_it_is(made: Any) -> None:
     made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
 
-def with_every_output(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every tensor that its top-level nodes yield as an output."""
+def with_outputs(model: onnx.ModelProto, wanted: Wanted = None) -> onnx.ModelProto:
+    """The model with these tensors, or every tensor, of its top-level nodes as outputs."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     there = {value.name for value in made.graph.output}
     for node in made.graph.node:
         for name in node.output:
-            if name and name not in there:
+            if name and name not in there and (wanted is None or name in wanted):
                 made.graph.output.append(onnx.ValueInfoProto(name=name))
     return made
-
-
-def observed(
-    workload: Workload,
-    original: onnx.ModelProto,
-    saved: Path,
-    feeds: Sequence[Mapping[str, NDArray[Any]]],
-) -> list[Observed]:
-    """One observation for each set of inputs. Raises BackendError."""
-    observer = Observer(workload, original, saved)
-    try:
-        return [observer.observe(inputs) for inputs in feeds]
-    except MemoryError:
-        raise BackendError("the intermediate tensors do not fit into memory") from None

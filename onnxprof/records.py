@@ -161,6 +161,8 @@ class Step:
     """Its place in execution order; steps of a subgraph have that of their control-flow step."""
     nodes: int = 1
     """Nodes of the executed graph that it stands for, where several compute a layer together."""
+    verdict: str = ""
+    """`verified`, `refuted: …` or `not checked: …`, with why; empty where no check was made."""
 
 
 class Granularity(StrEnum):
@@ -218,6 +220,7 @@ class WarningKind(StrEnum):
     NEGATIVE_OVERHEAD = "negative_overhead"
     HIGH_OVERHEAD = "high_overhead"
     UNATTRIBUTED_TIME = "unattributed_time"
+    UNVERIFIED_TIME = "unverified_time"
     FIXED_BATCH = "fixed_batch"
     BATCH_LOST = "batch_lost"
     BUSY_MACHINE = "busy_machine"

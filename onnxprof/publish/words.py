@@ -167,6 +167,13 @@ def _high(value: float, bound: float) -> str:
     )
 
 
+def _unverified(value: float, reason: str) -> str:
+    return (
+        f"{percent(value)} of the steps' time belongs to layers by names and structure alone, not"
+        f" checked by values ({reason}). onnxprof provenance lists the steps."
+    )
+
+
 def _unattributed(value: float, _: str) -> str:
     much = f"{percent(value)} of the steps' time" if value else "Some of the steps' time"
     return f"{much} was spent in steps that could be tied to no layer."
@@ -284,6 +291,7 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.TIMER_INFLATION: _inflated,
     WarningKind.NEGATIVE_OVERHEAD: _negative,
     WarningKind.UNATTRIBUTED_TIME: _unattributed,
+    WarningKind.UNVERIFIED_TIME: _unverified,
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
     WarningKind.BUSY_MACHINE: _busy,

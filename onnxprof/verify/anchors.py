@@ -14,6 +14,7 @@ nodes whose names say nothing; where names say something else, values are right.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -21,20 +22,27 @@ from onnxprof.provenance import GraphNode
 from onnxprof.verify.verdicts import Evidence
 
 
+#: How much further off than the closest tensor an equal one may be.
+_ALIKE = 1.25
+
+
 def value_anchors(
-    evidence: Evidence, places: Iterable[int] | None = None
+    evidence: Evidence, places: Iterable[int] | None = None, deadline: float = float("inf")
 ) -> dict[int, tuple[str, ...]]:
     """From places of executed nodes to the original tensors that they yield, in file order.
 
     Only of the nodes at `places` where that is given. A node that hands on an input of its own
     in another layout yields what layers of the original hand on likewise (Transpose, Reshape),
     one layer a node; reorders that the runtime inserted yield nothing. Equal tensors of the
-    original (duplicates that the runtime merged) are all yielded by the node that is left.
+    original (duplicates that the runtime merged) are all yielded by the node that is left. It
+    ends at `deadline`, a moment of `time.monotonic`, with what is found by then.
     """
     wanted = None if places is None else set(places)
     classes = _Classes(evidence)
     found: dict[int, tuple[str, ...]] = {}
     for place, node in enumerate(evidence.executed.nodes):
+        if time.monotonic() > deadline:
+            break
         if wanted is not None and place not in wanted:
             continue
         tensors = [name for out in node.outputs for name in classes.yielded(node, out)]
@@ -69,12 +77,17 @@ class _Classes:
         return self._found[executed]
 
     def _search(self, executed: str) -> Iterator[str]:
+        """Those that are as close as the closest, give or take what rounding does."""
         evidence = self._evidence
         if any(executed not in run.executed for run in evidence.runs):
             return
-        for name in evidence.candidates(executed):
-            if evidence.varies(name) and evidence.matches(name, (executed,)):
-                yield name
+        near = [
+            (evidence.error(name, executed), name)
+            for name in evidence.candidates(executed)
+            if evidence.varies(name)
+        ]
+        bound = min(max(_ALIKE * min(near, default=(0.0, ""))[0], evidence.tolerance / 20), evidence.tolerance)
+        yield from (name for error, name in near if error <= bound)
 
     def _is_work(self, name: str, equal: Iterable[str]) -> bool:
         """Whether the layer that yields a tensor computes, in place of handing it on."""

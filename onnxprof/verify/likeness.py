@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations
 from math import inf, prod
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 #: From flat positions of the original to flat positions of the executed tensor.
-Mapping_ = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+Move = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 #: Positions that are compared, and those that rule a layout out.
 _SAMPLE, _GLANCE = 1 << 15, 256
@@ -27,7 +28,7 @@ _SAMPLE, _GLANCE = 1 << 15, 256
 _BLOCKS = (4, 8, 16)
 _MOST_AXES = 5
 #: Where a glance is worse than so many times what is looked for, the layout is another.
-_HOPELESS = 4.0
+_HOPELESS, _NEAR = 4.0, 0.02
 #: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
 _OUTLIER = 100.0
 #: The least spread that counts, relative to the median: below it there is rounding only.
@@ -47,26 +48,42 @@ class Likeness:
 UNLIKE = Likeness(inf)
 
 
-def likeness(original: Array, executed: Array, bound: float = 0.05) -> Likeness:
+class Original:
+    """A tensor that others are compared with; what every comparison needs is computed once."""
+
+    def __init__(self, value: Array) -> None:
+        self.value = value
+        self.is_text = value.dtype.kind in "OSU"
+        if not self.is_text:
+            self.places = _places(value.size)
+            self.sample = _wide(value.reshape(-1)[self.places])
+            self._middle, self._spread = _level(self.sample)
+
+    def spread(self, dtype: np.dtype[Any]) -> float:
+        """The size that errors are relative to, against values of a dtype."""
+        floor = max(_FLOORS.get(kind.name, _FLOOR) for kind in (self.value.dtype, dtype))
+        return max(self._spread, floor * abs(self._middle), 1e-30)
+
+
+def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likeness:
     """The likeness of an executed tensor to an original one.
 
     The error is the root mean square of the elements' errors, each relative to the larger of
     its own size and the tensor's spread around its median, and at most 1. `bound` is what
     the caller accepts: layouts that are clearly worse are not looked at closely.
     """
-    if not _comparable(original, executed):
+    value = original.value
+    if not _comparable(value, executed):
         return UNLIKE
-    if original.dtype.kind in "OSU" or executed.dtype.kind in "OSU":
-        same = original.shape == executed.shape and bool(np.all(original == executed))
+    if original.is_text or executed.dtype.kind in "OSU":
+        same = value.shape == executed.shape and bool(np.all(value == executed))
         return Likeness(0.0 if same else 1.0, "as it is")
-    if not original.size:
+    if not value.size:
         return Likeness(0.0, "empty")
-    places = _places(original.size)
-    wanted, flat = _wide(original.reshape(-1)[places]), executed.reshape(-1)
-    error_of = _error(wanted, original, executed)
+    flat, error_of = executed.reshape(-1), _error(original, executed)
     best = UNLIKE
-    for layout, move in _layouts(original.shape, executed.shape):
-        found = _judge(error_of, flat, move(places), bound)
+    for layout, move in _layouts(value.shape, executed.shape):
+        found = _judge(error_of, flat, original.places, move, bound)
         if found < best.error:
             best = Likeness(found, layout)
         if best.error <= bound / 100:
@@ -88,8 +105,9 @@ def _comparable(original: Array, executed: Array) -> bool:
     return executed.size > original.size and bool(_padded(original.shape, executed.shape))
 
 
+@lru_cache(maxsize=256)
 def _places(size: int) -> NDArray[np.int64]:
-    """All positions, or a fixed sample of them in random order."""
+    """All positions, or a fixed sample of them, in random order."""
     rng = np.random.default_rng(size)
     if size > _SAMPLE:
         return rng.integers(0, size, _SAMPLE)
@@ -99,19 +117,21 @@ def _places(size: int) -> NDArray[np.int64]:
 def _judge(
     error_of: Callable[[Floats, slice], float],
     flat: Array,
-    positions: NDArray[np.int64],
+    places: NDArray[np.int64],
+    move: Move,
     bound: float,
 ) -> float:
-    first = error_of(_wide(flat[positions[:_GLANCE]]), slice(0, _GLANCE))
-    if positions.size <= _GLANCE or first > max(_HOPELESS * bound, 0.5):
+    glance = slice(0, _GLANCE)
+    first = error_of(_wide(flat[move(places[glance])]), glance)
+    if places.size <= _GLANCE or first > max(_HOPELESS * bound, _HOPELESS * _NEAR):
         return first
-    return error_of(_wide(flat[positions]), slice(None))
+    return error_of(_wide(flat[move(places)]), slice(None))
 
 
-def _error(wanted: Floats, original: Array, executed: Array) -> Callable[[Floats, slice], float]:
+def _error(original: Original, executed: Array) -> Callable[[Floats, slice], float]:
     """The error of values against the wanted ones; scaled first where one side is quantised."""
-    mixed = _is_quantised(original) != _is_quantised(executed)
-    spread = _spread(wanted, (original.dtype, executed.dtype))
+    mixed = is_quantised(original.value) != is_quantised(executed)
+    wanted, spread = original.sample, original.spread(executed.dtype)
 
     def error_of(values: Floats, part: slice) -> float:
         fitted = _fitted(wanted[part], values) if mixed else values
@@ -120,22 +140,21 @@ def _error(wanted: Floats, original: Array, executed: Array) -> Callable[[Floats
     return error_of
 
 
-def _is_quantised(array: Array) -> bool:
+def is_quantised(array: Array) -> bool:
+    """Whether its integers stand for numbers by a scale and a zero point."""
     return array.dtype.kind in "iu" and array.dtype.itemsize <= 2
 
 
-def _spread(wanted: Floats, dtypes: Sequence[np.dtype[Any]]) -> float:
-    """The root mean square around the median of the elements that are not outliers."""
-    finite = wanted[np.isfinite(wanted)]
+def _level(sample: Floats) -> tuple[float, float]:
+    """The median, and the root mean square around it of what is no outlier."""
+    finite = sample[np.isfinite(sample)]
     if not finite.size:
-        return 1.0
+        return 0.0, 1.0
     middle = float(np.median(finite))
     gaps = np.abs(finite - middle)
     typical = float(np.median(gaps[gaps > 0])) if gaps.any() else 0.0
     kept = gaps[gaps <= _OUTLIER * typical]
-    spread = float(np.sqrt(np.mean(np.square(kept)))) if kept.size else 0.0
-    floor = max(_FLOORS.get(dtype.name, _FLOOR) for dtype in dtypes)
-    return max(spread, floor * abs(middle), 1e-30)
+    return middle, float(np.sqrt(np.mean(np.square(kept)))) if kept.size else 0.0
 
 
 def _distance(wanted: Floats, values: Floats, spread: float) -> float:
@@ -159,7 +178,7 @@ def _fitted(wanted: Floats, values: Floats) -> Floats:
     return centred * max(slope, 0.0) + wanted.mean()
 
 
-def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Mapping_]]:
+def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
     """What an executed tensor of that shape may be of the original."""
     if prod(original) == prod(executed):
         yield "as it is", lambda places: places
@@ -179,7 +198,7 @@ def _padded(original: Sequence[int], executed: Sequence[int], block: int = 0) ->
     return others and any(-(-original[1] // b) * b == executed[1] for b in blocks)
 
 
-def _blocked(shape: Sequence[int], channels: int, block: int) -> Mapping_:
+def _blocked(shape: Sequence[int], channels: int, block: int) -> Move:
     """NCHW to NCHW in blocks of channels, the channels of a block innermost."""
     area = shape[2] * shape[3]
 
@@ -192,7 +211,7 @@ def _blocked(shape: Sequence[int], channels: int, block: int) -> Mapping_:
     return move
 
 
-def _permuted(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Mapping_]]:
+def _permuted(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
     """One of the two with its axes in another order; axes of length 1 do not count."""
     there, here = _squeezed(original), _squeezed(executed)
     for order in _orders(there):
@@ -215,7 +234,7 @@ def _orders(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
         yield from every
 
 
-def _turned(shape: Sequence[int], order: Sequence[int]) -> Mapping_:
+def _turned(shape: Sequence[int], order: Sequence[int]) -> Move:
     """From places in a shape to those where its axes stand in another order."""
 
     def move(places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -226,7 +245,7 @@ def _turned(shape: Sequence[int], order: Sequence[int]) -> Mapping_:
     return move
 
 
-def _turned_back(shape: Sequence[int], order: Sequence[int]) -> Mapping_:
+def _turned_back(shape: Sequence[int], order: Sequence[int]) -> Move:
     """From places where axes stand in another order to those in the shape itself."""
 
     def move(places: NDArray[np.int64]) -> NDArray[np.int64]:

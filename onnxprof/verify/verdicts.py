@@ -7,6 +7,7 @@ that a runtime gave is used.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.provenance import Graph, GraphNode
-from onnxprof.verify.likeness import UNLIKE, fits, likeness
+from onnxprof.provenance import Graph, GraphNode, constant_tensors
+from onnxprof.verify.likeness import UNLIKE, Original, fits, likeness
 from onnxprof.verify.moments import Moments, may_be_equal, moments
 
 Array = NDArray[Any]
@@ -28,7 +29,10 @@ Values = Mapping[str, Array]
 #: other tensors of the same size lie above 0.3 in all but degenerate cases.
 TOLERANCES = {"float64": 1e-3, "float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
 #: Roundings flip where 8 bits are computed in another order, and flips add up with depth.
-QUANTISED = 0.35
+QUANTISED = 0.2
+_IN_8_BITS = ("Quantize", "QLinear", "Integer", "QGemm")
+_PLAIN = TOLERANCES["float32"]
+TOO_LATE = "the time for the check was used up"
 #: Where the error is above this, no other tensor of the original may be this much closer.
 _SURE, _CLOSER = 0.05, 0.8
 
@@ -79,8 +83,10 @@ class Evidence:
     original: Graph
     executed: Graph
     runs: Sequence[Observed]
-    tolerance: float = TOLERANCES["float32"]
+    tolerance: float = _PLAIN
     _errors: dict[tuple[str, str], float] = field(default_factory=dict)
+    _prepared: dict[tuple[int, str], Original] = field(default_factory=dict)
+    _varying: dict[str, bool] = field(default_factory=dict)
     _moments: dict[tuple[int, str, str], Moments | None] = field(default_factory=dict)
 
     def error(self, tensor: str, executed: str) -> float:
@@ -100,10 +106,15 @@ class Evidence:
             if not may_be_equal(*sums, self.tolerance):
                 yield UNLIKE.error
                 return
-            found = likeness(one, other, self.tolerance).error
+            found = likeness(self._original(i, tensor), other, self.tolerance).error
             yield found
             if found > self.tolerance:
                 return
+
+    def _original(self, run: int, tensor: str) -> Original:
+        if (run, tensor) not in self._prepared:
+            self._prepared[run, tensor] = Original(self.runs[run].original[tensor])
+        return self._prepared[run, tensor]
 
     def _sums(self, run: int, side: str, name: str, value: Array) -> Moments | None:
         key = (run, side, name)
@@ -117,8 +128,24 @@ class Evidence:
 
     def varies(self, tensor: str) -> bool:
         """Whether an original tensor depends on the inputs, as far as the runs can tell."""
-        first, *others = (run.original[tensor] for run in self.runs)
-        return any(not _equal(first, other) for other in others)
+        if not self._apart:
+            return tensor not in self._constant
+        if tensor not in self._varying:
+            first, *others = (run.original[tensor] for run in self.runs)
+            self._varying[tensor] = any(not _equal(first, other) for other in others)
+        return self._varying[tensor]
+
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether there are runs on different inputs, so that what varies can be seen."""
+        given = set(self.original.producers()).__contains__
+        first, *others = (run.original for run in self.runs)
+        fed = [name for name in first if not given(name)]
+        return any(not _equal(first[name], other[name]) for other in others for name in fed)
+
+    @cached_property
+    def _constant(self) -> set[str]:
+        return constant_tensors(self.original)
 
     def matches(self, tensor: str, candidates: Iterable[str]) -> str:
         """The candidate that has the tensor's value; empty where none has it."""
@@ -133,7 +160,7 @@ class Evidence:
         run = self.runs[0]
         wanted, there = run.original[tensor], run.executed[executed]
         for name in self.sizes.get(wanted.size, ()):
-            other = run.original[name]
+            other = self._original(0, name)
             if name != tensor and likeness(other, there, error).error < _CLOSER * error:
                 return True
         return False
@@ -164,7 +191,7 @@ def _equal(one: Array, other: Array) -> bool:
     return np.array_equal(one.astype(np.float64), other.astype(np.float64), equal_nan=True)
 
 
-def tolerance_of(runs: Sequence[Observed]) -> float:
+def tolerance_of(runs: Sequence[Observed], graphs: Sequence[Graph] = ()) -> float:
     """The error that tensors of these networks may have, by the coarsest type in them."""
     types = {
         value.dtype.name
@@ -172,16 +199,24 @@ def tolerance_of(runs: Sequence[Observed]) -> float:
         for values in (run.original, run.executed)
         for value in values.values()
     }
-    if types & {"int8", "uint8", "int4", "uint4"}:
+    operators = {node.op_type for graph in graphs for node in graph.nodes}
+    if any(mark in operator for operator in operators for mark in _IN_8_BITS):
         return QUANTISED
-    return max((TOLERANCES.get(name, 0.0) for name in types), default=TOLERANCES["float32"])
+    return max((TOLERANCES.get(name, 0.0) for name in types), default=0.0) or _PLAIN
 
 
-def check(evidence: Evidence, claims: Sequence[Claim]) -> list[Verdict]:
-    """One verdict a claim, in order."""
+def check(
+    evidence: Evidence, claims: Sequence[Claim], deadline: float = float("inf")
+) -> list[Verdict]:
+    """One verdict a claim, in order; `deadline` is a moment of `time.monotonic`."""
     layers = {node.name: node for node in evidence.original.nodes}
     readers = evidence.original.consumers()
-    return [_checked(evidence, claim, layers, readers) for claim in claims]
+    return [
+        _checked(evidence, claim, layers, readers)
+        if time.monotonic() < deadline
+        else Verdict(claim.step, Outcome.UNCHECKED, TOO_LATE)
+        for claim in claims
+    ]
 
 
 def _checked(
@@ -260,3 +295,11 @@ def boundary(
         if name in results or any(reader.name not in names for reader in readers.get(name, ()))
     ]
     return [name for name in read if name not in made], outs
+
+
+def ends(graph: Graph, layers: Collection[str]) -> list[str]:
+    """Every tensor at the boundary of these layers."""
+    wanted = set(layers)
+    covered = [node for node in graph.nodes if node.name in wanted]
+    ins, outs = boundary(covered, graph.consumers(), graph.outputs)
+    return [*ins, *outs]
