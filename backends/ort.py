@@ -15,7 +15,8 @@ import numpy as np
 from onnxprof.backends import ort_partition, ort_providers, ort_session
 from onnxprof.backends.cupti_timer import DeviceTimer
 from onnxprof.backends.ort_errors import runtime_errors
-from onnxprof.backends.ort_graphs import MOVERS, ExecutedNode, Ties, tie
+from onnxprof.backends.ort_graphs import ExecutedNode, Ties, tie
+from onnxprof.backends.ort_walk import MOVERS
 from onnxprof.backends.ort_prefix import open_prefixes, output_types
 from onnxprof.backends.ort_profile import Key, Profile, read_profile
 from onnxprof.backends.ort_session import BoundSession, place_of
