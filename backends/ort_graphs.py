@@ -48,8 +48,8 @@ class ExecutedNode:
     anchors: tuple[str, ...] = ()
     head: int = -1
     """For a node inside another's work, the place of that node in `Ties.nodes`; else -1."""
-    passes: str = ""
-    """The original tensor that an inserted node passes on in another layout, type or shape."""
+    source: str = ""
+    """Of a node without layers the original tensor that it passes on, or first reads."""
     shared: tuple[str, ...] = ()
     """Those of `layers` that equal another of them."""
 
@@ -100,7 +100,7 @@ def _tie_graph(graphs: _Triple, outside: _Outside, ties: Ties) -> None:
     for i, (node, proto) in enumerate(zip(after.nodes, executed.node, strict=True)):
         made = _executed(i, node, proto, found, i if outside.place is None else outside.place)
         head = offset + works_for[i] if works_for[i] not in (i, -1) else -1
-        ties.nodes.append(replace(made, head=head, passes=walked.passed.get(i, "")))
+        ties.nodes.append(replace(made, head=head, source=walked.sources.get(i, "")))
     inside = _Outside(before.constants | outside.constants, earlier.same)
     for place, triple in _subgraphs(original, extended, executed):
         place = place if outside.place is None else outside.place
@@ -149,7 +149,7 @@ def _anchors(after: Graph, walked: Walked, earlier: Earlier) -> Iterator[Anchor]
             continue
         how = Confidence.EXACT if sure else Confidence.INFERRED
         rank = _rank(after.nodes[place], earlier.produced[tensors[0]], sure)
-        yield Anchor(place, tensors, how, evidence, rank)
+        yield Anchor(place, tensors, how, evidence, rank, closed=sure)
 
 
 def _rank(node: GraphNode, producer: GraphNode, sure: bool) -> int:

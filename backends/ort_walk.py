@@ -55,6 +55,8 @@ class Walked:
     """Nodes that were inserted to pass a tensor on in another layout, type or shape."""
     repeats: dict[int, int] = field(default_factory=dict)
     """Nodes that compute once more what an earlier one computed."""
+    sources: dict[int, str] = field(default_factory=dict)
+    """For each node what it passes on, or the first of what it is computed from."""
     carried: dict[str, str] = field(default_factory=dict)
     """From tensors of the later form to representatives in the earlier one."""
     yields: dict[str, str] = field(default_factory=dict)
@@ -96,6 +98,8 @@ class Walk:
 
     def _visit(self, place: int, node: GraphNode) -> None:
         known = frozenset().union(*map(self._behind, node.inputs))
+        if known:
+            self.walked.sources[place] = min(known)
         if node.op_type in INSERTED:
             return self._pass(place, node, known)
         found = self._ending(node, self._equal(node), known) or self._proposed(place, node, known)
@@ -121,7 +125,7 @@ class Walk:
             carries = self.walked.carried.get(self._passes.get(place, ""), "")
         for name in node.outputs:
             if moves and carries:
-                self.walked.passed[place] = carries
+                self.walked.passed[place] = self.walked.sources[place] = carries
                 self.walked.carried[name] = carries
                 if node.op_type in MOVERS or node.inputs[0] in self._moved:
                     self._moved.add(name)

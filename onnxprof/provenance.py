@@ -64,6 +64,9 @@ class Anchor:
     evidence: str
     rank: int = 0
     """Who keeps a tensor that several steps claim: the highest rank, then the earliest step."""
+    closed: bool = False
+    """The step computes the tensors from just what it reads, which was checked. A layer that
+    several such steps cover was computed by each, and goes to the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,11 @@ def _owners(
             claimants[name].append(step)
     source = {same.get(t, t): anchor.step for anchor in kept.values() for t in anchor.tensors}
     anchored = {t for anchor in kept.values() for t in anchor.tensors}
-    contested = {name for name, steps in claimants.items() if len(steps) > 1}
+    contested = {
+        name
+        for name, steps in claimants.items()
+        if len(steps) > 1 and not all(kept[step].closed for step in steps)
+    }
     owners = {name: steps[0] for name, steps in claimants.items()}
     for node in graph.nodes:  # in topological order, so that a chain is followed
         dropped = is_passive(node) and node.name in owners and anchored.isdisjoint(node.outputs)

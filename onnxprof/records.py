@@ -150,6 +150,7 @@ class Step:
     """What a runtime executes as one unit."""
 
     name: str
+    """Says what it does, so that it is the same in every process; unique in a run."""
     op_type: str
     provider: str
     layers: tuple[str, ...]
@@ -158,11 +159,15 @@ class Step:
     evidence: str = ""
     """What tied the step to its layers, in a few words."""
     outputs: tuple[Tensor, ...] = ()
-    """Its outputs as seen at run time, named as the runtime names them."""
+    """Its outputs as seen at run time, with the original's names where it has them."""
     position: int = 0
     """Its place in execution order; steps of a subgraph have that of their control-flow step."""
     nodes: int = 1
     """Nodes of the executed graph that it stands for, where several compute a layer together."""
+    shared: tuple[str, ...] = ()
+    """Those of `layers` that equal another of them, so that the runtime computed them once."""
+    runtime_name: str = ""
+    """What the runtime calls it, for its own tools; may differ from process to process."""
 
 
 class Granularity(StrEnum):
