@@ -122,7 +122,10 @@ def _over(
         for each in [found.found[place]] if place in found.found else []:
             if tensors := _through(each, seen, places):
                 before = seen.found.get(places.get(each.tensors[0], -1))
-                yield tensors, before.evidence if before and each.evidence == EQUAL else each.evidence
+                yield (
+                    tensors,
+                    before.evidence if before and each.evidence == EQUAL else each.evidence,
+                )
 
     passes = {
         place: carried

@@ -115,7 +115,9 @@ def title(node: ExecutedNode, operators: Mapping[str, str]) -> str:
     """What a step is called: after the layer whose work it does, or what it passes on."""
     if not node.layers:
         return f"{node.op_type} of {node.source}" if node.source else node.op_type
-    kinds = {name: _KIN.get(operators.get(name, ""), operators.get(name, "")) for name in node.layers}
+    kinds = {
+        name: _KIN.get(operators.get(name, ""), operators.get(name, "")) for name in node.layers
+    }
     done = [_KIN.get(part, part) for part in node.op_type.split("+")]
     fits = (name for name, kind in kinds.items() if kind and any(d.endswith(kind) for d in done))
     return next(fits, node.layers[-1])

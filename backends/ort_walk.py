@@ -133,9 +133,8 @@ class Walk:
 
     def _take(self, place: int, node: GraphNode, found: Found) -> None:
         ones = [self.earlier.one(name) for name in found.tensors]
-        first = next((self._made[one] for one in ones if one in self._made), None)
-        if first is not None and self._later.nodes[first].op_type == node.op_type:
-            if self.walked.found[first].tensors == found.tensors:
+        for first in {self._made[one] for one in ones if one in self._made}:
+            if self._same_work(first, node, found):
                 self.walked.repeats[place] = first
         self.walked.found[place] = found
         known = frozenset().union(*map(self._behind, node.inputs))
@@ -146,6 +145,10 @@ class Walk:
             self._sources[name] = self._behind_value(tensor)
         for one in ones:
             self._made.setdefault(one, place)
+
+    def _same_work(self, first: int, node: GraphNode, found: Found) -> bool:
+        alike = self._later.nodes[first].op_type == node.op_type
+        return alike and self.walked.found[first].tensors == found.tensors
 
     def _behind_value(self, tensor: str) -> frozenset[str]:
         one = self.earlier.one(tensor)
@@ -196,7 +199,9 @@ class Walk:
         """With the layers after it that use the rest of the constants that the node reads."""
         if len(tensors) > 1 or not node.op_type.endswith(_WEIGHTED):
             return tensors
-        reached = self._reaching(self.earlier.produced[tensors[0]], self._needed(node, known), known)
+        reached = self._reaching(
+            self.earlier.produced[tensors[0]], self._needed(node, known), known
+        )
         return reached or tensors
 
     def _needed(self, node: GraphNode, known: frozenset[str]) -> frozenset[str]:
@@ -249,11 +254,12 @@ class Walk:
         return None
 
 
-
-
 def proposals(node: GraphNode, earlier: Earlier) -> Iterator[Proposal]:
     """What the names of a node and of its outputs say it yields, the likeliest first."""
-    for clean, why in ((str, OUTPUT), (_plain, "output tensor behind what was put around its name")):
+    for clean, why in (
+        (str, OUTPUT),
+        (_plain, "output tensor behind what was put around its name"),
+    ):
         direct = tuple(t for t in map(clean, node.outputs) if t in earlier.produced)
         if direct:
             yield direct, why
@@ -280,4 +286,3 @@ def _outputs(node: GraphNode, tensors: tuple[str, ...]) -> Iterator[tuple[str, s
         yield from zip(node.outputs, tensors, strict=True)
     elif tensors:
         yield node.outputs[0], tensors[0]
-

@@ -8,7 +8,8 @@ yield have one representative, and so have constants of equal contents.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Protocol
+
+from onnxprof.topology import Graph, GraphNode
 
 #: Operators whose result differs from call to call, so that it is never a constant.
 RANDOM_OPERATORS = frozenset(
@@ -23,38 +24,14 @@ PASSIVE = frozenset({"Dropout", "Identity"})
 SHAPE_READERS = frozenset({"Shape", "Size"})
 
 
-class Operation(Protocol):
-    """What is asked of a node here."""
-
-    @property
-    def op_type(self) -> str: ...
-    @property
-    def inputs(self) -> tuple[str, ...]: ...
-    @property
-    def outputs(self) -> tuple[str, ...]: ...
-    @property
-    def digest(self) -> str: ...
-
-
-class Topology(Protocol):
-    """What is asked of a graph here."""
-
-    @property
-    def nodes(self) -> tuple[Operation, ...]: ...
-    @property
-    def constants(self) -> frozenset[str]: ...
-    @property
-    def contents(self) -> Mapping[str, str]: ...
-
-
-def signature(node: Operation, same: Mapping[str, str]) -> Hashable:
+def signature(node: GraphNode, same: Mapping[str, str]) -> Hashable:
     """What the node computes, given the representatives of its inputs; None if not known."""
     if not node.digest or node.op_type in RANDOM_OPERATORS:
         return None
     return node.op_type, node.digest, tuple(same.get(name, name) for name in node.inputs)
 
 
-def representatives(graph: Topology) -> dict[str, str]:
+def representatives(graph: Graph) -> dict[str, str]:
     """From each tensor that equals an earlier one to the first such; others are left out."""
     same: dict[str, str] = {}
     first: dict[Hashable, str] = {}
@@ -70,12 +47,12 @@ def representatives(graph: Topology) -> dict[str, str]:
     return {name: one for name, one in same.items() if name != one}
 
 
-def is_passive(node: Operation) -> bool:
+def is_passive(node: GraphNode) -> bool:
     """Whether the first output of a node is its first input."""
     return node.op_type in PASSIVE and bool(node.inputs) and bool(node.outputs)
 
 
-def constant_tensors(graph: Topology) -> set[str]:
+def constant_tensors(graph: Graph) -> set[str]:
     """Tensors that do not depend on any input: initializers and what is computed from them."""
     known = set(graph.constants)
     for node in graph.nodes:
@@ -84,7 +61,7 @@ def constant_tensors(graph: Topology) -> set[str]:
     return known
 
 
-def shape_tensors(graph: Topology, constant: set[str]) -> set[str]:
+def shape_tensors(graph: Graph, constant: set[str]) -> set[str]:
     """Tensors that depend on shapes of other tensors and constants, and on no values."""
     known: set[str] = set()
     for node in graph.nodes:

@@ -24,7 +24,7 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records", "readings", "gpurows"),
+    "records": ("records", "devicefacts", "readings", "gpurows"),
     "contracts": ("contracts",),
     "stats": ("stats",),
     "ratios": ("ratios",),
@@ -35,7 +35,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         *("references", "modelhub", "huggingface"),
     ),
     "inspector": ("inspector", "attributes"),
-    "provenance": ("provenance",),
+    "provenance": ("provenance", "congruence", "topology"),
     "steptimes": ("steptimes",),
     "measure": ("measure", "sampling", "cautions", "cuts"),
     "reconcile": ("reconcile",),
