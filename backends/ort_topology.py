@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,10 @@ import onnx
 
 from onnxprof.provenance import Graph, GraphNode
 
+#: Domains whose operators mean the same in the file and in the graph that runs.
+_COMPARABLE = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
+#: Constants up to this size are compared by their contents, larger ones by name.
+_COMPARED_BYTES = 1 << 16
 #: How the runtime marks what it moved out of a branch of an If whose condition is constant.
 _MOVED = re.compile(r"_if_(?:then|else)_branch(?:_token_\d+)?_")
 
@@ -27,7 +32,33 @@ def read_graph(graph: onnx.GraphProto, constants: frozenset[str] = frozenset()) 
         nodes=tuple(_read_node(node) for node in graph.node),
         constants=constants | given,
         outputs=tuple(o.name for o in graph.output),
+        contents=_contents(graph.initializer),
     )
+
+
+def _contents(tensors: Iterable[onnx.TensorProto]) -> Mapping[str, str]:
+    return {tensor.name: digest for tensor in tensors if (digest := _digest(tensor))}
+
+
+def _digest(tensor: onnx.TensorProto) -> str:
+    """Of type, shape and values; empty for what is large or kept outside."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.ByteSize() > _COMPARED_BYTES:
+        return ""
+    try:
+        data = onnx.numpy_helper.to_array(tensor).tobytes()
+    except (ValueError, TypeError):  # strings, and files that contradict themselves
+        return ""
+    known = f"{tensor.data_type} {list(tensor.dims)} ".encode()
+    return hashlib.blake2b(known + data, digest_size=16).hexdigest()
+
+
+def _attributes(node: onnx.NodeProto) -> str:
+    """A digest of attributes and of which inputs are present; empty where a graph is one."""
+    if any(True for _ in graph_attributes(node)) or node.domain not in _COMPARABLE:
+        return ""
+    present = "".join("x" if name else "-" for name in node.input)
+    parts = sorted(a.SerializeToString(deterministic=True) for a in node.attribute)
+    return present + hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
 
 def _read_node(node: onnx.NodeProto) -> GraphNode:
@@ -39,6 +70,7 @@ def _read_node(node: onnx.NodeProto) -> GraphNode:
         inputs=(*own, *sorted(captured.difference(own))),
         outputs=tuple(name for name in node.output if name),
         hints=_appended(node),
+        digest=_attributes(node),
     )
 
 
@@ -80,11 +112,13 @@ def unmarked(graph: Graph) -> Graph:
                 tuple(map(original_name, node.inputs)),
                 tuple(map(original_name, node.outputs)),
                 node.hints,
+                node.digest,
             )
             for node in graph.nodes
         ),
         frozenset(map(original_name, graph.constants)),
         graph.outputs,
+        {original_name(name): digest for name, digest in graph.contents.items()},
     )
 
 
@@ -99,6 +133,7 @@ class Inlined:
     """What putting branches in place of their If found on the way."""
 
     constants: set[str] = field(default_factory=set)
+    contents: dict[str, str] = field(default_factory=dict)
     conditions: set[str] = field(default_factory=set)
     """Tensors that decided on a branch, and so were known while loading."""
 
@@ -114,11 +149,13 @@ def inlined(
     found = Inlined()
     nodes = tuple(_flat(graph, moved, found))
     outputs = tuple(o.name for o in graph.output)
-    return Graph(nodes, constants | found.constants, outputs), frozenset(found.conditions)
+    graph_read = Graph(nodes, constants | found.constants, outputs, found.contents)
+    return graph_read, frozenset(found.conditions)
 
 
 def _flat(graph: onnx.GraphProto, moved: frozenset[str], found: Inlined) -> Iterator[GraphNode]:
     found.constants.update(t.name for t in graph.initializer)
+    found.contents.update(_contents(graph.initializer))
     found.constants.update(t.values.name for t in graph.sparse_initializer)
     for node in graph.node:
         branch = next((b.g for b in graph_attributes(node) if moved & _produced(b.g)), None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 import onnx
 
-from onnxprof.backends.ort_graphs import ExecutedNode, Ties
 from onnxprof.backends.ort_observe import Feeds, Wanted, observed
+from onnxprof.backends.ort_steps import TimedNodes
 from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import BackendError, Bounds, Workload
 from onnxprof.provenance import Graph
@@ -28,27 +28,12 @@ _COPIES = 4
 _BYTES = 4
 
 
-def claims_of(nodes: Sequence[ExecutedNode], ties: Ties, executed: onnx.ModelProto) -> list[Claim]:
-    """What each step claims; `nodes` are those that the steps are called after."""
-    helpers: dict[tuple[int, tuple[str, ...]], list[int]] = defaultdict(list)
-    for node in ties.nodes:
-        if node.head >= 0:
-            head = ties.nodes[node.head]
-            helpers[head.position, head.outputs].append(node.position)
+def claims_of(joined: Sequence[TimedNodes]) -> list[Claim]:
+    """What each step claims, in order."""
     return [
-        _claim(i, node, helpers[node.position, node.outputs], executed)
-        for i, node in enumerate(nodes)
+        Claim(i, tuple(sorted(entry.places)), entry.node.layers, "" if entry.places else _HIDDEN)
+        for i, entry in enumerate(joined)
     ]
-
-
-def _claim(
-    step: int, node: ExecutedNode, helpers: Sequence[int], executed: onnx.ModelProto
-) -> Claim:
-    nodes = executed.graph.node
-    outermost = 0 <= node.position < len(nodes)
-    if not outermost or tuple(nodes[node.position].output) != node.outputs:
-        return Claim(step, (), node.layers, _HIDDEN)
-    return Claim(step, tuple(sorted({node.position, *helpers})), node.layers)
 
 
 @dataclass(slots=True)
@@ -62,6 +47,16 @@ class OrtProof:
     """One a step, in order; those of steps without layers are empty."""
     scratch: TemporaryDirectory[str]
     """Where the executed graph was saved."""
+
+    @classmethod
+    def kept(
+        cls, workload: Workload, original: onnx.ModelProto, saved: Path, claims: Sequence[Claim]
+    ) -> OrtProof:
+        """Move the executed graph and its weights to where they outlive the session."""
+        scratch = TemporaryDirectory(prefix="onnxprof-")
+        for path in saved.parent.glob(f"{saved.stem}.*"):
+            shutil.move(path, scratch.name)
+        return cls(workload, original, Path(scratch.name) / saved.name, claims, scratch)
 
     def check(
         self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds

@@ -51,6 +51,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     parity: bool = True
     """Whether to compare outputs with the reference's."""
+    verify: bool = True
+    """Whether to check by values that each step did the work of its layers."""
     telemetry: bool = True
     """Whether to read power, memory and clocks beside a steady stretch after each measurement."""
     processes: int = 1
@@ -166,6 +168,7 @@ def _job(
         command=command_line(facts, options, table.batch, threads),
         environment=environment,
         parity=options.parity,
+        verify=options.verify,
         telemetry=options.telemetry,
         processes=options.processes,
     )
@@ -192,6 +195,8 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
         words += ["--processes", str(options.processes)]
     if not options.parity:
         words.append("--no-parity")
+    if not options.verify:
+        words.append("--no-verify")
     if not options.telemetry:
         words.append("--no-telemetry")
     return shlex.join(words)

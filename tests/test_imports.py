@@ -24,7 +24,7 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records", "timings", "readings", "gpurows"),
+    "records": ("records", "timings", "devicefacts", "readings", "gpurows"),
     "contracts": ("contracts",),
     "stats": ("stats",),
     "ratios": ("ratios",),
@@ -35,7 +35,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         *("references", "modelhub", "huggingface"),
     ),
     "inspector": ("inspector", "attributes"),
-    "provenance": ("provenance",),
+    "provenance": ("provenance", "congruence", "topology"),
+    "verify": ("verify",),
     "steptimes": ("steptimes",),
     "measure": ("measure", "sampling", "cautions", "cuts", "repeating"),
     "reconcile": ("reconcile",),
@@ -53,7 +54,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "reference": ("reference",),
     "telemetry": ("telemetry", "rapl", "cpufreq", "memory"),
     "devicelock": ("devicelock",),
-    "worker": ("worker", "served", "others"),
+    "worker": ("worker", "checked", "served", "others"),
     "sweep": ("sweep", "alternate"),
     "publish": ("publish",),
     "exporting": ("exporting", "exportcheck", "exportchild"),
@@ -75,6 +76,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "model": ("records", "contracts", "zoo"),
     "inspector": ("records", "contracts", "model"),
     "provenance": ("records",),
+    "verify": ("records", "provenance"),
     "steptimes": ("records", "stats"),
     "measure": ("records", "contracts", "stats", "provenance", "steptimes"),
     "reconcile": ("records", "contracts", "stats", "steptimes"),
@@ -91,7 +93,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "devicelock": ("contracts",),
     "worker": (
         *("records", "contracts", "model", "inspector", "inputs", "measure", "plugins"),
-        *("reference", "environment", "telemetry"),
+        *("reference", "environment", "telemetry", "verify"),
     ),
     "exporting": ("records", "contracts", "plugins", "parity", "model"),
     "sweep": tuple(room for room in ROOMS if room not in ("cli", "publish", "testing")),
@@ -103,7 +105,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     ),
     "cli": tuple(ROOMS),
     "testing": ("records", "contracts"),
-    "backends": ("records", "contracts", "provenance", "environment"),
+    "backends": ("records", "contracts", "provenance", "verify", "environment"),
     "exporters": ("records", "contracts"),
     "zoo": ("records", "contracts", "exporters"),
     "zoocheck": ("records", "contracts", "model", "inspector", "inputs", "zoo"),

@@ -21,7 +21,6 @@ from collections.abc import Iterable, Iterator
 from onnxprof.provenance import GraphNode
 from onnxprof.verify.verdicts import Evidence
 
-
 #: How much further off than the closest tensor an equal one may be.
 _ALIKE = 1.25
 
@@ -86,7 +85,10 @@ class _Classes:
             for name in evidence.candidates(executed)
             if evidence.varies(name)
         ]
-        bound = min(max(_ALIKE * min(near, default=(0.0, ""))[0], evidence.tolerance / 20), evidence.tolerance)
+        bound = min(
+            max(_ALIKE * min(near, default=(0.0, ""))[0], evidence.tolerance / 20),
+            evidence.tolerance,
+        )
         yield from (name for error, name in near if error <= bound)
 
     def _is_work(self, name: str, equal: Iterable[str]) -> bool:

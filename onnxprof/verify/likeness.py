@@ -95,8 +95,9 @@ def fits(size: int, executed: Array) -> bool:
     """Whether a tensor of so many elements may be in an executed one, padded or not."""
     if size == executed.size or executed.ndim != 4 or not executed.size:
         return size == executed.size
-    channel = executed.size // executed.shape[1]
-    return size % channel == 0 and 0 < executed.shape[1] - size // channel < max(_BLOCKS)
+    channel = int(executed.size) // int(executed.shape[1])
+    spare = int(executed.shape[1]) - size // channel
+    return size % channel == 0 and 0 < spare < max(_BLOCKS)
 
 
 def _comparable(original: Array, executed: Array) -> bool:
@@ -175,7 +176,8 @@ def _fitted(wanted: Floats, values: Floats) -> Floats:
         centred = values - values.mean()
         power = float(np.dot(centred, centred))
         slope = float(np.dot(centred, wanted - wanted.mean())) / power if power else 0.0
-    return centred * max(slope, 0.0) + wanted.mean()
+    fitted: Floats = centred * max(slope, 0.0) + wanted.mean()
+    return fitted
 
 
 def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:

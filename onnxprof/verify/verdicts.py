@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.provenance import Graph, GraphNode, constant_tensors
+from onnxprof.congruence import constant_tensors
+from onnxprof.provenance import Graph, GraphNode
 from onnxprof.verify.likeness import UNLIKE, Original, fits, likeness
 from onnxprof.verify.moments import Moments, may_be_equal, moments
 
