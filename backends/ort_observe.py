@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnxprof.backends import ort_session
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.contracts import Workload
-from onnxprof.records import PreparedModel
+from onnxprof.records import Granularity, PreparedModel
 from onnxprof.verify.verdicts import Observed
 
 Arrays = dict[str, NDArray[Any]]
@@ -37,12 +37,22 @@ def observed(
 
     What is no tensor is left out. Raises BackendError.
     """
-    on_cpu = replace(workload, provider="cpu", device="")
     executed = onnx.load(str(saved), load_external_data=False)
-    first = _values(on_cpu, original, workload.model, feeds, wanted[0])
+    first = reference_values(workload, original, feeds, wanted[0])
     place = PreparedModel(b"", saved.parent)
     second = _values(workload, executed, place, feeds, wanted[1])
     return [Observed(*pair) for pair in zip(first, second, strict=True)]
+
+
+def reference_values(
+    workload: Workload,
+    original: onnx.ModelProto,
+    feeds: Sequence[Feeds],
+    wanted: Wanted = None,
+) -> list[Arrays]:
+    """The original's values on the CPU, one mapping for each set of inputs."""
+    on_cpu = replace(workload, provider="cpu", device="", granularity=Granularity.WRITTEN)
+    return _values(on_cpu, original, workload.model, feeds, wanted)
 
 
 def _values(
