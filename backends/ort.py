@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from onnxprof.backends.ort_errors import runtime_errors
 from onnxprof.backends.ort_graphs import Ties, tie
 from onnxprof.backends.ort_prefix import open_prefixes, output_types
 from onnxprof.backends.ort_profile import Profile, read_profile
+from onnxprof.backends.ort_repeat import Repeater
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_steps import build_trace, joined_steps
 from onnxprof.backends.ort_topology import graph_attributes
@@ -123,6 +124,7 @@ class ProfiledSession(BoundSession):
         self._workload = workload
         self._saved = saved
         self._types: dict[str, str] = {}
+        self._places: dict[int, tuple[int, ...]] = {}
         self._device = DeviceTimer.of(workload)
         self._epoch_ns = int(session.get_profiling_start_time_ns())
 
@@ -154,6 +156,7 @@ class ProfiledSession(BoundSession):
         profile, ties, length = self._tied(path)
         joined = joined_steps(profile, ties)
         operators = {layer.name: layer.op_type for layer in self._workload.table.nodes}
+        self._places = {row: entry.places for row, entry in enumerate(joined) if entry.places}
         made = replace(
             build_trace(profile, ties, length, operators),
             provider=ort_providers.provider_of(self._workload).name,
@@ -175,6 +178,14 @@ class ProfiledSession(BoundSession):
         """Sessions for the first nodes of the graph that ran; call it after `trace`."""
         self.session = None
         return open_prefixes(self._workload, self._saved, self._types, counts)
+
+    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
+        """Sessions that repeat one step each, on the CPU; call it after `trace`."""
+        if ort_providers.provider_of(self._workload).kind != "cpu":
+            return {}
+        self.session = None
+        places = {step: self._places[step] for step in repeats if step in self._places}
+        return Repeater(self._workload, self._saved, self._types).sessions(places, repeats)
 
 
 class CompiledSession(ProfiledSession):

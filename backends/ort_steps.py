@@ -27,6 +27,8 @@ class _Timed:
     """Its own in the profile first, then those of the nodes that work for it."""
     first: int = -1
     """Place in the graph of the first of them; -1 if there is none."""
+    places: tuple[int, ...] = ()
+    """Where its nodes stand in the graph; empty for a node of a subgraph."""
 
     @property
     def barred(self) -> range:
@@ -68,10 +70,11 @@ def _join(profile: Profile, ties: Ties) -> list[_Timed]:
     for key in profile.steps:
         waiting[given(key)].append(key)
     joined = []
-    for node in ties.nodes:
+    for place, node in enumerate(ties.nodes):
         keys = waiting.get((node.name, node.op_type), [])
-        if keys:
-            joined.append(_Timed(node, (keys.pop(0),)))
+        if keys:  # a node of a subgraph stands behind the place that it counts as
+            places = (place,) if node.position == place else ()
+            joined.append(_Timed(node, (keys.pop(0),), places=places))
     strangers = [key for keys in waiting.values() for key in keys]
     return joined + [_Timed(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
 
@@ -96,7 +99,10 @@ def _with(entry: _Timed, helpers: Sequence[_Timed]) -> _Timed:
         return entry
     keys = tuple(key for helper in helpers for key in helper.keys)
     first = min(helper.node.position for helper in helpers)
-    return _Timed(replace(entry.node, op_type=_work(entry, helpers)), (*entry.keys, *keys), first)
+    node = replace(entry.node, op_type=_work(entry, helpers))
+    parts = [entry.places, *(helper.places for helper in helpers)]
+    places = tuple(place for part in parts for place in part) if all(parts) else ()
+    return _Timed(node, (*entry.keys, *keys), first, places)
 
 
 def _work(entry: _Timed, helpers: Sequence[_Timed]) -> str:

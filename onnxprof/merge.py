@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -99,6 +100,11 @@ def _reordered(run: Run, rows: list[int]) -> Run:
     timings = run.timings
     host = timings.host_ns[rows] if timings.host_ns.size else timings.host_ns
     timings = replace(timings, step_ns=timings.step_ns[rows], host_ns=host)
+    if timings.repeat_ns.size:
+        alone = np.cumsum(np.array(timings.repeats) > 0) - 1  # rows of steps that were repeated
+        kept = [int(alone[row]) for row in rows if timings.repeats[row]]
+        repeats = tuple(timings.repeats[row] for row in rows)
+        timings = replace(timings, repeats=repeats, repeat_ns=timings.repeat_ns[kept])
     return replace(run, steps=tuple(run.steps[row] for row in rows), timings=timings)
 
 
@@ -171,7 +177,24 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         block_process=_processes(counts),
         empty_ns=_joined(timings, lambda t: t.empty_ns),
         round_process=_processes([t.prefix_ns.shape[1] if cuts else 0 for t in timings]),
+        **_repeats(timings),
     )
+
+
+def _repeats(timings: Sequence[Timings]) -> dict[str, Any]:
+    """What steps took alone, of those steps that every process repeated as often as the first."""
+    first = np.array(timings[0].repeats, np.int64)
+    if not all(t.repeat_ns.size and len(t.repeats) == first.size for t in timings):
+        return {}
+    common = np.all([np.array(t.repeats) == first for t in timings], axis=0) & (first > 0)
+    if not common.any():
+        return {}
+    rows = [t.repeat_ns[common[np.array(t.repeats) > 0]] for t in timings]
+    return {
+        "repeats": tuple(int(n) for n in np.where(common, first, 0)),
+        "repeat_ns": np.concatenate(rows, axis=1),
+        "repeat_process": _processes([part.shape[1] for part in rows]),
+    }
 
 
 def _host(timings: Sequence[Timings]) -> Samples:

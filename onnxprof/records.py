@@ -11,20 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from onnxprof.devicefacts import Availability as Availability
-from onnxprof.devicefacts import Device as Device
 from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.readings import Telemetry
+from onnxprof.timings import Indices as Indices
+from onnxprof.timings import Samples as Samples
+from onnxprof.timings import Timings as Timings
 
 #: One axis: its size, the name of a symbolic size, or None where nothing is known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None
-Samples = NDArray[np.int64]
-Indices = NDArray[np.int32]
 
 #: Version of the stored record; a reader refuses what it does not know.
 SCHEMA_VERSION = 1
@@ -179,6 +175,44 @@ class Granularity(StrEnum):
     WRITTEN = "written"
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A physical device."""
+
+    id: str
+    """Stable on one machine: `cpu:amd-epyc-7763`, `cuda:0:nvidia-h200`."""
+    kind: str
+    name: str
+    memory_bytes: int = 0
+    physical_cores: int = 0
+    """Cores, or the multiprocessors of a GPU; 0 if not known."""
+    logical_cores: int = 0
+    """Hardware threads, or the arithmetic lanes (CUDA cores) of a GPU; 0 if not known."""
+    features: tuple[str, ...] = ()
+    """Instruction sets or compute capability."""
+    driver: str = ""
+    """Version of a GPU's driver; empty for a CPU."""
+    base_clock_mhz: int = 0
+    """The clock that its makers promise under load; 0 if the system does not say."""
+    max_clock_mhz: int = 0
+    memory_clock_mhz: int = 0
+    """The highest clock of a GPU's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a backend works on a device here, and if not, why."""
+
+    backend: str
+    device: str
+    """A device id where there is one, else the kind asked about (`cpu`, `cuda`)."""
+    usable: bool
+    detail: str
+    """The runtime's version where usable, else what is missing."""
+    remedy: str = ""
+    """What to install or change; empty where usable."""
+
+
 class WarningKind(StrEnum):
     """What a reader of a run must know before trusting it."""
 
@@ -275,40 +309,6 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """Fresh processes that the measurement is repeated in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Raw samples of one measurement."""
-
-    load_ns: int
-    """Creating the session, once."""
-    first_ns: int
-    """The first inference after loading."""
-    warmup_ns: Samples
-    """Every warm-up inference, in order."""
-    latency_ns: Samples
-    """Un-profiled inferences, shape [n]."""
-    latency_block: Indices
-    """The alternation block of each latency sample, counted on over processes, shape [n]."""
-    traced_ns: Samples
-    """Inferences under the runtime's profiler, shape [m]."""
-    step_ns: Samples
-    """Time of each step in each traced inference, shape [steps, m]."""
-    traced_block: Indices = field(default_factory=lambda: np.zeros(0, np.int32))
-    """The alternation block of each traced inference, shape [m]."""
-    prefix_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Un-profiled inferences of growing prefixes of the graph, shape [prefixes, rounds]."""
-    prefix_steps: tuple[int, ...] = ()
-    """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
-    empty_ns: Samples = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Un-profiled calls of an empty session with the same inputs; of prefixes the first tells."""
-    block_process: tuple[int, ...] = ()
-    """The process that each block was measured in; empty if there was one."""
-    round_process: tuple[int, ...] = ()
-    """The process that each round of prefixes was measured in; empty if there was one."""
-    host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
 
 
 @dataclass(frozen=True, slots=True)
