@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from onnxprof.backends.ort_earlier import Earlier
-from onnxprof.provenance import Graph, GraphNode, extend_forward
+from onnxprof.topology import Graph, GraphNode
 
 #: Operators that the layout optimiser and the partitioner insert; they belong to no layer.
 INSERTED = frozenset({"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"})
@@ -25,6 +25,8 @@ VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"})
 MOVERS = VIEWS | {"Transpose", "Cast"}
 #: How the layout optimiser names a node: an original output tensor plus one of these.
 SUFFIXES = ("_nchwc", "_bn_nchwc", "_mul_nchwc")
+#: How many movers may stand between an operator and the one appended to it.
+_BETWEEN = 4
 #: What the runtime puts before and behind the name of a node or tensor that it replaces.
 _BEFORE = re.compile(r"^InsertedPrecisionFreeCast_")
 _BEHIND = re.compile(r"(_token_\d+|/duplicated|/\w+Fusion)+/?$")
@@ -176,11 +178,11 @@ class Walk:
     def _proposed(self, place: int, node: GraphNode, known: frozenset[str]) -> Found | None:
         weak: Found | None = None
         for tensors, why in (*self._propose(place), *proposals(node, self.earlier)):
-            grown = self._grown(node, tensors) if why != OUTPUT else tensors
-            found = self._checked(self._weighted(node, grown, known), why, known)
-            if found and found.sure:
+            grown = tensors if why == OUTPUT else self._grown(node, tensors)
+            found = self._checked(self._weighted(node, grown or tensors, known), why, known)
+            if found and found.sure and grown:
                 return found
-            weak = weak or found
+            weak = weak or (found and found._replace(sure=False))
         return weak
 
     def _checked(self, tensors: tuple[str, ...], why: str, known: frozenset[str]) -> Found | None:
@@ -210,13 +212,27 @@ class Walk:
         return known | {one for one in carried if one in self.earlier.constant}
 
     def _grown(self, node: GraphNode, tensors: tuple[str, ...]) -> tuple[str, ...]:
-        """With the operators that the node says it appended to its own."""
+        """With the operators that the node says it appended to its own; nothing if not all are."""
         if not node.hints or len(tensors) != 1:
             return tensors
         last = self.earlier.produced[tensors[0]].op_type
         done = [i for i, hint in enumerate(node.hints, 1) if last in hint.split("|")]
-        rest = node.hints[max(done, default=0) :]
-        return (extend_forward(self.earlier.graph, tensors[0], rest),)
+        tensor = tensors[0]
+        for hint in node.hints[max(done, default=0) :]:
+            tensor = self._next(tensor, hint.split("|")) if tensor else ""
+        return (tensor,) if tensor else ()
+
+    def _next(self, tensor: str, operators: list[str]) -> str:
+        """The result of the next such operator, with at most movers between; else nothing."""
+        for _ in range(_BETWEEN):
+            readers = self.earlier.readers.get(self.earlier.one(tensor), ())
+            for node in readers:
+                if node.op_type in operators:
+                    return node.outputs[0]
+            if len(readers) != 1 or readers[0].op_type not in MOVERS:
+                return ""
+            tensor = readers[0].outputs[0]
+        return ""
 
     def _only_passes(self, node: GraphNode, found: Found) -> bool:
         """Whether its result is there already, in another layout, type or shape."""
@@ -235,7 +251,7 @@ class Walk:
         for candidate in self.earlier.ahead(known, wanted):
             found = self._reaching(candidate, needed, known)
             if found and self.earlier.one(found[0]) not in self._made:
-                fits.append(self._grown(node, found))
+                fits.append(self._grown(node, found) or found)
         sure = len(fits) == 1 and len(needed) > len(known)
         return Found(fits[0], "its operator, inputs and weights", sure) if len(fits) == 1 else None
 
@@ -272,6 +288,9 @@ def proposals(node: GraphNode, earlier: Earlier) -> Iterator[Proposal]:
             for tensor in dict.fromkeys((stem, _plain(stem))) if stem != name else ():
                 if tensor in earlier.produced:
                     yield (tensor,), "name of its output tensor"
+    for name in node.outputs:  # as the transpose optimiser names what it moved
+        if name in earlier.by_name and earlier.by_name[name].outputs[1:] == ():
+            yield earlier.by_name[name].outputs, "output named after its layer"
 
 
 def _plain(name: str) -> str:
