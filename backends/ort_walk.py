@@ -10,6 +10,7 @@ nothing else.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -242,18 +243,26 @@ class Walk:
         return one == carries and maker.op_type != node.op_type
 
     def _searched(self, node: GraphNode, known: frozenset[str]) -> Found | None:
-        """The only layer ahead that does such work on what the node reads."""
+        """The nearest layer ahead that does such work on just what the node reads."""
         plain = next((op for op in _WEIGHTED if node.op_type.endswith(op)), "")
         wanted = {"Gemm", "MatMul"} if plain == "Gemm" else {plain}
         if not known or not wanted & self.earlier.operators:
             return None
-        needed, fits = self._needed(node, known), []
+        needed = self._needed(node, known)
+        fits: dict[int, list[tuple[str, ...]]] = defaultdict(list)
         for candidate in self.earlier.ahead(known, wanted):
             found = self._reaching(candidate, needed, known)
             if found and self.earlier.one(found[0]) not in self._made:
-                fits.append(self._grown(node, found) or found)
-        sure = len(fits) == 1 and len(needed) > len(known)
-        return Found(fits[0], "its operator, inputs and weights", sure) if len(fits) == 1 else None
+                fits[self._length(found, known)].append(self._grown(node, found) or found)
+        nearest = fits[min(fits)] if fits else []
+        if len(nearest) != 1:
+            return None
+        sure = len(needed) > len(known)
+        return Found(nearest[0], "its operator, inputs and weights", sure)
+
+    def _length(self, tensors: tuple[str, ...], known: frozenset[str]) -> int:
+        between = self.earlier.between(tensors[0], known)
+        return len(between.nodes) if between else 0
 
     def _reaching(
         self, node: GraphNode, needed: frozenset[str], known: frozenset[str]
@@ -264,9 +273,10 @@ class Walk:
             if needed <= found.reached:
                 return (tensor,)
             after = self.earlier.readers.get(self.earlier.one(tensor), ())
-            if len(after) != 1 or len(after[0].outputs) != 1:
+            results = {self.earlier.one(out): out for reader in after for out in reader.outputs}
+            if len(results) != 1:
                 return None
-            tensor = after[0].outputs[0]
+            tensor = next(iter(results.values()))
         return None
 
 
