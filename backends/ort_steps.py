@@ -21,7 +21,9 @@ from onnxprof.records import Confidence, Step, Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class _Timed:
+class TimedNodes:
+    """A node of the graph that ran with those that work for it, and where they are timed."""
+
     node: ExecutedNode
     keys: tuple[Key, ...]
     """Its own in the profile first, then those of the nodes that work for it."""
@@ -59,12 +61,12 @@ def build_trace(
     )
 
 
-def joined_steps(profile: Profile, ties: Ties) -> list[_Timed]:
+def joined_steps(profile: Profile, ties: Ties) -> list[TimedNodes]:
     """What ran, a step each, with its keys in the profile."""
     return _gathered(_join(profile, ties), ties)
 
 
-def _join(profile: Profile, ties: Ties) -> list[_Timed]:
+def _join(profile: Profile, ties: Ties) -> list[TimedNodes]:
     """Match profile keys to executed nodes by name and operator, repeated ones in order."""
     waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key in profile.steps:
@@ -74,16 +76,16 @@ def _join(profile: Profile, ties: Ties) -> list[_Timed]:
         keys = waiting.get((node.name, node.op_type), [])
         if keys:  # a node of a subgraph stands behind the place that it counts as
             places = (place,) if node.position == place else ()
-            joined.append(_Timed(node, (keys.pop(0),), places=places))
+            joined.append(TimedNodes(node, (keys.pop(0),), places=places))
     strangers = [key for keys in waiting.values() for key in keys]
-    return joined + [_Timed(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
+    return joined + [TimedNodes(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
 
 
-def _gathered(joined: list[_Timed], ties: Ties) -> list[_Timed]:
+def _gathered(joined: list[TimedNodes], ties: Ties) -> list[TimedNodes]:
     """Let what several nodes compute together be one step, that of the node which completes it."""
     place = {id(node): i for i, node in enumerate(ties.nodes)}
     there = {place[id(entry.node)] for entry in joined if id(entry.node) in place}
-    helpers: dict[int, list[_Timed]] = defaultdict(list)
+    helpers: dict[int, list[TimedNodes]] = defaultdict(list)
     for entry in joined:
         if entry.node.head in there:
             helpers[entry.node.head].append(entry)
@@ -94,7 +96,7 @@ def _gathered(joined: list[_Timed], ties: Ties) -> list[_Timed]:
     ]
 
 
-def _with(entry: _Timed, helpers: Sequence[_Timed]) -> _Timed:
+def _with(entry: TimedNodes, helpers: Sequence[TimedNodes]) -> TimedNodes:
     if not helpers:
         return entry
     keys = tuple(key for helper in helpers for key in helper.keys)
@@ -102,10 +104,10 @@ def _with(entry: _Timed, helpers: Sequence[_Timed]) -> _Timed:
     node = replace(entry.node, op_type=_work(entry, helpers))
     parts = [entry.places, *(helper.places for helper in helpers)]
     places = tuple(place for part in parts for place in part) if all(parts) else ()
-    return _Timed(node, (*entry.keys, *keys), first, places)
+    return TimedNodes(node, (*entry.keys, *keys), first, places)
 
 
-def _work(entry: _Timed, helpers: Sequence[_Timed]) -> str:
+def _work(entry: TimedNodes, helpers: Sequence[TimedNodes]) -> str:
     """The operators that do the work: `Gemm` for a Gemm between two Reshapes."""
     kinds = [node.op_type for node in (*(h.node for h in helpers), entry.node)]
     return "+".join(dict.fromkeys(k for k in kinds if k not in MOVERS)) or entry.node.op_type
@@ -137,7 +139,7 @@ def _told_apart(titles: Sequence[str]) -> list[str]:
     return found
 
 
-def _step(entry: _Timed, name: str, profile: Profile) -> Step:
+def _step(entry: TimedNodes, name: str, profile: Profile) -> Step:
     node, key = entry.node, entry.keys[0]
     shapes = profile.shapes.get(key, ())
     outputs = zip(_tensors(node, name, len(shapes)), shapes, strict=True)
@@ -163,7 +165,7 @@ def _tensors(node: ExecutedNode, name: str, count: int) -> Sequence[str]:
     return [name if i == 0 else f"{name} #{i + 1}" for i in range(count)]
 
 
-def _original_shapes(entry: _Timed, profile: Profile) -> Iterator[Tensor]:
+def _original_shapes(entry: TimedNodes, profile: Profile) -> Iterator[Tensor]:
     shapes = profile.shapes.get(entry.keys[0], ())
     if len(shapes) == len(entry.node.anchors):
         for name, (dtype, shape) in zip(entry.node.anchors, shapes, strict=True):
