@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,26 +90,32 @@ def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
         made.profile_file_prefix = str(scratch / "profile")
         made.add_session_config_entry(ort_partition.RECORD, "1")
 
-    def saved(made: Any) -> None:
-        profiled(made)
-        _save_to(made, path)
-
     path = scratch / "executed.onnx"
     if ort_providers.provider_of(workload).compiles:
         return CompiledSession(ort_session.load(workload, profiled), workload, path)
-    try:
-        session = ort_session.load(workload, saved)
-    except BackendError:  # some optimised graphs cannot be saved
-        session = ort_session.load(workload, profiled)
+    session = _saving(workload, path, profiled) or ort_session.load(workload, profiled)
     return ProfiledSession(session, workload, path)
 
 
-def _save_to(made: Any, path: Path) -> None:
+def _saving(workload: Workload, path: Path, configure: ort_session.Configure) -> Any:
+    """A session that saved its graph; None where it cannot be saved.
+
+    Some graphs (with sparse weights, for instance) can be saved with weights inside alone.
+    """
+    for outside in (True, False):
+        with suppress(BackendError):
+            return ort_session.load(workload, partial(_save_to, path, outside, configure))
+    return None
+
+
+def _save_to(path: Path, outside: bool, configure: ort_session.Configure, made: Any) -> None:
+    configure(made)
     made.optimized_model_filepath = str(path)
-    made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
-    made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
-    # packed weights are then mapped from the file, not packed again by every prefix
-    made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+    if outside:
+        made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
+        made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
+        # packed weights are then mapped from the file, not packed again by every prefix
+        made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
 
 
 class ProfiledSession(BoundSession):
@@ -253,8 +260,6 @@ def _at_level(workload: Workload, beside: Path, level: str) -> Any:
     def lower(made: Any) -> None:
         if workload.granularity is not Granularity.WRITTEN:
             made.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
-        _save_to(made, path)
 
-    with suppress(BackendError):
-        ort_session.load(workload, lower)
+    _saving(workload, path, lower)
     return _structure(path)

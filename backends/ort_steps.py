@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnxprof.backends.ort_graphs import ExecutedNode, Ties
-from onnxprof.backends.ort_profile import Key, Profile
+from onnxprof.backends.ort_profile import Key, Profile, given
 from onnxprof.backends.ort_walk import MOVERS
 from onnxprof.contracts import Trace
 from onnxprof.records import Confidence, Step, Tensor
@@ -22,7 +22,7 @@ from onnxprof.records import Confidence, Step, Tensor
 
 @dataclass(frozen=True, slots=True)
 class TimedNodes:
-    """A step of the profile: its nodes in the executed graph."""
+    """A node of the graph that ran with those that work for it, and where they are timed."""
 
     node: ExecutedNode
     keys: tuple[Key, ...]
@@ -70,7 +70,7 @@ def _join(profile: Profile, ties: Ties) -> list[TimedNodes]:
     """Match profile keys to executed nodes by name and operator, repeated ones in order."""
     waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key in profile.steps:
-        waiting[_given(key)].append(key)
+        waiting[given(key)].append(key)
     joined = []
     for place, node in enumerate(ties.nodes):
         keys = waiting.get((node.name, node.op_type), [])
@@ -79,12 +79,6 @@ def _join(profile: Profile, ties: Ties) -> list[TimedNodes]:
             joined.append(TimedNodes(node, (keys.pop(0),), places=places))
     strangers = [key for keys in waiting.values() for key in keys]
     return joined + [TimedNodes(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
-
-
-def _given(key: Key) -> tuple[str, str]:
-    """Name and operator; the profile calls a node without a name after operator and index."""
-    name, operator, index = key
-    return ("" if name == f"{operator}_{index}" else name), operator
 
 
 def _gathered(joined: list[TimedNodes], ties: Ties) -> list[TimedNodes]:

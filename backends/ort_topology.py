@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import onnx
@@ -14,8 +16,8 @@ from onnxprof.provenance import Graph, GraphNode
 
 #: Domains whose operators mean the same in the file and in the graph that runs.
 _COMPARABLE = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
-#: Constants up to this size are compared by their contents, larger ones by name.
-_COMPARED_BYTES = 1 << 16
+#: Constants of so few elements are compared by contents, since the runtime shares equal ones.
+_COMPARED_ELEMENTS = 8
 #: How the runtime marks what it moved out of a branch of an If whose condition is constant.
 _MOVED = re.compile(r"_if_(?:then|else)_branch(?:_token_\d+)?_")
 
@@ -42,7 +44,8 @@ def _contents(tensors: Iterable[onnx.TensorProto]) -> Mapping[str, str]:
 
 def _digest(tensor: onnx.TensorProto) -> str:
     """Of type, shape and values; empty for what is large or kept outside."""
-    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.ByteSize() > _COMPARED_BYTES:
+    outside = tensor.data_location == onnx.TensorProto.EXTERNAL
+    if outside or math.prod(tensor.dims) > _COMPARED_ELEMENTS:
         return ""
     try:
         data = onnx.numpy_helper.to_array(tensor).tobytes()
@@ -57,8 +60,21 @@ def _attributes(node: onnx.NodeProto) -> str:
     if any(True for _ in graph_attributes(node)) or node.domain not in _COMPARABLE:
         return ""
     present = "".join("x" if name else "-" for name in node.input)
-    parts = sorted(a.SerializeToString(deterministic=True) for a in node.attribute)
+    plain = _defaults(node.op_type)
+    told = {a.name: a.SerializeToString(deterministic=True) for a in node.attribute}
+    parts = sorted(data for name, data in told.items() if data != plain.get(name))
     return present + hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+
+@cache
+def _defaults(op_type: str) -> Mapping[str, bytes]:
+    """The attributes of an operator that may as well be left out, which runtimes write out."""
+    try:
+        schema = onnx.defs.get_schema(op_type)
+    except onnx.defs.SchemaError:
+        return {}
+    values = {name: attribute.default_value for name, attribute in schema.attributes.items()}
+    return {name: value.SerializeToString(deterministic=True) for name, value in values.items()}
 
 
 def _read_node(node: onnx.NodeProto) -> GraphNode:

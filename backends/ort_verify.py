@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import onnx
 
+from onnxprof.backends.ort_graphs import ExecutedNode
 from onnxprof.backends.ort_observe import Feeds, Wanted, observed
-from onnxprof.backends.ort_steps import TimedNodes
 from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import BackendError, Bounds, Workload
 from onnxprof.provenance import Graph
@@ -28,7 +29,19 @@ _COPIES = 4
 _BYTES = 4
 
 
-def claims_of(joined: Sequence[TimedNodes]) -> list[Claim]:
+class Joined(Protocol):
+    """A step as `ort_steps` joins it."""
+
+    @property
+    def node(self) -> ExecutedNode:
+        """With the layers that it claims."""
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where its nodes stand in the executed graph; empty for a node of a subgraph."""
+
+
+def claims_of(joined: Sequence[Joined]) -> list[Claim]:
     """What each step claims, in order."""
     return [
         Claim(i, tuple(sorted(entry.places)), entry.node.layers, "" if entry.places else _HIDDEN)

@@ -10,12 +10,13 @@ nothing else.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from onnxprof.backends.ort_earlier import Earlier
-from onnxprof.provenance import Graph, GraphNode, extend_forward
+from onnxprof.topology import Graph, GraphNode
 
 #: Operators that the layout optimiser and the partitioner insert; they belong to no layer.
 INSERTED = frozenset({"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"})
@@ -25,6 +26,8 @@ VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"})
 MOVERS = VIEWS | {"Transpose", "Cast"}
 #: How the layout optimiser names a node: an original output tensor plus one of these.
 SUFFIXES = ("_nchwc", "_bn_nchwc", "_mul_nchwc")
+#: How many movers may stand between an operator and the one appended to it.
+_BETWEEN = 4
 #: What the runtime puts before and behind the name of a node or tensor that it replaces.
 _BEFORE = re.compile(r"^InsertedPrecisionFreeCast_")
 _BEHIND = re.compile(r"(_token_\d+|/duplicated|/\w+Fusion)+/?$")
@@ -176,11 +179,11 @@ class Walk:
     def _proposed(self, place: int, node: GraphNode, known: frozenset[str]) -> Found | None:
         weak: Found | None = None
         for tensors, why in (*self._propose(place), *proposals(node, self.earlier)):
-            grown = self._grown(node, tensors) if why != OUTPUT else tensors
-            found = self._checked(self._weighted(node, grown, known), why, known)
-            if found and found.sure:
+            grown = tensors if why == OUTPUT else self._grown(node, tensors)
+            found = self._checked(self._weighted(node, grown or tensors, known), why, known)
+            if found and found.sure and grown:
                 return found
-            weak = weak or found
+            weak = weak or (found and found._replace(sure=False))
         return weak
 
     def _checked(self, tensors: tuple[str, ...], why: str, known: frozenset[str]) -> Found | None:
@@ -210,13 +213,27 @@ class Walk:
         return known | {one for one in carried if one in self.earlier.constant}
 
     def _grown(self, node: GraphNode, tensors: tuple[str, ...]) -> tuple[str, ...]:
-        """With the operators that the node says it appended to its own."""
+        """With the operators that the node says it appended to its own; nothing if not all are."""
         if not node.hints or len(tensors) != 1:
             return tensors
         last = self.earlier.produced[tensors[0]].op_type
         done = [i for i, hint in enumerate(node.hints, 1) if last in hint.split("|")]
-        rest = node.hints[max(done, default=0) :]
-        return (extend_forward(self.earlier.graph, tensors[0], rest),)
+        tensor = tensors[0]
+        for hint in node.hints[max(done, default=0) :]:
+            tensor = self._next(tensor, hint.split("|")) if tensor else ""
+        return (tensor,) if tensor else ()
+
+    def _next(self, tensor: str, operators: list[str]) -> str:
+        """The result of the next such operator, with at most movers between; else nothing."""
+        for _ in range(_BETWEEN):
+            readers = self.earlier.readers.get(self.earlier.one(tensor), ())
+            for node in readers:
+                if node.op_type in operators:
+                    return node.outputs[0]
+            if len(readers) != 1 or readers[0].op_type not in MOVERS:
+                return ""
+            tensor = readers[0].outputs[0]
+        return ""
 
     def _only_passes(self, node: GraphNode, found: Found) -> bool:
         """Whether its result is there already, in another layout, type or shape."""
@@ -226,18 +243,26 @@ class Walk:
         return one == carries and maker.op_type != node.op_type
 
     def _searched(self, node: GraphNode, known: frozenset[str]) -> Found | None:
-        """The only layer ahead that does such work on what the node reads."""
+        """The nearest layer ahead that does such work on just what the node reads."""
         plain = next((op for op in _WEIGHTED if node.op_type.endswith(op)), "")
         wanted = {"Gemm", "MatMul"} if plain == "Gemm" else {plain}
         if not known or not wanted & self.earlier.operators:
             return None
-        needed, fits = self._needed(node, known), []
+        needed = self._needed(node, known)
+        fits: dict[int, list[tuple[str, ...]]] = defaultdict(list)
         for candidate in self.earlier.ahead(known, wanted):
             found = self._reaching(candidate, needed, known)
             if found and self.earlier.one(found[0]) not in self._made:
-                fits.append(self._grown(node, found))
-        sure = len(fits) == 1 and len(needed) > len(known)
-        return Found(fits[0], "its operator, inputs and weights", sure) if len(fits) == 1 else None
+                fits[self._length(found, known)].append(self._grown(node, found) or found)
+        nearest = fits[min(fits)] if fits else []
+        if len(nearest) != 1:
+            return None
+        sure = len(needed) > len(known)
+        return Found(nearest[0], "its operator, inputs and weights", sure)
+
+    def _length(self, tensors: tuple[str, ...], known: frozenset[str]) -> int:
+        between = self.earlier.between(tensors[0], known)
+        return len(between.nodes) if between else 0
 
     def _reaching(
         self, node: GraphNode, needed: frozenset[str], known: frozenset[str]
@@ -248,9 +273,10 @@ class Walk:
             if needed <= found.reached:
                 return (tensor,)
             after = self.earlier.readers.get(self.earlier.one(tensor), ())
-            if len(after) != 1 or len(after[0].outputs) != 1:
+            results = {self.earlier.one(out): out for reader in after for out in reader.outputs}
+            if len(results) != 1:
                 return None
-            tensor = after[0].outputs[0]
+            tensor = next(iter(results.values()))
         return None
 
 
@@ -272,6 +298,9 @@ def proposals(node: GraphNode, earlier: Earlier) -> Iterator[Proposal]:
             for tensor in dict.fromkeys((stem, _plain(stem))) if stem != name else ():
                 if tensor in earlier.produced:
                     yield (tensor,), "name of its output tensor"
+    for name in node.outputs:  # as the transpose optimiser names what it moved
+        if name in earlier.by_name and earlier.by_name[name].outputs[1:] == ():
+            yield earlier.by_name[name].outputs, "output named after its layer"
 
 
 def _plain(name: str) -> str:

@@ -100,6 +100,11 @@ def _reordered(run: Run, rows: list[int]) -> Run:
     timings = run.timings
     host = timings.host_ns[rows] if timings.host_ns.size else timings.host_ns
     timings = replace(timings, step_ns=timings.step_ns[rows], host_ns=host)
+    if timings.repeat_ns.size:
+        alone = np.cumsum(np.array(timings.repeats) > 0) - 1  # rows of steps that were repeated
+        kept = [int(alone[row]) for row in rows if timings.repeats[row]]
+        repeats = tuple(timings.repeats[row] for row in rows)
+        timings = replace(timings, repeats=repeats, repeat_ns=timings.repeat_ns[kept])
     return replace(run, steps=tuple(run.steps[row] for row in rows), timings=timings)
 
 

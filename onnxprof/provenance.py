@@ -31,7 +31,7 @@ class Anchor:
     """Who keeps a tensor that several steps claim: the highest rank, then the earliest step."""
     closed: bool = False
     """The step computes the tensors from just what it reads, which was checked. A layer that
-    several such steps cover was computed by each, and goes to the first."""
+    several such steps cover was computed by each, and goes to the first in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,13 @@ def _owners(
         for name, steps in claimants.items()
         if len(steps) > 1 and not all(kept[step].closed for step in steps)
     }
-    owners = {name: steps[0] for name, steps in claimants.items()}
+    places = {node.name: place for place, node in enumerate(graph.nodes)}
+    made = {out: places[node.name] for node in graph.nodes for out in node.outputs}
+    first = {step: made[anchor.tensors[0]] for step, anchor in kept.items() if anchor.closed}
+    owners = {
+        name: steps[0] if name in contested else min(steps, key=lambda s: first.get(s, s))
+        for name, steps in claimants.items()
+    }
     for node in graph.nodes:  # in topological order, so that a chain is followed
         dropped = is_passive(node) and node.name in owners and anchored.isdisjoint(node.outputs)
         if node.name in contested or dropped:
