@@ -248,10 +248,6 @@ def clashing() -> ModelProto:
     return made
 
 
-def shapes_at_run_time() -> ModelProto:
-    return models.tf_style()
-
-
 def half(made: ModelProto) -> ModelProto:
     """Every float in float16."""
     out = ModelProto()
@@ -394,13 +390,13 @@ CORPUS: Mapping[str, Builder] = {
         for way in ("forward", "reverse", "bidirectional")
     },
     "RNN": plain(models.recurrent("RNN")),
-    "if": plain(models.branching(2)),
+    "if": plain(models.branching(1)),
     "known if": plain(known_branch()),
     "loop": plain(models.looped()),
     "sparse": plain(sparse()),
     "unnamed": plain(unnamed()),
     "clashing names": plain(clashing()),
-    "shapes at run time": plain(shapes_at_run_time()),
+    "shapes at run time": plain(models.tf_style()),
     "class token": plain(models.class_token()),
     **{
         f"float16 {name}": plain(half(build))

@@ -24,7 +24,6 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records", "timings", "devicefacts", "readings", "gpurows"),
     "records": ("records", "devicefacts", "timings", "readings", "gpurows"),
     "contracts": ("contracts",),
     "stats": ("stats",),

@@ -67,7 +67,13 @@ class _Classes:
         read = {name for given in node.inputs for name in self.equal(given)}
         if read.intersection(equal):
             return self._handed_on(node, equal)
-        return tuple(name for name in equal if self._is_work(name, equal))
+        return tuple(n for n in equal if self._is_work(n, equal) or self._is_rounded(n, out))
+
+    def _is_rounded(self, name: str, executed: str) -> bool:
+        """Whether the executed tensor holds the very integers that a layer rounds to."""
+        producer, run = self._producers.get(name), self._evidence.runs[0]
+        rounds = producer is not None and producer.op_type == "QuantizeLinear"
+        return rounds and run.executed[executed].dtype == run.original[name].dtype
 
     def equal(self, executed: str) -> tuple[str, ...]:
         """Every varying tensor of the original with the value of an executed one."""
