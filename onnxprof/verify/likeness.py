@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import permutations
 from math import inf, prod
 from typing import Any
@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 #: From flat positions of the original to flat positions of the executed tensor.
-Move = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+Move = Callable[[Places], Places]
 
 #: Positions that are compared, and those that rule a layout out.
 _SAMPLE, _GLANCE = 1 << 15, 256
 #: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
 _BLOCKS = (4, 8, 16)
-_MOST_AXES = 5
+_MOST_AXES, _IMAGE = 5, 4
 #: Where a glance is worse than so many times what is looked for, the layout is another.
 _HOPELESS, _NEAR = 4.0, 0.02
 #: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
@@ -93,7 +94,7 @@ def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likene
 
 def fits(size: int, executed: Array) -> bool:
     """Whether a tensor of so many elements may be in an executed one, padded or not."""
-    if size == executed.size or executed.ndim != 4 or not executed.size:
+    if size == executed.size or executed.ndim != _IMAGE or not executed.size:
         return size == executed.size
     channel = int(executed.size) // int(executed.shape[1])
     spare = int(executed.shape[1]) - size // channel
@@ -101,13 +102,11 @@ def fits(size: int, executed: Array) -> bool:
 
 
 def _comparable(original: Array, executed: Array) -> bool:
-    if original.size == executed.size:
-        return True
-    return executed.size > original.size and bool(_padded(original.shape, executed.shape))
+    return original.size == executed.size or fits(original.size, executed)
 
 
 @lru_cache(maxsize=256)
-def _places(size: int) -> NDArray[np.int64]:
+def _places(size: int) -> Places:
     """All positions, or a fixed sample of them, in random order."""
     rng = np.random.default_rng(size)
     if size > _SAMPLE:
@@ -118,7 +117,7 @@ def _places(size: int) -> NDArray[np.int64]:
 def _judge(
     error_of: Callable[[Floats, slice], float],
     flat: Array,
-    places: NDArray[np.int64],
+    places: Places,
     move: Move,
     bound: float,
 ) -> float:
@@ -174,8 +173,8 @@ def _fitted(wanted: Floats, values: Floats) -> Floats:
     """Values times a scale plus an offset, as close to the wanted ones as these can bring them."""
     with np.errstate(invalid="ignore", over="ignore"):
         centred = values - values.mean()
-        power = float(np.dot(centred, centred))
-        slope = float(np.dot(centred, wanted - wanted.mean())) / power if power else 0.0
+        power = float(np.square(centred).sum())
+        slope = float((centred * (wanted - wanted.mean())).sum()) / power if power else 0.0
     fitted: Floats = centred * max(slope, 0.0) + wanted.mean()
     return fitted
 
@@ -187,13 +186,14 @@ def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple
     for block in _BLOCKS:
         if _padded(original, executed, block):
             yield f"blocks of {block}", _blocked(original, executed[1], block)
+    yield from _turned_and_blocked(original, executed)
     if prod(original) == prod(executed):
         yield from _permuted(original, executed)
 
 
 def _padded(original: Sequence[int], executed: Sequence[int], block: int = 0) -> bool:
     """Whether the shapes are those of channels and of whole blocks of channels."""
-    if len(original) != 4 or len(executed) != 4:
+    if len(original) != _IMAGE or len(executed) != _IMAGE:
         return False
     others = (original[0], *original[2:]) == (executed[0], *executed[2:])
     blocks = (block,) if block else _BLOCKS
@@ -204,13 +204,30 @@ def _blocked(shape: Sequence[int], channels: int, block: int) -> Move:
     """NCHW to NCHW in blocks of channels, the channels of a block innermost."""
     area = shape[2] * shape[3]
 
-    def move(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    def move(places: Places) -> Places:
         item, rest = np.divmod(places, shape[1] * area)
         channel, pixel = np.divmod(rest, area)
         outer, inner = np.divmod(channel, block)
         return ((item * (channels // block) + outer) * area + pixel) * block + inner
 
     return move
+
+
+def _turned_and_blocked(
+    original: Sequence[int], executed: Sequence[int]
+) -> Iterator[tuple[str, Move]]:
+    """Blocks of channels of an original whose channels are not the second axis."""
+    for order in _orders(original) if len(original) == len(executed) == _IMAGE else ():
+        shape = [original[axis] for axis in order]
+        for block in _BLOCKS:
+            if _padded(shape, executed, block):
+                first, second = _turned(original, order), _blocked(shape, executed[1], block)
+                told = f"axes {' '.join(map(str, order))} in blocks of {block}"
+                yield told, partial(_both, first, second)
+
+
+def _both(first: Move, second: Move, places: Places) -> Places:
+    return second(first(places))
 
 
 def _permuted(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
@@ -239,7 +256,7 @@ def _orders(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
 def _turned(shape: Sequence[int], order: Sequence[int]) -> Move:
     """From places in a shape to those where its axes stand in another order."""
 
-    def move(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    def move(places: Places) -> Places:
         coordinates = np.unravel_index(places, shape)
         turned = tuple(coordinates[i] for i in order)
         return np.ravel_multi_index(turned, [shape[i] for i in order])
@@ -250,7 +267,7 @@ def _turned(shape: Sequence[int], order: Sequence[int]) -> Move:
 def _turned_back(shape: Sequence[int], order: Sequence[int]) -> Move:
     """From places where axes stand in another order to those in the shape itself."""
 
-    def move(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    def move(places: Places) -> Places:
         coordinates = np.unravel_index(places, [shape[i] for i in order])
         back = [coordinates[order.index(axis)] for axis in range(len(shape))]
         return np.ravel_multi_index(back, shape)
