@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
 
 from onnxprof import declared as declarations
-from onnxprof import rebatch, tensors
+from onnxprof import localfunctions, rebatch, tensors, weights
 from onnxprof.batchaxes import FreeDim, check_dims
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
@@ -39,6 +38,8 @@ class ModelFile:
     structure: onnx.ModelProto
     """The graph without large weights (they keep dims and type); node names are unique."""
     naming: Naming
+    parameters: int
+    """Elements of its weights, see `weights.parameters`."""
     _plans: dict[tuple[tuple[str, int], ...], Plan] = field(default_factory=dict, repr=False)
 
     def facts(self) -> ModelFacts:
@@ -59,7 +60,7 @@ class ModelFile:
                 if t
             ),
             graph_name=_text(self.structure.graph.name),
-            parameters=parameters(self.structure),
+            parameters=self.parameters,
         )
 
     def _external_files(self) -> list[Path]:
@@ -88,16 +89,6 @@ def _feed(digest: hashlib._Hash, path: Path) -> int:
     return size
 
 
-def parameters(model: onnx.ModelProto) -> int:
-    """Elements in all floating-point initializers, subgraphs included."""
-    return sum(
-        math.prod(tensor.dims)
-        for graph in graphs(model.graph)
-        for tensor in (*graph.initializer, *(s.values for s in graph.sparse_initializer))
-        if tensors.is_floating(tensor.data_type)
-    )
-
-
 def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
     found = resolve(reference, progress)
@@ -106,21 +97,18 @@ def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
         structure = read_structure(path)
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot be read: {error}", where=str(path)) from None
+    parameters = weights.parameters(structure)
+    inlined = localfunctions.inline(structure, path)
     _check_opsets(structure, path)
     naming = normalise(structure, path)
+    naming = replace(naming, changed=naming.changed or inlined)
     check_tensors(structure, path)
-    return ModelFile(path, found.name, found.reference, structure, naming)
+    return ModelFile(path, found.name, found.reference, structure, naming, parameters)
 
 
 def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
     imported = {o.domain: o.version for o in model.opset_import}
     versions = [imported[domain] for domain in DEFAULT_DOMAINS if domain in imported]
-    if versions and min(versions) <= 1:
-        raise ModelError(
-            "opset 1, that of ONNX 1.0, is not supported by any runtime here",
-            where=str(path),
-            remedy="Export it again, or convert it with onnx.version_converter",
-        )
     if versions:
         return
     if any(node.domain in DEFAULT_DOMAINS for g in graphs(model.graph) for node in g.node):
@@ -213,6 +201,7 @@ def _load_full(model: ModelFile) -> onnx.ModelProto:
     if model.path.stat().st_size > _MAX_SERIALISED:
         _refuse_size(model.path)
     full = onnx.load(str(model.path), load_external_data=False)
+    localfunctions.inline(full, model.path)
     normalise(full, model.path)
     return full
 
@@ -252,7 +241,6 @@ __all__ = [
     "declared_fills",
     "missing_dims",
     "open_model",
-    "parameters",
     "prepare",
     "rebatched",
     "resolve",

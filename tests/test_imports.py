@@ -30,9 +30,9 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "ratios": ("ratios",),
     "serial": ("serial",),
     "model": (
-        *("modelfile", "protobound", "tensors", "graph", "contrib", "layertypes", "folding"),
+        *("modelfile", "protobound", "tensors", "graph", "layertypes", "folding"),
         *("operands", "reshaping", "shapes", "batchaxes", "rebatch", "declared"),
-        *("references", "modelhub", "huggingface"),
+        *("references", "modelhub", "huggingface", "shaping", "localfunctions", "weights"),
     ),
     "inspector": ("inspector", "attributes"),
     "provenance": ("provenance",),
