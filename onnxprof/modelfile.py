@@ -11,7 +11,7 @@ import onnx
 
 from onnxprof import declared as declarations
 from onnxprof import localfunctions, rebatch, tensors, weights
-from onnxprof.batchaxes import FreeDim, check_dims
+from onnxprof.batchaxes import FreeDim, all_sizes, check_dims
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
@@ -181,7 +181,7 @@ def prepare(model: ModelFile, batch: int, dims: Mapping[str, int]) -> PreparedMo
     light = rebatch.at_batch(model.structure, plan, batch, dims, model.path.parent)
     folder = model.path.parent
     if not (model.naming.changed or light.rewritten or plan.unnamed):
-        sizes = {**dict.fromkeys(plan.batch.symbols, light.batch), **dims}
+        sizes = all_sizes(model.structure, plan.batch, light.batch, dims)
         return PreparedModel(model.path, folder, tuple(sizes.items()))
     full = _load_full(model)
     changed = rebatch.at_batch(full, plan, batch, dims, folder).structure
