@@ -84,6 +84,14 @@ def _axes(model: ModelProto) -> Iterator[tuple[str, int, Any]]:
                 yield value.name, axis, dim
 
 
+def input_shapes(model: ModelProto) -> dict[str, list[int | str]]:
+    """Input shapes; an axis that has neither size nor name has the name that it would be given."""
+    copy = ModelProto()
+    copy.graph.input.extend(input_values(model))
+    name_anonymous(copy)
+    return _shapes(copy)
+
+
 def _shapes(model: ModelProto) -> dict[str, list[int | str]]:
     """Input shapes; every axis has a size or a name once name_anonymous has run."""
     shapes: dict[str, list[int | str]] = {}

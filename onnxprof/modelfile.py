@@ -11,13 +11,13 @@ import onnx
 
 from onnxprof import declared as declarations
 from onnxprof import localfunctions, rebatch, tensors, weights
-from onnxprof.batchaxes import FreeDim, all_sizes, check_dims
+from onnxprof.batchaxes import FreeDim, all_sizes, check_dims, input_shapes
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
 from onnxprof.rebatch import Plan, Rebatched
-from onnxprof.records import ModelFacts, PreparedModel
+from onnxprof.records import ModelFacts, PreparedModel, Shape
 from onnxprof.references import Progress, resolve
 from onnxprof.zoo.declaration import Fill
 
@@ -154,6 +154,15 @@ def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ..
     return tuple(each for each in free if each.name not in dims)
 
 
+def free_axes(model: ModelFile) -> dict[str, Shape]:
+    """Shapes of the inputs, in which only the symbolic axes that need a size have a name."""
+    free = {each.name for each in missing_dims(model, {})}
+    return {
+        name: tuple(d if d in free else None for d in shape)
+        for name, shape in input_shapes(model.structure).items()
+    }
+
+
 def with_defaults(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
     """The sizes given, and for the other symbolic axes those that the file declares.
 
@@ -193,8 +202,8 @@ def prepare(model: ModelFile, batch: int, dims: Mapping[str, int]) -> PreparedMo
 def _refuse_missing(missing: tuple[FreeDim, ...]) -> None:
     if missing:
         listed = "; ".join(f"{m.name} (of {', '.join(m.inputs)})" for m in missing)
-        example = " ".join(f"--dim '{m.name}=128'" for m in missing)
-        raise UsageError(f"no size given for symbolic axes: {listed}", remedy=f"Add {example}")
+        remedy = "Give each with --dim NAME=SIZE, or arrays with --inputs"
+        raise UsageError(f"no size given for symbolic axes: {listed}", remedy=remedy)
 
 
 def _load_full(model: ModelFile) -> onnx.ModelProto:
@@ -239,6 +248,7 @@ __all__ = [
     "ModelFile",
     "Rebatched",
     "declared_fills",
+    "free_axes",
     "missing_dims",
     "open_model",
     "prepare",

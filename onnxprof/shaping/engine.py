@@ -11,7 +11,7 @@ from onnxprof import folding
 from onnxprof.graph import subgraphs, walk
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.shaping import contrib, control, onnxrules, standard
-from onnxprof.shaping.call import Call, Types, refine
+from onnxprof.shaping.call import Call, Types, product, refine
 from onnxprof.shaping.onnxrules import RefusedError
 from onnxprof.shaping.scope import Scope, element_type, shape_of, tensor_type
 
@@ -56,24 +56,37 @@ class Engine:
             return self._control(call, index, inner)
         scope.values.update(folding.evaluate(node, scope.shape, scope.value_of))
         try:
-            return _asked(call)
+            types = _asked(call)
         except RefusedError as error:
-            if len(self._refusals) < _MAX_REFUSALS:
-                self._refusals.append((node.name, str(error)))
+            self._refuse(node, str(error))
             return [None] * len(node.output)
+        self._refuse(node, _misfit(call, types))
+        return types
+
+    def _refuse(self, node: NodeProto, reason: str) -> None:
+        if reason and len(self._refusals) < _MAX_REFUSALS:
+            self._refusals.append((node.name, reason))
 
     def _control(self, call: Call, index: int, inner: Sequence[tuple[str, GraphProto]]) -> Types:
         found: dict[str, Scope] = {}
+        before, refused = self._refusals, list[list[tuple[str, str]]]()
 
         def body(
             graph: GraphProto,
             types: Sequence[TypeProto | None],
             values: Mapping[str, np.ndarray],
         ) -> Scope:
+            self._refusals = []
+            refused.append(self._refusals)
             return self._body(graph, call.scope, types, values)
 
         bodies = control.Bodies(call, body, lambda: self._budget > 0, found)
         types = control.infer(bodies)
+        self._refusals = before
+        if call.node.op_type != "If":
+            refused = refused[-1:]
+        if all(refused):  # a branch that refuses is no harm while another one does not
+            before.extend(each for refusals in refused for each in refusals)
         for position, (name, graph) in enumerate(inner):
             held = found.get(name) if bodies.graph(name) is graph else None
             call.scope.inner[index, position] = held or self._body(graph, call.scope, (), {})
@@ -129,6 +142,17 @@ def _learn(scope: Scope, name: str, held: TypeProto | None, declared: TypeProto 
         known = tensor_type(element_type(known), value.shape)
     if known is not None:
         scope.declare(name, known)
+
+
+def _misfit(call: Call, types: Types) -> str:
+    """Why a Reshape cannot yield what its target says; empty where it can, or nothing is known."""
+    made = types[0] if call.node.op_type == "Reshape" and types else None
+    data, target = call.shape(0), None if made is None else shape_of(made)
+    if data is None or target is None:
+        return ""
+    have, need = product(data), product(target)
+    known = isinstance(have, int) and isinstance(need, int)
+    return f"{have} elements do not make {list(target)}" if known and have != need else ""
 
 
 def _asked(call: Call) -> Types:

@@ -54,6 +54,8 @@ def ask(call: Call) -> Types:
 def _bounded(found: TypeProto | None) -> TypeProto | None:
     if found is None or found.WhichOneof("value") != "tensor_type":
         return found
+    if any(dim.dim_value < 0 for dim in found.tensor_type.shape.dim):
+        raise RefusedError(f"it would yield {[d.dim_value for d in found.tensor_type.shape.dim]}")
     return tensor_type(element_type(found), shape_of(found))
 
 
