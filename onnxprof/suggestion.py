@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from onnxprof import shapes
 from onnxprof.batchaxes import FreeDim
@@ -20,6 +21,8 @@ _PAST = re.compile(r"past|cache", re.IGNORECASE)
 _TOTAL = re.compile(r"total", re.IGNORECASE)
 #: Nodes looked at in all trials together: an error message must not take long.
 _MOST_NODES = 100_000
+#: A node's name, and what it says.
+_Refusal = tuple[str, str]
 
 
 def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
@@ -40,32 +43,35 @@ def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
 
 def _remedy(model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]) -> str:
     nodes = sum(1 for _ in walk(model.structure.graph)) + 1
-    always = {name for name, _ in _refusals(model, dims)}
-    first = ""
-    for count, trial in enumerate(_trials(missing)):
-        refused = [r for r in _refusals(model, {**dims, **trial}) if r[0] not in always]
-        if not refused:
-            return f"Add {_options(trial)}"
-        name, reason = refused[0]
-        first = first or (
-            f"Add --dim NAME=SIZE for each. With {_options(trial)}, node {name!r} refuses: {reason}"
+    always = {name for found in _tried(model, dims) for name, _ in found}
+    first = fair = ""
+    for trial in islice(_trials(missing), max(_MOST_NODES // nodes, 1)):
+        refused, doubtful = (
+            [each for each in found if each[0] not in always]
+            for found in _tried(model, {**dims, **trial})
         )
-        if (count + 1) * nodes > _MOST_NODES:
-            break
-    return first
+        if not refused and not doubtful:
+            return f"Add {_options(trial)}"
+        if refused and not first:
+            name, reason = refused[0]
+            first = f"With {_options(trial)}, node {name!r} refuses: {reason}"
+        if not refused:
+            fair = fair or f"Add {_options(trial)}"
+    return fair or f"Add --dim NAME=SIZE for each. {first}"
 
 
 def _options(sizes: Mapping[str, int]) -> str:
     return " ".join(f"--dim {shlex.quote(f'{name}={size}')}" for name, size in sizes.items())
 
 
-def _refusals(model: ModelFile, dims: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Nodes that do not take their operands at these sizes."""
+def _tried(model: ModelFile, dims: Mapping[str, int]) -> tuple[list[_Refusal], list[_Refusal]]:
+    """Nodes that do not take their operands at these sizes, and those that may not."""
     try:
         structure = rebatched(model, 1, dims).structure
-        return shapes.infer(structure, trust_declared=False).refusals
     except OnnxprofError as error:
-        return [("inputs", error.what)]
+        return [("inputs", error.what)], []
+    scope = shapes.infer(structure, trust_declared=False)
+    return scope.refusals, scope.doubts
 
 
 def _trials(missing: tuple[FreeDim, ...]) -> Iterator[dict[str, int]]:

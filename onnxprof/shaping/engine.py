@@ -11,7 +11,8 @@ from onnxprof import folding
 from onnxprof.graph import subgraphs, walk
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.shaping import contrib, control, onnxrules, standard
-from onnxprof.shaping.call import Call, Types, product, refine
+from onnxprof.shaping.call import Call, Types, refine
+from onnxprof.shaping.misfits import misfit
 from onnxprof.shaping.onnxrules import RefusedError
 from onnxprof.shaping.scope import Scope, element_type, shape_of, tensor_type
 
@@ -27,10 +28,11 @@ class Engine:
         nodes = sum(1 for _ in walk(model.graph))
         self._budget = 4 * nodes + 1000
         self._refusals: list[tuple[str, str]] = []
+        self._doubts: list[tuple[str, str]] = []
 
     def run(self, graph: GraphProto) -> Scope:
         """Types of every tensor, at the sizes that the graph's inputs declare."""
-        scope = Scope(refusals=self._refusals)
+        scope = Scope(refusals=self._refusals, doubts=self._doubts)
         for value in graph.input:
             scope.types[value.name] = value.type
         self._walk(graph, scope)
@@ -60,7 +62,7 @@ class Engine:
         except RefusedError as error:
             self._refuse(node, str(error))
             return [None] * len(node.output)
-        self._refuse(node, _misfit(call, types))
+        self._refuse(node, misfit(call, types))
         return types
 
     def _refuse(self, node: NodeProto, reason: str) -> None:
@@ -85,8 +87,10 @@ class Engine:
         self._refusals = before
         if call.node.op_type != "If":
             refused = refused[-1:]
-        if all(refused):  # a branch that refuses is no harm while another one does not
-            before.extend(each for refusals in refused for each in refusals)
+        # a branch that refuses is no harm while another one does not, if that is the one that runs
+        known = before if all(refused) else self._doubts
+        known.extend(each for refusals in refused for each in refusals)
+        del known[_MAX_REFUSALS:]
         for position, (name, graph) in enumerate(inner):
             held = found.get(name) if bodies.graph(name) is graph else None
             call.scope.inner[index, position] = held or self._body(graph, call.scope, (), {})
@@ -99,7 +103,7 @@ class Engine:
         types: Sequence[TypeProto | None],
         values: Mapping[str, np.ndarray],
     ) -> Scope:
-        scope = Scope(outer, refusals=self._refusals)
+        scope = Scope(outer)
         scope.values.update(values)
         for index, value in enumerate(graph.input):
             given = types[index] if index < len(types) else None
@@ -142,17 +146,6 @@ def _learn(scope: Scope, name: str, held: TypeProto | None, declared: TypeProto 
         known = tensor_type(element_type(known), value.shape)
     if known is not None:
         scope.declare(name, known)
-
-
-def _misfit(call: Call, types: Types) -> str:
-    """Why a Reshape cannot yield what its target says; empty where it can, or nothing is known."""
-    made = types[0] if call.node.op_type == "Reshape" and types else None
-    data, target = call.shape(0), None if made is None else shape_of(made)
-    if data is None or target is None:
-        return ""
-    have, need = product(data), product(target)
-    known = isinstance(have, int) and isinstance(need, int)
-    return f"{have} elements do not make {list(target)}" if known and have != need else ""
 
 
 def _asked(call: Call) -> Types:

@@ -29,6 +29,8 @@ class Scope:
     """Scopes of subgraphs, by node index and position among the node's subgraphs."""
     refusals: list[tuple[str, str]] = field(default_factory=list)
     """Names of nodes that do not take their operands, each with the reason."""
+    doubts: list[tuple[str, str]] = field(default_factory=list)
+    """The same in one branch of an If whose other branch takes them."""
     disbelieved: tuple[str, ...] = ()
     """Declarations of the file that its own graph contradicts, in words."""
     _shapes: dict[str, Shape] = field(default_factory=dict)

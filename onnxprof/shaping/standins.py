@@ -15,6 +15,7 @@ from onnxprof.shaping.scope import Scope, element_type, shape_of, tensor_type
 
 #: The opset whose rules are asked.
 _OPSET = 17
+_FLOAT = onnx.TensorProto.FLOAT
 
 
 def _standard(
@@ -31,14 +32,22 @@ def _standard(
     chosen = positions or range(len(call.node.input))
     names = [call.name(i) for i in chosen]
     scope = Scope(call.scope)
-    front = call.shape(chosen[0])
-    if last and front is not None:
-        scope.declare(names[0], tensor_type(call.elements(chosen[0]), _first(front)))
+    for position, name in zip(chosen, names, strict=True):
+        held = call.shape(position)
+        shape = _first(held) if last and held is not None and position == chosen[0] else held
+        kind = _plain(call.elements(position))
+        if name and (shape, kind) != (held, call.elements(position)):
+            scope.declare(name, tensor_type(kind, shape))
     node = _node(call.node, op_type, names)
     found = onnxrules.ask(Call(node, scope, {**call.opsets, "": _OPSET}))
     kind = elements or call.elements(chosen[0])
     shapes = [None if held is None else shape_of(held) for held in found]
     return [tensor_type(kind, _last(shape) if last else shape) for shape in shapes[:1]]
+
+
+def _plain(elements: int) -> int:
+    """Standard convolutions and pools take no integers of 8 bits: shapes are all that is asked."""
+    return _FLOAT if elements in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8) else elements
 
 
 def _node(node: NodeProto, op_type: str, names: Sequence[str]) -> NodeProto:
