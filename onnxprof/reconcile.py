@@ -22,6 +22,7 @@ class Status(StrEnum):
     FUSED = "fused"
     FOLDED = "folded"
     CONSTANT = "constant"
+    INPUT = "input"
     NOT_EXECUTED = "not executed"
     UNATTRIBUTED = "unattributed"
     OVERHEAD = "overhead"
@@ -236,6 +237,8 @@ def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[Time
 
 
 def _untimed(layer: Layer, folded: frozenset[str]) -> Status:
+    if layer.kind is LayerKind.INPUT:
+        return Status.INPUT
     if layer.kind is not LayerKind.NODE:
         return Status.CONSTANT
     if layer.op_type == "Constant" and not layer.domain:

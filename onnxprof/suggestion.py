@@ -75,13 +75,15 @@ def _tried(model: ModelFile, dims: Mapping[str, int]) -> tuple[list[_Refusal], l
 
 
 def _trials(missing: tuple[FreeDim, ...]) -> Iterator[dict[str, int]]:
-    """All axes of one size, empty caches, and caches that the total has to hold."""
+    """All axes of one size, empty caches, a batch among them, caches that the total has to hold."""
     for general, image in zip(_GENERAL, _IMAGES, strict=True):
         usual = {m.name: image if _SPATIAL.search(m.name) else general for m in missing}
         yield usual
         past = {name: 0 for name in usual if _PAST.search(name) and not _TOTAL.search(name)}
         if past and len(past) < len(usual):
             yield {**usual, **past}
+        for name in usual if len(usual) > 1 else ():
+            yield {**usual, name: 1}
         total = {name: 2 * size for name, size in usual.items() if _TOTAL.search(name)}
         if total:
             yield {**usual, **total}

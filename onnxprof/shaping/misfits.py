@@ -49,7 +49,24 @@ def _weights(call: Call) -> Shape:
     return None if shape is None or len(shape) < 3 else shape[2:]
 
 
+def _states(call: Call, _: Types) -> str:
+    """Initial states of another batch than the sequences."""
+    layout = call.integer("layout")
+    batch = _known(call.shape(0), 0 if layout else 1)
+    for position in (5, 6) if call.node.op_type == "LSTM" else (5,):
+        state = _known(call.shape(position), 0 if layout else 1)
+        if batch is not None and state is not None and batch != state:
+            return f"initial states of {state} sequences do not go with {batch} sequences"
+    return ""
+
+
+def _known(shape: Shape, axis: int) -> int | None:
+    size = shape[axis] if shape is not None and len(shape) == 3 else None
+    return size if isinstance(size, int) else None
+
+
 _CHECKS: Mapping[str, Callable[[Call, Types], str]] = {
     "Reshape": _reshape,
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _states),
     **dict.fromkeys(("Conv", "FusedConv", "MaxPool", "AveragePool", "LpPool"), _window),
 }
