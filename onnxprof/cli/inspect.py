@@ -100,6 +100,9 @@ def _tell_obstacles(
             asked = ", ".join(str(b) for b in batches if b != table.batch)
             note = f"note: {model.name} stays at batch {table.batch} ({asked} asked): "
             typer.echo(printable(note + table.obstacle), err=True)
+    for note in dict.fromkeys(note for table in tables for note in table.notes):
+        rest = "the sizes that the file declares are not used"
+        typer.echo(printable(f"note: {model.name}: {note}; {rest}"), err=True)
 
 
 def _write(

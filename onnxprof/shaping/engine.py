@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TypeProto
 from onnxprof import folding
 from onnxprof.graph import subgraphs, walk
 from onnxprof.layertypes import DEFAULT_DOMAINS
-from onnxprof.shaping import contrib, control, onnxrules, standard
+from onnxprof.shaping import bodies, contrib, control, onnxrules, standard
 from onnxprof.shaping.call import Call, Types, refine
 from onnxprof.shaping.misfits import misfit
 from onnxprof.shaping.onnxrules import RefusedError
@@ -63,7 +63,21 @@ class Engine:
             self._refuse(node, str(error))
             return [None] * len(node.output)
         self._refuse(node, misfit(call, types))
-        return types
+        return types if all(map(_has_rank, types)) else self._through_body(call, types)
+
+    def _through_body(self, call: Call, types: Types) -> Types:
+        """What the operators that define this one say of its outputs."""
+        if any(not _has_rank(call.type(i)) for i, name in enumerate(call.node.input) if name):
+            return types
+        try:
+            made = bodies.model_of(call)
+        except Exception:  # a definition for other operands than these
+            return types
+        if made is None or any(n.op_type == call.node.op_type for n in made.graph.node):
+            return types
+        scope = Engine(made, trusted=False).run(made.graph)
+        found = (scope.type_of(name) if name else None for name in call.node.output)
+        return [refine(held, inner) for held, inner in zip(types, found, strict=True)]
 
     def _refuse(self, node: NodeProto, reason: str) -> None:
         if reason and len(self._refusals) < _MAX_REFUSALS:
@@ -82,8 +96,8 @@ class Engine:
             refused.append(self._refusals)
             return self._body(graph, call.scope, types, values)
 
-        bodies = control.Bodies(call, body, lambda: self._budget > 0, found)
-        types = control.infer(bodies)
+        held_graphs = control.Bodies(call, body, lambda: self._budget > 0, found)
+        types = control.infer(held_graphs)
         self._refusals = before
         if call.node.op_type != "If":
             refused = refused[-1:]
@@ -92,7 +106,7 @@ class Engine:
         known.extend(each for refusals in refused for each in refusals)
         del known[_MAX_REFUSALS:]
         for position, (name, graph) in enumerate(inner):
-            held = found.get(name) if bodies.graph(name) is graph else None
+            held = found.get(name) if held_graphs.graph(name) is graph else None
             call.scope.inner[index, position] = held or self._body(graph, call.scope, (), {})
         return types
 
@@ -110,6 +124,13 @@ class Engine:
             scope.types[value.name] = _entering(given, value.type)
         self._walk(graph, scope)
         return scope
+
+
+def _has_rank(held: TypeProto | None) -> bool:
+    """Whether nothing more than sizes can be learnt of a tensor; anything but a tensor is known."""
+    if held is None or not held.WhichOneof("value"):
+        return False
+    return held.WhichOneof("value") != "tensor_type" or shape_of(held) is not None
 
 
 def _entering(given: TypeProto | None, declared: TypeProto) -> TypeProto:

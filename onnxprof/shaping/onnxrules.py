@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, TypeProto
+from onnx import TensorProto, TypeProto
 
 from onnxprof.layertypes import DEFAULT_DOMAINS
-from onnxprof.shaping.call import Call, Types, version
+from onnxprof.shaping.call import Call, Types
 from onnxprof.shaping.scope import Scope, element_type, shape_of, tensor_type
 
 _IR_VERSION = 10
@@ -44,11 +44,7 @@ def ask(call: Call) -> Types:
     if schema is None:
         return [None] * len(call.node.output)
     found = _infer(schema, call)
-    types = [found.get(name) for name in call.node.output]
-    open_ = any(t is None or (not shape_of(t) and shape_of(t) is None) for t in types)
-    if open_ and _has_body(schema) and not _holds_graphs(call.node):
-        return _through_body(call, types)
-    return [_bounded(t) for t in types]
+    return [_bounded(found.get(name)) for name in call.node.output]
 
 
 def _bounded(found: TypeProto | None) -> TypeProto | None:
@@ -103,42 +99,3 @@ def contents(
             except Exception:  # a type that numpy does not have: contents stay unknown
                 continue
     return found
-
-
-def _has_body(schema: Any) -> bool:
-    return bool(schema.has_function or schema.has_context_dependent_function)
-
-
-def _holds_graphs(node: NodeProto) -> bool:
-    return any(a.HasField("g") or a.graphs for a in node.attribute)
-
-
-def _through_body(call: Call, types: Types) -> Types:
-    """An operator that ONNX defines by other operators: infer a model of that node alone."""
-    names = [name for name in dict.fromkeys(call.node.input) if name]
-    held = {name: call.scope.type_of(name) or TypeProto() for name in names}
-    data = contents(call.scope, names, held)
-    graph = onnx.helper.make_graph(
-        [call.node],
-        "one",
-        [onnx.helper.make_value_info(name, held[name]) for name in names],
-        [onnx.ValueInfoProto(name=name) for name in call.node.output if name],
-        list(data.values()),
-    )
-    opset = onnx.helper.make_opsetid("", version("", call.opsets))
-    made = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
-    try:
-        inferred = onnx.shape_inference.infer_shapes(made)
-    except Exception:  # a body that inference does not get through: nothing is known
-        return types
-    found = {value.name: value.type for value in inferred.graph.output}
-    symbols = {size for name in names for size in shape_of(held[name]) or () if size}
-    return [_without_inventions(found.get(name), symbols) for name in call.node.output]
-
-
-def _without_inventions(held: TypeProto | None, symbols: set[int | str]) -> TypeProto | None:
-    if held is None or held.WhichOneof("value") != "tensor_type":
-        return held
-    shape = shape_of(held)
-    kept = shape and tuple(d if isinstance(d, int) or d in symbols else None for d in shape)
-    return tensor_type(element_type(held), kept)
