@@ -65,8 +65,8 @@ def test_a_height_that_the_weights_fix(tmp_path):
 def test_a_window_that_has_to_fit(tmp_path):
     """As a detector of speech has it: 200 samples a window, no padding."""
     made = models.model(
-        [node("Conv", ["x", "w"], ["y"], "window", strides=[64])], [value("x", ["N", 1, "samples"])],
-        [value("y", None)], [weight("w", 4, 1, 200)],
+        [node("Conv", ["x", "w"], ["y"], "window", strides=[64])],
+        [value("x", ["N", 1, "samples"])], [value("y", None)], [weight("w", 4, 1, 200)],
     )  # fmt: skip
     assert runs(made, tmp_path) == {"samples": 256}
 
@@ -77,7 +77,7 @@ def test_a_state_that_has_the_batch(tmp_path):
         [value("x", [1, "N", 4]), value("h", [1, None, 3])], [value("y", None)],
         [weight("w", 1, 9, 4), weight("r", 1, 9, 3)],
     )  # fmt: skip
-    assert runs(made, tmp_path)["h.axis1"] == 1 or runs(made, tmp_path)["N"] > 0
+    assert runs(made, tmp_path).keys() >= {"h.axis1"}
 
 
 def test_a_branch_that_does_not_run_does_not_decide(tmp_path):
@@ -96,8 +96,8 @@ def test_a_branch_that_does_not_run_does_not_decide(tmp_path):
 
 def test_where_nothing_fits_the_node_that_refuses_is_named(tmp_path):
     made = models.model(
-        [node("Add", ["x", "w"], ["y"], "odd")], [value("x", ["N", "tokens"])], [value("y", None)],
-        [weight("w", 1, 12345)],
+        [node("MatMul", ["x", "w"], ["y"], "odd")], [value("x", ["N", "tokens"])],
+        [value("y", None)], [weight("w", 12345, 1)],
     )  # fmt: skip
     _, remedy = suggested(made, tmp_path)
     assert re.search(r"--dim NAME=SIZE.*--dim tokens=128, node 'odd' refuses", remedy)
