@@ -2,8 +2,8 @@
 
 Counted are floating-point initializers and Constant tensors, and integers of 8 bits or fewer,
 which quantisers make of weights; int32 where a convolution or product reads them as its bias.
-Left out are scales and zero points of quantised operators, shapes, indices and Constants of a
-single element, since they are operands of an operator and no weights.
+Left out are scales and zero points of quantised operators, shapes, indices, scalars (tensors
+without axes) and Constants of a single element: operands of an operator, and no weights.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _Roles:
     def weight(self, tensor: TensorProto) -> int:
         """The elements that count."""
         name, count = tensor.name, int(math.prod(tensor.dims))
-        if name in self._scales and name not in self._read:
+        if not tensor.dims or (name in self._scales and name not in self._read):
             return 0
         kind = tensors.type_name(tensor.data_type)
         if tensors.is_floating(tensor.data_type):

@@ -71,7 +71,7 @@ def test_constant_nodes_count_and_single_elements_do_not():
 def test_shapes_indices_and_masks_do_not_count():
     nodes = [node("Gather", ["t", "i"], ["g"]), node("Reshape", ["g", "s"], ["y"])]
     stored = [weight("t", 9, 4), held("i", np.arange(7)), models.ints("s", 4, 7),
-              held("m", np.ones(9, bool))]  # fmt: skip
+              held("m", np.ones(9, bool)), held("half", np.float32(0.5))]  # fmt: skip
     assert parameters(made(nodes, stored)) == 36
 
 
