@@ -94,6 +94,8 @@ class LayerTable:
     """Sizes given to symbolic axes other than the batch."""
     obstacle: str = ""
     """Why the model stays at its own batch, naming the layer; empty if it was re-batched."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the file declares and its own graph contradicts; not stored with a run."""
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
