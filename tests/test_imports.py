@@ -32,6 +32,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "model": (
         *("modelfile", "protobound", "tensors", "graph", "contrib", "layertypes", "folding"),
         *("operands", "reshaping", "shapes", "batchaxes", "rebatch", "declared"),
+        *("batchtrace", "obstacles", "mixing"),
         *("references", "modelhub", "huggingface"),
     ),
     "inspector": ("inspector", "attributes"),
