@@ -12,7 +12,7 @@ import onnx
 
 from onnxprof import declared as declarations
 from onnxprof import rebatch, tensors
-from onnxprof.batchaxes import FreeDim, check_dims
+from onnxprof.batchaxes import BatchAxes, FreeDim, check_dims
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
@@ -160,6 +160,11 @@ def _plan(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Plan:
     return plan if batch == plan.batch.own else plan_for(model, dims, deep=True)
 
 
+def batch_axes(model: ModelFile, dims: Mapping[str, int]) -> BatchAxes:
+    """Where the batch enters the model, and which is its own."""
+    return plan_for(model, dims, deep=False).batch
+
+
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free
@@ -249,6 +254,7 @@ __all__ = [
     "FreeDim",
     "ModelFile",
     "Rebatched",
+    "batch_axes",
     "declared_fills",
     "missing_dims",
     "open_model",

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records import LayerTable, OutputParity
+from onnxprof.outcomes import OutputParity
+from onnxprof.records import LayerTable
 
 Array = NDArray[Any]
 

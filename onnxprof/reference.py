@@ -11,17 +11,9 @@ from numpy.typing import NDArray
 
 from onnxprof import plugins
 from onnxprof.contracts import Backend, OnnxprofError, Workload
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.parity import compare, parts_of_one, slack
-from onnxprof.records import (
-    Granularity,
-    Layer,
-    LayerTable,
-    OutputParity,
-    Parity,
-    RunWarning,
-    Tensor,
-    WarningKind,
-)
+from onnxprof.records import Granularity, Layer, LayerTable, RunWarning, Tensor, WarningKind
 
 Values = Mapping[str, NDArray[Any]]
 
@@ -60,10 +52,10 @@ def warnings_of(parity: Parity) -> Iterator[RunWarning]:
 
 
 def _random(table: LayerTable) -> Layer | None:
-    return next((layer for layer in table.nodes if _draws(layer)), None)
+    return next((layer for layer in table.nodes if draws(layer)), None)
 
 
-def _draws(layer: Layer) -> bool:
+def draws(layer: Layer) -> bool:
     """Whether a layer may draw random numbers; a Dropout that may be switched on counts."""
     if layer.domain:
         return False

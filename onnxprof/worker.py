@@ -22,13 +22,13 @@ from onnxprof.contracts import BackendError, OnnxprofError, Workload
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.others import Others
+from onnxprof.outcomes import Parity
 from onnxprof.records import (
     Device,
     Granularity,
     Layer,
     LayerTable,
     ModelFacts,
-    Parity,
     Request,
     Run,
     RunWarning,
@@ -78,6 +78,9 @@ class Job:
     """Where the first process cut the graph, for the later ones."""
     file: str = ""
     """The model's file on this machine, already resolved; empty to resolve the reference."""
+    free_batch: bool = False
+    """The file leaves its batch free."""
+    notes: tuple[RunWarning, ...] = ()  # known before measuring
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def perform(
     crashes takes no measurement with it. `conduct` decides when which block is measured.
     """
     from onnxprof import plugins
+    from onnxprof.batchproof.proof import beside
     from onnxprof.inspector import inspect
     from onnxprof.modelfile import open_model, prepare
 
@@ -130,15 +134,17 @@ def perform(
             observer=watch,
             conduct=conduct and partial(conduct, busy),
         )
-    slowed = watch.warnings() if watch else ()
-    told = [*busy.warnings(), *held, *slowed, *clocks.unlocked(Machine())]
-    run = _record(job, table, digest, found, told)
-    run = replace(run, telemetry=watch.telemetry() if watch else None)
+    told = [*job.notes, *busy.warnings(), *held, *(watch.warnings() if watch else ())]
+    told += clocks.unlocked(Machine())
+    record = _record(job, table, digest, found, told)
+    run = replace(record, telemetry=watch.telemetry() if watch else None)
     if not job.parity:
         return run
     keep(run)
     progress("comparing outputs", 1.0)
-    return _with_parity(run, workload, found)
+    run = _with_parity(run, workload, found)
+    keep(run)
+    return beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
 
 
 @contextmanager
@@ -354,7 +360,7 @@ def child(
     """Entry point of the process: send progress, then a run or an exception."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = scratch
-    _confine(limits)
+    confine(limits)
     try:
         run = perform(
             job,
@@ -380,7 +386,7 @@ def _send_error(sender: Connection, error: OnnxprofError) -> None:
         sender.send(("error", error))
 
 
-def _confine(limits: Limits) -> None:
+def confine(limits: Limits) -> None:
     """Bound the memory, and be the first that the system ends when memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -24,7 +24,7 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records", "readings", "gpurows"),
+    "records": ("records", "readings", "gpurows", "outcomes"),
     "contracts": ("contracts",),
     "stats": ("stats",),
     "ratios": ("ratios",),
@@ -55,7 +55,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "telemetry": ("telemetry", "rapl", "cpufreq", "memory"),
     "devicelock": ("devicelock",),
     "worker": ("worker", "served", "others"),
-    "sweep": ("sweep", "alternate"),
+    "batchproof": ("batchproof",),
+    "sweep": ("sweep", "alternate", "proving"),
     "publish": ("publish",),
     "exporting": ("exporting", "exportcheck", "exportchild"),
     "importing": ("importing", "recordings"),
@@ -92,7 +93,11 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "devicelock": ("contracts",),
     "worker": (
         *("records", "contracts", "model", "inspector", "inputs", "measure", "plugins"),
-        *("reference", "environment", "telemetry"),
+        *("reference", "environment", "telemetry", "batchproof"),
+    ),
+    "batchproof": (
+        *("records", "contracts", "model", "inspector", "inputs", "parity", "reference"),
+        "plugins",
     ),
     "exporting": ("records", "contracts", "plugins", "parity", "model"),
     "sweep": tuple(room for room in ROOMS if room not in ("cli", "publish", "testing")),

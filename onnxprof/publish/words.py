@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish.text import printable
 from onnxprof.reconcile import Reconciliation
-from onnxprof.records import OutputParity, Parity, Request, Run, RunWarning, WarningKind
+from onnxprof.records import Request, Run, RunWarning, WarningKind
 
 
 def duration(ns: float) -> str:
@@ -184,6 +185,33 @@ def _lost(value: float, subject: str) -> str:
     return f"{name} came out with {size}, not with the one asked for: distrust this run."
 
 
+def _items_mix(_: float, subject: str) -> str:
+    return (
+        f"Items of the batch are not computed one beside the other ({printable(subject)}): a batch"
+        " of k is another amount of work than k runs of one item."
+    )
+
+
+def _quantised_together(_: float, subject: str) -> str:
+    return (
+        f"Dynamic quantisation takes one range for the whole batch ({printable(subject)}): outputs"
+        " of an item differ a little with what else is in its batch."
+    )
+
+
+def _ill_conditioned(value: float, subject: str) -> str:
+    much = f" by up to {percent(value)}" if value else ""
+    return (
+        f"Output {printable(subject)} differs{much} between a batch and single items, as it does"
+        " where inputs change by a rounding error: the network is ill-conditioned."
+    )
+
+
+def _unproven(_: float, subject: str) -> str:
+    why = f": {printable(subject).rstrip('.')}" if subject else ""
+    return f"It was not checked that this batch gives what single items give{why}."
+
+
 def _no_prefixes(_: float, subject: str) -> str:
     why = f": {printable(subject)}" if subject else ""
     return f"The prefix timer could not be used, and the profiler's times are shown{why}."
@@ -286,6 +314,10 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.UNATTRIBUTED_TIME: _unattributed,
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
+    WarningKind.ITEMS_MIX: _items_mix,
+    WarningKind.QUANTISED_TOGETHER: _quantised_together,
+    WarningKind.ILL_CONDITIONED: _ill_conditioned,
+    WarningKind.BATCH_UNPROVEN: _unproven,
     WarningKind.BUSY_MACHINE: _busy,
     WarningKind.THROTTLED: _throttled,
     WarningKind.UNLOCKED_CLOCKS: _unlocked,

@@ -1,0 +1,86 @@
+"""Different items to feed a model with, one after the other or as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.batchaxes import Axis
+from onnxprof.inputs import Arrays, from_file, generate
+from onnxprof.inspector import inspect
+from onnxprof.modelfile import ModelFile, declared_fills
+
+_SHAKE = 1e-6
+
+
+class Pool:
+    """So many items, of which any can be taken together."""
+
+    def __init__(
+        self, arrays: Mapping[str, NDArray[Any]], axes: Sequence[Axis], count: int
+    ) -> None:
+        self._arrays, self._axes, self._count = dict(arrays), dict(axes), count
+
+    def take(self, indices: Sequence[int]) -> Arrays:
+        """Inputs at the batch of as many items; what has no batch is the same each time."""
+        return {name: self._taken(name, array, indices) for name, array in self._arrays.items()}
+
+    def shaken(self) -> Pool:
+        """The same items, floats changed by a millionth: by some units of float32's rounding."""
+        made = {name: _shaken(array) for name, array in self._arrays.items()}
+        return Pool(made, tuple(self._axes.items()), self._count)
+
+    def _taken(self, name: str, array: NDArray[Any], indices: Sequence[int]) -> NDArray[Any]:
+        axis = self._axes.get(name)
+        if axis is None or array.ndim <= axis or array.shape[axis] % self._count:
+            return array
+        each = array.shape[axis] // self._count
+        split = array.reshape(*array.shape[:axis], self._count, each, *array.shape[axis + 1 :])
+        taken = np.take(split, list(indices), axis=axis)
+        shape = (*array.shape[:axis], len(indices) * each, *array.shape[axis + 1 :])
+        return np.ascontiguousarray(taken.reshape(shape))
+
+
+def _shaken(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind != "f":
+        return array
+    noise = np.random.default_rng(1).uniform(-1, 1, array.shape)
+    least = max(_SHAKE, 2 * float(np.finfo(array.dtype).eps))
+    return np.asarray(array * (1 + least * noise)).astype(array.dtype)
+
+
+def pool(
+    model: ModelFile,
+    dims: Mapping[str, int],
+    axes: Sequence[Axis],
+    count: int,
+    seed: int,
+    inputs: str,
+) -> Pool:
+    """Items as the measurement has them: generated, or the user's own and others like them.
+
+    Raises what `generate` and `from_file` raise.
+    """
+    table = inspect(model, count, dims)
+    if not inputs:
+        return Pool(generate(table, seed, declared_fills(model)), axes, count)
+    given, _ = from_file(Path(inputs), table)
+    batched = dict(axes)
+    made = {n: _varied(a, batched[n], seed) if n in batched else a for n, a in given.items()}
+    return Pool(made, axes, count)
+
+
+def _varied(array: NDArray[Any], axis: int, seed: int) -> NDArray[Any]:
+    """A copy in which an item that repeats an earlier one has its own values in another order."""
+    items = np.moveaxis(array.copy(), axis, 0)
+    seen: set[bytes] = set()
+    for number, item in enumerate(items):
+        if item.tobytes() in seen and item.size > 1:
+            order = np.random.default_rng([seed, number]).permutation(item.size)
+            items[number] = item.reshape(-1)[order].reshape(item.shape)
+        seen.add(items[number].tobytes())
+    return np.ascontiguousarray(np.moveaxis(items, 0, axis))
