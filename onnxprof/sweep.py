@@ -270,8 +270,8 @@ def next_process(
     job, count = planned.job, planned.job.processes
     if before and (first := before[0].timings):
         timer = _timer_of(first) or job.timer
-        once = replace(job, parity=False, telemetry=False)  # and the batch is not checked again
-        job = replace(once, timer=timer, prefix_steps=first.prefix_steps)
+        once = replace(job, parity=False, telemetry=False)
+        job = replace(once, timer=timer, prefix_steps=first.prefix_steps, repeats=first.repeats)
     return run_isolated(job, limits, _bound(progress, planned, len(before), count))
 
 
