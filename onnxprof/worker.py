@@ -114,15 +114,11 @@ def perform(
 
     progress("preparing", 0.0)
     model = replace(open_model(job.file or job.facts.reference), name=job.facts.name)
-    dims = dict(job.dims)
-    table = replace(inspect(model, job.batch, dims), obstacle=job.obstacle)
+    table = replace(inspect(model, job.batch, dims := dict(job.dims)), obstacle=job.obstacle)
     inputs, digest = _inputs(job, table, model)
     workload = Workload(
         *(prepare(model, job.batch, dims), table, inputs, job.threads, job.provider),
-        job.granularity,
-        own_process,
-        job.device.id,
-        job.timer.value,
+        *(job.granularity, own_process, job.device.id, job.timer.value),
         tell=lambda text: progress(text, 0.0),
     )
     busy = Others()
@@ -137,17 +133,17 @@ def perform(
             observer=watch,
             conduct=conduct and partial(conduct, busy),
         )
-    told = [*job.notes, *busy.warnings(), *held, *(watch.warnings() if watch else ())]
-    told += clocks.unlocked(Machine())
+    seen = watch.warnings() if watch else ()
+    told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
     record = _record(job, table, digest, found, told)
     run = replace(record, telemetry=watch.telemetry() if watch else None)
-    if not job.parity:
-        return run
-    keep(run)
-    progress("comparing outputs", 1.0)
-    run = _with_parity(run, workload, found)
-    keep(run)
-    return beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
+    if job.parity:
+        keep(run)
+        progress("comparing outputs", 1.0)
+        run = _with_parity(run, workload, found)
+        keep(run)
+        run = beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
+    return run
 
 
 @contextmanager

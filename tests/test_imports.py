@@ -24,8 +24,7 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records", "readings", "gpurows", "outcomes"),
-    "records": ("records", "timings", "readings", "gpurows"),
+    "records": ("records", "timings", "readings", "gpurows", "outcomes"),
     "contracts": ("contracts",),
     "stats": ("stats",),
     "ratios": ("ratios",),
