@@ -17,11 +17,21 @@ class OutputParity:
     nan_mismatch: int = 0
     """Elements that are NaN or infinite on one side only, or infinite with another sign."""
     tolerance: float = 0.0
-    """The largest `max_rel` that passes; for integers the largest `max_abs`."""
+    """The largest `max_rel` that passes, or `rms_rel` where the whole counts; for integers the
+    largest `max_abs`, or the largest part of them that differs."""
     passed: bool | None = None
     """None where the output was not compared."""
     note: str = ""
     """Why it was not compared, or what differs besides its values."""
+    whole: bool = False
+    """The output is judged as a whole, as low precision asks for, not by its worst element."""
+    rms_rel: float | None = None
+    """Root mean square of the errors over that of the reference; of integers the part of them
+    that differs. None for what has no such figure, and in runs of versions that had none."""
+    worst_tolerance: float = 0.0
+    """The largest `max_rel` that passes where the whole counts; 0 elsewhere."""
+    cosine: float | None = None
+    """Cosine of the angle between the two; None where `rms_rel` is, and for integers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def test_a_model_that_computes_in_halves_is_not_held_to_float32() -> None:
     last = table.layers[-2]
     half = dataclasses.replace(last, outputs=(Tensor("h", "float16", (1,)),))
     layers = (*table.layers[:-2], half, table.layers[-1])
-    assert slack(dataclasses.replace(table, layers=layers)).relative == 2e-2
+    assert slack(dataclasses.replace(table, layers=layers)).relative == 3e-3
 
 
 def test_arrays_longer_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:

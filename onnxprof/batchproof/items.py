@@ -13,6 +13,7 @@ from onnxprof.batchaxes import Axis
 from onnxprof.inputs import Arrays, from_file, generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import ModelFile, declared_fills
+from onnxprof.reference import shaken
 
 _SHAKE = 1e-6
 
@@ -31,7 +32,7 @@ class Pool:
 
     def shaken(self) -> Pool:
         """The same items, floats changed by a millionth: by some units of float32's rounding."""
-        made = {name: _shaken(array) for name, array in self._arrays.items()}
+        made = {name: shaken(array, _SHAKE, 1) for name, array in self._arrays.items()}
         return Pool(made, tuple(self._axes.items()), self._count)
 
     def _taken(self, name: str, array: NDArray[Any], indices: Sequence[int]) -> NDArray[Any]:
@@ -43,14 +44,6 @@ class Pool:
         taken = np.take(split, list(indices), axis=axis)
         shape = (*array.shape[:axis], len(indices) * each, *array.shape[axis + 1 :])
         return np.ascontiguousarray(taken.reshape(shape))
-
-
-def _shaken(array: NDArray[Any]) -> NDArray[Any]:
-    if array.dtype.kind != "f":
-        return array
-    noise = np.random.default_rng(1).uniform(-1, 1, array.shape)
-    least = max(_SHAKE, 2 * float(np.finfo(array.dtype).eps))
-    return np.asarray(array * (1 + least * noise)).astype(array.dtype)
 
 
 def pool(
