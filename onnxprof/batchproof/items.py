@@ -16,6 +16,8 @@ from onnxprof.modelfile import ModelFile, declared_fills
 from onnxprof.reference import shaken
 
 _SHAKE = 1e-6
+#: Orders of its values that are tried for an item.
+_ATTEMPTS = 8
 
 
 class Pool:
@@ -72,8 +74,10 @@ def _varied(array: NDArray[Any], axis: int, seed: int) -> NDArray[Any]:
     items = np.moveaxis(array.copy(), axis, 0)
     seen: set[bytes] = set()
     for number, item in enumerate(items):
-        if item.tobytes() in seen and item.size > 1:
-            order = np.random.default_rng([seed, number]).permutation(item.size)
+        for attempt in range(_ATTEMPTS):
+            if items[number].tobytes() not in seen:
+                break
+            order = np.random.default_rng([seed, number, attempt]).permutation(item.size)
             items[number] = item.reshape(-1)[order].reshape(item.shape)
         seen.add(items[number].tobytes())
     return np.ascontiguousarray(np.moveaxis(items, 0, axis))
