@@ -165,6 +165,19 @@ def batch_axes(model: ModelFile, dims: Mapping[str, int]) -> BatchAxes:
     return plan_for(model, dims, deep=False).batch
 
 
+def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
+    """What shapes alone leave open, or find fault with, at a batch; empty at the model's own."""
+    plan = _plan(model, batch, dims)
+    if batch == plan.batch.own or plan.obstacle:
+        return ""
+    if plan.mixing:
+        return f"items of the batch meet, as its author left open: {plan.mixing}"
+    if not plan.batch.fixed:
+        return ""
+    own = plan.batch.own
+    return f"batch {own} was changed by shapes alone; onnxprof profile also checks the values"
+
+
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free

@@ -24,9 +24,15 @@ class Pool:
     """So many items, of which any can be taken together."""
 
     def __init__(
-        self, arrays: Mapping[str, NDArray[Any]], axes: Sequence[Axis], count: int
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        axes: Sequence[Axis],
+        count: int,
+        scattered: Sequence[Axis] = (),
     ) -> None:
-        self._arrays, self._axes, self._count = dict(arrays), dict(axes), count
+        """`scattered` are axes in which an item has several places, with all others between."""
+        self._arrays, self._count = dict(arrays), count
+        self._axes, self._scattered = dict(axes), dict(scattered)
 
     def take(self, indices: Sequence[int]) -> Arrays:
         """Inputs at the batch of as many items; what has no batch is the same each time."""
@@ -35,15 +41,17 @@ class Pool:
     def shaken(self) -> Pool:
         """The same items, floats changed by a millionth: by some units of float32's rounding."""
         made = {name: shaken(array, _SHAKE, 1) for name, array in self._arrays.items()}
-        return Pool(made, tuple(self._axes.items()), self._count)
+        scattered = tuple(self._scattered.items())
+        return Pool(made, tuple(self._axes.items()), self._count, scattered)
 
     def _taken(self, name: str, array: NDArray[Any], indices: Sequence[int]) -> NDArray[Any]:
-        axis = self._axes.get(name)
+        axis = self._axes.get(name, self._scattered.get(name))
         if axis is None or array.ndim <= axis or array.shape[axis] % self._count:
             return array
         each = array.shape[axis] // self._count
-        split = array.reshape(*array.shape[:axis], self._count, each, *array.shape[axis + 1 :])
-        taken = np.take(split, list(indices), axis=axis)
+        parts = (each, self._count) if name in self._scattered else (self._count, each)
+        split = array.reshape(*array.shape[:axis], *parts, *array.shape[axis + 1 :])
+        taken = np.take(split, list(indices), axis=axis + (name in self._scattered))
         shape = (*array.shape[:axis], len(indices) * each, *array.shape[axis + 1 :])
         return np.ascontiguousarray(taken.reshape(shape))
 
@@ -55,6 +63,7 @@ def pool(
     count: int,
     seed: int,
     inputs: str,
+    scattered: Sequence[Axis] = (),
 ) -> Pool:
     """Items as the measurement has them: generated, or the user's own and others like them.
 
@@ -62,11 +71,11 @@ def pool(
     """
     table = inspect(model, count, dims)
     if not inputs:
-        return Pool(generate(table, seed, declared_fills(model)), axes, count)
+        return Pool(generate(table, seed, declared_fills(model)), axes, count, scattered)
     given, _ = from_file(Path(inputs), table)
     batched = dict(axes)
     made = {n: _varied(a, batched[n], seed) if n in batched else a for n, a in given.items()}
-    return Pool(made, axes, count)
+    return Pool(made, axes, count, scattered)
 
 
 def _varied(array: NDArray[Any], axis: int, seed: int) -> NDArray[Any]:

@@ -57,13 +57,15 @@ def verdicts(question: Question) -> Iterator[Verdict]:
         model = replace(open_model(question.file), name=question.name)
         reason = _hindrance(model)
         known = None if reason else _meeting(model, question)
-        trial = None if reason or known else _trial(model, question, deadline)
+        trials = [] if reason or known else _trials(model, question, deadline)
     except OnnxprofError as error:
-        known, trial, reason = None, None, error.what
+        known, trials, reason = None, [], error.what
     except MemoryError:
-        known, trial, reason = None, None, "memory ran out"
+        known, trials, reason = None, [], "memory ran out"
     for batch in question.batches:
-        yield known or (_tried(trial, batch) if trial else Verdict(Kind.UNPROVEN, reason))
+        found = [_tried(trial, batch) for trial in trials]
+        held = (verdict for verdict in found if verdict.kind is Kind.HOLDS)
+        yield known or next(held, found[0] if found else Verdict(Kind.UNPROVEN, reason))
 
 
 def _hindrance(model: ModelFile) -> str:
@@ -82,13 +84,20 @@ def _meeting(model: ModelFile, question: Question) -> Verdict | None:
     return Verdict(Kind.MIXES, found) if found else None
 
 
-def _trial(model: ModelFile, question: Question, deadline: float) -> Trial:
+def _trials(model: ModelFile, question: Question, deadline: float) -> list[Trial]:
+    """One, or two where an axis has several places an item, which may lie together or apart."""
     dims = with_defaults(model, dict(question.dims))
     batch = batch_axes(model, dims)
     largest = max(2 * batch.own, *question.batches)
     count = largest + batch.own
-    items = pool(model, dims, batch.axes, count, question.seed, question.inputs)
-    return Trial(Lab(model, dims, batch.own, items, question.threads, deadline), count - 1)
+    scaled = tuple(getattr(batch, "scaled", ()))
+    ways = [(batch.axes, scaled), ((*batch.axes, *scaled), ())] if scaled else [(batch.axes, ())]
+    made = []
+    for axes, scattered in ways:
+        items = pool(model, dims, axes, count, question.seed, question.inputs, scattered)
+        lab = Lab(model, dims, batch.own, items, question.threads, deadline)
+        made.append(Trial(lab, count - 1))
+    return made
 
 
 def _tried(trial: Trial, batch: int) -> Verdict:
