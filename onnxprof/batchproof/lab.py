@@ -48,6 +48,7 @@ class Lab:
     """On `time.monotonic`."""
     changes: tuple[Change, ...] = ()
     """What is done to the graph before it is run."""
+    _item_seconds: float = 0.0
     _prepared: dict[int, PreparedModel] = field(default_factory=dict, repr=False)
     _tables: dict[int, LayerTable] = field(default_factory=dict, repr=False)
 
@@ -66,8 +67,14 @@ class Lab:
         work = Workload(model, self.table(batch), self.pool.take(items), self.threads)
         gc.collect()
         with plugins.backend("ort").open(replace(work, granularity=level)) as session:
+            began = time.monotonic()
             session.infer()
+            self._item_seconds = (time.monotonic() - began) / batch
             return session.values()
+
+    def has_time_for(self, batch: int) -> bool:
+        """Whether a batch would be done before the deadline, by what the last run took."""
+        return time.monotonic() + batch * self._item_seconds < self.deadline
 
     def changed_by(self, change: Change) -> Lab:
         """The same with one more change to the graph."""

@@ -214,8 +214,8 @@ def _items_mix(_: float, subject: str) -> str:
 
 def _quantised_together(_: float, subject: str) -> str:
     return (
-        f"Dynamic quantisation takes one range for the whole batch ({printable(subject)}): outputs"
-        " of an item differ a little with what else is in its batch."
+        "Outputs of an item depend a little on what else is in its batch, by a quantisation while"
+        f" it runs: {printable(subject).rstrip('.')}."
     )
 
 
