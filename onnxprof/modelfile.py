@@ -11,7 +11,7 @@ import onnx
 
 from onnxprof import declared as declarations
 from onnxprof import localfunctions, rebatch, tensors, weights
-from onnxprof.batchaxes import FreeDim, all_sizes, check_dims, input_shapes
+from onnxprof.batchaxes import BatchAxes, FreeDim, all_sizes, check_dims, input_shapes
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
@@ -148,6 +148,24 @@ def _plan(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Plan:
     return plan if batch == plan.batch.own else plan_for(model, dims, deep=True)
 
 
+def batch_axes(model: ModelFile, dims: Mapping[str, int]) -> BatchAxes:
+    """Where the batch enters the model, and which is its own."""
+    return plan_for(model, dims, deep=False).batch
+
+
+def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
+    """What shapes alone leave open, or find fault with, at a batch; empty at the model's own."""
+    plan = _plan(model, batch, dims)
+    if batch == plan.batch.own or plan.obstacle:
+        return ""
+    if plan.mixing:
+        return f"items of the batch meet, as its author left open: {plan.mixing}"
+    if not plan.batch.fixed:
+        return ""
+    own = plan.batch.own
+    return f"batch {own} was changed by shapes alone; onnxprof profile also checks the values"
+
+
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free
@@ -247,6 +265,7 @@ __all__ = [
     "FreeDim",
     "ModelFile",
     "Rebatched",
+    "batch_axes",
     "declared_fills",
     "free_axes",
     "missing_dims",

@@ -15,7 +15,7 @@ from onnxprof.inputs import from_file, sizes_from
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
-from onnxprof.modelfile import ModelFile, free_axes, open_model, with_defaults
+from onnxprof.modelfile import ModelFile, batch_axes, free_axes, open_model, with_defaults
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress
 from onnxprof.store import Store
@@ -72,6 +72,8 @@ class Planned:
 
     job: Job
     table: LayerTable
+    own_batch: int = 0
+    """The batch that the file fixes; 0 where it leaves the batch free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,10 @@ def _of_model(
     for table in _tables(model, options):
         if options.inputs:
             from_file(Path(options.inputs), table)
+        batch = batch_axes(model, dict(options.dims))
         job = _job(facts, options, device, table, environment)
-        yield Planned(replace(job, file=str(model.path)), table)
+        job = replace(job, file=str(model.path), free_batch=not batch.fixed)
+        yield Planned(job, table, batch.own if batch.fixed else 0)
 
 
 def _tables(model: ModelFile, options: Options) -> list[LayerTable]:

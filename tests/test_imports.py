@@ -24,7 +24,7 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records", "devicefacts", "timings", "readings", "gpurows"),
+    "records": ("records", "devicefacts", "outcomes", "timings", "readings", "gpurows"),
     "contracts": ("contracts",),
     "stats": ("stats",),
     "ratios": ("ratios",),
@@ -34,11 +34,11 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         *("operands", "reshaping", "shapes", "batchaxes", "rebatch", "declared"),
         *("references", "modelhub", "huggingface", "shaping", "localfunctions", "weights"),
         "suggestion",
+        *("batchtrace", "obstacles", "mixing"),
     ),
     "inspector": ("inspector", "attributes"),
     "provenance": ("provenance", "congruence", "topology"),
     "verify": ("verify",),
-    "provenance": ("provenance",),
     "interruptions": ("interruptions",),
     "steptimes": ("steptimes",),
     "measure": ("measure", "sampling", "cautions", "cuts", "repeating"),
@@ -58,7 +58,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "telemetry": ("telemetry", "rapl", "cpufreq", "memory"),
     "devicelock": ("devicelock",),
     "worker": ("worker", "checked", "served", "others"),
-    "sweep": ("sweep", "alternate"),
+    "batchproof": ("batchproof",),
+    "sweep": ("sweep", "alternate", "proving"),
     "publish": ("publish",),
     "exporting": ("exporting", "exportcheck", "exportchild"),
     "importing": ("importing", "recordings"),
@@ -80,7 +81,6 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "inspector": ("records", "contracts", "model"),
     "provenance": ("records",),
     "verify": ("records", "provenance"),
-    "steptimes": ("records", "stats"),
     "interruptions": ("records",),
     "steptimes": ("records", "stats", "interruptions"),
     "measure": ("records", "contracts", "stats", "provenance", "steptimes"),
@@ -98,7 +98,11 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "devicelock": ("contracts",),
     "worker": (
         *("records", "contracts", "model", "inspector", "inputs", "measure", "plugins"),
-        *("reference", "environment", "telemetry", "verify"),
+        *("reference", "environment", "telemetry", "verify", "batchproof"),
+    ),
+    "batchproof": (
+        *("records", "contracts", "model", "inspector", "inputs", "parity", "reference"),
+        "plugins",
     ),
     "exporting": ("records", "contracts", "plugins", "parity", "model"),
     "sweep": tuple(room for room in ROOMS if room not in ("cli", "publish", "testing")),
