@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.backends.openvino_clues import SINK
 from onnxprof.backends.openvino_marks import Marks, mark
 from onnxprof.backends.openvino_runtime import runtime, runtime_errors
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.environment import usable_cores
 from onnxprof.records import PreparedModel, Tensor
 
-#: How the frontend names the end of the graph: the output tensor's name and this.
-_SINK = "/sink_port_0"
+
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def _outputs(model: Any) -> Iterator[tuple[Any, Any]]:
 
 def _output_name(port: Any, result: Any) -> str:
     """The output's name in the file; a tensor that an Identity passes on has several."""
-    given = str(result.get_friendly_name()).removesuffix(_SINK)
+    given = str(result.get_friendly_name()).removesuffix(SINK)
     return given if given in port.get_names() or not port.get_names() else port.get_any_name()
 
 
