@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from onnxprof.backends import openvino_runtime
-from onnxprof.backends.openvino_counters import Counters, step_times
 from onnxprof.backends.openvino_clues import RuntimeNode
+from onnxprof.backends.openvino_counters import Counters, step_times
 from onnxprof.backends.openvino_graphs import Ties
 from onnxprof.backends.openvino_runtime import Found, runtime_errors
 from onnxprof.backends.openvino_session import BoundSession, load

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from onnxprof.backends.openvino_marks import Marks, is_inner, marks_in, has_unmarked
-from onnxprof.provenance import PASSIVE, Graph, GraphNode, constant_tensors
+from onnxprof.backends.openvino_marks import Marks, has_unmarked, is_inner, marks_in
+from onnxprof.provenance import Graph, GraphNode, constant_tensors
 
 #: Nodes of the runtime's graph that are no work: data, and the ends of the graph.
 _DATA = frozenset({"Input", "Const", "Output", "Parameter", "Constant", "Result"})
@@ -18,6 +18,8 @@ SINK = "/sink_port_0"
 LAYOUT = frozenset(
     {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Cast", "CastLike", "Expand"}
 )
+#: Operators that pass their input on, so that a runtime drops them.
+PASSIVE = frozenset({"Dropout", "Identity"})
 #: Operators that copy, which a node that is in place does by doing nothing.
 _COPIES = frozenset({"Concat", "Split", "Slice"})
 #: Kinds of nodes that arrange data and compute nothing.
@@ -91,6 +93,7 @@ class Clues:
 
     @classmethod
     def gather(cls, original: Graph, nodes: Sequence[RuntimeNode], marks: Marks) -> Clues:
+        """Read the marks and turn both graphs' edges around."""
         readers: list[list[int]] = [[] for _ in nodes]
         for place, node in enumerate(nodes):
             for source in dict.fromkeys(node.inputs):
@@ -173,11 +176,10 @@ class Clues:
         """Whether a node lists operations that optimisation made, whose layers are not known."""
         return self.nodes[place].ran and has_unmarked(self.nodes[place].originals)
 
-    def is_inside(self, layer: str, place: int) -> bool:
-        """Whether a layer lies between two that a node names: then nobody else can compute it."""
-        named = set(self.layers[place])
+    def is_between(self, layer: str, some: set[str]) -> bool:
+        """Whether a layer lies between two of these: if one node has them, it has this one."""
         sides = (self.around(layer, behind=side) for side in (False, True))
-        return all(not named.isdisjoint(side) for side in sides)
+        return all(not some.isdisjoint(side) for side in sides)
 
     def is_dequantised(self, layer: str) -> bool:
         """Whether a layer widens what a node yields in eight bits, so that its reader does."""
@@ -190,10 +192,10 @@ class Clues:
             for place, made in enumerate(self.nodes)
         )
 
-    def is_kind(self, place: int, layer: str) -> bool:
-        """Whether a node can be but a layer of this operator, and has none of them yet."""
+    def is_kind(self, place: int, layer: str, has: Iterable[str]) -> bool:
+        """Whether a node can be but a layer of this operator, and `has` none of them yet."""
         kinds = _KINDS.get(self.nodes[place].kind, frozenset())
-        taken = any(self.by_name[name].op_type in kinds for name in self.layers[place])
+        taken = any(self.by_name[name].op_type in kinds for name in has)
         return self.by_name[layer].op_type in kinds and not taken
 
     def copied_into(self, place: int) -> tuple[str, ...]:

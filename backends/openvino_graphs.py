@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from onnxprof.backends.openvino_clues import LAYOUT, Clues, RuntimeNode
+from onnxprof.backends.openvino_clues import LAYOUT, PASSIVE, Clues, RuntimeNode
 from onnxprof.backends.openvino_holders import Groups, Held, Twins, hold, unite_shared
 from onnxprof.backends.openvino_marks import Marks
-from onnxprof.provenance import PASSIVE, Anchor, Assignment, Graph, assign
+from onnxprof.provenance import Anchor, Assignment, Graph, assign
 from onnxprof.records import Confidence
 
 

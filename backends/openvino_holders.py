@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from onnxprof.backends.openvino_clues import Clues, RuntimeNode
 
-
 #: Leads from layers to the first ones that compute the same; asked for only where it matters.
 Twins = Callable[[], Mapping[str, str]]
 
@@ -68,14 +67,9 @@ def hold(clues: Clues, groups: Groups, twins: Twins) -> Held:
     held = Held()
     _copiers(clues, groups, held)
     _orphans(clues, groups, held)
-    left = clues.lost.difference(*held.layers.values())
-    holder = _Holders(clues, held, twins() if left else {})
-    for node in reversed(clues.original.nodes):
-        if node.name in left and holder.find_behind(node.name):
-            left.discard(node.name)
-    for node in clues.original.nodes:
-        if node.name in left:
-            holder.find_anywhere(node.name)
+    clues.lost.difference_update(*held.layers.values())
+    if clues.lost:
+        _Holders(clues, held, twins()).find_all()
     for place in range(len(clues.nodes)):
         if clues.is_open(place) and not held.layers.get(place):
             held.unsure.add(place)  # it did something more, of which nothing is known
@@ -129,28 +123,61 @@ class _Holders:
             for name in held_names:
                 self._places[name].append(place)
 
-    def find_behind(self, layer: str) -> bool:
-        """A twin's node, or one that reads the layer and can have nothing but it inside."""
-        twin = self._twin(layer)
-        if twin is not None:
-            self._held.shared.add(layer)
-            return self._give(twin, layer, sure=True)
-        near = self._near(layer, behind=True)
-        for place in near:
-            if self._clues.is_kind(place, layer) or self._clues.is_inside(layer, place):
-                return self._give(place, layer, sure=True)
-        if near and self._clues.is_dequantised(layer):
-            return self._give(near[0], layer, sure=True)
-        chains = [place for place in near if self._clues.is_chain(place)]
-        alone = self._only_open(layer)
-        return self._give(chains[0], layer, sure=alone == chains[0]) if chains else False
+    def find_all(self) -> None:
+        """Every layer that can be given to a node, by the surest rule that fits any."""
+        rules = (
+            self._by_twin,
+            self._by_kind,
+            self._between,
+            self._dequantised,
+            self._chained,
+            self._nearest,
+        )
+        found = True
+        while found:  # what is given narrows down where the others can be
+            found = any(sum(rule(name) for name in self._left()) for rule in rules)
 
-    def find_anywhere(self, layer: str) -> bool:
-        """A node before it that has taken something in, or else any one behind it."""
+    def _left(self) -> list[str]:
+        """The last ones first: the nodes behind them are known by then."""
+        nodes = reversed(self._clues.original.nodes)
+        return [node.name for node in nodes if node.name in self._clues.lost]
+
+    def _by_twin(self, layer: str) -> bool:
+        place = self._twin(layer)
+        if place is not None:
+            self._held.shared.add(layer)
+        return self._give(place, layer, sure=True)
+
+    def _by_kind(self, layer: str) -> bool:
+        near = self._near(layer, behind=True)
+        fits = (p for p in near if self._clues.is_kind(p, layer, self._has(p)))
+        return self._give(next(fits, None), layer, sure=True)
+
+    def _between(self, layer: str) -> bool:
+        near = self._near(layer, behind=True)
+        fits = (p for p in near if self._clues.is_between(layer, self._has(p)))
+        return self._give(next(fits, None), layer, sure=True)
+
+    def _dequantised(self, layer: str) -> bool:
+        near = self._near(layer, behind=True)
+        place = near[0] if near and self._clues.is_dequantised(layer) else None
+        return self._give(place, layer, sure=True)
+
+    def _chained(self, layer: str) -> bool:
+        """To a chain behind it."""
+        near = self._near(layer, behind=True)
+        place = next((place for place in near if self._clues.is_chain(place)), None)
+        return self._give(place, layer, sure=self._only_open(layer) == place)
+
+    def _nearest(self, layer: str) -> bool:
+        """To a node before it that has taken something in, or else to any one behind it."""
         before = [at for at in self._near(layer, behind=False) if self._clues.is_open(at)]
-        found = (before[-1:] or self._near(layer, behind=True))[:1]
-        sure = bool(found) and self._only_open(layer) == found[0]
-        return self._give(found[0], layer, sure=sure) if found else False
+        found = (*before[-1:], *self._near(layer, behind=True))
+        place = found[0] if found else None
+        return self._give(place, layer, sure=self._only_open(layer) == place)
+
+    def _has(self, place: int) -> set[str]:
+        return {*self._clues.layers[place], *self._held.layers.get(place, ())}
 
     def _only_open(self, layer: str) -> int | None:
         """The one node around a layer that did something which it does not name."""
@@ -168,9 +195,12 @@ class _Holders:
         places = {place for name in names for place in self._places[name]}
         return sorted(place for place in places if self._clues.may_compute(place))
 
-    def _give(self, place: int, layer: str, *, sure: bool) -> bool:
+    def _give(self, place: int | None, layer: str, *, sure: bool) -> bool:
+        if place is None:
+            return False
         self._held.add(place, (layer,), sure=sure)
         self._places[layer].append(place)
+        self._clues.lost.discard(layer)
         return True
 
 

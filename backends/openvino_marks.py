@@ -100,4 +100,3 @@ def is_inner(mark: str) -> bool:
 def has_unmarked(names: str) -> bool:
     """Whether a list of operations has one without a mark: the runtime made it."""
     return bool(names) and any(not _MARKED.search(part) for part in names.split(","))
-

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.backends.openvino_counters import Counters, step_times
 from onnxprof.backends.openvino_clues import RuntimeNode
+from onnxprof.backends.openvino_counters import Counters, step_times
 from onnxprof.backends.openvino_graphs import Ties, tie, with_bodies
 from onnxprof.backends.openvino_marks import MARK
 from onnxprof.backends.openvino_runtime import devices, reason
