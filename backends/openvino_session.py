@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.openvino_marks import Marks, mark
 from onnxprof.backends.openvino_runtime import runtime, runtime_errors
 from onnxprof.contracts import BackendError, Workload
+from onnxprof.datafiles import DataFolder, is_external, location, stored_tensors
 from onnxprof.environment import usable_cores
 from onnxprof.records import PreparedModel, Tensor
 
@@ -82,38 +83,26 @@ def _readable(model: PreparedModel) -> Iterator[str | bytes]:
     if not isinstance(model.source, bytes):
         yield str(model.source)
         return
-    outside = _external(model.source)
+    outside = _external(model)
     if not outside:
         yield model.source
         return
     with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
         path = Path(scratch, "model.onnx")
         path.write_bytes(model.source)
-        for location in outside:
-            _link(model.folder / location, Path(scratch, location))
+        for name, file in outside.items():
+            _link(file, Path(scratch, name))
         yield str(path)
 
 
-def _external(source: bytes) -> list[str]:
-    """Where the model's external data lies, as it says; checked when the model was opened."""
+def _external(model: PreparedModel) -> dict[str, Path]:
+    """Where the model's external data lies: its name, and the file. Raises ModelError."""
     import onnx
-    from onnx.external_data_helper import uses_external_data
 
-    found: dict[str, None] = {}
-    for tensor in _stored(onnx.load_model_from_string(source).graph):
-        if uses_external_data(tensor):
-            found |= {e.value: None for e in tensor.external_data if e.key == "location"}
-    return list(found)
-
-
-def _stored(graph: Any) -> Iterator[Any]:
-    """Every tensor that a graph and its subgraphs hold."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (*([attribute.t] if attribute.HasField("t") else ()), *attribute.tensors)
-            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                yield from _stored(inner)
+    assert isinstance(model.source, bytes)
+    data = DataFolder.of_prepared(model)
+    outside = filter(is_external, stored_tensors(onnx.load_model_from_string(model.source)))
+    return {location(tensor): data.place(tensor).file for tensor in outside}
 
 
 def _link(there: Path, here: Path) -> None:
