@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from onnxprof.contracts import BackendError
+from onnxprof.datafiles import DataFolder, is_external, location, stored_tensors
 from onnxprof.records import PreparedModel
 
 #: Elements of a sparse tensor that are written out at most: 1 GiB of float32.
@@ -30,11 +31,12 @@ def readable(model: PreparedModel) -> Iterator[str | bytes]:
     """What the runtime can read: the file itself, or bytes where no data lies outside them.
 
     It looks external data up beside the file, so changed models that have some are written to
-    a scratch folder, with links to the data beside them. Raises BackendError for data that lies
-    outside of the model's folder, wherever in the model it is asked for.
+    a scratch folder, with links to the data beside them. Raises ModelError for data outside of
+    the model's folder, wherever in the model it is asked for.
     """
     made = _loaded(model)
-    outside = [(location, _checked(model.folder, location)) for location in _external(made)]
+    data = DataFolder.of_prepared(model)
+    outside = {location(t): data.place(t).file for t in stored_tensors(made) if is_external(t)}
     changed = _simplified(made)
     if changed is None and not isinstance(model.source, bytes):
         yield str(model.source)
@@ -46,8 +48,8 @@ def readable(model: PreparedModel) -> Iterator[str | bytes]:
     with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
         path = Path(scratch, "model.onnx")
         path.write_bytes(source)
-        for location, there in outside:
-            _link(there, Path(scratch, location))
+        for name, there in outside.items():
+            _link(there.resolve(), Path(scratch, name))
         yield str(path)
 
 
@@ -103,40 +105,6 @@ def _dense(tensor: Any) -> Any:
     except (IndexError, ValueError) as error:
         raise BackendError(f"sparse tensor {name!r}: {error}", where="openvino") from None
     return numpy_helper.from_array(made, name)
-
-
-def _external(model: Any) -> list[str]:
-    """Where the model's external data lies, as it says."""
-    from onnx.external_data_helper import uses_external_data
-
-    found: dict[str, None] = {}
-    for tensor in _stored(model):
-        if uses_external_data(tensor):
-            found |= {e.value: None for e in tensor.external_data if e.key == "location"}
-    return list(found)
-
-
-def _stored(message: Any) -> Iterator[Any]:
-    """Every tensor anywhere in a message: graphs, functions, attributes, sparse parts."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for inner in (value,) if hasattr(value, "ListFields") else value:
-            if inner.DESCRIPTOR.name == "TensorProto":
-                yield inner
-            else:
-                yield from _stored(inner)
-
-
-def _checked(folder: Path, location: str) -> Path:
-    there = (folder / location).resolve()
-    if not there.is_relative_to(folder.resolve()) or ".." in Path(location).parts:
-        raise BackendError(
-            f"external data outside of the model's folder: {location!r}",
-            where="openvino",
-            remedy="Use a model whose data lies beside it",
-        )
-    return there
 
 
 def _link(there: Path, here: Path) -> None:
