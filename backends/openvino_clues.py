@@ -61,8 +61,13 @@ class RuntimeNode:
     """Places of the nodes that it reads."""
     ran: bool = True
     """Whether it is work at inference: not in place, not fused into another."""
-    precision: str = ""
-    """The type of what it yields: `f32`, `u8`."""
+    yields: tuple[str, ...] = ()
+    """Types, layouts and shapes of what it yields."""
+
+    @property
+    def precision(self) -> str:
+        """The type of what it yields: `f32`, `u8`."""
+        return self.yields[0].partition(",")[0].lower() if self.yields else ""
 
 
 @dataclass(slots=True)

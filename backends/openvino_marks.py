@@ -97,6 +97,12 @@ def is_inner(mark: str) -> bool:
     return mark.endswith(INNER)
 
 
+def anonymous(names: str) -> str:
+    """A list of operations without the names that the runtime made up, which change at will."""
+    marks = sorted(marks_in(names))
+    return ",".join((*marks, "*") if has_unmarked(names) else marks)
+
+
 def has_unmarked(names: str) -> bool:
     """Whether a list of operations has one without a mark: the runtime made it."""
     return bool(names) and any(not _MARKED.search(part) for part in names.split(","))

@@ -26,6 +26,8 @@ class Loaded:
     names: tuple[str, ...]
     """The model's outputs, in its order."""
     marks: Marks
+    model: Any = None
+    """What was compiled, marked; None where it is not marked."""
 
 
 def load(workload: Workload, core: Any, target: str, producers: Producers | None = None) -> Loaded:
@@ -43,7 +45,7 @@ def load(workload: Workload, core: Any, target: str, producers: Producers | None
         model.reshape(_sizes(model, workload.inputs))
         compiled = core.compile_model(model, target, properties(workload, target, counted))
         _refuse_fewer_threads(compiled, workload.threads, target)
-    return Loaded(compiled, names, marks)
+    return Loaded(compiled, names, marks, model if counted else None)
 
 
 Producers = Mapping[str, Sequence[str]]

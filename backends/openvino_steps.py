@@ -13,6 +13,7 @@ from onnxprof.backends.openvino_graphs import TiedStep, Ties, tie, with_bodies
 from onnxprof.backends.openvino_marks import Marks, marks_in
 from onnxprof.backends.openvino_twins import twins
 from onnxprof.backends.ort_topology import inlined
+from onnxprof.provenance import Graph
 from onnxprof.records import Layer, LayerTable, Step
 
 #: Nodes that are in place where the runtime gives them no implementation of their own.
@@ -103,7 +104,11 @@ def _node(
         implementation=implementation,
         inputs=tuple(place[name] for name in sources),
         ran=runs(kind, implementation, listed.micros if listed else 0),
-        precision=facts.get("outputPrecisions", "").partition(",")[0].lower(),
+        yields=(
+            facts.get("outputPrecisions", ""),
+            facts.get("outputLayouts", ""),
+            *(str(port.get_partial_shape()) for port in operation.outputs()),
+        ),
     )
 
 
@@ -119,11 +124,13 @@ def runs(kind: str, implementation: str, micros: int) -> bool:
     return micros > 0 or not (kind in _IN_PLACE and idle)
 
 
-def tied(original: Any, table: LayerTable, nodes: Sequence[RuntimeNode], marks: Marks) -> Ties:
+def tied(
+    original: Any, table: LayerTable, nodes: Sequence[RuntimeNode], marks: Marks
+) -> tuple[Ties, Graph]:
     """Tie the nodes to the layers of a model, `original` as an ONNX message.
 
     A branch of an If whose layers run is put in its place; other subgraphs are their
-    control-flow layer's.
+    control-flow layer's. With the ties comes that graph.
     """
     live = {
         name for n in nodes if n.ran for m in marks_in(n.originals) for name in marks.get(m, ())
@@ -142,7 +149,7 @@ def tied(original: Any, table: LayerTable, nodes: Sequence[RuntimeNode], marks: 
     made = tie(graph, nodes, outer, partial(twins, original.graph))
     ties = with_bodies(made, _inner(table, flat))
     order = {layer.name: number for number, layer in enumerate(table)}
-    return replace(ties, steps=tuple(_sorted(step, order) for step in ties.steps))
+    return replace(ties, steps=tuple(_sorted(step, order) for step in ties.steps)), graph
 
 
 def _sorted(step: TiedStep, order: Mapping[str, int]) -> TiedStep:

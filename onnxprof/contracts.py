@@ -189,6 +189,14 @@ class PrefixSource(Protocol):
 
 
 @runtime_checkable
+class CutChecker(Protocol):
+    """A source of prefixes that run what the whole runs at some cuts alone."""
+
+    def cuttable(self, counts: Sequence[int]) -> Sequence[int]:
+        """Those of the cuts that can be, or near ones in their place, in order."""
+
+
+@runtime_checkable
 class Backend(Protocol):
     """One runtime. Constructing it is cheap and imports nothing; its verbs import the runtime."""
 
