@@ -38,6 +38,10 @@ class Names:
         found = (layer for name in names for layer in self._layers.get(name, ()))
         return tuple(dict.fromkeys(found))
 
+    def named(self, name: str) -> tuple[str, ...]:
+        """The layers that go by a name, or else the one that yields a tensor of that name."""
+        return self.resolved((name,)) or self.producer(name)
+
     def producer(self, tensor: str) -> tuple[str, ...]:
         """The layer that yields a tensor; nothing for one that no layer yields."""
         return (self._tensors[tensor],) if tensor in self._tensors else ()

@@ -91,6 +91,8 @@ class Clues:
     consumers: Mapping[str, list[GraphNode]]
     constant: set[str]
     """Tensors that depend on no input."""
+    reported: bool = False
+    """Whether nodes list no more than what they are called after."""
     computed: set[str] = field(default_factory=set)
     """Layers that data names, or a node which does more than arrange data."""
     lost: set[str] = field(default_factory=set)
@@ -186,11 +188,18 @@ class Clues:
         sides = (self.around(layer, behind=side) for side in (False, True))
         return all(not some.isdisjoint(side) for side in sides)
 
-    def is_dequantised(self, layer: str) -> bool:
-        """Whether a layer widens what a node yields in eight bits, so that its reader does."""
+    def joins(self, place: int) -> bool:
+        """Whether a node puts the results of others side by side."""
+        return self.nodes[place].kind == "Concatenation"
+
+    def widens(self, layer: str) -> bool:
+        """Whether a layer turns eight bits into floating point."""
         node = self.by_name[layer]
-        if node.op_type != "DequantizeLinear" or not node.inputs:
-            return False
+        return node.op_type == "DequantizeLinear" and bool(node.inputs)
+
+    def is_quantised_before(self, layer: str) -> bool:
+        """Whether what a layer reads is a node's result in eight bits, which nobody widened."""
+        node = self.by_name[layer]
         makers = {maker.name for maker in self._producer(node.inputs[0])}
         return any(
             not makers.isdisjoint(self.layers[place]) and made.precision in _QUANTISED

@@ -41,12 +41,16 @@ def tie(
     nodes: Sequence[RuntimeNode],
     marks: Marks,
     twins: Twins = dict,
+    *,
+    reported: bool = False,
 ) -> Ties:
     """Tie the nodes, in execution order, to the layers of `original`.
 
-    Each node that ran is in one step, and each layer in at most one.
+    Each node that ran is in one step, and each layer in at most one. `reported` says that nodes
+    list what they are called after alone, and not all that they compute.
     """
     clues = Clues.gather(original, nodes, marks)
+    clues.reported = reported
     groups = Groups(nodes)
     held = hold(clues, groups, twins)
     unite_shared(clues, groups)
@@ -68,6 +72,8 @@ def _step(
 ) -> TiedStep:
     named = {name for place in places for name in clues.layers[place]}
     named |= {name for place in places for name in held.layers.get(place, ())}
+    if clues.reported and any(clues.is_chain(place) for place in places):
+        named |= _turned(found.layers.get(number, ()), named, clues)
     layers = _without_edges(found.layers.get(number, ()), named, clues)
     if not layers:
         return TiedStep(places)
@@ -76,6 +82,15 @@ def _step(
     sure = anchor.confidence is Confidence.EXACT and not contested
     confidence = Confidence.EXACT if sure else Confidence.INFERRED
     return TiedStep(places, layers, confidence, anchor.evidence)
+
+
+def _turned(layers: Sequence[str], named: set[str], clues: Clues) -> set[str]:
+    """The Transposes around the products of a chain, which it takes in and does not list."""
+    idle = {name for names in clues.landmarks for name in names}
+    if not any(clues.by_name[name].op_type == "MatMul" for name in named):
+        return set()
+    turns = {name for name in layers if clues.by_name[name].op_type == "Transpose"}
+    return turns - idle
 
 
 def _is_contested(layers: Sequence[str], number: int, found: Assignment) -> bool:

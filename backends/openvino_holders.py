@@ -94,19 +94,30 @@ def _orphans(clues: Clues, groups: Groups, held: Held) -> None:
     for place in range(len(clues.nodes)):
         if not clues.is_orphan(place):
             continue
-        after = clues.after(place)
-        lost = clues.lost_between(clues.before(place), after)
-        at = next((at for at in after if clues.nodes[at].ran), None)
+        lost = clues.lost_between(clues.before(place), clues.after(place))
         if lost and clues.may_compute(place):
             held.add(place, [n.name for n in clues.original.nodes if n.name in lost])
             for name in held.layers[place]:
                 groups.unite(place, first.setdefault(name, place))
-        elif at is not None:
-            groups.unite(place, at)
-            held.add(place, ())
         else:
-            names = (name for at in after for name in clues.landmarks[at])
-            held.add(place, [*names][:1])
+            helped = _helped(clues, place)
+            if helped is not None:
+                groups.unite(place, helped)
+            held.add(place, ())
+
+
+def _helped(clues: Clues, place: int) -> int | None:
+    """The node whose work a node is a part of: the next one; a Concat joins what it reads.
+
+    What a report has right behind the inputs may be what its program put there.
+    """
+    found = clues.before(place)
+    before = [at for at in found if clues.nodes[at].ran]
+    if clues.joins(place) and before:
+        return before[-1]
+    if clues.reported and all(clues.is_data(at) for at in found):
+        return None
+    return next((at for at in clues.after(place) if clues.nodes[at].ran), None)
 
 
 class _Holders:
@@ -159,9 +170,10 @@ class _Holders:
         return self._give(next(fits, None), layer, sure=True)
 
     def _dequantised(self, layer: str) -> bool:
+        """The node that reads eight bits widens them."""
         near = self._near(layer, behind=True)
-        place = near[0] if near and self._clues.is_dequantised(layer) else None
-        return self._give(place, layer, sure=True)
+        place = near[0] if near and self._clues.widens(layer) else None
+        return self._give(place, layer, sure=self._clues.is_quantised_before(layer))
 
     def _chained(self, layer: str) -> bool:
         """To a chain behind it."""
