@@ -60,5 +60,11 @@ class Evidence:
     """Whether that is the runtime's own word, and not only a name that looks like it."""
     grows: bool = False
     """Whether the step may have taken in activations after it, of which its name says nothing."""
+    takes: tuple[str, ...] = ()
+    """Operators that it takes in after itself, in this order, each if it is there."""
+    works_for: int = 0
+    """1: it is a part of the next known unit's work, too; -1: of the one before it."""
+    fills: bool = False
+    """Whether it may be any layers that nobody claims; it is placed by when it ran."""
     operators: tuple[str, ...] = ()
     """ONNX operators that it may stand for, where no name says which layer it is."""

@@ -24,7 +24,7 @@ def placed(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:
     """
     if not any(found.operators for found in evidence):
         return list(evidence)
-    layers = _Layers(graph)
+    layers = Layers(graph)
     taken = {name for found in evidence for name in found.layers}
     made = [_with_base(layers, found, taken) for found in evidence]
     wanted = {kind for found in made if not found.layers for kind in found.operators}
@@ -40,7 +40,7 @@ def placed(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:
     return made
 
 
-class _Layers:
+class Layers:
     """The layers of a graph, and what each depends on, as a set of bits."""
 
     def __init__(self, graph: Graph) -> None:
@@ -59,6 +59,10 @@ class _Layers:
     def sources(self, node: GraphNode) -> Iterator[GraphNode]:
         """The layers whose outputs one reads."""
         return (self._maker[tensor] for tensor in node.inputs if tensor in self._maker)
+
+    def has(self, bits: int, name: str) -> bool:
+        """Whether a layer is in a set of bits."""
+        return bool(self._bit[name] & bits)
 
     def needed(self, names: Iterable[str]) -> int:
         """These layers and all that they depend on."""
@@ -113,7 +117,7 @@ class _Layers:
         return bits
 
 
-def _with_base(layers: _Layers, found: Evidence, taken: set[str]) -> Evidence:
+def _with_base(layers: Layers, found: Evidence, taken: set[str]) -> Evidence:
     """The layer of its operator is added to what a unit took in, and to what is taken."""
     if not (found.layers and found.operators):
         return found
