@@ -175,6 +175,12 @@ class Clues:
         """Whether a node can have done a layer's work that it does not name."""
         return not self.arranges(place) and self.nodes[place].kind not in _COPYING
 
+    def may_hold(self, place: int, layers: set[str]) -> bool:
+        """Whether a node can have done all this work; a chain has a product only in attention."""
+        kinds = {self.by_name[name].op_type for name in layers}
+        lone = self.is_chain(place) and kinds & _PRODUCTS and "Softmax" not in kinds
+        return self.may_compute(place) and not lone
+
     def is_chain(self, place: int) -> bool:
         """Whether a node computes operators one after the other."""
         return self.nodes[place].kind in _CHAINS

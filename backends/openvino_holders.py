@@ -95,7 +95,7 @@ def _orphans(clues: Clues, groups: Groups, held: Held) -> None:
         if not clues.is_orphan(place):
             continue
         lost = clues.lost_between(clues.before(place), clues.after(place))
-        if lost and clues.may_compute(place):
+        if lost and clues.may_hold(place, lost):
             held.add(place, [n.name for n in clues.original.nodes if n.name in lost])
             for name in held.layers[place]:
                 groups.unite(place, first.setdefault(name, place))

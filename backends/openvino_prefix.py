@@ -71,9 +71,20 @@ class Prefixes:
         """The tensors that steps before a cut yield and something behind it needs."""
         before = self._before(count)
         yielded = [t for node in self.graph.nodes if node.name in before for t in node.outputs]
-        behind = {t for n in self.graph.nodes if n.name not in before for t in n.inputs}
-        wanted = behind | set(self.graph.outputs)
+        live = self._live()
+        behind = (n for n in self.graph.nodes if n.name in live - before)
+        wanted = {t for n in behind for t in n.inputs} | set(self.graph.outputs)
         return [tensor for tensor in yielded if tensor in wanted]
+
+    def _live(self) -> set[str]:
+        """The layers that an output depends on; a runtime drops the others."""
+        wanted = set(self.graph.outputs)
+        found = set()
+        for node in reversed(self.graph.nodes):
+            if not wanted.isdisjoint(node.outputs):
+                found.add(node.name)
+                wanted.update(node.inputs)
+        return found
 
     def _before(self, count: int) -> set[str]:
         """The layers of the first steps, and those that nobody runs and that these read."""

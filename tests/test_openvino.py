@@ -352,15 +352,15 @@ def test_another_device_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_auto_stays_with_the_trace_and_never_speaks_of_prefixes(tmp_path: Path) -> None:
+def test_auto_times_every_step_by_either_timer(tmp_path: Path) -> None:
     from time import perf_counter_ns
 
     job = workload(models.save(models.lenet(), tmp_path))
     backend = OpenvinoBackend()
     found = measure(backend, job, Budget(0.2), perf_counter_ns, lambda *_: None, timer=Timer.AUTO)
-    assert not found.timings.prefix_ns.size
     assert WarningKind.NO_PREFIXES not in {warning.kind for warning in found.warnings}
     assert found.timings.step_ns.shape == (len(found.trace.steps), found.timings.traced_ns.size)
+    assert found.timings.prefix_ns.size or found.timings.empty_ns.size
 
 
 def test_the_backend_is_a_plugin_that_says_where_it_works() -> None:
