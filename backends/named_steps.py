@@ -8,7 +8,7 @@ backends share (`provenance.assign`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,16 @@ class NamedTies:
 
     steps: tuple[NamedStep, ...]
     folded: tuple[str, ...] = ()
+
+
+#: From the topology of a graph, what units say, and the graph itself, to steps.
+Tie = Callable[[Graph, Sequence[Evidence], Any], NamedTies]
+
+
+def tie_by_names(graph: Graph, evidence: Sequence[Evidence], original: Any) -> NamedTies:
+    """`tie`, for who has the graph itself at hand as well."""
+    del original
+    return tie(graph, evidence)
 
 
 def tie(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:

@@ -21,7 +21,6 @@ from onnxprof.backends import (
 )
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.contracts import BackendError, UsageError
-from onnxprof.provenance import Graph
 from onnxprof.records import LayerTable, Origin, Samples, Tensor
 
 #: What a file may hold at most; onnxruntime ends a profile of its own at about this.
@@ -37,14 +36,6 @@ class Unit:
     evidence: Evidence
     provider: str = ""
     outputs: tuple[Tensor, ...] = ()
-
-
-#: From the topology of a graph, what units say, and the graph itself, to steps.
-Tie = Callable[[Graph, Sequence[Evidence], Any], named_steps.NamedTies]
-
-
-def _by_names(graph: Graph, evidence: Sequence[Evidence], _: Any) -> named_steps.NamedTies:
-    return named_steps.tie(graph, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,7 @@ class Recorded:
     """Inferences under the timer, shape [inferences]; empty where they were not timed."""
     load_ns: int = 0
     first_ns: int = 0
-    tie: Tie = _by_names
+    tie: named_steps.Tie = named_steps.tie_by_names
     """How its units are tied to the layers of an ONNX graph."""
 
 
