@@ -13,6 +13,7 @@ from onnxprof import declared as declarations
 from onnxprof import localfunctions, rebatch, tensors, weights
 from onnxprof.batchaxes import BatchAxes, FreeDim, all_sizes, check_dims, input_shapes
 from onnxprof.contracts import ModelError, UsageError
+from onnxprof.datafiles import DataFolder, is_external, stored_tensors
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
@@ -64,12 +65,9 @@ class ModelFile:
         )
 
     def _external_files(self) -> list[Path]:
-        files = (
-            tensors.external_file(tensor, self.path)
-            for graph in graphs(self.structure.graph)
-            for tensor in tensors.stored_in(graph)
-            if tensors.is_external(tensor)
-        )
+        data = DataFolder.of(self.path)
+        outside = filter(is_external, stored_tensors(self.structure))
+        files = (data.place(tensor).file for tensor in outside)
         return list(dict.fromkeys(files))
 
 
