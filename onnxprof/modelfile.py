@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from onnxprof import declared as declarations
-from onnxprof import localfunctions, rebatch, tensors, weights
+from onnxprof import localfunctions, rebatch, weights
 from onnxprof.batchaxes import BatchAxes, FreeDim, all_sizes, check_dims, input_shapes
 from onnxprof.contracts import ModelError, UsageError
 from onnxprof.datafiles import DataFolder, is_external, stored_tensors
