@@ -233,6 +233,7 @@ def _verdict(interval: tuple[float, float], threshold: float) -> Verdict:
 _FATES = {
     Status.FOLDED: Fate.FOLDED,
     Status.CONSTANT: Fate.CONSTANT,
+    Status.INPUT: Fate.INPUT,
     Status.NOT_EXECUTED: Fate.NOT_EXECUTED,
 }
 

@@ -14,6 +14,7 @@ class Fate(StrEnum):
 
     FOLDED = "folded"
     CONSTANT = "constant"
+    INPUT = "input"
     NOT_EXECUTED = "not executed"
     ABSENT = "not in its model"
     UNTOLD = "no time of its own"

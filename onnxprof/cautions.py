@@ -14,7 +14,7 @@ from onnxprof.steptimes import Division, divide, empty_call, estimates, inflatio
 
 #: Traced over un-profiled latency above which the runtime's profiler distorts the steps.
 INFLATION = 1.02
-_UNATTRIBUTED = 0.02
+_UNATTRIBUTED, _UNVERIFIED = 0.02, 0.03
 #: Where the overhead should lie, as fractions of the median: no lower than this, no higher than
 #: an empty call and that.
 _NEGATIVE, _OVERHEAD = -0.01, 0.03
@@ -70,9 +70,26 @@ def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarnin
         return
     if timings.latency_ns.size:
         yield from _left_over(timings, division)
+    yield from tie_warnings(timings, steps)
+
+
+def tie_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
+    """How much of the steps' time belongs to no layer, and how much to layers by names alone."""
+    times = estimates(steps, timings)
+    total = max(1.0, float(times.sum()))
     nobody = np.array([not step.layers for step in steps], bool)
-    if (share := float(times[nobody].sum() / times.sum())) > _UNATTRIBUTED:
+    if (share := float(times[nobody].sum()) / total) > _UNATTRIBUTED:
         yield RunWarning(WarningKind.UNATTRIBUTED_TIME, share)
+    believed = np.array([bool(step.layers and unchecked(step)) for step in steps], bool)
+    if (share := float(times[believed].sum()) / total) > _UNVERIFIED:
+        reason = unchecked(steps[int(np.argmax(np.where(believed, times, -1.0)))])
+        yield RunWarning(WarningKind.UNVERIFIED_TIME, share, reason)
+
+
+def unchecked(step: Step) -> str:
+    """Why it was not checked whether a step did the work of its layers; empty if it was."""
+    outcome, _, reason = step.verdict.partition(": ")
+    return reason if outcome == "not checked" else ""
 
 
 def _is_certain(timings: Timings) -> bool:

@@ -27,6 +27,7 @@ class Status(StrEnum):
     FUSED = "fused"
     FOLDED = "folded"
     CONSTANT = "constant"
+    INPUT = "input"
     NOT_EXECUTED = "not executed"
     UNATTRIBUTED = "unattributed"
     INTERRUPTIONS = "interruptions"
@@ -304,6 +305,8 @@ def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[Time
 
 
 def _untimed(layer: Layer, folded: frozenset[str]) -> Status:
+    if layer.kind is LayerKind.INPUT:
+        return Status.INPUT
     if layer.kind is not LayerKind.NODE:
         return Status.CONSTANT
     if layer.op_type == "Constant" and not layer.domain:

@@ -26,6 +26,7 @@ from onnxprof.blocks import strays
 from onnxprof.compare import Verdict
 from onnxprof.contracts import StoreError, UsageError
 from onnxprof.merge import merge
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import alignment_batches, alignment_table, alignment_text
 from onnxprof.publish.alignment import Choice, Sort
@@ -36,8 +37,6 @@ from onnxprof.records import (
     Layer,
     LayerKind,
     Origin,
-    OutputParity,
-    Parity,
     Run,
     RunWarning,
     Step,

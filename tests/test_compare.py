@@ -15,8 +15,9 @@ from onnxprof.blocks import finest_blocks, strays
 from onnxprof.compare import Caveat, Pair, Verdict, compare
 from onnxprof.contracts import StoreError
 from onnxprof.merge import merge
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.pairing import pair
-from onnxprof.records import Confidence, OutputParity, Parity, Run, RunWarning, Step, WarningKind
+from onnxprof.records import Confidence, Run, RunWarning, Step, WarningKind
 from onnxprof.replicates import step_replicates
 from onnxprof.testing import sample_run
 

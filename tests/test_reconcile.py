@@ -65,7 +65,7 @@ def test_a_fused_step_stands_on_its_first_layer_in_table_order() -> None:
     assert rows[RELU] == ("fused", None, "s0")
     assert rows[GEMM] == ("timed", 10**7, "s1")
     assert rows["s2"] == ("unattributed", 10**8, "s2")
-    assert rows["x"] == ("constant", None, "")
+    assert rows["x"] == ("input", None, "")
 
 
 def test_a_layer_that_two_steps_claim_belongs_to_the_first() -> None:

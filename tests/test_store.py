@@ -19,7 +19,7 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxprof import readings, records, runfile, store
+from onnxprof import outcomes, readings, records, runfile, store
 from onnxprof.contracts import StoreError
 from onnxprof.records import Run, Timings
 from onnxprof.store import Filters, Store
@@ -419,8 +419,8 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
         records.Tensor,
         records.Step,
         records.RunWarning,
-        records.Parity,
-        records.OutputParity,
+        outcomes.Parity,
+        outcomes.OutputParity,
         readings.Telemetry,
         readings.Series,
         readings.Energy,

@@ -22,6 +22,7 @@ INFERRED = "~"
 _FATES = {
     Fate.FOLDED: "folded",
     Fate.CONSTANT: "constant",
+    Fate.INPUT: "input",
     Fate.NOT_EXECUTED: "not run",
     Fate.ABSENT: "absent",
     Fate.UNTOLD: "·",

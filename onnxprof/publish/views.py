@@ -17,11 +17,12 @@ from onnxprof.records import Confidence, LayerTable, Run
 from onnxprof.stats import median_ns
 
 _SEPARATORS = ("/", ".")
+_GIVEN = (Status.CONSTANT, Status.INPUT)
 
 
 def body_rows(result: Reconciliation) -> list[TimedRow]:
     """The rows that a reader sees: executed layers and steps, without what is given."""
-    return [row for row in result.rows if row.status is not Status.CONSTANT and not closing(row)]
+    return [row for row in result.rows if row.status not in _GIVEN and not closing(row)]
 
 
 def closing_rows(result: Reconciliation) -> list[TimedRow]:
@@ -40,7 +41,7 @@ def closing(row: TimedRow) -> bool:
 
 def constants(result: Reconciliation) -> int:
     """How many rows `body_rows` leaves out because they are given, not executed."""
-    return sum(row.status is Status.CONSTANT for row in result.rows)
+    return sum(row.status in _GIVEN for row in result.rows)
 
 
 def slowest(result: Reconciliation, n: int = 5) -> list[TimedRow]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish.text import printable
 from onnxprof.reconcile import CLOSING, Doubt, Reconciliation
-from onnxprof.records import OutputParity, Parity, Request, Run, RunWarning, WarningKind
+from onnxprof.records import Request, Run, RunWarning, WarningKind
 
 #: Traced over un-profiled from which on tracing costs something in print.
 _SHOWS = 1.005
@@ -124,9 +125,27 @@ def _output_text(output: OutputParity) -> str:
     if output.passed is None:
         return f"{output.name} not compared: {output.note}"
     verdict = "as the reference" if output.passed else "not as the reference"
-    note = output.note or f"error {output.max_abs:.2g}, relative {output.max_rel:.2g}"
+    note = output.note or (_whole_text(output) if output.whole else _worst_text(output))
     strays = f", {output.nan_mismatch} NaN or infinite" if output.nan_mismatch else ""
     return f"{output.name} {verdict} ({note}{strays})"
+
+
+def _worst_text(output: OutputParity) -> str:
+    return f"error {output.max_abs:.2g}, relative {output.max_rel:.2g}"
+
+
+def _whole_text(output: OutputParity) -> str:
+    """Of a network of low precision: the error as a whole, and what its rounding explains."""
+    error, allowed = percent(output.rms_rel or 0.0), percent(output.tolerance)
+    if output.cosine is None:
+        return f"{error} of its elements differ, where rounding explains {allowed}"
+    worst = percent(output.max_rel)
+    if output.max_rel > output.worst_tolerance:
+        worst += f", where rounding explains {percent(output.worst_tolerance)}"
+    return (
+        f"root mean square of its errors {error} of the output's own, where rounding explains"
+        f" {allowed}; cosine {output.cosine:.4f}; worst element {worst}"
+    )
 
 
 def warning_text(warning: RunWarning) -> str:
@@ -140,6 +159,8 @@ def warning_text(warning: RunWarning) -> str:
     """
     if warning.kind is WarningKind.HIGH_OVERHEAD:
         return _high(warning.value, warning.bound)
+    if warning.kind is WarningKind.PARITY_FAILED and warning.bound:
+        return _failed_in_low_precision(warning.value, warning.subject, warning.bound)
     if warning.kind is WarningKind.THROTTLED and warning.bound:
         return _slowed(warning.value, warning.bound, warning.subject)
     return _WORDS[warning.kind](warning.value, warning.subject)
@@ -193,6 +214,13 @@ def _high(value: float, bound: float) -> str:
     )
 
 
+def _unverified(value: float, reason: str) -> str:
+    return (
+        f"{percent(value)} of the steps' time belongs to layers by names and structure alone, not"
+        f" checked by values ({reason}). onnxprof provenance lists the steps."
+    )
+
+
 def _unattributed(value: float, _: str) -> str:
     much = f"{percent(value)} of the steps' time" if value else "Some of the steps' time"
     return f"{much} was spent in steps that could be tied to no layer."
@@ -208,6 +236,33 @@ def _lost(value: float, subject: str) -> str:
     name = f"Output {printable(subject)}" if subject else "An output"
     size = f"batch {value:.0f}" if value else "another batch"
     return f"{name} came out with {size}, not with the one asked for: distrust this run."
+
+
+def _items_mix(_: float, subject: str) -> str:
+    return (
+        f"Items of the batch are not computed one beside the other ({printable(subject)}): a batch"
+        " of k is another amount of work than k runs of one item."
+    )
+
+
+def _quantised_together(_: float, subject: str) -> str:
+    return (
+        "Outputs of an item depend a little on what else is in its batch, by a quantisation while"
+        f" it runs: {printable(subject).rstrip('.')}."
+    )
+
+
+def _ill_conditioned(value: float, subject: str) -> str:
+    much = f" by up to {percent(value)}" if value else ""
+    return (
+        f"Output {printable(subject)} differs{much} between a batch and single items, as it does"
+        " where inputs change by a rounding error: the network is ill-conditioned."
+    )
+
+
+def _unproven(_: float, subject: str) -> str:
+    why = f": {printable(subject).rstrip('.')}" if subject else ""
+    return f"It was not checked that this batch gives what single items give{why}."
 
 
 def _no_prefixes(_: float, subject: str) -> str:
@@ -272,10 +327,19 @@ def _busy(value: float, _: str) -> str:
 
 def _failed_parity(value: float, subject: str) -> str:
     name = f"Output {printable(subject)}" if subject else "An output"
-    much = "" if value == float("inf") else f" by up to {percent(value)}"
+    much = "" if value >= _ENDLESS else f" by up to {percent(value)}"
     return (
         f"{name} differs from the reference (onnxruntime on the CPU, unoptimised){much}, more"
         " than its type explains: fast or not, this answer is wrong."
+    )
+
+
+def _failed_in_low_precision(value: float, subject: str, bound: float) -> str:
+    much = "" if value >= _ENDLESS else f" by {percent(value)}"
+    return (
+        f"Output {printable(subject)} differs from the reference (onnxruntime on the CPU,"
+        f" unoptimised){much}, where rounding to 16 bits or fewer explains {percent(bound)}: fast"
+        " or not, this answer is wrong."
     )
 
 
@@ -302,6 +366,8 @@ def _launches(value: float, subject: str) -> str:
     )
 
 
+#: As which infinities are stored.
+_ENDLESS = 1e308
 #: HIGH_OVERHEAD is not among them: it has two figures.
 _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.UNSTEADY_WARMUP: _unsteady,
@@ -310,8 +376,13 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.TIMER_INFLATION: _inflated,
     WarningKind.NEGATIVE_OVERHEAD: _negative,
     WarningKind.UNATTRIBUTED_TIME: _unattributed,
+    WarningKind.UNVERIFIED_TIME: _unverified,
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
+    WarningKind.ITEMS_MIX: _items_mix,
+    WarningKind.QUANTISED_TOGETHER: _quantised_together,
+    WarningKind.ILL_CONDITIONED: _ill_conditioned,
+    WarningKind.BATCH_UNPROVEN: _unproven,
     WarningKind.BUSY_MACHINE: _busy,
     WarningKind.THROTTLED: _throttled,
     WarningKind.UNLOCKED_CLOCKS: _unlocked,
