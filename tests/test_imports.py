@@ -32,7 +32,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "tensors": ("tensors", "protobound", "datafiles"),
     "model": (
         *("modelfile", "protobound", "tensors", "graph", "layertypes", "folding"),
-        *("modelfile", "graph", "contrib", "layertypes", "folding"),
+        *("modelfile", "graph", "layertypes", "folding"),
         *("operands", "reshaping", "shapes", "batchaxes", "rebatch", "declared"),
         *("references", "modelhub", "huggingface", "shaping", "localfunctions", "weights"),
         "suggestion",
