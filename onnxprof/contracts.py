@@ -198,6 +198,14 @@ class PrefixSource(Protocol):
 
 
 @runtime_checkable
+class CutChecker(Protocol):
+    """A source of prefixes that run what the whole runs at some cuts alone."""
+
+    def cuttable(self, counts: Sequence[int]) -> Sequence[int]:
+        """Those of the cuts that can be, or near ones in their place, in order."""
+
+
+@runtime_checkable
 class StepRepeater(Protocol):
     """A traced session that can run one step alone, for steps too short for a prefix to tell."""
 

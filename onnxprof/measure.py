@@ -22,6 +22,7 @@ from onnxprof.cautions import INFLATION, warnings_of
 from onnxprof.contracts import (
     Backend,
     BackendError,
+    CutChecker,
     Launcher,
     MemoryBound,
     PrefixSource,
@@ -388,5 +389,7 @@ def _open(
         places = cuts.thinned(wanted, fitting)
     else:
         places = cuts.place(trace, min(most, fitting))
+    if isinstance(traced, CutChecker):
+        places = tuple(traced.cuttable(places))
     inner = list(traced.prefixes(places[1:-1]))
     return places, [ends[0], *inner, ends[1]]
