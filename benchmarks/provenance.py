@@ -4,11 +4,11 @@
         [--batch 1] [--budget 0.3] [--dim NAME=SIZE ...]
 
 Each network is measured once in a fresh process. Columns: executed steps and layers of the file;
-the shares of the steps' time with confidence `exact` (verified by values) and `inferred`, of steps
-that the runtime inserted (no layer of the file has their operator: reorders of a memory layout, for instance), and
-of other steps that belong to no layer; and layers that two steps claim, of which there may be
-none. Verified and tied are what is exact, and what is exact or inferred, of all that was not
-inserted. The bars: 99 % of that verified, 98 % tied.
+the shares of the steps' time with confidence `exact` (verified by values) and `inferred`, of
+steps that the runtime inserted (no layer of the file has their operator: reorders of a memory
+layout, for instance), and of other steps that belong to no layer; and layers that two steps claim,
+of which there may be none. Verified and tied are what is exact, and what is exact or inferred, of
+all that was not inserted. The bars: 99 % of that verified, 98 % tied.
 """
 
 from __future__ import annotations
