@@ -11,8 +11,8 @@ from collections.abc import Collection
 from typing import Any
 
 from onnxprof.backends.named_evidence import Evidence, Names
-from onnxprof.backends.ort_graphs import INSERTED, SUFFIXES
 from onnxprof.backends.ort_profile import Key, Profile, collect
+from onnxprof.backends.ort_walk import INSERTED, SUFFIXES
 from onnxprof.contracts import BackendError
 
 #: Operators that may hold what follows them, of which a profile says nothing.

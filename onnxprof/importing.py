@@ -16,7 +16,7 @@ from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import UsageError
 from onnxprof.cpu import slug
 from onnxprof.inspector import inspect
-from onnxprof.modelfile import ModelFile, missing_dims
+from onnxprof.modelfile import ModelFile
 from onnxprof.recordings import Reader, Recorded
 from onnxprof.records import (
     Confidence,
@@ -30,6 +30,7 @@ from onnxprof.records import (
     WarningKind,
 )
 from onnxprof.references import is_remote
+from onnxprof.suggestion import refuse_missing
 
 _BLOCKS = 24
 #: Fewer known names than this part of those in a file, and it is of another model.
@@ -58,13 +59,7 @@ class Facts:
 
 def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
     """The run. Raises UsageError for files of another model or batch, or that are damaged."""
-    if missing := missing_dims(model, dict(facts.dims)):
-        listed = ", ".join(m.name for m in missing)
-        raise UsageError(
-            f"no size given for symbolic axes: {listed}",
-            where=str(model.path),
-            remedy=" ".join(["Add", *(f"--dim '{m.name}=128'" for m in missing)]),
-        )
+    refuse_missing(model, dict(facts.dims))
     table = inspect(model, facts.batch, dict(facts.dims))
     if table.batch != facts.batch:
         raise UsageError(

@@ -26,12 +26,14 @@ from onnxprof.contracts import (
     Launcher,
     MemoryBound,
     PrefixSource,
+    Proof,
     Recorder,
     Session,
     StepRepeater,
     Trace,
     TracedSession,
     Understating,
+    Verifiable,
     Workload,
 )
 from onnxprof.records import RunWarning, Tensor, Timings, WarningKind
@@ -82,6 +84,8 @@ class Measurement:
     warnings: tuple[RunWarning, ...]
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """The outputs of the un-profiled session, if they were to be kept."""
+    proof: Proof | None = None
+    """What checks the steps, if it was to be kept and the backend has such a thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ def measure(
     *,
     timer: Timer = Timer.AUTO,
     keep_values: bool = False,
+    keep_proof: bool = False,
     wanted_cuts: Sequence[int] = (),
     wanted_repeats: Sequence[int] = (),
     observer: Observer | None = None,
@@ -167,6 +172,7 @@ def measure(
                 sampler.first_traced(traced)
                 conduct(Blocks(sampler, plain, traced, most))
                 steps = _named(_read(sampler, traced), traced, Timer.AUTO)
+            proof = traced.proof() if keep_proof and isinstance(traced, Verifiable) else None
         if observer is not None:
             progress("watching power and memory", 1.0)
             del traced  # what it holds is no part of what running the model takes
@@ -175,7 +181,8 @@ def measure(
     timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts, steps.repeats)
     told = warnings_of(timings, steps.trace, workload, outputs)
     truncated = _truncated(steps.trace, sampler.traced_count)
-    return Measurement(timings, steps.trace, outputs, (*told, *truncated, *steps.warnings), values)
+    warnings = (*told, *truncated, *steps.warnings)
+    return Measurement(timings, steps.trace, outputs, warnings, values, proof)
 
 
 def _truncated(trace: Trace, inferences: int) -> Iterator[RunWarning]:
