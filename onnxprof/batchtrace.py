@@ -26,7 +26,7 @@ def scopes(graph: GraphProto, scope: Scope) -> Iterator[Scope]:
 
 def dependent(graph: GraphProto, batch: BatchAxes) -> set[str]:
     """Tensors whose contents follow from inputs with a batch; sizes of tensors do not count."""
-    names = {name for name, _ in batch.axes}
+    names = {name for name, _ in (*batch.axes, *batch.scaled)}
     _spread(graph, names)
     return names
 

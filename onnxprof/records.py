@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from onnxprof.devicefacts import Availability as Availability
+from onnxprof.devicefacts import Device as Device
 from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.outcomes import Parity
 from onnxprof.readings import Telemetry
@@ -93,6 +95,8 @@ class LayerTable:
     """Sizes given to symbolic axes other than the batch."""
     obstacle: str = ""
     """Why the model stays at its own batch, naming the layer; empty if it was re-batched."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the file declares and its own graph contradicts; not stored with a run."""
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -149,6 +153,7 @@ class Step:
     """What a runtime executes as one unit."""
 
     name: str
+    """Says what it does, so that it is the same in every process; unique in a run."""
     op_type: str
     provider: str
     layers: tuple[str, ...]
@@ -157,11 +162,17 @@ class Step:
     evidence: str = ""
     """What tied the step to its layers, in a few words."""
     outputs: tuple[Tensor, ...] = ()
-    """Its outputs as seen at run time, named as the runtime names them."""
+    """Its outputs as seen at run time, with the original's names where it has them."""
     position: int = 0
     """Its place in execution order; steps of a subgraph have that of their control-flow step."""
     nodes: int = 1
     """Nodes of the executed graph that it stands for, where several compute a layer together."""
+    verdict: str = ""
+    """`verified`, `refuted: …` or `not checked: …`, with why; empty where no check was made."""
+    shared: tuple[str, ...] = ()
+    """Those of `layers` that equal another of them, so that the runtime computed them once."""
+    runtime_name: str = ""
+    """What the runtime calls it, for its own tools; may differ from process to process."""
 
 
 class Granularity(StrEnum):
@@ -169,44 +180,6 @@ class Granularity(StrEnum):
 
     EXECUTED = "executed"
     WRITTEN = "written"
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A physical device."""
-
-    id: str
-    """Stable on one machine: `cpu:amd-epyc-7763`, `cuda:0:nvidia-h200`."""
-    kind: str
-    name: str
-    memory_bytes: int = 0
-    physical_cores: int = 0
-    """Cores, or the multiprocessors of a GPU; 0 if not known."""
-    logical_cores: int = 0
-    """Hardware threads, or the arithmetic lanes (CUDA cores) of a GPU; 0 if not known."""
-    features: tuple[str, ...] = ()
-    """Instruction sets or compute capability."""
-    driver: str = ""
-    """Version of a GPU's driver; empty for a CPU."""
-    base_clock_mhz: int = 0
-    """The clock that its makers promise under load; 0 if the system does not say."""
-    max_clock_mhz: int = 0
-    memory_clock_mhz: int = 0
-    """The highest clock of a GPU's memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a backend works on a device here, and if not, why."""
-
-    backend: str
-    device: str
-    """A device id where there is one, else the kind asked about (`cpu`, `cuda`)."""
-    usable: bool
-    detail: str
-    """The runtime's version where usable, else what is missing."""
-    remedy: str = ""
-    """What to install or change; empty where usable."""
 
 
 class WarningKind(StrEnum):
@@ -219,6 +192,7 @@ class WarningKind(StrEnum):
     NEGATIVE_OVERHEAD = "negative_overhead"
     HIGH_OVERHEAD = "high_overhead"
     UNATTRIBUTED_TIME = "unattributed_time"
+    UNVERIFIED_TIME = "unverified_time"
     FIXED_BATCH = "fixed_batch"
     BATCH_LOST = "batch_lost"
     ITEMS_MIX = "items_mix"

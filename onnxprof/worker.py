@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import clocks, telemetry
+from onnxprof.checked import feeds, with_parity, with_verdicts
 from onnxprof.contracts import BackendError, OnnxprofError, Workload
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
@@ -70,6 +71,8 @@ class Job:
     environment: tuple[tuple[str, str], ...]
     parity: bool = True
     """Whether to compare the outputs with the reference's."""
+    verify: bool = True
+    """Whether to check by values that each step did the work of its layers."""
     telemetry: bool = True
     """Whether to add a steady stretch and to read power, memory and clocks beside it."""
     processes: int = 1
@@ -128,6 +131,7 @@ def perform(
             *(plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
             timer=job.timer,
             keep_values=job.parity,
+            keep_proof=job.verify,
             wanted_cuts=job.prefix_steps,
             wanted_repeats=job.repeats,
             observer=watch,
@@ -137,10 +141,13 @@ def perform(
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
     record = _record(job, table, digest, found, told)
     run = replace(record, telemetry=watch.telemetry() if watch else None)
+    progress("checking provenance", 1.0)
+    fed = partial(feeds, inputs, table, model, job.seed) if job.verify else None
+    run = with_verdicts(run, found.proof, fed, keep)
     if job.parity:
         keep(run)
         progress("comparing outputs", 1.0)
-        run = _with_parity(run, workload, found)
+        run = with_parity(run, workload, found.values)
         keep(run)
         run = beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
     return run
@@ -155,13 +162,6 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
     with telemetry.watching(job.device, job.budget.seconds * job.processes) as watch:
         watch.idle()
         yield watch
-
-
-def _with_parity(run: Run, workload: Workload, found: Measurement) -> Run:
-    from onnxprof.reference import check, warnings_of
-
-    parity = check(workload, found.values)
-    return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))
 
 
 def _inputs(job: Job, table: LayerTable, model: ModelFile) -> tuple[Arrays, str]:

@@ -79,6 +79,10 @@ def profile(
         bool,
         typer.Option("--parity/--no-parity", help="Compare outputs with unoptimised onnxruntime."),
     ] = True,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", help="Check by values which layers a step computed."),
+    ] = True,
     telemetry: Annotated[
         bool,
         typer.Option("--telemetry/--no-telemetry", help="Read power, memory, clocks afterwards."),
@@ -113,6 +117,7 @@ def profile(
         inputs=str(inputs.resolve()) if inputs else "",
         limits=Limits(timeout, memory_limit(memory)),
         parity=parity,
+        verify=verify,
         telemetry=telemetry,
         processes=processes,
     )

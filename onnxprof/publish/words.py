@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish.text import printable
-from onnxprof.reconcile import Reconciliation
+from onnxprof.reconcile import CLOSING, Doubt, Reconciliation
 from onnxprof.records import Request, Run, RunWarning, WarningKind
+
+#: Traced over un-profiled from which on tracing costs something in print.
+_SHOWS = 1.005
 
 
 def duration(ns: float) -> str:
@@ -43,7 +46,7 @@ def threads(count: int) -> str:
 
 def reconciliation_text(sums: Reconciliation, run: Run) -> str:
     """One sentence on how the steps, the overhead and the un-profiled median fit together."""
-    timed = sum(row.median_ns is not None for row in sums.rows[:-2])
+    timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
     if not sums.is_whole:
         told = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
         parts = [part for part in told if part]
@@ -53,7 +56,8 @@ def reconciliation_text(sums: Reconciliation, run: Run) -> str:
         _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
     ]
     if timed:
-        parts += [_overhead_text(sums), _timer_text(sums, run), _stray_text(sums)]
+        parts += [_interruptions_text(sums), _overhead_text(sums)]
+        parts += [_timer_text(sums, run), _stray_text(sums)]
     return "; ".join(part for part in parts if part)
 
 
@@ -63,12 +67,18 @@ def _steps_text(sums: Reconciliation, steps: int) -> str:
     return f"{steps} steps add up to {duration(sums.layer_sum_ns)}"
 
 
+def _interruptions_text(sums: Reconciliation) -> str:
+    if not sums.interruptions_ns or not sums.total_ns:
+        return ""
+    return f"{percent(sums.interruptions_ns / sums.total_ns)} went to interruptions"
+
+
 def _overhead_text(sums: Reconciliation) -> str:
     if not sums.total_ns:
         return ""
     part = sums.overhead_ns / sums.total_ns
     if part < 0:
-        return f"that is {percent(-part)} more than was measured: the timer inflates the steps"
+        return f"{percent(-part)} more than the latency, since the profiler makes steps longer"
     if not sums.empty_ns:
         return f"{percent(part)} runtime overhead"
     took = f"{duration(sums.overhead_ns)}, an empty call takes {duration(sums.empty_ns)}"
@@ -79,7 +89,19 @@ def _timer_text(sums: Reconciliation, run: Run) -> str:
     timer = f"{run.timer} timer"
     if run.timer != "trace" or not sums.traced_ns:
         return timer
-    return f"{timer}, inflation {sums.inflation:.2f}"
+    if sums.inflation < _SHOWS:
+        return f"{timer} (at no measurable cost)"
+    return f"{timer} (with it an inference takes {sums.inflation:.2f} times as long)"
+
+
+def doubt_text(doubt: Doubt) -> str:
+    """Why a row's rank is in doubt: `4 samples, p95 5.0 times p5`."""
+    count = f"{doubt.samples} sample{'' if doubt.samples == 1 else 's'}"
+    if doubt.samples < 2:
+        return count
+    if doubt.spread == float("inf"):
+        return f"{count}, some of them 0"
+    return f"{count}, p95 {doubt.spread:.3g} times p5"
 
 
 def _stray_text(sums: Reconciliation) -> str:
@@ -145,8 +167,12 @@ def warning_text(warning: RunWarning) -> str:
 
 
 def _unsteady(value: float, _: str) -> str:
-    much = f" (they still moved by {percent(value)})" if value else ""
-    return f"Warm-up ended before times were steady{much}. Give it a larger --budget."
+    much = (
+        f": the medians of its last two groups of inferences differ by {percent(value)}"
+        if value
+        else ""
+    )
+    return f"Warm-up ended before inferences took a steady time{much}. Give it a larger --budget."
 
 
 def _few(value: float, _: str) -> str:
@@ -167,7 +193,7 @@ def _wide(value: float, _: str) -> str:
 
 def _inflated(value: float, _: str) -> str:
     return (
-        f"Under the timer an inference takes {value:.2f} times as long: trust the order and"
+        f"With the profiler on, an inference takes {value:.2f} times as long: trust the order and"
         " the shares of the layers rather than their times."
     )
 
@@ -175,16 +201,23 @@ def _inflated(value: float, _: str) -> str:
 def _negative(value: float, _: str) -> str:
     much = f" by {percent(abs(value))}" if value else ""
     return (
-        f"The layers add up to more than the measured latency{much}: the timer charges the"
-        " steps with its own cost, so each layer reads too long."
+        f"The layers add up to more than the measured latency{much}: the profiler's own cost is in"
+        " the steps, so each layer reads too long."
     )
 
 
 def _high(value: float, bound: float) -> str:
     return (
-        f"The layers leave {percent(value)} of the measured latency over, where an empty call and"
-        f" 3 % of the latency make {percent(bound)}: the machine was too noisy to divide it better,"
-        " or the runtime spends that much between its steps."
+        f"{percent(value)} of the latency is in no layer, more than the {percent(bound)} that an"
+        " empty call and a margin of 3 % explain: the machine was too noisy to divide it better, or"
+        " the runtime spends that much between its steps."
+    )
+
+
+def _unverified(value: float, reason: str) -> str:
+    return (
+        f"{percent(value)} of the steps' time belongs to layers by names and structure alone, not"
+        f" checked by values ({reason}). onnxprof provenance lists the steps."
     )
 
 
@@ -343,6 +376,7 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.TIMER_INFLATION: _inflated,
     WarningKind.NEGATIVE_OVERHEAD: _negative,
     WarningKind.UNATTRIBUTED_TIME: _unattributed,
+    WarningKind.UNVERIFIED_TIME: _unverified,
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
     WarningKind.ITEMS_MIX: _items_mix,
