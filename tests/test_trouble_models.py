@@ -249,9 +249,7 @@ def test_batch_options():
     assert parse_batches(" 8, 1 ,8,") == (8, 1)
 
 
-@pytest.mark.parametrize(
-    "items", [["a"], ["a="], ["=3"], ["a=x"], ["a=-1"], ["a=1", "a=2"]]
-)
+@pytest.mark.parametrize("items", [["a"], ["a="], ["=3"], ["a=x"], ["a=-1"], ["a=1", "a=2"]])
 def test_bad_dim_options(items):
     with pytest.raises(UsageError, match="--dim"):
         parse_dims(items)
