@@ -73,7 +73,7 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
     _refuse_stranger(model, names, evidence, recorded.backend)
     named = {name for found in evidence for name in found.layers}
     graph = named_steps.without_sizes(read_graph(model.structure.graph), table, named)
-    ties = named_steps.tie(graph, evidence)
+    ties = recorded.tie(graph, evidence, model.structure.graph)
     if not _has_batch(recorded, evidence, table):
         lacks = (*recorded.lacks, f"no shape in it tells the batch: {table.batch} as it was given")
         recorded = replace(recorded, lacks=lacks)

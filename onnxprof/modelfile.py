@@ -10,9 +10,10 @@ from pathlib import Path
 import onnx
 
 from onnxprof import declared as declarations
-from onnxprof import localfunctions, rebatch, tensors, weights
-from onnxprof.batchaxes import FreeDim, all_sizes, check_dims, input_shapes
+from onnxprof import localfunctions, rebatch, weights
+from onnxprof.batchaxes import BatchAxes, FreeDim, all_sizes, check_dims, input_shapes
 from onnxprof.contracts import ModelError, UsageError
+from onnxprof.datafiles import DataFolder, is_external, stored_tensors
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
@@ -64,12 +65,9 @@ class ModelFile:
         )
 
     def _external_files(self) -> list[Path]:
-        files = (
-            tensors.external_file(tensor, self.path)
-            for graph in graphs(self.structure.graph)
-            for tensor in tensors.stored_in(graph)
-            if tensors.is_external(tensor)
-        )
+        data = DataFolder.of(self.path)
+        outside = filter(is_external, stored_tensors(self.structure))
+        files = (data.place(tensor).file for tensor in outside)
         return list(dict.fromkeys(files))
 
 
@@ -146,6 +144,24 @@ def _plan(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Plan:
     rebatch.check_batch(batch)
     plan = plan_for(model, dims, deep=False)
     return plan if batch == plan.batch.own else plan_for(model, dims, deep=True)
+
+
+def batch_axes(model: ModelFile, dims: Mapping[str, int]) -> BatchAxes:
+    """Where the batch enters the model, and which is its own."""
+    return plan_for(model, dims, deep=False).batch
+
+
+def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
+    """What shapes alone leave open, or find fault with, at a batch; empty at the model's own."""
+    plan = _plan(model, batch, dims)
+    if batch == plan.batch.own or plan.obstacle:
+        return ""
+    if plan.mixing:
+        return f"items of the batch meet, as its author left open: {plan.mixing}"
+    if not plan.batch.fixed:
+        return ""
+    own = plan.batch.own
+    return f"batch {own} was changed by shapes alone; onnxprof profile also checks the values"
 
 
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
@@ -247,6 +263,7 @@ __all__ = [
     "FreeDim",
     "ModelFile",
     "Rebatched",
+    "batch_axes",
     "declared_fills",
     "free_axes",
     "missing_dims",

@@ -15,7 +15,7 @@ from onnxprof.inputs import from_file, sizes_from
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
-from onnxprof.modelfile import ModelFile, free_axes, open_model, with_defaults
+from onnxprof.modelfile import ModelFile, batch_axes, free_axes, open_model, with_defaults
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress
 from onnxprof.store import Store
@@ -52,6 +52,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     parity: bool = True
     """Whether to compare outputs with the reference's."""
+    verify: bool = True
+    """Whether to check by values that each step did the work of its layers."""
     telemetry: bool = True
     """Whether to read power, memory and clocks beside a steady stretch after each measurement."""
     processes: int = 1
@@ -70,6 +72,8 @@ class Planned:
 
     job: Job
     table: LayerTable
+    own_batch: int = 0
+    """The batch that the file fixes; 0 where it leaves the batch free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,10 @@ def _of_model(
     for table in _tables(model, options):
         if options.inputs:
             from_file(Path(options.inputs), table)
+        batch = batch_axes(model, dict(options.dims))
         job = _job(facts, options, device, table, environment)
-        yield Planned(replace(job, file=str(model.path)), table)
+        job = replace(job, file=str(model.path), free_batch=not batch.fixed)
+        yield Planned(job, table, batch.own if batch.fixed else 0)
 
 
 def _tables(model: ModelFile, options: Options) -> list[LayerTable]:
@@ -161,6 +167,7 @@ def _job(
         command=command_line(facts, options, table.batch, threads),
         environment=environment,
         parity=options.parity,
+        verify=options.verify,
         telemetry=options.telemetry,
         processes=options.processes,
     )
@@ -187,6 +194,8 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
         words += ["--processes", str(options.processes)]
     if not options.parity:
         words.append("--no-parity")
+    if not options.verify:
+        words.append("--no-verify")
     if not options.telemetry:
         words.append("--no-telemetry")
     return shlex.join(words)

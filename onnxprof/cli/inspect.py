@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from onnxprof.modelfile import ModelFile
     from onnxprof.records import LayerTable
@@ -44,6 +44,7 @@ def inspect(
     dims = with_defaults(opened, dims)
     tables = _distinct([inspect_model(opened, size, dims) for size in batches])
     _tell_obstacles(tables, opened, batches)
+    _tell_doubts(tables, opened, dims)
     fed = _fed(opened, tables[0]) if chosen in ("table", "json") else {}
     _write(tables, opened.name, layout, chosen, output, opened.parameters, fed)
 
@@ -103,6 +104,16 @@ def _tell_obstacles(
     for note in dict.fromkeys(note for table in tables for note in table.notes):
         rest = "the sizes that the file declares are not used"
         typer.echo(printable(f"note: {model.name}: {note}; {rest}"), err=True)
+
+
+def _tell_doubts(tables: Sequence[LayerTable], model: ModelFile, dims: Mapping[str, int]) -> None:
+    """What shapes cannot tell of another batch than the file's own."""
+    from onnxprof.modelfile import doubt
+    from onnxprof.publish.text import printable
+
+    doubts = (doubt(model, table.batch, dims) for table in tables)
+    for text in dict.fromkeys(text for text in doubts if text):
+        typer.echo(printable(f"note: {model.name}: {text}"), err=True)
 
 
 def _write(
