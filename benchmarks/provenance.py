@@ -6,8 +6,8 @@
 Each network is measured once in a fresh process. Columns: executed steps and layers of the file;
 the shares of the steps' time with confidence `exact` and `inferred`, of steps that the runtime
 inserted (they pass a tensor on in another layout or type, or no layer of the file has their
-operator), and of other steps that belong to no layer; and layers that two steps claim, of which there may be
-none. Tied is what is exact or inferred, of all that was not inserted.
+operator), and of other steps that belong to no layer; and layers that two steps claim, of which
+there may be none. Tied is what is exact or inferred, of all that was not inserted.
 """
 
 from __future__ import annotations
