@@ -20,10 +20,12 @@ from onnxprof.backends.ort_repeat import Repeater
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_steps import build_trace, joined_steps
 from onnxprof.backends.ort_topology import graph_attributes
+from onnxprof.backends.ort_verify import OrtProof, claims_of
 from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
 from onnxprof.devices import free_bytes
 from onnxprof.environment import cpu_device
 from onnxprof.records import Availability, Device, Granularity
+from onnxprof.verify.verdicts import Claim
 
 _SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
 
@@ -125,6 +127,7 @@ class ProfiledSession(BoundSession):
         self._saved = saved
         self._types: dict[str, str] = {}
         self._places: dict[int, tuple[int, ...]] = {}
+        self._claims: Sequence[Claim] = ()
         self._device = DeviceTimer.of(workload)
         self._epoch_ns = int(session.get_profiling_start_time_ns())
 
@@ -155,8 +158,9 @@ class ProfiledSession(BoundSession):
             path = Path(self.session.end_profiling())
         profile, ties, length = self._tied(path)
         joined = joined_steps(profile, ties)
-        operators = {layer.name: layer.op_type for layer in self._workload.table.nodes}
         self._places = {row: entry.places for row, entry in enumerate(joined) if entry.places}
+        self._claims = claims_of(joined)
+        operators = {layer.name: layer.op_type for layer in self._workload.table.nodes}
         made = replace(
             build_trace(profile, ties, length, operators),
             provider=ort_providers.provider_of(self._workload).name,
@@ -186,6 +190,11 @@ class ProfiledSession(BoundSession):
         self.session = None
         places = {step: self._places[step] for step in repeats if step in self._places}
         return Repeater(self._workload, self._saved, self._types).sessions(places, repeats)
+
+    def proof(self) -> OrtProof:
+        """What checks the steps by their values, with the saved graph; call it last."""
+        self.session = None
+        return OrtProof.kept(self._workload, _original(self._workload), self._saved, self._claims)
 
 
 class CompiledSession(ProfiledSession):

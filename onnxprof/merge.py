@@ -22,7 +22,7 @@ from onnxprof.stats import by_process
 _DERIVED = (
     *(WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT),
     *(WarningKind.TIMER_INFLATION, WarningKind.NEGATIVE_OVERHEAD, WarningKind.HIGH_OVERHEAD),
-    *(WarningKind.UNATTRIBUTED_TIME, WarningKind.PREFIXES_DISAGREE),
+    *(WarningKind.UNATTRIBUTED_TIME, WarningKind.UNVERIFIED_TIME, WarningKind.PREFIXES_DISAGREE),
 )
 
 

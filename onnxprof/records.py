@@ -14,6 +14,7 @@ from pathlib import Path
 from onnxprof.devicefacts import Availability as Availability
 from onnxprof.devicefacts import Device as Device
 from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.outcomes import Parity
 from onnxprof.readings import Telemetry
 from onnxprof.timings import Indices as Indices
 from onnxprof.timings import Samples as Samples
@@ -94,6 +95,8 @@ class LayerTable:
     """Sizes given to symbolic axes other than the batch."""
     obstacle: str = ""
     """Why the model stays at its own batch, naming the layer; empty if it was re-batched."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the file declares and its own graph contradicts; not stored with a run."""
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -164,6 +167,8 @@ class Step:
     """Its place in execution order; steps of a subgraph have that of their control-flow step."""
     nodes: int = 1
     """Nodes of the executed graph that it stands for, where several compute a layer together."""
+    verdict: str = ""
+    """`verified`, `refuted: …` or `not checked: …`, with why; empty where no check was made."""
     shared: tuple[str, ...] = ()
     """Those of `layers` that equal another of them, so that the runtime computed them once."""
     runtime_name: str = ""
@@ -187,8 +192,13 @@ class WarningKind(StrEnum):
     NEGATIVE_OVERHEAD = "negative_overhead"
     HIGH_OVERHEAD = "high_overhead"
     UNATTRIBUTED_TIME = "unattributed_time"
+    UNVERIFIED_TIME = "unverified_time"
     FIXED_BATCH = "fixed_batch"
     BATCH_LOST = "batch_lost"
+    ITEMS_MIX = "items_mix"
+    QUANTISED_TOGETHER = "quantised_together"
+    ILL_CONDITIONED = "ill_conditioned"
+    BATCH_UNPROVEN = "batch_unproven"
     BUSY_MACHINE = "busy_machine"
     THROTTLED = "throttled"
     UNLOCKED_CLOCKS = "unlocked_clocks"
@@ -214,43 +224,6 @@ class RunWarning:
     """The layer or output concerned, where there is one."""
     bound: float = 0.0
     """What the figure is held against, where a kind has no fixed bound."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutputParity:
-    """One output of the measured session against the reference's."""
-
-    name: str
-    max_abs: float = 0.0
-    """Largest absolute error among elements that are finite on both sides."""
-    max_rel: float = 0.0
-    """Largest error relative to the output's scale; `parity.py` says what that is."""
-    nan_mismatch: int = 0
-    """Elements that are NaN or infinite on one side only, or infinite with another sign."""
-    tolerance: float = 0.0
-    """The largest `max_rel` that passes; for integers the largest `max_abs`."""
-    passed: bool | None = None
-    """None where the output was not compared."""
-    note: str = ""
-    """Why it was not compared, or what differs besides its values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """A run's outputs against those of a reference on the same inputs."""
-
-    reference: str = ""
-    """What computed the reference."""
-    outputs: tuple[OutputParity, ...] = ()
-    """In the model's order; empty where nothing could be compared."""
-    reason: str = ""
-    """Why nothing could be compared."""
-
-    @property
-    def passed(self) -> bool | None:
-        """Whether every output that was compared passed; None where none was."""
-        told = [output.passed for output in self.outputs if output.passed is not None]
-        return all(told) if told else None
 
 
 @dataclass(frozen=True, slots=True)

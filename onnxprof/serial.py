@@ -20,6 +20,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.outcomes import Parity
 from onnxprof.readings import Telemetry
 from onnxprof.records import (
     Device,
@@ -28,7 +29,6 @@ from onnxprof.records import (
     LayerTable,
     ModelFacts,
     Origin,
-    Parity,
     Request,
     Run,
     RunWarning,
