@@ -86,7 +86,7 @@ class Evidence:
     runs: Sequence[Observed]
     tolerance: float = _PLAIN
     skipped: frozenset[str] = frozenset()
-    """Layers of branches that are never taken."""
+    """Layers of branches that did not run."""
     _errors: dict[tuple[str, str], float] = field(default_factory=dict)
     _prepared: dict[tuple[int, str], Original] = field(default_factory=dict)
     _varying: dict[str, bool] = field(default_factory=dict)
@@ -228,8 +228,9 @@ def _checked(
     layers: Mapping[str, GraphNode],
     readers: Mapping[str, Sequence[GraphNode]],
 ) -> Verdict:
-    if never := next((name for name in claim.layers if name in evidence.skipped), ""):
-        reason = f"{never} is in a branch that is never taken"
+    never = next((name for name in claim.layers if name in evidence.skipped), "")
+    if never and not claim.obstacle:
+        reason = f"{never} is in a branch that did not run"
         return Verdict(claim.step, Outcome.REFUTED, reason)
     hidden = next((name for name in claim.layers if name not in layers), "")
     if claim.obstacle or hidden or not claim.nodes:
