@@ -174,7 +174,7 @@ def _flat(graph: onnx.GraphProto, moved: frozenset[str], found: Inlined) -> Iter
     found.contents.update(_contents(graph.initializer))
     found.constants.update(t.values.name for t in graph.sparse_initializer)
     for node in graph.node:
-        branch = next((b.g for b in graph_attributes(node) if moved & _produced(b.g)), None)
+        branch = next((b.g for b in _likely_first(graph, node) if moved & _produced(b.g)), None)
         if node.op_type != "If" or branch is None:
             yield _read_node(node)
             continue
@@ -182,6 +182,15 @@ def _flat(graph: onnx.GraphProto, moved: frozenset[str], found: Inlined) -> Iter
         found.conditions.add(node.input[0])
         results = tuple(o.name for o in branch.output)
         yield GraphNode(node.name, "If", results, tuple(name for name in node.output if name))
+
+
+def _likely_first(graph: onnx.GraphProto, node: onnx.NodeProto) -> Iterable[onnx.AttributeProto]:
+    """The subgraphs of a node; of an If first the one that a stored condition takes."""
+    stored = [t for t in graph.initializer if node.input and t.name == node.input[0]]
+    if node.op_type != "If" or not stored:
+        return graph_attributes(node)
+    taken = "then_branch" if onnx.numpy_helper.to_array(stored[0]).all() else "else_branch"
+    return sorted(graph_attributes(node), key=lambda branch: branch.name != taken)
 
 
 def _produced(graph: onnx.GraphProto) -> set[str]:

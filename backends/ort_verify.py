@@ -16,6 +16,7 @@ import onnx
 from onnxprof.backends.ort_graphs import ExecutedNode
 from onnxprof.backends.ort_observe import Feeds, Wanted, observed
 from onnxprof.backends.ort_topology import read_graph
+from onnxprof.backends.ort_unfold import node_names, unfolded
 from onnxprof.contracts import BackendError, Bounds, Workload
 from onnxprof.provenance import Graph
 from onnxprof.records import Step
@@ -60,6 +61,8 @@ class OrtProof:
     """One a step, in order; those of steps without layers are empty."""
     scratch: TemporaryDirectory[str]
     """Where the executed graph was saved."""
+    skipped: frozenset[str] = frozenset()
+    """Layers of branches that are never taken."""
 
     @classmethod
     def kept(
@@ -69,7 +72,10 @@ class OrtProof:
         scratch = TemporaryDirectory(prefix="onnxprof-")
         for path in saved.parent.glob(f"{saved.stem}.*"):
             shutil.move(path, scratch.name)
-        return cls(workload, original, Path(scratch.name) / saved.name, claims, scratch)
+        flat = unfolded(original)
+        skipped = frozenset(node_names(original.graph) - node_names(flat.graph))
+        path = Path(scratch.name) / saved.name
+        return cls(workload, flat, path, claims, scratch, skipped)
 
     def check(
         self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
@@ -127,10 +133,10 @@ class OrtProof:
         executed = onnx.load(str(self.saved), load_external_data=False)
         graphs = read_graph(self.original.graph), read_graph(executed.graph)
         if time.monotonic() > deadline:  # no claim will be looked at
-            return Evidence(*graphs, ())
+            return Evidence(*graphs, (), skipped=self.skipped)
         wanted = (None, None) if part is None else _wanted(*graphs, part)
         runs = observed(self.workload, self.original, self.saved, feeds, wanted)
-        return Evidence(*graphs, runs, tolerance_of(runs, graphs))
+        return Evidence(*graphs, runs, tolerance_of(runs, graphs), self.skipped)
 
 
 def _wanted(original: Graph, executed: Graph, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:

@@ -28,7 +28,7 @@ ZOO = ("lenet", "mnist-mlp", "mnist-cnn", "fashion-cnn", "minigo", "squeezenet",
 #: Of the elements that layers yield: networks of the zoo, and others.
 ZOO_BAR, BAR = 0.99, 0.97
 #: Their layers are in subgraphs.
-INSIDE = ("if", "known if", "loop")
+INSIDE = ("if", "loop")
 
 
 class Checked:
@@ -224,6 +224,18 @@ def test_a_place_outside_of_the_graph_is_not_checked(tmp_path: Path) -> None:
     inner = [step for step in steps if "double" in step.layers]
     assert [step.confidence for step in inner] == [Confidence.INFERRED]
     assert "inside a subgraph" in inner[0].verdict
+
+
+def test_layers_of_a_branch_that_is_never_taken_are_refuted(tmp_path: Path) -> None:
+    """Both branches name their tensors alike; values tell which one ran."""
+    with opened(models.save(CORPUS["known if"](tmp_path), tmp_path)) as checked:
+        product = next(i for i, s in enumerate(checked.trace.steps) if s.op_type == "MatMul")
+        tanh = next(i for i, s in enumerate(checked.trace.steps) if s.op_type == "Tanh")
+        checked.claim({product: ["inner"], tanh: ["outer", "if"]})
+        steps = checked.steps()
+    taken = {n.name for n in checked.proof.original.graph.node}
+    assert {steps[product].layers[0], steps[tanh].layers[0]} <= taken - {"inner", "outer"}
+    assert steps[tanh].verdict == steps[product].verdict == "verified"
 
 
 def test_claims_are_records() -> None:

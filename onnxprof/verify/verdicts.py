@@ -85,6 +85,8 @@ class Evidence:
     executed: Graph
     runs: Sequence[Observed]
     tolerance: float = _PLAIN
+    skipped: frozenset[str] = frozenset()
+    """Layers of branches that are never taken."""
     _errors: dict[tuple[str, str], float] = field(default_factory=dict)
     _prepared: dict[tuple[int, str], Original] = field(default_factory=dict)
     _varying: dict[str, bool] = field(default_factory=dict)
@@ -226,6 +228,9 @@ def _checked(
     layers: Mapping[str, GraphNode],
     readers: Mapping[str, Sequence[GraphNode]],
 ) -> Verdict:
+    if never := next((name for name in claim.layers if name in evidence.skipped), ""):
+        reason = f"{never} is in a branch that is never taken"
+        return Verdict(claim.step, Outcome.REFUTED, reason)
     hidden = next((name for name in claim.layers if name not in layers), "")
     if claim.obstacle or hidden or not claim.nodes:
         reason = claim.obstacle or (
