@@ -20,7 +20,7 @@ from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
 from onnxprof.rebatch import Plan, Rebatched
 from onnxprof.records import ModelFacts, PreparedModel
-from onnxprof.references import Progress, resolve
+from onnxprof.references import Progress, Resolved, resolve
 from onnxprof.zoo.declaration import Fill
 
 _CHUNK = 1 << 20
@@ -98,7 +98,11 @@ def parameters(model: onnx.ModelProto) -> int:
 
 def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
-    found = resolve(reference, progress)
+    return open_found(resolve(reference, progress))
+
+
+def open_found(found: Resolved) -> ModelFile:
+    """Check and read the model behind a reference. Raises ModelError with what is wrong."""
     path = found.path
     try:
         structure = read_structure(path)
@@ -249,6 +253,7 @@ __all__ = [
     "Rebatched",
     "declared_fills",
     "missing_dims",
+    "open_found",
     "open_model",
     "parameters",
     "prepare",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from onnxprof.modelfile import ModelFile
     from onnxprof.records import LayerTable
+    from onnxprof.references import Resolved
 
 _FORMATS = ("table", "csv", "json", "md")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".markdown": "md", ".txt": "table"}
@@ -32,30 +34,58 @@ def inspect(
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds after which reading the model is given up.")
+    ] = 900.0,
+    memory: Annotated[
+        float, typer.Option(min=0, help="GiB that reading it may use; 0 for what is free.")
+    ] = 0.0,
 ) -> None:
     """List every layer with its operator, tensors, dtypes and shapes at a batch size."""
-    from onnxprof.cli.options import parse_batches, parse_dims
-    from onnxprof.inspector import inspect as inspect_model
-    from onnxprof.modelfile import parameters, with_defaults
+    from functools import partial
+
+    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.confined import Limits, confined
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
-    opened = _opened(model)
-    dims = with_defaults(opened, dims)
-    tables = _distinct([inspect_model(opened, size, dims) for size in batches])
-    _tell_obstacles(tables, opened, batches)
-    fed = _fed(opened, tables[0]) if chosen in ("table", "json") else {}
-    _write(tables, opened.name, layout, chosen, output, parameters(opened.structure), fed)
+    work = partial(_seen, _found(model), batches, dims)
+    seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
+    _tell_obstacles(seen.tables, seen.name, batches)
+    fed = seen.fed if chosen in ("table", "json") else {}
+    _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
 
-def _opened(model: str) -> ModelFile:
+def _found(model: str) -> Resolved:
     from rich.console import Console
 
     from onnxprof.cli.fetching import fetching
-    from onnxprof.modelfile import open_model
+    from onnxprof.references import resolve
 
     with fetching(Console(stderr=True)) as progress:
-        return open_model(model, progress)
+        return resolve(model, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the output says of a model."""
+
+    name: str
+    tables: list[LayerTable]
+    parameters: int
+    fed: dict[str, str]
+
+
+def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
+    """Look at the file; the work that an untrusted one may make long."""
+    from onnxprof.inspector import inspect
+    from onnxprof.modelfile import open_found, parameters, with_defaults
+
+    opened = open_found(found)
+    sizes = with_defaults(opened, dims)
+    tables = _distinct([inspect(opened, size, sizes) for size in batches])
+    counted = parameters(opened.structure)
+    return _Seen(opened.name, tables, counted, _fed(opened, tables[0]))
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
@@ -90,15 +120,13 @@ def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
     return list({table.batch: table for table in tables}.values())
 
 
-def _tell_obstacles(
-    tables: Sequence[LayerTable], model: ModelFile, batches: tuple[int, ...]
-) -> None:
+def _tell_obstacles(tables: Sequence[LayerTable], name: str, batches: tuple[int, ...]) -> None:
     from onnxprof.publish.text import printable
 
     for table in tables:
         if table.obstacle:
             asked = ", ".join(str(b) for b in batches if b != table.batch)
-            note = f"note: {model.name} stays at batch {table.batch} ({asked} asked): "
+            note = f"note: {name} stays at batch {table.batch} ({asked} asked): "
             typer.echo(printable(note + table.obstacle), err=True)
 
 
