@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from onnxprof.cli.lazy import Lazy, lazy_group
+from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group
 
 _INTERRUPTED = 130
 COMMANDS = {
@@ -105,7 +105,7 @@ def _leave(code: int) -> None:
 def _run(arguments: list[str]) -> int:
     try:
         return _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, InterruptedCommandError):
         _say("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
