@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from onnxprof.backends.ort_errors import runtime_errors
 from onnxprof.backends.ort_graphs import MOVERS, ExecutedNode, Ties, tie
 from onnxprof.backends.ort_prefix import open_prefixes, output_types
 from onnxprof.backends.ort_profile import Key, Profile, read_profile
+from onnxprof.backends.ort_repeat import Repeater
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_topology import graph_attributes
 from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
@@ -118,6 +119,7 @@ class ProfiledSession(BoundSession):
         self._workload = workload
         self._saved = saved
         self._types: dict[str, str] = {}
+        self._places: dict[int, tuple[int, ...]] = {}
         self._device = DeviceTimer.of(workload)
         self._epoch_ns = int(session.get_profiling_start_time_ns())
 
@@ -148,6 +150,7 @@ class ProfiledSession(BoundSession):
             path = Path(self.session.end_profiling())
         profile, ties, length = self._tied(path)
         joined = joined_steps(profile, ties)
+        self._places = {row: entry.places for row, entry in enumerate(joined) if entry.places}
         made = replace(
             build_trace(profile, ties, length),
             provider=ort_providers.provider_of(self._workload).name,
@@ -169,6 +172,14 @@ class ProfiledSession(BoundSession):
         """Sessions for the first nodes of the graph that ran; call it after `trace`."""
         self.session = None
         return open_prefixes(self._workload, self._saved, self._types, counts)
+
+    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
+        """Sessions that repeat one step each, on the CPU; call it after `trace`."""
+        if ort_providers.provider_of(self._workload).kind != "cpu":
+            return {}
+        self.session = None
+        places = {step: self._places[step] for step in repeats if step in self._places}
+        return Repeater(self._workload, self._saved, self._types).sessions(places, repeats)
 
 
 class CompiledSession(ProfiledSession):
@@ -248,6 +259,8 @@ class _Timed:
     """Its own in the profile first, then those of the nodes that work for it."""
     first: int = -1
     """Place in the graph of the first of them; -1 if there is none."""
+    places: tuple[int, ...] = ()
+    """Where its nodes stand in the graph; empty for a node of a subgraph."""
 
     @property
     def barred(self) -> range:
@@ -283,10 +296,11 @@ def _join(profile: Profile, ties: Ties) -> list[_Timed]:
     for key in profile.steps:
         waiting[_given(key)].append(key)
     joined = []
-    for node in ties.nodes:
+    for place, node in enumerate(ties.nodes):
         keys = waiting.get((node.name, node.op_type), [])
-        if keys:
-            joined.append(_Timed(node, (keys.pop(0),)))
+        if keys:  # a node of a subgraph stands behind the place that it counts as
+            places = (place,) if node.position == place else ()
+            joined.append(_Timed(node, (keys.pop(0),), places=places))
     strangers = [key for keys in waiting.values() for key in keys]
     return joined + [_Timed(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
 
@@ -317,7 +331,10 @@ def _with(entry: _Timed, helpers: Sequence[_Timed]) -> _Timed:
         return entry
     keys = tuple(key for helper in helpers for key in helper.keys)
     first = min(helper.node.position for helper in helpers)
-    return _Timed(replace(entry.node, op_type=_work(entry, helpers)), (*entry.keys, *keys), first)
+    node = replace(entry.node, op_type=_work(entry, helpers))
+    parts = [entry.places, *(helper.places for helper in helpers)]
+    places = tuple(place for part in parts for place in part) if all(parts) else ()
+    return _Timed(node, (*entry.keys, *keys), first, places)
 
 
 def _work(entry: _Timed, helpers: Sequence[_Timed]) -> str:

@@ -6,7 +6,7 @@ same bytes; loaded with optimisations off, it runs the very steps that the whole
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +36,20 @@ def open_prefixes(
     return [_open(workload, saved.parent, _prefix(executed, n, dtypes)) for n in counts]
 
 
-def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSession:
+def unoptimised(made: Any) -> None:
+    """Session options under which the graph runs as it is."""
     import onnxruntime as ort
 
-    def as_it_is(made: Any) -> None:
-        made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
+
+def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSession:
     prepared = PreparedModel(model.SerializeToString(), folder)
     names = {value.name for value in model.graph.input}
     inputs = {name: array for name, array in workload.inputs.items() if name in names}
     if _PROBE in names:
         inputs[_PROBE] = np.zeros(1, np.float32)
-    session = ort_session.create(workload, prepared, as_it_is)
+    session = ort_session.create(workload, prepared, unoptimised)
     return BoundSession(session, inputs, place_of(workload))
 
 
@@ -67,13 +69,14 @@ def _prefix(executed: onnx.ModelProto, count: int, dtypes: dict[str, str]) -> on
         kept,
         "prefix",
         list(graph.input),
-        [declared.get(name) or _typed(name, dtypes) for name in outputs],
+        [declared.get(name) or typed(name, dtypes) for name in outputs],
         [tensor for tensor in graph.initializer if tensor.name in inside],
     )
-    return _model(executed, made)
+    return model_like(executed, made)
 
 
-def _typed(name: str, dtypes: dict[str, str]) -> onnx.ValueInfoProto:
+def typed(name: str, dtypes: Mapping[str, str]) -> onnx.ValueInfoProto:
+    """A tensor of the executed graph as an output. Raises BackendError for one of unknown type."""
     dtype = dtypes.get(name, "")
     if not dtype:
         raise BackendError(f"the type of tensor {name!r} is not known, so nothing can be cut there")
@@ -87,10 +90,11 @@ def _empty(executed: onnx.ModelProto) -> onnx.ModelProto:
     out = onnx.helper.make_tensor_value_info(f"{_PROBE}_out", onnx.TensorProto.FLOAT, [1])
     node = onnx.helper.make_node("Identity", [_PROBE], [out.name], name=_PROBE)
     graph = onnx.helper.make_graph([node], "empty", [*executed.graph.input, probe], [out])
-    return _model(executed, graph)
+    return model_like(executed, graph)
 
 
-def _model(executed: onnx.ModelProto, graph: onnx.GraphProto) -> onnx.ModelProto:
+def model_like(executed: onnx.ModelProto, graph: onnx.GraphProto) -> onnx.ModelProto:
+    """A model of that graph with the operator sets of the executed one."""
     imports = list(executed.opset_import)
     if not any(not o.domain for o in imports):
         imports.append(onnx.helper.make_opsetid("", _OWN_OPSET))

@@ -189,6 +189,18 @@ class PrefixSource(Protocol):
 
 
 @runtime_checkable
+class StepRepeater(Protocol):
+    """A traced session that can run one step alone, for steps too short for a prefix to tell."""
+
+    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
+        """By a step's number in the trace, an un-profiled session that runs it so many times.
+
+        The step reads what it reads in the model. Steps that cannot be repeated are left out.
+        Call it after `trace`. Raises BackendError where none can.
+        """
+
+
+@runtime_checkable
 class Backend(Protocol):
     """One runtime. Constructing it is cheap and imports nothing; its verbs import the runtime."""
 

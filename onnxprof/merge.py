@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,24 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         block_process=_processes(counts),
         empty_ns=_joined(timings, lambda t: t.empty_ns),
         round_process=_processes([t.prefix_ns.shape[1] if cuts else 0 for t in timings]),
+        **_repeats(timings),
     )
+
+
+def _repeats(timings: Sequence[Timings]) -> dict[str, Any]:
+    """What steps took alone, of those steps that every process repeated as often as the first."""
+    first = np.array(timings[0].repeats, np.int64)
+    if not all(t.repeat_ns.size and len(t.repeats) == first.size for t in timings):
+        return {}
+    common = np.all([np.array(t.repeats) == first for t in timings], axis=0) & (first > 0)
+    if not common.any():
+        return {}
+    rows = [t.repeat_ns[common[np.array(t.repeats) > 0]] for t in timings]
+    return {
+        "repeats": tuple(int(n) for n in np.where(common, first, 0)),
+        "repeat_ns": np.concatenate(rows, axis=1),
+        "repeat_process": _processes([part.shape[1] for part in rows]),
+    }
 
 
 def _host(timings: Sequence[Timings]) -> Samples:

@@ -11,18 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.readings import Telemetry
+from onnxprof.timings import Indices as Indices
+from onnxprof.timings import Samples as Samples
+from onnxprof.timings import Timings as Timings
 
 #: One axis: its size, the name of a symbolic size, or None where nothing is known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None
-Samples = NDArray[np.int64]
-Indices = NDArray[np.int32]
 
 #: Version of the stored record; a reader refuses what it does not know.
 SCHEMA_VERSION = 1
@@ -306,40 +304,6 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """Fresh processes that the measurement is repeated in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Raw samples of one measurement."""
-
-    load_ns: int
-    """Creating the session, once."""
-    first_ns: int
-    """The first inference after loading."""
-    warmup_ns: Samples
-    """Every warm-up inference, in order."""
-    latency_ns: Samples
-    """Un-profiled inferences, shape [n]."""
-    latency_block: Indices
-    """The alternation block of each latency sample, counted on over processes, shape [n]."""
-    traced_ns: Samples
-    """Inferences under the runtime's profiler, shape [m]."""
-    step_ns: Samples
-    """Time of each step in each traced inference, shape [steps, m]."""
-    traced_block: Indices = field(default_factory=lambda: np.zeros(0, np.int32))
-    """The alternation block of each traced inference, shape [m]."""
-    prefix_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Un-profiled inferences of growing prefixes of the graph, shape [prefixes, rounds]."""
-    prefix_steps: tuple[int, ...] = ()
-    """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
-    empty_ns: Samples = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Un-profiled calls of an empty session with the same inputs; of prefixes the first tells."""
-    block_process: tuple[int, ...] = ()
-    """The process that each block was measured in; empty if there was one."""
-    round_process: tuple[int, ...] = ()
-    """The process that each round of prefixes was measured in; empty if there was one."""
-    host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
 
 
 @dataclass(frozen=True, slots=True)

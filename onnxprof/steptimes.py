@@ -130,9 +130,24 @@ def _by_prefixes(steps: Sequence[Step], timings: Timings) -> Times:
     found = np.zeros(len(steps))
     factor = agreement(timings)
     nodes = np.array([step.nodes for step in steps])
+    alone = repeated(timings)
     for members, total in segments(steps, timings):
-        found[members] = split(sampled[members], total * factor, nodes[members])
+        found[members] = split(sampled[members], total * factor, nodes[members], alone[members])
     return found
+
+
+def repeated(timings: Timings) -> Times:
+    """Nanoseconds of each step run alone many times over, NaN where it was not; shape [steps].
+
+    A round is a step's `repeats` copies in one call, of which an empty call's time is taken off.
+    """
+    known = np.full(len(timings.step_ns), np.nan)
+    if not timings.repeat_ns.size:
+        return known
+    copies = np.array(timings.repeats)
+    alone = np.median(timings.repeat_ns, axis=1) - (empty_call(timings) or 0.0)
+    known[copies > 0] = np.maximum(alone, 1.0) / copies[copies > 0]
+    return known
 
 
 def agreement(timings: Timings) -> float:
@@ -177,13 +192,22 @@ def rising(values: Times) -> Times:
     return np.concatenate([np.full(count, level) for level, count in levels])
 
 
-def split(sampled: Times, total: float, nodes: NDArray[np.int64]) -> Times:
+def split(
+    sampled: Times, total: float, nodes: NDArray[np.int64], alone: Times | None = None
+) -> Times:
     """Divide a segment's time among its steps, in nanoseconds that add up to `total`.
 
-    Each step's sample less a bias that is the same for all executed nodes (the profiler's cost
-    of one), but at least 2 % of the sample. Where the samples fall short, they are scaled.
+    A step of which `alone` has a time, not NaN, counts with that. Of any other, the sample less a
+    bias that is the same for all executed nodes (the profiler's cost of one), but at least 2 % of
+    the sample. What does not add up is scaled.
     """
-    return _scaled(lightened(sampled, bias_of(sampled, total, nodes) * nodes), total)
+    parts = np.full(sampled.size, np.nan) if alone is None else alone.copy()
+    others = np.isnan(parts)
+    if others.any():
+        left = max(0.0, total - float(parts[~others].sum()))
+        bias = bias_of(sampled[others], left, nodes[others])
+        parts[others] = lightened(sampled[others], bias * nodes[others])
+    return _scaled(parts, total)
 
 
 def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:

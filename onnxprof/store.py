@@ -20,8 +20,8 @@ from typing import TypeVar
 from onnxprof import runfile
 from onnxprof.contracts import StoreError
 from onnxprof.records import Request, Run
-from onnxprof.runfile import Summary
 from onnxprof.serial import request_digest
+from onnxprof.summary import Summary
 
 T = TypeVar("T")
 

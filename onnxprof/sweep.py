@@ -277,7 +277,7 @@ def next_process(
     if before and (first := before[0].timings):
         timer = _timer_of(first) or job.timer
         once = replace(job, parity=False, telemetry=False)
-        job = replace(once, timer=timer, prefix_steps=first.prefix_steps)
+        job = replace(once, timer=timer, prefix_steps=first.prefix_steps, repeats=first.repeats)
     return run_isolated(job, limits, _bound(progress, planned, len(before), count))
 
 

@@ -79,6 +79,8 @@ class Job:
     """Processes that share the measurement; `budget` is that of each."""
     prefix_steps: tuple[int, ...] = ()
     """Where the first process cut the graph, for the later ones."""
+    repeats: tuple[int, ...] = ()
+    """How often the first process repeated which step, for the later ones."""
     file: str = ""
     """The model's file on this machine, already resolved; empty to resolve the reference."""
 
@@ -121,6 +123,7 @@ def perform(
             timer=job.timer,
             keep_values=job.parity,
             wanted_cuts=job.prefix_steps,
+            wanted_repeats=job.repeats,
             observer=watch,
             conduct=conduct and partial(conduct, busy),
         )

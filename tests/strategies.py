@@ -144,6 +144,8 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
     traced = draw(st.integers(0, 4))
     prefixes = draw(st.integers(0, 3))
     rounds = draw(st.integers(0, 3))
+    repeats = draw(st.lists(st.integers(0, 3), min_size=steps, max_size=steps))
+    again = (sum(n > 0 for n in repeats), draw(st.integers(0, 3)))
     hosted = (steps, traced) if draw(st.booleans()) else (0, 0)
     return Timings(
         load_ns=draw(counts),
@@ -160,6 +162,9 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
         block_process=tuple(draw(st.just([]) | processes(100))),
         round_process=tuple(draw(st.just([]) | processes(rounds))),
         host_ns=draw(samples(hosted)),
+        repeats=tuple(repeats),
+        repeat_ns=draw(samples(again)),
+        repeat_process=tuple(draw(st.just([]) | processes(again[1]))),
     )
 
 

@@ -24,7 +24,7 @@ SOURCES = {
 }
 #: Rooms of one or more modules (a package counts as one module). A new module goes in here.
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "records": ("records", "readings", "gpurows"),
+    "records": ("records", "timings", "readings", "gpurows"),
     "contracts": ("contracts",),
     "stats": ("stats",),
     "ratios": ("ratios",),
@@ -38,7 +38,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "inspector": ("inspector", "attributes"),
     "provenance": ("provenance",),
     "steptimes": ("steptimes",),
-    "measure": ("measure", "sampling", "cautions", "cuts"),
+    "measure": ("measure", "sampling", "cautions", "cuts", "repeating"),
     "reconcile": ("reconcile",),
     "merge": ("merge",),
     "compare": (
@@ -48,7 +48,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "environment": ("environment", "machine", "cpu", "clocks", "nvml", "devices"),
     "plugins": ("plugins",),
     "diagnose": ("diagnose",),
-    "store": ("store", "runfile"),
+    "store": ("store", "runfile", "summary"),
     "inputs": ("inputs",),
     "parity": ("parity",),
     "reference": ("reference",),

@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from onnxprof.publish import runlist, terminal, timing_csv, words
 from onnxprof.reconcile import reconcile
 from onnxprof.records import Run, RunWarning, Tensor, WarningKind
-from onnxprof.runfile import summarise
+from onnxprof.summary import summarise
 from onnxprof.testing import sample_run
 
 GOLDEN = Path(__file__).parent / "golden" / "timing.csv"
