@@ -174,7 +174,8 @@ def _match(pattern: str, name: str) -> bool:
 
 def _all_paths(stores: Iterable[Path]) -> list[Path]:
     """Every run of the stores once, even where one store lies within another."""
-    found = {path.resolve(): path for root in stores for path in Store(root).paths()}
+    # realpath, as resolve() raises where links run in a loop
+    found = {os.path.realpath(path): path for root in stores for path in Store(root).paths()}
     return list(found.values())
 
 

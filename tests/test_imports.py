@@ -48,7 +48,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "environment": ("environment", "machine", "cpu", "clocks", "nvml", "devices"),
     "plugins": ("plugins",),
     "diagnose": ("diagnose",),
-    "store": ("store", "runfile", "summary"),
+    "store": ("store", "runfile", "runguard", "summary"),
     "inputs": ("inputs",),
     "parity": ("parity",),
     "reference": ("reference",),
