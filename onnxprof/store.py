@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -139,6 +139,24 @@ def load_all(
     summaries, problems = scan(stores, filters)
     runs, more = load_each(summary.path for summary in summaries)
     return runs, [*problems, *more]
+
+
+def load_good(paths: Sequence[Path], say: Callable[[str], None]) -> list[tuple[Path, Run]]:
+    """The runs in these files that can be read; `say` hears which are left out.
+
+    Raises StoreError where none can be read.
+    """
+    runs: list[tuple[Path, Run]] = []
+    problems: list[StoreError] = []
+    for path in paths:
+        good, bad = load_each([path])
+        runs += [(path, run) for run in good]
+        problems += bad
+    if problems and not runs:
+        raise problems[0]
+    for problem in problems:
+        say(f"left out: {problem}")
+    return runs
 
 
 def load_each(paths: Iterable[Path]) -> tuple[list[Run], list[StoreError]]:
