@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 SUFFIX = ".parquet"
 _FAILED = "-failed"
+#: A run takes some ten to a hundred kilobytes.
+_PROBE_BYTES = 1 << 18
 _LONGEST_PART = 80
 #: Names that Windows keeps for devices.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -83,6 +85,23 @@ class Store:
             raise StoreError(
                 f"the run cannot be saved: {error.strerror or error}",
                 where=str(folder),
+                remedy=_remedy(error),
+            ) from error
+
+    def check_writable(self) -> None:
+        """Raise StoreError where a run could not be saved, before there is one to lose."""
+        probe = self.root / f".{secrets.token_hex(8)}.tmp"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                _write_synced(probe, bytes(_PROBE_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            place = self.root if self.root.is_dir() else _obstacle(self.root)
+            raise StoreError(
+                f"runs cannot be saved: {error.strerror or error}",
+                where=str(place),
                 remedy=_remedy(error),
             ) from error
 
@@ -215,6 +234,11 @@ def _prefix(request: Request) -> str:
 def _stem(run: Run) -> str:
     created = re.sub(r"[^0-9A-Za-z.]", "", run.created)[:32]
     return _prefix(run.request) + created + (_FAILED if run.timings is None else "")
+
+
+def _obstacle(path: Path) -> Path:
+    """The nearest thing on the way to a folder that exists, which may be a file."""
+    return next((p for p in (path, *path.parents) if p.exists() or p.is_symlink()), path)
 
 
 def _write_new(folder: Path, stem: str, data: bytes) -> Path:
