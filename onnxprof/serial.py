@@ -267,7 +267,7 @@ def _scalar_converter(kind: type) -> Converter:
     def convert(data: Json) -> Any:
         if type(data) is not kind:
             raise ValueError(f"{str(data)[:80]!r} is not of type {kind.__name__}")
-        if kind is int and abs(data) > _LARGEST:
+        if isinstance(data, int) and abs(data) > _LARGEST:
             raise ValueError("a whole number has more than 64 bits")
         return data
 
