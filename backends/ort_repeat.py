@@ -90,13 +90,15 @@ class _Step:
 
     @classmethod
     def of(cls, graph: onnx.GraphProto, places: Sequence[int]) -> _Step | None:
-        """The step of these nodes; None for one with a subgraph, which reads by other ways."""
+        """The step of these nodes; None for one with a subgraph or with sparse weights."""
         nodes = tuple(graph.node[place] for place in sorted(places))
         if not nodes or any(a.HasField("g") or a.graphs for n in nodes for a in n.attribute):
             return None
         known = {tensor.name: tensor for tensor in graph.initializer}
         own = {name for node in nodes for name in node.output}
         read = dict.fromkeys(n for node in nodes for n in node.input if n and n not in own)
+        if any(tensor.values.name in read for tensor in graph.sparse_initializer):
+            return None
         return cls(
             nodes,
             tuple(name for name in read if name not in known),

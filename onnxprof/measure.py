@@ -22,14 +22,17 @@ from onnxprof.cautions import INFLATION, warnings_of
 from onnxprof.contracts import (
     Backend,
     BackendError,
+    CutChecker,
     Launcher,
     MemoryBound,
     PrefixSource,
+    Proof,
     Recorder,
     Session,
     StepRepeater,
     Trace,
     TracedSession,
+    Verifiable,
     Workload,
 )
 from onnxprof.records import RunWarning, Tensor, Timings, WarningKind
@@ -80,6 +83,8 @@ class Measurement:
     warnings: tuple[RunWarning, ...]
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """The outputs of the un-profiled session, if they were to be kept."""
+    proof: Proof | None = None
+    """What checks the steps, if it was to be kept and the backend has such a thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ def measure(
     *,
     timer: Timer = Timer.AUTO,
     keep_values: bool = False,
+    keep_proof: bool = False,
     wanted_cuts: Sequence[int] = (),
     wanted_repeats: Sequence[int] = (),
     observer: Observer | None = None,
@@ -165,6 +171,7 @@ def measure(
                 sampler.first_traced(traced)
                 conduct(Blocks(sampler, plain, traced, most))
                 steps = _named(_read(sampler, traced), traced, Timer.AUTO)
+            proof = traced.proof() if keep_proof and isinstance(traced, Verifiable) else None
         if observer is not None:
             progress("watching power and memory", 1.0)
             del traced  # what it holds is no part of what running the model takes
@@ -173,7 +180,8 @@ def measure(
     timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts, steps.repeats)
     told = warnings_of(timings, steps.trace, workload, outputs)
     truncated = _truncated(steps.trace, sampler.traced_count)
-    return Measurement(timings, steps.trace, outputs, (*told, *truncated, *steps.warnings), values)
+    warnings = (*told, *truncated, *steps.warnings)
+    return Measurement(timings, steps.trace, outputs, warnings, values, proof)
 
 
 def _truncated(trace: Trace, inferences: int) -> Iterator[RunWarning]:
@@ -381,5 +389,7 @@ def _open(
         places = cuts.thinned(wanted, fitting)
     else:
         places = cuts.place(trace, min(most, fitting))
+    if isinstance(traced, CutChecker):
+        places = tuple(traced.cuttable(places))
     inner = list(traced.prefixes(places[1:-1]))
     return places, [ends[0], *inner, ends[1]]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnxprof import runguard, serial
 from onnxprof.contracts import StoreError
 from onnxprof.records import SCHEMA_VERSION, Run, Samples, Step, Timings
-from onnxprof.summary import Summary, summarise
+from onnxprof.summary import ESTIMATOR, Summary, summarise
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -213,7 +213,10 @@ def read_summary(path: Path) -> Summary:
         metadata = _known(pq.read_metadata(path).metadata)
         facts = runguard.facts_in(metadata[SUMMARY_KEY])
         facts.pop("path", None)
-        return dataclasses.replace(serial.from_json(Summary, facts), path=path)
+        summary = serial.from_json(Summary, facts)
+    if summary.estimator != ESTIMATOR:
+        summary = summarise(read_run(path))
+    return dataclasses.replace(summary, path=path)
 
 
 def read_run(path: Path) -> Run:

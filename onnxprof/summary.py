@@ -10,7 +10,10 @@ from typing import Any
 from onnxprof import stats
 from onnxprof.readings import Telemetry
 from onnxprof.records import Request, Run, WarningKind
-from onnxprof.steptimes import step_samples
+from onnxprof.steptimes import divided
+
+#: Grows with each change of how steps' times are derived; older summaries are derived anew.
+ESTIMATOR = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Summary:
     interval_ns: tuple[int, int] | None = None
     """Distribution-free 95 % interval of the median."""
     layer_sum_ns: int | None = None
-    """Medians of all steps, added up; None without a trace."""
+    """All steps, added up; None without a trace."""
     samples: int = 0
     """Un-profiled inferences."""
     steps: int = 0
@@ -37,6 +40,8 @@ class Summary:
     """Mean power of the device beside the steady stretch; None where not known."""
     peak_resident_bytes: int | None = None
     """The most that the measuring process held for the un-profiled session."""
+    estimator: int = 0
+    """The way in which `layer_sum_ns` was derived from the samples; 0 before it was counted."""
     path: Path = Path()
     """Where it was found; not stored."""
 
@@ -65,19 +70,19 @@ def summarise(run: Run) -> Summary:
         steps=len(run.steps),
         warnings=tuple(warning.kind for warning in run.warnings),
         **_telemetry_figures(run.telemetry),
+        estimator=ESTIMATOR,
     )
     timings = run.timings
     if timings is None:
         return bare
-    traced = timings.step_ns.size > 0
+    sums = int(divided(run).whole_ns.sum()) if timings.step_ns.size else None
     if timings.latency_ns.size == 0:
-        sums = sum(map(stats.median_ns, step_samples(run))) if traced else None
         return dataclasses.replace(bare, layer_sum_ns=sums)
     return dataclasses.replace(
         bare,
         median_ns=stats.median_ns(timings.latency_ns),
         interval_ns=stats.latency_interval(timings),
-        layer_sum_ns=sum(map(stats.median_ns, step_samples(run))) if traced else None,
+        layer_sum_ns=sums,
         samples=int(timings.latency_ns.size),
     )
 

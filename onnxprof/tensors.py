@@ -19,7 +19,12 @@ MAX_TENSOR_BYTES = 64 << 30
 MAX_ELEMENTS = 1 << 48
 
 _REMEDY = "Export or download the model again, with its data file"
-_NAMES = {"FLOAT": "float32", "DOUBLE": "float64", "STRING": "string", "UNDEFINED": ""}
+_NAMES = {
+    "FLOAT": "float32", "DOUBLE": "float64", "STRING": "string", "UNDEFINED": "",
+    "FLOAT8E4M3FN": "float8_e4m3fn", "FLOAT8E4M3FNUZ": "float8_e4m3fnuz",
+    "FLOAT8E5M2": "float8_e5m2", "FLOAT8E5M2FNUZ": "float8_e5m2fnuz",
+    "FLOAT8E8M0": "float8_e8m0fnu", "FLOAT4E2M1": "float4_e2m1fn",
+}  # fmt: skip
 _BITS = {
     "FLOAT": 32, "DOUBLE": 64, "BOOL": 8, "FLOAT16": 16, "BFLOAT16": 16,
     "INT8": 8, "UINT8": 8, "INT16": 16, "UINT16": 16, "INT32": 32, "UINT32": 32,
@@ -28,7 +33,8 @@ _BITS = {
 }  # fmt: skip
 
 
-def _type_name(data_type: int) -> str:
+def type_name(data_type: int) -> str:
+    """ONNX's name of an element type: `FLOAT`, `INT8`; UNDEFINED for one that it does not have."""
     try:
         return str(TensorProto.DataType.Name(data_type))
     except ValueError:
@@ -36,20 +42,20 @@ def _type_name(data_type: int) -> str:
 
 
 def dtype_name(data_type: int) -> str:
-    """NumPy's (or ml_dtypes') name of an ONNX element type: `float32`, `float8e4m3fn`."""
-    name = _type_name(data_type)
+    """NumPy's (or ml_dtypes') name of an ONNX element type: `float32`, `float8_e4m3fn`."""
+    name = type_name(data_type)
     return _NAMES.get(name, name.lower())
 
 
 def element_bits(data_type: int) -> int:
     """Bits an element takes when stored; 0 for strings and unknown types."""
-    name = _type_name(data_type)
+    name = type_name(data_type)
     return 8 if name.startswith("FLOAT8") else _BITS.get(name, 0)
 
 
 def is_floating(data_type: int) -> bool:
     """Whether elements are floating-point numbers of any width."""
-    return "FLOAT" in _type_name(data_type) or data_type == TensorProto.DOUBLE
+    return "FLOAT" in type_name(data_type) or data_type == TensorProto.DOUBLE
 
 
 def element_count(tensor: TensorProto, where: str) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records import (
     Confidence,
@@ -18,8 +19,6 @@ from onnxprof.records import (
     LayerKind,
     LayerTable,
     ModelFacts,
-    OutputParity,
-    Parity,
     Request,
     Run,
     RunWarning,

@@ -99,7 +99,7 @@ def align(
 ) -> None:
     """Put runs of one model on several systems side by side, a block of layers a row.
 
-    Blocks are the finest that no run's step straddles. Of a folder (without any RUN: of the
+    Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
     from onnxprof.cli.options import parse_batches

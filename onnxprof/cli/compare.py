@@ -207,6 +207,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.contracts import UsageError
     from onnxprof.devicelock import held
     from onnxprof.pairing import Pairing
+    from onnxprof.proving import proven
     from onnxprof.store import Store
     from onnxprof.sweep import ALL, plan
 
@@ -214,6 +215,8 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
+    with held(plans[0][0].job.device.id, _say):
+        plans = [proven(each, options, lambda *_: None) for each in plans]
     matched = _matched(*plans)
     pairs = []
     seconds = options.process_budget.seconds * options.processes * 2

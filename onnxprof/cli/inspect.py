@@ -52,6 +52,8 @@ def inspect(
     work = partial(_seen, _found(model), batches, dims)
     seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
     _tell_obstacles(seen.tables, seen.name, batches)
+    for doubt in seen.doubts:
+        _note(seen.name, doubt)
     fed = seen.fed if chosen in ("table", "json") else {}
     _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
@@ -74,18 +76,21 @@ class _Seen:
     tables: list[LayerTable]
     parameters: int
     fed: dict[str, str]
+    doubts: tuple[str, ...]
+    """What shapes cannot tell of another batch than the file's own."""
 
 
 def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
     """Look at the file; the work that an untrusted one may make long."""
     from onnxprof.inspector import inspect
-    from onnxprof.modelfile import open_found, parameters, with_defaults
+    from onnxprof.modelfile import doubt, open_found, with_defaults
 
     opened = open_found(found)
     sizes = with_defaults(opened, dims)
     tables = _distinct([inspect(opened, size, sizes) for size in batches])
-    counted = parameters(opened.structure)
-    return _Seen(opened.name, tables, counted, _fed(opened, tables[0]))
+    doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
+    told = tuple(text for text in doubts if text)
+    return _Seen(opened.name, tables, opened.parameters, _fed(opened, tables[0]), told)
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
@@ -128,6 +133,15 @@ def _tell_obstacles(tables: Sequence[LayerTable], name: str, batches: tuple[int,
             asked = ", ".join(str(b) for b in batches if b != table.batch)
             note = f"note: {name} stays at batch {table.batch} ({asked} asked): "
             typer.echo(printable(note + table.obstacle), err=True)
+    for note in dict.fromkeys(note for table in tables for note in table.notes):
+        rest = "the sizes that the file declares are not used"
+        _note(name, f"{note}; {rest}")
+
+
+def _note(name: str, text: str) -> None:
+    from onnxprof.publish.text import printable
+
+    typer.echo(printable(f"note: {name}: {text}"), err=True)
 
 
 def _write(

@@ -79,6 +79,10 @@ def profile(
         bool,
         typer.Option("--parity/--no-parity", help="Compare outputs with unoptimised onnxruntime."),
     ] = True,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", help="Check by values which layers a step computed."),
+    ] = True,
     telemetry: Annotated[
         bool,
         typer.Option("--telemetry/--no-telemetry", help="Read power, memory, clocks afterwards."),
@@ -113,6 +117,7 @@ def profile(
         inputs=str(inputs.resolve()) if inputs else "",
         limits=Limits(timeout, memory_limit(memory)),
         parity=parity,
+        verify=verify,
         telemetry=telemetry,
         processes=processes,
     )
@@ -129,11 +134,15 @@ def _plan(options: Options, console: Console) -> list[Planned]:
 
     with fetching(console) as progress:
         planned = plan(options, progress)
+    _say_obstacles(planned)
+    return planned
+
+
+def _say_obstacles(planned: list[Planned]) -> None:
     for name, batch, obstacle in dict.fromkeys(
         (p.job.facts.name, p.table.batch, p.table.obstacle) for p in planned if p.table.obstacle
     ):
         _say(f"{name} stays at batch {batch}: {obstacle}")
-    return planned
 
 
 def _granularity(text: str) -> Granularity:
@@ -188,11 +197,17 @@ def _swept(
     from itertools import groupby
 
     from onnxprof.devicelock import held
+    from onnxprof.proving import proven
     from onnxprof.sweep import sweep
 
     for device_id, jobs in groupby(planned, lambda each: each.job.device.id):
         with held(device_id, _say, wait_s):
-            yield from sweep(list(jobs), options.limits, store, meter.update)
+            asked = list(jobs)
+            kept = proven(asked, options, meter.update)
+            _say_obstacles([each for each in kept if each not in asked])
+            for _ in asked[len(kept) :]:
+                meter.done()
+            yield from sweep(kept, options.limits, store, meter.update)
 
 
 def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
