@@ -1,6 +1,7 @@
 # make demo    profile a few networks and build the site
 # make test    run the whole suite        (make test ARGS="-k store" for a part of it)
 # make test-export   export with torch and TensorFlow (in .venv-export, some 3 GB)
+# make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
 # make lint    formatting, linter, types
 # make bench   speed of the tool itself, as ratios
 # make clean   remove what the others made
@@ -18,7 +19,7 @@ export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo test test-export lint format bench clean
+.PHONY: help demo test test-export test-hostile lint format bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -37,6 +38,10 @@ test:
 test-export:
 	@.ci/venv cpu,export,test .venv-export
 	.venv-export/bin/python -m pytest -m export $(ARGS)
+
+test-hostile:
+	@.ci/venv cpu,site,test
+	$(RUN) pytest tests/hostile -m hostile $(ARGS)
 
 lint:
 	@.ci/venv cpu,site,lint

@@ -15,9 +15,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from onnxprof.confined import Limits, confined
 from onnxprof.contracts import ModelError, OnnxprofError, StoreError, UsageError
 from onnxprof.references import (
     Progress,
@@ -61,7 +63,7 @@ def fetch(text: str, progress: Progress | None = None) -> Resolved:
         # asked for by its branch, so that the cache remembers what the branch was
         path = _got(hub, place, size, 0, progress)
         pinned = _Place(place.repo, place.file, _commit_of(path, place))
-        data = _external(path, pinned)
+        data = confined(partial(_external, path, pinned), Limits(), "reading", str(pinned))
         if data:
             path = _assembled(hub, pinned, path, data, progress)
     return Resolved(path, _name(place), str(pinned))

@@ -19,7 +19,7 @@ from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
 from onnxprof.rebatch import Plan, Rebatched
 from onnxprof.records import ModelFacts, PreparedModel, Shape
-from onnxprof.references import Progress, resolve
+from onnxprof.references import Progress, Resolved, resolve
 from onnxprof.zoo.declaration import Fill
 
 _CHUNK = 1 << 20
@@ -89,7 +89,11 @@ def _feed(digest: hashlib._Hash, path: Path) -> int:
 
 def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
-    found = resolve(reference, progress)
+    return open_found(resolve(reference, progress))
+
+
+def open_found(found: Resolved) -> ModelFile:
+    """Check and read the model behind a reference. Raises ModelError with what is wrong."""
     path = found.path
     try:
         structure = read_structure(path)
@@ -267,6 +271,7 @@ __all__ = [
     "declared_fills",
     "free_axes",
     "missing_dims",
+    "open_found",
     "open_model",
     "prepare",
     "rebatched",

@@ -5,19 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 from onnxprof import plugins
+from onnxprof.confined import confined
 from onnxprof.contracts import Backend, BackendError, OnnxprofError
 from onnxprof.environment import environment, usable_cores
 from onnxprof.inputs import from_file, sizes_from
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
-from onnxprof.modelfile import ModelFile, batch_axes, free_axes, open_model, with_defaults
+from onnxprof.modelfile import ModelFile, batch_axes, free_axes, open_found, with_defaults
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
-from onnxprof.references import Progress
+from onnxprof.references import Progress, Resolved, resolve
 from onnxprof.store import Store
 from onnxprof.suggestion import refuse_missing
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
@@ -97,13 +99,21 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     facts = environment()
     planned: list[Planned] = []
     for device, reference in product(devices, options.models):
-        model = open_model(reference, progress)
-        dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
-        refuse_missing(model, dims)
-        wanted = device.id if options.device == ALL else options.device
-        sized = replace(options, dims=tuple(dims.items()), device=wanted)
-        planned.extend(_of_model(model, sized, device, facts))
+        found = resolve(reference, progress)
+        work = partial(_of_file, found, options, device, facts)
+        planned.extend(confined(work, options.limits, "planning", reference))
     return planned
+
+
+def _of_file(
+    found: Resolved, options: Options, device: Device, environment: tuple[tuple[str, str], ...]
+) -> list[Planned]:
+    model = open_found(found)
+    dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
+    refuse_missing(model, dims)
+    wanted = device.id if options.device == ALL else options.device
+    sized = replace(options, dims=tuple(dims.items()), device=wanted)
+    return list(_of_model(model, sized, device, environment))
 
 
 def _given(model: ModelFile, inputs: str) -> dict[str, int]:

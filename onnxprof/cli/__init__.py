@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from onnxprof.cli.lazy import Lazy, lazy_group
+from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group
 
 _INTERRUPTED = 130
 COMMANDS = {
@@ -61,11 +62,35 @@ def root(
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted."""
+    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted.
+
+    A signal that asks for an end gives 128 and its number.
+    """
+    ended_by = _heed_signals()
     code = _run(sys.argv[1:])
+    if ended_by and code == _INTERRUPTED:
+        _leave(128 + ended_by[0])
     if code == _INTERRUPTED:
         _leave(code)
     sys.exit(code)
+
+
+def _heed_signals() -> list[int]:
+    """Let a request to end clean up as an interrupt does; it stands in the list that is returned.
+
+    A signal that is ignored stays so, as that of a closed terminal under nohup.
+    """
+    ended_by: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        ended_by.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
+    return ended_by
 
 
 def _leave(code: int) -> None:
@@ -83,7 +108,7 @@ def _leave(code: int) -> None:
 def _run(arguments: list[str]) -> int:
     try:
         return _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, InterruptedCommandError):
         _say("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:

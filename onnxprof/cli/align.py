@@ -134,7 +134,7 @@ def _named(
     """`whole` leaves out imported runs without latencies, besides those that failed."""
     from onnxprof.contracts import UsageError
     from onnxprof.serial import request_digest
-    from onnxprof.store import default_root, load, scan
+    from onnxprof.store import default_root, load, load_good, scan
     from onnxprof.systems import newest
 
     path = Path(name) if name else store or default_root()
@@ -157,7 +157,7 @@ def _named(
             where=str(root) if folder else f"{name} in {root}",
             remedy="onnxprof runs list shows all; give ids, files or a folder of runs",
         )
-    return [(summary.path, load(summary.path)) for summary in newest(good)]
+    return load_good([summary.path for summary in newest(good)], _say)
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:

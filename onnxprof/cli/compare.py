@@ -185,9 +185,9 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
 
 def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     from onnxprof.contracts import StoreError
-    from onnxprof.store import load
+    from onnxprof.store import load_good
 
-    runs = [load(path) for path in paths]
+    runs = [run for _, run in load_good(paths, _say)]
     good = [run for run in runs if run.timings is not None]
     if not good:
         raise StoreError(f"this run has no times: {runs[0].failure}", where=what)

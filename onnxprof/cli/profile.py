@@ -124,6 +124,7 @@ def profile(
     console = Console(stderr=True)
     planned = _plan(options, console)
     place = Store(store or default_root())
+    place.check_writable()
     return _measure(planned, options, place, console, quiet, None if wait else 0.0)
 
 
