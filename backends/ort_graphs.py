@@ -31,6 +31,9 @@ from onnxprof.backends.ort_walk import (
 from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
 from onnxprof.records import Confidence
 
+#: The evidence of a step that belongs to no layer, before the name of a tensor.
+PASSES_ON = "passes on"
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutedNode:
@@ -100,6 +103,8 @@ def _tie_graph(graphs: _Triple, outside: _Outside, ties: Ties) -> None:
     for i, (node, proto) in enumerate(zip(after.nodes, executed.node, strict=True)):
         made = _executed(i, node, proto, found, i if outside.place is None else outside.place)
         head = offset + works_for[i] if works_for[i] not in (i, -1) else -1
+        if i in walked.passed and not made.layers:
+            made = replace(made, evidence=f"{PASSES_ON} {walked.passed[i]}")
         ties.nodes.append(replace(made, head=head, source=walked.sources.get(i, "")))
     inside = _Outside(before.constants | outside.constants, earlier.same)
     for place, triple in _subgraphs(original, extended, executed):

@@ -22,7 +22,7 @@ from onnxprof.records import Confidence, Step, Tensor
 
 @dataclass(frozen=True, slots=True)
 class TimedNodes:
-    """A node of the graph that ran with those that work for it, and where they are timed."""
+    """A step of the profile: its nodes in the executed graph."""
 
     node: ExecutedNode
     keys: tuple[Key, ...]
