@@ -10,6 +10,7 @@ from onnxprof.provenance import Graph, GraphNode, constant_tensors
 
 #: Nodes of the runtime's graph that are no work: data, and the ends of the graph.
 _DATA = frozenset({"Input", "Const", "Output", "Parameter", "Constant", "Result"})
+_CONSTANTS = ("Const", "Constant")
 _INPUTS = ("Input", "Parameter")
 _OUTPUTS = ("Output", "Result")
 #: How the frontend names the end of the graph: the output tensor's name and this.
@@ -117,7 +118,7 @@ class Clues:
             original,
             nodes,
             [
-                known(every if node.ran else passed if node.kind in _DATA else ())
+                known(every if node.ran else passed if node.kind in _CONSTANTS else ())
                 for node, every, passed in zip(nodes, listed, ends, strict=True)
             ],
             [

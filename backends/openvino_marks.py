@@ -30,6 +30,9 @@ def mark(model: Any, producers: Mapping[str, Sequence[str]]) -> Marks:
     """
     made: dict[str, tuple[str, ...]] = {}
     for body in _bodies(model):
+        for operation in body.get_ops():
+            if operation.get_type_name() == "Constant":  # no file may call one as a mark is called
+                operation.set_friendly_name("data")
         for operation, layers in layers_of(list(body.get_ordered_ops()), producers):
             ends = any(name in producers for o in operation.outputs() for name in o.get_names())
             name = f"{MARK}{len(made):06}{'~' if ends else INNER}"  # sorted as text, too

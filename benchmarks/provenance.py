@@ -4,10 +4,11 @@
         [--batch 1] [--budget 0.3] [--dim NAME=SIZE ...]
 
 Each network is measured once in a fresh process. Columns: executed steps and layers of the file;
-the shares of the steps' time with confidence `exact` and `inferred`, of steps that the runtime
-inserted (they pass a tensor on in another layout or type, or no layer of the file has their
-operator), and of other steps that belong to no layer; and layers that two steps claim, of which
-there may be none. Tied is what is exact or inferred, of all that was not inserted.
+the shares of the steps' time with confidence `exact` (verified by values) and `inferred`, of
+steps that the runtime inserted (they pass a tensor on in another layout or type, or no layer of
+the file has their operator), and of other steps that belong to no layer; and layers that two steps
+claim, of which there may be none. Verified and tied are what is exact, and what is exact or
+inferred, of all that was not inserted. The bars: 99 % of that verified, 98 % tied.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from onnxprof.worker import Limits, run_isolated
 from onnxprof.zoo import names
 
 HEADINGS = ("model", "steps", "layers", "exact", "inferred", "inserted", "unknown", "claimed twice")
-BAR = 0.98
+BAR, VERIFIED_BAR = 0.98, 0.99
 INSERTED, UNKNOWN = "inserted", "unknown"
 
 
@@ -81,6 +82,7 @@ def main() -> None:
         arguments.models = [f"zoo:{name}" for name in names()]
     print(f"{line(HEADINGS)}\n{line(('---',) * len(HEADINGS))}")
     tied: list[float] = []
+    verified: list[float] = []
     for model in arguments.models:
         try:
             run = measured(model, arguments)
@@ -89,12 +91,15 @@ def main() -> None:
             continue
         found = shares(run)
         tied.append(1 - found[UNKNOWN] / (1 - found[INSERTED]))
+        verified.append(found[Confidence.EXACT] / (1 - found[INSERTED]))
         counts = (str(len(run.steps)), str(len(run.table.layers)))
         cells = [f"{share:.2%}" for share in found.values()]
         told = (run.request.model_name, *counts, *cells, str(claimed_twice(run)))
         print(line(told), flush=True)
     reached = sum(share >= BAR for share in tied)
     print(f"\n{reached} of {len(tied)} networks have at least 98 % of their time tied to layers.")
+    reached = sum(share >= VERIFIED_BAR for share in verified)
+    print(f"{reached} of {len(verified)} networks have at least 99 % of it verified.")
 
 
 if __name__ == "__main__":

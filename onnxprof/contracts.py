@@ -206,6 +206,15 @@ class CutChecker(Protocol):
 
 
 @runtime_checkable
+class Understating(Protocol):
+    """A traced session whose timer may not see all that a step costs."""
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether it misses a part, and prefixes are quick to load."""
+
+
+@runtime_checkable
 class StepRepeater(Protocol):
     """A traced session that can run one step alone, for steps too short for a prefix to tell."""
 

@@ -45,7 +45,7 @@ def _places(layer: Layer) -> Iterator[tuple[int, str]]:
     types tell which they are.
     """
     marks = _MARKED.get(layer.op_type)
-    if marks is None:
+    if marks is None or not layer.inputs:
         yield from enumerate(tensor.name for tensor in layer.inputs)
         return
     yield 0, layer.inputs[0].name

@@ -32,6 +32,7 @@ from onnxprof.contracts import (
     StepRepeater,
     Trace,
     TracedSession,
+    Understating,
     Verifiable,
     Workload,
 )
@@ -261,8 +262,9 @@ def _fitting(
     exact = isinstance(traced, Recorder) and traced.on_device
     cuttable = isinstance(traced, PrefixSource) and not exact
     sure = blind or timer is not Timer.AUTO
+    gaps = cuttable and isinstance(traced, Understating) and traced.leaves_out
     alternate = partial(sampler.alternate, plain, traced, most)
-    if not _found_out(sampler, alternate, sure, cuttable):
+    if not _found_out(sampler, alternate, sure, cuttable, gaps):
         return _read(sampler, traced)
     sampler.progress("reading the trace", sampler.spent)
     trace = traced.trace()
@@ -278,13 +280,13 @@ def _fitting(
 
 
 def _found_out(
-    sampler: Sampler, alternate: Callable[[int], None], sure: bool, cuttable: bool
+    sampler: Sampler, alternate: Callable[[int], None], sure: bool, cuttable: bool, gaps: bool
 ) -> bool:
     """Trace until prefixes are known to be better, or the budget is used up."""
     began, left = sampler.used_ns, sampler.budget_ns - sampler.used_ns
     for part in _LOOKS:
         alternate(began + int(left * part))
-        if sure or (cuttable and _worth_cutting(sampler)):
+        if sure or (cuttable and _worth_cutting(sampler, gaps)):
             return True
     alternate(sampler.budget_ns)
     more = int(left * _EXTENSION)
@@ -294,10 +296,10 @@ def _found_out(
     return True
 
 
-def _worth_cutting(sampler: Sampler) -> bool:
-    """Whether tracing distorts, and the budget has time for rounds enough to do better."""
+def _worth_cutting(sampler: Sampler, gaps: bool) -> bool:
+    """Whether tracing distorts or misses time, and there is time for rounds to do better."""
     left = sampler.budget_ns - sampler.used_ns
-    return sampler.inflates(INFLATION) and _has_rounds(sampler, left)
+    return (gaps or sampler.inflates(INFLATION)) and _has_rounds(sampler, left)
 
 
 def _has_rounds(sampler: Sampler, left_ns: int) -> bool:

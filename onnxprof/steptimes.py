@@ -66,8 +66,8 @@ def divided(run: Run) -> Division:
 def divide(steps: Sequence[Step], timings: Timings) -> Division:
     """Divide the un-profiled median among steps, interruptions and overhead.
 
-    Of several processes each says what share of its own median a step takes; the mean of the
-    shares counts.
+    Of several processes each says what share of a quiet inference a step takes, with prefixes of
+    its own median; the mean of the shares counts, and the median of what interruptions took.
     """
     if not timings.step_ns.size:
         return Division(np.zeros(len(steps)))
@@ -100,15 +100,16 @@ def _by_trace(timings: Timings) -> Division:
         return Division(times, usual_ns=times)
     parts = [part for part in stats.by_process(timings) if part.traced_ns.size]
     found = [_quiet(part) for part in parts]
-    quiet = [quiet_part(part, q) for part, q in zip(parts, found, strict=True)]
-    shares = [_shares(q) for q in found]
-    lengths = [float(np.median(q.whole_ns)) for q in found]
+    shares = [_shares(quiet) for quiet in found]
+    kept = [quiet_part(part, quiet) for part, quiet in zip(parts, found, strict=True)]
+    # The median over all samples is not that of the one process that was hit hardest.
+    part = float(np.median(kept)) if kept else 1.0
     whole, count = _middle(timings.latency_ns), len(timings.step_ns)
-    kept = _mean([s * part for s, part in zip(shares, quiet, strict=True)], count)
+    usual = [_shares_ns(quiet) for quiet in found]
     return Division(
-        kept * whole * least_inflation(timings),
-        whole * (1 - float(np.mean(quiet))) if quiet else None,
-        _mean([s * length for s, length in zip(shares, lengths, strict=True)], count),
+        _mean(shares, count) * part * whole * least_inflation(timings),
+        (1 - part) * whole,
+        _mean(usual, count),
     )
 
 
@@ -141,7 +142,10 @@ def typical(timings: Timings) -> Times:
 
 def typical_ns(timings: Timings) -> Times:
     """Nanoseconds of each step in the trace, interruptions taken out, shape [steps]."""
-    quiet = _quiet(timings)
+    return _shares_ns(_quiet(timings))
+
+
+def _shares_ns(quiet: Quiet) -> Times:
     return _shares(quiet) * float(np.median(quiet.whole_ns))
 
 

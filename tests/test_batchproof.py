@@ -253,3 +253,26 @@ def test_the_gap_of_an_output_whose_shape_does_not_follow(tmp_path: Path) -> Non
     lab = Lab(model, {}, 1, pool(model, {}, (("x", 0),), 4, 0, ""))
     verdict = Trial(lab, 3)._apart([gap], 2)
     assert verdict.kind is Kind.MIXES
+
+
+def test_items_with_several_places_lie_apart_or_together() -> None:
+    latents = np.array([0, 1, 2, 10, 11, 12])  # two places an item: all firsts, then all seconds
+    apart = Pool({"l": latents}, (), 3, (("l", 0),)).take([2, 0])["l"]
+    together = Pool({"l": latents}, (("l", 0),), 3).take([2, 0])["l"]
+    assert apart.tolist() == [2, 0, 12, 10]
+    assert together.tolist() == [11, 12, 0, 1]
+
+
+def test_inspect_says_what_shapes_leave_open(tmp_path, monkeypatch) -> None:
+    models.save(models.lenet(1), tmp_path, "fixed.onnx")
+    models.save(models.lenet(), tmp_path, "free.onnx")
+    models.save(mixing_models.attention("batch"), tmp_path, "meets.onnx")
+    monkeypatch.chdir(tmp_path)
+
+    def told(name: str, batch: int) -> str:
+        arguments = ["inspect", name, "--batch", str(batch)]
+        return str(CliRunner().invoke(app, arguments, standalone_mode=False).stderr)
+
+    assert "changed by shapes alone" in told("fixed.onnx", 8)
+    assert told("fixed.onnx", 1) == told("free.onnx", 8) == ""
+    assert "layer scores (MatMul)" in told("meets.onnx", 8)

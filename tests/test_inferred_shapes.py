@@ -378,3 +378,18 @@ def test_low_precision_types_have_the_names_that_arrays_have(tmp_path):
         table = inspect(opened(made, tmp_path), 2, {})
         assert table.nodes[0].inputs[0].dtype == name
         assert outputs(table)["y"].dtype == "float32"
+
+
+def test_nodes_that_are_not_of_their_operators_form_are_not_asked_about():
+    """ONNX's rules are compiled code: one output too many of a Split ends the process."""
+    wrong = [
+        node("Split", ["x"], ["a", "b", "c"], axis=0, num_outputs=2),
+        node("Split", ["x", "k"], ["a", "b", "c"]),
+        node("Relu", ["x", "x"], ["a"]),
+        node("Relu", ["x"], ["a", "b"]),
+        node("Conv", ["x", "x"], ["a"], strides=1),
+    ]
+    for each in wrong:
+        made = models.model([each], [value("x", [2, 3])], [value("a", None)], [ints("k", 1, 1)],
+                            opset=18)  # fmt: skip
+        assert infer(made).refusals

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnxprof.contracts import Workload
 from onnxprof.interruptions import quieten
 from onnxprof.measure import Budget, Timer, measure
+from onnxprof.merge import merge
 from onnxprof.reconcile import Reconciliation, Status, reconcile
 from onnxprof.records import PreparedModel, Run
 from onnxprof.steptimes import divided
@@ -121,6 +122,20 @@ def test_what_interruptions_took_of_the_median_has_a_row_of_its_own(part: float)
         part == 0.5  # the median may lie on either side
     )
     assert abs(sums.overhead_ns) < 0.1 * sum(STEPS_NS)
+
+
+def test_one_process_that_was_hit_hard_does_not_shorten_the_rows_of_the_others() -> None:
+    each = [machine(seed) for seed in range(3)]
+    quiet = rows(merge([run_of(*one) for one in each]))
+    steps, plain = each[0]
+    steps[:2] += 3 * MS
+    steps[0, ::2] += 5 * MS
+    plain[:] += 6 * MS
+    sums = reconcile(merge([run_of(*one) for one in each]))
+    assert (sums.interruptions_ns or 0) < 0.02 * sums.total_ns
+    small = [r.median_ns for r in sums.rows if r.status is Status.TIMED][2:]
+    assert small == pytest.approx(quiet[2:], rel=0.4)
+    assert adds_up(sums)
 
 
 def test_times_that_a_coarse_clock_counts_as_zero_stay_finite() -> None:

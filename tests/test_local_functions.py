@@ -10,8 +10,9 @@ import pytest
 from models import node, value, weight
 from onnx import helper
 
-from onnxprof import localfunctions
-from onnxprof.contracts import ModelError
+from onnxprof import localfunctions, plugins
+from onnxprof.contracts import ModelError, Workload
+from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
 
@@ -211,21 +212,14 @@ def test_nothing_changes_without_functions():
 
 
 @pytest.mark.parametrize("backend", ["ort", "openvino", "torch"])
-def test_inner_operators_are_timed(tmp_path, backend, monkeypatch):
-    from typer.testing import CliRunner
-
+def test_inner_operators_are_timed(tmp_path, backend):
     pytest.importorskip({"ort": "onnxruntime"}.get(backend, backend))
-    from onnxprof.cli import app
-    from onnxprof.store import load_all
-
-    monkeypatch.setenv("ONNXPROF_LOCKS", str(tmp_path / "locks"))
-    path = models.save(two_blocks(), tmp_path)
-    done = CliRunner().invoke(
-        app,
-        ["profile", str(path), "--backend", backend, "--batch", "1", "--budget", "0.1",
-         "--no-parity", "--store", str(tmp_path / "runs")],
-    )  # fmt: skip
-    assert done.exit_code == 0, done.output
-    ((run,), _) = load_all([tmp_path / "runs"])
-    layers = {name for step in run.steps for name in step.layers}
+    file = opened(two_blocks(), tmp_path)
+    table = inspect(file, 1, {})
+    job = Workload(prepare(file, 1, {}), table, generate(table), 1)
+    with plugins.backend(backend).open_traced(job, 3) as session:
+        for _ in range(3):
+            session.infer()
+        trace = session.trace()
+    layers = {name for step in trace.steps for name in step.layers}
     assert layers == {"blk1/n0", "blk1/n1", "blk2/n0", "blk2/n1"}

@@ -55,6 +55,18 @@ def shared_rows() -> Run:
     return dataclasses.replace(run, steps=(*steps, *run.steps[3:]))
 
 
+def nested() -> Run:
+    """The steps of a branch stand beside the control-flow step, which has what is left."""
+    run = interrupted()
+    inner = {layer.name for layer in run.table.nodes[2:5]}
+    outer = run.table.nodes[1].name
+    layers = [
+        dataclasses.replace(layer, parent=outer, subgraph="body") if layer.name in inner else layer
+        for layer in run.table
+    ]
+    return dataclasses.replace(run, table=dataclasses.replace(run.table, layers=tuple(layers)))
+
+
 def imported(folder: Path, times: bool) -> Run:
     return imported_runs.made(imported_runs.models_in(folder), times=times)
 
@@ -64,6 +76,7 @@ RUNS: dict[str, Callable[[Path], Run]] = {
     "prefix": lambda _: cut(),
     "processes": lambda _: merge([interrupted(seed) for seed in range(3)]),
     "prefixes of processes": lambda _: merge([cut(seed) for seed in range(3)]),
+    "nested": lambda _: nested(),
     "shared rows": lambda _: shared_rows(),
     "imported": lambda folder: imported(folder, times=True),
     "imported without latencies": lambda folder: imported(folder, times=False),
@@ -121,11 +134,13 @@ def test_pages_and_pdf(run: Run) -> None:
     sums = reconcile(run)
     [page] = catalogue([run])
     [data] = page_data(page)["runs"]
-    body = [row for row in sums.rows if row.status is not Status.CONSTANT]
+    given = (Status.CONSTANT, Status.INPUT)
+    body = [row for row in sums.rows if row.status not in given]
     known = [r for r in body if r.status is not Status.INTERRUPTIONS or r.median_ns is not None]
     assert data["m"] == [row.median_ns for row in known]
     assert data["lo"] == [row.p5_ns for row in known]
     assert data["hi"] == [row.p95_ns for row in known]
+    assert sum(ns or 0 for ns in data["m"][:-1]) == sums.total_ns
     assert data["sums"] == sum(row.status in CLOSING for row in known)
     document = json.loads(pdf.manuscript(run, sums).data)
     unit = figures.unit_for(sums.total_ns)[1]

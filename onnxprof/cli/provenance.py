@@ -10,7 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxprof.records import Run
+    from onnxprof.publish.provenance import Checked
+    from onnxprof.records import Request, Run
     from onnxprof.sweep import Options
 
 _FORMATS = ("table", "csv", "json")
@@ -103,15 +104,21 @@ def _measured(options: Options, console: Console) -> Run:
 
 def _write(run: Run, chosen: str, output: Path | None) -> None:
     from onnxprof.publish import provenance as shown
+    from onnxprof.steptimes import estimates
 
-    text = {"csv": shown.to_csv, "json": shown.to_json, "table": _terminal}[chosen](run)
+    times = [] if run.timings is None else estimates(run.steps, run.timings).tolist()
+    checked = shown.rows(run.steps, times)
+    if chosen == "table":
+        text = _terminal(run.request, checked)
+    else:
+        text = shown.to_csv(checked) if chosen == "csv" else shown.to_json(run.request, checked)
     if output is not None:
         _save(text, output)
     else:
         typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
-def _terminal(run: Run) -> str:
+def _terminal(request: Request, checked: list[Checked]) -> str:
     import io
 
     from rich.console import Console
@@ -120,14 +127,13 @@ def _terminal(run: Run) -> str:
     from onnxprof.publish.text import printable
 
     buffer = io.StringIO()
-    request = run.request
     console = Console(file=buffer, width=Console().width, soft_wrap=False)
     title = f"{request.model_name}, batch {request.batch}, {request.backend} {request.provider}"
-    console.print(shown.to_table(run, printable(title)))
-    for i, reason in enumerate(shown.reasons(run), 1):
+    console.print(shown.to_table(checked, printable(title)))
+    for i, reason in enumerate(shown.reasons(checked), 1):
         console.print(f"[{i}] {printable(reason)}", highlight=False, markup=False)
     console.print()
-    console.print(shown.summary(run), highlight=False, markup=False)
+    console.print(shown.summary(checked), highlight=False, markup=False)
     return buffer.getvalue()
 
 

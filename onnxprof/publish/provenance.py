@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.publish.text import printable, shortened
 from onnxprof.publish.words import percent
-from onnxprof.records import Run, Step
-from onnxprof.steptimes import estimates
+from onnxprof.records import Request, Step
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,17 +36,12 @@ class Checked:
     """Of the time of all steps; None where there is none."""
 
 
-def rows(run: Run) -> list[Checked]:
-    """One a step, in the order of execution."""
-    times = None if run.timings is None else estimates(run.steps, run.timings)
-    total = 0.0 if times is None else float(times.sum())
+def rows(steps: Sequence[Step], times: Sequence[float] = ()) -> list[Checked]:
+    """One a step, in order; `times` are those of the steps, in any unit."""
+    total = sum(times)
     return [
-        Checked(
-            step,
-            *_parted(step),
-            float(times[i]) / total if times is not None and total else None,
-        )
-        for i, step in enumerate(run.steps)
+        Checked(step, *_parted(step), times[i] / total if total else None)
+        for i, step in enumerate(steps)
     ]
 
 
@@ -65,9 +59,8 @@ def verified_share(checked: Sequence[Checked]) -> float | None:
     return sum(row.share or 0.0 for row in claims if row.outcome == VERIFIED) / total
 
 
-def summary(run: Run) -> str:
+def summary(checked: Sequence[Checked]) -> str:
     """How many steps and how much of their time is verified, in one sentence."""
-    checked = rows(run)
     counts = Counter(row.outcome for row in checked if row.outcome)
     claims = sum(counts.values())
     if not claims:
@@ -82,12 +75,12 @@ def summary(run: Run) -> str:
     return f"{counts[VERIFIED]} of {claims} {steps} with layers verified{time}{more}{inserted}."
 
 
-def reasons(run: Run) -> list[str]:
+def reasons(checked: Sequence[Checked]) -> list[str]:
     """Why steps were not verified, each once, in the order of the steps."""
-    return list(dict.fromkeys(row.reason for row in rows(run) if row.reason))
+    return list(dict.fromkeys(row.reason for row in checked if row.reason))
 
 
-def to_table(run: Run, title: str) -> Table:
+def to_table(checked: Sequence[Checked], title: str) -> Table:
     """For a terminal: a line a step; the numbers in brackets count `reasons`."""
     from rich.table import Table
     from rich.text import Text
@@ -98,8 +91,8 @@ def to_table(run: Run, title: str) -> Table:
     made.add_column("layers", overflow="fold", ratio=1)
     made.add_column("share", justify="right", no_wrap=True)
     made.add_column("verdict", no_wrap=True)
-    numbers = {reason: f" [{i}]" for i, reason in enumerate(reasons(run), 1)}
-    for row in rows(run):
+    numbers = {reason: f" [{i}]" for i, reason in enumerate(reasons(checked), 1)}
+    for row in checked:
         told = f"{row.outcome or 'no layer'}{numbers.get(row.reason, '')}"
         share = "" if row.share is None else percent(row.share)
         name = printable(shortened(row.step.name, _WIDEST_STEP))
@@ -114,12 +107,12 @@ def _layers_text(layers: Sequence[str]) -> str:
     return printable(", ".join([*shown, *more]))
 
 
-def to_csv(run: Run) -> str:
+def to_csv(checked: Sequence[Checked]) -> str:
     """A line a step: RFC 4180, lines end in `\\n`; names of layers are joined with `;`."""
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in rows(run):
+    for row in checked:
         writer.writerow(_cells(row).values())
     return sink.getvalue()
 
@@ -138,14 +131,13 @@ def _cells(row: Checked) -> dict[str, str]:
     }
 
 
-def to_json(run: Run) -> str:
+def to_json(request: Request, checked: Sequence[Checked]) -> str:
     """The model, the verified share, and an object a step."""
-    checked = rows(run)
     document = {
-        "model": run.request.model_name,
-        "backend": run.request.backend,
-        "provider": run.request.provider,
-        "batch": run.request.batch,
+        "model": request.model_name,
+        "backend": request.backend,
+        "provider": request.provider,
+        "batch": request.batch,
         "verified_share": verified_share(checked),
         "steps": [
             _cells(row) | {"layers": list(row.step.layers), "share": row.share} for row in checked

@@ -12,7 +12,10 @@ from onnxprof.shaping.scope import shape_of
 def misfit(call: Call, types: Types) -> str:
     """Why the node cannot work on its operands; empty where it can, or where that is not known."""
     check = _CHECKS.get(call.node.op_type)
-    return "" if check is None else check(call, types)
+    try:
+        return "" if check is None else check(call, types)
+    except (ValueError, TypeError, IndexError):  # attributes of another kind than they should be
+        return ""
 
 
 def _reshape(call: Call, types: Types) -> str:

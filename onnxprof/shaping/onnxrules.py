@@ -43,8 +43,36 @@ def ask(call: Call) -> Types:
     schema = schema_of(call.node.op_type, call.node.domain, call.opset())
     if schema is None:
         return [None] * len(call.node.output)
+    _check_form(schema, call)
     found = _infer(schema, call)
     return [_bounded(found.get(name)) for name in call.node.output]
+
+
+def _check_form(schema: Any, call: Call) -> None:
+    """Raise RefusedError for a node that ONNX's rules may not be asked about.
+
+    They are compiled code that trusts a node to have the form of its operator: another one
+    can end the process.
+    """
+    node, counts = call.node, (len(call.node.input), len(call.node.output))
+    if not schema.min_input <= counts[0] <= schema.max_input:
+        raise RefusedError(f"{node.op_type} does not take {counts[0]} inputs")
+    if not schema.min_output <= counts[1] <= schema.max_output:
+        raise RefusedError(f"{node.op_type} does not yield {counts[1]} outputs")
+    for attribute in node.attribute:
+        known = schema.attributes.get(attribute.name)
+        if known is not None and int(known.type.value) != attribute.type:
+            raise RefusedError(f"its attribute {attribute.name!r} is of another type")
+    if node.op_type == "Split":
+        _check_split(call, counts[1])
+
+
+def _check_split(call: Call, outputs: int) -> None:
+    value = call.value(1)
+    parts = call.attribute("split") if value is None else value.reshape(-1)
+    count = call.attribute("num_outputs", outputs) if parts is None else len(parts)
+    if count != outputs:
+        raise RefusedError(f"it yields {count} parts, and has {outputs} outputs")
 
 
 def _bounded(found: TypeProto | None) -> TypeProto | None:

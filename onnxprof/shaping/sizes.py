@@ -41,7 +41,7 @@ def parse(text: str) -> Tree | None:
         tree = parser.sum(0)
     except ValueError:
         return None
-    return tree if parser.done else None
+    return tree if parser.done and any(_names(tree)) else None
 
 
 def _tokens(text: str) -> list[str] | None:
