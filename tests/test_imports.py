@@ -26,6 +26,7 @@ SOURCES = {
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "records": ("records", "readings", "gpurows"),
     "contracts": ("contracts",),
+    "folders": ("folders",),
     "stats": ("stats",),
     "ratios": ("ratios",),
     "serial": ("serial",),
@@ -69,10 +70,11 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
 ALLOWED: Mapping[str, tuple[str, ...]] = {
     "records": (),
     "contracts": ("records",),
+    "folders": (),
     "stats": ("records",),
     "ratios": ("records",),
     "serial": ("records",),
-    "model": ("records", "contracts", "zoo"),
+    "model": ("records", "contracts", "folders", "zoo"),
     "inspector": ("records", "contracts", "model"),
     "provenance": ("records",),
     "steptimes": ("records", "stats"),
@@ -88,7 +90,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "parity": ("records",),
     "reference": ("records", "contracts", "parity", "plugins"),
     "telemetry": ("records", "contracts", "environment"),
-    "devicelock": ("contracts",),
+    "devicelock": ("contracts", "folders"),
     "worker": (
         *("records", "contracts", "model", "inspector", "inputs", "measure", "plugins"),
         *("reference", "environment", "telemetry"),
@@ -97,15 +99,16 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "sweep": tuple(room for room in ROOMS if room not in ("cli", "publish", "testing")),
     "publish": (
         *("records", "contracts", "reconcile", "compare", "serial", "stats", "store", "zoo"),
+        "folders",
     ),
     "importing": (
         *("records", "contracts", "model", "inspector", "measure", "environment", "backends"),
     ),
     "cli": tuple(ROOMS),
     "testing": ("records", "contracts"),
-    "backends": ("records", "contracts", "provenance", "environment"),
+    "backends": ("records", "contracts", "folders", "provenance", "environment"),
     "exporters": ("records", "contracts"),
-    "zoo": ("records", "contracts", "exporters"),
+    "zoo": ("records", "contracts", "folders", "exporters"),
     "zoocheck": ("records", "contracts", "model", "inspector", "inputs", "zoo"),
 }
 RUNTIMES = ("onnxruntime", "torch", "openvino", "tensorrt", "tensorrt_rtx", "tensorflow", "keras")
@@ -251,7 +254,7 @@ TEXTS = ("py", "toml", "md", "in", "cfg", "sh", "yml", "yaml", "html", "js", "cs
 def test_no_file_names_a_folder_of_somebodys_machine() -> None:
     folders = ("onnxprof", "backends", "exporters", "zoo", "site", "benchmarks", "docs", ".ci")
     found = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
-    found += [path for path in ROOT.iterdir() if path.is_file()]
+    found += [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     texts = [path for path in found if path.suffix[1:] in TEXTS or not path.suffix]
     named = [
         f"{path.relative_to(ROOT)}: {match[0]}"

@@ -132,16 +132,17 @@ def _named(
     name: str, store: Path | None, filters: Filters, *, whole: bool
 ) -> list[tuple[Path, Run]]:
     """`whole` leaves out imported runs without latencies, besides those that failed."""
+    from onnxprof import folders
     from onnxprof.contracts import UsageError
     from onnxprof.serial import request_digest
-    from onnxprof.store import default_root, load, scan
+    from onnxprof.store import load, scan
     from onnxprof.systems import newest
 
-    path = Path(name) if name else store or default_root()
+    path = folders.expanded(name) if name else folders.store(store)
     if path.is_file() or name.endswith(".parquet"):
         return [(path, load(path))]
     folder = path.is_dir() or not name
-    root = path if folder else store or default_root()
+    root = path if folder else folders.store(store)
     found, problems = scan([root], filters if folder else None)
     good = [s for s in found if s.median_ns is not None or (s.layer_sum_ns and not whole)]
     if not folder:

@@ -156,14 +156,15 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
 
 def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
     """The files that are meant: of a folder all, of an id the newest."""
+    from onnxprof import folders
     from onnxprof.contracts import UsageError
     from onnxprof.serial import request_digest
-    from onnxprof.store import default_root, scan
+    from onnxprof.store import scan
 
     path = Path(what)
     if path.is_file() or what.endswith(".parquet"):
         return [path]
-    root = path if path.is_dir() else store or default_root()
+    root = path if path.is_dir() else folders.store(store)
     found, problems = scan([root], filters)
     for problem in problems:
         _say(f"skipped {problem}")
@@ -201,6 +202,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
 
     from rich.console import Console
 
+    from onnxprof import folders
     from onnxprof.alternate import alternate
     from onnxprof.cli.fetching import fetching
     from onnxprof.cli.meter import Meter
@@ -212,6 +214,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
 
     if options.device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
+    place = Store(folders.store(store)) if store else None
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
     matched = _matched(*plans)
@@ -222,9 +225,9 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
         for ours, theirs in matched:
             pairs.append(alternate(ours, theirs, options.limits, meter.update))
             meter.done()
-            if store is not None:
+            if place is not None:
                 for run in pairs[-1]:
-                    _say(f"stored {Store(store).save(run)}")
+                    _say(f"stored {place.save(run)}")
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
 
 

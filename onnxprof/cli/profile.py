@@ -92,9 +92,10 @@ def profile(
     """Time every layer of each model at each batch size, on one runtime and device."""
     from rich.console import Console
 
+    from onnxprof import folders
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
     from onnxprof.measure import Budget
-    from onnxprof.store import Store, default_root
+    from onnxprof.store import Store
     from onnxprof.sweep import Options
     from onnxprof.worker import Limits
 
@@ -118,7 +119,7 @@ def profile(
     )
     console = Console(stderr=True)
     planned = _plan(options, console)
-    place = Store(store or default_root())
+    place = Store(folders.store(store))
     return _measure(planned, options, place, console, quiet, None if wait else 0.0)
 
 

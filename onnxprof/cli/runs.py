@@ -224,11 +224,9 @@ def _filters(
 
 
 def _roots(store: list[str] | None) -> list[Path]:
-    from pathlib import Path
+    from onnxprof import folders
 
-    from onnxprof.store import default_root
-
-    return [Path(folder) for folder in store] if store else [default_root()]
+    return [folders.store(folder) for folder in store] if store else [folders.store()]
 
 
 def _scan(roots: Sequence[Path], filters: Filters) -> list[Summary]:
