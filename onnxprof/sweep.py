@@ -16,15 +16,12 @@ from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
 from onnxprof.modelfile import ModelFile, missing_dims, open_model, with_defaults
+from onnxprof.placement import ALL, pick_devices
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress
 from onnxprof.store import Store
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
-#: The kind of device that a provider runs on, where that is one kind alone.
-_KINDS = {"cpu": "cpu", "openvino": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
-#: The name that stands for every device of a backend.
-ALL = "all"
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
 
@@ -36,7 +33,7 @@ class Options:
     models: tuple[str, ...]
     backend: str = "ort"
     device: str = ""
-    """An id, a kind, or ALL; empty for the first that the provider runs on."""
+    """An id, a kind, or ALL; empty for the backend's first that the provider runs on."""
     provider: str = ""
     """How the backend is to run it; empty for its usual way on the device."""
     batches: tuple[int, ...] = (1,)
@@ -86,7 +83,6 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
     backend = plugins.backend(options.backend)
-    options = replace(options, device=options.device or _KINDS.get(options.provider, "cpu"))
     _refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment()
@@ -95,7 +91,7 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
         model = open_model(reference, progress)
         dims = with_defaults(model, dict(options.dims))
         _refuse_missing(model, dims)
-        wanted = device.id if options.device == ALL else options.device
+        wanted = device.id if options.device == ALL else options.device or device.kind
         sized = replace(options, dims=tuple(dims.items()), device=wanted)
         planned.extend(_of_model(model, sized, device, facts))
     return planned
@@ -195,34 +191,6 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
     if not options.telemetry:
         words.append("--no-telemetry")
     return shlex.join(words)
-
-
-def pick_devices(backend: Backend, wanted: str, provider: str = "") -> Sequence[Device]:
-    """Every device of the backend that the provider runs on for `all`, else the one.
-
-    Raises BackendError where there is none.
-    """
-    if wanted != ALL:
-        return (pick_device(backend, wanted),)
-    kind = _KINDS.get(provider, "")
-    every = tuple(device for device in backend.devices() if kind in ("", device.kind))
-    return every or (pick_device(backend, kind or wanted),)
-
-
-def pick_device(backend: Backend, wanted: str) -> Device:
-    """The device with this id or, first come, of this kind. Raises BackendError with why not."""
-    devices = backend.devices()
-    for device in devices:
-        if wanted in (device.id, device.kind):
-            return device
-    for state in backend.availability():
-        if not state.usable and state.device.split(":")[0] == wanted.split(":")[0]:
-            raise BackendError(state.detail, where=backend.name, remedy=state.remedy)
-    known = ", ".join(d.id for d in devices) or "none"
-    raise BackendError(
-        f"backend {backend.name} has no device {wanted!r} here",
-        remedy=f"It has: {known}. See onnxprof doctor",
-    )
 
 
 def sweep(

@@ -54,7 +54,10 @@ def compare(
         str, typer.Option(help="Of folders: this backend; of models: on it.  [default: ort]")
     ] = "",
     device: Annotated[
-        str, typer.Option(help="Of folders: this device; of models: on it.  [default: cpu]")
+        str,
+        typer.Option(
+            help="Of folders: this device; of models: on it.  [default: the backend's first]"
+        ),
     ] = "",
     threads: Annotated[
         int, typer.Option(min=0, max=1024, help="Of models: threads; 0 for every usable core.")
@@ -90,7 +93,7 @@ def compare(
         options = Options(
             models=(),
             backend=backend or "ort",
-            device=device or "cpu",
+            device=device,
             batches=batches or (1,),
             dims=tuple(parse_dims(dim or []).items()),
             threads=threads,
@@ -209,8 +212,9 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.contracts import UsageError
     from onnxprof.devicelock import held
     from onnxprof.pairing import Pairing
+    from onnxprof.placement import ALL
     from onnxprof.store import Store
-    from onnxprof.sweep import ALL, plan
+    from onnxprof.sweep import plan
 
     if options.device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")

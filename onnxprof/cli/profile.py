@@ -28,12 +28,11 @@ def profile(
     backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
     device: Annotated[
         str,
-        typer.Option(
-            help="A device's id, its kind, or all: each the backend has [default: the provider's]."
-        ),
+        typer.Option(help="A device's id, its kind, or all of the backend's [default: its first]."),
     ] = "",
     provider: Annotated[
-        str, typer.Option(help="How the backend runs it, if not in its usual way; see the docs.")
+        str,
+        typer.Option(help="Execution provider or mode of the backend: cuda, openvino, compile."),
     ] = "",
     batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1,2,4,8,16,32",
     threads: Annotated[
