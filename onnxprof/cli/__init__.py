@@ -10,8 +10,11 @@ from typing import Annotated
 import typer
 
 from onnxprof.cli.lazy import Lazy, lazy_group
+from onnxprof.cli.output import abandon_stdout, adapt_streams
 
 _INTERRUPTED = 130
+#: 128 and the number of SIGPIPE, as a shell has it.
+_UNREAD = 141
 COMMANDS = {
     "inspect": Lazy("onnxprof.cli.inspect", "inspect", "List a model's layers and their shapes."),
     "profile": Lazy("onnxprof.cli.profile", "profile", "Time every layer at each batch size."),
@@ -59,6 +62,7 @@ def root(
 
 def main() -> None:
     """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted."""
+    adapt_streams()
     code = _run(sys.argv[1:])
     if code == _INTERRUPTED:
         _leave(code)
@@ -79,13 +83,16 @@ def _leave(code: int) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        return _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
+        code = _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         _say("interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except (BrokenPipeError, SystemExit):  # typer exits with 1 where nobody reads its output
+        abandon_stdout()
+        return _UNREAD
     except OSError as error:
         return _told(error, _of_system(error), 2)
     except Exception as error:

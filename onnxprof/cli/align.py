@@ -102,19 +102,20 @@ def align(
     Blocks are the finest that no run's step straddles. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
-    from onnxprof.cli.options import parse_batches
+    from onnxprof.cli.options import parse_batches, parse_names
     from onnxprof.publish.alignment import Choice, Sort
     from onnxprof.store import Filters
     from onnxprof.systems import refuse_unlike
 
-    backends = tuple(name.strip() for name in backend.split(",") if name.strip())
+    printed = _format(format_, output)
+    backends = parse_names(backend, "--backend") if backend else ()
     batches = parse_batches(batch) if batch else ()
     filters = Filters(tuple(model or ()), tuple(device or ()), backends, batches)
     chosen = _ordered(_chosen(runs or [], store, filters, whole=over is not None), backends)
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     found = _aligned(chosen, over, baseline, threshold)
-    _deliver(found, choice, format_ or _format_of(output), output)
+    _deliver(found, choice, printed, output)
 
 
 def _chosen(
@@ -204,9 +205,10 @@ def _number(baseline: str, names: Sequence[str]) -> int:
     )
 
 
-def _format_of(output: Path | None) -> Format:
-    suffix = output.suffix.lower().lstrip(".") if output else ""
-    return Format(suffix) if suffix in set(Format) else Format.TABLE
+def _format(given: Format | None, output: Path | None) -> Format:
+    from onnxprof.cli.output import TABLES, file_format
+
+    return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
 def _deliver(
@@ -228,9 +230,9 @@ def _deliver(
 
 
 def _print(found: Alignment | Batches, choice: Choice) -> None:
-    from rich.console import Console
+    from onnxprof.cli.output import stdout_console
 
-    console = Console(highlight=False)
+    console = stdout_console(highlight=False)
     console.print(_table(found, choice, console.width), markup=False)
 
 

@@ -87,6 +87,7 @@ def compare(
     from onnxprof.sweep import Options
     from onnxprof.worker import Limits
 
+    chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
     in_turn = _are_models(a, b)
     if in_turn:
@@ -110,7 +111,7 @@ def compare(
         pairing = _stored(a, b, store, filters)
     comparison = _compared(pairing, threshold, force, in_turn)
     _tell(comparison)
-    _deliver(comparison, format_ or _format_of(output), output, None if all_ else 12)
+    _deliver(comparison, chosen, output, None if all_ else 12)
     return int(comparison.regressed)
 
 
@@ -282,9 +283,10 @@ def _tell(comparison: Comparison) -> None:
             _say(f"{pair.a[0].request.model_name}: {line}")
 
 
-def _format_of(output: Path | None) -> Format:
-    suffix = output.suffix.lower().lstrip(".") if output else ""
-    return Format(suffix) if suffix in set(Format) else Format.TABLE
+def _format(given: Format | None, output: Path | None) -> Format:
+    from onnxprof.cli.output import TABLES, file_format
+
+    return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
 def _deliver(
@@ -310,6 +312,7 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
 
     from rich.console import Console
 
+    from onnxprof.cli.output import stdout_console
     from onnxprof.publish import comparison as renderers
 
     if chosen is Format.JSON:
@@ -319,7 +322,7 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
     if chosen is Format.MARKDOWN:
         return renderers.markdown(comparison)
     sink = io.StringIO()
-    console = Console(highlight=False) if shown else Console(file=sink, width=80)
+    console = stdout_console(highlight=False) if shown else Console(file=sink, width=80)
     console.print(renderers.table(comparison, limit=limit), markup=False)
     return sink.getvalue()
 

@@ -195,14 +195,13 @@ def _swept(
 
 
 def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
-    from rich.console import Console
-
+    from onnxprof.cli.output import stdout_console
     from onnxprof.publish.terminal import summary
 
     if outcome.error is not None:
         _say(str(outcome.error))
     elif not quiet:
-        console = Console()
+        console = stdout_console()
         console.print(summary(outcome.run, limit=limit))
         console.print()
 
