@@ -166,6 +166,12 @@ def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ..
     return tuple(each for each in free if each.name not in dims)
 
 
+def model_axes(model: ModelFile) -> frozenset[str]:
+    """Names of all symbolic axes of the inputs, the batch's among them."""
+    plan = plan_for(model, {}, deep=False)
+    return frozenset((*plan.batch.symbols, *(each.name for each in plan.free)))
+
+
 def with_defaults(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
     """The sizes given, and for the other symbolic axes those that the file declares.
 
@@ -251,6 +257,7 @@ __all__ = [
     "Rebatched",
     "declared_fills",
     "missing_dims",
+    "model_axes",
     "open_model",
     "parameters",
     "prepare",

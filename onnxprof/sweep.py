@@ -15,7 +15,7 @@ from onnxprof.inputs import from_file
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
-from onnxprof.modelfile import ModelFile, missing_dims, open_model, with_defaults
+from onnxprof.modelfile import ModelFile, missing_dims, model_axes, open_model, with_defaults
 from onnxprof.placement import ALL, pick_devices
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress
@@ -87,14 +87,28 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment()
     planned: list[Planned] = []
-    for device, reference in product(devices, options.models):
-        model = open_model(reference, progress)
-        dims = with_defaults(model, dict(options.dims))
+    models = [open_model(reference, progress) for reference in options.models]
+    sizes = dict(zip(models, dims_of(models, options), strict=True))
+    for device, model in product(devices, models):
+        dims = with_defaults(model, sizes[model])
         _refuse_missing(model, dims)
         wanted = device.id if options.device == ALL else options.device or device.kind
         sized = replace(options, dims=tuple(dims.items()), device=wanted)
         planned.extend(_of_model(model, sized, device, facts))
     return planned
+
+
+def dims_of(models: Sequence[ModelFile], options: Options) -> list[dict[str, int]]:
+    """The sizes given, for each model those of axes that it has.
+
+    An axis that no model has goes to all of them, so that the first one refuses it.
+    """
+    given = dict(options.dims)
+    axes = [model_axes(model) for model in models]
+    nobodys = {name for name in given if not any(name in theirs for theirs in axes)}
+    return [
+        {name: size for name, size in given.items() if name in theirs | nobodys} for theirs in axes
+    ]
 
 
 def _refuse_provider(backend: Backend, provider: str) -> None:

@@ -132,6 +132,13 @@ def _plan(options: Options, console: Console) -> list[Planned]:
         (p.job.facts.name, p.table.batch, p.table.obstacle) for p in planned if p.table.obstacle
     ):
         _say(f"{name} stays at batch {batch}: {obstacle}")
+    for name, axis in dict.fromkeys(
+        (p.job.facts.name, axis)
+        for p in planned
+        for axis, _ in options.dims
+        if axis not in dict(p.job.dims)
+    ):
+        _say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
     return planned
 
 
@@ -211,10 +218,10 @@ def _close(outcomes: list[Outcome], store: Store) -> int:
     wrong = sum(o.run.parity is not None and o.run.parity.passed is False for o in outcomes)
     good = len(outcomes) - lost
     _say(
-        f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}"
-        + (f"; {lost} failed" if lost else "")
+        (f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}" if good else "")
+        + (f"{'; ' if good else ''}{lost} failed" if lost else "")
         + (f"; {wrong} with wrong outputs" if wrong else "")
-        + ". Next: onnxprof runs list, onnxprof site build"
+        + (". Next: onnxprof runs list, onnxprof site build" if good else "")
     )
     return 2 if lost else int(wrong > 0)
 
