@@ -22,7 +22,7 @@ from onnxprof.sweep import Options, plan
 def test_an_empty_item_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="has an empty item"):
         parse_batches(text)
-    with pytest.raises(UsageError, match="--backend .* has an empty item"):
+    with pytest.raises(UsageError, match=r"--backend .* has an empty item"):
         parse_names(text, "--backend")
 
 

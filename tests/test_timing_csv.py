@@ -149,7 +149,8 @@ def test_reconciliation_line() -> None:
     run = sample_run()
     assert words.reconciliation_text(reconcile(run), run) == (
         "2.205 ms measured (±0.4 %, 80 samples); 3 steps add up to 2.134 ms; 3.2 % runtime"
-        " overhead; trace timer, inflation 0.99; 18.4 % belongs to no layer"
+        " overhead; trace timer, under which an inference takes 0.99 times as long;"
+        " 18.4 % belongs to no layer"
     )
 
 

@@ -63,7 +63,11 @@ def compare(
         int, typer.Option(min=0, max=1024, help="Of models: threads; 0 for every usable core.")
     ] = 0,
     budget: Annotated[
-        float, typer.Option(min=0.01, help="Of models: seconds of measuring for each.")
+        float,
+        typer.Option(
+            min=0.01,
+            help="Of models: seconds of measuring for each, starting processes not counted.",
+        ),
     ] = 10.0,
     processes: Annotated[
         int, typer.Option(min=1, max=1000, help="Of models: pairs of fresh processes, in turns.")
@@ -145,7 +149,7 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
         raise UsageError(
             "A and B have a run in common",
             where=f"{a}, {b}",
-            remedy="A repeated request keeps its id: name the files that onnxprof runs list shows",
+            remedy="Runs of one request share an id: name their .parquet files instead",
         )
     sides = [_loaded(found, what) for found, what in zip(paths, (a, b), strict=True)]
     found = pair(*sides)
@@ -225,6 +229,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     matched = _matched(*plans)
     pairs = []
     seconds = options.process_budget.seconds * options.processes * 2
+    _announce(len(matched), options.processes, seconds)
     device = matched[0][0].job.device.id
     with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
         for ours, theirs in matched:
@@ -234,6 +239,21 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
                 for run in pairs[-1]:
                     _say(f"stored {place.save(run)}")
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
+
+
+#: Least time that a process takes to start, load and warm up a small model.
+_START_SECONDS = 2.0
+
+
+def _announce(comparisons: int, pairs: int, seconds: float) -> None:
+    """How long it will take, since the budget is that of measuring alone."""
+    starting = 2 * pairs * _START_SECONDS
+    least = comparisons * (seconds + starting)
+    _say(
+        f"{comparisons * pairs} pairs of processes take some {least:.0f} s or more: {seconds:.1f} s"
+        f" of measuring and {starting:.0f} s of starting for each batch size, large models longer;"
+        " fewer --processes take less"
+    )
 
 
 def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]]:

@@ -328,7 +328,7 @@ def rule_text(alignment: Alignment) -> str:
     base = printable(alignment.columns[alignment.baseline].label)
     much = words.percent(alignment.threshold)
     return (
-        f"Ratio: time over that of {base}. ▲ slower, ▼ faster: its 95 % interval excludes 1 by more"
-        f" than {much}; = within ±{much}; no mark: the measurement does not tell. A row is the"
-        " smallest block of layers that no run's step straddles."
+        f"Ratio: time over that of {base}. ▲ slower, ▼ faster: its 95 % interval lies more than"
+        f" {much} from 1; = within ±{much}; no mark: the measurement does not tell. A row is the"
+        " smallest block of layers that every run measured as a whole."
     )

@@ -40,8 +40,11 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
         (bool(good), Chart("operators", "Time by operator type, ms", of_run=True)),
         (_comparable(known), Chart("speedup", "Speed-up over batch size, %")),
         (bool(good), Chart("slowest", "Slowest steps with p5 to p95, ms", of_run=True)),
-        (several, Chart("scaling", "Time an item over batch size, slowest steps, µs", of_run=True)),
-        (any(t.device_mj() for t in spent), Chart("energy", "Energy an item, mJ")),
+        (
+            several,
+            Chart("scaling", "Time per item, slowest steps, µs", of_run=True),
+        ),
+        (any(t.device_mj() for t in spent), Chart("energy", "Energy per item, mJ")),
         (any(t.device_mj() and t.seconds for t in spent), Chart("power", "Mean power, W")),
         (any(t.peak_resident_bytes for t in spent), Chart("memory", "Peak resident memory, MiB")),
     )

@@ -78,7 +78,7 @@ def _timer_text(sums: Reconciliation, run: Run) -> str:
     timer = f"{run.timer} timer"
     if run.timer != "trace" or not sums.traced_ns:
         return timer
-    return f"{timer}, inflation {sums.inflation:.2f}"
+    return f"{timer}, under which an inference takes {sums.inflation:.2f} times as long"
 
 
 def _stray_text(sums: Reconciliation) -> str:
@@ -124,7 +124,7 @@ def warning_text(warning: RunWarning) -> str:
 
 
 def _unsteady(value: float, _: str) -> str:
-    much = f" (they still moved by {percent(value)})" if value else ""
+    much = f" (their median was still moving by {percent(value)})" if value else ""
     return f"Warm-up ended before times were steady{much}. Give it a larger --budget."
 
 
@@ -161,9 +161,9 @@ def _negative(value: float, _: str) -> str:
 
 def _high(value: float, bound: float) -> str:
     return (
-        f"The layers leave {percent(value)} of the measured latency over, where an empty call and"
-        f" 3 % of the latency make {percent(bound)}: the machine was too noisy to divide it better,"
-        " or the runtime spends that much between its steps."
+        f"{percent(value)} of the latency is in no layer; up to {percent(bound)} would be usual (an"
+        " empty call and 3 % of the latency). The machine was noisy, or the runtime spends that"
+        " much between its steps."
     )
 
 

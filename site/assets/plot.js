@@ -303,7 +303,7 @@
       ["time", `${three(its.m / ns)} ${unit}${covers}${spreads}`],
       ["share", `${percent(its.share ?? 0)} % of the median`],
       ["step", short(its.step, 60)],
-      ["tie", heat.run.i.includes(home) ? "inferred from its place" : "exact"],
+      ["attribution", heat.run.i.includes(home) ? "inferred from its place" : "exact"],
     ];
   };
   const toldScope = (box) => {
