@@ -55,7 +55,7 @@ format:
 
 bench:
 	@.ci/venv cpu,site
-	@for file in benchmarks/*.py; do .venv/bin/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/gpu_%,$(wildcard benchmarks/*.py)); do .venv/bin/python $$file || exit 1; done
 
 clean:
 	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,6 +38,10 @@ class Names:
         found = (layer for name in names for layer in self._layers.get(name, ()))
         return tuple(dict.fromkeys(found))
 
+    def named(self, name: str) -> tuple[str, ...]:
+        """The layers that go by a name, or else the one that yields a tensor of that name."""
+        return self.resolved((name,)) or self.producer(name)
+
     def producer(self, tensor: str) -> tuple[str, ...]:
         """The layer that yields a tensor; nothing for one that no layer yields."""
         return (self._tensors[tensor],) if tensor in self._tensors else ()
@@ -56,5 +60,11 @@ class Evidence:
     """Whether that is the runtime's own word, and not only a name that looks like it."""
     grows: bool = False
     """Whether the step may have taken in activations after it, of which its name says nothing."""
+    takes: tuple[str, ...] = ()
+    """Operators that it takes in after itself, in this order, each if it is there."""
+    works_for: int = 0
+    """1: it is a part of the next known unit's work, too; -1: of the one before it."""
+    fills: bool = False
+    """Whether it may be any layers that nobody claims; it is placed by when it ran."""
     operators: tuple[str, ...] = ()
     """ONNX operators that it may stand for, where no name says which layer it is."""

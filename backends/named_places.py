@@ -6,6 +6,7 @@ kind of its work, when it ran, and which layers the units around it are.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ def placed(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:
     """
     if not any(found.operators for found in evidence):
         return list(evidence)
-    layers = _Layers(graph)
+    layers = Layers(graph)
     taken = {name for found in evidence for name in found.layers}
     made = [_with_base(layers, found, taken) for found in evidence]
     wanted = {kind for found in made if not found.layers for kind in found.operators}
@@ -39,7 +40,7 @@ def placed(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:
     return made
 
 
-class _Layers:
+class Layers:
     """The layers of a graph, and what each depends on, as a set of bits."""
 
     def __init__(self, graph: Graph) -> None:
@@ -47,15 +48,21 @@ class _Layers:
         self._nodes = {node.name: node for node in graph.nodes}
         self._bit = {node.name: 1 << i for i, node in enumerate(graph.nodes)}
         self._before: dict[str, int] = {}
+        self._readers: dict[str, set[str]] = defaultdict(set)
         for node in graph.nodes:
             bits = 0
             for source in self.sources(node):
                 bits |= self._bit[source.name] | self._before.get(source.name, 0)
+                self._readers[source.name].add(node.name)
             self._before[node.name] = bits
 
     def sources(self, node: GraphNode) -> Iterator[GraphNode]:
         """The layers whose outputs one reads."""
         return (self._maker[tensor] for tensor in node.inputs if tensor in self._maker)
+
+    def has(self, bits: int, name: str) -> bool:
+        """Whether a layer is in a set of bits."""
+        return bool(self._bit[name] & bits)
 
     def needed(self, names: Iterable[str]) -> int:
         """These layers and all that they depend on."""
@@ -65,18 +72,28 @@ class _Layers:
         return bits
 
     def base(self, name: str, operators: Sequence[str], taken: set[str]) -> str:
-        """The layer of these operators behind an activation; the last of several."""
-        found, waiting, seen = [], [self._nodes[name]] if name in self._nodes else [], {name}
+        """The layer of these operators behind an activation, over its first operands first.
+
+        What others read as well is no part of a fusion, unless there is nothing else.
+        """
+        found = [*self._bases(name, operators, taken)]
+        alone = (each for each, is_alone in found if is_alone)
+        return next(alone, found[0][0] if found else "")
+
+    def _bases(
+        self, name: str, operators: Sequence[str], taken: set[str]
+    ) -> Iterator[tuple[str, bool]]:
+        """Layers that may be it, and whether nothing else reads anything on the way."""
+        waiting = [(self._nodes[name], True)] if name in self._nodes else []
+        seen = set[str]()
         while waiting:
-            for source in self.sources(waiting.pop()):
-                if source.name in taken or source.name in seen:
-                    continue
-                seen.add(source.name)
-                if source.op_type in operators:
-                    found.append(source.name)
-                elif source.op_type in APPENDED:
-                    waiting.append(source)
-        return max(found, key=self._bit.__getitem__, default="")
+            node, alone = waiting.pop()
+            if node.op_type in operators and node.name != name:
+                yield node.name, alone
+            elif node.name == name or node.op_type in APPENDED:
+                sources = [s for s in self.sources(node) if s.name not in taken | seen]
+                seen |= {source.name for source in sources}
+                waiting += [(s, alone and len(self._readers[s.name]) == 1) for s in sources[::-1]]
 
     def first(
         self, left: Sequence[str], operators: Sequence[str], done: int, after: Sequence[str]
@@ -100,7 +117,7 @@ class _Layers:
         return bits
 
 
-def _with_base(layers: _Layers, found: Evidence, taken: set[str]) -> Evidence:
+def _with_base(layers: Layers, found: Evidence, taken: set[str]) -> Evidence:
     """The layer of its operator is added to what a unit took in, and to what is taken."""
     if not (found.layers and found.operators):
         return found

@@ -8,11 +8,13 @@ backends share (`provenance.assign`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from onnxprof.backends.named_evidence import APPENDED, Evidence, Names
 from onnxprof.backends.named_places import placed
+from onnxprof.backends.named_runs import filled
 from onnxprof.provenance import Anchor, Graph, GraphNode, assign
 from onnxprof.records import Confidence, LayerTable
 
@@ -36,15 +38,59 @@ class NamedTies:
     folded: tuple[str, ...] = ()
 
 
+#: From the topology of a graph, what units say, and the graph itself, to steps.
+Tie = Callable[[Graph, Sequence[Evidence], Any], NamedTies]
+
+
+def tie_by_names(graph: Graph, evidence: Sequence[Evidence], original: Any) -> NamedTies:
+    """`tie`, for who has the graph itself at hand as well."""
+    del original
+    return tie(graph, evidence)
+
+
 def tie(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
     """Close the sets of layers, and join units that compute parts of the same layers.
 
     Where several units name a layer, the last of them completes it, so it is that one's. A
     unit that is left with nothing worked for the one that has its last layer: the two are one
-    step. Units without a name are placed by `named_places.py`. Each layer is covered by at most
-    one step.
+    step. Units without a name are placed by `named_places.py` and `named_runs.py`. Each
+    layer is covered by at most one step.
     """
-    return _tied(graph, placed(graph, evidence))
+    alone = _with_grown(graph, placed(graph, evidence), helping=False)
+    return _tied(graph, filled(graph, _with_grown(graph, _joined(alone), helping=True)))
+
+
+def _with_grown(graph: Graph, evidence: Sequence[Evidence], *, helping: bool) -> list[Evidence]:
+    """The evidence with what units took in; of those alone that help others, or do not."""
+    asked = [
+        found if bool(found.works_for) is helping else replace(found, grows=False, takes=())
+        for found in evidence
+    ]
+    claims = zip(evidence, _grown(graph, asked), strict=True)
+    return [
+        replace(found, layers=layers, **({} if found.works_for and not helping else _DONE))
+        for found, layers in claims
+    ]
+
+
+#: What is left to find of evidence whose growth is known.
+_DONE: Mapping[str, Any] = {"grows": False, "takes": ()}
+
+
+def _joined(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence, where a unit that works for another and that other share their layers."""
+    made = list(evidence)
+    for unit, found in enumerate(evidence):
+        others = range(unit + 1, len(made)) if found.works_for > 0 else range(unit - 1, -1, -1)
+        known = (at for at in others if evidence[at].layers and not evidence[at].works_for)
+        other = next(known, None) if found.works_for else None
+        if other is not None:
+            pair = (found.layers, made[other].layers)[:: found.works_for]
+            layers = tuple(dict.fromkeys(name for part in pair for name in part))
+            made[unit] = replace(made[unit], layers=layers)
+            if found.works_for > 0:
+                made[other] = replace(made[other], layers=layers)
+    return made
 
 
 def _tied(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
@@ -80,6 +126,11 @@ def _grown(graph: Graph, evidence: Sequence[Evidence]) -> list[tuple[str, ...]]:
     claims = []
     for unit, found in enumerate(evidence):
         layers = found.layers
+        for operator in found.takes if layers else ():
+            after = _appended(layers[-1], nodes, consumers, graph, (operator,))
+            if after and after not in when:
+                when[after] = unit
+                layers = (*layers, after)
         while found.grows and layers and (after := _appended(layers[-1], nodes, consumers, graph)):
             sources = (maker[tensor].name for tensor in nodes[after].inputs if tensor in maker)
             if after in when or any(when.get(name, unit) > unit for name in sources):
@@ -95,13 +146,14 @@ def _appended(
     nodes: Mapping[str, GraphNode],
     consumers: Mapping[str, list[GraphNode]],
     graph: Graph,
+    operators: Collection[str] = APPENDED,
 ) -> str:
     """The one activation that alone reads what a layer yields; empty where there is none."""
     outputs = nodes[last].outputs if last in nodes else ()
     readers = [reader for tensor in outputs for reader in consumers.get(tensor, ())]
     if len(readers) != 1 or not graph.outputs or set(outputs) & set(graph.outputs):
         return ""
-    return readers[0].name if readers[0].op_type in APPENDED else ""
+    return readers[0].name if readers[0].op_type in operators else ""
 
 
 def _handed(

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from onnxprof.backends import openvino_runtime
+from onnxprof.backends.openvino_clues import RuntimeNode
 from onnxprof.backends.openvino_counters import Counters, step_times
-from onnxprof.backends.openvino_graphs import RuntimeNode, Ties
+from onnxprof.backends.openvino_graphs import Ties
+from onnxprof.backends.openvino_prefix import Prefixes
 from onnxprof.backends.openvino_runtime import Found, runtime_errors
 from onnxprof.backends.openvino_session import BoundSession, load
 from onnxprof.backends.openvino_steps import Listed, executed, producers, steps_of, tied
@@ -63,7 +65,7 @@ class OpenvinoBackend:
         del inferences
         core, found = _chosen(workload)
         loaded = load(workload, core, found.target, producers(workload.table))
-        yield CountingSession(BoundSession(loaded, workload.inputs), workload, found)
+        yield CountingSession(BoundSession(loaded, workload.inputs), workload, core, found)
 
 
 def _chosen(workload: Workload) -> tuple[Any, Found]:
@@ -95,10 +97,13 @@ def _chosen(workload: Workload) -> tuple[Any, Found]:
 class CountingSession:
     """A session whose performance counters are read now and then, outside of the inference."""
 
-    def __init__(self, session: BoundSession, workload: Workload, found: Found) -> None:
+    def __init__(self, session: BoundSession, workload: Workload, core: Any, found: Found) -> None:
         self._session = session
         self._workload = workload
+        self._core = core
+        self._found = found
         self._kind = found.device.kind
+        self._prefixes: Prefixes | None = None
         self._counters = Counters()
         self.outputs = session.outputs
         self.values = session.values
@@ -136,9 +141,29 @@ class CountingSession:
         with runtime_errors("cannot describe what it runs"):
             nodes = executed(loaded.compiled.get_runtime_model(), listed)
         original = _structure(self._workload.model)
-        ties = tied(original, self._workload.table, nodes, loaded.marks)
+        ties, graph = tied(original, self._workload.table, nodes, loaded.marks)
         steps = steps_of(ties, nodes, listed, loaded.marks, f"OpenVINO {self._kind.upper()}")
-        return Trace(steps, self._times(nodes, ties), ties.folded)
+        self._prefixes = Prefixes(
+            *(self._workload, self._core, self._found.target, loaded, graph, ties.steps, nodes)
+        )
+        return Trace(
+            *(steps, self._times(nodes, ties), ties.folded),
+            length=len(steps),
+            barred=self._prefixes.barred,
+        )
+
+    def cuttable(self, counts: Sequence[int]) -> Sequence[int]:
+        """Those of the cuts, or near ones, that leave the steps before them as they are."""
+        return self._cuts().checked(counts)
+
+    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
+        """Un-profiled sessions for the first steps of the graph, for each count."""
+        return self._cuts().sessions(counts)
+
+    def _cuts(self) -> Prefixes:
+        if self._prefixes is None:
+            raise BackendError("the steps are not known before `trace`", where="openvino")
+        return self._prefixes
 
     def _times(self, nodes: Sequence[RuntimeNode], ties: Ties) -> Samples:
         """Nanoseconds of each step in each inference: the sum of its nodes'."""

@@ -16,9 +16,9 @@ from typing import Any
 Marks = Mapping[str, tuple[str, ...]]
 
 MARK = "onnxprof~"
-_MARKED = re.compile(rf"{MARK}\d+~")
-#: What the runtime calls an operation that it adds: type and number.
-_NUMBERED = re.compile(r"\b([A-Z][A-Za-z]*)_\d+(?![A-Za-z0-9])")
+#: What the mark of an operation ends with that yields no tensor of the ONNX graph.
+INNER = "i~"
+_MARKED = re.compile(rf"{MARK}\d+i?~")
 #: What is no operation: data, and the ends of the graph.
 _DATA = frozenset({"Constant", "Parameter", "Result"})
 
@@ -31,7 +31,8 @@ def mark(model: Any, producers: Mapping[str, Sequence[str]]) -> Marks:
     made: dict[str, tuple[str, ...]] = {}
     for body in _bodies(model):
         for operation, layers in layers_of(list(body.get_ordered_ops()), producers):
-            name = f"{MARK}{len(made)}~"
+            ends = any(name in producers for o in operation.outputs() for name in o.get_names())
+            name = f"{MARK}{len(made):06}{'~' if ends else INNER}"  # sorted as text, too
             made[name] = layers
             operation.set_friendly_name(name)
     return made
@@ -91,15 +92,17 @@ def marks_in(name: str) -> list[str]:
     return _MARKED.findall(name)
 
 
-def readable(name: str, marks: Marks) -> str:
-    """A name of the runtime's with layers in place of marks; empty where nobody knows it.
+def is_inner(mark: str) -> bool:
+    """Whether a mark is of an operation inside a layer, and not of one that yields its output."""
+    return mark.endswith(INNER)
 
-    The numbers that the runtime gives to its own operations differ from process to process, so
-    they are left out.
-    """
-    if not all(marks.get(found) for found in marks_in(name)):
-        return ""
-    return "".join(
-        marks[part][-1] if part in marks else _NUMBERED.sub(r"\1", part)
-        for part in re.split(rf"({_MARKED.pattern})", name)
-    )
+
+def anonymous(names: str) -> str:
+    """A list of operations without the names that the runtime made up, which change at will."""
+    marks = sorted(marks_in(names))
+    return ",".join((*marks, "*") if has_unmarked(names) else marks)
+
+
+def has_unmarked(names: str) -> bool:
+    """Whether a list of operations has one without a mark: the runtime made it."""
+    return bool(names) and any(not _MARKED.search(part) for part in names.split(","))

@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from onnxprof.backends.named_evidence import Evidence, Names
+from onnxprof.backends.openvino_recorded import Listed, kind, layers_of
+from onnxprof.backends.openvino_steps import runs
 from onnxprof.backends.tensorrt_layers import milliseconds
 from onnxprof.contracts import BackendError
 
@@ -22,14 +24,17 @@ _TAKEN_IN = "undef"
 #: A name that OpenVINO made up: `Multiply_9950`, of no layer of the model.
 _MADE_UP = re.compile(r"^[A-Z]\w*_\d+$")
 _IDLE = frozenset({"Parameter", "Const", "Constant", "Result", "Input", "Output"})
-#: Node types that may hold activations, of which a report says nothing.
-_HOLDING = frozenset({"Convolution", "GroupConvolution", "FullyConnected", "MatMul", "Eltwise"})
 #: ONNX operators that a node whose name was lost may stand for.
 _OPERATORS = {
     "Convolution": ("Conv",),
     "GroupConvolution": ("Conv",),
     "FullyConnected": ("Gemm", "MatMul"),
     "MatMul": ("MatMul", "Gemm"),
+    "LSTMSequence": ("LSTM",),
+    "GRUSequence": ("GRU",),
+    "RNNSequence": ("RNN",),
+    "Softmax": ("Softmax",),
+    "LogSoftmax": ("LogSoftmax",),
 }
 
 
@@ -118,21 +123,22 @@ def _checked(requests: list[list[Counted]]) -> list[list[Counted]]:
     return full
 
 
-def units(requests: Sequence[Sequence[Counted]]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The place of each node that is a step, with the names of the nodes that it took in.
+def listed(requests: Sequence[Sequence[Counted]]) -> list[Listed]:
+    """Every node but those that another took in, which stand with that one.
 
     The CPU plugin lists those right behind the node that computes them.
     """
-    place, taken = -1, list[str]()
-    for i, node in enumerate(requests[0]):
-        if any(_is_work(request[i]) for request in requests):
-            if place >= 0:
-                yield place, tuple(taken)
-            place, taken = i, []
-        elif node.primitive == _TAKEN_IN:
-            taken.append(node.name)
-    if place >= 0:
-        yield place, tuple(taken)
+    found: list[Listed] = []
+    units = 0
+    for place, node in enumerate(requests[0]):
+        works = any(_is_work(request[place]) for request in requests)
+        if not works and node.primitive == _TAKEN_IN and found:
+            found[-1] = replace(found[-1], taken=(*found[-1].taken, node.name))
+            continue
+        unit = units if works else -1
+        units += works
+        found.append(Listed(node.name, node.kind, node.primitive, unit, place))
+    return found
 
 
 def _is_work(node: Counted) -> bool:
@@ -142,26 +148,21 @@ def _is_work(node: Counted) -> bool:
     """
     if node.kind in _IDLE or node.primitive == _TAKEN_IN:
         return False
-    in_place = node.kind == "Reorder" or node.primitive.startswith(("unknown", "ref"))
-    return node.ran or node.ms > 0 or bool(node.primitive and not in_place)
+    return node.ran or runs(kind(node.kind), node.primitive, round(1000 * node.ms))
 
 
-def evidence(node: Counted, taken: Sequence[str], names: Names) -> Evidence:
-    """Which layers a node stands for: OpenVINO calls it after a layer or an output tensor.
-
-    `taken` are the names of nodes that it took in.
-    """
-    if node.kind == "Reorder":
+def evidence(node: Listed, names: Names) -> Evidence:
+    """Which layers a node stands for: OpenVINO calls it after a layer or an output tensor."""
+    if node.operation == "Reorder":
         return Evidence("inserted copy")
-    own, inner = _layers((node.name,), names), _layers(taken, names)
+    own, inner = _layers((node.name,), names), _layers(node.taken, names)
     inner_told = "names of nodes that it took in" if inner else "operator and place"
     return Evidence(
         "node's name" if own else inner_told,
         tuple(dict.fromkeys((*own, *inner))),
-        tuple(_read((node.name, *taken), names)),
+        tuple(_read((node.name, *node.taken), names)),
         exact=False,
-        grows=node.kind in _HOLDING,
-        operators=() if own else _OPERATORS.get(node.kind, ()),
+        operators=() if own else _OPERATORS.get(node.operation, ()),
     )
 
 
@@ -175,5 +176,5 @@ def _read(given: Iterable[str], names: Names) -> Iterator[str]:
 
 
 def _layers(given: Iterable[str], names: Names) -> tuple[str, ...]:
-    found = (names.resolved((name,)) or names.producer(name) for name in given)
+    found = (layers_of(name, names) for name in given)
     return tuple(dict.fromkeys(layer for layers in found for layer in layers))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.contracts import BackendError
+from onnxprof.contracts import BackendError, OnnxprofError
 from onnxprof.environment import cpu_device
 from onnxprof.records import Device
 
@@ -74,7 +74,7 @@ def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
     """Turn the runtime's exceptions into one line each."""
     try:
         yield
-    except (BackendError, KeyboardInterrupt, MemoryError):
+    except (OnnxprofError, KeyboardInterrupt, MemoryError):
         raise
     except Exception as error:  # the runtime raises RuntimeError, TypeError and classes of its own
         raise BackendError(

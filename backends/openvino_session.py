@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.backends.openvino_clues import SINK
 from onnxprof.backends.openvino_marks import Marks, mark
 from onnxprof.backends.openvino_runtime import runtime, runtime_errors
+from onnxprof.backends.openvino_source import readable
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.environment import usable_cores
-from onnxprof.records import PreparedModel, Tensor
-
-#: How the frontend names the end of the graph: the output tensor's name and this.
-_SINK = "/sink_port_0"
+from onnxprof.records import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +26,8 @@ class Loaded:
     names: tuple[str, ...]
     """The model's outputs, in its order."""
     marks: Marks
+    model: Any = None
+    """What was compiled, marked; None where it is not marked."""
 
 
 def load(workload: Workload, core: Any, target: str, producers: Producers | None = None) -> Loaded:
@@ -41,7 +37,7 @@ def load(workload: Workload, core: Any, target: str, producers: Producers | None
     performance counters are on.
     """
     counted = producers is not None
-    with runtime_errors("cannot load the model"), _readable(workload.model) as source:
+    with runtime_errors("cannot load the model"), readable(workload.model) as source:
         model = core.read_model(source)
         marks: Marks = {} if producers is None else mark(model, producers)
         names = tuple(_output_name(port, result) for port, result in _outputs(model))
@@ -49,7 +45,7 @@ def load(workload: Workload, core: Any, target: str, producers: Producers | None
         model.reshape(_sizes(model, workload.inputs))
         compiled = core.compile_model(model, target, properties(workload, target, counted))
         _refuse_fewer_threads(compiled, workload.threads, target)
-    return Loaded(compiled, names, marks)
+    return Loaded(compiled, names, marks, model if counted else None)
 
 
 Producers = Mapping[str, Sequence[str]]
@@ -70,58 +66,6 @@ def properties(workload: Workload, target: str, count: bool) -> dict[str, Any]:
     if kind == "NPU":
         del made["NUM_STREAMS"]
     return made
-
-
-@contextmanager
-def _readable(model: PreparedModel) -> Iterator[str | bytes]:
-    """What the runtime can read: a file, or bytes where no data lies outside them.
-
-    It looks external data up beside the file, so changed models that have some are written to
-    a scratch folder, with the data beside them.
-    """
-    if not isinstance(model.source, bytes):
-        yield str(model.source)
-        return
-    outside = _external(model.source)
-    if not outside:
-        yield model.source
-        return
-    with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
-        path = Path(scratch, "model.onnx")
-        path.write_bytes(model.source)
-        for location in outside:
-            _link(model.folder / location, Path(scratch, location))
-        yield str(path)
-
-
-def _external(source: bytes) -> list[str]:
-    """Where the model's external data lies, as it says; checked when the model was opened."""
-    import onnx
-    from onnx.external_data_helper import uses_external_data
-
-    found: dict[str, None] = {}
-    for tensor in _stored(onnx.load_model_from_string(source).graph):
-        if uses_external_data(tensor):
-            found |= {e.value: None for e in tensor.external_data if e.key == "location"}
-    return list(found)
-
-
-def _stored(graph: Any) -> Iterator[Any]:
-    """Every tensor that a graph and its subgraphs hold."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (*([attribute.t] if attribute.HasField("t") else ()), *attribute.tensors)
-            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                yield from _stored(inner)
-
-
-def _link(there: Path, here: Path) -> None:
-    here.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(there.resolve(), here)  # the runtime refuses symbolic links that leave the folder
-    except OSError:  # on another file system
-        shutil.copyfile(there, here)
 
 
 def _refuse_fewer_threads(compiled: Any, asked: int, target: str) -> None:
@@ -154,7 +98,7 @@ def _outputs(model: Any) -> Iterator[tuple[Any, Any]]:
 
 def _output_name(port: Any, result: Any) -> str:
     """The output's name in the file; a tensor that an Identity passes on has several."""
-    given = str(result.get_friendly_name()).removesuffix(_SINK)
+    given = str(result.get_friendly_name()).removesuffix(SINK)
     return given if given in port.get_names() or not port.get_names() else port.get_any_name()
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from onnxprof.backends.openvino_graphs import RuntimeNode, TiedStep, Ties, tie, with_bodies
-from onnxprof.backends.openvino_marks import Marks, marks_in, readable
+from onnxprof.backends.openvino_clues import SINK, RuntimeNode
+from onnxprof.backends.openvino_graphs import TiedStep, Ties, tie, with_bodies
+from onnxprof.backends.openvino_marks import Marks, marks_in
+from onnxprof.backends.openvino_twins import twins
 from onnxprof.backends.ort_topology import inlined
+from onnxprof.provenance import Graph
 from onnxprof.records import Layer, LayerTable, Step
 
 #: Nodes that are in place where the runtime gives them no implementation of their own.
 _IN_PLACE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Concatenation", "Split", "Reorder"})
 CONSTANT = "Const"
+_ENDS = frozenset({"Input", "Output", "Parameter", "Result"})
 _NO_WORK = frozenset({"Input", CONSTANT, "Output"})
 #: How implementations begin that are none: in place, or fused into another node.
 _NONE = ("unknown", "undef", "reorder_")
@@ -99,6 +104,11 @@ def _node(
         implementation=implementation,
         inputs=tuple(place[name] for name in sources),
         ran=runs(kind, implementation, listed.micros if listed else 0),
+        yields=(
+            facts.get("outputPrecisions", ""),
+            facts.get("outputLayouts", ""),
+            *(str(port.get_partial_shape()) for port in operation.outputs()),
+        ),
     )
 
 
@@ -114,11 +124,13 @@ def runs(kind: str, implementation: str, micros: int) -> bool:
     return micros > 0 or not (kind in _IN_PLACE and idle)
 
 
-def tied(original: Any, table: LayerTable, nodes: Sequence[RuntimeNode], marks: Marks) -> Ties:
+def tied(
+    original: Any, table: LayerTable, nodes: Sequence[RuntimeNode], marks: Marks
+) -> tuple[Ties, Graph]:
     """Tie the nodes to the layers of a model, `original` as an ONNX message.
 
     A branch of an If whose layers run is put in its place; other subgraphs are their
-    control-flow layer's.
+    control-flow layer's. With the ties comes that graph.
     """
     live = {
         name for n in nodes if n.ran for m in marks_in(n.originals) for name in marks.get(m, ())
@@ -134,9 +146,10 @@ def tied(original: Any, table: LayerTable, nodes: Sequence[RuntimeNode], marks: 
     graph = replace(graph, constants=graph.constants | _known_sizes(table, live))
     flat = {node.name for node in graph.nodes}
     outer = {mark: _climb(names, layers, flat) for mark, names in marks.items()}
-    ties = with_bodies(tie(graph, nodes, outer), _inner(table, flat))
+    made = tie(graph, nodes, outer, partial(twins, original.graph))
+    ties = with_bodies(made, _inner(table, flat))
     order = {layer.name: number for number, layer in enumerate(table)}
-    return replace(ties, steps=tuple(_sorted(step, order) for step in ties.steps))
+    return replace(ties, steps=tuple(_sorted(step, order) for step in ties.steps)), graph
 
 
 def _sorted(step: TiedStep, order: Mapping[str, int]) -> TiedStep:
@@ -185,11 +198,20 @@ def steps_of(
 ) -> tuple[Step, ...]:
     """The steps of a trace, under names that are the same in every process."""
     taken: Counter[str] = Counter()
+    readers: dict[int, list[int]] = defaultdict(list)
+    for place, node in enumerate(nodes):
+        for source in node.inputs:
+            readers[source].append(place)
     steps = []
     for number, tied_step in enumerate(ties.steps):
         members = [nodes[place] for place in tied_step.members]
         kinds = dict.fromkeys(_kind(node, listed) for node in members)
-        name = _name(members, tied_step, marks) or next(reversed(kinds))
+        first = tied_step.members[0]
+        name = (
+            _name(members, tied_step, marks)
+            if tied_step.layers
+            else _moved(first, nodes, readers, marks)
+        )
         taken[name] += 1
         steps.append(
             Step(
@@ -211,9 +233,50 @@ def _kind(node: RuntimeNode, listed: Mapping[str, Listed]) -> str:
 
 
 def _name(members: Sequence[RuntimeNode], step: TiedStep, marks: Marks) -> str:
-    """The layer that the last marked node is named after; a reorder's own name, made readable."""
-    marked = [node.name for node in members if marks_in(node.name)]
-    if step.layers:
-        named = [marks[mark][-1] for name in marked for mark in marks_in(name) if marks.get(mark)]
-        return named[-1] if named else step.layers[-1]
-    return next((name for name in (readable(given, marks) for given in marked) if name), "")
+    """The layer of the step that its last marked node is named after; else its last layer."""
+    named = [
+        layer
+        for node in members
+        for mark in marks_in(node.name)
+        for layer in marks.get(mark, ())
+        if layer in step.layers
+    ]
+    return (named or list(step.layers))[-1]
+
+
+def _moved(
+    place: int, nodes: Sequence[RuntimeNode], readers: Mapping[int, Sequence[int]], marks: Marks
+) -> str:
+    """What a node that belongs to no layer copies, and for whom; of the runtime's own name nothing.
+
+    The runtime makes such names up, anew in each process.
+    """
+    node = nodes[place]
+    source = _known(node.inputs, nodes, lambda at: nodes[at].inputs, marks, -1)
+    reader = _known(readers[place], nodes, lambda at: readers[at], marks, 0)
+    of = f" of {source}" if source else ""
+    return f"{node.kind}{of}{f' for {reader}' if reader else ''}"
+
+
+def _known(
+    places: Sequence[int],
+    nodes: Sequence[RuntimeNode],
+    onward: Callable[[int], Sequence[int]],
+    marks: Marks,
+    which: int,
+) -> str:
+    """The layer, input or output at the nearest of these nodes that stands for one."""
+    seen: set[int] = set()
+    waiting = list(places)
+    while waiting:
+        place = waiting.pop(0)
+        if place in seen:
+            continue
+        seen.add(place)
+        layers = [name for m in marks_in(nodes[place].originals) for name in marks.get(m, ())]
+        if layers:
+            return layers[which]
+        if nodes[place].kind in _ENDS:
+            return nodes[place].name.removesuffix(SINK)
+        waiting += onward(place)
+    return ""

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from onnxprof.backends import ort_partition, ort_providers, ort_session
 from onnxprof.backends.cupti_timer import DeviceTimer
 from onnxprof.backends.ort_errors import runtime_errors
-from onnxprof.backends.ort_graphs import MOVERS, ExecutedNode, Ties, tie
+from onnxprof.backends.ort_graphs import Ties, tie
 from onnxprof.backends.ort_prefix import open_prefixes, output_types
-from onnxprof.backends.ort_profile import Key, Profile, read_profile
+from onnxprof.backends.ort_profile import Profile, read_profile
+from onnxprof.backends.ort_repeat import Repeater
 from onnxprof.backends.ort_session import BoundSession, place_of
+from onnxprof.backends.ort_steps import build_trace, joined_steps
 from onnxprof.backends.ort_topology import graph_attributes
+from onnxprof.backends.ort_verify import OrtProof, claims_of
 from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
 from onnxprof.devices import free_bytes
 from onnxprof.environment import cpu_device
-from onnxprof.records import Availability, Confidence, Device, Granularity, Step, Tensor
+from onnxprof.records import Availability, Device, Granularity
+from onnxprof.verify.verdicts import Claim
 
 _SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
 
@@ -93,26 +95,32 @@ def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
         made.profile_file_prefix = str(scratch / "profile")
         made.add_session_config_entry(ort_partition.RECORD, "1")
 
-    def saved(made: Any) -> None:
-        profiled(made)
-        _save_to(made, path)
-
     path = scratch / "executed.onnx"
     if ort_providers.provider_of(workload).compiles:
         return CompiledSession(ort_session.load(workload, profiled), workload, path)
-    try:
-        session = ort_session.load(workload, saved)
-    except BackendError:  # some optimised graphs cannot be saved
-        session = ort_session.load(workload, profiled)
+    session = _saving(workload, path, profiled) or ort_session.load(workload, profiled)
     return ProfiledSession(session, workload, path)
 
 
-def _save_to(made: Any, path: Path) -> None:
+def _saving(workload: Workload, path: Path, configure: ort_session.Configure) -> Any:
+    """A session that saved its graph; None where it cannot be saved.
+
+    Some graphs (with sparse weights, for instance) can be saved with weights inside alone.
+    """
+    for outside in (True, False):
+        with suppress(BackendError):
+            return ort_session.load(workload, partial(_save_to, path, outside, configure))
+    return None
+
+
+def _save_to(path: Path, outside: bool, configure: ort_session.Configure, made: Any) -> None:
+    configure(made)
     made.optimized_model_filepath = str(path)
-    made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
-    made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
-    # packed weights are then mapped from the file, not packed again by every prefix
-    made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+    if outside:
+        made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
+        made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
+        # packed weights are then mapped from the file, not packed again by every prefix
+        made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
 
 
 class ProfiledSession(BoundSession):
@@ -123,6 +131,8 @@ class ProfiledSession(BoundSession):
         self._workload = workload
         self._saved = saved
         self._types: dict[str, str] = {}
+        self._places: dict[int, tuple[int, ...]] = {}
+        self._claims: Sequence[Claim] = ()
         self._device = DeviceTimer.of(workload)
         self._epoch_ns = int(session.get_profiling_start_time_ns())
 
@@ -153,8 +163,11 @@ class ProfiledSession(BoundSession):
             path = Path(self.session.end_profiling())
         profile, ties, length = self._tied(path)
         joined = joined_steps(profile, ties)
+        self._places = {row: entry.places for row, entry in enumerate(joined) if entry.places}
+        self._claims = claims_of(joined)
+        operators = {layer.name: layer.op_type for layer in self._workload.table.nodes}
         made = replace(
-            build_trace(profile, ties, length),
+            build_trace(profile, ties, length, operators),
             provider=ort_providers.provider_of(self._workload).name,
         )
         rows = {key: row for row, entry in enumerate(joined) for key in entry.keys}
@@ -174,6 +187,19 @@ class ProfiledSession(BoundSession):
         """Sessions for the first nodes of the graph that ran; call it after `trace`."""
         self.session = None
         return open_prefixes(self._workload, self._saved, self._types, counts)
+
+    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
+        """Sessions that repeat one step each, on the CPU; call it after `trace`."""
+        if ort_providers.provider_of(self._workload).kind != "cpu":
+            return {}
+        self.session = None
+        places = {step: self._places[step] for step in repeats if step in self._places}
+        return Repeater(self._workload, self._saved, self._types).sessions(places, repeats)
+
+    def proof(self) -> OrtProof:
+        """What checks the steps by their values, with the saved graph; call it last."""
+        self.session = None
+        return OrtProof.kept(self._workload, _original(self._workload), self._saved, self._claims)
 
 
 class CompiledSession(ProfiledSession):
@@ -239,117 +265,6 @@ def _at_level(workload: Workload, beside: Path, level: str) -> Any:
     def lower(made: Any) -> None:
         if workload.granularity is not Granularity.WRITTEN:
             made.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
-        _save_to(made, path)
 
-    with suppress(BackendError):
-        ort_session.load(workload, lower)
+    _saving(workload, path, lower)
     return _structure(path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Timed:
-    node: ExecutedNode
-    keys: tuple[Key, ...]
-    """Its own in the profile first, then those of the nodes that work for it."""
-    first: int = -1
-    """Place in the graph of the first of them; -1 if there is none."""
-
-    @property
-    def barred(self) -> range:
-        """Where a cut would part nodes that belong together."""
-        return range(self.first + 1, self.node.position + 1) if self.first >= 0 else range(0)
-
-
-def build_trace(profile: Profile, ties: Ties, length: int) -> Trace:
-    """Join a profile with the graph that ran, of `length` nodes: one step a node, in order."""
-    joined = joined_steps(profile, ties)
-    steps = tuple(_step(entry, profile) for entry in joined)
-    times = np.zeros((len(joined), profile.inferences), np.int64)
-    for row, entry in enumerate(joined):
-        for key in entry.keys:
-            for inference, ns in profile.steps.get(key, {}).items():
-                times[row, inference] += ns
-    shapes = tuple(s for entry in joined for s in _original_shapes(entry, profile))
-    known = all(entry.node.position >= 0 for entry in joined)
-    return Trace(
-        *(steps, times, tuple(ties.folded), shapes, length if known else 0),
-        barred=frozenset(place for entry in joined for place in entry.barred),
-    )
-
-
-def joined_steps(profile: Profile, ties: Ties) -> list[_Timed]:
-    """What ran, a step each, with its keys in the profile."""
-    return _gathered(_join(profile, ties), ties)
-
-
-def _join(profile: Profile, ties: Ties) -> list[_Timed]:
-    """Match profile keys to executed nodes by name and operator, repeated ones in order."""
-    waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
-    for key in profile.steps:
-        waiting[_given(key)].append(key)
-    joined = []
-    for node in ties.nodes:
-        keys = waiting.get((node.name, node.op_type), [])
-        if keys:
-            joined.append(_Timed(node, (keys.pop(0),)))
-    strangers = [key for keys in waiting.values() for key in keys]
-    return joined + [_Timed(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
-
-
-def _given(key: Key) -> tuple[str, str]:
-    """Name and operator; the profile calls a node without a name after operator and index."""
-    name, operator, index = key
-    return ("" if name == f"{operator}_{index}" else name), operator
-
-
-def _gathered(joined: list[_Timed], ties: Ties) -> list[_Timed]:
-    """Let what several nodes compute together be one step, that of the node which completes it."""
-    place = {id(node): i for i, node in enumerate(ties.nodes)}
-    there = {place[id(entry.node)] for entry in joined if id(entry.node) in place}
-    helpers: dict[int, list[_Timed]] = defaultdict(list)
-    for entry in joined:
-        if entry.node.head in there:
-            helpers[entry.node.head].append(entry)
-    return [
-        _with(entry, helpers.get(place.get(id(entry.node), -1), []))
-        for entry in joined
-        if entry.node.head not in there
-    ]
-
-
-def _with(entry: _Timed, helpers: Sequence[_Timed]) -> _Timed:
-    if not helpers:
-        return entry
-    keys = tuple(key for helper in helpers for key in helper.keys)
-    first = min(helper.node.position for helper in helpers)
-    return _Timed(replace(entry.node, op_type=_work(entry, helpers)), (*entry.keys, *keys), first)
-
-
-def _work(entry: _Timed, helpers: Sequence[_Timed]) -> str:
-    """The operators that do the work: `Gemm` for a Gemm between two Reshapes."""
-    kinds = [node.op_type for node in (*(h.node for h in helpers), entry.node)]
-    return "+".join(dict.fromkeys(k for k in kinds if k not in MOVERS)) or entry.node.op_type
-
-
-def _step(entry: _Timed, profile: Profile) -> Step:
-    node, key = entry.node, entry.keys[0]
-    shapes = profile.shapes.get(key, ())
-    named = zip(node.outputs, shapes, strict=False) if len(node.outputs) == len(shapes) else ()
-    return Step(
-        name=node.name,
-        op_type=node.op_type,
-        provider=profile.providers.get(key, ""),
-        layers=node.layers,
-        confidence=node.confidence if node.layers else Confidence.NONE,
-        evidence=node.evidence,
-        outputs=tuple(Tensor(n, dtype, shape, observed=True) for n, (dtype, shape) in named),
-        position=node.position,
-        nodes=len(entry.keys),
-    )
-
-
-def _original_shapes(entry: _Timed, profile: Profile) -> Iterator[Tensor]:
-    shapes = profile.shapes.get(entry.keys[0], ())
-    if len(shapes) == len(entry.node.anchors):
-        for name, (dtype, shape) in zip(entry.node.anchors, shapes, strict=True):
-            yield Tensor(name, dtype, shape, observed=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import onnx
 
+from onnxprof.backends.ort_earlier import Earlier
 from onnxprof.backends.ort_topology import (
     control_flow,
     graph_attributes,
@@ -17,15 +18,18 @@ from onnxprof.backends.ort_topology import (
     read_graph,
     unmarked,
 )
-from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign, extend_forward
+from onnxprof.backends.ort_walk import (
+    EQUAL,
+    INSERTED,
+    MOVERS,
+    VIEWS,
+    Found,
+    Proposal,
+    Walk,
+    Walked,
+)
+from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
 from onnxprof.records import Confidence
-
-#: Operators that the layout optimiser and the partitioner insert; they belong to no layer.
-INSERTED = frozenset({"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"})
-#: Operators that rewriting moves about: weak evidence where they yield another layer's tensor.
-MOVERS = frozenset({"Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
-#: How the layout optimiser names a node: an original output tensor plus one of these.
-SUFFIXES = ("_nchwc", "_bn_nchwc", "_mul_nchwc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class ExecutedNode:
     anchors: tuple[str, ...] = ()
     head: int = -1
     """For a node inside another's work, the place of that node in `Ties.nodes`; else -1."""
+    source: str = ""
+    """Of a node without layers the original tensor that it passes on, or first reads."""
+    shared: tuple[str, ...] = ()
+    """Those of `layers` that equal another of them."""
 
 
 @dataclass(slots=True)
@@ -57,41 +65,106 @@ class Ties:
 def tie(original: onnx.ModelProto, extended: onnx.ModelProto, executed: onnx.ModelProto) -> Ties:
     """Tie the executed graph to the original, with the extended level's names as a witness."""
     ties = Ties()
-    _tie_graph(original.graph, extended.graph, executed.graph, frozenset(), ties)
+    _tie_graph((original.graph, extended.graph, executed.graph), _Outside(), ties)
     return ties
 
 
-def _tie_graph(
-    original: onnx.GraphProto,
-    extended: onnx.GraphProto,
-    executed: onnx.GraphProto,
-    outer_constants: frozenset[str],
-    ties: Ties,
-    outermost: int | None = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What a subgraph knows of the graph around it."""
+
+    constants: frozenset[str] = frozenset()
+    same: Mapping[str, str] = field(default_factory=dict)
+    carried: Mapping[str, str] = field(default_factory=dict)
+    """From tensors of the executed graph to original ones."""
+    witnessed: Mapping[str, str] = field(default_factory=dict)
+    """The same for the extended level."""
+    place: int | None = None
+    """Of the outermost control-flow node."""
+
+
+def _tie_graph(graphs: _Triple, outside: _Outside, ties: Ties) -> None:
+    original, extended, executed = graphs
     running = read_graph(executed)
-    before, conditions = inlined(original, moved_tensors(running), outer_constants)
+    before, conditions = inlined(original, moved_tensors(running), outside.constants)
     witness, after = unmarked(read_graph(extended)), unmarked(running)
-    clues = Clues.gather(before, witness)
-    anchors = [a for i, node in enumerate(after.nodes) if (a := find_anchor(i, node, clues))]
+    earlier = Earlier(before, outside.same)
+    seen = Walk(earlier, witness, outside.witnessed).run()
+    walked = seen if extended is executed else _over(earlier, witness, seen, after, outside)
     computed = {name for node in before.nodes for name in node.outputs}
-    found = assign(before, anchors, fixed=computed & (after.constants | conditions))
+    fixed = computed & (after.constants | conditions)
+    found = assign(before, list(_anchors(after, walked, earlier)), fixed)
     ties.folded.extend(found.folded)
-    works_for, offset = _joined(after, found.layers), len(ties.nodes)
+    works_for, offset = _joined(after, found.layers, walked, computed), len(ties.nodes)
     found = _pooled(found, works_for, before)
-    ties.nodes.extend(
-        replace(
-            _executed(i, node, proto, found, i if outermost is None else outermost),
-            head=offset + works_for[i] if works_for[i] not in (i, -1) else -1,
-        )
-        for i, (node, proto) in enumerate(zip(after.nodes, executed.node, strict=True))
-    )
-    constants = before.constants | outer_constants
+    for i, (node, proto) in enumerate(zip(after.nodes, executed.node, strict=True)):
+        made = _executed(i, node, proto, found, i if outside.place is None else outside.place)
+        head = offset + works_for[i] if works_for[i] not in (i, -1) else -1
+        ties.nodes.append(replace(made, head=head, source=walked.sources.get(i, "")))
+    inside = _Outside(before.constants | outside.constants, earlier.same)
     for place, triple in _subgraphs(original, extended, executed):
-        _tie_graph(*triple, constants, ties, place if outermost is None else outermost)
+        place = place if outside.place is None else outside.place
+        carried = {**outside.carried, **walked.carried}
+        witnessed = {**outside.witnessed, **seen.carried}
+        inner = replace(inside, carried=carried, witnessed=witnessed, place=place)
+        _tie_graph(triple, inner, ties)
 
 
-def _joined(graph: Graph, layers: Mapping[int, tuple[str, ...]]) -> list[int]:
+def _over(
+    earlier: Earlier, witness: Graph, seen: Walked, after: Graph, outside: _Outside
+) -> Walked:
+    """Walk the executed graph by way of the extended level, then check that on the original."""
+    middle = Earlier(witness, {})
+    found = Walk(middle, after, {}).run()
+    places = {out: i for i, node in enumerate(witness.nodes) for out in node.outputs}
+
+    def propose(place: int) -> Iterator[Proposal]:
+        for each in [found.found[place]] if place in found.found else []:
+            if tensors := _through(each, seen, places):
+                before = seen.found.get(places.get(each.tensors[0], -1))
+                yield (
+                    tensors,
+                    before.evidence if before and each.evidence == EQUAL else each.evidence,
+                )
+
+    passes = {
+        place: carried
+        for place, one in found.passed.items()
+        if (carried := seen.carried.get(one, ""))
+    }
+    return Walk(earlier, after, outside.carried, propose, passes).run()
+
+
+def _through(found: Found, seen: Walked, places: Mapping[str, int]) -> tuple[str, ...]:
+    """Original tensors that a node yields, given those of the extended level that it yields."""
+    tensors: list[str] = []
+    for name in found.tensors:
+        if name in seen.yields:
+            tensors.append(seen.yields[name])
+        elif (place := places.get(name, -1)) in seen.found:
+            tensors.extend(seen.found[place].tensors)
+    return tuple(dict.fromkeys(tensors))
+
+
+def _anchors(after: Graph, walked: Walked, earlier: Earlier) -> Iterator[Anchor]:
+    for place, (tensors, evidence, sure) in walked.found.items():
+        if place in walked.repeats:
+            continue
+        how = Confidence.EXACT if sure else Confidence.INFERRED
+        rank = _rank(after.nodes[place], earlier.produced[tensors[0]], sure)
+        yield Anchor(place, tensors, how, evidence, rank, closed=sure)
+
+
+def _rank(node: GraphNode, producer: GraphNode, sure: bool) -> int:
+    """Who keeps a tensor that several nodes claim: who did the work of its layer."""
+    if node.op_type in MOVERS and node.op_type != producer.op_type:
+        return 0
+    return 1 + sure + (node.op_type == producer.op_type)
+
+
+def _joined(
+    graph: Graph, layers: Mapping[int, tuple[str, ...]], walked: Walked, original: set[str]
+) -> list[int]:
     """For each node the one whose layers it works for: often itself; -1 where it has none.
 
     A runtime may compute a layer in several nodes (a MatMul and its Add as Gemm between two
@@ -100,6 +173,7 @@ def _joined(graph: Graph, layers: Mapping[int, tuple[str, ...]]) -> list[int]:
     is what feeds views alone, each of them a layer's result (two Gathers as Split, Squeezes).
     """
     readers: dict[str, list[int]] = defaultdict(list)
+    maker = {name: i for i, node in enumerate(graph.nodes) for name in node.outputs}
     for i, node in enumerate(graph.nodes):
         for name in node.inputs:
             readers[name].append(i)
@@ -108,12 +182,21 @@ def _joined(graph: Graph, layers: Mapping[int, tuple[str, ...]]) -> list[int]:
         node = graph.nodes[i]
         if i in layers or node.op_type in INSERTED or {*graph.outputs} & {*node.outputs}:
             continue
+        if i in walked.passed and node.op_type in VIEWS and original & {*node.outputs}:
+            continue  # it gives a result its shape back
         after = {j for name in node.outputs for j in readers[name]}
         heads = {works_for[j] for j in after}
+        if i in walked.passed and node.op_type not in VIEWS and after & heads:
+            continue  # a layout or a type made for the step that reads it
         views = all(graph.nodes[j].op_type in MOVERS for j in after)
         if heads and -1 not in heads and (len(heads) == 1 or views):
             last = works_for[i] = max(heads)
             works_for = [last if head in heads else head for head in works_for]
+    for i, node in enumerate(graph.nodes):
+        if i in walked.repeats:
+            works_for[i] = works_for[walked.repeats[i]]
+        if i in walked.passed and node.op_type in VIEWS and works_for[i] < 0:
+            works_for[i] = works_for[maker[node.inputs[0]]] if node.inputs[0] in maker else -1
     return works_for
 
 
@@ -146,6 +229,7 @@ def _executed(
         Confidence.EXACT if sure else Confidence.INFERRED,
         anchor.evidence,
         anchor.tensors,
+        shared=found.shared.get(number, ()),
     )
 
 
@@ -181,61 +265,3 @@ def _by_identity(graph: onnx.GraphProto) -> dict[tuple[str, str], onnx.GraphProt
 def _identities(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> list[tuple[str, str]]:
     names = [node.name, *(f"-> {original_name(name)}" for name in node.output if name)]
     return [(name, attribute.name) for name in names]
-
-
-@dataclass(frozen=True, slots=True)
-class Clues:
-    """What a node's name and outputs are looked up in."""
-
-    before: Graph
-    produced: Mapping[str, GraphNode]
-    """From an original tensor to its layer."""
-    named: Mapping[str, tuple[tuple[str, ...], str]]
-    """From a node's name, at the extended level or originally, to original tensors and why."""
-    witness: Mapping[str, GraphNode]
-    """From a tensor of the extended level to its node."""
-
-    @classmethod
-    def gather(cls, before: Graph, witness: Graph) -> Clues:
-        """Index both graphs once."""
-        produced = before.producers()
-        named: dict[str, tuple[tuple[str, ...], str]] = {}
-        for graph, why in ((witness, "name at the extended level"), (before, "node name")):
-            for node in graph.nodes:
-                tensors = tuple(name for name in node.outputs if name in produced)
-                if tensors and node.name:
-                    named.setdefault(node.name, (tensors, why))
-        return cls(before, produced, named, witness.producers())
-
-
-def find_anchor(position: int, node: GraphNode, clues: Clues) -> Anchor | None:
-    """Which original tensors the node yields: docs/architecture.md gives the order of evidence."""
-    if node.op_type in INSERTED:
-        return None
-    direct = tuple(name for name in node.outputs if name in clues.produced)
-    if direct:
-        rank = _rank(node, clues.produced[direct[0]])
-        return Anchor(position, direct, Confidence.EXACT, "output tensor", rank)
-    if node.name in clues.named:
-        tensors, why = clues.named[node.name]
-        return Anchor(position, tensors, Confidence.EXACT, why, 1)
-    tensor = _named_after(node, clues)
-    if not tensor:
-        return None
-    return Anchor(position, (tensor,), Confidence.EXACT, "name of its output tensor", 1)
-
-
-def _rank(node: GraphNode, producer: GraphNode) -> int:
-    if node.name == producer.name or node.op_type == producer.op_type:
-        return 3
-    return 0 if node.op_type in MOVERS else 2
-
-
-def _named_after(node: GraphNode, clues: Clues) -> str:
-    """The original tensor that a layout-optimised node yields, found through its name."""
-    stems = (node.name.removesuffix(s) for s in SUFFIXES if node.name.endswith(s))
-    stem = next((stem for stem in stems if stem in clues.produced), "")
-    if not stem:
-        return ""
-    known = clues.witness.get(stem)
-    return extend_forward(clues.before, stem, node.hints[len(known.hints) if known else 0 :])

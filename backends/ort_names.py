@@ -11,12 +11,26 @@ from collections.abc import Collection
 from typing import Any
 
 from onnxprof.backends.named_evidence import Evidence, Names
-from onnxprof.backends.ort_graphs import INSERTED, SUFFIXES
 from onnxprof.backends.ort_profile import Key, Profile, collect
+from onnxprof.backends.ort_walk import INSERTED, SUFFIXES
 from onnxprof.contracts import BackendError
 
-#: Operators that may hold an activation, of which a profile says nothing.
-_HOLDING = ("Fused", "Conv")
+#: Operators that may hold what follows them, of which a profile says nothing.
+_HOLDING = frozenset({"Conv"})
+#: What operators are sure to have taken in after the layer that they are called after.
+_TAKING = {
+    "DynamicQuantizeMatMul": ("Cast", "Mul", "Add"),
+    "MatMulIntegerToFloat": ("Cast", "Mul", "Add"),
+}
+_QUANTISING = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "QuantizeLinear")
+#: Reshapes around a Gemm that stands for MatMul and Add on more than two axes.
+_AROUND = {"gemm_input_reshape": 1, "gemm_output_reshape": -1}
+#: Operators that the runtime inserts under names of its own.
+_ARRANGING = frozenset({"Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
+#: What optimisers append to the name of a layer that they replace.
+_TOKEN = re.compile(r"_token_\d+$")
+#: A Reshape that took another in, which may be one around a Gemm.
+_MERGED = "_new_reshape"
 #: What fusions append to the name of a layer that they began or ended with.
 _FUSION = re.compile(r"/\w+Fusion/?$")
 #: Operators of the runtime's own, and the ones that they end with.
@@ -54,20 +68,45 @@ def evidence(key: Key, names: Names) -> Evidence:
     name, operator, _ = key
     if operator in INSERTED:
         return Evidence("inserted copy")
-    grows = operator.startswith(_HOLDING) or name.endswith("/MatMulAddFusion")
+    bare = _TOKEN.sub("", name)
+    name = name if names.resolved((name,)) or not names.named(bare) else bare
+    holds = operator.startswith("Fused") or operator in _HOLDING
+    takes = _taken(name, operator)
+    if name.endswith(_MERGED) and (found := names.named(name.removesuffix(_MERGED))):
+        return Evidence("node's name", found, found[:1], exact=False, works_for=1)
     if found := names.resolved((name,)) or names.resolved((_FUSION.sub("", name),)):
-        return Evidence("node's name", found, found[:1], exact=False, grows=grows)
+        return Evidence("node's name", found, found[:1], exact=False, grows=holds, takes=takes)
     for suffix in SUFFIXES:
         stem = name.removesuffix(suffix)
         if stem != name and (found := names.producer(stem) or names.resolved((stem,))):
-            return Evidence("tensor's name", found, found[:1], exact=False, grows=grows)
+            return Evidence(
+                "tensor's name", found, found[:1], exact=False, grows=holds, takes=takes
+            )
     found = names.producer(name)
+    way = next((way for stem, way in _AROUND.items() if name.startswith(stem)), 0)
+    if way and not found:
+        after = ("Reshape",) if name.endswith(_MERGED) and way < 0 else ()
+        return Evidence("a Reshape around a Gemm", exact=False, works_for=way, takes=after)
     plain = _ENDS.get(operator, operator.removeprefix("Fused"))
     return Evidence(
         "tensor's name" if found else "operator and place",
         found,
-        found[:1] or (name,),
+        found[:1] or _given(name, operator),
         exact=False,
-        grows=grows,
+        grows=holds,
+        takes=takes,
+        fills=not found and operator not in _ARRANGING,
         operators=(plain, "MatMul") if plain == "Gemm" else (plain,),
     )
+
+
+def _taken(name: str, operator: str) -> tuple[str, ...]:
+    if name.endswith("/MatMulAddFusion"):
+        return ("Add",)
+    return _QUANTISING if operator.startswith("QLinear") else _TAKING.get(operator, ())
+
+
+def _given(name: str, operator: str) -> tuple[str, ...]:
+    """A name that an ONNX file may have; none for what the runtime calls nodes of its own."""
+    own = (operator, "_inlfunc_", *_AROUND)
+    return () if name.startswith(own) or not name else (name,)

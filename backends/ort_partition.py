@@ -13,9 +13,11 @@ from typing import Any
 
 import onnx
 
-from onnxprof.backends.ort_graphs import Clues, ExecutedNode, Ties, find_anchor
+from onnxprof.backends.ort_earlier import Earlier
+from onnxprof.backends.ort_graphs import ExecutedNode, Ties
 from onnxprof.backends.ort_profile import Key, Profile
 from onnxprof.backends.ort_topology import read_graph
+from onnxprof.backends.ort_walk import INSERTED, proposals
 from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
 from onnxprof.records import Confidence
 
@@ -48,10 +50,10 @@ def tie_compiled(
     Compiled subgraphs cover what lies behind their nodes; the others are known by their names.
     """
     before, witness = read_graph(original.graph), read_graph(basic.graph)
-    clues = Clues.gather(before, witness)
+    earlier = Earlier(before, {})
     keys = list(profile.steps)
     owned = dict(_matched(keys, taken, profile, provider, witness))
-    anchors = [a for i, key in enumerate(keys) if (a := _anchor(i, key, owned, clues, witness))]
+    anchors = [a for i, key in enumerate(keys) if (a := _anchor(i, key, owned, earlier, witness))]
     computed = {name for node in before.nodes for name in node.outputs}
     found = assign(before, anchors, fixed=computed & witness.constants)
     return Ties([_executed(i, key, found) for i, key in enumerate(keys)], list(found.folded))
@@ -87,15 +89,26 @@ def _anchor(
     place: int,
     key: Key,
     owned: Mapping[Key, tuple[tuple[str, ...], Confidence]],
-    clues: Clues,
+    earlier: Earlier,
     witness: Graph,
 ) -> Anchor | None:
     if key not in owned:
-        return find_anchor(place, GraphNode(key[0], key[1], (), ()), clues)
+        return _by_name(place, key, earlier, witness)
     names, how = owned[key]
     yielded = [t for node in witness.nodes if node.name in set(names) for t in node.outputs]
-    tensors = tuple(t for t in yielded if t in clues.produced)
+    tensors = tuple(t for t in yielded if t in earlier.produced)
     return Anchor(place, tensors, how, "nodes of the compiled subgraph", 3)
+
+
+def _by_name(place: int, key: Key, earlier: Earlier, witness: Graph) -> Anchor | None:
+    """A node that was not compiled: known by its name at the basic level or originally."""
+    name, operator, _ = key
+    if operator in INSERTED:
+        return None
+    outputs = next((node.outputs for node in witness.nodes if node.name == name), ())
+    for tensors, why in proposals(GraphNode(name, operator, (), outputs), earlier):
+        return Anchor(place, tensors, Confidence.EXACT, why, 1)
+    return None
 
 
 def _executed(place: int, key: Key, found: Assignment) -> ExecutedNode:

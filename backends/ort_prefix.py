@@ -6,7 +6,8 @@ same bytes; loaded with optimisations off, it runs the very steps that the whole
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import numpy as np
 import onnx
 
 from onnxprof.backends import ort_session
-from onnxprof.backends.ort_profile import Profile
+from onnxprof.backends.ort_profile import Key, Profile, given
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import PreparedModel
 
+#: Names of element types in ONNX, where they are not NumPy's in capitals.
+_ELEMENTS = {"float32": "FLOAT", "float64": "DOUBLE", "str": "STRING"}
 _PROBE = "onnxprof_empty"
 _OWN_OPSET = 13
 
@@ -36,18 +39,20 @@ def open_prefixes(
     return [_open(workload, saved.parent, _prefix(executed, n, dtypes)) for n in counts]
 
 
-def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSession:
+def unoptimised(made: Any) -> None:
+    """Session options under which the graph runs as it is."""
     import onnxruntime as ort
 
-    def as_it_is(made: Any) -> None:
-        made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
+
+def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSession:
     prepared = PreparedModel(model.SerializeToString(), folder)
     names = {value.name for value in model.graph.input}
     inputs = {name: array for name, array in workload.inputs.items() if name in names}
     if _PROBE in names:
         inputs[_PROBE] = np.zeros(1, np.float32)
-    session = ort_session.create(workload, prepared, as_it_is)
+    session = ort_session.create(workload, prepared, unoptimised)
     return BoundSession(session, inputs, place_of(workload))
 
 
@@ -59,25 +64,28 @@ def _prefix(executed: onnx.ModelProto, count: int, dtypes: dict[str, str]) -> on
     read = read_graph(graph)
     inside = {name for node in read.nodes[:count] for name in node.inputs}
     later = {name for node in read.nodes[count:] for name in node.inputs} | set(read.outputs)
-    outputs = [name for node in kept for name in node.output if name and name in later]
+    made = [name for node in kept for name in node.output if name]
+    outputs = [name for name in made if name in later] or [n for n in made if n not in inside]
     if not outputs:
         raise BackendError(f"the first {count} steps have no result to stop at")
     declared = {value.name: value for value in graph.output}
-    made = onnx.helper.make_graph(
+    prefix = onnx.helper.make_graph(
         kept,
         "prefix",
         list(graph.input),
-        [declared.get(name) or _typed(name, dtypes) for name in outputs],
+        [declared.get(name) or typed(name, dtypes) for name in outputs],
         [tensor for tensor in graph.initializer if tensor.name in inside],
+        sparse_initializer=[s for s in graph.sparse_initializer if s.values.name in inside],
     )
-    return _model(executed, made)
+    return model_like(executed, prefix)
 
 
-def _typed(name: str, dtypes: dict[str, str]) -> onnx.ValueInfoProto:
+def typed(name: str, dtypes: Mapping[str, str]) -> onnx.ValueInfoProto:
+    """A tensor of the executed graph as an output. Raises BackendError for one of unknown type."""
     dtype = dtypes.get(name, "")
     if not dtype:
         raise BackendError(f"the type of tensor {name!r} is not known, so nothing can be cut there")
-    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    element = onnx.TensorProto.DataType.Value(_ELEMENTS.get(dtype, dtype.upper()))
     return onnx.helper.make_tensor_value_info(name, element, None)
 
 
@@ -87,10 +95,11 @@ def _empty(executed: onnx.ModelProto) -> onnx.ModelProto:
     out = onnx.helper.make_tensor_value_info(f"{_PROBE}_out", onnx.TensorProto.FLOAT, [1])
     node = onnx.helper.make_node("Identity", [_PROBE], [out.name], name=_PROBE)
     graph = onnx.helper.make_graph([node], "empty", [*executed.graph.input, probe], [out])
-    return _model(executed, graph)
+    return model_like(executed, graph)
 
 
-def _model(executed: onnx.ModelProto, graph: onnx.GraphProto) -> onnx.ModelProto:
+def model_like(executed: onnx.ModelProto, graph: onnx.GraphProto) -> onnx.ModelProto:
+    """A model of that graph with the operator sets of the executed one."""
     imports = list(executed.opset_import)
     if not any(not o.domain for o in imports):
         imports.append(onnx.helper.make_opsetid("", _OWN_OPSET))
@@ -104,10 +113,13 @@ def _model(executed: onnx.ModelProto, graph: onnx.GraphProto) -> onnx.ModelProto
 def output_types(profile: Profile, nodes: Sequence[onnx.NodeProto]) -> dict[str, str]:
     """NumPy's name of the dtype of every output that the profile saw."""
     seen: dict[str, str] = {}
-    by_name = {key[:2]: shapes for key, shapes in profile.shapes.items()}
+    waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
+    for key in profile.shapes:
+        waiting[given(key)].append(key)
     for node in nodes:
         names = [name for name in node.output if name]
-        shapes = by_name.get((node.name, node.op_type), ())
+        keys = waiting.get((node.name, node.op_type), [])
+        shapes = profile.shapes[keys.pop(0)] if keys else ()
         if len(names) == len(shapes):
             seen.update(zip(names, (dtype for dtype, _ in shapes), strict=True))
     return seen

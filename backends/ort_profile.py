@@ -15,6 +15,12 @@ _KERNEL = "_kernel_time"
 #: What the profile calls a tensor's element type, and NumPy's name for it.
 _DTYPES = {"float": "float32", "double": "float64", "string": "str", "float16": "float16"}
 
+#: Operators that run a graph of their own, whose nodes the profile times, too.
+_CONTROL_FLOW = frozenset(
+    {"If", "Loop", "Scan", "SequenceMap"}
+    | {"BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"}
+)
+
 #: A node's name and operator; nodes that share both are told apart by the node's index.
 Key = tuple[str, str, str]
 
@@ -64,7 +70,7 @@ def _take(
 ) -> None:
     key = event_key(event)
     start, own = int(event["ts"]), int(event["dur"])
-    if key[0] in control_flow:
+    if key[1] in _CONTROL_FLOW or key[0] in control_flow:
         own -= _inside(start, open_events)
     open_events.append((start, max(own, 0), key))
     if key not in profile.providers:
@@ -88,6 +94,12 @@ def _close(open_events: list[tuple[int, int, Key]], profile: Profile) -> None:
         times[profile.inferences] += own * 1000
     open_events.clear()
     profile.inferences += 1
+
+
+def given(key: Key) -> tuple[str, str]:
+    """Name and operator; the profile calls a node without a name after operator and index."""
+    name, operator, index = key
+    return ("" if name == f"{operator}_{index}" else name), operator
 
 
 def event_key(event: Mapping[str, Any]) -> Key:

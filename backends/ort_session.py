@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxprof.backends import ort_providers
 from onnxprof.backends.ort_errors import failure, runtime_errors
-from onnxprof.backends.ort_values import array_of, described
+from onnxprof.backends.ort_values import array_of, described, ortvalue_of
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import Granularity, PreparedModel, Tensor
 
@@ -175,7 +175,11 @@ class BoundSession:
     def _bind_inputs(self) -> None:
         self._binding = self.session.io_binding()
         for name, array in self._inputs.items():
-            if self._place.device == "cpu":
+            narrow = ortvalue_of(array)
+            if narrow is not None:  # the runtime copies it to where it is needed
+                self._held[name] = narrow
+                self._binding.bind_ortvalue_input(name, narrow)
+            elif self._place.device == "cpu":
                 self._binding.bind_cpu_input(name, array)
             else:
                 self._binding.bind_ortvalue_input(name, self._placed(name, array))

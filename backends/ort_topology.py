@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import onnx
 
 from onnxprof.provenance import Graph, GraphNode
 
+#: Domains whose operators mean the same in the file and in the graph that runs.
+_COMPARABLE = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
+#: Constants of so few elements are compared by contents, since the runtime shares equal ones.
+_COMPARED_ELEMENTS = 8
 #: How the runtime marks what it moved out of a branch of an If whose condition is constant.
 _MOVED = re.compile(r"_if_(?:then|else)_branch(?:_token_\d+)?_")
 
@@ -27,7 +34,47 @@ def read_graph(graph: onnx.GraphProto, constants: frozenset[str] = frozenset()) 
         nodes=tuple(_read_node(node) for node in graph.node),
         constants=constants | given,
         outputs=tuple(o.name for o in graph.output),
+        contents=_contents(graph.initializer),
     )
+
+
+def _contents(tensors: Iterable[onnx.TensorProto]) -> Mapping[str, str]:
+    return {tensor.name: digest for tensor in tensors if (digest := _digest(tensor))}
+
+
+def _digest(tensor: onnx.TensorProto) -> str:
+    """Of type, shape and values; empty for what is large or kept outside."""
+    outside = tensor.data_location == onnx.TensorProto.EXTERNAL
+    if outside or math.prod(tensor.dims) > _COMPARED_ELEMENTS:
+        return ""
+    try:
+        data = onnx.numpy_helper.to_array(tensor).tobytes()
+    except (ValueError, TypeError):  # strings, and files that contradict themselves
+        return ""
+    known = f"{tensor.data_type} {list(tensor.dims)} ".encode()
+    return hashlib.blake2b(known + data, digest_size=16).hexdigest()
+
+
+def _attributes(node: onnx.NodeProto) -> str:
+    """A digest of attributes and of which inputs are present; empty where a graph is one."""
+    if any(True for _ in graph_attributes(node)) or node.domain not in _COMPARABLE:
+        return ""
+    present = "".join("x" if name else "-" for name in node.input)
+    plain = _defaults(node.op_type)
+    told = {a.name: a.SerializeToString(deterministic=True) for a in node.attribute}
+    parts = sorted(data for name, data in told.items() if data != plain.get(name))
+    return present + hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+
+@cache
+def _defaults(op_type: str) -> Mapping[str, bytes]:
+    """The attributes of an operator that may as well be left out, which runtimes write out."""
+    try:
+        schema = onnx.defs.get_schema(op_type)
+    except onnx.defs.SchemaError:
+        return {}
+    values = {name: attribute.default_value for name, attribute in schema.attributes.items()}
+    return {name: value.SerializeToString(deterministic=True) for name, value in values.items()}
 
 
 def _read_node(node: onnx.NodeProto) -> GraphNode:
@@ -39,6 +86,7 @@ def _read_node(node: onnx.NodeProto) -> GraphNode:
         inputs=(*own, *sorted(captured.difference(own))),
         outputs=tuple(name for name in node.output if name),
         hints=_appended(node),
+        digest=_attributes(node),
     )
 
 
@@ -80,11 +128,13 @@ def unmarked(graph: Graph) -> Graph:
                 tuple(map(original_name, node.inputs)),
                 tuple(map(original_name, node.outputs)),
                 node.hints,
+                node.digest,
             )
             for node in graph.nodes
         ),
         frozenset(map(original_name, graph.constants)),
         graph.outputs,
+        {original_name(name): digest for name, digest in graph.contents.items()},
     )
 
 
@@ -99,6 +149,7 @@ class Inlined:
     """What putting branches in place of their If found on the way."""
 
     constants: set[str] = field(default_factory=set)
+    contents: dict[str, str] = field(default_factory=dict)
     conditions: set[str] = field(default_factory=set)
     """Tensors that decided on a branch, and so were known while loading."""
 
@@ -114,11 +165,13 @@ def inlined(
     found = Inlined()
     nodes = tuple(_flat(graph, moved, found))
     outputs = tuple(o.name for o in graph.output)
-    return Graph(nodes, constants | found.constants, outputs), frozenset(found.conditions)
+    graph_read = Graph(nodes, constants | found.constants, outputs, found.contents)
+    return graph_read, frozenset(found.conditions)
 
 
 def _flat(graph: onnx.GraphProto, moved: frozenset[str], found: Inlined) -> Iterator[GraphNode]:
     found.constants.update(t.name for t in graph.initializer)
+    found.contents.update(_contents(graph.initializer))
     found.constants.update(t.values.name for t in graph.sparse_initializer)
     for node in graph.node:
         branch = next((b.g for b in graph_attributes(node) if moved & _produced(b.g)), None)

@@ -18,6 +18,13 @@ _BEYOND_NUMPY = {
     "tensor(float8e5m2)": "float8_e5m2",
     "tensor(float8e5m2fnuz)": "float8_e5m2fnuz",
 }
+#: ONNX's numbers of the types that NumPy lacks, by the name of the class of ml_dtypes.
+_ONNX_TYPES = {
+    "bfloat16": 16, "float8_e4m3fn": 17, "float8_e4m3fnuz": 18, "float8_e5m2": 19,
+    "float8_e5m2fnuz": 20, "uint4": 21, "int4": 22, "float4_e2m1fn": 23, "float8_e8m0fnu": 24,
+    "uint2": 25, "int2": 26,
+}  # fmt: skip
+_BITS = {"uint4": 4, "int4": 4, "float4_e2m1fn": 4, "uint2": 2, "int2": 2}
 _NAMES = _BEYOND_NUMPY | {"tensor(float)": "float32", "tensor(double)": "float64"}
 
 
@@ -33,6 +40,35 @@ def array_of(value: Any) -> NDArray[Any] | None:
         return np.array(value.numpy())
     except Exception:  # the runtime's own class, for types such as int4
         return None
+
+
+def ortvalue_of(array: NDArray[Any]) -> Any:
+    """An OrtValue of an array of a type that NumPy lacks; None for an array of its own types.
+
+    It refers to the array that it is given or to one of its own, which it keeps.
+    """
+    kind = _ONNX_TYPES.get(array.dtype.name) if array.dtype.isbuiltin != 1 else None
+    if kind is None:
+        return None
+    import onnxruntime as ort
+
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(_raw(array), kind)
+
+
+def _raw(array: NDArray[Any]) -> NDArray[Any]:
+    """The array's bits as the runtime stores them: narrow elements packed, the first one lowest."""
+    bits = _BITS.get(array.dtype.name, 0)
+    if not bits:
+        return array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8)
+    wide = array.view(np.uint8).reshape(-1) & ((1 << bits) - 1)
+    each = 8 // bits
+    whole = np.concatenate([wide, np.zeros(-len(wide) % each, np.uint8)])
+    packed = np.zeros(len(whole) // each, np.uint8)
+    for place in range(each):
+        packed |= whole[place::each] << np.uint8(bits * place)
+    raw = np.zeros(array.shape, np.uint8)  # its shape says the elements; the rest is not read
+    raw.reshape(-1)[: len(packed)] = packed
+    return raw
 
 
 def _copied(value: Any, dtype: str) -> NDArray[Any]:

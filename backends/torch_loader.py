@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import onnx
@@ -20,6 +19,7 @@ from onnxprof.backends.torch_program import OMITTED, UNWANTED, Call, Program
 from onnxprof.backends.torch_unsigned import WIDE, widened
 from onnxprof.backends.torch_values import stored
 from onnxprof.contracts import BackendError
+from onnxprof.datafiles import DataFolder
 from onnxprof.records import PreparedModel
 
 _RANDOM = frozenset(
@@ -53,7 +53,7 @@ class _Context:
     """What all graphs of one model share."""
 
     model: onnx.ModelProto
-    folder: Path
+    folder: DataFolder
     fold: bool
     wrap: Wrap | None
     unsigned: bool
@@ -82,7 +82,8 @@ def load(prepared: PreparedModel, *, fold: bool, wrap: Wrap | None = None) -> Lo
     nothing depends on are left out. Raises BackendError for what torch cannot run.
     """
     model = read(prepared)
-    context = _Context(model, prepared.folder, fold, wrap, _has_unsigned(model))
+    folder = DataFolder.of_prepared(prepared)
+    context = _Context(model, folder, fold, wrap, _has_unsigned(model))
     opsets = {o.domain: o.version for o in model.opset_import}
     builder = _Builder(context, opsets, {}, {}, depth=0, parent=-1)
     program = builder.graph(model.graph, model.graph.input)

@@ -16,6 +16,7 @@ from onnxprof.backends.torch_operator import Function
 from onnxprof.backends.torch_placement import host_inputs, place
 from onnxprof.backends.torch_program import UNWANTED, Call, Program, layer_error
 from onnxprof.backends.torch_values import described, to_numpy, to_torch
+from onnxprof.backends.torch_verify import TorchProof
 from onnxprof.contracts import BackendError, Session, Trace, Workload
 from onnxprof.records import Confidence, Granularity, Step, Tensor
 
@@ -148,6 +149,7 @@ class TracedTorchSession(TorchSession):
     """A session that takes the time after each layer; those of subgraphs are timed inside."""
 
     def __init__(self, workload: Workload, device: Any) -> None:
+        self._workload = workload
         self._marks = Marks(device)
         self._inner: list[tuple[Call, Call, Any, Any]] = []
         super().__init__(prepare(workload, device, self._timed), device)
@@ -234,3 +236,7 @@ class TracedTorchSession(TorchSession):
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
         """Sessions of the first layers; they share the weights of this one."""
         return [PrefixSession(self._program, count, self.device) for count in counts]
+
+    def proof(self) -> TorchProof:
+        """What checks each layer's values, once this session is gone."""
+        return TorchProof(self._workload, self.device)

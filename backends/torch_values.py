@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.contracts import BackendError
+from onnxprof.datafiles import DataFolder, is_external
 from onnxprof.records import Tensor
+from onnxprof.tensors import size_bytes
 
 #: ONNX's element type, and torch's that holds its values.
 NAMES: Mapping[str, str] = {
@@ -108,14 +109,14 @@ def described(name: str, value: Any) -> Tensor:
     return Tensor(name, dtype, tuple(int(d) for d in value.shape), observed=True)
 
 
-def stored(tensor: Any, folder: Path) -> Any:
+def stored(tensor: Any, folder: DataFolder) -> Any:
     """The contents of a TensorProto as a torch tensor, external data read from `folder`.
 
-    The folder's files were checked when the model was opened. Raises BackendError.
+    Raises BackendError, and ModelError for data outside of the folder.
     """
     import onnx
 
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+    if is_external(tensor):
         tensor = _with_data(tensor, folder)
     try:
         return to_torch(onnx.numpy_helper.to_array(tensor))
@@ -123,18 +124,9 @@ def stored(tensor: Any, folder: Path) -> Any:
         raise BackendError(f"tensor {tensor.name!r} cannot be read: {error}") from None
 
 
-def _with_data(tensor: Any, folder: Path) -> Any:
+def _with_data(tensor: Any, folder: DataFolder) -> Any:
     import onnx
 
-    told = {entry.key: entry.value for entry in tensor.external_data}
-    path = folder / told.get("location", "")
-    length = int(told["length"]) if "length" in told else -1
-    try:
-        raw = np.fromfile(path, np.uint8, length, offset=int(told.get("offset", 0)))
-    except OSError as error:
-        raise BackendError(
-            f"external data of tensor {tensor.name!r} cannot be read: {error.strerror or error}"
-        ) from None
     made = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-    made.raw_data = raw.tobytes()
+    made.raw_data = folder.read(tensor, size_bytes(tensor, f"tensor {tensor.name!r}"))
     return made

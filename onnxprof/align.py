@@ -1,7 +1,7 @@
 """Runs of several systems side by side: a block of layers a row, a run a column.
 
-Each column adds up: its blocks, the time that belongs to no layer and the overhead make that
-run's un-profiled median, in whole nanoseconds. docs/align.md tells how to read it.
+Each column adds up: its blocks, the time that belongs to no layer, interruptions and overhead
+make that run's un-profiled median, in whole nanoseconds. docs/align.md tells how to read it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from onnxprof.reconcile import Status, reconcile
 from onnxprof.records import Confidence, Run, Samples
 from onnxprof.remarks import decided, remarks
 from onnxprof.replicates import latency_group, row_group
-from onnxprof.steptimes import step_samples
+from onnxprof.steptimes import divided
 from onnxprof.systems import is_bare, labels, runtime_version
 
 #: The smallest difference that matters, as a fraction, where none is given.
@@ -54,7 +54,10 @@ def align(
     whole = _whole([*runs, *among])
     blocks = _blocks([*runs, *among], whole, len(runs))
     columns = _columns(runs, whole)
-    timed = [_Timed.of(run, blocks, i, columns[i].whole) for i, run in enumerate(cut_alike(runs))]
+    timed = [
+        _Timed.of(run, alike, [block.steps[i] for block in blocks], columns[i].whole)
+        for i, (run, alike) in enumerate(zip(runs, cut_alike(runs), strict=True))
+    ]
     judged = _judge(timed, columns, baseline, threshold)
     fates = [_fates(column) for column in columns]
     rows = tuple(_rows(runs, blocks, timed, judged, fates))
@@ -63,6 +66,7 @@ def align(
         rows,
         _sums(RowKind.LAYERS, [t.layers_ns for t in timed], timed, [j.layers for j in judged]),
         _sums(RowKind.NO_LAYER, [t.stray_ns for t in timed], timed),
+        _sums(RowKind.INTERRUPTIONS, [t.interruptions_ns for t in timed], timed),
         _sums(RowKind.OVERHEAD, [t.overhead_ns for t in timed], timed),
         _sums(RowKind.TOTAL, [t.total_ns for t in timed], timed, [j.total for j in judged]),
         _unplaced(runs, blocks, fates),
@@ -111,6 +115,8 @@ class _Timed:
     layers_ns: int | None
     """None, as all below, where steps have no times."""
     stray_ns: int | None
+    interruptions_ns: int | None
+    """None, too, where the timer cannot tell."""
     latency: Group | None
     spread: Group | None
     """Blocks, and below them all layers; None without step times."""
@@ -120,7 +126,7 @@ class _Timed:
         """The median less all else."""
         if self.total_ns is None or self.layers_ns is None or self.stray_ns is None:
             return None
-        return self.total_ns - self.layers_ns - self.stray_ns
+        return self.total_ns - self.layers_ns - self.stray_ns - (self.interruptions_ns or 0)
 
     @property
     def whole_ns(self) -> int:
@@ -130,31 +136,25 @@ class _Timed:
         return (self.layers_ns or 0) + (self.stray_ns or 0)
 
     @classmethod
-    def of(cls, run: Run, blocks: Sequence[Block], number: int, whole: bool) -> _Timed:
-        """Of the run with this number in the blocks."""
+    def of(cls, run: Run, alike: Run, own: Sequence[tuple[int, ...]], whole: bool) -> _Timed:
+        """Of a run with these steps in the blocks; `alike` is the run cut as the others are.
+
+        Times are those of the run's own table, their spread that of `alike`.
+        """
         assert run.timings is not None  # `_columns` has refused it
-        own = [block.steps[number] for block in blocks]
         stray = strays(run)
         inside = tuple(i for i in range(len(run.steps)) if i not in set(stray))
-        times = _step_ns(run)
+        times = divided(run).whole_ns if run.timings.step_ns.size else None
         bare = is_bare(run)
         return cls(
             None if bare else stats.median_ns(run.timings.latency_ns),
             tuple(_sum(times, steps) for steps in own),
             None if times is None else _sum(times, inside) or 0,
             None if times is None else _sum(times, stray) or 0,
+            None if bare else reconcile(run).interruptions_ns,
             None if bare else latency_group(run),
-            _spread(run, [*([()] * len(own) if whole else own), inside]),
+            _spread(alike, [*([()] * len(own) if whole else own), inside]),
         )
-
-
-def _step_ns(run: Run) -> Samples | None:
-    """Whole nanoseconds a step, as in a run's own table; None where steps have no times."""
-    samples = step_samples(run)
-    if not samples.size:
-        return None
-    found: Samples = np.rint(np.median(samples, axis=1)).astype(np.int64)
-    return found
 
 
 def _sum(times: Samples | None, steps: tuple[int, ...]) -> int | None:
@@ -233,6 +233,7 @@ def _verdict(interval: tuple[float, float], threshold: float) -> Verdict:
 _FATES = {
     Status.FOLDED: Fate.FOLDED,
     Status.CONSTANT: Fate.CONSTANT,
+    Status.INPUT: Fate.INPUT,
     Status.NOT_EXECUTED: Fate.NOT_EXECUTED,
 }
 

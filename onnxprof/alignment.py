@@ -14,6 +14,7 @@ class Fate(StrEnum):
 
     FOLDED = "folded"
     CONSTANT = "constant"
+    INPUT = "input"
     NOT_EXECUTED = "not executed"
     ABSENT = "not in its model"
     UNTOLD = "no time of its own"
@@ -25,6 +26,7 @@ class RowKind(StrEnum):
     BLOCK = "block"
     LAYERS = "layers"
     NO_LAYER = "no layer"
+    INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"
     TOTAL = "total"
 
@@ -121,9 +123,11 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Runs side by side. In each column `rows + no_layer + overhead = total`, exactly.
+    """Runs side by side. Each column adds up exactly:
+    `rows + no_layer + interruptions + overhead = total`.
 
-    Overhead and total of a run without un-profiled latencies are not known.
+    Overhead and total of a run without un-profiled latencies are not known, and neither are
+    interruptions where the timer cannot tell them.
     """
 
     columns: tuple[Column, ...]
@@ -132,6 +136,7 @@ class Alignment:
     layer_sum: Row
     """All blocks, or the only step of a run that has but one."""
     no_layer: Row
+    interruptions: Row
     overhead: Row
     total: Row
     """The un-profiled medians."""

@@ -10,11 +10,11 @@ from onnxprof import stats
 from onnxprof.contracts import Trace, Workload
 from onnxprof.records import RunWarning, Step, Tensor, Timings, WarningKind
 from onnxprof.sampling import ENOUGH, PRECISION, STEADY, unsteadiness
-from onnxprof.steptimes import Times, empty_call, estimates, inflation, least_inflation
+from onnxprof.steptimes import Division, divide, empty_call, estimates, inflation, least_inflation
 
 #: Traced over un-profiled latency above which the runtime's profiler distorts the steps.
 INFLATION = 1.02
-_UNATTRIBUTED = 0.02
+_UNATTRIBUTED, _UNVERIFIED = 0.02, 0.03
 #: Where the overhead should lie, as fractions of the median: no lower than this, no higher than
 #: an empty call and that.
 _NEGATIVE, _OVERHEAD = -0.01, 0.03
@@ -64,14 +64,32 @@ def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarnin
         and _is_certain(timings)
     ):
         yield RunWarning(WarningKind.TIMER_INFLATION, much)
-    times = estimates(steps, timings)
+    division = divide(steps, timings)
+    times = division.step_ns
     if not times.sum():
         return
     if timings.latency_ns.size:
-        yield from _left_over(timings, times)
+        yield from _left_over(timings, division)
+    yield from tie_warnings(timings, steps)
+
+
+def tie_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
+    """How much of the steps' time belongs to no layer, and how much to layers by names alone."""
+    times = estimates(steps, timings)
+    total = max(1.0, float(times.sum()))
     nobody = np.array([not step.layers for step in steps], bool)
-    if (share := float(times[nobody].sum() / times.sum())) > _UNATTRIBUTED:
+    if (share := float(times[nobody].sum()) / total) > _UNATTRIBUTED:
         yield RunWarning(WarningKind.UNATTRIBUTED_TIME, share)
+    believed = np.array([bool(step.layers and unchecked(step)) for step in steps], bool)
+    if (share := float(times[believed].sum()) / total) > _UNVERIFIED:
+        reason = unchecked(steps[int(np.argmax(np.where(believed, times, -1.0)))])
+        yield RunWarning(WarningKind.UNVERIFIED_TIME, share, reason)
+
+
+def unchecked(step: Step) -> str:
+    """Why it was not checked whether a step did the work of its layers; empty if it was."""
+    outcome, _, reason = step.verdict.partition(": ")
+    return reason if outcome == "not checked" else ""
 
 
 def _is_certain(timings: Timings) -> bool:
@@ -79,10 +97,11 @@ def _is_certain(timings: Timings) -> bool:
     return not stats.inflation_ratios(timings).size or least_inflation(timings) > 1
 
 
-def _left_over(timings: Timings, times: Times) -> Iterator[RunWarning]:
+def _left_over(timings: Timings, division: Division) -> Iterator[RunWarning]:
     """Overhead is what a call costs that computes nothing; more or less is the timer's doing."""
     total = max(1, stats.median_ns(timings.latency_ns))
-    overhead = 1 - float(times.sum()) / total
+    told = float(division.step_ns.sum()) + (division.interruptions_ns or 0.0)
+    overhead = 1 - told / total
     bound = (empty_call(timings) or 0.0) / total + _OVERHEAD
     if overhead < _NEGATIVE:
         yield RunWarning(WarningKind.NEGATIVE_OVERHEAD, overhead)

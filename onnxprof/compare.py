@@ -15,8 +15,8 @@ from onnxprof.ratios import (
     Pairs,
     Ratios,
     benjamini_hochberg,
-    centre,
     joined,
+    log,
     paired_ratios,
     ratios,
 )
@@ -24,11 +24,13 @@ from onnxprof.records import Run, WarningKind
 from onnxprof.replicates import (
     latency_group,
     latency_replicates,
+    printed_interruptions_ns,
+    printed_latency_ns,
+    printed_ns,
     profilers_cost_ns,
     row_group,
     side_by_side,
     true_replicates,
-    usual_ns,
 )
 
 #: What a row is called, and the layers in it.
@@ -67,11 +69,11 @@ class Row:
     name: str
     layers: tuple[str, ...]
     a_ns: float | None
-    """None where A has no time for it."""
+    """As every table of the run has it, of several runs the mean; None where A has no time."""
     b_ns: float | None
     verdict: Verdict
     ratio: float | None = None
-    """B over A."""
+    """B over A: of these times, or of neighbouring blocks where both were measured in turn."""
     interval: tuple[float, float] | None = None
     """95 % interval of the ratio, for this row alone."""
     q: float | None = None
@@ -104,13 +106,15 @@ class Pair:
     """Blocks of layers, then time that belongs to no layer, where there is such."""
     differences: tuple[Difference, ...]
     caveats: tuple[Caveat, ...]
+    interruptions_ns: tuple[float | None, float | None] = (None, None)
+    """Of A and of B; None where no run's timer can tell."""
 
     @property
     def overhead_ns(self) -> tuple[float, float]:
-        """Latency less the rows, of A and of B."""
+        """Latency less the rows and interruptions, of A and of B."""
         a = (self.latency.a_ns or 0.0) - sum(row.a_ns or 0.0 for row in self.rows)
         b = (self.latency.b_ns or 0.0) - sum(row.b_ns or 0.0 for row in self.rows)
-        return a, b
+        return a - (self.interruptions_ns[0] or 0.0), b - (self.interruptions_ns[1] or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class Comparison:
     pairs: tuple[Pair, ...]
     threshold: float
     """The smallest change that matters, as a fraction."""
+    in_turn: bool = False
+    """Whether ratios are those of blocks that were measured one after the other."""
     unmatched_a: tuple[Run, ...] = ()
     unmatched_b: tuple[Run, ...] = ()
 
@@ -146,7 +152,7 @@ def compare(
         replace(pair, latency=model, rows=tuple(next(layers) for _ in pair.rows))
         for pair, model in zip(found, models, strict=True)
     ]
-    return Comparison(tuple(map(_restrained, judged)), threshold)
+    return Comparison(tuple(map(_restrained, judged)), threshold, in_turn)
 
 
 def _judged(rows: Sequence[Row], threshold: float) -> list[Row]:
@@ -185,8 +191,9 @@ def _undecided(row: Row) -> Row:
 
 def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:
     sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
-    found = paired_ratios(_beside(a, b)) if in_turn else ratios(*sides)
-    latency = _rows([("(latency)", ())], found, [centre(side) for side in sides], threshold)[0]
+    times = [printed_latency_ns(side) for side in (a, b)]
+    found = paired_ratios(_beside(a, b)) if in_turn else _of_times(ratios(*sides), times)
+    latency = _rows([("(latency)", ())], found, times, threshold)[0]
     processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
     rows = tuple(_layer_rows(a, b, threshold, in_turn))
     total = latency.a_ns or 1.0
@@ -198,7 +205,13 @@ def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: boo
         tuple(replace(row, share=_share(row, total, latency.b_ns or 1.0)) for row in rows),
         differences(a[0], b[0]),
         tuple(_caveats(a + b, processes, rows, in_turn)),
+        (printed_interruptions_ns(a), printed_interruptions_ns(b)),
     )
+
+
+def _of_times(found: Ratios, times: Sequence[Floats]) -> Ratios:
+    """Ratios of the times that are printed, so that whoever divides them gets the same."""
+    return found.recentred(log(times[1]) - log(times[0]))
 
 
 def _share(row: Row, total_a: float, total_b: float) -> float:
@@ -208,7 +221,7 @@ def _share(row: Row, total_a: float, total_b: float) -> float:
 def _layer_rows(
     a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool
 ) -> list[Row]:
-    runs = cut_alike(a + b)
+    runs = a + b
     blocks = [*finest_blocks(runs), Block((), tuple(strays(run) for run in runs))]
     blocks = [block for block in blocks if any(block.steps)]
     steps = [[block.steps[i] for block in blocks] for i in range(len(runs))]
@@ -223,16 +236,21 @@ def _layer_rows(
 def _judged_layers(
     runs: Sequence[Run], steps: Sequence[Sequence[tuple[int, ...]]], first_b: int, in_turn: bool
 ) -> tuple[Ratios, list[Floats]]:
-    """Ratios of the rows that these steps of each run make up, and the times of both sides."""
+    """Ratios of the rows that these steps of each run make up, and the times of both sides.
+
+    Times are those of each run's own table; how they scatter is judged at cuts that all share.
+    """
+    sides = slice(0, first_b), slice(first_b, None)
+    times = [printed_ns(runs[side], steps[side]) for side in sides]
+    alike = cut_alike(runs)
     if in_turn:
-        cost = profilers_cost_ns(runs)
-        found = [true_replicates(run, cost) for run in runs]
+        cost = profilers_cost_ns(alike)
+        found = [true_replicates(run, cost) for run in alike]
         each = [times.summed(rows) for times, rows in zip(found, steps, strict=True)]
-        means = [usual_ns(run, rows) for run, rows in zip(runs, steps, strict=True)]
-        return paired_ratios(side_by_side(*each)), means
-    times = [row_group(run, rows) for run, rows in zip(runs, steps, strict=True)]
-    sides = joined(times[:first_b]), joined(times[first_b:])
-    return ratios(*sides), [centre(side) for side in sides]
+        return paired_ratios(side_by_side(*each)), times
+    groups = [row_group(run, rows) for run, rows in zip(alike, steps, strict=True)]
+    joint = [joined(groups[side]) for side in sides]
+    return _of_times(ratios(*joint), times), times
 
 
 def _beside(a: tuple[Run, ...], b: tuple[Run, ...]) -> Pairs:

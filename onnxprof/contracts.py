@@ -93,6 +93,15 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What checking the steps of a run may take."""
+
+    seconds: float = 60.0
+    memory_bytes: int = 2 << 30
+    """For the tensors of both graphs; larger models are checked part by part."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """What a timer saw: each step's time in each inference, and what each step covers."""
 
@@ -186,6 +195,50 @@ class PrefixSource(Protocol):
         0 stands for an empty session with the same inputs. Call it after `trace`. Raises
         BackendError where that is not possible.
         """
+
+
+@runtime_checkable
+class CutChecker(Protocol):
+    """A source of prefixes that run what the whole runs at some cuts alone."""
+
+    def cuttable(self, counts: Sequence[int]) -> Sequence[int]:
+        """Those of the cuts that can be, or near ones in their place, in order."""
+
+
+@runtime_checkable
+class StepRepeater(Protocol):
+    """A traced session that can run one step alone, for steps too short for a prefix to tell."""
+
+    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
+        """By a step's number in the trace, an un-profiled session that runs it so many times.
+
+        The step reads what it reads in the model. Steps that cannot be repeated are left out.
+        Call it after `trace`. Raises BackendError where none can.
+        """
+
+
+class Proof(Protocol):
+    """What is left of a traced session to check its steps with, after all samples are taken."""
+
+    def check(
+        self, steps: Sequence[Step], feeds: Sequence[Mapping[str, NDArray[Any]]], bounds: Bounds
+    ) -> tuple[Step, ...]:
+        """The steps with verdicts, by running the model on each set of inputs.
+
+        A step that did not do the work of its layers loses them, or gets those whose work it
+        did. Never raises for what the runtime refuses: the verdict says so.
+        """
+
+    def close(self) -> None:
+        """Let go of files that were kept for it."""
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A traced session whose steps can be checked by the values that they compute."""
+
+    def proof(self) -> Proof:
+        """What checks its steps once the session is closed; call it after `trace`."""
 
 
 @runtime_checkable

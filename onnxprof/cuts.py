@@ -10,6 +10,8 @@ from onnxprof.contracts import Trace
 
 #: More cuts than this carry more noise than they tell.
 MOST = 24
+#: As many segments where all steps are known from elsewhere, to tell what a cold cache costs.
+FEWEST = 3
 #: Rounds that the budget should allow: the noise of a median falls with their square root.
 _ROUNDS = 30
 
@@ -19,12 +21,15 @@ def rounds(left_ns: float, inference_ns: float) -> float:
     return left_ns / max(2 * inference_ns, 1.0)
 
 
-def affordable(left_ns: float, inference_ns: float) -> int:
-    """How many cuts leave time for enough rounds.
+def affordable(left_ns: float, inference_ns: float, known: float = 0.0) -> int:
+    """How many cuts leave time for enough rounds, and are worth it.
 
-    A round runs the model once whole, and prefixes that take half of it on average.
+    A round runs the model once whole, and prefixes that take half of it on average. `known` is
+    the part of an inference in steps that were timed alone: the less is left to find out, the
+    longer are the segments, of which each is as uncertain as two sessions differ by chance.
     """
-    return max(1, min(MOST, int(4 * rounds(left_ns, inference_ns) / _ROUNDS) - 2))
+    most = FEWEST + (MOST - FEWEST) * (1 - known)
+    return max(1, min(round(most), int(4 * rounds(left_ns, inference_ns) / _ROUNDS) - 2))
 
 
 def place(trace: Trace, most: int) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ def dims(model: ModelProto, where: str = "") -> dict[str, int]:
     """Default sizes by symbol. Raises ModelError."""
     found = _object(model, DIMS_KEY, where, "Give sizes with --dim")
     for name, size in found.items():
-        if type(size) is not int or not 1 <= size <= MAX_SIZE:
+        if type(size) is not int or not 0 <= size <= MAX_SIZE:
             raise _bad(DIMS_KEY, f"{name!r} is {size!r}, no size", where, "Give sizes with --dim")
     return found
 

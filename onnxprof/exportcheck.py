@@ -13,9 +13,9 @@ from onnx import ModelProto, NodeProto
 from onnxprof.contracts import BackendError, ExportError, OnnxprofError, Sample
 from onnxprof.graph import graphs
 from onnxprof.operands import Operands
+from onnxprof.outcomes import OutputParity
 from onnxprof.parity import compare
 from onnxprof.rebatch import plan
-from onnxprof.records import OutputParity
 
 #: Domains of operators that runtimes know beside ONNX's own.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")

@@ -28,8 +28,8 @@ from onnxprof.contracts import (
     UsageError,
 )
 from onnxprof.exportcheck import Agreement, check
-from onnxprof.modelfile import parameters
 from onnxprof.plugins import exporter, exporters
+from onnxprof.weights import parameters
 
 #: Batch sizes at which a file is held against the framework.
 BATCHES = (1, 4)

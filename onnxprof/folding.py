@@ -1,7 +1,7 @@
 """Evaluate the small integer computations that exporters leave around shapes.
 
-Sizes that stay symbolic travel through data movement (Gather, Concat, …) as strings in an
-object array; arithmetic on them gives nothing. Semantics are those of the operators in
+Sizes that stay symbolic travel as expressions (`2*tokens`) in an object array, in which `?` is
+a size of which nothing is known. Semantics are those of the operators in
 https://onnx.ai/onnx/operators.
 """
 
@@ -18,10 +18,14 @@ from onnx import NodeProto, TensorProto
 
 from onnxprof import tensors
 from onnxprof.layertypes import DEFAULT_DOMAINS
-from onnxprof.records import Shape
+from onnxprof.records import Dim, Shape
+from onnxprof.shaping import sizes
 
 #: Larger arrays are data, not shapes.
 MAX_ELEMENTS = 1024
+#: Operands of one node, taken together: a node may have thousands.
+_MAX_READ = 1 << 16
+_MAX_INT = (1 << 63) - 1
 
 Array = NDArray[Any]
 _Inputs = list[Array | None]
@@ -41,14 +45,30 @@ def evaluate(
     value_of: Callable[[str], Array | None],
 ) -> dict[str, Array]:
     """Outputs of the node that follow from known shapes and values; empty where none do."""
-    if node.domain not in DEFAULT_DOMAINS or not node.output or len(node.output) != 1:
+    if node.domain not in DEFAULT_DOMAINS or not node.output:
         return {}
     try:
-        result = _evaluate(node, shape_of, value_of)
+        if node.op_type == "Split":
+            results = _split(node, value_of)
+        else:
+            results = [_evaluate(node, shape_of, value_of)] if len(node.output) == 1 else []
     except Exception:  # an ill-formed shape computation has no known value
         return {}
-    small = result is not None and result.size <= MAX_ELEMENTS
-    return {node.output[0]: _tidy(result)} if small and result is not None else {}
+    pairs = zip(node.output, results, strict=False)
+    return {n: _tidy(v) for n, v in pairs if v is not None and v.size <= MAX_ELEMENTS}
+
+
+def _split(node: NodeProto, value_of: Callable[[str], Array | None]) -> list[Array | None]:
+    data, given = value_of(node.input[0]), attributes(node)
+    parts = value_of(node.input[1]) if len(node.input) > 1 and node.input[1] else None
+    lengths = given.get("split") if parts is None else [int(v) for v in parts]
+    if data is None or (lengths is None and len(node.input) > 1 and node.input[1]):
+        return []
+    axis, count = given.get("axis", 0), len(node.output)
+    if lengths is None:
+        each = -(-data.shape[axis] // count)
+        lengths = [each] * count
+    return list(np.split(data, np.cumsum(lengths)[:-1], axis=axis))
 
 
 def _evaluate(
@@ -66,10 +86,56 @@ def _evaluate(
     inputs = [value_of(name) if name else None for name in node.input]
     if not inputs or any(v is None for v, name in zip(inputs, node.input, strict=True) if name):
         return None
+    if sum(v.size for v in inputs if v is not None) > _MAX_READ:
+        return None
     if arithmetic is not None:
-        return None if any(_symbolic(v) for v in inputs) else np.asarray(arithmetic(*inputs))
+        if any(_symbolic(v) for v in inputs):
+            return _on_sizes(node, inputs)
+        with np.errstate(all="ignore"):
+            return np.asarray(arithmetic(*inputs))
     assert rule is not None
     return rule(inputs, attributes(node))
+
+
+def _on_sizes(node: NodeProto, inputs: _Inputs) -> Array | None:
+    """Elementwise arithmetic in which symbols occur."""
+    rule = _ON_SIZES.get(node.op_type)
+    if rule is None:
+        return None
+    columns = np.broadcast_arrays(*(_need(v) for v in inputs))
+    if columns[0].size > MAX_ELEMENTS:
+        return None
+    found = [rule(*map(_size, row)) for row in zip(*(c.flat for c in columns), strict=True)]
+    if node.op_type in _COMPARISONS:
+        known = None not in found
+        return np.array(found, bool).reshape(columns[0].shape) if known else None
+    return _objects([_held(value) for value in found], columns[0].shape)
+
+
+def _size(value: Any) -> Dim:
+    if isinstance(value, str):
+        return None if value == "?" else value
+    return int(value)
+
+
+def _held(value: Dim) -> Any:
+    """A size as it stands in an array; what integers of 64 bits do not hold is unknown."""
+    wide = isinstance(value, int) and abs(value) > _MAX_INT
+    return "?" if value is None or wide else value
+
+
+def _equal(a: Dim, b: Dim) -> bool | None:
+    """Sizes are never negative, and equal expressions are equal sizes."""
+    if a is None or b is None:
+        return None
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b
+    if a == b:
+        return True
+    numbers = [v for v in (a, b) if isinstance(v, int)]
+    names = [v for v in (a, b) if isinstance(v, str)]
+    below = bool(numbers) and numbers[0] < 0 and all("-" not in name for name in names)
+    return False if below else None
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:
@@ -83,7 +149,7 @@ def _symbolic(value: Array | None) -> bool:
 
 def _tidy(value: Array) -> Array:
     """Symbol arrays in which no symbol is left become integers again."""
-    if value.dtype == object and all(isinstance(v, int) for v in value.flat):
+    if value.dtype == object and all(isinstance(v, int | np.integer) for v in value.flat):
         return value.astype(np.int64)
     return value
 
@@ -92,18 +158,17 @@ def _shape(node: NodeProto, shape: Shape) -> Array | None:
     if shape is None:
         return None
     if node.op_type == "Size":
-        sizes = [d for d in shape if isinstance(d, int)]
-        return np.array(math.prod(sizes), np.int64) if len(sizes) == len(shape) else None
+        return _objects([_held(sizes.multiply(*shape))], ())
     given = attributes(node)
     part = shape[given.get("start", 0) : given.get("end", len(shape))]
     # an unknown size is not equal to any other, so it gets no name
-    return _objects(["?" if d is None else d for d in part])
+    return _objects(["?" if d is None else d for d in part], (len(part),))
 
 
-def _objects(items: list[Any]) -> Array:
+def _objects(items: list[Any], shape: tuple[int, ...]) -> Array:
     out = np.empty(len(items), dtype=object)
     out[:] = items
-    return out
+    return out.reshape(shape)
 
 
 def _constant(node: NodeProto) -> Array | None:
@@ -119,7 +184,9 @@ def _constant(node: NodeProto) -> Array | None:
 
 def _gather(x: _Inputs, given: _Attributes) -> Array | None:
     data, indices = _need(x[0]), _need(x[1])
-    return np.asarray(np.take(data, indices.astype(np.int64), axis=given.get("axis", 0)))
+    axis = given.get("axis", 0)
+    taken = np.take(data, np.atleast_1d(indices.astype(np.int64)), axis=axis)
+    return taken if indices.ndim else np.squeeze(taken, axis=axis)
 
 
 def _need(value: Array | None) -> Array:
@@ -203,24 +270,79 @@ def _range(x: _Inputs, _: _Attributes) -> Array | None:
 
 
 def _where(x: _Inputs, _: _Attributes) -> Array | None:
-    return np.where(_need(x[0]).astype(bool), _need(x[1]), _need(x[2]))
+    if _symbolic(x[0]):
+        return None
+    return _chosen(_need(x[0]).astype(bool), _need(x[1]), _need(x[2]))
 
 
 def _reduce(function: Callable[..., Any]) -> Callable[[_Inputs, _Attributes], Array | None]:
     def rule(x: _Inputs, given: _Attributes) -> Array | None:
         data = _need(x[0])
-        if data.dtype == object:
-            return None
         keep = bool(given.get("keepdims", 1))
+        if data.dtype == object:
+            return _reduced(function, data, _axes(x, given), keep)
         return np.asarray(function(data, axis=_axes(x, given), keepdims=keep), data.dtype)
 
     return rule
 
 
+def _reduced(function: Any, data: Array, axes: Any, keep: bool) -> Array | None:
+    """The sum or product of a whole vector of sizes."""
+    rules: dict[Any, Callable[..., Dim]] = {np.prod: sizes.multiply, np.sum: sizes.add}
+    rule = rules.get(function)
+    if rule is None or data.ndim != 1 or axes not in (None, (0,), (-1,)):
+        return None
+    return _objects([_held(rule(*map(_size, data)))], (1,) if keep else ())
+
+
 def _divide(a: Array, b: Array) -> Array:
-    if a.dtype.kind != "i":
+    """Integers are divided towards zero."""
+    if a.dtype.kind not in "iu":
         return np.asarray(np.divide(a, b))
-    return np.asarray(np.trunc(a / b)).astype(a.dtype) if b.all() else _need(None)
+    if not b.all():
+        raise ValueError("division by zero")
+    quotient = np.floor_divide(a, b)
+    return np.asarray(quotient + ((a % b != 0) & ((a < 0) != (b < 0)))).astype(a.dtype)
+
+
+def _larger(a: Dim, b: Dim) -> Dim:
+    """The larger of two sizes, where that can be told."""
+    if isinstance(a, int) and isinstance(b, int):
+        return max(a, b)
+    return a if a == b else None
+
+
+def _smaller(a: Dim, b: Dim) -> Dim:
+    if isinstance(a, int) and isinstance(b, int):
+        return min(a, b)
+    return a if a == b else None
+
+
+def _chosen(condition: Array, a: Array, b: Array) -> Array:
+    """numpy.where that leaves sizes as they are."""
+    if a.dtype != object and b.dtype != object:
+        return np.where(condition, a, b)
+    columns = np.broadcast_arrays(condition, a, b)
+    rows = zip(*(column.flat for column in columns), strict=True)
+    return _objects([left if test else right for test, left, right in rows], columns[0].shape)
+
+
+def _scatter(x: _Inputs, _: _Attributes) -> Array | None:
+    """ScatterND: exporters put one size into a shape with it."""
+    data, indices, updates = (_need(v) for v in x)
+    if _.get("reduction", b"none") != b"none":
+        return None
+    out = data.astype(object)
+    rows = indices.astype(np.int64).reshape(-1, indices.shape[-1])
+    parts = updates.reshape(len(rows), *data.shape[indices.shape[-1] :])
+    for row, part in zip(rows, parts, strict=True):
+        out[tuple(row)] = part
+    return out if _symbolic(data) or _symbolic(updates) else out.astype(data.dtype)
+
+
+def _non_zero(x: _Inputs, _: _Attributes) -> Array | None:
+    data = _need(x[0])
+    return None if data.dtype == object else np.array(np.nonzero(data), np.int64)
 
 
 _MOVES: dict[str, Callable[[_Inputs, _Attributes], Array | None]] = {
@@ -237,6 +359,8 @@ _MOVES: dict[str, Callable[[_Inputs, _Attributes], Array | None]] = {
     "Transpose": _transpose,
     "Range": _range,
     "Where": _where,
+    "ScatterND": _scatter,
+    "NonZero": _non_zero,
     "ReduceProd": _reduce(np.prod),
     "ReduceSum": _reduce(np.sum),
     "ReduceMax": _reduce(np.max),
@@ -257,6 +381,20 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Equal": np.equal,
     "Less": np.less,
     "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "LessOrEqual": np.less_equal,
     "Not": np.logical_not,
+    "And": np.logical_and,
+    "Or": np.logical_or,
     "Sqrt": np.sqrt,
+}
+_COMPARISONS = ("Equal",)
+_ON_SIZES: dict[str, Callable[..., Any]] = {
+    "Add": sizes.add,
+    "Sub": sizes.subtract,
+    "Mul": sizes.multiply,
+    "Div": sizes.floor_divide,
+    "Max": _larger,
+    "Min": _smaller,
+    "Equal": _equal,
 }

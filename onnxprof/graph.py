@@ -10,6 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 from onnxprof import tensors
 from onnxprof.contracts import ModelError
+from onnxprof.datafiles import DataFolder, stored_tensors
 
 _SHOWN = 8
 
@@ -94,11 +95,10 @@ def normalise(model: ModelProto, path: Path) -> Naming:
 
 
 def check_tensors(model: ModelProto, path: Path) -> None:
-    """Compare every stored tensor with its data. Raises ModelError."""
-    tensors.forget_files()
-    for graph in graphs(model.graph):
-        for tensor in tensors.stored_in(graph):
-            tensors.check(tensor, path)
+    """Compare every tensor stored anywhere in the message with its data. Raises ModelError."""
+    data = DataFolder.of(path)
+    for tensor in stored_tensors(model):
+        tensors.check(tensor, path, data)
 
 
 def _check_text(graph: GraphProto, path: Path) -> None:

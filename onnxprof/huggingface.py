@@ -229,19 +229,16 @@ def _external(path: Path, place: _Place) -> list[str]:
 
     Locations that lead out of the model's folder are left to `open_model`, which refuses them.
     """
-    from onnxprof import tensors
-    from onnxprof.graph import graphs
+    from onnxprof.datafiles import is_external, location, stored_tensors
     from onnxprof.protobound import read_structure
 
     folder = posixpath.dirname(place.file)
     found: dict[str, None] = {}
-    for graph in graphs(read_structure(path).graph):
-        for tensor in tensors.stored_in(graph):
-            if tensors.is_external(tensor):
-                location = next((e.value for e in tensor.external_data if e.key == "location"), "")
-                with suppress(OnnxprofError):
-                    refuse_path(str(place), location)
-                    found[posixpath.join(folder, location)] = None
+    for tensor in filter(is_external, stored_tensors(read_structure(path))):
+        with suppress(OnnxprofError):
+            name = location(tensor)
+            refuse_path(str(place), name)
+            found[posixpath.join(folder, name)] = None
     if len(found) > _MAX_EXTERNAL:
         raise ModelError(f"names {len(found)} files of external data", where=str(place))
     return list(found)

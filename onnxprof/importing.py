@@ -16,7 +16,7 @@ from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import UsageError
 from onnxprof.cpu import slug
 from onnxprof.inspector import inspect
-from onnxprof.modelfile import ModelFile, missing_dims
+from onnxprof.modelfile import ModelFile
 from onnxprof.recordings import Reader, Recorded
 from onnxprof.records import (
     Confidence,
@@ -30,6 +30,7 @@ from onnxprof.records import (
     WarningKind,
 )
 from onnxprof.references import is_remote
+from onnxprof.suggestion import refuse_missing
 
 _BLOCKS = 24
 #: Fewer known names than this part of those in a file, and it is of another model.
@@ -58,13 +59,7 @@ class Facts:
 
 def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
     """The run. Raises UsageError for files of another model or batch, or that are damaged."""
-    if missing := missing_dims(model, dict(facts.dims)):
-        listed = ", ".join(m.name for m in missing)
-        raise UsageError(
-            f"no size given for symbolic axes: {listed}",
-            where=str(model.path),
-            remedy=" ".join(["Add", *(f"--dim '{m.name}=128'" for m in missing)]),
-        )
+    refuse_missing(model, dict(facts.dims))
     table = inspect(model, facts.batch, dict(facts.dims))
     if table.batch != facts.batch:
         raise UsageError(
@@ -78,7 +73,7 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
     _refuse_stranger(model, names, evidence, recorded.backend)
     named = {name for found in evidence for name in found.layers}
     graph = named_steps.without_sizes(read_graph(model.structure.graph), table, named)
-    ties = named_steps.tie(graph, evidence)
+    ties = recorded.tie(graph, evidence, model.structure.graph)
     if not _has_batch(recorded, evidence, table):
         lacks = (*recorded.lacks, f"no shape in it tells the batch: {table.batch} as it was given")
         recorded = replace(recorded, lacks=lacks)

@@ -6,7 +6,6 @@ import hashlib
 import re
 import zipfile
 import zlib
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.contracts import ModelError, UsageError
-from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.inputuses import Use, uses
+from onnxprof.records import LayerKind, LayerTable, Shape, Tensor
 from onnxprof.zoo.declaration import Fill
 
 Arrays = dict[str, NDArray[Any]]
-#: Operators through which token ids pass on their way to the table that they index.
-_TRANSPARENT = frozenset(
-    {"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Flatten", "Transpose", "Clip"}
-    | {"Slice", "Expand", "Tile", "Concat", "Where", "Split", "Trilu"}
-)
+#: Integers of which every value is as likely as another.
+_NARROW = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 _TEXTS = ("str", "string", "object")
 #: Names that exporters of transformers, speech and detection models give their inputs.
 _POSITIONS = re.compile(r"position_?ids?$|^cache_position$|^positions?$")
@@ -70,13 +67,13 @@ def _spoken(fill: Fill) -> str:
 def feeds(table: LayerTable, declared_fills: Mapping[str, Fill] | None = None) -> dict[str, Feed]:
     """What each input is fed with: as the file declares, else as its name, type and use say."""
     given = declared_fills or {}
-    limits = _index_limits(table)
-    length = _length(table)
+    inputs = declared(table)
+    used, length = uses(table, inputs), _length(table)
     return {
         t.name: Feed(given[t.name], "declared in the file")
         if t.name in given
-        else _guessed(t, limits.get(t.name, 0), length)
-        for t in declared(table)
+        else _guessed(t, used.get(t.name, Use()), length)
+        for t in inputs
     }
 
 
@@ -92,11 +89,13 @@ def generate(
     return {t.name: _array(t, seed, chosen[t.name]) for t in declared(table)}
 
 
-def _guessed(tensor: Tensor, limit: int, length: int) -> Feed:
-    """By name where the name is a convention of exporters, else by type."""
-    name, text = tensor.name.lower(), tensor.dtype in _TEXTS
-    if text:
+def _guessed(tensor: Tensor, use: Use, length: int) -> Feed:
+    """By what an operator wants, by name where that is a convention of exporters, else by type."""
+    name, limit = tensor.name.lower(), use.limit
+    if tensor.dtype in _TEXTS:
         return Feed(Fill("text"), "a string")
+    if use.fill is not None:
+        return Feed(use.fill, use.why, limit)
     named = _by_name(name, tensor, limit, length)
     if named is not None:
         return named
@@ -127,9 +126,11 @@ def _by_name(name: str, tensor: Tensor, limit: int, length: int) -> Feed | None:
 def _by_type(dtype: str) -> Feed:
     if dtype == "bool":
         return Feed(Fill("integers", 0, 2), "of type bool")
-    if dtype in ("int8", "uint8"):
-        info = np.iinfo(dtype)
-        return Feed(Fill("integers", info.min, info.max + 1), "all of its type")
+    limits = _limits(_dtype(dtype)) if dtype in _NARROW else None
+    if limits is not None:
+        return Feed(Fill("integers", limits[0], limits[1] + 1), "all of its type")
+    if dtype == "float8_e8m0fnu":  # powers of two, without a sign
+        return Feed(Fill("uniform", 0.5, 2.0), "of a type without a sign")
     if dtype.startswith(("int", "uint")):
         return Feed(Fill("integers", 0, 2), "nothing says what they mean")
     return Feed(Fill("normal"), "nothing says what they mean")
@@ -172,13 +173,13 @@ def _counted(shape: tuple[int, ...], fill: Fill, modulus: int) -> NDArray[Any]:
 
 def _check_range(tensor: Tensor, dtype: np.dtype[Any], fill: Fill) -> None:
     """Raise ModelError for a declared value that the input's type does not hold."""
-    if dtype.kind not in "iu" or fill.kind == "normal":
+    limits = _limits(dtype)
+    if limits is None or fill.kind == "normal":
         return
-    info = np.iinfo(dtype)
     highest = fill.low if fill.kind == "constant" else fill.high - (fill.kind == "integers")
     if fill.kind == "range":
         highest = fill.low + (tensor.shape or (1,))[-1]  # type: ignore[operator]
-    if not (info.min <= fill.low and highest <= info.max):
+    if not (limits[0] <= fill.low and highest <= limits[1]):
         raise ModelError(
             f"input {tensor.name!r} is {tensor.dtype} and cannot hold {_spoken(fill)}",
             remedy="Give arrays with --inputs FILE.npz",
@@ -199,59 +200,32 @@ def _concrete(tensor: Tensor) -> tuple[int, ...]:
     return sizes
 
 
-def _numpy_dtype(tensor: Tensor) -> np.dtype[Any]:
+def _dtype(name: str) -> np.dtype[Any]:
+    """numpy's type, or ml_dtypes' for one that numpy lacks. Raises TypeError."""
+    import ml_dtypes
+
+    return np.dtype(getattr(ml_dtypes, name, name))
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[int, int] | None:
+    """The least and the largest value of a type of integers; None for other types."""
     import ml_dtypes
 
     try:
-        return np.dtype(getattr(ml_dtypes, tensor.dtype, tensor.dtype))
+        info: Any = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
+    except ValueError:
+        return None
+    return int(info.min), int(info.max)
+
+
+def _numpy_dtype(tensor: Tensor) -> np.dtype[Any]:
+    try:
+        return _dtype(tensor.dtype)
     except TypeError:
         raise UsageError(
             f"no value can be made up for input {tensor.name!r} of type {tensor.dtype or '?'}",
             remedy="Give arrays with --inputs FILE.npz",
         ) from None
-
-
-def _index_limits(table: LayerTable) -> dict[str, int]:
-    """For each input that indexes a table (Gather), the table's length."""
-    readers: dict[str, list[tuple[Layer, int]]] = defaultdict(list)
-    for layer in table.nodes:
-        for position, tensor in enumerate(layer.inputs):
-            readers[tensor.name].append((layer, position))
-    found = {t.name: _smallest_limit(t.name, readers) for t in declared(table)}
-    return {name: limit for name, limit in found.items() if limit}
-
-
-def _smallest_limit(name: str, readers: Mapping[str, list[tuple[Layer, int]]]) -> int:
-    limits, waiting, seen = [], [name], {name}
-    while waiting:
-        for layer, position in readers.get(waiting.pop(), ()):
-            if layer.op_type in ("Gather", "GatherElements") and position == 1:
-                limits.append(_gathered_length(layer))
-            elif layer.op_type == "OneHot" and position == 0:
-                limits.append(_depth(layer))
-            elif _passes(layer, position):
-                fresh = [o.name for o in layer.outputs if o.name not in seen]
-                seen.update(fresh)
-                waiting.extend(fresh)
-    return min((limit for limit in limits if limit), default=0)
-
-
-def _passes(layer: Layer, position: int) -> bool:
-    """Whether what comes in at a position comes out again, moved but not changed."""
-    places = {"Where": (1, 2), "Concat": range(len(layer.inputs))}
-    return layer.op_type in _TRANSPARENT and position in places.get(layer.op_type, (0,))
-
-
-def _depth(layer: Layer) -> int:
-    value = layer.inputs[1].value if len(layer.inputs) > 1 else None
-    return value[0] if value and value[0] > 0 else 0
-
-
-def _gathered_length(layer: Layer) -> int:
-    axis = int(dict(layer.attributes).get("axis", "0"))
-    shape = layer.inputs[0].shape
-    length = shape[axis] if shape and -len(shape) <= axis < len(shape) else 0
-    return length if isinstance(length, int) else 0
 
 
 def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
@@ -266,15 +240,56 @@ def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
     return arrays, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def sizes_from(path: Path, inputs: Mapping[str, Shape]) -> dict[str, int]:
+    """Sizes that the arrays of a file give to the symbolic axes of a model's inputs.
+
+    Only headers are read. Raises UsageError for a file that is none, and for an axis to which
+    two arrays give two sizes.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    for name, shape in _shapes(path).items():
+        wanted = inputs.get(name) or ()
+        for symbol, size in zip(wanted, shape, strict=False) if len(wanted) == len(shape) else ():
+            if not isinstance(symbol, str):
+                continue
+            before, first = found.setdefault(symbol, (size, name))
+            if before != size:
+                raise UsageError(
+                    f"axis {symbol!r} is {before} in {first!r} and {size} in {name!r}",
+                    where=str(path),
+                )
+    return {symbol: size for symbol, (size, _) in found.items()}
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a file's arrays."""
+    found = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                with archive.open(member) as file:
+                    version = np.lib.format.read_magic(file)
+                    read = np.lib.format.read_array_header_1_0
+                    read = read if version == (1, 0) else np.lib.format.read_array_header_2_0
+                    found[member.removesuffix(".npy")] = read(file)[0]
+    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, *_DAMAGED) as error:
+        raise _unreadable(path, error) from None
+    return found
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return UsageError(
+        f"not a readable .npz file: {reason}", where=str(path), remedy="Write it with np.savez"
+    )
+
+
 def _read(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, *_DAMAGED) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UsageError(
-            f"not a readable .npz file: {reason}", where=str(path), remedy="Write it with np.savez"
-        ) from None
+        raise _unreadable(path, error) from None
 
 
 def _check_names(path: Path, given: set[str], wanted: set[str]) -> None:

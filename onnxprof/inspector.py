@@ -32,7 +32,7 @@ def inspect(model: ModelFile, batch: int, dims: Mapping[str, int] = _NONE) -> La
     opsets = {o.domain: o.version for o in sized.structure.opset_import}
     lister = _Lister(opsets, model.naming.given)
     layers = (*lister.rows(graph, scope, ""), *lister.unused_inputs(graph, scope))
-    return LayerTable(layers, sized.batch, tuple(dims.items()), sized.obstacle)
+    return LayerTable(layers, sized.batch, tuple(dims.items()), sized.obstacle, scope.disbelieved)
 
 
 class _Lister:

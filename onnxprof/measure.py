@@ -17,18 +17,22 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from onnxprof import cuts
+from onnxprof import cuts, repeating
 from onnxprof.cautions import INFLATION, warnings_of
 from onnxprof.contracts import (
     Backend,
     BackendError,
+    CutChecker,
     Launcher,
     MemoryBound,
     PrefixSource,
+    Proof,
     Recorder,
     Session,
+    StepRepeater,
     Trace,
     TracedSession,
+    Verifiable,
     Workload,
 )
 from onnxprof.records import RunWarning, Tensor, Timings, WarningKind
@@ -79,6 +83,8 @@ class Measurement:
     warnings: tuple[RunWarning, ...]
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """The outputs of the un-profiled session, if they were to be kept."""
+    proof: Proof | None = None
+    """What checks the steps, if it was to be kept and the backend has such a thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +136,21 @@ def measure(
     *,
     timer: Timer = Timer.AUTO,
     keep_values: bool = False,
+    keep_proof: bool = False,
     wanted_cuts: Sequence[int] = (),
+    wanted_repeats: Sequence[int] = (),
     observer: Observer | None = None,
     conduct: Callable[[Blocks], None] | None = None,
 ) -> Measurement:
     """Measure one workload, and keep its outputs' values if asked to.
 
     `wanted_cuts` are the prefixes that another process timed, as `Timings.prefix_steps`; they
-    are timed here, too, as far as memory allows. `conduct` says when a block is measured, in
-    place of the budget; the timer is the trace. Raises BackendError where the runtime fails.
+    are timed here, too, as far as memory allows, and so are the steps that it repeated,
+    `wanted_repeats`, as `Timings.repeats`. `conduct` says when a block is measured, in place of
+    the budget; the timer is the trace. Raises BackendError where the runtime fails.
     """
     sampler = Sampler(clock, progress, budget.ns)
+    wanted = _Wanted(tuple(wanted_cuts), tuple(wanted_repeats))
     began = clock()
     progress("loading", 0.0)
     with backend.open(workload) as plain:
@@ -156,20 +166,22 @@ def measure(
         most = max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(workload.table.nodes)))
         with backend.open_traced(workload, most) as traced:
             if conduct is None:
-                steps = _time_steps(sampler, plain, traced, most, timer, wanted_cuts)
+                steps = _time_steps(sampler, plain, traced, most, timer, wanted)
             else:
                 sampler.first_traced(traced)
                 conduct(Blocks(sampler, plain, traced, most))
                 steps = _named(_read(sampler, traced), traced, Timer.AUTO)
+            proof = traced.proof() if keep_proof and isinstance(traced, Verifiable) else None
         if observer is not None:
             progress("watching power and memory", 1.0)
             del traced  # what it holds is no part of what running the model takes
             gc.collect()
             observer.steady(plain)
-    timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts)
+    timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts, steps.repeats)
     told = warnings_of(timings, steps.trace, workload, outputs)
     truncated = _truncated(steps.trace, sampler.traced_count)
-    return Measurement(timings, steps.trace, outputs, (*told, *truncated, *steps.warnings), values)
+    warnings = (*told, *truncated, *steps.warnings)
+    return Measurement(timings, steps.trace, outputs, warnings, values, proof)
 
 
 def _truncated(trace: Trace, inferences: int) -> Iterator[RunWarning]:
@@ -179,9 +191,18 @@ def _truncated(trace: Trace, inferences: int) -> Iterator[RunWarning]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What another process of the same measurement settled; empty for the first."""
+
+    cuts: tuple[int, ...] = ()
+    repeats: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Steps:
     trace: Trace
     cuts: tuple[int, ...] = ()
+    repeats: tuple[int, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
 
 
@@ -191,7 +212,7 @@ def _time_steps(
     traced: TracedSession,
     most: int,
     timer: Timer,
-    wanted: Sequence[int],
+    wanted: _Wanted,
 ) -> _Steps:
     """The timer that is asked for, or that fits. Raises BackendError where it is not there."""
     if timer in (Timer.TRACE, Timer.CUPTI):
@@ -220,7 +241,7 @@ def _named(steps: _Steps, traced: TracedSession, timer: Timer) -> _Steps:
         return _warned(steps, RunWarning(WarningKind.LAUNCH_TIMES, 1.0, reason))
     why = "; ".join([reason, *(warning.subject for warning in steps.warnings)])
     bare = replace(steps.trace, step_ns=steps.trace.step_ns[:, :0])
-    return _Steps(bare, (), (RunWarning(WarningKind.LAUNCH_TIMES, 0.0, why),))
+    return _Steps(bare, warnings=(RunWarning(WarningKind.LAUNCH_TIMES, 0.0, why),))
 
 
 def _warned(steps: _Steps, warning: RunWarning) -> _Steps:
@@ -233,7 +254,7 @@ def _fitting(
     traced: TracedSession,
     most: int,
     timer: Timer,
-    wanted: Sequence[int],
+    wanted: _Wanted,
 ) -> _Steps:
     """Trace, look at what tracing costs, and go on with prefixes where that is too much."""
     blind = isinstance(traced, Launcher) and bool(traced.launches)
@@ -246,13 +267,14 @@ def _fitting(
     sampler.progress("reading the trace", sampler.spent)
     trace = traced.trace()
     try:
-        return _Steps(trace, _by_prefixes(sampler, plain, traced, trace, wanted))
+        return _by_prefixes(sampler, plain, traced, trace, wanted)
     except (BackendError, MemoryError) as error:
         sampler.prefix_ns.clear()
+        sampler.repeat_ns.clear()
         sampler.probed = 0
         reason = str(error) or "out of memory"
     _time_empty(sampler, traced, trace)
-    return _Steps(trace, (), (RunWarning(WarningKind.NO_PREFIXES, subject=reason),))
+    return _Steps(trace, warnings=(RunWarning(WarningKind.NO_PREFIXES, subject=reason),))
 
 
 def _found_out(
@@ -306,16 +328,38 @@ def _by_prefixes(
     plain: Session,
     traced: TracedSession,
     trace: Trace,
-    wanted: Sequence[int],
-) -> tuple[int, ...]:
-    """Time prefixes and return the cuts. Raises BackendError where there can be none."""
+    wanted: _Wanted,
+) -> _Steps:
+    """Time prefixes, and short steps alone. Raises BackendError where there can be none."""
     if not isinstance(traced, PrefixSource) or not trace.length:
         raise BackendError("the executed graph cannot be cut")
     sampler.progress("loading prefixes", sampler.spent)
-    most = cuts.affordable(sampler.budget_ns - sampler.used_ns, sampler.median_ns)
-    places, sessions = _open(traced, trace, most, wanted)
+    repeats = _repeat(sampler, traced, trace, wanted.repeats)
+    left, known = sampler.budget_ns - sampler.used_ns, repeating.known(trace, repeats)
+    most = cuts.affordable(left, sampler.median_ns, known)
+    places, sessions = _open(traced, trace, most, wanted.cuts)
     sampler.interleave(plain, sessions)
-    return places
+    return _Steps(trace, places, repeats)
+
+
+def _repeat(
+    sampler: Sampler, traced: TracedSession, trace: Trace, settled: Sequence[int]
+) -> tuple[int, ...]:
+    """Time short steps alone, those that another process repeated if one did."""
+    left = max(0, sampler.budget_ns - sampler.used_ns)
+    asked = repeating.of(settled) or repeating.wanted(trace, left)
+    if not asked or not isinstance(traced, StepRepeater):
+        return ()
+    sampler.progress("repeating short steps", sampler.spent)
+    try:
+        opened = traced.repeated(asked)
+    except (BackendError, MemoryError):
+        return ()
+    steps = sorted(opened)
+    limit = sampler.used_ns + int(left * repeating.SHARE)
+    sessions = [opened[step] for step in steps]
+    sampler.repeat(sessions, repeating.FEWEST_ROUNDS, repeating.ROUNDS, limit)
+    return repeating.listed(opened, asked, len(trace.steps))
 
 
 def _device_memory(traced: PrefixSource) -> int | None:
@@ -345,5 +389,7 @@ def _open(
         places = cuts.thinned(wanted, fitting)
     else:
         places = cuts.place(trace, min(most, fitting))
+    if isinstance(traced, CutChecker):
+        places = tuple(traced.cuttable(places))
     inner = list(traced.prefixes(places[1:-1]))
     return places, [ends[0], *inner, ends[1]]

@@ -1,23 +1,28 @@
-"""One run of several: the same measurement, repeated in fresh processes."""
+"""One run of several: the same measurement, repeated in fresh processes.
+
+A step is known by what it does, so processes may execute the same steps in another order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from onnxprof.cautions import median_warnings, step_warnings
 from onnxprof.contracts import BackendError
 from onnxprof.gpurows import merged_calls, merged_kernels
-from onnxprof.records import Indices, Run, RunWarning, Samples, Timings, WarningKind
+from onnxprof.records import Indices, Run, RunWarning, Samples, Step, Timings, WarningKind
 from onnxprof.stats import by_process
 
 #: These are told of the merged samples; all others are taken over from the processes.
 _DERIVED = (
     *(WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT),
     *(WarningKind.TIMER_INFLATION, WarningKind.NEGATIVE_OVERHEAD, WarningKind.HIGH_OVERHEAD),
-    *(WarningKind.UNATTRIBUTED_TIME, WarningKind.PREFIXES_DISAGREE),
+    *(WarningKind.UNATTRIBUTED_TIME, WarningKind.UNVERIFIED_TIME, WarningKind.PREFIXES_DISAGREE),
 )
 
 
@@ -29,12 +34,13 @@ def merge(runs: Sequence[Run]) -> Run:
     the first one timed. Raises BackendError where the processes did not execute the same steps,
     and ValueError for no runs and for runs without times.
     """
-    timings = [_blocked(run.timings) for run in runs if run.timings is not None]
-    if not timings or len(timings) != len(runs):
+    if not runs or any(run.timings is None for run in runs):
         raise ValueError("only runs that have times can be merged")
     if len(runs) == 1:
         return runs[0]
-    _refuse_different(runs)
+    wanted = max(len(run.timings.prefix_steps) for run in runs if run.timings)
+    runs = _in_one_order(runs)
+    timings = [_blocked(run.timings) for run in runs if run.timings is not None]
     merged = _merged(timings)
     return replace(
         runs[0],
@@ -45,38 +51,109 @@ def merge(runs: Sequence[Run]) -> Run:
         warnings=(
             *median_warnings(merged),
             *step_warnings(merged, runs[0].steps),
-            *_fewer_prefixes(timings),
+            *_fewer_prefixes(timings, wanted),
             *_united(runs),
         ),
     )
 
 
-def _refuse_different(runs: Sequence[Run]) -> None:
-    where = runs[0].request.model_name
-    remedy = "Measure it in one process, or compare the runs of each"
-    steps = [[(step.name, step.layers) for step in run.steps] for run in runs]
-    for number, found in enumerate(steps[1:], 2):
-        if found != steps[0]:
+#: What a step does (its layers and operator, or its name if it has none), and its number
+#: among the steps that do the same.
+_Identity = tuple[str, tuple[str, ...], int]
+
+
+def identities(steps: Sequence[Step]) -> list[_Identity]:
+    """What tells each step of a run from the others, and is the same in every process."""
+    seen: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    found = []
+    for step in steps:
+        operators = "+".join(sorted(step.op_type.split("+")))
+        does = (operators if step.layers else step.name, step.layers)
+        found.append((*does, seen[does]))
+        seen[does] += 1
+    return found
+
+
+def _in_one_order(runs: Sequence[Run]) -> list[Run]:
+    """The runs with their steps in the order of the first, cut where all of them can be.
+
+    Raises BackendError where one executed other steps.
+    """
+    first = identities(runs[0].steps)
+    ordered = [runs[0]]
+    for number, run in enumerate(runs[1:], 2):
+        own = {identity: row for row, identity in enumerate(identities(run.steps))}
+        if own.keys() != set(first):
             raise BackendError(
-                f"process {number} executed other steps than the first: {_odd(steps[0], found)}",
-                where=where,
-                remedy=remedy,
+                f"process {number} executed other steps than the first: {_odd(first, own)}",
+                where=runs[0].request.model_name,
+                remedy="Measure it in one process, or compare the runs of each",
             )
+        ordered.append(_reordered(run, [own[identity] for identity in first]))
+    cuts = _same_cuts(runs)
+    return _cut_at(ordered, cuts) if cuts else ordered
 
 
-def _fewer_prefixes(timings: Sequence[Timings]) -> Iterator[RunWarning]:
-    """Later processes cut where the first one did, unless memory forbids."""
-    wanted, kept = len(timings[0].prefix_steps), len(_common_cuts(timings))
-    if 0 < kept < max(len(t.prefix_steps) for t in timings):
+def _reordered(run: Run, rows: list[int]) -> Run:
+    if rows == list(range(len(rows))) or run.timings is None:
+        return run
+    timings = run.timings
+    host = timings.host_ns[rows] if timings.host_ns.size else timings.host_ns
+    timings = replace(timings, step_ns=timings.step_ns[rows], host_ns=host)
+    if timings.repeat_ns.size:
+        alone = np.cumsum(np.array(timings.repeats) > 0) - 1  # rows of steps that were repeated
+        kept = [int(alone[row]) for row in rows if timings.repeats[row]]
+        repeats = tuple(timings.repeats[row] for row in rows)
+        timings = replace(timings, repeats=repeats, repeat_ns=timings.repeat_ns[kept])
+    return replace(run, steps=tuple(run.steps[row] for row in rows), timings=timings)
+
+
+def _same_cuts(runs: Sequence[Run]) -> tuple[int, ...]:
+    """Where every run cut the graph, with the same steps before the cut."""
+    timings = [run.timings for run in runs if run.timings is not None]
+    named = [(run.steps, identities(run.steps)) for run in runs]
+
+    def before(cut: int) -> list[set[_Identity]]:
+        return [
+            {name for step, name in zip(steps, names, strict=True) if step.position < cut}
+            for steps, names in named
+        ]
+
+    whole = max((t.prefix_steps[-1] for t in timings if t.prefix_steps), default=0)
+    cuts = _common_cuts(timings)
+    return tuple(n for n in cuts if n == whole or all(s == before(n)[0] for s in before(n)))
+
+
+def _cut_at(runs: Sequence[Run], cuts: tuple[int, ...]) -> list[Run]:
+    """With these prefixes alone; runs without any stay as they are."""
+    return [
+        replace(run, timings=replace(t, prefix_steps=cuts, prefix_ns=_prefixes(t, cuts)))
+        if (t := run.timings) is not None and t.prefix_ns.size
+        else run
+        for run in runs
+    ]
+
+
+def _fewer_prefixes(timings: Sequence[Timings], wanted: int) -> Iterator[RunWarning]:
+    """Later processes cut where the first one did, unless memory or another order forbids."""
+    kept = len(_common_cuts(timings))
+    if 0 < kept < wanted:
         yield RunWarning(WarningKind.FEWER_PREFIXES, float(kept), bound=float(wanted))
 
 
-def _odd(first: list[tuple[str, tuple[str, ...]]], other: list[tuple[str, tuple[str, ...]]]) -> str:
-    """The first step that only one of them has."""
-    for ours, theirs in zip(first, other, strict=False):
-        if ours != theirs:
-            return f"{theirs[0]!r} in place of {ours[0]!r}"
-    return f"{len(other)} steps in place of {len(first)}"
+def _odd(first: Sequence[_Identity], other: Mapping[_Identity, int]) -> str:
+    """A step that only one of them has."""
+    ours = [each for each in first if each not in other]
+    theirs = [each for each in other if each not in set(first)]
+    if ours and theirs:
+        return f"{_words(theirs[0])} in place of {_words(ours[0])}"
+    return f"{_words((ours or theirs)[0])} in one of them only"
+
+
+def _words(identity: _Identity) -> str:
+    name, layers, number = identity
+    which = f" for the {number + 1}th time" if number else ""
+    return repr(name) + (f" over {', '.join(layers)}" if layers else "") + which
 
 
 def _merged(timings: Sequence[Timings]) -> Timings:
@@ -100,7 +177,24 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         block_process=_processes(counts),
         empty_ns=_joined(timings, lambda t: t.empty_ns),
         round_process=_processes([t.prefix_ns.shape[1] if cuts else 0 for t in timings]),
+        **_repeats(timings),
     )
+
+
+def _repeats(timings: Sequence[Timings]) -> dict[str, Any]:
+    """What steps took alone, of those steps that every process repeated as often as the first."""
+    first = np.array(timings[0].repeats, np.int64)
+    if not all(t.repeat_ns.size and len(t.repeats) == first.size for t in timings):
+        return {}
+    common = np.all([np.array(t.repeats) == first for t in timings], axis=0) & (first > 0)
+    if not common.any():
+        return {}
+    rows = [t.repeat_ns[common[np.array(t.repeats) > 0]] for t in timings]
+    return {
+        "repeats": tuple(int(n) for n in np.where(common, first, 0)),
+        "repeat_ns": np.concatenate(rows, axis=1),
+        "repeat_process": _processes([part.shape[1] for part in rows]),
+    }
 
 
 def _host(timings: Sequence[Timings]) -> Samples:
@@ -172,14 +266,10 @@ def cut_alike(runs: Sequence[Run]) -> list[Run]:
     Else the trace would split one segment in one run and another in the next. Runs of
     different steps, or not all with prefixes, are returned as they are.
     """
-    timings = [run.timings for run in runs if run.timings and run.timings.prefix_ns.size]
-    if len(timings) < len(runs) or len({tuple(s.layers for s in run.steps) for run in runs}) > 1:
+    cut = [run for run in runs if run.timings and run.timings.prefix_ns.size]
+    if len(cut) < len(runs) or len({frozenset(identities(run.steps)) for run in runs}) > 1:
         return list(runs)
-    cuts = _common_cuts(timings)
-    return [
-        replace(run, timings=replace(t, prefix_steps=cuts, prefix_ns=_prefixes(t, cuts)))
-        for run, t in zip(runs, timings, strict=True)
-    ]
+    return _cut_at(runs, _same_cuts(runs))
 
 
 def parts(run: Run) -> list[Run]:

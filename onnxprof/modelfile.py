@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
 
 from onnxprof import declared as declarations
-from onnxprof import rebatch, tensors
-from onnxprof.batchaxes import FreeDim, check_dims
+from onnxprof import localfunctions, rebatch, weights
+from onnxprof.batchaxes import BatchAxes, FreeDim, all_sizes, check_dims, input_shapes
 from onnxprof.contracts import ModelError, UsageError
+from onnxprof.datafiles import DataFolder, is_external, stored_tensors
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
 from onnxprof.rebatch import Plan, Rebatched
-from onnxprof.records import ModelFacts, PreparedModel
+from onnxprof.records import ModelFacts, PreparedModel, Shape
 from onnxprof.references import Progress, resolve
 from onnxprof.zoo.declaration import Fill
 
@@ -39,6 +39,8 @@ class ModelFile:
     structure: onnx.ModelProto
     """The graph without large weights (they keep dims and type); node names are unique."""
     naming: Naming
+    parameters: int
+    """Elements of its weights, see `weights.parameters`."""
     _plans: dict[tuple[tuple[str, int], ...], Plan] = field(default_factory=dict, repr=False)
 
     def facts(self) -> ModelFacts:
@@ -59,16 +61,13 @@ class ModelFile:
                 if t
             ),
             graph_name=_text(self.structure.graph.name),
-            parameters=parameters(self.structure),
+            parameters=self.parameters,
         )
 
     def _external_files(self) -> list[Path]:
-        files = (
-            tensors.external_file(tensor, self.path)
-            for graph in graphs(self.structure.graph)
-            for tensor in tensors.stored_in(graph)
-            if tensors.is_external(tensor)
-        )
+        data = DataFolder.of(self.path)
+        outside = filter(is_external, stored_tensors(self.structure))
+        files = (data.place(tensor).file for tensor in outside)
         return list(dict.fromkeys(files))
 
 
@@ -88,16 +87,6 @@ def _feed(digest: hashlib._Hash, path: Path) -> int:
     return size
 
 
-def parameters(model: onnx.ModelProto) -> int:
-    """Elements in all floating-point initializers, subgraphs included."""
-    return sum(
-        math.prod(tensor.dims)
-        for graph in graphs(model.graph)
-        for tensor in (*graph.initializer, *(s.values for s in graph.sparse_initializer))
-        if tensors.is_floating(tensor.data_type)
-    )
-
-
 def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
     found = resolve(reference, progress)
@@ -106,21 +95,18 @@ def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
         structure = read_structure(path)
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot be read: {error}", where=str(path)) from None
+    parameters = weights.parameters(structure)
+    inlined = localfunctions.inline(structure, path)
     _check_opsets(structure, path)
     naming = normalise(structure, path)
+    naming = replace(naming, changed=naming.changed or inlined)
     check_tensors(structure, path)
-    return ModelFile(path, found.name, found.reference, structure, naming)
+    return ModelFile(path, found.name, found.reference, structure, naming, parameters)
 
 
 def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
     imported = {o.domain: o.version for o in model.opset_import}
     versions = [imported[domain] for domain in DEFAULT_DOMAINS if domain in imported]
-    if versions and min(versions) <= 1:
-        raise ModelError(
-            "opset 1, that of ONNX 1.0, is not supported by any runtime here",
-            where=str(path),
-            remedy="Export it again, or convert it with onnx.version_converter",
-        )
     if versions:
         return
     if any(node.domain in DEFAULT_DOMAINS for g in graphs(model.graph) for node in g.node):
@@ -160,6 +146,24 @@ def _plan(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Plan:
     return plan if batch == plan.batch.own else plan_for(model, dims, deep=True)
 
 
+def batch_axes(model: ModelFile, dims: Mapping[str, int]) -> BatchAxes:
+    """Where the batch enters the model, and which is its own."""
+    return plan_for(model, dims, deep=False).batch
+
+
+def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
+    """What shapes alone leave open, or find fault with, at a batch; empty at the model's own."""
+    plan = _plan(model, batch, dims)
+    if batch == plan.batch.own or plan.obstacle:
+        return ""
+    if plan.mixing:
+        return f"items of the batch meet, as its author left open: {plan.mixing}"
+    if not plan.batch.fixed:
+        return ""
+    own = plan.batch.own
+    return f"batch {own} was changed by shapes alone; onnxprof profile also checks the values"
+
+
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free
@@ -170,6 +174,15 @@ def model_axes(model: ModelFile) -> frozenset[str]:
     """Names of all symbolic axes of the inputs, the batch's among them."""
     plan = plan_for(model, {}, deep=False)
     return frozenset((*plan.batch.symbols, *(each.name for each in plan.free)))
+
+
+def free_axes(model: ModelFile) -> dict[str, Shape]:
+    """Shapes of the inputs, in which only the symbolic axes that need a size have a name."""
+    free = {each.name for each in missing_dims(model, {})}
+    return {
+        name: tuple(d if d in free else None for d in shape)
+        for name, shape in input_shapes(model.structure).items()
+    }
 
 
 def with_defaults(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
@@ -199,7 +212,7 @@ def prepare(model: ModelFile, batch: int, dims: Mapping[str, int]) -> PreparedMo
     light = rebatch.at_batch(model.structure, plan, batch, dims, model.path.parent)
     folder = model.path.parent
     if not (model.naming.changed or light.rewritten or plan.unnamed):
-        sizes = {**dict.fromkeys(plan.batch.symbols, light.batch), **dims}
+        sizes = all_sizes(model.structure, plan.batch, light.batch, dims)
         return PreparedModel(model.path, folder, tuple(sizes.items()))
     full = _load_full(model)
     changed = rebatch.at_batch(full, plan, batch, dims, folder).structure
@@ -211,14 +224,15 @@ def prepare(model: ModelFile, batch: int, dims: Mapping[str, int]) -> PreparedMo
 def _refuse_missing(missing: tuple[FreeDim, ...]) -> None:
     if missing:
         listed = "; ".join(f"{m.name} (of {', '.join(m.inputs)})" for m in missing)
-        example = " ".join(f"--dim '{m.name}=128'" for m in missing)
-        raise UsageError(f"no size given for symbolic axes: {listed}", remedy=f"Add {example}")
+        remedy = "Give each with --dim NAME=SIZE, or arrays with --inputs"
+        raise UsageError(f"no size given for symbolic axes: {listed}", remedy=remedy)
 
 
 def _load_full(model: ModelFile) -> onnx.ModelProto:
     if model.path.stat().st_size > _MAX_SERIALISED:
         _refuse_size(model.path)
     full = onnx.load(str(model.path), load_external_data=False)
+    localfunctions.inline(full, model.path)
     normalise(full, model.path)
     return full
 
@@ -255,11 +269,12 @@ __all__ = [
     "FreeDim",
     "ModelFile",
     "Rebatched",
+    "batch_axes",
     "declared_fills",
+    "free_axes",
     "missing_dims",
     "model_axes",
     "open_model",
-    "parameters",
     "prepare",
     "rebatched",
     "resolve",

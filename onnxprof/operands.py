@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from onnxprof import folding, tensors
+from onnxprof.datafiles import DataFolder, is_external
 from onnxprof.graph import graphs, subgraphs, unused
 
 #: A value of an operand: (coefficient, whether the batch size multiplies it).
@@ -158,8 +159,9 @@ def _change(tensor: TensorProto, edit: Edit, batch: int, folder: Path) -> None:
 def _repeat(tensor: TensorProto, axis: int, batch: int, folder: Path) -> None:
     """Row i becomes the old row i modulo the old count."""
     own = tensor.dims[axis]
-    if tensors.is_external(tensor):
-        onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+    if is_external(tensor):
+        need = tensors.size_bytes(tensor, f"tensor {tensor.name!r}")
+        tensor.raw_data = DataFolder(folder).read(tensor, need)
         tensor.data_location = TensorProto.DEFAULT
         del tensor.external_data[:]
     array = tensors.values(tensor)

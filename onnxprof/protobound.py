@@ -8,6 +8,7 @@ touched. Only messages above a threshold are opened; smaller ones are copied as 
 from __future__ import annotations
 
 import mmap
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +27,10 @@ MAX_DEPTH = 100
 _REMEDY = "Export or download it again"
 #: Which fields of a message hold a message that may hold weights (numbers from onnx.proto).
 _CHILDREN: dict[str, dict[int, str]] = {
-    "model": {7: "graph", 25: "function"},
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "function": {7: "node"},
+    "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
@@ -37,8 +39,8 @@ _FIXED_SIZE_DATA = {4: 4, 10: 8}
 _VARINT_DATA = (5, 7, 11)
 _RAW_DATA = 9
 _DOC_STRING = 12
-#: What a weight whose data were left out says as its doc string.
-LEFT_OUT = b"data left out by onnxprof"
+#: What a weight whose data were left out says as its doc string; no file can say it beforehand.
+LEFT_OUT = b"data left out by onnxprof " + secrets.token_hex(8).encode()
 
 
 def read_structure(path: Path) -> onnx.ModelProto:

@@ -64,6 +64,14 @@ class Ratios:
         reach = stdtrit(self.df, (1 + confidence) / 2) * self.error
         return np.exp(self.effect - reach), np.exp(self.effect + reach)
 
+    def recentred(self, effect: Floats) -> Ratios:
+        """The same knowledge of ratios that were found in another way.
+
+        What both ways differ by counts as error, so that the interval is honest about either.
+        """
+        apart = effect - self.effect
+        return Ratios(effect, np.sqrt(self.error**2 + apart**2), self.df)
+
     def p_values(self, least: float) -> Floats:
         """p of each row for "the logarithm is within ±least"; NaN rows stay NaN.
 
@@ -111,12 +119,6 @@ def joined(groups: Sequence[Group]) -> Group:
     )
 
 
-def centre(side: Group) -> Floats:
-    """One time a row: the trimmed geometric mean over processes, NaN where one has none."""
-    times: Floats = np.exp(_trimmed_mean(_logs(side), _PROCESS_CUT))
-    return times
-
-
 def ratios(a: Group, b: Group) -> Ratios:
     """B over A, row by row.
 
@@ -152,11 +154,11 @@ def pairs(a: Floats, b: Floats, pair: Indices) -> Pairs:
 
 def _pair(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """Where a block has no time, as of a layer that a coarse clock often misses, means count."""
-    apart = _log(b) - _log(a)
+    apart = log(b) - log(a)
     whole = np.asarray(np.isfinite(apart).all(axis=1))
     logs = np.where(whole[:, np.newaxis], apart, 0.0)
     means = a.mean(axis=1), b.mean(axis=1)
-    coarse = _log(means[1]) - _log(means[0])
+    coarse = log(means[1]) - log(means[0])
     spread = variance_within(a, means[0]) + variance_within(b, means[1])
     return (
         np.where(whole, np.median(logs, axis=1), coarse),
@@ -196,11 +198,11 @@ def benjamini_hochberg(p: Floats) -> Floats:
 
 
 def _logs(side: Group) -> Floats:
-    return _log(side.times_ns)
+    return log(side.times_ns)
 
 
-def _log(times: Floats) -> Floats:
-    """NaN of no time."""
+def log(times: Floats) -> Floats:
+    """The logarithm; NaN of no time."""
     logs: Floats = np.log(np.where(times > 0, times, np.nan))
     return logs
 

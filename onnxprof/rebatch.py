@@ -9,19 +9,19 @@ trace is taken again, until it does not change.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnx import GraphProto, ModelProto, NodeProto
+from onnx import ModelProto
 
 from onnxprof import batchaxes, reshaping, shapes
 from onnxprof.batchaxes import BatchAxes, FreeDim
+from onnxprof.batchtrace import dependent, marks, scopes
 from onnxprof.contracts import UsageError
-from onnxprof.graph import captured, subgraphs
-from onnxprof.layertypes import DEFAULT_DOMAINS, shape_operands
+from onnxprof.layertypes import DEFAULT_DOMAINS
+from onnxprof.obstacles import Obstacles
 from onnxprof.operands import Edit, Factor, Operands, Place, Placed
-from onnxprof.records import Shape
 from onnxprof.shapes import Scope
 from onnxprof.tensors import MAX_TENSOR_BYTES, element_bits
 
@@ -29,8 +29,6 @@ MAX_BATCH = 1 << 20
 _PRIMES = (251, 257, 263, 269, 1009)
 _ROUNDS = 40
 _LARGEST_SIZE = 1 << 31
-#: Operators that tell about a tensor's shape, not its contents.
-_ABOUT = ("Shape", "Size")
 _STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
 
@@ -44,6 +42,8 @@ class Plan:
     obstacle: str = ""
     unnamed: bool = False
     """Input axes without a name were given one."""
+    mixing: str = ""
+    """The layer in which items of the batch meet, where shapes alone say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,14 @@ def plan(model: ModelProto, dims: Mapping[str, int]) -> Plan:
     base = shapes.infer(_sized(model, found, own, dims, {}), trust_declared=False)
     tracer = _Tracer(model, found, base, dims)
     edits, marked = tracer.settle()
-    obstacle = _Obstacles(model, found.batch, base, marked, tracer.prime).find()
-    return Plan(found.batch, found.free, tuple(edits.items()), obstacle, found.unnamed)
+    search = Obstacles(model, found.batch, base, marked, tracer.prime)
+    mixing = search.mixing(_opset(model))
+    obstacle = search.find() or (mixing if found.batch.fixed else "")
+    return Plan(found.batch, found.free, tuple(edits.items()), obstacle, found.unnamed, mixing)
+
+
+def _opset(model: ModelProto) -> int:
+    return max((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), default=0)
 
 
 def at_batch(
@@ -136,36 +142,6 @@ def _sized(
     return copy
 
 
-def scopes(graph: GraphProto, scope: Scope) -> Iterator[Scope]:
-    """The scope of each node, in walk order."""
-    for index, node in enumerate(graph.node):
-        yield scope
-        for position, (_, inner) in enumerate(subgraphs(node)):
-            yield from scopes(inner, scope.inner[index, position])
-
-
-def dependent(graph: GraphProto, batch: BatchAxes) -> set[str]:
-    """Tensors whose contents follow from inputs with a batch; sizes of tensors do not count."""
-    names = {name for name, _ in batch.axes}
-    _spread(graph, names)
-    return names
-
-
-def _spread(graph: GraphProto, names: set[str]) -> None:
-    for node in graph.node:
-        inner = [g for _, g in subgraphs(node)]
-        if node.op_type in _ABOUT or not names.intersection((*node.input, *captured(node))):
-            continue
-        names.update(node.output)
-        for body in inner:
-            names.update(i.name for i in body.input)
-            _spread(body, names)
-
-
-def _marks(shape: Shape, prime: int) -> list[int]:
-    return [i for i, d in enumerate(shape or ()) if isinstance(d, int) and d and d % prime == 0]
-
-
 class _Tracer:
     """Finds the edits, by tracing a prime batch through the graph."""
 
@@ -213,7 +189,7 @@ class _Tracer:
             if data is None or at.node.domain not in DEFAULT_DOMAINS:
                 out.update({p: e for p, e in edits.items() if p[0] == index})
                 continue
-            axes = _marks(data, self.prime)
+            axes = marks(data, self.prime)
             if len(axes) == 1:
                 self._edit(out, index, at, axes[0])
         return out
@@ -299,85 +275,3 @@ def _is(at: Placed, op_type: str) -> bool:
     node = at.node
     whole = len(node.input) > 1 and len(node.output) > 0
     return node.op_type == op_type and node.domain in DEFAULT_DOMAINS and whole
-
-
-class _Obstacles:
-    """Looks for the first layer that does not let the batch through."""
-
-    def __init__(
-        self, model: ModelProto, batch: BatchAxes, base: Scope, marked: Scope, prime: int
-    ) -> None:
-        self._graph, self._base, self._marked = model.graph, base, marked
-        self._own, self._prime = batch.own, prime
-        self._dependent = dependent(model.graph, batch)
-
-    def find(self) -> str:
-        """The obstacle in words; empty where none can be proved."""
-        pairs = zip(scopes(self._graph, self._base), scopes(self._graph, self._marked), strict=True)
-        for node, (base, marked) in zip(_nodes(self._graph), pairs, strict=True):
-            reason = self._contradiction(node, base, marked)
-            if reason:
-                return f"layer {node.name} ({node.op_type}): {reason}"
-        for output in self._graph.output:
-            if self._keeps(output.name):
-                return self._blame(output.name)
-        return ""
-
-    def _contradiction(self, node: NodeProto, base: Scope, marked: Scope) -> str:
-        names = [n for n in node.input if n]
-        before = [marked.shape(n) for n in names]
-        scaled = any(_marks(shape, self._prime) for shape in before)
-        if not scaled or any(_count(s) is None for s in before) or any(subgraphs(node)):
-            return ""
-        if not self._operands_known(node, marked):
-            return ""
-        if node.op_type == "Reshape" and node.domain in DEFAULT_DOMAINS and node.output:
-            elements = _count(marked.shape(node.output[0]))
-            if elements is not None and elements != _count(before[0]):
-                return f"its target keeps batch {self._own}"
-        lost = any(base.shape(n) is not None and marked.shape(n) is None for n in node.output if n)
-        return f"its inputs fit together at batch {self._own} only" if lost else ""
-
-    def _operands_known(self, node: NodeProto, marked: Scope) -> bool:
-        positions = shape_operands(node.op_type, node.domain)
-        if node.op_type == "Range":
-            positions = (0, 1, 2)
-        names = (node.input[i] for i in positions if i < len(node.input))
-        values = (marked.value_of(name) for name in names if name)
-        return all(v is not None and v.dtype != object for v in values)
-
-    def _keeps(self, name: str) -> bool:
-        before, after = self._base.tensor(name), self._marked.tensor(name)
-        if name not in self._dependent or not before.is_static or not after.is_static:
-            return False
-        first = (before.shape or (None,))[0]
-        carried = bool(_marks(after.shape, self._prime))
-        return isinstance(first, int) and first % self._own == 0 and not carried
-
-    def _blame(self, output: str) -> str:
-        wanted, guilty = {output}, None
-        for node in reversed(self._graph.node):
-            if not wanted.intersection(node.output) or node.op_type in _ABOUT:
-                continue
-            needs = {n for n in (*node.input, *captured(node)) if n}
-            wanted |= needs
-            scaled = any(_marks(self._marked.shape(n), self._prime) for n in needs)
-            kept = any(_marks(self._marked.shape(n), self._prime) for n in node.output)
-            if scaled and not kept:
-                guilty = node
-        if guilty is None:
-            return f"output {output!r} keeps batch {self._own}"
-        made = next((n for n in guilty.output if n), "")
-        return f"layer {guilty.name} ({guilty.op_type}): output {made!r} keeps batch {self._own}"
-
-
-def _count(shape: Shape) -> int | None:
-    sizes = [d for d in shape or () if isinstance(d, int)]
-    return math.prod(sizes) if shape is not None and len(sizes) == len(shape) else None
-
-
-def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    for node in graph.node:
-        yield node
-        for _, inner in subgraphs(node):
-            yield from _nodes(inner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -11,8 +11,13 @@ import numpy as np
 
 from onnxprof import stats
 from onnxprof.contracts import StoreError
+from onnxprof.interruptions import Times
 from onnxprof.records import Layer, LayerKind, Run, Step, Timings
-from onnxprof.steptimes import empty_call, inflation, step_samples
+from onnxprof.steptimes import Division, divide, empty_call, inflation
+
+#: A row is in doubt where its median's interval is wider than this, relative to its lower end.
+_UNSURE = 0.5
+_SAME_TICKS = 2
 
 
 class Status(StrEnum):
@@ -22,10 +27,25 @@ class Status(StrEnum):
     FUSED = "fused"
     FOLDED = "folded"
     CONSTANT = "constant"
+    INPUT = "input"
     NOT_EXECUTED = "not executed"
     UNATTRIBUTED = "unattributed"
+    INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"
     TOTAL = "total"
+
+
+#: Rows that sum up rather than stand for a step; the last ones of a table, in this order.
+CLOSING = (Status.INTERRUPTIONS, Status.OVERHEAD, Status.TOTAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a row's samples do not say how it ranks: too few of them, or they scatter too far."""
+
+    samples: int
+    spread: float
+    """p95 over p5; infinite where p5 is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +53,8 @@ class TimedRow:
     """One row of a run's timing table.
 
     `median_ns` is a whole number of nanoseconds, so that the rows add up in print; it is
-    None for a layer without a time of its own. `share` is of the un-profiled median. Of an
+    None for a layer without a time of its own. p5 and p95 are those of the samples, scaled by the
+    factor that makes their median `median_ns`. `share` is of the un-profiled median. Of an
     average there are no quantiles, and `samples` is how many inferences it is over (0: unknown).
     """
 
@@ -46,16 +67,23 @@ class TimedRow:
     p95_ns: int | None = None
     samples: int = 0
     share: float | None = None
+    doubt: Doubt | None = None
+
+    @property
+    def rank_ns(self) -> int:
+        """What it is ranked by among the slowest: a row in doubt has taken no less than its p5."""
+        ns = self.median_ns if self.doubt is None else self.p5_ns
+        return ns or 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """How the layer rows, the overhead and the un-profiled median fit together.
+    """How layer rows, interruptions, overhead and the un-profiled median fit together.
 
-    `overhead_ns = total_ns - layer_sum_ns`, by definition; it is negative where the timer
-    inflates the steps by more than the runtime spends between them. An imported run may have no
-    un-profiled median: then `is_whole` is False, `total_ns` is the sum of the rows, shares are of
-    that, and the rows `(overhead)` and `(total)` have no time.
+    `overhead_ns = total_ns - layer_sum_ns - interruptions_ns`, by definition; it is negative
+    where the timer inflates the steps by more than the runtime spends between them. An imported
+    run may have no un-profiled median: then `is_whole` is False, `total_ns` is the sum of the
+    rows, shares are of that, and the closing rows have no time.
     """
 
     rows: tuple[TimedRow, ...]
@@ -71,11 +99,14 @@ class Reconciliation:
     """What a call takes that computes nothing; None where that was not measured."""
     is_whole: bool = True
     """Whether the un-profiled median is known, and so the overhead."""
+    interruptions_ns: int | None = None
+    """What other programs and interrupts took of the un-profiled median; None where the timer
+    cannot tell."""
 
     @property
     def overhead_ns(self) -> int:
-        """Un-profiled median less the layer rows."""
-        return self.total_ns - self.layer_sum_ns
+        """Un-profiled median less the layer rows and the interruptions."""
+        return self.total_ns - self.layer_sum_ns - (self.interruptions_ns or 0)
 
     @property
     def half_width(self) -> float:
@@ -97,19 +128,20 @@ def reconcile(run: Run) -> Reconciliation:
     """
     timings = _checked(run)
     is_whole = timings.latency_ns.size > 0
-    homes = _homes(run)
-    timed = _step_rows(run, homes.places)
+    homes, division = _homes(run), divide(run.steps, timings)
+    timed = _step_rows(run, homes.places, division)
     layer_sum = sum(row.median_ns or 0 for row in timed)
     total = stats.median_ns(timings.latency_ns) if is_whole else layer_sum
     timed = [replace(row, share=_share(row.median_ns, total)) for row in timed]
     stray = [row for row in timed if row.status is Status.UNATTRIBUTED]
     low, high = stats.latency_interval(timings) if is_whole else (0, 0)
     empty = empty_call(timings)
+    interrupted = _rounded(division.interruptions_ns) if is_whole else None
     return Reconciliation(
         rows=(
             *_layer_rows(run, homes, timed),
             *stray,
-            *(_closing_rows(total, layer_sum, timings) if is_whole else _UNKNOWN),
+            *(_closing_rows(total, layer_sum, interrupted, timings) if is_whole else _UNKNOWN),
         ),
         total_ns=total,
         layer_sum_ns=layer_sum,
@@ -118,13 +150,18 @@ def reconcile(run: Run) -> Reconciliation:
         interval_ns=(low, high),
         samples=int(timings.latency_ns.size),
         inflation=inflation(timings),
-        empty_ns=None if empty is None else round(empty),
+        empty_ns=_rounded(empty),
         is_whole=is_whole,
+        interruptions_ns=interrupted,
     )
 
 
 #: The closing rows of a run without an un-profiled median.
-_UNKNOWN = (TimedRow("(overhead)", Status.OVERHEAD), TimedRow("(total)", Status.TOTAL))
+_UNKNOWN = tuple(TimedRow(f"({status})", status) for status in CLOSING)
+
+
+def _rounded(ns: float | None) -> int | None:
+    return None if ns is None else round(ns)
 
 
 def _share(ns: int | None, total: int) -> float | None:
@@ -178,37 +215,69 @@ def _homes(run: Run) -> _Homes:
     return _Homes(places, owner)
 
 
-def _step_rows(run: Run, places: list[_Place]) -> list[TimedRow]:
+def _step_rows(run: Run, places: list[_Place], division: Division) -> list[TimedRow]:
     """All at once, shares apart: quantiles of a thousand rows take as long as those of a few."""
-    samples = step_samples(run)
-    number = samples.shape[1]
-    sums = np.array([samples[place.steps].sum(axis=0) for place in places], np.int64)
-    if not places or not number:
-        return [_step_row(run, place, None, 0) for place in places]
-    quantiles = np.rint(np.quantile(sums, (0.05, 0.5, 0.95), axis=1)).astype(np.int64).T
+    samples = run.timings.step_ns if run.timings else np.zeros((0, 0), np.int64)
+    if not places or not samples.shape[1]:
+        return [_step_row(run, place) for place in places]
+    scaled, whole = division.scaled(samples), division.whole_ns
+    sums = np.array([scaled[place.steps].sum(axis=0) for place in places])
+    quantiles = np.quantile(sums, (0.05, 0.5, 0.95), axis=1).T
+    doubts = _doubts(sums, float(np.gcd.reduce(samples, axis=None)))
     return [
-        _step_row(run, place, (int(p5), int(median), int(p95)), number)
-        for place, (p5, median, p95) in zip(places, quantiles, strict=True)
+        _step_row(run, place, _figures(int(whole[place.steps].sum()), q, sums.shape[1], doubt))
+        for place, q, doubt in zip(places, quantiles.tolist(), doubts, strict=True)
     ]
 
 
-def _step_row(
-    run: Run, place: _Place, quantiles: tuple[int, int, int] | None, samples: int
-) -> TimedRow:
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    median_ns: int | None = None
+    p5_ns: int | None = None
+    p95_ns: int | None = None
+    samples: int = 0
+    doubt: Doubt | None = None
+
+
+def _figures(ns: int, quantiles: Sequence[float], samples: int, uncertain: bool) -> _Figures:
+    """p5, median and p95 of the samples, scaled so that the median is the row's time."""
+    p5, median, p95 = quantiles
+    factor = ns / median if median > 0 else 1.0
+    low, high = min(ns, round(p5 * factor)), max(ns, round(p95 * factor))
+    doubt = Doubt(samples, p95 / p5 if p5 > 0 else float("inf")) if uncertain else None
+    return _Figures(ns, low, high, samples, doubt)
+
+
+def _doubts(sums: Times, tick: float) -> list[bool]:
+    """Whether each row is not known to half of its time, by the 95 % interval of its median.
+
+    Below six samples there is no such interval, and their whole range counts; of a coarse clock
+    neighbouring ticks are one time.
+    """
+    count = sums.shape[1]
+    ranks = stats.interval_ranks(count) or (0, count - 1)
+    ordered = np.sort(sums, axis=1)
+    low, high = ordered[:, ranks[0]], ordered[:, ranks[1]]
+    scattered = high - low > np.maximum(_UNSURE * low, tick * _SAME_TICKS)
+    return [bool(one) or count == 1 for one in scattered]
+
+
+def _step_row(run: Run, place: _Place, figures: _Figures | None = None) -> TimedRow:
+    figures = figures or _Figures()
     step = _merged([run.steps[i] for i in place.steps])
     layer = None if place.layer is None else run.table.layers[place.layer]
-    p5, median, p95 = quantiles or (None, None, None)
     if run.origin is not None and run.origin.averaged:
-        p5, p95, samples = None, None, run.origin.inferences
+        figures = _Figures(figures.median_ns, samples=run.origin.inferences)
     return TimedRow(
         name=layer.name if layer else step.name,
         status=Status.TIMED if layer else Status.UNATTRIBUTED,
         layer=layer,
         step=step,
-        median_ns=median,
-        p5_ns=p5,
-        p95_ns=p95,
-        samples=samples,
+        median_ns=figures.median_ns,
+        p5_ns=figures.p5_ns,
+        p95_ns=figures.p95_ns,
+        samples=figures.samples,
+        doubt=figures.doubt,
     )
 
 
@@ -236,6 +305,8 @@ def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[Time
 
 
 def _untimed(layer: Layer, folded: frozenset[str]) -> Status:
+    if layer.kind is LayerKind.INPUT:
+        return Status.INPUT
     if layer.kind is not LayerKind.NODE:
         return Status.CONSTANT
     if layer.op_type == "Constant" and not layer.domain:
@@ -243,16 +314,19 @@ def _untimed(layer: Layer, folded: frozenset[str]) -> Status:
     return Status.FOLDED if layer.name in folded else Status.NOT_EXECUTED
 
 
-def _closing_rows(total: int, layer_sum: int, timings: Timings) -> tuple[TimedRow, TimedRow]:
+def _closing_rows(
+    total: int, layer_sum: int, interruptions: int | None, timings: Timings
+) -> tuple[TimedRow, ...]:
     latency = timings.latency_ns
-    overhead = total - layer_sum
+    overhead = total - layer_sum - (interruptions or 0)
     return (
         TimedRow(
-            "(overhead)",
-            Status.OVERHEAD,
-            median_ns=overhead,
-            share=overhead / total if total else None,
+            "(interruptions)",
+            Status.INTERRUPTIONS,
+            median_ns=interruptions,
+            share=_share(interruptions, total),
         ),
+        TimedRow("(overhead)", Status.OVERHEAD, median_ns=overhead, share=_share(overhead, total)),
         TimedRow(
             "(total)",
             Status.TOTAL,

@@ -6,12 +6,19 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from onnxprof.backends import openvino_report, ort_names, tensorrt_layers
+from onnxprof.backends import (
+    named_steps,
+    openvino_recorded,
+    openvino_report,
+    ort_names,
+    tensorrt_layers,
+)
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.contracts import BackendError, UsageError
 from onnxprof.records import LayerTable, Origin, Samples, Tensor
@@ -49,6 +56,8 @@ class Recorded:
     """Inferences under the timer, shape [inferences]; empty where they were not timed."""
     load_ns: int = 0
     first_ns: int = 0
+    tie: named_steps.Tie = named_steps.tie_by_names
+    """How its units are tied to the layers of an ONNX graph."""
 
 
 _NONE = np.zeros(0, np.int64)
@@ -197,8 +206,8 @@ def from_benchmark_app(report: Source) -> Reader:
             requests = _parse(report, openvino_report.parse_csv, report.text)
         else:
             requests = _parse(report, openvino_report.parse_json)
-        found = tuple(openvino_report.units(requests))
-        nodes = [requests[0][i] for i, _ in found]
+        nodes = openvino_report.listed(requests)
+        works = [node for node in nodes if node.unit >= 0]
         return Recorded(
             origin=Origin("benchmark_app", "performance counters", 0, True, (report.digest,)),
             backend="openvino",
@@ -206,19 +215,22 @@ def from_benchmark_app(report: Source) -> Reader:
             units=tuple(
                 Unit(
                     node.name,
-                    node.kind,
-                    openvino_report.evidence(node, taken, names),
+                    node.operation,
+                    openvino_report.evidence(node, names),
                     "OpenVINO",
                 )
-                for node, (_, taken) in zip(nodes, found, strict=True)
+                for node in works
             ),
-            unit_ns=np.stack([_ns([r[i].ms for i, _ in found]) for r in requests], axis=1),
+            unit_ns=np.stack(
+                [_ns([request[node.row].ms for node in works]) for request in requests], axis=1
+            ),
             lacks=(
                 "each node has one mean a request, over an unknown number of inferences",
                 "there are no latencies",
             ),
             latency_ns=_NONE,
             traced_ns=_NONE,
+            tie=partial(openvino_recorded.tie, nodes, names),
         )
 
     return parsed

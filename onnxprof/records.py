@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from onnxprof.devicefacts import Availability as Availability
+from onnxprof.devicefacts import Device as Device
 from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.outcomes import Parity
 from onnxprof.readings import Telemetry
+from onnxprof.timings import Indices as Indices
+from onnxprof.timings import Samples as Samples
+from onnxprof.timings import Timings as Timings
 
 #: One axis: its size, the name of a symbolic size, or None where nothing is known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None
-Samples = NDArray[np.int64]
-Indices = NDArray[np.int32]
 
 #: Version of the stored record; a reader refuses what it does not know.
 SCHEMA_VERSION = 1
@@ -94,6 +95,8 @@ class LayerTable:
     """Sizes given to symbolic axes other than the batch."""
     obstacle: str = ""
     """Why the model stays at its own batch, naming the layer; empty if it was re-batched."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the file declares and its own graph contradicts; not stored with a run."""
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -150,6 +153,7 @@ class Step:
     """What a runtime executes as one unit."""
 
     name: str
+    """Says what it does, so that it is the same in every process; unique in a run."""
     op_type: str
     provider: str
     layers: tuple[str, ...]
@@ -158,11 +162,17 @@ class Step:
     evidence: str = ""
     """What tied the step to its layers, in a few words."""
     outputs: tuple[Tensor, ...] = ()
-    """Its outputs as seen at run time, named as the runtime names them."""
+    """Its outputs as seen at run time, with the original's names where it has them."""
     position: int = 0
     """Its place in execution order; steps of a subgraph have that of their control-flow step."""
     nodes: int = 1
     """Nodes of the executed graph that it stands for, where several compute a layer together."""
+    verdict: str = ""
+    """`verified`, `refuted: …` or `not checked: …`, with why; empty where no check was made."""
+    shared: tuple[str, ...] = ()
+    """Those of `layers` that equal another of them, so that the runtime computed them once."""
+    runtime_name: str = ""
+    """What the runtime calls it, for its own tools; may differ from process to process."""
 
 
 class Granularity(StrEnum):
@@ -170,44 +180,6 @@ class Granularity(StrEnum):
 
     EXECUTED = "executed"
     WRITTEN = "written"
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A physical device."""
-
-    id: str
-    """Stable on one machine: `cpu:amd-epyc-7763`, `cuda:0:nvidia-h200`."""
-    kind: str
-    name: str
-    memory_bytes: int = 0
-    physical_cores: int = 0
-    """Cores, or the multiprocessors of a GPU; 0 if not known."""
-    logical_cores: int = 0
-    """Hardware threads, or the arithmetic lanes (CUDA cores) of a GPU; 0 if not known."""
-    features: tuple[str, ...] = ()
-    """Instruction sets or compute capability."""
-    driver: str = ""
-    """Version of a GPU's driver; empty for a CPU."""
-    base_clock_mhz: int = 0
-    """The clock that its makers promise under load; 0 if the system does not say."""
-    max_clock_mhz: int = 0
-    memory_clock_mhz: int = 0
-    """The highest clock of a GPU's memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a backend works on a device here, and if not, why."""
-
-    backend: str
-    device: str
-    """A device id where there is one, else the kind asked about (`cpu`, `cuda`)."""
-    usable: bool
-    detail: str
-    """The runtime's version where usable, else what is missing."""
-    remedy: str = ""
-    """What to install or change; empty where usable."""
 
 
 class WarningKind(StrEnum):
@@ -220,8 +192,13 @@ class WarningKind(StrEnum):
     NEGATIVE_OVERHEAD = "negative_overhead"
     HIGH_OVERHEAD = "high_overhead"
     UNATTRIBUTED_TIME = "unattributed_time"
+    UNVERIFIED_TIME = "unverified_time"
     FIXED_BATCH = "fixed_batch"
     BATCH_LOST = "batch_lost"
+    ITEMS_MIX = "items_mix"
+    QUANTISED_TOGETHER = "quantised_together"
+    ILL_CONDITIONED = "ill_conditioned"
+    BATCH_UNPROVEN = "batch_unproven"
     BUSY_MACHINE = "busy_machine"
     THROTTLED = "throttled"
     UNLOCKED_CLOCKS = "unlocked_clocks"
@@ -250,43 +227,6 @@ class RunWarning:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputParity:
-    """One output of the measured session against the reference's."""
-
-    name: str
-    max_abs: float = 0.0
-    """Largest absolute error among elements that are finite on both sides."""
-    max_rel: float = 0.0
-    """Largest error relative to the output's scale; `parity.py` says what that is."""
-    nan_mismatch: int = 0
-    """Elements that are NaN or infinite on one side only, or infinite with another sign."""
-    tolerance: float = 0.0
-    """The largest `max_rel` that passes; for integers the largest `max_abs`."""
-    passed: bool | None = None
-    """None where the output was not compared."""
-    note: str = ""
-    """Why it was not compared, or what differs besides its values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """A run's outputs against those of a reference on the same inputs."""
-
-    reference: str = ""
-    """What computed the reference."""
-    outputs: tuple[OutputParity, ...] = ()
-    """In the model's order; empty where nothing could be compared."""
-    reason: str = ""
-    """Why nothing could be compared."""
-
-    @property
-    def passed(self) -> bool | None:
-        """Whether every output that was compared passed; None where none was."""
-        told = [output.passed for output in self.outputs if output.passed is not None]
-        return all(told) if told else None
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """What was asked to be measured; its digest names the stored run."""
 
@@ -306,40 +246,6 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """Fresh processes that the measurement is repeated in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Raw samples of one measurement."""
-
-    load_ns: int
-    """Creating the session, once."""
-    first_ns: int
-    """The first inference after loading."""
-    warmup_ns: Samples
-    """Every warm-up inference, in order."""
-    latency_ns: Samples
-    """Un-profiled inferences, shape [n]."""
-    latency_block: Indices
-    """The alternation block of each latency sample, counted on over processes, shape [n]."""
-    traced_ns: Samples
-    """Inferences under the runtime's profiler, shape [m]."""
-    step_ns: Samples
-    """Time of each step in each traced inference, shape [steps, m]."""
-    traced_block: Indices = field(default_factory=lambda: np.zeros(0, np.int32))
-    """The alternation block of each traced inference, shape [m]."""
-    prefix_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Un-profiled inferences of growing prefixes of the graph, shape [prefixes, rounds]."""
-    prefix_steps: tuple[int, ...] = ()
-    """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
-    empty_ns: Samples = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Un-profiled calls of an empty session with the same inputs; of prefixes the first tells."""
-    block_process: tuple[int, ...] = ()
-    """The process that each block was measured in; empty if there was one."""
-    round_process: tuple[int, ...] = ()
-    """The process that each round of prefixes was measured in; empty if there was one."""
-    host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from onnxprof.contracts import StoreError
 from onnxprof.merge import parts
 from onnxprof.ratios import Floats, Group, Pairs, group, joined, pairs, variance_within
 from onnxprof.records import Indices, Run, Step, Timings
-from onnxprof.steptimes import bias_of, empty_call, estimates, lightened
+from onnxprof.steptimes import bias_of, divided, empty_call, estimates, lightened
 
 #: Replicates that the rounds of a process's prefixes are divided into.
 _ROUNDS = 12
@@ -150,10 +150,33 @@ def row_group(run: Run, rows: Sequence[Steps]) -> Group:
     return group(found.times_ns, found.process)
 
 
-def usual_ns(run: Run, rows: Sequence[Steps]) -> Floats:
-    """Nanoseconds of each row as every other table has them."""
-    times = estimates(run.steps, checked(run))
+def printed_ns(runs: Sequence[Run], rows: Sequence[Sequence[Steps]]) -> Floats:
+    """Nanoseconds of each row as every other table has them, of several runs their means.
+
+    `rows` holds for each run the steps of each row.
+    """
+    each = [_row_ns(run, steps) for run, steps in zip(runs, rows, strict=True)]
+    mean: Floats = np.mean(each, axis=0)
+    return mean
+
+
+def _row_ns(run: Run, rows: Sequence[Steps]) -> Floats:
+    checked(run)
+    times = divided(run).whole_ns
     return np.array([times[list(steps)].sum() for steps in rows], np.float64)
+
+
+def printed_latency_ns(runs: Sequence[Run]) -> Floats:
+    """The un-profiled median as one row, of several runs their mean."""
+    return np.array([np.mean([stats.median_ns(checked(run).latency_ns) for run in runs])])
+
+
+def printed_interruptions_ns(runs: Sequence[Run]) -> float | None:
+    """What interruptions took, of several runs the mean; None where no run's timer can tell."""
+    told = [divided(run).interruptions_ns for run in runs]
+    if all(ns is None for ns in told):
+        return None
+    return float(np.mean([round(ns or 0.0) for ns in told]))
 
 
 def side_by_side(a: Replicates, b: Replicates) -> Pairs:

@@ -8,18 +8,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof import serial, stats
+from onnxprof import serial
 from onnxprof.contracts import StoreError
-from onnxprof.readings import Telemetry
-from onnxprof.records import SCHEMA_VERSION, Request, Run, Samples, Step, Timings, WarningKind
-from onnxprof.steptimes import step_samples
+from onnxprof.records import SCHEMA_VERSION, Run, Samples, Step, Timings
+from onnxprof.summary import ESTIMATOR, Summary, summarise
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,87 +28,7 @@ RUN_KEY = b"onnxprof.run"
 SUMMARY_KEY = b"onnxprof.summary"
 #: Columns of the sample rows, and the values of `kind` in the order in which they are stored.
 COLUMNS = ("kind", "step", "sample", "block", "duration_ns")
-KINDS = ("warmup", "latency", "traced", "step", "prefix", "empty", "host")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a list of runs shows; read without touching the samples or the layer table."""
-
-    request: Request
-    device_name: str
-    created: str
-    failure: str = ""
-    median_ns: int | None = None
-    """Un-profiled median; None where nothing was measured."""
-    interval_ns: tuple[int, int] | None = None
-    """Distribution-free 95 % interval of the median."""
-    layer_sum_ns: int | None = None
-    """Medians of all steps, added up; None without a trace."""
-    samples: int = 0
-    """Un-profiled inferences."""
-    steps: int = 0
-    warnings: tuple[WarningKind, ...] = ()
-    energy_mj: float | None = None
-    """Energy of an inference on the device, the idle share included; None where not known."""
-    power_w: float | None = None
-    """Mean power of the device beside the steady stretch; None where not known."""
-    peak_resident_bytes: int | None = None
-    """The most that the measuring process held for the un-profiled session."""
-    path: Path = Path()
-    """Where it was found; not stored."""
-
-    @property
-    def half_width(self) -> float | None:
-        """Half of the median's interval, relative to the median."""
-        if not self.median_ns or self.interval_ns is None:
-            return None
-        return (self.interval_ns[1] - self.interval_ns[0]) / 2 / self.median_ns
-
-    @property
-    def layer_share(self) -> float | None:
-        """Layer sum over the un-profiled median."""
-        if not self.median_ns or self.layer_sum_ns is None:
-            return None
-        return self.layer_sum_ns / self.median_ns
-
-
-def summarise(run: Run) -> Summary:
-    """The summary of a run, computed from its samples."""
-    bare = Summary(
-        run.request,
-        run.device.name,
-        run.created,
-        run.failure,
-        steps=len(run.steps),
-        warnings=tuple(warning.kind for warning in run.warnings),
-        **_telemetry_figures(run.telemetry),
-    )
-    timings = run.timings
-    if timings is None:
-        return bare
-    traced = timings.step_ns.size > 0
-    if timings.latency_ns.size == 0:
-        sums = sum(map(stats.median_ns, step_samples(run))) if traced else None
-        return dataclasses.replace(bare, layer_sum_ns=sums)
-    return dataclasses.replace(
-        bare,
-        median_ns=stats.median_ns(timings.latency_ns),
-        interval_ns=stats.latency_interval(timings),
-        layer_sum_ns=sum(map(stats.median_ns, step_samples(run))) if traced else None,
-        samples=int(timings.latency_ns.size),
-    )
-
-
-def _telemetry_figures(found: Telemetry | None) -> dict[str, Any]:
-    if found is None:
-        return {}
-    spent = found.device_mj()
-    return {
-        "energy_mj": None if spent is None else spent / found.inferences,
-        "power_w": spent / 1e3 / found.seconds if spent is not None and found.seconds else None,
-        "peak_resident_bytes": found.peak_resident_bytes or None,
-    }
+KINDS = ("warmup", "latency", "traced", "step", "prefix", "empty", "host", "repeat")
 
 
 def to_bytes(run: Run) -> bytes:
@@ -156,6 +74,8 @@ def _check(run: Run) -> None:
         raise StoreError("steps have times on the device and others on the host", where=where)
     if len(timings.prefix_steps) != len(timings.prefix_ns):
         raise StoreError("prefixes and their times differ in number", where=where)
+    if sum(count > 0 for count in timings.repeats) != len(timings.repeat_ns):
+        raise StoreError("repeated steps and their times differ in number", where=where)
     if not _processes_fit(timings):
         raise StoreError("not every block or round has a process", where=where)
 
@@ -164,7 +84,10 @@ def _processes_fit(timings: Timings) -> bool:
     blocks = np.concatenate([timings.latency_block, timings.traced_block])
     known, rounds = len(timings.block_process), len(timings.round_process)
     blocks_fit = not known or not blocks.size or 0 <= blocks.min() <= blocks.max() < known
-    return blocks_fit and rounds in (0, timings.prefix_ns.shape[1])
+    rounds_fit = rounds in (0, timings.prefix_ns.shape[1])
+    return (
+        blocks_fit and rounds_fit and len(timings.repeat_process) in (0, timings.repeat_ns.shape[1])
+    )
 
 
 def _metadata(run: Run) -> dict[bytes, bytes]:
@@ -194,6 +117,9 @@ def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
         "host": [int(n) for n in timings.host_ns.shape],
         "block_process": list(timings.block_process),
         "round_process": list(timings.round_process),
+        "repeats": list(timings.repeats),
+        "repeat": [int(n) for n in timings.repeat_ns.shape],
+        "repeat_process": list(timings.repeat_process),
     }
 
 
@@ -204,7 +130,7 @@ def _rows(run: Run) -> pa.Table:
     parts = (
         *(timings.warmup_ns, timings.latency_ns, timings.traced_ns),
         *(timings.step_ns.ravel(), timings.prefix_ns.ravel(), timings.empty_ns),
-        timings.host_ns.ravel(),
+        *(timings.host_ns.ravel(), timings.repeat_ns.ravel()),
     )
     sizes = [part.size for part in parts]
     steps, inferences = timings.step_ns.shape
@@ -215,16 +141,17 @@ def _rows(run: Run) -> pa.Table:
         *(np.tile(np.arange(inferences), steps), np.tile(np.arange(rounds), prefixes)),
         np.arange(sizes[5]),
         np.tile(np.arange(inferences), hosts),
+        np.tile(np.arange(timings.repeat_ns.shape[1]), len(timings.repeat_ns)),
     ]
     block = _blocks(timings, sizes)
     labels = [*_labels(run.steps), *(f"(first {n} steps)" for n in timings.prefix_steps)]
     step = np.concatenate(
         [
-            np.full(sum(sizes[:3]), -1),
-            np.repeat(np.arange(steps), inferences),
+            *(np.full(sum(sizes[:3]), -1), np.repeat(np.arange(steps), inferences)),
             np.repeat(np.arange(steps, steps + prefixes), rounds),
             np.full(sizes[5], -1),
             np.repeat(np.arange(hosts), inferences),
+            np.repeat(np.flatnonzero(timings.repeats), timings.repeat_ns.shape[1]),
         ]
     )
     kind = pa.DictionaryArray.from_arrays(
@@ -253,6 +180,7 @@ def _blocks(timings: Timings, sizes: list[int]) -> NDArray[np.int32]:
         _or_none(np.tile(traced, len(timings.step_ns)), sizes[3]),
         np.full(sizes[4] + sizes[5], -1),
         _or_none(np.tile(traced, len(timings.host_ns)), sizes[6]),
+        np.full(sizes[7], -1),
     )
     return np.concatenate(parts).astype(np.int32)
 
@@ -285,7 +213,10 @@ def read_summary(path: Path) -> Summary:
         metadata = _known(pq.read_metadata(path).metadata)
         facts = json.loads(metadata[SUMMARY_KEY])
         facts.pop("path", None)
-        return dataclasses.replace(serial.from_json(Summary, facts), path=path)
+        summary = serial.from_json(Summary, facts)
+    if summary.estimator != ESTIMATOR:
+        summary = summarise(read_run(path))
+    return dataclasses.replace(summary, path=path)
 
 
 def read_run(path: Path) -> Run:
@@ -345,12 +276,13 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
     if (host := tuple(facts.get("host", (0, 0)))) not in (shape, (0, 0)):
         raise ValueError(f"the host's times make no sense: {facts}")
     sizes = [warmup, latency, traced, shape[0] * shape[1], prefixes[0] * prefixes[1], empty]
-    sizes.append(host[0] * host[1])
+    repeated = _repeated_shape(facts)
+    sizes += [host[0] * host[1], repeated[0] * repeated[1]]
     ends = np.cumsum(sizes)
     if ends[-1] != table.num_rows:
         raise ValueError(f"{table.num_rows} rows where {ends[-1]} were written")
     durations: Samples = table["duration_ns"].to_numpy()
-    parts = np.split(durations, ends[:6])
+    parts = np.split(durations, ends[:7])
     timings = Timings(
         facts["load_ns"],
         facts["first_ns"],
@@ -366,10 +298,20 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
         tuple(facts.get("block_process", ())),
         tuple(facts.get("round_process", ())),
         parts[6].reshape(host),
+        tuple(facts.get("repeats", ())),
+        parts[7].reshape(repeated),
+        tuple(facts.get("repeat_process", ())),
     )
     if not _processes_fit(timings):
         raise ValueError("not every block or round has a process")
     return timings
+
+
+def _repeated_shape(facts: dict[str, Any]) -> tuple[int, int]:
+    steps, rounds = facts.get("repeat", (0, 0))
+    if min(steps, rounds) < 0 or steps != sum(n > 0 for n in facts.get("repeats", ())):
+        raise ValueError(f"the times of repeated steps make no sense: {facts}")
+    return steps, rounds
 
 
 def _block(table: pa.Table, start: int, size: int) -> NDArray[np.int32]:

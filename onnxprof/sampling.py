@@ -52,6 +52,8 @@ class Sampler:
     """How many blocks of `latency` only told what tracing costs."""
     prefix_ns: list[Samples] = field(default_factory=list)
     """One array [prefixes, inferences] a round."""
+    repeat_ns: list[Samples] = field(default_factory=list)
+    """One array [steps that are repeated] a round."""
     empty: list[int] = field(default_factory=list)
     steady: bool = False
     block_ns: float = 0.0
@@ -214,6 +216,25 @@ class Sampler:
         latency = np.concatenate(self.latency[self.probed :])
         return stats.relative_half_width(latency) <= PRECISION
 
+    def repeat(self, sessions: Sequence[Session], fewest: int, most: int, limit_ns: int) -> None:
+        """Rounds of one inference of every session, the order turning round with each.
+
+        `fewest` of them in any case, then up to `most` while `limit_ns` of the budget is not used.
+        """
+        with no_garbage_collection():
+            while len(self.repeat_ns) < most:
+                if len(self.repeat_ns) >= fewest and self.used_ns >= limit_ns:
+                    break
+                self.repeat_ns.append(self._repeat_round(sessions))
+                self.progress("repeating short steps", self.spent)
+
+    def _repeat_round(self, sessions: Sequence[Session]) -> Samples:
+        taken = np.zeros(len(sessions), np.int64)
+        for i in range(len(sessions))[:: -1 if len(self.repeat_ns) % 2 else 1]:
+            self.timed(sessions[i])  # brings weights and values back into the caches
+            taken[i] = self.timed(sessions[i])
+        return taken
+
     def time_empty(self, session: Session) -> None:
         """A few dozen calls of an empty session."""
         for _ in range(2):
@@ -228,6 +249,7 @@ class Sampler:
         warmup: Samples,
         trace: Trace,
         cuts: tuple[int, ...],
+        repeats: tuple[int, ...] = (),
     ) -> Timings:
         """Everything that was sampled; inferences that only warmed caches are left out."""
         self.forget(trace)
@@ -243,6 +265,8 @@ class Sampler:
             prefix_ns=np.concatenate(self.prefix_ns, axis=1) if cuts else none,
             prefix_steps=cuts,
             empty_ns=np.array(self.empty, np.int64),
+            repeats=repeats,
+            repeat_ns=np.array(self.repeat_ns).T if repeats else none,
         )
 
     def forget(self, trace: Trace) -> None:

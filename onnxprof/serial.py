@@ -20,6 +20,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.outcomes import Parity
 from onnxprof.readings import Telemetry
 from onnxprof.records import (
     Device,
@@ -28,7 +29,6 @@ from onnxprof.records import (
     LayerTable,
     ModelFacts,
     Origin,
-    Parity,
     Request,
     Run,
     RunWarning,
@@ -43,6 +43,9 @@ Converter = Callable[[Json], Any]
 
 #: Fields of `Run` that are written as they are; the others have a form of their own.
 _FACTS = ("created", "command", "environment", "folded", "failure")
+
+#: Fields of `Step` that name layers, written as rows of the table.
+_CLAIMS = ("layers", "shared")
 
 
 def dumps(value: Json) -> bytes:
@@ -93,7 +96,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
     pool: dict[Tensor, int] = {}
     rows = {layer.name: i for i, layer in enumerate(run.table) if layer.kind is LayerKind.NODE}
     layers = _columns(Layer, run.table.layers, _pooled(pool))
-    claims = {"layers": lambda names: [rows.get(name, name) for name in names]}
+    claims = dict.fromkeys(_CLAIMS, lambda names: [rows.get(name, name) for name in names])
     steps = _columns(Step, run.steps, _pooled(pool) | claims)
     table = {f: to_json(getattr(run.table, f)) for f in ("batch", "dims", "obstacle")}
     return {
@@ -126,7 +129,7 @@ def _run_from_json(data: Json) -> Run:
     pool = _records(Tensor, data["tensors"], {})
     tensors = {"inputs": _picker(pool), "outputs": _picker(pool)}
     layers = _records(Layer, data["table"]["layers"], tensors)
-    claims = {"layers": _namer([layer.name for layer in layers])}
+    claims = dict.fromkeys(_CLAIMS, _namer([layer.name for layer in layers]))
     table = data["table"]
     hints = _hints(Run)
     return Run(

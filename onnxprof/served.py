@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from onnxprof.contracts import BackendError, OnnxprofError
 from onnxprof.measure import Blocks
 from onnxprof.others import Others
-from onnxprof.records import Parity, Run
+from onnxprof.outcomes import Parity
+from onnxprof.records import Run
 from onnxprof.worker import Job, Limits, as_run, child, end, listen
 
 if TYPE_CHECKING:

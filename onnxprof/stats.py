@@ -147,6 +147,7 @@ def _of_process(timings: Timings, process: Indices, number: int) -> Timings:
     plain = process[timings.latency_block] == number
     traced = process[timings.traced_block] == number
     rounds = np.array(timings.round_process, np.int32)
+    repeats = np.array(timings.repeat_process, np.int32)
     return replace(
         timings,
         warmup_ns=timings.warmup_ns if first == 0 else timings.warmup_ns[:0],
@@ -157,8 +158,10 @@ def _of_process(timings: Timings, process: Indices, number: int) -> Timings:
         step_ns=timings.step_ns[:, traced],
         host_ns=timings.host_ns[:, traced] if timings.host_ns.size else timings.host_ns,
         prefix_ns=timings.prefix_ns[:, rounds == number] if rounds.size else timings.prefix_ns,
+        repeat_ns=timings.repeat_ns[:, repeats == number] if repeats.size else timings.repeat_ns,
         block_process=(),
         round_process=(),
+        repeat_process=(),
     )
 
 

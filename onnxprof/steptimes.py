@@ -10,63 +10,106 @@ free of that cost, and the profile splits the time inside a segment.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof import stats
+from onnxprof.interruptions import Quiet, Times, quieten
 from onnxprof.records import Run, Samples, Step, Timings
 
 #: A step keeps at least this part of what the profiler says, however large the bias.
 _LEAST = 0.02
-Times = NDArray[np.float64]
+#: Below it the order of un-profiled samples says little.
+_LOWEST_RANK = 0.05
+#: Eleven days in nanoseconds; a file that says more must not overflow anything.
+_LONGEST = 1e15
 
 
-def step_samples(run: Run) -> Samples:
-    """Nanoseconds of each step in each traced inference, shape [steps, inferences].
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How the un-profiled median is divided. What is left over is the runtime's overhead."""
 
-    Each step's samples are moved by one constant, so that their median is the step's estimate;
-    none falls below 0.
-    """
-    timings = run.timings
-    if timings is None or not timings.step_ns.size:
-        return timings.step_ns if timings else np.zeros((0, 0), np.int64)
-    sampled = np.median(timings.step_ns, axis=1)
-    shift = np.rint(sampled - estimates(run.steps, timings)).astype(np.int64)
-    moved: Samples = np.maximum(timings.step_ns - shift[:, None], 0)
-    return moved
+    step_ns: Times
+    """Of each step, shape [steps]."""
+    interruptions_ns: float | None = None
+    """What other programs and interrupts took; None where the timer cannot tell."""
+    usual_ns: Times | None = None
+    """The usual time of each step in the trace, of which `step_ns` is a multiple."""
+
+    @property
+    def whole_ns(self) -> Samples:
+        """The time of each step as every table prints it: whole nanoseconds."""
+        return np.asarray(np.rint(np.clip(self.step_ns, -_LONGEST, _LONGEST)), np.int64)
+
+    def scaled(self, samples: Samples) -> Times:
+        """Samples [steps, inferences], each step's scaled by one factor to its estimate."""
+        if self.usual_ns is None:
+            return samples.astype(np.float64)
+        known = self.usual_ns > 0
+        factor = np.divide(self.step_ns, self.usual_ns, out=np.ones(known.size), where=known)
+        return np.asarray(samples * factor[:, None], np.float64)
 
 
 def estimates(steps: Sequence[Step], timings: Timings) -> Times:
-    """Nanoseconds of each step, shape [steps]; with overhead they make the un-profiled median.
+    """Nanoseconds of each step, shape [steps]."""
+    return divide(steps, timings).step_ns
+
+
+def divided(run: Run) -> Division:
+    """As `divide`; no steps where the run has no times."""
+    return divide(run.steps, run.timings) if run.timings else Division(np.zeros(0))
+
+
+def divide(steps: Sequence[Step], timings: Timings) -> Division:
+    """Divide the un-profiled median among steps, interruptions and overhead.
 
     Of several processes each says what share of its own median a step takes; the mean of the
     shares counts.
     """
     if not timings.step_ns.size:
-        return np.zeros(len(steps))
+        return Division(np.zeros(len(steps)))
     if timings.host_ns.size:  # a device's own clock: no timer is in them
-        return np.asarray(np.median(timings.step_ns, axis=1), np.float64)
+        return Division(np.asarray(np.median(timings.step_ns, axis=1), np.float64))
     if not timings.prefix_ns.size:
         return _by_trace(timings)
     parts = [p for p in stats.by_process(timings) if p.prefix_ns.size and p.traced_ns.size]
-    shares = [_by_prefixes(steps, part) / _middle(part.latency_ns) for part in parts]
-    return _mean(shares, len(steps)) * _middle(timings.latency_ns)
+    usual = [typical_ns(part) for part in parts]
+    shares = [
+        _by_prefixes(steps, part, times) / _middle(part.latency_ns)
+        for part, times in zip(parts, usual, strict=True)
+    ]
+    count = len(steps)
+    return Division(
+        _mean(shares, count) * _middle(timings.latency_ns), usual_ns=_mean(usual, count)
+    )
 
 
-def _by_trace(timings: Timings) -> Times:
-    """Shares of typical traced inferences, times the un-profiled median and `least_inflation`.
+def _by_trace(timings: Timings) -> Division:
+    """Shares of quiet traced inferences, times the quiet part of the un-profiled median.
 
     An inference that the profiler did not make longer is as long as one that it did not see,
     whatever the machine did meanwhile: so its own length is the measure of its steps, and what
-    it spent between them is overhead. Samples without blocks count as they are.
+    it spent between them is overhead. What the profiler adds for certain, `least_inflation`,
+    stays in the steps. Samples without blocks count as they are.
     """
     if not stats.inflation_ratios(timings).size:
-        return np.asarray(np.median(timings.step_ns, axis=1), np.float64)
-    shares = [typical(part) for part in stats.by_process(timings) if part.traced_ns.size]
-    whole = _middle(timings.latency_ns) * least_inflation(timings)
-    return _mean(shares, len(timings.step_ns)) * whole
+        times = typical_ns(timings)
+        return Division(times, usual_ns=times)
+    parts = [part for part in stats.by_process(timings) if part.traced_ns.size]
+    found = [_quiet(part) for part in parts]
+    quiet = [quiet_part(part, q) for part, q in zip(parts, found, strict=True)]
+    shares = [_shares(q) for q in found]
+    lengths = [float(np.median(q.whole_ns)) for q in found]
+    whole, count = _middle(timings.latency_ns), len(timings.step_ns)
+    kept = _mean([s * part for s, part in zip(shares, quiet, strict=True)], count)
+    return Division(
+        kept * whole * least_inflation(timings),
+        whole * (1 - float(np.mean(quiet))) if quiet else None,
+        _mean([s * length for s, length in zip(shares, lengths, strict=True)], count),
+    )
 
 
 def _mean(shares: Sequence[Times], steps: int) -> Times:
@@ -74,16 +117,49 @@ def _mean(shares: Sequence[Times], steps: int) -> Times:
     return mean
 
 
-def typical(timings: Timings) -> Times:
-    """Each step's share of the traced inferences without the shortest and longest quarter.
+def _quiet(timings: Timings) -> Quiet:
+    """Imported steps may come without the lengths of their inferences."""
+    known = timings.traced_ns.size == timings.step_ns.shape[1]
+    return quieten(timings.step_ns, timings.traced_ns if known else timings.step_ns.sum(axis=0))
+
+
+def _shares(quiet: Quiet) -> Times:
+    """Each step's share of the inferences without the shortest and longest eighth.
 
     Times of the same inferences add up, which medians of each step do not.
     """
-    count = timings.traced_ns.size
-    kept = np.argsort(timings.traced_ns, kind="stable")[count // 4 : count - count // 4]
-    whole = float(timings.traced_ns[kept].sum())
-    shares: Times = timings.step_ns[:, kept].sum(axis=1) / max(whole, 1.0)
+    count = quiet.whole_ns.size
+    kept = np.argsort(quiet.whole_ns, kind="stable")[count // 8 : count - count // 8]
+    shares: Times = quiet.step_ns[:, kept].sum(axis=1) / max(quiet.whole_ns[kept].sum(), 1.0)
     return shares
+
+
+def typical(timings: Timings) -> Times:
+    """Each step's share of a quiet traced inference, shape [steps]."""
+    return _shares(_quiet(timings))
+
+
+def typical_ns(timings: Timings) -> Times:
+    """Nanoseconds of each step in the trace, interruptions taken out, shape [steps]."""
+    quiet = _quiet(timings)
+    return _shares(quiet) * float(np.median(quiet.whole_ns))
+
+
+def quiet_part(timings: Timings, quiet: Quiet) -> float:
+    """The part of the un-profiled median that is left without interruptions, at most 1.
+
+    A quiet inference's length has a rank among the traced ones as they were; the un-profiled
+    inference of that rank is as quiet. So where half of the inferences are interrupted, and
+    the medians of both fall on either side by chance, they are not taken for one another.
+    """
+    length, sampled = max(0.0, float(np.median(quiet.whole_ns))), timings.traced_ns
+    if float(np.median(sampled)) <= length:
+        return 1.0
+    ranks = np.linspace(0, 1, sampled.size)
+    rank = max(_LOWEST_RANK, float(np.interp(length, np.sort(sampled), ranks)))
+    scale = length / max(1.0, float(np.quantile(sampled, rank)))
+    left = float(np.quantile(timings.latency_ns, rank)) * scale
+    return min(1.0, left / _middle(timings.latency_ns))
 
 
 def inflation(timings: Timings) -> float:
@@ -119,20 +195,35 @@ def _middle(samples: Samples) -> float:
     return max(1.0, float(np.median(samples)))
 
 
-def _by_prefixes(steps: Sequence[Step], timings: Timings) -> Times:
+def _by_prefixes(steps: Sequence[Step], timings: Timings, sampled: Times) -> Times:
     """Nanoseconds of each step by the prefix timer in one process, shape [steps].
 
+    `sampled` is the usual time of each step in the trace, which splits the segments.
     They add up to the un-profiled median less the empty prefix's. The longest prefix is the
     whole model again, in other memory; where the two differ, which of small models tells
     where their buffers came to lie, every segment is scaled by the same factor.
     """
-    sampled = np.median(timings.step_ns, axis=1)
     found = np.zeros(len(steps))
     factor = agreement(timings)
     nodes = np.array([step.nodes for step in steps])
+    alone = repeated(timings)
     for members, total in segments(steps, timings):
-        found[members] = split(sampled[members], total * factor, nodes[members])
+        found[members] = split(sampled[members], total * factor, nodes[members], alone[members])
     return found
+
+
+def repeated(timings: Timings) -> Times:
+    """Nanoseconds of each step run alone many times over, NaN where it was not; shape [steps].
+
+    A round is a step's `repeats` copies in one call, of which an empty call's time is taken off.
+    """
+    known = np.full(len(timings.step_ns), np.nan)
+    if not timings.repeat_ns.size:
+        return known
+    copies = np.array(timings.repeats)
+    alone = np.median(timings.repeat_ns, axis=1) - (empty_call(timings) or 0.0)
+    known[copies > 0] = np.maximum(alone, 1.0) / copies[copies > 0]
+    return known
 
 
 def agreement(timings: Timings) -> float:
@@ -177,13 +268,22 @@ def rising(values: Times) -> Times:
     return np.concatenate([np.full(count, level) for level, count in levels])
 
 
-def split(sampled: Times, total: float, nodes: NDArray[np.int64]) -> Times:
+def split(
+    sampled: Times, total: float, nodes: NDArray[np.int64], alone: Times | None = None
+) -> Times:
     """Divide a segment's time among its steps, in nanoseconds that add up to `total`.
 
-    Each step's sample less a bias that is the same for all executed nodes (the profiler's cost
-    of one), but at least 2 % of the sample. Where the samples fall short, they are scaled.
+    A step of which `alone` has a time, not NaN, counts with that. Of any other, the sample less a
+    bias that is the same for all executed nodes (the profiler's cost of one), but at least 2 % of
+    the sample. What does not add up is scaled.
     """
-    return _scaled(lightened(sampled, bias_of(sampled, total, nodes) * nodes), total)
+    parts = np.full(sampled.size, np.nan) if alone is None else alone.copy()
+    others = np.isnan(parts)
+    if others.any():
+        left = max(0.0, total - float(parts[~others].sum()))
+        bias = bias_of(sampled[others], left, nodes[others])
+        parts[others] = lightened(sampled[others], bias * nodes[others])
+    return _scaled(parts, total)
 
 
 def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:

@@ -20,8 +20,8 @@ from typing import TypeVar
 from onnxprof import runfile
 from onnxprof.contracts import StoreError
 from onnxprof.records import Request, Run
-from onnxprof.runfile import Summary
 from onnxprof.serial import request_digest
+from onnxprof.summary import Summary
 
 T = TypeVar("T")
 
@@ -119,7 +119,8 @@ def scan(
 ) -> tuple[list[Summary], list[StoreError]]:
     """Summaries of the runs that pass, oldest first, and what could not be read.
 
-    Reads no samples and no layer tables: well under a millisecond a file.
+    Reads no samples and no layer tables, under a millisecond a file, unless an older version
+    derived the summary in another way.
     """
     wanted = filters or Filters()
     summaries, problems = _each(_all_paths(stores), runfile.read_summary)

@@ -9,17 +9,25 @@ from itertools import product
 from pathlib import Path
 
 from onnxprof import plugins
-from onnxprof.contracts import Backend, BackendError, OnnxprofError, UsageError
+from onnxprof.contracts import Backend, BackendError, OnnxprofError
 from onnxprof.environment import environment, usable_cores
-from onnxprof.inputs import from_file
+from onnxprof.inputs import from_file, sizes_from
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
-from onnxprof.modelfile import ModelFile, missing_dims, model_axes, open_model, with_defaults
+from onnxprof.modelfile import (
+    ModelFile,
+    batch_axes,
+    free_axes,
+    model_axes,
+    open_model,
+    with_defaults,
+)
 from onnxprof.placement import ALL, pick_devices
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress
 from onnxprof.store import Store
+from onnxprof.suggestion import refuse_missing
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
 #: A process's part of the budget is not cut below this.
@@ -48,6 +56,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     parity: bool = True
     """Whether to compare outputs with the reference's."""
+    verify: bool = True
+    """Whether to check by values that each step did the work of its layers."""
     telemetry: bool = True
     """Whether to read power, memory and clocks beside a steady stretch after each measurement."""
     processes: int = 1
@@ -66,6 +76,8 @@ class Planned:
 
     job: Job
     table: LayerTable
+    own_batch: int = 0
+    """The batch that the file fixes; 0 where it leaves the batch free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +102,8 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     models = [open_model(reference, progress) for reference in options.models]
     sizes = dict(zip(models, dims_of(models, options), strict=True))
     for device, model in product(devices, models):
-        dims = with_defaults(model, sizes[model])
-        _refuse_missing(model, dims)
+        dims = with_defaults(model, {**_given(model, options.inputs), **sizes[model]})
+        refuse_missing(model, dims)
         wanted = device.id if options.device == ALL else options.device or device.kind
         sized = replace(options, dims=tuple(dims.items()), device=wanted)
         planned.extend(_of_model(model, sized, device, facts))
@@ -111,23 +123,17 @@ def dims_of(models: Sequence[ModelFile], options: Options) -> list[dict[str, int
     ]
 
 
+def _given(model: ModelFile, inputs: str) -> dict[str, int]:
+    """Sizes of symbolic axes that the user's arrays give."""
+    return sizes_from(Path(inputs), free_axes(model)) if inputs else {}
+
+
 def _refuse_provider(backend: Backend, provider: str) -> None:
     """Raise BackendError, with the reason, for a provider of the backend that does not work."""
     for state in backend.availability() if provider else ():
         if not state.usable and state.device == provider:
             where = f"{backend.name}, provider {provider}"
             raise BackendError(state.detail, where=where, remedy=state.remedy)
-
-
-def _refuse_missing(model: ModelFile, dims: dict[str, int]) -> None:
-    if missing := missing_dims(model, dims):
-        listed = "; ".join(f"{m.name} (of {', '.join(m.inputs)})" for m in missing)
-        example = " ".join(f"--dim {shlex.quote(f'{m.name}=128')}" for m in missing)
-        raise UsageError(
-            f"no size given for symbolic axes: {listed}",
-            where=str(model.path),
-            remedy=f"Add {example}",
-        )
 
 
 def _of_model(
@@ -137,8 +143,10 @@ def _of_model(
     for table in _tables(model, options):
         if options.inputs:
             from_file(Path(options.inputs), table)
+        batch = batch_axes(model, dict(options.dims))
         job = _job(facts, options, device, table, environment)
-        yield Planned(replace(job, file=str(model.path)), table)
+        job = replace(job, file=str(model.path), free_batch=not batch.fixed)
+        yield Planned(job, table, batch.own if batch.fixed else 0)
 
 
 def _tables(model: ModelFile, options: Options) -> list[LayerTable]:
@@ -176,6 +184,7 @@ def _job(
         command=command_line(facts, options, table.batch, threads),
         environment=environment,
         parity=options.parity,
+        verify=options.verify,
         telemetry=options.telemetry,
         processes=options.processes,
     )
@@ -202,6 +211,8 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
         words += ["--processes", str(options.processes)]
     if not options.parity:
         words.append("--no-parity")
+    if not options.verify:
+        words.append("--no-verify")
     if not options.telemetry:
         words.append("--no-telemetry")
     return shlex.join(words)
@@ -249,7 +260,7 @@ def next_process(
     if before and (first := before[0].timings):
         timer = _timer_of(first) or job.timer
         once = replace(job, parity=False, telemetry=False)
-        job = replace(once, timer=timer, prefix_steps=first.prefix_steps)
+        job = replace(once, timer=timer, prefix_steps=first.prefix_steps, repeats=first.repeats)
     return run_isolated(job, limits, _bound(progress, planned, len(before), count))
 
 

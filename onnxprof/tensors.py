@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from onnxprof.contracts import ModelError
+from onnxprof.datafiles import DataFolder, check_length, is_external
 from onnxprof.protobound import LEFT_OUT
 
 #: No stored or declared tensor may be larger than this.
@@ -20,7 +19,12 @@ MAX_TENSOR_BYTES = 64 << 30
 MAX_ELEMENTS = 1 << 48
 
 _REMEDY = "Export or download the model again, with its data file"
-_NAMES = {"FLOAT": "float32", "DOUBLE": "float64", "STRING": "string", "UNDEFINED": ""}
+_NAMES = {
+    "FLOAT": "float32", "DOUBLE": "float64", "STRING": "string", "UNDEFINED": "",
+    "FLOAT8E4M3FN": "float8_e4m3fn", "FLOAT8E4M3FNUZ": "float8_e4m3fnuz",
+    "FLOAT8E5M2": "float8_e5m2", "FLOAT8E5M2FNUZ": "float8_e5m2fnuz",
+    "FLOAT8E8M0": "float8_e8m0fnu", "FLOAT4E2M1": "float4_e2m1fn",
+}  # fmt: skip
 _BITS = {
     "FLOAT": 32, "DOUBLE": 64, "BOOL": 8, "FLOAT16": 16, "BFLOAT16": 16,
     "INT8": 8, "UINT8": 8, "INT16": 16, "UINT16": 16, "INT32": 32, "UINT32": 32,
@@ -29,7 +33,8 @@ _BITS = {
 }  # fmt: skip
 
 
-def _type_name(data_type: int) -> str:
+def type_name(data_type: int) -> str:
+    """ONNX's name of an element type: `FLOAT`, `INT8`; UNDEFINED for one that it does not have."""
     try:
         return str(TensorProto.DataType.Name(data_type))
     except ValueError:
@@ -37,20 +42,20 @@ def _type_name(data_type: int) -> str:
 
 
 def dtype_name(data_type: int) -> str:
-    """NumPy's (or ml_dtypes') name of an ONNX element type: `float32`, `float8e4m3fn`."""
-    name = _type_name(data_type)
+    """NumPy's (or ml_dtypes') name of an ONNX element type: `float32`, `float8_e4m3fn`."""
+    name = type_name(data_type)
     return _NAMES.get(name, name.lower())
 
 
 def element_bits(data_type: int) -> int:
     """Bits an element takes when stored; 0 for strings and unknown types."""
-    name = _type_name(data_type)
+    name = type_name(data_type)
     return 8 if name.startswith("FLOAT8") else _BITS.get(name, 0)
 
 
 def is_floating(data_type: int) -> bool:
     """Whether elements are floating-point numbers of any width."""
-    return "FLOAT" in _type_name(data_type) or data_type == TensorProto.DOUBLE
+    return "FLOAT" in type_name(data_type) or data_type == TensorProto.DOUBLE
 
 
 def element_count(tensor: TensorProto, where: str) -> int:
@@ -70,11 +75,6 @@ def element_count(tensor: TensorProto, where: str) -> int:
 def size_bytes(tensor: TensorProto, where: str) -> int:
     """Bytes of the tensor's data as stored. Raises ModelError like element_count."""
     return -(-element_count(tensor, where) * element_bits(tensor.data_type) // 8)
-
-
-def is_external(tensor: TensorProto) -> bool:
-    """Whether the data lie in another file."""
-    return tensor.data_location == TensorProto.EXTERNAL
 
 
 def has_data(tensor: TensorProto) -> bool:
@@ -101,15 +101,15 @@ def _typed_counts(tensor: TensorProto) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def check(tensor: TensorProto, path: Path) -> None:
-    """Compare what the tensor claims with what is stored. Raises ModelError.
+def check(tensor: TensorProto, path: Path, data: DataFolder) -> None:
+    """Compare what the tensor claims with what is stored, in `data` or here. Raises ModelError.
 
     A tensor whose data were left out on reading was checked then and passes.
     """
     where = f"{path}, tensor {tensor.name!r}"
     count, size = element_count(tensor, where), size_bytes(tensor, where)
     if is_external(tensor):
-        _check_external(tensor, size, path, where)
+        _check_external(tensor, size, where, data)
     elif tensor.HasField("raw_data"):
         if len(tensor.raw_data) != size and element_bits(tensor.data_type):
             refuse(tensor, where, f"{len(tensor.raw_data)} bytes", size)
@@ -129,75 +129,8 @@ def refuse(tensor: TensorProto, where: str, held: str, need: int) -> None:
     )
 
 
-def external_file(tensor: TensorProto, path: Path) -> Path:
-    """Where the data lie. Raises ModelError for a place outside the model's folder.
-
-    A model that is itself a link (as in a download cache) may keep its data beside the
-    file that it points at.
-    """
-    where = f"{path}, tensor {tensor.name!r}"
-    entries = {e.key: e.value for e in tensor.external_data}
-    location = entries.get("location", "")
-    if not isinstance(location, str) or not location or "\0" in location:
-        raise ModelError("names no file for its external data", where=where, remedy=_REMEDY)
-    if not _is_inside(path, location):
-        raise ModelError(
-            f"its external data {location!r} lie outside the model's folder, which is not allowed",
-            where=where,
-            remedy="Keep the data file beside the model",
-        )
-    return path.parent / location
-
-
-@lru_cache(maxsize=4)
-def _is_inside(path: Path, location: str) -> bool:
-    target = (path.parent / location).resolve()
-    folders = (path.parent.resolve(), path.resolve().parent)
-    return not Path(location).is_absolute() and any(target.is_relative_to(f) for f in folders)
-
-
-@lru_cache(maxsize=4)
-def _file_size(file: Path) -> int | None:
-    """Its size; None where it is no file."""
-    return file.stat().st_size if file.is_file() else None
-
-
-def forget_files() -> None:
-    """Look at external data files afresh: between two models they may have changed."""
-    _is_inside.cache_clear()
-    _file_size.cache_clear()
-
-
-def _check_external(tensor: TensorProto, size: int, path: Path, where: str) -> None:
-    file = external_file(tensor, path)
-    entries = {e.key: e.value for e in tensor.external_data}
+def _check_external(tensor: TensorProto, size: int, where: str, data: DataFolder) -> None:
     try:
-        offset = int(entries.get("offset", "0"))
-        length = int(entries.get("length", str(size)))
-    except ValueError:
-        raise ModelError("bad offset or length of its external data", where=where) from None
-    there = _file_size(file)
-    if there is None:
-        raise ModelError(
-            f"its external data file {file.name!r} is missing", where=where, remedy=_REMEDY
-        )
-    if offset < 0 or length < size or offset + length > there:
-        raise ModelError(
-            f"its external data file {file.name!r} is too short: "
-            f"{offset + max(length, size)} bytes needed, {there} there",
-            where=where,
-            remedy=_REMEDY,
-        )
-
-
-def stored_in(graph: onnx.GraphProto) -> Iterator[TensorProto]:
-    """Initializers and tensor attributes of one graph, subgraphs left out."""
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
+        check_length(tensor, data.place(tensor), size)
+    except ModelError as error:
+        raise ModelError(error.what, where=where, remedy=error.remedy) from None

@@ -65,6 +65,7 @@ class FakeSession:
     answers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     seen: list[list[int]] = field(default_factory=list)
     uncuttable: str = ""
+    unrepeatable: frozenset[int] = frozenset()
 
     def infer(self) -> None:
         """Advance the clock by what the script says."""
@@ -97,6 +98,16 @@ class FakeSession:
             for count in counts
         ]
 
+    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
+        """Sessions of one step so many times over, un-profiled; each takes the gap as well."""
+        return {
+            step: FakeSession(
+                self.clock, self.workload, self.step_ns[step : step + 1] * count, self.gap_ns
+            )
+            for step, count in repeats.items()
+            if step not in self.unrepeatable
+        }
+
 
 @dataclass(slots=True)
 class FakeBackend:
@@ -105,7 +116,8 @@ class FakeBackend:
     `step_ns` holds one entry a node layer, an integer or a function of the inference's
     number; `gap_ns` passes between the steps of each inference; a traced inference takes
     `traced_cost_ns` longer for each step. `answers` are the values of its outputs. `broken`
-    makes every session fail with that text, `uncuttable` the prefixes.
+    makes every session fail with that text, `uncuttable` the prefixes; steps that are
+    `unrepeatable` cannot be run alone.
     """
 
     clock: ScriptedClock = field(default_factory=ScriptedClock)
@@ -116,6 +128,7 @@ class FakeBackend:
     answers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     broken: str = ""
     uncuttable: str = ""
+    unrepeatable: frozenset[int] = frozenset()
     name: str = "fake"
 
     def availability(self) -> Sequence[Availability]:
@@ -150,6 +163,7 @@ class FakeBackend:
             traced_cost_ns,
             answers=self.answers,
             uncuttable=self.uncuttable,
+            unrepeatable=self.unrepeatable,
         )
 
 

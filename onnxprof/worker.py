@@ -18,17 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import clocks, telemetry
+from onnxprof.checked import feeds, with_parity, with_verdicts
 from onnxprof.contracts import BackendError, OnnxprofError, Workload
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.others import Others
+from onnxprof.outcomes import Parity
 from onnxprof.records import (
     Device,
     Granularity,
     Layer,
     LayerTable,
     ModelFacts,
-    Parity,
     Request,
     Run,
     RunWarning,
@@ -70,14 +71,21 @@ class Job:
     environment: tuple[tuple[str, str], ...]
     parity: bool = True
     """Whether to compare the outputs with the reference's."""
+    verify: bool = True
+    """Whether to check by values that each step did the work of its layers."""
     telemetry: bool = True
     """Whether to add a steady stretch and to read power, memory and clocks beside it."""
     processes: int = 1
     """Processes that share the measurement; `budget` is that of each."""
     prefix_steps: tuple[int, ...] = ()
     """Where the first process cut the graph, for the later ones."""
+    repeats: tuple[int, ...] = ()
+    """How often the first process repeated which step, for the later ones."""
     file: str = ""
     """The model's file on this machine, already resolved; empty to resolve the reference."""
+    free_batch: bool = False
+    """The file leaves its batch free."""
+    notes: tuple[RunWarning, ...] = ()  # known before measuring
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +111,17 @@ def perform(
     crashes takes no measurement with it. `conduct` decides when which block is measured.
     """
     from onnxprof import plugins
+    from onnxprof.batchproof.proof import beside
     from onnxprof.inspector import inspect
     from onnxprof.modelfile import open_model, prepare
 
     progress("preparing", 0.0)
     model = replace(open_model(job.file or job.facts.reference), name=job.facts.name)
-    dims = dict(job.dims)
-    table = replace(inspect(model, job.batch, dims), obstacle=job.obstacle)
+    table = replace(inspect(model, job.batch, dims := dict(job.dims)), obstacle=job.obstacle)
     inputs, digest = _inputs(job, table, model)
     workload = Workload(
         *(prepare(model, job.batch, dims), table, inputs, job.threads, job.provider),
-        job.granularity,
-        own_process,
-        job.device.id,
-        job.timer.value,
+        *(job.granularity, own_process, job.device.id, job.timer.value),
         tell=lambda text: progress(text, 0.0),
     )
     busy = Others()
@@ -126,19 +131,26 @@ def perform(
             *(plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
             timer=job.timer,
             keep_values=job.parity,
+            keep_proof=job.verify,
             wanted_cuts=job.prefix_steps,
+            wanted_repeats=job.repeats,
             observer=watch,
             conduct=conduct and partial(conduct, busy),
         )
-    slowed = watch.warnings() if watch else ()
-    told = [*busy.warnings(), *held, *slowed, *clocks.unlocked(Machine())]
-    run = _record(job, table, digest, found, told)
-    run = replace(run, telemetry=watch.telemetry() if watch else None)
-    if not job.parity:
-        return run
-    keep(run)
-    progress("comparing outputs", 1.0)
-    return _with_parity(run, workload, found)
+    seen = watch.warnings() if watch else ()
+    told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
+    record = _record(job, table, digest, found, told)
+    run = replace(record, telemetry=watch.telemetry() if watch else None)
+    progress("checking provenance", 1.0)
+    fed = partial(feeds, inputs, table, model, job.seed) if job.verify else None
+    run = with_verdicts(run, found.proof, fed, keep)
+    if job.parity:
+        keep(run)
+        progress("comparing outputs", 1.0)
+        run = with_parity(run, workload, found.values)
+        keep(run)
+        run = beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
+    return run
 
 
 @contextmanager
@@ -150,13 +162,6 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
     with telemetry.watching(job.device, job.budget.seconds * job.processes) as watch:
         watch.idle()
         yield watch
-
-
-def _with_parity(run: Run, workload: Workload, found: Measurement) -> Run:
-    from onnxprof.reference import check, warnings_of
-
-    parity = check(workload, found.values)
-    return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))
 
 
 def _inputs(job: Job, table: LayerTable, model: ModelFile) -> tuple[Arrays, str]:
@@ -354,7 +359,7 @@ def child(
     """Entry point of the process: send progress, then a run or an exception."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = scratch
-    _confine(limits)
+    confine(limits)
     try:
         run = perform(
             job,
@@ -380,7 +385,7 @@ def _send_error(sender: Connection, error: OnnxprofError) -> None:
         sender.send(("error", error))
 
 
-def _confine(limits: Limits) -> None:
+def confine(limits: Limits) -> None:
     """Bound the memory, and be the first that the system ends when memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -155,3 +155,29 @@ def needs_cut_branches() -> None:
     found = tuple(map(int, onnxruntime.__version__.split(".")[:2]))
     if found < (1, 31):
         pytest.skip("onnxruntime before 1.31 does not load the branches that it has saved")
+
+
+def merged_duplicates() -> ModelProto:
+    """Two equal convolutions, of which the runtime computes one."""
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], "conv_a", pads=[1] * 4),
+        node("Conv", ["x", "w"], ["b"], "conv_b", pads=[1] * 4),
+        node("Sigmoid", ["a"], ["s"], "sig"),
+        node("Tanh", ["b"], ["t"], "tanh"),
+        node("Add", ["s", "t"], ["y"], "add"),
+    ]
+    image, out = (value(name, [1, 64, 8, 8]) for name in "xy")
+    return model(nodes, [image], [out], [weight("w", 64, 64, 3, 3)])
+
+
+def linear_twice() -> ModelProto:
+    """Two linear layers in a row on three axes: a Gemm each, with Reshapes around both."""
+    nodes = [
+        node("MatMul", ["x", "W1"], ["m1"], "lin1/MatMul"),
+        node("Add", ["m1", "b1"], ["a1"], "lin1/Add"),
+        node("MatMul", ["a1", "W2"], ["m2"], "lin2/MatMul"),
+        node("Add", ["m2", "b2"], ["a2"], "lin2/Add"),
+        node("Relu", ["a2"], ["y"], "relu"),
+    ]
+    weights = [weight("W1", 32, 16), weight("b1", 16), weight("W2", 16, 32), weight("b2", 32)]
+    return model(nodes, [value("x", ["N", 20, 32])], [value("y", None)], weights)

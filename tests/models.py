@@ -11,6 +11,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+HALF = TensorProto.FLOAT16
 Dims = Sequence[int | str | None]
 
 
@@ -201,6 +202,28 @@ def quantised() -> ModelProto:
         [value("y", [1, 144])],
         [scale, zero, weight("w", 4, 3, 3, 3), ints("shape", 1, -1)],
     )
+
+
+def quantised_convolution() -> ModelProto:
+    """QDQ around a convolution, an activation of two readers, a turn to channels last."""
+    rng = np.random.default_rng(0)
+    stored = {
+        "s": np.float32(0.05), "z": np.uint8(128), "ws": np.float32(0.01), "wz": np.int8(0),
+        "W": rng.integers(-100, 100, (64, 64, 3, 3)).astype(np.int8),
+    }  # fmt: skip
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["xq"], "x_Q"),
+        node("DequantizeLinear", ["xq", "s", "z"], ["xd"], "x_DQ"),
+        node("DequantizeLinear", ["W", "ws", "wz"], ["wd"], "W_DQ"),
+        node("Conv", ["xd", "wd"], ["conv"], "node_conv", pads=[1] * 4),
+        node("QuantizeLinear", ["conv", "s", "z"], ["cq"], "conv_Q"),
+        node("DequantizeLinear", ["cq", "s", "z"], ["cd"], "conv_DQ"),
+        node("Erf", ["cd"], ["e"], "erf"),
+        node("Mul", ["cd", "e"], ["g"], "gelu"),
+        node("Transpose", ["g"], ["y"], "to_tokens", perm=[0, 2, 3, 1]),
+    ]
+    weights = [numpy_helper.from_array(np.asarray(array), name) for name, array in stored.items()]
+    return model(nodes, [value("x", ["N", 64, 8, 8])], [value("y", None)], weights)
 
 
 def tf_style() -> ModelProto:

@@ -6,15 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from onnxprof.records import (
-    Layer,
-    LayerTable,
-    OutputParity,
-    Parity,
-    Run,
-    RunWarning,
-    WarningKind,
-)
+from onnxprof.outcomes import OutputParity, Parity
+from onnxprof.records import Layer, LayerTable, Run, RunWarning, WarningKind
 from onnxprof.testing import sample_run, sample_table
 
 HOSTILE = "名前/<script>alert('x')</script> \"q\" & \u202e\x07\ud800" + "long_name." * 30

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records import (
     Confidence,
@@ -18,8 +19,6 @@ from onnxprof.records import (
     LayerKind,
     LayerTable,
     ModelFacts,
-    OutputParity,
-    Parity,
     Request,
     Run,
     RunWarning,
@@ -144,6 +143,8 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
     traced = draw(st.integers(0, 4))
     prefixes = draw(st.integers(0, 3))
     rounds = draw(st.integers(0, 3))
+    repeats = draw(st.lists(st.integers(0, 3), min_size=steps, max_size=steps))
+    again = (sum(n > 0 for n in repeats), draw(st.integers(0, 3)))
     hosted = (steps, traced) if draw(st.booleans()) else (0, 0)
     return Timings(
         load_ns=draw(counts),
@@ -160,6 +161,9 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
         block_process=tuple(draw(st.just([]) | processes(100))),
         round_process=tuple(draw(st.just([]) | processes(rounds))),
         host_ns=draw(samples(hosted)),
+        repeats=tuple(repeats),
+        repeat_ns=draw(samples(again)),
+        repeat_process=tuple(draw(st.just([]) | processes(again[1]))),
     )
 
 

@@ -26,6 +26,7 @@ from onnxprof.blocks import strays
 from onnxprof.compare import Verdict
 from onnxprof.contracts import StoreError, UsageError
 from onnxprof.merge import merge
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import alignment_batches, alignment_table, alignment_text
 from onnxprof.publish.alignment import Choice, Sort
@@ -36,8 +37,6 @@ from onnxprof.records import (
     Layer,
     LayerKind,
     Origin,
-    OutputParity,
-    Parity,
     Run,
     RunWarning,
     Step,
@@ -137,7 +136,8 @@ def test_columns_add_up_whatever_the_runs(runs: list[Run]) -> None:
             continue
         layers = sum(cell.ns or 0 for cell in cells)
         assert column.whole or layers == found.layer_sum.cells[i].ns
-        parts = (row.cells[i].ns or 0 for row in (found.layer_sum, found.no_layer, found.overhead))
+        sums = (found.layer_sum, found.no_layer, found.interruptions, found.overhead)
+        parts = (row.cells[i].ns or 0 for row in sums)
         assert sum(parts) == found.total.cells[i].ns == column.total_ns
 
 
@@ -484,7 +484,8 @@ def test_csv_adds_up_exactly() -> None:
         ns = {row["row"]: 0 for row in rows}
         for row in rows:
             ns[row["row"]] += round(float(row[f"{column.label} ms"] or 0) * 1e6)
-        assert ns["block"] + ns["no layer"] + ns["overhead"] == ns["total"] == column.total_ns
+        parts = ("block", "no layer", "interruptions", "overhead")
+        assert sum(ns[part] for part in parts) == ns["total"] == column.total_ns
 
 
 def test_json_has_everything() -> None:
@@ -506,10 +507,11 @@ def test_what_a_terminal_shows_adds_up() -> None:
     for choice in (Choice(), Choice(limit=1)):
         lines = list(alignment_table._lines(found, shared.pick(found, choice)))
         for i in range(3):
-            blocks = [line.figures[i] or 0 for line in lines[:-4]]
-            layers, stray, overhead, total = (line.figures[i] for line in lines[-4:])
+            blocks = [line.figures[i] or 0 for line in lines[:-5]]
+            layers, *parts, total = (line.figures[i] for line in lines[-5:])
             assert sum(blocks) == layers
-            assert layers + stray + overhead == total
+            assert len(parts) == 3
+            assert layers + sum(parts) == total
 
 
 @pytest.mark.parametrize("count", [2, 3, 6, 14])
@@ -626,8 +628,9 @@ def test_medians_of_alignments_are_whole_nanoseconds() -> None:
     found: Alignment = align([several(), several("torch")])
     assert found.columns[0].run.timings is not None
     assert found.columns[0].total_ns == median_ns(found.columns[0].run.timings.latency_ns)
-    share = sum(row.cells[0].share or 0 for row in (found.layer_sum, found.no_layer))
-    assert math.isclose(share + (found.overhead.cells[0].share or 0), 1.0)
+    sums = (found.layer_sum, found.no_layer, found.interruptions, found.overhead)
+    share = sum(row.cells[0].share or 0 for row in sums)
+    assert math.isclose(share, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ def test_json_has_everything(folders) -> None:
     assert 1.28 < pair["latency"]["low"] < pair["latency"]["ratio"] < pair["latency"]["high"] < 1.32
     assert [run["request"]["model_name"] for run in told["unmatched_b"]] == ["other"]
     rows = sum(row["a_ms"] or 0 for row in pair["rows"])
+    rows += pair["interruptions_a_ms"] or 0
     assert rows + pair["overhead_a_ms"] == pytest.approx(pair["latency"]["a_ms"])
 
 

@@ -35,6 +35,39 @@ def test_table_and_summary_in_the_terminal(lenet, capsys):
     assert "float32[8,16,14,14]" in shown
 
 
+def test_a_size_of_zero_and_one_that_is_computed(tmp_path, capsys):
+    made = models.model(
+        [models.node("Concat", ["past", "new"], ["y"], "cat", axis=1)],
+        [models.value("past", ["2*batch", "before", 4]), models.value("new", ["2*batch", 3, 4])],
+        [models.value("y", None)],
+    )
+    command.inspect(str(models.save(made, tmp_path)), batch="3", dim=["before=0"])
+    shown = capsys.readouterr().out
+    assert "float32[6,0,4]" in shown
+    assert "float32[6,3,4]" in shown
+
+
+def test_a_computed_size_that_makes_none(tmp_path):
+    made = models.model(
+        [models.node("Relu", ["x"], ["y"], "r")],
+        [models.value("x", ["batch", "n", "n - 4", "n/2"])],
+        [models.value("y", None)],
+    )
+    path = str(models.save(made, tmp_path))
+    command.inspect(path, dim=["n=6"])
+    with pytest.raises(UsageError, match=r"'n - 4' would be -2"):
+        command.inspect(path, dim=["n=2"])
+    with pytest.raises(UsageError, match=r"'n/2' would be 7/2"):
+        command.inspect(path, dim=["n=7"])
+
+
+def test_a_declaration_that_is_not_believed_is_told(tmp_path, capsys):
+    made = models.custom_domain()
+    made.graph.value_info.append(models.value("r", [1, 9]))
+    command.inspect(str(models.save(made, tmp_path)), format="csv")
+    assert "'r' is declared as [1,9], and is [1,4] by its graph" in capsys.readouterr().err
+
+
 def test_obstacle_is_told_on_stderr_and_csv_stays_clean(tmp_path, capsysbinary):
     path = str(models.save(models.class_token(), tmp_path))
     command.inspect(path, batch="2,8", format="csv")

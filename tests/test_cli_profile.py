@@ -108,12 +108,29 @@ def test_missing_sizes_are_listed_and_taken(tmp_path: Path) -> None:
         [models.value("y", ["batch", "height", "width"])],
     )
     models.save(made, tmp_path)
-    refused(profile("model.onnx", folder=tmp_path), "height", "width", "--dim height=128")
+    refused(profile("model.onnx", folder=tmp_path), "height", "width", "--dim height=224")
     sizes = ("--dim", "height=3", "--dim", "width=5")
     code, _, err = profile("model.onnx", "--batch", 2, *sizes, folder=tmp_path)
     assert code == 0, err
     ((stored,), _) = load_all([tmp_path / "runs"])
     assert stored.table.nodes[0].outputs[0].shape == (2, 3, 5)
+
+
+def test_the_arrays_that_are_given_say_the_sizes(tmp_path: Path) -> None:
+    made = models.model(
+        [models.node("Relu", ["x"], ["y"], "relu")],
+        [models.value("x", ["batch", 3, "height", "width"])],
+        [models.value("y", None)],
+    )
+    models.save(made, tmp_path)
+    np.savez(tmp_path / "in.npz", x=np.ones((1, 3, 8, 6), np.float32))
+    code, _, err = profile(
+        "model.onnx", "--batch", 2, "--inputs", "in.npz", "--no-parity", folder=tmp_path
+    )
+    assert code == 0, err
+    ((stored,), _) = load_all([tmp_path / "runs"])
+    assert stored.table.nodes[0].outputs[0].shape == (2, 3, 8, 6)
+    assert dict(stored.request.dims) == {"height": 8, "width": 6}
 
 
 def test_what_the_runtime_refuses_is_one_line_and_a_failed_record(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_export_csv(root: Path, tmp_path: Path) -> None:
 
 def test_export_takes_the_format_from_the_name(root: Path, tmp_path: Path) -> None:
     good("export", "--store", root, "-o", tmp_path / "out.parquet")
-    assert pq.read_table(tmp_path / "out.parquet").num_rows == 24
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == 27
     good("export", "--store", root, "-o", tmp_path / "out.json")
     assert len(json.loads((tmp_path / "out.json").read_text())["runs"]) == 4
 

@@ -136,7 +136,7 @@ def test_a_value_that_the_type_does_not_hold(tmp_path: Path) -> None:
         generate(inspect(model, 1, {"sequence": 2}), 0, declared_fills(model))
 
 
-@pytest.mark.parametrize("size", [0, -1, 1 << 40, 1.5, "7", None, True, [1]])
+@pytest.mark.parametrize("size", [-1, 1 << 40, 1.5, "7", None, True, [1]])
 def test_a_size_that_is_none(tmp_path: Path, size: Any) -> None:
     model = opened(tmp_path, declare(embedding(), "dims", {"sequence": size}))
     with pytest.raises(ModelError, match=r"onnxprof\.dims.*--dim"):

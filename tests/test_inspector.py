@@ -151,10 +151,13 @@ def test_scan(tmp_path):
     assert rows["sum"].outputs[0].shape == (4,)
 
 
-def test_function_call_is_one_layer_with_shapes(tmp_path):
+def test_the_nodes_of_local_functions_are_layers_with_the_call_as_scope(tmp_path):
     table = table_of(models.with_function(), tmp_path, 3)
-    assert [(x.op_type, x.domain) for x in table.nodes] == [("Swish", "local")] * 2
-    assert table.nodes[1].outputs[0].shape == (3, 4)
+    calls = [n.name for n in models.with_function().graph.node]
+    found = [layer.name.rpartition("/")[0] for layer in table.nodes]
+    assert found == [calls[0], calls[0], calls[1], calls[1]]
+    assert [x.op_type for x in table.nodes] == ["Sigmoid", "Mul"] * 2
+    assert table.nodes[-1].outputs[0].shape == (3, 4)
 
 
 def test_sequence_and_optional_types(tmp_path):

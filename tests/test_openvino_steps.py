@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onnxprof.backends.openvino_clues import RuntimeNode
 from onnxprof.backends.openvino_counters import Counters, step_times
-from onnxprof.backends.openvino_graphs import RuntimeNode, Ties, tie, with_bodies
-from onnxprof.backends.openvino_marks import MARK, readable
+from onnxprof.backends.openvino_graphs import Ties, tie, with_bodies
+from onnxprof.backends.openvino_marks import MARK
 from onnxprof.backends.openvino_runtime import devices, reason
 from onnxprof.backends.openvino_steps import Listed, runs, settled, strangers
 from onnxprof.provenance import Graph, GraphNode
@@ -139,7 +140,7 @@ def test_layers_that_are_constant_are_nobodys_to_take() -> None:
         work("Concatenation", f"{m(2)}.0", 2, 3),
     )
     ties = tie(original, nodes, marks)
-    assert covering(ties) == [((2, 3, 4), ("before", "lstm"))]
+    assert covering(ties) == [((2, 3, 4), ("lstm",))]
     assert ties.folded == ("size", "state")
 
 
@@ -223,13 +224,6 @@ def test_what_only_the_counters_know_is_tied_by_its_name() -> None:
 )
 def test_which_nodes_are_work(kind, implementation, micros, expected) -> None:
     assert runs(kind, implementation, micros) is expected
-
-
-def test_names_are_shown_with_layers_and_without_the_runtimes_numbers() -> None:
-    marks = {m(3): ("Conv_30",), m(4): ()}
-    assert readable(f"Input3_abcd_acdb_{m(3)}", marks) == "Input3_abcd_acdb_Conv_30"
-    assert readable(f"Multiply_9004_abcd_{m(3)}", marks) == "Multiply_abcd_Conv_30"
-    assert readable(m(4), marks) == ""
 
 
 @st.composite

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from onnxprof import parity
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.parity import Slack, compare, slack
-from onnxprof.records import OutputParity, Parity, Tensor
+from onnxprof.records import Tensor
 from onnxprof.testing import sample_table
 
 floats = st.floats(-1e6, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0])
@@ -143,7 +144,7 @@ def test_a_model_that_computes_in_halves_is_not_held_to_float32() -> None:
     last = table.layers[-2]
     half = dataclasses.replace(last, outputs=(Tensor("h", "float16", (1,)),))
     layers = (*table.layers[:-2], half, table.layers[-1])
-    assert slack(dataclasses.replace(table, layers=layers)).relative == 2e-2
+    assert slack(dataclasses.replace(table, layers=layers)).relative == 3e-3
 
 
 def test_arrays_longer_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:

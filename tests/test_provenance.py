@@ -9,8 +9,8 @@ from onnxprof.provenance import Anchor, Graph, GraphNode, assign, extend_forward
 from onnxprof.records import Confidence
 
 
-def node(name: str, inputs: str, op_type: str = "Op") -> GraphNode:
-    return GraphNode(name, op_type, tuple(inputs.split()), (f"{name}_out",))
+def node(name: str, inputs: str, op_type: str = "Op", digest: str = "") -> GraphNode:
+    return GraphNode(name, op_type, tuple(inputs.split()), (f"{name}_out",), (), digest)
 
 
 def anchor(step: int, *tensors: str, rank: int = 0) -> Anchor:
@@ -58,7 +58,7 @@ def test_random_constants_are_not_folded() -> None:
     assert assign(graph, [anchor(0, "add_out")]).layers == {0: ("noise", "add")}
 
 
-def test_a_shape_path_that_the_runtime_made_constant_is_folded() -> None:
+def test_a_shape_path_that_no_step_yields_is_folded() -> None:
     graph = Graph(
         (
             node("shape", "x", "Shape"),
@@ -68,7 +68,10 @@ def test_a_shape_path_that_the_runtime_made_constant_is_folded() -> None:
         frozenset({"i"}),
     )
     kept = assign(graph, [anchor(0, "reshape_out")])
-    assert kept.layers == {0: ("shape", "gather", "reshape")}
+    assert kept.layers == {0: ("reshape",)}
+    assert kept.folded == ("shape", "gather")
+    ran = assign(graph, [anchor(0, "gather_out"), anchor(1, "reshape_out")])
+    assert ran.layers == {0: ("shape", "gather"), 1: ("reshape",)}
     folded = assign(graph, [anchor(0, "reshape_out")], fixed=["gather_out"])
     assert folded.layers == {0: ("reshape",)}
     assert folded.folded == ("shape", "gather")
@@ -81,6 +84,27 @@ def test_what_several_steps_claim_belongs_to_the_step_before_them() -> None:
     found = assign(graph, [anchor(0, "conv_out"), anchor(1, "a_out"), anchor(2, "b_out")])
     assert found.layers == {0: ("conv", "sum"), 1: ("a",), 2: ("b",)}
     assert found.inferred == {0}
+
+
+def test_of_equal_layers_the_one_that_ran_stands_for_all() -> None:
+    graph = Graph(
+        (
+            node("a", "x w", "Conv", "3x3"),
+            node("b", "x w", "Conv", "3x3"),
+            node("other", "x w", "Conv", "5x5"),
+            node("sig", "a_out", "Sigmoid", "-"),
+            node("tanh", "b_out", "Tanh", "-"),
+            node("last", "other_out", "Tanh", "-"),
+        ),
+        frozenset({"w"}),
+    )
+    names = ("b_out", "sig_out", "tanh_out", "other_out", "last_out")
+    found = assign(graph, [anchor(i, name) for i, name in enumerate(names)])
+    assert found.layers == {0: ("a", "b"), 1: ("sig",), 2: ("tanh",), 3: ("other",), 4: ("last",)}
+    assert found.shared == {0: ("a",)}
+    both = assign(graph, [anchor(0, "a_out"), anchor(1, "b_out"), anchor(2, "sig_out")])
+    assert both.layers == {0: ("a",), 1: ("b",), 2: ("sig",)}
+    assert not both.shared
 
 
 def test_what_only_passes_on_belongs_to_the_step_before() -> None:

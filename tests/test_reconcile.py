@@ -11,8 +11,9 @@ import strategies
 from hypothesis import given
 
 from onnxprof.contracts import StoreError
-from onnxprof.reconcile import Reconciliation, Status, milliseconds, reconcile
+from onnxprof.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
 from onnxprof.records import Confidence, Layer, LayerKind, Run, Step, Tensor
+from onnxprof.steptimes import divided
 from onnxprof.testing import sample_run
 
 CONV, RELU, GEMM = "/block/conv_0", "/block/relu_1", "/block/gemm_2"
@@ -45,7 +46,8 @@ def column(sums: Reconciliation) -> int:
 def test_rows_add_up_and_every_step_is_there_once(run: Run) -> None:
     sums = reconcile(run)
     assert column(sums) == sums.total_ns == sums.rows[-1].median_ns
-    assert [row.name for row in sums.rows[-2:]] == ["(overhead)", "(total)"]
+    closing = ["(interruptions)", "(overhead)", "(total)"]
+    assert [row.name for row in sums.rows[-3:]] == closing
     assert tuple(row.layer for row in sums.rows if row.layer) == run.table.layers
     here = Counter(
         name
@@ -63,7 +65,7 @@ def test_a_fused_step_stands_on_its_first_layer_in_table_order() -> None:
     assert rows[RELU] == ("fused", None, "s0")
     assert rows[GEMM] == ("timed", 10**7, "s1")
     assert rows["s2"] == ("unattributed", 10**8, "s2")
-    assert rows["x"] == ("constant", None, "")
+    assert rows["x"] == ("input", None, "")
 
 
 def test_a_layer_that_two_steps_claim_belongs_to_the_first() -> None:
@@ -76,9 +78,12 @@ def test_steps_of_one_layer_are_added_up_inference_by_inference() -> None:
     run = with_steps((CONV,), (CONV,), (RELU, GEMM))
     assert run.timings
     run.timings.step_ns[:2] = [[1, 2, 9], [9, 1, 0]]
-    rows = told(run)
-    assert rows[CONV] == ("timed", 9, "s0 + s1")  # the median of 10, 3, 9
     sums = reconcile(run)
+    row = next(row for row in sums.rows if row.name == CONV)
+    assert row.step is not None
+    assert row.step.name == "s0 + s1"
+    assert row.median_ns == int(divided(run).whole_ns[:2].sum())
+    assert row.doubt == Doubt(3, pytest.approx(row.p95_ns / row.p5_ns, rel=0.2))
     assert sums.unattributed_ns == 0
     assert column(sums) == sums.total_ns
 

@@ -21,7 +21,8 @@ from onnxprof.contracts import Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import Granularity, Parity, WarningKind
+from onnxprof.outcomes import Parity
+from onnxprof.records import Granularity, WarningKind
 from onnxprof.reference import check, warnings_of
 from onnxprof.store import load_all
 from onnxprof.worker import Limits, perform, run_isolated

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from onnxprof import serial
 from onnxprof.records import Request, Run, RunWarning, Tensor, WarningKind
-from onnxprof.runfile import Summary
+from onnxprof.summary import Summary
 from onnxprof.testing import sample_run, sample_table
 
 

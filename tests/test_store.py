@@ -19,7 +19,7 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxprof import folders, readings, records, runfile, store
+from onnxprof import folders, outcomes, readings, records, runfile, store
 from onnxprof.contracts import StoreError
 from onnxprof.records import Run, Timings
 from onnxprof.store import Filters, Store
@@ -419,8 +419,8 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
         records.Tensor,
         records.Step,
         records.RunWarning,
-        records.Parity,
-        records.OutputParity,
+        outcomes.Parity,
+        outcomes.OutputParity,
         readings.Telemetry,
         readings.Series,
         readings.Energy,
@@ -455,3 +455,14 @@ def test_the_document_names_every_column_of_the_exports() -> None:
     text = DOCUMENT.read_text("utf-8")
     wanted = [*timing_csv.COLUMNS, *timing_csv.timing_table([]).column_names, *runlist.COLUMNS]
     assert [name for name in wanted if f"`{name}`" not in text] == []
+
+
+def test_a_summary_that_another_version_derived_is_derived_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list shows the figures that `runs show` shows, whoever wrote the file."""
+    run = sample_run()
+    monkeypatch.setattr("onnxprof.summary.ESTIMATOR", 0)
+    path = Store(tmp_path).save(run)
+    monkeypatch.undo()
+    assert runfile.read_summary(path) == dataclasses.replace(runfile.summarise(run), path=path)

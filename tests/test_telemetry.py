@@ -27,8 +27,8 @@ from onnxprof.publish.terminal import summary
 from onnxprof.publish.words import warning_text
 from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records import Run, RunWarning, WarningKind
-from onnxprof.runfile import summarise
 from onnxprof.serial import run_from_json, run_to_json
+from onnxprof.summary import summarise
 from onnxprof.sweep import Options, next_process, plan
 from onnxprof.telemetry import Recorder, Watch
 from onnxprof.testing import ScriptedClock, sample_run

@@ -14,7 +14,7 @@ import onnx
 import pytest
 
 from onnxprof.backends.torch_backend import TorchBackend
-from onnxprof.contracts import BackendError, PrefixSource, Trace, UsageError, Workload
+from onnxprof.contracts import BackendError, ModelError, PrefixSource, Trace, UsageError, Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer, measure
@@ -185,7 +185,7 @@ def test_external_data_are_read_from_the_models_folder(tmp_path: Path) -> None:
         session.infer()
         assert check(job, session.values()).passed
     (tmp_path / "weights.bin").unlink()
-    with pytest.raises(BackendError, match="external data"), TorchBackend().open(job):
+    with pytest.raises(ModelError, match="external data"), TorchBackend().open(job):
         pass
 
 

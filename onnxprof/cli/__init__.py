@@ -18,6 +18,9 @@ _UNREAD = 141
 COMMANDS = {
     "inspect": Lazy("onnxprof.cli.inspect", "inspect", "List a model's layers and their shapes."),
     "profile": Lazy("onnxprof.cli.profile", "profile", "Time every layer at each batch size."),
+    "provenance": Lazy(
+        "onnxprof.cli.provenance", "provenance", "Check which layers each step computed."
+    ),
     "runs": Lazy("onnxprof.cli.runs", "app", "List, show and export what was measured."),
     "compare": Lazy(
         "onnxprof.cli.compare", "compare", "Say what got slower, faster or stayed the same."

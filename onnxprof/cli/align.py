@@ -99,8 +99,8 @@ def align(
 ) -> None:
     """Put runs of one model on several systems side by side, a block of layers a row.
 
-    A row is the smallest block of layers that every run measured as a whole. Of a folder
-    (without any RUN: of the store) the newest run of each system is taken.
+    Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
+    store) the newest run of each system is taken.
     """
     from onnxprof.cli.options import parse_batches, parse_names
     from onnxprof.publish.alignment import Choice, Sort

@@ -218,6 +218,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.devicelock import held
     from onnxprof.pairing import Pairing
     from onnxprof.placement import ALL
+    from onnxprof.proving import proven
     from onnxprof.store import Store
     from onnxprof.sweep import plan
 
@@ -226,6 +227,8 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     place = Store(folders.store(store)) if store else None
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
+    with held(plans[0][0].job.device.id, _say):
+        plans = [proven(each, options, lambda *_: None) for each in plans]
     matched = _matched(*plans)
     pairs = []
     seconds = options.process_budget.seconds * options.processes * 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from onnxprof.modelfile import ModelFile
     from onnxprof.records import LayerTable
@@ -33,7 +33,7 @@ def inspect(
     """List every layer with its operator, tensors, dtypes and shapes at a batch size."""
     from onnxprof.cli.options import parse_batches, parse_dims
     from onnxprof.inspector import inspect as inspect_model
-    from onnxprof.modelfile import parameters, with_defaults
+    from onnxprof.modelfile import with_defaults
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
@@ -41,8 +41,9 @@ def inspect(
     dims = with_defaults(opened, dims)
     tables = _distinct([inspect_model(opened, size, dims) for size in batches])
     _tell_obstacles(tables, opened, batches)
+    _tell_doubts(tables, opened, dims)
     fed = _fed(opened, tables[0]) if chosen in ("table", "json") else {}
-    _write(tables, opened.name, layout, chosen, output, parameters(opened.structure), fed)
+    _write(tables, opened.name, layout, chosen, output, opened.parameters, fed)
 
 
 def _opened(model: str) -> ModelFile:
@@ -93,6 +94,19 @@ def _tell_obstacles(
             asked = ", ".join(str(b) for b in batches if b != table.batch)
             note = f"note: {model.name} stays at batch {table.batch} ({asked} asked): "
             typer.echo(printable(note + table.obstacle), err=True)
+    for note in dict.fromkeys(note for table in tables for note in table.notes):
+        rest = "the sizes that the file declares are not used"
+        typer.echo(printable(f"note: {model.name}: {note}; {rest}"), err=True)
+
+
+def _tell_doubts(tables: Sequence[LayerTable], model: ModelFile, dims: Mapping[str, int]) -> None:
+    """What shapes cannot tell of another batch than the file's own."""
+    from onnxprof.modelfile import doubt
+    from onnxprof.publish.text import printable
+
+    doubts = (doubt(model, table.batch, dims) for table in tables)
+    for text in dict.fromkeys(text for text in doubts if text):
+        typer.echo(printable(f"note: {model.name}: {text}"), err=True)
 
 
 def _write(

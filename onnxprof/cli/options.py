@@ -45,7 +45,7 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
     for item in items:
         name, _, size = item.rpartition("=")
         number = _integer(size.strip())
-        if not name or number is None or number < 1:
+        if not name or number is None or number < 0:
             raise UsageError(f"--dim {item!r} is not NAME=SIZE", remedy="Write --dim sequence=128")
         if dims.get(name, number) != number:
             raise UsageError(f"--dim gives {name!r} two sizes", remedy="Give it one")

@@ -78,6 +78,10 @@ def profile(
         bool,
         typer.Option("--parity/--no-parity", help="Compare outputs with unoptimised onnxruntime."),
     ] = True,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", help="Check by values which layers a step computed."),
+    ] = True,
     telemetry: Annotated[
         bool,
         typer.Option("--telemetry/--no-telemetry", help="Read power, memory, clocks afterwards."),
@@ -113,6 +117,7 @@ def profile(
         inputs=str(inputs.resolve()) if inputs else "",
         limits=Limits(timeout, memory_limit(memory)),
         parity=parity,
+        verify=verify,
         telemetry=telemetry,
         processes=processes,
     )
@@ -128,10 +133,20 @@ def _plan(options: Options, console: Console) -> list[Planned]:
 
     with fetching(console) as progress:
         planned = plan(options, progress)
+    _say_obstacles(planned)
+    _say_dims(planned, options)
+    return planned
+
+
+def _say_obstacles(planned: list[Planned]) -> None:
     for name, batch, obstacle in dict.fromkeys(
         (p.job.facts.name, p.table.batch, p.table.obstacle) for p in planned if p.table.obstacle
     ):
         _say(f"{name} stays at batch {batch}: {obstacle}")
+
+
+def _say_dims(planned: list[Planned], options: Options) -> None:
+    """A size that is not for every model."""
     for name, axis in dict.fromkeys(
         (p.job.facts.name, axis)
         for p in planned
@@ -139,7 +154,6 @@ def _plan(options: Options, console: Console) -> list[Planned]:
         if axis not in dict(p.job.dims)
     ):
         _say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
-    return planned
 
 
 def _granularity(text: str) -> Granularity:
@@ -194,11 +208,17 @@ def _swept(
     from itertools import groupby
 
     from onnxprof.devicelock import held
+    from onnxprof.proving import proven
     from onnxprof.sweep import sweep
 
     for device_id, jobs in groupby(planned, lambda each: each.job.device.id):
         with held(device_id, _say, wait_s):
-            yield from sweep(list(jobs), options.limits, store, meter.update)
+            asked = list(jobs)
+            kept = proven(asked, options, meter.update)
+            _say_obstacles([each for each in kept if each not in asked])
+            for _ in asked[len(kept) :]:
+                meter.done()
+            yield from sweep(kept, options.limits, store, meter.update)
 
 
 def _show(outcome: Outcome, quiet: bool, limit: int) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from onnxprof.contracts import StoreError
     from onnxprof.records import Run
-    from onnxprof.runfile import Summary
     from onnxprof.store import Filters
+    from onnxprof.summary import Summary
 
 app = typer.Typer(help="List, show and export stored runs.", no_args_is_help=True)
 

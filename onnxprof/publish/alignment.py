@@ -22,6 +22,7 @@ INFERRED = "~"
 _FATES = {
     Fate.FOLDED: "folded",
     Fate.CONSTANT: "constant",
+    Fate.INPUT: "input",
     Fate.NOT_EXECUTED: "not run",
     Fate.ABSENT: "absent",
     Fate.UNTOLD: "·",
@@ -328,7 +329,7 @@ def rule_text(alignment: Alignment) -> str:
     base = printable(alignment.columns[alignment.baseline].label)
     much = words.percent(alignment.threshold)
     return (
-        f"Ratio: time over that of {base}. ▲ slower, ▼ faster: its 95 % interval lies more than"
-        f" {much} from 1; = within ±{much}; no mark: the measurement does not tell. A row is the"
-        " smallest block of layers that every run measured as a whole."
+        f"Ratio: time over that of {base}. ▲ slower, ▼ faster: by more than {much}, with 95 %"
+        f" confidence; = within ±{much}; no mark: the measurement does not tell. Layers that any"
+        " run executes as one step share a row."
     )

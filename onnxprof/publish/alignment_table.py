@@ -160,12 +160,16 @@ def _lines(alignment: Alignment, picked: Picked) -> Iterator[_Line]:
     layers = _added([line.figures for line in shown], alignment.layer_sum, scale)
     stray = tuple(_rounded(cell, scale) for cell in alignment.no_layer.cells)
     total = tuple(_rounded(cell, scale) for cell in alignment.total.cells)
+    interruptions = tuple(_rounded(cell, scale) for cell in alignment.interruptions.cells)
     overhead = tuple(
-        None if a is None or b is None or t is None else t - a - b
-        for a, b, t in zip(layers, stray, total, strict=True)
+        None if a is None or b is None or t is None else t - a - b - (i or 0)
+        for a, b, i, t in zip(layers, stray, interruptions, total, strict=True)
     )
     yield _Line(("(layers)",), (), alignment.layer_sum.cells, layers, section=True)
     yield _Line(("(no layer)",), (), alignment.no_layer.cells, stray, "dim")
+    if any(figure is not None for figure in interruptions):
+        cells = alignment.interruptions.cells
+        yield _Line(("(interruptions)",), (), cells, interruptions, "dim", unknown=True)
     yield _Line(("(overhead)",), (), alignment.overhead.cells, overhead, "dim", unknown=True)
     yield _Line(("(median)",), (), alignment.total.cells, total, "bold", unknown=True)
 

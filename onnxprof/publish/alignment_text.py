@@ -76,7 +76,10 @@ def _markdown_cell(cell: Cell, scale: Scale, base: bool, wrong: bool, row: Row) 
 
 
 def _sums(alignment: Alignment) -> tuple[Row, ...]:
-    return alignment.layer_sum, alignment.no_layer, alignment.overhead, alignment.total
+    return (
+        *(alignment.layer_sum, alignment.no_layer, alignment.interruptions),
+        *(alignment.overhead, alignment.total),
+    )
 
 
 def _name(row: Row) -> str:
@@ -87,8 +90,8 @@ def _name(row: Row) -> str:
 def to_csv(alignment: Alignment) -> str:
     """Every block in graph order, then the sums: RFC 4180, lines end in `\\n`.
 
-    Milliseconds have six decimals, so each run's blocks, `no layer` and `overhead` add up to
-    its `total` exactly. Names are joined with `;`.
+    Milliseconds have six decimals, so each run's blocks, `no layer`, `interruptions` and
+    `overhead` add up to its `total` exactly. Names are joined with `;`.
     """
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")

@@ -42,7 +42,7 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
         (bool(good), Chart("slowest", "Slowest steps with p5 to p95, ms", of_run=True)),
         (
             several,
-            Chart("scaling", "Time per item, slowest steps, µs", of_run=True),
+            Chart("scaling", "Time per item over batch size, slowest steps, µs", of_run=True),
         ),
         (any(t.device_mj() for t in spent), Chart("energy", "Energy per item, mJ")),
         (any(t.device_mj() and t.seconds for t in spent), Chart("power", "Mean power, W")),

@@ -3,8 +3,9 @@
 The format is the JSON object form of the Trace Event Format (Duarte and Wang, Google, 2016):
 `X` for a slice with `ts` and `dur` in microseconds, which may have decimals, `M` for names,
 `i` for a moment. A run is a process with one thread. Its rows lie end to end at their medians in
-execution order, then the overhead, so that the right edge is the un-profiled median. What is
-negative (the overhead where the timer inflates the steps) has no width and is a moment.
+execution order, then interruptions and overhead, so that the right edge is the un-profiled
+median. What is negative (the overhead where the timer inflates the steps) has no width and is a
+moment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from onnxprof.publish import words
 from onnxprof.publish.timing_csv import shapes_text
-from onnxprof.reconcile import Reconciliation, TimedRow, reconcile
+from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Layer, Run, Step, Tensor, WarningKind
 
 Event = dict[str, Any]
@@ -49,10 +50,11 @@ def _events(run: Run, number: int) -> Iterator[Event]:
     for row in _in_order(run, sums):
         yield _event(row, number, at_ns, _args(row, layers))
         at_ns += max(row.median_ns or 0, 0)
-    if not sums.is_whole:
-        return
-    overhead = {"share": sums.rows[-2].share, "total_us": sums.total_ns / 1000}
-    yield _event(sums.rows[-2], number, at_ns, overhead)
+    for row in sums.rows:
+        if row.status in (Status.INTERRUPTIONS, Status.OVERHEAD) and row.median_ns is not None:
+            told = {"share": row.share, "total_us": sums.total_ns / 1000}
+            yield _event(row, number, at_ns, told)
+            at_ns += max(row.median_ns, 0)
 
 
 def _names(run: Run, number: int) -> Iterator[Event]:
@@ -72,7 +74,7 @@ def _metadata(number: int, name: str, args: Event) -> Event:
 def _in_order(run: Run, sums: Reconciliation) -> list[TimedRow]:
     """The rows that carry a time, by the place of their first step."""
     number = {id(step): i for i, step in reversed(list(enumerate(run.steps)))}
-    timed = [row for row in sums.rows[:-2] if row.median_ns is not None]
+    timed = [r for r in sums.rows if r.status not in CLOSING and r.median_ns is not None]
     return sorted(timed, key=lambda row: _place(row, run.steps, number))
 
 

@@ -57,7 +57,11 @@ def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
     """
     parts: list[RenderableType] = []
     for pair in comparison.pairs:
-        parts += [*_heading(pair), _pair_table(pair, limit), Text(_verdict_text(pair))]
+        parts += [
+            *_heading(pair),
+            _pair_table(pair, limit, comparison.in_turn),
+            Text(_verdict_text(pair)),
+        ]
         parts += [*_warned(caveats(pair)), ""]
     parts += _warned(list(_unmatched(comparison)))
     return Group(*parts, Text(_rule(comparison), style="dim"))
@@ -76,10 +80,11 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
     for pair in comparison.pairs:
         shown, rest = _chosen(pair, limit)
         lines += [f"**{in_markdown(_title(pair))}** — {in_markdown(_verdict_text(pair))}", ""]
-        lines += [*_markdown_table([pair.latency, *shown], _scale(pair)), ""]
+        head = _ratio_head(comparison.in_turn)
+        lines += [*_markdown_table([pair.latency, *shown], _scale(pair), head), ""]
         if rest:
             lines += [f"<details><summary>{_more(rest)}</summary>", ""]
-            lines += [*_markdown_table(rest, _scale(pair)), "", "</details>", ""]
+            lines += [*_markdown_table(rest, _scale(pair), head), "", "</details>", ""]
         lines += [f"> {in_markdown(text)}  " for text in (*told(pair), *caveats(pair))]
         lines += [""]
     lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
@@ -121,6 +126,7 @@ def caveats(pair: Pair) -> list[str]:
 def _plain(comparison: Comparison) -> dict[str, Any]:
     return {
         "threshold": comparison.threshold,
+        "ratios_of": "neighbouring blocks" if comparison.in_turn else "times",
         "regressed": comparison.regressed,
         "pairs": [_plain_pair(pair) for pair in comparison.pairs],
         "unmatched_a": [_side(run) for run in comparison.unmatched_a],
@@ -138,6 +144,8 @@ def _plain_pair(pair: Pair) -> dict[str, Any]:
         "caveats": to_json(pair.caveats),
         "latency": _record(pair.latency),
         "rows": [_record(row) for row in pair.rows],
+        "interruptions_a_ms": _ms(pair.interruptions_ns[0]),
+        "interruptions_b_ms": _ms(pair.interruptions_ns[1]),
         "overhead_a_ms": pair.overhead_ns[0] / 1e6,
         "overhead_b_ms": pair.overhead_ns[1] / 1e6,
     }
@@ -147,14 +155,18 @@ def _side(run: Run) -> dict[str, Any]:
     return {"request": to_json(run.request), "created": run.created, "command": run.command}
 
 
+def _ms(ns: float | None) -> float | None:
+    return None if ns is None else ns / 1e6
+
+
 def _record(row: Row) -> dict[str, Any]:
     low, high = row.interval or (None, None)
     return {
         "layer": row.name,
         "layers": list(row.layers),
         "share": row.share,
-        "a_ms": None if row.a_ns is None else row.a_ns / 1e6,
-        "b_ms": None if row.b_ns is None else row.b_ns / 1e6,
+        "a_ms": _ms(row.a_ns),
+        "b_ms": _ms(row.b_ns),
         "ratio": row.ratio,
         "low": low,
         "high": high,
@@ -210,12 +222,17 @@ def _scale(pair: Pair) -> _Scale:
     return _Scale(unit, ns, max(0, 5 - len(str(int(longest / ns)))))
 
 
-def _pair_table(pair: Pair, limit: int | None) -> Table:
+def _ratio_head(in_turn: bool) -> str:
+    return "paired" if in_turn else "B / A"
+
+
+def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
     shown, rest = _chosen(pair, limit)
     scale = _scale(pair)
     lines = [_figures(row, scale) for row in (*shown, pair.latency)]
     a, b = map(scale.text, pair.overhead_ns)
-    heads = ("share", f"A {scale.unit}", f"B {scale.unit}", "B / A", "95 % interval", "verdict")
+    times, ratio = (f"A {scale.unit}", f"B {scale.unit}"), _ratio_head(in_turn)
+    heads = ("share", *times, ratio, "95 % interval", "verdict")
     widths = [max(map(len, c)) for c in zip(heads, *lines, ("", a, b, "", "", ""), strict=True)]
     names = max(12, _WIDTH - sum(widths) - 2 * len(widths))
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -228,6 +245,9 @@ def _pair_table(pair: Pair, limit: int | None) -> Table:
     if rest:
         grid.add_row(Text(f"({len(rest)} more rows)"), style="dim")
     grid.add_section()
+    if any(ns is not None for ns in pair.interruptions_ns):
+        told = map(scale.text, pair.interruptions_ns)
+        grid.add_row("(interruptions)", "", *told, style="dim")
     grid.add_row("(overhead)", "", a, b, style="dim")
     style = f"bold {_STYLES.get(pair.latency.verdict, '')}".strip()
     grid.add_row(*map(Text, (pair.latency.name, *lines[-1])), style=style)
@@ -283,15 +303,19 @@ def _unmatched(comparison: Comparison) -> Iterator[str]:
 
 
 def _rule(comparison: Comparison) -> str:
-    return (
+    paired = (
+        "paired: B over A as the median of blocks that were measured one after the other, without"
+        " what the profiler adds to a layer; it need not be the quotient of the times beside it. "
+    )
+    return (paired if comparison.in_turn else "") + (
         f"slower, faster: by more than {words.percent(comparison.threshold)}, at most 5 % of such"
         f" rows by chance; same: the interval is within ±{words.percent(comparison.threshold)};"
         " undecided: the measurement does not tell."
     )
 
 
-def _markdown_table(rows: Sequence[Row], scale: _Scale) -> Iterator[str]:
-    yield f"| layer | share | A {scale.unit} | B {scale.unit} | B / A | 95 % interval | verdict |"
+def _markdown_table(rows: Sequence[Row], scale: _Scale, head: str) -> Iterator[str]:
+    yield f"| layer | share | A {scale.unit} | B {scale.unit} | {head} | 95 % interval | verdict |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
     for row in rows:
         figures = _figures(row, scale)

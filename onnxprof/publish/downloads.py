@@ -28,20 +28,27 @@ MEANINGS = {
     "device": "identity of the device",
     "backend": "the runtime",
     "batch": "batch size",
-    "layer_name": "name of the layer, of a step that belongs to none, `(overhead)` or `(total)`",
+    "layer_name": (
+        "name of the layer, of a step that belongs to none, `(interruptions)`, `(overhead)` or"
+        " `(total)`"
+    ),
     "layer_type": "coarse class of the layer",
     "op_type": "ONNX operator; the runtime's name for it where a step belongs to no layer",
     "input_names": "tensors that the layer reads, joined with `;`",
     "output_names": "tensors that it makes, joined with `;`",
     "input_shapes": "their shapes at this batch size, as a list of lists; `?` where not known",
     "output_shapes": "likewise",
-    "status": "timed, fused, folded, constant, not executed, unattributed, overhead or total",
+    "status": (
+        "timed, fused, folded, constant, not executed, unattributed, interruptions, overhead or"
+        " total"
+    ),
     "step": "what the runtime executed it as",
     "median_ms": "median, in milliseconds; of all rows of a run but `(total)` the sum is `(total)`",
     "p5_ms": "5th percentile, in milliseconds",
     "p95_ms": "95th percentile, in milliseconds",
     "samples": "inferences behind the row",
     "share": "median over that of `(total)`, from 0 to 1",
+    "caveat": "why the row's samples do not say how it ranks; else blank",
 }
 
 

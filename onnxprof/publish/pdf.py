@@ -48,8 +48,15 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "unit": unit[0],
         "rows": [_row(i, row, unit, most) for i, row in enumerate(body, 1)],
         "closing": [_row(0, row, unit, most) for row in views.closing_rows(result)],
-        "note": f"{given} inputs and constants have no time and are left out." if given else "",
+        "note": _note(given, any(row.doubt for row in body)),
     }
+
+
+def _note(given: int, doubted: bool) -> str:
+    parts = [f"{given} inputs and constants have no time and are left out."] if given else []
+    if doubted:
+        parts.append("? Too few samples, or too scattered ones, for a rank; the CSV says which.")
+    return " ".join(parts)
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
@@ -77,7 +84,7 @@ def _row(place: int, row: TimedRow, unit: figures.Unit, most: float) -> dict[str
     operator = layer.op_type if layer else step.op_type if step else ""
     return {
         "place": str(place) if place else "",
-        "name": _soft(row.name),
+        "name": _soft(row.name) + (" ?" if row.doubt else ""),
         "operator": _soft(operator, 19),
         "shape": _plain(figures.tensor_text(layer.outputs[0])) if layer and layer.outputs else "",
         "fate": _fate(row),

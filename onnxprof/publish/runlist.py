@@ -18,7 +18,7 @@ from onnxprof.publish import words
 from onnxprof.publish.text import printable
 from onnxprof.publish.timing_csv import timing_records
 from onnxprof.records import Run, WarningKind
-from onnxprof.runfile import Summary
+from onnxprof.summary import Summary
 
 #: The keys of a run in JSON and the columns of the CSV, in order.
 COLUMNS = (

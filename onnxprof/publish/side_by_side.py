@@ -85,6 +85,7 @@ def _plain(alignment: Alignment) -> dict[str, Any]:
     rows, rest = _split(alignment.rows)
     sums = (
         ("(no layer)", alignment.no_layer),
+        ("(interruptions)", alignment.interruptions),
         ("(overhead)", alignment.overhead),
         ("(total)", alignment.total),
     )

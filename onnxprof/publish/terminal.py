@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -15,10 +15,11 @@ from rich.text import Text
 from onnxprof.publish import words
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text import Cut, printable, shortened, telling_cut
-from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
+from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Layer, LayerTable, Run
 
 _BAR = 10
+_MOST_DOUBTS = 3
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -35,6 +36,7 @@ def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
     else:
         sums = reconcile(run)
         parts += [Text(words.reconciliation_text(sums, run)), _Fitted(sums, run, limit)]
+        parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
         parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
     return Group(*parts, *_caveats(run))
@@ -83,7 +85,7 @@ def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 
         justify = _HEADINGS[heading]
         table.add_column(heading, no_wrap=True, justify=justify, min_width=figure)
     for line in lines:
-        if line.name == "(overhead)":
+        if line.section:
             table.add_section()
         table.add_row(*line.cells(scale, names, types, cut), style=line.style)
     return table
@@ -111,10 +113,18 @@ class _Line:
     closing: bool = False
     more: str = ""
     """How many other layers the step covers, as ` +2`."""
+    mark: str = ""
+    """Behind the time: `?` where its rank is in doubt; a blank keeps points below points."""
+    section: bool = False
+    """Whether a rule stands above it."""
 
     def figures(self) -> tuple[str, str, str]:
         """The cells that are never cut."""
-        return self.ms, self.p95, "" if self.share is None else words.percent(self.share)
+        return (
+            self.ms + self.mark,
+            self.p95,
+            "" if self.share is None else words.percent(self.share),
+        )
 
     def cells(self, scale: float, names: int, types: int, cut: Cut) -> tuple[Text, ...]:
         """One cell a column; the bar is relative to `scale`, names are cut by `cut`."""
@@ -125,21 +135,51 @@ class _Line:
 
 
 def _lines(sums: Reconciliation, table: LayerTable, limit: int | None) -> list[_Line]:
-    timed = [row for row in sums.rows[:-2] if row.median_ns is not None]
-    timed.sort(key=lambda row: -(row.median_ns or 0))
+    timed = _ranked(sums)
     shown = timed if limit is None else timed[:limit]
     digits = 6 if limit is None or sums.total_ns < 1_000_000 else 3
     nodes = {layer.name: layer for layer in table.nodes}
     total = _rounded(sums.total_ns, digits)
     lines = [_timed(row, nodes, digits) for row in shown]
     left = total - sum((Decimal(line.ms) for line in lines), Decimal(0))
+    closing = []
+    if sums.interruptions_ns is not None:
+        interruptions = _rounded(sums.interruptions_ns, digits)
+        left -= interruptions
+        closing.append(_closing("(interruptions)", interruptions, sums.interruptions_ns, sums))
     rest = timed[len(shown) :]
     if rest:
         overhead = _rounded(sums.overhead_ns, digits)
         lines.append(_others(rest, left - overhead, sums))
         left = overhead
-    lines.append(_closing("(overhead)", left, sums))
-    return [*lines, _closing("(total)", total, sums)]
+    closing.append(_closing("(overhead)", left, sums.overhead_ns, sums))
+    closing[0] = replace(closing[0], section=True)
+    lines += [*closing, _closing("(total)", total, sums.total_ns, sums)]
+    return [replace(line, mark=line.mark or " ") for line in lines] if _any_marked(lines) else lines
+
+
+def _ranked(sums: Reconciliation) -> list[TimedRow]:
+    """Rows that stand for steps and have a time, slowest first."""
+    timed = [r for r in sums.rows if r.status not in CLOSING and r.median_ns is not None]
+    return sorted(timed, key=lambda row: -row.rank_ns)
+
+
+def _any_marked(lines: Sequence[_Line]) -> bool:
+    return any(line.mark for line in lines)
+
+
+def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
+    """Which of the rows that are shown may rank otherwise, and why."""
+    rows = [row for row in _ranked(sums)[:limit] if row.doubt is not None]
+    if not rows:
+        return None
+    told = [
+        f"{printable(shortened(row.name, 24))} ({words.doubt_text(row.doubt)})"
+        for row in rows[:_MOST_DOUBTS]
+        if row.doubt is not None
+    ]
+    more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
+    return Text(f"? Too few samples, or too scattered ones, for a rank: {', '.join(told + more)}.")
 
 
 def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
@@ -154,6 +194,7 @@ def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
         row.share or 0.0,
         "yellow" if stray else "",
         more=f" +{len(covered) - 1}" if len(covered) > 1 else "",
+        mark="?" if row.doubt else "",
     )
 
 
@@ -174,11 +215,10 @@ def _others(rest: Sequence[TimedRow], ms: Decimal, sums: Reconciliation) -> _Lin
     return _Line(f"({len(rest)} more row{plural})", "", str(ms), "", share, "dim", True)
 
 
-def _closing(name: str, ms: Decimal, sums: Reconciliation) -> _Line:
+def _closing(name: str, ms: Decimal, ns: int, sums: Reconciliation) -> _Line:
     style = "bold" if name == "(total)" else "dim"
     if not sums.is_whole:
         return _Line(name, "", "not known", "", None, style, True)
-    ns = sums.total_ns if name == "(total)" else sums.overhead_ns
     share = ns / sums.total_ns if sums.total_ns else 0.0
     return _Line(name, "", str(ms), "", share, style, True)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from onnxprof.publish.text import shape_text
+from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import TimedRow, milliseconds, reconcile
 from onnxprof.records import Layer, LayerKind, Run, Tensor
 from onnxprof.serial import request_digest
@@ -38,6 +39,7 @@ COLUMNS = (
     "p95_ms",
     "samples",
     "share",
+    "caveat",
 )
 _TIMES = ("median_ms", "p5_ms", "p95_ms")
 #: What tells repeated runs apart in the Arrow table.
@@ -49,7 +51,8 @@ Cell = str | int | float | None
 def timing_csv(runs: Iterable[Run]) -> str:
     """One table of all runs under one header; failed runs are left out.
 
-    For each run the printed `median_ms` above its row `(total)` add up to that row exactly.
+    For each run the printed `median_ms` above its row `(total)` add up to that row exactly;
+    `(interruptions)` and `(overhead)` are among them.
     Raises StoreError for a run whose times do not match its steps.
     """
     lines = [",".join(COLUMNS)]
@@ -130,6 +133,7 @@ def _printed(run: Run) -> Iterator[list[str]]:
             *("" if ns is None else milliseconds(ns) for ns in times),
             str(row.samples) if row.samples else "",
             "" if row.share is None else f"{row.share:.6g}",
+            _caveat(row),
         ]
 
 
@@ -140,7 +144,13 @@ def _values(run: Run, row: TimedRow) -> tuple[Cell, ...]:
         *(None if ns is None else ns / 1e6 for ns in times),
         row.samples or None,
         row.share,
+        _caveat(row) or None,
     )
+
+
+def _caveat(row: TimedRow) -> str:
+    """Why the row's rank is in doubt; empty where it is not."""
+    return doubt_text(row.doubt) if row.doubt else ""
 
 
 def _description(run: Run, row: TimedRow) -> tuple[Cell, ...]:

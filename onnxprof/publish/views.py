@@ -11,39 +11,43 @@ from typing import Any
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.figures import printable, tensor_text
 from onnxprof.publish.plot import COMPUTE, topology
-from onnxprof.publish.words import reconciliation_text, warning_text
-from onnxprof.reconcile import Reconciliation, Status, TimedRow
+from onnxprof.publish.words import doubt_text, reconciliation_text, warning_text
+from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.records import Confidence, LayerTable, Run
 from onnxprof.stats import median_ns
 
 _SEPARATORS = ("/", ".")
-_CLOSING = (Status.OVERHEAD, Status.TOTAL)
+_GIVEN = (Status.CONSTANT, Status.INPUT)
 
 
 def body_rows(result: Reconciliation) -> list[TimedRow]:
     """The rows that a reader sees: executed layers and steps, without what is given."""
-    return [row for row in result.rows if row.status is not Status.CONSTANT and not closing(row)]
+    return [row for row in result.rows if row.status not in _GIVEN and not closing(row)]
 
 
 def closing_rows(result: Reconciliation) -> list[TimedRow]:
-    """The overhead and the total."""
-    return [row for row in result.rows if closing(row)]
+    """Interruptions, where the timer tells them, overhead and total."""
+    return [row for row in result.rows if closing(row) and _is_told(row)]
+
+
+def _is_told(row: TimedRow) -> bool:
+    return row.status is not Status.INTERRUPTIONS or row.median_ns is not None
 
 
 def closing(row: TimedRow) -> bool:
     """Whether the row sums up rather than stands for a step."""
-    return row.status in _CLOSING
+    return row.status in CLOSING
 
 
 def constants(result: Reconciliation) -> int:
     """How many rows `body_rows` leaves out because they are given, not executed."""
-    return sum(row.status is Status.CONSTANT for row in result.rows)
+    return sum(row.status in _GIVEN for row in result.rows)
 
 
 def slowest(result: Reconciliation, n: int = 5) -> list[TimedRow]:
-    """The rows with the longest medians, longest first."""
+    """The rows that take longest, longest first."""
     timed = [row for row in body_rows(result) if row.median_ns]
-    return sorted(timed, key=lambda row: -(row.median_ns or 0))[:n]
+    return sorted(timed, key=lambda row: -row.rank_ns)[:n]
 
 
 def covered(row: TimedRow) -> tuple[str, ...]:
@@ -98,9 +102,10 @@ def median(run: Run) -> int:
 
 
 def fate(row: TimedRow) -> str:
-    """The status in words, with the number of layers that a fused step covers."""
+    """The status, how many layers a fused step covers, and why its rank is in doubt."""
     covered = len(row.step.layers) if row.step and row.status is Status.TIMED else 1
-    return f"timed, {covered} layers" if covered > 1 else row.status.value
+    parts = [f"timed, {covered} layers" if covered > 1 else row.status.value]
+    return ", ".join(parts + ([doubt_text(row.doubt)] if row.doubt else []))
 
 
 @dataclass(slots=True)
@@ -190,8 +195,10 @@ def _layer_set(table: LayerTable) -> tuple[tuple[str, str, int], ...]:
 
 def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any]:
     places = {id(layer): i for i, layer in enumerate(entry.run.table.nodes)}
-    rows = [*body_rows(result), *closing_rows(result)]
+    body, sums = body_rows(result), closing_rows(result)
+    rows = [*body, *sums]
     return {
+        "sums": len(sums),
         "total": result.total_ns,
         "whole": result.is_whole,
         "pm": _half_width(result),
@@ -216,6 +223,7 @@ def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any
         "h": _homes(rows),
         "k": _kinds(rows, entry.run.table, names),
         "i": [i for i, row in enumerate(rows) if _is_inferred(row)],
+        "d": [i for i, row in enumerate(rows) if row.doubt],
         **_columns(rows),
     }
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish.text import printable
-from onnxprof.reconcile import Reconciliation
-from onnxprof.records import OutputParity, Parity, Request, Run, RunWarning, WarningKind
+from onnxprof.reconcile import CLOSING, Doubt, Reconciliation
+from onnxprof.records import Request, Run, RunWarning, WarningKind
+
+#: Traced over un-profiled from which on tracing costs something in print.
+_SHOWS = 1.005
 
 
 def duration(ns: float) -> str:
@@ -42,7 +46,7 @@ def threads(count: int) -> str:
 
 def reconciliation_text(sums: Reconciliation, run: Run) -> str:
     """One sentence on how the steps, the overhead and the un-profiled median fit together."""
-    timed = sum(row.median_ns is not None for row in sums.rows[:-2])
+    timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
     if not sums.is_whole:
         told = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
         parts = [part for part in told if part]
@@ -52,7 +56,8 @@ def reconciliation_text(sums: Reconciliation, run: Run) -> str:
         _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
     ]
     if timed:
-        parts += [_overhead_text(sums), _timer_text(sums, run), _stray_text(sums)]
+        parts += [_interruptions_text(sums), _overhead_text(sums)]
+        parts += [_timer_text(sums, run), _stray_text(sums)]
     return "; ".join(part for part in parts if part)
 
 
@@ -62,12 +67,18 @@ def _steps_text(sums: Reconciliation, steps: int) -> str:
     return f"{steps} steps add up to {duration(sums.layer_sum_ns)}"
 
 
+def _interruptions_text(sums: Reconciliation) -> str:
+    if not sums.interruptions_ns or not sums.total_ns:
+        return ""
+    return f"{percent(sums.interruptions_ns / sums.total_ns)} went to interruptions"
+
+
 def _overhead_text(sums: Reconciliation) -> str:
     if not sums.total_ns:
         return ""
     part = sums.overhead_ns / sums.total_ns
     if part < 0:
-        return f"that is {percent(-part)} more than was measured: the timer inflates the steps"
+        return f"{percent(-part)} more than the latency, since the profiler makes steps longer"
     if not sums.empty_ns:
         return f"{percent(part)} runtime overhead"
     took = f"{duration(sums.overhead_ns)}, an empty call takes {duration(sums.empty_ns)}"
@@ -78,7 +89,19 @@ def _timer_text(sums: Reconciliation, run: Run) -> str:
     timer = f"{run.timer} timer"
     if run.timer != "trace" or not sums.traced_ns:
         return timer
-    return f"{timer}, under which an inference takes {sums.inflation:.2f} times as long"
+    if sums.inflation < _SHOWS:
+        return f"{timer} (at no measurable cost)"
+    return f"{timer} (with it an inference takes {sums.inflation:.2f} times as long)"
+
+
+def doubt_text(doubt: Doubt) -> str:
+    """Why a row's rank is in doubt: `4 samples, p95 5.0 times p5`."""
+    count = f"{doubt.samples} sample{'' if doubt.samples == 1 else 's'}"
+    if doubt.samples < 2:
+        return count
+    if doubt.spread == float("inf"):
+        return f"{count}, some of them 0"
+    return f"{count}, p95 {doubt.spread:.3g} times p5"
 
 
 def _stray_text(sums: Reconciliation) -> str:
@@ -102,9 +125,27 @@ def _output_text(output: OutputParity) -> str:
     if output.passed is None:
         return f"{output.name} not compared: {output.note}"
     verdict = "as the reference" if output.passed else "not as the reference"
-    note = output.note or f"error {output.max_abs:.2g}, relative {output.max_rel:.2g}"
+    note = output.note or (_whole_text(output) if output.whole else _worst_text(output))
     strays = f", {output.nan_mismatch} NaN or infinite" if output.nan_mismatch else ""
     return f"{output.name} {verdict} ({note}{strays})"
+
+
+def _worst_text(output: OutputParity) -> str:
+    return f"error {output.max_abs:.2g}, relative {output.max_rel:.2g}"
+
+
+def _whole_text(output: OutputParity) -> str:
+    """Of a network of low precision: the error as a whole, and what its rounding explains."""
+    error, allowed = percent(output.rms_rel or 0.0), percent(output.tolerance)
+    if output.cosine is None:
+        return f"{error} of its elements differ, where rounding explains {allowed}"
+    worst = percent(output.max_rel)
+    if output.max_rel > output.worst_tolerance:
+        worst += f", where rounding explains {percent(output.worst_tolerance)}"
+    return (
+        f"root mean square of its errors {error} of the output's own, where rounding explains"
+        f" {allowed}; cosine {output.cosine:.4f}; worst element {worst}"
+    )
 
 
 def warning_text(warning: RunWarning) -> str:
@@ -118,14 +159,20 @@ def warning_text(warning: RunWarning) -> str:
     """
     if warning.kind is WarningKind.HIGH_OVERHEAD:
         return _high(warning.value, warning.bound)
+    if warning.kind is WarningKind.PARITY_FAILED and warning.bound:
+        return _failed_in_low_precision(warning.value, warning.subject, warning.bound)
     if warning.kind is WarningKind.THROTTLED and warning.bound:
         return _slowed(warning.value, warning.bound, warning.subject)
     return _WORDS[warning.kind](warning.value, warning.subject)
 
 
 def _unsteady(value: float, _: str) -> str:
-    much = f" (their median was still moving by {percent(value)})" if value else ""
-    return f"Warm-up ended before times were steady{much}. Give it a larger --budget."
+    much = (
+        f": the medians of its last two groups of inferences differ by {percent(value)}"
+        if value
+        else ""
+    )
+    return f"Warm-up ended before inferences took a steady time{much}. Give it a larger --budget."
 
 
 def _few(value: float, _: str) -> str:
@@ -146,7 +193,7 @@ def _wide(value: float, _: str) -> str:
 
 def _inflated(value: float, _: str) -> str:
     return (
-        f"Under the timer an inference takes {value:.2f} times as long: trust the order and"
+        f"With the profiler on, an inference takes {value:.2f} times as long: trust the order and"
         " the shares of the layers rather than their times."
     )
 
@@ -154,16 +201,23 @@ def _inflated(value: float, _: str) -> str:
 def _negative(value: float, _: str) -> str:
     much = f" by {percent(abs(value))}" if value else ""
     return (
-        f"The layers add up to more than the measured latency{much}: the timer charges the"
-        " steps with its own cost, so each layer reads too long."
+        f"The layers add up to more than the measured latency{much}: the profiler's own cost is in"
+        " the steps, so each layer reads too long."
     )
 
 
 def _high(value: float, bound: float) -> str:
     return (
-        f"{percent(value)} of the latency is in no layer; up to {percent(bound)} would be usual (an"
-        " empty call and 3 % of the latency). The machine was noisy, or the runtime spends that"
-        " much between its steps."
+        f"{percent(value)} of the latency is in no layer, more than the {percent(bound)} that an"
+        " empty call and a margin of 3 % explain: the machine was too noisy to divide it better, or"
+        " the runtime spends that much between its steps."
+    )
+
+
+def _unverified(value: float, reason: str) -> str:
+    return (
+        f"{percent(value)} of the steps' time belongs to layers by names and structure alone, not"
+        f" checked by values ({reason}). onnxprof provenance lists the steps."
     )
 
 
@@ -182,6 +236,33 @@ def _lost(value: float, subject: str) -> str:
     name = f"Output {printable(subject)}" if subject else "An output"
     size = f"batch {value:.0f}" if value else "another batch"
     return f"{name} came out with {size}, not with the one asked for: distrust this run."
+
+
+def _items_mix(_: float, subject: str) -> str:
+    return (
+        f"Items of the batch are not computed one beside the other ({printable(subject)}): a batch"
+        " of k is another amount of work than k runs of one item."
+    )
+
+
+def _quantised_together(_: float, subject: str) -> str:
+    return (
+        "Outputs of an item depend a little on what else is in its batch, by a quantisation while"
+        f" it runs: {printable(subject).rstrip('.')}."
+    )
+
+
+def _ill_conditioned(value: float, subject: str) -> str:
+    much = f" by up to {percent(value)}" if value else ""
+    return (
+        f"Output {printable(subject)} differs{much} between a batch and single items, as it does"
+        " where inputs change by a rounding error: the network is ill-conditioned."
+    )
+
+
+def _unproven(_: float, subject: str) -> str:
+    why = f": {printable(subject).rstrip('.')}" if subject else ""
+    return f"It was not checked that this batch gives what single items give{why}."
 
 
 def _no_prefixes(_: float, subject: str) -> str:
@@ -246,10 +327,19 @@ def _busy(value: float, _: str) -> str:
 
 def _failed_parity(value: float, subject: str) -> str:
     name = f"Output {printable(subject)}" if subject else "An output"
-    much = "" if value == float("inf") else f" by up to {percent(value)}"
+    much = "" if value >= _ENDLESS else f" by up to {percent(value)}"
     return (
         f"{name} differs from the reference (onnxruntime on the CPU, unoptimised){much}, more"
         " than its type explains: fast or not, this answer is wrong."
+    )
+
+
+def _failed_in_low_precision(value: float, subject: str, bound: float) -> str:
+    much = "" if value >= _ENDLESS else f" by {percent(value)}"
+    return (
+        f"Output {printable(subject)} differs from the reference (onnxruntime on the CPU,"
+        f" unoptimised){much}, where rounding to 16 bits or fewer explains {percent(bound)}: fast"
+        " or not, this answer is wrong."
     )
 
 
@@ -276,6 +366,8 @@ def _launches(value: float, subject: str) -> str:
     )
 
 
+#: As which infinities are stored.
+_ENDLESS = 1e308
 #: HIGH_OVERHEAD is not among them: it has two figures.
 _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.UNSTEADY_WARMUP: _unsteady,
@@ -284,8 +376,13 @@ _WORDS: dict[WarningKind, Callable[[float, str], str]] = {
     WarningKind.TIMER_INFLATION: _inflated,
     WarningKind.NEGATIVE_OVERHEAD: _negative,
     WarningKind.UNATTRIBUTED_TIME: _unattributed,
+    WarningKind.UNVERIFIED_TIME: _unverified,
     WarningKind.FIXED_BATCH: _fixed,
     WarningKind.BATCH_LOST: _lost,
+    WarningKind.ITEMS_MIX: _items_mix,
+    WarningKind.QUANTISED_TOGETHER: _quantised_together,
+    WarningKind.ILL_CONDITIONED: _ill_conditioned,
+    WarningKind.BATCH_UNPROVEN: _unproven,
     WarningKind.BUSY_MACHINE: _busy,
     WarningKind.THROTTLED: _throttled,
     WarningKind.UNLOCKED_CLOCKS: _unlocked,

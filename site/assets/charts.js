@@ -65,12 +65,14 @@
   const rowsOf = (run) => {
     // A step that starts with a layer that only moves data is one of what it computes.
     const kinds = new Map(run.k);
-    return run.m.slice(0, -2).map((_, i) => {
+    const doubted = new Set(run.d);
+    return run.m.slice(0, -run.sums).map((_, i) => {
       const row = rowOf(run, i);
+      row.rank = doubted.has(i) ? row.lo : row.m;
       return kinds.has(i) ? { ...row, op: data.names[kinds.get(i)] } : row;
     }).filter((row) => row.m);
   };
-  const slowest = (run, n) => rowsOf(run).sort((a, b) => b.m - a.m).slice(0, n);
+  const slowest = (run, n) => rowsOf(run).sort((a, b) => b.rank - a.rank).slice(0, n);
 
   // Bars from the top down; names may occur twice, so that they are labels, not values.
   const bars = (names, values, texts, more) => {
@@ -126,7 +128,7 @@
         + `${percent(row.share)} %, ${plain(row.status)}`), spread);
   };
 
-  // Of the slowest steps of the chosen run, the time an item at every batch size.
+  // Of the slowest steps of the chosen run, the time per item at every batch size.
   const scaling = (run) => {
     const own = good.filter((other) => other.sys === run.sys);
     const found = own.map((other) => new Map(rowsOf(other).map((row) => [row.name, row.m])));
@@ -136,7 +138,7 @@
       return {
         type: "scatter", mode: "lines+markers", name: plain(short(row.name, 34)),
         x: there.map(([batch]) => batch), y,
-        text: there.map(([batch], i) => `${plain(row.name)}, batch ${batch}: ${three(y[i])} µs an item`),
+        text: there.map(([batch], i) => `${plain(row.name)}, batch ${batch}: ${three(y[i])} µs per item`),
         hoverinfo: "text", line: { color: palette()[k], width: 1.6 }, marker: { size: 5 },
       };
     });

@@ -22,7 +22,7 @@
   const stepsOf = (run) => {
     const steps = new Map();
     let fused = 0;
-    run.l.slice(0, -2).forEach((layer, i) => {
+    run.l.slice(0, -run.sums).forEach((layer, i) => {
       const row = rowOf(run, i);
       const home = row.status === "fused" ? run.h[fused++] : i;
       if (!steps.has(home)) steps.set(home, { layers: [], ops: [], ns: null });
@@ -105,8 +105,13 @@
   const pairRow = (block, unit, most) => el("tr", "", named(block), el("td", "l w soft", kinds(block.ops)),
     ...block.ns.map((ns) => number(ns, unit, "")), ratioCell(...block.ns), twoBars(block.ns, most));
 
-  const sumsOf = (runs) => [["(overhead)", -2], ["(total)", -1]].map(([name, i]) =>
-    ({ names: [name], ops: [], ns: runs.map((run) => run.m.at(i)) }));
+  // Closing rows that either run has: interruptions come third from the end, where they are known.
+  const sumsOf = (runs) => [["(interruptions)", 3], ["(overhead)", 2], ["(total)", 1]]
+    .filter(([, place]) => runs.some((run) => run.sums >= place))
+    .map(([name, place]) => ({
+      names: [name], ops: [],
+      ns: runs.map((run) => (run.sums >= place ? run.m.at(-place) : null)),
+    }));
 
   const verdict = (a, b) => {
     if (a.fail || b.fail) return `There is nothing to compare: ${spelled(a.fail ? a : b)} failed.`;
@@ -146,7 +151,7 @@
     });
     table.tBodies[0].replaceChildren(...shown.map((block) => pairRow(block, unit, most)));
     table.tFoot.replaceChildren(...sumsOf(runs).map((block) => pairRow(block, unit, 1e30)));
-    table.tFoot.rows[1].className = "total";
+    [...table.tFoot.rows].at(-1).className = "total";
     at("compare-rest").textContent = shown.length < blocks.length
       ? `The ${shown.length} longest of ${blocks.length} blocks.` : "";
     window.onnxprof.again(table);

@@ -121,11 +121,11 @@
     if (run.fail) return;
     const unit = unitFor(run.total);
     const rows = run.m.map((_, i) => rowOf(run, i));
-    const most = longest(rows.slice(0, -2));
-    const body = rows.slice(0, -2).map((row, i) => tableRow(row, i + 1, unit, most));
+    const most = longest(rows.slice(0, -run.sums));
+    const body = rows.slice(0, -run.sums).map((row, i) => tableRow(row, i + 1, unit, most));
     for (const label of table.querySelectorAll("[data-u]")) label.textContent = unit[0];
     table.tBodies[0].replaceChildren(...body);
-    table.tFoot.replaceChildren(...rows.slice(-2).map((row) => tableRow(row, 0, unit, most)));
+    table.tFoot.replaceChildren(...rows.slice(-run.sums).map((row) => tableRow(row, 0, unit, most)));
     window.onnxprof.again(table);
     showSlowest(run, unit, most);
   };

@@ -303,7 +303,7 @@
       ["time", `${three(its.m / ns)} ${unit}${covers}${spreads}`],
       ["share", `${percent(its.share ?? 0)} % of the median`],
       ["step", short(its.step, 60)],
-      ["attribution", heat.run.i.includes(home) ? "inferred from its place" : "exact"],
+      ["step and layers", heat.run.i.includes(home) ? "matched by their place" : "matched exactly"],
     ];
   };
   const toldScope = (box) => {

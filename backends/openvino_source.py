@@ -1,0 +1,115 @@
+"""A checked model in a form that OpenVINO's frontend reads: a file, or bytes.
+
+The frontend looks external data up by itself, so it is given links to the very files that were
+checked and nothing else. It knows neither functions local to a model nor sparse initializers:
+the one are put in their places, the others written out.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxprof.contracts import BackendError
+from onnxprof.datafiles import DataFolder, is_external, location, stored_tensors
+from onnxprof.records import PreparedModel
+
+#: Elements of a sparse tensor that are written out at most: 1 GiB of float32.
+_MOST = 1 << 28
+
+
+@contextmanager
+def readable(model: PreparedModel) -> Iterator[str | bytes]:
+    """What the runtime can read: the file itself, or bytes where no data lies outside them.
+
+    It looks external data up beside the file, so changed models that have some are written to
+    a scratch folder, with links to the data beside them. Raises ModelError for data outside of
+    the model's folder, wherever in the model it is asked for.
+    """
+    made = _loaded(model)
+    data = DataFolder.of_prepared(model)
+    outside = {location(t): data.place(t).file for t in stored_tensors(made) if is_external(t)}
+    changed = _simplified(made)
+    if changed is None and not isinstance(model.source, bytes):
+        yield str(model.source)
+        return
+    source: bytes = (made if changed is None else changed).SerializeToString()
+    if not outside:
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
+        path = Path(scratch, "model.onnx")
+        path.write_bytes(source)
+        for name, there in outside.items():
+            _link(there.resolve(), Path(scratch, name))
+        yield str(path)
+
+
+def _loaded(model: PreparedModel) -> Any:
+    import onnx
+
+    if isinstance(model.source, bytes):
+        return onnx.load_model_from_string(model.source)
+    return onnx.load(str(model.source), load_external_data=False)
+
+
+def _simplified(model: Any) -> Any | None:
+    """The model without functions and sparse tensors; None where it has none."""
+    changed = bool(model.functions)
+    if changed:
+        from onnx import inliner
+
+        model = inliner.inline_local_functions(model)
+    return model if _written_out(model.graph) or changed else None
+
+
+def _written_out(graph: Any) -> bool:
+    """Replace the sparse tensors of a graph and its subgraphs; whether there were any."""
+    found = bool(graph.sparse_initializer)
+    graph.initializer.extend(_dense(tensor) for tensor in graph.sparse_initializer)
+    graph.ClearField("sparse_initializer")
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("sparse_tensor"):
+                attribute.t.CopyFrom(_dense(attribute.sparse_tensor))
+                attribute.ClearField("sparse_tensor")
+                attribute.name, attribute.type = "value", attribute.TENSOR
+                found = True
+            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                found = _written_out(inner) or found
+    return found
+
+
+def _dense(tensor: Any) -> Any:
+    from onnx import numpy_helper
+
+    name, shape = tensor.values.name, tuple(tensor.dims)
+    if math.prod(shape) > _MOST:
+        raise BackendError(
+            f"OpenVINO knows no sparse tensors, and {name!r} is too big to write out",
+            where="openvino",
+            remedy="Use --backend ort",
+        )
+    values, places = (numpy_helper.to_array(part) for part in (tensor.values, tensor.indices))
+    made = np.zeros(shape, values.dtype)
+    try:
+        made[tuple(places.T) if places.ndim > 1 else np.unravel_index(places, shape)] = values
+    except (IndexError, ValueError) as error:
+        raise BackendError(f"sparse tensor {name!r}: {error}", where="openvino") from None
+    return numpy_helper.from_array(made, name)
+
+
+def _link(there: Path, here: Path) -> None:
+    here.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(there, here)  # the runtime refuses symbolic links that leave the folder
+    except OSError:  # on another file system
+        shutil.copyfile(there, here)

@@ -1,0 +1,50 @@
+"""Layers that compute the same as an earlier one: a runtime may run such work once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+#: Operators whose result differs between two of them that are written alike.
+_EACH_ANEW = ("Random", "Multinomial", "Bernoulli", "Dropout")
+
+
+def twins(graph: Any) -> dict[str, str]:
+    """From the name of each such node of an ONNX graph to the first node like it.
+
+    Two are alike if operator, attributes and inputs are, where constants of equal type, shape and
+    bytes are equal whatever they are called.
+    """
+    same = _equal_constants(graph)
+    seen: dict[tuple[Any, ...], Any] = {}
+    found: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type.startswith(_EACH_ANEW):
+            continue
+        inputs = tuple(same.get(name, name) for name in node.input)
+        attributes = sorted(a.SerializeToString(deterministic=True) for a in node.attribute)
+        key = (node.domain, node.op_type, inputs, tuple(attributes), len(node.output))
+        first = seen.setdefault(key, node)
+        if first is not node:
+            found[node.name] = first.name
+            same |= zip(node.output, first.output, strict=True)
+    return found
+
+
+def _equal_constants(graph: Any) -> dict[str, str]:
+    first: dict[tuple[Any, ...], str] = {}
+    found = {}
+    for tensor in graph.initializer:
+        key = _content(tensor)
+        if first.setdefault(key, tensor.name) != tensor.name:
+            found[tensor.name] = first[key]
+    return found
+
+
+def _content(tensor: Any) -> tuple[Any, ...]:
+    copied = type(tensor)()
+    copied.CopyFrom(tensor)
+    for name in ("name", "doc_string"):
+        copied.ClearField(name)
+    data = copied.SerializeToString(deterministic=True)
+    return tensor.data_type, tuple(tensor.dims), hashlib.blake2b(data).digest()

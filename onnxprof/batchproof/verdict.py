@@ -1,0 +1,47 @@
+"""What became of a proof, and the caveats that it puts on a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from onnxprof.records import RunWarning, WarningKind
+
+
+class Kind(StrEnum):
+    """How a batch of k items compares with k runs of one."""
+
+    HOLDS = "holds"
+    MIXES = "mixes"
+    """Items meet: the batch is another network than the file's."""
+    QUANTISED = "quantised"
+    """Items meet only in the range that a dynamic quantisation takes of the whole batch."""
+    ROUNDING = "rounding"
+    """Items do not meet, and a difference in rounding changes the outputs as much."""
+    UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of one proof."""
+
+    kind: Kind
+    subject: str = ""
+    """The layer and what it does, the output that differs, or why nothing is proven."""
+    value: float = 0.0
+    """By how much outputs differ, where that is told."""
+
+
+_KINDS = {
+    Kind.MIXES: WarningKind.ITEMS_MIX,
+    Kind.QUANTISED: WarningKind.QUANTISED_TOGETHER,
+    Kind.ROUNDING: WarningKind.ILL_CONDITIONED,
+    Kind.UNPROVEN: WarningKind.BATCH_UNPROVEN,
+}
+
+
+def warnings_of(verdict: Verdict) -> Iterator[RunWarning]:
+    """The caveat of a run at that batch; none where the proof holds."""
+    if verdict.kind is not Kind.HOLDS:
+        yield RunWarning(_KINDS[verdict.kind], verdict.value, verdict.subject)

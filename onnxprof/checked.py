@@ -1,0 +1,95 @@
+"""What is checked of a run after its samples were taken: whose work steps did, its outputs."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from onnxprof.cautions import tie_warnings
+from onnxprof.contracts import Bounds, OnnxprofError, Proof, Workload
+from onnxprof.records import LayerTable, Run, Step, WarningKind
+from onnxprof.verify.outcomes import all_unchecked
+
+if TYPE_CHECKING:
+    from onnxprof.modelfile import ModelFile
+
+Feeds = Mapping[str, NDArray[Any]]
+#: The part of the free memory that the check may take.
+_MEMORY = 0.4
+_STOPPED = "the check did not end"
+_TIES = (WarningKind.UNATTRIBUTED_TIME, WarningKind.UNVERIFIED_TIME)
+
+
+def pending(run: Run) -> Run:
+    """The run as it is kept in case that the check takes the process with it."""
+    return _with_steps(run, all_unchecked(run.steps, _STOPPED))
+
+
+def unchecked(run: Run) -> Run:
+    """The run where no check was wanted: no step is `exact`."""
+    return replace(run, steps=all_unchecked(run.steps, "switched off"))
+
+
+def checked(run: Run, proof: Proof | None, inputs: Sequence[Feeds]) -> Run:
+    """The run with verdicts on its steps, and the warnings that follow from them."""
+    if proof is None:
+        reason = f"{run.request.backend} hands out no values of what it executes"
+        return _with_steps(run, all_unchecked(run.steps, reason))
+    gc.collect()
+    try:
+        return _with_steps(run, proof.check(run.steps, inputs, bounds()))
+    finally:
+        proof.close()
+
+
+def with_verdicts(
+    run: Run,
+    proof: Proof | None,
+    inputs: Callable[[], Sequence[Feeds]] | None,
+    keep: Callable[[Run], None],
+) -> Run:
+    """The run as its check leaves it; without `inputs` there is to be none.
+
+    `keep` is given the run first, since the check loads the model twice more.
+    """
+    if inputs is None:
+        return unchecked(run)
+    keep(pending(run))
+    return checked(run, proof, inputs())
+
+
+def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list[Feeds]:
+    """The run's inputs and those of another seed, where they can be made up."""
+    from onnxprof.inputs import generate
+    from onnxprof.modelfile import declared_fills
+
+    try:
+        return [inputs, generate(table, seed + 1, declared_fills(model))]
+    except OnnxprofError:
+        return [inputs]
+
+
+def with_parity(run: Run, workload: Workload, values: Feeds) -> Run:
+    """The run with its outputs compared with the reference's, and the warnings of that."""
+    from onnxprof.reference import check, warnings_of
+
+    parity = check(workload, values)
+    return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))
+
+
+def bounds() -> Bounds:
+    """What a check may take here."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available * _MEMORY)
+    return Bounds(memory_bytes=min(Bounds().memory_bytes, free))
+
+
+def _with_steps(run: Run, steps: tuple[Step, ...]) -> Run:
+    others = tuple(warning for warning in run.warnings if warning.kind not in _TIES)
+    told = tuple(tie_warnings(run.timings, steps)) if run.timings is not None else ()
+    return replace(run, steps=steps, warnings=(*others, *told))

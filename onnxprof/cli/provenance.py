@@ -1,0 +1,140 @@
+"""`onnxprof provenance`: which layers each step claims, checked by what the step computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from onnxprof.records import Run
+    from onnxprof.sweep import Options
+
+_FORMATS = ("table", "csv", "json")
+_SUFFIXES = {".csv": "csv", ".json": "json", ".txt": "table"}
+
+
+def provenance(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="An ONNX file, zoo:NAME, hub:NAME or hf:…")
+    ],
+    backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
+    provider: Annotated[
+        str, typer.Option(help="How the backend runs it; see docs/backends.md.")
+    ] = "",
+    device: Annotated[
+        str, typer.Option(help="A device's id or kind [default: the provider's].")
+    ] = "",
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=0, max=1024, help="Threads; 0 for every usable core.")
+    ] = 0,
+    budget: Annotated[
+        float, typer.Option(min=0.01, help="Seconds of measuring, for the steps' shares.")
+    ] = 0.5,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Arrays to feed, by input name.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of generated inputs.")] = 0,
+    format: Annotated[
+        str, typer.Option(help="table, csv or json; by default that of the output file.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file.")
+    ] = None,
+) -> int:
+    """Check by values that each step did the work of the layers that it is tied to.
+
+    Exits with 1 where a step did not.
+    """
+    from rich.console import Console
+
+    from onnxprof.cli.options import parse_dims
+    from onnxprof.measure import Budget, Timer
+    from onnxprof.sweep import Options
+
+    chosen = _choose(format, output)
+    options = Options(
+        models=(model,),
+        backend=backend,
+        device=device,
+        provider=provider,
+        batches=(batch,),
+        dims=tuple(parse_dims(dim or []).items()),
+        threads=threads,
+        budget=Budget(budget),
+        timer=Timer.TRACE,
+        seed=seed,
+        inputs=str(inputs.resolve()) if inputs else "",
+        parity=False,
+        telemetry=False,
+    )
+    run = _measured(options, Console(stderr=True))
+    _write(run, chosen, output)
+    return int(any(step.verdict.startswith("refuted") for step in run.steps))
+
+
+def _choose(given: str, output: Path | None) -> str:
+    from onnxprof.contracts import UsageError
+
+    chosen = given or (_SUFFIXES.get(output.suffix.lower(), "") if output else "table")
+    if chosen not in _FORMATS:
+        what = f"no format {chosen!r}" if chosen else f"cannot tell a format from {str(output)!r}"
+        raise UsageError(what, remedy=f"Choose --format {', '.join(_FORMATS[:-1])} or json")
+    return chosen
+
+
+def _measured(options: Options, console: Console) -> Run:
+    from onnxprof.cli.fetching import fetching
+    from onnxprof.cli.meter import Meter
+    from onnxprof.sweep import measured, plan
+
+    with fetching(console) as progress:
+        planned = plan(options, progress)[0]
+    with Meter(console, 1, options.budget.seconds) as meter:
+        return measured(planned, options.limits, meter.update)
+
+
+def _write(run: Run, chosen: str, output: Path | None) -> None:
+    from onnxprof.publish import provenance as shown
+
+    text = {"csv": shown.to_csv, "json": shown.to_json, "table": _terminal}[chosen](run)
+    if output is not None:
+        _save(text, output)
+    else:
+        typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+
+
+def _terminal(run: Run) -> str:
+    import io
+
+    from rich.console import Console
+
+    from onnxprof.publish import provenance as shown
+    from onnxprof.publish.text import printable
+
+    buffer = io.StringIO()
+    request = run.request
+    console = Console(file=buffer, width=Console().width, soft_wrap=False)
+    title = f"{request.model_name}, batch {request.batch}, {request.backend} {request.provider}"
+    console.print(shown.to_table(run, printable(title)))
+    for i, reason in enumerate(shown.reasons(run), 1):
+        console.print(f"[{i}] {printable(reason)}", highlight=False, markup=False)
+    console.print()
+    console.print(shown.summary(run), highlight=False, markup=False)
+    return buffer.getvalue()
+
+
+def _save(text: str, output: Path) -> None:
+    from onnxprof.contracts import UsageError
+
+    try:
+        output.write_bytes(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", where=str(output)) from None

@@ -1,0 +1,43 @@
+"""A device, and whether a backend works on it, as frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A physical device."""
+
+    id: str
+    """Stable on one machine: `cpu:amd-epyc-7763`, `cuda:0:nvidia-h200`."""
+    kind: str
+    name: str
+    memory_bytes: int = 0
+    physical_cores: int = 0
+    """Cores, or the multiprocessors of a GPU; 0 if not known."""
+    logical_cores: int = 0
+    """Hardware threads, or the arithmetic lanes (CUDA cores) of a GPU; 0 if not known."""
+    features: tuple[str, ...] = ()
+    """Instruction sets or compute capability."""
+    driver: str = ""
+    """Version of a GPU's driver; empty for a CPU."""
+    base_clock_mhz: int = 0
+    """The clock that its makers promise under load; 0 if the system does not say."""
+    max_clock_mhz: int = 0
+    memory_clock_mhz: int = 0
+    """The highest clock of a GPU's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a backend works on a device here, and if not, why."""
+
+    backend: str
+    device: str
+    """A device id where there is one, else the kind asked about (`cpu`, `cuda`)."""
+    usable: bool
+    detail: str
+    """The runtime's version where usable, else what is missing."""
+    remedy: str = ""
+    """What to install or change; empty where usable."""

@@ -1,0 +1,234 @@
+"""What the graph does with its inputs: what they index, count or repeat, and within what bounds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from onnxprof.records import Dim, Layer, LayerTable, Shape, Tensor
+from onnxprof.zoo.declaration import Fill
+
+#: Operators through which token ids pass on their way to the table that they index.
+_TRANSPARENT = frozenset(
+    {"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Flatten", "Transpose", "Clip"}
+    | {"Slice", "Expand", "Tile", "Concat", "Where", "Split", "Trilu"}
+)
+#: Slices that are asked for up to here go to the end.
+_END = (1 << 31) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What an input must be for an operator to take it."""
+
+    limit: int = 0
+    """It indexes this many rows; 0 where it indexes nothing."""
+    fill: Fill | None = None
+    why: str = ""
+
+
+def uses(table: LayerTable, inputs: tuple[Tensor, ...]) -> dict[str, Use]:
+    """For each input that an operator reads in such a way: the narrowest of the uses."""
+    readers: dict[str, list[tuple[Layer, int]]] = defaultdict(list)
+    for layer in table.nodes:
+        for position, name in _places(layer):
+            readers[name].append((layer, position))
+    found = {tensor.name: list(_of(tensor.name, readers)) for tensor in inputs}
+    return {name: _narrowest(all_) for name, all_ in found.items() if all_}
+
+
+def _places(layer: Layer) -> Iterator[tuple[int, str]]:
+    """Positions among the operator's inputs, with names.
+
+    A layer lists only the inputs that are present, so where one before them may be left out,
+    types tell which they are.
+    """
+    marks = _MARKED.get(layer.op_type)
+    if marks is None:
+        yield from enumerate(tensor.name for tensor in layer.inputs)
+        return
+    yield 0, layer.inputs[0].name
+    for is_meant, positions in marks:
+        meant = [tensor.name for tensor in layer.inputs[1:] if is_meant(tensor)]
+        yield from zip(positions, meant, strict=False)
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    return tensor.dtype in ("int32", "int64")
+
+
+def _has_rank(rank: int) -> Callable[[Tensor], bool]:
+    return lambda t: not _is_whole(t) and t.shape is not None and len(t.shape) == rank
+
+
+#: Operators with inputs that may be left out before the ones that matter here.
+_MARKED: Mapping[str, tuple[tuple[Callable[[Tensor], bool], tuple[int, ...]], ...]] = {
+    "GroupQueryAttention": ((_is_whole, (5, 6)), (_has_rank(4), (3, 4))),
+    "DecoderMaskedMultiHeadAttention": ((_is_whole, (7,)), (_has_rank(4), (5, 6))),
+    "Attention": ((_is_whole, (3,)),),
+    "LSTM": ((_is_whole, (4,)),),
+    "GRU": ((_is_whole, (4,)),),
+    "RNN": ((_is_whole, (4,)),),
+    "EmbedLayerNormalization": ((_is_whole, (1, 7, 8)), (_has_rank(2), (2, 3, 4))),
+    "QEmbedLayerNormalization": ((_is_whole, (1, 7)), (_has_rank(2), (2, 3, 4))),
+    "Slice": ((_is_whole, (1, 2, 3, 4)),),
+    "Resize": ((_has_rank(1), (2,)),),
+}
+
+
+def _narrowest(all_: list[Use]) -> Use:
+    fixed = [use for use in all_ if use.fill is not None]
+    return fixed[0] if fixed else min(all_, key=lambda use: use.limit)
+
+
+def _of(name: str, readers: Mapping[str, list[tuple[Layer, int]]]) -> Iterator[Use]:
+    waiting, seen = [name], {name}
+    while waiting:
+        for layer, position in readers.get(waiting.pop(), ()):
+            rule = _RULES.get((layer.op_type, position))
+            use = rule(layer) if rule is not None else None
+            if use is not None and (use.limit or use.fill is not None):
+                yield use
+            elif _passes(layer, position):
+                fresh = [o.name for o in layer.outputs if o.name not in seen]
+                seen.update(fresh)
+                waiting.extend(fresh)
+
+
+def _passes(layer: Layer, position: int) -> bool:
+    """Whether what comes in at a position comes out again, moved but not changed."""
+    places = {"Where": (1, 2), "Concat": range(len(layer.inputs))}
+    return layer.op_type in _TRANSPARENT and position in places.get(layer.op_type, (0,))
+
+
+def _operand(layer: Layer, position: int) -> Tensor | None:
+    names = dict(_places(layer))
+    name = names.get(position)
+    return next((tensor for tensor in layer.inputs if tensor.name == name), None)
+
+
+def _shape(layer: Layer, position: int) -> Shape:
+    held = _operand(layer, position)
+    return None if held is None else held.shape
+
+
+def _integer(layer: Layer, name: str, default: int) -> int:
+    text = dict(layer.attributes).get(name, str(default))
+    return int(text) if text.lstrip("-").isdecimal() else default
+
+
+def _length(shape: Shape, axis: int) -> int:
+    """The size of an axis; 0 where it is not known."""
+    size: Dim = shape[axis] if shape and -len(shape) <= axis < len(shape) else None
+    return size if isinstance(size, int) else 0
+
+
+def _rows(position: int, attribute: str = "axis") -> Callable[[Layer], Use]:
+    """Indices into an axis of an operand."""
+    return lambda layer: Use(_length(_shape(layer, position), _integer(layer, attribute, 0)))
+
+
+def _any_axis(layer: Layer) -> Use:
+    """Indices into several axes: as many as the shortest of them is long."""
+    data, indices = _shape(layer, 0), _shape(layer, 1)
+    first = _integer(layer, "batch_dims", 0)
+    count = indices[-1] if indices else None
+    if data is None or not isinstance(count, int):
+        return Use()
+    sizes = [size for size in data[first : first + count] if isinstance(size, int)]
+    return Use(min(sizes, default=0))
+
+
+def _depth(layer: Layer) -> Use:
+    held = _operand(layer, 1)
+    value = held.value if held is not None else None
+    return Use(value[0] if value and value[0] > 0 else 0)
+
+
+def _constant(value: float, why: str) -> Use:
+    return Use(fill=Fill("constant", value), why=why)
+
+
+def _always(value: float, why: str) -> Callable[[Layer], Use]:
+    return lambda _: _constant(value, why)
+
+
+def _kept_tokens(layer: Layer) -> int:
+    """Tokens in the cache of a GroupQueryAttention once the new ones are in it."""
+    return _length(_shape(layer, 3), 2) + _length(_shape(layer, 0), 1)
+
+
+def _last_token(layer: Layer) -> Use:
+    return _constant(max(_kept_tokens(layer) - 1, 0), "the index of the last token")
+
+
+def _all_tokens(layer: Layer) -> Use:
+    return _constant(_kept_tokens(layer), "tokens, those of the cache included")
+
+
+def _steps(layer: Layer) -> Use:
+    axis = 1 if _integer(layer, "layout", 0) else 0
+    length = _length(_shape(layer, 0), axis)
+    return _constant(length, "the length of the sequences") if length else Use()
+
+
+def _past(layer: Layer) -> Use:
+    """Tokens that a cache of fixed size already holds: room for one more."""
+    size = _length(_shape(layer, 5), 2)
+    return _constant(max(size - 1, 0), "tokens in the cache") if size else Use()
+
+
+def _positions(table: int) -> Callable[[Layer], Use]:
+    def rule(layer: Layer) -> Use:
+        rows = _length(_shape(layer, table), 0)
+        return Use(rows, Fill("range", 0), "positions") if rows else Use()
+
+    return rule
+
+
+def _key_lengths(layer: Layer) -> Use:
+    """A mask of one number an item says how many tokens count; others are masks of ones."""
+    mask, tokens = _shape(layer, 3), _length(_shape(layer, 0), 1)
+    if mask is not None and len(mask) == 1:
+        return _constant(tokens, "tokens that count")
+    return _constant(1, "a mask that hides nothing")
+
+
+def _largest(layer: Layer) -> Use:
+    length = _length(_shape(layer, 0), _integer(layer, "axis", -1))
+    return _constant(1, "how many are kept") if length else Use()
+
+
+_RULES: Mapping[tuple[str, int], Callable[[Layer], Use]] = {
+    ("Gather", 1): _rows(0),
+    ("GatherElements", 1): _rows(0),
+    ("Scatter", 1): _rows(0),
+    ("ScatterElements", 1): _rows(0),
+    ("GatherND", 1): _any_axis,
+    ("ScatterND", 1): _any_axis,
+    ("OneHot", 0): _depth,
+    ("TorchEmbedding", 1): _rows(0),
+    ("GatherBlockQuantized", 1): _rows(0, "gather_axis"),
+    ("EmbedLayerNormalization", 0): _rows(2),
+    ("EmbedLayerNormalization", 1): _rows(4),
+    ("EmbedLayerNormalization", 8): _positions(3),
+    ("QEmbedLayerNormalization", 0): _rows(2),
+    ("QEmbedLayerNormalization", 1): _rows(4),
+    ("RoiAlign", 2): _rows(0),
+    ("GroupQueryAttention", 5): _last_token,
+    ("GroupQueryAttention", 6): _all_tokens,
+    ("DecoderMaskedMultiHeadAttention", 7): _past,
+    ("LSTM", 4): _steps,
+    ("GRU", 4): _steps,
+    ("RNN", 4): _steps,
+    ("Attention", 3): _key_lengths,
+    ("TopK", 1): _largest,
+    ("Tile", 1): _always(1, "each once"),
+    ("Expand", 1): _always(1, "no wider than the data"),
+    ("Pad", 1): _always(0, "no padding"),
+    ("Slice", 1): _always(0, "from the start"),
+    ("Slice", 2): _always(_END, "to the end"),
+    ("Slice", 4): _always(1, "each"),
+    ("Resize", 2): _always(1, "a scale of one"),
+}

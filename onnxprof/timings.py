@@ -1,0 +1,52 @@
+"""Raw samples of one measurement, as they are kept; every statistic is derived from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int64]
+Indices = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Raw samples of one measurement."""
+
+    load_ns: int
+    """Creating the session, once."""
+    first_ns: int
+    """The first inference after loading."""
+    warmup_ns: Samples
+    """Every warm-up inference, in order."""
+    latency_ns: Samples
+    """Un-profiled inferences, shape [n]."""
+    latency_block: Indices
+    """The alternation block of each latency sample, counted on over processes, shape [n]."""
+    traced_ns: Samples
+    """Inferences under the runtime's profiler, shape [m]."""
+    step_ns: Samples
+    """Time of each step in each traced inference, shape [steps, m]."""
+    traced_block: Indices = field(default_factory=lambda: np.zeros(0, np.int32))
+    """The alternation block of each traced inference, shape [m]."""
+    prefix_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """Un-profiled inferences of growing prefixes of the graph, shape [prefixes, rounds]."""
+    prefix_steps: tuple[int, ...] = ()
+    """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
+    empty_ns: Samples = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Un-profiled calls of an empty session with the same inputs; of prefixes the first tells."""
+    block_process: tuple[int, ...] = ()
+    """The process that each block was measured in; empty if there was one."""
+    round_process: tuple[int, ...] = ()
+    """The process that each round of prefixes was measured in; empty if there was one."""
+    host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
+    repeats: tuple[int, ...] = ()
+    """How often each step was run in one un-profiled inference of that step alone; 0 for those
+    that were not, empty for none."""
+    repeat_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """Those inferences, shape [steps that were repeated, rounds]."""
+    repeat_process: tuple[int, ...] = ()
+    """The process that each such round was measured in; empty if there was one."""

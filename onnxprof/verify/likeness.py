@@ -1,0 +1,281 @@
+"""How far two tensors are apart, whatever layout a runtime gave one of them.
+
+A runtime permutes axes, splits channels into blocks, pads them, flattens, casts and quantises.
+Each of these is tried; the smallest error counts. Of large tensors a fixed sample of positions
+is compared, which is enough to tell tensors apart (it is no measure of accuracy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import permutations
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+#: From flat positions of the original to flat positions of the executed tensor.
+Move = Callable[[Places], Places]
+
+#: Positions that are compared, and those that rule a layout out.
+_SAMPLE, _GLANCE = 1 << 15, 256
+#: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
+_BLOCKS = (4, 8, 16)
+_MOST_AXES, _IMAGE = 5, 4
+#: Where a glance is worse than so many times what is looked for, the layout is another.
+_HOPELESS, _NEAR = 4.0, 0.02
+#: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
+_OUTLIER = 100.0
+#: The least spread that counts, relative to the median: below it there is rounding only.
+_FLOORS = {"float16": 0.1, "bfloat16": 0.2, "float64": 1e-4}
+_FLOOR = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The error of the best layout, from 0 (equal) to 1 (nothing in common)."""
+
+    error: float
+    layout: str = ""
+
+
+#: Sizes do not fit: nothing was compared.
+UNLIKE = Likeness(inf)
+
+
+class Original:
+    """A tensor that others are compared with; what every comparison needs is computed once."""
+
+    def __init__(self, value: Array) -> None:
+        self.value = value
+        self.is_text = value.dtype.kind in "OSU"
+        if not self.is_text:
+            self.places = _places(value.size)
+            self.sample = _wide(value.reshape(-1)[self.places])
+            self._middle, self._spread = _level(self.sample)
+
+    def spread(self, dtype: np.dtype[Any]) -> float:
+        """The size that errors are relative to, against values of a dtype."""
+        floor = max(_FLOORS.get(kind.name, _FLOOR) for kind in (self.value.dtype, dtype))
+        return max(self._spread, floor * abs(self._middle), 1e-30)
+
+
+def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likeness:
+    """The likeness of an executed tensor to an original one.
+
+    The error is the root mean square of the elements' errors, each relative to the larger of
+    its own size and the tensor's spread around its median, and at most 1. `bound` is what
+    the caller accepts: layouts that are clearly worse are not looked at closely.
+    """
+    value = original.value
+    if not _comparable(value, executed):
+        return UNLIKE
+    if original.is_text or executed.dtype.kind in "OSU":
+        same = value.shape == executed.shape and bool(np.all(value == executed))
+        return Likeness(0.0 if same else 1.0, "as it is")
+    if not value.size:
+        return Likeness(0.0, "empty")
+    flat, error_of = executed.reshape(-1), _error(original, executed)
+    best = UNLIKE
+    for layout, move in _layouts(value.shape, executed.shape):
+        found = _judge(error_of, flat, original.places, move, bound)
+        if found < best.error:
+            best = Likeness(found, layout)
+        if best.error <= bound / 100:
+            break
+    return best
+
+
+def fits(size: int, executed: Array) -> bool:
+    """Whether a tensor of so many elements may be in an executed one, padded or not."""
+    if size == executed.size or executed.ndim != _IMAGE or not executed.size:
+        return size == executed.size
+    channel = int(executed.size) // int(executed.shape[1])
+    spare = int(executed.shape[1]) - size // channel
+    return size % channel == 0 and 0 < spare < max(_BLOCKS)
+
+
+def _comparable(original: Array, executed: Array) -> bool:
+    return original.size == executed.size or fits(original.size, executed)
+
+
+@lru_cache(maxsize=256)
+def _places(size: int) -> Places:
+    """All positions, or a fixed sample of them, in random order."""
+    rng = np.random.default_rng(size)
+    if size > _SAMPLE:
+        return rng.integers(0, size, _SAMPLE)
+    return rng.permutation(size)
+
+
+def _judge(
+    error_of: Callable[[Floats, slice], float],
+    flat: Array,
+    places: Places,
+    move: Move,
+    bound: float,
+) -> float:
+    glance = slice(0, _GLANCE)
+    first = error_of(_wide(flat[move(places[glance])]), glance)
+    if places.size <= _GLANCE or first > max(_HOPELESS * bound, _HOPELESS * _NEAR):
+        return first
+    return error_of(_wide(flat[move(places)]), slice(None))
+
+
+def _error(original: Original, executed: Array) -> Callable[[Floats, slice], float]:
+    """The error of values against the wanted ones; scaled first where one side is quantised."""
+    mixed = is_quantised(original.value) != is_quantised(executed)
+    wanted, spread = original.sample, original.spread(executed.dtype)
+
+    def error_of(values: Floats, part: slice) -> float:
+        fitted = _fitted(wanted[part], values) if mixed else values
+        return _distance(wanted[part], fitted, spread)
+
+    return error_of
+
+
+def is_quantised(array: Array) -> bool:
+    """Whether its integers stand for numbers by a scale and a zero point."""
+    return array.dtype.kind in "iu" and array.dtype.itemsize <= 2
+
+
+def _level(sample: Floats) -> tuple[float, float]:
+    """The median, and the root mean square around it of what is no outlier."""
+    finite = sample[np.isfinite(sample)]
+    if not finite.size:
+        return 0.0, 1.0
+    middle = float(np.median(finite))
+    gaps = np.abs(finite - middle)
+    typical = float(np.median(gaps[gaps > 0])) if gaps.any() else 0.0
+    kept = gaps[gaps <= _OUTLIER * typical]
+    return middle, float(np.sqrt(np.mean(np.square(kept)))) if kept.size else 0.0
+
+
+def _distance(wanted: Floats, values: Floats, spread: float) -> float:
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        gaps = np.abs(wanted - values)
+        sizes = np.where(np.abs(wanted) > _OUTLIER * spread, np.abs(wanted), spread)
+        parts = np.minimum(gaps / sizes, 1.0)
+    odd = ~np.isfinite(wanted) | ~np.isfinite(values)
+    if odd.any():
+        same = (wanted == values) | (np.isnan(wanted) & np.isnan(values))
+        parts = np.where(odd, np.where(same, 0.0, 1.0), parts)
+    return float(np.sqrt(np.mean(np.square(parts))))
+
+
+def _fitted(wanted: Floats, values: Floats) -> Floats:
+    """Values times a scale plus an offset, as close to the wanted ones as these can bring them."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        centred = values - values.mean()
+        power = float(np.square(centred).sum())
+        slope = float((centred * (wanted - wanted.mean())).sum()) / power if power else 0.0
+    fitted: Floats = centred * max(slope, 0.0) + wanted.mean()
+    return fitted
+
+
+def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
+    """What an executed tensor of that shape may be of the original."""
+    if prod(original) == prod(executed):
+        yield "as it is", lambda places: places
+    for block in _BLOCKS:
+        if _padded(original, executed, block):
+            yield f"blocks of {block}", _blocked(original, executed[1], block)
+    yield from _turned_and_blocked(original, executed)
+    if prod(original) == prod(executed):
+        yield from _permuted(original, executed)
+
+
+def _padded(original: Sequence[int], executed: Sequence[int], block: int = 0) -> bool:
+    """Whether the shapes are those of channels and of whole blocks of channels."""
+    if len(original) != _IMAGE or len(executed) != _IMAGE:
+        return False
+    others = (original[0], *original[2:]) == (executed[0], *executed[2:])
+    blocks = (block,) if block else _BLOCKS
+    return others and any(-(-original[1] // b) * b == executed[1] for b in blocks)
+
+
+def _blocked(shape: Sequence[int], channels: int, block: int) -> Move:
+    """NCHW to NCHW in blocks of channels, the channels of a block innermost."""
+    area = shape[2] * shape[3]
+
+    def move(places: Places) -> Places:
+        item, rest = np.divmod(places, shape[1] * area)
+        channel, pixel = np.divmod(rest, area)
+        outer, inner = np.divmod(channel, block)
+        return ((item * (channels // block) + outer) * area + pixel) * block + inner
+
+    return move
+
+
+def _turned_and_blocked(
+    original: Sequence[int], executed: Sequence[int]
+) -> Iterator[tuple[str, Move]]:
+    """Blocks of channels of an original whose channels are not the second axis."""
+    for order in _orders(original) if len(original) == len(executed) == _IMAGE else ():
+        shape = [original[axis] for axis in order]
+        for block in _BLOCKS:
+            if _padded(shape, executed, block):
+                first, second = _turned(original, order), _blocked(shape, executed[1], block)
+                told = f"axes {' '.join(map(str, order))} in blocks of {block}"
+                yield told, partial(_both, first, second)
+
+
+def _both(first: Move, second: Move, places: Places) -> Places:
+    return second(first(places))
+
+
+def _permuted(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
+    """One of the two with its axes in another order; axes of length 1 do not count."""
+    there, here = _squeezed(original), _squeezed(executed)
+    for order in _orders(there):
+        shape = [there[i] for i in order]
+        if len(shape) != len(here) or shape == here:
+            yield f"axes {' '.join(map(str, order))}", _turned(there, order)
+    for order in _orders(here) if len(here) != len(there) else ():
+        yield f"from axes {' '.join(map(str, order))}", _turned_back(here, order)
+
+
+def _squeezed(shape: Sequence[int]) -> list[int]:
+    return [size for size in shape if size != 1]
+
+
+def _orders(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Every order but the one that there is; none for shapes of too many axes."""
+    if 2 <= len(shape) <= _MOST_AXES:
+        every = permutations(range(len(shape)))
+        next(every)
+        yield from every
+
+
+def _turned(shape: Sequence[int], order: Sequence[int]) -> Move:
+    """From places in a shape to those where its axes stand in another order."""
+
+    def move(places: Places) -> Places:
+        coordinates = np.unravel_index(places, shape)
+        turned = tuple(coordinates[i] for i in order)
+        return np.ravel_multi_index(turned, [shape[i] for i in order])
+
+    return move
+
+
+def _turned_back(shape: Sequence[int], order: Sequence[int]) -> Move:
+    """From places where axes stand in another order to those in the shape itself."""
+
+    def move(places: Places) -> Places:
+        coordinates = np.unravel_index(places, [shape[i] for i in order])
+        back = [coordinates[order.index(axis)] for axis in range(len(shape))]
+        return np.ravel_multi_index(back, shape)
+
+    return move
+
+
+def _wide(array: Array) -> Floats:
+    if array.dtype.kind == "c":
+        return np.abs(array).astype(np.float64)
+    return array.astype(np.float64)
