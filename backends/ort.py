@@ -67,6 +67,11 @@ class OrtBackend:
             return ()
         return (cpu_device(), *ort_providers.gpus())
 
+    def kind_of(self, provider: str) -> str:
+        """`cpu` or `cuda`; empty for no provider or an unknown one."""
+        found = ort_providers.PROVIDERS.get(provider)
+        return found.kind if found else ""
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A session as a user of the runtime would create it."""

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from onnxprof import folders
 from onnxprof.confined import Limits, confined
 from onnxprof.contracts import ModelError, OnnxprofError, StoreError, UsageError
 from onnxprof.references import (
@@ -109,7 +110,7 @@ def _endpoint() -> str | None:
 
 
 def _options(place: _Place) -> dict[str, Any]:
-    return {"revision": place.revision, "cache_dir": os.environ.get("HF_HUB_CACHE") or None}
+    return {"revision": place.revision, "cache_dir": folders.chosen(folders.HUGGING_FACE)}
 
 
 def _offline() -> bool:
@@ -253,9 +254,8 @@ def _assembled(
     The library's cache has links to files called after their digests; here are hard links to
     the same bytes, or copies where the disk has no such thing.
     """
-    from onnxprof.zoo import cache
 
-    root = cache.folder().parent / "hf" / place.repo.replace("/", "--") / place.revision
+    root = folders.cache() / "hf" / place.repo.replace("/", "--") / place.revision
     target = _laid(path, root / place.file)
     total = path.stat().st_size
     for name in data:

@@ -174,6 +174,12 @@ def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ..
     return tuple(each for each in free if each.name not in dims)
 
 
+def model_axes(model: ModelFile) -> frozenset[str]:
+    """Names of all symbolic axes of the inputs, the batch's among them."""
+    plan = plan_for(model, {}, deep=False)
+    return frozenset((*plan.batch.symbols, *(each.name for each in plan.free)))
+
+
 def free_axes(model: ModelFile) -> dict[str, Shape]:
     """Shapes of the inputs, in which only the symbolic axes that need a size have a name."""
     free = {each.name for each in missing_dims(model, {})}
@@ -271,6 +277,7 @@ __all__ = [
     "declared_fills",
     "free_axes",
     "missing_dims",
+    "model_axes",
     "open_found",
     "open_model",
     "prepare",

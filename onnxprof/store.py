@@ -34,11 +34,6 @@ _LONGEST_PART = 80
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
-def default_root() -> Path:
-    """The folder named by the environment variable ONNXPROF_STORE, else `runs`."""
-    return Path(os.environ.get("ONNXPROF_STORE") or "runs")
-
-
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Which runs are meant; an empty filter lets everything pass.

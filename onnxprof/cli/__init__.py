@@ -11,8 +11,11 @@ from typing import Annotated
 import typer
 
 from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group
+from onnxprof.cli.output import abandon_stdout, adapt_streams
 
 _INTERRUPTED = 130
+#: 128 and the number of SIGPIPE, as a shell has it.
+_UNREAD = 141
 COMMANDS = {
     "inspect": Lazy("onnxprof.cli.inspect", "inspect", "List a model's layers and their shapes."),
     "profile": Lazy("onnxprof.cli.profile", "profile", "Time every layer at each batch size."),
@@ -66,6 +69,7 @@ def main() -> None:
 
     A signal that asks for an end gives 128 and its number.
     """
+    adapt_streams()
     ended_by = _heed_signals()
     code = _run(sys.argv[1:])
     if ended_by and code == _INTERRUPTED:
@@ -107,13 +111,16 @@ def _leave(code: int) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        return _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
+        code = _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except (KeyboardInterrupt, InterruptedCommandError):
         _say("interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except (BrokenPipeError, SystemExit):  # typer exits with 1 where nobody reads its output
+        abandon_stdout()
+        return _UNREAD
     except OSError as error:
         return _told(error, _of_system(error), 2)
     except Exception as error:

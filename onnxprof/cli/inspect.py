@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from onnxprof.records import LayerTable
     from onnxprof.references import Resolved
 
-_FORMATS = ("table", "csv", "json", "md")
-_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".markdown": "md", ".txt": "table"}
-
 
 def inspect(
     model: Annotated[
@@ -106,18 +103,14 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
 
 
 def _choose(layout: str, given: str, output: Path | None) -> str:
+    from onnxprof.cli.output import TABLES, file_format
     from onnxprof.contracts import UsageError
 
     if layout not in ("full", "classic"):
         raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
-    chosen = given or (_SUFFIXES.get(output.suffix.lower(), "") if output else "table")
-    if not chosen:
-        raise UsageError(
-            f"cannot tell a format from {str(output)!r}", remedy="Add --format csv, json or md"
-        )
-    if chosen not in _FORMATS:
-        raise UsageError(f"no format {chosen!r}", remedy=f"Choose {', '.join(_FORMATS)}")
-    return chosen
+    if given and given not in TABLES:
+        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(TABLES)}")
+    return file_format(given, output, TABLES, "table")
 
 
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
@@ -182,11 +175,12 @@ def _terminal(
 
     from rich.console import Console
 
+    from onnxprof.cli.output import stdout_console
     from onnxprof.publish import layertable
     from onnxprof.publish.text import printable
 
     buffer = io.StringIO()
-    console = Console(file=buffer, width=120) if output else Console(soft_wrap=False)
+    console = Console(file=buffer, width=120) if output else stdout_console(soft_wrap=False)
     for table in tables:
         console.print(layertable.to_table(table, layout, f"{name}, batch {table.batch}"))
         console.print(layertable.summary(table, parameters), highlight=False)
