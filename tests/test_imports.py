@@ -32,7 +32,6 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "serial": ("serial",),
     "tensors": ("tensors", "protobound", "datafiles"),
     "model": (
-        *("modelfile", "protobound", "tensors", "graph", "layertypes", "folding"),
         *("modelfile", "graph", "layertypes", "folding"),
         *("operands", "reshaping", "shapes", "batchaxes", "rebatch", "declared"),
         *("references", "modelhub", "huggingface", "shaping", "localfunctions", "weights"),
