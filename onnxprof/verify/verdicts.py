@@ -252,8 +252,9 @@ def _at_ends(
     outputs = {name for node in nodes for name in node.outputs}
     inputs = {name for node in nodes for name in node.inputs} - outputs
     ins, outs = boundary(covered, readers, evidence.original.outputs)
+    outs = outs or _dead_ends(evidence, covered, outputs)
     if not outs:
-        return Verdict(claim.step, Outcome.UNCHECKED, "nobody reads what these layers yield")
+        return Verdict(claim.step, Outcome.UNCHECKED, "its layers yield nothing that can be read")
     unseen = next((name for name in (*ins, *outs) if not evidence.known(name)), "")
     if unseen and unseen not in evidence.original.constants:
         reason = f"the value of {unseen} cannot be read"
@@ -264,6 +265,15 @@ def _at_ends(
             reason = f"it does not read {name}, which its layers read"
             return Verdict(claim.step, Outcome.REFUTED, reason, name)
     return _yielded(evidence, claim, outs, inputs, outputs)
+
+
+def _dead_ends(
+    evidence: Evidence, covered: Sequence[GraphNode], outputs: Collection[str]
+) -> list[str]:
+    """Where nobody reads what layers yield, a tensor of theirs that the step yields, or all."""
+    made = [name for node in covered for name in node.outputs if evidence.known(name)]
+    found = next((name for name in reversed(made) if evidence.matches(name, outputs)), "")
+    return [found] if found else made
 
 
 def _yielded(
