@@ -48,6 +48,8 @@ class Unfolded:
     """Why other nodes are not in it."""
     skipped: frozenset[str] = frozenset()
     """Names of nodes in branches that were not taken."""
+    passing: frozenset[str] = frozenset()
+    """Names of the Ifs whose branch stands in the main graph."""
     pending: list[Pending] = field(default_factory=list)
 
 
@@ -80,6 +82,7 @@ class _Unfolding:
         self._nodes: list[GraphNode] = []
         self._results: list[str] = []
         self._skipped: set[str] = set()
+        self._passing: set[str] = set()
         self._made = onnx.ModelProto()
         self._made.CopyFrom(model)
         self._found = Unfolded(self._made, Graph((), frozenset()))
@@ -94,6 +97,7 @@ class _Unfolding:
             read, nodes=tuple(self._nodes), outputs=(*read.outputs, *self._results)
         )
         self._found.skipped = frozenset(self._skipped)
+        self._found.passing = frozenset(self._passing)
         return self._found
 
     def _visit(self, graph: onnx.GraphProto, path: Path, names: Mapping[str, str]) -> None:
@@ -134,6 +138,7 @@ class _Unfolding:
         for source, target in zip(results, node.output, strict=False):
             if target:
                 self._protos.append(make_node("Identity", [source], [target]))
+        self._passing.add(node.name)
         read = tuple(dict.fromkeys((*node.input, *results)))
         self._nodes.append(GraphNode(node.name, "If", read, tuple(filter(None, node.output))))
 

@@ -185,13 +185,13 @@ class OrtProof:
         deadline: float,
     ) -> Evidence:
         """The values at the ends of these claims, or every value for None."""
-        graphs, skipped = sides.graphs, sides.original.skipped
+        graphs, before = sides.graphs, sides.original
         if time.monotonic() > deadline:  # no claim will be looked at
-            return Evidence(*graphs, (), skipped=skipped)
+            return Evidence(*graphs, ())
         wanted = (None, None) if part is None else _wanted(*graphs, part)
         models = sides.original.model, sides.executed.model
         runs = observed(self.workload, *models, self.saved.parent, feeds, wanted)
-        return Evidence(*graphs, runs, tolerance_of(runs, graphs), skipped)
+        return Evidence(*graphs, runs, tolerance_of(runs, graphs), before.skipped, before.passing)
 
 
 def _wanted(original: Graph, executed: Graph, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:

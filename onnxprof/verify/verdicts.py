@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from onnxprof.congruence import constant_tensors
 from onnxprof.provenance import Graph, GraphNode
-from onnxprof.verify.likeness import UNLIKE, Original, fits, likeness
+from onnxprof.verify.likeness import UNLIKE, Original, fits, largest, likeness
 from onnxprof.verify.moments import Moments, may_be_equal, moments
+from onnxprof.verify.rounding import rounding_size
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
@@ -87,9 +88,12 @@ class Evidence:
     tolerance: float = _PLAIN
     skipped: frozenset[str] = frozenset()
     """Layers of branches that did not run."""
+    passing: frozenset[str] = frozenset()
+    """Layers that hand on what a branch yields which stands in the graph."""
     _errors: dict[tuple[str, str], float] = field(default_factory=dict)
     _prepared: dict[tuple[int, str], Original] = field(default_factory=dict)
     _varying: dict[str, bool] = field(default_factory=dict)
+    _sizes: dict[tuple[int, str], float] = field(default_factory=dict)
     _moments: dict[tuple[int, str, str], Moments | None] = field(default_factory=dict)
 
     def error(self, tensor: str, executed: str) -> float:
@@ -106,18 +110,31 @@ class Evidence:
                 return
             one, other = run.original[tensor], run.executed[executed]
             sums = self._sums(i, "original", tensor, one), self._sums(i, "", executed, other)
-            if not may_be_equal(*sums, self.tolerance):
+            wanted = self._original(i, tensor)
+            if not may_be_equal(*sums, self.tolerance, wanted.rounding(other.dtype)):
                 yield UNLIKE.error
                 return
-            found = likeness(self._original(i, tensor), other, self.tolerance).error
+            found = likeness(wanted, other, self.tolerance).error
             yield found
             if found > self.tolerance:
                 return
 
     def _original(self, run: int, tensor: str) -> Original:
         if (run, tensor) not in self._prepared:
-            self._prepared[run, tensor] = Original(self.runs[run].original[tensor])
+            size = rounding_size(tensor, self._producers, partial(self._largest, run))
+            self._prepared[run, tensor] = Original(self.runs[run].original[tensor], size)
         return self._prepared[run, tensor]
+
+    def _largest(self, run: int, tensor: str) -> float:
+        key = (run, tensor)
+        if key not in self._sizes:
+            value = self.runs[run].original.get(tensor)
+            self._sizes[key] = 0.0 if value is None else largest(value)
+        return self._sizes[key]
+
+    @cached_property
+    def _producers(self) -> Mapping[str, GraphNode]:
+        return self.original.producers()
 
     def _sums(self, run: int, side: str, name: str, value: Array) -> Moments | None:
         key = (run, side, name)
@@ -251,6 +268,11 @@ def _at_ends(
     nodes = [evidence.executed.nodes[place] for place in claim.nodes]
     outputs = {name for node in nodes for name in node.outputs}
     inputs = {name for node in nodes for name in node.inputs} - outputs
+    covered, handed = _working(evidence, covered)
+    for layer in handed:
+        if not any(evidence.matches(name, {*inputs, *outputs}) for name in layer.outputs):
+            reason = f"it has no result of {layer.name}"
+            return Verdict(claim.step, Outcome.REFUTED, reason, layer.outputs[0])
     ins, outs = boundary(covered, readers, evidence.original.outputs)
     outs = outs or _dead_ends(evidence, covered, outputs)
     if not outs:
@@ -265,6 +287,15 @@ def _at_ends(
             reason = f"it does not read {name}, which its layers read"
             return Verdict(claim.step, Outcome.REFUTED, reason, name)
     return _yielded(evidence, claim, outs, inputs, outputs)
+
+
+def _working(
+    evidence: Evidence, covered: Sequence[GraphNode]
+) -> tuple[Sequence[GraphNode], Sequence[GraphNode]]:
+    """Layers that compute, and those that only hand results on, each from a step of its own."""
+    work = [layer for layer in covered if layer.name not in evidence.passing]
+    handed = [layer for layer in covered if layer.name in evidence.passing]
+    return (work, handed) if work else (covered, ())
 
 
 def _dead_ends(
