@@ -79,7 +79,9 @@ def _placed(claim: Claim, executed: Unfolded) -> Claim:
     unread = (executed.unread[i] for i in claim.nodes if i in executed.unread)
     if obstacle := claim.obstacle or next(unread, ""):
         return replace(claim, nodes=(), obstacle=obstacle)
-    return replace(claim, nodes=tuple(sorted(executed.places[i] for i in claim.nodes)))
+    there = all(i in executed.places for i in claim.nodes)
+    places = sorted(executed.places[i] for i in claim.nodes) if there else ()
+    return replace(claim, nodes=tuple(places))
 
 
 @dataclass(slots=True)
