@@ -144,12 +144,21 @@ def _error(original: Original, executed: Array) -> Callable[[Floats, slice], flo
     """The error of values against the wanted ones; scaled first where one side is quantised."""
     mixed = is_quantised(original.value) != is_quantised(executed)
     wanted, spread = original.sample, original.spread(executed.dtype)
+    shift = _shift(original.value.dtype, executed.dtype)
 
     def error_of(values: Floats, part: slice) -> float:
-        fitted = _fitted(wanted[part], values) if mixed else values
+        fitted = _fitted(wanted[part], values) if mixed else values + shift
         return _distance(wanted[part], fitted, spread)
 
     return error_of
+
+
+def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> float:
+    """What separates signed from unsigned integers of one size that stand for the same numbers."""
+    if {original.kind, executed.kind} != {"i", "u"} or original.itemsize != executed.itemsize:
+        return 0.0
+    half = float(1 << (8 * original.itemsize - 1))
+    return half if original.kind == "u" else -half
 
 
 def is_quantised(array: Array) -> bool:
