@@ -34,6 +34,8 @@ _HOPELESS, _NEAR = 4.0, 0.02
 _OUTLIER = 100.0
 #: Beyond this an outlier says nothing of the size of what it stands among.
 _MASK = 1e3
+#: Where more than this part of a tensor is no mask, that part says what is typical.
+_FEW = 0.1
 #: The least spread that counts, relative to the numbers that a tensor was computed from: below
 #: it there is rounding only.
 _FLOORS = {"float16": 0.1, "bfloat16": 0.2, "float64": 1e-4}
@@ -178,11 +180,15 @@ def _level(sample: Floats) -> tuple[float, float]:
     finite = sample[np.isfinite(sample)]
     if not finite.size:
         return 1.0, 0.0
-    gaps = np.abs(finite - float(np.median(finite)))
-    typical = float(np.median(gaps[gaps > 0])) if gaps.any() else 0.0
-    kept, sizes = gaps <= _OUTLIER * typical, np.abs(finite)
+    sizes = np.abs(finite)
+    plain = sizes <= _MASK
+    common = finite[plain] if plain.mean() > _FEW else finite
+    middle = float(np.median(common))
+    gaps, usual = np.abs(finite - middle), np.abs(common - middle)
+    typical = float(np.median(usual[usual > 0])) if usual.any() else 0.0
+    kept = gaps <= _OUTLIER * typical
     spread = float(np.sqrt(np.mean(np.square(gaps[kept])))) if kept.any() else 0.0
-    return spread, float(np.max(sizes[kept | (sizes <= _MASK)], initial=0.0))
+    return spread, float(np.max(sizes[kept | plain], initial=0.0))
 
 
 def _distance(wanted: Floats, values: Floats, spread: float) -> float:
