@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnxprof.backends import ort_session
+from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.contracts import Workload
 from onnxprof.records import Granularity, PreparedModel
@@ -37,7 +38,7 @@ def observed(
 
     What is no tensor is left out. Raises BackendError.
     """
-    executed = onnx.load(str(saved), load_external_data=False)
+    executed = load_saved(saved)
     first = reference_values(workload, original, feeds, wanted[0])
     place = PreparedModel(b"", saved.parent)
     second = _values(workload, executed, place, feeds, wanted[1])

@@ -15,6 +15,7 @@ import onnx
 
 from onnxprof.backends.ort_graphs import ExecutedNode
 from onnxprof.backends.ort_observe import Feeds, Wanted, observed
+from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_topology import read_graph
 from onnxprof.backends.ort_unfold import node_names, unfolded
 from onnxprof.contracts import BackendError, Bounds, Workload
@@ -130,7 +131,7 @@ class OrtProof:
         self, feeds: Sequence[Feeds], part: Sequence[Claim] | None, deadline: float
     ) -> Evidence:
         """The values at the ends of these claims, or every value for None."""
-        executed = onnx.load(str(self.saved), load_external_data=False)
+        executed = load_saved(self.saved)
         graphs = read_graph(self.original.graph), read_graph(executed.graph)
         if time.monotonic() > deadline:  # no claim will be looked at
             return Evidence(*graphs, (), skipped=self.skipped)
