@@ -38,7 +38,7 @@ _CAVEATS = {
     ),
     Caveat.BUSY_MACHINE: "Other programs kept the machine busy: expect wide intervals.",
     Caveat.TIMER_INFLATION: (
-        "The runtime's profiler inflates the steps: changes of short layers read too small."
+        "The runtime's profiler makes steps longer: changes of short layers read too small."
     ),
     Caveat.TIMERS_DIFFER: "The sides' layers were timed in different ways (see stderr).",
     Caveat.NO_COMMON_LAYER: "No layer has the same name on both sides: only latency is compared.",
