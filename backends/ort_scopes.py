@@ -2,7 +2,7 @@
 
 The graphs of an If, Loop or Scan are optimised one by one, so that a name that the runtime makes
 up, such as `reorder_token_0`, may stand in one of them and in the graph around it. While loading it
-refuses such a name.
+refuses such a tensor, and such a node once the body stands in the main graph.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import onnx
 def load_saved(path: Path) -> onnx.ModelProto:
     """The saved graph without its weights; names of its top level are as they were saved."""
     model = onnx.load(str(path), load_external_data=False)
-    _tell_apart(model.graph, frozenset(_made(model.graph)), {}, count())
+    numbers = count()
+    _tell_apart(model.graph, frozenset(_made(model.graph)), {}, numbers)
+    _name_nodes(model.graph, {node.name for node in model.graph.node}, numbers)
     return model
 
 
@@ -33,9 +35,23 @@ def _tell_apart(
             own = set(_made(inner))
             clashing = sorted(own & known)
             names = {old: new for old, new in renamed.items() if old not in own}
-            names |= {name: f"{name} inside {next(numbers)}" for name in clashing}
+            names |= {name: _inside(name, numbers) for name in clashing}
             _rename(inner, names)
             _tell_apart(inner, known | own, names, numbers)
+
+
+def _name_nodes(graph: onnx.GraphProto, known: set[str], numbers: Iterator[int]) -> None:
+    """Rename nodes of the graphs below this one that are called as another one is."""
+    for inner in (inner for node in graph.node for inner in _graphs(node)):
+        for node in inner.node:
+            if node.name and node.name in known:
+                node.name = _inside(node.name, numbers)
+            known.add(node.name)
+        _name_nodes(inner, known, numbers)
+
+
+def _inside(name: str, numbers: Iterator[int]) -> str:
+    return f"{name} inside {next(numbers)}"
 
 
 def _graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import models
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from test_verify import opened
 
 from onnxprof.backends.ort_scopes import load_saved
 
@@ -22,7 +24,7 @@ def branch(name: str, factor: float) -> onnx.GraphProto:
     """`r` of the graph around it, then an `r` of its own, which is the result."""
     nodes = [
         helper.make_node("Mul", ["x", "w"], ["r"], name=f"{name}/mul"),
-        helper.make_node("Neg", ["r"], [f"{name}_out"], name=f"{name}/neg"),
+        helper.make_node("Neg", ["r"], [f"{name}_out"], name="relu"),
     ]
     weight = numpy_helper.from_array(np.float32(factor), "w")
     return helper.make_graph(nodes, name, [], [value(f"{name}_out", [2])], [weight])
@@ -68,3 +70,36 @@ def test_names_of_the_top_level_stay(tmp_path: Path) -> None:
     inner = after.node[3].attribute[0].g
     assert inner.node[0].output[0] == inner.node[1].input[0] != "r"
     assert inner.initializer[0].name == "w"  # nothing around it is called so
+    assert after.node[0].name == "relu"
+    assert len({node.name for g in (inner, after.node[3].attribute[1].g) for node in g.node}) == 4
+
+
+def convolutions(folder: Path) -> Path:
+    """A convolution before an If and one in each branch: the runtime reorders in all three."""
+    shape: list[int | str] = ["N", 8, 12, 12]
+    branches = [
+        helper.make_graph(
+            [models.node("Conv", ["a", f"{name}_w"], [name], f"{name}/conv", pads=[1] * 4)],
+            name,
+            [],
+            [models.value(name, shape)],
+            [models.weight(f"{name}_w", 8, 8, 3, 3, seed=seed)],
+        )
+        for seed, name in enumerate(("then", "else"))
+    ]
+    nodes = [
+        models.node("Conv", ["x", "w"], ["a"], "conv", pads=[1] * 4),
+        models.node("ReduceMax", ["a"], ["most"], "max", keepdims=0),
+        models.node("Cast", ["most"], ["p"], "cast", to=TensorProto.BOOL),
+        models.node("If", ["p"], ["y"], "choose", then_branch=branches[0], else_branch=branches[1]),
+    ]
+    inputs = [models.value("x", ["N", 3, 12, 12])]
+    made = models.model(nodes, inputs, [models.value("y", shape)], [models.weight("w", 8, 3, 3, 3)])
+    return models.save(made, folder)
+
+
+def test_convolutions_in_a_branch_are_verified(tmp_path: Path) -> None:
+    with opened(convolutions(tmp_path)) as checked:
+        claims = [step for step in checked.steps() if step.layers]
+    assert "then/conv" in {name for step in claims for name in step.layers}
+    assert {step.verdict for step in claims} == {"verified"}
