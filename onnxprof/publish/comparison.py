@@ -299,7 +299,7 @@ def _unmatched(comparison: Comparison) -> Iterator[str]:
     for side, runs in (("A", comparison.unmatched_a), ("B", comparison.unmatched_b)):
         for run in runs:
             asked = run.request
-            where = f"{asked.backend} on {asked.device_id}, {asked.threads} threads"
+            where = f"{asked.backend} on {asked.device_id}, {words.threads(asked.threads)}"
             yield printable(f"Only in {side}: {asked.model_name}, batch {asked.batch}, {where}")
 
 
