@@ -24,9 +24,9 @@ _LONGEST_NS = 30 * 24 * 3600 * 10**9
 #: Blocks are numbered from 0; so many are no burden, however few rows there are.
 _FEW_BLOCKS = 1 << 12
 #: What of a run's times is a list of counts; everything else is one.
-_LISTS = frozenset(
-    ("step", "prefix", "prefix_steps", "host", "block_process", "round_process")
-    + ("repeats", "repeat", "repeat_process")
+_LISTS = (
+    *("step", "prefix", "prefix_steps", "host", "block_process", "round_process"),
+    *("repeats", "repeat", "repeat_process"),
 )
 #: What else than pyarrow's own errors reading a damaged file may raise.
 ERRORS = (

@@ -25,6 +25,7 @@ from onnxprof.modelfile import (
     open_found,
     with_defaults,
 )
+from onnxprof.outlook import Notice
 from onnxprof.placement import ALL, pick_devices
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress, Resolved, resolve
@@ -296,7 +297,15 @@ def _bound(
     progress: Callable[[Planned, str, float], None], planned: Planned, done: int, count: int
 ) -> Callable[[str, float], None]:
     where = f" (process {done + 1} of {count})" if count > 1 else ""
-    return lambda phase, share: progress(planned, phase + where, (done + share) / count)
+
+    def told(phase: str, share: float) -> None:
+        if not isinstance(phase, Notice):
+            phase += where
+        elif done:
+            return  # the first process spoke for all
+        progress(planned, phase, (done + share) / count)
+
+    return told
 
 
 def _placed(error: OnnxprofError, job: Job) -> OnnxprofError:

@@ -23,11 +23,12 @@ from onnxprof.confined import Limits as Limits
 from onnxprof.confined import cause
 from onnxprof.confined import confine as confine
 from onnxprof.confined import end as end
-from onnxprof.contracts import BackendError, OnnxprofError, Workload
+from onnxprof.contracts import BackendError, Bounds, OnnxprofError, Workload
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.others import Others
 from onnxprof.outcomes import Parity
+from onnxprof.outlook import Outlook
 from onnxprof.records import (
     Device,
     Granularity,
@@ -131,6 +132,7 @@ def perform(
             wanted_repeats=job.repeats,
             observer=watch,
             conduct=conduct and partial(conduct, busy),
+            warm=partial(_foresee, job, watch, progress),
         )
     seen = watch.warnings() if watch else ()
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
@@ -146,6 +148,32 @@ def perform(
         keep(run)
         run = beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
     return run
+
+
+def _foresee(
+    job: Job,
+    watch: telemetry.Watch | None,
+    progress: Callable[[str, float], None],
+    load_ns: int,
+    inference_ns: int,
+) -> None:
+    """Announce a measurement that takes longer than its budget."""
+    from onnxprof.batchproof.proof import seconds_for
+
+    outlook = Outlook(
+        load_s=load_ns / 1e9,
+        inference_s=inference_ns / 1e9,
+        budget_s=job.budget.seconds,
+        stretch_s=watch.seconds if watch and watch.is_long_enough else 0.0,
+        prefixes=job.timer is Timer.PREFIX,
+        verify=job.verify,
+        verify_limit_s=Bounds().seconds,
+        parity=job.parity,
+        proof_limit_s=seconds_for(job.budget.seconds) if job.free_batch and job.batch > 1 else 0.0,
+        processes=job.processes,
+    )
+    if outlook.is_long:
+        progress(outlook.notice(f"{job.facts.name} at batch {job.batch}"), 0.0)
 
 
 @contextmanager
