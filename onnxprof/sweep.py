@@ -33,6 +33,8 @@ from onnxprof.store import Store
 from onnxprof.suggestion import refuse_missing
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
+#: How long the check by values may take: in budgets of a process, at least, and at most.
+_CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
 
@@ -61,6 +63,8 @@ class Options:
     """Whether to compare outputs with the reference's."""
     verify: bool = True
     """Whether to check by values that each step did the work of its layers."""
+    only_verify: bool = False
+    """The check by values is what was asked for: it has its longest time."""
     telemetry: bool = True
     """Whether to read power, memory and clocks beside a steady stretch after each measurement."""
     processes: int = 1
@@ -71,6 +75,14 @@ class Options:
         """A process's part of the budget: not below a quarter of a second, or all of it."""
         whole = self.budget.seconds
         return Budget(max(whole / self.processes, min(whole, _LEAST_SECONDS)))
+
+    @property
+    def verify_seconds(self) -> float:
+        """How long the check by values may take in a process."""
+        if self.only_verify:
+            return _MOST_CHECKING_S
+        wanted = _CHECKING * self.process_budget.seconds
+        return min(max(wanted, _LEAST_CHECKING_S), _MOST_CHECKING_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +217,7 @@ def _job(
         environment=environment,
         parity=options.parity,
         verify=options.verify,
+        verify_seconds=options.verify_seconds,
         telemetry=options.telemetry,
         processes=options.processes,
     )

@@ -23,7 +23,7 @@ from onnxprof.confined import Limits as Limits
 from onnxprof.confined import cause
 from onnxprof.confined import confine as confine
 from onnxprof.confined import end as end
-from onnxprof.contracts import BackendError, Bounds, OnnxprofError, Workload
+from onnxprof.contracts import BackendError, OnnxprofError, Workload
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.others import Others
@@ -78,6 +78,8 @@ class Job:
     """Whether to compare the outputs with the reference's."""
     verify: bool = True
     """Whether to check by values that each step did the work of its layers."""
+    verify_seconds: float = 60.0
+    """How long that check may take."""
     telemetry: bool = True
     """Whether to add a steady stretch and to read power, memory and clocks beside it."""
     processes: int = 1
@@ -140,7 +142,7 @@ def perform(
     run = replace(record, telemetry=watch.telemetry() if watch else None)
     progress("checking provenance", 1.0)
     fed = partial(feeds, inputs, table, model, job.seed) if job.verify else None
-    run = with_verdicts(run, found.proof, fed, keep)
+    run = with_verdicts(run, found.proof, fed, keep, job.verify_seconds)
     if job.parity:
         keep(run)
         progress("comparing outputs", 1.0)
@@ -167,7 +169,7 @@ def _foresee(
         stretch_s=watch.seconds if watch and watch.is_long_enough else 0.0,
         prefixes=job.timer is Timer.PREFIX,
         verify=job.verify,
-        verify_limit_s=Bounds().seconds,
+        verify_limit_s=job.verify_seconds,
         parity=job.parity,
         proof_limit_s=seconds_for(job.budget.seconds) if job.free_batch and job.batch > 1 else 0.0,
         processes=job.processes,
