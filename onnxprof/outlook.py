@@ -88,10 +88,11 @@ class Outlook:
 
     def notice(self, what: str) -> Notice:
         """The announcement."""
+        several = f" in each of {self.processes} processes" if self.processes > 1 else ""
         return Notice(
             f"{what}: an inference takes {self.inference_s:.2g} s, so the fewest samples take"
             f" more than the budget of {self.budget_s:g} s: some {self.seconds:.0f} s are to come"
-            f" ({self.measuring_s:.0f} s of measuring, {self.checking_s:.0f} s of checks a process)"
+            f" ({self.measuring_s:.0f} s of measuring, {self.checking_s:.0f} s of checks{several})"
         )
 
 
