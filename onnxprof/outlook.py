@@ -108,5 +108,5 @@ def in_turn_s(
     both = inferences_s * scale
     starting = ready_s + inferences_s * (scale - 1)
     measuring = max(budget_s * (1 + _WAITING), _TURNS / 2 * both)
-    finishing = 0.8 * ready_s + _VERIFYING * both
+    finishing = ready_s + _VERIFYING * both
     return pairs * (starting + measuring + finishing) + _PARITY * both
