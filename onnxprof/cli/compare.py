@@ -194,6 +194,7 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
 
 def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     from onnxprof.contracts import StoreError
+    from onnxprof.publish.text import counted
     from onnxprof.store import load_good
 
     runs = [run for _, run in load_good(paths, _say)]
@@ -201,7 +202,7 @@ def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     if not good:
         raise StoreError(f"this run has no times: {runs[0].failure}", where=what)
     if len(good) < len(runs):
-        _say(f"{len(runs) - len(good)} failed run(s) of {what} left out")
+        _say(f"{counted(len(runs) - len(good), 'failed run', 'failed runs')} of {what} left out")
     return good
 
 

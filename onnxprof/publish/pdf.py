@@ -55,7 +55,9 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
 def _note(given: int, doubted: bool) -> str:
     parts = [f"{given} inputs and constants have no time and are left out."] if given else []
     if doubted:
-        parts.append("? Too few samples, or too scattered ones, for a rank; the CSV says which.")
+        parts.append(
+            "? Samples too few or too scattered to say how the row ranks; the CSV has details."
+        )
     return " ".join(parts)
 
 

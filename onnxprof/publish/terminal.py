@@ -179,7 +179,9 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
         if row.doubt is not None
     ]
     more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
-    return Text(f"? Too few samples, or too scattered ones, for a rank: {', '.join(told + more)}.")
+    return Text(
+        f"? Samples too few or too scattered to say how the row ranks: {', '.join(told + more)}."
+    )
 
 
 def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
