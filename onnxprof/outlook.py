@@ -22,8 +22,10 @@ _PARITY = 2
 _PROOF = 4
 #: Seconds to start a process.
 _START_S = 1.5
-#: Rounds of four blocks that two models in turn get at least.
-_TURNS = 12
+#: Seconds to end a process.
+_END_S = 0.5
+#: Inferences of each model in the rounds that two models in turn get at least.
+_TURNS = 6
 #: What two models in turn wait for threads to fall asleep, on top of what they measure.
 _WAITING = 0.5
 
@@ -107,6 +109,6 @@ def in_turn_s(
     """
     both = inferences_s * scale
     starting = ready_s + inferences_s * (scale - 1)
-    measuring = max(budget_s * (1 + _WAITING), _TURNS / 2 * both)
-    finishing = 0.8 * ready_s + _VERIFYING * both
+    measuring = max(budget_s * (1 + _WAITING), _TURNS * both)
+    finishing = ready_s + 2 * _END_S + _VERIFYING * both
     return pairs * (starting + measuring + finishing) + _PARITY * both

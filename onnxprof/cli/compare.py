@@ -207,6 +207,7 @@ def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
 
 
 def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
+    import time
     from dataclasses import replace
     from functools import partial
 
@@ -224,6 +225,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.store import Store
     from onnxprof.sweep import plan
 
+    began = time.monotonic()
     if options.device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
     place = Store(folders.store(store)) if store else None
@@ -237,7 +239,8 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     pairs: list[tuple[Run, Run]] = []
     seconds = options.process_budget.seconds * options.processes * 2
     batches = [ours.table.batch for ours, _ in matched]
-    announced = partial(_announce, batches, options.processes, seconds)
+    planning_s = time.monotonic() - began
+    announced = partial(_announce, batches, options.processes, seconds, planning_s)
     device = matched[0][0].job.device.id
     with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
         for ours, theirs in matched:
@@ -254,6 +257,7 @@ def _announce(
     batches: list[int],
     pairs: int,
     measuring_s: float,
+    planning_s: float,
     seconds: Callable[[float], float],
     *,
     silent: bool,
@@ -265,7 +269,7 @@ def _announce(
     """
     if silent:
         return
-    whole = sum(seconds(batch / batches[0]) for batch in batches)
+    whole = planning_s + sum(seconds(batch / batches[0]) for batch in batches)
     sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
     _say(
         f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
