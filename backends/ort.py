@@ -120,8 +120,32 @@ def _saving(workload: Workload, path: Path, configure: ort_session.Configure) ->
     """
     for outside in (True, False):
         with suppress(BackendError):
-            return ort_session.load(workload, partial(_save_to, path, outside, configure))
+            session = ort_session.load(workload, partial(_save_to, path, outside, configure))
+            _leave_out_empty_packs(path)
+            return session
     return None
+
+
+def _leave_out_empty_packs(path: Path) -> None:
+    """Let the runtime pack weights anew of which it saved an empty part.
+
+    It does so for quantised depthwise convolutions, and cannot read such a file.
+    """
+    if (model := _structure(path)) is None:
+        return
+    broken = [t for t in model.graph.initializer if any(map(_is_empty_pack, t.external_data))]
+    for tensor in broken:
+        kept = [entry for entry in tensor.external_data if not _is_empty_pack(entry)]
+        del tensor.external_data[:]
+        tensor.external_data.extend(kept)
+    if broken:
+        path.write_bytes(model.SerializeToString())
+
+
+def _is_empty_pack(entry: Any) -> bool:
+    """`key|offset;length;flags|…`, a part for each buffer."""
+    parts = entry.value.split("|")[1:] if entry.key.startswith("prepacked") else ()
+    return any(part.split(";")[1:2] == ["0"] for part in parts)
 
 
 def _save_to(path: Path, outside: bool, configure: ort_session.Configure, made: Any) -> None:

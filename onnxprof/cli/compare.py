@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from onnxprof.compare import Comparison, Pair
     from onnxprof.pairing import Pairing
@@ -208,6 +208,7 @@ def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
 
 def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from dataclasses import replace
+    from functools import partial
 
     from rich.console import Console
 
@@ -226,18 +227,22 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     if options.device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
     place = Store(folders.store(store)) if store else None
+    if place is not None:
+        place.check_writable()
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
     with held(plans[0][0].job.device.id, _say):
         plans = [proven(each, options, lambda *_: None) for each in plans]
     matched = _matched(*plans)
-    pairs = []
+    pairs: list[tuple[Run, Run]] = []
     seconds = options.process_budget.seconds * options.processes * 2
-    _announce(len(matched), options.processes, seconds)
+    batches = [ours.table.batch for ours, _ in matched]
+    announced = partial(_announce, batches, options.processes, seconds)
     device = matched[0][0].job.device.id
     with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
         for ours, theirs in matched:
-            pairs.append(alternate(ours, theirs, options.limits, meter.update))
+            known = partial(announced, silent=bool(pairs))
+            pairs.append(alternate(ours, theirs, options.limits, meter.update, announce=known))
             meter.done()
             if place is not None:
                 for run in pairs[-1]:
@@ -245,18 +250,26 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
 
 
-#: Least time that a process takes to start, load and warm up a small model.
-_START_SECONDS = 2.0
+def _announce(
+    batches: list[int],
+    pairs: int,
+    measuring_s: float,
+    seconds: Callable[[float], float],
+    *,
+    silent: bool,
+) -> None:
+    """How long it will take from start to end, since the budget is that of measuring alone.
 
-
-def _announce(comparisons: int, pairs: int, seconds: float) -> None:
-    """How long it will take, since the budget is that of measuring alone."""
-    starting = 2 * pairs * _START_SECONDS
-    least = comparisons * (seconds + starting)
+    `seconds` gives those of one batch size, by how much larger it is than the first; the
+    first one speaks for all.
+    """
+    if silent:
+        return
+    whole = sum(seconds(batch / batches[0]) for batch in batches)
+    sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
     _say(
-        f"{comparisons * pairs} pairs of processes take some {least:.0f} s or more: {seconds:.1f} s"
-        f" of measuring and {starting:.0f} s of starting for each batch size, large models longer;"
-        " fewer --processes take less"
+        f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
+        f" {whole:.0f} s with starting and checking them; fewer --processes take less"
     )
 
 
