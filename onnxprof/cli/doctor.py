@@ -132,7 +132,7 @@ def _devices(found: Diagnosis) -> Iterator[tuple[str, str]]:
         sources = ", ".join(("peak memory", *seen.sources))
         yield "", f"telemetry: {sources}"
         for absence in seen.absent:
-            yield "", f"no {absence.what}: {absence.reason}"
+            yield "", f"not read: {absence.what} ({absence.reason})"
     if found.no_gpu:
         yield "cuda", f"none: {found.no_gpu}"
 
