@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,20 +103,42 @@ def _saving(workload: Workload, path: Path, configure: ort_session.Configure) ->
 
     Some graphs (with sparse weights, for instance) can be saved with weights inside alone.
     """
-    for outside in (True, False):
+    for weights in _Weights:
         with suppress(BackendError):
-            return ort_session.load(workload, partial(_save_to, path, outside, configure))
+            session = ort_session.load(workload, partial(_save_to, path, weights, configure))
+            if weights is not _Weights.PACKED or _is_readable(path):
+                return session
     return None
 
 
-def _save_to(path: Path, outside: bool, configure: ort_session.Configure, made: Any) -> None:
+class _Weights(Enum):
+    """How weights are saved, the preferred way first."""
+
+    PACKED = auto()
+    """Outside and packed: mapped from the file, not packed again by every prefix."""
+    OUTSIDE = auto()
+    INSIDE = auto()
+
+
+def _save_to(path: Path, weights: _Weights, configure: ort_session.Configure, made: Any) -> None:
     configure(made)
     made.optimized_model_filepath = str(path)
-    if outside:
+    if weights is not _Weights.INSIDE:
         made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
         made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
-        # packed weights are then mapped from the file, not packed again by every prefix
+    if weights is _Weights.PACKED:
         made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether each part of a packed weight has bytes; the runtime fails to load one without."""
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    entries = (entry for tensor in graph.initializer for entry in tensor.external_data)
+    packed = (entry.value.split("|")[1:] for entry in entries if entry.key.startswith("prepacked"))
+    # a part is "offset;bytes;alignment"
+    return all(part.split(";")[1:2] != ["0"] for parts in packed for part in parts)
 
 
 class ProfiledSession(BoundSession):
