@@ -132,9 +132,10 @@ def _error(original: Original, executed: Array) -> Callable[[Floats, slice], flo
     """The error of values against the wanted ones; scaled first where one side is quantised."""
     mixed = is_quantised(original.value) != is_quantised(executed)
     wanted, spread = original.sample, original.spread(executed.dtype)
+    shift = _shift(original.value.dtype, executed.dtype)
 
     def error_of(values: Floats, part: slice) -> float:
-        fitted = _fitted(wanted[part], values) if mixed else values
+        fitted = _fitted(wanted[part], values) if mixed else values + shift
         return _distance(wanted[part], fitted, spread)
 
     return error_of
@@ -142,7 +143,23 @@ def _error(original: Original, executed: Array) -> Callable[[Floats, slice], flo
 
 def is_quantised(array: Array) -> bool:
     """Whether its integers stand for numbers by a scale and a zero point."""
-    return array.dtype.kind in "iu" and array.dtype.itemsize <= 2
+    return is_quantised_type(array.dtype)
+
+
+def is_quantised_type(dtype: np.dtype[Any]) -> bool:
+    """Whether integers of this type stand for numbers by a scale and a zero point."""
+    return dtype.kind in "iu" and dtype.itemsize <= 2
+
+
+def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> int:
+    """What turns an executed tensor into the original's sign: zero points move with the values.
+
+    onnxruntime computes int8 activations as uint8.
+    """
+    if original.itemsize != executed.itemsize or not is_quantised_type(executed):
+        return 0
+    half = 1 << (8 * original.itemsize - 1)
+    return {"iu": -half, "ui": half}.get(original.kind + executed.kind, 0)
 
 
 def _level(sample: Floats) -> tuple[float, float]:

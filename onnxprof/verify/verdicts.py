@@ -32,6 +32,7 @@ TOLERANCES = {"float64": 1e-3, "float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-
 #: Roundings flip where 8 bits are computed in another order, and flips add up with depth.
 QUANTISED = 0.2
 _IN_8_BITS = ("Quantize", "QLinear", "Integer", "QGemm")
+_ROUNDINGS = ("QuantizeLinear", "DequantizeLinear")
 _PLAIN = TOLERANCES["float32"]
 TOO_LATE = "the time for the check was used up"
 #: Where the error is above this, no other tensor of the original may be this much closer.
@@ -162,9 +163,20 @@ class Evidence:
         wanted, there = run.original[tensor], run.executed[executed]
         for name in self.sizes.get(wanted.size, ()):
             other = self._original(0, name)
-            if name != tensor and likeness(other, there, error).error < _CLOSER * error:
+            is_own = name == tensor or self._unrounded(name) == self._unrounded(tensor)
+            if not is_own and likeness(other, there, error).error < _CLOSER * error:
                 return True
         return False
+
+    def _unrounded(self, tensor: str) -> str:
+        """The tensor that a chain of QuantizeLinear and DequantizeLinear starts from."""
+        while (maker := self._makers.get(tensor)) and maker.op_type in _ROUNDINGS:
+            tensor = maker.inputs[0]
+        return tensor
+
+    @cached_property
+    def _makers(self) -> Mapping[str, GraphNode]:
+        return self.original.producers()
 
     def candidates(self, executed: str) -> list[str]:
         """The original's tensors that an executed one could be, by their sizes."""
@@ -248,8 +260,8 @@ def _at_ends(
     ins, outs = boundary(covered, readers, evidence.original.outputs)
     if not outs:
         return Verdict(claim.step, Outcome.UNCHECKED, "nobody reads what these layers yield")
-    unseen = next((name for name in (*ins, *outs) if not evidence.known(name)), "")
-    if unseen and unseen not in evidence.original.constants:
+    needed = (name for name in (*ins, *outs) if name not in evidence.original.constants)
+    if unseen := next((name for name in needed if not evidence.known(name)), ""):
         reason = f"the value of {unseen} cannot be read"
         return Verdict(claim.step, Outcome.UNCHECKED, reason, unseen)
     moving = [name for name in ins if evidence.known(name) and evidence.varies(name)]
