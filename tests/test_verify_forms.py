@@ -10,7 +10,7 @@ import models
 import numpy as np
 import pytest
 from models import ints, model, node, value
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 from provenance_corpus import convolutions, linears, residual, scalar, twin
 from test_verify import opened
 
@@ -82,3 +82,34 @@ def test_packed_weights_that_the_runtime_cannot_read_back_are_saved_plain(tmp_pa
     with opened(models.save(made, tmp_path)) as checked:
         steps = checked.steps()
     assert {step.verdict for step in steps if step.layers} == {"verified"}
+
+
+def scaled_by_a_size() -> ModelProto:
+    """What old exporters make of `x / d ** 0.5`: the root of a size, in float16."""
+    nodes = [
+        node("Shape", ["x"], ["s"], "shape"),
+        node("Gather", ["s", "two"], ["d"], "width"),
+        node("Cast", ["d"], ["f"], "cast", to=TensorProto.FLOAT16),
+        node("Pow", ["f", "half"], ["p"], "root"),
+        node("Div", ["x", "p"], ["y"], "div"),
+    ]
+    stored = [ints("two", 2), scalar("half", 0.5, np.float16)]
+    ends = [value(name, ["N", 6, 16], TensorProto.FLOAT16) for name in "xy"]
+    return model(nodes, ends[:1], ends[1:], stored)
+
+
+def test_what_was_folded_and_cast_is_no_part_of_the_step_that_reads_it(tmp_path: Path) -> None:
+    with opened(models.save(scaled_by_a_size(), tmp_path), 2) as checked:
+        steps = checked.steps()
+        folded = checked.trace.folded
+    verdicts = {step.layers: step.verdict for step in steps if step.layers}
+    assert verdicts["div",] == "verified"
+    assert set(verdicts.values()) == {"verified"}
+    assert {*folded, *(name for layers in verdicts for name in layers)} == {
+        "shape",
+        "width",
+        "cast",
+        "root",
+        "div",
+    }
+    assert {"shape", "width"} <= set(folded)
