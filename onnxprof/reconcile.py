@@ -29,6 +29,8 @@ class Status(StrEnum):
     CONSTANT = "constant"
     INPUT = "input"
     NOT_EXECUTED = "not executed"
+    UNKNOWN = "unknown"
+    """No step is tied to it, but one whose layers were refuted may have done its work."""
     UNATTRIBUTED = "unattributed"
     INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"
@@ -295,23 +297,25 @@ def _merged(steps: list[Step]) -> Step:
 
 def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[TimedRow]:
     folded = frozenset(run.folded)
+    untied = Status.UNKNOWN if any(s.is_refuted for s in run.steps) else Status.NOT_EXECUTED
     for i, layer in enumerate(run.table):
         if i not in homes.owner:
-            yield TimedRow(layer.name, _untimed(layer, folded), layer)
+            yield TimedRow(layer.name, _untimed(layer, folded) or untied, layer)
             continue
         row = timed[homes.owner[i]]
         at_home = homes.places[homes.owner[i]].layer == i
         yield row if at_home else TimedRow(layer.name, Status.FUSED, layer, row.step)
 
 
-def _untimed(layer: Layer, folded: frozenset[str]) -> Status:
+def _untimed(layer: Layer, folded: frozenset[str]) -> Status | None:
+    """Why no step is tied to a layer; None where none should be missing."""
     if layer.kind is LayerKind.INPUT:
         return Status.INPUT
     if layer.kind is not LayerKind.NODE:
         return Status.CONSTANT
     if layer.op_type == "Constant" and not layer.domain:
         return Status.CONSTANT
-    return Status.FOLDED if layer.name in folded else Status.NOT_EXECUTED
+    return Status.FOLDED if layer.name in folded else None
 
 
 def _closing_rows(

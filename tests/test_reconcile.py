@@ -162,3 +162,19 @@ def test_figures_beside_the_rows() -> None:
 )
 def test_milliseconds_are_exact(ns: int, text: str) -> None:
     assert milliseconds(ns) == text
+
+
+def test_a_layer_that_a_refuted_step_may_have_computed_is_not_called_unexecuted() -> None:
+    """Whose work a refuted step did is not known, so no layer without a step is ruled out."""
+    run = sample_run()
+    lost = dataclasses.replace(
+        run.steps[0], layers=(), verdict="refuted: it does not read x (conv1)"
+    )
+    untied = {row.name for row in reconcile(run).rows if row.status is Status.NOT_EXECUTED}
+    found = reconcile(dataclasses.replace(run, steps=(lost, *run.steps[1:])))
+    unknown = {row.name for row in found.rows if row.status is Status.UNKNOWN}
+    assert unknown == untied | set(run.steps[0].layers)
+    assert Status.NOT_EXECUTED not in {row.status for row in found.rows}
+    assert (
+        sum(r.median_ns or 0 for r in found.rows if r.status is not Status.TOTAL) == found.total_ns
+    )

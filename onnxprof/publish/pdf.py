@@ -16,6 +16,7 @@ from onnxprof.records import Run
 _FATES = {
     Status.FOLDED: "computed while loading",
     Status.NOT_EXECUTED: "not executed",
+    Status.UNKNOWN: "tied to no step",
 }
 
 

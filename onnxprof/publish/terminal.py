@@ -240,6 +240,7 @@ def _untimed(sums: Reconciliation) -> Text | None:
             (Status.FUSED, "fused into a step counted above (+n)"),
             (Status.FOLDED, "computed while loading"),
             (Status.NOT_EXECUTED, "not executed"),
+            (Status.UNKNOWN, "without a step that provably did its work"),
         )
     ]
     told = "; ".join(f"{count} {text}" for count, text in counts if count)
