@@ -1,6 +1,8 @@
 # make demo    profile a few networks and build the site
 # make test    run the whole suite        (make test ARGS="-k store" for a part of it)
 # make test-export   export with torch and TensorFlow (in .venv-export, some 3 GB)
+# make test-lowest   its core with the lowest declared versions (in .venv-lowest)
+# make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
 # make lint    formatting, linter, types
 # make bench   speed of the tool itself, as ratios
 # make clean   remove what the others made
@@ -18,7 +20,7 @@ export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo test test-export lint format bench clean
+.PHONY: help demo test test-export test-lowest test-hostile lint format bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -38,6 +40,13 @@ test-export:
 	@.ci/venv cpu,export,test .venv-export
 	.venv-export/bin/python -m pytest -m export $(ARGS)
 
+test-lowest:
+	@.ci/lowest $(ARGS)
+
+test-hostile:
+	@.ci/venv cpu,site,test
+	$(RUN) pytest tests/hostile -m hostile $(ARGS)
+
 lint:
 	@.ci/venv cpu,site,lint
 	$(RUN) ruff check
@@ -54,5 +63,5 @@ bench:
 	@for file in $(filter-out benchmarks/gpu_%,$(wildcard benchmarks/*.py)); do .venv/bin/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv .venv-export build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -164,14 +164,16 @@ def _anchor(number: int, places: tuple[int, ...], clues: Clues, held: Held) -> A
         number,
         tensors,
         Confidence.EXACT if sure else Confidence.INFERRED,
-        _evidence(sure, held, layers),
+        _evidence(sure, held, layers, stated=bool(stated)),
         rank=1 if stated else 0,
     )
 
 
-def _evidence(sure: bool, held: Held, layers: set[str]) -> str:
+def _evidence(sure: bool, held: Held, layers: set[str], *, stated: bool) -> str:
     if not sure:
         return "place among named nodes"
+    if not stated:
+        return "the only layer of its kind between named nodes"
     if layers & held.shared:
         return "names of its operations; equal layers are computed once"
     return "names of its operations"

@@ -96,7 +96,8 @@ def _orphans(clues: Clues, groups: Groups, held: Held) -> None:
             continue
         lost = clues.lost_between(clues.before(place), clues.after(place))
         if lost and clues.may_hold(place, lost):
-            held.add(place, [n.name for n in clues.original.nodes if n.name in lost])
+            names = [n.name for n in clues.original.nodes if n.name in lost]
+            held.add(place, names, sure=len(names) == 1 and clues.is_kind(place, names[0], ()))
             for name in held.layers[place]:
                 groups.unite(place, first.setdefault(name, place))
         else:

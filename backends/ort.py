@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,8 @@ from onnxprof.environment import cpu_device
 from onnxprof.records import Availability, Device, Granularity
 from onnxprof.verify.verdicts import Claim
 
+#: The runtime's switch for its own telemetry.
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
 _SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
 
 
@@ -35,6 +38,10 @@ class OrtBackend:
     """Times ONNX models on onnxruntime."""
 
     name = "ort"
+
+    def __init__(self) -> None:
+        # since 1.32 the runtime keeps usage data in the user's cache folder, from its import on
+        os.environ.setdefault(TELEMETRY, "1")
 
     def availability(self) -> Sequence[Availability]:
         """The CPU provider and the others, or why they are not there."""
@@ -46,7 +53,11 @@ class OrtBackend:
             detail = f"onnxruntime cannot be imported: {str(error).splitlines()[0]}"
             remedy = 'pip install "onnxprof[cpu]"'
             return (Availability(self.name, "cpu", False, detail, remedy),)
-        cpu = Availability(self.name, cpu_device().id, True, version)
+        switch = os.environ.get(TELEMETRY, "")
+        told = f"{version}; its own telemetry is off ({TELEMETRY}={switch})"
+        cpu = Availability(
+            self.name, cpu_device().id, True, version if switch in ("", "0") else told
+        )
         return (cpu, *ort_providers.availability(self.name, version))
 
     def devices(self) -> Sequence[Device]:
@@ -56,6 +67,11 @@ class OrtBackend:
         except Exception:  # a broken wheel can fail in any way
             return ()
         return (cpu_device(), *ort_providers.gpus())
+
+    def kind_of(self, provider: str) -> str:
+        """`cpu` or `cuda`; empty for no provider or an unknown one."""
+        found = ort_providers.PROVIDERS.get(provider)
+        return found.kind if found else ""
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:

@@ -18,6 +18,11 @@ _CUDA = re.compile(r"CUDA (?:failure|error) (\d+): ([^;]*)")
 _NODE = re.compile(r"while running (\S+) node\. Name:'([^']*)'")
 #: From here on: device, machine, source file and line, expression.
 _PLACE = re.compile(r"\s*; GPU=.*")
+#: Where in the runtime's own source an error arose, on the machine that built it, and in what.
+_SOURCE = re.compile(
+    r"\s*(?:[A-Za-z]:)?[/\\](?:[\w.+-]+[/\\])+[\w.+-]+\.(?:cc|cpp|cu|cuh|h|hpp|cxx)(?::|\()\d+\)?:?"
+    r"(?: [\w:<>~&*, ]+\([^)]*\)(?: \[[^\]]*\])?(?: const)?)?:?"
+)
 #: What OpenVINO's provider puts before OpenVINO's own words, and where those come from.
 _PASSED_ON = re.compile(r"\[OpenVINO-EP\]\s*(.*?)(?:: Exception from \S*)?$")
 _SIZE = re.compile(
@@ -48,7 +53,7 @@ def _said(lines: list[str]) -> str:
     first = _PLACE.sub("", lines[0])
     passed = _PASSED_ON.search(first)
     if passed is None:
-        return first
+        return _SOURCE.sub("", first)
     return ": ".join(dict.fromkeys((passed[1], lines[-1].strip())))
 
 

@@ -84,9 +84,8 @@ def evidence(key: Key, names: Names) -> Evidence:
             )
     found = names.producer(name)
     way = next((way for stem, way in _AROUND.items() if name.startswith(stem)), 0)
-    if way and not found:
-        after = ("Reshape",) if name.endswith(_MERGED) and way < 0 else ()
-        return Evidence("a Reshape around a Gemm", exact=False, works_for=way, takes=after)
+    if way and not found and not name.endswith(_MERGED):
+        return Evidence("a Reshape around a Gemm", exact=False, works_for=way)
     plain = _ENDS.get(operator, operator.removeprefix("Fused"))
     return Evidence(
         "tensor's name" if found else "operator and place",

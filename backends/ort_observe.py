@@ -29,19 +29,29 @@ Wanted = Collection[str] | None
 def observed(
     workload: Workload,
     original: onnx.ModelProto,
-    saved: Path,
+    executed: onnx.ModelProto,
+    folder: Path,
     feeds: Sequence[Feeds],
     wanted: tuple[Wanted, Wanted] = (None, None),
 ) -> list[Observed]:
-    """One observation for each set of inputs; `saved` is the executed graph.
+    """One observation for each set of inputs; the executed graph's weights are in `folder`.
 
     What is no tensor is left out. Raises BackendError.
     """
-    executed = onnx.load(str(saved), load_external_data=False)
     first = reference_values(workload, original, feeds, wanted[0])
-    place = PreparedModel(b"", saved.parent)
-    second = _values(workload, executed, place, feeds, wanted[1])
+    second = executed_values(workload, executed, folder, feeds, wanted[1])
     return [Observed(*pair) for pair in zip(first, second, strict=True)]
+
+
+def executed_values(
+    workload: Workload,
+    executed: onnx.ModelProto,
+    folder: Path,
+    feeds: Sequence[Feeds],
+    wanted: Wanted = None,
+) -> list[Arrays]:
+    """The executed graph's values where it was timed, one mapping for each set of inputs."""
+    return _values(workload, executed, PreparedModel(b"", folder), feeds, wanted)
 
 
 def reference_values(

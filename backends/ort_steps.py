@@ -31,6 +31,8 @@ class TimedNodes:
     """Place in the graph of the first of them; -1 if there is none."""
     places: tuple[int, ...] = ()
     """Where its nodes stand in the graph; empty for a node of a subgraph."""
+    numbers: tuple[int, ...] = ()
+    """Where its nodes stand in `Ties.nodes`, those of subgraphs as well."""
 
     @property
     def barred(self) -> range:
@@ -76,7 +78,7 @@ def _join(profile: Profile, ties: Ties) -> list[TimedNodes]:
         keys = waiting.get((node.name, node.op_type), [])
         if keys:  # a node of a subgraph stands behind the place that it counts as
             places = (place,) if node.position == place else ()
-            joined.append(TimedNodes(node, (keys.pop(0),), places=places))
+            joined.append(TimedNodes(node, (keys.pop(0),), places=places, numbers=(place,)))
     strangers = [key for keys in waiting.values() for key in keys]
     return joined + [TimedNodes(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
 
@@ -102,9 +104,14 @@ def _with(entry: TimedNodes, helpers: Sequence[TimedNodes]) -> TimedNodes:
     keys = tuple(key for helper in helpers for key in helper.keys)
     first = min(helper.node.position for helper in helpers)
     node = replace(entry.node, op_type=_work(entry, helpers))
-    parts = [entry.places, *(helper.places for helper in helpers)]
-    places = tuple(place for part in parts for place in part) if all(parts) else ()
-    return TimedNodes(node, (*entry.keys, *keys), first, places)
+    places = _together([entry.places, *(helper.places for helper in helpers)])
+    numbers = _together([entry.numbers, *(helper.numbers for helper in helpers)])
+    return TimedNodes(node, (*entry.keys, *keys), first, places, numbers)
+
+
+def _together(parts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """All of them; none where one of them has none."""
+    return tuple(place for part in parts for place in part) if all(parts) else ()
 
 
 def _work(entry: TimedNodes, helpers: Sequence[TimedNodes]) -> str:

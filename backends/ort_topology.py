@@ -31,7 +31,7 @@ def read_graph(graph: onnx.GraphProto, constants: frozenset[str] = frozenset()) 
     """The topology of a graph; a control-flow node reads what its subgraphs capture."""
     given = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
     return Graph(
-        nodes=tuple(_read_node(node) for node in graph.node),
+        nodes=tuple(read_node(node) for node in graph.node),
         constants=constants | given,
         outputs=tuple(o.name for o in graph.output),
         contents=_contents(graph.initializer),
@@ -77,7 +77,8 @@ def _defaults(op_type: str) -> Mapping[str, bytes]:
     return {name: value.SerializeToString(deterministic=True) for name, value in values.items()}
 
 
-def _read_node(node: onnx.NodeProto) -> GraphNode:
+def read_node(node: onnx.NodeProto) -> GraphNode:
+    """The node; one with subgraphs also reads what these capture."""
     captured = {name for a in graph_attributes(node) for name in _captured(a.g)}
     own = [name for name in node.input if name]
     return GraphNode(
@@ -92,7 +93,7 @@ def _read_node(node: onnx.NodeProto) -> GraphNode:
 
 def _captured(graph: onnx.GraphProto) -> set[str]:
     """Names that a subgraph reads from outside."""
-    nodes = [_read_node(node) for node in graph.node]
+    nodes = [read_node(node) for node in graph.node]
     own = {name for node in nodes for name in node.outputs}
     own |= {t.name for t in graph.initializer} | {i.name for i in graph.input}
     read = {name for node in nodes for name in node.inputs} | {o.name for o in graph.output}
@@ -174,14 +175,23 @@ def _flat(graph: onnx.GraphProto, moved: frozenset[str], found: Inlined) -> Iter
     found.contents.update(_contents(graph.initializer))
     found.constants.update(t.values.name for t in graph.sparse_initializer)
     for node in graph.node:
-        branch = next((b.g for b in graph_attributes(node) if moved & _produced(b.g)), None)
+        branch = next((b.g for b in _likely_first(graph, node) if moved & _produced(b.g)), None)
         if node.op_type != "If" or branch is None:
-            yield _read_node(node)
+            yield read_node(node)
             continue
         yield from _flat(branch, moved, found)
         found.conditions.add(node.input[0])
         results = tuple(o.name for o in branch.output)
         yield GraphNode(node.name, "If", results, tuple(name for name in node.output if name))
+
+
+def _likely_first(graph: onnx.GraphProto, node: onnx.NodeProto) -> Iterable[onnx.AttributeProto]:
+    """The subgraphs of a node; of an If first the one that a stored condition takes."""
+    stored = [t for t in graph.initializer if node.input and t.name == node.input[0]]
+    if node.op_type != "If" or not stored:
+        return graph_attributes(node)
+    taken = "then_branch" if onnx.numpy_helper.to_array(stored[0]).all() else "else_branch"
+    return sorted(graph_attributes(node), key=lambda branch: branch.name != taken)
 
 
 def _produced(graph: onnx.GraphProto) -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +14,17 @@ from typing import Protocol
 
 import onnx
 
+from onnxprof.backends.ort_bodies import settled
 from onnxprof.backends.ort_graphs import ExecutedNode
-from onnxprof.backends.ort_observe import Feeds, Wanted, observed
-from onnxprof.backends.ort_topology import read_graph
+from onnxprof.backends.ort_observe import (
+    Arrays,
+    Feeds,
+    Wanted,
+    executed_values,
+    observed,
+    reference_values,
+)
+from onnxprof.backends.ort_unfold import Unfolded, has_bodies, unfolded
 from onnxprof.contracts import BackendError, Bounds, Workload
 from onnxprof.provenance import Graph
 from onnxprof.records import Step
@@ -23,7 +32,6 @@ from onnxprof.verify.outcomes import all_unchecked, judged
 from onnxprof.verify.repair import repaired
 from onnxprof.verify.verdicts import Claim, Evidence, Outcome, Verdict, check, ends, tolerance_of
 
-_HIDDEN = "it runs inside a subgraph, whose values cannot be read"
 #: Each tensor is in the runtime and copied from it, of the original and of the executed graph.
 _COPIES = 4
 _BYTES = 4
@@ -37,16 +45,43 @@ class Joined(Protocol):
         """With the layers that it claims."""
 
     @property
-    def places(self) -> tuple[int, ...]:
-        """Where its nodes stand in the executed graph; empty for a node of a subgraph."""
+    def numbers(self) -> tuple[int, ...]:
+        """Where its nodes stand among all nodes of the executed graph, subgraphs included."""
 
 
 def claims_of(joined: Sequence[Joined]) -> list[Claim]:
-    """What each step claims, in order."""
+    """What each step claims, in order; nodes are numbered as in `ort_graphs.Ties`."""
     return [
-        Claim(i, tuple(sorted(entry.places)), entry.node.layers, "" if entry.places else _HIDDEN)
-        for i, entry in enumerate(joined)
+        Claim(i, tuple(sorted(entry.numbers)), entry.node.layers) for i, entry in enumerate(joined)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both graphs with the bodies that ran in place, and the claims about them."""
+
+    original: Unfolded
+    executed: Unfolded
+    claims: Sequence[Claim]
+
+    @classmethod
+    def of(cls, original: Unfolded, executed: Unfolded, claims: Sequence[Claim]) -> Sides:
+        """From claims that number nodes to claims that say their places."""
+        return cls(original, executed, [_placed(claim, executed) for claim in claims])
+
+    @property
+    def graphs(self) -> tuple[Graph, Graph]:
+        """The original's and the executed one's."""
+        return self.original.graph, self.executed.graph
+
+
+def _placed(claim: Claim, executed: Unfolded) -> Claim:
+    unread = (executed.unread[i] for i in claim.nodes if i in executed.unread)
+    if obstacle := claim.obstacle or next(unread, ""):
+        return replace(claim, nodes=(), obstacle=obstacle)
+    there = all(i in executed.places for i in claim.nodes)
+    places = sorted(executed.places[i] for i in claim.nodes) if there else ()
+    return replace(claim, nodes=tuple(places))
 
 
 @dataclass(slots=True)
@@ -77,41 +112,65 @@ class OrtProof:
         """The steps with verdicts."""
         if not self.saved.exists():
             return all_unchecked(steps, "onnxruntime cannot save the graph that it executes")
-        try:
-            return self._checked(steps, feeds, bounds)
-        except (BackendError, MemoryError) as error:
-            return all_unchecked(steps, getattr(error, "what", "out of memory"))
+        deadline = time.monotonic() + bounds.seconds
+        trouble = ""
+        for sides in self._sides(feeds, deadline):
+            try:
+                return self._checked(steps, sides, feeds, bounds.memory_bytes, deadline)
+            except (BackendError, MemoryError) as error:
+                trouble = getattr(error, "what", "out of memory")
+        return all_unchecked(steps, trouble)
 
     def close(self) -> None:
         """Delete the executed graph."""
         self.scratch.cleanup()
 
+    def _sides(self, feeds: Sequence[Feeds], deadline: float) -> Iterator[Sides]:
+        """The graphs with bodies in place and, where these cannot be run, as they are."""
+        executed = onnx.load(str(self.saved), load_external_data=False)
+        if has_bodies(self.original.graph):
+            before = settled(self.original, partial(self._read_original, feeds[0]), deadline)
+            after = settled(executed, partial(self._read_executed, feeds[0]), deadline)
+            yield Sides.of(before, after, self.claims)
+        yield Sides.of(unfolded(self.original, {}), unfolded(executed, {}), self.claims)
+
+    def _read_original(self, feeds: Feeds, model: onnx.ModelProto, names: Wanted) -> Arrays:
+        return reference_values(self.workload, model, [feeds], names)[0]
+
+    def _read_executed(self, feeds: Feeds, model: onnx.ModelProto, names: Wanted) -> Arrays:
+        return executed_values(self.workload, model, self.saved.parent, [feeds], names)[0]
+
     def _checked(
-        self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
+        self,
+        steps: Sequence[Step],
+        sides: Sides,
+        feeds: Sequence[Feeds],
+        memory_bytes: int,
+        deadline: float,
     ) -> tuple[Step, ...]:
-        deadline = time.monotonic() + bounds.seconds
-        parts = list(self._parts(bounds.memory_bytes // len(feeds)))
+        parts = list(self._parts(sides, memory_bytes // len(feeds)))
         verdicts: list[Verdict] = []
         for part in parts[:-1]:
-            verdicts += check(self._evidence(feeds, part, deadline), part, deadline)
-        evidence = self._evidence(feeds, parts[-1] if len(parts) > 1 else None, deadline)
+            verdicts += check(self._evidence(sides, feeds, part, deadline), part, deadline)
+        last = parts[-1] if len(parts) > 1 else None
+        evidence = self._evidence(sides, feeds, last, deadline)
         verdicts += check(evidence, parts[-1], deadline)
         refuted = any(verdict.outcome is Outcome.REFUTED for verdict in verdicts)
         mend = refuted and len(parts) == 1
-        mended = repaired(evidence, self.claims, verdicts, deadline) if mend else {}
+        mended = repaired(evidence, sides.claims, verdicts, deadline) if mend else {}
         return judged(steps, verdicts, mended)
 
-    def _parts(self, memory_bytes: int) -> Iterator[list[Claim]]:
+    def _parts(self, sides: Sides, memory_bytes: int) -> Iterator[list[Claim]]:
         """The claims, so many at a time that the tensors at their ends fit into memory."""
         sizes = {
             tensor.name: _BYTES * prod(d for d in tensor.shape or () if isinstance(d, int))
             for layer in self.workload.table.nodes
             for tensor in layer.outputs
         }
-        graph = read_graph(self.original.graph)
+        graph = sides.original.graph
         part: list[Claim] = []
         held = 0
-        for claim in (claim for claim in self.claims if claim.layers):
+        for claim in (claim for claim in sides.claims if claim.layers):
             more = _COPIES * sum(sizes.get(name, 0) for name in ends(graph, claim.layers))
             if part and held + more > memory_bytes:
                 yield part
@@ -121,16 +180,20 @@ class OrtProof:
         yield part
 
     def _evidence(
-        self, feeds: Sequence[Feeds], part: Sequence[Claim] | None, deadline: float
+        self,
+        sides: Sides,
+        feeds: Sequence[Feeds],
+        part: Sequence[Claim] | None,
+        deadline: float,
     ) -> Evidence:
         """The values at the ends of these claims, or every value for None."""
-        executed = onnx.load(str(self.saved), load_external_data=False)
-        graphs = read_graph(self.original.graph), read_graph(executed.graph)
+        graphs, before = sides.graphs, sides.original
         if time.monotonic() > deadline:  # no claim will be looked at
             return Evidence(*graphs, ())
         wanted = (None, None) if part is None else _wanted(*graphs, part)
-        runs = observed(self.workload, self.original, self.saved, feeds, wanted)
-        return Evidence(*graphs, runs, tolerance_of(runs, graphs))
+        models = sides.original.model, sides.executed.model
+        runs = observed(self.workload, *models, self.saved.parent, feeds, wanted)
+        return Evidence(*graphs, runs, tolerance_of(runs, graphs), before.skipped, before.passing)
 
 
 def _wanted(original: Graph, executed: Graph, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from onnxprof import devices as gpus
+from onnxprof import folders
 from onnxprof.backends import named_steps, tensorrt_layers
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt_build import build, logger, runtime_errors
@@ -153,12 +153,8 @@ def _plan(trt: Any, workload: Workload) -> bytes:
 
 def cache_file(version: str, device_id: str) -> Path:
     """Where timings of tactics are kept: they hold for one version and one device."""
-    from platformdirs import user_cache_path
-
-    given = os.environ.get("ONNXPROF_CACHE")
-    root = Path(given).expanduser() if given else user_cache_path("onnxprof")
     safe = re.sub(r"[^\w.-]+", "-", f"{version}-{device_id or 'cuda'}")
-    return root / "tensorrt" / f"{safe}.timing"
+    return folders.cache() / "tensorrt" / f"{safe}.timing"
 
 
 def trace_of(workload: Workload, engine_json: str, reports: Reports) -> Trace:

@@ -27,8 +27,8 @@ from onnxprof.contracts import Session, Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import declared_fills, open_model, prepare
+from onnxprof.placement import pick_device
 from onnxprof.readings import Absence, Quantity
-from onnxprof.sweep import pick_device
 from onnxprof.telemetry import Recorder, Source, watching
 
 

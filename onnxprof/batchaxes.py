@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,8 +200,9 @@ def check_dims(free: tuple[FreeDim, ...], batch: BatchAxes, dims: Mapping[str, i
         if name in batch.symbols:
             raise UsageError(f"{name!r} is the batch axis", remedy="Give its size with --batch")
         if name not in known:
-            has = f"It has: {', '.join(known)}" if known else "All its axes have a size"
-            raise UsageError(f"the model has no symbolic axis {name!r}", remedy=has)
+            raise UsageError(
+                f"the model has no symbolic axis {name!r}", remedy=_axes_there(known, batch)
+            )
         if not 0 <= size < 1 << 31:
             remedy = f"Give one from 0 to {(1 << 31) - 1}"
             raise UsageError(f"{name}={size} is no size for an axis", remedy=remedy)
@@ -226,6 +227,16 @@ def all_sizes(
             raise UsageError(f"an axis of size {text!r} would be {came}", where=given)
         found[str(text)] = int(value)
     return found
+
+
+def _axes_there(known: Sequence[str], batch: BatchAxes) -> str:
+    """What `--dim` may name instead; the batch is an axis, but not one of these."""
+    if known:
+        return f"It has: {', '.join(known)}"
+    if batch.symbols:
+        named = ", ".join(repr(symbol) for symbol in batch.symbols)
+        return f"Only its batch ({named}) is free: give that with --batch"
+    return "All its axes have a size"
 
 
 def set_sizes(model: ModelProto, batch: BatchAxes, size: int, dims: Mapping[str, int]) -> None:

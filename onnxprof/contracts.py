@@ -260,7 +260,7 @@ class Backend(Protocol):
         """Which devices work here, and why the others do not. Never raises."""
 
     def devices(self) -> Sequence[Device]:
-        """The devices that work here."""
+        """The devices that work here; the first is taken where the user names none."""
 
     def open(self, workload: Workload) -> AbstractContextManager[Session]:
         """Load for un-profiled inference. Raises BackendError."""
@@ -269,6 +269,14 @@ class Backend(Protocol):
         self, workload: Workload, inferences: int
     ) -> AbstractContextManager[TracedSession]:
         """Load under the timer, for at most so many inferences. Raises BackendError."""
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A backend whose providers do not run on every device."""
+
+    def kind_of(self, provider: str) -> str:
+        """The kind of device that the provider runs on; empty where it may be any."""
 
 
 @dataclass(frozen=True, slots=True)

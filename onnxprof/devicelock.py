@@ -12,13 +12,13 @@ import re
 import shlex
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 
+from onnxprof import folders
 from onnxprof.contracts import BackendError
 
 try:
@@ -26,8 +26,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: Environment variable that names the folder of the locks.
-VARIABLE = "ONNXPROF_LOCKS"
 _POLL_S = 0.2
 _MOST_BYTES = 4096
 _LONGEST_COMMAND = 200
@@ -52,14 +50,7 @@ class Holder:
 
 def folder() -> Path:
     """`$ONNXPROF_LOCKS`, or the user's folder for running processes on this machine."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    from platformdirs import user_runtime_path
-
-    with warnings.catch_warnings():  # without a login session it warns and takes a temporary one
-        warnings.simplefilter("ignore")
-        return user_runtime_path("onnxprof")
+    return folders.locks()
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def free_bytes(device_id: str) -> int | None:
 
 
 def _device(nv: Any, index: int, handle: Any) -> Device:
-    """Raises NvmlError where not even the name is to be had."""
+    """Raises NvmlError where the driver does not even give the name."""
     name = nvml.name_of(nv, handle)
     major, minor = _asked(nv, (0, 0), nv.nvmlDeviceGetCudaComputeCapability, handle)
     lanes = _asked(nv, 0, nv.nvmlDeviceGetNumGpuCores, handle)

@@ -134,6 +134,7 @@ def _name_nodes(graph: GraphProto) -> dict[str, str]:
     nodes = top + inner
     given: dict[str, str] = {}
     waiting: list[NodeProto] = []
+    tried: dict[str, int] = {}
     for node in nodes:
         if node.name and node.name not in given:
             given[node.name] = node.name
@@ -141,18 +142,23 @@ def _name_nodes(graph: GraphProto) -> dict[str, str]:
             waiting.append(node)
     for node in waiting:
         wanted = node.name or next((o for o in node.output if o), node.op_type)
-        name = unused(wanted, given.__contains__)
+        name = unused(wanted, given.__contains__, tried)
         given[name] = node.name
         node.name = name
     return given
 
 
-def unused(wanted: str, taken: Callable[[str], bool]) -> str:
-    """The name itself, or with the first suffix `#2`, `#3`, … that makes it new."""
+def unused(wanted: str, taken: Callable[[str], bool], tried: dict[str, int] | None = None) -> str:
+    """The name itself, or with the first suffix `#2`, `#3`, … that makes it new.
+
+    `tried` remembers where to go on, so that naming many nodes alike stays linear.
+    """
     name, count = wanted, 1
     while taken(name):
-        count += 1
+        count = max(count, tried.get(wanted, 1) if tried is not None else 1) + 1
         name = f"{wanted}#{count}"
+    if tried is not None:
+        tried[wanted] = count
     return name
 
 

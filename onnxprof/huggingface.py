@@ -15,9 +15,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from onnxprof import folders
+from onnxprof.confined import Limits, confined
 from onnxprof.contracts import ModelError, OnnxprofError, StoreError, UsageError
 from onnxprof.references import (
     Progress,
@@ -61,7 +64,7 @@ def fetch(text: str, progress: Progress | None = None) -> Resolved:
         # asked for by its branch, so that the cache remembers what the branch was
         path = _got(hub, place, size, 0, progress)
         pinned = _Place(place.repo, place.file, _commit_of(path, place))
-        data = _external(path, pinned)
+        data = confined(partial(_external, path, pinned), Limits(), "reading", str(pinned))
         if data:
             path = _assembled(hub, pinned, path, data, progress)
     return Resolved(path, _name(place), str(pinned))
@@ -107,7 +110,7 @@ def _endpoint() -> str | None:
 
 
 def _options(place: _Place) -> dict[str, Any]:
-    return {"revision": place.revision, "cache_dir": os.environ.get("HF_HUB_CACHE") or None}
+    return {"revision": place.revision, "cache_dir": folders.chosen(folders.HUGGING_FACE)}
 
 
 def _offline() -> bool:
@@ -251,9 +254,8 @@ def _assembled(
     The library's cache has links to files called after their digests; here are hard links to
     the same bytes, or copies where the disk has no such thing.
     """
-    from onnxprof.zoo import cache
 
-    root = cache.folder().parent / "hf" / place.repo.replace("/", "--") / place.revision
+    root = folders.cache() / "hf" / place.repo.replace("/", "--") / place.revision
     target = _laid(path, root / place.file)
     total = path.stat().st_size
     for name in data:

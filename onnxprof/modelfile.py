@@ -19,7 +19,7 @@ from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
 from onnxprof.rebatch import Plan, Rebatched
 from onnxprof.records import ModelFacts, PreparedModel, Shape
-from onnxprof.references import Progress, resolve
+from onnxprof.references import Progress, Resolved, resolve
 from onnxprof.zoo.declaration import Fill
 
 _CHUNK = 1 << 20
@@ -89,7 +89,11 @@ def _feed(digest: hashlib._Hash, path: Path) -> int:
 
 def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
-    found = resolve(reference, progress)
+    return open_found(resolve(reference, progress))
+
+
+def open_found(found: Resolved) -> ModelFile:
+    """Check and read the model behind a reference. Raises ModelError with what is wrong."""
     path = found.path
     try:
         structure = read_structure(path)
@@ -168,6 +172,12 @@ def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ..
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free
     return tuple(each for each in free if each.name not in dims)
+
+
+def model_axes(model: ModelFile) -> frozenset[str]:
+    """Names of all symbolic axes of the inputs, the batch's among them."""
+    plan = plan_for(model, {}, deep=False)
+    return frozenset((*plan.batch.symbols, *(each.name for each in plan.free)))
 
 
 def free_axes(model: ModelFile) -> dict[str, Shape]:
@@ -267,6 +277,8 @@ __all__ = [
     "declared_fills",
     "free_axes",
     "missing_dims",
+    "model_axes",
+    "open_found",
     "open_model",
     "prepare",
     "rebatched",

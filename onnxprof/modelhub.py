@@ -22,6 +22,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+from onnxprof import folders
 from onnxprof.contracts import ModelError, StoreError, UsageError
 from onnxprof.references import (
     Progress,
@@ -140,7 +141,7 @@ def _local_base() -> Path | None:
     base = _base()
     if not base or re.match("https?://", base):
         return None
-    return Path(base.removeprefix("file://")).expanduser()
+    return folders.expanded(base.removeprefix("file://"))
 
 
 def _manifest(reference: str) -> bytes:
@@ -285,7 +286,7 @@ def _different(reference: str, where: str, found: str, model: Listed) -> ModelEr
 
 
 def _folder() -> Path:
-    return cache.folder().parent / "hub"
+    return folders.cache() / "hub"
 
 
 def _refuse_offline(reference: str, url: str, target: Path | None = None) -> None:
@@ -331,5 +332,5 @@ def _storing(target: Path) -> Iterator[None]:
         raise StoreError(
             f"cannot be written ({error.strerror or error})",
             where=str(target),
-            remedy=f"Make room there, or choose another folder with {cache.VARIABLE}",
+            remedy=f"Make room there, or choose another folder with {folders.CACHE}",
         ) from error

@@ -8,13 +8,16 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 
 from onnxprof.batchproof.proof import Question, seconds_for, verdicts
 from onnxprof.batchproof.verdict import Kind, Verdict, warnings_of
+from onnxprof.confined import confined
 from onnxprof.contracts import OnnxprofError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model
+from onnxprof.records import LayerTable
 from onnxprof.sweep import Options, Planned, command_line
 from onnxprof.worker import Job, Limits, confine, end, listen
 
@@ -64,12 +67,17 @@ def _settled(planned: Planned, verdict: Verdict, options: Options) -> Planned:
     if verdict.kind is not Kind.MIXES:
         return replace(planned, job=replace(planned.job, notes=tuple(warnings_of(verdict))))
     job, own = planned.job, planned.own_batch
-    table = inspect(open_model(job.file), own, dict(job.dims))
+    work = partial(_table, job, own)
+    table = confined(work, options.limits, "planning", job.facts.name)
     table = replace(table, obstacle=verdict.subject)
     sized = replace(options, dims=job.dims, device=options.device or job.device.kind)
     command = command_line(job.facts, sized, own, job.threads)
     job = replace(job, batch=own, obstacle=verdict.subject, command=command)
     return replace(planned, job=job, table=table)
+
+
+def _table(job: Job, batch: int) -> LayerTable:
+    return inspect(open_model(job.file), batch, dict(job.dims))
 
 
 def question_of(job: Job, batches: tuple[int, ...]) -> Question:

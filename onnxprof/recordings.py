@@ -237,6 +237,8 @@ def from_benchmark_app(report: Source) -> Reader:
 
 
 _CSV = "It looks like a report for --benchmark-app"
+#: A month.
+_LONGEST_NS = 30 * 24 * 3600 * 1e9
 Reader = Callable[[Names, LayerTable], Recorded]
 
 
@@ -255,7 +257,8 @@ def _hint(source: Source) -> str:
         data = json.loads(source.text, strict=False)
     except (ValueError, RecursionError):
         return ""
-    first = next((row for row in data if isinstance(row, dict)), {}) if data else {}
+    rows = data if isinstance(data, list) else []
+    first = next((row for row in rows if isinstance(row, dict)), {})
     keys = set(data) if isinstance(data, dict) else set(first)
     for key, option in _TELLING.items():
         if key in keys:
@@ -282,7 +285,13 @@ def _engine_unit(layer: tensorrt_layers.EngineLayer, names: Names) -> Unit:
 
 def _ns(values: Sequence[float]) -> Samples:
     """Milliseconds as whole nanoseconds."""
-    made: Samples = np.rint(np.array(values, np.float64) * 1e6).astype(np.int64)
+    try:
+        ns = np.rint(np.array(values, np.float64) * 1e6)
+    except OverflowError:
+        ns = np.array([np.inf])
+    if not (np.abs(ns) < _LONGEST_NS).all():  # neither is NaN
+        raise UsageError("it has durations that no clock gives")
+    made: Samples = ns.astype(np.int64)
     return made
 
 

@@ -8,6 +8,7 @@ size being known and its digest checked. A file that bears the reference's name 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ def resolve(reference: str, progress: Progress | None = None) -> Resolved:
     path = Path(reference)
     scheme, separator, rest = reference.partition(":")
     if not separator or scheme not in SCHEMES or _is_file(path):
+        _refuse_absent(path, reference)
         return Resolved(path, path.stem or path.name, reference)
     if scheme == "zoo":
         return _from_zoo(rest, progress)
@@ -70,6 +72,32 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # too long, or with a NUL: open_model says so
         return False
+
+
+def _refuse_absent(path: Path, reference: str) -> None:
+    """Raise ModelError where there is nothing of that name, with what may have been meant."""
+    try:
+        if path.exists():
+            return
+    except (OSError, ValueError):  # too long, or with a NUL: open_model says so
+        return
+    raise ModelError("there is no such file", where=reference, remedy=_meant(reference))
+
+
+def _meant(reference: str) -> str:
+    if re.match(r"\w+://", reference):
+        return "Download it first; zoo:NAME, hub:NAME and hf:ORG/REPO/FILE are fetched for you"
+    name = reference.removesuffix(".onnx")
+    if not re.fullmatch(r"[\w.-]+", name):
+        return "Check the path"
+    from difflib import get_close_matches
+
+    from onnxprof.zoo.catalogue import names
+
+    close = get_close_matches(name.lower(), names(), n=3, cutoff=0.6)
+    close = [name.lower()] if name.lower() in close else close
+    meant = f"Did you mean {' or '.join(f'zoo:{each}' for each in close)}? " if close else ""
+    return f"{meant}onnxprof zoo list has the networks that come with onnxprof"
 
 
 def _from_zoo(name: str, progress: Progress | None) -> Resolved:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof import serial
+from onnxprof import runguard, serial
 from onnxprof.contracts import StoreError
 from onnxprof.records import SCHEMA_VERSION, Run, Samples, Step, Timings
 from onnxprof.summary import ESTIMATOR, Summary, summarise
@@ -210,8 +209,9 @@ def read_summary(path: Path) -> Summary:
     import pyarrow.parquet as pq
 
     with _reading(path):
+        runguard.check_file(path)
         metadata = _known(pq.read_metadata(path).metadata)
-        facts = json.loads(metadata[SUMMARY_KEY])
+        facts = runguard.facts_in(metadata[SUMMARY_KEY])
         facts.pop("path", None)
         summary = serial.from_json(Summary, facts)
     if summary.estimator != ESTIMATOR:
@@ -223,12 +223,16 @@ def read_run(path: Path) -> Run:
     """A stored run. Raises StoreError, naming the file, for one that cannot be read."""
     import pyarrow.parquet as pq
 
-    with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        facts = json.loads(_known(file.metadata.metadata)[RUN_KEY])
-        run = serial.run_from_json(facts)
-        if facts["timings"] is None:
-            return run
-        table = file.read(["block", "duration_ns"])
+    with _reading(path):
+        runguard.check_file(path)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            facts = runguard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
+            run = serial.run_from_json(facts)
+            if facts["timings"] is None:
+                return run
+            runguard.check_rows(file, facts["timings"])
+            table = file.read(["block", "duration_ns"])
+            runguard.check_samples(table)
         return dataclasses.replace(run, timings=_timings(facts["timings"], table, len(run.steps)))
 
 
@@ -242,15 +246,8 @@ def _reading(path: Path) -> Iterator[None]:
         raise StoreError(error.what, where=str(path), remedy=error.remedy) from error
     except FileNotFoundError as error:
         raise StoreError("there is no such file", where=str(path)) from error
-    except (
-        OSError,
-        pa.ArrowException,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (pa.ArrowException, *runguard.ERRORS) as error:
+        reason = " ".join((str(error) or type(error).__name__).split())[:200]
         raise StoreError(f"cannot be read as a stored run ({reason})", where=str(path)) from error
 
 

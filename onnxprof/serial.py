@@ -38,6 +38,7 @@ from onnxprof.records import (
 )
 
 T = TypeVar("T")
+_LARGEST = (1 << 63) - 1
 Json = Any
 Converter = Callable[[Json], Any]
 
@@ -268,7 +269,9 @@ def _union_converter(args: tuple[Any, ...]) -> Converter:
 def _scalar_converter(kind: type) -> Converter:
     def convert(data: Json) -> Any:
         if type(data) is not kind:
-            raise ValueError(f"{data!r} is not of type {kind.__name__}")
+            raise ValueError(f"{str(data)[:80]!r} is not of type {kind.__name__}")
+        if isinstance(data, int) and abs(data) > _LARGEST:
+            raise ValueError("a whole number has more than 64 bits")
         return data
 
     return convert
@@ -276,7 +279,7 @@ def _scalar_converter(kind: type) -> Converter:
 
 def _to_float(data: Json) -> float:
     if type(data) not in (int, float) and data not in ("inf", "-inf", "nan"):
-        raise ValueError(f"{data!r} is no number")
+        raise ValueError(f"{str(data)[:80]!r} is no number")
     return float(data)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from onnxprof.measure import Blocks
 from onnxprof.others import Others
 from onnxprof.outcomes import Parity
 from onnxprof.records import Run
+from onnxprof.scratch import scratch
 from onnxprof.worker import Job, Limits, as_run, child, end, listen
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def served(
     It runs on these cores; on any where there are none.
     """
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
+    with scratch() as folder:
         ours, theirs = context.Pipe()
-        given = (job, limits, theirs, scratch, cores)
+        given = (job, limits, theirs, folder, cores)
         process = context.Process(target=_serve, args=given, daemon=True)
         try:
             process.start()
@@ -128,13 +128,13 @@ def served(
 
 
 def _serve(
-    job: Job, limits: Limits, channel: Connection, scratch: str, cores: frozenset[int]
+    job: Job, limits: Limits, channel: Connection, folder: str, cores: frozenset[int]
 ) -> None:
     """Entry point of the process."""
     if cores:
         with suppress(OSError):  # taken from us in the meantime
             os.sched_setaffinity(0, cores)
-    child(job, limits, channel, scratch, Obedience(channel))
+    child(job, limits, channel, folder, Obedience(channel))
 
 
 @dataclass(frozen=True, slots=True)

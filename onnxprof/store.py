@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -27,14 +27,11 @@ T = TypeVar("T")
 
 SUFFIX = ".parquet"
 _FAILED = "-failed"
+#: A run takes some ten to a hundred kilobytes.
+_PROBE_BYTES = 1 << 18
 _LONGEST_PART = 80
 #: Names that Windows keeps for devices.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-
-
-def default_root() -> Path:
-    """The folder named by the environment variable ONNXPROF_STORE, else `runs`."""
-    return Path(os.environ.get("ONNXPROF_STORE") or "runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,23 @@ class Store:
             raise StoreError(
                 f"the run cannot be saved: {error.strerror or error}",
                 where=str(folder),
+                remedy=_remedy(error),
+            ) from error
+
+    def check_writable(self) -> None:
+        """Raise StoreError where a run could not be saved, before there is one to lose."""
+        probe = self.root / f".{secrets.token_hex(8)}.tmp"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                _write_synced(probe, bytes(_PROBE_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            place = self.root if self.root.is_dir() else _obstacle(self.root)
+            raise StoreError(
+                f"runs cannot be saved: {error.strerror or error}",
+                where=str(place),
                 remedy=_remedy(error),
             ) from error
 
@@ -142,6 +156,24 @@ def load_all(
     return runs, [*problems, *more]
 
 
+def load_good(paths: Sequence[Path], say: Callable[[str], None]) -> list[tuple[Path, Run]]:
+    """The runs in these files that can be read; `say` hears which are left out.
+
+    Raises StoreError where none can be read.
+    """
+    runs: list[tuple[Path, Run]] = []
+    problems: list[StoreError] = []
+    for path in paths:
+        good, bad = load_each([path])
+        runs += [(path, run) for run in good]
+        problems += bad
+    if problems and not runs:
+        raise problems[0]
+    for problem in problems:
+        say(f"left out: {problem}")
+    return runs
+
+
 def load_each(paths: Iterable[Path]) -> tuple[list[Run], list[StoreError]]:
     """The runs in these files, and what could not be read."""
     return _each(paths, load)
@@ -175,7 +207,8 @@ def _match(pattern: str, name: str) -> bool:
 
 def _all_paths(stores: Iterable[Path]) -> list[Path]:
     """Every run of the stores once, even where one store lies within another."""
-    found = {path.resolve(): path for root in stores for path in Store(root).paths()}
+    # realpath, as resolve() raises where links run in a loop
+    found = {os.path.realpath(path): path for root in stores for path in Store(root).paths()}
     return list(found.values())
 
 
@@ -197,6 +230,11 @@ def _prefix(request: Request) -> str:
 def _stem(run: Run) -> str:
     created = re.sub(r"[^0-9A-Za-z.]", "", run.created)[:32]
     return _prefix(run.request) + created + (_FAILED if run.timings is None else "")
+
+
+def _obstacle(path: Path) -> Path:
+    """The nearest thing on the way to a folder that exists, which may be a file."""
+    return next((p for p in (path, *path.parents) if p.exists() or p.is_symlink()), path)
 
 
 def _write_new(folder: Path, stem: str, data: bytes) -> Path:

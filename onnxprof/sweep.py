@@ -5,27 +5,33 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 from onnxprof import plugins
+from onnxprof.confined import confined
 from onnxprof.contracts import Backend, BackendError, OnnxprofError
 from onnxprof.environment import environment, usable_cores
 from onnxprof.inputs import from_file, sizes_from
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
-from onnxprof.modelfile import ModelFile, batch_axes, free_axes, open_model, with_defaults
+from onnxprof.modelfile import (
+    ModelFile,
+    batch_axes,
+    free_axes,
+    model_axes,
+    open_found,
+    with_defaults,
+)
+from onnxprof.placement import ALL, pick_devices
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
-from onnxprof.references import Progress
+from onnxprof.references import Progress, Resolved, resolve
 from onnxprof.store import Store
 from onnxprof.suggestion import refuse_missing
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
-#: The kind of device that a provider runs on, where that is one kind alone.
-_KINDS = {"cpu": "cpu", "openvino": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
-#: The name that stands for every device of a backend.
-ALL = "all"
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
 
@@ -37,7 +43,7 @@ class Options:
     models: tuple[str, ...]
     backend: str = "ort"
     device: str = ""
-    """An id, a kind, or ALL; empty for the first that the provider runs on."""
+    """An id, a kind, or ALL; empty for the backend's first that the provider runs on."""
     provider: str = ""
     """How the backend is to run it; empty for its usual way on the device."""
     batches: tuple[int, ...] = (1,)
@@ -91,19 +97,49 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
     backend = plugins.backend(options.backend)
-    options = replace(options, device=options.device or _KINDS.get(options.provider, "cpu"))
     _refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment()
     planned: list[Planned] = []
-    for device, reference in product(devices, options.models):
-        model = open_model(reference, progress)
-        dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
-        refuse_missing(model, dims)
-        wanted = device.id if options.device == ALL else options.device
-        sized = replace(options, dims=tuple(dims.items()), device=wanted)
-        planned.extend(_of_model(model, sized, device, facts))
+    found = [resolve(reference, progress) for reference in options.models]
+    asked = zip(found, options.models, sizes_of(found, options), strict=True)
+    for device, (file, reference, dims) in product(devices, list(asked)):
+        work = partial(_of_file, file, replace(options, dims=dims), device, facts)
+        planned.extend(confined(work, options.limits, "planning", reference))
     return planned
+
+
+def _of_file(
+    file: Resolved, options: Options, device: Device, environment: tuple[tuple[str, str], ...]
+) -> list[Planned]:
+    model = open_found(file)
+    dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
+    refuse_missing(model, dims)
+    wanted = device.id if options.device == ALL else options.device or device.kind
+    sized = replace(options, dims=tuple(dims.items()), device=wanted)
+    return list(_of_model(model, sized, device, environment))
+
+
+def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
+    """The sizes given, for each model those of axes that it has.
+
+    An axis that no model has goes to all of them, so that the first one refuses it.
+    """
+    if len(files) < 2 or not options.dims:
+        return [options.dims] * len(files)
+    axes = [
+        confined(partial(_axes_of, file), options.limits, "planning", file.reference)
+        for file in files
+    ]
+    nobodys = {name for name, _ in options.dims if not any(name in theirs for theirs in axes)}
+    return [
+        tuple((name, size) for name, size in options.dims if name in theirs | nobodys)
+        for theirs in axes
+    ]
+
+
+def _axes_of(file: Resolved) -> frozenset[str]:
+    return model_axes(open_found(file))
 
 
 def _given(model: ModelFile, inputs: str) -> dict[str, int]:
@@ -199,34 +235,6 @@ def command_line(facts: ModelFacts, options: Options, batch: int, threads: int) 
     if not options.telemetry:
         words.append("--no-telemetry")
     return shlex.join(words)
-
-
-def pick_devices(backend: Backend, wanted: str, provider: str = "") -> Sequence[Device]:
-    """Every device of the backend that the provider runs on for `all`, else the one.
-
-    Raises BackendError where there is none.
-    """
-    if wanted != ALL:
-        return (pick_device(backend, wanted),)
-    kind = _KINDS.get(provider, "")
-    every = tuple(device for device in backend.devices() if kind in ("", device.kind))
-    return every or (pick_device(backend, kind or wanted),)
-
-
-def pick_device(backend: Backend, wanted: str) -> Device:
-    """The device with this id or, first come, of this kind. Raises BackendError with why not."""
-    devices = backend.devices()
-    for device in devices:
-        if wanted in (device.id, device.kind):
-            return device
-    for state in backend.availability():
-        if not state.usable and state.device.split(":")[0] == wanted.split(":")[0]:
-            raise BackendError(state.detail, where=backend.name, remedy=state.remedy)
-    known = ", ".join(d.id for d in devices) or "none"
-    raise BackendError(
-        f"backend {backend.name} has no device {wanted!r} here",
-        remedy=f"It has: {known}. See onnxprof doctor",
-    )
 
 
 def sweep(

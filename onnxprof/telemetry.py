@@ -235,7 +235,7 @@ class Watch:
             reason = "the driver does not list this process; a container hides its number"
             yield Absence(f"{name} {Quantity.PROCESS_MEMORY.value}", reason)
         if self._arena is None:
-            yield Absence("arena", "the runtime does not say from Python")
+            yield Absence("arena", "the runtime does not report it to Python")
 
     def warnings(self) -> Iterator[RunWarning]:
         """What lowered the clock during the stretch: in how many readings, of how many."""

@@ -17,8 +17,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxprof import clocks, telemetry
+from onnxprof import clocks, scratch, telemetry
 from onnxprof.checked import feeds, with_parity, with_verdicts
+from onnxprof.confined import Limits as Limits
+from onnxprof.confined import cause
+from onnxprof.confined import confine as confine
+from onnxprof.confined import end as end
 from onnxprof.contracts import BackendError, OnnxprofError, Workload
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
@@ -86,15 +90,6 @@ class Job:
     free_batch: bool = False
     """The file leaves its batch free."""
     notes: tuple[RunWarning, ...] = ()  # known before measuring
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one job may take before it is stopped."""
-
-    seconds: float = 900.0
-    memory_bytes: int = 0
-    """Private memory of the process; 0 for no limit."""
 
 
 def perform(
@@ -269,9 +264,9 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
     of time or out of memory. An interrupt ends the process and goes on to the caller.
     """
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
+    with scratch.scratch() as folder:
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=child, args=(job, limits, sender, scratch), daemon=True)
+        process = context.Process(target=child, args=(job, limits, sender, folder), daemon=True)
         process.start()
         sender.close()
         kept: list[Run] = []
@@ -312,7 +307,7 @@ def listen(
             kind, value = receiver.recv()
         except (EOFError, OSError):
             process.join(_GRACE_SECONDS)
-            raise BackendError(f"the measuring process {_cause(process.exitcode)}") from None
+            raise BackendError(f"the measuring process {cause(process.exitcode)}") from None
         if kind == "progress":
             progress(*value)
             doing = f", while {value[0]}"
@@ -331,35 +326,17 @@ def as_run(value: object) -> Run:
     return value
 
 
-def _cause(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        hint = ", which is what the system sends when memory runs out" if name == "SIGKILL" else ""
-        return f"was ended by {name}{hint}"
-    return f"ended without a result (exit code {exitcode})"
-
-
-def end(process: SpawnProcess) -> None:
-    """Terminate a process that is still there; kill it if that does not help."""
-    if process.is_alive():
-        process.terminate()
-        process.join(_GRACE_SECONDS)
-    if process.is_alive():
-        process.kill()
-    process.join(_GRACE_SECONDS)
-
-
 def child(
     job: Job,
     limits: Limits,
     sender: Connection,
-    scratch: str,
+    folder: str,
     conduct: Conduct | None = None,
 ) -> None:
     """Entry point of the process: send progress, then a run or an exception."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    tempfile.tempdir = scratch
-    confine(limits)
+    tempfile.tempdir = folder
+    confine(limits, os.getppid())
     try:
         run = perform(
             job,
@@ -383,17 +360,3 @@ def child(
 def _send_error(sender: Connection, error: OnnxprofError) -> None:
     with suppress(OSError):
         sender.send(("error", error))
-
-
-def confine(limits: Limits) -> None:
-    """Bound the memory, and be the first that the system ends when memory runs out."""
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    if not limits.memory_bytes:
-        return
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))

@@ -221,6 +221,13 @@ def known_branch() -> ModelProto:
     return model(nodes, [value("x", [4, 16])], [value("y", None)], stored)
 
 
+def dead_end() -> ModelProto:
+    """A layer whose result nobody reads; some runtimes execute it all the same."""
+    made = residual()
+    made.graph.node.append(node("Sigmoid", ["r1"], ["unread"], "dead"))
+    return made
+
+
 def sparse() -> ModelProto:
     made = linears(2)
     dense = numpy_helper.to_array(made.graph.initializer[0]).copy()
@@ -364,6 +371,7 @@ CORPUS: Mapping[str, Builder] = {
     "residual": plain(residual()),
     "clipped": plain(clipped()),
     "branches": plain(branches()),
+    "dead end": plain(dead_end()),
     **{
         f"activation {name}": plain(activation(name, **given))
         for name, given in (

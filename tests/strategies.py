@@ -129,7 +129,7 @@ def steps(draw: st.DrawFn, names: list[str]) -> Step:
     )
 
 
-def samples(shape: int | tuple[int, int], low: int = -(10**6)) -> st.SearchStrategy[Any]:
+def samples(shape: int | tuple[int, int], low: int = 0) -> st.SearchStrategy[Any]:
     return npst.arrays(np.int64, shape, elements=st.integers(low, 10**13))
 
 

@@ -7,7 +7,6 @@ import os
 import sys
 import textwrap
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,21 +154,30 @@ def test_one_thread_is_on_one_core_and_the_next_pairs_on_the_next(monkeypatch) -
     assert cores(replace(job(), device=gpu), 0) == set()
 
 
-def test_threads_that_spin_are_waited_for() -> None:
-    assert served.fall_asleep() < 0.2
-    over = threading.Event()
-    spinner = threading.Thread(target=_spin, args=(0.1, over))
-    spinner.start()
-    assert served.fall_asleep() > 0.05
-    assert over.is_set()
-    spinner.join()
+class Threads:
+    """A process whose other threads spin until some time, in place of `time`."""
+
+    def __init__(self, spinning_until: float) -> None:
+        self.now, self.spinning_until = 0.0, spinning_until
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def process_time(self) -> float:
+        return min(self.now, self.spinning_until)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
-def _spin(seconds: float, over: threading.Event) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
-    over.set()
+@pytest.mark.parametrize(
+    ("spinning", "least", "most"), [(0.0, 0.0, 0.02), (0.1, 0.1, 0.15), (9.0, 0.3, 0.35)]
+)
+def test_threads_that_spin_are_waited_for_but_not_for_ever(
+    spinning: float, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "time", Threads(spinning))
+    assert least <= served.fall_asleep() <= most
 
 
 #: A backend that dies or hangs at the twentieth inference of a model with that name.

@@ -276,3 +276,16 @@ def test_inspect_says_what_shapes_leave_open(tmp_path, monkeypatch) -> None:
     assert "changed by shapes alone" in told("fixed.onnx", 8)
     assert told("fixed.onnx", 1) == told("free.onnx", 8) == ""
     assert "layer scores (MatMul)" in told("meets.onnx", 8)
+
+
+def test_an_axis_of_twice_the_batch_holds(tmp_path: Path) -> None:
+    made = models.model(
+        [
+            node("Split", ["latents"], ["u", "c"], "split", axis=0),
+            node("Mul", ["c", "scale"], ["y"], "mul"),
+        ],
+        [value("latents", ["2*batch", 4]), value("scale", ["batch", 1])],
+        [value("y", ["batch", 4])],
+        opset=11,
+    )
+    assert proof(made, tmp_path) == [Verdict(Kind.HOLDS)] * 2

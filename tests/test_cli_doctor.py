@@ -120,7 +120,7 @@ def test_json_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert record["broken"][0]["kind"] == "backend"
     assert record["facts"]["os"]
     assert {extra["name"] for extra in record["extras"]} == set(diagnose.EXTRAS)
-    assert {place["purpose"] for place in record["folders"]} == {"cache", "store"}
+    assert {place["purpose"] for place in record["folders"]} == {"cache", "store", "locks"}
 
 
 def test_the_node_tests_that_torch_passes_are_counted_on_demand(

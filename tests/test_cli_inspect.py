@@ -82,7 +82,7 @@ def test_obstacle_is_told_on_stderr_and_csv_stays_clean(tmp_path, capsysbinary):
     [
         ({"layout": "wide"}, "no layout 'wide'"),
         ({"format": "xml"}, "no format 'xml'"),
-        ({"output": Path("x.foo")}, "cannot tell a format"),
+        ({"output": Path("x.foo")}, r"end in \.foo"),
         ({"output": Path("/nowhere/x.csv")}, "cannot be written"),
         ({"batch": "0"}, "--batch"),
         ({"dim": ["width=3"]}, "no symbolic axis 'width'"),

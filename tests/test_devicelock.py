@@ -17,7 +17,8 @@ import pytest
 
 from onnxprof.contracts import BackendError
 from onnxprof.cpu import cpu_device
-from onnxprof.devicelock import VARIABLE, Holder, folder, held
+from onnxprof.devicelock import Holder, folder, held
+from onnxprof.folders import LOCKS
 
 pytest.importorskip("fcntl", reason="flock(2) is there on Unix alone")
 
@@ -39,7 +40,7 @@ with held("cpu:fake", lambda text: print(text, flush=True)):
 @pytest.fixture(autouse=True)
 def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of locks for this test alone."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "locks"))
+    monkeypatch.setenv(LOCKS, str(tmp_path / "locks"))
     return tmp_path / "locks"
 
 
@@ -168,7 +169,7 @@ def test_it_may_be_held_again_after_an_error() -> None:
 
 
 def test_the_usual_folder_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(LOCKS)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     assert folder().name == "onnxprof"
 

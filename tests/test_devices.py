@@ -19,10 +19,11 @@ from onnxprof.contracts import BackendError, UsageError
 from onnxprof.cpu import base_clock_mhz, cpu_device
 from onnxprof.devices import Gpus, cuda_devices
 from onnxprof.machine import Machine
+from onnxprof.placement import pick_devices
 from onnxprof.plugins import Plugin
 from onnxprof.publish.devices import device_text
-from onnxprof.records import Device
-from onnxprof.sweep import Options, command_line, pick_devices, plan
+from onnxprof.records import Availability, Device
+from onnxprof.sweep import Options, command_line, plan
 from onnxprof.testing import FakeBackend, sample_run
 
 LIST = """
@@ -172,6 +173,10 @@ class Several(FakeBackend):
         gpus = (Device(f"cuda:{i}:nvidia-l4", "cuda", "NVIDIA L4") for i in range(2))
         return (*FakeBackend().devices(), *gpus)
 
+    def kind_of(self, provider: str) -> str:
+        known = {"openvino": "cpu", "tensorrt": "cuda", "cpu": "cpu", "cuda": "cuda"}
+        return known.get(provider, "")
+
 
 class Bare(FakeBackend):
     """A runtime without a device."""
@@ -191,8 +196,31 @@ def test_all_devices_are_those_of_the_backend_in_its_order() -> None:
 def test_all_devices_are_those_that_the_provider_runs_on() -> None:
     found = {p: [d.kind for d in pick_devices(Several(), "all", p)] for p in PROVIDED}
     assert found == PROVIDED
-    with pytest.raises(BackendError, match="has no device 'cuda'"):
-        pick_devices(FakeBackend(), "all", "tensorrt")
+    assert {p: pick_devices(Several(), "", p)[0].kind for p in PROVIDED} == {
+        p: kinds[0] for p, kinds in PROVIDED.items()
+    }
+
+
+def test_a_provider_without_its_device_is_an_error() -> None:
+    class Few(Several):
+        def devices(self) -> tuple[Device, ...]:
+            return FakeBackend().devices()
+
+    for wanted in ("all", ""):
+        with pytest.raises(BackendError, match="has no device 'cuda'"):
+            pick_devices(Few(), wanted, "tensorrt")
+
+
+def test_a_provider_called_like_a_device_is_that_device() -> None:
+    class Silent(FakeBackend):
+        def availability(self) -> tuple[Availability, ...]:
+            cuda = Availability(self.name, "cuda", False, "no driver", "Install one")
+            return (*super().availability(), cuda)
+
+    assert pick_devices(Silent(), "", "cpu")[0].kind == "cpu"
+    assert pick_devices(Silent(), "", "fast")[0].kind == "cpu"
+    with pytest.raises(BackendError, match="no driver"):
+        pick_devices(Silent(), "", "cuda")
 
 
 PROVIDED = {
@@ -205,7 +233,7 @@ PROVIDED = {
 }
 
 
-@pytest.mark.parametrize("wanted", ["all", "npu"])
+@pytest.mark.parametrize("wanted", ["all", "", "npu"])
 def test_no_device_is_an_error(wanted: str) -> None:
     with pytest.raises(BackendError, match="has no device"):
         pick_devices(Bare(), wanted)

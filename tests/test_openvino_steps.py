@@ -95,7 +95,8 @@ def test_nodes_without_a_mark_take_the_layers_that_nobody_names() -> None:
     )
     ties = tie(original, nodes, marks)
     assert covering(ties) == [((1,), ("before",)), ((2, 3), ("lstm",)), ((5,), ("after",))]
-    assert ties.steps[1].confidence is Confidence.INFERRED
+    assert ties.steps[1].confidence is Confidence.EXACT
+    assert "kind" in ties.steps[1].evidence
 
 
 def test_nodes_without_a_mark_take_the_layers_of_what_is_in_place_behind_them() -> None:

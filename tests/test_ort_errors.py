@@ -240,3 +240,21 @@ def test_a_batch_that_is_too_big_fails_with_its_reason_and_the_others_stand(tmp_
     assert "at MatMul widen: out of memory, 4,096 MiB more were asked for" in failure
     assert load(done[1].path).failure == failure
     assert all(load(o.path).timings is not None for o in (done[0], done[2]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[E] : 1 : FAIL : /onnxruntime_src/onnxruntime/core/reshape_helper.h:45"
+        " onnxruntime::ReshapeHelper::ReshapeHelper(const onnxruntime::TensorShape&, bool)"
+        " size was false. Cannot be reshaped",
+        "Status Message: /onnxruntime_src/onnxruntime/core/a.cc:12: Cannot be reshaped",
+        r"D:\a\_work\1\s\onnxruntime\core\a.cc:12 onnxruntime::f(int) const Cannot be reshaped",
+    ],
+)
+def test_no_path_of_the_machine_that_built_the_runtime_stays(text: str) -> None:
+    said = str(failure(RuntimeError(text), "cannot run"))
+    assert said.endswith("Cannot be reshaped")
+    assert ".cc" not in said
+    assert ".h:" not in said
+    assert "::" not in said

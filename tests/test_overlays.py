@@ -218,4 +218,6 @@ def test_export_for_model_explorer(root: Path, tmp_path: Path) -> None:
     assert "2 match" in str(refused)
     assert export(*asked, "-o", tmp_path / "overlays").exit_code == 0
     assert len(list((tmp_path / "overlays").glob("resnet50-*.json"))) == 2
-    assert isinstance(export(*asked, "-o", tmp_path / "one.json").exception, UsageError)
+    newest = export(*asked, "-o", tmp_path / "newest.json")
+    assert "2 runs match" in newest.output
+    assert list(json.loads((tmp_path / "newest.json").read_text())) == ["<main>"]

@@ -19,7 +19,7 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxprof import outcomes, readings, records, runfile, store
+from onnxprof import folders, outcomes, readings, records, runfile, store
 from onnxprof.contracts import StoreError
 from onnxprof.records import Run, Timings
 from onnxprof.store import Filters, Store
@@ -384,9 +384,9 @@ def test_filters(tmp_path: Path, filters: Filters, count: int) -> None:
 
 def test_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONNXPROF_STORE", raising=False)
-    assert store.default_root() == Path("runs")
+    assert folders.store() == Path("runs")
     monkeypatch.setenv("ONNXPROF_STORE", "elsewhere")
-    assert store.default_root() == Path("elsewhere")
+    assert folders.store() == Path("elsewhere")
 
 
 def test_a_failed_run_is_stored_with_its_reason(tmp_path: Path) -> None:

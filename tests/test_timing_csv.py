@@ -17,6 +17,7 @@ from hypothesis import given
 from rich.console import Console, RenderableType
 
 from onnxprof.publish import runlist, terminal, timing_csv, words
+from onnxprof.publish.text import in_csv
 from onnxprof.reconcile import reconcile
 from onnxprof.records import Run, RunWarning, Tensor, WarningKind
 from onnxprof.summary import summarise
@@ -77,9 +78,9 @@ def test_printed_medians_add_up_exactly(run: Run) -> None:
 def test_any_name_survives_the_quoting(run: Run) -> None:
     rows = parsed(timing_csv.timing_csv([run]))
     assert [row["layer_name"] for row in rows[: len(run.table)]] == [
-        layer.name for layer in run.table
+        in_csv(layer.name) for layer in run.table
     ]
-    assert {row["model"] for row in rows} == {run.request.model_name}
+    assert {row["model"] for row in rows} == {in_csv(run.request.model_name)}
 
 
 def test_several_runs_share_a_header_and_failed_ones_are_left_out() -> None:

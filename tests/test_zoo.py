@@ -234,7 +234,7 @@ def test_reports() -> None:
 
 @pytest.mark.parametrize(("name", "hint"), [("resnet", "resnet50"), ("VGG-19", "vgg19")])
 def test_unknown_name(name: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=f"zoo:{name}: .*Did you mean .*{hint}.* It has lenet, "):
+    with pytest.raises(UsageError, match=f"zoo:{name}: .*closest .*{hint}, .*zoo list"):
         zoo.entry(name)
 
 

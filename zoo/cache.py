@@ -9,29 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from onnxprof import folders
+
 try:
     import fcntl
 except ImportError:  # Windows: files appear atomically all the same, at worst made twice
     fcntl = None  # type: ignore[assignment]
-
-#: Environment variable that puts the cache somewhere else.
-VARIABLE = "ONNXPROF_CACHE"
 
 _OURS = re.compile(r"(?P<model>(?P<name>.+)-[0-9a-f]{12}\.onnx)(\.\w+)*")
 
 
 def folder(root: Path | None = None) -> Path:
     """The folder `zoo` in `root`, in `$ONNXPROF_CACHE`, or in the user's cache."""
-    if root is None:
-        given = os.environ.get(VARIABLE)
-        root = Path(given).expanduser() if given else _user_cache()
-    return root / "zoo"
-
-
-def _user_cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("onnxprof")
+    return (root or folders.cache()) / "zoo"
 
 
 @contextmanager

@@ -59,6 +59,11 @@ def entry(name: str) -> Entry:
     return found
 
 
+def plain(name: str) -> str:
+    """A name as commands of the zoo take it: with or without `zoo:` before it."""
+    return name.removeprefix("zoo:")
+
+
 def sources() -> dict[str, Source]:
     """Where the graph of each network comes from."""
     found: dict[str, Source] = {}
@@ -77,10 +82,8 @@ def _unknown(name: str) -> Exception:
 
     from onnxprof.contracts import UsageError
 
-    close = get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    close = get_close_matches(name.lower(), names(), n=3, cutoff=0.3)
+    hint = f"The closest of its {len(names())} names: {', '.join(close)}. " if close else ""
     return UsageError(
-        "the zoo has no such network",
-        where=f"zoo:{name}",
-        remedy=f"{hint}It has {', '.join(names())}",
+        "the zoo has no such network", where=f"zoo:{name}", remedy=f"{hint}See onnxprof zoo list"
     )

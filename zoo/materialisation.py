@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from onnxprof import folders
 from onnxprof.contracts import ModelError, StoreError
 from onnxprof.zoo import cache as store
 from onnxprof.zoo import skeleton
@@ -184,5 +185,5 @@ def _storing(target: Path, size: int) -> Iterator[None]:
             f"cannot be written ({error.strerror or error})",
             where=str(target),
             remedy=f"Make room for {size / 1e6:,.1f} MB there, "
-            f"or choose another folder ({store.VARIABLE} sets the cache's)",
+            f"or choose another folder ({folders.CACHE} sets the cache's)",
         ) from error

@@ -92,7 +92,7 @@ def _trials(model: ModelFile, question: Question, deadline: float) -> list[Trial
     batch = batch_axes(model, dims)
     largest = max(2 * batch.own, *question.batches)
     count = largest + batch.own
-    scaled = tuple(getattr(batch, "scaled", ()))
+    scaled = batch.scaled
     ways = [(batch.axes, scaled), ((*batch.axes, *scaled), ())] if scaled else [(batch.axes, ())]
     made = []
     for axes, scattered in ways:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from onnxprof.cli.lazy import Lazy, lazy_group
+from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group
+from onnxprof.cli.output import abandon_stdout, adapt_streams
 
 _INTERRUPTED = 130
+#: 128 and the number of SIGPIPE, as a shell has it.
+_UNREAD = 141
 COMMANDS = {
     "inspect": Lazy("onnxprof.cli.inspect", "inspect", "List a model's layers and their shapes."),
     "profile": Lazy("onnxprof.cli.profile", "profile", "Time every layer at each batch size."),
@@ -61,11 +65,36 @@ def root(
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted."""
+    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted.
+
+    A signal that asks for an end gives 128 and its number.
+    """
+    adapt_streams()
+    ended_by = _heed_signals()
     code = _run(sys.argv[1:])
+    if ended_by and code == _INTERRUPTED:
+        _leave(128 + ended_by[0])
     if code == _INTERRUPTED:
         _leave(code)
     sys.exit(code)
+
+
+def _heed_signals() -> list[int]:
+    """Let a request to end clean up as an interrupt does; it stands in the list that is returned.
+
+    A signal that is ignored stays so, as that of a closed terminal under nohup.
+    """
+    ended_by: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        ended_by.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
+    return ended_by
 
 
 def _leave(code: int) -> None:
@@ -82,13 +111,16 @@ def _leave(code: int) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        return _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
-    except KeyboardInterrupt:
+        code = _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except (KeyboardInterrupt, InterruptedCommandError):
         _say("interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except (BrokenPipeError, SystemExit):  # typer exits with 1 where nobody reads its output
+        abandon_stdout()
+        return _UNREAD
     except OSError as error:
         return _told(error, _of_system(error), 2)
     except Exception as error:

@@ -102,19 +102,20 @@ def align(
     Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
-    from onnxprof.cli.options import parse_batches
+    from onnxprof.cli.options import parse_batches, parse_names
     from onnxprof.publish.alignment import Choice, Sort
     from onnxprof.store import Filters
     from onnxprof.systems import refuse_unlike
 
-    backends = tuple(name.strip() for name in backend.split(",") if name.strip())
+    printed = _format(format_, output)
+    backends = parse_names(backend, "--backend") if backend else ()
     batches = parse_batches(batch) if batch else ()
     filters = Filters(tuple(model or ()), tuple(device or ()), backends, batches)
     chosen = _ordered(_chosen(runs or [], store, filters, whole=over is not None), backends)
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     found = _aligned(chosen, over, baseline, threshold)
-    _deliver(found, choice, format_ or _format_of(output), output)
+    _deliver(found, choice, printed, output)
 
 
 def _chosen(
@@ -132,16 +133,17 @@ def _named(
     name: str, store: Path | None, filters: Filters, *, whole: bool
 ) -> list[tuple[Path, Run]]:
     """`whole` leaves out imported runs without latencies, besides those that failed."""
+    from onnxprof import folders
     from onnxprof.contracts import UsageError
     from onnxprof.serial import request_digest
-    from onnxprof.store import default_root, load, scan
+    from onnxprof.store import load, load_good, scan
     from onnxprof.systems import newest
 
-    path = Path(name) if name else store or default_root()
+    path = folders.expanded(name) if name else folders.store(store)
     if path.is_file() or name.endswith(".parquet"):
         return [(path, load(path))]
     folder = path.is_dir() or not name
-    root = path if folder else store or default_root()
+    root = path if folder else folders.store(store)
     found, problems = scan([root], filters if folder else None)
     good = [s for s in found if s.median_ns is not None or (s.layer_sum_ns and not whole)]
     if not folder:
@@ -157,7 +159,7 @@ def _named(
             where=str(root) if folder else f"{name} in {root}",
             remedy="onnxprof runs list shows all; give ids, files or a folder of runs",
         )
-    return [(summary.path, load(summary.path)) for summary in newest(good)]
+    return load_good([summary.path for summary in newest(good)], _say)
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
@@ -203,9 +205,10 @@ def _number(baseline: str, names: Sequence[str]) -> int:
     )
 
 
-def _format_of(output: Path | None) -> Format:
-    suffix = output.suffix.lower().lstrip(".") if output else ""
-    return Format(suffix) if suffix in set(Format) else Format.TABLE
+def _format(given: Format | None, output: Path | None) -> Format:
+    from onnxprof.cli.output import TABLES, file_format
+
+    return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
 def _deliver(
@@ -227,9 +230,9 @@ def _deliver(
 
 
 def _print(found: Alignment | Batches, choice: Choice) -> None:
-    from rich.console import Console
+    from onnxprof.cli.output import stdout_console
 
-    console = Console(highlight=False)
+    console = stdout_console(highlight=False)
     console.print(_table(found, choice, console.width), markup=False)
 
 

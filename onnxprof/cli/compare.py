@@ -54,13 +54,20 @@ def compare(
         str, typer.Option(help="Of folders: this backend; of models: on it.  [default: ort]")
     ] = "",
     device: Annotated[
-        str, typer.Option(help="Of folders: this device; of models: on it.  [default: cpu]")
+        str,
+        typer.Option(
+            help="Of folders: this device; of models: on it.  [default: the backend's first]"
+        ),
     ] = "",
     threads: Annotated[
         int, typer.Option(min=0, max=1024, help="Of models: threads; 0 for every usable core.")
     ] = 0,
     budget: Annotated[
-        float, typer.Option(min=0.01, help="Of models: seconds of measuring for each.")
+        float,
+        typer.Option(
+            min=0.01,
+            help="Of models: seconds of measuring for each, starting processes not counted.",
+        ),
     ] = 10.0,
     processes: Annotated[
         int, typer.Option(min=1, max=1000, help="Of models: pairs of fresh processes, in turns.")
@@ -84,13 +91,14 @@ def compare(
     from onnxprof.sweep import Options
     from onnxprof.worker import Limits
 
+    chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
     in_turn = _are_models(a, b)
     if in_turn:
         options = Options(
             models=(),
             backend=backend or "ort",
-            device=device or "cpu",
+            device=device,
             batches=batches or (1,),
             dims=tuple(parse_dims(dim or []).items()),
             threads=threads,
@@ -107,7 +115,7 @@ def compare(
         pairing = _stored(a, b, store, filters)
     comparison = _compared(pairing, threshold, force, in_turn)
     _tell(comparison)
-    _deliver(comparison, format_ or _format_of(output), output, None if all_ else 12)
+    _deliver(comparison, chosen, output, None if all_ else 12)
     return int(comparison.regressed)
 
 
@@ -141,7 +149,7 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
         raise UsageError(
             "A and B have a run in common",
             where=f"{a}, {b}",
-            remedy="A repeated request keeps its id: name the files that onnxprof runs list shows",
+            remedy="Runs of one request share an id: name their .parquet files instead",
         )
     sides = [_loaded(found, what) for found, what in zip(paths, (a, b), strict=True)]
     found = pair(*sides)
@@ -156,14 +164,15 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
 
 def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
     """The files that are meant: of a folder all, of an id the newest."""
+    from onnxprof import folders
     from onnxprof.contracts import UsageError
     from onnxprof.serial import request_digest
-    from onnxprof.store import default_root, scan
+    from onnxprof.store import scan
 
     path = Path(what)
     if path.is_file() or what.endswith(".parquet"):
         return [path]
-    root = path if path.is_dir() else store or default_root()
+    root = path if path.is_dir() else folders.store(store)
     found, problems = scan([root], filters)
     for problem in problems:
         _say(f"skipped {problem}")
@@ -185,9 +194,9 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
 
 def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     from onnxprof.contracts import StoreError
-    from onnxprof.store import load
+    from onnxprof.store import load_good
 
-    runs = [load(path) for path in paths]
+    runs = [run for _, run in load_good(paths, _say)]
     good = [run for run in runs if run.timings is not None]
     if not good:
         raise StoreError(f"this run has no times: {runs[0].failure}", where=what)
@@ -201,18 +210,21 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
 
     from rich.console import Console
 
+    from onnxprof import folders
     from onnxprof.alternate import alternate
     from onnxprof.cli.fetching import fetching
     from onnxprof.cli.meter import Meter
     from onnxprof.contracts import UsageError
     from onnxprof.devicelock import held
     from onnxprof.pairing import Pairing
+    from onnxprof.placement import ALL
     from onnxprof.proving import proven
     from onnxprof.store import Store
-    from onnxprof.sweep import ALL, plan
+    from onnxprof.sweep import plan
 
     if options.device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
+    place = Store(folders.store(store)) if store else None
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
     with held(plans[0][0].job.device.id, _say):
@@ -220,15 +232,31 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     matched = _matched(*plans)
     pairs = []
     seconds = options.process_budget.seconds * options.processes * 2
+    _announce(len(matched), options.processes, seconds)
     device = matched[0][0].job.device.id
     with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
         for ours, theirs in matched:
             pairs.append(alternate(ours, theirs, options.limits, meter.update))
             meter.done()
-            if store is not None:
+            if place is not None:
                 for run in pairs[-1]:
-                    _say(f"stored {Store(store).save(run)}")
+                    _say(f"stored {place.save(run)}")
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
+
+
+#: Least time that a process takes to start, load and warm up a small model.
+_START_SECONDS = 2.0
+
+
+def _announce(comparisons: int, pairs: int, seconds: float) -> None:
+    """How long it will take, since the budget is that of measuring alone."""
+    starting = 2 * pairs * _START_SECONDS
+    least = comparisons * (seconds + starting)
+    _say(
+        f"{comparisons * pairs} pairs of processes take some {least:.0f} s or more: {seconds:.1f} s"
+        f" of measuring and {starting:.0f} s of starting for each batch size, large models longer;"
+        " fewer --processes take less"
+    )
 
 
 def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]]:
@@ -278,9 +306,10 @@ def _tell(comparison: Comparison) -> None:
             _say(f"{pair.a[0].request.model_name}: {line}")
 
 
-def _format_of(output: Path | None) -> Format:
-    suffix = output.suffix.lower().lstrip(".") if output else ""
-    return Format(suffix) if suffix in set(Format) else Format.TABLE
+def _format(given: Format | None, output: Path | None) -> Format:
+    from onnxprof.cli.output import TABLES, file_format
+
+    return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
 def _deliver(
@@ -306,6 +335,7 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
 
     from rich.console import Console
 
+    from onnxprof.cli.output import stdout_console
     from onnxprof.publish import comparison as renderers
 
     if chosen is Format.JSON:
@@ -315,7 +345,7 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
     if chosen is Format.MARKDOWN:
         return renderers.markdown(comparison)
     sink = io.StringIO()
-    console = Console(highlight=False) if shown else Console(file=sink, width=80)
+    console = stdout_console(highlight=False) if shown else Console(file=sink, width=80)
     console.print(renderers.table(comparison, limit=limit), markup=False)
     return sink.getvalue()
 

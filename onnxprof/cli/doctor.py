@@ -48,10 +48,9 @@ def doctor(
 
 
 def _folders() -> dict[str, Path]:
-    from onnxprof.store import default_root
-    from onnxprof.zoo.cache import folder
+    from onnxprof import folders
 
-    return {"cache": folder(), "store": default_root()}
+    return {"cache": folders.cache(), "store": folders.store(), "locks": folders.locks()}
 
 
 def _conformance() -> Conformance:

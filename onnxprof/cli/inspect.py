@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from onnxprof.modelfile import ModelFile
     from onnxprof.records import LayerTable
-
-_FORMATS = ("table", "csv", "json", "md")
-_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".markdown": "md", ".txt": "table"}
+    from onnxprof.references import Resolved
 
 
 def inspect(
@@ -32,31 +31,63 @@ def inspect(
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds after which reading the model is given up.")
+    ] = 900.0,
+    memory: Annotated[
+        float, typer.Option(min=0, help="GiB that reading it may use; 0 for what is free.")
+    ] = 0.0,
 ) -> None:
     """List every layer with its operator, tensors, dtypes and shapes at a batch size."""
-    from onnxprof.cli.options import parse_batches, parse_dims
-    from onnxprof.inspector import inspect as inspect_model
-    from onnxprof.modelfile import with_defaults
+    from functools import partial
+
+    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.confined import Limits, confined
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
-    opened = _opened(model)
-    dims = with_defaults(opened, dims)
-    tables = _distinct([inspect_model(opened, size, dims) for size in batches])
-    _tell_obstacles(tables, opened, batches)
-    _tell_doubts(tables, opened, dims)
-    fed = _fed(opened, tables[0]) if chosen in ("table", "json") else {}
-    _write(tables, opened.name, layout, chosen, output, opened.parameters, fed)
+    work = partial(_seen, _found(model), batches, dims)
+    seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
+    _tell_obstacles(seen.tables, seen.name, batches)
+    for doubt in seen.doubts:
+        _note(seen.name, doubt)
+    fed = seen.fed if chosen in ("table", "json") else {}
+    _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
 
-def _opened(model: str) -> ModelFile:
+def _found(model: str) -> Resolved:
     from rich.console import Console
 
     from onnxprof.cli.fetching import fetching
-    from onnxprof.modelfile import open_model
+    from onnxprof.references import resolve
 
     with fetching(Console(stderr=True)) as progress:
-        return open_model(model, progress)
+        return resolve(model, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the output says of a model."""
+
+    name: str
+    tables: list[LayerTable]
+    parameters: int
+    fed: dict[str, str]
+    doubts: tuple[str, ...]
+    """What shapes cannot tell of another batch than the file's own."""
+
+
+def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
+    """Look at the file; the work that an untrusted one may make long."""
+    from onnxprof.inspector import inspect
+    from onnxprof.modelfile import doubt, open_found, with_defaults
+
+    opened = open_found(found)
+    sizes = with_defaults(opened, dims)
+    tables = _distinct([inspect(opened, size, sizes) for size in batches])
+    doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
+    told = tuple(text for text in doubts if text)
+    return _Seen(opened.name, tables, opened.parameters, _fed(opened, tables[0]), told)
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
@@ -72,18 +103,14 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
 
 
 def _choose(layout: str, given: str, output: Path | None) -> str:
+    from onnxprof.cli.output import TABLES, file_format
     from onnxprof.contracts import UsageError
 
     if layout not in ("full", "classic"):
         raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
-    chosen = given or (_SUFFIXES.get(output.suffix.lower(), "") if output else "table")
-    if not chosen:
-        raise UsageError(
-            f"cannot tell a format from {str(output)!r}", remedy="Add --format csv, json or md"
-        )
-    if chosen not in _FORMATS:
-        raise UsageError(f"no format {chosen!r}", remedy=f"Choose {', '.join(_FORMATS)}")
-    return chosen
+    if given and given not in TABLES:
+        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(TABLES)}")
+    return file_format(given, output, TABLES, "table")
 
 
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
@@ -91,29 +118,23 @@ def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
     return list({table.batch: table for table in tables}.values())
 
 
-def _tell_obstacles(
-    tables: Sequence[LayerTable], model: ModelFile, batches: tuple[int, ...]
-) -> None:
+def _tell_obstacles(tables: Sequence[LayerTable], name: str, batches: tuple[int, ...]) -> None:
     from onnxprof.publish.text import printable
 
     for table in tables:
         if table.obstacle:
             asked = ", ".join(str(b) for b in batches if b != table.batch)
-            note = f"note: {model.name} stays at batch {table.batch} ({asked} asked): "
+            note = f"note: {name} stays at batch {table.batch} ({asked} asked): "
             typer.echo(printable(note + table.obstacle), err=True)
     for note in dict.fromkeys(note for table in tables for note in table.notes):
         rest = "the sizes that the file declares are not used"
-        typer.echo(printable(f"note: {model.name}: {note}; {rest}"), err=True)
+        _note(name, f"{note}; {rest}")
 
 
-def _tell_doubts(tables: Sequence[LayerTable], model: ModelFile, dims: Mapping[str, int]) -> None:
-    """What shapes cannot tell of another batch than the file's own."""
-    from onnxprof.modelfile import doubt
+def _note(name: str, text: str) -> None:
     from onnxprof.publish.text import printable
 
-    doubts = (doubt(model, table.batch, dims) for table in tables)
-    for text in dict.fromkeys(text for text in doubts if text):
-        typer.echo(printable(f"note: {model.name}: {text}"), err=True)
+    typer.echo(printable(f"note: {name}: {text}"), err=True)
 
 
 def _write(
@@ -154,11 +175,12 @@ def _terminal(
 
     from rich.console import Console
 
+    from onnxprof.cli.output import stdout_console
     from onnxprof.publish import layertable
     from onnxprof.publish.text import printable
 
     buffer = io.StringIO()
-    console = Console(file=buffer, width=120) if output else Console(soft_wrap=False)
+    console = Console(file=buffer, width=120) if output else stdout_console(soft_wrap=False)
     for table in tables:
         console.print(layertable.to_table(table, layout, f"{name}, batch {table.batch}"))
         console.print(layertable.summary(table, parameters), highlight=False)

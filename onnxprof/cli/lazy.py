@@ -26,6 +26,10 @@ class _Placeholder(TyperCommand):
     """Stands in the group's list; never invoked."""
 
 
+class InterruptedCommandError(Exception):
+    """A command was interrupted; typer would end without a word on a KeyboardInterrupt."""
+
+
 class LazyGroup(TyperGroup):
     """Lists the commands of `table` without importing them."""
 
@@ -35,6 +39,13 @@ class LazyGroup(TyperGroup):
         super().__init__(**attributes)
         for name, entry in self.table.items():
             self.add_command(_Placeholder(name, help=entry.help), name)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an interrupt leaves it as an error that the caller can report."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise InterruptedCommandError from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Put the real command in the placeholder's stead, then go on with it."""

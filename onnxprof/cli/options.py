@@ -11,10 +11,23 @@ _LARGEST_BATCH = 1 << 20
 
 def parse_batches(text: str) -> tuple[int, ...]:
     """`1,8` as (1, 8), in the order given, repeats dropped. Raises UsageError."""
-    batches = [_batch(item.strip()) for item in text.split(",") if item.strip()]
-    if not batches:
+    if not text.strip():
         raise UsageError(f"--batch {text!r} names no batch size", remedy="Write --batch 1,8")
-    return tuple(dict.fromkeys(batches))
+    return tuple(dict.fromkeys(_batch(item) for item in _items(text, "--batch")))
+
+
+def parse_names(text: str, option: str) -> tuple[str, ...]:
+    """`ort,torch` as ("ort", "torch"). Raises UsageError for an empty item."""
+    return tuple(_items(text, option))
+
+
+def _items(text: str, option: str) -> list[str]:
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        raise UsageError(
+            f"{option} {text!r} has an empty item", remedy="Put one comma between two items"
+        )
+    return items
 
 
 def _batch(text: str) -> int:

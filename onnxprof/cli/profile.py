@@ -28,12 +28,11 @@ def profile(
     backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
     device: Annotated[
         str,
-        typer.Option(
-            help="A device's id, its kind, or all: each the backend has [default: the provider's]."
-        ),
+        typer.Option(help="A device's id, its kind, or all of the backend's [default: its first]."),
     ] = "",
     provider: Annotated[
-        str, typer.Option(help="How the backend runs it, if not in its usual way; see the docs.")
+        str,
+        typer.Option(help="Execution provider or mode of the backend: cuda, openvino, compile."),
     ] = "",
     batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1,2,4,8,16,32",
     threads: Annotated[
@@ -96,9 +95,10 @@ def profile(
     """Time every layer of each model at each batch size, on one runtime and device."""
     from rich.console import Console
 
+    from onnxprof import folders
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
     from onnxprof.measure import Budget
-    from onnxprof.store import Store, default_root
+    from onnxprof.store import Store
     from onnxprof.sweep import Options
     from onnxprof.worker import Limits
 
@@ -123,7 +123,8 @@ def profile(
     )
     console = Console(stderr=True)
     planned = _plan(options, console)
-    place = Store(store or default_root())
+    place = Store(folders.store(store))
+    place.check_writable()
     return _measure(planned, options, place, console, quiet, None if wait else 0.0)
 
 
@@ -134,6 +135,7 @@ def _plan(options: Options, console: Console) -> list[Planned]:
     with fetching(console) as progress:
         planned = plan(options, progress)
     _say_obstacles(planned)
+    _say_dims(planned, options)
     return planned
 
 
@@ -142,6 +144,17 @@ def _say_obstacles(planned: list[Planned]) -> None:
         (p.job.facts.name, p.table.batch, p.table.obstacle) for p in planned if p.table.obstacle
     ):
         _say(f"{name} stays at batch {batch}: {obstacle}")
+
+
+def _say_dims(planned: list[Planned], options: Options) -> None:
+    """A size that is not for every model."""
+    for name, axis in dict.fromkeys(
+        (p.job.facts.name, axis)
+        for p in planned
+        for axis, _ in options.dims
+        if axis not in dict(p.job.dims)
+    ):
+        _say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
 
 
 def _granularity(text: str) -> Granularity:
@@ -210,14 +223,13 @@ def _swept(
 
 
 def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
-    from rich.console import Console
-
+    from onnxprof.cli.output import stdout_console
     from onnxprof.publish.terminal import summary
 
     if outcome.error is not None:
         _say(str(outcome.error))
     elif not quiet:
-        console = Console()
+        console = stdout_console()
         console.print(summary(outcome.run, limit=limit))
         console.print()
 
@@ -227,10 +239,10 @@ def _close(outcomes: list[Outcome], store: Store) -> int:
     wrong = sum(o.run.parity is not None and o.run.parity.passed is False for o in outcomes)
     good = len(outcomes) - lost
     _say(
-        f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}"
-        + (f"; {lost} failed" if lost else "")
+        (f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}" if good else "")
+        + (f"{'; ' if good else ''}{lost} failed" if lost else "")
         + (f"; {wrong} with wrong outputs" if wrong else "")
-        + ". Next: onnxprof runs list, onnxprof site build"
+        + (". Next: onnxprof runs list, onnxprof site build" if good else "")
     )
     return 2 if lost else int(wrong > 0)
 

@@ -124,7 +124,7 @@ def export(
         typer.Option(
             *("-o", "--output"),
             metavar="FILE",
-            help="File to write; a folder for several overlays.",
+            help="File to write; for overlays of several runs a folder.",
         ),
     ] = "",
     format_: Annotated[
@@ -140,7 +140,7 @@ def export(
     """
     from onnxprof.store import load_each
 
-    chosen = format_ or _format_of(output)
+    chosen = _format(format_, output)
     paths = _select(what, _roots(store), _filters(model, device, backend, batch))
     runs, problems = load_each(paths)
     _tell(problems)
@@ -224,11 +224,9 @@ def _filters(
 
 
 def _roots(store: list[str] | None) -> list[Path]:
-    from pathlib import Path
+    from onnxprof import folders
 
-    from onnxprof.store import default_root
-
-    return [Path(folder) for folder in store] if store else [default_root()]
+    return [folders.store(folder) for folder in store] if store else [folders.store()]
 
 
 def _scan(roots: Sequence[Path], filters: Filters) -> list[Summary]:
@@ -290,11 +288,13 @@ def _is_called(summary: Summary, what: str) -> bool:
     return request_digest(summary.request).startswith(what.lower())
 
 
-def _format_of(output: str) -> ExportFormat:
-    from pathlib import Path
+def _format(given: ExportFormat | None, output: str) -> ExportFormat:
+    from onnxprof.cli.output import file_format
 
-    suffix = Path(output).suffix.lower().lstrip(".")
-    return ExportFormat(suffix) if suffix in set(ExportFormat) else ExportFormat.CSV
+    endings = dict.fromkeys(map(str, ExportFormat), (".csv",))
+    endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
+    endings["parquet"] = (".parquet",)
+    return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 
 def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
@@ -321,8 +321,11 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     from onnxprof.publish.model_explorer import files, node_data
 
     chosen = ExportFormat.MODEL_EXPLORER
-    if len(runs) == 1 and not Path(output or "-").is_dir():
-        return _deliver(node_data(runs[0]).encode(), output, chosen)
+    is_file = output.lower().endswith(".json") and not Path(output).is_dir()
+    if runs and (is_file or (len(runs) == 1 and not Path(output or "-").is_dir())):
+        if len(runs) > 1:
+            typer.echo(f"{len(runs)} runs match; {output} is of the newest", err=True)
+        return _deliver(node_data(runs[-1]).encode(), output, chosen)
     if not runs or output in ("", "-"):
         raise UsageError(
             f"an overlay is of one run with times, {len(runs)} match",
@@ -358,8 +361,8 @@ def _write(text: str) -> None:
 
 
 def _print(*parts: RenderableType) -> None:
-    from rich.console import Console
+    from onnxprof.cli.output import stdout_console
 
-    console = Console(highlight=False)
+    console = stdout_console(highlight=False)
     for part in parts:
         console.print(part, markup=False)

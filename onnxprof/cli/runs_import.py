@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from onnxprof.cli.options import parse_dims
+from onnxprof.cli.options import memory_limit, parse_dims
+from onnxprof.confined import Limits, confined
 from onnxprof.importing import Facts, build
-from onnxprof.modelfile import open_model, with_defaults
+from onnxprof.modelfile import open_found, with_defaults
 from onnxprof.recordings import chosen
 from onnxprof.records import Run
-from onnxprof.references import is_remote
+from onnxprof.references import Resolved, is_remote, resolve
 from onnxprof.store import Store
 from onnxprof.worker import now
 
@@ -31,8 +33,14 @@ class Told:
 
 def import_run(model: str, files: Mapping[str, str], told: Told, root: Path) -> tuple[Run, Path]:
     """The run that these files make, and where it is stored. Raises OnnxprofError."""
-    reader = chosen(files)
-    opened = open_model(model)
+    chosen(files)  # refuses before anything is fetched
+    work = partial(_made, resolve(model), dict(files), told, command_line(model, files, told))
+    run = confined(work, Limits(memory_bytes=memory_limit(0)), "reading", model)
+    return run, Store(root).save(run)
+
+
+def _made(found: Resolved, files: Mapping[str, str], told: Told, command: str) -> Run:
+    opened = open_found(found)
     dims = with_defaults(opened, parse_dims(told.dims))
     facts = Facts(
         batch=told.batch,
@@ -41,11 +49,10 @@ def import_run(model: str, files: Mapping[str, str], told: Told, root: Path) -> 
         device_kind=told.device_kind,
         runtime=told.runtime,
         threads=told.threads,
-        command=command_line(model, files, told),
+        command=command,
         created=now(),
     )
-    run = build(opened, reader, facts)
-    return run, Store(root).save(run)
+    return build(opened, chosen(files), facts)
 
 
 def command_line(model: str, files: Mapping[str, str], told: Told) -> str:

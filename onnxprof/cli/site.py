@@ -44,12 +44,10 @@ def build(
     It is built beside the old one, which stands until the new one is whole; a second build of
     the same folder waits for the first. What a build makes is kept in the user's cache.
     """
-    from pathlib import Path
-
-    from onnxprof import devicelock
+    from onnxprof import devicelock, folders
     from onnxprof.publish.site import build_from_stores, check_replaceable
 
-    folder = Path(out).resolve()
+    folder = folders.expanded(out).resolve()
     check_replaceable(folder)
     roots = _roots(store or ())
     with devicelock.held(str(folder), lambda line: typer.echo(line, err=True)):
@@ -62,11 +60,10 @@ def serve(
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serve a built site to this machine alone, until Ctrl-C."""
-    from pathlib import Path
-
+    from onnxprof import folders
     from onnxprof.publish.serve import server
 
-    with server(Path(out), port) as httpd:
+    with server(folders.expanded(out), port) as httpd:
         typer.echo(f"http://127.0.0.1:{httpd.server_port}/  (Ctrl-C ends)")
         try:
             httpd.serve_forever()
@@ -76,15 +73,14 @@ def serve(
 
 def _roots(named: Sequence[str]) -> list[Path]:
     """The stores to read; one that is named must be there, the default need not."""
-    from pathlib import Path
-
+    from onnxprof import folders
     from onnxprof.contracts import UsageError
-    from onnxprof.store import default_root
 
-    for folder in named:
-        if not Path(folder).is_dir():
-            raise UsageError("there is no such folder", where=folder, remedy="Check --store")
-    return [Path(folder) for folder in named] or [default_root()]
+    roots = [folders.store(folder) for folder in named]
+    for root in roots:
+        if not root.is_dir():
+            raise UsageError("there is no such folder", where=str(root), remedy="Check --store")
+    return roots or [folders.store()]
 
 
 def _tell(built: Built) -> None:

@@ -28,10 +28,10 @@ def list_networks(
 @app.command()
 def info(name: Annotated[str, typer.Argument(help="A network of the zoo.")]) -> None:
     """Show the facts of one network."""
-    from onnxprof.zoo.catalogue import entry
+    from onnxprof.zoo.catalogue import entry, plain
     from onnxprof.zoo.report import facts
 
-    typer.echo(facts(entry(name)), nl=False)
+    typer.echo(facts(entry(plain(name))), nl=False)
 
 
 @app.command()
@@ -115,10 +115,12 @@ def clean(
 ) -> None:
     """Remove materialised networks from the cache."""
     from onnxprof.zoo.cache import folder
+    from onnxprof.zoo.catalogue import entry, plain
     from onnxprof.zoo.materialisation import clear
     from onnxprof.zoo.report import scaled
 
-    typer.echo(f"freed {scaled(clear(name), 'B')} in {folder()}")
+    chosen = entry(plain(name)).name if name else None
+    typer.echo(f"freed {scaled(clear(chosen), 'B')} in {folder()}")
 
 
 @app.command()
@@ -134,11 +136,11 @@ def export(
 
 
 def _chosen(given: list[str] | None, everything: bool) -> list[str]:
-    from onnxprof.zoo.catalogue import entry, names
+    from onnxprof.zoo.catalogue import entry, names, plain
 
     if everything == bool(given):
         raise _usage("name networks, or pass --all", "See onnxprof zoo list")
-    return list(names()) if everything else [entry(name).name for name in given or ()]
+    return list(names()) if everything else [entry(plain(name)).name for name in given or ()]
 
 
 def _usage(what: str, remedy: str) -> Exception:

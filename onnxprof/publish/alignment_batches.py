@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from onnxprof.publish import alignment as shared
 from onnxprof.publish import words
 from onnxprof.publish.alignment import Choice, Sort
 from onnxprof.publish.alignment_text import plain
-from onnxprof.publish.text import in_markdown, printable, shortened
+from onnxprof.publish.text import CsvWriter, in_markdown, printable, shortened
 from onnxprof.reconcile import milliseconds
 
 #: Columns of the CSV; a row a batch, system and block, and one of the whole with no layers.
@@ -233,7 +232,7 @@ def _rule(found: Batches) -> str:
 def to_csv(found: Batches) -> str:
     """A row a batch and system, without layers, then one a block: RFC 4180, `\\n` line ends."""
     sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
+    writer = CsvWriter(sink, lineterminator="\n")
     writer.writerow(COLUMNS)
     for place, batch in enumerate(found.batches):
         for number, point in enumerate(found.points[place]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from onnxprof.alignment import Alignment, Cell, Column, Row
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import words
 from onnxprof.publish.alignment import Choice, Scale
-from onnxprof.publish.text import in_markdown, printable
+from onnxprof.publish.text import CsvWriter, in_markdown, printable
 from onnxprof.reconcile import milliseconds
 from onnxprof.serial import to_json
 
@@ -94,7 +93,7 @@ def to_csv(alignment: Alignment) -> str:
     `overhead` add up to its `total` exactly. Names are joined with `;`.
     """
     sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
+    writer = CsvWriter(sink, lineterminator="\n")
     runs = [f"{column.label} {figure}" for column in alignment.columns for figure in FIGURES]
     writer.writerow([*COLUMNS, *runs])
     for row in (*alignment.rows, *_sums(alignment)):

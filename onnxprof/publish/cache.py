@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 
+from onnxprof import folders
+
 #: Entries that were used longest ago go first once the folder holds more.
 MOST_BYTES = 2 << 30
 _DIGEST_BYTES = 32
@@ -78,10 +80,7 @@ class Cache:
 
 def user_cache() -> Cache:
     """Below `ONNXPROF_CACHE`, else below the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("ONNXPROF_CACHE")
-    return Cache((Path(chosen) if chosen else user_cache_path("onnxprof")) / "site")
+    return Cache(folders.cache() / "site")
 
 
 def digest(*parts: str | bytes) -> str:

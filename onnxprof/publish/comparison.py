@@ -17,7 +17,7 @@ from rich.text import Text
 
 from onnxprof.compare import Caveat, Comparison, Pair, Row, Verdict
 from onnxprof.publish import words
-from onnxprof.publish.text import in_markdown, printable, shortened
+from onnxprof.publish.text import in_csv, in_markdown, printable, shortened
 from onnxprof.records import Run
 from onnxprof.serial import to_json
 
@@ -106,7 +106,8 @@ def to_csv(comparison: Comparison) -> str:
         for row in (pair.latency, *pair.rows):
             record = _record(row)
             names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
-            writer.writerow({"model": asked.model_name, "batch": asked.batch, **record, **names})
+            whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
+            writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
     return sink.getvalue()
 
 

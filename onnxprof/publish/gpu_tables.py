@@ -6,7 +6,6 @@ The two differ: the host launches a step, copies for it and allocates, and seldo
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from rich.text import Text
 
 from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.publish import words
-from onnxprof.publish.text import printable, shortened
+from onnxprof.publish.text import CsvWriter, printable, shortened
 from onnxprof.records import Run
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def steps_csv(runs: Iterable[Run]) -> str:
 
 def _csv(columns: Sequence[str], rows: Iterable[tuple[Run, tuple[str, ...]]]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = CsvWriter(out, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows((*_run(run), *row) for run, row in rows)
     return out.getvalue()

@@ -6,13 +6,12 @@ blank names, and a Reshape's shape operand shows its resolved target as its shap
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.publish.text import printable, shape_text, tensor_text
+from onnxprof.publish.text import CsvWriter, in_json, printable, shape_text, tensor_text
 from onnxprof.records import Dim, Layer, LayerKind, LayerTable, Tensor
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def rows(table: LayerTable, layout: str) -> tuple[Row, list[Row]]:
 def to_csv(tables: Sequence[LayerTable], layout: str = "full") -> str:
     """RFC 4180, CRLF line ends; more than one table adds a leading `batch` column."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = CsvWriter(out)
     many = len(tables) > 1
     for index, table in enumerate(tables):
         head, body = rows(table, layout)
@@ -149,7 +148,8 @@ def to_json(
     `fed` says of each input what it would be fed with.
     """
     made = [{**_object(table, layout, model), "fed": dict(fed or {})} for table in tables]
-    return json.dumps(made[0] if len(made) == 1 else made, indent=1, ensure_ascii=False) + "\n"
+    whole = made[0] if len(made) == 1 else made
+    return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
 
 
 def _object(table: LayerTable, layout: str, model: str) -> dict[str, Any]:

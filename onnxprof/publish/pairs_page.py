@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from statistics import fmean, stdev
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.figures import slug, unique_slug
 from onnxprof.publish.pages import SiteFacts, markup, render
+from onnxprof.publish.text import CsvWriter
 from onnxprof.records import Granularity
 
 #: Pages at most: n systems make n (n - 1) / 2 pairs. Those with the most models come first.
@@ -195,7 +195,7 @@ def pair_page(pair: Pair, site: SiteFacts) -> str:
 def pair_csv(pair: Pair) -> str:
     """A row a model and batch size that both ran, under COLUMNS."""
     sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
+    writer = CsvWriter(sink, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in pair.rows:
         for batch, cell in zip(pair.batches, row.cells, strict=True):

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from onnxprof import serial
 from onnxprof.publish import words
-from onnxprof.publish.text import printable
+from onnxprof.publish.text import in_csv, printable
 from onnxprof.publish.timing_csv import timing_records
 from onnxprof.records import Run, WarningKind
 from onnxprof.summary import Summary
@@ -69,7 +69,8 @@ def list_csv(summaries: Iterable[Summary]) -> str:
     writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for record in list_records(summaries):
-        writer.writerow(record | {"warnings": ";".join(record["warnings"])})
+        whole = record | {"warnings": ";".join(record["warnings"])}
+        writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
     return sink.getvalue()
 
 

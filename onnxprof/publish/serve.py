@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from onnxprof.contracts import UsageError
 
@@ -13,11 +15,24 @@ class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
+    def send_head(self) -> Any:
+        """Refuse a path that no file can have, as one with a NUL."""
+        try:
+            return super().send_head()
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST, "Bad path")
+            return None
+
     def end_headers(self) -> None:
         """Let no browser keep a page: the next build replaces it."""
         self.send_header("Cache-Control", "no-cache")
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024
+    """Connections that may wait at once: five, the default, are fewer than one page opens."""
 
 
 def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
@@ -28,9 +43,7 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     if not (folder / "index.html").is_file():
         raise UsageError("there is no site", where=str(folder), remedy="onnxprof site build")
     try:
-        return ThreadingHTTPServer(
-            ("127.0.0.1", port), partial(_Quiet, directory=str(folder.resolve()))
-        )
+        return _Server(("127.0.0.1", port), partial(_Quiet, directory=str(folder.resolve())))
     except OSError as error:
         raise UsageError(
             f"cannot listen on port {port}: {error.strerror}",

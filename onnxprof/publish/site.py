@@ -52,7 +52,7 @@ def build_site(
 
     The old site stands until the new one is whole. Where the base URL is known, pages name their
     address and a `sitemap.xml` lists them. Raises UsageError if `out` is something that this
-    command did not make, and for a base URL that is none.
+    command did not make, and for a base URL that is not a web address.
     """
     return _build(of_runs(runs), out, title, base_url)
 

@@ -49,6 +49,12 @@ def scaffold(out: Path) -> Iterator[Path]:
         ) from error
     try:
         yield folder
+    except OSError as error:
+        raise UsageError(
+            f"the site cannot be written: {error.strerror or error}",
+            where=str(out),
+            remedy="Free some space, or choose another folder with --out",
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from onnxprof.publish.text import shape_text
+from onnxprof.publish.text import in_csv, shape_text
 from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import TimedRow, milliseconds, reconcile
 from onnxprof.records import Layer, LayerKind, Run, Tensor
@@ -192,7 +192,8 @@ def _names(tensors: Iterable[Tensor]) -> str:
 
 
 def _field(text: str) -> str:
-    """Quote where RFC 4180 asks for it; the csv module leaves a lone `\\r` bare."""
-    if any(mark in text for mark in ',"\r\n'):
+    """Quote where RFC 4180 asks for it; control characters are escaped."""
+    text = in_csv(text)
+    if any(mark in text for mark in ',"\n'):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -32,7 +32,10 @@ _MOST_AXES, _IMAGE = 5, 4
 _HOPELESS, _NEAR = 4.0, 0.02
 #: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
 _OUTLIER = 100.0
-#: The least spread that counts, relative to the median: below it there is rounding only.
+#: Beyond this an outlier says nothing of the size of what it stands among.
+_MASK = 1e3
+#: The least spread that counts, relative to the numbers that a tensor was computed from: below
+#: it there is rounding only.
 _FLOORS = {"float16": 0.1, "bfloat16": 0.2, "float64": 1e-4}
 _FLOOR = 2e-3
 
@@ -50,20 +53,29 @@ UNLIKE = Likeness(inf)
 
 
 class Original:
-    """A tensor that others are compared with; what every comparison needs is computed once."""
+    """A tensor that others are compared with; what every comparison needs is computed once.
 
-    def __init__(self, value: Array) -> None:
+    `computed_from` is the size of the numbers that its rounding errors come from, if that is
+    above its own values.
+    """
+
+    def __init__(self, value: Array, computed_from: float = 0.0) -> None:
         self.value = value
         self.is_text = value.dtype.kind in "OSU"
+        self._size = computed_from
         if not self.is_text:
             self.places = _places(value.size)
             self.sample = _wide(value.reshape(-1)[self.places])
-            self._middle, self._spread = _level(self.sample)
+            self._spread, largest = _level(self.sample)
+            self._size = max(computed_from, largest)
 
     def spread(self, dtype: np.dtype[Any]) -> float:
         """The size that errors are relative to, against values of a dtype."""
-        floor = max(_FLOORS.get(kind.name, _FLOOR) for kind in (self.value.dtype, dtype))
-        return max(self._spread, floor * abs(self._middle), 1e-30)
+        return max(0.0 if self.is_text else self._spread, self.rounding(dtype), 1e-30)
+
+    def rounding(self, dtype: np.dtype[Any]) -> float:
+        """The least spread that counts, against values of a dtype."""
+        return self._size * max(_FLOORS.get(k.name, _FLOOR) for k in (self.value.dtype, dtype))
 
 
 def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likeness:
@@ -162,16 +174,23 @@ def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> int:
     return {"iu": -half, "ui": half}.get(original.kind + executed.kind, 0)
 
 
+def largest(value: Array) -> float:
+    """The largest value of a tensor, masks left out; 0 where there is none."""
+    if value.dtype.kind in "OSU" or not value.size:
+        return 0.0
+    return _level(_wide(value.reshape(-1)[_places(value.size)]))[1]
+
+
 def _level(sample: Floats) -> tuple[float, float]:
-    """The median, and the root mean square around it of what is no outlier."""
+    """The root mean square around the median, and the largest size, of what is no outlier."""
     finite = sample[np.isfinite(sample)]
     if not finite.size:
-        return 0.0, 1.0
-    middle = float(np.median(finite))
-    gaps = np.abs(finite - middle)
+        return 1.0, 0.0
+    gaps = np.abs(finite - float(np.median(finite)))
     typical = float(np.median(gaps[gaps > 0])) if gaps.any() else 0.0
-    kept = gaps[gaps <= _OUTLIER * typical]
-    return middle, float(np.sqrt(np.mean(np.square(kept)))) if kept.size else 0.0
+    kept, sizes = gaps <= _OUTLIER * typical, np.abs(finite)
+    spread = float(np.sqrt(np.mean(np.square(gaps[kept])))) if kept.any() else 0.0
+    return spread, float(np.max(sizes[kept | (sizes <= _MASK)], initial=0.0))
 
 
 def _distance(wanted: Floats, values: Floats, spread: float) -> float:

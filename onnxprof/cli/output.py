@@ -1,0 +1,105 @@
+"""What every command writes with: any encoding, a reader that leaves, formats by file ending."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_HANDLER = "onnxprof"
+#: Formats of a table, with the endings of their files.
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "table": (".txt",),
+    "csv": (".csv",),
+    "json": (".json",),
+    "md": (".md", ".markdown"),
+}
+#: What stands for characters of ours where an encoding lacks them; of one column where tables
+#: have them.
+_STAND_INS = {
+    **dict.fromkeys("█▉▊▋▌", "#"),
+    **dict.fromkeys("▍▎▏", " "),
+    **dict.fromkeys("─━═╌╴╶╸╺", "-"),
+    **dict.fromkeys("│┃║╎", "|"),
+    **dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛┡┢┩╇╭╮╰╯", "+"),
+    **{"µ": "u", "μ": "u", "±": "+/-", "…": "...", "×": "x", "·": ".", "−": "-", "–": "-"},
+    **{"→": "->", "←": "<-", "▲": "^", "▼": "v", "≤": "<=", "≥": ">=", "≈": "~", "²": "2"},
+    **{"‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "\u202f": " ", "\u2009": " "},
+}
+
+
+def adapt_streams() -> None:
+    """Let no character that stdout or stderr cannot encode end a command.
+
+    Marks of ours become ASCII, the letters of names `\\uXXXX`.
+    """
+    codecs.register_error(_HANDLER, _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_HANDLER)
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(_STAND_INS.get(c) or _escaped(c) for c in lost), error.end
+
+
+def _escaped(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def stdout_console(**options: Any) -> Console:
+    """A console on stdout that leaves it to `main` what happens when its reader has gone."""
+    from rich.console import Console
+
+    class Quiet(Console):
+        """rich would end the process with exit code 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Quiet(**options)
+
+
+def abandon_stdout() -> None:
+    """Nobody reads it any more: what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def file_format(
+    given: str, output: str | Path | None, endings: Mapping[str, tuple[str, ...]], usual: str
+) -> str:
+    """The format named with --format, else that of the output's ending, else the usual one.
+
+    `endings` has every format with the endings of its files, the format that an ending means
+    first. Raises UsageError for an ending of no format, or of another one than was named.
+    """
+    from onnxprof.contracts import UsageError
+
+    ending = Path(output).suffix.lower() if output else ""
+    fitting = [name for name, theirs in endings.items() if ending in theirs]
+    if given and (not fitting or given in fitting):
+        return given
+    listed = ", ".join(f"{name} ({', '.join(theirs)})" for name, theirs in endings.items())
+    if given:
+        raise UsageError(
+            f"--format {given} and the ending {ending} do not go together",
+            where=str(output),
+            remedy=f"Leave one of them out, or make them agree: {listed}",
+        )
+    if ending and not fitting:
+        raise UsageError(
+            f"no format has files that end in {ending}",
+            where=str(output),
+            remedy=f"End it as one of these, or add --format: {listed}",
+        )
+    return fitting[0] if fitting else usual

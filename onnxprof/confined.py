@@ -1,0 +1,167 @@
+"""Work on untrusted input in a process of its own, with limits on time and memory.
+
+What crashes, hangs or eats memory there costs that piece of work alone, and an interrupt ends it
+at once, even in the middle of a library's long call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar
+
+from onnxprof.contracts import ModelError, OnnxprofError
+
+T = TypeVar("T")
+
+_GRACE_SECONDS = 5.0
+#: prctl(2): the signal that this process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one piece of work may take before it is stopped."""
+
+    seconds: float = 900.0
+    memory_bytes: int = 0
+    """Private memory of the process; 0 for no limit."""
+
+
+def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "") -> T:
+    """What `work` returns, done in a process of its own; it and its result can be pickled.
+
+    Raises what `work` raises, and ModelError, naming what it was `doing` and `where`, if it took
+    more than the limits allow or crashed. An interrupt ends the process and goes on to the caller.
+    """
+    if multiprocessing.current_process().daemon:  # confined already
+        return work()
+    context = multiprocessing.get_context(_method())
+    receiver, sender = context.Pipe(duplex=False)
+    process: Any = context.Process(  # type: ignore[attr-defined]
+        target=_answer, args=(work, limits, sender, os.getpid()), daemon=True
+    )
+    try:
+        with warnings.catch_warnings():  # of threads, of which none runs Python: see _method
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        sender.close()
+        kind, value = _received(process, receiver, limits, doing, where)
+    finally:
+        if process.pid is not None:
+            end(process)
+        receiver.close()
+    if kind == "error":
+        raise value
+    made: T = value
+    return made
+
+
+def _method() -> str:
+    """A copy of this process starts at once; one that has threads is not safe to copy."""
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+
+
+def _received(
+    process: Any, receiver: Connection, limits: Limits, doing: str, where: str
+) -> tuple[str, Any]:
+    if not receiver.poll(limits.seconds):
+        raise ModelError(
+            f"stopped after {limits.seconds:g} s, while {doing}",
+            where=where,
+            remedy="Allow more with --timeout",
+        )
+    try:
+        answer: tuple[str, Any] = receiver.recv()
+    except (EOFError, OSError):
+        process.join(_GRACE_SECONDS)
+        raise ModelError(
+            f"the process that was {doing} {cause(process.exitcode)}",
+            where=where,
+            remedy="Allow more with --memory, if that is what it lacked",
+        ) from None
+    if answer[0] == "memory":
+        most = f" than {limits.memory_bytes / 2**30:.3g} GiB" if limits.memory_bytes else ""
+        raise ModelError(
+            f"{doing} takes more memory{most}", where=where, remedy="Allow more with --memory"
+        )
+    return answer
+
+
+def _answer(work: Callable[[], object], limits: Limits, sender: Connection, parent: int) -> None:
+    """Entry point of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    confine(limits, parent)
+    try:
+        answer = ("done", work())
+    except OnnxprofError as error:
+        answer = ("error", error)
+    except MemoryError:
+        answer = ("memory", None)
+    except RecursionError:
+        answer = ("error", ModelError("is nested too deeply", remedy="The file is damaged"))
+    except Exception as error:
+        error.add_note(traceback.format_exc())
+        answer = ("error", error)
+    _send(sender, answer)
+
+
+def _send(sender: Connection, answer: tuple[str, object]) -> None:
+    with suppress(OSError):
+        try:
+            sender.send(answer)
+        except MemoryError:
+            sender.send(("memory", None))
+        except OSError:
+            raise
+        except Exception as error:  # what cannot be pickled
+            sender.send(("error", RuntimeError(f"{type(error).__name__}: {error}; {answer[1]}")))
+
+
+def cause(exitcode: int | None) -> str:
+    """Why a process ended without an answer."""
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = ", which is what the system sends when memory runs out" if name == "SIGKILL" else ""
+        return f"was ended by {name}{hint}"
+    return f"ended without a result (exit code {exitcode})"
+
+
+def end(process: Any) -> None:
+    """Terminate a process that is still there; kill it if that does not help."""
+    if process.is_alive():
+        process.terminate()
+        process.join(_GRACE_SECONDS)
+    if process.is_alive():
+        process.kill()
+    process.join(_GRACE_SECONDS)
+
+
+def confine(limits: Limits, parent: int = 0) -> None:
+    """Bound the memory, be the first that the system ends, and end with the `parent`."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    if parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before that
+            os._exit(1)
+    if not limits.memory_bytes:
+        return
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))

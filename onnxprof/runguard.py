@@ -1,0 +1,99 @@
+"""What is checked of a file among stored runs before anything of it is believed or allocated."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+#: The most rows that are read, some 0.8 GB: a run of 900 s has a few millions.
+MAX_ROWS = 1 << 26
+#: Larger than any file of so many rows.
+MAX_BYTES = 2 << 30
+#: Bytes of a row in the columns that are read, doubled for what pages add, and for all of them.
+_ROW_BYTES, _SPARE_BYTES = 32, 1 << 20
+#: Whole numbers beyond 64 bits are no count, size or time.
+LARGEST = (1 << 63) - 1
+#: A month.
+_LONGEST_NS = 30 * 24 * 3600 * 10**9
+#: Blocks are numbered from 0; so many are no burden, however few rows there are.
+_FEW_BLOCKS = 1 << 12
+#: What else than pyarrow's own errors reading a damaged file may raise.
+ERRORS = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError, MemoryError, RuntimeError),
+)
+
+
+def check_file(path: Path) -> None:
+    """Raise ValueError for what is no regular file: opening a pipe or a device may never end."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    if found.st_size > MAX_BYTES:
+        raise ValueError(f"it has {found.st_size} bytes, more than any run")
+
+
+def facts_in(text: bytes) -> dict[str, Any]:
+    """The object that is written there as JSON. Raises ValueError and RecursionError."""
+    facts = json.loads(text, parse_constant=_refuse_constant)
+    if not isinstance(facts, dict):
+        raise ValueError("its facts are no object")
+    return facts
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def check_rows(file: pq.ParquetFile, timings: dict[str, Any]) -> None:
+    """Raise ValueError unless the columns are as written here and of a size that can be read.
+
+    Looks at the footer alone: nothing is unpacked before its size is known.
+    """
+    check_numbers(timings)
+    footer = file.metadata
+    if footer.num_rows > MAX_ROWS:
+        raise ValueError(f"it has {footer.num_rows} rows; {MAX_ROWS} are the most that are read")
+    types = {field.name: str(field.type) for field in file.schema_arrow}
+    if types.get("duration_ns") != "int64" or types.get("block") not in ("int32", "int64", "null"):
+        raise ValueError("its columns have other types than those of a run")
+    if sum(_sizes(footer)) > _ROW_BYTES * footer.num_rows + _SPARE_BYTES:
+        raise ValueError("its columns unpack to more than its rows can be")
+
+
+def _sizes(footer: Any) -> list[int]:
+    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
+    columns = (group.column(i) for group in groups for i in range(group.num_columns))
+    read = (c for c in columns if c.path_in_schema in ("block", "duration_ns"))
+    return [c.total_uncompressed_size for c in read]
+
+
+def check_samples(table: pa.Table) -> None:
+    """Raise ValueError for durations that no clock gives, and blocks beyond the rows."""
+    import pyarrow.compute as pc
+
+    durations, blocks = table["duration_ns"], table["block"]
+    if durations.null_count or not _within(pc.min_max(durations), _LONGEST_NS):
+        raise ValueError("its durations are no times of a clock")
+    if not _within(pc.min_max(blocks), max(table.num_rows, _FEW_BLOCKS)):
+        raise ValueError("its blocks are numbered beyond its rows")
+
+
+def _within(ends: Any, most: int) -> bool:
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    return low is None or 0 <= low <= high <= most
+
+
+def check_numbers(value: Any) -> None:
+    """Raise ValueError unless all is whole numbers of 64 bits at most, in lists and objects."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            check_numbers(each)
+    elif type(value) is not int or not 0 <= value <= LARGEST:
+        raise ValueError(f"{str(value)[:40]!r} is no count")

@@ -1,0 +1,260 @@
+"""Planning runs under limits, ends at once when interrupted, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import models
+import numpy as np
+import pytest
+from onnx import ModelProto, helper
+
+from onnxprof.confined import Limits, confined
+from onnxprof.contracts import ModelError, UsageError
+from onnxprof.scratch import scratch, sweep_leftovers
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+
+
+def doubling(count: int) -> ModelProto:
+    """Each Concat takes the one before twice."""
+    nodes = [models.node("Concat", [f"e{i}"] * 2, [f"e{i + 1}"], axis=0) for i in range(count)]
+    nodes.append(models.node("Relu", ["x"], ["y"]))
+    ends = [models.value("x", ["N", 4])], [models.value("y", ["N", 4])]
+    return models.model(nodes, *ends, [models.ints("e0", 1)])
+
+
+def function_bomb(depth: int) -> ModelProto:
+    """Each function calls the next one twice: 2 ** depth nodes once expanded."""
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
+    functions = []
+    for i in range(depth + 1):
+        inner = [(f"F{i + 1}", "a", "t"), (f"F{i + 1}", "t", "b")]
+        body = [helper.make_node(f, [x], [y], domain="my") for f, x, y in inner]
+        if i == depth:
+            body = [helper.make_node("Relu", ["a"], ["b"])]
+        functions.append(helper.make_function("my", f"F{i}", ["a"], ["b"], body, imports))
+    call = helper.make_node("F0", ["x"], ["y"], domain="my", name="f0")
+    ends = [models.value("x", ["N", 4])], [models.value("y", None)]
+    return models.model([call], *ends, domains=["my"], functions=functions)
+
+
+def started(repository: Path, *words: str, temporary: Path | None = None) -> subprocess.Popen[str]:
+    """A command of this tree, with 6 GB of memory at most."""
+    command = [sys.executable, "-m", "onnxprof", *words]
+    environment = os.environ | ({"TMPDIR": str(temporary)} if temporary else {})
+    return subprocess.Popen(
+        command,
+        cwd=repository,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_bounded if os.name == "posix" else None,
+    )
+
+
+def _bounded() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 6 << 30))
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str, str]:
+    try:
+        out, told = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return process.returncode, out, told
+
+
+def nothing(value: int) -> int:
+    return value
+
+
+def forever() -> None:
+    while True:
+        pass
+
+
+def greedy() -> int:
+    return int(np.ones(1 << 31, np.uint8).sum())
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deep(count: int = 0) -> int:
+    return deep(count + 1)
+
+
+def refuse() -> None:
+    raise UsageError("no", where="here", remedy="Ask again")
+
+
+def test_the_result_comes_back() -> None:
+    assert confined(partial(nothing, 7), Limits(60), "counting") == 7
+
+
+def test_an_error_of_ours_comes_back_as_it_is() -> None:
+    with pytest.raises(UsageError) as caught:
+        confined(refuse, Limits(60), "asking")
+    assert str(caught.value) == "here: no. Ask again"
+
+
+@pytest.mark.parametrize(
+    ("work", "limits", "match"),
+    [
+        (forever, Limits(0.3), "stopped after 0.3 s, while planning. Allow more with --timeout"),
+        pytest.param(
+            greedy, Limits(60, 1 << 30), "planning takes more memory than 1 GiB", marks=linux
+        ),
+        pytest.param(crash, Limits(60), "planning was ended by SIGKILL", marks=posix),
+        (deep, Limits(60), "nested too deeply"),
+    ],
+)
+def test_what_goes_wrong_is_one_error(work: object, limits: Limits, match: str) -> None:
+    with pytest.raises(ModelError, match=match):
+        confined(work, limits, "planning", "m.onnx")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", ["inspect", "profile"])
+@pytest.mark.parametrize("made", [function_bomb(60), doubling(40)], ids=["functions", "doubling"])
+def test_small_files_that_grow_are_bounded(
+    command: str, made: ModelProto, repository: Path, tmp_path: Path
+) -> None:
+    path = models.save(made, tmp_path)
+    words = [command, str(path), "--timeout", "5", "--memory", "1", "--batch", "1"]
+    if command == "profile":
+        words += ["--store", str(tmp_path / "runs"), "--budget", "0.1", "--no-wait"]
+    code, _, told = ended(started(repository, *words))
+    assert code in (0, 2)
+    assert "bug" not in told
+    assert "Traceback" not in told
+    assert code == 0 or len(told.splitlines()) <= 3
+
+
+#: `inspect`, whose work is a call of a library that looks at no signal.
+_LONG_CALL = """
+import onnxprof.cli.inspect
+from onnxprof.cli import main
+onnxprof.cli.inspect._seen = lambda *_: sum(range(10**12))
+main()
+"""
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_planning_at_once(
+    number: signal.Signals, repository: Path, tmp_path: Path
+) -> None:
+    path = models.save(models.linear(), tmp_path)
+    words = ["-c", _LONG_CALL, "inspect", str(path), "--memory", "1"]
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=repository, stderr=subprocess.PIPE, text=True
+    )
+    children = _wait_for_child(process)
+    process.send_signal(number)
+    code, _, told = ended(process, 60)
+    assert (code, told) == (128 + number, "onnxprof: interrupted\n")
+    assert children
+    assert all(not _runs(child) for child in children)
+
+
+def _wait_for_child(process: subprocess.Popen[str]) -> list[int]:
+    import psutil
+
+    while process.poll() is None:
+        try:
+            if found := psutil.Process(process.pid).children():
+                time.sleep(0.3)
+                return [child.pid for child in found]
+        except psutil.Error:
+            break
+        time.sleep(0.01)
+    return []
+
+
+def _runs(pid: int) -> bool:
+    import psutil
+
+    with_pid = psutil.Process(pid) if psutil.pid_exists(pid) else None
+    try:
+        return with_pid is not None and with_pid.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _folders(place: Path) -> Iterator[Path]:
+    return place.glob("onnxprof-*")
+
+
+def _measuring(repository: Path, tmp_path: Path) -> subprocess.Popen[str]:
+    path = models.save(models.lenet(), tmp_path)
+    words = ("--batch", "1", "--budget", "60", "--store", str(tmp_path / "runs"), "--no-wait")
+    process = started(repository, "profile", str(path), *words, temporary=tmp_path)
+    while process.poll() is None and not any(_folders(tmp_path)):
+        time.sleep(0.02)
+    time.sleep(0.5)
+    return process
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_end_cleans_up(
+    number: signal.Signals, repository: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    process = _measuring(repository, tmp_path)
+    process.send_signal(number)
+    code, _, told = ended(process)
+    assert code == 128 + number, told
+    assert "interrupted" in told
+    assert not any(_folders(tmp_path))
+
+
+@linux
+def test_a_killed_process_takes_its_child_along_and_is_swept_later(
+    repository: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    import psutil
+
+    process = _measuring(repository, tmp_path)
+    children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    process.kill()
+    ended(process)
+    left = list(_folders(tmp_path))
+    assert left
+    for _ in range(500):
+        if not any(map(_runs, children)):
+            break
+        time.sleep(0.02)
+    assert not any(map(_runs, children))
+    assert sweep_leftovers(tmp_path, young_s=-1) == left
+    assert not any(_folders(tmp_path))
+
+
+@posix
+def test_nobody_elses_folder_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "onnxprof-no-lock").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / ".owner").touch()
+    (tmp_path / "onnxprof-link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "onnxprof-file").touch()
+    with scratch() as held:
+        assert sweep_leftovers(tmp_path, young_s=-1) == []
+        assert Path(held).is_dir()
+    assert not Path(held).exists()
+    assert (tmp_path / "elsewhere" / ".owner").exists()
+    assert (tmp_path / "onnxprof-no-lock").exists()

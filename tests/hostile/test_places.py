@@ -1,0 +1,61 @@
+"""Where nothing can be written is noticed before anything is measured."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import models
+import pytest
+
+from onnxprof.cli import _run
+from onnxprof.contracts import StoreError, UsageError
+from onnxprof.publish.site import build_site
+from onnxprof.store import Store
+from onnxprof.testing import sample_run
+
+
+def test_a_store_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    pytest.importorskip("onnxruntime")
+    path = models.save(models.linear(), tmp_path)
+    monkeypatch.setattr("onnxprof.sweep.run_isolated", lambda *_: pytest.fail("measured"))
+    assert _run(["profile", str(path), "--batch", "1", "--store", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert f"{path}: runs cannot be saved: " in told
+    assert "Choose another folder with --store" in told
+
+
+def test_a_store_below_a_file_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="runs cannot be saved") as caught:
+        Store(tmp_path / "file" / "runs").check_writable()
+    assert caught.value.where == str(tmp_path / "file")
+
+
+def test_a_full_disk_is_noticed_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("onnxprof.store._write_synced", full)
+    with pytest.raises(StoreError, match="No space left") as caught:
+        Store(tmp_path).check_writable()
+    assert caught.value.where == str(tmp_path)
+    assert "Free some space" in caught.value.remedy
+
+
+def test_a_check_leaves_nothing(tmp_path: Path) -> None:
+    Store(tmp_path / "runs").check_writable()
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_site_on_a_full_disk_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("onnxprof.publish.site.write", full)
+    with pytest.raises(UsageError, match="No space left") as caught:
+        build_site([sample_run()], tmp_path / "site")
+    assert caught.value.where == str(tmp_path / "site")
+    assert "--out" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,63 @@
+"""Control characters of a model's names reach no terminal and no file as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import models
+import pytest
+
+from onnxprof.cli import _run
+from onnxprof.publish.gpu_tables import steps_csv
+from onnxprof.publish.runlist import list_csv, list_json
+from onnxprof.publish.timing_csv import timing_csv
+from onnxprof.records import LayerTable
+from onnxprof.runfile import summarise
+from onnxprof.testing import sample_run
+
+#: ESC, BEL, NEL, C1's CSI, marks that turn text round, line separators, a byte-order mark.
+MARKS = "\x1b[31m\x07\x85\x9b2J\u202e\u2066\u2028\u2029\ufeff\r"
+NAME = f"conv{MARKS}end"
+
+
+def is_clean(text: str) -> bool:
+    return not set(MARKS.replace("[31m", "").replace("2J", "")) & set(text.replace("\r\n", "\n"))
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "md"])
+@pytest.mark.parametrize("layout", ["full", "classic"])
+def test_inspect(format_: str, layout: str, tmp_path: Path) -> None:
+    made = models.linear()
+    made.graph.node[0].name = NAME
+    made.graph.node[0].output[0] = made.graph.output[0].name = f"y{NAME}"
+    path, out = models.save(made, tmp_path), tmp_path / "out"
+    words = ["inspect", str(path), "--format", format_, "--layout", layout, "-o", str(out)]
+    assert _run(words) == 0
+    text = out.read_bytes().decode()
+    assert "conv" in text
+    assert is_clean(text)
+
+
+def named() -> tuple[object, ...]:
+    run = sample_run()
+    first = run.table.nodes[0].name
+    layers = tuple(replace(x, name=NAME) if x.name == first else x for x in run.table)
+    steps = tuple(replace(s, name=NAME, layers=tuple(NAME if n == first else n for n in s.layers))
+                  for s in run.steps)  # fmt: skip
+    request = replace(run.request, model_name=f"m{NAME}", device_id=f"cpu:{NAME}")
+    model = replace(run.model, name=f"m{NAME}")
+    table = LayerTable(layers, run.table.batch)
+    return (replace(run, table=table, steps=steps, request=request, model=model),)
+
+
+def test_tables_of_runs() -> None:
+    (run,) = named()
+    for text in (timing_csv([run]), steps_csv([run]), list_csv([summarise(run)])):
+        assert is_clean(text), text
+    assert is_clean(list_json([summarise(run)]))
+
+
+def test_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["inspect", str(tmp_path / f"{NAME}.onnx")]) == 2
+    assert is_clean(capsys.readouterr().err)
