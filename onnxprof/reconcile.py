@@ -47,7 +47,8 @@ class Doubt:
 
     samples: int
     spread: float
-    """p95 over p5; infinite where p5 is 0."""
+    """p95 over p5; infinite where p5 is 0. 0 where the median is: it may be any time that the timer
+    cannot tell from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,8 @@ def _figures(ns: int, quantiles: Sequence[float], samples: int, uncertain: bool)
     p5, median, p95 = quantiles
     factor = ns / median if median > 0 else 1.0
     low, high = min(ns, round(p5 * factor)), max(ns, round(p95 * factor))
-    doubt = Doubt(samples, p95 / p5 if p5 > 0 else float("inf")) if uncertain else None
+    spread = p95 / p5 if p5 > 0 else float("inf")
+    doubt = Doubt(samples, spread if ns else 0.0) if uncertain or not ns else None
     return _Figures(ns, low, high, samples, doubt)
 
 

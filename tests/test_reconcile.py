@@ -11,6 +11,7 @@ import strategies
 from hypothesis import given
 
 from onnxprof.contracts import StoreError
+from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
 from onnxprof.records import Confidence, Layer, LayerKind, Run, Step, Tensor
 from onnxprof.steptimes import divided
@@ -178,3 +179,16 @@ def test_a_layer_that_a_refuted_step_may_have_computed_is_not_called_unexecuted(
     assert (
         sum(r.median_ns or 0 for r in found.rows if r.status is not Status.TOTAL) == found.total_ns
     )
+
+
+def test_a_row_of_no_time_says_that_the_timer_cannot_tell_it_from_none() -> None:
+    """A step that ran took some time: 0 is what the clock shows of it."""
+    run = with_steps((CONV,), (RELU,), (GEMM,))
+    assert run.timings
+    step_ns = np.array(run.timings.step_ns)
+    step_ns[1] = 0
+    silent = dataclasses.replace(run, timings=dataclasses.replace(run.timings, step_ns=step_ns))
+    rows = {row.name: row for row in reconcile(silent).rows}
+    assert rows[RELU].median_ns == 0
+    assert doubt_text(rows[RELU].doubt or Doubt(0, 1)) == "3 samples, too short to be told from 0"
+    assert rows[CONV].doubt is None

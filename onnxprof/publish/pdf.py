@@ -9,7 +9,7 @@ from onnxprof.publish import figures, views
 from onnxprof.publish.catalogue import wrong_text
 from onnxprof.publish.glyphs import legible
 from onnxprof.publish.press import Manuscript, compile_pdf
-from onnxprof.publish.words import reconciliation_text, warning_text
+from onnxprof.publish.words import DOUBTFUL, reconciliation_text, warning_text
 from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Run
 
@@ -56,7 +56,7 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
 def _note(given: int, doubted: bool) -> str:
     parts = [f"{given} inputs and constants have no time and are left out."] if given else []
     if doubted:
-        parts.append("? Too few samples, or too scattered ones, for a rank; the CSV says which.")
+        parts.append(f"? {DOUBTFUL}; the CSV says which.")
     return " ".join(parts)
 
 

@@ -179,7 +179,8 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
         if row.doubt is not None
     ]
     more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
-    return Text(f"? Too few samples, or too scattered ones, for a rank: {', '.join(told + more)}.")
+    listed = ", ".join(told + more)
+    return Text(f"? {words.DOUBTFUL}: {listed}.")
 
 
 def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
