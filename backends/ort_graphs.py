@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import onnx
@@ -27,6 +27,7 @@ from onnxprof.backends.ort_walk import (
     Proposal,
     Walk,
     Walked,
+    plain_name,
 )
 from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
 from onnxprof.records import Confidence
@@ -95,7 +96,7 @@ def _tie_graph(graphs: _Triple, outside: _Outside, ties: Ties) -> None:
     seen = Walk(earlier, witness, outside.witnessed).run()
     walked = seen if extended is executed else _over(earlier, witness, seen, after, outside)
     computed = {name for node in before.nodes for name in node.outputs}
-    fixed = computed & (after.constants | conditions)
+    fixed = computed & (_held(after.constants, before) | conditions)
     found = assign(before, list(_anchors(after, walked, earlier)), fixed)
     ties.folded.extend(found.folded)
     works_for, offset = _joined(after, found.layers, walked, computed), len(ties.nodes)
@@ -113,6 +114,11 @@ def _tie_graph(graphs: _Triple, outside: _Outside, ties: Ties) -> None:
         witnessed = {**outside.witnessed, **seen.carried}
         inner = replace(inside, carried=carried, witnessed=witnessed, place=place)
         _tie_graph(triple, inner, ties)
+
+
+def _held(constants: Collection[str], original: Graph) -> set[str]:
+    """The constants, and the names of what they stand for in another type."""
+    return {*constants, *map(plain_name, set(constants) - original.constants)}
 
 
 def _over(

@@ -29,7 +29,7 @@ SUFFIXES = ("_nchwc", "_bn_nchwc", "_mul_nchwc")
 #: How many movers may stand between an operator and the one appended to it.
 _BETWEEN = 4
 #: What the runtime puts before and behind the name of a node or tensor that it replaces.
-_BEFORE = re.compile(r"^InsertedPrecisionFreeCast_")
+_BEFORE = re.compile(r"^(InsertedPrecisionFreeCast_|FusedBack_)+")
 _BEHIND = re.compile(r"(_token_\d+|/duplicated|/\w+Fusion)+/?$")
 #: Operators with weights, whose fused and quantised forms end with their name.
 _WEIGHTED = ("ConvTranspose", "ConvInteger", "Conv", "MatMulInteger", "MatMul", "Gemm")
@@ -286,18 +286,18 @@ def proposals(node: GraphNode, earlier: Earlier) -> Iterator[Proposal]:
     """What the names of a node and of its outputs say it yields, the likeliest first."""
     for clean, why in (
         (str, OUTPUT),
-        (_plain, "output tensor behind what was put around its name"),
+        (plain_name, "output tensor behind what was put around its name"),
     ):
         direct = tuple(t for t in map(clean, node.outputs) if t in earlier.produced)
         if direct:
             yield direct, why
-    for name in dict.fromkeys((node.name, _plain(node.name))):
+    for name in dict.fromkeys((node.name, plain_name(node.name))):
         told = earlier.by_name[name].outputs if name and name in earlier.by_name else ()
         if told and len(node.outputs) in (0, len(told)):
             yield told, "node name"
         for suffix in SUFFIXES:
             stem = name.removesuffix(suffix)
-            for tensor in dict.fromkeys((stem, _plain(stem))) if stem != name else ():
+            for tensor in dict.fromkeys((stem, plain_name(stem))) if stem != name else ():
                 if tensor in earlier.produced:
                     yield (tensor,), "name of its output tensor"
     for name in node.outputs:  # as the transpose optimiser names what it moved
@@ -305,7 +305,8 @@ def proposals(node: GraphNode, earlier: Earlier) -> Iterator[Proposal]:
             yield earlier.by_name[name].outputs, "output named after its layer"
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name without what the runtime puts around those of nodes and tensors that it replaces."""
     return _BEHIND.sub("", _BEFORE.sub("", name))
 
 

@@ -235,6 +235,7 @@ _FATES = {
     Status.CONSTANT: Fate.CONSTANT,
     Status.INPUT: Fate.INPUT,
     Status.NOT_EXECUTED: Fate.NOT_EXECUTED,
+    Status.UNKNOWN: Fate.UNTOLD,
 }
 
 

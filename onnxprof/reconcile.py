@@ -29,6 +29,8 @@ class Status(StrEnum):
     CONSTANT = "constant"
     INPUT = "input"
     NOT_EXECUTED = "not executed"
+    UNKNOWN = "unknown"
+    """No step is tied to it, but one whose layers were refuted may have done its work."""
     UNATTRIBUTED = "unattributed"
     INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"
@@ -45,7 +47,8 @@ class Doubt:
 
     samples: int
     spread: float
-    """p95 over p5; infinite where p5 is 0."""
+    """p95 over p5; infinite where p5 is 0. 0 where the median is: it may be any time that the timer
+    cannot tell from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +247,8 @@ def _figures(ns: int, quantiles: Sequence[float], samples: int, uncertain: bool)
     p5, median, p95 = quantiles
     factor = ns / median if median > 0 else 1.0
     low, high = min(ns, round(p5 * factor)), max(ns, round(p95 * factor))
-    doubt = Doubt(samples, p95 / p5 if p5 > 0 else float("inf")) if uncertain else None
+    spread = p95 / p5 if p5 > 0 else float("inf")
+    doubt = Doubt(samples, spread if ns else 0.0) if uncertain or not ns else None
     return _Figures(ns, low, high, samples, doubt)
 
 
@@ -295,23 +299,25 @@ def _merged(steps: list[Step]) -> Step:
 
 def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[TimedRow]:
     folded = frozenset(run.folded)
+    untied = Status.UNKNOWN if any(s.is_refuted for s in run.steps) else Status.NOT_EXECUTED
     for i, layer in enumerate(run.table):
         if i not in homes.owner:
-            yield TimedRow(layer.name, _untimed(layer, folded), layer)
+            yield TimedRow(layer.name, _untimed(layer, folded) or untied, layer)
             continue
         row = timed[homes.owner[i]]
         at_home = homes.places[homes.owner[i]].layer == i
         yield row if at_home else TimedRow(layer.name, Status.FUSED, layer, row.step)
 
 
-def _untimed(layer: Layer, folded: frozenset[str]) -> Status:
+def _untimed(layer: Layer, folded: frozenset[str]) -> Status | None:
+    """Why no step is tied to a layer; None where none should be missing."""
     if layer.kind is LayerKind.INPUT:
         return Status.INPUT
     if layer.kind is not LayerKind.NODE:
         return Status.CONSTANT
     if layer.op_type == "Constant" and not layer.domain:
         return Status.CONSTANT
-    return Status.FOLDED if layer.name in folded else Status.NOT_EXECUTED
+    return Status.FOLDED if layer.name in folded else None
 
 
 def _closing_rows(

@@ -174,6 +174,11 @@ class Step:
     runtime_name: str = ""
     """What the runtime calls it, for its own tools; may differ from process to process."""
 
+    @property
+    def is_refuted(self) -> bool:
+        """Whether it lost layers because it did not do their work."""
+        return self.verdict.startswith("refuted")
+
 
 class Granularity(StrEnum):
     """Whether the runtime may optimise the graph."""

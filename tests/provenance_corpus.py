@@ -286,8 +286,13 @@ def brain(made: ModelProto) -> ModelProto:
     return out
 
 
-def twin(made: ModelProto, form: str, folder: Path, **options: Any) -> ModelProto:
-    """An int8 twin by onnxruntime's own tools: `QDQ`, `QOperator`, or `dynamic`."""
+def twin(
+    made: ModelProto, form: str, folder: Path, *, signed: bool = False, **options: Any
+) -> ModelProto:
+    """An int8 twin by onnxruntime's own tools: `QDQ`, `QOperator`, or `dynamic`.
+
+    `signed` is of the activations.
+    """
     from onnxruntime import quantization as tools
 
     source, target = models.save(made, folder, "float.onnx"), folder / "twin.onnx"
@@ -300,7 +305,7 @@ def twin(made: ModelProto, form: str, folder: Path, **options: Any) -> ModelProt
         target,
         _Reader(feed),
         quant_format=tools.QuantFormat[form],
-        activation_type=tools.QuantType.QUInt8,
+        activation_type=tools.QuantType.QInt8 if signed else tools.QuantType.QUInt8,
         weight_type=tools.QuantType.QInt8,
         **options,
     )

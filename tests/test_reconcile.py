@@ -11,6 +11,7 @@ import strategies
 from hypothesis import given
 
 from onnxprof.contracts import StoreError
+from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
 from onnxprof.records import Confidence, Layer, LayerKind, Run, Step, Tensor
 from onnxprof.steptimes import divided
@@ -162,3 +163,32 @@ def test_figures_beside_the_rows() -> None:
 )
 def test_milliseconds_are_exact(ns: int, text: str) -> None:
     assert milliseconds(ns) == text
+
+
+def test_a_layer_that_a_refuted_step_may_have_computed_is_not_called_unexecuted() -> None:
+    """Whose work a refuted step did is not known, so no layer without a step is ruled out."""
+    run = sample_run()
+    lost = dataclasses.replace(
+        run.steps[0], layers=(), verdict="refuted: it does not read x (conv1)"
+    )
+    untied = {row.name for row in reconcile(run).rows if row.status is Status.NOT_EXECUTED}
+    found = reconcile(dataclasses.replace(run, steps=(lost, *run.steps[1:])))
+    unknown = {row.name for row in found.rows if row.status is Status.UNKNOWN}
+    assert unknown == untied | set(run.steps[0].layers)
+    assert Status.NOT_EXECUTED not in {row.status for row in found.rows}
+    assert (
+        sum(r.median_ns or 0 for r in found.rows if r.status is not Status.TOTAL) == found.total_ns
+    )
+
+
+def test_a_row_of_no_time_says_that_the_timer_cannot_tell_it_from_none() -> None:
+    """A step that ran took some time: 0 is what the clock shows of it."""
+    run = with_steps((CONV,), (RELU,), (GEMM,))
+    assert run.timings
+    step_ns = np.array(run.timings.step_ns)
+    step_ns[1] = 0
+    silent = dataclasses.replace(run, timings=dataclasses.replace(run.timings, step_ns=step_ns))
+    rows = {row.name: row for row in reconcile(silent).rows}
+    assert rows[RELU].median_ns == 0
+    assert doubt_text(rows[RELU].doubt or Doubt(0, 1)) == "3 samples, too short to be told from 0"
+    assert rows[CONV].doubt is None

@@ -79,7 +79,7 @@ def provenance(
     )
     run = _measured(options, Console(stderr=True))
     _write(run, chosen, output)
-    return int(any(step.verdict.startswith("refuted") for step in run.steps))
+    return int(any(step.is_refuted for step in run.steps))
 
 
 def _choose(given: str, output: Path | None) -> str:

@@ -9,13 +9,15 @@ from onnxprof.publish import figures, views
 from onnxprof.publish.catalogue import wrong_text
 from onnxprof.publish.glyphs import legible
 from onnxprof.publish.press import Manuscript, compile_pdf
-from onnxprof.publish.words import reconciliation_text, warning_text
+from onnxprof.publish.warnings import warning_text
+from onnxprof.publish.words import DOUBTFUL, reconciliation_text
 from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Run
 
 _FATES = {
     Status.FOLDED: "computed while loading",
     Status.NOT_EXECUTED: "not executed",
+    Status.UNKNOWN: "tied to no step",
 }
 
 
@@ -55,9 +57,7 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
 def _note(given: int, doubted: bool) -> str:
     parts = [f"{given} inputs and constants have no time and are left out."] if given else []
     if doubted:
-        parts.append(
-            "? Samples too few or too scattered to say how the row ranks; the CSV has details."
-        )
+        parts.append(f"? {DOUBTFUL}; the CSV says which.")
     return " ".join(parts)
 
 

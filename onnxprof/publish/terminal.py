@@ -15,6 +15,7 @@ from rich.text import Text
 from onnxprof.publish import words
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text import Cut, printable, shortened, telling_cut
+from onnxprof.publish.warnings import warning_text
 from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records import Layer, LayerTable, Run
 
@@ -179,9 +180,8 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
         if row.doubt is not None
     ]
     more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
-    return Text(
-        f"? Samples too few or too scattered to say how the row ranks: {', '.join(told + more)}."
-    )
+    listed = ", ".join(told + more)
+    return Text(f"? {words.DOUBTFUL}: {listed}.")
 
 
 def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
@@ -242,6 +242,7 @@ def _untimed(sums: Reconciliation) -> Text | None:
             (Status.FUSED, "fused into a step counted above (+n)"),
             (Status.FOLDED, "computed while loading"),
             (Status.NOT_EXECUTED, "not executed"),
+            (Status.UNKNOWN, "without a step that provably did its work"),
         )
     ]
     told = "; ".join(f"{count} {text}" for count, text in counts if count)
@@ -261,7 +262,7 @@ def _caveats(run: Run) -> list[RenderableType]:
         return []
     grid = Table.grid(padding=(0, 1))
     for warning in run.warnings:
-        grid.add_row(Text("!"), Text(words.warning_text(warning)), style="yellow")
+        grid.add_row(Text("!"), Text(warning_text(warning)), style="yellow")
     return ["", grid]
 
 

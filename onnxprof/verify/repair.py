@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from onnxprof.provenance import Anchor, assign
@@ -29,9 +29,7 @@ def repaired(
     proposed = [
         replace(claim, layers=layers)
         for claim in claims
-        if claim.step not in sure
-        and (layers := _covered(claim, by_value, evidence))
-        and not held.intersection(layers)
+        if claim.step not in sure and (layers := _covered(claim, by_value, evidence, held))
     ]
     outcomes = check(evidence, proposed, deadline)
     return {
@@ -49,8 +47,14 @@ def _by_value(evidence: Evidence, deadline: float) -> Mapping[int, tuple[str, ..
 
 
 def _covered(
-    claim: Claim, by_value: Mapping[int, tuple[str, ...]], evidence: Evidence
+    claim: Claim,
+    by_value: Mapping[int, tuple[str, ...]],
+    evidence: Evidence,
+    held: Collection[str],
 ) -> tuple[str, ...]:
-    """The layers of a step's nodes together, in the original's order."""
-    names = {name for place in claim.nodes for name in by_value.get(place, ())}
+    """The layers of a step's nodes together, in the original's order, less what others hold.
+
+    Roundings stand on either side of a border: a quantised tensor has the value of the other.
+    """
+    names = {name for place in claim.nodes for name in by_value.get(place, ())}.difference(held)
     return tuple(node.name for node in evidence.original.nodes if node.name in names)

@@ -174,6 +174,10 @@ class Evidence:
         fed = [name for name in first if not given(name)]
         return any(not _equal(first[name], other[name]) for other in others for name in fed)
 
+    def is_constant(self, tensor: str) -> bool:
+        """Whether an original tensor is given or computed from what is, so none need look."""
+        return tensor in self._constant
+
     @cached_property
     def _constant(self) -> set[str]:
         return constant_tensors(self.original)
@@ -293,8 +297,8 @@ def _at_ends(
     outs = outs or _dead_ends(evidence, covered, outputs)
     if not outs:
         return Verdict(claim.step, Outcome.UNCHECKED, "its layers yield nothing that can be read")
-    unseen = next((name for name in (*ins, *outs) if not evidence.known(name)), "")
-    if unseen and unseen not in evidence.original.constants:
+    needed = (*(name for name in ins if not evidence.is_constant(name)), *outs)
+    if unseen := next((name for name in needed if not evidence.known(name)), ""):
         reason = f"the value of {unseen} cannot be read"
         return Verdict(claim.step, Outcome.UNCHECKED, reason, unseen)
     moving = [name for name in ins if evidence.known(name) and evidence.varies(name)]
