@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from onnxprof.backends.source_places import without_places
 from onnxprof.contracts import BackendError, OnnxprofError
 from onnxprof.environment import cpu_device
 from onnxprof.records import Device
@@ -93,7 +94,7 @@ def reason(error: BaseException) -> str:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     told = [line.strip(" :") for line in lines if line.strip(" :.")]
     first = " ".join(told[:2]) if told and told[0].startswith("While ") else "".join(told[:1])
-    return (first or type(error).__name__)[:_LONGEST]
+    return (without_places(first) or type(error).__name__)[:_LONGEST]
 
 
 def version(module: Any) -> str:

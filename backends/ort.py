@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,42 +118,44 @@ def _saving(workload: Workload, path: Path, configure: ort_session.Configure) ->
 
     Some graphs (with sparse weights, for instance) can be saved with weights inside alone.
     """
-    for weights in _Weights:
+    for outside in (True, False):
         with suppress(BackendError):
-            session = ort_session.load(workload, partial(_save_to, path, weights, configure))
-            if weights is not _Weights.PACKED or _is_readable(path):
-                return session
+            session = ort_session.load(workload, partial(_save_to, path, outside, configure))
+            _leave_out_empty_packs(path)
+            return session
     return None
 
 
-class _Weights(Enum):
-    """How weights are saved, the preferred way first."""
+def _leave_out_empty_packs(path: Path) -> None:
+    """Let the runtime pack weights anew of which it saved an empty part.
 
-    PACKED = auto()
-    """Outside and packed: mapped from the file, not packed again by every prefix."""
-    OUTSIDE = auto()
-    INSIDE = auto()
+    It does so for quantised depthwise convolutions, and cannot read such a file.
+    """
+    if (model := _structure(path)) is None:
+        return
+    broken = [t for t in model.graph.initializer if any(map(_is_empty_pack, t.external_data))]
+    for tensor in broken:
+        kept = [entry for entry in tensor.external_data if not _is_empty_pack(entry)]
+        del tensor.external_data[:]
+        tensor.external_data.extend(kept)
+    if broken:
+        path.write_bytes(model.SerializeToString())
 
 
-def _save_to(path: Path, weights: _Weights, configure: ort_session.Configure, made: Any) -> None:
+def _is_empty_pack(entry: Any) -> bool:
+    """`key|offset;length;flags|…`, a part for each buffer."""
+    parts = entry.value.split("|")[1:] if entry.key.startswith("prepacked") else ()
+    return any(part.split(";")[1:2] == ["0"] for part in parts)
+
+
+def _save_to(path: Path, outside: bool, configure: ort_session.Configure, made: Any) -> None:
     configure(made)
     made.optimized_model_filepath = str(path)
-    if weights is not _Weights.INSIDE:
+    if outside:
         made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
         made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
-    if weights is _Weights.PACKED:
+        # packed weights are then mapped from the file, not packed again by every prefix
         made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
-
-
-def _is_readable(path: Path) -> bool:
-    """Whether each part of a packed weight has bytes; the runtime fails to load one without."""
-    import onnx
-
-    graph = onnx.load(str(path), load_external_data=False).graph
-    entries = (entry for tensor in graph.initializer for entry in tensor.external_data)
-    packed = (entry.value.split("|")[1:] for entry in entries if entry.key.startswith("prepacked"))
-    # a part is "offset;bytes;alignment"
-    return all(part.split(";")[1:2] != ["0"] for parts in packed for part in parts)
 
 
 class ProfiledSession(BoundSession):

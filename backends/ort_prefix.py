@@ -16,6 +16,7 @@ import onnx
 
 from onnxprof.backends import ort_session
 from onnxprof.backends.ort_profile import Key, Profile, given
+from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_topology import read_graph
 from onnxprof.contracts import BackendError, Workload
@@ -35,7 +36,7 @@ def open_prefixes(
     A count of 0 gives an empty session with the same inputs. Raises BackendError where the
     saved graph cannot be cut or loaded.
     """
-    executed = onnx.load(str(saved), load_external_data=False)
+    executed = load_saved(saved)
     return [_open(workload, saved.parent, _prefix(executed, n, dtypes)) for n in counts]
 
 

@@ -19,6 +19,7 @@ import onnx
 
 from onnxprof.backends import ort_session
 from onnxprof.backends.ort_prefix import model_like, typed, unoptimised
+from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import PreparedModel
@@ -42,7 +43,7 @@ class Repeater:
         be repeated are left out. Raises BackendError where the values that steps read are not
         to be had.
         """
-        executed = onnx.load(str(self.saved), load_external_data=False)
+        executed = load_saved(self.saved)
         steps = {
             step: made
             for step, where in places.items()

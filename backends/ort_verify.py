@@ -24,6 +24,7 @@ from onnxprof.backends.ort_observe import (
     observed,
     reference_values,
 )
+from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_unfold import Unfolded, has_bodies, unfolded
 from onnxprof.contracts import BackendError, Bounds, Workload
 from onnxprof.provenance import Graph
@@ -127,7 +128,7 @@ class OrtProof:
 
     def _sides(self, feeds: Sequence[Feeds], deadline: float) -> Iterator[Sides]:
         """The graphs with bodies in place and, where these cannot be run, as they are."""
-        executed = onnx.load(str(self.saved), load_external_data=False)
+        executed = load_saved(self.saved)
         if has_bodies(self.original.graph):
             before = settled(self.original, partial(self._read_original, feeds[0]), deadline)
             after = settled(executed, partial(self._read_executed, feeds[0]), deadline)

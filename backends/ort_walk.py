@@ -272,8 +272,10 @@ class Walk:
         while (found := self.earlier.between(tensor, known)) is not None:
             if needed <= found.reached:
                 return (tensor,)
-            after = self.earlier.readers.get(self.earlier.one(tensor), ())
+            one = self.earlier.one(tensor)
+            after = self.earlier.readers.get(one, ())
             results = {self.earlier.one(out): out for reader in after for out in reader.outputs}
+            results.pop(one, None)  # an Identity hands on what is there already
             if len(results) != 1:
                 return None
             tensor = next(iter(results.values()))

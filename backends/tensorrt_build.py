@@ -17,6 +17,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from onnxprof.backends.source_places import without_places
 from onnxprof.contracts import BackendError, Workload
 from onnxprof.records import PreparedModel
 
@@ -33,7 +34,9 @@ def runtime_errors(what: str) -> Iterator[None]:
         raise
     except Exception as error:  # the bindings raise whatever pybind11 makes of it
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise BackendError(f"TensorRT {what}: {lines[0][:400]}", where="tensorrt") from error
+        raise BackendError(
+            f"TensorRT {what}: {without_places(lines[0])[:400]}", where="tensorrt"
+        ) from error
 
 
 def logger(trt: Any, said: list[str]) -> Any:
@@ -151,11 +154,15 @@ def _reason(parser: Any, said: Sequence[str]) -> str:
     error = parser.get_error(0)
     name = getattr(error, "node_name", lambda: "")()
     place = f" (at {name})" if name else ""
-    return f"{error.desc()}"[:300] + place
+    return without_places(error.desc())[:300] + place
 
 
 def _last(said: Sequence[str]) -> str:
-    return said[-1].strip().splitlines()[0][:400] if said and said[-1].strip() else "no reason"
+    return (
+        without_places(said[-1].strip().splitlines()[0])[:400]
+        if said and said[-1].strip()
+        else "no reason"
+    )
 
 
 def _profile(builder: Any, network: Any, inputs: Mapping[str, NDArray[Any]]) -> Any:

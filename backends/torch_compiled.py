@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxprof.backends.source_places import without_places
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_program import is_memory_error
 from onnxprof.backends.torch_session import TorchSession, prepare
@@ -54,7 +55,7 @@ class CompiledSession(TorchSession):
                 raise BackendError("out of memory", remedy="Use a smaller --batch") from error
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             told = [line for line in lines if not line.endswith("raised:")]  # by whom, not what
-            reason = told[0][:300] if told else type(error).__name__
+            reason = without_places(told[0])[:300] if told else type(error).__name__
             raise BackendError(
                 f"torch.compile cannot compile it: {reason}",
                 where="torch",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from onnxprof.backends.source_places import without_places
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_operator import Function
 from onnxprof.contracts import BackendError
@@ -132,6 +133,10 @@ class Program:
             self.template[slot] = None
 
 
+#: What torch says on Unix and on Windows where the host's memory ran out.
+_NO_MEMORY = ("can't allocate memory", "not enough memory: you tried")
+
+
 def layer_error(call: Call | None, error: Exception) -> BackendError:
     """One line that names the layer; memory that ran out has its own remedy."""
     if isinstance(error, BackendError):
@@ -141,7 +146,7 @@ def layer_error(call: Call | None, error: Exception) -> BackendError:
     if is_memory_error(error):
         return BackendError("out of memory", where=where, remedy="Use a smaller --batch")
     return BackendError(
-        f"torch cannot run it: {lines[0][:300]}",
+        f"torch cannot run it: {without_places(lines[0])[:300]}",
         where=where,
         remedy="Other inputs? See --inputs and --dim",
     )
@@ -150,4 +155,4 @@ def layer_error(call: Call | None, error: Exception) -> BackendError:
 def is_memory_error(error: BaseException) -> bool:
     """Whether memory of the host or of a device ran out."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error)
+    return known or any(words in str(error) for words in _NO_MEMORY)

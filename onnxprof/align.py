@@ -45,8 +45,8 @@ def align(
 ) -> Alignment:
     """Put runs of one model at one batch side by side; `systems.refuse_unlike` checks that.
 
-    Blocks are the finest that no step straddles, neither of these runs nor of those in
-    `among`. Raises StoreError for a run without times and ValueError for a baseline that is
+    Layers that any step of these runs, or of those in `among`, executes together are in one
+    block. Raises StoreError for a run without times and ValueError for a baseline that is
     no column.
     """
     if not 0 <= baseline < len(runs):

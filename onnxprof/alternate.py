@@ -8,13 +8,15 @@ shows what differs from process to process, such as where buffers came to lie.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 
-from onnxprof.measure import Timer
+from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
+from onnxprof.outlook import Notice, in_turn_s
 from onnxprof.records import Run
 from onnxprof.served import Kind, Served, served
 from onnxprof.sweep import Planned
@@ -23,9 +25,13 @@ from onnxprof.worker import Job, Limits
 #: How long a block is, in nanoseconds, and how many of each kind a process's budget is made of.
 SHORTEST, LONGEST = 5_000_000, 20_000_000
 _BLOCKS = 100
+#: What turns take by the clock at most, waiting for threads to sleep too, in budgets.
+_MOST_TURNS = 2.0
 #: Rounds, each a block of either kind on both sides, that even the slowest model gets.
 _FEWEST = 3
 
+#: Given the seconds from the start to the end, as a function of how much larger a batch is.
+Announce = Callable[[Callable[[float], float]], None]
 Report = Callable[[Planned, str, float], None]
 Open = Callable[
     [Job, Limits, Callable[[str, float], None], frozenset[int]], AbstractContextManager[Served]
@@ -33,19 +39,26 @@ Open = Callable[
 
 
 def alternate(
-    a: Planned, b: Planned, limits: Limits, progress: Report, start: Open = served
+    a: Planned,
+    b: Planned,
+    limits: Limits,
+    progress: Report,
+    start: Open = served,
+    announce: Announce = lambda _: None,
 ) -> tuple[Run, Run]:
     """Measure both in as many pairs of fresh processes as A's job asks for.
 
     Blocks of both runs that have one number were measured one right after the other. The timer
-    is the trace: what it adds to a step, it adds on both sides. `start` opens a process.
+    is the trace: what it adds to a step, it adds on both sides. `start` opens a process;
+    `announce` hears once, when the first pair is warm, how long it all will take.
     Raises what a measurement raised; limits are those of each process.
     """
     found: list[tuple[Run, Run]] = []
     pairs = a.job.processes
     while len(found) < pairs:
         told = partial(_tell, progress, len(found), pairs)
-        found.append(_pair(a, b, len(found), limits, told, start))
+        first = announce if not found else lambda _: None
+        found.append(_pair(a, b, len(found), limits, told, start, first))
     return merge([ours for ours, _ in found]), merge([theirs for _, theirs in found])
 
 
@@ -57,9 +70,17 @@ def _tell(
 
 
 def _pair(
-    a: Planned, b: Planned, number: int, limits: Limits, progress: Report, start: Open
+    a: Planned,
+    b: Planned,
+    number: int,
+    limits: Limits,
+    progress: Report,
+    start: Open,
+    announce: Announce,
 ) -> tuple[Run, Run]:
     """Every other pair begins with B."""
+    began = time.monotonic()
+    budget = Budget(a.job.budget.seconds + b.job.budget.seconds)
     sides = (a, b) if number % 2 == 0 else (b, a)
     with ExitStack() as opened:
         both: list[Served] = []
@@ -70,7 +91,10 @@ def _pair(
             told = partial(_loading, progress, each)
             both.append(opened.enter_context(start(job, limits, told, cores(job, number))))
             both[-1].ready()
-        _take_turns(both, a.job.budget.ns + b.job.budget.ns, partial(progress, a, "measuring"))
+        inferences_s = sum(process.usual_ns for process in both) / 1e9
+        known = (time.monotonic() - began, budget.seconds, inferences_s, a.job.processes)
+        announce(partial(in_turn_s, *known))
+        _take_turns(both, budget.ns, partial(progress, a, "measuring"))
         runs = [process.finish() for process in both]
     return (runs[0], runs[1]) if number % 2 == 0 else (runs[1], runs[0])
 
@@ -89,14 +113,19 @@ def cores(job: Job, pair: int) -> frozenset[int]:
 
 def _loading(progress: Report, planned: Planned, phase: str, share: float) -> None:
     """What a process says; how far the pair is, it does not know."""
-    progress(planned, phase, 1.0 if share >= 1 else 0.0)
+    if not isinstance(phase, Notice):
+        progress(planned, phase, 1.0 if share >= 1 else 0.0)
 
 
 def _take_turns(both: Sequence[Served], budget_ns: int, told: Callable[[float], None]) -> None:
-    """Rounds of an un-profiled and a traced block on each side, until the budget is used up."""
+    """Rounds of an un-profiled and a traced block on each side, until the budget is used up.
+
+    Or twice the budget by the clock, where threads that spin are waited for.
+    """
+    latest = time.monotonic() + _MOST_TURNS * budget_ns / 1e9
     block_ns = min(max(budget_ns // (4 * _BLOCKS), SHORTEST), LONGEST)
     used = rounds = 0
-    while used < budget_ns or rounds < _FEWEST:
+    while (used < budget_ns and time.monotonic() < latest) or rounds < _FEWEST:
         there, back = both[:: 1 - 2 * (rounds % 2)], both[:: 2 * (rounds % 2) - 1]
         used += sum(process.block(Kind.PLAIN, block_ns) for process in there)
         used += sum(process.block(Kind.TRACED, block_ns) for process in back)

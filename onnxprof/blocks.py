@@ -1,4 +1,4 @@
-"""Runs side by side: the finest blocks of layers that no run's steps straddle.
+"""Runs side by side: layers that any run executes as one step are one block.
 
 Two runtimes fuse one network differently; what they share is its layers. Layers that one
 step of any run covers together are in one block, and nothing else is: so each step of each

@@ -34,14 +34,16 @@ def unchecked(run: Run) -> Run:
     return replace(run, steps=all_unchecked(run.steps, "switched off"))
 
 
-def checked(run: Run, proof: Proof | None, inputs: Sequence[Feeds]) -> Run:
+def checked(
+    run: Run, proof: Proof | None, inputs: Sequence[Feeds], seconds: float = Bounds().seconds
+) -> Run:
     """The run with verdicts on its steps, and the warnings that follow from them."""
     if proof is None:
         reason = f"{run.request.backend} hands out no values of what it executes"
         return _with_steps(run, all_unchecked(run.steps, reason))
     gc.collect()
     try:
-        return _with_steps(run, proof.check(run.steps, inputs, bounds()))
+        return _with_steps(run, proof.check(run.steps, inputs, bounds(seconds)))
     finally:
         proof.close()
 
@@ -51,6 +53,7 @@ def with_verdicts(
     proof: Proof | None,
     inputs: Callable[[], Sequence[Feeds]] | None,
     keep: Callable[[Run], None],
+    seconds: float = Bounds().seconds,
 ) -> Run:
     """The run as its check leaves it; without `inputs` there is to be none.
 
@@ -59,7 +62,7 @@ def with_verdicts(
     if inputs is None:
         return unchecked(run)
     keep(pending(run))
-    return checked(run, proof, inputs())
+    return checked(run, proof, inputs(), seconds)
 
 
 def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list[Feeds]:
@@ -81,12 +84,12 @@ def with_parity(run: Run, workload: Workload, values: Feeds) -> Run:
     return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))
 
 
-def bounds() -> Bounds:
+def bounds(seconds: float) -> Bounds:
     """What a check may take here."""
     import psutil
 
     free = int(psutil.virtual_memory().available * _MEMORY)
-    return Bounds(memory_bytes=min(Bounds().memory_bytes, free))
+    return Bounds(seconds, min(Bounds().memory_bytes, free))
 
 
 def _with_steps(run: Run, steps: tuple[Step, ...]) -> Run:

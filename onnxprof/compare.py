@@ -64,7 +64,7 @@ class Caveat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A model, or a block of layers that neither side's steps straddle, in A and in B."""
+    """A model, or a block of layers that are whole steps on both sides, in A and in B."""
 
     name: str
     layers: tuple[str, ...]

@@ -142,13 +142,15 @@ def measure(
     wanted_repeats: Sequence[int] = (),
     observer: Observer | None = None,
     conduct: Callable[[Blocks], None] | None = None,
+    warm: Callable[[int, int], None] = lambda *_: None,
 ) -> Measurement:
     """Measure one workload, and keep its outputs' values if asked to.
 
     `wanted_cuts` are the prefixes that another process timed, as `Timings.prefix_steps`; they
     are timed here, too, as far as memory allows, and so are the steps that it repeated,
     `wanted_repeats`, as `Timings.repeats`. `conduct` says when a block is measured, in place of
-    the budget; the timer is the trace. Raises BackendError where the runtime fails.
+    the budget; the timer is the trace. `warm` hears, before the first sample, what loading and
+    an inference took, in nanoseconds. Raises BackendError where the runtime fails.
     """
     sampler = Sampler(clock, progress, budget.ns)
     wanted = _Wanted(tuple(wanted_cuts), tuple(wanted_repeats))
@@ -159,6 +161,7 @@ def measure(
         progress("warming up", 0.0)
         first_ns = sampler.timed(plain)
         warmup = sampler.warm_up(plain)
+        warm(load_ns, sampler.usual_ns)
         outputs = tuple(plain.outputs())
         values = plain.values() if keep_values else {}
         if observer is not None:

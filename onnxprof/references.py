@@ -94,7 +94,7 @@ def _meant(reference: str) -> str:
 
     from onnxprof.zoo.catalogue import names
 
-    close = get_close_matches(name.lower(), names(), n=3, cutoff=0.6)
+    close = get_close_matches(name.lower(), names(), n=3, cutoff=0.8 if name != reference else 0.6)
     close = [name.lower()] if name.lower() in close else close
     meant = f"Did you mean {' or '.join(f'zoo:{each}' for each in close)}? " if close else ""
     return f"{meant}onnxprof zoo list has the networks that come with onnxprof"

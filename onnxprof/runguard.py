@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 MAX_ROWS = 1 << 26
 #: Larger than any file of so many rows.
 MAX_BYTES = 2 << 30
-#: Bytes of a row in the columns that are read, doubled for what pages add, and for all of them.
-_ROW_BYTES, _SPARE_BYTES = 32, 1 << 20
+#: Bytes of a row, doubled for what pages add; and for the names of steps and everything else.
+_ROW_BYTES, _SPARE_BYTES = 64, 4 << 20
 #: Whole numbers beyond 64 bits are no count, size or time.
 LARGEST = (1 << 63) - 1
 #: A month.
 _LONGEST_NS = 30 * 24 * 3600 * 10**9
 #: Blocks are numbered from 0; so many are no burden, however few rows there are.
 _FEW_BLOCKS = 1 << 12
+#: What of a run's times is a list of counts; everything else is one.
+_LISTS = (
+    *("step", "prefix", "prefix_steps", "host", "block_process", "round_process"),
+    *("repeats", "repeat", "repeat_process"),
+)
 #: What else than pyarrow's own errors reading a damaged file may raise.
 ERRORS = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError),
@@ -63,15 +68,14 @@ def check_rows(file: pq.ParquetFile, timings: dict[str, Any]) -> None:
     types = {field.name: str(field.type) for field in file.schema_arrow}
     if types.get("duration_ns") != "int64" or types.get("block") not in ("int32", "int64", "null"):
         raise ValueError("its columns have other types than those of a run")
-    if sum(_sizes(footer)) > _ROW_BYTES * footer.num_rows + _SPARE_BYTES:
+    if _unpacked(footer) > _ROW_BYTES * footer.num_rows + _SPARE_BYTES:
         raise ValueError("its columns unpack to more than its rows can be")
 
 
-def _sizes(footer: Any) -> list[int]:
+def _unpacked(footer: Any) -> int:
+    """By its groups: pyarrow ends the process where the facts of a single column are damaged."""
     groups = (footer.row_group(i) for i in range(footer.num_row_groups))
-    columns = (group.column(i) for group in groups for i in range(group.num_columns))
-    read = (c for c in columns if c.path_in_schema in ("block", "duration_ns"))
-    return [c.total_uncompressed_size for c in read]
+    return sum(group.total_byte_size for group in groups)
 
 
 def check_samples(table: pa.Table) -> None:
@@ -90,10 +94,11 @@ def _within(ends: Any, most: int) -> bool:
     return low is None or 0 <= low <= high <= most
 
 
-def check_numbers(value: Any) -> None:
-    """Raise ValueError unless all is whole numbers of 64 bits at most, in lists and objects."""
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            check_numbers(each)
-    elif type(value) is not int or not 0 <= value <= LARGEST:
-        raise ValueError(f"{str(value)[:40]!r} is no count")
+def check_numbers(timings: dict[str, Any]) -> None:
+    """Raise ValueError unless all is whole numbers of 64 bits at most, or lists of them."""
+    for name, value in timings.items():
+        if isinstance(value, list) != (name in _LISTS):
+            raise ValueError(f"{name} is {'no' if name in _LISTS else 'a'} list")
+        for each in value if isinstance(value, list) else [value]:
+            if type(each) is not int or not 0 <= each <= LARGEST:
+                raise ValueError(f"{str(each)[:40]!r} is no count")

@@ -56,6 +56,8 @@ class Sampler:
     """One array [steps that are repeated] a round."""
     empty: list[int] = field(default_factory=list)
     steady: bool = False
+    usual_ns: int = 0
+    """What an inference takes, by the end of the warm-up."""
     block_ns: float = 0.0
     """How long a block is when un-profiled and traced ones alternate."""
 
@@ -97,13 +99,17 @@ class Sampler:
         return taken
 
     def warm_up(self, session: Session) -> Samples:
-        """Infer until two neighbouring windows agree, for at most 15 % of the budget."""
+        """Infer until two neighbouring windows agree, for at most 15 % of the budget.
+
+        Twice at least, but once where an inference is so long that it needs no warm caches.
+        """
         times: list[int] = []
         limit = self.used_ns + int(self.budget_ns * 0.15)
-        while not self.steady and (len(times) < 2 or self.used_ns < limit):
+        while not self.steady and (len(times) < self._least_calls() or self.used_ns < limit):
             times.append(self.timed(session))
             full = len(times) >= 2 * _WINDOW and len(times) % _WINDOW == 0
             self.steady = full and unsteadiness(times) <= STEADY
+        self.usual_ns = int(np.median(times[-_WINDOW:]))
         return np.array(times, np.int64)
 
     def alternate(
@@ -182,7 +188,7 @@ class Sampler:
         """
         self.probed = len(self.latency)
         for session in prefixes:
-            for _ in range(2):
+            for _ in range(self._least_calls()):
                 self.timed(session)
         burst = self._burst()
         with no_garbage_collection():
@@ -190,8 +196,16 @@ class Sampler:
                 self._round(plain, prefixes, burst)
                 self.progress("measuring prefixes", self.spent)
 
+    def _least_calls(self) -> int:
+        """How many inferences warm a session up at least."""
+        return 2 if self.last_ns < _LONG else 1
+
     def _burst(self) -> int:
         return max(1, int(_BURST / self.median_ns))
+
+    def _plain(self) -> int:
+        """Bursts of the model itself in a round: one where the budget is over anyway."""
+        return _PLAIN if self.used_ns < self.budget_ns else 1
 
     def _round(self, plain: Session, prefixes: Sequence[Session], burst: int) -> None:
         taken = np.zeros((len(prefixes), burst), np.int64)
@@ -199,7 +213,7 @@ class Sampler:
         for number in order[:: -1 if len(self.prefix_ns) % 2 else 1]:
             session = plain if number < 0 else prefixes[number]
             self._settle(partial(self.timed, session))
-            count = _PLAIN * burst if number < 0 else burst
+            count = self._plain() * burst if number < 0 else burst
             times = np.array([self.timed(session) for _ in range(count)], np.int64)
             if number < 0:
                 self.latency.append(times)

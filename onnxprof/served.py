@@ -56,10 +56,12 @@ class Served:
     spent: float = 0.0
     """Seconds of the limit that were spent waiting for this process."""
     kept: list[Run] = field(default_factory=list)
+    usual_ns: int = 0
+    """What an inference takes, known when it is ready."""
 
     def ready(self) -> None:
         """Wait until the model is loaded and warm. Raises as `block`."""
-        self._wait("ready")
+        self.usual_ns = self._count(self._wait("ready"))
 
     def block(self, kind: Kind, ns: int) -> int:
         """Measure one block of about so many nanoseconds; returns how many it took.
@@ -68,10 +70,7 @@ class Served:
         used up its time.
         """
         self._order((kind, ns))
-        taken = self._wait("done")
-        if not isinstance(taken, int):
-            raise TypeError(f"a worker sent {type(taken).__name__}")
-        return taken
+        return self._count(self._wait("done"))
 
     def finish(self) -> Run:
         """The run of all blocks. Raises as `block`."""
@@ -84,6 +83,11 @@ class Served:
             return replace(
                 self.kept[0], parity=Parity(reason=f"the reference failed: {error.what}")
             )
+
+    def _count(self, value: object) -> int:
+        if not isinstance(value, int):
+            raise TypeError(f"a worker sent {type(value).__name__}")
+        return value
 
     def _order(self, order: tuple[Kind, int] | None) -> None:
         try:
@@ -147,7 +151,7 @@ class Obedience:
     def __call__(self, others: Others, blocks: Blocks) -> None:
         """Obey; `others` watch the blocks, not the time between them."""
         fall_asleep()
-        self.channel.send(("ready", None))
+        self.channel.send(("ready", blocks.sampler.usual_ns))
         while (order := self.channel.recv()) is not None:
             kind, ns = order
             measure = blocks.measure_plain if kind is Kind.PLAIN else blocks.measure_traced

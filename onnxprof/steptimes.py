@@ -154,7 +154,8 @@ def quiet_part(timings: Timings, quiet: Quiet) -> float:
 
     A quiet inference's length has a rank among the traced ones as they were; the un-profiled
     inference of that rank is as quiet. So where half of the inferences are interrupted, and
-    the medians of both fall on either side by chance, they are not taken for one another.
+    the medians of both fall on either side by chance, they are not taken for one another. No
+    quiet inference takes less than the fastest un-profiled one.
     """
     length, sampled = max(0.0, float(np.median(quiet.whole_ns))), timings.traced_ns
     if float(np.median(sampled)) <= length:
@@ -163,7 +164,8 @@ def quiet_part(timings: Timings, quiet: Quiet) -> float:
     rank = max(_LOWEST_RANK, float(np.interp(length, np.sort(sampled), ranks)))
     scale = length / max(1.0, float(np.quantile(sampled, rank)))
     left = float(np.quantile(timings.latency_ns, rank)) * scale
-    return min(1.0, left / _middle(timings.latency_ns))
+    fastest = float(timings.latency_ns.min())
+    return min(1.0, max(left, fastest) / _middle(timings.latency_ns))
 
 
 def inflation(timings: Timings) -> float:

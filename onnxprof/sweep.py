@@ -25,6 +25,7 @@ from onnxprof.modelfile import (
     open_found,
     with_defaults,
 )
+from onnxprof.outlook import Notice
 from onnxprof.placement import ALL, pick_devices
 from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
 from onnxprof.references import Progress, Resolved, resolve
@@ -32,6 +33,8 @@ from onnxprof.store import Store
 from onnxprof.suggestion import refuse_missing
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
+#: How long the check by values may take: in budgets of a process, at least, and at most.
+_CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
 
@@ -60,6 +63,8 @@ class Options:
     """Whether to compare outputs with the reference's."""
     verify: bool = True
     """Whether to check by values that each step did the work of its layers."""
+    only_verify: bool = False
+    """The check by values is what was asked for: it has its longest time."""
     telemetry: bool = True
     """Whether to read power, memory and clocks beside a steady stretch after each measurement."""
     processes: int = 1
@@ -70,6 +75,14 @@ class Options:
         """A process's part of the budget: not below a quarter of a second, or all of it."""
         whole = self.budget.seconds
         return Budget(max(whole / self.processes, min(whole, _LEAST_SECONDS)))
+
+    @property
+    def verify_seconds(self) -> float:
+        """How long the check by values may take in a process."""
+        if self.only_verify:
+            return _MOST_CHECKING_S
+        wanted = _CHECKING * self.process_budget.seconds
+        return min(max(wanted, _LEAST_CHECKING_S), _MOST_CHECKING_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +217,7 @@ def _job(
         environment=environment,
         parity=options.parity,
         verify=options.verify,
+        verify_seconds=options.verify_seconds,
         telemetry=options.telemetry,
         processes=options.processes,
     )
@@ -296,7 +310,15 @@ def _bound(
     progress: Callable[[Planned, str, float], None], planned: Planned, done: int, count: int
 ) -> Callable[[str, float], None]:
     where = f" (process {done + 1} of {count})" if count > 1 else ""
-    return lambda phase, share: progress(planned, phase + where, (done + share) / count)
+
+    def told(phase: str, share: float) -> None:
+        if not isinstance(phase, Notice):
+            phase += where
+        elif done:
+            return  # the first process spoke for all
+        progress(planned, phase, (done + share) / count)
+
+    return told
 
 
 def _placed(error: OnnxprofError, job: Job) -> OnnxprofError:

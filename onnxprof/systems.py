@@ -179,8 +179,8 @@ def _refuse_other_models(runs: Sequence[Run]) -> None:
             continue
         if missing := operators(first) ^ operators(run):
             raise UsageError(
-                f"not one model: {len(missing)} layers are not in both, such as"
-                f" {min(missing)[0]!r}",
+                f"not the same model: {len(missing)} layers are in one and not in the other,"
+                f" such as {min(missing)[0]!r}",
                 where=names,
                 remedy="Choose one with --model NAME; --force aligns what has the same name",
             )

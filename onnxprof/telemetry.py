@@ -142,10 +142,15 @@ class Watch:
         self._start = self._peak = 0
         self._arena: int | None = None
 
+    @property
+    def is_long_enough(self) -> bool:
+        """Whether there is a steady stretch at all."""
+        return self.seconds >= _SHORTEST_S
+
     def idle(self) -> None:
         """Read the device at rest; call it before anything is loaded."""
         self._start = memory.resident_bytes()
-        if self.sources and self.seconds >= _SHORTEST_S:
+        if self.sources and self.is_long_enough:
             with self._idle.beside():
                 time.sleep(min(_IDLE_S, self.seconds))
 
@@ -156,7 +161,7 @@ class Watch:
 
     def steady(self, session: Session) -> None:
         """Infer for the length of the stretch, once at least, and read beside it."""
-        if self.seconds < _SHORTEST_S:
+        if not self.is_long_enough:
             self._absent.append(Absence("steady stretch", "the time budget is too small for one"))
             return
         try:

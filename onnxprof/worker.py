@@ -28,6 +28,7 @@ from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.others import Others
 from onnxprof.outcomes import Parity
+from onnxprof.outlook import Outlook
 from onnxprof.records import (
     Device,
     Granularity,
@@ -77,6 +78,8 @@ class Job:
     """Whether to compare the outputs with the reference's."""
     verify: bool = True
     """Whether to check by values that each step did the work of its layers."""
+    verify_seconds: float = 60.0
+    """How long that check may take."""
     telemetry: bool = True
     """Whether to add a steady stretch and to read power, memory and clocks beside it."""
     processes: int = 1
@@ -131,6 +134,7 @@ def perform(
             wanted_repeats=job.repeats,
             observer=watch,
             conduct=conduct and partial(conduct, busy),
+            warm=partial(_foresee, job, watch, progress),
         )
     seen = watch.warnings() if watch else ()
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
@@ -138,7 +142,7 @@ def perform(
     run = replace(record, telemetry=watch.telemetry() if watch else None)
     progress("checking provenance", 1.0)
     fed = partial(feeds, inputs, table, model, job.seed) if job.verify else None
-    run = with_verdicts(run, found.proof, fed, keep)
+    run = with_verdicts(run, found.proof, fed, keep, job.verify_seconds)
     if job.parity:
         keep(run)
         progress("comparing outputs", 1.0)
@@ -146,6 +150,32 @@ def perform(
         keep(run)
         run = beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
     return run
+
+
+def _foresee(
+    job: Job,
+    watch: telemetry.Watch | None,
+    progress: Callable[[str, float], None],
+    load_ns: int,
+    inference_ns: int,
+) -> None:
+    """Announce a measurement that takes longer than its budget."""
+    from onnxprof.batchproof.proof import seconds_for
+
+    outlook = Outlook(
+        load_s=load_ns / 1e9,
+        inference_s=inference_ns / 1e9,
+        budget_s=job.budget.seconds,
+        stretch_s=watch.seconds if watch and watch.is_long_enough else 0.0,
+        prefixes=job.timer is Timer.PREFIX,
+        verify=job.verify,
+        verify_limit_s=job.verify_seconds,
+        parity=job.parity,
+        proof_limit_s=seconds_for(job.budget.seconds) if job.free_batch and job.batch > 1 else 0.0,
+        processes=job.processes,
+    )
+    if outlook.is_long:
+        progress(outlook.notice(f"{job.facts.name} at batch {job.batch}"), 0.0)
 
 
 @contextmanager

@@ -382,7 +382,7 @@ def test_another_file_with_the_same_layers_passes_with_a_caveat() -> None:
     fewer = dataclasses.replace(
         other, table=dataclasses.replace(other.table, layers=other.table.layers[:-1])
     )
-    with pytest.raises(UsageError, match=f"1 layers are not in both, such as '{GEMM}'"):
+    with pytest.raises(UsageError, match=f"1 layers are in one .*, such as '{GEMM}'"):
         refuse_unlike([several(), fewer])
     refuse_unlike([several(), fewer], force=True)
 

@@ -31,7 +31,7 @@ def test_format_follows_the_output_file(lenet, tmp_path):
 def test_table_and_summary_in_the_terminal(lenet, capsys):
     command.inspect(lenet, batch="1,8")
     shown = capsys.readouterr().out
-    assert "21 layers, 12 nodes, 5,994 parameters, batch 1" in shown
+    assert "12 layers, 9 inputs and constants, 5,994 parameters, batch 1" in shown
     assert "float32[8,16,14,14]" in shown
 
 

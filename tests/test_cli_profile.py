@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -67,8 +66,9 @@ def test_from_a_file_to_a_csv_that_adds_up(tmp_path: Path) -> None:
         times = [r for r in rows if r["batch"] == batch and r["median_ms"]]
         assert times[-1]["layer_name"] == "(total)"
         assert sum(Decimal(r["median_ms"]) for r in times[:-1]) == Decimal(times[-1]["median_ms"])
-    named = [r["layer_name"] for r in rows if r["batch"] == "8" and r["status"] != "unattributed"]
-    assert len(named) == 21 + 3  # interruptions, overhead, total
+    extra = ("unattributed", "interruptions")  # the latter under the trace timer alone
+    named = [r["layer_name"] for r in rows if r["batch"] == "8" and r["status"] not in extra]
+    assert len(named) == 21 + 2
 
 
 def test_as_written_one_step_a_layer(tmp_path: Path) -> None:
@@ -179,7 +179,8 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path: Path) -> None:
         folder=tmp_path,
         start_new_session=True,
     )
-    _wait_for_runs(tmp_path / "runs", len(before) + 1)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("model, batch 1"), "the first run's table"
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -189,13 +190,6 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path: Path) -> None:
     assert len(runs) == len(before) + 1
     assert not problems
     assert all(path.read_bytes() == content for path, content in before.items())
-
-
-def _wait_for_runs(root: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while len(list(root.rglob("*.parquet"))) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")

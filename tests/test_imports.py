@@ -43,7 +43,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "verify": ("verify",),
     "interruptions": ("interruptions",),
     "steptimes": ("steptimes",),
-    "measure": ("measure", "sampling", "cautions", "cuts", "repeating"),
+    "measure": ("measure", "sampling", "cautions", "cuts", "repeating", "outlook"),
     "reconcile": ("reconcile",),
     "merge": ("merge",),
     "compare": (

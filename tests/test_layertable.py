@@ -125,5 +125,5 @@ def test_terminal_table_fits_80_columns(tmp_path, layout):
 def test_summary_counts(tmp_path):
     table = table_of(models.custom_domain(), tmp_path)
     text = layertable.summary(table, 1234567)
-    assert "3 layers, 2 nodes, 1,234,567 parameters, batch 1" in text
-    assert "1 outputs of symbolic or unknown shape" in text
+    assert "2 layers, 1 input or constant, 1,234,567 parameters, batch 1" in text
+    assert "1 output of symbolic or unknown shape" in text

@@ -200,3 +200,26 @@ def test_the_empty_call_is_that_of_the_first_prefix_or_its_own() -> None:
     assert steptimes.empty_call(bare) is None
     own = dataclasses.replace(bare, empty_ns=np.array([3, 5, 900]))
     assert steptimes.empty_call(own) == 5
+
+
+def test_layers_take_no_less_than_the_fastest_inference_on_a_machine_that_is_never_quiet() -> None:
+    """Every traced inference is interrupted, in another step each; un-profiled ones mostly are."""
+    sampled = sample_run(fused=True)
+    assert sampled.timings is not None
+    steps, inferences = len(sampled.steps), 60
+    rng = np.random.default_rng(0)
+    times = np.full((steps, inferences), 1_000_000) + rng.integers(0, 9_000, (steps, inferences))
+    times[np.arange(inferences) % steps, np.arange(inferences)] += 20_000_000
+    latency = np.full(inferences, steps * 7_000_000)
+    latency[:6] = quiet = steps * 1_000_000
+    timings = dataclasses.replace(
+        sampled.timings,
+        step_ns=times,
+        traced_ns=times.sum(axis=0),
+        traced_block=np.arange(inferences) // 6,
+        latency_ns=latency,
+        latency_block=np.arange(inferences) // 6,
+    )
+    sums = reconcile(dataclasses.replace(sampled, timings=timings))
+    assert sums.layer_sum_ns >= 0.98 * quiet
+    assert sums.interruptions_ns > 0

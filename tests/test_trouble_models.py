@@ -246,7 +246,7 @@ def test_bad_batch_options(text):
 
 def test_batch_options():
     assert parse_batches("1,8") == (1, 8)
-    assert parse_batches(" 8, 1 ,8,") == (8, 1)
+    assert parse_batches(" 8, 1 ,8") == (8, 1)
 
 
 @pytest.mark.parametrize("items", [["a"], ["a="], ["=3"], ["a=x"], ["a=-1"], ["a=1", "a=2"]])

@@ -135,6 +135,7 @@ def _named(
     """`whole` leaves out imported runs without latencies, besides those that failed."""
     from onnxprof import folders
     from onnxprof.contracts import UsageError
+    from onnxprof.publish.text import counted
     from onnxprof.serial import request_digest
     from onnxprof.store import load, load_good, scan
     from onnxprof.systems import newest
@@ -151,8 +152,9 @@ def _named(
     for problem in problems:
         _say(f"skipped {problem}")
     if len(good) < len(found) and folder:
-        lost = f"{len(found) - len(good)} run(s) without {'latencies' if whole else 'times'}"
-        _say(f"{lost} in {root} left out")
+        lost = counted(len(found) - len(good), "run", "runs")
+        what = "latencies" if whole else "times"
+        _say(f"{lost} without {what} in {root} left out")
     if not good:
         raise UsageError(
             "no stored run with times matches",

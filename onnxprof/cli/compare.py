@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from onnxprof.compare import Comparison, Pair
     from onnxprof.pairing import Pairing
@@ -194,6 +194,7 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
 
 def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     from onnxprof.contracts import StoreError
+    from onnxprof.publish.text import counted
     from onnxprof.store import load_good
 
     runs = [run for _, run in load_good(paths, _say)]
@@ -201,12 +202,14 @@ def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     if not good:
         raise StoreError(f"this run has no times: {runs[0].failure}", where=what)
     if len(good) < len(runs):
-        _say(f"{len(runs) - len(good)} failed run(s) of {what} left out")
+        _say(f"{counted(len(runs) - len(good), 'failed run', 'failed runs')} of {what} left out")
     return good
 
 
 def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
+    import time
     from dataclasses import replace
+    from functools import partial
 
     from rich.console import Console
 
@@ -222,21 +225,27 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.store import Store
     from onnxprof.sweep import plan
 
+    began = time.monotonic()
     if options.device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
     place = Store(folders.store(store)) if store else None
+    if place is not None:
+        place.check_writable()
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
     with held(plans[0][0].job.device.id, _say):
         plans = [proven(each, options, lambda *_: None) for each in plans]
     matched = _matched(*plans)
-    pairs = []
+    pairs: list[tuple[Run, Run]] = []
     seconds = options.process_budget.seconds * options.processes * 2
-    _announce(len(matched), options.processes, seconds)
+    batches = [ours.table.batch for ours, _ in matched]
+    planning_s = time.monotonic() - began
+    announced = partial(_announce, batches, options.processes, seconds, planning_s)
     device = matched[0][0].job.device.id
     with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
         for ours, theirs in matched:
-            pairs.append(alternate(ours, theirs, options.limits, meter.update))
+            known = partial(announced, silent=bool(pairs))
+            pairs.append(alternate(ours, theirs, options.limits, meter.update, announce=known))
             meter.done()
             if place is not None:
                 for run in pairs[-1]:
@@ -244,18 +253,27 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
 
 
-#: Least time that a process takes to start, load and warm up a small model.
-_START_SECONDS = 2.0
+def _announce(
+    batches: list[int],
+    pairs: int,
+    measuring_s: float,
+    planning_s: float,
+    seconds: Callable[[float], float],
+    *,
+    silent: bool,
+) -> None:
+    """How long it will take from start to end, since the budget is that of measuring alone.
 
-
-def _announce(comparisons: int, pairs: int, seconds: float) -> None:
-    """How long it will take, since the budget is that of measuring alone."""
-    starting = 2 * pairs * _START_SECONDS
-    least = comparisons * (seconds + starting)
+    `seconds` gives those of one batch size, by how much larger it is than the first; the
+    first one speaks for all.
+    """
+    if silent:
+        return
+    whole = planning_s + sum(seconds(batch / batches[0]) for batch in batches)
+    sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
     _say(
-        f"{comparisons * pairs} pairs of processes take some {least:.0f} s or more: {seconds:.1f} s"
-        f" of measuring and {starting:.0f} s of starting for each batch size, large models longer;"
-        " fewer --processes take less"
+        f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
+        f" {whole:.0f} s with starting and checking them; fewer --processes take less"
     )
 
 

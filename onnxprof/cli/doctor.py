@@ -38,10 +38,14 @@ def doctor(
     Exit code 0 if at least one backend works, else 1.
     """
     from onnxprof.diagnose import diagnose
+    from onnxprof.publish.text import in_json, printable
 
     found = diagnose(_folders())
     tests = _conformance() if conformance else None
-    typer.echo(_json(found, tests) if format_ is Format.JSON else "\n".join(_lines(found, tests)))
+    if format_ is Format.JSON:
+        typer.echo(in_json(_json(found, tests)))
+    else:
+        typer.echo("\n".join(map(printable, _lines(found, tests))))
     if not found.works:
         typer.echo('No backend works here: pip install "onnxprof[cpu]"', err=True)
         raise typer.Exit(1)
@@ -128,7 +132,7 @@ def _devices(found: Diagnosis) -> Iterator[tuple[str, str]]:
         sources = ", ".join(("peak memory", *seen.sources))
         yield "", f"telemetry: {sources}"
         for absence in seen.absent:
-            yield "", f"no {absence.what}: {absence.reason}"
+            yield "", f"not read: {absence.what} ({absence.reason})"
     if found.no_gpu:
         yield "cuda", f"none: {found.no_gpu}"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Shows progress on a terminal, nothing elsewhere.
+    """Shows progress on a terminal; elsewhere only what is worth a line of its own.
 
     The time left is guessed from the jobs that are done, and before that from the budget.
     """
@@ -49,8 +49,14 @@ class Meter:
 
     def update(self, planned: Planned, phase: str, share: float) -> None:
         """Say what the current job does; `share` is the part of its budget that is spent."""
+        from onnxprof.outlook import Notice
         from onnxprof.publish.text import printable
 
+        if isinstance(phase, Notice):
+            self._bar.console.print(
+                f"onnxprof: {printable(phase)}", markup=False, highlight=False, soft_wrap=True
+            )
+            return
         if self._task is None or self._bar.disable:
             return
         job = planned.job

@@ -74,6 +74,7 @@ def provenance(
         seed=seed,
         inputs=str(inputs.resolve()) if inputs else "",
         parity=False,
+        only_verify=True,
         telemetry=False,
     )
     run = _measured(options, Console(stderr=True))

@@ -138,6 +138,7 @@ def export(
     Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
     on a GPU and on the host) are CSV, of runs on a GPU.
     """
+    from onnxprof.publish.text import counted
     from onnxprof.store import load_each
 
     chosen = _format(format_, output)
@@ -146,7 +147,8 @@ def export(
     _tell(problems)
     failed = [run for run in runs if run.timings is None]
     if failed and chosen is not ExportFormat.JSON:
-        typer.echo(f"{len(failed)} failed run(s) left out; --format json has them", err=True)
+        lost = counted(len(failed), "failed run", "failed runs")
+        typer.echo(f"{lost} left out; --format json has them", err=True)
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay([run for run in runs if run.timings is not None], output)
     else:

@@ -291,7 +291,7 @@ _REMARKS = {
     RemarkKind.COARSE: (
         "one step covers most of the layers, so they are one block; leave it out to see more."
     ),
-    RemarkKind.INFERRED: f"{INFERRED} marks times whose layers were inferred from their places.",
+    RemarkKind.INFERRED: f"{INFERRED} marks steps whose layers were not checked by values.",
     RemarkKind.TIMER_INFLATION: (
         "the timer made inferences longer; trust the layers' order and shares. Against another"
         " runtime's timer no layer is called slower or faster."

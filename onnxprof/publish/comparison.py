@@ -38,7 +38,7 @@ _CAVEATS = {
     ),
     Caveat.BUSY_MACHINE: "Other programs kept the machine busy: expect wide intervals.",
     Caveat.TIMER_INFLATION: (
-        "The runtime's profiler inflates the steps: changes of short layers read too small."
+        "The runtime's profiler makes steps longer: changes of short layers read too small."
     ),
     Caveat.TIMERS_DIFFER: "The sides' layers were timed in different ways (see stderr).",
     Caveat.NO_COMMON_LAYER: "No layer has the same name on both sides: only latency is compared.",
@@ -299,7 +299,7 @@ def _unmatched(comparison: Comparison) -> Iterator[str]:
     for side, runs in (("A", comparison.unmatched_a), ("B", comparison.unmatched_b)):
         for run in runs:
             asked = run.request
-            where = f"{asked.backend} on {asked.device_id}, {asked.threads} threads"
+            where = f"{asked.backend} on {asked.device_id}, {words.threads(asked.threads)}"
             yield printable(f"Only in {side}: {asked.model_name}, batch {asked.batch}, {where}")
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.publish.text import CsvWriter, in_json, printable, shape_text, tensor_text
+from onnxprof.publish.text import CsvWriter, counted, in_json, printable, shape_text, tensor_text
 from onnxprof.records import Dim, Layer, LayerKind, LayerTable, Tensor
 
 if TYPE_CHECKING:
@@ -292,10 +292,14 @@ _CLASSIC_GRID: _Grid = (
 
 
 def summary(table: LayerTable, parameters: int) -> str:
-    """One line: how many layers, nodes and parameters, and at which batch."""
-    unknown = sum(not t.is_static for layer in table.nodes for t in layer.outputs)
-    open_ends = f", {unknown} outputs of symbolic or unknown shape" if unknown else ""
-    return (
-        f"{len(table):,} layers, {len(table.nodes):,} nodes, {parameters:,} parameters, "
-        f"batch {table.batch}{open_ends}"
-    )
+    """One line: how many layers, other rows and parameters, and at which batch."""
+    layers = len(table.nodes)
+    parts = [
+        counted(layers, "layer", "layers"),
+        counted(len(table) - layers, "input or constant", "inputs and constants"),
+        counted(parameters, "parameter", "parameters"),
+        f"batch {table.batch}",
+    ]
+    if unknown := sum(not t.is_static for layer in table.nodes for t in layer.outputs):
+        parts.append(f"{counted(unknown, 'output', 'outputs')} of symbolic or unknown shape")
+    return ", ".join(parts)

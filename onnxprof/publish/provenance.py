@@ -95,7 +95,7 @@ def to_table(checked: Sequence[Checked], title: str) -> Table:
     for row in checked:
         told = f"{row.outcome or 'no layer'}{numbers.get(row.reason, '')}"
         share = "" if row.share is None else percent(row.share)
-        name = printable(shortened(row.step.name, _WIDEST_STEP))
+        name = printable(shortened(row.step.name, 2 * _WIDEST_STEP))
         cells = (name, printable(row.step.op_type), _layers_text(row.step.layers), share)
         made.add_row(*map(Text, cells), Text(told, style=_STYLES.get(row.outcome, "dim")))
     return made

@@ -195,6 +195,11 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
         for s in summaries
         if _is_wrong(s)
     ]
+    if any(s.layer_share is not None for s in summaries):
+        told = "layers: what the steps add up to, in per cent of the median latency"
+        notes.append(Text(told, style="dim"))
     if any(s.warnings for s in summaries):
-        notes.append(Text("Caveats are spelled out by `onnxprof runs show ID`", style="dim"))
+        notes.append(
+            Text("caveats: their number; `onnxprof runs show ID` spells them out", style="dim")
+        )
     return notes

@@ -41,7 +41,11 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     Raises UsageError if there is no site in the folder or the port is taken.
     """
     if not (folder / "index.html").is_file():
-        raise UsageError("there is no site", where=str(folder), remedy="onnxprof site build")
+        raise UsageError(
+            "there is no site",
+            where=str(folder),
+            remedy=f"Build one: onnxprof site build --out {folder}",
+        )
     try:
         return _Server(("127.0.0.1", port), partial(_Quiet, directory=str(folder.resolve())))
     except OSError as error:

@@ -29,6 +29,11 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def counted(count: int, one: str, several: str) -> str:
+    """`1 layer`, `1,024 layers`."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def shape_text(shape: Shape) -> str:
     """`[1,3,N,?]`; `?` stands for what is not known, alone for an unknown rank."""
     if shape is None:

@@ -81,8 +81,10 @@ def _overhead_text(sums: Reconciliation) -> str:
         return f"{percent(-part)} more than the latency, since the profiler makes steps longer"
     if not sums.empty_ns:
         return f"{percent(part)} runtime overhead"
-    took = f"{duration(sums.overhead_ns)}, an empty call takes {duration(sums.empty_ns)}"
-    return f"{percent(part)} runtime overhead ({took})"
+    took, empty = duration(sums.overhead_ns), duration(sums.empty_ns)
+    if round(sums.overhead_ns / sums.empty_ns, 2) == 1:
+        return f"{percent(part)} runtime overhead ({took}, as an empty call)"
+    return f"{percent(part)} runtime overhead ({took}, an empty call takes {empty})"
 
 
 def _timer_text(sums: Reconciliation, run: Run) -> str:
@@ -230,15 +232,15 @@ def _lost(value: float, subject: str) -> str:
 
 def _items_mix(_: float, subject: str) -> str:
     return (
-        f"Items of the batch are not computed one beside the other ({printable(subject)}): a batch"
-        " of k is another amount of work than k runs of one item."
+        f"Items of the batch affect one another ({printable(subject)}): a batch of k is another"
+        " amount of work than k runs of one item."
     )
 
 
 def _quantised_together(_: float, subject: str) -> str:
     return (
-        "Outputs of an item depend a little on what else is in its batch, by a quantisation while"
-        f" it runs: {printable(subject).rstrip('.')}."
+        "Outputs of an item depend a little on what else is in its batch, since scales are taken"
+        f" from the whole batch while it runs: {printable(subject).rstrip('.')}."
     )
 
 

@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from onnxprof.provenance import GraphNode
-from onnxprof.verify.likeness import is_quantised_type
+from onnxprof.verify.likeness import is_quantised
 from onnxprof.verify.verdicts import Evidence
 
 #: How much further off than the closest tensor an equal one may be.
@@ -74,10 +74,8 @@ class _Classes:
         """Whether the executed tensor holds the very integers that a layer rounds to."""
         producer, run = self._producers.get(name), self._evidence.runs[0]
         rounds = producer is not None and producer.op_type == "QuantizeLinear"
-        there, here = run.executed[executed].dtype, run.original[name].dtype
-        # int8 may be computed as uint8
-        same_width = is_quantised_type(there) and there.itemsize == here.itemsize
-        return rounds and (there == here or same_width)
+        there = run.executed[executed]
+        return rounds and is_quantised(there) and there.itemsize == run.original[name].itemsize
 
     def equal(self, executed: str) -> tuple[str, ...]:
         """Every varying tensor of the original with the value of an executed one."""

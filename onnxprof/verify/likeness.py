@@ -23,6 +23,8 @@ Places = NDArray[np.int64]
 #: From flat positions of the original to flat positions of the executed tensor.
 Move = Callable[[Places], Places]
 
+#: Integers of so many bytes may stand for numbers by a scale and a zero point.
+_QUANTISED_BYTES = 2
 #: Positions that are compared, and those that rule a layout out.
 _SAMPLE, _GLANCE = 1 << 15, 256
 #: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
@@ -34,6 +36,10 @@ _HOPELESS, _NEAR = 4.0, 0.02
 _OUTLIER = 100.0
 #: Beyond this an outlier says nothing of the size of what it stands among.
 _MASK = 1e3
+#: Where more than this part of a tensor is no mask, that part says what is typical.
+_FEW = 0.1
+#: The least spread that counts where numbers are stored in levels, in levels.
+_LEVELS = 6.0
 #: The least spread that counts, relative to the numbers that a tensor was computed from: below
 #: it there is rounding only.
 _FLOORS = {"float16": 0.1, "bfloat16": 0.2, "float64": 1e-4}
@@ -56,13 +62,14 @@ class Original:
     """A tensor that others are compared with; what every comparison needs is computed once.
 
     `computed_from` is the size of the numbers that its rounding errors come from, if that is
-    above its own values.
+    above its own values; `level` is what separates numbers that were rounded to levels.
     """
 
-    def __init__(self, value: Array, computed_from: float = 0.0) -> None:
+    def __init__(self, value: Array, computed_from: float = 0.0, level: float = 0.0) -> None:
         self.value = value
         self.is_text = value.dtype.kind in "OSU"
         self._size = computed_from
+        self._level = 1.0 if is_quantised(value) else level
         if not self.is_text:
             self.places = _places(value.size)
             self.sample = _wide(value.reshape(-1)[self.places])
@@ -75,7 +82,8 @@ class Original:
 
     def rounding(self, dtype: np.dtype[Any]) -> float:
         """The least spread that counts, against values of a dtype."""
-        return self._size * max(_FLOORS.get(k.name, _FLOOR) for k in (self.value.dtype, dtype))
+        floor = max(_FLOORS.get(k.name, _FLOOR) for k in (self.value.dtype, dtype))
+        return max(self._size * floor, _LEVELS * self._level)
 
 
 def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likeness:
@@ -142,36 +150,33 @@ def _judge(
 
 def _error(original: Original, executed: Array) -> Callable[[Floats, slice], float]:
     """The error of values against the wanted ones; scaled first where one side is quantised."""
-    mixed = is_quantised(original.value) != is_quantised(executed)
     wanted, spread = original.sample, original.spread(executed.dtype)
+    if is_quantised(original.value) != is_quantised(executed):
+        return partial(_fitted_distance, wanted, spread, is_quantised(executed))
     shift = _shift(original.value.dtype, executed.dtype)
 
     def error_of(values: Floats, part: slice) -> float:
-        fitted = _fitted(wanted[part], values) if mixed else values + shift
-        return _distance(wanted[part], fitted, spread)
+        return _distance(wanted[part], values + shift, spread)
 
     return error_of
 
 
+def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> float:
+    """What separates signed from unsigned integers of one size that stand for the same numbers."""
+    is_pair = {original.kind, executed.kind} == {"i", "u"}
+    if (
+        not is_pair
+        or original.itemsize != executed.itemsize
+        or original.itemsize > _QUANTISED_BYTES
+    ):
+        return 0.0
+    half = float(1 << (8 * original.itemsize - 1))
+    return half if original.kind == "u" else -half
+
+
 def is_quantised(array: Array) -> bool:
     """Whether its integers stand for numbers by a scale and a zero point."""
-    return is_quantised_type(array.dtype)
-
-
-def is_quantised_type(dtype: np.dtype[Any]) -> bool:
-    """Whether integers of this type stand for numbers by a scale and a zero point."""
-    return dtype.kind in "iu" and dtype.itemsize <= 2
-
-
-def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> int:
-    """What turns an executed tensor into the original's sign: zero points move with the values.
-
-    onnxruntime computes int8 activations as uint8.
-    """
-    if original.itemsize != executed.itemsize or not is_quantised_type(executed):
-        return 0
-    half = 1 << (8 * original.itemsize - 1)
-    return {"iu": -half, "ui": half}.get(original.kind + executed.kind, 0)
+    return array.dtype.kind in "iu" and array.dtype.itemsize <= _QUANTISED_BYTES
 
 
 def largest(value: Array) -> float:
@@ -186,11 +191,15 @@ def _level(sample: Floats) -> tuple[float, float]:
     finite = sample[np.isfinite(sample)]
     if not finite.size:
         return 1.0, 0.0
-    gaps = np.abs(finite - float(np.median(finite)))
-    typical = float(np.median(gaps[gaps > 0])) if gaps.any() else 0.0
-    kept, sizes = gaps <= _OUTLIER * typical, np.abs(finite)
+    sizes = np.abs(finite)
+    plain = sizes <= _MASK
+    common = finite[plain] if plain.mean() > _FEW else finite
+    middle = float(np.median(common))
+    gaps, usual = np.abs(finite - middle), np.abs(common - middle)
+    typical = float(np.median(usual[usual > 0])) if usual.any() else 0.0
+    kept = gaps <= _OUTLIER * typical
     spread = float(np.sqrt(np.mean(np.square(gaps[kept])))) if kept.any() else 0.0
-    return spread, float(np.max(sizes[kept | (sizes <= _MASK)], initial=0.0))
+    return spread, float(np.max(sizes[kept | plain], initial=0.0))
 
 
 def _distance(wanted: Floats, values: Floats, spread: float) -> float:
@@ -205,14 +214,22 @@ def _distance(wanted: Floats, values: Floats, spread: float) -> float:
     return float(np.sqrt(np.mean(np.square(parts))))
 
 
-def _fitted(wanted: Floats, values: Floats) -> Floats:
-    """Values times a scale plus an offset, as close to the wanted ones as these can bring them."""
+def _fitted_distance(
+    wanted: Floats, spread: float, stepped: bool, values: Floats, part: slice
+) -> float:
+    """The error of values times a scale plus an offset that bring them as close as they can.
+
+    `stepped` values have levels that lie a scale apart.
+    """
+    wanted = wanted[part]
     with np.errstate(invalid="ignore", over="ignore"):
         centred = values - values.mean()
         power = float(np.square(centred).sum())
         slope = float((centred * (wanted - wanted.mean())).sum()) / power if power else 0.0
-    fitted: Floats = centred * max(slope, 0.0) + wanted.mean()
-    return fitted
+    slope = max(slope, 0.0)
+    return _distance(
+        wanted, centred * slope + wanted.mean(), max(spread, _LEVELS * slope * stepped)
+    )
 
 
 def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:

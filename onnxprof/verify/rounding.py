@@ -22,7 +22,35 @@ _HANDING_ON = frozenset(
      "Unsqueeze", "Flatten", "Identity", "Gather", "Cast", "If", "MaxPool",
      "GlobalMaxPool", "ReduceMax", "Expand", "Pad"}
 )  # fmt: skip
+#: Operators that leave numbers as they are, give or take a rounding.
+_SAME_NUMBERS = frozenset(
+    {"QuantizeLinear", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Unsqueeze",
+     "Flatten", "Transpose", "Cast", "If"}
+)  # fmt: skip
 _STEPS = 8
+
+
+def origin(tensor: str, producers: Mapping[str, GraphNode]) -> str:
+    """The tensor whose numbers it has, in another layout or rounded."""
+    node = producers.get(tensor)
+    while node is not None and node.op_type in _SAME_NUMBERS and node.inputs:
+        if node.op_type == "If" and len(node.outputs) > 1:
+            break
+        tensor = node.inputs[-1 if node.op_type == "If" else 0]
+        node = producers.get(tensor)
+    return tensor
+
+
+def dequantised(tensor: str, producers: Mapping[str, GraphNode]) -> tuple[str, str]:
+    """The output and the input of the DequantizeLinear whose numbers it has; empty if none."""
+    node = producers.get(tensor)
+    while node is not None and node.op_type in _SAME_NUMBERS and node.inputs:
+        if node.op_type == "DequantizeLinear":
+            return node.outputs[0], node.inputs[0]
+        if node.op_type in ("QuantizeLinear", "If"):
+            break
+        node = producers.get(node.inputs[0])
+    return "", ""
 
 
 def rounding_size(

@@ -21,7 +21,7 @@ from onnxprof.congruence import constant_tensors
 from onnxprof.provenance import Graph, GraphNode
 from onnxprof.verify.likeness import UNLIKE, Original, fits, largest, likeness
 from onnxprof.verify.moments import Moments, may_be_equal, moments
-from onnxprof.verify.rounding import rounding_size
+from onnxprof.verify.rounding import dequantised, origin, rounding_size
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
@@ -34,7 +34,6 @@ TOLERANCES = {"float64": 4e-3, "float32": 4e-3, "float16": 8e-2, "bfloat16": 0.2
 #: Roundings flip where 8 bits are computed in another order, and flips add up with depth.
 QUANTISED = 0.2
 _IN_8_BITS = ("Quantize", "QLinear", "Integer", "QGemm")
-_ROUNDINGS = ("QuantizeLinear", "DequantizeLinear")
 _PLAIN = TOLERANCES["float32"]
 TOO_LATE = "the time for the check was used up"
 #: Above this part of the tolerance no other tensor of the original may be this much closer.
@@ -124,8 +123,18 @@ class Evidence:
     def _original(self, run: int, tensor: str) -> Original:
         if (run, tensor) not in self._prepared:
             size = rounding_size(tensor, self._producers, partial(self._largest, run))
-            self._prepared[run, tensor] = Original(self.runs[run].original[tensor], size)
+            value, level = self.runs[run].original[tensor], self._level(run, tensor)
+            self._prepared[run, tensor] = Original(value, size, level)
         return self._prepared[run, tensor]
+
+    def _level(self, run: int, tensor: str) -> float:
+        """What separates the levels of a tensor that was dequantised; 0 where it was not."""
+        after, before = dequantised(tensor, self._producers)
+        values = self.runs[run].original
+        if after not in values or before not in values or not values[before].size:
+            return 0.0
+        steps = float(np.ptp(values[before].astype(np.float64)))
+        return float(np.ptp(values[after].astype(np.float64))) / steps if steps else 0.0
 
     def _largest(self, run: int, tensor: str) -> float:
         key = (run, tensor)
@@ -186,22 +195,15 @@ class Evidence:
         """Whether the executed tensor is rather another one of the original."""
         run = self.runs[0]
         wanted, there = run.original[tensor], run.executed[executed]
+        first = origin(tensor, self._producers)
         for name in self.sizes.get(wanted.size, ()):
-            other = self._original(0, name)
-            is_own = name == tensor or self._unrounded(name) == self._unrounded(tensor)
-            if not is_own and likeness(other, there, error).error < _CLOSER * error:
+            same = name == tensor or origin(name, self._producers) == first
+            if not same and self._away(name, there, error) < _CLOSER * error:
                 return True
         return False
 
-    def _unrounded(self, tensor: str) -> str:
-        """The tensor that a chain of QuantizeLinear and DequantizeLinear starts from."""
-        while (maker := self._makers.get(tensor)) and maker.op_type in _ROUNDINGS:
-            tensor = maker.inputs[0]
-        return tensor
-
-    @cached_property
-    def _makers(self) -> Mapping[str, GraphNode]:
-        return self.original.producers()
+    def _away(self, name: str, executed: Array, bound: float) -> float:
+        return likeness(self._original(0, name), executed, bound).error
 
     def candidates(self, executed: str) -> list[str]:
         """The original's tensors that an executed one could be, by their sizes."""

@@ -33,7 +33,7 @@
     return [...steps.values()];
   };
 
-  // The smallest blocks of layers that no step of either run straddles.
+  // Layers that either run executes as one step share a block.
   const joined = (runs) => {
     const first = new Map();
     const root = (name) => {

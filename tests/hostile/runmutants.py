@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -88,7 +89,7 @@ def _change(rng: random.Random, value: Any) -> None:
     elif act < 0.3 and isinstance(holder, list):
         holder.insert(key, holder[key])
     else:
-        holder[key] = rng.choice(_ODD)
+        holder[key] = copy.deepcopy(rng.choice(_ODD))  # shared, it would hold itself
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -59,3 +59,43 @@ def test_a_site_on_a_full_disk_says_where(tmp_path: Path, monkeypatch: pytest.Mo
     assert caught.value.where == str(tmp_path / "site")
     assert "--out" in caught.value.remedy
     assert list(tmp_path.iterdir()) == []
+
+
+def read_only(*_: object) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_a_read_only_store_is_noticed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxprof.store._write_synced", read_only)
+    with pytest.raises(StoreError, match="Read-only file system") as caught:
+        Store(tmp_path).check_writable()
+    assert caught.value.where == str(tmp_path)
+    assert "Choose another folder with --store" in caught.value.remedy
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_the_right_to_write(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(StoreError, match="Permission denied"):
+            Store(tmp_path / "runs").check_writable()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("kind", ["file", "read-only"])
+def test_compare_looks_before_it_measures(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    path = models.save(models.linear(), tmp_path)
+    monkeypatch.setattr("onnxprof.alternate.alternate", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr("onnxprof.sweep.plan", lambda *_: pytest.fail("planned"))
+    store = path if kind == "file" else tmp_path / "runs"
+    if kind == "read-only":
+        monkeypatch.setattr("onnxprof.store._write_synced", read_only)
+    assert _run(["compare", str(path), str(path), "--store", str(store)]) == 2
+    told = capsys.readouterr().err
+    assert f"{store}: runs cannot be saved: " in told
+    assert "Choose another folder with --store" in told

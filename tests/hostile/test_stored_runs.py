@@ -148,6 +148,43 @@ def test_a_small_file_of_many_rows_is_refused_by_its_footer(tmp_path: Path) -> N
         confined(partial(store.load, path), Limits(60, 1 << 30), "reading")
 
 
+def load_with_damaged_footers(path: Path) -> int:
+    """How many footers with one wrong byte are refused; runs in a process of its own."""
+    good = to_bytes(sample_run())
+    length = int.from_bytes(good[-8:-4], "little")
+    refused = 0
+    for at in range(len(good) - 8 - length, len(good) - 8, 4):
+        damaged = bytearray(good)
+        damaged[at] ^= 1 << (at // 4 % 8)
+        path.write_bytes(damaged)
+        try:
+            store.load(path)
+        except StoreError:
+            refused += 1
+    return refused
+
+
+def test_no_damaged_footer_ends_the_process(tmp_path: Path) -> None:
+    work = partial(load_with_damaged_footers, tmp_path / "x.parquet")
+    assert confined(work, Limits(300, 2 << 30), "reading") > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("repeats", {"a": 1}), ("prefix_steps", [[]]), ("block_process", {})),
+        *(("load_ns", [1]), ("first_ns", True), ("round_process", ["a"])),
+    ],
+)
+def test_counts_are_numbers_or_lists_of_them(name: str, value: object, tmp_path: Path) -> None:
+    facts, brief, table = facts_and_summary()
+    facts["timings"][name] = value
+    path = tmp_path / "x.parquet"
+    path.write_bytes(written(*(json.dumps(each).encode() for each in (facts, brief)), table))
+    with pytest.raises(StoreError, match=f"{name} is|is no count"):
+        store.load(path)
+
+
 def try_all(seed: int, count: int, folder: Path) -> int:
     """Read and print mutants; only StoreError may come of them. How many still were runs."""
     good = 0

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import models
 import pytest
 
 from onnxprof.cli import _run
+from onnxprof.plugins import Plugin
+from onnxprof.publish import model_explorer
+from onnxprof.publish.chrome import chrome_trace
 from onnxprof.publish.gpu_tables import steps_csv
-from onnxprof.publish.runlist import list_csv, list_json
+from onnxprof.publish.runlist import everything, list_csv, list_json
+from onnxprof.publish.site import build_site
 from onnxprof.publish.timing_csv import timing_csv
-from onnxprof.records import LayerTable
+from onnxprof.records import Availability, Device, LayerTable
 from onnxprof.runfile import summarise
 from onnxprof.testing import sample_run
 
-#: ESC, BEL, NEL, C1's CSI, marks that turn text round, line separators, a byte-order mark.
-MARKS = "\x1b[31m\x07\x85\x9b2J\u202e\u2066\u2028\u2029\ufeff\r"
+#: NUL, ESC, BEL, NEL, C1's CSI, marks that turn text round, line separators, a byte-order mark.
+MARKS = "\x00\x1b[31m\x07\x85\x9b2J\u202e\u2066\u2028\u2029\ufeff\r"
 NAME = f"conv{MARKS}end"
 
 
@@ -59,5 +64,55 @@ def test_tables_of_runs() -> None:
 
 
 def test_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(["inspect", str(tmp_path / f"{NAME}.onnx")]) == 2
+    assert _run(["inspect", str(tmp_path / f"{NAME}.onnx".replace("\x00", ""))]) == 2
     assert is_clean(capsys.readouterr().err)
+
+
+def test_exports_for_other_viewers() -> None:
+    (run,) = named()
+    made = model_explorer.files([run])
+    for text in (chrome_trace([run]), everything([run]), *made, *made.values()):
+        assert is_clean(text)
+        assert "conv" in text
+
+
+def test_the_site(tmp_path: Path) -> None:
+    (run,) = named()
+    build_site([run, replace(run, request=replace(run.request, batch=4))], tmp_path / "site")
+    files = [path for path in (tmp_path / "site").rglob("*") if path.is_file()]
+    assert {".html", ".js", ".svg", ".csv", ".pdf"} <= {path.suffix for path in files}
+    for path in files:
+        assert is_clean(str(path))
+        if path.suffix == ".pdf":
+            assert is_clean(_text_of(path))
+        elif path.suffix not in (".parquet", ".woff2", ".png") and path.parent.name != "assets":
+            assert is_clean(path.read_text("utf-8")), path
+
+
+def _text_of(path: Path) -> str:
+    from pypdf import PdfReader
+
+    reader = PdfReader(path)
+    facts = "".join(map(str, (reader.metadata or {}).values()))
+    return facts + "".join(page.extract_text().replace("\n", " ") for page in reader.pages)
+
+
+@pytest.mark.parametrize("format_", ["table", "json"])
+def test_doctor(
+    format_: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = Availability(f"own{MARKS}", f"cpu:{NAME}", False, f"why{MARKS}", f"do{MARKS}")
+    device = Device(f"cpu:{NAME}", "cpu", NAME, physical_cores=1, logical_cores=1)
+    backend = SimpleNamespace(
+        name=f"own{MARKS}", availability=lambda: (state,), devices=lambda: (device,)
+    )
+    plugins = {
+        f"own{MARKS}": Plugin("own", "own", f"own{MARKS}", backend),
+        f"lost{MARKS}": Plugin("lost", "lost", f"d{MARKS}", None, f"no{MARKS}", f"do{MARKS}"),
+    }
+    monkeypatch.setattr("onnxprof.diagnose.backends", lambda: plugins)
+    monkeypatch.setenv("ONNXPROF_STORE", f"/nowhere/{NAME}".replace("\x00", ""))
+    _run(["doctor", "--format", format_])
+    told = capsys.readouterr()
+    assert "nowhere" in told.out
+    assert is_clean(told.out + told.err)

@@ -1,0 +1,81 @@
+"""A graph that onnxruntime saved, with names that it takes back.
+
+The graphs of an If, Loop or Scan are optimised one by one, so that a name that the runtime makes
+up, such as `reorder_token_0`, may stand in one of them and in the graph around it. While loading it
+refuses such a tensor, and such a node once the body stands in the main graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+
+import onnx
+
+
+def load_saved(path: Path) -> onnx.ModelProto:
+    """The saved graph without its weights; names of its top level are as they were saved."""
+    model = onnx.load(str(path), load_external_data=False)
+    numbers = count()
+    _tell_apart(model.graph, frozenset(_made(model.graph)), {}, numbers)
+    _name_nodes(model.graph, {node.name for node in model.graph.node}, numbers)
+    return model
+
+
+def _tell_apart(
+    graph: onnx.GraphProto,
+    known: frozenset[str],
+    renamed: Mapping[str, str],
+    numbers: Iterator[int],
+) -> None:
+    """Rename what the graphs below this one make under names that are known around them."""
+    for node in graph.node:
+        for inner in _graphs(node):
+            own = set(_made(inner))
+            clashing = sorted(own & known)
+            names = {old: new for old, new in renamed.items() if old not in own}
+            names |= {name: _inside(name, numbers) for name in clashing}
+            _rename(inner, names)
+            _tell_apart(inner, known | own, names, numbers)
+
+
+def _name_nodes(graph: onnx.GraphProto, known: set[str], numbers: Iterator[int]) -> None:
+    """Rename nodes of the graphs below this one that are called as another one is."""
+    for inner in (inner for node in graph.node for inner in _graphs(node)):
+        for node in inner.node:
+            if node.name and node.name in known:
+                node.name = _inside(node.name, numbers)
+            known.add(node.name)
+        _name_nodes(inner, known, numbers)
+
+
+def _inside(name: str, numbers: Iterator[int]) -> str:
+    return f"{name} inside {next(numbers)}"
+
+
+def _graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _made(graph: onnx.GraphProto) -> Iterator[str]:
+    """What has a value in this graph itself."""
+    yield from (value.name for value in graph.input)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (sparse.values.name for sparse in graph.sparse_initializer)
+    yield from (name for node in graph.node for name in node.output if name)
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    if not names:
+        return
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+    for sparse in graph.sparse_initializer:
+        sparse.values.name = names.get(sparse.values.name, sparse.values.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]

@@ -1,0 +1,114 @@
+"""How long a measurement will take, from what loading and an inference took.
+
+The least that each phase does is counted, so that a model whose inference is long against the
+budget is announced with what it takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Inferences that sampling makes at least once the model is warm: three un-profiled, three traced
+#: and one that brings the traced session's memory.
+_SAMPLING = 7
+#: More of them where prefixes are timed whatever the budget: three rounds of both ends, warm.
+_PREFIXES = 9
+#: The check by values runs the original and the executed graph on two inputs, keeps all values
+#: and compares them, which takes longer. Its limit is looked at between parts.
+_VERIFYING, _OVER = 12, 3
+#: The reference runs once, without optimisations.
+_PARITY = 2
+#: Batches are proved on single items and on a whole one, laid out in two ways at most.
+_PROOF = 4
+#: Seconds to start a process.
+_START_S = 1.5
+#: Seconds to end a process.
+_END_S = 0.5
+#: Inferences of each model in the rounds that two models in turn get at least.
+_TURNS = 6
+#: What two models in turn wait for threads to fall asleep, on top of what they measure.
+_WAITING = 0.5
+
+
+class Notice(str):
+    """Progress that is worth a line of its own, even where no progress is shown."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of a measurement when its model is warm, in seconds."""
+
+    load_s: float
+    inference_s: float
+    budget_s: float
+    stretch_s: float = 0.0
+    """The steady stretch; 0 for none."""
+    prefixes: bool = False
+    """Prefixes are timed whatever the budget."""
+    verify: bool = True
+    verify_limit_s: float = 0.0
+    parity: bool = True
+    proof_limit_s: float = 0.0
+    """The proof of the batch; 0 for none."""
+    processes: int = 1
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the fewest samples take longer than the budget."""
+        return self._least_s > self.budget_s
+
+    @property
+    def _least_s(self) -> float:
+        return (_SAMPLING + _PREFIXES * self.prefixes) * self.inference_s
+
+    @property
+    def measuring_s(self) -> float:
+        """Samples and the steady stretch in one process."""
+        stretch = max(self.stretch_s, self.inference_s) if self.stretch_s else 0.0
+        return max(self.budget_s, self._least_s) + self.load_s + stretch
+
+    @property
+    def checking_s(self) -> float:
+        """Provenance, outputs and batch, after the samples of the first process."""
+        parity = self.load_s + _PARITY * self.inference_s if self.parity else 0.0
+        return self._verifying_s + parity + min(self.proof_limit_s, _PROOF * self.inference_s)
+
+    @property
+    def _verifying_s(self) -> float:
+        once = 2 * self.load_s + _VERIFYING * self.inference_s
+        most = self.verify_limit_s + _OVER * self.inference_s
+        return min(most, once) if self.verify else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """All that is still to come, in all processes."""
+        later = _START_S + 2 * self.load_s + 2 * self.inference_s + self._verifying_s
+        later += max(self.budget_s, self._least_s)
+        return self.measuring_s + self.checking_s + (self.processes - 1) * later
+
+    def notice(self, what: str) -> Notice:
+        """The announcement."""
+        several = f" in each of {self.processes} processes" if self.processes > 1 else ""
+        return Notice(
+            f"{what}: an inference takes {self.inference_s:.2g} s, so the fewest samples take"
+            f" more than the budget of {self.budget_s:g} s: some {self.seconds:.0f} s are to come"
+            f" ({self.measuring_s:.0f} s of measuring, {self.checking_s:.0f} s of checks{several})"
+        )
+
+
+def in_turn_s(
+    ready_s: float, budget_s: float, inferences_s: float, pairs: int, scale: float = 1.0
+) -> float:
+    """Seconds that pairs of processes take, two models in turn.
+
+    `ready_s` passed until both of the first pair were warm, `budget_s` is that of a pair,
+    `inferences_s` what an inference of either takes together; `scale` is how much larger the
+    batch is than the one that this was seen at.
+    """
+    both = inferences_s * scale
+    starting = ready_s + inferences_s * (scale - 1)
+    measuring = max(budget_s * (1 + _WAITING), _TURNS * both)
+    finishing = ready_s + 2 * _END_S + _VERIFYING * both
+    return pairs * (starting + measuring + finishing) + _PARITY * both
