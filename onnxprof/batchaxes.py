@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +118,7 @@ def _computed(shapes: Mapping[str, list[int | str]]) -> dict[int | str, tuple[st
     """Names of axes that are expressions, as `2*batch` and `past + tokens`, with the names inside.
 
     Names of axes may hold any character: a text is an expression where each name in it also
-    is an axis of its own, or where it has one name, and more than a hyphen (`axis-0`) with it.
+    is an axis of its own, or where one is or there is no other, and more than a hyphen (`axis-0`).
     """
     texts = {d for dims in shapes.values() for d in dims if isinstance(d, str)}
     parsed = {text: sizes.names(text) for text in texts}
@@ -127,12 +127,15 @@ def _computed(shapes: Mapping[str, list[int | str]]) -> dict[int | str, tuple[st
         text: inside
         for text, inside in parsed.items()
         if text not in alone and inside
-        if alone.issuperset(inside) or (len(inside) == 1 and _is_arithmetic(text, inside[0]))
+        if alone.issuperset(inside)
+        or ((len(inside) == 1 or alone.intersection(inside)) and _is_arithmetic(text, inside))
     }
 
 
-def _is_arithmetic(text: str, name: str) -> bool:
-    return bool(re.search(r"[*/+(]| - ", text.replace(name, "")))
+def _is_arithmetic(text: str, names: Iterable[str]) -> bool:
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, "")
+    return bool(re.search(r"[*/+(]| - ", text))
 
 
 def _batch_symbols(

@@ -13,6 +13,7 @@ import pytest
 from models import BOOL, FLOAT, INT64, ints, node, value, weight
 from onnx import TensorProto, helper, numpy_helper
 
+from onnxprof.contracts import UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import declared_fills, open_model, prepare
@@ -203,6 +204,20 @@ def test_twice_the_batch_is_twice_the_batch(tmp_path):
     assert outputs(table)["y"].shape == (2, 4, 8, 8)
     assert prepare(model, 2, {}).free_dims == (("batch_size", 2), ("2*batch_size", 4))
     assert compare_with_run(model, 2, {}) == 3
+
+
+def test_a_batch_times_a_name_of_no_axis_asks_for_that_name(tmp_path):
+    """As caches with the heads folded into the batch: no axis is called `heads` alone."""
+    made = models.model(
+        [node("Relu", ["cache"], ["y"], "relu"), node("Tanh", ["x"], ["z"], "tanh")],
+        [value("x", ["batch", 4]), value("cache", ["batch * heads", 8])],
+        [value("y", None), value("z", None)],
+    )
+    model = opened(made, tmp_path)
+    assert outputs(inspect(model, 2, {"heads": 3}))["y"].shape == (6, 8)
+    assert outputs(inspect(model, 2, {}))["z"].shape == (2, 4)
+    with pytest.raises(UsageError, match="no size given for symbolic axes: heads"):
+        prepare(model, 2, {})
 
 
 def cached(past):

@@ -45,6 +45,8 @@ def test_other_integers_are_not_moved() -> None:
     assert likeness(Original(moved), signed).error == 0
     assert likeness(Original(signed), moved + np.uint8(20)).error > 0.2
     assert likeness(Original(signed), signed.astype(np.uint8)).error > 0.2
+    wide = np.arange(200, dtype=np.int32)
+    assert likeness(Original(wide), wide.astype(np.uint32)).error == 0
 
 
 def sequences() -> ModelProto:

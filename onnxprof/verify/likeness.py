@@ -23,6 +23,8 @@ Places = NDArray[np.int64]
 #: From flat positions of the original to flat positions of the executed tensor.
 Move = Callable[[Places], Places]
 
+#: Integers of so many bytes may stand for numbers by a scale and a zero point.
+_QUANTISED_BYTES = 2
 #: Positions that are compared, and those that rule a layout out.
 _SAMPLE, _GLANCE = 1 << 15, 256
 #: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
@@ -161,7 +163,12 @@ def _error(original: Original, executed: Array) -> Callable[[Floats, slice], flo
 
 def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> float:
     """What separates signed from unsigned integers of one size that stand for the same numbers."""
-    if {original.kind, executed.kind} != {"i", "u"} or original.itemsize != executed.itemsize:
+    is_pair = {original.kind, executed.kind} == {"i", "u"}
+    if (
+        not is_pair
+        or original.itemsize != executed.itemsize
+        or original.itemsize > _QUANTISED_BYTES
+    ):
         return 0.0
     half = float(1 << (8 * original.itemsize - 1))
     return half if original.kind == "u" else -half
@@ -169,7 +176,7 @@ def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> float:
 
 def is_quantised(array: Array) -> bool:
     """Whether its integers stand for numbers by a scale and a zero point."""
-    return array.dtype.kind in "iu" and array.dtype.itemsize <= 2
+    return array.dtype.kind in "iu" and array.dtype.itemsize <= _QUANTISED_BYTES
 
 
 def largest(value: Array) -> float:
