@@ -17,10 +17,22 @@ import onnx
 def load_saved(path: Path) -> onnx.ModelProto:
     """The saved graph without its weights; names of its top level are as they were saved."""
     model = onnx.load(str(path), load_external_data=False)
+    _store_once(model.graph)
     numbers = count()
     _tell_apart(model.graph, frozenset(_made(model.graph)), {}, numbers)
     _name_nodes(model.graph, {node.name for node in model.graph.node}, numbers)
     return model
+
+
+def _store_once(graph: onnx.GraphProto) -> None:
+    """onnxruntime 1.23 may list a weight of an inner graph twice, which it refuses as well."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    if len(stored) < len(graph.initializer):
+        kept = list(stored.values())
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+    for inner in (inner for node in graph.node for inner in _graphs(node)):
+        _store_once(inner)
 
 
 def _tell_apart(

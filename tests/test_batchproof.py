@@ -27,7 +27,7 @@ from onnxprof.inspector import inspect
 from onnxprof.measure import Budget
 from onnxprof.modelfile import open_model
 from onnxprof.outcomes import OutputParity
-from onnxprof.publish.words import warning_text
+from onnxprof.publish.warnings import warning_text
 from onnxprof.records import WarningKind
 from onnxprof.store import load_all
 from onnxprof.sweep import Options, plan

@@ -16,7 +16,8 @@ from onnxprof.contracts import BackendError, StoreError, Trace, Workload
 from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.merge import merge
-from onnxprof.publish import gpu_tables, terminal, words
+from onnxprof.publish import gpu_tables, terminal
+from onnxprof.publish.warnings import warning_text
 from onnxprof.reconcile import reconcile
 from onnxprof.records import Device, PreparedModel, Run, RunWarning, WarningKind
 from onnxprof.stats import by_process
@@ -207,7 +208,7 @@ def test_between_two_cuts_a_segment_is_split_by_launches_and_that_is_said() -> N
     found = measured("auto", steps)
     (warning,) = launch_warnings(found)
     assert warning.value == pytest.approx(1 - (len(found.timings.prefix_steps) - 1) / 60)
-    assert "of the steps have times that rest on" in words.warning_text(warning)
+    assert "of the steps have times that rest on" in warning_text(warning)
 
 
 def test_launch_times_are_shown_to_those_who_ask_and_said_to_be_that() -> None:
@@ -215,7 +216,7 @@ def test_launch_times_are_shown_to_those_who_ask_and_said_to_be_that() -> None:
     assert found.timings.step_ns.size
     (warning,) = launch_warnings(found)
     assert warning.value == 1.0
-    assert "All steps" in words.warning_text(warning)
+    assert "All steps" in warning_text(warning)
 
 
 def test_where_nothing_else_is_to_be_had_layers_have_no_times() -> None:
@@ -223,7 +224,7 @@ def test_where_nothing_else_is_to_be_had_layers_have_no_times() -> None:
     assert found.timings.latency_ns.size
     assert not found.timings.step_ns.size
     (warning,) = launch_warnings(found)
-    text = words.warning_text(warning)
+    text = warning_text(warning)
     assert "no times" in text
     assert "cannot be cut" in text
     assert WarningKind.NO_PREFIXES not in {w.kind for w in found.warnings}
@@ -283,7 +284,7 @@ def test_records_that_fail_at_the_end_leave_the_latency_and_the_reason() -> None
     assert found.timings.latency_ns.size
     assert not found.timings.step_ns.size
     (warning,) = launch_warnings(found)
-    assert "records match no inference" in words.warning_text(warning)
+    assert "records match no inference" in warning_text(warning)
 
 
 def test_a_backend_without_activity_records_has_no_cupti_timer() -> None:

@@ -16,7 +16,8 @@ from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
 from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.parity import Noise, Slack, compare
-from onnxprof.publish.words import parity_text, warning_text
+from onnxprof.publish.warnings import warning_text
+from onnxprof.publish.words import parity_text
 from onnxprof.records import Granularity
 from onnxprof.reference import check, warnings_of
 

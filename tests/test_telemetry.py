@@ -24,7 +24,7 @@ from onnxprof.measure import Budget
 from onnxprof.publish.runlist import list_records
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.terminal import summary
-from onnxprof.publish.words import warning_text
+from onnxprof.publish.warnings import warning_text
 from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records import Run, RunWarning, WarningKind
 from onnxprof.serial import run_from_json, run_to_json

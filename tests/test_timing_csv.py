@@ -18,6 +18,7 @@ from rich.console import Console, RenderableType
 
 from onnxprof.publish import runlist, terminal, timing_csv, words
 from onnxprof.publish.text import in_csv
+from onnxprof.publish.warnings import warning_text
 from onnxprof.reconcile import reconcile
 from onnxprof.records import Run, RunWarning, Tensor, WarningKind
 from onnxprof.summary import summarise
@@ -168,7 +169,7 @@ def test_reconciliation_line_of_an_inflating_timer() -> None:
 @pytest.mark.parametrize("kind", WarningKind)
 @pytest.mark.parametrize("value", [0.0, 0.25, 12.0, float("inf")])
 def test_every_warning_has_words(kind: WarningKind, value: float) -> None:
-    text = words.warning_text(RunWarning(kind, value, "layer"))
+    text = warning_text(RunWarning(kind, value, "layer"))
     assert text.endswith(".")
     assert kind.value not in text
 
@@ -198,7 +199,7 @@ def test_the_list_groups_runs_and_names_failures() -> None:
 
 
 def test_warnings_are_plain_sentences() -> None:
-    told = [words.warning_text(RunWarning(kind, 0.041, "x", 0.03)) for kind in WarningKind]
+    told = [warning_text(RunWarning(kind, 0.041, "x", 0.03)) for kind in WarningKind]
     run = sample_run()
     told.append(words.reconciliation_text(reconcile(run), run))
     for odd in ("they still moved", "leave", "latency over", "inflation", "excludes 1", "straddle"):

@@ -16,7 +16,7 @@ from test_ort import workload
 
 from onnxprof.backends.ort import OrtBackend
 from onnxprof.backends.ort_graphs import INSERTED, MOVERS
-from onnxprof.contracts import Bounds, Workload
+from onnxprof.contracts import BackendError, Bounds, Workload
 from onnxprof.inputs import generate
 from onnxprof.records import Confidence, Step
 from onnxprof.verify.outcomes import BY_VALUE
@@ -93,7 +93,14 @@ def assert_true(checked: Checked, steps: Sequence[Step]) -> None:
 @pytest.mark.parametrize("name", CORPUS)
 def test_no_step_claims_a_layer_whose_work_it_did_not_do(name: str, tmp_path: Path) -> None:
     logging.disable(logging.WARNING)  # the quantiser advises on the root logger
-    with opened(models.save(CORPUS[name](tmp_path), tmp_path)) as checked:
+    path = models.save(CORPUS[name](tmp_path), tmp_path)
+    try:
+        made = opened(path)
+    except BackendError as error:
+        if "NOT_IMPLEMENTED" not in str(error):
+            raise
+        pytest.skip("this onnxruntime has no kernel for one of its operators")
+    with made as checked:
         steps = checked.steps()
         assert_true(checked, steps)
         assert share(checked.job, steps) >= BAR

@@ -12,7 +12,8 @@ from onnxprof.contracts import UsageError
 from onnxprof.publish import bars, charts, figures, side_by_side, views
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.origins import zoo_entry
-from onnxprof.publish.words import reconciliation_text, warning_text
+from onnxprof.publish.warnings import warning_text
+from onnxprof.publish.words import reconciliation_text
 from onnxprof.records import Layer, LayerKind, Tensor
 
 if TYPE_CHECKING:
