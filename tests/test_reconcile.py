@@ -11,7 +11,7 @@ import strategies
 from hypothesis import given
 
 from onnxprof.contracts import StoreError
-from onnxprof.publish.doubts import doubt_text
+from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
 from onnxprof.records import Confidence, Layer, LayerKind, Run, Step, Tensor
 from onnxprof.steptimes import divided

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.publish import words
-from onnxprof.publish.doubts import DOUBTFUL, doubt_text
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text import Cut, printable, shortened, telling_cut
 from onnxprof.publish.warnings import warning_text
@@ -176,13 +175,13 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
     if not rows:
         return None
     told = [
-        f"{printable(shortened(row.name, 24))} ({doubt_text(row.doubt)})"
+        f"{printable(shortened(row.name, 24))} ({words.doubt_text(row.doubt)})"
         for row in rows[:_MOST_DOUBTS]
         if row.doubt is not None
     ]
     more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
     listed = ", ".join(told + more)
-    return Text(f"? {DOUBTFUL}: {listed}.")
+    return Text(f"? {words.DOUBTFUL}: {listed}.")
 
 
 def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:

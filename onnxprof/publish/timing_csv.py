@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from onnxprof.publish.doubts import doubt_text
 from onnxprof.publish.text import in_csv, shape_text
+from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import TimedRow, milliseconds, reconcile
 from onnxprof.records import Layer, LayerKind, Run, Tensor
 from onnxprof.serial import request_digest

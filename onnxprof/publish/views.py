@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from onnxprof.publish.catalogue import Entry, ModelPage
-from onnxprof.publish.doubts import doubt_text
 from onnxprof.publish.figures import printable, tensor_text
 from onnxprof.publish.plot import COMPUTE, topology
 from onnxprof.publish.warnings import warning_text
-from onnxprof.publish.words import reconciliation_text
+from onnxprof.publish.words import doubt_text, reconciliation_text
 from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.records import Confidence, LayerTable, Run
 from onnxprof.stats import median_ns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish.text import printable
-from onnxprof.reconcile import CLOSING, Reconciliation
+from onnxprof.reconcile import CLOSING, Doubt, Reconciliation
 from onnxprof.records import Request, Run
 
 #: Traced over un-profiled from which on tracing costs something in print.
@@ -92,6 +92,22 @@ def _timer_text(sums: Reconciliation, run: Run) -> str:
     if sums.inflation < _SHOWS:
         return f"{timer} (at no measurable cost)"
     return f"{timer} (with it an inference takes {sums.inflation:.2f} times as long)"
+
+
+#: What `?` behind a time means.
+DOUBTFUL = "Too few samples, too scattered ones, or too short a time, for a rank"
+
+
+def doubt_text(doubt: Doubt) -> str:
+    """Why a row's rank is in doubt: `4 samples, p95 5.0 times p5`."""
+    count = f"{doubt.samples} sample{'' if doubt.samples == 1 else 's'}"
+    if doubt.samples < 2:
+        return count
+    if not doubt.spread:
+        return f"{count}, too short to be told from 0"
+    if doubt.spread == float("inf"):
+        return f"{count}, some of them 0"
+    return f"{count}, p95 {doubt.spread:.3g} times p5"
 
 
 def _stray_text(sums: Reconciliation) -> str:
