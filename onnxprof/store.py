@@ -84,14 +84,21 @@ class Store:
             ) from error
 
     def check_writable(self) -> None:
-        """Raise StoreError where a run could not be saved, before there is one to lose."""
+        """Raise StoreError where a run could not be saved, before there is one to lose.
+
+        Folders that are not there yet are made for the attempt, and taken away again.
+        """
         probe = self.root / f".{secrets.token_hex(8)}.tmp"
+        new = [path for path in (self.root, *self.root.parents) if not path.exists()]
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             try:
                 _write_synced(probe, bytes(_PROBE_BYTES))
             finally:
                 probe.unlink(missing_ok=True)
+                for folder in new:
+                    with suppress(OSError):  # another program may have put something there
+                        folder.rmdir()
         except OSError as error:
             place = self.root if self.root.is_dir() else _obstacle(self.root)
             raise StoreError(
