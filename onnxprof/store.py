@@ -90,8 +90,10 @@ class Store:
         """
         probe = self.root / f".{secrets.token_hex(8)}.tmp"
         new = [path for path in (self.root, *self.root.parents) if not path.exists()]
+        place = _obstacle(self.root)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            place = self.root
             try:
                 _write_synced(probe, bytes(_PROBE_BYTES))
             finally:
@@ -100,7 +102,6 @@ class Store:
                     with suppress(OSError):  # another program may have put something there
                         folder.rmdir()
         except OSError as error:
-            place = self.root if self.root.is_dir() else _obstacle(self.root)
             raise StoreError(
                 f"runs cannot be saved: {error.strerror or error}",
                 where=str(place),

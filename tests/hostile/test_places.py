@@ -45,8 +45,10 @@ def test_a_full_disk_is_noticed_before(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
-    Store(tmp_path / "runs").check_writable()
-    assert list((tmp_path / "runs").iterdir()) == []
+    (tmp_path / "there").mkdir()
+    for folder in ("there", "new", "new/deeper"):
+        Store(tmp_path / folder).check_writable()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
 
 
 def test_a_site_on_a_full_disk_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
