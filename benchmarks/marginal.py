@@ -8,8 +8,8 @@ their medians over the number of layers is what one more layer costs (its *margi
 timer in it. Then onnxprof profiles the chain of 24 in a process of its own, and the slope is taken
 once more, so that a machine that drifts shows. Printed as Markdown: the slope before and after, the
 mean row over the mean slope, and the smallest and largest row over the mean row, the outermost
-layers left out. Chains are small, since one more layer that does not fit the caches costs more than
-the others do.
+layers left out; a chain that a runtime fuses into fewer steps is named on stderr. Chains are small,
+since one more layer that does not fit the caches costs more than the others do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxprof import plugins
-from onnxprof.contracts import OnnxprofError, Session, Workload
+from onnxprof.contracts import BackendError, OnnxprofError, Session, Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
@@ -122,7 +122,8 @@ def workload(path: str, threads: int) -> Workload:
     model, batch = open_model(path), batch_of(path)
     table = inspect(model, batch, {})
     arrays = generate(table, 0, {})
-    return Workload(model=prepare(model, batch, {}), table=table, inputs=arrays, threads=threads)
+    prepared = prepare(model, batch, {})
+    return Workload(prepared, table, arrays, threads, own_process=True)
 
 
 def slope_ns(backend: str, files: Sequence[str], threads: int, rounds: int) -> float:
@@ -183,6 +184,8 @@ def row(kind: str, backend: str, folder: Path, arguments: argparse.Namespace) ->
     run = profiled(files[LENGTHS.index(PROFILED)], backend, arguments)
     after = slope_ns(backend, files, arguments.threads, arguments.rounds)
     sums, rows = reconcile(run), inner_rows(run)
+    if not rows:
+        raise BackendError(f"runs {kind} as {len(run.steps)} steps", where=backend)
     mean, true = float(np.mean(rows)), (before + after) / 2
     yield from (backend, kind, run.timer, f"{before / 1e3:.2f}", f"{after / 1e3:.2f}")
     yield from (f"{mean / true:.3f}", f"{min(rows) / mean:.3f}", f"{max(rows) / mean:.3f}")
