@@ -97,7 +97,7 @@ class Bounds:
     """What checking the steps of a run may take."""
 
     seconds: float = 60.0
-    memory_bytes: int = 2 << 30
+    memory_bytes: int = 8 << 30
     """For the tensors of both graphs; larger models are checked part by part."""
 
 
