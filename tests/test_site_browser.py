@@ -90,7 +90,11 @@ def test_what_the_script_writes_is_what_the_builder_wrote(
     written = [without_gaps(plain.inner_html(part)) for part in parts]
     context.close()
     page.check("#batches input[value='2']")
+    page.wait_for_url("**/2")
+    settled(page)
     page.check("#batches input[value='1']")
+    page.wait_for_url("**/1")
+    settled(page)
     for part, before in zip(parts, written, strict=True):
         assert without_gaps(page.inner_html(part)) == before
 
