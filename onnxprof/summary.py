@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,15 @@ def _telemetry_figures(found: Telemetry | None) -> dict[str, Any]:
         return {}
     spent = found.device_mj()
     return {
-        "energy_mj": None if spent is None else spent / found.inferences,
-        "power_w": spent / 1e3 / found.seconds if spent is not None and found.seconds else None,
+        "energy_mj": _quotient(spent, found.inferences),
+        "power_w": _quotient(spent, found.seconds * 1e3),
         "peak_resident_bytes": found.peak_resident_bytes or None,
     }
+
+
+def _quotient(spent: float | None, over: float) -> float | None:
+    """None where a stored figure is missing or is no finite number."""
+    if spent is None or over <= 0:
+        return None
+    quotient = spent / over
+    return quotient if math.isfinite(quotient) and math.isfinite(over) else None

@@ -125,12 +125,20 @@ def build(folder: Path, *flags: str) -> Path:
     return folder
 
 
+def environ(folder: Path, **script: str) -> dict[str, str]:
+    """The environment in which the stub's two GPUs are seen, whatever the machine hides."""
+    kept = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    return kept | {"LD_LIBRARY_PATH": str(folder)} | script
+
+
 def ask(folder: Path, code: str, **script: str) -> Any:
     """What a fresh Python under the stub prints last, as JSON."""
-    kept = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    environ = kept | {"LD_LIBRARY_PATH": str(folder)} | script
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environ
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ(folder, **script),
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import time
@@ -42,12 +41,12 @@ def check(program: ModuleType, out: Path, **options: object):
     return program.Check(out=out, ends=time.monotonic() + 60, **(given | options))
 
 
-def test_all_of_it_runs_through_on_a_drivers_stub(tmp_path: Path) -> None:
+def test_all_of_it_runs_through_on_a_drivers_stub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     driver = nvml_stub.build(tmp_path / "driver")
-    environ = os.environ | {
-        "LD_LIBRARY_PATH": str(driver),
-        "ONNXPROF_LOCKS": str(tmp_path / "locks"),
-    }
+    environ = nvml_stub.environ(driver, ONNXPROF_LOCKS=str(tmp_path / "locks"))
     command = [
         sys.executable,
         str(FOLDER / "gpu_check.py"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -523,6 +524,12 @@ def test_the_list_of_runs_tells_energy_power_and_memory() -> None:
     assert record["peak_resident_bytes"] == 300 << 20
     bare = summarise(sample_run())
     assert (bare.energy_mj, bare.power_w, bare.peak_resident_bytes) == (None, None, None)
+
+
+@pytest.mark.parametrize(("seconds", "spent"), [(math.inf, math.inf), (0.0, 1.0), (1.0, math.nan)])
+def test_a_list_shows_no_power_that_is_no_number(seconds: float, spent: float) -> None:
+    told = Telemetry(seconds, 1, 0.0, (), (Energy("nvml counter", spent),))
+    assert summarise(replace(sample_run(), telemetry=told)).power_w is None
 
 
 @pytest.mark.parametrize(
