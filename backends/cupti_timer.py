@@ -16,7 +16,8 @@ from onnxprof.backends.cupti_records import Attribution, attribute, profile_wind
 from onnxprof.backends.cupti_torch import Collector, TorchCollector
 from onnxprof.backends.ort_profile import Key, event_key
 from onnxprof.backends.ort_providers import cuda_version, device_index, provider_of
-from onnxprof.contracts import BackendError, Trace, Workload
+from onnxprof.contracts import Trace, Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import Confidence, Step
 
 _STRAY = "(device, between steps)"

@@ -20,7 +20,8 @@ from onnxprof.backends.openvino_prefix import Prefixes
 from onnxprof.backends.openvino_runtime import Found, runtime_errors
 from onnxprof.backends.openvino_session import BoundSession, load
 from onnxprof.backends.openvino_steps import Listed, executed, producers, steps_of, tied
-from onnxprof.contracts import BackendError, Session, Trace, TracedSession, UsageError, Workload
+from onnxprof.contracts import Session, Trace, TracedSession, Workload
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import Availability, Device, Granularity, PreparedModel, Samples
 
 #: What loads faster than this is cut into prefixes without being asked for, up to 24 of them.

@@ -26,7 +26,8 @@ from onnxprof.backends.openvino_marks import anonymous
 from onnxprof.backends.openvino_runtime import runtime, runtime_errors
 from onnxprof.backends.openvino_session import BoundSession, Loaded, properties
 from onnxprof.backends.openvino_steps import executed, runs
-from onnxprof.contracts import BackendError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph
 
 _PROBE = "onnxprof_empty"

@@ -16,7 +16,7 @@ from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.openvino_recorded import Listed, kind, layers_of
 from onnxprof.backends.openvino_steps import runs
 from onnxprof.backends.tensorrt_layers import milliseconds
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 _HEADER = "layerName;execStatus;layerType;execType;realTime (ms)"
 #: Nodes that the runtime lists and that do nothing.

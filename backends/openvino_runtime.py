@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxprof.backends.source_places import without_places
-from onnxprof.contracts import BackendError, OnnxprofError
 from onnxprof.environment import cpu_device
+from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.records import Device
 
 REMEDY = 'pip install "onnxprof[openvino]"'

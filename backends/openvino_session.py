@@ -13,8 +13,9 @@ from onnxprof.backends.openvino_clues import SINK
 from onnxprof.backends.openvino_marks import Marks, mark
 from onnxprof.backends.openvino_runtime import runtime, runtime_errors
 from onnxprof.backends.openvino_source import readable
-from onnxprof.contracts import BackendError, Workload
+from onnxprof.contracts import Workload
 from onnxprof.environment import usable_cores
+from onnxprof.errors import BackendError
 from onnxprof.records import Tensor
 
 

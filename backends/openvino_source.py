@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.contracts import BackendError
 from onnxprof.datafiles import DataFolder, is_external, location, stored_tensors
+from onnxprof.errors import BackendError
 from onnxprof.records import PreparedModel
 
 #: Elements of a sparse tensor that are written out at most: 1 GiB of float32.

@@ -22,9 +22,10 @@ from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_steps import build_trace, joined_steps
 from onnxprof.backends.ort_topology import graph_attributes
 from onnxprof.backends.ort_verify import OrtProof, claims_of
-from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
+from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.devices import free_bytes
 from onnxprof.environment import cpu_device
+from onnxprof.errors import BackendError
 from onnxprof.records import Availability, Device, Granularity
 from onnxprof.verify.verdicts import Claim
 

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from onnxprof.backends.ort_topology import graph_attributes
 from onnxprof.backends.ort_unfold import Path, Pending, Unfolded, scanned, unfolded
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 Array = NDArray[Any]
 #: Runs a model and gives the values of some of its tensors. May raise BackendError.

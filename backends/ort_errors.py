@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from onnxprof.backends.cuda_driver import Problem, explained
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 _LONGEST = 400
 _CUDA = re.compile(r"CUDA (?:failure|error) (\d+): ([^;]*)")

@@ -13,7 +13,7 @@ from typing import Any
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.ort_profile import Key, Profile, collect
 from onnxprof.backends.ort_walk import INSERTED, SUFFIXES
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 #: Operators that may hold what follows them, of which a profile says nothing.
 _HOLDING = frozenset({"Conv"})

@@ -19,7 +19,8 @@ from onnxprof.backends.ort_profile import Key, Profile, given
 from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_topology import read_graph
-from onnxprof.contracts import BackendError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import PreparedModel
 
 #: Names of element types in ONNX, where they are not NumPy's in capitals.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 _KERNEL = "_kernel_time"
 #: What the profile calls a tensor's element type, and NumPy's name for it.

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof.backends.cuda_driver import Problem, driver_problem
-from onnxprof.contracts import BackendError, UsageError, Workload
+from onnxprof.contracts import Workload
 from onnxprof.devices import cuda_devices
 from onnxprof.environment import cpu_device
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import Availability, Device
 
 CPU = "CPUExecutionProvider"

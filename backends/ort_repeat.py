@@ -21,7 +21,8 @@ from onnxprof.backends import ort_session
 from onnxprof.backends.ort_prefix import model_like, typed, unoptimised
 from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_session import BoundSession, place_of
-from onnxprof.contracts import BackendError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import PreparedModel
 
 

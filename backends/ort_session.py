@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from onnxprof.backends import ort_providers
 from onnxprof.backends.ort_errors import failure, runtime_errors
 from onnxprof.backends.ort_values import array_of, described, ortvalue_of
-from onnxprof.contracts import BackendError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import Granularity, PreparedModel, Tensor
 
 _FATAL_ONLY = 4

@@ -26,7 +26,8 @@ from onnxprof.backends.ort_observe import (
 )
 from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_unfold import Unfolded, has_bodies, unfolded
-from onnxprof.contracts import BackendError, Bounds, Workload
+from onnxprof.contracts import Bounds, Workload
+from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph
 from onnxprof.records import Step
 from onnxprof.verify.outcomes import all_unchecked, judged

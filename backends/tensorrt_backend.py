@@ -17,14 +17,8 @@ from onnxprof.backends import named_steps, tensorrt_layers
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt_build import build, logger, runtime_errors
 from onnxprof.backends.tensorrt_session import EngineSession, ProfiledSession, Reports
-from onnxprof.contracts import (
-    BackendError,
-    Session,
-    Trace,
-    TracedSession,
-    UsageError,
-    Workload,
-)
+from onnxprof.contracts import Session, Trace, TracedSession, Workload
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import Availability, Confidence, Device, Granularity, PreparedModel, Step
 
 REMEDY = 'pip install "onnxprof[tensorrt]"'

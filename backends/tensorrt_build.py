@@ -18,7 +18,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from onnxprof.backends.source_places import without_places
-from onnxprof.contracts import BackendError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import PreparedModel
 
 #: Progress is told at most this often.

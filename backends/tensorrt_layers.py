@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxprof.backends.named_evidence import Evidence, Names
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.records import Tensor
 
 _ITEM = "[ONNX Layer: "

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 
 class DeviceMemory:

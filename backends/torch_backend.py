@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from onnxprof.contracts import BackendError, Session, TracedSession, UsageError, Workload
+from onnxprof.contracts import Session, TracedSession, Workload
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import Availability, Device, Granularity
 
 #: What `Workload.provider` may say; a device's kind stands for the first.

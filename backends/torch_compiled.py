@@ -16,7 +16,8 @@ from onnxprof.backends.source_places import without_places
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_program import is_memory_error
 from onnxprof.backends.torch_session import TorchSession, prepare
-from onnxprof.contracts import BackendError, Trace, Workload
+from onnxprof.contracts import Trace, Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import Confidence, Step
 
 #: It logs every place where it cannot go on; the step says how many parts there are.

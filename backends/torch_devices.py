@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from onnxprof.backends.torch_lazy import torch
-from onnxprof.contracts import BackendError
 from onnxprof.devices import completed, cuda_id
 from onnxprof.environment import cpu_device
+from onnxprof.errors import BackendError
 from onnxprof.records import Availability, Device
 
 

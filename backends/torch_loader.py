@@ -18,8 +18,8 @@ from onnxprof.backends.torch_operator import Function, bind
 from onnxprof.backends.torch_program import OMITTED, UNWANTED, Call, Program
 from onnxprof.backends.torch_unsigned import WIDE, widened
 from onnxprof.backends.torch_values import stored
-from onnxprof.contracts import BackendError
 from onnxprof.datafiles import DataFolder
+from onnxprof.errors import BackendError
 from onnxprof.records import PreparedModel
 
 _RANDOM = frozenset(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 Function = Callable[..., Any]
 

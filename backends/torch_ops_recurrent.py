@@ -7,7 +7,7 @@ from typing import Any
 
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_operator import Function, Table, made
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 #: From ONNX's order of the gates to torch's: LSTM iofc to ifco, GRU zrh to rzn.
 _ORDER = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_operator import Table, sized
 from onnxprof.backends.torch_ops_shape import numbers
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 Weights = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Any
 from onnxprof.backends.torch_lazy import F, torch
 from onnxprof.backends.torch_operator import Function, Table, made, on_host, sized
 from onnxprof.backends.torch_values import dtype_of
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 
 def numbers(x: Any) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any
 from onnxprof.backends.source_places import without_places
 from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_operator import Function
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 OMITTED, UNWANTED = 0, 1
 

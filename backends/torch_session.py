@@ -17,7 +17,8 @@ from onnxprof.backends.torch_placement import host_inputs, place
 from onnxprof.backends.torch_program import UNWANTED, Call, Program, layer_error
 from onnxprof.backends.torch_values import described, to_numpy, to_torch
 from onnxprof.backends.torch_verify import TorchProof
-from onnxprof.contracts import BackendError, Session, Trace, Workload
+from onnxprof.contracts import Session, Trace, Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import Confidence, Granularity, Step, Tensor
 
 Values = Mapping[str, NDArray[Any]]

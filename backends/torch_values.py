@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.backends.torch_lazy import torch
-from onnxprof.contracts import BackendError
 from onnxprof.datafiles import DataFolder, is_external
+from onnxprof.errors import BackendError
 from onnxprof.records import Tensor
 from onnxprof.tensors import size_bytes
 

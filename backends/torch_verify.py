@@ -19,7 +19,8 @@ from onnxprof.backends.torch_lazy import torch
 from onnxprof.backends.torch_loader import read
 from onnxprof.backends.torch_program import UNWANTED, Call
 from onnxprof.backends.torch_values import to_numpy
-from onnxprof.contracts import BackendError, Bounds, Workload
+from onnxprof.contracts import Bounds, Workload
+from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph
 from onnxprof.records import Step
 from onnxprof.verify.outcomes import all_unchecked, judged

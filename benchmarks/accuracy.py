@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from onnxprof import steptimes
 from onnxprof.cli.options import parse_dims
-from onnxprof.contracts import OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.measure import Budget, Timer
 from onnxprof.reconcile import reconcile
 from onnxprof.records import Run

@@ -27,7 +27,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxprof import plugins
-from onnxprof.contracts import BackendError, OnnxprofError, Session, Workload
+from onnxprof.contracts import Session, Workload
+from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer

@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 
 from onnxprof.cli.options import parse_dims
-from onnxprof.contracts import OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.measure import Budget, Timer
 from onnxprof.records import Confidence, Run
 from onnxprof.steptimes import estimates

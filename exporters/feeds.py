@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.contracts import ExportError, ExportRequest, InputSpec
+from onnxprof.contracts import ExportRequest, InputSpec
+from onnxprof.errors import ExportError
 
 Arrays = dict[str, NDArray[Any]]
 #: Size of a free axis that the user gives none with --dim.

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxprof.contracts import ExportError, ExportRequest
+from onnxprof.contracts import ExportRequest
+from onnxprof.errors import ExportError
 from onnxprof.exporters.keras_model import Network
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from onnxprof.contracts import ExportError, ExportRequest, InputSpec, Sample
+from onnxprof.contracts import ExportRequest, InputSpec, Sample
+from onnxprof.errors import ExportError
 from onnxprof.exporters.feeds import Arrays, free_batch, trials
 
 

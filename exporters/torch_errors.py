@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from onnxprof.contracts import ExportError
+from onnxprof.errors import ExportError
 
 _OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)', overload='(\w+)'\)")
 _SPECIALISED = re.compile(

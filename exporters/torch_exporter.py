@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.contracts import ExportError, ExportRequest, Sample
+from onnxprof.contracts import ExportRequest, Sample
+from onnxprof.errors import ExportError
 from onnxprof.records import Availability
 
 if TYPE_CHECKING:

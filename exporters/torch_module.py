@@ -11,7 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.contracts import ExportError, ExportRequest, Sample
+from onnxprof.contracts import ExportRequest, Sample
+from onnxprof.errors import ExportError
 from onnxprof.exporters.feeds import Arrays, arrays, trials
 
 if TYPE_CHECKING:

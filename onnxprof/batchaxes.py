@@ -9,7 +9,7 @@ from typing import Any
 
 from onnx import ModelProto, TypeProto, ValueInfoProto
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.graph import graphs, initializer_names
 from onnxprof.shaping import sizes
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from onnxprof.align import THRESHOLD, align
 from onnxprof.alignment import Alignment, Cell, Column, Row
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.records import Run
 from onnxprof.systems import labels, system
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from onnxprof.cautions import tie_warnings
-from onnxprof.contracts import Bounds, OnnxprofError, Proof, Workload
+from onnxprof.contracts import Bounds, Proof, Workload
+from onnxprof.errors import OnnxprofError
 from onnxprof.records import LayerTable, Run, Step, WarningKind
 from onnxprof.verify.outcomes import all_unchecked
 

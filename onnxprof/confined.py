@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from onnxprof.contracts import ModelError, OnnxprofError
+from onnxprof.errors import ModelError, OnnxprofError
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NoReturn
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 from onnxprof.records import PreparedModel
 
 #: Keys that a reader obeys; given twice, two readers could obey different ones.

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 from onnxprof.zoo.declaration import Fill
 
 if TYPE_CHECKING:

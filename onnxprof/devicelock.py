@@ -19,7 +19,7 @@ from io import FileIO
 from pathlib import Path
 
 from onnxprof import folders
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 try:
     import fcntl

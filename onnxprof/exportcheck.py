@@ -10,7 +10,8 @@ from typing import Any
 import onnx
 from onnx import ModelProto, NodeProto
 
-from onnxprof.contracts import BackendError, ExportError, OnnxprofError, Sample
+from onnxprof.contracts import Sample
+from onnxprof.errors import BackendError, ExportError, OnnxprofError
 from onnxprof.graph import graphs
 from onnxprof.operands import Operands
 from onnxprof.outcomes import OutputParity

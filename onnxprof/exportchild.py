@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.contracts import ExportError, ExportRequest, InputSpec, OnnxprofError, Sample
+from onnxprof.contracts import ExportRequest, InputSpec, Sample
+from onnxprof.errors import ExportError, OnnxprofError
 from onnxprof.plugins import exporter
 
 _REQUEST, _SAMPLES, _ERROR = "request.json", "samples.npz", "error.json"

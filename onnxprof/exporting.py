@@ -17,16 +17,8 @@ import onnx
 import psutil
 
 from onnxprof import exportchild
-from onnxprof.contracts import (
-    BackendError,
-    Exporter,
-    ExportError,
-    ExportRequest,
-    InputSpec,
-    Sample,
-    StoreError,
-    UsageError,
-)
+from onnxprof.contracts import Exporter, ExportRequest, InputSpec, Sample
+from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
 from onnxprof.exportcheck import Agreement, check
 from onnxprof.plugins import exporter, exporters
 from onnxprof.weights import parameters

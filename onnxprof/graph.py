@@ -9,8 +9,8 @@ from pathlib import Path
 from onnx import GraphProto, ModelProto, NodeProto
 
 from onnxprof import tensors
-from onnxprof.contracts import ModelError
 from onnxprof.datafiles import DataFolder, stored_tensors
+from onnxprof.errors import ModelError
 
 _SHOWN = 8
 

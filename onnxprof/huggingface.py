@@ -21,7 +21,7 @@ from typing import Any
 
 from onnxprof import folders
 from onnxprof.confined import Limits, confined
-from onnxprof.contracts import ModelError, OnnxprofError, StoreError, UsageError
+from onnxprof.errors import ModelError, OnnxprofError, StoreError, UsageError
 from onnxprof.references import (
     Progress,
     Resolved,

@@ -13,8 +13,8 @@ from onnxprof.backends import named_steps
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.named_steps import NamedStep
 from onnxprof.backends.ort_topology import read_graph
-from onnxprof.contracts import UsageError
 from onnxprof.cpu import slug
+from onnxprof.errors import UsageError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import ModelFile
 from onnxprof.recordings import Reader, Recorded

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.contracts import ModelError, UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.inputuses import Use, uses
 from onnxprof.records import LayerKind, LayerTable, Shape, Tensor
 from onnxprof.zoo.declaration import Fill

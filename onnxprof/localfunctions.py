@@ -15,7 +15,7 @@ from typing import NamedTuple
 import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 from onnxprof.graph import graphs, subgraphs, walk
 from onnxprof.layertypes import DEFAULT_DOMAINS
 

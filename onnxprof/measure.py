@@ -21,7 +21,6 @@ from onnxprof import cuts, repeating
 from onnxprof.cautions import INFLATION, warnings_of
 from onnxprof.contracts import (
     Backend,
-    BackendError,
     CutChecker,
     Launcher,
     MemoryBound,
@@ -36,6 +35,7 @@ from onnxprof.contracts import (
     Verifiable,
     Workload,
 )
+from onnxprof.errors import BackendError
 from onnxprof.records import RunWarning, Tensor, Timings, WarningKind
 from onnxprof.sampling import Clock, Progress, Sampler, no_garbage_collection
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from onnxprof.cautions import median_warnings, step_warnings
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.gpurows import merged_calls, merged_kernels
 from onnxprof.records import Indices, Run, RunWarning, Samples, Step, Timings, WarningKind
 from onnxprof.stats import by_process

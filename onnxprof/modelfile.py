@@ -12,8 +12,8 @@ import onnx
 from onnxprof import declared as declarations
 from onnxprof import localfunctions, rebatch, weights
 from onnxprof.batchaxes import BatchAxes, FreeDim, all_sizes, check_dims, input_shapes
-from onnxprof.contracts import ModelError, UsageError
 from onnxprof.datafiles import DataFolder, is_external, stored_tensors
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from onnxprof import folders
-from onnxprof.contracts import ModelError, StoreError, UsageError
+from onnxprof.errors import ModelError, StoreError, UsageError
 from onnxprof.references import (
     Progress,
     Resolved,

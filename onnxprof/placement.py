@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxprof.contracts import Backend, BackendError, Placing
+from onnxprof.contracts import Backend, Placing
+from onnxprof.errors import BackendError
 from onnxprof.records import Device
 
 #: The name that stands for every device of a backend.

@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from onnxprof.contracts import Backend, BackendError, Exporter, UsageError
+from onnxprof.contracts import Backend, Exporter
+from onnxprof.errors import BackendError, UsageError
 
 BACKENDS = "onnxprof.backends"
 EXPORTERS = "onnxprof.exporters"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 
 if TYPE_CHECKING:
     import onnx

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from onnxprof.batchproof.proof import Question, seconds_for, verdicts
 from onnxprof.batchproof.verdict import Kind, Verdict, warnings_of
 from onnxprof.confined import confined
-from onnxprof.contracts import OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model
 from onnxprof.records import LayerTable

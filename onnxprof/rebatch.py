@@ -18,7 +18,7 @@ from onnx import ModelProto
 from onnxprof import batchaxes, reshaping, shapes
 from onnxprof.batchaxes import BatchAxes, FreeDim
 from onnxprof.batchtrace import dependent, marks, scopes
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.obstacles import Obstacles
 from onnxprof.operands import Edit, Factor, Operands, Place, Placed

@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from onnxprof import stats
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.interruptions import Times
 from onnxprof.records import Layer, LayerKind, Run, Step, Timings
 from onnxprof.steptimes import Division, divide, empty_call, inflation

@@ -20,7 +20,7 @@ from onnxprof.backends import (
     tensorrt_layers,
 )
 from onnxprof.backends.named_evidence import Evidence, Names
-from onnxprof.contracts import BackendError, UsageError
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import LayerTable, Origin, Samples, Tensor
 
 #: What a file may hold at most; onnxruntime ends a profile of its own at about this.

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof import plugins
-from onnxprof.contracts import Backend, OnnxprofError, Workload
+from onnxprof.contracts import Backend, Workload
+from onnxprof.errors import OnnxprofError
 from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.parity import Noise, compare, parts_of_one, slack
 from onnxprof.records import Granularity, Layer, LayerTable, RunWarning, Tensor, WarningKind

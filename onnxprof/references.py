@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnxprof.contracts import ModelError, UsageError
+from onnxprof.errors import ModelError, UsageError
 
 #: Called with what is being fetched or made, bytes done and bytes in all.
 Progress = Callable[[str, int, int], None]

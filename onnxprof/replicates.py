@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof import stats
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.merge import parts
 from onnxprof.ratios import Floats, Group, Pairs, group, joined, pairs, variance_within
 from onnxprof.records import Indices, Run, Step, Timings

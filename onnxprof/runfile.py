@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof import runguard, serial
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.records import SCHEMA_VERSION, Run, Samples, Step, Timings
 from onnxprof.summary import ESTIMATOR, Summary, summarise
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.contracts import BackendError, OnnxprofError
+from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.measure import Blocks
 from onnxprof.others import Others
 from onnxprof.outcomes import Parity

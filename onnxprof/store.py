@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from onnxprof import runfile
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.records import Request, Run
 from onnxprof.serial import request_digest
 from onnxprof.summary import Summary

@@ -9,7 +9,7 @@ from itertools import islice
 
 from onnxprof import shapes
 from onnxprof.batchaxes import FreeDim
-from onnxprof.contracts import OnnxprofError, UsageError
+from onnxprof.errors import OnnxprofError, UsageError
 from onnxprof.graph import walk
 from onnxprof.modelfile import ModelFile, missing_dims, rebatched
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from onnxprof import plugins
 from onnxprof.confined import confined
-from onnxprof.contracts import Backend, BackendError, OnnxprofError
+from onnxprof.contracts import Backend
 from onnxprof.environment import environment, usable_cores
+from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.inputs import from_file, sizes_from
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer

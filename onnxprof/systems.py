@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.records import Request, Run
 
 #: Packages whose name is not that of their backend.

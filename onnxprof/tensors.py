@@ -10,8 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from onnxprof.contracts import ModelError
 from onnxprof.datafiles import DataFolder, check_length, is_external
+from onnxprof.errors import ModelError
 from onnxprof.protobound import LEFT_OUT
 
 #: No stored or declared tensor may be larger than this.

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.contracts import BackendError, Session, Trace, TracedSession, Workload
+from onnxprof.contracts import Session, Trace, TracedSession, Workload
+from onnxprof.errors import BackendError
 from onnxprof.records import (
     Availability,
     Confidence,

@@ -23,7 +23,8 @@ from onnxprof.confined import Limits as Limits
 from onnxprof.confined import cause
 from onnxprof.confined import confine as confine
 from onnxprof.confined import end as end
-from onnxprof.contracts import BackendError, OnnxprofError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.others import Others

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.activations import fault_of, masked_tensors
-from onnxprof.contracts import OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import entry
 from onnxprof.zoo.report import scaled

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from onnxprof.contracts import ExportError, InputSpec, Sample
+from onnxprof.contracts import InputSpec, Sample
+from onnxprof.errors import ExportError
 from onnxprof.records import Availability
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from onnxprof import importing, recordings
 from onnxprof.cli import app
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.importing import Facts
 from onnxprof.modelfile import open_model
 from onnxprof.records import Run, WarningKind

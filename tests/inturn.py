@@ -14,7 +14,8 @@ import numpy as np
 
 from onnxprof.alternate import alternate
 from onnxprof.compare import Pair, compare
-from onnxprof.contracts import OnnxprofError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import OnnxprofError
 from onnxprof.measure import Blocks, Budget, Timer, measure
 from onnxprof.others import Others
 from onnxprof.records import PreparedModel, Run

@@ -24,7 +24,7 @@ from onnxprof.alignment import Alignment, Cell, Fate, RemarkKind, Row
 from onnxprof.batches import over_batches, speedup, speedup_interval
 from onnxprof.blocks import strays
 from onnxprof.compare import Verdict
-from onnxprof.contracts import StoreError, UsageError
+from onnxprof.errors import StoreError, UsageError
 from onnxprof.merge import merge
 from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish import alignment as shared

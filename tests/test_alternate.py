@@ -20,7 +20,7 @@ from inturn import Machine, against, job, measured
 from onnxprof import served, sweep
 from onnxprof.alternate import alternate, cores
 from onnxprof.compare import Caveat, Verdict, compare
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model
 from onnxprof.records import Device, Run

@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.align import align
-from onnxprof.contracts import StoreError, UsageError
+from onnxprof.errors import StoreError, UsageError
 from onnxprof.serial import request_digest
 from onnxprof.store import Store
 from onnxprof.testing import sample_run

@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.compare import compare
-from onnxprof.contracts import StoreError, UsageError
+from onnxprof.errors import StoreError, UsageError
 from onnxprof.merge import merge
 from onnxprof.records import Run
 from onnxprof.store import Store, load_all

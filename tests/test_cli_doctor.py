@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from onnxprof import diagnose
 from onnxprof.cli.doctor import doctor
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.plugins import Plugin
 from onnxprof.records import Availability
 from onnxprof.testing import FakeBackend

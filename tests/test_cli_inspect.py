@@ -9,7 +9,7 @@ import models
 import pytest
 
 from onnxprof.cli import inspect as command
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.modelfile import open_model
 
 REFERENCE = Path(__file__).parent / "data" / "lenet_layers.csv"

@@ -11,7 +11,7 @@ import models
 import pytest
 
 from onnxprof.cli.output import file_format
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.store import Store
 from onnxprof.testing import sample_run
 

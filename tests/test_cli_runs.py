@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.runs import app
-from onnxprof.contracts import StoreError, UsageError
+from onnxprof.errors import StoreError, UsageError
 from onnxprof.records import RunWarning, WarningKind
 from onnxprof.store import Store
 from onnxprof.testing import sample_run

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from onnxprof.blocks import finest_blocks, strays
 from onnxprof.compare import Caveat, Pair, Verdict, compare
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.merge import merge
 from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.pairing import pair

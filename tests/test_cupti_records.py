@@ -26,7 +26,8 @@ from onnxprof.backends.cupti_records import (
     profile_windows,
 )
 from onnxprof.backends.cupti_timer import DeviceTimer, on_device
-from onnxprof.contracts import BackendError, Trace, Workload
+from onnxprof.contracts import Trace, Workload
+from onnxprof.errors import BackendError
 from onnxprof.gpurows import ApiRow, KernelRow, merged_calls, merged_kernels
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect

@@ -13,7 +13,7 @@ from onnx import ModelProto
 from typer.testing import CliRunner
 
 from onnxprof.cli import app
-from onnxprof.contracts import ModelError, UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.inputs import feeds, generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import ModelFile, declared_fills, open_model, with_defaults

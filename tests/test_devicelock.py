@@ -15,9 +15,9 @@ from pathlib import Path
 import models
 import pytest
 
-from onnxprof.contracts import BackendError
 from onnxprof.cpu import cpu_device
 from onnxprof.devicelock import Holder, folder, held
+from onnxprof.errors import BackendError
 from onnxprof.folders import LOCKS
 
 pytest.importorskip("fcntl", reason="flock(2) is there on Unix alone")

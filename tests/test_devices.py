@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from onnxprof import diagnose, plugins
 from onnxprof.cli.compare import compare
 from onnxprof.cli.doctor import doctor
-from onnxprof.contracts import BackendError, UsageError
 from onnxprof.cpu import base_clock_mhz, cpu_device
 from onnxprof.devices import Gpus, cuda_devices
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.machine import Machine
 from onnxprof.placement import pick_devices
 from onnxprof.plugins import Plugin

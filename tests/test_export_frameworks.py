@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprof.contracts import ExportError, OnnxprofError
+from onnxprof.errors import ExportError, OnnxprofError
 from onnxprof.exporting import Exported, Order, export, parse_input
 from onnxprof.zoo import export as skeletons
 from onnxprof.zoo.catalogue import skeleton_path

@@ -10,15 +10,8 @@ import onnx
 import pytest
 
 from onnxprof import exportcheck, exportchild, exporting
-from onnxprof.contracts import (
-    BackendError,
-    ExportError,
-    ExportRequest,
-    InputSpec,
-    Sample,
-    StoreError,
-    UsageError,
-)
+from onnxprof.contracts import ExportRequest, InputSpec, Sample
+from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
 from onnxprof.exporters import feeds
 from onnxprof.exporters.keras_exporter import KerasExporter
 from onnxprof.exporters.torch_errors import insists_on_sizes, translated

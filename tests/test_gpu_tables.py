@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console, Group
 
 from onnxprof.cautions import step_warnings
-from onnxprof.contracts import BackendError, StoreError, Trace, Workload
+from onnxprof.contracts import Trace, Workload
+from onnxprof.errors import BackendError, StoreError
 from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.merge import merge

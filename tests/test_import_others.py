@@ -15,7 +15,8 @@ from imported_runs import DATA, imported_warning, models_in, ort_profile, ort_ru
 from models import model, node, value, weight
 
 from onnxprof import importing, recordings
-from onnxprof.contracts import UsageError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import UsageError
 from onnxprof.importing import Facts
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect

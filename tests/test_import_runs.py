@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from onnxprof import importing, recordings
 from onnxprof.cli import app
-from onnxprof.contracts import StoreError, UsageError
+from onnxprof.errors import StoreError, UsageError
 from onnxprof.importing import Facts
 from onnxprof.modelfile import open_model
 from onnxprof.publish.chrome import chrome_trace

@@ -10,7 +10,7 @@ import pytest
 from imported_runs import DATA, TENSORRT, made, models_in, refused, trtexec
 
 from onnxprof import recordings
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.serial import run_to_json
 
 

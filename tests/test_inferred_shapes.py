@@ -13,7 +13,7 @@ import pytest
 from models import BOOL, FLOAT, INT64, ints, node, value, weight
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import declared_fills, open_model, prepare

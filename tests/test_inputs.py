@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.inputs import from_file, generate
 from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
 

@@ -11,7 +11,8 @@ from models import node, value, weight
 from onnx import helper
 
 from onnxprof import localfunctions, plugins
-from onnxprof.contracts import ModelError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import ModelError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare

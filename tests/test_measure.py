@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from onnxprof import cuts, stats
-from onnxprof.contracts import BackendError, Session, Trace, Workload
+from onnxprof.contracts import Session, Trace, Workload
+from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.records import PreparedModel, Tensor, WarningKind
 from onnxprof.sampling import unsteadiness

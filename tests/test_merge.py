@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof import runfile
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.merge import merge, parts
 from onnxprof.records import Run, RunWarning, Timings, WarningKind
 from onnxprof.stats import inflation_ratios, sample_process

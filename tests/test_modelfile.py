@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models import node, value, weight
 
 from onnxprof import modelfile
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 from onnxprof.graph import walk
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare

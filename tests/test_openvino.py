@@ -15,8 +15,9 @@ import pytest
 from onnxprof import plugins
 from onnxprof.backends.openvino_backend import OpenvinoBackend
 from onnxprof.backends.ort import OrtBackend
-from onnxprof.contracts import Backend, BackendError, Trace, UsageError, Workload
+from onnxprof.contracts import Backend, Trace, Workload
 from onnxprof.environment import usable_cores
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer, measure

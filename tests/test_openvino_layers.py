@@ -18,7 +18,8 @@ from onnxprof.backends.openvino_backend import OpenvinoBackend
 from onnxprof.backends.openvino_clues import RuntimeNode
 from onnxprof.backends.openvino_marks import marks_in
 from onnxprof.backends.openvino_steps import Listed, steps_of, tied
-from onnxprof.contracts import ModelError, Trace, Workload
+from onnxprof.contracts import Trace, Workload
+from onnxprof.errors import ModelError
 from onnxprof.records import Confidence, Step
 
 

@@ -17,7 +17,8 @@ from test_openvino import LIGHT, residual, workload
 from onnxprof.backends.openvino_backend import CountingSession, OpenvinoBackend
 from onnxprof.backends.openvino_prefix import _work
 from onnxprof.backends.openvino_steps import executed
-from onnxprof.contracts import BackendError, CutChecker, PrefixSource, Trace, Workload
+from onnxprof.contracts import CutChecker, PrefixSource, Trace, Workload
+from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.records import WarningKind
 from onnxprof.steptimes import estimates

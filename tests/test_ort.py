@@ -11,7 +11,8 @@ import onnx
 import pytest
 
 from onnxprof.backends.ort import OrtBackend
-from onnxprof.contracts import BackendError, Trace, UsageError, Workload
+from onnxprof.contracts import Trace, Workload
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare

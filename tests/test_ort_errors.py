@@ -18,7 +18,7 @@ import pytest
 from onnxprof.backends import cuda_driver
 from onnxprof.backends.cuda_driver import driver_problem, explained
 from onnxprof.backends.ort_errors import failure, runtime_errors
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.measure import Budget
 from onnxprof.store import Store, load
 from onnxprof.sweep import Options, plan, sweep

@@ -18,7 +18,8 @@ from onnxprof import cuts
 from onnxprof.backends.ort import OrtBackend
 from onnxprof.backends.ort_profile import collect
 from onnxprof.backends.ort_walk import INSERTED
-from onnxprof.contracts import BackendError, Trace
+from onnxprof.contracts import Trace
+from onnxprof.errors import BackendError
 from onnxprof.records import Confidence
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onnxprof.backends.ort_profile import collect, read_profile
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 
 
 def kernel(name: str, ts: int, dur: int, op: str = "Conv", index: int = 0) -> dict:

@@ -19,7 +19,8 @@ from onnxprof.backends.ort import OrtBackend
 from onnxprof.backends.ort_profile import Profile
 from onnxprof.backends.ort_providers import PROVIDERS, Provider, device_index
 from onnxprof.backends.ort_session import place_of
-from onnxprof.contracts import BackendError, UsageError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare

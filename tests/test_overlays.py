@@ -14,7 +14,7 @@ from hypothesis import given
 from typer.testing import CliRunner
 
 from onnxprof.cli.runs import app
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish.chrome import chrome_trace
 from onnxprof.publish.model_explorer import files, node_data, node_places
 from onnxprof.reconcile import Status, reconcile

@@ -14,7 +14,7 @@ import pytest
 from pypdf import PdfReader
 from sites import long_run, wrong_run
 
-from onnxprof.contracts import StoreError, UsageError
+from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish import pdf, plot, plot_pdf, press
 from onnxprof.publish.cache import Cache
 from onnxprof.publish.glyphs import SHOWN, legible

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish import bars, figures, layout, plot
 from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.testing import sample_table

@@ -10,7 +10,8 @@ from textwrap import dedent
 import pytest
 
 from onnxprof import plugins
-from onnxprof.contracts import Backend, BackendError, UsageError
+from onnxprof.contracts import Backend
+from onnxprof.errors import BackendError, UsageError
 
 GOOD = """
     from onnxprof.testing import FakeBackend

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import BOOL, ints, node, value, weight
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import missing_dims, open_model, prepare, rebatched
 from onnxprof.publish.layertable import classic_rows

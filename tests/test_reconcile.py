@@ -10,7 +10,7 @@ import pytest
 import strategies
 from hypothesis import given
 
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
 from onnxprof.records import Confidence, Layer, LayerKind, Run, Step, Tensor

@@ -16,7 +16,7 @@ import models
 import pytest
 
 from onnxprof import modelhub, references
-from onnxprof.contracts import ModelError, StoreError, UsageError
+from onnxprof.errors import ModelError, StoreError, UsageError
 from onnxprof.modelfile import open_model
 from onnxprof.references import resolve
 from onnxprof.sweep import Options, plan

@@ -18,7 +18,7 @@ from sites import failed_run, hostile_run, runs
 from typer.testing import CliRunner
 
 from onnxprof.cli.site import app
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish import site, views
 from onnxprof.publish.catalogue import catalogue
 from onnxprof.publish.serve import server

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from onnxprof import devicelock
 from onnxprof.cli.site import app
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish import bundle, site, swap, workshop
 from onnxprof.publish.cache import user_cache
 from onnxprof.publish.cards import card, from_card, light

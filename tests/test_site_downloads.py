@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from sites import failed_run, runs, wrong_run
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish import charts, downloads, pairs_page, site, views
 from onnxprof.publish.catalogue import ModelPage, catalogue
 from onnxprof.publish.devices_page import device_facts, device_pages

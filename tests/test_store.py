@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnxprof import folders, outcomes, readings, records, runfile, store
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.records import Run, Timings
 from onnxprof.store import Filters, Store
 from onnxprof.testing import sample_run

@@ -12,7 +12,7 @@ import pytest
 from models import node, value, weight
 from onnx import helper, numpy_helper
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare

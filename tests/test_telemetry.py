@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 from onnxprof import cpufreq, memory, rapl
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.measure import Budget
 from onnxprof.publish.runlist import list_records
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line

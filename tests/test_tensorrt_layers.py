@@ -17,7 +17,7 @@ from onnxprof.backends import named_steps
 from onnxprof.backends import tensorrt_layers as layers
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt_backend import trace_of
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph, GraphNode
 from onnxprof.records import Confidence, LayerTable, Step
 

@@ -28,7 +28,7 @@ from onnxprof.backends import tensorrt_backend, tensorrt_build, tensorrt_session
 from onnxprof.backends.tensorrt_backend import TensorrtBackend, trace_of
 from onnxprof.backends.tensorrt_build import build
 from onnxprof.backends.tensorrt_session import EngineSession, ProfiledSession, Reports
-from onnxprof.contracts import BackendError, UsageError
+from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import Availability, Device, Granularity, PreparedModel
 
 

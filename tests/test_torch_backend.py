@@ -14,7 +14,8 @@ import onnx
 import pytest
 
 from onnxprof.backends.torch_backend import TorchBackend
-from onnxprof.contracts import BackendError, ModelError, PrefixSource, Trace, UsageError, Workload
+from onnxprof.contracts import PrefixSource, Trace, Workload
+from onnxprof.errors import BackendError, ModelError, UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer, measure

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.records import PreparedModel
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")

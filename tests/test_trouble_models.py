@@ -12,7 +12,7 @@ import pytest
 from models import node, value, weight
 
 from onnxprof.cli.options import parse_batches, parse_dims
-from onnxprof.contracts import ModelError, OnnxprofError, UsageError
+from onnxprof.errors import ModelError, OnnxprofError, UsageError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
 

@@ -16,7 +16,8 @@ from test_ort import workload
 
 from onnxprof.backends.ort import OrtBackend
 from onnxprof.backends.ort_graphs import INSERTED, MOVERS
-from onnxprof.contracts import BackendError, Bounds, Workload
+from onnxprof.contracts import Bounds, Workload
+from onnxprof.errors import BackendError
 from onnxprof.inputs import generate
 from onnxprof.records import Confidence, Step
 from onnxprof.verify.outcomes import BY_VALUE

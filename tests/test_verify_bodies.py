@@ -16,7 +16,7 @@ from test_verify import BAR, Checked, assert_true, opened, share, swapped
 from onnxprof.backends.ort_bodies import settled
 from onnxprof.backends.ort_graphs import tie
 from onnxprof.backends.ort_unfold import unfolded
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.records import Step
 from onnxprof.verify.verdicts import Claim
 

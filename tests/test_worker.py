@@ -9,7 +9,7 @@ from pathlib import Path
 import models
 import pytest
 
-from onnxprof.contracts import BackendError
+from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model
 from onnxprof.others import Others

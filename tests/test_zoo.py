@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from onnxprof import zoo, zoocheck
 from onnxprof.cli.zoo import app
-from onnxprof.contracts import ModelError, UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.zoo import rules, skeleton
 from onnxprof.zoo.catalogue import entries, skeleton_path, sources
 from onnxprof.zoo.export import build

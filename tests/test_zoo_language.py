@@ -14,7 +14,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper
 
 from onnxprof import zoo
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 from onnxprof.zoo import rules
 from onnxprof.zoo.catalogue import skeleton_path
 from onnxprof.zoo.declaration import Source

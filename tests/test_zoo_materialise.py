@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from onnxprof import zoo
 from onnxprof.cli.zoo import app
-from onnxprof.contracts import ModelError, StoreError, UsageError
+from onnxprof.errors import ModelError, StoreError, UsageError
 from onnxprof.zoo import cache, materialisation, skeleton, wire
 from onnxprof.zoo.catalogue import skeleton_path
 from onnxprof.zoo.generator import normals

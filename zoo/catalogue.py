@@ -80,7 +80,7 @@ def skeleton_path(name: str) -> Path:
 def _unknown(name: str) -> Exception:
     from difflib import get_close_matches
 
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     close = get_close_matches(name.lower(), names(), n=3, cutoff=0.3)
     hint = f"The closest of its {len(names())} names: {', '.join(close)}. " if close else ""

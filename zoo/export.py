@@ -12,7 +12,7 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from onnxprof.contracts import ModelError, StoreError
+from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache, rules, skeleton
 from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources
 from onnxprof.zoo.declaration import Entry, Source

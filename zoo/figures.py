@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto, TensorProto, shape_inference
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 Shapes = dict[str, tuple[int, ...]]

@@ -15,7 +15,7 @@ from pathlib import Path
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 
 #: The batch axis of inputs and outputs.
 BATCH = "batch"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof import folders
-from onnxprof.contracts import ModelError, StoreError
+from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache as store
 from onnxprof.zoo import skeleton
 from onnxprof.zoo.catalogue import Entry, entry, skeleton_path

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 from onnxprof.zoo.recipe import Recipe
 from onnxprof.zoo.skeleton import RECIPE_KEY
 

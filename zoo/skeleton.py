@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnxprof.contracts import ModelError
+from onnxprof.errors import ModelError
 from onnxprof.zoo.recipe import Recipe
 from onnxprof.zoo.wire import BYTES, Field, fields, header, read_varint
 

@@ -15,7 +15,8 @@ from onnx import ModelProto, NodeProto
 
 from onnxprof import plugins
 from onnxprof.batchproof.items import Pool
-from onnxprof.contracts import OnnxprofError, Workload
+from onnxprof.contracts import Workload
+from onnxprof.errors import OnnxprofError
 from onnxprof.graph import reads, walk
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import ModelFile, prepare

@@ -10,7 +10,7 @@ from onnxprof.batchproof.items import pool
 from onnxprof.batchproof.lab import Lab
 from onnxprof.batchproof.trial import Trial
 from onnxprof.batchproof.verdict import Kind, Verdict, warnings_of
-from onnxprof.contracts import OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.modelfile import ModelFile, batch_axes, open_model, plan_for, with_defaults
 from onnxprof.records import Run
 

@@ -129,7 +129,7 @@ def _run(arguments: list[str]) -> int:
 
 def _of_exception(error: Exception) -> int:
     """Our errors and bad usage have messages of their own; anything else is a bug of ours."""
-    from onnxprof.contracts import OnnxprofError
+    from onnxprof.errors import OnnxprofError
 
     if isinstance(error, OnnxprofError):
         return _told(error, str(error), error.exit_code)

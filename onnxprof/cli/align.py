@@ -134,7 +134,7 @@ def _named(
 ) -> list[tuple[Path, Run]]:
     """`whole` leaves out imported runs without latencies, besides those that failed."""
     from onnxprof import folders
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
     from onnxprof.publish.text import counted
     from onnxprof.serial import request_digest
     from onnxprof.store import load, load_good, scan
@@ -190,7 +190,7 @@ def _aligned(
 
 def _number(baseline: str, names: Sequence[str]) -> int:
     """Of the column that is meant, counted from 0."""
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     if not baseline:
         return 0
@@ -216,7 +216,7 @@ def _format(given: Format | None, output: Path | None) -> Format:
 def _deliver(
     found: Alignment | Batches, choice: Choice, chosen: Format, output: Path | None
 ) -> None:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     if chosen is Format.TABLE and output is None:
         return _print(found, choice)

@@ -124,7 +124,7 @@ def _given(text: str) -> tuple[str, ...]:
 
 
 def _are_models(a: str, b: str) -> bool:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     models = [_is_model(a), _is_model(b)]
     if any(models) and not all(models):
@@ -141,7 +141,7 @@ def _is_model(text: str) -> bool:
 
 
 def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
     from onnxprof.pairing import pair
 
     paths = [_paths(what, store, filters) for what in (a, b)]
@@ -165,7 +165,7 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
 def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
     """The files that are meant: of a folder all, of an id the newest."""
     from onnxprof import folders
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
     from onnxprof.serial import request_digest
     from onnxprof.store import scan
 
@@ -193,7 +193,7 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
 
 
 def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
-    from onnxprof.contracts import StoreError
+    from onnxprof.errors import StoreError
     from onnxprof.publish.text import counted
     from onnxprof.store import load_good
 
@@ -217,8 +217,8 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.alternate import alternate
     from onnxprof.cli.fetching import fetching
     from onnxprof.cli.meter import Meter
-    from onnxprof.contracts import UsageError
     from onnxprof.devicelock import held
+    from onnxprof.errors import UsageError
     from onnxprof.pairing import Pairing
     from onnxprof.placement import ALL
     from onnxprof.proving import proven
@@ -279,7 +279,7 @@ def _announce(
 
 def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]]:
     """By batch; a model that keeps its own batch says why."""
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     for planned in (*a, *b):
         if planned.table.obstacle:
@@ -305,7 +305,7 @@ def _compared(pairing: Pairing, threshold: float, force: bool, in_turn: bool) ->
 
 
 def _refuse_incomparable(pair: Pair) -> None:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     for fact in pair.differences:
         if fact.what in ("batch", "axes", "inputs"):
@@ -333,7 +333,7 @@ def _format(given: Format | None, output: Path | None) -> Format:
 def _deliver(
     comparison: Comparison, chosen: Format, output: Path | None, limit: int | None
 ) -> None:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     text = _rendered(comparison, chosen, limit, output is None)
     if output is None:

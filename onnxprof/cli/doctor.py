@@ -59,7 +59,7 @@ def _folders() -> dict[str, Path]:
 
 def _conformance() -> Conformance:
     """Raises UsageError where there is no torch to run the tests."""
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     try:
         from onnxprof.backends.torch_conformance import torch_conformance

@@ -76,7 +76,7 @@ def _is_zoo(target: str, exporter: str) -> bool:
 
 
 def _from_zoo(target: str, output: Path, with_inputs: bool) -> int:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
     from onnxprof.zoo.catalogue import entry
     from onnxprof.zoo.materialisation import copy_out, materialise
 

@@ -92,7 +92,7 @@ def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _S
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
     """What each input would be fed with; a bad declaration is told instead."""
-    from onnxprof.contracts import ModelError
+    from onnxprof.errors import ModelError
     from onnxprof.inputs import declared, feeds
     from onnxprof.modelfile import declared_fills
 
@@ -104,7 +104,7 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
 
 def _choose(layout: str, given: str, output: Path | None) -> str:
     from onnxprof.cli.output import TABLES, file_format
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     if layout not in ("full", "classic"):
         raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
@@ -190,7 +190,7 @@ def _terminal(
 
 
 def _save(text: str, output: Path) -> None:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     try:
         output.write_bytes(text.encode("utf-8", "backslashreplace"))

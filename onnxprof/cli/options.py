@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 
 _LARGEST_BATCH = 1 << 20
 

@@ -83,7 +83,7 @@ def file_format(
     `endings` has every format with the endings of its files, the format that an ending means
     first. Raises UsageError for an ending of no format, or of another one than was named.
     """
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     ending = Path(output).suffix.lower() if output else ""
     fitting = [name for name, theirs in endings.items() if ending in theirs]

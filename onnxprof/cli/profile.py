@@ -158,7 +158,7 @@ def _say_dims(planned: list[Planned], options: Options) -> None:
 
 
 def _granularity(text: str) -> Granularity:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
     from onnxprof.records import Granularity
 
     try:
@@ -168,7 +168,7 @@ def _granularity(text: str) -> Granularity:
 
 
 def _timer(text: str) -> Timer:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
     from onnxprof.measure import Timer
 
     try:

@@ -83,7 +83,7 @@ def provenance(
 
 
 def _choose(given: str, output: Path | None) -> str:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     chosen = given or (_SUFFIXES.get(output.suffix.lower(), "") if output else "table")
     if chosen not in _FORMATS:
@@ -139,7 +139,7 @@ def _terminal(request: Request, checked: list[Checked]) -> str:
 
 
 def _save(text: str, output: Path) -> None:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     try:
         output.write_bytes(text.encode("utf-8", "backslashreplace"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from onnxprof.contracts import StoreError
+    from onnxprof.errors import StoreError
     from onnxprof.records import Run
     from onnxprof.store import Filters
     from onnxprof.summary import Summary
@@ -261,7 +261,7 @@ def _places(roots: Sequence[Path]) -> str:
 
 
 def _nothing(roots: Sequence[Path]) -> Exception:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     return UsageError(
         "no stored run matches",
@@ -319,7 +319,7 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     """One file a run: Model Explorer shows a file as one set of results, under its name."""
     from pathlib import Path
 
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
     from onnxprof.publish.model_explorer import files, node_data
 
     chosen = ExportFormat.MODEL_EXPLORER
@@ -345,7 +345,7 @@ def _deliver(data: bytes, output: str, chosen: ExportFormat) -> None:
     import sys
     from pathlib import Path
 
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     if not output and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal", remedy="Name a file with -o FILE")

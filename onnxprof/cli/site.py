@@ -74,7 +74,7 @@ def serve(
 def _roots(named: Sequence[str]) -> list[Path]:
     """The stores to read; one that is named must be there, the default need not."""
     from onnxprof import folders
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     roots = [folders.store(folder) for folder in named]
     for root in roots:

@@ -144,7 +144,7 @@ def _chosen(given: list[str] | None, everything: bool) -> list[str]:
 
 
 def _usage(what: str, remedy: str) -> Exception:
-    from onnxprof.contracts import UsageError
+    from onnxprof.errors import UsageError
 
     return UsageError(what, where="onnxprof zoo", remedy=remedy)
 

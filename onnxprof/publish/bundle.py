@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.publish import downloads, graphview, pages, pdf, plot, plot_pdf, side_by_side
 from onnxprof.publish.cache import Cache, code, digest
 from onnxprof.publish.cards import card, light

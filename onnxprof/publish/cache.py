@@ -20,7 +20,9 @@ _DIGEST_BYTES = 32
 _TEMPORARY = ".tmp"
 #: What is made of a run depends on these, too; a wheel names its version.
 _LIBRARIES = ("jinja2", "typst", "graphlay", "pyarrow", "numpy")
-_SOURCES = ("*.py", "publish/*.py", "site/*/*", "zoo/*.py", "zoo/families/*.py", "zoo/*/index.json")
+#: Links to folders beside the package; `rglob` does not follow them.
+_BESIDE = ("", "backends", "zoo", "site")
+_PATTERNS = ("*.py", "templates/*", "assets/*", "index.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,11 @@ def code() -> str:
     The version alone would do for a release; a working copy changes between two.
     """
     root = Path(str(files("onnxprof")))
-    paths = sorted(path for pattern in _SOURCES for path in root.glob(pattern) if path.is_file())
-    sources = [part for path in paths for part in (path.name, path.read_bytes())]
+    folders = [root / beside for beside in _BESIDE]
+    paths = sorted(
+        {p for top in folders for pattern in _PATTERNS for p in top.rglob(pattern) if p.is_file()}
+    )
+    sources = [part for p in paths for part in (str(p.relative_to(root)), p.read_bytes())]
     return digest(*sources, *map(_version, ("onnxprof", *_LIBRARIES)))
 
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish.catalogue import Entry, ModelPage
 
 LIBRARY = "plotly.min.js"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 
 Point = tuple[float, float]
 Edge = tuple[int, int]

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish import bars, charts, figures, side_by_side, views
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.origins import zoo_entry

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 
-from onnxprof.contracts import OnnxprofError, UsageError
+from onnxprof.errors import OnnxprofError, UsageError
 from onnxprof.publish.cache import Cache, digest
 
 _EPOCH = datetime(1980, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 
 
 class _Quiet(SimpleHTTPRequestHandler):

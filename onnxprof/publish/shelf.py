@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxprof import store
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.publish.catalogue import by_model, shared_names
 from onnxprof.records import Request, Run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from onnxprof import __version__
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 from onnxprof.publish import charts, downloads, pages, workshop
 from onnxprof.publish.bundle import Bundle, Order, found, key, made, write
 from onnxprof.publish.cache import user_cache

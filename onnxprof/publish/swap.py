@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from onnxprof.contracts import UsageError
+from onnxprof.errors import UsageError
 
 #: A folder with this file in it is ours to replace.
 MARKER = ".onnxprof-site"

@@ -13,8 +13,8 @@ import pytest
 from onnx import AttributeProto, ModelProto, TensorProto, helper
 from onnx.defs import onnx_opset_version
 
-from onnxprof.contracts import ModelError
 from onnxprof.datafiles import DataFolder, stored_tensors
+from onnxprof.errors import ModelError
 from onnxprof.modelfile import open_model, prepare
 from onnxprof.protobound import _CHILDREN
 

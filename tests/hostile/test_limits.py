@@ -17,7 +17,7 @@ import pytest
 from onnx import ModelProto, helper
 
 from onnxprof.confined import Limits, confined
-from onnxprof.contracts import ModelError, UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.scratch import scratch, sweep_leftovers
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

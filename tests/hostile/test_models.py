@@ -10,7 +10,7 @@ import pytest
 from modelmutants import mutants
 
 from onnxprof.confined import Limits, confined
-from onnxprof.contracts import OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
 from onnxprof.publish import layertable

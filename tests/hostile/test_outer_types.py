@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxprof.contracts import OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
 

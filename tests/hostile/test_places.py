@@ -10,7 +10,7 @@ import models
 import pytest
 
 from onnxprof.cli import _run
-from onnxprof.contracts import StoreError, UsageError
+from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish.site import build_site
 from onnxprof.store import Store
 from onnxprof.testing import sample_run

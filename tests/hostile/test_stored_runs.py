@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from onnxprof import runguard, store
 from onnxprof.confined import Limits, confined
-from onnxprof.contracts import StoreError
+from onnxprof.errors import StoreError
 from onnxprof.publish.runlist import everything, list_csv, list_json, list_table
 from onnxprof.publish.site import build_from_stores
 from onnxprof.publish.terminal import summary

@@ -1,0 +1,50 @@
+"""The errors that a user may see: what was wrong, where, what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class OnnxprofError(Exception):
+    """What was wrong, where, and what to do about it; the command line prints one line of it."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f". {self.remedy}" if self.remedy else ""
+        return f"{place}{self.what}{remedy}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way back from a worker process, keyword arguments included."""
+        return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+def _rebuild(cls: type[OnnxprofError], what: str, where: str, remedy: str) -> OnnxprofError:
+    return cls(what, where=where, remedy=remedy)
+
+
+class UsageError(OnnxprofError):
+    """The command or its options make no sense as given."""
+
+
+class ModelError(OnnxprofError):
+    """The model file is missing, damaged, dangerous or not a model."""
+
+
+class BackendError(OnnxprofError):
+    """A runtime refused, failed or is not there."""
+
+
+class StoreError(OnnxprofError):
+    """A stored run cannot be written or read."""
+
+
+class ExportError(OnnxprofError):
+    """A framework cannot turn a network into an ONNX file, or the file fails its check."""
