@@ -319,7 +319,7 @@ def events(batch: int) -> float:
     """Nanoseconds of ResNet-50 between CUDA events before and after the call; least of twenty."""
     import torch
 
-    from onnxprof.backends.ort import OrtBackend
+    from onnxprof.backends.ort.backend import OrtBackend
     from onnxprof.contracts import Workload
     from onnxprof.inputs import generate
     from onnxprof.inspector import inspect

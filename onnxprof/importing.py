@@ -12,7 +12,7 @@ from onnxprof import __version__, cautions
 from onnxprof.backends import named_steps
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.named_steps import NamedStep
-from onnxprof.backends.ort_topology import read_graph
+from onnxprof.backends.ort.graphs.inlined import read_graph
 from onnxprof.cpu import slug
 from onnxprof.errors import UsageError
 from onnxprof.inspector import inspect

@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.backends import (
-    named_steps,
-    openvino_recorded,
-    openvino_report,
-    ort_names,
-    tensorrt_layers,
-)
+from onnxprof.backends import named_steps
 from onnxprof.backends.named_evidence import Evidence, Names
+from onnxprof.backends.openvino import recorded
+from onnxprof.backends.openvino import report as openvino_report
+from onnxprof.backends.ort import recorded as ort_names
+from onnxprof.backends.tensorrt import layers as tensorrt_layers
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import LayerTable, Origin, Samples, Tensor
 
@@ -230,7 +228,7 @@ def from_benchmark_app(report: Source) -> Reader:
             ),
             latency_ns=_NONE,
             traced_ns=_NONE,
-            tie=partial(openvino_recorded.tie, nodes, names),
+            tie=partial(recorded.tie, nodes, names),
         )
 
     return parsed

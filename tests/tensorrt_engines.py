@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import tensorrt_models
 
-from onnxprof.backends.tensorrt_session import Reports
+from onnxprof.backends.tensorrt.session import Reports
 from onnxprof.contracts import Workload
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare

@@ -127,11 +127,11 @@ def test_the_node_tests_that_torch_passes_are_counted_on_demand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("torch", reason="needs onnxprof[torch]")
-    from onnxprof.backends import torch_conformance
+    from onnxprof.backends.torch import conformance
 
-    some = [case for case in torch_conformance.cases() if case.name in ("test_abs", "test_sin")]
-    strings = [case for case in torch_conformance.cases() if case.name == "test_string_concat"]
-    monkeypatch.setattr(torch_conformance, "cases", lambda: [*some, *strings])
+    some = [case for case in conformance.cases() if case.name in ("test_abs", "test_sin")]
+    strings = [case for case in conformance.cases() if case.name == "test_string_concat"]
+    monkeypatch.setattr(conformance, "cases", lambda: [*some, *strings])
     shown = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance").output
     assert "2 of the 3 node tests of onnx" in " ".join(shown.split())
     assert "test_string_concat" in shown

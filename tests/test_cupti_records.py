@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.backends.cupti_records import (
+from onnxprof.backends.cuda.activity import (
     WHOLE,
     Activity,
     Attribution,
@@ -25,7 +25,7 @@ from onnxprof.backends.cupti_records import (
     owners,
     profile_windows,
 )
-from onnxprof.backends.cupti_timer import DeviceTimer, on_device
+from onnxprof.backends.ort.device_timer import DeviceTimer, on_device
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError
 from onnxprof.gpurows import ApiRow, KernelRow, merged_calls, merged_kernels
@@ -280,8 +280,8 @@ def test_records_find_the_steps_of_a_real_profile(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
     import json
 
-    from onnxprof.backends.ort import _open_profiled, joined_steps
-    from onnxprof.backends.ort_profile import event_key
+    from onnxprof.backends.ort.backend import _open_profiled, joined_steps
+    from onnxprof.backends.ort.profile import event_key
 
     model = open_model(str(models.save(models.lenet(), tmp_path)))
     table = inspect(model, 1)

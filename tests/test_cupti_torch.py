@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from onnxprof.backends import cupti_torch
-from onnxprof.backends.cupti_records import Activity, Launch
-from onnxprof.backends.cupti_torch import sorted_out
+from onnxprof.backends.cuda import collector as cupti_torch
+from onnxprof.backends.cuda.activity import Activity, Launch
+from onnxprof.backends.cuda.collector import sorted_out
 from onnxprof.gpurows import KernelRow
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onnxprof import devicelock, folders, huggingface, modelhub, zoo
-from onnxprof.backends import tensorrt_backend
+from onnxprof.backends.tensorrt import backend
 from onnxprof.publish.cache import user_cache
 from onnxprof.zoo.cache import folder as zoo_folder
 
@@ -19,7 +19,7 @@ PLACES: dict[str, list[Callable[[], Path]]] = {
         zoo_folder,
         modelhub._folder,
         lambda: user_cache().folder,
-        lambda: tensorrt_backend.cache_file("10.0", "cuda:0"),
+        lambda: backend.cache_file("10.0", "cuda:0"),
     ],
     "ONNXPROF_LOCKS": [devicelock.folder],
     "HF_HUB_CACHE": [

@@ -146,7 +146,7 @@ main()
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_a_report_made_here_ties_as_the_backend_does(tmp_path: Path, form: str) -> None:
     pytest.importorskip("openvino", reason="needs onnxprof[openvino]")
-    from onnxprof.backends.openvino_backend import OpenvinoBackend
+    from onnxprof.backends.openvino.backend import OpenvinoBackend
 
     path = tmp_path / "inception.onnx"
     path.write_bytes(inception().SerializeToString())
@@ -211,7 +211,7 @@ def gated() -> onnx.ModelProto:
 
 @pytest.mark.parametrize("build", [inception, gated])
 def test_a_profile_made_here_ties_as_the_backend_does(tmp_path: Path, build: Any) -> None:
-    from onnxprof.backends.ort import OrtBackend
+    from onnxprof.backends.ort.backend import OrtBackend
 
     path = tmp_path / "model.onnx"
     path.write_bytes(build().SerializeToString())

@@ -82,9 +82,9 @@ def computing(steps: Any, job: Workload) -> set[tuple[str, ...]]:
 
 def report(job: Workload, file: Path) -> Path:
     """What benchmark_app writes, from a model compiled here."""
-    from onnxprof.backends.openvino_runtime import runtime
-    from onnxprof.backends.openvino_session import properties
-    from onnxprof.backends.openvino_source import readable
+    from onnxprof.backends.openvino.runtime import runtime
+    from onnxprof.backends.openvino.session import properties
+    from onnxprof.backends.openvino.source import readable
 
     core = runtime().Core()
     with readable(job.model) as source:
@@ -109,7 +109,7 @@ def report(job: Workload, file: Path) -> Path:
     ids=lambda build: build.__name__,
 )
 def test_a_report_of_openvinos(build: Any, batch: int, tmp_path: Path) -> None:
-    from onnxprof.backends.openvino_backend import OpenvinoBackend
+    from onnxprof.backends.openvino.backend import OpenvinoBackend
 
     path = models.save(build(), tmp_path)
     job = workload(path, batch)
@@ -138,7 +138,7 @@ def profile(job: Workload, folder: Path, *, fixed: bool = True) -> Path:
 
 @pytest.mark.parametrize("build", COMMON, ids=lambda build: build.__name__)
 def test_a_profile_of_onnxruntimes(build: Any, tmp_path: Path) -> None:
-    from onnxprof.backends.ort import OrtBackend
+    from onnxprof.backends.ort.backend import OrtBackend
 
     path = models.save(build(), tmp_path)
     job = workload(path, 1)

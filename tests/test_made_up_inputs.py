@@ -81,7 +81,7 @@ def test_lengths_of_sequences_are_those_of_the_data(tmp_path):
      ("INT4", "int4", 21), ("UINT4", "uint4", 21), ("BFLOAT16", "bfloat16", 21)],
 )  # fmt: skip
 def test_low_precision_inputs_are_made_up_and_run(tmp_path, kind, name, opset):
-    from onnxprof.backends.ort import OrtBackend
+    from onnxprof.backends.ort.backend import OrtBackend
 
     made = models.model(
         [node("DequantizeLinear", ["x", "s"], ["y"], "dq") if kind != "BFLOAT16"

@@ -13,8 +13,8 @@ import onnx
 import pytest
 
 from onnxprof import plugins
-from onnxprof.backends.openvino_backend import OpenvinoBackend
-from onnxprof.backends.ort import OrtBackend
+from onnxprof.backends.openvino.backend import OpenvinoBackend
+from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.contracts import Backend, Trace, Workload
 from onnxprof.environment import usable_cores
 from onnxprof.errors import BackendError, UsageError
@@ -400,7 +400,7 @@ print("LOADED", "openvino" in sys.modules, "openvino_telemetry.main" in sys.modu
 def test_nothing_calls_home(tmp_path: Path) -> None:
     """Importing OpenVINO by itself does, where the package that does it is installed."""
     action = (
-        "from onnxprof.backends.openvino_backend import OpenvinoBackend\n"
+        "from onnxprof.backends.openvino.backend import OpenvinoBackend\n"
         "assert OpenvinoBackend().availability()[0].usable"
     )
     said = python(SPY.format(action=action), tmp_path)
@@ -411,7 +411,7 @@ def test_nothing_calls_home(tmp_path: Path) -> None:
 def test_without_the_package_the_remedy_is_named(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['openvino'] = None\n"
-        "from onnxprof.backends.openvino_backend import OpenvinoBackend\n"
+        "from onnxprof.backends.openvino.backend import OpenvinoBackend\n"
         "(state,) = OpenvinoBackend().availability()\n"
         "print(state.usable, state.remedy, OpenvinoBackend().devices())"
     )

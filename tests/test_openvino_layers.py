@@ -13,11 +13,11 @@ import pytest
 import runtime_models
 from test_openvino import LIGHT, assert_same_values, covered, trace_of, workload
 
-from onnxprof.backends import openvino_backend
-from onnxprof.backends.openvino_backend import OpenvinoBackend
-from onnxprof.backends.openvino_clues import RuntimeNode
-from onnxprof.backends.openvino_marks import marks_in
-from onnxprof.backends.openvino_steps import Listed, steps_of, tied
+from onnxprof.backends.openvino import backend
+from onnxprof.backends.openvino.backend import OpenvinoBackend
+from onnxprof.backends.openvino.graphs.clues import RuntimeNode
+from onnxprof.backends.openvino.graphs.marks import marks_in
+from onnxprof.backends.openvino.graphs.steps import Listed, steps_of, tied
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import ModelError
 from onnxprof.records import Confidence, Step
@@ -175,7 +175,7 @@ def recorded(job: Workload, patch: pytest.MonkeyPatch) -> Recorded:
         seen.append((original, table, nodes, dict(marks)))
         return tied(original, table, nodes, marks)
 
-    patch.setattr(openvino_backend, "tied", spy)
+    patch.setattr(backend, "tied", spy)
     with OpenvinoBackend().open_traced(job, 2) as session:
         session.infer()
         session.trace()

@@ -14,9 +14,9 @@ import pytest
 import runtime_models
 from test_openvino import LIGHT, residual, workload
 
-from onnxprof.backends.openvino_backend import CountingSession, OpenvinoBackend
-from onnxprof.backends.openvino_prefix import _work
-from onnxprof.backends.openvino_steps import executed
+from onnxprof.backends.openvino.backend import CountingSession, OpenvinoBackend
+from onnxprof.backends.openvino.graphs.steps import executed
+from onnxprof.backends.openvino.prefix import _work
 from onnxprof.contracts import CutChecker, PrefixSource, Trace, Workload
 from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Timer, measure

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.backends.openvino_clues import RuntimeNode
-from onnxprof.backends.openvino_counters import Counters, step_times
-from onnxprof.backends.openvino_graphs import Ties, tie, with_bodies
-from onnxprof.backends.openvino_marks import MARK
-from onnxprof.backends.openvino_runtime import devices, reason
-from onnxprof.backends.openvino_steps import Listed, runs, settled, strangers
+from onnxprof.backends.openvino.counters import Counters, step_times
+from onnxprof.backends.openvino.graphs.clues import RuntimeNode
+from onnxprof.backends.openvino.graphs.graphs import Ties, tie, with_bodies
+from onnxprof.backends.openvino.graphs.marks import MARK
+from onnxprof.backends.openvino.graphs.steps import Listed, runs, settled, strangers
+from onnxprof.backends.openvino.runtime import devices, reason
 from onnxprof.provenance import Graph, GraphNode
 from onnxprof.records import Confidence
 

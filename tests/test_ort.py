@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprof.backends.ort import OrtBackend
+from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.inputs import generate

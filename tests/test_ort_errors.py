@@ -15,9 +15,9 @@ from pathlib import Path
 import models
 import pytest
 
-from onnxprof.backends import cuda_driver
-from onnxprof.backends.cuda_driver import driver_problem, explained
-from onnxprof.backends.ort_errors import failure, runtime_errors
+from onnxprof.backends.cuda import driver as cuda_driver
+from onnxprof.backends.cuda.driver import driver_problem, explained
+from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.errors import BackendError
 from onnxprof.measure import Budget
 from onnxprof.store import Store, load

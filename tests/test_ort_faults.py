@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from test_ort import trace_of, workload
 
 from onnxprof import cuts
-from onnxprof.backends.ort import OrtBackend
-from onnxprof.backends.ort_profile import collect
-from onnxprof.backends.ort_walk import INSERTED
+from onnxprof.backends.ort.backend import OrtBackend
+from onnxprof.backends.ort.graphs.walk import INSERTED
+from onnxprof.backends.ort.profile import collect
 from onnxprof.contracts import Trace
 from onnxprof.errors import BackendError
 from onnxprof.records import Confidence
@@ -295,7 +295,7 @@ def _event(name: str, operator: str, start: int, length: int) -> dict:
 
 def test_constants_stay_apart_when_large() -> None:
     """Only small ones are shared by the runtime, so equal large ones are no twins."""
-    from onnxprof.backends.ort_topology import read_graph
+    from onnxprof.backends.ort.graphs.inlined import read_graph
 
     made = helper.make_graph(
         [], "g", [], [],

@@ -13,9 +13,9 @@ import pytest
 from test_ort import trace_of, workload
 
 from onnxprof import cuts
-from onnxprof.backends.ort import OrtBackend
-from onnxprof.backends.ort_graphs import INSERTED, tie
-from onnxprof.backends.ort_profile import read_profile
+from onnxprof.backends.ort.backend import OrtBackend
+from onnxprof.backends.ort.graphs.graphs import INSERTED, tie
+from onnxprof.backends.ort.profile import read_profile
 from onnxprof.contracts import Trace
 from onnxprof.records import Granularity
 

@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ort import workload
 
-from onnxprof.backends import ort
-from onnxprof.backends.ort_graphs import ExecutedNode, Ties, tie
-from onnxprof.backends.ort_steps import title
-from onnxprof.backends.ort_topology import graph_attributes
-from onnxprof.backends.ort_walk import INSERTED, SUFFIXES
+from onnxprof.backends.ort import backend
+from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties, tie
+from onnxprof.backends.ort.graphs.inlined import graph_attributes
+from onnxprof.backends.ort.graphs.walk import INSERTED, SUFFIXES
+from onnxprof.backends.ort.timed import title
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 
@@ -55,9 +55,9 @@ def live(build: Callable[[], onnx.ModelProto], folder: Path) -> Case:
     """What this machine's runtime makes of a graph."""
     job = workload(models.save(build(), folder, f"{build.__name__}.onnx"))
     path = folder / f"{build.__name__}.executed.onnx"
-    ort._saving(job, path, lambda _: None)
-    witness = ort._at_level(job, path, "ORT_ENABLE_EXTENDED")
-    return ort._original(job), witness, ort._structure(path)
+    backend._saving(job, path, lambda _: None)
+    witness = backend._at_level(job, path, "ORT_ENABLE_EXTENDED")
+    return backend._original(job), witness, backend._structure(path)
 
 
 def identities(ties: Ties, original: onnx.ModelProto) -> Counter[str]:

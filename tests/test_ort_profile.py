@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxprof.backends.ort_profile import collect, read_profile
+from onnxprof.backends.ort.profile import collect, read_profile
 from onnxprof.errors import BackendError
 
 

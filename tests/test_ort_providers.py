@@ -12,13 +12,14 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprof.backends import ort_partition, ort_providers
-from onnxprof.backends.cuda_driver import driver_problem
-from onnxprof.backends.cupti_timer import DeviceTimer
-from onnxprof.backends.ort import OrtBackend
-from onnxprof.backends.ort_profile import Profile
-from onnxprof.backends.ort_providers import PROVIDERS, Provider, device_index
-from onnxprof.backends.ort_session import place_of
+from onnxprof.backends.cuda.driver import driver_problem
+from onnxprof.backends.ort import partition
+from onnxprof.backends.ort.backend import OrtBackend
+from onnxprof.backends.ort.device_timer import DeviceTimer
+from onnxprof.backends.ort.profile import Profile
+from onnxprof.backends.ort.runtime import providers
+from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider, device_index
+from onnxprof.backends.ort.runtime.session import place_of
 from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.inputs import generate
@@ -81,19 +82,19 @@ def test_a_session_that_lost_its_provider_is_refused(tmp_path: Path) -> None:
     session = ort.InferenceSession(
         str(models.save(models.linear(), tmp_path)), providers=["CPUExecutionProvider"]
     )
-    ort_providers.require(session, job(tmp_path))
+    providers.require(session, job(tmp_path))
     with pytest.raises(BackendError):
-        ort_providers.require(session, job(tmp_path, provider="tensorrt"))
+        providers.require(session, job(tmp_path, provider="tensorrt"))
 
 
 def test_what_is_asked_for_comes_first_with_its_device(tmp_path: Path) -> None:
     one = job(tmp_path, provider="cuda", device="cuda:1:nvidia-h200")
-    assert ort_providers.requested(one) == [
+    assert providers.requested(one) == [
         ("CUDAExecutionProvider", {"device_id": "1"}),
         "CPUExecutionProvider",
     ]
     assert place_of(one) == ("cuda", 1)
-    assert ort_providers.requested(job(tmp_path)) == ["CPUExecutionProvider"]
+    assert providers.requested(job(tmp_path)) == ["CPUExecutionProvider"]
     assert place_of(job(tmp_path, provider="openvino")) == ("cpu", 0)
 
 
@@ -138,7 +139,7 @@ def library(tmp_path: Path, cuda: bytes | None) -> Provider:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of libraries as Linux has them")
 def test_a_library_that_cannot_be_loaded_is_named_with_the_loaders_reason(tmp_path: Path) -> None:
-    found = ort_providers.library_problem(tmp_path, library(tmp_path, b"not a library" * 9))
+    found = providers.library_problem(tmp_path, library(tmp_path, b"not a library" * 9))
     assert found is not None
     assert "libonnxruntime_providers_cuda.so cannot be loaded" in found.detail
     assert "invalid ELF header" in found.detail
@@ -148,14 +149,14 @@ def test_a_library_that_cannot_be_loaded_is_named_with_the_loaders_reason(tmp_pa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of libraries as Linux has them")
 def test_a_library_that_is_not_there_is_named(tmp_path: Path) -> None:
-    found = ort_providers.library_problem(tmp_path, library(tmp_path, None))
+    found = providers.library_problem(tmp_path, library(tmp_path, None))
     assert found is not None
     assert found.detail.startswith("libonnxruntime_providers_cuda.so is missing")
 
 
 def test_tensorrts_own_libraries_are_told_apart() -> None:
     said = "libnvinfer.so.10: cannot open shared object file: No such file or directory"
-    assert "TensorRT" in ort_providers._remedy(said, PROVIDERS["tensorrt"])
+    assert "TensorRT" in providers._remedy(said, PROVIDERS["tensorrt"])
 
 
 def test_without_records_of_the_device_the_session_says_what_it_lacks(tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ TAKEN = [("conv1", "relu1"), ("conv2", "relu2")]
 
 
 def test_a_compiled_subgraph_covers_the_layers_of_its_nodes() -> None:
-    ties = ort_partition.tie_compiled(mixed(), mixed(), TAKEN, compiled(), "EP")
+    ties = partition.tie_compiled(mixed(), mixed(), TAKEN, compiled(), "EP")
     assert [node.layers for node in ties.nodes] == [
         ("conv1", "relu1"),
         ("odd",),
@@ -234,18 +235,18 @@ def test_a_compiled_subgraph_covers_the_layers_of_its_nodes() -> None:
 
 @pytest.mark.parametrize("taken", [TAKEN[:1], [*TAKEN, ("scale",)], ()])
 def test_subgraphs_that_do_not_fit_what_ran_are_tied_to_nothing(taken) -> None:
-    ties = ort_partition.tie_compiled(mixed(), mixed(), taken, compiled(), "EP")
+    ties = partition.tie_compiled(mixed(), mixed(), taken, compiled(), "EP")
     assert all(node.confidence is not Confidence.EXACT for node in ties.nodes[:1])
     assert not {"conv1", "relu1"} & {*ties.nodes[0].layers}
 
 
 def test_a_subgraph_with_another_number_of_outputs_is_not_that_step() -> None:
-    ties = ort_partition.tie_compiled(mixed(), mixed(), TAKEN, compiled(outputs=2), "EP")
+    ties = partition.tie_compiled(mixed(), mixed(), TAKEN, compiled(outputs=2), "EP")
     assert ties.nodes[0].layers == ()
 
 
 def test_a_runtime_that_cannot_tell_leaves_the_step_without_layers() -> None:
-    assert ort_partition.subgraphs(object(), "EP") == ()
+    assert partition.subgraphs(object(), "EP") == ()
 
 
 needs_openvino = pytest.mark.skipif(
@@ -272,7 +273,7 @@ def test_openvino_takes_what_it_can_and_the_rest_is_the_cpus(tmp_path: Path) -> 
 
 
 needs_gpu = pytest.mark.skipif(
-    ort_providers.problem("cuda") is not None, reason="needs a CUDA device and onnxruntime-gpu"
+    providers.problem("cuda") is not None, reason="needs a CUDA device and onnxruntime-gpu"
 )
 
 

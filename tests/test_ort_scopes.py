@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from test_verify import opened
 
-from onnxprof.backends.ort_scopes import load_saved
+from onnxprof.backends.ort.graphs.scopes import load_saved
 
 ort = pytest.importorskip("onnxruntime")
 

@@ -10,7 +10,7 @@ import small_resnets
 from models import FLOAT, INT64, ints, model, node, save, value, weight
 from onnx import ModelProto, numpy_helper
 
-from onnxprof.backends.ort import OrtBackend
+from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.contracts import Workload
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare

@@ -16,7 +16,7 @@ import onnx
 import pytest
 from test_worker import job
 
-from onnxprof.backends.ort import OrtBackend
+from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.contracts import Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from onnxprof import repeating, steptimes
-from onnxprof.backends.ort import OrtBackend
+from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.contracts import StepRepeater, Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect

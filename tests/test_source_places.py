@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onnxprof.backends.openvino_runtime import reason
+from onnxprof.backends.openvino.runtime import reason
 from onnxprof.backends.source_places import without_places
 
 ASSERTED = (
@@ -44,7 +44,7 @@ def test_openvino_names_no_source() -> None:
 
 def test_torch_names_no_source() -> None:
     pytest.importorskip("torch")
-    from onnxprof.backends.torch_program import is_memory_error, layer_error
+    from onnxprof.backends.torch.program.program import is_memory_error, layer_error
 
     told = str(layer_error(None, RuntimeError(ASSERTED)))
     assert "INTERNAL ASSERT FAILED, please" in told

@@ -508,7 +508,7 @@ def test_the_arena_is_that_of_the_session_where_it_tells() -> None:
 
 def test_torch_keeps_no_account_on_the_cpu() -> None:
     torch = pytest.importorskip("torch")
-    from onnxprof.backends.torch_session import TorchSession
+    from onnxprof.backends.torch.session import TorchSession
 
     session = TorchSession.__new__(TorchSession)
     session.device = torch.device("cpu")

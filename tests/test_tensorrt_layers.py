@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tensorrt_engines import recorded, reports, workload
 
 from onnxprof.backends import named_steps
-from onnxprof.backends import tensorrt_layers as layers
 from onnxprof.backends.named_evidence import Evidence, Names
-from onnxprof.backends.tensorrt_backend import trace_of
+from onnxprof.backends.tensorrt import layers
+from onnxprof.backends.tensorrt.backend import trace_of
 from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph, GraphNode
 from onnxprof.records import Confidence, LayerTable, Step

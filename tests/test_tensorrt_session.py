@@ -24,10 +24,12 @@ from tensorrt_engines import (
     workload,
 )
 
-from onnxprof.backends import tensorrt_backend, tensorrt_build, tensorrt_session
-from onnxprof.backends.tensorrt_backend import TensorrtBackend, trace_of
-from onnxprof.backends.tensorrt_build import build
-from onnxprof.backends.tensorrt_session import EngineSession, ProfiledSession, Reports
+from onnxprof.backends.tensorrt import backend
+from onnxprof.backends.tensorrt import build as tensorrt_build
+from onnxprof.backends.tensorrt import session as tensorrt_session
+from onnxprof.backends.tensorrt.backend import TensorrtBackend, trace_of
+from onnxprof.backends.tensorrt.build import build
+from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.records import Availability, Device, Granularity, PreparedModel
 
@@ -238,9 +240,9 @@ def test_without_tensorrt_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 
 def test_it_says_that_no_hardware_has_seen_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Device("cuda:0:nvidia-h200", "cuda", "NVIDIA H200")
-    monkeypatch.setattr(tensorrt_backend, "runtime", lambda: TRT)
+    monkeypatch.setattr(backend, "runtime", lambda: TRT)
     gpus = SimpleNamespace(devices=(found,), reason="")
-    monkeypatch.setattr(tensorrt_backend.gpus, "cuda_devices", lambda: gpus)
+    monkeypatch.setattr(backend.gpus, "cuda_devices", lambda: gpus)
     [state] = TensorrtBackend().availability()
     assert state == Availability(
         "tensorrt", found.id, True, "TensorRT 11.0.0, not yet verified on hardware"
@@ -256,7 +258,7 @@ def test_it_says_that_no_hardware_has_seen_it(monkeypatch: pytest.MonkeyPatch) -
 def test_a_whole_measurement_over_a_recorded_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from onnxprof.backends import tensorrt_memory
+    from onnxprof.backends.tensorrt import memory as tensorrt_memory
     from onnxprof.measure import Budget, Timer, measure
     from onnxprof.testing import ScriptedClock
 
@@ -278,7 +280,7 @@ def test_a_whole_measurement_over_a_recorded_engine(
         return SimpleNamespace(deserialize_cuda_engine=lambda plan: built.append(plan) or made)
 
     trt = SimpleNamespace(**vars(BUILDING), Runtime=runtime)
-    monkeypatch.setattr(tensorrt_backend, "runtime", lambda: trt)
+    monkeypatch.setattr(backend, "runtime", lambda: trt)
     monkeypatch.setattr(tensorrt_memory, "DeviceMemory", memory)
     LAST.clear()
     found = measure(
@@ -307,7 +309,7 @@ def test_the_cache_of_timings_stays_in_the_cache_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path))
-    path = tensorrt_backend.cache_file("11.0.0/../..", "cuda:1:../x")
+    path = backend.cache_file("11.0.0/../..", "cuda:1:../x")
     assert path.parent == tmp_path / "tensorrt"
-    assert tensorrt_backend.device_index("cuda:1:nvidia-h200") == 1
-    assert tensorrt_backend.device_index("") == 0
+    assert backend.device_index("cuda:1:nvidia-h200") == 1
+    assert backend.device_index("") == 0

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprof.backends.torch_backend import TorchBackend
+from onnxprof.backends.torch.backend import TorchBackend
 from onnxprof.contracts import PrefixSource, Trace, Workload
 from onnxprof.errors import BackendError, ModelError, UsageError
 from onnxprof.inputs import generate
@@ -27,7 +27,8 @@ torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from onnxprof.backends import torch_devices, torch_session  # noqa: E402
+from onnxprof.backends.torch import devices  # noqa: E402
+from onnxprof.backends.torch import session as torch_session  # noqa: E402
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 Builder = Callable[[], onnx.ModelProto]
@@ -215,10 +216,10 @@ class Properties:
 
 
 def test_a_cuda_device_has_a_stable_id() -> None:
-    device = torch_devices.cuda_device(1, Properties())
+    device = devices.cuda_device(1, Properties())
     assert device.id == "cuda:1:nvidia-h200"
     assert (device.kind, device.features) == ("cuda", ("sm_90",))
-    assert torch_devices.cuda_device(0, Properties(name="GeForce RTX™ 4090 (x)")).id == (
+    assert devices.cuda_device(0, Properties(name="GeForce RTX™ 4090 (x)")).id == (
         "cuda:0:geforce-rtx-4090-x"
     )
 
@@ -289,7 +290,7 @@ def test_real_networks_are_placed_on_a_device(name: str) -> None:
 def test_on_a_gpu_the_layers_add_up() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    (device, *_) = torch_devices.cuda_devices()
+    (device, *_) = devices.cuda_devices()
     job = replace(workload(LIGHT / "light_squeezenet.onnx", 8), provider="cuda", device=device.id)
     with TorchBackend().open(job) as session:
         session.infer()

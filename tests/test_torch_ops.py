@@ -17,8 +17,9 @@ from onnxprof.records import PreparedModel
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
 
-from onnxprof.backends import torch_conformance, torch_table  # noqa: E402
-from onnxprof.backends.torch_loader import load  # noqa: E402
+from onnxprof.backends.torch import conformance as torch_conformance  # noqa: E402
+from onnxprof.backends.torch.program import table  # noqa: E402
+from onnxprof.backends.torch.program.loader import load  # noqa: E402
 
 LISTED = Path(__file__).parent / "data" / "torch_node_failures.txt"
 
@@ -78,7 +79,7 @@ def test_a_wrong_answer_is_a_failure() -> None:
 
 def test_every_operator_of_the_table_is_one_of_onnx() -> None:
     known = {schema.name for schema in onnx.defs.get_all_schemas_with_history()}
-    assert set(torch_table.operators()) <= known | {"ScaledTanh"}
+    assert set(table.operators()) <= known | {"ScaledTanh"}
 
 
 def prepared(model: onnx.ModelProto) -> PreparedModel:
@@ -155,7 +156,7 @@ def test_an_operator_without_a_function_inside_a_branch_is_found_when_loading() 
 
 
 def test_resizing_by_torchs_kernel_is_what_the_formula_says() -> None:
-    from onnxprof.backends import torch_ops_resize as resize
+    from onnxprof.backends.torch.ops import resize
 
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 7, 9)).astype(np.float32))
     for mode in ("half_pixel", "align_corners", "pytorch_half_pixel"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from onnxprof import zoo
-from onnxprof.backends.torch_backend import TorchBackend
+from onnxprof.backends.torch.backend import TorchBackend
 from onnxprof.contracts import Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from models import node, value, weight
 
-from onnxprof.backends import ort
+from onnxprof.backends.ort import backend
 from onnxprof.contracts import Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
@@ -32,7 +32,9 @@ def measured(
     table = inspect(model, 2)
     workload = Workload(prepare(model, 2, {}), table, generate(table, 0), threads)
     clock = time.perf_counter_ns
-    found = measure(ort.OrtBackend(), workload, Budget(0.3), clock, lambda *_: None, timer=timer)
+    found = measure(
+        backend.OrtBackend(), workload, Budget(0.3), clock, lambda *_: None, timer=timer
+    )
     _adds_up(found, table)
     return found
 
@@ -94,7 +96,7 @@ def test_a_graph_that_cannot_be_saved_is_traced(tmp_path: Path, monkeypatch) -> 
         configure(made)
         made.optimized_model_filepath = str(into)
 
-    monkeypatch.setattr(ort, "_save_to", refused)
+    monkeypatch.setattr(backend, "_save_to", refused)
     found = measured(models.lenet(), tmp_path)
     assert found.timings.prefix_ns.size == found.timings.empty_ns.size == 0
     assert found.trace.step_ns.size
@@ -103,7 +105,7 @@ def test_a_graph_that_cannot_be_saved_is_traced(tmp_path: Path, monkeypatch) -> 
 
 def test_a_saved_graph_that_cannot_be_loaded_is_traced(tmp_path: Path, monkeypatch) -> None:
     """What was saved with weights beside it is of no use without them."""
-    ended = ort.ProfiledSession.trace
+    ended = backend.ProfiledSession.trace
 
     def robbed(session):
         found = ended(session)
@@ -111,7 +113,7 @@ def test_a_saved_graph_that_cannot_be_loaded_is_traced(tmp_path: Path, monkeypat
             beside.unlink()
         return found
 
-    monkeypatch.setattr(ort.ProfiledSession, "trace", robbed)
+    monkeypatch.setattr(backend.ProfiledSession, "trace", robbed)
     made = models.model(
         [node("MatMul", ["x", "w"], ["t"], "mul"), node("Relu", ["t"], ["y"], "relu")],
         [value("x", ["N", 64])],

@@ -14,8 +14,8 @@ import pytest
 from provenance_corpus import CORPUS, duplicates, half, residual
 from test_ort import workload
 
-from onnxprof.backends.ort import OrtBackend
-from onnxprof.backends.ort_graphs import INSERTED, MOVERS
+from onnxprof.backends.ort.backend import OrtBackend
+from onnxprof.backends.ort.graphs.graphs import INSERTED, MOVERS
 from onnxprof.contracts import Bounds, Workload
 from onnxprof.errors import BackendError
 from onnxprof.inputs import generate

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from test_ort import workload
 from test_verify import BAR, Checked, assert_true, opened, share, swapped
 
-from onnxprof.backends.ort_bodies import settled
-from onnxprof.backends.ort_graphs import tie
-from onnxprof.backends.ort_unfold import unfolded
+from onnxprof.backends.ort.check.bodies import settled
+from onnxprof.backends.ort.check.unfold import unfolded
+from onnxprof.backends.ort.graphs.graphs import tie
 from onnxprof.errors import BackendError
 from onnxprof.records import Step
 from onnxprof.verify.verdicts import Claim
@@ -214,7 +214,7 @@ def test_bodies_that_cannot_be_run_alone_stay_where_they_are(tmp_path: Path, mon
                 made.model.graph.node.append(node("Relu", ["nowhere"], ["lost"]))
             return made
 
-        monkeypatch.setattr("onnxprof.backends.ort_bodies.unfolded", broken)
+        monkeypatch.setattr("onnxprof.backends.ort.check.bodies.unfolded", broken)
         steps = checked.steps()
     hidden = "not checked: it runs inside a subgraph, whose values cannot be read"
     assert set(inside(steps).values()) == {hidden}

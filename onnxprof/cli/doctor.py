@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from onnxprof.backends.torch_conformance import Conformance
+    from onnxprof.backends.torch.conformance import Conformance
     from onnxprof.diagnose import Diagnosis
 
 WIDTH = 80
@@ -62,7 +62,7 @@ def _conformance() -> Conformance:
     from onnxprof.errors import UsageError
 
     try:
-        from onnxprof.backends.torch_conformance import torch_conformance
+        from onnxprof.backends.torch.conformance import torch_conformance
 
         return torch_conformance()
     except ImportError as error:
@@ -73,7 +73,7 @@ def _conformance() -> Conformance:
 
 
 def _tests(found: Conformance) -> Iterator[tuple[str, str]]:
-    from onnxprof.backends.torch_conformance import comparison
+    from onnxprof.backends.torch.conformance import comparison
 
     yield f"torch {found.torch}", str(found)
     yield "onnx2pytorch", f"for comparison: {comparison()}"
@@ -86,7 +86,7 @@ def _json(found: Diagnosis, tests: Conformance | None) -> str:
 
     record = {"works": found.works, **asdict(found), "facts": dict(found.facts)}
     if tests is not None:
-        from onnxprof.backends.torch_conformance import YARDSTICK
+        from onnxprof.backends.torch.conformance import YARDSTICK
 
         passed, total = YARDSTICK
         yardstick = {"passed": passed, "of": total}

@@ -251,7 +251,7 @@ def leak(location: str) -> ModelProto:
 
 def test_torch_refuses_even_a_file_that_changed_behind_our_back(folder: Path) -> None:
     pytest.importorskip("torch")
-    from onnxprof.backends.torch_loader import load
+    from onnxprof.backends.torch.program.loader import load
 
     path = models.save(leak("data.bin"), folder)
     ready = prepare(open_model(str(path)), 1, {})

@@ -1,0 +1,1 @@
+"""What several backends share on NVIDIA: the driver, and CUPTI."""

@@ -1,0 +1,1 @@
+"""OpenVINO: sessions, counters, growing prefixes, and reports that came as files."""

@@ -1,0 +1,199 @@
+"""OpenVINO on Intel's and AMD's CPUs, and on GPUs and NPUs by Intel where the runtime lists them.
+
+What is set, what is measured and how far it can be trusted stands in docs/backends.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from onnxprof.backends.openvino import runtime
+from onnxprof.backends.openvino.counters import Counters, step_times
+from onnxprof.backends.openvino.graphs.clues import RuntimeNode
+from onnxprof.backends.openvino.graphs.graphs import Ties
+from onnxprof.backends.openvino.graphs.steps import Listed, executed, producers, steps_of, tied
+from onnxprof.backends.openvino.prefix import Prefixes
+from onnxprof.backends.openvino.runtime import Found, runtime_errors
+from onnxprof.backends.openvino.session import BoundSession, load
+from onnxprof.contracts import Session, Trace, TracedSession, Workload
+from onnxprof.errors import BackendError, UsageError
+from onnxprof.records import Availability, Device, Granularity, PreparedModel, Samples
+
+#: What loads faster than this is cut into prefixes without being asked for, up to 24 of them.
+_QUICK_NS = 1_000_000_000
+
+
+class OpenvinoBackend:
+    """Times ONNX models on OpenVINO."""
+
+    name = "openvino"
+
+    def availability(self) -> Sequence[Availability]:
+        """The devices that the runtime lists, or why there is none."""
+        try:
+            module = runtime.runtime()
+            found = runtime.devices(module.Core())
+        except Exception as error:  # a broken wheel or driver can fail in any way
+            detail = f"OpenVINO cannot be used: {runtime.reason(error)}"
+            return (Availability(self.name, "cpu", False, detail, runtime.REMEDY),)
+        if not found:
+            remedy = f"Reinstall it: {runtime.REMEDY}"
+            detail = "OpenVINO lists no device"
+            return (Availability(self.name, "cpu", False, detail, remedy),)
+        number = runtime.version(module)
+        return tuple(Availability(self.name, each.device.id, True, number) for each in found)
+
+    def devices(self) -> Sequence[Device]:
+        """The devices that the runtime lists; of several GPUs the first."""
+        try:
+            core = runtime.runtime().Core()
+            return tuple(each.device for each in runtime.devices(core))
+        except Exception:  # `availability` gives the reason
+            return ()
+
+    @contextmanager
+    def open(self, workload: Workload) -> Iterator[Session]:
+        """A compiled model as a user of the runtime would have it for low latency."""
+        core, found = _chosen(workload)
+        loaded = load(workload, core, found.target)
+        yield BoundSession(loaded, workload.inputs)
+
+    @contextmanager
+    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+        """The same with performance counters."""
+        del inferences
+        core, found = _chosen(workload)
+        began = time.perf_counter_ns()
+        loaded = load(workload, core, found.target, producers(workload.table))
+        quick = time.perf_counter_ns() - began < _QUICK_NS
+        bound = BoundSession(loaded, workload.inputs)
+        yield CountingSession(bound, workload, core, found, leaves_out=quick)
+
+
+def _chosen(workload: Workload) -> tuple[Any, Found]:
+    """The runtime's core and the device asked for. Raises BackendError or UsageError."""
+    if workload.granularity is Granularity.WRITTEN:
+        raise BackendError(
+            "OpenVINO cannot run a graph as written: its optimisations have no switch",
+            where="openvino",
+            remedy="Use --granularity executed, or --backend ort",
+        )
+    try:
+        core = runtime.runtime().Core()
+    except Exception as error:  # a broken wheel can fail in any way
+        raise BackendError(
+            f"OpenVINO cannot be used: {runtime.reason(error)}",
+            where="openvino",
+            remedy=runtime.REMEDY,
+        ) from None
+    with runtime_errors("cannot list its devices"):
+        found = {each.device.kind: each for each in runtime.devices(core)}
+    if workload.provider not in found:
+        raise UsageError(
+            f"the openvino backend has no device {workload.provider!r} here",
+            remedy=f"It has: {', '.join(found) or 'none'}",
+        )
+    return core, found[workload.provider]
+
+
+class CountingSession:
+    """A session whose performance counters are read now and then, outside of the inference."""
+
+    def __init__(
+        self,
+        session: BoundSession,
+        workload: Workload,
+        core: Any,
+        found: Found,
+        *,
+        leaves_out: bool,
+    ) -> None:
+        self.leaves_out = leaves_out
+        """Counters round down, and see nothing between two nodes."""
+        self._session = session
+        self._workload = workload
+        self._core = core
+        self._found = found
+        self._kind = found.device.kind
+        self._prefixes: Prefixes | None = None
+        self._counters = Counters()
+        self.outputs = session.outputs
+        self.values = session.values
+
+    def infer(self) -> None:
+        """Run once. Reading the counters is kept rare, since it makes a call longer."""
+        began = time.perf_counter_ns()
+        self._session.infer()
+        self._counters.add(time.perf_counter_ns() - began)
+        if self._counters.is_due():
+            self._read()
+
+    def _read(self) -> dict[str, Listed]:
+        began = time.perf_counter_ns()
+        listed = self._listed()
+        micros = {name: entry.micros for name, entry in listed.items()}
+        self._counters.read(micros, time.perf_counter_ns() - began)
+        return listed
+
+    def _listed(self) -> dict[str, Listed]:
+        """What the counters say of each node."""
+        with runtime_errors("cannot read its performance counters"):
+            found: dict[str, Listed] = {}
+            for entry in self._session.request.profiling_info:
+                micros = round(entry.real_time.total_seconds() * 1e6)
+                before = found[entry.node_name].micros if entry.node_name in found else 0
+                found[entry.node_name] = Listed(entry.node_type, entry.exec_type, micros + before)
+            return found
+
+    def trace(self) -> Trace:
+        """Read the counters once more and tie what ran to the layers."""
+        unread = len(self._counters.taken) > sum(r.count for r in self._counters.readings[-1:])
+        listed = self._read() if unread else self._listed()
+        loaded = self._session.loaded
+        with runtime_errors("cannot describe what it runs"):
+            nodes = executed(loaded.compiled.get_runtime_model(), listed)
+        original = _structure(self._workload.model)
+        ties, graph = tied(original, self._workload.table, nodes, loaded.marks)
+        steps = steps_of(ties, nodes, listed, loaded.marks, f"OpenVINO {self._kind.upper()}")
+        self._prefixes = Prefixes(
+            *(self._workload, self._core, self._found.target, loaded, graph, ties.steps, nodes)
+        )
+        return Trace(
+            *(steps, self._times(nodes, ties), ties.folded),
+            length=len(steps),
+            barred=self._prefixes.barred,
+        )
+
+    def cuttable(self, counts: Sequence[int]) -> Sequence[int]:
+        """Those of the cuts, or near ones, that leave the steps before them as they are."""
+        return self._cuts().checked(counts)
+
+    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
+        """Un-profiled sessions for the first steps of the graph, for each count."""
+        return self._cuts().sessions(counts)
+
+    def _cuts(self) -> Prefixes:
+        if self._prefixes is None:
+            raise BackendError("the steps are not known before `trace`", where="openvino")
+        return self._prefixes
+
+    def _times(self, nodes: Sequence[RuntimeNode], ties: Ties) -> Samples:
+        """Nanoseconds of each step in each inference: the sum of its nodes'."""
+        names = [node.name for node in nodes]
+        times = step_times(names, self._counters, means=self._kind != "npu")
+        grouped = [times[list(step.members)].sum(axis=0) for step in ties.steps]
+        return np.array(grouped, np.int64).reshape(len(grouped), times.shape[1])
+
+
+def _structure(model: PreparedModel) -> Any:
+    """The graph as an ONNX message; data that lies outside stays there."""
+    import onnx
+
+    if isinstance(model.source, bytes):
+        return onnx.load_model_from_string(model.source)
+    return onnx.load(str(model.source), load_external_data=False)

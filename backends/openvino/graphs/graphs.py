@@ -1,0 +1,185 @@
+"""The graph that OpenVINO runs, and the layers that its nodes are tied to.
+
+Each executed node lists the operations that it computes, by the marks of `openvino_marks`.
+That is evidence: nodes that optimisation made have no mark, a fused bias may lose its MatMul's,
+and a node that does no work passes marks on. `openvino_holders.py` finds who did what no node
+names. Nodes that share a layer, or that stand inside one, are one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from onnxprof.backends.openvino.graphs.clues import LAYOUT, PASSIVE, Clues, RuntimeNode
+from onnxprof.backends.openvino.graphs.holders import Groups, Held, Twins, hold, unite_shared
+from onnxprof.backends.openvino.graphs.marks import Marks
+from onnxprof.provenance import Anchor, Assignment, Graph, assign
+from onnxprof.records import Confidence
+
+
+@dataclass(frozen=True, slots=True)
+class TiedStep:
+    """Executed nodes that are timed as one, and what they cover."""
+
+    members: tuple[int, ...]
+    layers: tuple[str, ...] = ()
+    confidence: Confidence = Confidence.NONE
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """Every step in execution order, and the layers that were computed while loading."""
+
+    steps: tuple[TiedStep, ...]
+    folded: tuple[str, ...] = ()
+
+
+def tie(
+    original: Graph,
+    nodes: Sequence[RuntimeNode],
+    marks: Marks,
+    twins: Twins = dict,
+    *,
+    reported: bool = False,
+) -> Ties:
+    """Tie the nodes, in execution order, to the layers of `original`.
+
+    Each node that ran is in one step, and each layer in at most one. `reported` says that nodes
+    list what they are called after alone, and not all that they compute.
+    """
+    clues = Clues.gather(original, nodes, marks)
+    clues.reported = reported
+    groups = Groups(nodes)
+    held = hold(clues, groups, twins)
+    unite_shared(clues, groups)
+    members = groups.members()
+    anchors = [
+        anchor
+        for number, places in enumerate(members)
+        if (anchor := _anchor(number, places, clues, held))
+    ]
+    found = assign(original, anchors, fixed=clues.fixed())
+    steps = tuple(
+        _step(number, places, found, clues, held) for number, places in enumerate(members)
+    )
+    return Ties(steps, found.folded)
+
+
+def _step(
+    number: int, places: tuple[int, ...], found: Assignment, clues: Clues, held: Held
+) -> TiedStep:
+    named = {name for place in places for name in clues.layers[place]}
+    named |= {name for place in places for name in held.layers.get(place, ())}
+    if clues.reported and any(clues.is_chain(place) for place in places):
+        named |= _turned(found.layers.get(number, ()), named, clues)
+    layers = _without_edges(found.layers.get(number, ()), named, clues)
+    if not layers:
+        return TiedStep(places)
+    anchor = found.anchors[number]
+    contested = number in found.inferred and _is_contested(layers, number, found)
+    sure = anchor.confidence is Confidence.EXACT and not contested
+    confidence = Confidence.EXACT if sure else Confidence.INFERRED
+    return TiedStep(places, layers, confidence, anchor.evidence)
+
+
+def _turned(layers: Sequence[str], named: set[str], clues: Clues) -> set[str]:
+    """The Transposes around the products of a chain, which it takes in and does not list."""
+    idle = {name for names in clues.landmarks for name in names}
+    if not any(clues.by_name[name].op_type == "MatMul" for name in named):
+        return set()
+    turns = {name for name in layers if clues.by_name[name].op_type == "Transpose"}
+    return turns - idle
+
+
+def _is_contested(layers: Sequence[str], number: int, found: Assignment) -> bool:
+    """Whether what several steps could have computed is still among a step's layers."""
+    return len(layers) == len(found.layers[number])
+
+
+def _without_edges(layers: Sequence[str], named: set[str], clues: Clues) -> tuple[str, ...]:
+    """Without layers that no node names, unless they arrange data between two that one does.
+
+    A Transpose at the edge of a step that nobody names was left out: nothing ran for it. It was
+    not, where arranging is all that the step does.
+    """
+    kept = [name for name in layers if _may_stay(name, named, clues)]
+    if all(clues.by_name[name].op_type in LAYOUT for name in named):
+        idle = {name for names in clues.landmarks for name in names}
+        return tuple(name for name in kept if name in named or name not in idle)
+    while True:
+        inside = set(kept)
+        left = [name for name in kept if name in named or not _is_edge(name, inside, clues)]
+        if len(left) == len(kept):
+            return tuple(kept)
+        kept = left
+
+
+def _may_stay(name: str, named: set[str], clues: Clues) -> bool:
+    return name in named or clues.by_name[name].op_type in LAYOUT | PASSIVE
+
+
+def _is_edge(name: str, inside: set[str], clues: Clues) -> bool:
+    """Whether a layer reads nothing of the step's, or nothing of the step's reads it."""
+    node = clues.by_name[name]
+    if node.op_type in PASSIVE:
+        return False
+    makers = (clues.produced[t].name for t in node.inputs if t in clues.produced)
+    readers = (n.name for t in node.outputs for n in clues.consumers.get(t, ()))
+    return inside.isdisjoint(makers) or inside.isdisjoint(readers)
+
+
+def with_bodies(ties: Ties, inner: Mapping[str, Sequence[str]]) -> Ties:
+    """The same, where a control-flow layer's step covers the layers of its subgraphs, too.
+
+    The runtime times the control-flow node as a whole. `inner` maps such layers to those inside
+    them, which no other step covers.
+    """
+    return replace(ties, steps=tuple(_with_body(step, inner) for step in ties.steps))
+
+
+def _with_body(step: TiedStep, inner: Mapping[str, Sequence[str]]) -> TiedStep:
+    more = tuple(name for layer in step.layers for name in inner.get(layer, ()))
+    if not more:
+        return step
+    return replace(step, layers=(*step.layers, *more), confidence=Confidence.INFERRED)
+
+
+def _anchor(number: int, places: tuple[int, ...], clues: Clues, held: Held) -> Anchor | None:
+    """The tensors by which the layers of a step reach the rest of the graph."""
+    stated = [name for place in places for name in clues.layers[place]]
+    guessed = [name for place in places for name in held.layers.get(place, ())]
+    layers = set(stated) | set(guessed)
+    tensors = tuple(
+        tensor
+        for name in dict.fromkeys((*stated, *guessed))
+        for tensor in clues.by_name[name].outputs
+        if tensor not in clues.constant and _is_boundary(tensor, layers, clues)
+    )
+    if not tensors:
+        return None
+    sure = held.unsure.isdisjoint(places)
+    return Anchor(
+        number,
+        tensors,
+        Confidence.EXACT if sure else Confidence.INFERRED,
+        _evidence(sure, held, layers, stated=bool(stated)),
+        rank=1 if stated else 0,
+    )
+
+
+def _evidence(sure: bool, held: Held, layers: set[str], *, stated: bool) -> str:
+    if not sure:
+        return "place among named nodes"
+    if not stated:
+        return "the only layer of its kind between named nodes"
+    if layers & held.shared:
+        return "names of its operations; equal layers are computed once"
+    return "names of its operations"
+
+
+def _is_boundary(tensor: str, layers: set[str], clues: Clues) -> bool:
+    readers = clues.consumers.get(tensor, ())
+    outside = any(node.name not in layers for node in readers)
+    return outside or not readers or tensor in clues.original.outputs

@@ -1,0 +1,234 @@
+"""Which nodes did the work of layers whose marks optimisation lost.
+
+A node that computes but names nothing did what lies between its neighbours. A layer that is
+then still left over is its twin's, if the graph computes the same twice; else that of the node
+behind it or before it that can have done it. What only arranges data, and no node that works
+names, was left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from onnxprof.backends.openvino.graphs.clues import Clues, RuntimeNode
+
+#: Leads from layers to the first ones that compute the same; asked for only where it matters.
+Twins = Callable[[], Mapping[str, str]]
+
+
+class Groups:
+    """Nodes that are one step, as a union-find over their places."""
+
+    def __init__(self, nodes: Sequence[RuntimeNode]) -> None:
+        self._parent = list(range(len(nodes)))
+        self._ran = [place for place, node in enumerate(nodes) if node.ran]
+
+    def find(self, place: int) -> int:
+        """The place that stands for the whole step."""
+        while self._parent[place] != place:
+            self._parent[place] = self._parent[self._parent[place]]
+            place = self._parent[place]
+        return place
+
+    def unite(self, one: int, other: int) -> None:
+        """Both are one step from now on, which stands where the earlier one stands."""
+        first, second = sorted((self.find(one), self.find(other)))
+        self._parent[second] = first
+
+    def members(self) -> list[tuple[int, ...]]:
+        """The places of each step that ran, in the order of their first ones."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for place in self._ran:
+            found[self.find(place)].append(place)
+        return [tuple(places) for places in found.values()]
+
+
+@dataclass(slots=True)
+class Held:
+    """Layers of nodes that do not name them."""
+
+    layers: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    unsure: set[int] = field(default_factory=set)
+    """Nodes of which it is not certain, or that have no mark themselves."""
+    shared: set[str] = field(default_factory=set)
+    """Layers that a twin's node computes."""
+
+    def add(self, place: int, layers: Iterable[str], *, sure: bool = False) -> None:
+        """A node holds these layers."""
+        self.layers[place] += [name for name in layers if name not in self.layers[place]]
+        if not sure:
+            self.unsure.add(place)
+
+
+def hold(clues: Clues, groups: Groups, twins: Twins) -> Held:
+    """Give every layer that no node names a node, if one can have computed it."""
+    held = Held()
+    _copiers(clues, groups, held)
+    _orphans(clues, groups, held)
+    clues.lost.difference_update(*held.layers.values())
+    if clues.lost:
+        _Holders(clues, held, twins()).find_all()
+    for place in range(len(clues.nodes)):
+        if clues.is_open(place) and not held.layers.get(place):
+            held.unsure.add(place)  # it did something more, of which nothing is known
+    return held
+
+
+def _copiers(clues: Clues, groups: Groups, held: Held) -> None:
+    """A Concat that is in place by itself is done by the reorders that copy into it."""
+    first: dict[str, int] = {}
+    for place in range(len(clues.nodes)):
+        for name in clues.copied_into(place):
+            held.add(place, (name,))
+            groups.unite(place, first.setdefault(name, place))
+
+
+def _orphans(clues: Clues, groups: Groups, held: Held) -> None:
+    """Nodes without a mark take what nobody names between them and their neighbours.
+
+    Where there is nothing, they are a part of the next node's work.
+    """
+    first: dict[str, int] = {}
+    for place in range(len(clues.nodes)):
+        if not clues.is_orphan(place):
+            continue
+        lost = clues.lost_between(clues.before(place), clues.after(place))
+        if lost and clues.may_hold(place, lost):
+            names = [n.name for n in clues.original.nodes if n.name in lost]
+            held.add(place, names, sure=len(names) == 1 and clues.is_kind(place, names[0], ()))
+            for name in held.layers[place]:
+                groups.unite(place, first.setdefault(name, place))
+        else:
+            helped = _helped(clues, place)
+            if helped is not None:
+                groups.unite(place, helped)
+            held.add(place, ())
+
+
+def _helped(clues: Clues, place: int) -> int | None:
+    """The node whose work a node is a part of: the next one; a Concat joins what it reads.
+
+    What a report has right behind the inputs may be what its program put there.
+    """
+    found = clues.before(place)
+    before = [at for at in found if clues.nodes[at].ran]
+    if clues.joins(place) and before:
+        return before[-1]
+    if clues.reported and all(clues.is_data(at) for at in found):
+        return None
+    return next((at for at in clues.after(place) if clues.nodes[at].ran), None)
+
+
+class _Holders:
+    """Finds a node for each layer that is left over."""
+
+    def __init__(self, clues: Clues, held: Held, twins: Mapping[str, str]) -> None:
+        self._clues, self._held, self._twins = clues, held, twins
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for place, names in enumerate(clues.layers):
+            if clues.nodes[place].ran:
+                for name in names:
+                    self._places[name].append(place)
+        for place, held_names in held.layers.items():
+            for name in held_names:
+                self._places[name].append(place)
+
+    def find_all(self) -> None:
+        """Every layer that can be given to a node, by the surest rule that fits any."""
+        rules = (
+            self._by_twin,
+            self._by_kind,
+            self._between,
+            self._dequantised,
+            self._chained,
+            self._nearest,
+        )
+        found = True
+        while found:  # what is given narrows down where the others can be
+            found = any(sum(rule(name) for name in self._left()) for rule in rules)
+
+    def _left(self) -> list[str]:
+        """The last ones first: the nodes behind them are known by then."""
+        nodes = reversed(self._clues.original.nodes)
+        return [node.name for node in nodes if node.name in self._clues.lost]
+
+    def _by_twin(self, layer: str) -> bool:
+        place = self._twin(layer)
+        if place is not None:
+            self._held.shared.add(layer)
+        return self._give(place, layer, sure=True)
+
+    def _by_kind(self, layer: str) -> bool:
+        near = self._near(layer, behind=True)
+        fits = (p for p in near if self._clues.is_kind(p, layer, self._has(p)))
+        return self._give(next(fits, None), layer, sure=True)
+
+    def _between(self, layer: str) -> bool:
+        near = self._near(layer, behind=True)
+        fits = (p for p in near if self._clues.is_between(layer, self._has(p)))
+        return self._give(next(fits, None), layer, sure=True)
+
+    def _dequantised(self, layer: str) -> bool:
+        """The node that reads eight bits widens them."""
+        near = self._near(layer, behind=True)
+        place = near[0] if near and self._clues.widens(layer) else None
+        return self._give(place, layer, sure=self._clues.is_quantised_before(layer))
+
+    def _chained(self, layer: str) -> bool:
+        """To a chain behind it."""
+        near = self._near(layer, behind=True)
+        place = next((place for place in near if self._clues.is_chain(place)), None)
+        return self._give(place, layer, sure=self._only_open(layer) == place)
+
+    def _nearest(self, layer: str) -> bool:
+        """To a node before it that has taken something in, or else to any one behind it."""
+        before = [at for at in self._near(layer, behind=False) if self._clues.is_open(at)]
+        found = (*before[-1:], *self._near(layer, behind=True))
+        place = found[0] if found else None
+        return self._give(place, layer, sure=self._only_open(layer) == place)
+
+    def _has(self, place: int) -> set[str]:
+        return {*self._clues.layers[place], *self._held.layers.get(place, ())}
+
+    def _only_open(self, layer: str) -> int | None:
+        """The one node around a layer that did something which it does not name."""
+        near = {*self._near(layer, behind=True), *self._near(layer, behind=False)}
+        found = [place for place in near if self._clues.is_open(place)]
+        return found[0] if len(found) == 1 else None
+
+    def _twin(self, layer: str) -> int | None:
+        root = self._twins.get(layer, layer)
+        same = [name for name in (root, *self._twins) if self._twins.get(name, name) == root]
+        return next((p for name in same if name != layer for p in self._places[name]), None)
+
+    def _near(self, layer: str, *, behind: bool) -> list[int]:
+        names = self._clues.around(layer, behind=behind)
+        places = {place for name in names for place in self._places[name]}
+        return sorted(place for place in places if self._clues.may_compute(place))
+
+    def _give(self, place: int | None, layer: str, *, sure: bool) -> bool:
+        if place is None:
+            return False
+        self._held.add(place, (layer,), sure=sure)
+        self._places[layer].append(place)
+        self._clues.lost.discard(layer)
+        return True
+
+
+def unite_shared(clues: Clues, groups: Groups) -> None:
+    """A node whose every layer is another's as well is a part of that other's step."""
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, names in _working(clues):
+        for name in names:
+            holders[name].append(place)
+    own = {p for names in holders.values() if len(names) == 1 for p in names}
+    for place, names in _working(clues):
+        if names and place not in own:
+            others = [at for at in holders[names[-1]] if at != place]
+            groups.unite(place, next((at for at in others if at in own), others[0]))
+
+
+def _working(clues: Clues) -> Iterator[tuple[int, tuple[str, ...]]]:
+    return ((i, names) for i, names in enumerate(clues.layers) if clues.nodes[i].ran)

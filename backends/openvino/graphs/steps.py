@@ -1,0 +1,282 @@
+"""From OpenVINO's runtime model and its counters to the steps of a trace."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from onnxprof.backends.openvino.graphs.clues import SINK, RuntimeNode
+from onnxprof.backends.openvino.graphs.graphs import TiedStep, Ties, tie, with_bodies
+from onnxprof.backends.openvino.graphs.marks import Marks, marks_in
+from onnxprof.backends.openvino.graphs.twins import twins
+from onnxprof.backends.ort.graphs.inlined import inlined
+from onnxprof.provenance import Graph
+from onnxprof.records import Layer, LayerTable, Step
+
+#: Nodes that are in place where the runtime gives them no implementation of their own.
+_IN_PLACE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Concatenation", "Split", "Reorder"})
+CONSTANT = "Const"
+_ENDS = frozenset({"Input", "Output", "Parameter", "Result"})
+_NO_WORK = frozenset({"Input", CONSTANT, "Output"})
+#: How implementations begin that are none: in place, or fused into another node.
+_NONE = ("unknown", "undef", "reorder_")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the performance counters say of a node."""
+
+    kind: str
+    implementation: str
+    micros: int
+
+
+def producers(table: LayerTable) -> dict[str, list[str]]:
+    """From each tensor to its layers; several where branches use one name."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for layer in table.nodes:
+        for tensor in layer.outputs:
+            found[tensor.name].append(layer.name)
+    return found
+
+
+def executed(model: Any, listed: Mapping[str, Listed]) -> list[RuntimeNode]:
+    """The nodes of the runtime's own model of what it runs, in execution order.
+
+    Nodes that only the counters know come last; their names are all that ties them to layers.
+    """
+    told = sorted(
+        ((_facts(operation), operation) for operation in model.get_ordered_ops()),
+        key=lambda pair: int(pair[0].get("execOrder") or 0),
+    )
+    place = {operation.get_name(): number for number, (_, operation) in enumerate(told)}
+    nodes = settled(
+        _node(facts, operation, place, listed.get(operation.get_friendly_name()))
+        for facts, operation in told
+    )
+    return [*nodes, *strangers(listed, {node.name for node in nodes})]
+
+
+def strangers(listed: Mapping[str, Listed], known: Collection[str]) -> list[RuntimeNode]:
+    """Nodes that took time and are not in the runtime's model."""
+    return [
+        RuntimeNode(name, entry.kind, name, entry.implementation)
+        for name, entry in listed.items()
+        if entry.micros and name not in known
+    ]
+
+
+def settled(nodes: Iterable[RuntimeNode]) -> list[RuntimeNode]:
+    """The nodes, in execution order, with those that read constants alone as constants.
+
+    They ran while loading; they name the layer that reads them, which is no constant.
+    """
+    found: list[RuntimeNode] = []
+    for node in nodes:
+        given = bool(node.inputs) and all(found[at].kind == CONSTANT for at in node.inputs)
+        if given and node.kind not in _NO_WORK:
+            node = replace(node, kind=CONSTANT, originals="", ran=False)
+        found.append(node)
+    return found
+
+
+def _facts(operation: Any) -> dict[str, str]:
+    """What the runtime notes about a node, as text."""
+    return {
+        key: value.astype(str) if hasattr(value, "astype") else str(value)
+        for key, value in operation.get_rt_info().items()
+    }
+
+
+def _node(
+    facts: Mapping[str, str], operation: Any, place: Mapping[str, int], listed: Listed | None
+) -> RuntimeNode:
+    kind = facts.get("layerType", "")
+    implementation = facts.get("primitiveType", "")
+    sources = (port.get_source_output().get_node().get_name() for port in operation.inputs())
+    return RuntimeNode(
+        name=operation.get_friendly_name(),
+        kind=kind,
+        originals=facts.get("originalLayersNames", ""),
+        implementation=implementation,
+        inputs=tuple(place[name] for name in sources),
+        ran=runs(kind, implementation, listed.micros if listed else 0),
+        yields=(
+            facts.get("outputPrecisions", ""),
+            facts.get("outputLayouts", ""),
+            *(str(port.get_partial_shape()) for port in operation.outputs()),
+        ),
+    )
+
+
+def runs(kind: str, implementation: str, micros: int) -> bool:
+    """Whether a node does work at inference.
+
+    The runtime says that a node is not executed if it takes less than a microsecond, which is
+    another thing. What is in place has no implementation.
+    """
+    if kind in _NO_WORK:
+        return False
+    idle = implementation.startswith(_NONE) or not implementation
+    return micros > 0 or not (kind in _IN_PLACE and idle)
+
+
+def tied(
+    original: Any, table: LayerTable, nodes: Sequence[RuntimeNode], marks: Marks
+) -> tuple[Ties, Graph]:
+    """Tie the nodes to the layers of a model, `original` as an ONNX message.
+
+    A branch of an If whose layers run is put in its place; other subgraphs are their
+    control-flow layer's. With the ties comes that graph.
+    """
+    live = {
+        name for n in nodes if n.ran for m in marks_in(n.originals) for name in marks.get(m, ())
+    }
+    layers = {layer.name: layer for layer in table.nodes}
+    moved = frozenset(
+        tensor.name
+        for name in live
+        if name in layers and layers[name].parent
+        for tensor in layers[name].outputs
+    )
+    graph, _ = inlined(original.graph, moved, frozenset())
+    graph = replace(graph, constants=graph.constants | _known_sizes(table, live))
+    flat = {node.name for node in graph.nodes}
+    outer = {mark: _climb(names, layers, flat) for mark, names in marks.items()}
+    made = tie(graph, nodes, outer, partial(twins, original.graph))
+    ties = with_bodies(made, _inner(table, flat))
+    order = {layer.name: number for number, layer in enumerate(table)}
+    return replace(ties, steps=tuple(_sorted(step, order) for step in ties.steps)), graph
+
+
+def _sorted(step: TiedStep, order: Mapping[str, int]) -> TiedStep:
+    """The step with its layers in table order."""
+    return replace(step, layers=tuple(sorted(step.layers, key=lambda name: order[name])))
+
+
+def _known_sizes(table: LayerTable, live: set[str]) -> frozenset[str]:
+    """What layers yield that ask for sizes which are known, unless the runtime does run them."""
+    return frozenset(
+        layer.outputs[0].name
+        for layer in table.nodes
+        if layer.op_type in ("Shape", "Size") and not layer.domain and layer.name not in live
+        if all(tensor.is_static for tensor in layer.inputs)
+    )
+
+
+def _climb(names: Sequence[str], layers: Mapping[str, Layer], flat: set[str]) -> tuple[str, ...]:
+    """The layers themselves, or the control-flow layers of the graph that hold them."""
+    found = []
+    for name in names:
+        while name not in flat and name in layers and layers[name].parent:
+            name = layers[name].parent
+        found.append(name)
+    return tuple(dict.fromkeys(found))
+
+
+def _inner(table: LayerTable, flat: set[str]) -> dict[str, list[str]]:
+    """For each control-flow layer that runs as one the layers inside it, in table order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    layers = {layer.name: layer for layer in table.nodes}
+    opened = {layers[name].parent for name in flat if name in layers}
+    for layer in table.nodes:
+        if layer.name not in flat:
+            for name in _climb((layer.name,), layers, flat):
+                found[name].append(layer.name)
+    return {name: inside for name, inside in found.items() if name not in opened}
+
+
+def steps_of(
+    ties: Ties,
+    nodes: Sequence[RuntimeNode],
+    listed: Mapping[str, Listed],
+    marks: Marks,
+    device: str,
+) -> tuple[Step, ...]:
+    """The steps of a trace, under names that are the same in every process."""
+    taken: Counter[str] = Counter()
+    readers: dict[int, list[int]] = defaultdict(list)
+    for place, node in enumerate(nodes):
+        for source in node.inputs:
+            readers[source].append(place)
+    steps = []
+    for number, tied_step in enumerate(ties.steps):
+        members = [nodes[place] for place in tied_step.members]
+        kinds = dict.fromkeys(_kind(node, listed) for node in members)
+        first = tied_step.members[0]
+        name = (
+            _name(members, tied_step, marks)
+            if tied_step.layers
+            else _moved(first, nodes, readers, marks)
+        )
+        taken[name] += 1
+        steps.append(
+            Step(
+                name=name if taken[name] == 1 else f"{name} ({taken[name]})",
+                op_type=" + ".join(kinds),
+                provider=device,
+                layers=tied_step.layers,
+                confidence=tied_step.confidence,
+                evidence=tied_step.evidence,
+                position=number,
+                nodes=len(members),
+            )
+        )
+    return tuple(steps)
+
+
+def _kind(node: RuntimeNode, listed: Mapping[str, Listed]) -> str:
+    return listed[node.name].kind if node.name in listed else node.kind
+
+
+def _name(members: Sequence[RuntimeNode], step: TiedStep, marks: Marks) -> str:
+    """The layer of the step that its last marked node is named after; else its last layer."""
+    named = [
+        layer
+        for node in members
+        for mark in marks_in(node.name)
+        for layer in marks.get(mark, ())
+        if layer in step.layers
+    ]
+    return (named or list(step.layers))[-1]
+
+
+def _moved(
+    place: int, nodes: Sequence[RuntimeNode], readers: Mapping[int, Sequence[int]], marks: Marks
+) -> str:
+    """What a node that belongs to no layer copies, and for whom; of the runtime's own name nothing.
+
+    The runtime makes such names up, anew in each process.
+    """
+    node = nodes[place]
+    source = _known(node.inputs, nodes, lambda at: nodes[at].inputs, marks, -1)
+    reader = _known(readers[place], nodes, lambda at: readers[at], marks, 0)
+    of = f" of {source}" if source else ""
+    return f"{node.kind}{of}{f' for {reader}' if reader else ''}"
+
+
+def _known(
+    places: Sequence[int],
+    nodes: Sequence[RuntimeNode],
+    onward: Callable[[int], Sequence[int]],
+    marks: Marks,
+    which: int,
+) -> str:
+    """The layer, input or output at the nearest of these nodes that stands for one."""
+    seen: set[int] = set()
+    waiting = list(places)
+    while waiting:
+        place = waiting.pop(0)
+        if place in seen:
+            continue
+        seen.add(place)
+        layers = [name for m in marks_in(nodes[place].originals) for name in marks.get(m, ())]
+        if layers:
+            return layers[which]
+        if nodes[place].kind in _ENDS:
+            return nodes[place].name.removesuffix(SINK)
+        waiting += onward(place)
+    return ""

@@ -1,0 +1,231 @@
+"""Growing prefixes of a model as OpenVINO runs it, each a compiled model of its own.
+
+OpenVINO cannot be handed the graph that it runs. So the original is cut, at the tensors that
+pass from the executed steps before the cut to those behind it, where no fusion is torn apart.
+Compiling a prefix may still give other nodes than the whole has: each is compared, node by node,
+and a cut that changes anything is refused.
+
+A result in the layout of convolutions would be rearranged as a whole, which nobody does in the
+whole model. So what crosses a cut ends in a *sink*, which reads a few elements of it. The empty
+prefix and the longest one have a sink, too, so that it is in no difference of two prefixes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.backends.openvino.graphs.clues import RuntimeNode
+from onnxprof.backends.openvino.graphs.graphs import TiedStep
+from onnxprof.backends.openvino.graphs.marks import anonymous
+from onnxprof.backends.openvino.graphs.steps import executed, runs
+from onnxprof.backends.openvino.runtime import runtime, runtime_errors
+from onnxprof.backends.openvino.session import BoundSession, Loaded, properties
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError
+from onnxprof.provenance import Graph
+
+_PROBE = "onnxprof_empty"
+_SINK = "onnxprof_sink"
+
+#: What a node is, whatever it is called: kind, implementation, operations, layout, type, shape.
+Signature = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Prefixes:
+    """The cuts of one loaded model, after its steps are known."""
+
+    workload: Workload
+    core: Any
+    target: str
+    loaded: Loaded
+    graph: Graph
+    """The topology of the original, with the branches that run put in place."""
+    steps: Sequence[TiedStep]
+    nodes: Sequence[RuntimeNode]
+    """What the whole runs, in execution order."""
+    made: dict[int, BoundSession | None] = field(default_factory=dict)
+    """By the number of steps; None where a cut was refused."""
+
+    @property
+    def barred(self) -> frozenset[int]:
+        """Cuts that cannot be: no tensor is there, or one that no operation of the model's has.
+
+        A step that belongs to no layer works for the one behind it.
+        """
+        ports = _ports(self.loaded.model)
+        return frozenset(
+            count
+            for count in range(1, len(self.steps))
+            if not self.steps[count - 1].layers
+            or not (names := self.crossing(count))
+            or not ports.keys() >= set(names)
+        )
+
+    def crossing(self, count: int) -> list[str]:
+        """The tensors that steps before a cut yield and something behind it needs."""
+        before = self._before(count)
+        yielded = [t for node in self.graph.nodes if node.name in before for t in node.outputs]
+        live = self._live()
+        behind = (n for n in self.graph.nodes if n.name in live - before)
+        wanted = {t for n in behind for t in n.inputs} | set(self.graph.outputs)
+        return [tensor for tensor in yielded if tensor in wanted]
+
+    def _live(self) -> set[str]:
+        """The layers that an output depends on; a runtime drops the others."""
+        wanted = set(self.graph.outputs)
+        found = set()
+        for node in reversed(self.graph.nodes):
+            if not wanted.isdisjoint(node.outputs):
+                found.add(node.name)
+                wanted.update(node.inputs)
+        return found
+
+    def _before(self, count: int) -> set[str]:
+        """The layers of the first steps, and those that nobody runs and that these read."""
+        before = {name for step in self.steps[:count] for name in step.layers}
+        run = {name for step in self.steps for name in step.layers}
+        wanted = {t for n in self.graph.nodes if n.name in before for t in n.inputs}
+        for node in reversed(self.graph.nodes):
+            if node.name not in run and not wanted.isdisjoint(node.outputs):
+                before.add(node.name)
+                wanted.update(node.inputs)
+        return before
+
+    def checked(self, counts: Sequence[int]) -> list[int]:
+        """Those of the cuts that leave the steps before them as they are; else a near one."""
+        return sorted({found for count in counts if (found := self._near(count)) is not None})
+
+    def sessions(self, counts: Sequence[int]) -> list[BoundSession]:
+        """A session for each. Raises BackendError for a cut that changes what is executed."""
+        found = [self._session(count) for count in counts]
+        for count, session in zip(counts, found, strict=True):
+            if session is None:
+                raise BackendError(
+                    f"cut after {count} steps, OpenVINO runs other nodes than in the whole model"
+                )
+        return [session for session in found if session is not None]
+
+    def _near(self, count: int) -> int | None:
+        tried = (count, count + 1, count - 1, count + 2, count - 2)
+        ends = (0, len(self.steps))
+        if count in ends:
+            return count
+        inside = [at for at in tried if 0 < at < len(self.steps) and at not in self.barred]
+        return next((at for at in inside if self._session(at) is not None), None)
+
+    def _session(self, count: int) -> BoundSession | None:
+        if count not in self.made:
+            with runtime_errors("cannot load a part of the model"):
+                self.made[count] = self._opened(count)
+        return self.made[count]
+
+    def _opened(self, count: int) -> BoundSession | None:
+        names = self._ends(count)
+        model = _cut(self.loaded.model, names, whole=count == len(self.steps))
+        settings = properties(self.workload, self.target, count=False)
+        compiled = self.core.compile_model(model, self.target, settings)
+        if count and not self._is_same(compiled, count):
+            return None
+        loaded = Loaded(compiled, tuple(names or (_PROBE,)), self.loaded.marks, model)
+        return BoundSession(loaded, self._inputs())
+
+    def _ends(self, count: int) -> list[str]:
+        if count in (0, len(self.steps)):
+            return []
+        names = self.crossing(count)
+        if count in self.barred:
+            raise BackendError(f"the first {count} steps have no result to stop at")
+        return names
+
+    def _inputs(self) -> dict[str, NDArray[Any]]:
+        return {**self.workload.inputs, _PROBE: np.zeros(1, np.float32)}
+
+    def _is_same(self, compiled: Any, count: int) -> bool:
+        """Whether a prefix runs the very nodes that the whole runs up to there."""
+        part = executed(compiled.get_runtime_model(), {})
+        return Counter(_work(part)) == Counter(self._expected(count))
+
+    def _expected(self, count: int) -> Iterator[Signature]:
+        waiting = [place for step in self.steps[:count] for place in step.members]
+        seen: set[int] = set()
+        while waiting:
+            place = waiting.pop()
+            if place not in seen:
+                seen.add(place)
+                waiting += self.nodes[place].inputs
+        return (_signature(self.nodes[at]) for at in sorted(seen) if _runs(self.nodes[at]))
+
+
+def _runs(node: RuntimeNode) -> bool:
+    return bool(node.implementation) and runs(node.kind, node.implementation, 0)
+
+
+def _signature(node: RuntimeNode) -> Signature:
+    return (node.kind, node.implementation, anonymous(node.originals), *node.yields)
+
+
+def _work(nodes: Sequence[RuntimeNode]) -> Iterator[Signature]:
+    """What nodes do, sinks and what is behind them apart."""
+    sunk: set[int] = set()
+    for place, node in enumerate(nodes):
+        if node.originals.startswith(_SINK) or not sunk.isdisjoint(node.inputs):
+            sunk.add(place)
+        elif _runs(node):
+            yield _signature(node)
+
+
+def _ports(model: Any) -> dict[str, Any]:
+    """Every tensor of a model by the names that the ONNX file gives it."""
+    return {
+        str(name): output
+        for operation in model.get_ops()
+        for output in operation.outputs()
+        for name in output.get_names()
+    }
+
+
+def _cut(model: Any, names: Sequence[str], *, whole: bool) -> Any:
+    """The part of a model before these tensors, which end in sinks.
+
+    The whole, and the empty part, have a sink for an input of their own.
+    """
+    openvino = runtime()
+    from openvino import opset8
+
+    ports = _ports(model)
+    given = list(model.get_parameters())
+    ends = [_sink(ports[name], number) for number, name in enumerate(names)]
+    if not names:
+        probe = opset8.parameter([1], np.float32, name=_PROBE)
+        probe.output(0).get_tensor().set_names({_PROBE})
+        given.append(probe)
+        ends.append(_sink(probe.output(0), 0))
+    results = [opset8.result(end) for end in ends]
+    kept = list(model.get_results()) if whole else []
+    return openvino.Model([*kept, *results], given, "prefix")
+
+
+def _sink(port: Any, number: int) -> Any:
+    """An operation that reads few elements of a tensor, in whatever layout it is.
+
+    Batch and channels stay whole where there are more axes: layouts are made of those.
+    """
+    from openvino import opset8
+
+    shape = list(port.get_partial_shape())
+    first = max(0, min(2, len(shape) - 1))
+    long = [axis for axis in range(first, len(shape)) if shape[axis] != 1]
+    if not long:
+        return port
+    axes = np.array(long, np.int64)
+    zeros, ones = np.zeros_like(axes), np.ones_like(axes)
+    made = opset8.slice(port, *map(opset8.constant, (zeros, ones, ones, axes)))
+    made.set_friendly_name(f"{_SINK}{number}")
+    return made

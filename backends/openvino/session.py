@@ -1,0 +1,179 @@
+"""OpenVINO sessions: what they are created with, and bound inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.backends.openvino.graphs.clues import SINK
+from onnxprof.backends.openvino.graphs.marks import Marks, mark
+from onnxprof.backends.openvino.runtime import runtime, runtime_errors
+from onnxprof.backends.openvino.source import readable
+from onnxprof.contracts import Workload
+from onnxprof.environment import usable_cores
+from onnxprof.errors import BackendError
+from onnxprof.records import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A compiled model, and which layers its operations stand for."""
+
+    compiled: Any
+    names: tuple[str, ...]
+    """The model's outputs, in its order."""
+    marks: Marks
+    model: Any = None
+    """What was compiled, marked; None where it is not marked."""
+
+
+def load(workload: Workload, core: Any, target: str, producers: Producers | None = None) -> Loaded:
+    """Read, give every input its size and compile. Raises BackendError.
+
+    With `producers`, which map original tensors to their layers, operations are marked and
+    performance counters are on.
+    """
+    counted = producers is not None
+    with runtime_errors("cannot load the model"), readable(workload.model) as source:
+        model = core.read_model(source)
+        marks: Marks = {} if producers is None else mark(model, producers)
+        names = tuple(_output_name(port, result) for port, result in _outputs(model))
+        _refuse_strings(model)
+        model.reshape(_sizes(model, workload.inputs))
+        compiled = core.compile_model(model, target, properties(workload, target, counted))
+        _refuse_fewer_threads(compiled, workload.threads, target)
+    return Loaded(compiled, names, marks, model if counted else None)
+
+
+Producers = Mapping[str, Sequence[str]]
+
+
+def properties(workload: Workload, target: str, count: bool) -> dict[str, Any]:
+    """Everything that the measurement depends on, said to the runtime.
+
+    On CPUs with AMX or AVX512-BF16 and on GPUs the default is to compute float32 models in half
+    precision; here float32 stays float32. An NPU has no float32.
+    """
+    made: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "PERF_COUNT": count}
+    kind = target.partition(".")[0]
+    if kind in ("CPU", "GPU"):
+        made["INFERENCE_PRECISION_HINT"] = "f32"
+    if kind == "CPU":
+        made["INFERENCE_NUM_THREADS"] = workload.threads
+    if kind == "NPU":
+        del made["NUM_STREAMS"]
+    return made
+
+
+def _refuse_fewer_threads(compiled: Any, asked: int, target: str) -> None:
+    """More threads than there are cores are not what the runtime takes, without a word."""
+    if target != "CPU" or asked <= usable_cores():
+        return
+    taken = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+    if taken < asked:
+        raise BackendError(
+            f"OpenVINO takes {taken} threads here, not {asked}",
+            where="openvino",
+            remedy=f"Use --threads {taken}",
+        )
+
+
+def _refuse_strings(model: Any) -> None:
+    """The runtime's Python package may end the process over them (2026.4 does)."""
+    for port in (*model.inputs, *model.outputs):
+        if port.get_element_type().get_type_name() == "string":
+            raise BackendError(
+                f"OpenVINO cannot be fed with strings or asked for them: {port.get_any_name()}",
+                where="openvino",
+                remedy="Use --backend ort",
+            )
+
+
+def _outputs(model: Any) -> Iterator[tuple[Any, Any]]:
+    return zip(model.outputs, model.get_results(), strict=True)
+
+
+def _output_name(port: Any, result: Any) -> str:
+    """The output's name in the file; a tensor that an Identity passes on has several."""
+    given = str(result.get_friendly_name()).removesuffix(SINK)
+    return given if given in port.get_names() or not port.get_names() else port.get_any_name()
+
+
+def _sizes(model: Any, inputs: Mapping[str, NDArray[Any]]) -> dict[str, list[int]]:
+    return {name: list(inputs[name].shape) for name in _input_names(model, inputs)}
+
+
+def _input_names(model: Any, inputs: Mapping[str, NDArray[Any]]) -> list[str]:
+    """For each input of the model its name among the arrays."""
+    return [next(n for n in sorted(port.get_names()) if n in inputs) for port in model.inputs]
+
+
+class BoundSession:
+    """A compiled model whose inputs are bound once, and which allocates its outputs once."""
+
+    def __init__(self, loaded: Loaded, inputs: Mapping[str, NDArray[Any]]) -> None:
+        self.loaded = loaded
+        with runtime_errors("cannot bind the inputs"):
+            self.request = loaded.compiled.create_infer_request()
+            names = _input_names(loaded.compiled, inputs)
+            ports = list(loaded.compiled.inputs)
+            # the runtime holds no reference to the memory that it shares
+            self._arrays = [np.array(inputs[name], order="C") for name in names]
+            for port, array in zip(ports, self._arrays, strict=True):
+                self.request.set_tensor(port, _tensor(array))
+
+    def infer(self) -> None:
+        """Run once; outputs are not copied."""
+        with runtime_errors("cannot run the model", "Other inputs? See --inputs and --dim"):
+            self.request.infer(share_outputs=True)
+
+    def outputs(self) -> list[Tensor]:
+        """Names, dtypes and shapes after the last inference."""
+        return [_described(name, tensor) for name, tensor in self._results()]
+
+    def values(self) -> dict[str, NDArray[Any]]:
+        """Copies of the last outputs; what NumPy has no type for is left out."""
+        made = {name: array_of(tensor) for name, tensor in self._results()}
+        return {name: array for name, array in made.items() if array is not None}
+
+    def _results(self) -> Iterator[tuple[str, Any]]:
+        for number, name in enumerate(self.loaded.names):
+            yield name, self.request.get_output_tensor(number)
+
+
+def _tensor(array: NDArray[Any]) -> Any:
+    """An array as the runtime's tensor, its memory shared where that is possible."""
+    openvino = runtime()
+    if array.dtype.name == "bfloat16":
+        raw = array.reshape(-1).view(np.uint8)
+        return openvino.Tensor(raw, openvino.Shape(array.shape), openvino.Type.bf16)
+    return openvino.Tensor(array, shared_memory=True)
+
+
+def array_of(tensor: Any) -> NDArray[Any] | None:
+    """A copy of a tensor as an array; None for a type that NumPy and ml_dtypes lack."""
+    kind = tensor.element_type.get_type_name()
+    if kind == "bf16":
+        import ml_dtypes
+
+        copied: NDArray[Any] = np.array(tensor.data).view(ml_dtypes.bfloat16)
+        return copied.reshape(tuple(tensor.shape))
+    if kind in _PACKED:
+        return None
+    return np.array(tensor.data)
+
+
+#: Types that the runtime hands out as bytes, several elements in one or in a format of its own.
+_PACKED = frozenset({"u1", "u2", "u3", "u4", "u6", "i4", "nf4", "f4e2m1", "f8e4m3", "f8e5m2"})
+
+
+def _described(name: str, tensor: Any) -> Tensor:
+    kind = tensor.element_type.get_type_name()
+    dtype = {"bf16": "bfloat16"}.get(kind, kind)
+    if kind not in _PACKED and dtype == kind:
+        dtype = np.dtype(tensor.element_type.to_dtype()).name
+    return Tensor(name, dtype, tuple(int(size) for size in tensor.shape), observed=True)

@@ -1,0 +1,1 @@
+"""onnxruntime: sessions, its profile, growing prefixes, and kernels on a device."""

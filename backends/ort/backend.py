@@ -1,0 +1,308 @@
+"""onnxruntime: its providers, timed by its own profiler or, on CUDA, by activity records."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from onnxprof.backends.ort import partition
+from onnxprof.backends.ort.check.verify import OrtProof, claims_of
+from onnxprof.backends.ort.device_timer import DeviceTimer
+from onnxprof.backends.ort.graphs.graphs import Ties, tie
+from onnxprof.backends.ort.graphs.inlined import graph_attributes
+from onnxprof.backends.ort.prefix import open_prefixes, output_types
+from onnxprof.backends.ort.profile import Profile, read_profile
+from onnxprof.backends.ort.repeat import Repeater
+from onnxprof.backends.ort.runtime import providers
+from onnxprof.backends.ort.runtime import session as ort_session
+from onnxprof.backends.ort.runtime.errors import runtime_errors
+from onnxprof.backends.ort.runtime.session import BoundSession, place_of
+from onnxprof.backends.ort.timed import build_trace, joined_steps
+from onnxprof.contracts import Session, Trace, TracedSession, Workload
+from onnxprof.devices import free_bytes
+from onnxprof.environment import cpu_device
+from onnxprof.errors import BackendError
+from onnxprof.records import Availability, Device, Granularity
+from onnxprof.verify.verdicts import Claim
+
+#: The runtime's switch for its own telemetry.
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+_SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
+
+
+class OrtBackend:
+    """Times ONNX models on onnxruntime."""
+
+    name = "ort"
+
+    def __init__(self) -> None:
+        # since 1.32 the runtime keeps usage data in the user's cache folder, from its import on
+        os.environ.setdefault(TELEMETRY, "1")
+
+    def availability(self) -> Sequence[Availability]:
+        """The CPU provider and the others, or why they are not there."""
+        try:
+            import onnxruntime as ort
+
+            version = f"onnxruntime {ort.__version__}"
+        except Exception as error:  # a broken wheel can fail in any way
+            detail = f"onnxruntime cannot be imported: {str(error).splitlines()[0]}"
+            remedy = 'pip install "onnxprof[cpu]"'
+            return (Availability(self.name, "cpu", False, detail, remedy),)
+        switch = os.environ.get(TELEMETRY, "")
+        told = f"{version}; its own telemetry is off ({TELEMETRY}={switch})"
+        cpu = Availability(
+            self.name, cpu_device().id, True, version if switch in ("", "0") else told
+        )
+        return (cpu, *providers.availability(self.name, version))
+
+    def devices(self) -> Sequence[Device]:
+        """The CPU, if onnxruntime is there, and the CUDA devices that it can use."""
+        try:
+            import onnxruntime  # noqa: F401
+        except Exception:  # a broken wheel can fail in any way
+            return ()
+        return (cpu_device(), *providers.gpus())
+
+    def kind_of(self, provider: str) -> str:
+        """`cpu` or `cuda`; empty for no provider or an unknown one."""
+        found = providers.PROVIDERS.get(provider)
+        return found.kind if found else ""
+
+    @contextmanager
+    def open(self, workload: Workload) -> Iterator[Session]:
+        """A session as a user of the runtime would create it."""
+        _check(workload)
+        yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
+
+    @contextmanager
+    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+        """A session under the runtime's profiler, which keeps its files in a scratch folder."""
+        del inferences
+        _check(workload)
+        with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
+            yield _open_profiled(workload, Path(scratch))
+
+
+def _check(workload: Workload) -> None:
+    providers.require_fit(workload)
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise BackendError(
+            f"onnxruntime cannot be imported: {error}",
+            where="ort",
+            remedy='pip install "onnxprof[cpu]"',
+        ) from None
+    providers.require_usable(workload)
+
+
+def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
+    def profiled(made: Any) -> None:
+        made.enable_profiling = True
+        made.profile_file_prefix = str(scratch / "profile")
+        made.add_session_config_entry(partition.RECORD, "1")
+
+    path = scratch / "executed.onnx"
+    if providers.provider_of(workload).compiles:
+        return CompiledSession(ort_session.load(workload, profiled), workload, path)
+    session = _saving(workload, path, profiled) or ort_session.load(workload, profiled)
+    return ProfiledSession(session, workload, path)
+
+
+def _saving(workload: Workload, path: Path, configure: ort_session.Configure) -> Any:
+    """A session that saved its graph; None where it cannot be saved.
+
+    Some graphs (with sparse weights, for instance) can be saved with weights inside alone.
+    """
+    for outside in (True, False):
+        with suppress(BackendError):
+            session = ort_session.load(workload, partial(_save_to, path, outside, configure))
+            _leave_out_empty_packs(path)
+            return session
+    return None
+
+
+def _leave_out_empty_packs(path: Path) -> None:
+    """Let the runtime pack weights anew of which it saved an empty part.
+
+    It does so for quantised depthwise convolutions, and cannot read such a file.
+    """
+    if (model := _structure(path)) is None:
+        return
+    broken = [t for t in model.graph.initializer if any(map(_is_empty_pack, t.external_data))]
+    for tensor in broken:
+        kept = [entry for entry in tensor.external_data if not _is_empty_pack(entry)]
+        del tensor.external_data[:]
+        tensor.external_data.extend(kept)
+    if broken:
+        path.write_bytes(model.SerializeToString())
+
+
+def _is_empty_pack(entry: Any) -> bool:
+    """`key|offset;length;flags|…`, a part for each buffer."""
+    parts = entry.value.split("|")[1:] if entry.key.startswith("prepacked") else ()
+    return any(part.split(";")[1:2] == ["0"] for part in parts)
+
+
+def _save_to(path: Path, outside: bool, configure: ort_session.Configure, made: Any) -> None:
+    configure(made)
+    made.optimized_model_filepath = str(path)
+    if outside:
+        made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
+        made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
+        # packed weights are then mapped from the file, not packed again by every prefix
+        made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+
+
+class ProfiledSession(BoundSession):
+    """A bound session whose every inference is in the runtime's profile."""
+
+    def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
+        super().__init__(session, workload.inputs, place_of(workload))
+        self._workload = workload
+        self._saved = saved
+        self._types: dict[str, str] = {}
+        self._places: dict[int, tuple[int, ...]] = {}
+        self._claims: Sequence[Claim] = ()
+        self._device = DeviceTimer.of(workload)
+        self._epoch_ns = int(session.get_profiling_start_time_ns())
+
+    @property
+    def launches(self) -> str:
+        """Why the profile has nothing but launches, where the device works on by itself."""
+        return self._device.obstacle
+
+    def free_bytes(self) -> int | None:
+        """What a CUDA device has left, in which every session keeps weights of its own."""
+        on_gpu = providers.provider_of(self._workload).kind == "cuda"
+        return free_bytes(self._workload.device) if on_gpu else None
+
+    @property
+    def on_device(self) -> bool:
+        """Whether activity records give the steps their times."""
+        return self._device.collector is not None
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Gather the device's activity records inside of it, where it has some."""
+        with self._device.recording():
+            yield
+
+    def trace(self) -> Trace:
+        """End profiling and tie what ran to the layers."""
+        with runtime_errors("cannot end profiling"):
+            path = Path(self.session.end_profiling())
+        profile, ties, length = self._tied(path)
+        joined = joined_steps(profile, ties)
+        self._places = {row: entry.places for row, entry in enumerate(joined) if entry.places}
+        self._claims = claims_of(joined)
+        operators = {layer.name: layer.op_type for layer in self._workload.table.nodes}
+        made = replace(
+            build_trace(profile, ties, length, operators),
+            provider=providers.provider_of(self._workload).name,
+        )
+        rows = {key: row for row, entry in enumerate(joined) for key in entry.keys}
+        return self._device.timed(made, path, rows, self._epoch_ns)
+
+    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+        """The profile, what ran tied to the layers, and how many nodes a cut can count."""
+        ties = _ties(self._workload, self._saved)
+        control_flow = {node.name for node in ties.nodes if node.has_subgraph}
+        profile = read_profile(path, control_flow)
+        executed = _structure(self._saved)
+        nodes = () if executed is None else executed.graph.node
+        self._types = output_types(profile, nodes)
+        return profile, ties, len(nodes)
+
+    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
+        """Sessions for the first nodes of the graph that ran; call it after `trace`."""
+        self.session = None
+        return open_prefixes(self._workload, self._saved, self._types, counts)
+
+    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
+        """Sessions that repeat one step each, on the CPU; call it after `trace`."""
+        if providers.provider_of(self._workload).kind != "cpu":
+            return {}
+        self.session = None
+        places = {step: self._places[step] for step in repeats if step in self._places}
+        return Repeater(self._workload, self._saved, self._types).sessions(places, repeats)
+
+    def proof(self) -> OrtProof:
+        """What checks the steps by their values, with the saved graph; call it last."""
+        self.session = None
+        return OrtProof.kept(self._workload, _original(self._workload), self._saved, self._claims)
+
+
+class CompiledSession(ProfiledSession):
+    """One of a provider that compiles subgraphs, so that the graph that runs cannot be saved."""
+
+    def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
+        super().__init__(session, workload, saved)
+        self._provider = providers.provider_of(workload).name
+        self._taken = partition.subgraphs(session, self._provider)
+
+    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+        basic = _at_level(self._workload, self._saved, "ORT_ENABLE_BASIC")
+        if basic is None:
+            return read_profile(path, ()), Ties(), 0
+        control_flow = {n.name for n in basic.graph.node if any(True for _ in graph_attributes(n))}
+        profile = read_profile(path, control_flow)
+        original = _original(self._workload)
+        ties = partition.tie_compiled(original, basic, self._taken, profile, self._provider)
+        return profile, ties, 0
+
+
+def _original(workload: Workload) -> Any:
+    import onnx
+
+    source = workload.model.source
+    if isinstance(source, bytes):
+        return onnx.load_model_from_string(source)
+    return onnx.load(str(source), load_external_data=False)
+
+
+def _ties(workload: Workload, saved: Path) -> Ties:
+    """Tie the saved graph to the original; nothing where it could not be saved."""
+    executed = _structure(saved)
+    if executed is None:
+        return Ties()
+    original = _original(workload)
+    witness = (
+        executed
+        if workload.granularity is Granularity.WRITTEN
+        else _at_level(workload, saved, "ORT_ENABLE_EXTENDED")
+    )
+    return tie(original, witness or executed, executed)
+
+
+def _structure(path: Path) -> Any:
+    import onnx
+
+    return onnx.load(str(path), load_external_data=False) if path.exists() else None
+
+
+def _at_level(workload: Workload, beside: Path, level: str) -> Any:
+    """The graph at a level below the highest, where names of nodes and tensors survive.
+
+    A provider that compiles is left out, since nothing could be saved with it: at the basic
+    level its subgraphs are still nodes.
+    """
+    import onnxruntime as ort
+
+    path = beside.with_name("witness.onnx")
+    if providers.provider_of(workload).compiles:
+        workload = replace(workload, provider="cpu", device="")
+
+    def lower(made: Any) -> None:
+        if workload.granularity is not Granularity.WRITTEN:
+            made.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+
+    _saving(workload, path, lower)
+    return _structure(path)

@@ -1,0 +1,1 @@
+"""Steps of onnxruntime, checked by the values that they compute."""

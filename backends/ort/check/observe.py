@@ -1,0 +1,102 @@
+"""The values of an original graph and of the one that onnxruntime made of it.
+
+Both are loaded with optimisations off and with intermediate tensors as outputs, so that the
+saved graph runs the very steps that were timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from onnxprof.backends.ort.runtime import session as ort_session
+from onnxprof.backends.ort.runtime.session import BoundSession, place_of
+from onnxprof.contracts import Workload
+from onnxprof.records import Granularity, PreparedModel
+from onnxprof.verify.verdicts import Observed
+
+Arrays = dict[str, NDArray[Any]]
+Feeds = Mapping[str, NDArray[Any]]
+#: Tensors to read; None for all.
+Wanted = Collection[str] | None
+
+
+def observed(
+    workload: Workload,
+    original: onnx.ModelProto,
+    executed: onnx.ModelProto,
+    folder: Path,
+    feeds: Sequence[Feeds],
+    wanted: tuple[Wanted, Wanted] = (None, None),
+) -> list[Observed]:
+    """One observation for each set of inputs; the executed graph's weights are in `folder`.
+
+    What is no tensor is left out. Raises BackendError.
+    """
+    first = reference_values(workload, original, feeds, wanted[0])
+    second = executed_values(workload, executed, folder, feeds, wanted[1])
+    return [Observed(*pair) for pair in zip(first, second, strict=True)]
+
+
+def executed_values(
+    workload: Workload,
+    executed: onnx.ModelProto,
+    folder: Path,
+    feeds: Sequence[Feeds],
+    wanted: Wanted = None,
+) -> list[Arrays]:
+    """The executed graph's values where it was timed, one mapping for each set of inputs."""
+    return _values(workload, executed, PreparedModel(b"", folder), feeds, wanted)
+
+
+def reference_values(
+    workload: Workload,
+    original: onnx.ModelProto,
+    feeds: Sequence[Feeds],
+    wanted: Wanted = None,
+) -> list[Arrays]:
+    """The original's values on the CPU, one mapping for each set of inputs."""
+    on_cpu = replace(workload, provider="cpu", device="", granularity=Granularity.WRITTEN)
+    return _values(on_cpu, original, workload.model, feeds, wanted)
+
+
+def _values(
+    workload: Workload,
+    model: onnx.ModelProto,
+    place: PreparedModel,
+    feeds: Sequence[Feeds],
+    wanted: Wanted,
+) -> list[Arrays]:
+    names = {value.name for value in model.graph.input}
+    shown = replace(place, source=with_outputs(model, wanted).SerializeToString())
+    session = ort_session.create(workload, shown, _as_it_is)
+    found: list[Arrays] = []
+    for inputs in feeds:
+        fed = {name: array for name, array in inputs.items() if name in names}
+        bound = BoundSession(session, fed, place_of(workload))
+        bound.infer()
+        found.append({**fed, **bound.values()})
+    return found
+
+
+def _as_it_is(made: Any) -> None:
+    import onnxruntime as ort
+
+    made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+
+
+def with_outputs(model: onnx.ModelProto, wanted: Wanted = None) -> onnx.ModelProto:
+    """The model with these tensors, or every tensor, of its top-level nodes as outputs."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    there = {value.name for value in made.graph.output}
+    for node in made.graph.node:
+        for name in node.output:
+            if name and name not in there and (wanted is None or name in wanted):
+                made.graph.output.append(onnx.ValueInfoProto(name=name))
+    return made

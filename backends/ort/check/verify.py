@@ -1,0 +1,204 @@
+"""The steps of an onnxruntime session, checked by the values that they compute."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+import onnx
+
+from onnxprof.backends.ort.check.bodies import settled
+from onnxprof.backends.ort.check.observe import (
+    Arrays,
+    Feeds,
+    Wanted,
+    executed_values,
+    observed,
+    reference_values,
+)
+from onnxprof.backends.ort.check.unfold import Unfolded, has_bodies, unfolded
+from onnxprof.backends.ort.graphs.graphs import ExecutedNode
+from onnxprof.backends.ort.graphs.scopes import load_saved
+from onnxprof.contracts import Bounds, Workload
+from onnxprof.errors import BackendError
+from onnxprof.provenance import Graph
+from onnxprof.records import Step
+from onnxprof.verify.outcomes import all_unchecked, judged
+from onnxprof.verify.repair import repaired
+from onnxprof.verify.verdicts import Claim, Evidence, Outcome, Verdict, check, ends, tolerance_of
+
+#: Each tensor is in the runtime and copied from it, of the original and of the executed graph.
+_COPIES = 4
+_BYTES = 4
+
+
+class Joined(Protocol):
+    """A step as `ort_steps` joins it."""
+
+    @property
+    def node(self) -> ExecutedNode:
+        """With the layers that it claims."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Where its nodes stand among all nodes of the executed graph, subgraphs included."""
+
+
+def claims_of(joined: Sequence[Joined]) -> list[Claim]:
+    """What each step claims, in order; nodes are numbered as in `ort_graphs.Ties`."""
+    return [
+        Claim(i, tuple(sorted(entry.numbers)), entry.node.layers) for i, entry in enumerate(joined)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both graphs with the bodies that ran in place, and the claims about them."""
+
+    original: Unfolded
+    executed: Unfolded
+    claims: Sequence[Claim]
+
+    @classmethod
+    def of(cls, original: Unfolded, executed: Unfolded, claims: Sequence[Claim]) -> Sides:
+        """From claims that number nodes to claims that say their places."""
+        return cls(original, executed, [_placed(claim, executed) for claim in claims])
+
+    @property
+    def graphs(self) -> tuple[Graph, Graph]:
+        """The original's and the executed one's."""
+        return self.original.graph, self.executed.graph
+
+
+def _placed(claim: Claim, executed: Unfolded) -> Claim:
+    unread = (executed.unread[i] for i in claim.nodes if i in executed.unread)
+    if obstacle := claim.obstacle or next(unread, ""):
+        return replace(claim, nodes=(), obstacle=obstacle)
+    there = all(i in executed.places for i in claim.nodes)
+    places = sorted(executed.places[i] for i in claim.nodes) if there else ()
+    return replace(claim, nodes=tuple(places))
+
+
+@dataclass(slots=True)
+class OrtProof:
+    """Both graphs, and which executed nodes each step of the trace stands for."""
+
+    workload: Workload
+    original: onnx.ModelProto
+    saved: Path
+    claims: Sequence[Claim]
+    """One a step, in order; those of steps without layers are empty."""
+    scratch: TemporaryDirectory[str]
+    """Where the executed graph was saved."""
+
+    @classmethod
+    def kept(
+        cls, workload: Workload, original: onnx.ModelProto, saved: Path, claims: Sequence[Claim]
+    ) -> OrtProof:
+        """Move the executed graph and its weights to where they outlive the session."""
+        scratch = TemporaryDirectory(prefix="onnxprof-")
+        for path in saved.parent.glob(f"{saved.stem}.*"):
+            shutil.move(path, scratch.name)
+        return cls(workload, original, Path(scratch.name) / saved.name, claims, scratch)
+
+    def check(
+        self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
+    ) -> tuple[Step, ...]:
+        """The steps with verdicts."""
+        if not self.saved.exists():
+            return all_unchecked(steps, "onnxruntime cannot save the graph that it executes")
+        deadline = time.monotonic() + bounds.seconds
+        trouble = ""
+        for sides in self._sides(feeds, deadline):
+            try:
+                return self._checked(steps, sides, feeds, bounds.memory_bytes, deadline)
+            except (BackendError, MemoryError) as error:
+                trouble = getattr(error, "what", "out of memory")
+        return all_unchecked(steps, trouble)
+
+    def close(self) -> None:
+        """Delete the executed graph."""
+        self.scratch.cleanup()
+
+    def _sides(self, feeds: Sequence[Feeds], deadline: float) -> Iterator[Sides]:
+        """The graphs with bodies in place and, where these cannot be run, as they are."""
+        executed = load_saved(self.saved)
+        if has_bodies(self.original.graph):
+            before = settled(self.original, partial(self._read_original, feeds[0]), deadline)
+            after = settled(executed, partial(self._read_executed, feeds[0]), deadline)
+            yield Sides.of(before, after, self.claims)
+        yield Sides.of(unfolded(self.original, {}), unfolded(executed, {}), self.claims)
+
+    def _read_original(self, feeds: Feeds, model: onnx.ModelProto, names: Wanted) -> Arrays:
+        return reference_values(self.workload, model, [feeds], names)[0]
+
+    def _read_executed(self, feeds: Feeds, model: onnx.ModelProto, names: Wanted) -> Arrays:
+        return executed_values(self.workload, model, self.saved.parent, [feeds], names)[0]
+
+    def _checked(
+        self,
+        steps: Sequence[Step],
+        sides: Sides,
+        feeds: Sequence[Feeds],
+        memory_bytes: int,
+        deadline: float,
+    ) -> tuple[Step, ...]:
+        parts = list(self._parts(sides, memory_bytes // len(feeds)))
+        verdicts: list[Verdict] = []
+        for part in parts[:-1]:
+            verdicts += check(self._evidence(sides, feeds, part, deadline), part, deadline)
+        last = parts[-1] if len(parts) > 1 else None
+        evidence = self._evidence(sides, feeds, last, deadline)
+        verdicts += check(evidence, parts[-1], deadline)
+        refuted = any(verdict.outcome is Outcome.REFUTED for verdict in verdicts)
+        mend = refuted and len(parts) == 1
+        mended = repaired(evidence, sides.claims, verdicts, deadline) if mend else {}
+        return judged(steps, verdicts, mended)
+
+    def _parts(self, sides: Sides, memory_bytes: int) -> Iterator[list[Claim]]:
+        """The claims, so many at a time that the tensors at their ends fit into memory."""
+        sizes = {
+            tensor.name: _BYTES * prod(d for d in tensor.shape or () if isinstance(d, int))
+            for layer in self.workload.table.nodes
+            for tensor in layer.outputs
+        }
+        graph = sides.original.graph
+        part: list[Claim] = []
+        held = 0
+        for claim in (claim for claim in sides.claims if claim.layers):
+            more = _COPIES * sum(sizes.get(name, 0) for name in ends(graph, claim.layers))
+            if part and held + more > memory_bytes:
+                yield part
+                part, held = [], 0
+            part.append(claim)
+            held += more
+        yield part
+
+    def _evidence(
+        self,
+        sides: Sides,
+        feeds: Sequence[Feeds],
+        part: Sequence[Claim] | None,
+        deadline: float,
+    ) -> Evidence:
+        """The values at the ends of these claims, or every value for None."""
+        graphs, before = sides.graphs, sides.original
+        if time.monotonic() > deadline:  # no claim will be looked at
+            return Evidence(*graphs, ())
+        wanted = (None, None) if part is None else _wanted(*graphs, part)
+        models = sides.original.model, sides.executed.model
+        runs = observed(self.workload, *models, self.saved.parent, feeds, wanted)
+        return Evidence(*graphs, runs, tolerance_of(runs, graphs), before.skipped, before.passing)
+
+
+def _wanted(original: Graph, executed: Graph, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:
+    nodes = [executed.nodes[place] for claim in part for place in claim.nodes]
+    before = {name for claim in part for name in ends(original, claim.layers)}
+    return before, {name for node in nodes for name in (*node.inputs, *node.outputs)}

@@ -1,0 +1,1 @@
+"""onnxruntime's executed graphs, and what of the original each node computes."""

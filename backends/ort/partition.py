@@ -1,0 +1,121 @@
+"""Which layers a compiled subgraph covers, from the runtime's own list of its nodes.
+
+A provider that compiles (OpenVINO, TensorRT) takes whole subgraphs. The graph that runs then
+cannot be saved, but onnxruntime tells which nodes went into each subgraph (since 1.24, session
+option `session.record_ep_graph_assignment_info`). They are nodes of the graph at the basic level,
+which can be saved without the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import onnx
+
+from onnxprof.backends.ort.graphs.earlier import Earlier
+from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties
+from onnxprof.backends.ort.graphs.inlined import read_graph
+from onnxprof.backends.ort.graphs.walk import INSERTED, proposals
+from onnxprof.backends.ort.profile import Key, Profile
+from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
+from onnxprof.records import Confidence
+
+RECORD = "session.record_ep_graph_assignment_info"
+#: Node names of each subgraph of a provider, in the order in which they were taken.
+Subgraphs = Sequence[tuple[str, ...]]
+
+
+def subgraphs(session: Any, provider: str) -> Subgraphs:
+    """What the session says that the provider took; nothing where it cannot say."""
+    tell = getattr(session, "get_provider_graph_assignment_info", None)
+    if tell is None:
+        return ()
+    return [
+        tuple(node.name for node in subgraph.get_nodes())
+        for subgraph in tell()
+        if subgraph.ep_name == provider
+    ]
+
+
+def tie_compiled(
+    original: onnx.ModelProto,
+    basic: onnx.ModelProto,
+    taken: Subgraphs,
+    profile: Profile,
+    provider: str,
+) -> Ties:
+    """Tie what ran, one node a profile key in the order of execution, to the original's layers.
+
+    Compiled subgraphs cover what lies behind their nodes; the others are known by their names.
+    """
+    before, witness = read_graph(original.graph), read_graph(basic.graph)
+    earlier = Earlier(before, {})
+    keys = list(profile.steps)
+    owned = dict(_matched(keys, taken, profile, provider, witness))
+    anchors = [a for i, key in enumerate(keys) if (a := _anchor(i, key, owned, earlier, witness))]
+    computed = {name for node in before.nodes for name in node.outputs}
+    found = assign(before, anchors, fixed=computed & witness.constants)
+    return Ties([_executed(i, key, found) for i, key in enumerate(keys)], list(found.folded))
+
+
+def _matched(
+    keys: Sequence[Key], taken: Subgraphs, profile: Profile, provider: str, witness: Graph
+) -> Iterator[tuple[Key, tuple[tuple[str, ...], Confidence]]]:
+    """Each compiled step with the nodes in it; nothing if steps and subgraphs do not fit.
+
+    Steps carry the runtime's number of their node, which rises in the order of the subgraphs. That
+    is certain where there is one; where there are more, each must have as many outputs, too.
+    """
+    mine = sorted(
+        (key for key in keys if profile.providers[key] == provider), key=lambda k: int(k[2] or 0)
+    )
+    counts = [len(profile.shapes[key]) for key in mine]
+    if len(mine) != len(taken) or counts != [_results(nodes, witness) for nodes in taken]:
+        return
+    how = Confidence.EXACT if len(mine) == 1 else Confidence.INFERRED
+    yield from ((key, (nodes, how)) for key, nodes in zip(mine, taken, strict=True))
+
+
+def _results(names: Sequence[str], witness: Graph) -> int:
+    """How many tensors leave a subgraph of these nodes."""
+    inside = [node for node in witness.nodes if node.name in names]
+    others = [node for node in witness.nodes if node.name not in names]
+    read = {name for node in others for name in node.inputs} | set(witness.outputs)
+    return sum(name in read for node in inside for name in node.outputs)
+
+
+def _anchor(
+    place: int,
+    key: Key,
+    owned: Mapping[Key, tuple[tuple[str, ...], Confidence]],
+    earlier: Earlier,
+    witness: Graph,
+) -> Anchor | None:
+    if key not in owned:
+        return _by_name(place, key, earlier, witness)
+    names, how = owned[key]
+    yielded = [t for node in witness.nodes if node.name in set(names) for t in node.outputs]
+    tensors = tuple(t for t in yielded if t in earlier.produced)
+    return Anchor(place, tensors, how, "nodes of the compiled subgraph", 3)
+
+
+def _by_name(place: int, key: Key, earlier: Earlier, witness: Graph) -> Anchor | None:
+    """A node that was not compiled: known by its name at the basic level or originally."""
+    name, operator, _ = key
+    if operator in INSERTED:
+        return None
+    outputs = next((node.outputs for node in witness.nodes if node.name == name), ())
+    for tensors, why in proposals(GraphNode(name, operator, (), outputs), earlier):
+        return Anchor(place, tensors, Confidence.EXACT, why, 1)
+    return None
+
+
+def _executed(place: int, key: Key, found: Assignment) -> ExecutedNode:
+    layers = found.layers.get(place, ())
+    if not layers:
+        return ExecutedNode(key[0], key[1], (), False, place)
+    anchor = found.anchors[place]
+    sure = anchor.confidence is Confidence.EXACT and place not in found.inferred
+    confidence = Confidence.EXACT if sure else Confidence.INFERRED
+    return ExecutedNode(key[0], key[1], (), False, place, layers, confidence, anchor.evidence)

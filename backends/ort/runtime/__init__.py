@@ -1,0 +1,1 @@
+"""What is asked of onnxruntime itself: sessions, values, providers, errors."""

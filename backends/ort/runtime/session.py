@@ -1,0 +1,228 @@
+"""One onnxruntime session: options, bound inputs and outputs, inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from onnxprof.backends.ort.runtime import providers as ort_providers
+from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
+from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of
+from onnxprof.contracts import Workload
+from onnxprof.errors import BackendError
+from onnxprof.records import Granularity, PreparedModel, Tensor
+
+_FATAL_ONLY = 4
+_CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"
+_EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+_POOL: list[int] = []
+
+
+Configure = Callable[[Any], None]
+
+
+def load(workload: Workload, configure: Configure = lambda _: None) -> Any:
+    """Create a session, after `configure` has had its way with the options.
+
+    Raises BackendError with the runtime's reason. Fixed sizes let the runtime optimise more,
+    but its shape inference may refuse them in a branch that never runs; then the model is
+    loaded with open sizes, and the arrays that it is fed decide.
+    """
+    try:
+        return create(workload, workload.model, configure)
+    except BackendError:
+        opened = _with_open_sizes(workload.model)
+        if opened is None:
+            raise
+        with suppress(BackendError):
+            return create(workload, opened, configure)
+        raise
+
+
+def create(workload: Workload, model: PreparedModel, configure: Configure) -> Any:
+    """A session for this form of the model. Raises BackendError with the runtime's reason."""
+    import onnxruntime as ort
+
+    made = _options(workload, model)
+    configure(made)
+    source = model.source if isinstance(model.source, bytes) else str(model.source)
+    if ort_providers.provider_of(workload).kind == "cuda":
+        ort_providers.preload()
+        ort.set_default_logger_severity(_FATAL_ONLY)
+    providers = ort_providers.requested(workload)
+    with runtime_errors("cannot load the model"):
+        session = ort.InferenceSession(source, made, providers=providers, enable_fallback=0)
+    ort_providers.require(session, workload)
+    return session
+
+
+def _options(workload: Workload, model: PreparedModel) -> Any:
+    """Session options that say everything that the measurement depends on."""
+    import onnxruntime as ort
+
+    levels = ort.GraphOptimizationLevel
+    made = ort.SessionOptions()
+    made.log_severity_level = _FATAL_ONLY
+    if workload.own_process:
+        _share_threads(made, workload.threads)
+    else:
+        made.intra_op_num_threads = workload.threads
+        made.inter_op_num_threads = 1
+    made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    written = workload.granularity is Granularity.WRITTEN
+    made.graph_optimization_level = levels.ORT_DISABLE_ALL if written else levels.ORT_ENABLE_ALL
+    for name, size in model.free_dims:
+        made.add_free_dimension_override_by_name(name, size)
+    if isinstance(model.source, bytes):
+        made.add_session_config_entry(_EXTERNAL_FOLDER, str(model.folder))
+    return made
+
+
+def _share_threads(made: Any, threads: int) -> None:
+    """One pool for all sessions: the idle threads of a second pool spin beside the first.
+
+    The runtime has one such pool a process, and every session of the process must use it.
+    """
+    import onnxruntime as ort
+
+    if not _POOL:
+        ort.set_global_thread_pool_sizes(threads, 1)
+        _POOL.append(threads)
+    made.use_per_session_threads = False
+
+
+def _with_open_sizes(model: PreparedModel) -> PreparedModel | None:
+    """The same model without fixed input sizes; None if there is nothing to open."""
+    if not isinstance(model.source, bytes):
+        return replace(model, free_dims=()) if model.free_dims else None
+    import onnx
+
+    proto = onnx.load_model_from_string(model.source)
+    for value in proto.graph.input:
+        if value.type.HasField("tensor_type"):
+            for dim in value.type.tensor_type.shape.dim:
+                dim.Clear()
+    return replace(model, source=proto.SerializeToString())
+
+
+class Place(NamedTuple):
+    """Where inputs and outputs lie, in the runtime's words."""
+
+    device: str = "cpu"
+    number: int = 0
+
+
+def place_of(workload: Workload) -> Place:
+    """On the device itself for CUDA, so that copies are no part of the latency."""
+    if ort_providers.provider_of(workload).kind != "cuda":
+        return Place()
+    return Place("cuda", ort_providers.device_index(workload.device))
+
+
+class BoundSession:
+    """A session whose inputs are bound once and whose outputs are allocated once.
+
+    On a device the runtime waits at the end of each inference until the device is done.
+    """
+
+    def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]], place: Place) -> None:
+        self.session = session
+        self._inputs = dict(inputs)
+        self._place = place
+        self._binding: Any = None
+        self._names = [o.name for o in session.get_outputs()]
+        self._values: list[Any] = []
+        self._held: dict[str, Any] = {}
+        self._bindable = _is_bindable(session)
+        self._infer: Callable[[], None] = self._first
+
+    def infer(self) -> None:
+        """Run once; the second call binds the outputs that the first one allocated."""
+        self._infer()
+
+    def outputs(self) -> list[Tensor]:
+        """Names, dtypes and shapes after the last inference."""
+        return [
+            described(name, value) for name, value in zip(self._names, self._values, strict=True)
+        ]
+
+    def values(self) -> dict[str, NDArray[Any]]:
+        """Copies of the last outputs; sequences, maps and types without an array are left out."""
+        made = {n: array_of(v) for n, v in zip(self._names, self._on_host(), strict=True)}
+        return {name: array for name, array in made.items() if array is not None}
+
+    def _on_host(self) -> Sequence[Any]:
+        if self._place.device == "cpu" or self._binding is None:
+            return self._values
+        with runtime_errors("cannot copy the outputs from the device"):
+            copied: Sequence[Any] = self._binding.copy_outputs_to_cpu()
+        return copied
+
+    def _first(self) -> None:
+        with runtime_errors(_CANNOT_RUN, _OTHER_INPUTS):
+            if self._bindable:
+                self._bind_inputs()
+                self.session.run_with_iobinding(self._binding)
+                self._values = self._binding.get_outputs()
+                self._infer = self._second
+            else:
+                self._run_unbound()
+                self._infer = self._run_unbound
+
+    def _bind_inputs(self) -> None:
+        self._binding = self.session.io_binding()
+        for name, array in self._inputs.items():
+            narrow = ortvalue_of(array)
+            if narrow is not None:  # the runtime copies it to where it is needed
+                self._held[name] = narrow
+                self._binding.bind_ortvalue_input(name, narrow)
+            elif self._place.device == "cpu":
+                self._binding.bind_cpu_input(name, array)
+            else:
+                self._binding.bind_ortvalue_input(name, self._placed(name, array))
+        for name in self._names:
+            self._binding.bind_output(name, *self._place)
+
+    def _placed(self, name: str, array: NDArray[Any]) -> Any:
+        """The input on the device, copied there once."""
+        import onnxruntime as ort
+
+        if name not in self._held:
+            made = ort.OrtValue.ortvalue_from_numpy(array, *self._place)
+            self._held[name] = made
+        return self._held[name]
+
+    def _second(self) -> None:
+        """Reuse the first outputs' memory, unless shapes change from call to call."""
+        dynamic = self._binding
+        try:
+            self._bind_inputs()
+            self._binding.clear_binding_outputs()
+            for name, value in zip(self._names, self._values, strict=True):
+                self._binding.bind_ortvalue_output(name, value)
+            self.session.run_with_iobinding(self._binding)
+        except Exception:
+            self._binding = dynamic
+        self._infer = self._run_bound
+
+    def _run_bound(self) -> None:
+        try:  # costs nothing where nothing is raised, unlike a context manager
+            self.session.run_with_iobinding(self._binding)
+        except Exception as error:
+            raise failure(error, _CANNOT_RUN) from error
+
+    def _run_unbound(self) -> None:
+        try:
+            self._values = self.session.run(None, self._inputs)
+        except Exception as error:
+            raise failure(error, _CANNOT_RUN, _OTHER_INPUTS) from error
+
+
+def _is_bindable(session: Any) -> bool:
+    """Whether every input and output is a tensor of numbers."""
+    arguments = (*session.get_inputs(), *session.get_outputs())
+    return all(a.type.startswith("tensor(") and a.type != "tensor(string)" for a in arguments)

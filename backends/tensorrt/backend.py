@@ -1,0 +1,223 @@
+"""TensorRT 10 and 11 on NVIDIA GPUs. Not yet verified on hardware: docs/backends.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxprof import devices as gpus
+from onnxprof import folders
+from onnxprof.backends import named_steps
+from onnxprof.backends.named_evidence import Evidence, Names
+from onnxprof.backends.tensorrt import layers as tensorrt_layers
+from onnxprof.backends.tensorrt.build import build, logger, runtime_errors
+from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
+from onnxprof.contracts import Session, Trace, TracedSession, Workload
+from onnxprof.errors import BackendError, UsageError
+from onnxprof.records import Availability, Confidence, Device, Granularity, PreparedModel, Step
+
+REMEDY = 'pip install "onnxprof[tensorrt]"'
+UNVERIFIED = "not yet verified on hardware"
+_OLDEST = 10
+#: The engine that was built last, for the un-profiled and the traced session are to run the
+#: same one: the model, the device and its bytes.
+_BUILT: list[tuple[PreparedModel, str, bytes]] = []
+
+
+class TensorrtBackend:
+    """Times ONNX models on TensorRT."""
+
+    name = "tensorrt"
+
+    def availability(self) -> Sequence[Availability]:
+        """The GPUs that TensorRT can use, or why it can use none."""
+        try:
+            trt = runtime()
+        except Exception as error:  # a broken wheel or driver can fail in any way
+            why = f"{reason(error)} (this backend is {UNVERIFIED})"
+            return (Availability(self.name, "cuda", False, why, REMEDY),)
+        found = gpus.cuda_devices()
+        if not found.devices:
+            remedy = "Install an NVIDIA driver; see nvidia-smi"
+            why = f"{found.reason} (this backend is {UNVERIFIED})"
+            return (Availability(self.name, "cuda", False, why, remedy),)
+        told = f"TensorRT {trt.__version__}, {UNVERIFIED}"
+        return tuple(Availability(self.name, device.id, True, told) for device in found.devices)
+
+    def devices(self) -> Sequence[Device]:
+        """The GPUs, where TensorRT is there."""
+        states = self.availability()
+        return gpus.cuda_devices().devices if states[0].usable else ()
+
+    @contextmanager
+    def open(self, workload: Workload) -> Iterator[Session]:
+        """An engine as trtexec would build it, at one size. Building may take minutes."""
+        with _loaded(workload) as (trt, engine, memory):
+            yield EngineSession(trt, engine, memory, workload)
+
+    @contextmanager
+    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+        """The same engine under an IProfiler."""
+        del inferences
+
+        def traced(engine: Any, reports: Reports) -> Trace:
+            inspector = engine.create_engine_inspector()
+            text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+            return trace_of(workload, text, reports)
+
+        with _loaded(workload) as (trt, engine, memory):
+            yield ProfiledSession(trt, engine, memory, workload, traced)
+
+
+def runtime() -> Any:
+    """The module `tensorrt`, with what it needs beside it. Raises whatever its import raises."""
+    import tensorrt
+    from cuda.bindings import runtime as _  # noqa: F401
+
+    major = int(re.match(r"\d*", tensorrt.__version__)[0] or 0)  # type: ignore[index]
+    if major < _OLDEST:
+        raise ImportError(f"TensorRT {tensorrt.__version__} is too old; {_OLDEST} is needed")
+    return tensorrt
+
+
+def reason(error: Exception) -> str:
+    """Why it cannot be used, in a line."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"TensorRT cannot be used: {first[:200]}"
+
+
+@contextmanager
+def _loaded(workload: Workload) -> Iterator[tuple[Any, Any, Any]]:
+    """TensorRT, the workload's engine on its device, and memory there. Raises BackendError."""
+    _check(workload)
+    try:
+        trt = runtime()
+    except Exception as error:
+        raise BackendError(reason(error), where="tensorrt", remedy=REMEDY) from None
+    from onnxprof.backends.tensorrt.memory import DeviceMemory
+
+    memory = DeviceMemory(device_index(workload.device))
+    try:
+        plan = _plan(trt, workload)
+        said: list[str] = []
+        with runtime_errors("cannot load the engine"):
+            log = logger(trt, said)
+            loader = trt.Runtime(log)
+            engine = loader.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise BackendError(f"TensorRT cannot load its engine: {(said or ['no reason'])[-1]}")
+        yield trt, engine, memory
+    finally:
+        memory.close()
+
+
+def _check(workload: Workload) -> None:
+    if workload.provider != "cuda":
+        raise UsageError(
+            f"the tensorrt backend has no provider {workload.provider!r}", remedy="It has: cuda"
+        )
+    if workload.granularity is Granularity.WRITTEN:
+        raise BackendError(
+            "TensorRT cannot run a graph as written: its optimisations have no switch",
+            where="tensorrt",
+            remedy="Use --granularity executed, or --backend ort",
+        )
+
+
+def device_index(device_id: str) -> int:
+    """CUDA's number in `cuda:1:nvidia-h200`; the first where no device is named."""
+    number = (*device_id.split(":"), "", "")[1]
+    return int(number) if number.isdecimal() else 0
+
+
+def _plan(trt: Any, workload: Workload) -> bytes:
+    """The engine, built once for the sessions of one workload."""
+    model, device = workload.model, workload.device
+    if not _BUILT or _BUILT[0][0] is not model or _BUILT[0][1] != device:
+        _BUILT.clear()
+        plan = build(trt, workload, cache_file(trt.__version__, device))
+        _BUILT.append((model, device, plan))
+    return _BUILT[0][2]
+
+
+def cache_file(version: str, device_id: str) -> Path:
+    """Where timings of tactics are kept: they hold for one version and one device."""
+    safe = re.sub(r"[^\w.-]+", "-", f"{version}-{device_id or 'cuda'}")
+    return folders.cache() / "tensorrt" / f"{safe}.timing"
+
+
+def trace_of(workload: Workload, engine_json: str, reports: Reports) -> Trace:
+    """What a profiler reported, as steps tied to the workload's layers.
+
+    `engine_json` is the engine inspector's text. Raises BackendError for what is none.
+    """
+    try:
+        described = tensorrt_layers.parse_engine(json.loads(engine_json, strict=False))
+    except ValueError as error:
+        raise BackendError(f"its engine inspector gives no JSON: {error}") from None
+    inferences = reports.whole
+    order = list(dict.fromkeys(name for each in inferences for name, _ in each))
+    pairs = tensorrt_layers.joined(described, [(name, 0.0) for name in order])
+    layers = [layer for layer, _ in pairs]
+    times = _times(order, inferences)
+    names = Names(workload.table)
+    found = [
+        named_steps.outermost(tensorrt_layers.evidence(layer, names), workload.table)
+        for layer in layers
+    ]
+    ties = named_steps.tie(_graph(workload, found), found)
+    steps = tuple(_step(i, step, layers, workload) for i, step in enumerate(ties.steps))
+    sums = [times[list(step.members)].sum(axis=0) for step in ties.steps]
+    shape = (len(steps), len(inferences))
+    return Trace(steps, np.array(sums, np.int64).reshape(shape), ties.folded)
+
+
+def _times(order: Sequence[str], inferences: Sequence[Sequence[tuple[str, float]]]) -> Any:
+    """Nanoseconds of each layer in each inference; of a loop's layers all turns together."""
+    row = {name: i for i, name in enumerate(order)}
+    times = np.zeros((len(order), len(inferences)))
+    for column, each in enumerate(inferences):
+        for name, ms in each:
+            times[row[name], column] += ms * 1e6
+    return np.rint(times).astype(np.int64)
+
+
+def _graph(workload: Workload, found: Sequence[Evidence]) -> Any:
+    import onnx
+
+    from onnxprof.backends.ort.graphs.inlined import read_graph
+
+    source = workload.model.source
+    model = (
+        onnx.load_model_from_string(source)
+        if isinstance(source, bytes)
+        else onnx.load(str(source), load_external_data=False)
+    )
+    named = {name for each in found for name in each.layers}
+    return named_steps.without_sizes(read_graph(model.graph), workload.table, named)
+
+
+def _step(
+    position: int,
+    step: named_steps.NamedStep,
+    layers: Sequence[tensorrt_layers.EngineLayer],
+    workload: Workload,
+) -> Step:
+    members = [layers[i] for i in step.members]
+    return Step(
+        name=" + ".join(layer.name for layer in members),
+        op_type=" + ".join(dict.fromkeys(layer.kind for layer in members if layer.kind)),
+        provider="TensorRT",
+        layers=named_steps.with_inner(step.layers, workload.table),
+        confidence=step.confidence if step.layers else Confidence.NONE,
+        evidence=step.evidence,
+        outputs=members[-1].outputs,
+        position=position,
+        nodes=len(members),
+    )

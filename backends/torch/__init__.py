@@ -1,0 +1,1 @@
+"""A model run as torch calls, a layer each."""

@@ -1,0 +1,112 @@
+"""torch: runs the ONNX graph operator by operator, on the CPU or a CUDA device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from onnxprof.contracts import Session, TracedSession, Workload
+from onnxprof.errors import BackendError, UsageError
+from onnxprof.records import Availability, Device, Granularity
+
+#: What `Workload.provider` may say; a device's kind stands for the first.
+PROVIDERS = ("eager", "compile")
+_KINDS = ("", "cpu", "cuda")
+_REMEDY = 'pip install "onnxprof[torch]"'
+
+
+class TorchBackend:
+    """Times ONNX models on torch."""
+
+    name = "torch"
+
+    def availability(self) -> Sequence[Availability]:
+        """The CPU and the CUDA devices, or why they are not there."""
+        try:
+            import torch  # noqa: F401
+
+            from onnxprof.backends.torch.devices import availability
+
+            return availability(self.name)
+        except Exception as error:  # a broken wheel or driver can fail in any way
+            detail = f"torch cannot be imported: {(str(error).splitlines() or ['?'])[0]}"
+            return (Availability(self.name, "cpu", False, detail, _REMEDY),)
+
+    def devices(self) -> Sequence[Device]:
+        """The devices that work here."""
+        if not self.availability()[0].usable:
+            return ()
+        from onnxprof.backends.torch.devices import devices
+
+        return devices()
+
+    @contextmanager
+    def open(self, workload: Workload) -> Iterator[Session]:
+        """An un-profiled session, compiled if the provider says so."""
+        with _ready(workload) as device:
+            yield _compiled(workload, device) if _compiles(workload) else _eager(workload, device)
+
+    @contextmanager
+    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+        """A session with a time for each layer; a compiled model is one step."""
+        del inferences
+        from onnxprof.backends.torch.session import TracedTorchSession
+
+        with _ready(workload) as device:
+            if _compiles(workload):
+                yield _compiled(workload, device)
+            else:
+                yield TracedTorchSession(workload, device)
+
+
+def _compiles(workload: Workload) -> bool:
+    return workload.provider == "compile"
+
+
+def _eager(workload: Workload, device: Any) -> Session:
+    from onnxprof.backends.torch.session import TorchSession, prepare
+
+    return TorchSession(prepare(workload, device), device)
+
+
+def _compiled(workload: Workload, device: Any) -> TracedSession:
+    from onnxprof.backends.torch.compiled import CompiledSession
+
+    return CompiledSession(workload, device)
+
+
+@contextmanager
+def _ready(workload: Workload) -> Iterator[Any]:
+    """The device to run on, with gradients off and the threads that were asked for."""
+    _check(workload)
+    try:
+        import torch
+    except ImportError as error:
+        raise BackendError(
+            f"torch cannot be imported: {error}", where="torch", remedy=_REMEDY
+        ) from None
+    from onnxprof.backends.torch.devices import torch_device
+
+    if workload.own_process:  # the number of threads is one of the whole process
+        torch.set_num_threads(workload.threads)
+    device = torch_device(workload.provider, workload.device)
+    with torch.inference_mode():
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                yield device
+        else:
+            yield device
+
+
+def _check(workload: Workload) -> None:
+    if workload.provider not in (*_KINDS, *PROVIDERS):
+        raise UsageError(
+            f"the torch backend has no provider {workload.provider!r}",
+            remedy=f"It has: {', '.join(PROVIDERS)}",
+        )
+    if _compiles(workload) and workload.granularity is Granularity.WRITTEN:
+        raise UsageError(
+            "a compiled model does not run layer by layer",
+            remedy="Leave out --granularity written, or use --provider eager",
+        )

@@ -1,0 +1,1 @@
+"""What operators in torch are made of."""

@@ -1,0 +1,132 @@
+"""Tensors between ONNX, NumPy and torch, element types included.
+
+torch lacks the types of less than a byte. Their values travel in a wider type, and become what
+the model declares again when they are handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.backends.torch.base.lazy import torch
+from onnxprof.datafiles import DataFolder, is_external
+from onnxprof.errors import BackendError
+from onnxprof.records import Tensor
+from onnxprof.tensors import size_bytes
+
+#: ONNX's element type, and torch's that holds its values.
+NAMES: Mapping[str, str] = {
+    "FLOAT": "float32", "DOUBLE": "float64", "FLOAT16": "float16", "BFLOAT16": "bfloat16",
+    "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
+    "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
+    "BOOL": "bool", "COMPLEX64": "complex64", "COMPLEX128": "complex128",
+    "FLOAT8E4M3FN": "float8_e4m3fn", "FLOAT8E4M3FNUZ": "float8_e4m3fnuz",
+    "FLOAT8E5M2": "float8_e5m2", "FLOAT8E5M2FNUZ": "float8_e5m2fnuz",
+    "FLOAT8E8M0": "float8_e8m0fnu",
+    "INT4": "int8", "UINT4": "uint8", "INT2": "int8", "UINT2": "uint8", "FLOAT4E2M1": "float32",
+}  # fmt: skip
+#: What NumPy itself does not have, by torch's name.
+_BEYOND_NUMPY = {"bfloat16"} | {name for name in NAMES.values() if name.startswith("float8")}
+_NARROW = ("INT4", "UINT4", "INT2", "UINT2", "FLOAT4E2M1")
+
+
+def type_name(element_type: int) -> str:
+    """ONNX's name of an element type: `FLOAT`, `INT64`."""
+    from onnx import TensorProto
+
+    try:
+        return str(TensorProto.DataType.Name(element_type))
+    except ValueError:
+        return f"type {element_type}"
+
+
+def is_narrow(element_type: int) -> bool:
+    """Whether elements take less than a byte, so that torch holds them in a wider type."""
+    return type_name(element_type) in _NARROW
+
+
+def dtype_of(element_type: int) -> Any:
+    """The torch dtype for an ONNX element type. Raises BackendError for strings and the like."""
+    name = type_name(element_type)
+    if name not in NAMES or not hasattr(torch, NAMES[name]):
+        raise BackendError(f"torch has no tensors of {name.lower()}")
+    return getattr(torch, NAMES[name])
+
+
+def to_torch(array: NDArray[Any]) -> Any:
+    """A copy on the CPU. Raises BackendError for strings and objects."""
+    array = np.array(array, order="C")
+    name = str(array.dtype)
+    if array.dtype.kind in "OUS":
+        raise BackendError(
+            "torch has no tensors of strings", remedy="Profile this model with --backend ort"
+        )
+    if dtype := _torch_name(name):
+        raw = array.view(np.uint8 if array.itemsize == 1 else np.int16)
+        return torch.from_numpy(raw).view(getattr(torch, dtype))
+    if name in ("int4", "int2"):
+        array = array.astype(np.int8)
+    elif name in ("uint4", "uint2"):
+        array = array.astype(np.uint8)
+    elif name == "float4_e2m1fn":
+        array = array.astype(np.float32)
+    return torch.from_numpy(array)
+
+
+@cache
+def _torch_name(numpy_name: str) -> str:
+    """torch's name of a type of ml_dtypes that torch has too; empty for all others."""
+    return numpy_name if numpy_name in _BEYOND_NUMPY else ""
+
+
+def to_numpy(tensor: Any, element_type: int = 0) -> NDArray[Any]:
+    """A copy as an array, of the declared element type where torch holds it in a wider one."""
+    tensor = tensor.detach().cpu().contiguous()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name in _BEYOND_NUMPY:
+        import ml_dtypes
+
+        raw = tensor.view(torch.uint8 if tensor.element_size() == 1 else torch.int16).numpy()
+        return np.array(raw).view(getattr(ml_dtypes, name))
+    array = np.array(tensor.numpy())
+    if element_type and is_narrow(element_type):
+        import onnx
+
+        return array.astype(onnx.helper.tensor_dtype_to_np_dtype(element_type))
+    return array
+
+
+def described(name: str, value: Any) -> Tensor:
+    """Name, dtype and shape of an output; those of a sequence stay unknown."""
+    if not isinstance(value, torch.Tensor):
+        return Tensor(name)
+    dtype = str(value.dtype).removeprefix("torch.")
+    return Tensor(name, dtype, tuple(int(d) for d in value.shape), observed=True)
+
+
+def stored(tensor: Any, folder: DataFolder) -> Any:
+    """The contents of a TensorProto as a torch tensor, external data read from `folder`.
+
+    Raises BackendError, and ModelError for data outside of the folder.
+    """
+    import onnx
+
+    if is_external(tensor):
+        tensor = _with_data(tensor, folder)
+    try:
+        return to_torch(onnx.numpy_helper.to_array(tensor))
+    except (ValueError, TypeError) as error:
+        raise BackendError(f"tensor {tensor.name!r} cannot be read: {error}") from None
+
+
+def _with_data(tensor: Any, folder: DataFolder) -> Any:
+    import onnx
+
+    made = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    made.raw_data = folder.read(tensor, size_bytes(tensor, f"tensor {tensor.name!r}"))
+    return made

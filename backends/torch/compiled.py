@@ -1,0 +1,84 @@
+"""torch.compile over the whole program: one step that covers every layer.
+
+What it fuses cannot be told apart by layer, and times of the layers run one by one would not
+add up to it. So the compiled model is measured as what it is: one step.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+
+from onnxprof.backends.source_places import without_places
+from onnxprof.backends.torch.base.lazy import torch
+from onnxprof.backends.torch.program.program import is_memory_error
+from onnxprof.backends.torch.session import TorchSession, prepare
+from onnxprof.contracts import Trace, Workload
+from onnxprof.errors import BackendError
+from onnxprof.records import Confidence, Step
+
+#: It logs every place where it cannot go on; the step says how many parts there are.
+_LOG = "torch._dynamo"
+
+
+class CompiledSession(TorchSession):
+    """Compiles while loading, so that an inference is one call of the compiled function."""
+
+    def __init__(self, workload: Workload, device: Any) -> None:
+        super().__init__(prepare(workload, device), device)
+        self._times: list[int] = []
+        self._parts = 0
+        program = self._program
+
+        def forward(*given: Any) -> list[Any]:
+            return program((), given)
+
+        self._given = [program.template[slot] for slot in program.formals]
+        self._forward = torch.compile(forward, dynamic=False)
+        self._compile()
+
+    def _compile(self) -> None:
+        from torch._dynamo.utils import counters
+        from torch._inductor import config
+
+        logging.getLogger(_LOG).setLevel(logging.ERROR)
+        counters.clear()
+        try:
+            with config.patch(compile_threads=1):  # no helpers that would stay on beside the clock
+                self._forward(*self._given)
+            self._wait()
+            self._parts = int(counters["stats"]["unique_graphs"])
+        except Exception as error:  # any of its stages has errors of its own
+            if is_memory_error(error):
+                raise BackendError("out of memory", remedy="Use a smaller --batch") from error
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            told = [line for line in lines if not line.endswith("raised:")]  # by whom, not what
+            reason = without_places(told[0])[:300] if told else type(error).__name__
+            raise BackendError(
+                f"torch.compile cannot compile it: {reason}",
+                where="torch",
+                remedy="It needs a C++ compiler on the CPU; or use --provider eager",
+            ) from error
+
+    def infer(self) -> None:
+        """Run the compiled function once."""
+        began = time.perf_counter_ns()
+        self._values = self._forward(*self._given)
+        self._wait()
+        self._times.append(time.perf_counter_ns() - began)
+
+    def trace(self) -> Trace:
+        """One step, the whole of each inference."""
+        step = Step(
+            name="torch.compile",
+            op_type="torch.compile",
+            provider=self.device.type,
+            layers=tuple(call.name for call, _, _ in self.loaded.layers),
+            confidence=Confidence.EXACT,
+            evidence=f"the whole graph, compiled in parts: {self._parts}",
+        )
+        times = np.array([self._times], np.int64)
+        return Trace((step,), times, tuple(self.loaded.folded), provider=self.device.type)

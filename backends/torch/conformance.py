@@ -1,0 +1,149 @@
+"""How many of the ONNX package's node tests the torch backend passes.
+
+Each is a small model with inputs and expected outputs, made by the installed `onnx` package;
+its own backend tests compare in the same way (`onnx/backend/test/runner`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxprof.backends.torch.base.lazy import torch
+from onnxprof.backends.torch.base.values import to_numpy, to_torch
+from onnxprof.backends.torch.program.loader import load
+from onnxprof.records import PreparedModel
+
+#: What onnx2pytorch, which runs ONNX graphs on torch as well, passes of how many.
+YARDSTICK = (588, 776)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one node test."""
+
+    name: str
+    failure: str = ""
+    """Why it does not pass, in one line; empty if it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conformance:
+    """All node tests of the installed onnx package, and what became of each."""
+
+    onnx: str
+    torch: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> int:
+        """How many pass."""
+        return sum(not verdict.failure for verdict in self.verdicts)
+
+    @property
+    def share(self) -> float:
+        """Those as a fraction of all."""
+        return self.passed / len(self.verdicts)
+
+    @property
+    def failures(self) -> tuple[Verdict, ...]:
+        """Those that do not pass."""
+        return tuple(verdict for verdict in self.verdicts if verdict.failure)
+
+    def __str__(self) -> str:
+        total = len(self.verdicts)
+        told = f"{self.passed} of the {total} node tests of onnx {self.onnx} pass"
+        return f"{told} ({100 * self.share:.1f} %)"
+
+
+def comparison() -> str:
+    """The yardstick, in a line."""
+    passed, total = YARDSTICK
+    return f"{passed} of {total} pass ({100 * passed / total:.1f} %)"
+
+
+def torch_conformance() -> Conformance:
+    """Run all of them, on the CPU; takes about half a minute."""
+    verdicts = tuple(judge(case) for case in cases())
+    return Conformance(version("onnx"), str(torch.__version__), verdicts)
+
+
+def cases() -> Sequence[Any]:
+    """The node tests, without those that only spell out a function of another."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they overflow and divide by zero on purpose
+        from onnx.backend.test.case.node import collect_testcases
+
+        found: Sequence[Any] = collect_testcases(None)
+    return found
+
+
+def judge(case: Any) -> Verdict:
+    """Run one test; whatever is raised is its failure."""
+    try:
+        return Verdict(case.name, _difference(case))
+    except Exception as error:  # a failure is what is asked for
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return Verdict(case.name, lines[0][:200])
+
+
+def _difference(case: Any) -> str:
+    prepared = PreparedModel(case.model.SerializeToString(), Path())
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        loaded = load(prepared, fold=False)
+        for inputs, expected in case.data_sets:
+            program = loaded.program
+            values = program.template.copy()
+            for slot, value in zip(program.formals, inputs, strict=False):
+                values[slot] = _given(value)
+            program.run(values)
+            found = [values[slot] for slot in program.outputs]
+            kinds = loaded.output_types
+            for want, got, kind in zip(expected, found, kinds, strict=True):
+                if problem := _unlike(want, got, kind, case.rtol, case.atol):
+                    return problem
+    return ""
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_given(item) for item in value]
+    return None if value is None else to_torch(_array(value))
+
+
+def _array(value: Any) -> Any:
+    """Types that NumPy lacks come as they are stored."""
+    import onnx
+
+    proto = isinstance(value, onnx.TensorProto)
+    return onnx.numpy_helper.to_array(value) if proto else np.asarray(value)
+
+
+def _unlike(want: Any, got: Any, kind: int, rtol: float, atol: float) -> str:
+    if isinstance(want, list):
+        if not isinstance(got, list) or len(want) != len(got):
+            return "another number of items"
+        pairs = zip(want, got, strict=True)
+        return next(filter(None, (_unlike(w, g, kind, rtol, atol) for w, g in pairs)), "")
+    return _apart(_array(want), to_numpy(got, kind), rtol, atol)
+
+
+def _apart(want: Any, got: Any, rtol: float, atol: float) -> str:
+    if want.shape != got.shape:
+        return f"shape {list(got.shape)} where {list(want.shape)} is expected"
+    if want.dtype != got.dtype:
+        return f"{got.dtype} where {want.dtype} is expected"
+    wide = np.complex128 if want.dtype.kind == "c" else np.float64
+    exact = want.dtype.kind in "iub"
+    if exact and np.array_equal(want, got):
+        return ""
+    with np.errstate(invalid="ignore"):
+        near = np.isclose(got.astype(wide), want.astype(wide), rtol, atol, equal_nan=True)
+    return "" if near.all() else f"{int((~near).sum())} of {want.size} elements differ"

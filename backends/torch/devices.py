@@ -1,0 +1,80 @@
+"""The devices that torch sees, and why it does not see others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from onnxprof.backends.torch.base.lazy import torch
+from onnxprof.devices import completed, cuda_id
+from onnxprof.environment import cpu_device
+from onnxprof.errors import BackendError
+from onnxprof.records import Availability, Device
+
+
+def cuda_device(index: int, properties: Any) -> Device:
+    """The record of a CUDA device from what torch tells of it."""
+    capability = f"sm_{properties.major}{properties.minor}"
+    return Device(
+        id=cuda_id(index, str(properties.name)),
+        kind="cuda",
+        name=str(properties.name),
+        memory_bytes=int(properties.total_memory),
+        physical_cores=int(properties.multi_processor_count),
+        features=(capability,),
+    )
+
+
+def devices() -> tuple[Device, ...]:
+    """The CPU, then the CUDA devices that work."""
+    return (cpu_device(), *cuda_devices())
+
+
+def cuda_devices() -> Sequence[Device]:
+    """In torch's order, with what the driver adds; none where CUDA does not work."""
+    if not torch.cuda.is_available():
+        return ()
+    return [
+        completed(cuda_device(index, torch.cuda.get_device_properties(index)))
+        for index in range(torch.cuda.device_count())
+    ]
+
+
+def availability(backend: str) -> tuple[Availability, ...]:
+    """What works, with torch's version, and what does not, with what to do."""
+    version = f"torch {torch.__version__}"
+    cpu = Availability(backend, cpu_device().id, True, version)
+    found = cuda_devices()
+    if found:
+        built = f"{version}, CUDA {torch.version.cuda}"
+        return (cpu, *(Availability(backend, device.id, True, built) for device in found))
+    return (cpu, _no_cuda(backend, version))
+
+
+def _no_cuda(backend: str, version: str) -> Availability:
+    if torch.version.cuda is None:
+        detail, remedy = f"{version} is built without CUDA", "Install a CUDA build of torch"
+    else:
+        detail = f"{version}: no CUDA device or no driver"
+        remedy = f"Install a driver for CUDA {torch.version.cuda}; see nvidia-smi"
+    return Availability(backend, "cuda", False, detail, remedy)
+
+
+def torch_device(provider: str, device_id: str) -> Any:
+    """The device to run on, for `cuda:1:NAME` or, without an id, the kind that is asked for.
+
+    Raises BackendError where there is no such device.
+    """
+    kind, _, rest = device_id.partition(":")
+    if (kind or provider) != "cuda":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        state = _no_cuda("torch", f"torch {torch.__version__}")
+        raise BackendError(state.detail, where="torch", remedy=state.remedy)
+    number = rest.partition(":")[0]
+    index = int(number) if number.isdecimal() else 0
+    if index >= torch.cuda.device_count():
+        raise BackendError(
+            f"there is no CUDA device {index}", where="torch", remedy="See onnxprof doctor"
+        )
+    return torch.device("cuda", index)

@@ -1,0 +1,158 @@
+"""A graph as a list of calls on numbered values: what a session runs.
+
+Values live in slots. Slot 0 is an omitted input, slot 1 takes outputs that nobody wants. A
+value is dropped after its last use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnxprof.backends.source_places import without_places
+from onnxprof.backends.torch.base.lazy import torch
+from onnxprof.backends.torch.base.operator import Function
+from onnxprof.errors import BackendError
+
+OMITTED, UNWANTED = 0, 1
+
+
+@dataclass(slots=True)
+class Call:
+    """One layer: a function, and the slots of what goes in and comes out."""
+
+    name: str
+    op_type: str
+    function: Function
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    output_names: tuple[str, ...] = ()
+    host: tuple[int, ...] = ()
+    """Positions of inputs that are read on the host."""
+    bodies: tuple[Program, ...] = ()
+    """Subgraphs, or the body of the function that this calls."""
+    is_function: bool = False
+    number: int = -1
+    """Place in the list of layers; -1 inside the body of a function."""
+    dead: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Program:
+    """A graph, a subgraph or a function, with the constants that it reads."""
+
+    template: list[Any] = field(default_factory=lambda: [None, None])
+    """What every slot holds before the first call: constants, else None."""
+    constants: set[int] = field(default_factory=set)
+    formals: list[int] = field(default_factory=list)
+    captured: list[tuple[str, int]] = field(default_factory=list)
+    """Names of outer values that it reads, and their slots here."""
+    offset: int = 0
+    """Where its part begins in what all bodies of one call capture."""
+    calls: list[Call] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    moved: tuple[int, ...] = ()
+    """Outputs that lie on the host and are wanted on the device."""
+    device: Any = None
+
+    def new_slot(self, value: Any = None) -> int:
+        """A further slot."""
+        self.template.append(value)
+        return len(self.template) - 1
+
+    def run(self, values: list[Any]) -> None:
+        """Make every call. Raises BackendError naming the layer."""
+        call = None
+        try:
+            for call in self.calls:
+                result = call.function(*[values[i] for i in call.inputs])
+                outputs = call.outputs
+                if type(result) is not tuple:
+                    values[outputs[0]] = result
+                else:
+                    for slot, item in zip(outputs, result, strict=False):
+                        values[slot] = item
+                for slot in call.dead:
+                    values[slot] = None
+        except Exception as error:
+            raise layer_error(call, error) from error
+
+    def run_marked(
+        self, values: list[Any], mark: Callable[[], Any], after: Function | None = None
+    ) -> list[Any]:
+        """The same with a mark before the first call and after each; `after` sees each call."""
+        marks = [mark()]
+        call = None
+        try:
+            for call in self.calls:
+                result = call.function(*[values[i] for i in call.inputs])
+                outputs = call.outputs
+                if type(result) is not tuple:
+                    values[outputs[0]] = result
+                else:
+                    for slot, item in zip(outputs, result, strict=False):
+                        values[slot] = item
+                if after is not None:
+                    after(call, values)
+                for slot in call.dead:
+                    values[slot] = None
+                marks.append(mark())
+        except Exception as error:
+            raise layer_error(call, error) from error
+        return marks
+
+    def __call__(self, captured: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+        """Run as a subgraph or function; the values captured come in the order of their names."""
+        values = self.template.copy()
+        for (_, slot), value in zip(self.captured, captured[self.offset :], strict=False):
+            values[slot] = value
+        for slot, value in zip(self.formals, given, strict=False):
+            values[slot] = value
+        self.run(values)
+        found = [values[slot] for slot in self.outputs]
+        for i in self.moved:
+            found[i] = found[i].to(self.device)
+        return found
+
+    def drop_dead(self) -> None:
+        """Note after each call which values nobody reads any more; let go of unread constants."""
+        last: dict[int, int] = {}
+        for at, call in enumerate(self.calls):
+            for slot in (*call.inputs, *call.outputs):
+                last[slot] = at
+        kept = {OMITTED, *self.outputs, *self.constants, *self.formals}
+        kept |= {slot for _, slot in self.captured}
+        dead: dict[int, list[int]] = {}
+        for slot, at in last.items():
+            if slot not in kept:
+                dead.setdefault(at, []).append(slot)
+        for at, call in enumerate(self.calls):
+            call.dead = tuple(dead.get(at, ()))
+        for slot in self.constants.difference(last, self.outputs):
+            self.template[slot] = None
+
+
+#: What torch says on Unix and on Windows where the host's memory ran out.
+_NO_MEMORY = ("can't allocate memory", "not enough memory: you tried")
+
+
+def layer_error(call: Call | None, error: Exception) -> BackendError:
+    """One line that names the layer; memory that ran out has its own remedy."""
+    if isinstance(error, BackendError):
+        return error
+    where = f"{call.op_type} {call.name}" if call else "torch"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if is_memory_error(error):
+        return BackendError("out of memory", where=where, remedy="Use a smaller --batch")
+    return BackendError(
+        f"torch cannot run it: {without_places(lines[0])[:300]}",
+        where=where,
+        remedy="Other inputs? See --inputs and --dim",
+    )
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Whether memory of the host or of a device ran out."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or any(words in str(error) for words in _NO_MEMORY)

@@ -1,0 +1,49 @@
+"""The table of operators: what torch runs for each, and since which version of ONNX's."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from onnxprof.backends.torch.base.operator import Operator, Table, at_version
+from onnxprof.backends.torch.ops import (
+    control,
+    conv,
+    elementwise,
+    image,
+    index,
+    matmul,
+    quant,
+    recurrent,
+    reduce,
+    resize,
+    shape,
+    signal,
+)
+
+#: The default domain under both of its names.
+DEFAULT_DOMAINS = ("", "ai.onnx")
+
+
+@cache
+def operators() -> Table:
+    """Every operator of the default domain that has a function of its own."""
+    return {
+        **elementwise.table(),
+        **shape.table(),
+        **index.table(),
+        **reduce.table(),
+        **conv.table(),
+        **matmul.table(),
+        **resize.table(),
+        **image.table(),
+        **recurrent.table(),
+        **quant.table(),
+        **signal.table(),
+        **control.table(),
+    }
+
+
+def find(domain: str, op_type: str, opset: int) -> Operator | None:
+    """The entry for an operator at a version; None where there is none."""
+    entry = operators().get(op_type) if domain in DEFAULT_DOMAINS else None
+    return None if entry is None else at_version(entry, opset)

@@ -1,0 +1,243 @@
+"""Sessions over a program: un-profiled, with a time for each layer, and of its first layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.backends.cuda.collector import tables
+from onnxprof.backends.torch.base.lazy import torch
+from onnxprof.backends.torch.base.operator import Function
+from onnxprof.backends.torch.base.values import described, to_numpy, to_torch
+from onnxprof.backends.torch.program.loader import Loaded, load
+from onnxprof.backends.torch.program.placement import host_inputs, place
+from onnxprof.backends.torch.program.program import UNWANTED, Call, Program, layer_error
+from onnxprof.backends.torch.verify import TorchProof
+from onnxprof.contracts import Session, Trace, Workload
+from onnxprof.errors import BackendError
+from onnxprof.records import Confidence, Granularity, Step, Tensor
+
+Values = Mapping[str, NDArray[Any]]
+_EVIDENCE = "runs operator by operator"
+
+
+def prepare(workload: Workload, device: Any, wrap: Any = None) -> Loaded:
+    """Load the model onto a device, its inputs bound. Raises BackendError."""
+    fold = workload.granularity is Granularity.EXECUTED
+    try:
+        loaded = load(workload.model, fold=fold, wrap=wrap)
+        _bind(loaded, workload.inputs, device)
+    except (MemoryError, RuntimeError) as error:
+        raise layer_error(None, error) from error
+    return loaded
+
+
+def _bind(loaded: Loaded, inputs: Values, device: Any) -> None:
+    program = loaded.program
+    missing = [name for name in loaded.inputs if name not in inputs]
+    if missing:
+        raise BackendError(f"no value for the input {missing[0]!r}")
+    given = [to_torch(inputs[name]) for name in loaded.inputs]
+    here = [True] * len(given)
+    if device.type != "cpu":
+        here = host_inputs(program, [tensor.numel() for tensor in given])
+        place(program, device, here)
+    for slot, tensor, on_host in zip(program.formals, given, here, strict=True):
+        program.template[slot] = tensor if on_host else tensor.to(device)
+
+
+def _nothing() -> None:
+    pass
+
+
+def synchroniser(device: Any) -> Callable[[], None]:
+    """Waits until a device has done all that was asked of it; nothing to wait for on the CPU."""
+    if device.type != "cuda":
+        return _nothing
+    synchronise = torch.cuda.synchronize
+    return lambda: synchronise(device)
+
+
+class TorchSession:
+    """A program with its inputs bound; an inference ends when the device is done."""
+
+    def __init__(self, loaded: Loaded, device: Any) -> None:
+        self.loaded, self.device = loaded, device
+        self._program = loaded.program
+        self._wait = synchroniser(device)
+        self._values: list[Any] = []
+
+    def infer(self) -> None:
+        """Run every layer once."""
+        program = self._program
+        values = program.template.copy()
+        program.run(values)
+        self._wait()
+        self._values = [values[slot] for slot in program.outputs]
+
+    def outputs(self) -> Sequence[Tensor]:
+        """Names, dtypes and shapes of the last inference's outputs."""
+        named = zip(self.loaded.outputs, self._values, strict=True)
+        return [described(name, value) for name, value in named]
+
+    def values(self) -> Values:
+        """Copies of the last outputs; sequences and optional values are left out."""
+        kinds = (self.loaded.outputs, self.loaded.output_types, self._values)
+        return {
+            name: to_numpy(value, kind)
+            for name, kind, value in zip(*kinds, strict=True)
+            if isinstance(value, torch.Tensor)
+        }
+
+    def arena_bytes(self) -> int | None:
+        """The most that torch gave out on a CUDA device; its CPU allocator keeps no account."""
+        if self.device.type != "cuda":
+            return None
+        return int(torch.cuda.max_memory_allocated(self.device))
+
+
+class PrefixSession:
+    """The first calls of a program, on the same weights; what they leave is dropped."""
+
+    def __init__(self, program: Program, count: int, device: Any) -> None:
+        self._program = Program(program.template, calls=program.calls[:count])
+        self._wait = synchroniser(device)
+
+    def infer(self) -> None:
+        """Run these calls."""
+        self._program.run(self._program.template.copy())
+        self._wait()
+
+    def outputs(self) -> Sequence[Tensor]:
+        """A prefix has none that the model knows."""
+        return []
+
+    def values(self) -> Values:
+        """None either."""
+        return {}
+
+
+class Marks:
+    """Points in time, and how far two of them are apart in nanoseconds."""
+
+    def __init__(self, device: Any) -> None:
+        on_device = device.type == "cuda"
+        self.mark: Callable[[], Any] = cuda_mark if on_device else time.perf_counter_ns
+        self.between: Callable[[Any, Any], int] = event_ns if on_device else _difference
+
+
+def _difference(began: int, ended: int) -> int:
+    return ended - began
+
+
+def cuda_mark() -> Any:
+    """An event in the current stream, after all that was put there so far."""
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def event_ns(began: Any, ended: Any) -> int:
+    """Nanoseconds between two events that have both passed; torch tells milliseconds."""
+    return round(float(began.elapsed_time(ended)) * 1e6)
+
+
+class TracedTorchSession(TorchSession):
+    """A session that takes the time after each layer; those of subgraphs are timed inside."""
+
+    def __init__(self, workload: Workload, device: Any) -> None:
+        self._workload = workload
+        self._marks = Marks(device)
+        self._inner: list[tuple[Call, Call, Any, Any]] = []
+        super().__init__(prepare(workload, device, self._timed), device)
+        self._times: list[NDArray[np.int64]] = []
+        self._seen: set[int] = set()
+        self._shapes: dict[int, tuple[Tensor, ...]] = {}
+
+    def _timed(self, call: Call, parent: Call) -> Function:
+        function, mark, log = call.function, self._marks.mark, self._inner
+
+        def run(*inputs: Any) -> Any:
+            began = mark()
+            result = function(*inputs)
+            log.append((call, parent, began, mark()))
+            return result
+
+        return run
+
+    def infer(self) -> None:
+        """Run every layer once and keep what each took."""
+        program = self._program
+        values = program.template.copy()
+        self._inner.clear()
+        after = None if self._times else self._look
+        marks = program.run_marked(values, self._marks.mark, after)
+        self._wait()
+        self._values = [values[slot] for slot in program.outputs]
+        self._times.append(self._durations(marks))
+
+    def _durations(self, marks: Sequence[Any]) -> NDArray[np.int64]:
+        """Each layer's own time: what its subgraphs' layers took is theirs."""
+        between = self._marks.between
+        taken = np.zeros(len(self.loaded.layers), np.int64)
+        for call, began, ended in zip(self._program.calls, marks, marks[1:], strict=False):
+            taken[call.number] = between(began, ended)
+        for call, parent, began, ended in self._inner:
+            took = between(began, ended)
+            taken[call.number] += took
+            taken[parent.number] -= took
+            self._seen.add(call.number)
+        return taken
+
+    def _look(self, call: Call, values: Sequence[Any]) -> None:
+        """Note the shapes that a layer gave, in the first inference alone."""
+        self._shapes[call.number] = tuple(
+            described(name, values[slot])
+            for name, slot in zip(call.output_names, call.outputs, strict=True)
+            if slot != UNWANTED and isinstance(values[slot], torch.Tensor)
+        )
+
+    def trace(self) -> Trace:
+        """One step a layer, exact; a layer of a branch that was never taken has none."""
+        rows = [
+            (number, call, position)
+            for number, (call, parent, position) in enumerate(self.loaded.layers)
+            if parent == -1 or number in self._seen
+        ]
+        times = np.array(self._times, np.int64).reshape(len(self._times), -1).T
+        on_gpu = self.device.type == "cuda"
+        kernels, calls = tables(super().infer) if on_gpu else ((), ())
+        return Trace(
+            steps=tuple(self._step(*row) for row in rows),
+            step_ns=np.maximum(times[[number for number, _, _ in rows]], 0),
+            folded=tuple(self.loaded.folded),
+            shapes=tuple(tensor for seen in self._shapes.values() for tensor in seen),
+            length=len(self._program.calls),
+            provider=self.device.type,
+            kernels=kernels,
+            api_calls=calls,
+        )
+
+    def _step(self, number: int, call: Call, position: int) -> Step:
+        return Step(
+            name=call.name,
+            op_type=call.op_type,
+            provider=self.device.type,
+            layers=(call.name,),
+            confidence=Confidence.EXACT,
+            evidence=_EVIDENCE,
+            outputs=self._shapes.get(number, ()),
+            position=position,
+        )
+
+    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
+        """Sessions of the first layers; they share the weights of this one."""
+        return [PrefixSession(self._program, count, self.device) for count in counts]
+
+    def proof(self) -> TorchProof:
+        """What checks each layer's values, once this session is gone."""
+        return TorchProof(self._workload, self.device)

@@ -1,0 +1,117 @@
+"""The layers of a torch session, each checked by its values against the reference's.
+
+A step of torch is a layer of the file, so nothing is looked up: what a call reads and what it
+yields must be what the tensors of those names are worth in unoptimised onnxruntime.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from numpy.typing import NDArray
+
+from onnxprof.backends.ort.graphs.inlined import read_graph
+from onnxprof.backends.torch.base.lazy import torch
+from onnxprof.backends.torch.base.values import to_numpy
+from onnxprof.backends.torch.program.loader import read
+from onnxprof.backends.torch.program.program import UNWANTED, Call
+from onnxprof.contracts import Bounds, Workload
+from onnxprof.errors import BackendError
+from onnxprof.provenance import Graph
+from onnxprof.records import Step
+from onnxprof.verify.outcomes import all_unchecked, judged
+from onnxprof.verify.verdicts import (
+    Claim,
+    Evidence,
+    Observed,
+    Outcome,
+    Verdict,
+    check,
+    tolerance_of,
+)
+
+Arrays = dict[str, NDArray[Any]]
+Feeds = Mapping[str, NDArray[Any]]
+_NO_REFERENCE = "onnxruntime, which gives the values to compare with, is not installed"
+
+
+@dataclass(slots=True)
+class TorchProof:
+    """A workload, to be run once more with every value kept."""
+
+    workload: Workload
+    device: Any
+
+    def check(
+        self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
+    ) -> tuple[Step, ...]:
+        """The steps with verdicts."""
+        try:
+            return self._checked(steps, feeds, bounds)
+        except ImportError:
+            return all_unchecked(steps, _NO_REFERENCE)
+        except (BackendError, MemoryError) as error:
+            return all_unchecked(steps, getattr(error, "what", "out of memory"))
+
+    def close(self) -> None:
+        """Nothing was kept."""
+
+    def _checked(
+        self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
+    ) -> tuple[Step, ...]:
+        from onnxprof.backends.ort.check.observe import reference_values
+
+        deadline = time.monotonic() + bounds.seconds
+        model = read(self.workload.model)
+        graph = read_graph(model.graph)
+        if (held := _bytes(self.workload, len(feeds))) > bounds.memory_bytes:
+            return all_unchecked(steps, f"its tensors take {held / 2**30:.1f} GiB")
+        expected = reference_values(self.workload, model, feeds)
+        with torch.inference_mode():
+            found = [self._values(inputs) for inputs in feeds]
+        runs = [Observed(*pair) for pair in zip(expected, found, strict=True)]
+        evidence = Evidence(graph, graph, runs, tolerance_of(runs, (graph,)))
+        verdicts = check(evidence, _claims(steps, graph), deadline)
+        return judged(steps, [_of_construction(verdict) for verdict in verdicts])
+
+    def _values(self, inputs: Feeds) -> Arrays:
+        """What every layer yields, by the names of the file."""
+        from onnxprof.backends.torch.session import prepare
+
+        found = dict(inputs)
+
+        def keep(call: Call, values: Sequence[Any]) -> None:
+            for name, slot in zip(call.output_names, call.outputs, strict=True):
+                if slot != UNWANTED and isinstance(values[slot], torch.Tensor):
+                    found[name] = to_numpy(values[slot])
+
+        program = prepare(replace(self.workload, inputs=inputs), self.device).program
+        program.run_marked(program.template.copy(), lambda: None, keep)
+        return found
+
+
+def _of_construction(verdict: Verdict) -> Verdict:
+    """A layer that yields other values is still the layer that ran; parity says how wrong."""
+    if verdict.outcome is not Outcome.REFUTED:
+        return verdict
+    reason = f"{verdict.tensor} is not what the reference has"
+    return replace(verdict, outcome=Outcome.UNCHECKED, reason=reason)
+
+
+def _claims(steps: Sequence[Step], graph: Graph) -> list[Claim]:
+    places = {node.name: i for i, node in enumerate(graph.nodes)}
+    return [
+        Claim(i, tuple(places[name] for name in step.layers if name in places), step.layers)
+        for i, step in enumerate(steps)
+        if step.layers
+    ]
+
+
+def _bytes(workload: Workload, runs: int) -> int:
+    """About what the tensors of both programs take."""
+    shapes = [t.shape or () for layer in workload.table.nodes for t in layer.outputs]
+    return 2 * runs * sum(4 * prod(d for d in shape if isinstance(d, int)) for shape in shapes)
