@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from onnxprof.records import LayerTable
+from onnxprof.records.layer import LayerTable
 
 #: How TensorRT's parser calls a node that has no name, before the name of its first output.
 UNNAMED = "node_of_"

@@ -16,7 +16,8 @@ from onnxprof.backends.named_evidence import APPENDED, Evidence, Names
 from onnxprof.backends.named_places import placed
 from onnxprof.backends.named_runs import filled
 from onnxprof.provenance import Anchor, Graph, GraphNode, assign
-from onnxprof.records import Confidence, LayerTable
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.step import Confidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
 from onnxprof.measure import Budget, Timer
 from onnxprof.reconcile import reconcile
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.sweep import Options, Planned, plan
 from onnxprof.worker import Limits, run_isolated
 from onnxprof.zoo import names

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from onnxprof import steptimes
 from onnxprof.measure import Budget, Timer
-from onnxprof.records import Run, Timings
+from onnxprof.records.run import Run, Timings
 from onnxprof.store import load, scan
 from onnxprof.sweep import Options, plan
 from onnxprof.worker import Limits, run_isolated

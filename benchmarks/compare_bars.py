@@ -37,7 +37,7 @@ import scripted
 
 from onnxprof.compare import Pair, Verdict, compare
 from onnxprof.merge import merge, parts
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.steptimes import empty_call, inflation, split
 from onnxprof.worker import Limits
 

@@ -32,9 +32,9 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.readings import Quantity
 from onnxprof.reconcile import Reconciliation, Status, reconcile
-from onnxprof.records import Run
+from onnxprof.records.run import Run
+from onnxprof.records.telemetry import Quantity
 from onnxprof.store import Store, load
 
 ROOT = Path(__file__).resolve().parent.parent

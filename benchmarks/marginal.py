@@ -34,7 +34,7 @@ from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model, prepare
 from onnxprof.reconcile import Status, reconcile
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.sweep import Options, plan
 from onnxprof.worker import Limits, run_isolated
 

@@ -20,7 +20,8 @@ from collections import Counter
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
 from onnxprof.measure import Budget, Timer
-from onnxprof.records import Confidence, Run
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
 from onnxprof.steptimes import estimates
 from onnxprof.sweep import Options, plan
 from onnxprof.worker import Limits, run_isolated

@@ -25,7 +25,9 @@ from time import perf_counter, sleep
 import numpy as np
 import psutil
 
-from onnxprof.records import Confidence, Layer, LayerKind, LayerTable, Run, Step, Tensor
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence, Step
 from onnxprof.store import Store
 from onnxprof.testing import sample_run
 

@@ -28,7 +28,7 @@ from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import declared_fills, open_model, prepare
 from onnxprof.placement import pick_device
-from onnxprof.readings import Absence, Quantity
+from onnxprof.records.telemetry import Absence, Quantity
 from onnxprof.telemetry import Recorder, Source, watching
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onnxprof.contracts import ExportRequest, Sample
-from onnxprof.records import Availability
+from onnxprof.records.run import Availability
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.contracts import ExportRequest, Sample
 from onnxprof.errors import ExportError
-from onnxprof.records import Availability
+from onnxprof.records.run import Availability
 
 if TYPE_CHECKING:
     import onnx_ir as ir

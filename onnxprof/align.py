@@ -26,7 +26,8 @@ from onnxprof.compare import Verdict
 from onnxprof.merge import cut_alike
 from onnxprof.ratios import Floats, Group, ratios
 from onnxprof.reconcile import Status, reconcile
-from onnxprof.records import Confidence, Run, Samples
+from onnxprof.records.run import Run, Samples
+from onnxprof.records.step import Confidence
 from onnxprof.remarks import decided, remarks
 from onnxprof.replicates import latency_group, row_group
 from onnxprof.steptimes import divided

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from onnxprof.compare import Verdict
-from onnxprof.records import Confidence, Run
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
 
 
 class Fate(StrEnum):

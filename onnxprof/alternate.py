@@ -17,7 +17,7 @@ from functools import partial
 from onnxprof.measure import Budget, Timer
 from onnxprof.merge import merge
 from onnxprof.outlook import Notice, in_turn_s
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.served import Kind, Served, served
 from onnxprof.sweep import Planned
 from onnxprof.worker import Job, Limits

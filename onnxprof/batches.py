@@ -9,7 +9,7 @@ from typing import TypeVar
 from onnxprof.align import THRESHOLD, align
 from onnxprof.alignment import Alignment, Cell, Column, Row
 from onnxprof.errors import UsageError
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.systems import labels, system
 
 T = TypeVar("T")

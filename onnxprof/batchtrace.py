@@ -9,7 +9,7 @@ from onnx import GraphProto
 
 from onnxprof.batchaxes import BatchAxes
 from onnxprof.graph import captured, subgraphs
-from onnxprof.records import Shape
+from onnxprof.records.layer import Shape
 from onnxprof.shapes import Scope
 
 #: Operators that tell about a tensor's shape, not its contents.

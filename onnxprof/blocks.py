@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,10 @@ import numpy as np
 
 from onnxprof import stats
 from onnxprof.contracts import Trace, Workload
-from onnxprof.records import RunWarning, Step, Tensor, Timings, WarningKind
+from onnxprof.records.layer import Tensor
+from onnxprof.records.run import Timings
+from onnxprof.records.step import Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.sampling import ENOUGH, PRECISION, STEADY, unsteadiness
 from onnxprof.steptimes import Division, divide, empty_call, estimates, inflation, least_inflation
 

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from onnxprof.cautions import tie_warnings
 from onnxprof.contracts import Bounds, Proof, Workload
 from onnxprof.errors import OnnxprofError
-from onnxprof.records import LayerTable, Run, Step, WarningKind
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.run import Run
+from onnxprof.records.step import Step
+from onnxprof.records.warning import WarningKind
 from onnxprof.verify.outcomes import all_unchecked
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxprof.machine import Machine, groups
-from onnxprof.records import RunWarning, WarningKind
+from onnxprof.records.warning import RunWarning, WarningKind
 
 _CPU = "sys/devices/system/cpu"
 

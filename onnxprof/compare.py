@@ -20,7 +20,8 @@ from onnxprof.ratios import (
     paired_ratios,
     ratios,
 )
-from onnxprof.records import Run, WarningKind
+from onnxprof.records.run import Run
+from onnxprof.records.warning import WarningKind
 from onnxprof.replicates import (
     latency_group,
     latency_replicates,

@@ -10,17 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.gpurows import ApiRow, KernelRow
-from onnxprof.records import (
-    Availability,
-    Device,
-    Granularity,
-    LayerTable,
-    PreparedModel,
-    Samples,
-    Step,
-    Tensor,
-)
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.layer import LayerTable, PreparedModel, Tensor
+from onnxprof.records.run import Availability, Device, Samples
+from onnxprof.records.step import Granularity, Step
 
 
 def _nobody(text: str) -> None:

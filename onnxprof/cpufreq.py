@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from onnxprof.readings import Absence, Quantity
+from onnxprof.records.telemetry import Absence, Quantity
 
 #: Each core that is asked may be woken for it, so not all of a big machine are.
 _MOST_CORES = 32

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NoReturn
 
 from onnxprof.errors import ModelError
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 #: Keys that a reader obeys; given twice, two readers could obey different ones.
 _OBEYED = ("location", "offset", "length")

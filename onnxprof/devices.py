@@ -9,7 +9,7 @@ from typing import Any
 
 from onnxprof import nvml
 from onnxprof.cpu import slug
-from onnxprof.records import Device
+from onnxprof.records.run import Device
 
 #: Arithmetic lanes of a multiprocessor by compute capability: CUDA C++ Programming Guide,
 #: table of arithmetic throughput, 32-bit floating-point additions a clock.

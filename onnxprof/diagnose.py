@@ -14,8 +14,8 @@ from onnxprof.contracts import Backend
 from onnxprof.devices import cuda_devices
 from onnxprof.environment import environment
 from onnxprof.plugins import Plugin, backends, exporters
-from onnxprof.readings import Absence
-from onnxprof.records import Availability, Device
+from onnxprof.records.run import Availability, Device
+from onnxprof.records.telemetry import Absence
 from onnxprof.telemetry import readable
 
 #: Optional parts that are not a runtime: what they are for, and the packages they need.

@@ -14,9 +14,9 @@ from onnxprof.contracts import Sample
 from onnxprof.errors import BackendError, ExportError, OnnxprofError
 from onnxprof.graph import graphs
 from onnxprof.operands import Operands
-from onnxprof.outcomes import OutputParity
 from onnxprof.parity import compare
 from onnxprof.rebatch import plan
+from onnxprof.records.parity import OutputParity
 
 #: Domains of operators that runtimes know beside ONNX's own.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")

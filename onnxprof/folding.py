@@ -18,7 +18,7 @@ from onnx import NodeProto, TensorProto
 
 from onnxprof import tensors
 from onnxprof.layertypes import DEFAULT_DOMAINS
-from onnxprof.records import Dim, Shape
+from onnxprof.records.layer import Dim, Shape
 from onnxprof.shaping import sizes
 
 #: Larger arrays are data, not shapes.

@@ -18,17 +18,10 @@ from onnxprof.errors import UsageError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import ModelFile
 from onnxprof.recordings import Reader, Recorded
-from onnxprof.records import (
-    Confidence,
-    Device,
-    LayerTable,
-    Request,
-    Run,
-    RunWarning,
-    Step,
-    Timings,
-    WarningKind,
-)
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.run import Device, Request, Run, Timings
+from onnxprof.records.step import Confidence, Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.references import is_remote
 from onnxprof.suggestion import refuse_missing
 

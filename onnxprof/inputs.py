@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.inputuses import Use, uses
-from onnxprof.records import LayerKind, LayerTable, Shape, Tensor
+from onnxprof.records.layer import LayerKind, LayerTable, Shape, Tensor
 from onnxprof.zoo.declaration import Fill
 
 Arrays = dict[str, NDArray[Any]]

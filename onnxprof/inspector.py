@@ -14,7 +14,7 @@ from onnxprof.attributes import attributes
 from onnxprof.graph import initializer_names, subgraphs, true_inputs
 from onnxprof.layertypes import layer_type, shape_operands
 from onnxprof.modelfile import ModelFile, rebatched
-from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.shapes import Scope
 
 _NONE: Mapping[str, int] = MappingProxyType({})

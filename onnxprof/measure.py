@@ -36,7 +36,9 @@ from onnxprof.contracts import (
     Workload,
 )
 from onnxprof.errors import BackendError
-from onnxprof.records import RunWarning, Tensor, Timings, WarningKind
+from onnxprof.records.layer import Tensor
+from onnxprof.records.run import Timings
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.sampling import Clock, Progress, Sampler, no_garbage_collection
 
 _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed

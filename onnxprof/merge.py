@@ -14,8 +14,10 @@ import numpy as np
 
 from onnxprof.cautions import median_warnings, step_warnings
 from onnxprof.errors import BackendError
-from onnxprof.gpurows import merged_calls, merged_kernels
-from onnxprof.records import Indices, Run, RunWarning, Samples, Step, Timings, WarningKind
+from onnxprof.records.gpu import merged_calls, merged_kernels
+from onnxprof.records.run import Indices, Run, Samples, Timings
+from onnxprof.records.step import Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.stats import by_process
 
 #: These are told of the merged samples; all others are taken over from the processes.

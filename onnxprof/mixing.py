@@ -13,7 +13,7 @@ from onnx import NodeProto
 
 from onnxprof.batchtrace import marks
 from onnxprof.layertypes import DEFAULT_DOMAINS
-from onnxprof.records import Shape
+from onnxprof.records.layer import Shape
 from onnxprof.shapes import Scope
 
 _SOFTMAX = ("Softmax", "LogSoftmax", "Hardmax")

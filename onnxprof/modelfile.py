@@ -18,7 +18,7 @@ from onnxprof.graph import Naming, check_tensors, graphs, normalise
 from onnxprof.layertypes import DEFAULT_DOMAINS
 from onnxprof.protobound import read_structure
 from onnxprof.rebatch import Plan, Rebatched
-from onnxprof.records import ModelFacts, PreparedModel, Shape
+from onnxprof.records.layer import ModelFacts, PreparedModel, Shape
 from onnxprof.references import Progress, Resolved, resolve
 from onnxprof.zoo.declaration import Fill
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from onnxprof.cpu import slug
-from onnxprof.readings import Absence, Quantity
+from onnxprof.records.telemetry import Absence, Quantity
 
 Query = Callable[[Any, Any], float | None]
 

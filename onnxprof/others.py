@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.records import RunWarning, WarningKind
+from onnxprof.records.warning import RunWarning, WarningKind
 
 #: Cores kept busy by others, above which a run carries a warning.
 _BUSY_CORES = 0.25

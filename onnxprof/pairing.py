@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 _Group = list[Run]
 _Key = Callable[[Run], tuple[object, ...]]

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.outcomes import OutputParity
-from onnxprof.records import LayerTable
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.parity import OutputParity
 
 Array = NDArray[Any]
 

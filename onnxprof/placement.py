@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from onnxprof.contracts import Backend, Placing
 from onnxprof.errors import BackendError
-from onnxprof.records import Device
+from onnxprof.records.run import Device
 
 #: The name that stands for every device of a backend.
 ALL = "all"

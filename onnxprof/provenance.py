@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from onnxprof.congruence import constant_tensors as constant_tensors
 from onnxprof.congruence import is_passive, representatives, shape_tensors
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 from onnxprof.topology import Graph as Graph
 from onnxprof.topology import GraphNode as GraphNode
 

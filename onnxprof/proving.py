@@ -17,7 +17,7 @@ from onnxprof.confined import confined
 from onnxprof.errors import OnnxprofError
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model
-from onnxprof.records import LayerTable
+from onnxprof.records.layer import LayerTable
 from onnxprof.sweep import Options, Planned, command_line
 from onnxprof.worker import Job, Limits, confine, end, listen
 

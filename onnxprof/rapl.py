@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from onnxprof.readings import Absence, Quantity
+from onnxprof.records.telemetry import Absence, Quantity
 
 #: The zones of interest; `psys` is the whole board, `core` and `uncore` are parts of a package.
 _ZONES = re.compile(r"package-\d+(-die-\d+)?|dram|psys")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records import Indices
+from onnxprof.records.run import Indices
 
 Floats = NDArray[np.float64]
 

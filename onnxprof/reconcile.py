@@ -12,7 +12,9 @@ import numpy as np
 from onnxprof import stats
 from onnxprof.errors import StoreError
 from onnxprof.interruptions import Times
-from onnxprof.records import Layer, LayerKind, Run, Step, Timings
+from onnxprof.records.layer import Layer, LayerKind
+from onnxprof.records.run import Run, Timings
+from onnxprof.records.step import Step
 from onnxprof.steptimes import Division, divide, empty_call, inflation
 
 #: A row is in doubt where its median's interval is wider than this, relative to its lower end.

@@ -19,7 +19,8 @@ from onnxprof.backends.openvino import report as openvino_report
 from onnxprof.backends.ort import recorded as ort_names
 from onnxprof.backends.tensorrt import layers as tensorrt_layers
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.records import LayerTable, Origin, Samples, Tensor
+from onnxprof.records.layer import LayerTable, Tensor
+from onnxprof.records.run import Origin, Samples
 
 #: What a file may hold at most; onnxruntime ends a profile of its own at about this.
 MAX_BYTES = 256 << 20

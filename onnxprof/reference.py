@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from onnxprof import plugins
 from onnxprof.contracts import Backend, Workload
 from onnxprof.errors import OnnxprofError
-from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.parity import Noise, compare, parts_of_one, slack
-from onnxprof.records import Granularity, Layer, LayerTable, RunWarning, Tensor, WarningKind
+from onnxprof.records.layer import Layer, LayerTable, Tensor
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.step import Granularity
+from onnxprof.records.warning import RunWarning, WarningKind
 
 Values = Mapping[str, NDArray[Any]]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from onnxprof.alignment import Column, Remark, RemarkKind, Row
-from onnxprof.records import Confidence, WarningKind
+from onnxprof.records.step import Confidence
+from onnxprof.records.warning import WarningKind
 
 #: A step of more layers than this that is also most of the network hides what is in it.
 _COARSE = 8

@@ -12,7 +12,8 @@ from onnxprof import stats
 from onnxprof.errors import StoreError
 from onnxprof.merge import parts
 from onnxprof.ratios import Floats, Group, Pairs, group, joined, pairs, variance_within
-from onnxprof.records import Indices, Run, Step, Timings
+from onnxprof.records.run import Indices, Run, Timings
+from onnxprof.records.step import Step
 from onnxprof.steptimes import bias_of, divided, empty_call, estimates, lightened
 
 #: Replicates that the rounds of a process's prefixes are divided into.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from onnxprof.operands import Factor
-from onnxprof.records import Dim, Shape
+from onnxprof.records.layer import Dim, Shape
 
 
 def reshape_target(

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from onnxprof import runguard, serial
 from onnxprof.errors import StoreError
-from onnxprof.records import SCHEMA_VERSION, Run, Samples, Step, Timings
+from onnxprof.records.run import SCHEMA_VERSION, Run, Samples, Timings
+from onnxprof.records.step import Step
 from onnxprof.summary import ESTIMATOR, Summary, summarise
 
 if TYPE_CHECKING:

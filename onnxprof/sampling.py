@@ -12,7 +12,7 @@ import numpy as np
 
 from onnxprof import stats
 from onnxprof.contracts import Recorder, Session, Trace, TracedSession
-from onnxprof.records import Samples, Timings
+from onnxprof.records.run import Samples, Timings
 
 Clock = Callable[[], int]
 #: Called with what is going on and the share of the time budget that is spent.

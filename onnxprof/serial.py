@@ -19,23 +19,13 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from onnxprof.gpurows import ApiRow, KernelRow
-from onnxprof.outcomes import Parity
-from onnxprof.readings import Telemetry
-from onnxprof.records import (
-    Device,
-    Layer,
-    LayerKind,
-    LayerTable,
-    ModelFacts,
-    Origin,
-    Request,
-    Run,
-    RunWarning,
-    Step,
-    Tensor,
-    Timings,
-)
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
+from onnxprof.records.parity import Parity
+from onnxprof.records.run import Device, Origin, Request, Run, Timings
+from onnxprof.records.step import Step
+from onnxprof.records.telemetry import Telemetry
+from onnxprof.records.warning import RunWarning
 
 T = TypeVar("T")
 _LARGEST = (1 << 63) - 1

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.measure import Blocks
 from onnxprof.others import Others
-from onnxprof.outcomes import Parity
-from onnxprof.records import Run
+from onnxprof.records.parity import Parity
+from onnxprof.records.run import Run
 from onnxprof.scratch import scratch
 from onnxprof.worker import Job, Limits, as_run, child, end, listen
 

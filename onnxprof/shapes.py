@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from onnx import GraphProto, ModelProto
 
 from onnxprof.graph import subgraphs
-from onnxprof.records import Shape
+from onnxprof.records.layer import Shape
 from onnxprof.shaping.engine import Engine
 from onnxprof.shaping.scope import Scope, shape_of, type_name
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from onnxprof import stats
 from onnxprof.interruptions import Quiet, Times, quieten
-from onnxprof.records import Run, Samples, Step, Timings
+from onnxprof.records.run import Run, Samples, Timings
+from onnxprof.records.step import Step
 
 #: A step keeps at least this part of what the profiler says, however large the bias.
 _LEAST = 0.02

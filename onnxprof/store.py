@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from onnxprof import runfile
 from onnxprof.errors import StoreError
-from onnxprof.records import Request, Run
+from onnxprof.records.run import Request, Run
 from onnxprof.serial import request_digest
 from onnxprof.summary import Summary
 

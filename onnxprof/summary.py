@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof import stats
-from onnxprof.readings import Telemetry
-from onnxprof.records import Request, Run, WarningKind
+from onnxprof.records.run import Request, Run
+from onnxprof.records.telemetry import Telemetry
+from onnxprof.records.warning import WarningKind
 from onnxprof.steptimes import divided
 
 #: Grows with each change of how steps' times are derived; older summaries are derived anew.

@@ -28,7 +28,9 @@ from onnxprof.modelfile import (
 )
 from onnxprof.outlook import Notice
 from onnxprof.placement import ALL, pick_devices
-from onnxprof.records import Device, Granularity, LayerTable, ModelFacts, Run, Timings
+from onnxprof.records.layer import LayerTable, ModelFacts
+from onnxprof.records.run import Device, Run, Timings
+from onnxprof.records.step import Granularity
 from onnxprof.references import Progress, Resolved, resolve
 from onnxprof.store import Store
 from onnxprof.suggestion import refuse_missing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from onnxprof.errors import UsageError
-from onnxprof.records import Request, Run
+from onnxprof.records.run import Request, Run
 
 #: Packages whose name is not that of their backend.
 _PACKAGES = {"ort": "onnxruntime"}

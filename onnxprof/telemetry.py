@@ -18,8 +18,9 @@ from typing import Protocol
 
 from onnxprof import cpufreq, memory, nvml, rapl
 from onnxprof.contracts import ArenaSource, Session
-from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
-from onnxprof.records import Device, RunWarning, WarningKind
+from onnxprof.records.run import Device
+from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
+from onnxprof.records.warning import RunWarning, WarningKind
 
 Clock = Callable[[], int]
 

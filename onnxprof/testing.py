@@ -15,20 +15,9 @@ from numpy.typing import NDArray
 
 from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import (
-    Availability,
-    Confidence,
-    Device,
-    Layer,
-    LayerKind,
-    LayerTable,
-    ModelFacts,
-    Request,
-    Run,
-    Step,
-    Tensor,
-    Timings,
-)
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
+from onnxprof.records.run import Availability, Device, Request, Run, Timings
+from onnxprof.records.step import Confidence, Step
 
 
 @dataclass(slots=True)

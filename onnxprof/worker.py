@@ -28,19 +28,12 @@ from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.machine import Machine
 from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.others import Others
-from onnxprof.outcomes import Parity
 from onnxprof.outlook import Outlook
-from onnxprof.records import (
-    Device,
-    Granularity,
-    Layer,
-    LayerTable,
-    ModelFacts,
-    Request,
-    Run,
-    RunWarning,
-    Tensor,
-)
+from onnxprof.records.layer import Layer, LayerTable, ModelFacts, Tensor
+from onnxprof.records.parity import Parity
+from onnxprof.records.run import Device, Request, Run
+from onnxprof.records.step import Granularity
+from onnxprof.records.warning import RunWarning
 from onnxprof.references import is_remote
 
 if TYPE_CHECKING:

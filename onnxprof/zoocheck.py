@@ -32,7 +32,7 @@ from onnxprof.zoo.report import scaled
 if TYPE_CHECKING:
     from onnxprof.inputs import Arrays
     from onnxprof.modelfile import ModelFile
-    from onnxprof.records import LayerTable
+    from onnxprof.records.layer import LayerTable
 
 #: Bytes of activations that one session hands out.
 SHARE_BYTES = 768 << 20

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from onnxprof.contracts import InputSpec, Sample
 from onnxprof.errors import ExportError
-from onnxprof.records import Availability
+from onnxprof.records.run import Availability
 
 
 class FakeExporter:

@@ -15,7 +15,8 @@ from onnxprof.cli import app
 from onnxprof.errors import UsageError
 from onnxprof.importing import Facts
 from onnxprof.modelfile import open_model
-from onnxprof.records import Run, WarningKind
+from onnxprof.records.run import Run
+from onnxprof.records.warning import WarningKind
 
 DATA = Path(__file__).parent / "data"
 TENSORRT = DATA / "tensorrt"

@@ -18,7 +18,8 @@ from onnxprof.contracts import Workload
 from onnxprof.errors import OnnxprofError
 from onnxprof.measure import Blocks, Budget, Timer, measure
 from onnxprof.others import Others
-from onnxprof.records import PreparedModel, Run
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Run
 from onnxprof.served import Obedience, Served
 from onnxprof.sweep import Planned
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table

@@ -11,7 +11,8 @@ from onnxprof.compare import Pair, Verdict, compare
 from onnxprof.contracts import Workload
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.merge import merge
-from onnxprof.records import PreparedModel, Run
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Run
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table, scripted_noise
 
 #: Twelve layers from 1 % to a quarter of the time; the ninth holds 5 %.

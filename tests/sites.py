@@ -6,8 +6,10 @@ import dataclasses
 
 import numpy as np
 
-from onnxprof.outcomes import OutputParity, Parity
-from onnxprof.records import Layer, LayerTable, Run, RunWarning, WarningKind
+from onnxprof.records.layer import Layer, LayerTable
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.run import Run
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run, sample_table
 
 HOSTILE = "名前/<script>alert('x')</script> \"q\" & \u202e\x07\ud800" + "long_name." * 30

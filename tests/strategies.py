@@ -8,25 +8,13 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from onnxprof.gpurows import ApiRow, KernelRow
-from onnxprof.outcomes import OutputParity, Parity
-from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
-from onnxprof.records import (
-    Confidence,
-    Device,
-    Granularity,
-    Layer,
-    LayerKind,
-    LayerTable,
-    ModelFacts,
-    Request,
-    Run,
-    RunWarning,
-    Step,
-    Tensor,
-    Timings,
-    WarningKind,
-)
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.run import Device, Request, Run, Timings
+from onnxprof.records.step import Confidence, Granularity, Step
+from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
+from onnxprof.records.warning import RunWarning, WarningKind
 
 text = st.text(max_size=12)
 counts = st.integers(0, 2**60)

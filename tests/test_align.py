@@ -26,22 +26,16 @@ from onnxprof.blocks import strays
 from onnxprof.compare import Verdict
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.merge import merge
-from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import alignment_batches, alignment_table, alignment_text
 from onnxprof.publish.alignment import Choice, Sort
 from onnxprof.publish.text import shortened, telling_cut
 from onnxprof.reconcile import reconcile
-from onnxprof.records import (
-    Confidence,
-    Layer,
-    LayerKind,
-    Origin,
-    Run,
-    RunWarning,
-    Step,
-    WarningKind,
-)
+from onnxprof.records.layer import Layer, LayerKind
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.run import Origin, Run
+from onnxprof.records.step import Confidence, Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.stats import median_ns
 from onnxprof.systems import labels, newest, refuse_unlike
 from onnxprof.testing import sample_run

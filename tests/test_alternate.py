@@ -23,7 +23,7 @@ from onnxprof.compare import Caveat, Verdict, compare
 from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model
-from onnxprof.records import Device, Run
+from onnxprof.records.run import Device, Run
 from onnxprof.sweep import Options, Planned
 from onnxprof.testing import sample_run, sample_table
 from onnxprof.worker import Job, Limits

@@ -26,9 +26,9 @@ from onnxprof.cli import app
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget
 from onnxprof.modelfile import open_model
-from onnxprof.outcomes import OutputParity
 from onnxprof.publish.warnings import warning_text
-from onnxprof.records import WarningKind
+from onnxprof.records.parity import OutputParity
+from onnxprof.records.warning import WarningKind
 from onnxprof.store import load_all
 from onnxprof.sweep import Options, plan
 from onnxprof.testing import sample_run

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from onnxprof.cli.compare import compare
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.merge import merge
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.store import Store, load_all
 from onnxprof.testing import sample_run
 

@@ -15,7 +15,7 @@ from onnxprof import diagnose
 from onnxprof.cli.doctor import doctor
 from onnxprof.errors import UsageError
 from onnxprof.plugins import Plugin
-from onnxprof.records import Availability
+from onnxprof.records.run import Availability
 from onnxprof.testing import FakeBackend
 
 

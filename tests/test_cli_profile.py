@@ -14,7 +14,8 @@ import models
 import numpy as np
 import pytest
 
-from onnxprof.records import Granularity, WarningKind
+from onnxprof.records.step import Granularity
+from onnxprof.records.warning import WarningKind
 from onnxprof.store import load_all
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

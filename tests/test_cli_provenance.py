@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from onnxprof.publish import provenance as shown
-from onnxprof.records import Confidence, Step
+from onnxprof.records.step import Confidence, Step
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -9,7 +9,7 @@ import pytest
 from onnxprof.clocks import HeldBack, held_back, turbo, unlocked, watched
 from onnxprof.environment import environment
 from onnxprof.machine import Machine
-from onnxprof.records import WarningKind
+from onnxprof.records.warning import WarningKind
 
 CPU = "sys/devices/system/cpu"
 HEAT = f"{CPU}/cpu1/thermal_throttle/package_throttle_count"

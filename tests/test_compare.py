@@ -15,9 +15,11 @@ from onnxprof.blocks import finest_blocks, strays
 from onnxprof.compare import Caveat, Pair, Verdict, compare
 from onnxprof.errors import StoreError
 from onnxprof.merge import merge
-from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.pairing import pair
-from onnxprof.records import Confidence, Run, RunWarning, Step, WarningKind
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence, Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.replicates import step_replicates
 from onnxprof.testing import sample_run
 

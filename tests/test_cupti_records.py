@@ -28,11 +28,11 @@ from onnxprof.backends.cuda.activity import (
 from onnxprof.backends.ort.device_timer import DeviceTimer, on_device
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError
-from onnxprof.gpurows import ApiRow, KernelRow, merged_calls, merged_kernels
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import Confidence, Step
+from onnxprof.records.gpu import ApiRow, KernelRow, merged_calls, merged_kernels
+from onnxprof.records.step import Confidence, Step
 
 #: Two inferences of two steps, the second step with its own window inside of the first's.
 RUN = [

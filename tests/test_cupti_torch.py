@@ -10,7 +10,7 @@ import pytest
 from onnxprof.backends.cuda import collector as cupti_torch
 from onnxprof.backends.cuda.activity import Activity, Launch
 from onnxprof.backends.cuda.collector import sorted_out
-from onnxprof.gpurows import KernelRow
+from onnxprof.records.gpu import KernelRow
 
 
 def launch(correlation: int, start_ns: int) -> Launch:

@@ -22,7 +22,7 @@ from onnxprof.machine import Machine
 from onnxprof.placement import pick_devices
 from onnxprof.plugins import Plugin
 from onnxprof.publish.devices import device_text
-from onnxprof.records import Availability, Device
+from onnxprof.records.run import Availability, Device
 from onnxprof.sweep import Options, command_line, plan
 from onnxprof.testing import FakeBackend, sample_run
 
@@ -35,7 +35,7 @@ print(json.dumps(to_json(cuda_devices())))
 COMPLETED = """
 import json
 from onnxprof.devices import completed
-from onnxprof.records import Device
+from onnxprof.records.run import Device
 from onnxprof.serial import to_json
 device = Device("cuda:0:nvidia-l4", "cuda", "NVIDIA L4", 1, 58, features=("sm_89",))
 print(json.dumps(to_json(completed(device))))

@@ -14,13 +14,15 @@ from rich.console import Console, Group
 from onnxprof.cautions import step_warnings
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError, StoreError
-from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.merge import merge
 from onnxprof.publish import gpu_tables, terminal
 from onnxprof.publish.warnings import warning_text
 from onnxprof.reconcile import reconcile
-from onnxprof.records import Device, PreparedModel, Run, RunWarning, WarningKind
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Device, Run
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.stats import by_process
 from onnxprof.steptimes import estimates
 from onnxprof.store import Store, load

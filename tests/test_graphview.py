@@ -16,7 +16,8 @@ from onnxprof.publish import graphview, scopes, side_by_side, views
 from onnxprof.publish.catalogue import ModelPage, catalogue
 from onnxprof.publish.plot import drawn, links
 from onnxprof.reconcile import reconcile
-from onnxprof.records import LayerTable, Run
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.run import Run
 from onnxprof.testing import sample_run, sample_table
 
 

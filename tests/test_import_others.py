@@ -22,7 +22,7 @@ from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
 from onnxprof.reconcile import reconcile
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 from onnxprof.store import Store, load
 
 

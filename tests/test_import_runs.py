@@ -20,7 +20,8 @@ from onnxprof.modelfile import open_model
 from onnxprof.publish.chrome import chrome_trace
 from onnxprof.publish.timing_csv import timing_csv, timing_table
 from onnxprof.reconcile import Status, reconcile
-from onnxprof.records import Confidence, Run
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
 from onnxprof.serial import run_from_json, run_to_json
 from onnxprof.store import Store, load, scan
 

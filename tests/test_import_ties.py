@@ -21,7 +21,7 @@ from onnxprof.importing import Facts
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 

@@ -9,7 +9,7 @@ import pytest
 
 from onnxprof.errors import UsageError
 from onnxprof.inputs import from_file, generate
-from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 
 def given(tensor: Tensor) -> Layer:

@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model
-from onnxprof.records import LayerKind
+from onnxprof.records.layer import LayerKind
 
 
 def table_of(made, folder, batch=1, dims=None):

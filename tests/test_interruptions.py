@@ -16,7 +16,8 @@ from onnxprof.interruptions import quieten
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.merge import merge
 from onnxprof.reconcile import Reconciliation, Status, reconcile
-from onnxprof.records import PreparedModel, Run
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Run
 from onnxprof.steptimes import divided
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model
 from onnxprof.publish import layertable
-from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 REFERENCE = Path(__file__).parent / "data" / "lenet_layers.csv"
 

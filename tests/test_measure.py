@@ -15,7 +15,8 @@ from onnxprof import cuts, stats
 from onnxprof.contracts import Session, Trace, Workload
 from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Measurement, Timer, measure
-from onnxprof.records import PreparedModel, Tensor, WarningKind
+from onnxprof.records.layer import PreparedModel, Tensor
+from onnxprof.records.warning import WarningKind
 from onnxprof.sampling import unsteadiness
 from onnxprof.steptimes import estimates
 from onnxprof.testing import FakeBackend, FakeSession, ScriptedClock, sample_table

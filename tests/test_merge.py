@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnxprof import runfile
 from onnxprof.errors import BackendError
 from onnxprof.merge import merge, parts
-from onnxprof.records import Run, RunWarning, Timings, WarningKind
+from onnxprof.records.run import Run, Timings
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.stats import inflation_ratios, sample_process
 from onnxprof.testing import sample_run
 

@@ -29,7 +29,7 @@ from onnxprof.publish.runlist import everything
 from onnxprof.publish.timing_csv import timing_csv, timing_table
 from onnxprof.publish.views import page_data
 from onnxprof.reconcile import CLOSING, Status, reconcile
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.runfile import summarise
 from onnxprof.testing import sample_run
 

@@ -22,7 +22,8 @@ from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import Confidence, Granularity, WarningKind
+from onnxprof.records.step import Confidence, Granularity
+from onnxprof.records.warning import WarningKind
 
 # not importorskip: importing OpenVINO by itself reports to its makers
 if find_spec("openvino") is None:

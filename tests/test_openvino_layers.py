@@ -20,7 +20,7 @@ from onnxprof.backends.openvino.graphs.marks import marks_in
 from onnxprof.backends.openvino.graphs.steps import Listed, steps_of, tied
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import ModelError
-from onnxprof.records import Confidence, Step
+from onnxprof.records.step import Confidence, Step
 
 
 def traced(made: onnx.ModelProto, folder: Path, batch: int = 1) -> Trace:

@@ -20,7 +20,7 @@ from onnxprof.backends.openvino.prefix import _work
 from onnxprof.contracts import CutChecker, PrefixSource, Trace, Workload
 from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Timer, measure
-from onnxprof.records import WarningKind
+from onnxprof.records.warning import WarningKind
 from onnxprof.steptimes import estimates
 
 

@@ -14,7 +14,7 @@ from onnxprof.backends.openvino.graphs.marks import MARK
 from onnxprof.backends.openvino.graphs.steps import Listed, runs, settled, strangers
 from onnxprof.backends.openvino.runtime import devices, reason
 from onnxprof.provenance import Graph, GraphNode
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 
 
 def m(number: int) -> str:

@@ -16,7 +16,7 @@ from onnxprof.errors import BackendError, UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import Confidence, Granularity
+from onnxprof.records.step import Confidence, Granularity
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -20,7 +20,7 @@ from onnxprof.backends.ort.graphs.walk import INSERTED
 from onnxprof.backends.ort.profile import collect
 from onnxprof.contracts import Trace
 from onnxprof.errors import BackendError
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -17,7 +17,7 @@ from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.backends.ort.graphs.graphs import INSERTED, tie
 from onnxprof.backends.ort.profile import read_profile
 from onnxprof.contracts import Trace
-from onnxprof.records import Granularity
+from onnxprof.records.step import Granularity
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -25,7 +25,7 @@ from onnxprof.errors import BackendError, UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 from onnxprof.sweep import Options, plan
 
 ort = pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

@@ -16,7 +16,7 @@ from onnxprof.cli.meter import Meter
 from onnxprof.contracts import Workload
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.outlook import Notice, Outlook, in_turn_s
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 from onnxprof.sweep import Options, Planned, measured
 from onnxprof.testing import FakeBackend, sample_run, sample_table
 from onnxprof.worker import Limits

@@ -18,7 +18,10 @@ from onnxprof.errors import UsageError
 from onnxprof.publish.chrome import chrome_trace
 from onnxprof.publish.model_explorer import files, node_data, node_places
 from onnxprof.reconcile import Status, reconcile
-from onnxprof.records import Layer, LayerKind, LayerTable, Run, RunWarning, Step, WarningKind
+from onnxprof.records.layer import Layer, LayerKind, LayerTable
+from onnxprof.records.run import Run
+from onnxprof.records.step import Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store import Store
 from onnxprof.testing import sample_run
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from onnxprof import parity
-from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.parity import Slack, compare, slack
-from onnxprof.records import Tensor
+from onnxprof.records.layer import Tensor
+from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.testing import sample_table
 
 floats = st.floats(-1e6, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0])

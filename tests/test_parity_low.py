@@ -14,11 +14,11 @@ from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.contracts import Workload
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.parity import Noise, Slack, compare
 from onnxprof.publish.warnings import warning_text
 from onnxprof.publish.words import parity_text
-from onnxprof.records import Granularity
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.step import Granularity
 from onnxprof.reference import check, warnings_of
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

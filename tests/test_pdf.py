@@ -19,7 +19,7 @@ from onnxprof.publish import pdf, plot, plot_pdf, press
 from onnxprof.publish.cache import Cache
 from onnxprof.publish.glyphs import SHOWN, legible
 from onnxprof.reconcile import reconcile
-from onnxprof.records import RunWarning, WarningKind
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
 

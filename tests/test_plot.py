@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from onnxprof.errors import UsageError
 from onnxprof.publish import bars, figures, layout, plot
-from onnxprof.records import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.testing import sample_table
 
 GOLDEN = Path(__file__).parent / "golden"

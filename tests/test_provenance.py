@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof.provenance import Anchor, Graph, GraphNode, assign, extend_forward
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 
 
 def node(name: str, inputs: str, op_type: str = "Op", digest: str = "") -> GraphNode:

@@ -13,7 +13,9 @@ from hypothesis import given
 from onnxprof.errors import StoreError
 from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
-from onnxprof.records import Confidence, Layer, LayerKind, Run, Step, Tensor
+from onnxprof.records.layer import Layer, LayerKind, Tensor
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence, Step
 from onnxprof.steptimes import divided
 from onnxprof.testing import sample_run
 

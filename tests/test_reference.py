@@ -21,8 +21,9 @@ from onnxprof.contracts import Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.outcomes import Parity
-from onnxprof.records import Granularity, WarningKind
+from onnxprof.records.parity import Parity
+from onnxprof.records.step import Granularity
+from onnxprof.records.warning import WarningKind
 from onnxprof.reference import check, warnings_of
 from onnxprof.store import load_all
 from onnxprof.worker import Limits, perform, run_isolated
@@ -35,7 +36,7 @@ LIAR = """
 import os, signal
 from contextlib import contextmanager
 from onnxprof.backends import ort
-from onnxprof.records import Granularity
+from onnxprof.records.run import Granularity
 
 class Lying:
     def __init__(self, session):

@@ -18,7 +18,8 @@ from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.merge import merge, parts
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import PreparedModel, Run, Timings
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Run, Timings
 from onnxprof.testing import FakeBackend, sample_run, sample_table
 
 US = 1_000

@@ -11,7 +11,9 @@ import strategies
 from hypothesis import given
 
 from onnxprof import serial
-from onnxprof.records import Request, Run, RunWarning, Tensor, WarningKind
+from onnxprof.records.layer import Tensor
+from onnxprof.records.run import Request, Run
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.summary import Summary
 from onnxprof.testing import sample_run, sample_table
 

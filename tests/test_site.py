@@ -24,7 +24,7 @@ from onnxprof.publish.catalogue import catalogue
 from onnxprof.publish.serve import server
 from onnxprof.publish.timing_csv import timing_csv
 from onnxprof.reconcile import reconcile
-from onnxprof.records import Granularity
+from onnxprof.records.step import Granularity
 from onnxprof.store import Store
 from onnxprof.testing import sample_run
 

@@ -21,7 +21,7 @@ from onnxprof.publish import bundle, site, swap, workshop
 from onnxprof.publish.cache import user_cache
 from onnxprof.publish.cards import card, from_card, light
 from onnxprof.publish.catalogue import catalogue
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.runfile import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY
 from onnxprof.store import Store
 from onnxprof.testing import sample_run

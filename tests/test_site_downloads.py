@@ -18,9 +18,10 @@ from onnxprof.publish import charts, downloads, pairs_page, site, views
 from onnxprof.publish.catalogue import ModelPage, catalogue
 from onnxprof.publish.devices_page import device_facts, device_pages
 from onnxprof.publish.origins import zoo_entry
-from onnxprof.readings import Energy, Telemetry
 from onnxprof.reconcile import reconcile
-from onnxprof.records import Device, LayerTable, Run
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.run import Device, Run
+from onnxprof.records.telemetry import Energy, Telemetry
 from onnxprof.testing import sample_run, sample_table
 
 

@@ -16,7 +16,7 @@ from sites import runs, scoped_run
 from onnxprof.publish import graphview, pages, site
 from onnxprof.publish.catalogue import catalogue
 from onnxprof.reconcile import Status, reconcile
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
 pytest_plugins = ["browsing"]

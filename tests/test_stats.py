@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof import stats
-from onnxprof.records import Timings
+from onnxprof.records.run import Timings
 
 
 def coverage(low: int, high: int, n: int) -> float:

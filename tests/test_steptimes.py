@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnxprof import steptimes
 from onnxprof.merge import merge
 from onnxprof.reconcile import reconcile
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
 positive = st.lists(st.floats(1, 1e9), min_size=1, max_size=40)

@@ -19,9 +19,11 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxprof import folders, outcomes, readings, records, runfile, store
+from onnxprof import folders, runfile, store
 from onnxprof.errors import StoreError
-from onnxprof.records import Run, Timings
+from onnxprof.records import parity, telemetry
+from onnxprof.records import run as records
+from onnxprof.records.run import Run, Timings
 from onnxprof.store import Filters, Store
 from onnxprof.testing import sample_run
 
@@ -419,12 +421,12 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
         records.Tensor,
         records.Step,
         records.RunWarning,
-        outcomes.Parity,
-        outcomes.OutputParity,
-        readings.Telemetry,
-        readings.Series,
-        readings.Energy,
-        readings.Absence,
+        parity.Parity,
+        parity.OutputParity,
+        telemetry.Telemetry,
+        telemetry.Series,
+        telemetry.Energy,
+        telemetry.Absence,
         runfile.Summary,
     ],
 )
@@ -439,7 +441,7 @@ def test_the_document_names_columns_keys_and_values() -> None:
     keys = [key.decode() for key in (runfile.SCHEMA_KEY, runfile.RUN_KEY, runfile.SUMMARY_KEY)]
     facts = json.loads(runfile._metadata(sample_run())[runfile.RUN_KEY])
     kinds = [
-        *readings.Quantity,
+        *telemetry.Quantity,
         *records.LayerKind,
         *records.Confidence,
         *records.WarningKind,

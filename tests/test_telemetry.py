@@ -26,8 +26,9 @@ from onnxprof.publish.runlist import list_records
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.terminal import summary
 from onnxprof.publish.warnings import warning_text
-from onnxprof.readings import Absence, Energy, Quantity, Series, Telemetry
-from onnxprof.records import Run, RunWarning, WarningKind
+from onnxprof.records.run import Run
+from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.serial import run_from_json, run_to_json
 from onnxprof.summary import summarise
 from onnxprof.sweep import Options, next_process, plan
@@ -37,7 +38,7 @@ from onnxprof.worker import Limits, perform
 
 STRETCH = """
 import json, os
-from onnxprof.records import Device
+from onnxprof.records.run import Device
 from onnxprof.serial import to_json
 from onnxprof.telemetry import watching
 import time

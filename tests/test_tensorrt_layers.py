@@ -19,7 +19,8 @@ from onnxprof.backends.tensorrt import layers
 from onnxprof.backends.tensorrt.backend import trace_of
 from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph, GraphNode
-from onnxprof.records import Confidence, LayerTable, Step
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.step import Confidence, Step
 
 
 def traced(folder: Path, name: str) -> tuple[tuple[Step, ...], LayerTable, tuple[str, ...]]:

@@ -31,7 +31,9 @@ from onnxprof.backends.tensorrt.backend import TensorrtBackend, trace_of
 from onnxprof.backends.tensorrt.build import build
 from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.records import Availability, Device, Granularity, PreparedModel
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Availability, Device
+from onnxprof.records.step import Granularity
 
 
 @pytest.fixture

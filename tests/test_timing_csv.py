@@ -20,7 +20,9 @@ from onnxprof.publish import runlist, terminal, timing_csv, words
 from onnxprof.publish.text import in_csv
 from onnxprof.publish.warnings import warning_text
 from onnxprof.reconcile import reconcile
-from onnxprof.records import Run, RunWarning, Tensor, WarningKind
+from onnxprof.records.layer import Tensor
+from onnxprof.records.run import Run
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.summary import summarise
 from onnxprof.testing import sample_run
 

@@ -20,7 +20,7 @@ from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Timer, measure
 from onnxprof.modelfile import open_model, prepare
-from onnxprof.records import Confidence, Granularity
+from onnxprof.records.step import Confidence, Granularity
 from onnxprof.reference import check
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")

@@ -13,7 +13,7 @@ import pytest
 from onnx import helper
 
 from onnxprof.errors import BackendError
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
 

@@ -13,7 +13,7 @@ from onnxprof.contracts import Workload
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import declared_fills, open_model, prepare, with_defaults
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 from onnxprof.reference import check
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")

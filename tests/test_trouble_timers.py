@@ -20,7 +20,7 @@ from onnxprof.inspector import inspect
 from onnxprof.measure import Budget, Measurement, Timer, measure
 from onnxprof.modelfile import open_model, prepare
 from onnxprof.reconcile import reconcile
-from onnxprof.records import WarningKind
+from onnxprof.records.warning import WarningKind
 from onnxprof.steptimes import estimates
 from onnxprof.testing import sample_run
 

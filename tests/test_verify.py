@@ -19,7 +19,7 @@ from onnxprof.backends.ort.graphs.graphs import INSERTED, MOVERS
 from onnxprof.contracts import Bounds, Workload
 from onnxprof.errors import BackendError
 from onnxprof.inputs import generate
-from onnxprof.records import Confidence, Step
+from onnxprof.records.step import Confidence, Step
 from onnxprof.verify.outcomes import BY_VALUE
 from onnxprof.verify.verdicts import Claim
 

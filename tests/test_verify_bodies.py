@@ -17,7 +17,7 @@ from onnxprof.backends.ort.check.bodies import settled
 from onnxprof.backends.ort.check.unfold import unfolded
 from onnxprof.backends.ort.graphs.graphs import tie
 from onnxprof.errors import BackendError
-from onnxprof.records import Step
+from onnxprof.records.step import Step
 from onnxprof.verify.verdicts import Claim
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

@@ -13,7 +13,9 @@ from onnxprof.errors import BackendError
 from onnxprof.measure import Budget, Timer
 from onnxprof.modelfile import open_model
 from onnxprof.others import Others
-from onnxprof.records import Device, Granularity, WarningKind
+from onnxprof.records.run import Device
+from onnxprof.records.step import Granularity
+from onnxprof.records.warning import WarningKind
 from onnxprof.worker import Job, Limits, perform, run_isolated
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.gpurows import ApiRow, KernelRow
-from onnxprof.records import Samples
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.run import Samples
 
 #: The step of a window that is a whole inference; what lies in no step's window is its own.
 WHOLE = -1

@@ -17,7 +17,7 @@ from onnxprof.backends.cuda.activity import (
     kernel_rows,
     moved,
 )
-from onnxprof.gpurows import ApiRow, KernelRow
+from onnxprof.records.gpu import ApiRow, KernelRow
 
 _MARK = "onnxprof clock"
 _CALLS = frozenset({"cuda_runtime", "cuda_driver"})

@@ -22,7 +22,9 @@ from onnxprof.backends.openvino.runtime import Found, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, load
 from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.records import Availability, Device, Granularity, PreparedModel, Samples
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Availability, Device, Samples
+from onnxprof.records.step import Granularity
 
 #: What loads faster than this is cut into prefixes without being asked for, up to 24 of them.
 _QUICK_NS = 1_000_000_000

@@ -21,7 +21,7 @@ from onnxprof.backends.openvino.graphs.graphs import tie as tie_nodes
 from onnxprof.backends.openvino.graphs.marks import MARK
 from onnxprof.backends.openvino.graphs.twins import twins
 from onnxprof.provenance import Graph
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 
 #: What the graph that runs calls nodes which reports list by their operation.
 _KINDS: Mapping[str, str] = {

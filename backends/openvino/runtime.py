@@ -12,7 +12,7 @@ from typing import Any
 from onnxprof.backends.source_places import without_places
 from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.records import Device
+from onnxprof.records.run import Device
 
 REMEDY = 'pip install "onnxprof[openvino]"'
 _TELEMETRY = "openvino_telemetry"

@@ -16,7 +16,7 @@ from onnxprof.backends.openvino.source import readable
 from onnxprof.contracts import Workload
 from onnxprof.environment import usable_cores
 from onnxprof.errors import BackendError
-from onnxprof.records import Tensor
+from onnxprof.records.layer import Tensor
 
 
 @dataclass(frozen=True, slots=True)

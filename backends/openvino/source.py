@@ -20,7 +20,7 @@ import numpy as np
 
 from onnxprof.datafiles import DataFolder, is_external, location, stored_tensors
 from onnxprof.errors import BackendError
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 #: Elements of a sparse tensor that are written out at most: 1 GiB of float32.
 _MOST = 1 << 28

@@ -28,7 +28,8 @@ from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.devices import free_bytes
 from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError
-from onnxprof.records import Availability, Device, Granularity
+from onnxprof.records.run import Availability, Device
+from onnxprof.records.step import Granularity
 from onnxprof.verify.verdicts import Claim
 
 #: The runtime's switch for its own telemetry.

@@ -18,7 +18,7 @@ from onnxprof.backends.ort.profile import Key, event_key
 from onnxprof.backends.ort.runtime.providers import cuda_version, device_index, provider_of
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import Confidence, Step
+from onnxprof.records.step import Confidence, Step
 
 _STRAY = "(device, between steps)"
 _LAUNCHES = "onnxruntime's own profiler times launches on CUDA"

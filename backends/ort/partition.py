@@ -19,7 +19,7 @@ from onnxprof.backends.ort.graphs.inlined import read_graph
 from onnxprof.backends.ort.graphs.walk import INSERTED, proposals
 from onnxprof.backends.ort.profile import Key, Profile
 from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 
 RECORD = "session.record_ep_graph_assignment_info"
 #: Node names of each subgraph of a provider, in the order in which they were taken.

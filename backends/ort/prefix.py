@@ -21,7 +21,7 @@ from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 #: Names of element types in ONNX, where they are not NumPy's in capitals.
 _ELEMENTS = {"float32": "FLOAT", "float64": "DOUBLE", "str": "STRING"}

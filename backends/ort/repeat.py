@@ -23,7 +23,7 @@ from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 
 @dataclass(frozen=True, slots=True)

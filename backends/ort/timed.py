@@ -17,7 +17,8 @@ from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties
 from onnxprof.backends.ort.graphs.walk import MOVERS
 from onnxprof.backends.ort.profile import Key, Profile, given
 from onnxprof.contracts import Trace
-from onnxprof.records import Confidence, Step, Tensor
+from onnxprof.records.layer import Tensor
+from onnxprof.records.step import Confidence, Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ from onnxprof.backends.tensorrt.build import build, logger, runtime_errors
 from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
 from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.records import Availability, Confidence, Device, Granularity, PreparedModel, Step
+from onnxprof.records.layer import PreparedModel
+from onnxprof.records.run import Availability, Device
+from onnxprof.records.step import Confidence, Granularity, Step
 
 REMEDY = 'pip install "onnxprof[tensorrt]"'
 UNVERIFIED = "not yet verified on hardware"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.source_places import without_places
 from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 #: Progress is told at most this often.
 _EVERY_SECONDS = 0.5

@@ -17,7 +17,7 @@ from typing import Any
 
 from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.errors import BackendError
-from onnxprof.records import Tensor
+from onnxprof.records.layer import Tensor
 
 _ITEM = "[ONNX Layer: "
 _SEPARATORS = re.compile("[\x1e\x1f]|(?<=\\])(?=\\[ONNX Layer: )")

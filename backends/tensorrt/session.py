@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.tensorrt.build import runtime_errors
 from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import Tensor
+from onnxprof.records.layer import Tensor
 
 #: Layers an engine may have at most; more than this from a profiler is not one inference.
 _MOST_REPORTS = 1_000_000

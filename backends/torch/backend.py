@@ -8,7 +8,8 @@ from typing import Any
 
 from onnxprof.contracts import Session, TracedSession, Workload
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.records import Availability, Device, Granularity
+from onnxprof.records.run import Availability, Device
+from onnxprof.records.step import Granularity
 
 #: What `Workload.provider` may say; a device's kind stands for the first.
 PROVIDERS = ("eager", "compile")

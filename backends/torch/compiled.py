@@ -18,7 +18,7 @@ from onnxprof.backends.torch.program.program import is_memory_error
 from onnxprof.backends.torch.session import TorchSession, prepare
 from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import Confidence, Step
+from onnxprof.records.step import Confidence, Step
 
 #: It logs every place where it cannot go on; the step says how many parts there are.
 _LOG = "torch._dynamo"

@@ -18,7 +18,7 @@ import numpy as np
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.values import to_numpy, to_torch
 from onnxprof.backends.torch.program.loader import load
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 #: What onnx2pytorch, which runs ONNX graphs on torch as well, passes of how many.
 YARDSTICK = (588, 776)

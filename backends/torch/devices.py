@@ -9,7 +9,7 @@ from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.devices import completed, cuda_id
 from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError
-from onnxprof.records import Availability, Device
+from onnxprof.records.run import Availability, Device
 
 
 def cuda_device(index: int, properties: Any) -> Device:

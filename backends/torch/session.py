@@ -19,7 +19,8 @@ from onnxprof.backends.torch.program.program import UNWANTED, Call, Program, lay
 from onnxprof.backends.torch.verify import TorchProof
 from onnxprof.contracts import Session, Trace, Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import Confidence, Granularity, Step, Tensor
+from onnxprof.records.layer import Tensor
+from onnxprof.records.step import Confidence, Granularity, Step
 
 Values = Mapping[str, NDArray[Any]]
 _EVIDENCE = "runs operator by operator"

@@ -22,7 +22,7 @@ from onnxprof.backends.torch.program.program import UNWANTED, Call
 from onnxprof.contracts import Bounds, Workload
 from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph
-from onnxprof.records import Step
+from onnxprof.records.step import Step
 from onnxprof.verify.outcomes import all_unchecked, judged
 from onnxprof.verify.verdicts import (
     Claim,

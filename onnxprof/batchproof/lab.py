@@ -20,7 +20,8 @@ from onnxprof.errors import OnnxprofError
 from onnxprof.graph import reads, walk
 from onnxprof.inspector import inspect
 from onnxprof.modelfile import ModelFile, prepare
-from onnxprof.records import Granularity, LayerTable, PreparedModel, Tensor
+from onnxprof.records.layer import LayerTable, PreparedModel, Tensor
+from onnxprof.records.step import Granularity
 from onnxprof.reference import draws
 
 Values = Mapping[str, NDArray[Any]]

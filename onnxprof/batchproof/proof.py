@@ -12,7 +12,7 @@ from onnxprof.batchproof.trial import Trial
 from onnxprof.batchproof.verdict import Kind, Verdict, warnings_of
 from onnxprof.errors import OnnxprofError
 from onnxprof.modelfile import ModelFile, batch_axes, open_model, plan_for, with_defaults
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 #: Seconds that a proof may take, and as a multiple of the budget of a measurement.
 _LEAST_SECONDS, _BUDGETS = 10.0, 4.0

@@ -27,7 +27,7 @@ from onnxprof.batchproof.layouts import part, placements
 from onnxprof.batchproof.verdict import Kind, Verdict
 from onnxprof.batchtrace import dependent
 from onnxprof.modelfile import batch_axes
-from onnxprof.outcomes import OutputParity
+from onnxprof.records.parity import OutputParity
 
 #: How much further apart two batches may be than a change in rounding makes outputs.
 _ROUNDING_FACTOR = 30.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from onnxprof.records import RunWarning, WarningKind
+from onnxprof.records.warning import RunWarning, WarningKind
 
 
 class Kind(StrEnum):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onnxprof.alignment import Alignment
     from onnxprof.batches import Batches
     from onnxprof.publish.alignment import Choice
-    from onnxprof.records import Run
+    from onnxprof.records.run import Run
     from onnxprof.store import Filters
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from onnxprof.compare import Comparison, Pair
     from onnxprof.pairing import Pairing
-    from onnxprof.records import Run
+    from onnxprof.records.run import Run
     from onnxprof.store import Filters
     from onnxprof.sweep import Options, Planned
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onnxprof.modelfile import ModelFile
-    from onnxprof.records import LayerTable
+    from onnxprof.records.layer import LayerTable
     from onnxprof.references import Resolved
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from onnxprof.cli.meter import Meter
     from onnxprof.measure import Timer
-    from onnxprof.records import Granularity
+    from onnxprof.records.step import Granularity
     from onnxprof.store import Store
     from onnxprof.sweep import Options, Outcome, Planned
 
@@ -159,7 +159,7 @@ def _say_dims(planned: list[Planned], options: Options) -> None:
 
 def _granularity(text: str) -> Granularity:
     from onnxprof.errors import UsageError
-    from onnxprof.records import Granularity
+    from onnxprof.records.step import Granularity
 
     try:
         return Granularity(text)

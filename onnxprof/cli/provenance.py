@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from onnxprof.publish.provenance import Checked
-    from onnxprof.records import Request, Run
+    from onnxprof.records.run import Request, Run
     from onnxprof.sweep import Options
 
 _FORMATS = ("table", "csv", "json")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from onnxprof.errors import StoreError
-    from onnxprof.records import Run
+    from onnxprof.records.run import Run
     from onnxprof.store import Filters
     from onnxprof.summary import Summary
 

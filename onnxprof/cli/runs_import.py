@@ -13,7 +13,7 @@ from onnxprof.confined import Limits, confined
 from onnxprof.importing import Facts, build
 from onnxprof.modelfile import open_found, with_defaults
 from onnxprof.recordings import chosen
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.references import Resolved, is_remote, resolve
 from onnxprof.store import Store
 from onnxprof.worker import now

@@ -13,7 +13,8 @@ from onnxprof.alignment import Alignment, Cell, Column, Fate, Remark, RemarkKind
 from onnxprof.compare import Verdict
 from onnxprof.publish import words
 from onnxprof.publish.text import CUTS, Cut, printable, shortened
-from onnxprof.records import Confidence, Run
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
 
 #: What a verdict adds to a ratio; nothing where the measurement does not tell.
 MARKS = {Verdict.SLOWER: "▲", Verdict.FASTER: "▼", Verdict.SAME: "="}

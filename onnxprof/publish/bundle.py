@@ -17,7 +17,7 @@ from onnxprof.publish.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.press import Manuscript, pressed
 from onnxprof.publish.shelf import Volume
 from onnxprof.publish.timing_csv import timing_csv
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
 _CARD, _ROWS, _PDFS = ":card", ":rows", ":pdfs"

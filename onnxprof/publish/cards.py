@@ -12,7 +12,8 @@ from typing import Any
 
 from onnxprof.publish.catalogue import Entry, ModelPage, System
 from onnxprof.reconcile import Reconciliation
-from onnxprof.records import LayerTable, ModelFacts, Run
+from onnxprof.records.layer import LayerTable, ModelFacts
+from onnxprof.records.run import Run
 from onnxprof.serial import dumps, from_json, run_from_json, run_to_json, to_json
 
 

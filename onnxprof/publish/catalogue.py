@@ -10,7 +10,9 @@ from typing import Protocol, TypeVar
 from onnxprof.publish.figures import slug, unique_slug
 from onnxprof.publish.words import parity_text
 from onnxprof.reconcile import Reconciliation, reconcile
-from onnxprof.records import Granularity, LayerTable, ModelFacts, Request, Run
+from onnxprof.records.layer import LayerTable, ModelFacts
+from onnxprof.records.run import Request, Run
+from onnxprof.records.step import Granularity
 
 
 class Asked(Protocol):

@@ -17,7 +17,10 @@ from typing import Any
 from onnxprof.publish import words
 from onnxprof.publish.timing_csv import shapes_text
 from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
-from onnxprof.records import Layer, Run, Step, Tensor, WarningKind
+from onnxprof.records.layer import Layer, Tensor
+from onnxprof.records.run import Run
+from onnxprof.records.step import Step
+from onnxprof.records.warning import WarningKind
 
 Event = dict[str, Any]
 _THREAD = 1

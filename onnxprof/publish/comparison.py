@@ -18,7 +18,7 @@ from rich.text import Text
 from onnxprof.compare import Caveat, Comparison, Pair, Row, Verdict
 from onnxprof.publish import words
 from onnxprof.publish.text import in_csv, in_markdown, printable, shortened
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 from onnxprof.serial import to_json
 
 #: Columns of the CSV, in order; JSON rows have these keys from `layer` on.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxprof.records import Device
+from onnxprof.records.run import Device
 
 
 def device_text(device: Device) -> str:

@@ -10,7 +10,7 @@ from onnxprof.publish.catalogue import ModelPage
 from onnxprof.publish.devices_page import DevicePage, Table
 from onnxprof.publish.pages import SiteFacts, render
 from onnxprof.publish.timing_csv import timing_parquet, timing_table
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 if TYPE_CHECKING:
     import pyarrow as pa

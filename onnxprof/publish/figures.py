@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from onnxprof.publish.text import printable as escaped
-from onnxprof.records import Shape, Tensor
+from onnxprof.records.layer import Shape, Tensor
 
 ZERO_WIDTH = "\u200b"
 _BREAK_AFTER = re.compile(r"([/_.:\-]+)")

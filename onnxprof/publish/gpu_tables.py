@@ -16,10 +16,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.gpurows import ApiRow, KernelRow
 from onnxprof.publish import words
 from onnxprof.publish.text import CsvWriter, printable, shortened
-from onnxprof.records import Run
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.run import Run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

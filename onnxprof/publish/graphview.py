@@ -17,7 +17,7 @@ from onnxprof.publish.layout import Box, Edge, lay_out
 from onnxprof.publish.plot import BOXES, cut_long, drawn, links, topology
 from onnxprof.publish.scopes import Scope, gathered
 from onnxprof.publish.views import embedded, tensor_names
-from onnxprof.records import Layer, LayerKind, LayerTable
+from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
 #: Kinds of boxes, as numbers that the script knows.
 NODE, INPUT, SCOPE, REFERENCE = range(4)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.publish.text import CsvWriter, counted, in_json, printable, shape_text, tensor_text
-from onnxprof.records import Dim, Layer, LayerKind, LayerTable, Tensor
+from onnxprof.records.layer import Dim, Layer, LayerKind, LayerTable, Tensor
 
 if TYPE_CHECKING:
     from rich.table import Table

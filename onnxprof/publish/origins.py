@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from onnxprof.records import ModelFacts
+from onnxprof.records.layer import ModelFacts
 
 if TYPE_CHECKING:
     from onnxprof.zoo import Entry

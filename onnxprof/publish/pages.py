@@ -14,7 +14,7 @@ from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.origins import zoo_entry
 from onnxprof.publish.warnings import warning_text
 from onnxprof.publish.words import reconciliation_text
-from onnxprof.records import Layer, LayerKind, Tensor
+from onnxprof.records.layer import Layer, LayerKind, Tensor
 
 if TYPE_CHECKING:
     from jinja2 import Environment

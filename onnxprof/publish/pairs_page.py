@@ -13,7 +13,7 @@ from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.figures import slug, unique_slug
 from onnxprof.publish.pages import SiteFacts, markup, render
 from onnxprof.publish.text import CsvWriter
-from onnxprof.records import Granularity
+from onnxprof.records.step import Granularity
 
 #: Pages at most: n systems make n (n - 1) / 2 pairs. Those with the most models come first.
 MOST_PAIRS = 60

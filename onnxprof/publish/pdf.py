@@ -12,7 +12,7 @@ from onnxprof.publish.press import Manuscript, compile_pdf
 from onnxprof.publish.warnings import warning_text
 from onnxprof.publish.words import DOUBTFUL, reconciliation_text
 from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 _FATES = {
     Status.FOLDED: "computed while loading",

@@ -12,7 +12,7 @@ from html import escape
 
 from onnxprof.publish.figures import printable, shape_text, shortened
 from onnxprof.publish.layout import Box, Drawing, Edge, Point, lay_out
-from onnxprof.records import Layer, LayerKind, LayerTable
+from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
 #: An edge that skips more ranks than this becomes a reference beside its consumer: long
 #: edges make a layered drawing slow to compute and unreadable (DESIGN.md section 8).

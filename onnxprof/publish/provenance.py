@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from onnxprof.publish.text import printable, shortened
 from onnxprof.publish.words import percent
-from onnxprof.records import Request, Step
+from onnxprof.records.run import Request
+from onnxprof.records.step import Step
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -17,7 +17,8 @@ from onnxprof import serial
 from onnxprof.publish import words
 from onnxprof.publish.text import in_csv, printable
 from onnxprof.publish.timing_csv import timing_records
-from onnxprof.records import Run, WarningKind
+from onnxprof.records.run import Run
+from onnxprof.records.warning import WarningKind
 from onnxprof.summary import Summary
 
 #: The keys of a run in JSON and the columns of the CSV, in order.

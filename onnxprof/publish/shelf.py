@@ -10,7 +10,7 @@ from pathlib import Path
 from onnxprof import store
 from onnxprof.errors import StoreError
 from onnxprof.publish.catalogue import by_model, shared_names
-from onnxprof.records import Request, Run
+from onnxprof.records.run import Request, Run
 
 
 @dataclass(frozen=True, slots=True)

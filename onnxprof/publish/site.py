@@ -21,7 +21,7 @@ from onnxprof.publish.index_page import index_page
 from onnxprof.publish.pairs_page import pair_csv, pair_page, pair_pages
 from onnxprof.publish.shelf import Item, Volume, of_runs, of_stores, volumes
 from onnxprof.publish.swap import MARKER, check_replaceable, scaffold, swap
-from onnxprof.records import Run
+from onnxprof.records.run import Run
 
 __all__ = ["Built", "build_from_stores", "build_site", "check_replaceable"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxprof.publish.text import printable
-from onnxprof.readings import Energy, Quantity, Series, Telemetry
+from onnxprof.records.telemetry import Energy, Quantity, Series, Telemetry
 
 _MIB = 2**20
 _UNITS = {

@@ -17,7 +17,8 @@ from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text import Cut, printable, shortened, telling_cut
 from onnxprof.publish.warnings import warning_text
 from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
-from onnxprof.records import Layer, LayerTable, Run
+from onnxprof.records.layer import Layer, LayerTable
+from onnxprof.records.run import Run
 
 _BAR = 10
 _MOST_DOUBTS = 3

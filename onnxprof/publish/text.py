@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
 
-from onnxprof.records import Shape, Tensor
+from onnxprof.records.layer import Shape, Tensor
 
 #: Control, format (bidirectional overrides among them), surrogate and line-separating characters.
 _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")

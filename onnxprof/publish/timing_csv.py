@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from onnxprof.publish.text import in_csv, shape_text
 from onnxprof.publish.words import doubt_text
 from onnxprof.reconcile import TimedRow, milliseconds, reconcile
-from onnxprof.records import Layer, LayerKind, Run, Tensor
+from onnxprof.records.layer import Layer, LayerKind, Tensor
+from onnxprof.records.run import Run
 from onnxprof.serial import request_digest
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from onnxprof.publish.plot import COMPUTE, topology
 from onnxprof.publish.warnings import warning_text
 from onnxprof.publish.words import doubt_text, reconciliation_text
 from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow
-from onnxprof.records import Confidence, LayerTable, Run
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
 from onnxprof.stats import median_ns
 
 _SEPARATORS = ("/", ".")

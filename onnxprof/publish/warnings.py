@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from onnxprof.publish.text import printable
 from onnxprof.publish.words import percent
-from onnxprof.records import RunWarning, WarningKind
+from onnxprof.records.warning import RunWarning, WarningKind
 
 
 def warning_text(warning: RunWarning) -> str:

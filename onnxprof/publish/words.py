@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from onnxprof.outcomes import OutputParity, Parity
 from onnxprof.publish.text import printable
 from onnxprof.reconcile import CLOSING, Doubt, Reconciliation
-from onnxprof.records import Request, Run
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.run import Request, Run
 
 #: Traced over un-profiled from which on tracing costs something in print.
 _SHOWS = 1.005

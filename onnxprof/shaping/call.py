@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TypeProto
 
 from onnxprof.layertypes import DEFAULT_DOMAINS
-from onnxprof.records import Dim, Shape
+from onnxprof.records.layer import Dim, Shape
 from onnxprof.shaping import sizes
 from onnxprof.shaping.scope import Scope, element_type, shape_of, tensor_type
 

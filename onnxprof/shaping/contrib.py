@@ -11,7 +11,7 @@ from functools import partial
 
 from onnx import NodeProto, TensorProto
 
-from onnxprof.records import Dim, Shape
+from onnxprof.records.layer import Dim, Shape
 from onnxprof.shaping import attention, sizes, standins
 from onnxprof.shaping.call import Call, Rule, Types, broadcast, matmul
 from onnxprof.shaping.scope import shape_of

@@ -14,7 +14,7 @@ from onnx import GraphProto, TensorProto, TypeProto
 
 from onnxprof.graph import subgraphs
 from onnxprof.layertypes import DEFAULT_DOMAINS
-from onnxprof.records import Dim, Shape
+from onnxprof.records.layer import Dim, Shape
 from onnxprof.shaping.call import Call, Types, join
 from onnxprof.shaping.scope import Scope, element_type, shape_of, tensor_type
 

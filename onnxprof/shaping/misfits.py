@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from onnxprof.records import Shape
+from onnxprof.records.layer import Shape
 from onnxprof.shaping.call import Call, Types, product
 from onnxprof.shaping.scope import shape_of
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TypeProto
 
 from onnxprof import tensors
-from onnxprof.records import Dim, Shape, Tensor
+from onnxprof.records.layer import Dim, Shape, Tensor
 from onnxprof.shaping.sizes import MAX_TEXT, canonical
 
 #: No runtime here takes more axes; a file may not make each tensor's type grow.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 
-from onnxprof.records import Dim
+from onnxprof.records.layer import Dim
 
 MAX_TEXT = 200
 _MAX_TERMS = 8

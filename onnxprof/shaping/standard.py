@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from onnx import TensorProto
 
-from onnxprof.records import Dim, Shape
+from onnxprof.records.layer import Dim, Shape
 from onnxprof.shaping import sizes
 from onnxprof.shaping.call import Call, Rule, Types, broadcast, matmul, product
 from onnxprof.shaping.scope import MAX_RANK

@@ -8,7 +8,7 @@ from functools import partial
 import onnx
 from onnx import NodeProto
 
-from onnxprof.records import Shape
+from onnxprof.records.layer import Shape
 from onnxprof.shaping import onnxrules
 from onnxprof.shaping.call import Call, Rule, Types
 from onnxprof.shaping.scope import Scope, element_type, shape_of, tensor_type

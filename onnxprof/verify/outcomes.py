@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from onnxprof.records import Confidence, Step
+from onnxprof.records.step import Confidence, Step
 from onnxprof.verify.verdicts import Outcome, Verdict
 
 #: What is said of a tie that was made by values, because names told something wrong.

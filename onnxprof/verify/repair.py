@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from onnxprof.provenance import Anchor, assign
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 from onnxprof.verify.anchors import value_anchors
 from onnxprof.verify.outcomes import BY_VALUE
 from onnxprof.verify.verdicts import Claim, Evidence, Outcome, Verdict, check

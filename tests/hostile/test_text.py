@@ -17,7 +17,8 @@ from onnxprof.publish.gpu_tables import steps_csv
 from onnxprof.publish.runlist import everything, list_csv, list_json
 from onnxprof.publish.site import build_site
 from onnxprof.publish.timing_csv import timing_csv
-from onnxprof.records import Availability, Device, LayerTable
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.run import Availability, Device
 from onnxprof.runfile import summarise
 from onnxprof.testing import sample_run
 

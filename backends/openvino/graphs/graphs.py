@@ -15,7 +15,7 @@ from onnxprof.backends.openvino.graphs.clues import LAYOUT, PASSIVE, Clues, Runt
 from onnxprof.backends.openvino.graphs.holders import Groups, Held, Twins, hold, unite_shared
 from onnxprof.backends.openvino.graphs.marks import Marks
 from onnxprof.provenance import Anchor, Assignment, Graph, assign
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from onnxprof.backends.openvino.graphs.marks import Marks, marks_in
 from onnxprof.backends.openvino.graphs.twins import twins
 from onnxprof.backends.ort.graphs.inlined import inlined
 from onnxprof.provenance import Graph
-from onnxprof.records import Layer, LayerTable, Step
+from onnxprof.records.layer import Layer, LayerTable
+from onnxprof.records.step import Step
 
 #: Nodes that are in place where the runtime gives them no implementation of their own.
 _IN_PLACE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Concatenation", "Split", "Reorder"})

@@ -29,7 +29,7 @@ from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.contracts import Bounds, Workload
 from onnxprof.errors import BackendError
 from onnxprof.provenance import Graph
-from onnxprof.records import Step
+from onnxprof.records.step import Step
 from onnxprof.verify.outcomes import all_unchecked, judged
 from onnxprof.verify.repair import repaired
 from onnxprof.verify.verdicts import Claim, Evidence, Outcome, Verdict, check, ends, tolerance_of

@@ -30,7 +30,7 @@ from onnxprof.backends.ort.graphs.walk import (
     plain_name,
 )
 from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
-from onnxprof.records import Confidence
+from onnxprof.records.step import Confidence
 
 #: The evidence of a step that belongs to no layer, before the name of a tensor.
 PASSES_ON = "passes on"

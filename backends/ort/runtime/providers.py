@@ -21,7 +21,7 @@ from onnxprof.contracts import Workload
 from onnxprof.devices import cuda_devices
 from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.records import Availability, Device
+from onnxprof.records.run import Availability, Device
 
 CPU = "CPUExecutionProvider"
 

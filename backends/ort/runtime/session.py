@@ -14,7 +14,8 @@ from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of
 from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
-from onnxprof.records import Granularity, PreparedModel, Tensor
+from onnxprof.records.layer import PreparedModel, Tensor
+from onnxprof.records.step import Granularity
 
 _FATAL_ONLY = 4
 _CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records import Tensor
+from onnxprof.records.layer import Tensor
 
 #: Types that NumPy lacks, by the runtime's name, and the class of ml_dtypes that has them.
 _BEYOND_NUMPY = {

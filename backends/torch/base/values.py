@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.datafiles import DataFolder, is_external
 from onnxprof.errors import BackendError
-from onnxprof.records import Tensor
+from onnxprof.records.layer import Tensor
 from onnxprof.tensors import size_bytes
 
 #: ONNX's element type, and torch's that holds its values.

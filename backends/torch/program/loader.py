@@ -20,7 +20,7 @@ from onnxprof.backends.torch.program.functions import definition, types_of
 from onnxprof.backends.torch.program.program import OMITTED, UNWANTED, Call, Program
 from onnxprof.datafiles import DataFolder
 from onnxprof.errors import BackendError
-from onnxprof.records import PreparedModel
+from onnxprof.records.layer import PreparedModel
 
 _RANDOM = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"}

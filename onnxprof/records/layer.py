@@ -1,0 +1,130 @@
+"""Layers of a model and the tensors between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from onnxprof.records.device import Availability as Availability
+from onnxprof.records.device import Device as Device
+from onnxprof.records.timings import Indices as Indices
+from onnxprof.records.timings import Samples as Samples
+from onnxprof.records.timings import Timings as Timings
+
+#: One axis: its size, the name of a symbolic size, or None where nothing is known.
+Dim = int | str | None
+#: A tensor's axes; None where not even the rank is known.
+Shape = tuple[Dim, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value that flows between layers."""
+
+    name: str
+    dtype: str = ""
+    """NumPy's name (`float32`), or `sequence(float32)`, `optional(int64)`; empty if unknown."""
+    shape: Shape = None
+    value: tuple[int, ...] | None = None
+    """The contents of a shape operand, resolved at the table's batch size."""
+    observed: bool = False
+    """The shape was seen at run time, not inferred."""
+
+    @property
+    def is_static(self) -> bool:
+        """Whether every axis has a known size."""
+        return self.shape is not None and all(isinstance(d, int) for d in self.shape)
+
+
+class LayerKind(StrEnum):
+    """What a row of the layer table stands for."""
+
+    INPUT = "input"
+    INITIALIZER = "initializer"
+    SHAPE_OPERAND = "shape_operand"
+    NODE = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of the layer table: a node of the ONNX graph, or a tensor that is given."""
+
+    name: str
+    """Unique among the nodes of a table; the node carries it in the runtime, too."""
+    kind: LayerKind
+    layer_type: str
+    """Coarse class (`Conv`, `ElementWise`, …), or `Input`, `Initializer`, `ShapeOperand`."""
+    op_type: str = ""
+    """ONNX operator; empty for what is not a node."""
+    domain: str = ""
+    """Operator domain; empty for the default domain."""
+    opset: int = 0
+    """Version of the domain that the model imports; 0 for what is not a node."""
+    inputs: tuple[Tensor, ...] = ()
+    """Inputs that are present, in operator order."""
+    outputs: tuple[Tensor, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Attribute names and their values as text."""
+    given_name: str = ""
+    """The node's name in the file; empty where the file gives none."""
+    parent: str = ""
+    """The control-flow layer whose subgraph holds this one; empty at the top level."""
+    subgraph: str = ""
+    """The attribute of `parent` that is this subgraph: `body`, `then_branch`; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTable:
+    """Every layer of a model at one batch size, in first-appearance order."""
+
+    layers: tuple[Layer, ...]
+    batch: int
+    dims: tuple[tuple[str, int], ...] = ()
+    """Sizes given to symbolic axes other than the batch."""
+    obstacle: str = ""
+    """Why the model stays at its own batch, naming the layer; empty if it was re-batched."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the file declares and its own graph contradicts; not stored with a run."""
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    @property
+    def nodes(self) -> tuple[Layer, ...]:
+        """The layers that are nodes of the graph, in file order."""
+        return tuple(layer for layer in self.layers if layer.kind is LayerKind.NODE)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Which bytes were measured."""
+
+    name: str
+    reference: str
+    """What the user asked for: `zoo:NAME`, or a file, of which runs keep the name alone."""
+    sha256: str
+    """Digest of the model file, followed by its external data in order of first use."""
+    file_bytes: int
+    ir_version: int
+    opsets: tuple[tuple[str, int], ...]
+    producer: str = ""
+    graph_name: str = ""
+    parameters: int = 0
+    """Elements in all floating-point initializers."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """A model as a runtime is to load it: unique node names, the batch carried through."""
+
+    source: Path | bytes
+    """A file that needed no change, or the changed model, serialised."""
+    folder: Path
+    """Where external data of `source` is looked up."""
+    free_dims: tuple[tuple[str, int], ...] = ()
+    """Sizes of the symbolic axes that are still free in `source`, the batch among them."""
