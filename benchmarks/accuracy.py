@@ -19,11 +19,11 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from onnxprof import steptimes
+from onnxprof.analysis import step_times
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
-from onnxprof.measure import Budget, Timer
-from onnxprof.reconcile import reconcile
+from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.records.run import Run
 from onnxprof.sweep import Options, Planned, plan
 from onnxprof.worker import Limits, run_isolated
@@ -74,7 +74,7 @@ class Row:
         timings, traced = self.run.timings, self.traced.timings
         assert timings is not None
         assert traced is not None
-        profiler = float(steptimes.typical(traced).sum()) * steptimes.inflation(traced)
+        profiler = float(step_times.typical(traced).sum()) * step_times.inflation(traced)
         prefixed = timings.prefix_ns.size > 0
         return (
             *(asked.model_name, str(asked.batch)),
@@ -82,7 +82,7 @@ class Row:
             *(self.run.timer, f"{sums.layer_sum_ns / sums.total_ns:.3f}"),
             f"{self.overhead:+.3f}{'' if self.within else ' !'}",
             f"{self.empty:.4f}" if self.empty else "",
-            f"{steptimes.agreement(timings):.3f}" if prefixed else "",
+            f"{step_times.agreement(timings):.3f}" if prefixed else "",
             f"{self.wall:.2f}",
         )
 

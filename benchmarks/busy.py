@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof import steptimes
-from onnxprof.measure import Budget, Timer
+from onnxprof.analysis import step_times
+from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.records.run import Run, Timings
-from onnxprof.store import load, scan
+from onnxprof.store.folder import load, scan
 from onnxprof.sweep import Options, plan
 from onnxprof.worker import Limits, run_isolated
 
@@ -57,12 +57,12 @@ def typical_half(run: Run) -> tuple[Shares, float]:
     count = timings.traced_ns.size
     kept = np.argsort(timings.traced_ns, kind="stable")[count // 4 : count - count // 4]
     shares = timings.step_ns[:, kept].sum(axis=1) / timings.traced_ns[kept].sum()
-    return shares * steptimes.least_inflation(timings), 0.0
+    return shares * step_times.least_inflation(timings), 0.0
 
 
 def quiet_times(run: Run) -> tuple[Shares, float]:
     """What every table of onnxprof shows."""
-    division, median = steptimes.divided(run), float(np.median(times_of(run).latency_ns))
+    division, median = step_times.divided(run), float(np.median(times_of(run).latency_ns))
     return division.step_ns / median, (division.interruptions_ns or 0.0) / median
 
 

@@ -35,10 +35,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import scripted
 
-from onnxprof.compare import Pair, Verdict, compare
-from onnxprof.merge import merge, parts
+from onnxprof.analysis.processes import merge, parts
+from onnxprof.analysis.step_times import empty_call, inflation, split
+from onnxprof.compare.changes import Pair, Verdict, compare
 from onnxprof.records.run import Run
-from onnxprof.steptimes import empty_call, inflation, split
 from onnxprof.worker import Limits
 
 SLOWDOWN = 0.05
@@ -62,7 +62,7 @@ def verdicts(pairs: list[Pair]) -> str:
 def measured(model: str, budget: float, pool: int, threads: int) -> tuple[list[Run], list[Run]]:
     """Processes of one model on either side, measured in turn; the n-th of both are a pair."""
     from onnxprof.alternate import alternate
-    from onnxprof.measure import Budget
+    from onnxprof.measure.protocol import Budget
     from onnxprof.sweep import Options, plan
 
     given = {"threads": threads, "budget": Budget(budget * pool), "processes": pool}

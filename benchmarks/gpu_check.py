@@ -32,10 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.reconcile import Reconciliation, Status, reconcile
+from onnxprof.analysis.reconcile import Reconciliation, Status, reconcile
 from onnxprof.records.run import Run
 from onnxprof.records.telemetry import Quantity
-from onnxprof.store import Store, load
+from onnxprof.store.folder import Store, load
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = "zoo:lenet,zoo:alexnet,zoo:squeezenet,zoo:resnet50,zoo:mobilenet-v2,zoo:vgg16"
@@ -320,10 +320,10 @@ def events(batch: int) -> float:
     import torch
 
     from onnxprof.backends.ort.backend import OrtBackend
-    from onnxprof.contracts import Workload
-    from onnxprof.inputs import generate
-    from onnxprof.inspector import inspect
-    from onnxprof.modelfile import open_model, prepare
+    from onnxprof.model.feeds import generate
+    from onnxprof.model.file import open_model, prepare
+    from onnxprof.model.layers import inspect
+    from onnxprof.plugins.backend import Workload
 
     model = open_model("zoo:resnet50")
     table = inspect(model, batch, {})

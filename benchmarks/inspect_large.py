@@ -47,8 +47,8 @@ def build(folder: Path, nodes: int = NODES, width: int = WIDTH) -> Path:
 
 def measure(path: str) -> None:
     start = time.perf_counter()
-    from onnxprof.inspector import inspect
-    from onnxprof.modelfile import open_model
+    from onnxprof.model.file import open_model
+    from onnxprof.model.layers import inspect
 
     table = inspect(open_model(path), 8)
     seconds = time.perf_counter() - start

@@ -26,14 +26,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnxprof import plugins
-from onnxprof.contracts import Session, Workload
+from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.measure import Budget, Timer
-from onnxprof.modelfile import open_model, prepare
-from onnxprof.reconcile import Status, reconcile
+from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Session, Workload
 from onnxprof.records.run import Run
 from onnxprof.sweep import Options, plan
 from onnxprof.worker import Limits, run_isolated
@@ -129,7 +129,7 @@ def workload(path: str, threads: int) -> Workload:
 
 def slope_ns(backend: str, files: Sequence[str], threads: int, rounds: int) -> float:
     """What one more layer costs, from un-profiled medians of chains that take turns."""
-    opener = plugins.backend(backend)
+    opener = registry.backend(backend)
     with ExitStack() as opened:
         sessions = [opened.enter_context(opener.open(workload(f, threads))) for f in files]
         bursts = [max(3, int(BURST_NS / warmed(session))) for session in sessions]

@@ -15,8 +15,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from onnxprof.measure import Budget
-from onnxprof.store import Store
+from onnxprof.measure.protocol import Budget
+from onnxprof.store.folder import Store
 from onnxprof.sweep import Options, Planned, plan, sweep
 
 #: Phases in which a session is loaded or run.

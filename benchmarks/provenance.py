@@ -17,12 +17,12 @@ import argparse
 import sys
 from collections import Counter
 
+from onnxprof.analysis.step_times import estimates
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
-from onnxprof.measure import Budget, Timer
+from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
-from onnxprof.steptimes import estimates
 from onnxprof.sweep import Options, plan
 from onnxprof.worker import Limits, run_isolated
 from onnxprof.zoo import names

@@ -28,7 +28,7 @@ import psutil
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
 BATCHES = (1, 2, 4, 8, 16, 32)

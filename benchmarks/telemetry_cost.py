@@ -22,14 +22,15 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from onnxprof import plugins, stats
-from onnxprof.contracts import Session, Workload
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import declared_fills, open_model, prepare
-from onnxprof.placement import pick_device
+from onnxprof.analysis import intervals
+from onnxprof.machine.telemetry import Recorder, Source, watching
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import declared_fills, open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Session, Workload
+from onnxprof.plugins.placement import pick_device
 from onnxprof.records.telemetry import Absence, Quantity
-from onnxprof.telemetry import Recorder, Source, watching
 
 
 @dataclass
@@ -99,7 +100,7 @@ def main() -> None:
     given = parser.parse_args()
 
     model = open_model(given.model)
-    backend = plugins.backend(given.backend)
+    backend = registry.backend(given.backend)
     device = pick_device(backend, given.device)
     table = inspect(model, 1, {})
     inputs = generate(table, 0, declared_fills(model))
@@ -113,7 +114,7 @@ def main() -> None:
             session, sources, given.seconds, given.block, given.interval_ms / 1e3
         )
         ratios = np.array(read) / np.array(bare)
-        low, high = stats.interval_of(ratios)
+        low, high = intervals.interval_of(ratios)
         print(f"{given.model}, {given.backend} on {device.id}: {len(ratios)} pairs of blocks")
         print(f"read: {', '.join(s.source for s in sources)}, every {given.interval_ms:g} ms")
         print(f"median without {np.median(bare) / 1e6:.3f} ms, with {np.median(read) / 1e6:.3f} ms")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.contracts import ExportRequest, InputSpec
 from onnxprof.errors import ExportError
+from onnxprof.plugins.exporter import ExportRequest, InputSpec
 
 Arrays = dict[str, NDArray[Any]]
 #: Size of a free axis that the user gives none with --dim.

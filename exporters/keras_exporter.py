@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from onnxprof.contracts import ExportRequest, Sample
+from onnxprof.plugins.exporter import ExportRequest, Sample
 from onnxprof.records.run import Availability
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxprof.contracts import ExportRequest
 from onnxprof.errors import ExportError
 from onnxprof.exporters.keras_model import Network
+from onnxprof.plugins.exporter import ExportRequest
 
 if TYPE_CHECKING:
     import onnx_ir as ir

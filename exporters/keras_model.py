@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from onnxprof.contracts import ExportRequest, InputSpec, Sample
 from onnxprof.errors import ExportError
 from onnxprof.exporters.feeds import Arrays, free_batch, trials
+from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.contracts import ExportRequest, Sample
 from onnxprof.errors import ExportError
+from onnxprof.plugins.exporter import ExportRequest, Sample
 from onnxprof.records.run import Availability
 
 if TYPE_CHECKING:

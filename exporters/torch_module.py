@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.contracts import ExportRequest, Sample
 from onnxprof.errors import ExportError
 from onnxprof.exporters.feeds import Arrays, arrays, trials
+from onnxprof.plugins.exporter import ExportRequest, Sample
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 
-from onnxprof.measure import Budget, Timer
-from onnxprof.merge import merge
+from onnxprof.analysis.processes import merge
+from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.outlook import Notice, in_turn_s
 from onnxprof.records.run import Run
 from onnxprof.served import Kind, Served, served

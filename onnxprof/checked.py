@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from onnxprof.cautions import tie_warnings
-from onnxprof.contracts import Bounds, Proof, Workload
+from onnxprof.analysis.warnings import tie_warnings
 from onnxprof.errors import OnnxprofError
+from onnxprof.plugins.backend import Bounds, Proof, Workload
+from onnxprof.provenance.verify.outcomes import all_unchecked
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step
 from onnxprof.records.warning import WarningKind
-from onnxprof.verify.outcomes import all_unchecked
 
 if TYPE_CHECKING:
-    from onnxprof.modelfile import ModelFile
+    from onnxprof.model.file import ModelFile
 
 Feeds = Mapping[str, NDArray[Any]]
 #: The part of the free memory that the check may take.
@@ -71,8 +71,8 @@ def with_verdicts(
 
 def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list[Feeds]:
     """The run's inputs and those of another seed, where they can be made up."""
-    from onnxprof.inputs import generate
-    from onnxprof.modelfile import declared_fills
+    from onnxprof.model.feeds import generate
+    from onnxprof.model.file import declared_fills
 
     try:
         return [inputs, generate(table, seed + 1, declared_fills(model))]
@@ -82,7 +82,7 @@ def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list
 
 def with_parity(run: Run, workload: Workload, values: Feeds) -> Run:
     """The run with its outputs compared with the reference's, and the warnings of that."""
-    from onnxprof.reference import check, warnings_of
+    from onnxprof.checks.reference import check, warnings_of
 
     parity = check(workload, values)
     return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))

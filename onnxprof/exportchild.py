@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.contracts import ExportRequest, InputSpec, Sample
 from onnxprof.errors import ExportError, OnnxprofError
-from onnxprof.plugins import exporter
+from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
+from onnxprof.plugins.registry import exporter
 
 _REQUEST, _SAMPLES, _ERROR = "request.json", "samples.npz", "error.json"
 

@@ -17,11 +17,11 @@ import onnx
 import psutil
 
 from onnxprof import exportchild
-from onnxprof.contracts import Exporter, ExportRequest, InputSpec, Sample
+from onnxprof.checks.exported import Agreement, check
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
-from onnxprof.exportcheck import Agreement, check
-from onnxprof.plugins import exporter, exporters
-from onnxprof.weights import parameters
+from onnxprof.model.graph.parameters import parameters
+from onnxprof.plugins.exporter import Exporter, ExportRequest, InputSpec, Sample
+from onnxprof.plugins.registry import exporter, exporters
 
 #: Batch sizes at which a file is held against the framework.
 BATCHES = (1, 4)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 
-from onnxprof.batchproof.proof import Question, seconds_for, verdicts
-from onnxprof.batchproof.verdict import Kind, Verdict, warnings_of
-from onnxprof.confined import confined
+from onnxprof.checks.batches.proof import Question, seconds_for, verdicts
+from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.errors import OnnxprofError
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model
+from onnxprof.model.file import open_model
+from onnxprof.model.layers import inspect
+from onnxprof.processes.confined import confined
 from onnxprof.records.layer import LayerTable
 from onnxprof.sweep import Options, Planned, command_line
 from onnxprof.worker import Job, Limits, confine, end, listen

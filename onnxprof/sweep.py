@@ -9,16 +9,12 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from onnxprof import plugins
-from onnxprof.confined import confined
-from onnxprof.contracts import Backend
-from onnxprof.environment import environment, usable_cores
+from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.inputs import from_file, sizes_from
-from onnxprof.inspector import inspect
-from onnxprof.measure import Budget, Timer
-from onnxprof.merge import merge
-from onnxprof.modelfile import (
+from onnxprof.machine.facts import environment, usable_cores
+from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.model.feeds import from_file, sizes_from
+from onnxprof.model.file import (
     ModelFile,
     batch_axes,
     free_axes,
@@ -26,14 +22,19 @@ from onnxprof.modelfile import (
     open_found,
     with_defaults,
 )
+from onnxprof.model.layers import inspect
+from onnxprof.model.sources.policy import Progress, Resolved
+from onnxprof.model.sources.resolve import resolve
+from onnxprof.model.suggestion import refuse_missing
 from onnxprof.outlook import Notice
-from onnxprof.placement import ALL, pick_devices
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Backend
+from onnxprof.plugins.placement import ALL, pick_devices
+from onnxprof.processes.confined import confined
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Device, Run, Timings
 from onnxprof.records.step import Granularity
-from onnxprof.references import Progress, Resolved, resolve
-from onnxprof.store import Store
-from onnxprof.suggestion import refuse_missing
+from onnxprof.store.folder import Store
 from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.
@@ -112,7 +113,7 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
 
     `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
-    backend = plugins.backend(options.backend)
+    backend = registry.backend(options.backend)
     _refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment()

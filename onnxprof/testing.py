@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
 from onnxprof.records.run import Availability, Device, Request, Run, Timings
 from onnxprof.records.step import Confidence, Step

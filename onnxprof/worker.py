@@ -17,30 +17,31 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxprof import clocks, scratch, telemetry
 from onnxprof.checked import feeds, with_parity, with_verdicts
-from onnxprof.confined import Limits as Limits
-from onnxprof.confined import cause
-from onnxprof.confined import confine as confine
-from onnxprof.confined import end as end
-from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.machine import Machine
-from onnxprof.measure import Blocks, Budget, Measurement, Timer, measure
-from onnxprof.others import Others
+from onnxprof.machine import clocks, telemetry
+from onnxprof.machine.kernel import Machine
+from onnxprof.machine.other_programs import Others
+from onnxprof.measure.protocol import Blocks, Budget, Measurement, Timer, measure
+from onnxprof.model.sources.resolve import is_remote
 from onnxprof.outlook import Outlook
+from onnxprof.plugins.backend import Workload
+from onnxprof.processes import scratch
+from onnxprof.processes.confined import Limits as Limits
+from onnxprof.processes.confined import cause
+from onnxprof.processes.confined import confine as confine
+from onnxprof.processes.confined import end as end
 from onnxprof.records.layer import Layer, LayerTable, ModelFacts, Tensor
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Device, Request, Run
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import RunWarning
-from onnxprof.references import is_remote
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
-    from onnxprof.inputs import Arrays
-    from onnxprof.modelfile import ModelFile
+    from onnxprof.model.feeds import Arrays
+    from onnxprof.model.file import ModelFile
 
 _GRACE_SECONDS = 5.0
 #: Says which block is measured when, and watches others meanwhile.
@@ -102,10 +103,10 @@ def perform(
     `keep` is given the run before its outputs are compared, so that a reference which
     crashes takes no measurement with it. `conduct` decides when which block is measured.
     """
-    from onnxprof import plugins
-    from onnxprof.batchproof.proof import beside
-    from onnxprof.inspector import inspect
-    from onnxprof.modelfile import open_model, prepare
+    from onnxprof.checks.batches.proof import beside
+    from onnxprof.model.file import open_model, prepare
+    from onnxprof.model.layers import inspect
+    from onnxprof.plugins import registry
 
     progress("preparing", 0.0)
     model = replace(open_model(job.file or job.facts.reference), name=job.facts.name)
@@ -120,7 +121,7 @@ def perform(
     own = nullcontext() if conduct else busy.watched()
     with own, clocks.watched() as held, _watching(job) as watch:
         found = measure(
-            *(plugins.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
+            *(registry.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
             timer=job.timer,
             keep_values=job.parity,
             keep_proof=job.verify,
@@ -154,7 +155,7 @@ def _foresee(
     inference_ns: int,
 ) -> None:
     """Announce a measurement that takes longer than its budget."""
-    from onnxprof.batchproof.proof import seconds_for
+    from onnxprof.checks.batches.proof import seconds_for
 
     outlook = Outlook(
         load_s=load_ns / 1e9,
@@ -184,8 +185,8 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
 
 
 def _inputs(job: Job, table: LayerTable, model: ModelFile) -> tuple[Arrays, str]:
-    from onnxprof.inputs import from_file, generate
-    from onnxprof.modelfile import declared_fills
+    from onnxprof.model.feeds import from_file, generate
+    from onnxprof.model.file import declared_fills
 
     if job.inputs:
         return from_file(Path(job.inputs), table)

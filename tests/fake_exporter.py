@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from onnxprof.contracts import InputSpec, Sample
 from onnxprof.errors import ExportError
+from onnxprof.plugins.exporter import InputSpec, Sample
 from onnxprof.records.run import Availability
 
 

@@ -10,11 +10,12 @@ import pytest
 import tensorrt_models
 from typer.testing import CliRunner
 
-from onnxprof import importing, recordings
 from onnxprof.cli import app
 from onnxprof.errors import UsageError
-from onnxprof.importing import Facts
-from onnxprof.modelfile import open_model
+from onnxprof.imports import build as importing
+from onnxprof.imports import files
+from onnxprof.imports.build import Facts
+from onnxprof.model.file import open_model
 from onnxprof.records.run import Run
 from onnxprof.records.warning import WarningKind
 
@@ -50,7 +51,7 @@ def trtexec(name: str, *, times: bool = True) -> list[str]:
 
 def made(models: Path, name: str = "residual", *, times: bool = True, batch: int = 2) -> Run:
     given = trtexec(name, times=times)
-    reader = recordings.chosen(dict(zip(given[::2], given[1::2], strict=True)))
+    reader = files.chosen(dict(zip(given[::2], given[1::2], strict=True)))
     facts = Facts(batch=batch, device_name="NVIDIA H200", created="2026-01-02T03:04:05Z")
     return importing.build(open_model(str(models / f"{name}.onnx")), reader, facts)
 
@@ -73,5 +74,5 @@ def ort_profile(model: Path, folder: Path, inferences: int = 5) -> Path:
 
 
 def ort_run(models: Path, path: Path, batch: int = 2, name: str = "residual") -> Run:
-    reader = recordings.chosen({"--ort-profile": str(path)})
+    reader = files.chosen({"--ort-profile": str(path)})
     return importing.build(open_model(str(models / f"{name}.onnx")), reader, Facts(batch=batch))

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from onnxprof.alternate import alternate
-from onnxprof.compare import Pair, compare
-from onnxprof.contracts import Workload
+from onnxprof.compare.changes import Pair, compare
 from onnxprof.errors import OnnxprofError
-from onnxprof.measure import Blocks, Budget, Timer, measure
-from onnxprof.others import Others
+from onnxprof.machine.other_programs import Others
+from onnxprof.measure.protocol import Blocks, Budget, Timer, measure
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
 from onnxprof.served import Obedience, Served

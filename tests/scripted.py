@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnxprof.compare import Pair, Verdict, compare
-from onnxprof.contracts import Workload
-from onnxprof.measure import Budget, Timer, measure
-from onnxprof.merge import merge
+from onnxprof.analysis.processes import merge
+from onnxprof.compare.changes import Pair, Verdict, compare
+from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table, scripted_noise

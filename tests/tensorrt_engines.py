@@ -16,9 +16,9 @@ import onnx
 import tensorrt_models
 
 from onnxprof.backends.tensorrt.session import Reports
-from onnxprof.contracts import Workload
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 
 DATA = Path(__file__).parent / "data" / "tensorrt"
 SHAPES = {"residual": (2, 3, 16, 16), "attention": (2, 16, 32), "branches": (2, 8, 8, 8)}

@@ -19,25 +19,25 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from onnxprof.align import align
-from onnxprof.alignment import Alignment, Cell, Fate, RemarkKind, Row
-from onnxprof.batches import over_batches, speedup, speedup_interval
-from onnxprof.blocks import strays
-from onnxprof.compare import Verdict
+from onnxprof.analysis.intervals import median_ns
+from onnxprof.analysis.processes import merge
+from onnxprof.analysis.reconcile import reconcile
+from onnxprof.compare.align import align
+from onnxprof.compare.blocks import strays
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.over_batches import over_batches, speedup, speedup_interval
+from onnxprof.compare.systems import labels, newest, refuse_unlike
+from onnxprof.compare.table import Alignment, Cell, Fate, RemarkKind, Row
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.merge import merge
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import alignment_batches, alignment_table, alignment_text
 from onnxprof.publish.alignment import Choice, Sort
 from onnxprof.publish.text import shortened, telling_cut
-from onnxprof.reconcile import reconcile
 from onnxprof.records.layer import Layer, LayerKind
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Origin, Run
 from onnxprof.records.step import Confidence, Step
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.stats import median_ns
-from onnxprof.systems import labels, newest, refuse_unlike
 from onnxprof.testing import sample_run
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -19,10 +19,10 @@ from inturn import Machine, against, job, measured
 
 from onnxprof import served, sweep
 from onnxprof.alternate import alternate, cores
-from onnxprof.compare import Caveat, Verdict, compare
+from onnxprof.compare.changes import Caveat, Verdict, compare
 from onnxprof.errors import BackendError
-from onnxprof.measure import Budget, Timer
-from onnxprof.modelfile import open_model
+from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.model.file import open_model
 from onnxprof.records.run import Device, Run
 from onnxprof.sweep import Options, Planned
 from onnxprof.testing import sample_run, sample_table

@@ -16,20 +16,20 @@ from onnx import ModelProto
 from typer.testing import CliRunner
 
 from onnxprof import proving
-from onnxprof.batchproof.items import Pool, pool
-from onnxprof.batchproof.lab import Lab
-from onnxprof.batchproof.layouts import is_touched, part, placements
-from onnxprof.batchproof.proof import Question, beside, verdicts
-from onnxprof.batchproof.trial import Trial
-from onnxprof.batchproof.verdict import Kind, Verdict, warnings_of
+from onnxprof.checks.batches.items import Pool, pool
+from onnxprof.checks.batches.lab import Lab
+from onnxprof.checks.batches.layouts import is_touched, part, placements
+from onnxprof.checks.batches.proof import Question, beside, verdicts
+from onnxprof.checks.batches.trial import Trial
+from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.cli import app
-from onnxprof.inspector import inspect
-from onnxprof.measure import Budget
-from onnxprof.modelfile import open_model
+from onnxprof.measure.protocol import Budget
+from onnxprof.model.file import open_model
+from onnxprof.model.layers import inspect
 from onnxprof.publish.warnings import warning_text
 from onnxprof.records.parity import OutputParity
 from onnxprof.records.warning import WarningKind
-from onnxprof.store import load_all
+from onnxprof.store.folder import load_all
 from onnxprof.sweep import Options, plan
 from onnxprof.testing import sample_run
 from onnxprof.worker import Limits

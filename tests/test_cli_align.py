@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from onnxprof.cli.align import align
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.serial import request_digest
-from onnxprof.store import Store
+from onnxprof.store.encoding import request_digest
+from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
 app = typer.Typer()

@@ -15,11 +15,11 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from onnxprof.analysis.processes import merge
 from onnxprof.cli.compare import compare
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.merge import merge
 from onnxprof.records.run import Run
-from onnxprof.store import Store, load_all
+from onnxprof.store.folder import Store, load_all
 from onnxprof.testing import sample_run
 
 app = typer.Typer()

@@ -11,10 +11,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from onnxprof import diagnose
+from onnxprof import doctor as diagnose
 from onnxprof.cli.doctor import doctor
 from onnxprof.errors import UsageError
-from onnxprof.plugins import Plugin
+from onnxprof.plugins.registry import Plugin
 from onnxprof.records.run import Availability
 from onnxprof.testing import FakeBackend
 

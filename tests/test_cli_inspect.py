@@ -10,7 +10,7 @@ import pytest
 
 from onnxprof.cli import inspect as command
 from onnxprof.errors import UsageError
-from onnxprof.modelfile import open_model
+from onnxprof.model.file import open_model
 
 REFERENCE = Path(__file__).parent / "data" / "lenet_layers.csv"
 

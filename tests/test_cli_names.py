@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from onnxprof.cli.options import parse_batches, parse_names
 from onnxprof.cli.zoo import app
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.modelfile import open_model
+from onnxprof.model.file import open_model
 from onnxprof.sweep import Options, plan
 
 

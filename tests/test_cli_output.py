@@ -12,7 +12,7 @@ import pytest
 
 from onnxprof.cli.output import file_format
 from onnxprof.errors import UsageError
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
 ROOT = Path(__file__).resolve().parent.parent

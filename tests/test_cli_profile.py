@@ -16,7 +16,7 @@ import pytest
 
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import WarningKind
-from onnxprof.store import load_all
+from onnxprof.store.folder import load_all
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

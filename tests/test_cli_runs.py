@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from onnxprof.cli.runs import app
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from onnxprof.clocks import HeldBack, held_back, turbo, unlocked, watched
-from onnxprof.environment import environment
-from onnxprof.machine import Machine
+from onnxprof.machine.clocks import HeldBack, held_back, turbo, unlocked, watched
+from onnxprof.machine.facts import environment
+from onnxprof.machine.kernel import Machine
 from onnxprof.records.warning import WarningKind
 
 CPU = "sys/devices/system/cpu"

@@ -11,16 +11,16 @@ import scripted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.blocks import finest_blocks, strays
-from onnxprof.compare import Caveat, Pair, Verdict, compare
+from onnxprof.analysis.processes import merge
+from onnxprof.compare.blocks import finest_blocks, strays
+from onnxprof.compare.changes import Caveat, Pair, Verdict, compare
+from onnxprof.compare.pairing import pair
+from onnxprof.compare.replicates import step_replicates
 from onnxprof.errors import StoreError
-from onnxprof.merge import merge
-from onnxprof.pairing import pair
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.replicates import step_replicates
 from onnxprof.testing import sample_run
 
 CONV, RELU, GEMM = "/block/conv_0", "/block/relu_1", "/block/gemm_2"

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, plan_for
+from onnxprof.model.file import open_model, plan_for
+from onnxprof.model.layers import inspect
 
 MICROSOFT = "com.microsoft"
 #: onnxruntime's names of types that NumPy spells otherwise.

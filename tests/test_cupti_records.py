@@ -26,11 +26,11 @@ from onnxprof.backends.cuda.activity import (
     profile_windows,
 )
 from onnxprof.backends.ort.device_timer import DeviceTimer, on_device
-from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.records.gpu import ApiRow, KernelRow, merged_calls, merged_kernels
 from onnxprof.records.step import Confidence, Step
 

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from onnxprof.cli import app
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.inputs import feeds, generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import ModelFile, declared_fills, open_model, with_defaults
+from onnxprof.model.feeds import feeds, generate
+from onnxprof.model.file import ModelFile, declared_fills, open_model, with_defaults
+from onnxprof.model.layers import inspect
 from onnxprof.sweep import Options, plan
 from onnxprof.worker import Limits, run_isolated
 
@@ -67,7 +67,7 @@ def test_a_run_is_fed_what_the_file_declares(tmp_path: Path) -> None:
     job = plan(Options(models=(str(models.save(made, tmp_path)),)))[0].job
     from dataclasses import replace
 
-    from onnxprof.measure import Budget
+    from onnxprof.measure.protocol import Budget
 
     job = replace(job, budget=Budget(0.05))
     run = run_isolated(job, Limits(120), lambda *_: None)

@@ -15,23 +15,23 @@ from pathlib import Path
 import models
 import pytest
 
-from onnxprof.cpu import cpu_device
-from onnxprof.devicelock import Holder, folder, held
 from onnxprof.errors import BackendError
 from onnxprof.folders import LOCKS
+from onnxprof.machine.cpu import cpu_device
+from onnxprof.processes.device_lock import Holder, folder, held
 
 pytest.importorskip("fcntl", reason="flock(2) is there on Unix alone")
 
 HOLD = """
 import sys
-from onnxprof.devicelock import held
+from onnxprof.processes.device_lock import held
 sys.argv = ["/opt/bin/onnxprof", "profile", "a model.onnx"]
 with held("cpu:fake", print):
     print("holding", flush=True)
     sys.stdin.readline()
 """
 WAIT = """
-from onnxprof.devicelock import held
+from onnxprof.processes.device_lock import held
 with held("cpu:fake", lambda text: print(text, flush=True)):
     print("holding", flush=True)
 """

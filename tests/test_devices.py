@@ -12,15 +12,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from onnxprof import diagnose, plugins
+from onnxprof import doctor as diagnose
 from onnxprof.cli.compare import compare
 from onnxprof.cli.doctor import doctor
-from onnxprof.cpu import base_clock_mhz, cpu_device
-from onnxprof.devices import Gpus, cuda_devices
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.machine import Machine
-from onnxprof.placement import pick_devices
-from onnxprof.plugins import Plugin
+from onnxprof.machine.cpu import base_clock_mhz, cpu_device
+from onnxprof.machine.gpus import Gpus, cuda_devices
+from onnxprof.machine.kernel import Machine
+from onnxprof.plugins import registry
+from onnxprof.plugins.placement import pick_devices
+from onnxprof.plugins.registry import Plugin
 from onnxprof.publish.devices import device_text
 from onnxprof.records.run import Availability, Device
 from onnxprof.sweep import Options, command_line, plan
@@ -28,15 +29,15 @@ from onnxprof.testing import FakeBackend, sample_run
 
 LIST = """
 import json
-from onnxprof.devices import cuda_devices
-from onnxprof.serial import to_json
+from onnxprof.machine.gpus import cuda_devices
+from onnxprof.store.encoding import to_json
 print(json.dumps(to_json(cuda_devices())))
 """
 COMPLETED = """
 import json
-from onnxprof.devices import completed
+from onnxprof.machine.gpus import completed
 from onnxprof.records.run import Device
-from onnxprof.serial import to_json
+from onnxprof.store.encoding import to_json
 device = Device("cuda:0:nvidia-l4", "cuda", "NVIDIA L4", 1, 58, features=("sm_89",))
 print(json.dumps(to_json(completed(device))))
 """
@@ -72,7 +73,7 @@ def test_gpus_are_listed_with_their_facts(stub: Path) -> None:
 
 
 def test_free_memory_is_the_drivers_word(stub: Path) -> None:
-    code = "from onnxprof.devices import free_bytes; print(free_bytes({!r}) or 0)"
+    code = "from onnxprof.machine.gpus import free_bytes; print(free_bytes({!r}) or 0)"
     assert nvml_stub.ask(stub, code.format("cuda:0:nvidia-h200")) == 140 << 30
     assert nvml_stub.ask(stub, code.format("cuda:9:nvidia-t4")) == 0
     assert nvml_stub.ask(stub, code.format("cuda:0"), STUB_NO_DRIVER="1") == 0
@@ -242,7 +243,7 @@ def test_no_device_is_an_error(wanted: str) -> None:
 def test_all_devices_are_planned_one_after_another_each_by_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugins, "backend", lambda name: Several())
+    monkeypatch.setattr(registry, "backend", lambda name: Several())
     path = models.save(models.lenet(), tmp_path)
     jobs = [each.job for each in plan(Options((str(path),), batches=(1, 2), device="all"))]
     assert [(job.device.id, job.batch) for job in jobs] == [

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from onnxprof import environment as env
-from onnxprof import machine as machines
-from onnxprof.cpu import features, from_cpuinfo, from_sysctl, slug, tidy
-from onnxprof.machine import Machine, cpu_quota, memory_limit, usable_cores
+from onnxprof.machine import facts as env
+from onnxprof.machine import kernel as machines
+from onnxprof.machine.cpu import features, from_cpuinfo, from_sysctl, slug, tidy
+from onnxprof.machine.kernel import Machine, cpu_quota, memory_limit, usable_cores
 
 XEON = """processor\t: 0
 vendor_id\t: GenuineIntel

@@ -9,14 +9,15 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprof import exportcheck, exportchild, exporting
-from onnxprof.contracts import ExportRequest, InputSpec, Sample
+from onnxprof import exportchild, exporting
+from onnxprof.checks import exported
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
 from onnxprof.exporters import feeds
 from onnxprof.exporters.keras_exporter import KerasExporter
 from onnxprof.exporters.torch_errors import insists_on_sizes, translated
 from onnxprof.exporters.torch_exporter import TorchExporter
 from onnxprof.exporting import Order
+from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
 
 pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.usefixtures("site")
@@ -194,14 +195,14 @@ def test_request_and_answer_survive_the_way(tmp_path):
 
 def test_operators_of_functions_and_runtimes_are_known():
     model = fake.graph("good")
-    exportcheck.check_operators(model, "x")
+    exported.check_operators(model, "x")
     model.graph.node[0].domain = "com.microsoft"
-    exportcheck.check_operators(model, "x")
+    exported.check_operators(model, "x")
     model.graph.node[0].domain = "my.own"
     with pytest.raises(ExportError, match=r"Relu of domain my\.own"):
-        exportcheck.check_operators(model, "x")
+        exported.check_operators(model, "x")
     model.functions.add(name="Relu", domain="my.own")
-    exportcheck.check_operators(model, "x")
+    exported.check_operators(model, "x")
 
 
 def test_operator_newer_than_the_opset_is_named():
@@ -209,13 +210,13 @@ def test_operator_newer_than_the_opset_is_named():
     model.opset_import[0].version = 13
     model.graph.node[0].op_type = "Gelu"
     with pytest.raises(ExportError, match="Gelu"):
-        exportcheck.check_operators(model, "x")
+        exported.check_operators(model, "x")
 
 
 def test_blame_names_the_layer_of_a_real_model():
-    assert "Reshape" in exportcheck.blamed(fake.graph("hard"), {})
-    assert exportcheck.blamed(models.class_token(), {}).startswith("layer cat (Concat)")
-    assert exportcheck.blamed(onnx.ModelProto(), {}) == "no input has a batch axis"
+    assert "Reshape" in exported.blamed(fake.graph("hard"), {})
+    assert exported.blamed(models.class_token(), {}).startswith("layer cat (Concat)")
+    assert exported.blamed(onnx.ModelProto(), {}) == "no input has a batch axis"
 
 
 def test_feeds_are_seeded_bounded_and_of_the_declared_types():

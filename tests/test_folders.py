@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from onnxprof import devicelock, folders, huggingface, modelhub, zoo
+from onnxprof import folders, zoo
 from onnxprof.backends.tensorrt import backend
+from onnxprof.model.sources import hugging_face, onnx_hub
+from onnxprof.processes import device_lock
 from onnxprof.publish.cache import user_cache
 from onnxprof.zoo.cache import folder as zoo_folder
 
@@ -17,13 +19,13 @@ PLACES: dict[str, list[Callable[[], Path]]] = {
     "ONNXPROF_STORE": [folders.store],
     "ONNXPROF_CACHE": [
         zoo_folder,
-        modelhub._folder,
+        onnx_hub._folder,
         lambda: user_cache().folder,
         lambda: backend.cache_file("10.0", "cuda:0"),
     ],
-    "ONNXPROF_LOCKS": [devicelock.folder],
+    "ONNXPROF_LOCKS": [device_lock.folder],
     "HF_HUB_CACHE": [
-        lambda: Path(huggingface._options(huggingface._Place("a/b", "c", "d"))["cache_dir"])
+        lambda: Path(hugging_face._options(hugging_face._Place("a/b", "c", "d"))["cache_dir"])
     ],
 }
 
@@ -65,7 +67,7 @@ def test_a_model_is_made_below_a_home_folder(home: Path, monkeypatch: pytest.Mon
 def test_a_home_folder_in_the_hubs_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("~/mirror", "file://~/mirror"):
         monkeypatch.setenv("ONNXPROF_HUB", text)
-        assert modelhub._local_base() == home / "mirror"
+        assert onnx_hub._local_base() == home / "mirror"
 
 
 def test_unknown_users_stay_as_they_are_written() -> None:

@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from rich.console import Console, Group
 
-from onnxprof.cautions import step_warnings
-from onnxprof.contracts import Trace, Workload
+from onnxprof.analysis.intervals import by_process
+from onnxprof.analysis.processes import merge
+from onnxprof.analysis.reconcile import reconcile
+from onnxprof.analysis.step_times import estimates
+from onnxprof.analysis.warnings import step_warnings
 from onnxprof.errors import BackendError, StoreError
-from onnxprof.measure import Budget, Timer, measure
-from onnxprof.merge import merge
+from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.publish import gpu_tables, terminal
 from onnxprof.publish.warnings import warning_text
-from onnxprof.reconcile import reconcile
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Device, Run
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.stats import by_process
-from onnxprof.steptimes import estimates
-from onnxprof.store import Store, load
+from onnxprof.store.folder import Store, load
 from onnxprof.testing import FakeBackend, FakeSession, sample_run, sample_table
 
 GOLDEN = Path(__file__).parent / "golden"

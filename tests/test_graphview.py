@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sites import failed_run, hostile_run, scoped_run
 from test_plot import chain
 
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish import graphview, scopes, side_by_side, views
 from onnxprof.publish.catalogue import ModelPage, catalogue
 from onnxprof.publish.plot import drawn, links
-from onnxprof.reconcile import reconcile
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run, sample_table
@@ -108,7 +108,7 @@ def test_the_file_is_a_call_that_holds_no_markup() -> None:
     ((path, text),) = graphview.scripts(page_of(hostile_run()))
     assert path == "plot/graph-0.js"
     assert "<" not in text
-    json.loads(text.removeprefix("onnxprof.graph(0,").removesuffix(");\n"))
+    json.loads(text.removeprefix("onnxprof.model.graph.walk(0,").removesuffix(");\n"))
 
 
 def test_one_file_serves_all_batch_sizes() -> None:

@@ -14,16 +14,17 @@ import pytest
 from imported_runs import DATA, imported_warning, models_in, ort_profile, ort_run, refused
 from models import model, node, value, weight
 
-from onnxprof import importing, recordings
-from onnxprof.contracts import Workload
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.errors import UsageError
-from onnxprof.importing import Facts
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
-from onnxprof.reconcile import reconcile
+from onnxprof.imports import build as importing
+from onnxprof.imports import files
+from onnxprof.imports.build import Facts
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.step import Confidence
-from onnxprof.store import Store, load
+from onnxprof.store.folder import Store, load
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_truncated_profile_says_so(models: Path) -> None:
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_a_report_of_benchmark_app(models: Path, form: str) -> None:
     path = DATA / "benchmark_app" / f"residual.{form}"
-    reader = recordings.chosen({"--benchmark-app": str(path)})
+    reader = files.chosen({"--benchmark-app": str(path)})
     run = importing.build(open_model(str(models / "residual.onnx")), reader, Facts(batch=2))
     assert run.timer == "imported: performance counters"
     owner = {name: step for step in run.steps for name in step.layers}
@@ -159,9 +160,7 @@ def test_a_report_made_here_ties_as_the_backend_does(tmp_path: Path, form: str) 
     assert done.returncode == 0, done.stderr[-500:]
     report = tmp_path / f"benchmark_{kind}_counters_report.{form}"
     opened = open_model(str(path))
-    run = importing.build(
-        opened, recordings.chosen({"--benchmark-app": str(report)}), Facts(batch=2)
-    )
+    run = importing.build(opened, files.chosen({"--benchmark-app": str(report)}), Facts(batch=2))
     table = inspect(opened, 2)
     work = Workload(prepare(opened, 2, {}), table, generate(table), 1)
     with OpenvinoBackend().open_traced(work, 2) as session:
@@ -176,7 +175,7 @@ def test_a_report_made_here_ties_as_the_backend_does(tmp_path: Path, form: str) 
 
 def test_a_node_of_less_than_a_microsecond_is_a_step_all_the_same(models: Path) -> None:
     """The first request of the file lists `/head/Gemm` as not run, the second as executed."""
-    reader = recordings.chosen({"--benchmark-app": str(DATA / "benchmark_app" / "residual.csv")})
+    reader = files.chosen({"--benchmark-app": str(DATA / "benchmark_app" / "residual.csv")})
     run = importing.build(open_model(str(models / "residual.onnx")), reader, Facts(batch=2))
     owner = {name: step for step in run.steps for name in step.layers}
     assert owner["/head/Gemm"].op_type == "FullyConnected"
@@ -217,9 +216,7 @@ def test_a_profile_made_here_ties_as_the_backend_does(tmp_path: Path, build: Any
     path.write_bytes(build().SerializeToString())
     profile = ort_profile(path, tmp_path)
     opened = open_model(str(path))
-    run = importing.build(
-        opened, recordings.chosen({"--ort-profile": str(profile)}), Facts(batch=2)
-    )
+    run = importing.build(opened, files.chosen({"--ort-profile": str(profile)}), Facts(batch=2))
     table = inspect(opened, 2)
     work = Workload(prepare(opened, 2, {}), table, generate(table), 1)
     with OrtBackend().open_traced(work, 2) as session:

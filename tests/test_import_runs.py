@@ -12,18 +12,18 @@ import pytest
 from imported_runs import NAMES, TENSORRT, imported_warning, invoke, made, models_in, trtexec
 from typer.testing import CliRunner
 
-from onnxprof import importing, recordings
+from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.cli import app
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.importing import Facts
-from onnxprof.modelfile import open_model
+from onnxprof.imports import build, files
+from onnxprof.imports.build import Facts
+from onnxprof.model.file import open_model
 from onnxprof.publish.chrome import chrome_trace
 from onnxprof.publish.timing_csv import timing_csv, timing_table
-from onnxprof.reconcile import Status, reconcile
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
-from onnxprof.serial import run_from_json, run_to_json
-from onnxprof.store import Store, load, scan
+from onnxprof.store.encoding import run_from_json, run_to_json
+from onnxprof.store.folder import Store, load, scan
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def test_averages_have_no_quantiles(models: Path) -> None:
 
 
 def test_align_shows_it_beside_a_measured_run_and_gives_no_verdict(models: Path) -> None:
-    from onnxprof.align import align
-    from onnxprof.alignment import RowKind, Verdict
+    from onnxprof.compare.align import align
+    from onnxprof.compare.table import RowKind, Verdict
 
     run, other = made(models), made(models)
     cells = [row.cells[1] for row in align([run, other]).rows if row.kind is RowKind.BLOCK]
@@ -158,10 +158,10 @@ def test_align_shows_it_beside_a_measured_run_and_gives_no_verdict(models: Path)
 
 
 def test_align_takes_one_without_latencies_and_says_what_is_not_known(models: Path) -> None:
-    from onnxprof.align import align
+    from onnxprof.compare.align import align
+    from onnxprof.compare.systems import refuse_unlike
     from onnxprof.publish.alignment import Choice, column_text, remark_text
     from onnxprof.publish.alignment_text import markdown, plain, to_csv
-    from onnxprof.systems import refuse_unlike
 
     bare, whole = made(models, times=False), made(models)
     refuse_unlike([whole, bare])
@@ -197,7 +197,7 @@ def test_a_table_of_one_without_latencies(models: Path) -> None:
 
 
 def test_compare_refuses_what_cannot_be_told(models: Path) -> None:
-    from onnxprof.compare import compare
+    from onnxprof.compare.changes import compare
 
     bare, whole = made(models, times=False), made(models)
     with pytest.raises(StoreError, match="no un-profiled samples"):
@@ -222,8 +222,8 @@ def test_names_alone_are_less_certain(models: Path, tmp_path: Path) -> None:
     ]
     told = [{"count": 9}, *({"name": n, "timeMs": 9.0, "averageMs": 1.0} for n in rows)]
     profile.write_text(json.dumps(told))
-    reader = recordings.chosen({"--profile": str(profile)})
-    run = importing.build(open_model(str(models / "residual.onnx")), reader, Facts(batch=2))
+    reader = files.chosen({"--profile": str(profile)})
+    run = build.build(open_model(str(models / "residual.onnx")), reader, Facts(batch=2))
     assert {s.confidence for s in run.steps} == {Confidence.INFERRED, Confidence.NONE}
     assert run.steps[0].layers == ()
     assert run.steps[1].layers == ("/stem/Conv", "/stem/BatchNorm", "/stem/Relu")

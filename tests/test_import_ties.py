@@ -15,12 +15,13 @@ import pytest
 import runtime_models
 from test_import_others import gated, inception
 
-from onnxprof import importing, recordings
-from onnxprof.contracts import Backend, Trace, Workload
-from onnxprof.importing import Facts
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.imports import build as importing
+from onnxprof.imports import files
+from onnxprof.imports.build import Facts
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Backend, Trace, Workload
 from onnxprof.records.run import Run
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -62,7 +63,7 @@ def measured(backend: Backend, job: Workload) -> Trace:
 
 
 def imported(path: Path, option: str, file: Path, job: Workload) -> Run:
-    reader = recordings.chosen({option: str(file)})
+    reader = files.chosen({option: str(file)})
     return importing.build(open_model(str(path)), reader, Facts(batch=job.table.batch))
 
 

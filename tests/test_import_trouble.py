@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from imported_runs import DATA, TENSORRT, made, models_in, refused, trtexec
 
-from onnxprof import recordings
 from onnxprof.errors import UsageError
-from onnxprof.serial import run_to_json
+from onnxprof.imports import files
+from onnxprof.store.encoding import run_to_json
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ def test_a_file_that_is_not_there_or_too_big(
 ) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         assert "cannot be read" in refused(models / "residual.onnx", "--profile", path)
-    monkeypatch.setattr(recordings, "MAX_BYTES", 100)
+    monkeypatch.setattr(files, "MAX_BYTES", 100)
     with pytest.raises(UsageError, match="more than 0 MiB"):
-        recordings.read(TENSORRT / "residual.profile.json")
+        files.read(TENSORRT / "residual.profile.json")
 
 
 def test_layers_and_profile_of_two_engines_are_refused(models: Path) -> None:

@@ -14,10 +14,10 @@ from models import BOOL, FLOAT, INT64, ints, node, value, weight
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprof.errors import UsageError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import declared_fills, open_model, prepare
-from onnxprof.shapes import infer
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import declared_fills, open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.model.shapes.infer import infer
 
 
 def opened(made, folder):
@@ -346,7 +346,7 @@ def nested(depth):
 
 
 def test_nested_loops_are_not_walked_time_and_again(monkeypatch):
-    from onnxprof.shaping import engine
+    from onnxprof.model.shapes import engine
 
     walked = []
     plain = engine.Engine._walk

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnxprof.errors import UsageError
-from onnxprof.inputs import from_file, generate
+from onnxprof.model.feeds import from_file, generate
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 

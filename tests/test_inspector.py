@@ -7,8 +7,8 @@ import pytest
 from models import FLOAT, INT64, ints, node, value, weight
 from onnx import helper, numpy_helper
 
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model
+from onnxprof.model.file import open_model
+from onnxprof.model.layers import inspect
 from onnxprof.records.layer import LayerKind
 
 

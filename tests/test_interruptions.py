@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from onnxprof.contracts import Workload
-from onnxprof.interruptions import quieten
-from onnxprof.measure import Budget, Timer, measure
-from onnxprof.merge import merge
-from onnxprof.reconcile import Reconciliation, Status, reconcile
+from onnxprof.analysis.interruptions import quieten
+from onnxprof.analysis.processes import merge
+from onnxprof.analysis.reconcile import Reconciliation, Status, reconcile
+from onnxprof.analysis.step_times import divided
+from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
-from onnxprof.steptimes import divided
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table
 
 #: Seven steps from 9 µs to 1 ms.

@@ -9,8 +9,8 @@ import models
 import pytest
 from rich.console import Console
 
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model
+from onnxprof.model.file import open_model
+from onnxprof.model.layers import inspect
 from onnxprof.publish import layertable
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 

@@ -7,8 +7,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from onnxprof.verify.likeness import Original, likeness
-from onnxprof.verify.moments import may_be_equal, moments
+from onnxprof.provenance.verify.likeness import Original, likeness
+from onnxprof.provenance.verify.moments import may_be_equal, moments
 
 SAME, OTHER = 1e-3, 0.3
 

@@ -10,12 +10,13 @@ import pytest
 from models import node, value, weight
 from onnx import helper
 
-from onnxprof import localfunctions, plugins
-from onnxprof.contracts import Workload
 from onnxprof.errors import ModelError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.graph import functions as localfunctions
+from onnxprof.model.layers import inspect
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Workload
 
 OPSET = helper.make_opsetid("", 17)
 
@@ -218,7 +219,7 @@ def test_inner_operators_are_timed(tmp_path, backend):
     file = opened(two_blocks(), tmp_path)
     table = inspect(file, 1, {})
     job = Workload(prepare(file, 1, {}), table, generate(table), 1)
-    with plugins.backend(backend).open_traced(job, 3) as session:
+    with registry.backend(backend).open_traced(job, 3) as session:
         for _ in range(3):
             session.infer()
         trace = session.trace()

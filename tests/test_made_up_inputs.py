@@ -8,11 +8,11 @@ import pytest
 from models import INT64, node, value, weight
 from onnx import TensorProto, numpy_helper
 
-from onnxprof.contracts import Workload
 from onnxprof.errors import UsageError
-from onnxprof.inputs import from_file, generate, sizes_from
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import free_axes, open_model, prepare
+from onnxprof.model.feeds import from_file, generate, sizes_from
+from onnxprof.model.file import free_axes, open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 
 
 def table_of(made, folder, batch):

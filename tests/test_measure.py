@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxprof import cuts, stats
-from onnxprof.contracts import Session, Trace, Workload
+from onnxprof.analysis import intervals
+from onnxprof.analysis.step_times import estimates
+from onnxprof.analysis.thresholds import unsteadiness
 from onnxprof.errors import BackendError
-from onnxprof.measure import Budget, Measurement, Timer, measure
+from onnxprof.measure import cuts
+from onnxprof.measure.protocol import Budget, Measurement, Timer, measure
+from onnxprof.plugins.backend import Session, Trace, Workload
 from onnxprof.records.layer import PreparedModel, Tensor
 from onnxprof.records.warning import WarningKind
-from onnxprof.sampling import unsteadiness
-from onnxprof.steptimes import estimates
 from onnxprof.testing import FakeBackend, FakeSession, ScriptedClock, sample_table
 
 MS = 1_000_000
@@ -47,7 +48,7 @@ def kinds(found: Measurement) -> set[WarningKind]:
 def test_steady_steps_are_measured_exactly() -> None:
     found = run(FakeBackend(step_ns=(3 * MS, 2 * MS, MS), gap_ns=100_000, load_ns=7 * MS))
     assert found.timings.load_ns == 7 * MS
-    assert stats.median_ns(found.timings.latency_ns) == 6_100_000
+    assert intervals.median_ns(found.timings.latency_ns) == 6_100_000
     assert np.median(found.timings.step_ns, axis=1).tolist() == [3 * MS, 2 * MS, MS]
     assert found.warnings == ()
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof import runfile
+from onnxprof.analysis.intervals import inflation_ratios, sample_process
+from onnxprof.analysis.processes import merge, parts
 from onnxprof.errors import BackendError
-from onnxprof.merge import merge, parts
 from onnxprof.records.run import Run, Timings
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.stats import inflation_ratios, sample_process
+from onnxprof.store import parquet
 from onnxprof.testing import sample_run
 
 
@@ -63,8 +63,8 @@ def test_taking_apart_undoes_merging(seeds: list[int], cuts: tuple[int, ...]) ->
 
 def test_a_merged_run_survives_the_store(tmp_path) -> None:
     merged = merge([process(seed, (0, 2, 3)) for seed in range(2)])
-    (tmp_path / "run.parquet").write_bytes(runfile.to_bytes(merged))
-    found = times(runfile.read_run(tmp_path / "run.parquet"))
+    (tmp_path / "run.parquet").write_bytes(parquet.to_bytes(merged))
+    found = times(parquet.read_run(tmp_path / "run.parquet"))
     assert found.block_process == times(merged).block_process
     assert found.round_process == (0,) * 4 + (1,) * 5
     assert np.array_equal(found.prefix_ns, times(merged).prefix_ns)

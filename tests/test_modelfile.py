@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import node, value, weight
 
-from onnxprof import modelfile
 from onnxprof.errors import ModelError
-from onnxprof.graph import walk
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model import file as modelfile
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.graph.walk import walk
+from onnxprof.model.layers import inspect
 
 
 def test_large_weights_are_not_read(tmp_path):

@@ -17,9 +17,10 @@ from rich.console import Console
 from test_interruptions import MS, machine, run_of
 from test_steptimes import prefixed
 
-from onnxprof.align import align
-from onnxprof.compare import compare
-from onnxprof.merge import merge
+from onnxprof.analysis.processes import merge
+from onnxprof.analysis.reconcile import CLOSING, Status, reconcile
+from onnxprof.compare.align import align
+from onnxprof.compare.changes import compare
 from onnxprof.publish import alignment_table, alignment_text, comparison, figures, pdf, terminal
 from onnxprof.publish.alignment import Choice
 from onnxprof.publish.catalogue import catalogue
@@ -28,9 +29,8 @@ from onnxprof.publish.model_explorer import node_data
 from onnxprof.publish.runlist import everything
 from onnxprof.publish.timing_csv import timing_csv, timing_table
 from onnxprof.publish.views import page_data
-from onnxprof.reconcile import CLOSING, Status, reconcile
 from onnxprof.records.run import Run
-from onnxprof.runfile import summarise
+from onnxprof.store.parquet import summarise
 from onnxprof.testing import sample_run
 
 

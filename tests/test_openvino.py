@@ -12,16 +12,16 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprof import plugins
 from onnxprof.backends.openvino.backend import OpenvinoBackend
 from onnxprof.backends.ort.backend import OrtBackend
-from onnxprof.contracts import Backend, Trace, Workload
-from onnxprof.environment import usable_cores
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.measure import Budget, Timer, measure
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.machine.facts import usable_cores
+from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Backend, Trace, Workload
 from onnxprof.records.step import Confidence, Granularity
 from onnxprof.records.warning import WarningKind
 
@@ -366,7 +366,7 @@ def test_auto_times_every_step_by_either_timer(tmp_path: Path) -> None:
 
 
 def test_the_backend_is_a_plugin_that_says_where_it_works() -> None:
-    backend = plugins.backend("openvino")
+    backend = registry.backend("openvino")
     assert isinstance(backend, Backend)
     states = {state.device.partition(":")[0]: state for state in backend.availability()}
     assert states["cpu"].usable

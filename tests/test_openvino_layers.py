@@ -18,8 +18,8 @@ from onnxprof.backends.openvino.backend import OpenvinoBackend
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
 from onnxprof.backends.openvino.graphs.marks import marks_in
 from onnxprof.backends.openvino.graphs.steps import Listed, steps_of, tied
-from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import ModelError
+from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.records.step import Confidence, Step
 
 

@@ -14,14 +14,14 @@ import pytest
 import runtime_models
 from test_openvino import LIGHT, residual, workload
 
+from onnxprof.analysis.step_times import estimates
 from onnxprof.backends.openvino.backend import CountingSession, OpenvinoBackend
 from onnxprof.backends.openvino.graphs.steps import executed
 from onnxprof.backends.openvino.prefix import _work
-from onnxprof.contracts import CutChecker, PrefixSource, Trace, Workload
 from onnxprof.errors import BackendError
-from onnxprof.measure import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.plugins.backend import CutChecker, PrefixSource, Trace, Workload
 from onnxprof.records.warning import WarningKind
-from onnxprof.steptimes import estimates
 
 
 class Opened:

@@ -11,11 +11,11 @@ import onnx
 import pytest
 
 from onnxprof.backends.ort.backend import OrtBackend
-from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.records.step import Confidence, Granularity
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

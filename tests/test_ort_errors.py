@@ -19,8 +19,8 @@ from onnxprof.backends.cuda import driver as cuda_driver
 from onnxprof.backends.cuda.driver import driver_problem, explained
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.errors import BackendError
-from onnxprof.measure import Budget
-from onnxprof.store import Store, load
+from onnxprof.measure.protocol import Budget
+from onnxprof.store.folder import Store, load
 from onnxprof.sweep import Options, plan, sweep
 from onnxprof.worker import Limits
 

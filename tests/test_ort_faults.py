@@ -14,12 +14,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from test_ort import trace_of, workload
 
-from onnxprof import cuts
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.backends.ort.graphs.walk import INSERTED
 from onnxprof.backends.ort.profile import collect
-from onnxprof.contracts import Trace
 from onnxprof.errors import BackendError
+from onnxprof.measure import cuts
+from onnxprof.plugins.backend import Trace
 from onnxprof.records.step import Confidence
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

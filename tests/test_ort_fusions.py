@@ -12,11 +12,11 @@ import onnx
 import pytest
 from test_ort import trace_of, workload
 
-from onnxprof import cuts
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.backends.ort.graphs.graphs import INSERTED, tie
 from onnxprof.backends.ort.profile import read_profile
-from onnxprof.contracts import Trace
+from onnxprof.measure import cuts
+from onnxprof.plugins.backend import Trace
 from onnxprof.records.step import Granularity
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

@@ -20,11 +20,11 @@ from onnxprof.backends.ort.profile import Profile
 from onnxprof.backends.ort.runtime import providers
 from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider, device_index
 from onnxprof.backends.ort.runtime.session import place_of
-from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.step import Confidence
 from onnxprof.sweep import Options, plan
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from onnxprof.alternate import alternate
 from onnxprof.cli import compare
 from onnxprof.cli.meter import Meter
-from onnxprof.contracts import Workload
-from onnxprof.measure import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, Timer, measure
 from onnxprof.outlook import Notice, Outlook, in_turn_s
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.sweep import Options, Planned, measured
 from onnxprof.testing import FakeBackend, sample_run, sample_table

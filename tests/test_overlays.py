@@ -13,16 +13,16 @@ import strategies
 from hypothesis import given
 from typer.testing import CliRunner
 
+from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.cli.runs import app
 from onnxprof.errors import UsageError
 from onnxprof.publish.chrome import chrome_trace
 from onnxprof.publish.model_explorer import files, node_data, node_places
-from onnxprof.reconcile import Status, reconcile
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from onnxprof import parity
-from onnxprof.parity import Slack, compare, slack
+from onnxprof.checks import parity
+from onnxprof.checks.parity import Slack, compare, slack
 from onnxprof.records.layer import Tensor
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.testing import sample_table

@@ -11,15 +11,15 @@ from models import FLOAT, INT64, ints, model, node, save, value, weight
 from onnx import ModelProto, numpy_helper
 
 from onnxprof.backends.ort.backend import OrtBackend
-from onnxprof.contracts import Workload
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
-from onnxprof.parity import Noise, Slack, compare
+from onnxprof.checks.parity import Noise, Slack, compare
+from onnxprof.checks.reference import check, warnings_of
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 from onnxprof.publish.warnings import warning_text
 from onnxprof.publish.words import parity_text
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.step import Granularity
-from onnxprof.reference import check, warnings_of
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -14,11 +14,11 @@ import pytest
 from pypdf import PdfReader
 from sites import long_run, wrong_run
 
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish import pdf, plot, plot_pdf, press
 from onnxprof.publish.cache import Cache
 from onnxprof.publish.glyphs import SHOWN, legible
-from onnxprof.reconcile import reconcile
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 

@@ -9,9 +9,9 @@ from textwrap import dedent
 
 import pytest
 
-from onnxprof import plugins
-from onnxprof.contracts import Backend
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Backend
 
 GOOD = """
     from onnxprof.testing import FakeBackend
@@ -74,12 +74,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("site")
 def test_a_strangers_backend_is_found_and_loaded() -> None:
-    plugin = plugins.backends()["good"]
+    plugin = registry.backends()["good"]
     assert isinstance(plugin.value, Backend)
     assert plugin.distribution == "strange 1.2"
     assert plugin.target == "strange_plugin:Good"
     assert plugin.error == plugin.remedy == ""
-    assert plugins.backend("good").name == "good"
+    assert registry.backend("good").name == "good"
 
 
 @pytest.mark.usefixtures("site")
@@ -98,12 +98,12 @@ def test_a_strangers_backend_is_found_and_loaded() -> None:
 def test_a_broken_plugin_stays_in_the_list_with_its_reason(
     name: str, reason: str, remedy: str
 ) -> None:
-    plugin = plugins.backends()[name]
+    plugin = registry.backends()[name]
     assert plugin.value is None
     assert reason in plugin.error
     assert remedy in plugin.remedy
     with pytest.raises(BackendError) as caught:
-        plugins.backend(name)
+        registry.backend(name)
     assert f"backend {name}: " in str(caught.value)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -111,9 +111,9 @@ def test_a_broken_plugin_stays_in_the_list_with_its_reason(
 
 @pytest.mark.usefixtures("site")
 def test_one_backend_is_loaded_without_the_others() -> None:
-    plugins.backend_names()
+    registry.backend_names()
     assert "strange_plugin" not in sys.modules
-    plugins.backend("good")
+    registry.backend("good")
     assert "strange_plugin" in sys.modules
     assert not set(BROKEN) & set(sys.modules)
 
@@ -121,16 +121,16 @@ def test_one_backend_is_loaded_without_the_others() -> None:
 @pytest.mark.usefixtures("site")
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"'goood'.*Did you mean good\?.*Known: .*needy"):
-        plugins.backend("goood")
+        registry.backend("goood")
     with pytest.raises(UsageError, match=r"Known: .*draw"):
-        plugins.exporter("zzz")
+        registry.exporter("zzz")
 
 
 @pytest.mark.usefixtures("site")
 def test_exporters_come_in_the_same_way() -> None:
-    assert plugins.exporters()["draw"].value is not None
-    assert plugins.exporter("draw").name == "draw"
-    assert "draw" in plugins.exporter_names()
+    assert registry.exporters()["draw"].value is not None
+    assert registry.exporter("draw").name == "draw"
+    assert "draw" in registry.exporter_names()
 
 
 def test_a_second_plugin_of_the_same_name_is_set_apart(
@@ -138,7 +138,7 @@ def test_a_second_plugin_of_the_same_name_is_set_apart(
 ) -> None:
     distribution(site / "more", "another", "[onnxprof.backends]\ngood = strange_plugin:Good\n")
     monkeypatch.syspath_prepend(site / "more")
-    names = plugins.backend_names()
+    names = registry.backend_names()
     assert "good" in names
     assert {"good (another)", "good (strange)"} & set(names)
 
@@ -151,23 +151,23 @@ def test_a_stranger_does_not_take_the_name_of_ours(
     distribution(site / "ours", "onnxprof", "[onnxprof.backends]\nort = a:B\n")
     monkeypatch.syspath_prepend(site / "ours")
     monkeypatch.syspath_prepend(site / "more")
-    found = plugins.backends()
+    found = registry.backends()
     assert found["ort"].distribution.startswith("onnxprof ")
     assert found["ort (aaa)"].distribution == "aaa 1.2"
 
 
 def test_without_any_metadata_the_remedy_is_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "entry_points", lambda group: ())
-    assert plugins.backends() == {}
+    monkeypatch.setattr(registry, "entry_points", lambda group: ())
+    assert registry.backends() == {}
     with pytest.raises(UsageError, match=r"no backend is registered.*pip install -e \."):
-        plugins.backend("ort")
+        registry.backend("ort")
 
 
 def test_the_built_in_backend_is_an_entry_point_like_any_other() -> None:
-    plugin = plugins.backends()["ort"]
+    plugin = registry.backends()["ort"]
     assert plugin.error == ""
     assert plugin.distribution.startswith("onnxprof ")
-    assert plugins.backend("ort").name == "ort"
+    assert registry.backend("ort").name == "ort"
 
 
 def test_listing_imports_no_runtime() -> None:

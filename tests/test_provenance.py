@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.provenance import Anchor, Graph, GraphNode, assign, extend_forward
+from onnxprof.provenance.slice import Anchor, Graph, GraphNode, assign, extend_forward
 from onnxprof.records.step import Confidence
 
 

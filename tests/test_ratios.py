@@ -8,8 +8,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof import ratios
-from onnxprof.ratios import Group, Pairs
+from onnxprof.compare import ratios
+from onnxprof.compare.ratios import Group, Pairs
 
 
 def sides(rng: np.random.Generator, processes: int, spread: float, rows: int = 1) -> list[Group]:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from models import BOOL, ints, node, value, weight
 
 from onnxprof.errors import UsageError
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import missing_dims, open_model, prepare, rebatched
+from onnxprof.model.file import missing_dims, open_model, prepare, rebatched
+from onnxprof.model.layers import inspect
+from onnxprof.model.rebatch.targets import reshape_target
 from onnxprof.publish.layertable import classic_rows
-from onnxprof.reshaping import reshape_target
 
 ort = pytest.importorskip("onnxruntime")
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

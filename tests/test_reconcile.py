@@ -10,13 +10,13 @@ import pytest
 import strategies
 from hypothesis import given
 
+from onnxprof.analysis.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
+from onnxprof.analysis.step_times import divided
 from onnxprof.errors import StoreError
 from onnxprof.publish.words import doubt_text
-from onnxprof.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step
-from onnxprof.steptimes import divided
 from onnxprof.testing import sample_run
 
 CONV, RELU, GEMM = "/block/conv_0", "/block/relu_1", "/block/gemm_2"

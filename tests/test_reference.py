@@ -17,15 +17,15 @@ import pytest
 from test_worker import job
 
 from onnxprof.backends.ort.backend import OrtBackend
-from onnxprof.contracts import Workload
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.checks.reference import check, warnings_of
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import WarningKind
-from onnxprof.reference import check, warnings_of
-from onnxprof.store import load_all
+from onnxprof.store.folder import load_all
 from onnxprof.worker import Limits, perform, run_isolated
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
@@ -187,10 +187,10 @@ def test_a_reference_that_does_not_load_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = workload(models.lenet(), tmp_path)
-    from onnxprof import plugins
+    from onnxprof.plugins import registry
     from onnxprof.testing import FakeBackend
 
-    monkeypatch.setattr(plugins, "backend", lambda _: FakeBackend(broken="no such kernel"))
+    monkeypatch.setattr(registry, "backend", lambda _: FakeBackend(broken="no such kernel"))
     parity = check(asked, {"Plus214_Output_0": np.zeros((2, 10), np.float32)})
     assert parity.passed is None
     assert "no such kernel" in parity.reason

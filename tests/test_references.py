@@ -15,10 +15,11 @@ from urllib.parse import unquote
 import models
 import pytest
 
-from onnxprof import modelhub, references
 from onnxprof.errors import ModelError, StoreError, UsageError
-from onnxprof.modelfile import open_model
-from onnxprof.references import resolve
+from onnxprof.model.file import open_model
+from onnxprof.model.sources import onnx_hub
+from onnxprof.model.sources import resolve as references
+from onnxprof.model.sources.resolve import resolve
 from onnxprof.sweep import Options, plan
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -412,8 +413,8 @@ def test_a_cache_that_is_no_folder(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_pinned_sources_are_a_commit_and_its_mirror() -> None:
-    assert modelhub.MANIFEST_BASE.endswith(modelhub.COMMIT)
-    assert len(modelhub.COMMIT) == 40
+    assert onnx_hub.MANIFEST_BASE.endswith(onnx_hub.COMMIT)
+    assert len(onnx_hub.COMMIT) == 40
 
 
 # Everywhere
@@ -437,7 +438,7 @@ def test_a_file_of_that_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_without_the_library_the_error_names_it() -> None:
     code = (
         "import sys; sys.modules['huggingface_hub'] = None\n"
-        "from onnxprof.references import resolve\n"
+        "from onnxprof.model.sources.resolve import resolve\n"
         "try: resolve('hf:a/b/c.onnx')\n"
         "except Exception as error: print(error)"
     )

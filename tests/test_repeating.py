@@ -10,14 +10,15 @@ import onnx
 import pytest
 from onnx import helper
 
-from onnxprof import repeating, steptimes
+from onnxprof.analysis import step_times
+from onnxprof.analysis.processes import merge, parts
 from onnxprof.backends.ort.backend import OrtBackend
-from onnxprof.contracts import StepRepeater, Workload
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.measure import Budget, Measurement, Timer, measure
-from onnxprof.merge import merge, parts
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.measure import repeats as repeating
+from onnxprof.measure.protocol import Budget, Measurement, Timer, measure
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import StepRepeater, Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run, Timings
 from onnxprof.testing import FakeBackend, sample_run, sample_table
@@ -40,7 +41,7 @@ def run(backend: FakeBackend, chain: int, **options: object) -> Measurement:
 
 
 def times(found: Measurement) -> list[float]:
-    return steptimes.estimates(found.trace.steps, found.timings).tolist()
+    return step_times.estimates(found.trace.steps, found.timings).tolist()
 
 
 def test_short_steps_read_what_they_take_though_the_trace_sees_them_all_alike() -> None:

@@ -10,16 +10,16 @@ import pytest
 import strategies
 from hypothesis import given
 
-from onnxprof import serial
 from onnxprof.records.layer import Tensor
 from onnxprof.records.run import Request, Run
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.summary import Summary
+from onnxprof.store import encoding
+from onnxprof.store.summary import Summary
 from onnxprof.testing import sample_run, sample_table
 
 
 def through_json(run: Run) -> Run:
-    return serial.run_from_json(json.loads(serial.dumps(serial.run_to_json(run))))
+    return encoding.run_from_json(json.loads(encoding.dumps(encoding.run_to_json(run))))
 
 
 @given(strategies.runs())
@@ -48,10 +48,10 @@ def test_infinity_is_kept() -> None:
 @pytest.mark.parametrize("value", [float("inf"), 3, 0.5, None])
 def test_an_optional_number_may_be_infinite_whole_or_absent(value: float | None) -> None:
     summary = Summary(sample_run().request, "a CPU", "2026-01-02T03:04:05Z", energy_mj=value)
-    facts = serial.to_json(summary)
+    facts = encoding.to_json(summary)
     del facts["path"]
-    data = json.loads(serial.dumps(facts))
-    assert serial.from_json(Summary, data).energy_mj == value
+    data = json.loads(encoding.dumps(facts))
+    assert encoding.from_json(Summary, data).energy_mj == value
 
 
 def test_unclean_names_are_kept() -> None:
@@ -60,9 +60,9 @@ def test_unclean_names_are_kept() -> None:
 
 
 def test_unknown_fields_are_ignored_and_absent_ones_take_their_default() -> None:
-    data = serial.to_json(sample_run().request) | {"later": 1}
+    data = encoding.to_json(sample_run().request) | {"later": 1}
     del data["seed"]
-    assert serial.from_json(Request, data) == sample_run().request
+    assert encoding.from_json(Request, data) == sample_run().request
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_unknown_fields_are_ignored_and_absent_ones_take_their_default() -> None
 )
 def test_wrong_types_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
-        serial.from_json(Request, serial.to_json(sample_run().request) | {field: value})
+        encoding.from_json(Request, encoding.to_json(sample_run().request) | {field: value})
     assert not isinstance(caught.value, KeyError)
 
 
 def test_absent_required_field_is_refused() -> None:
     with pytest.raises(ValueError, match="model_name"):
-        serial.from_json(Request, {})
+        encoding.from_json(Request, {})
 
 
 @pytest.mark.parametrize(
@@ -94,29 +94,29 @@ def test_absent_required_field_is_refused() -> None:
     ],
 )
 def test_damage_is_one_kind_of_error(damage) -> None:
-    data = serial.run_to_json(sample_run())
+    data = encoding.run_to_json(sample_run())
     damage(data)
     with pytest.raises(ValueError, match=r"."):
-        serial.run_from_json(data)
+        encoding.run_from_json(data)
 
 
 def test_a_tensor_is_stored_once() -> None:
     table = sample_table(1, ["Conv", "Relu", "Gemm"] * 600)
-    data = serial.run_to_json(dataclasses.replace(sample_run(), table=table))
+    data = encoding.run_to_json(dataclasses.replace(sample_run(), table=table))
     assert len(data["tensors"]["name"]) == 1802
-    assert len(serial.dumps(data)) < 130 * len(table)
+    assert len(encoding.dumps(data)) < 130 * len(table)
 
 
 def test_equal_tensors_of_other_facts_are_told_apart() -> None:
     first = Tensor("a", "int64", (2,), (1, 2))
-    assert serial.from_json(Tensor, serial.to_json(first)) == first
+    assert encoding.from_json(Tensor, encoding.to_json(first)) == first
 
 
 @given(strategies.requests)
 def test_digest_ignores_the_order_of_dims(request: Request) -> None:
     turned = dataclasses.replace(request, dims=request.dims[::-1])
-    assert serial.request_digest(turned) == serial.request_digest(request)
-    assert len(serial.request_digest(request)) == 12
+    assert encoding.request_digest(turned) == encoding.request_digest(request)
+    assert len(encoding.request_digest(request)) == 12
 
 
 def test_digest_tells_every_field() -> None:
@@ -127,11 +127,11 @@ def test_digest_tells_every_field() -> None:
         if f.name not in ("granularity", "inputs_sha256")
     }
     digests = {
-        serial.request_digest(dataclasses.replace(base, **{name: value}))
+        encoding.request_digest(dataclasses.replace(base, **{name: value}))
         for name, value in (others | {"inputs_sha256": "c"}).items()
     }
-    assert len(digests | {serial.request_digest(base)}) == len(others) + 2
+    assert len(digests | {encoding.request_digest(base)}) == len(others) + 2
 
 
 def test_digest_is_the_same_on_every_machine_and_version() -> None:
-    assert serial.request_digest(sample_run().request) == "cb74b227b09e"
+    assert encoding.request_digest(sample_run().request) == "cb74b227b09e"

@@ -17,15 +17,15 @@ import pytest
 from sites import failed_run, hostile_run, runs
 from typer.testing import CliRunner
 
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.site import app
 from onnxprof.errors import UsageError
 from onnxprof.publish import site, views
 from onnxprof.publish.catalogue import catalogue
 from onnxprof.publish.serve import server
 from onnxprof.publish.timing_csv import timing_csv
-from onnxprof.reconcile import reconcile
 from onnxprof.records.step import Granularity
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
 

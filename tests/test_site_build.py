@@ -14,16 +14,16 @@ import pytest
 from sites import runs
 from typer.testing import CliRunner
 
-from onnxprof import devicelock
 from onnxprof.cli.site import app
 from onnxprof.errors import UsageError
+from onnxprof.processes import device_lock
 from onnxprof.publish import bundle, site, swap, workshop
 from onnxprof.publish.cache import user_cache
 from onnxprof.publish.cards import card, from_card, light
 from onnxprof.publish.catalogue import catalogue
 from onnxprof.records.run import Run
-from onnxprof.runfile import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
+from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY
 from onnxprof.testing import sample_run
 
 
@@ -287,7 +287,7 @@ def test_what_a_killed_build_left_is_swept(tmp_path: Path) -> None:
 
 def test_a_second_build_waits_for_the_first(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    held = devicelock.held(str(out), print)
+    held = device_lock.held(str(out), print)
     held.__enter__()
     ended = threading.Timer(0.5, held.__exit__, (None, None, None))
     ended.start()

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from sites import failed_run, runs, wrong_run
 
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.errors import UsageError
 from onnxprof.publish import charts, downloads, pairs_page, site, views
 from onnxprof.publish.catalogue import ModelPage, catalogue
 from onnxprof.publish.devices_page import device_facts, device_pages
 from onnxprof.publish.origins import zoo_entry
-from onnxprof.reconcile import reconcile
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Device, Run
 from onnxprof.records.telemetry import Energy, Telemetry

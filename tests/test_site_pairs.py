@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sites import failed_run, wrong_run
 
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish import pairs_page, site
 from onnxprof.publish.catalogue import catalogue
 from onnxprof.publish.devices_page import device_pages, write_tables
 from onnxprof.publish.pairs_page import pair_csv, pair_pages
-from onnxprof.reconcile import reconcile
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.run import Run
 from onnxprof.records.step import Granularity

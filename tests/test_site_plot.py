@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from sites import runs, scoped_run
 
+from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.publish import graphview, pages, site
 from onnxprof.publish.catalogue import catalogue
-from onnxprof.reconcile import Status, reconcile
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 

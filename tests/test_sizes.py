@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.shaping import sizes
+from onnxprof.model.shapes.rules import sizes
 
 
 @pytest.mark.parametrize(

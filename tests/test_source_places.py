@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onnxprof.backends.openvino.runtime import reason
-from onnxprof.backends.source_places import without_places
+from onnxprof.plugins.source_places import without_places
 
 ASSERTED = (
     'numel == 3 INTERNAL ASSERT FAILED at "/__w/pytorch/pytorch/aten/src/ATen/Copy.cpp":124,'

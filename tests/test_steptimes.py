@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof import steptimes
-from onnxprof.merge import merge
-from onnxprof.reconcile import reconcile
+from onnxprof.analysis import step_times
+from onnxprof.analysis.processes import merge
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
@@ -35,7 +35,7 @@ def prefixed(run: Run, medians: list[int], cuts: tuple[int, ...], plain: int = 0
 
 @given(positive, st.floats(1, 1e11))
 def test_a_split_adds_up_and_is_positive(sampled: list[float], total: float) -> None:
-    parts = steptimes.split(np.array(sampled), total, np.ones(len(sampled)))
+    parts = step_times.split(np.array(sampled), total, np.ones(len(sampled)))
     assert parts.sum() == pytest.approx(total)
     assert (parts > 0).all()
 
@@ -43,39 +43,39 @@ def test_a_split_adds_up_and_is_positive(sampled: list[float], total: float) -> 
 @given(st.lists(st.floats(100, 1e6), min_size=1, max_size=30), st.floats(0, 90))
 def test_a_bias_that_is_the_same_for_all_is_found(true: list[float], bias: float) -> None:
     steps = np.array(true)
-    found = steptimes.split(steps + bias, steps.sum(), np.ones(steps.size))
+    found = step_times.split(steps + bias, steps.sum(), np.ones(steps.size))
     assert found == pytest.approx(steps, rel=1e-6)
 
 
 def test_a_step_of_several_nodes_has_the_bias_of_each() -> None:
     steps, nodes = np.array([900.0, 500.0, 100.0]), np.array([3, 1, 1])
-    assert steptimes.split(steps + 20 * nodes, 1500.0, nodes) == pytest.approx(steps, rel=1e-6)
+    assert step_times.split(steps + 20 * nodes, 1500.0, nodes) == pytest.approx(steps, rel=1e-6)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
 def test_pooling_gives_a_rising_sequence_with_the_same_sum(values: list[float]) -> None:
-    found = steptimes.rising(np.array(values))
+    found = step_times.rising(np.array(values))
     assert (np.diff(found) >= 0).all()
     assert found.sum() == pytest.approx(sum(values), abs=1e-3)
 
 
 def test_a_rising_sequence_is_left_alone() -> None:
-    assert steptimes.rising(np.array([1.0, 2.0, 2.0, 5.0])).tolist() == [1, 2, 2, 5]
+    assert step_times.rising(np.array([1.0, 2.0, 2.0, 5.0])).tolist() == [1, 2, 2, 5]
 
 
 def test_a_cut_at_every_step_gives_each_its_difference() -> None:
     run = prefixed(sample_run(fused=True), [10_000, 510_000, 910_000, 1_000_000], (0, 1, 2, 3))
     assert run.timings is not None
-    found = steptimes.estimates(run.steps, run.timings)
+    found = step_times.estimates(run.steps, run.timings)
     assert found.tolist() == [500_000, 400_000, 90_000]
-    scaled = steptimes.divided(run).scaled(run.timings.step_ns)
+    scaled = step_times.divided(run).scaled(run.timings.step_ns)
     assert np.median(scaled, axis=1) == pytest.approx(found, rel=0.01)
 
 
 def test_steps_of_one_segment_share_it_by_the_trace() -> None:
     run = prefixed(sample_run(), [10_000, 2_010_000], (0, 3))
     assert run.timings is not None
-    found = steptimes.estimates(run.steps, run.timings)
+    found = step_times.estimates(run.steps, run.timings)
     assert found.sum() == pytest.approx(2_000_000)
     assert (np.diff(np.median(run.timings.step_ns, axis=1)) < 0).all()
     assert (np.diff(found) < 0).all()
@@ -84,7 +84,7 @@ def test_steps_of_one_segment_share_it_by_the_trace() -> None:
 def test_a_negative_segment_is_pooled_with_its_neighbour() -> None:
     run = prefixed(sample_run(), [10_000, 800_000, 700_000, 1_500_000], (0, 1, 2, 3))
     assert run.timings is not None
-    found = steptimes.estimates(run.steps, run.timings)
+    found = step_times.estimates(run.steps, run.timings)
     assert (found >= 0).all()
     assert found.sum() == pytest.approx(1_490_000)
 
@@ -92,15 +92,15 @@ def test_a_negative_segment_is_pooled_with_its_neighbour() -> None:
 def test_a_last_prefix_that_seems_shorter_takes_nothing_from_the_sum() -> None:
     run = prefixed(sample_run(), [10_000, 900_000, 1_100_000, 1_000_000], (0, 1, 2, 3))
     assert run.timings is not None
-    found = steptimes.estimates(run.steps, run.timings)
+    found = step_times.estimates(run.steps, run.timings)
     assert found.sum() == pytest.approx(990_000)
 
 
 def test_segments_are_scaled_to_the_model_as_it_is() -> None:
     run = prefixed(sample_run(), [10_000, 510_000, 1_010_000], (0, 1, 3), plain=1_110_000)
     assert run.timings is not None
-    assert steptimes.agreement(run.timings) == pytest.approx(1.1)
-    found = steptimes.estimates(run.steps, run.timings)
+    assert step_times.agreement(run.timings) == pytest.approx(1.1)
+    found = step_times.estimates(run.steps, run.timings)
     assert found[0] == pytest.approx(550_000)
     assert found.sum() == pytest.approx(1_100_000)
 
@@ -146,22 +146,22 @@ def test_a_machine_that_drifts_between_blocks_is_in_no_row(seed: int) -> None:
     run = traced(speeds, 1.0, seed)
     assert run.timings is not None
     assert overhead(run) == pytest.approx(0.05, abs=0.002)
-    found = steptimes.estimates(run.steps, run.timings)
+    found = step_times.estimates(run.steps, run.timings)
     assert found / found.sum() == pytest.approx(np.array([0.6, 0.3, 0.05]) / 0.95, rel=1e-3)
 
 
 def test_what_tracing_adds_for_certain_stays_in_the_rows() -> None:
     run = traced([1.0] * 12, 1.5)
     assert run.timings is not None
-    assert steptimes.inflation(run.timings) == pytest.approx(1.5, rel=0.01)
-    assert 1.45 < steptimes.least_inflation(run.timings) <= steptimes.inflation(run.timings)
+    assert step_times.inflation(run.timings) == pytest.approx(1.5, rel=0.01)
+    assert 1.45 < step_times.least_inflation(run.timings) <= step_times.inflation(run.timings)
     assert overhead(run) == pytest.approx(1 - 0.95 * 1.5, abs=0.02)
 
 
 def test_what_may_be_chance_does_not() -> None:
     run = traced([1.0, 1.3, 0.8, 1.2], 1.03)
     assert run.timings is not None
-    assert steptimes.least_inflation(run.timings) == 1.0
+    assert step_times.least_inflation(run.timings) == 1.0
     assert overhead(run) == pytest.approx(0.05, abs=0.002)
 
 
@@ -176,7 +176,7 @@ def test_an_interrupted_inference_does_not_count() -> None:
 def test_samples_without_blocks_count_as_they_are() -> None:
     run = sample_run()
     assert run.timings is not None
-    found = steptimes.estimates(run.steps, run.timings)
+    found = step_times.estimates(run.steps, run.timings)
     assert found == pytest.approx(np.median(run.timings.step_ns, axis=1), rel=0.01)
 
 
@@ -187,19 +187,19 @@ def test_processes_of_different_speed_agree_on_shares() -> None:
     merged = merge([one, slow, slow])
     assert merged.timings is not None
     total = float(np.median(merged.timings.latency_ns))
-    found = steptimes.estimates(merged.steps, merged.timings)
+    found = step_times.estimates(merged.steps, merged.timings)
     assert found / total == pytest.approx([0.5, 0.4, 0.09], rel=1e-6)
 
 
 def test_the_empty_call_is_that_of_the_first_prefix_or_its_own() -> None:
     run = prefixed(sample_run(), [10_000, 2_010_000], (0, 3))
     assert run.timings is not None
-    assert steptimes.empty_call(run.timings) == 10_000
+    assert step_times.empty_call(run.timings) == 10_000
     bare = sample_run().timings
     assert bare is not None
-    assert steptimes.empty_call(bare) is None
+    assert step_times.empty_call(bare) is None
     own = dataclasses.replace(bare, empty_ns=np.array([3, 5, 900]))
-    assert steptimes.empty_call(own) == 5
+    assert step_times.empty_call(own) == 5
 
 
 def test_layers_take_no_less_than_the_fastest_inference_on_a_machine_that_is_never_quiet() -> None:

@@ -19,12 +19,14 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxprof import folders, runfile, store
+from onnxprof import folders
 from onnxprof.errors import StoreError
 from onnxprof.records import parity, telemetry
 from onnxprof.records import run as records
 from onnxprof.records.run import Run, Timings
-from onnxprof.store import Filters, Store
+from onnxprof.store import folder as store
+from onnxprof.store import parquet
+from onnxprof.store.folder import Filters, Store
 from onnxprof.testing import sample_run
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "store.md"
@@ -66,7 +68,7 @@ def test_what_is_saved_comes_back(run: Run) -> None:
         assert_same(store.load(path), run)
         (summary,), problems = store.scan([Path(folder)])
         assert problems == []
-        assert summary == dataclasses.replace(runfile.summarise(run), path=path)
+        assert summary == dataclasses.replace(parquet.summarise(run), path=path)
 
 
 def test_steps_of_several_processes_without_latencies(tmp_path: Path) -> None:
@@ -81,8 +83,8 @@ def test_steps_of_several_processes_without_latencies(tmp_path: Path) -> None:
         block_process=(0,),
     )
     path = Store(tmp_path).save(dataclasses.replace(run, timings=bare))
-    assert runfile.read_summary(path).median_ns is None
-    assert runfile.read_summary(path).layer_sum_ns
+    assert parquet.read_summary(path).median_ns is None
+    assert parquet.read_summary(path).layer_sum_ns
 
 
 def test_where_a_run_is_stored(tmp_path: Path) -> None:
@@ -110,11 +112,11 @@ def test_columns_for_other_programs(tmp_path: Path) -> None:
     run = sample_run()
     steps = (run.steps[0], dataclasses.replace(run.steps[1], name=run.steps[0].name), run.steps[2])
     table = pq.read_table(Store(tmp_path).save(dataclasses.replace(run, steps=steps)))
-    assert tuple(table.column_names) == runfile.COLUMNS
+    assert tuple(table.column_names) == parquet.COLUMNS
     assert [str(t) for t in table.schema.types[2:]] == ["int32", "int32", "int64"]
     assert all(pa.types.is_dictionary(t) for t in table.schema.types[:2])
     rows = table.to_pylist()
-    assert tuple(dict.fromkeys(row["kind"] for row in rows)) == runfile.KINDS[:4]
+    assert tuple(dict.fromkeys(row["kind"] for row in rows)) == parquet.KINDS[:4]
     named = dict.fromkeys(row["step"] for row in rows if row["step"])
     assert list(named) == ["/block/conv_0_step", "/block/conv_0_step#2", "reorder_1"]
     assert {row["kind"] for row in rows if row["block"] is not None} == {"latency"}
@@ -294,7 +296,7 @@ def test_a_flipped_bit_in_the_samples_is_noticed(tmp_path: Path) -> None:
 
 def test_an_unknown_schema_is_refused_by_name(tmp_path: Path) -> None:
     path = rewritten(Store(tmp_path / "s").save(sample_run()), tmp_path / "n.parquet", schema=b"7")
-    for read in (runfile.read_run, runfile.read_summary):
+    for read in (parquet.read_run, parquet.read_summary):
         with pytest.raises(StoreError, match=r"schema version 7; this onnxprof knows version 1"):
             read(path)
 
@@ -306,7 +308,7 @@ def test_damaged_facts_are_refused(tmp_path: Path, run: bytes | None) -> None:
         store.load(path)
     path = rewritten(path, tmp_path / "m.parquet", summary=run)
     with pytest.raises(StoreError, match="cannot be read"):
-        runfile.read_summary(path)
+        parquet.read_summary(path)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +327,7 @@ def test_counts_that_do_not_fit_the_rows_are_refused(
     tmp_path: Path, timings: dict[str, object]
 ) -> None:
     good = Store(tmp_path / "s").save(sample_run())
-    facts = json.loads(pq.read_metadata(good).metadata[runfile.RUN_KEY])
+    facts = json.loads(pq.read_metadata(good).metadata[parquet.RUN_KEY])
     facts["timings"] |= timings
     path = rewritten(good, tmp_path / "n.parquet", run=json.dumps(facts).encode())
     with pytest.raises(StoreError, match="cannot be read"):
@@ -335,7 +337,7 @@ def test_counts_that_do_not_fit_the_rows_are_refused(
 def test_unknown_facts_are_ignored(tmp_path: Path) -> None:
     run = sample_run()
     good = Store(tmp_path / "s").save(run)
-    facts = json.loads(pq.read_metadata(good).metadata[runfile.RUN_KEY])
+    facts = json.loads(pq.read_metadata(good).metadata[parquet.RUN_KEY])
     facts["later"] = facts["request"]["later"] = 1
     facts["tensors"]["later"] = [1]
     path = rewritten(good, tmp_path / "n.parquet", run=json.dumps(facts).encode())
@@ -427,7 +429,7 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
         telemetry.Series,
         telemetry.Energy,
         telemetry.Absence,
-        runfile.Summary,
+        parquet.Summary,
     ],
 )
 def test_the_document_names_every_field(cls: type) -> None:
@@ -438,8 +440,8 @@ def test_the_document_names_every_field(cls: type) -> None:
 
 def test_the_document_names_columns_keys_and_values() -> None:
     text = DOCUMENT.read_text("utf-8")
-    keys = [key.decode() for key in (runfile.SCHEMA_KEY, runfile.RUN_KEY, runfile.SUMMARY_KEY)]
-    facts = json.loads(runfile._metadata(sample_run())[runfile.RUN_KEY])
+    keys = [key.decode() for key in (parquet.SCHEMA_KEY, parquet.RUN_KEY, parquet.SUMMARY_KEY)]
+    facts = json.loads(parquet._metadata(sample_run())[parquet.RUN_KEY])
     kinds = [
         *telemetry.Quantity,
         *records.LayerKind,
@@ -447,7 +449,7 @@ def test_the_document_names_columns_keys_and_values() -> None:
         *records.WarningKind,
         *records.Granularity,
     ]
-    wanted = [*runfile.COLUMNS, *runfile.KINDS, *keys, *facts, *facts["timings"], *kinds]
+    wanted = [*parquet.COLUMNS, *parquet.KINDS, *keys, *facts, *facts["timings"], *kinds]
     assert [name for name in wanted if f"`{name}`" not in text] == []
 
 
@@ -464,7 +466,7 @@ def test_a_summary_that_another_version_derived_is_derived_anew(
 ) -> None:
     """A list shows the figures that `runs show` shows, whoever wrote the file."""
     run = sample_run()
-    monkeypatch.setattr("onnxprof.summary.ESTIMATOR", 0)
+    monkeypatch.setattr("onnxprof.store.summary.ESTIMATOR", 0)
     path = Store(tmp_path).save(run)
     monkeypatch.undo()
-    assert runfile.read_summary(path) == dataclasses.replace(runfile.summarise(run), path=path)
+    assert parquet.read_summary(path) == dataclasses.replace(parquet.summarise(run), path=path)

@@ -13,10 +13,10 @@ from models import node, value, weight
 from onnx import helper, numpy_helper
 
 from onnxprof.errors import UsageError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
-from onnxprof.suggestion import refuse_missing
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.model.suggestion import refuse_missing
 
 
 def suggested(made, folder):

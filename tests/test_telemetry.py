@@ -19,9 +19,10 @@ import nvml_stub
 import pytest
 from rich.console import Console
 
-from onnxprof import cpufreq, memory, rapl
 from onnxprof.errors import BackendError
-from onnxprof.measure import Budget
+from onnxprof.machine import cpufreq, memory, rapl
+from onnxprof.machine.telemetry import Recorder, Watch
+from onnxprof.measure.protocol import Budget
 from onnxprof.publish.runlist import list_records
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.terminal import summary
@@ -29,18 +30,17 @@ from onnxprof.publish.warnings import warning_text
 from onnxprof.records.run import Run
 from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.serial import run_from_json, run_to_json
-from onnxprof.summary import summarise
+from onnxprof.store.encoding import run_from_json, run_to_json
+from onnxprof.store.summary import summarise
 from onnxprof.sweep import Options, next_process, plan
-from onnxprof.telemetry import Recorder, Watch
 from onnxprof.testing import ScriptedClock, sample_run
 from onnxprof.worker import Limits, perform
 
 STRETCH = """
 import json, os
 from onnxprof.records.run import Device
-from onnxprof.serial import to_json
-from onnxprof.telemetry import watching
+from onnxprof.store.encoding import to_json
+from onnxprof.machine.telemetry import watching
 import time
 class Session:
     count = 0
@@ -383,7 +383,7 @@ def test_the_peak_is_read_from_the_kernel(tmp_path: Path) -> None:
 
 PEAK = """
 import numpy, sys
-from onnxprof.memory import peak_resident_bytes
+from onnxprof.machine.memory import peak_resident_bytes
 before = peak_resident_bytes()
 numpy.ones(64 << 17)
 print([before, peak_resident_bytes()])

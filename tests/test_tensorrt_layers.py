@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorrt_engines import recorded, reports, workload
 
-from onnxprof.backends import named_steps
-from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt import layers
 from onnxprof.backends.tensorrt.backend import trace_of
 from onnxprof.errors import BackendError
-from onnxprof.provenance import Graph, GraphNode
+from onnxprof.provenance import steps as named_steps
+from onnxprof.provenance.names import Evidence, Names
+from onnxprof.provenance.slice import Graph, GraphNode
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.step import Confidence, Step
 

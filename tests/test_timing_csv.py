@@ -16,14 +16,14 @@ import strategies
 from hypothesis import given
 from rich.console import Console, RenderableType
 
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish import runlist, terminal, timing_csv, words
 from onnxprof.publish.text import in_csv
 from onnxprof.publish.warnings import warning_text
-from onnxprof.reconcile import reconcile
 from onnxprof.records.layer import Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.summary import summarise
+from onnxprof.store.summary import summarise
 from onnxprof.testing import sample_run
 
 GOLDEN = Path(__file__).parent / "golden" / "timing.csv"

@@ -14,14 +14,14 @@ import onnx
 import pytest
 
 from onnxprof.backends.torch.backend import TorchBackend
-from onnxprof.contracts import PrefixSource, Trace, Workload
+from onnxprof.checks.reference import check
 from onnxprof.errors import BackendError, ModelError, UsageError
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.measure import Budget, Timer, measure
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import PrefixSource, Trace, Workload
 from onnxprof.records.step import Confidence, Granularity
-from onnxprof.reference import check
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
 

@@ -9,12 +9,12 @@ import pytest
 
 from onnxprof import zoo
 from onnxprof.backends.torch.backend import TorchBackend
-from onnxprof.contracts import Workload
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import declared_fills, open_model, prepare, with_defaults
+from onnxprof.checks.reference import check
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import declared_fills, open_model, prepare, with_defaults
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.step import Confidence
-from onnxprof.reference import check
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
 pytest.importorskip("onnxruntime", reason="the reference")

@@ -13,8 +13,8 @@ from models import node, value, weight
 
 from onnxprof.cli.options import parse_batches, parse_dims
 from onnxprof.errors import ModelError, OnnxprofError, UsageError
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
 
 
 def refused(made_or_path, folder, match):

@@ -13,15 +13,15 @@ import onnx
 import pytest
 from models import node, value, weight
 
+from onnxprof.analysis.reconcile import reconcile
+from onnxprof.analysis.step_times import estimates
 from onnxprof.backends.ort import backend
-from onnxprof.contracts import Workload
-from onnxprof.inputs import generate
-from onnxprof.inspector import inspect
-from onnxprof.measure import Budget, Measurement, Timer, measure
-from onnxprof.modelfile import open_model, prepare
-from onnxprof.reconcile import reconcile
+from onnxprof.measure.protocol import Budget, Measurement, Timer, measure
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.warning import WarningKind
-from onnxprof.steptimes import estimates
 from onnxprof.testing import sample_run
 
 

@@ -16,12 +16,12 @@ from test_ort import workload
 
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.backends.ort.graphs.graphs import INSERTED, MOVERS
-from onnxprof.contracts import Bounds, Workload
 from onnxprof.errors import BackendError
-from onnxprof.inputs import generate
+from onnxprof.model.feeds import generate
+from onnxprof.plugins.backend import Bounds, Workload
+from onnxprof.provenance.verify.outcomes import BY_VALUE
+from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.step import Confidence, Step
-from onnxprof.verify.outcomes import BY_VALUE
-from onnxprof.verify.verdicts import Claim
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -17,8 +17,8 @@ from onnxprof.backends.ort.check.bodies import settled
 from onnxprof.backends.ort.check.unfold import unfolded
 from onnxprof.backends.ort.graphs.graphs import tie
 from onnxprof.errors import BackendError
+from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.step import Step
-from onnxprof.verify.verdicts import Claim
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

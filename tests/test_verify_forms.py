@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from provenance_corpus import convolutions, linears, residual, scalar, twin
 from test_verify import opened
 
-from onnxprof.verify.likeness import Original, likeness
+from onnxprof.provenance.verify.likeness import Original, likeness
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

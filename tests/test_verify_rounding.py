@@ -13,11 +13,11 @@ from models import node, value, weight
 from onnx import numpy_helper
 from test_verify import assert_true, opened, swapped
 
-from onnxprof.provenance import GraphNode
-from onnxprof.verify.likeness import Original, largest, likeness
-from onnxprof.verify.moments import may_be_equal, moments
-from onnxprof.verify.rounding import rounding_size
-from onnxprof.verify.verdicts import TOLERANCES
+from onnxprof.provenance.slice import GraphNode
+from onnxprof.provenance.verify.likeness import Original, largest, likeness
+from onnxprof.provenance.verify.moments import may_be_equal, moments
+from onnxprof.provenance.verify.rounding import rounding_size
+from onnxprof.provenance.verify.verdicts import TOLERANCES
 
 SAME = TOLERANCES["float32"] / 4
 #: Half the distance between numbers near one.

@@ -7,7 +7,7 @@ import numpy as np
 from models import node, value, weight
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxprof.weights import parameters
+from onnxprof.model.graph.parameters import parameters
 
 
 def held(name, array):
@@ -87,7 +87,7 @@ def test_scales_behind_a_reshape_are_scales():
 
 
 def test_weights_of_local_functions_count_once(tmp_path):
-    from onnxprof.modelfile import open_model
+    from onnxprof.model.file import open_model
 
     body = [node("Constant", [], ["w"], value=weight("", 4, 4)), node("MatMul", ["a", "w"], ["b"])]
     function = helper.make_function("my", "F", ["a"], ["b"], body, [helper.make_opsetid("", 17)])

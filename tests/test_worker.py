@@ -10,9 +10,9 @@ import models
 import pytest
 
 from onnxprof.errors import BackendError
-from onnxprof.measure import Budget, Timer
-from onnxprof.modelfile import open_model
-from onnxprof.others import Others
+from onnxprof.machine.other_programs import Others
+from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.model.file import open_model
 from onnxprof.records.run import Device
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import WarningKind

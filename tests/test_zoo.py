@@ -16,7 +16,8 @@ import pytest
 from onnx import numpy_helper, shape_inference
 from typer.testing import CliRunner
 
-from onnxprof import zoo, zoocheck
+from onnxprof import zoo
+from onnxprof.checks import zoo as zoocheck
 from onnxprof.cli.zoo import app
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.zoo import rules, skeleton

@@ -24,10 +24,10 @@ def keras_source(factory: str, *gains: tuple[str, float]) -> Source:
 
 
 def _build(factory: str, entry: Entry) -> ModelProto:
-    from onnxprof.contracts import ExportRequest
     from onnxprof.exporters.keras_exporter import silence
     from onnxprof.exporters.keras_graph import LATEST_OPSET, convert
     from onnxprof.exporters.keras_model import from_keras, with_inputs
+    from onnxprof.plugins.exporter import ExportRequest
 
     silence()
     module, _, function = factory.partition(":")

@@ -20,8 +20,8 @@ from onnxprof.backends.openvino.graphs.steps import Listed, executed, producers,
 from onnxprof.backends.openvino.prefix import Prefixes
 from onnxprof.backends.openvino.runtime import Found, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, load
-from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Availability, Device, Samples
 from onnxprof.records.step import Granularity

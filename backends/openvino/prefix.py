@@ -26,9 +26,9 @@ from onnxprof.backends.openvino.graphs.marks import anonymous
 from onnxprof.backends.openvino.graphs.steps import executed, runs
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, Loaded, properties
-from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
-from onnxprof.provenance import Graph
+from onnxprof.plugins.backend import Workload
+from onnxprof.provenance.slice import Graph
 
 _PROBE = "onnxprof_empty"
 _SINK = "onnxprof_sink"

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.backends.named_evidence import Evidence, Names
-from onnxprof.backends.named_places import placed
-from onnxprof.backends.named_steps import NamedStep, NamedTies
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
 from onnxprof.backends.openvino.graphs.graphs import TiedStep
 from onnxprof.backends.openvino.graphs.graphs import tie as tie_nodes
 from onnxprof.backends.openvino.graphs.marks import MARK
 from onnxprof.backends.openvino.graphs.twins import twins
-from onnxprof.provenance import Graph
+from onnxprof.provenance.names import Evidence, Names
+from onnxprof.provenance.order import placed
+from onnxprof.provenance.slice import Graph
+from onnxprof.provenance.steps import NamedStep, NamedTies
 from onnxprof.records.step import Confidence
 
 #: What the graph that runs calls nodes which reports list by their operation.

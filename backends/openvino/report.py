@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.openvino.graphs.steps import runs
 from onnxprof.backends.openvino.recorded import Listed, kind, layers_of
 from onnxprof.backends.tensorrt.layers import milliseconds
 from onnxprof.errors import BackendError
+from onnxprof.provenance.names import Evidence, Names
 
 _HEADER = "layerName;execStatus;layerType;execType;realTime (ms)"
 #: Nodes that the runtime lists and that do nothing.

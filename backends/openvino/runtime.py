@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.backends.source_places import without_places
-from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.machine.facts import cpu_device
+from onnxprof.plugins.source_places import without_places
 from onnxprof.records.run import Device
 
 REMEDY = 'pip install "onnxprof[openvino]"'

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.datafiles import DataFolder, is_external, location, stored_tensors
 from onnxprof.errors import BackendError
+from onnxprof.model.graph.data_files import DataFolder, is_external, location, stored_tensors
 from onnxprof.records.layer import PreparedModel
 
 #: Elements of a sparse tensor that are written out at most: 1 GiB of float32.

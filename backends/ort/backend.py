@@ -24,13 +24,13 @@ from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.errors import runtime_errors
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 from onnxprof.backends.ort.timed import build_trace, joined_steps
-from onnxprof.contracts import Session, Trace, TracedSession, Workload
-from onnxprof.devices import free_bytes
-from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError
+from onnxprof.machine.facts import cpu_device
+from onnxprof.machine.gpus import free_bytes
+from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.run import Availability, Device
 from onnxprof.records.step import Granularity
-from onnxprof.verify.verdicts import Claim
 
 #: The runtime's switch for its own telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"

@@ -16,8 +16,8 @@ from onnxprof.backends.cuda.activity import Attribution, attribute, profile_wind
 from onnxprof.backends.cuda.collector import Collector, TorchCollector
 from onnxprof.backends.ort.profile import Key, event_key
 from onnxprof.backends.ort.runtime.providers import cuda_version, device_index, provider_of
-from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.records.step import Confidence, Step
 
 _STRAY = "(device, between steps)"

@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.ort.graphs.walk import INSERTED, SUFFIXES
 from onnxprof.backends.ort.profile import Key, Profile, collect
 from onnxprof.errors import BackendError
+from onnxprof.provenance.names import Evidence, Names
 
 #: Operators that may hold what follows them, of which a profile says nothing.
 _HOLDING = frozenset({"Conv"})

@@ -21,8 +21,8 @@ from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.backends.ort.prefix import model_like, typed, unoptimised
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
-from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties
 from onnxprof.backends.ort.graphs.walk import MOVERS
 from onnxprof.backends.ort.profile import Key, Profile, given
-from onnxprof.contracts import Trace
+from onnxprof.plugins.backend import Trace
 from onnxprof.records.layer import Tensor
 from onnxprof.records.step import Confidence, Step
 

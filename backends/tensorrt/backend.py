@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof import devices as gpus
 from onnxprof import folders
-from onnxprof.backends import named_steps
-from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.backends.tensorrt import layers as tensorrt_layers
 from onnxprof.backends.tensorrt.build import build, logger, runtime_errors
 from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
-from onnxprof.contracts import Session, Trace, TracedSession, Workload
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.machine import gpus
+from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.provenance import steps as named_steps
+from onnxprof.provenance.names import Evidence, Names
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Availability, Device
 from onnxprof.records.step import Confidence, Granularity, Step

@@ -17,9 +17,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from onnxprof.backends.source_places import without_places
-from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Workload
+from onnxprof.plugins.source_places import without_places
 from onnxprof.records.layer import PreparedModel
 
 #: Progress is told at most this often.

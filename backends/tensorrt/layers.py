@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.backends.named_evidence import Evidence, Names
 from onnxprof.errors import BackendError
+from onnxprof.provenance.names import Evidence, Names
 from onnxprof.records.layer import Tensor
 
 _ITEM = "[ONNX Layer: "

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.backends.tensorrt.build import runtime_errors
-from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import Tensor
 
 #: Layers an engine may have at most; more than this from a profiler is not one inference.

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from onnxprof.contracts import Session, TracedSession, Workload
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.plugins.backend import Session, TracedSession, Workload
 from onnxprof.records.run import Availability, Device
 from onnxprof.records.step import Granularity
 

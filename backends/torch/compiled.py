@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.backends.source_places import without_places
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.program.program import is_memory_error
 from onnxprof.backends.torch.session import TorchSession, prepare
-from onnxprof.contracts import Trace, Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Trace, Workload
+from onnxprof.plugins.source_places import without_places
 from onnxprof.records.step import Confidence, Step
 
 #: It logs every place where it cannot go on; the step says how many parts there are.

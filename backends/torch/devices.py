@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from onnxprof.backends.torch.base.lazy import torch
-from onnxprof.devices import completed, cuda_id
-from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError
+from onnxprof.machine.facts import cpu_device
+from onnxprof.machine.gpus import completed, cuda_id
 from onnxprof.records.run import Availability, Device
 
 

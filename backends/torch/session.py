@@ -17,8 +17,8 @@ from onnxprof.backends.torch.program.loader import Loaded, load
 from onnxprof.backends.torch.program.placement import host_inputs, place
 from onnxprof.backends.torch.program.program import UNWANTED, Call, Program, layer_error
 from onnxprof.backends.torch.verify import TorchProof
-from onnxprof.contracts import Session, Trace, Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Session, Trace, Workload
 from onnxprof.records.layer import Tensor
 from onnxprof.records.step import Confidence, Granularity, Step
 

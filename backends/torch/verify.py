@@ -19,12 +19,11 @@ from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.values import to_numpy
 from onnxprof.backends.torch.program.loader import read
 from onnxprof.backends.torch.program.program import UNWANTED, Call
-from onnxprof.contracts import Bounds, Workload
 from onnxprof.errors import BackendError
-from onnxprof.provenance import Graph
-from onnxprof.records.step import Step
-from onnxprof.verify.outcomes import all_unchecked, judged
-from onnxprof.verify.verdicts import (
+from onnxprof.plugins.backend import Bounds, Workload
+from onnxprof.provenance.slice import Graph
+from onnxprof.provenance.verify.outcomes import all_unchecked, judged
+from onnxprof.provenance.verify.verdicts import (
     Claim,
     Evidence,
     Observed,
@@ -33,6 +32,7 @@ from onnxprof.verify.verdicts import (
     check,
     tolerance_of,
 )
+from onnxprof.records.step import Step
 
 Arrays = dict[str, NDArray[Any]]
 Feeds = Mapping[str, NDArray[Any]]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from onnxprof.alignment import Alignment
-    from onnxprof.batches import Batches
+    from onnxprof.compare.over_batches import Batches
+    from onnxprof.compare.table import Alignment
     from onnxprof.publish.alignment import Choice
     from onnxprof.records.run import Run
-    from onnxprof.store import Filters
+    from onnxprof.store.folder import Filters
 
 
 class Format(StrEnum):
@@ -103,9 +103,9 @@ def align(
     store) the newest run of each system is taken.
     """
     from onnxprof.cli.options import parse_batches, parse_names
+    from onnxprof.compare.systems import refuse_unlike
     from onnxprof.publish.alignment import Choice, Sort
-    from onnxprof.store import Filters
-    from onnxprof.systems import refuse_unlike
+    from onnxprof.store.folder import Filters
 
     printed = _format(format_, output)
     backends = parse_names(backend, "--backend") if backend else ()
@@ -134,11 +134,11 @@ def _named(
 ) -> list[tuple[Path, Run]]:
     """`whole` leaves out imported runs without latencies, besides those that failed."""
     from onnxprof import folders
+    from onnxprof.compare.systems import newest
     from onnxprof.errors import UsageError
     from onnxprof.publish.text import counted
-    from onnxprof.serial import request_digest
-    from onnxprof.store import load, load_good, scan
-    from onnxprof.systems import newest
+    from onnxprof.store.encoding import request_digest
+    from onnxprof.store.folder import load, load_good, scan
 
     path = folders.expanded(name) if name else folders.store(store)
     if path.is_file() or name.endswith(".parquet"):
@@ -177,9 +177,9 @@ def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
 def _aligned(
     runs: Sequence[Run], over: Over | None, baseline: str, threshold: float
 ) -> Alignment | Batches:
-    from onnxprof.align import align as align_runs
-    from onnxprof.batches import over_batches, system_labels
-    from onnxprof.systems import labels
+    from onnxprof.compare.align import align as align_runs
+    from onnxprof.compare.over_batches import over_batches, system_labels
+    from onnxprof.compare.systems import labels
 
     if over is None:
         number = _number(baseline, labels(runs))
@@ -239,7 +239,7 @@ def _print(found: Alignment | Batches, choice: Choice) -> None:
 
 
 def _table(found: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
-    from onnxprof.alignment import Alignment
+    from onnxprof.compare.table import Alignment
     from onnxprof.publish import alignment_batches, alignment_table
 
     if isinstance(found, Alignment):
@@ -253,7 +253,7 @@ def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
 
     from rich.console import Console
 
-    from onnxprof.alignment import Alignment
+    from onnxprof.compare.table import Alignment
     from onnxprof.publish import alignment_batches, alignment_text
 
     if chosen is Format.TABLE:

@@ -11,10 +11,10 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from onnxprof.compare import Comparison, Pair
-    from onnxprof.pairing import Pairing
+    from onnxprof.compare.changes import Comparison, Pair
+    from onnxprof.compare.pairing import Pairing
     from onnxprof.records.run import Run
-    from onnxprof.store import Filters
+    from onnxprof.store.folder import Filters
     from onnxprof.sweep import Options, Planned
 
 
@@ -86,8 +86,8 @@ def compare(
     turn on the spot. The exit code is 1 if anything is slower.
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
-    from onnxprof.measure import Budget, Timer
-    from onnxprof.store import Filters
+    from onnxprof.measure.protocol import Budget, Timer
+    from onnxprof.store.folder import Filters
     from onnxprof.sweep import Options
     from onnxprof.worker import Limits
 
@@ -141,8 +141,8 @@ def _is_model(text: str) -> bool:
 
 
 def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
+    from onnxprof.compare.pairing import pair
     from onnxprof.errors import UsageError
-    from onnxprof.pairing import pair
 
     paths = [_paths(what, store, filters) for what in (a, b)]
     if {path.resolve() for path in paths[0]} & {path.resolve() for path in paths[1]}:
@@ -166,8 +166,8 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
     """The files that are meant: of a folder all, of an id the newest."""
     from onnxprof import folders
     from onnxprof.errors import UsageError
-    from onnxprof.serial import request_digest
-    from onnxprof.store import scan
+    from onnxprof.store.encoding import request_digest
+    from onnxprof.store.folder import scan
 
     path = Path(what)
     if path.is_file() or what.endswith(".parquet"):
@@ -195,7 +195,7 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
 def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     from onnxprof.errors import StoreError
     from onnxprof.publish.text import counted
-    from onnxprof.store import load_good
+    from onnxprof.store.folder import load_good
 
     runs = [run for _, run in load_good(paths, _say)]
     good = [run for run in runs if run.timings is not None]
@@ -217,12 +217,12 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from onnxprof.alternate import alternate
     from onnxprof.cli.fetching import fetching
     from onnxprof.cli.meter import Meter
-    from onnxprof.devicelock import held
+    from onnxprof.compare.pairing import Pairing
     from onnxprof.errors import UsageError
-    from onnxprof.pairing import Pairing
-    from onnxprof.placement import ALL
+    from onnxprof.plugins.placement import ALL
+    from onnxprof.processes.device_lock import held
     from onnxprof.proving import proven
-    from onnxprof.store import Store
+    from onnxprof.store.folder import Store
     from onnxprof.sweep import plan
 
     began = time.monotonic()
@@ -295,7 +295,7 @@ def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]
 def _compared(pairing: Pairing, threshold: float, force: bool, in_turn: bool) -> Comparison:
     from dataclasses import replace
 
-    from onnxprof.compare import compare as judge
+    from onnxprof.compare.changes import compare as judge
 
     found = judge(pairing.pairs, threshold, in_turn=in_turn)
     if not force:

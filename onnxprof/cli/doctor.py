@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from onnxprof.backends.torch.conformance import Conformance
-    from onnxprof.diagnose import Diagnosis
+    from onnxprof.doctor import Diagnosis
 
 WIDTH = 80
 
@@ -37,7 +37,7 @@ def doctor(
 
     Exit code 0 if at least one backend works, else 1.
     """
-    from onnxprof.diagnose import diagnose
+    from onnxprof.doctor import diagnose
     from onnxprof.publish.text import in_json, printable
 
     found = diagnose(_folders())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from onnxprof.exportcheck import Agreement
+    from onnxprof.checks.exported import Agreement
     from onnxprof.exporting import Exported, Order
 
 

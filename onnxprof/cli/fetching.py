@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxprof.references import Progress
+    from onnxprof.model.sources.policy import Progress
 
 
 @contextmanager

@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnxprof.modelfile import ModelFile
+    from onnxprof.model.file import ModelFile
+    from onnxprof.model.sources.policy import Resolved
     from onnxprof.records.layer import LayerTable
-    from onnxprof.references import Resolved
 
 
 def inspect(
@@ -42,7 +42,7 @@ def inspect(
     from functools import partial
 
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
-    from onnxprof.confined import Limits, confined
+    from onnxprof.processes.confined import Limits, confined
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
@@ -59,7 +59,7 @@ def _found(model: str) -> Resolved:
     from rich.console import Console
 
     from onnxprof.cli.fetching import fetching
-    from onnxprof.references import resolve
+    from onnxprof.model.sources.resolve import resolve
 
     with fetching(Console(stderr=True)) as progress:
         return resolve(model, progress)
@@ -79,8 +79,8 @@ class _Seen:
 
 def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
     """Look at the file; the work that an untrusted one may make long."""
-    from onnxprof.inspector import inspect
-    from onnxprof.modelfile import doubt, open_found, with_defaults
+    from onnxprof.model.file import doubt, open_found, with_defaults
+    from onnxprof.model.layers import inspect
 
     opened = open_found(found)
     sizes = with_defaults(opened, dims)
@@ -93,8 +93,8 @@ def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _S
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
     """What each input would be fed with; a bad declaration is told instead."""
     from onnxprof.errors import ModelError
-    from onnxprof.inputs import declared, feeds
-    from onnxprof.modelfile import declared_fills
+    from onnxprof.model.feeds import declared, feeds
+    from onnxprof.model.file import declared_fills
 
     try:
         return {name: str(feed) for name, feed in feeds(table, declared_fills(model)).items()}

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from onnxprof.cli.meter import Meter
-    from onnxprof.measure import Timer
+    from onnxprof.measure.protocol import Timer
     from onnxprof.records.step import Granularity
-    from onnxprof.store import Store
+    from onnxprof.store.folder import Store
     from onnxprof.sweep import Options, Outcome, Planned
 
 _FEW_LAYERS, _MANY_LAYERS = 5, 10
@@ -97,8 +97,8 @@ def profile(
 
     from onnxprof import folders
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
-    from onnxprof.measure import Budget
-    from onnxprof.store import Store
+    from onnxprof.measure.protocol import Budget
+    from onnxprof.store.folder import Store
     from onnxprof.sweep import Options
     from onnxprof.worker import Limits
 
@@ -169,7 +169,7 @@ def _granularity(text: str) -> Granularity:
 
 def _timer(text: str) -> Timer:
     from onnxprof.errors import UsageError
-    from onnxprof.measure import Timer
+    from onnxprof.measure.protocol import Timer
 
     try:
         return Timer(text)
@@ -208,7 +208,7 @@ def _swept(
     """Device by device, each locked while it is measured on."""
     from itertools import groupby
 
-    from onnxprof.devicelock import held
+    from onnxprof.processes.device_lock import held
     from onnxprof.proving import proven
     from onnxprof.sweep import sweep
 

@@ -57,7 +57,7 @@ def provenance(
     from rich.console import Console
 
     from onnxprof.cli.options import parse_dims
-    from onnxprof.measure import Budget, Timer
+    from onnxprof.measure.protocol import Budget, Timer
     from onnxprof.sweep import Options
 
     chosen = _choose(format, output)
@@ -104,8 +104,8 @@ def _measured(options: Options, console: Console) -> Run:
 
 
 def _write(run: Run, chosen: str, output: Path | None) -> None:
+    from onnxprof.analysis.step_times import estimates
     from onnxprof.publish import provenance as shown
-    from onnxprof.steptimes import estimates
 
     times = [] if run.timings is None else estimates(run.steps, run.timings).tolist()
     checked = shown.rows(run.steps, times)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from onnxprof.errors import StoreError
     from onnxprof.records.run import Run
-    from onnxprof.store import Filters
-    from onnxprof.summary import Summary
+    from onnxprof.store.folder import Filters
+    from onnxprof.store.summary import Summary
 
 app = typer.Typer(help="List, show and export stored runs.", no_args_is_help=True)
 
@@ -100,7 +100,7 @@ def show(
     Where several runs match, the newest is shown.
     """
     from onnxprof.publish import gpu_tables, terminal
-    from onnxprof.store import load
+    from onnxprof.store.folder import load
 
     paths = _select(what, _roots(store), _filters(model, device, backend, batch))
     run = load(paths[-1])
@@ -139,7 +139,7 @@ def export(
     on a GPU and on the host) are CSV, of runs on a GPU.
     """
     from onnxprof.publish.text import counted
-    from onnxprof.store import load_each
+    from onnxprof.store.folder import load_each
 
     chosen = _format(format_, output)
     paths = _select(what, _roots(store), _filters(model, device, backend, batch))
@@ -219,7 +219,7 @@ def _filters(
     model: list[str] | None, device: list[str] | None, backend: list[str] | None, batch: str
 ) -> Filters:
     from onnxprof.cli.options import parse_batches
-    from onnxprof.store import Filters
+    from onnxprof.store.folder import Filters
 
     batches = parse_batches(batch) if batch else ()
     return Filters(tuple(model or ()), tuple(device or ()), tuple(backend or ()), batches)
@@ -232,7 +232,7 @@ def _roots(store: list[str] | None) -> list[Path]:
 
 
 def _scan(roots: Sequence[Path], filters: Filters) -> list[Summary]:
-    from onnxprof.store import scan
+    from onnxprof.store.folder import scan
 
     found, problems = scan(roots, filters)
     _tell(problems)
@@ -249,7 +249,7 @@ def _tell(problems: Sequence[StoreError]) -> None:
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:
-    from onnxprof.store import Store
+    from onnxprof.store.folder import Store
 
     return not any(path for root in roots for path in Store(root).paths())
 
@@ -285,7 +285,7 @@ def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Path]:
 
 def _is_called(summary: Summary, what: str) -> bool:
     """Whether the file's name carries this digest, or begins with these digits of it."""
-    from onnxprof.serial import request_digest
+    from onnxprof.store.encoding import request_digest
 
     return request_digest(summary.request).startswith(what.lower())
 

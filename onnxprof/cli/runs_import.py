@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from onnxprof.cli.options import memory_limit, parse_dims
-from onnxprof.confined import Limits, confined
-from onnxprof.importing import Facts, build
-from onnxprof.modelfile import open_found, with_defaults
-from onnxprof.recordings import chosen
+from onnxprof.imports.build import Facts, build
+from onnxprof.imports.files import chosen
+from onnxprof.model.file import open_found, with_defaults
+from onnxprof.model.sources.policy import Resolved
+from onnxprof.model.sources.resolve import is_remote, resolve
+from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.run import Run
-from onnxprof.references import Resolved, is_remote, resolve
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
 from onnxprof.worker import now
 
 

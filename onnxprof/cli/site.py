@@ -44,13 +44,14 @@ def build(
     It is built beside the old one, which stands until the new one is whole; a second build of
     the same folder waits for the first. What a build makes is kept in the user's cache.
     """
-    from onnxprof import devicelock, folders
+    from onnxprof import folders
+    from onnxprof.processes import device_lock
     from onnxprof.publish.site import build_from_stores, check_replaceable
 
     folder = folders.expanded(out).resolve()
     check_replaceable(folder)
     roots = _roots(store or ())
-    with devicelock.held(str(folder), lambda line: typer.echo(line, err=True)):
+    with device_lock.held(str(folder), lambda line: typer.echo(line, err=True)):
         _tell(build_from_stores(roots, folder, title, base_url))
 
 

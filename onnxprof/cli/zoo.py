@@ -79,8 +79,8 @@ def check(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a network.")] = 600.0,
 ) -> int:
     """Materialise and run networks; look at every activation. Exit code 1 if one fails."""
+    from onnxprof.checks.zoo import CHECK_HEADING, check_apart, check_line, check_summary
     from onnxprof.cli.options import parse_batches, parse_dims
-    from onnxprof.zoocheck import CHECK_HEADING, check_apart, check_line, check_summary
 
     def one(name: str) -> Any:
         return check_apart(

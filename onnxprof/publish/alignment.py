@@ -9,8 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
 
-from onnxprof.alignment import Alignment, Cell, Column, Fate, Remark, RemarkKind, Row, RowKind
-from onnxprof.compare import Verdict
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.table import Alignment, Cell, Column, Fate, Remark, RemarkKind, Row, RowKind
 from onnxprof.publish import words
 from onnxprof.publish.text import CUTS, Cut, printable, shortened
 from onnxprof.records.run import Run

@@ -12,15 +12,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.alignment import Cell, RemarkKind
-from onnxprof.batches import Batches, BlockRow, Point, speedup, speedup_interval
-from onnxprof.compare import Verdict
+from onnxprof.analysis.reconcile import milliseconds
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.over_batches import Batches, BlockRow, Point, speedup, speedup_interval
+from onnxprof.compare.table import Cell, RemarkKind
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import words
 from onnxprof.publish.alignment import Choice, Sort
 from onnxprof.publish.alignment_text import plain
 from onnxprof.publish.text import CsvWriter, in_markdown, printable, shortened
-from onnxprof.reconcile import milliseconds
 
 #: Columns of the CSV; a row a batch, system and block, and one of the whole with no layers.
 COLUMNS = (

@@ -12,8 +12,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.alignment import Alignment, Cell, Row
-from onnxprof.compare import Verdict
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.table import Alignment, Cell, Row
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import words
 from onnxprof.publish.alignment import Choice, Picked, Scale

@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from onnxprof.alignment import Alignment, Cell, Column, Row
+from onnxprof.analysis.reconcile import milliseconds
+from onnxprof.compare.table import Alignment, Cell, Column, Row
 from onnxprof.publish import alignment as shared
 from onnxprof.publish import words
 from onnxprof.publish.alignment import Choice, Scale
 from onnxprof.publish.text import CsvWriter, in_markdown, printable
-from onnxprof.reconcile import milliseconds
-from onnxprof.serial import to_json
+from onnxprof.store.encoding import to_json
 
 #: Columns of the CSV before those of the runs.
 COLUMNS = ("row", "layers", "operators")

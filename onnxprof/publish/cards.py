@@ -10,11 +10,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from onnxprof.analysis.reconcile import Reconciliation
 from onnxprof.publish.catalogue import Entry, ModelPage, System
-from onnxprof.reconcile import Reconciliation
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Run
-from onnxprof.serial import dumps, from_json, run_from_json, run_to_json, to_json
+from onnxprof.store.encoding import dumps, from_json, run_from_json, run_to_json, to_json
 
 
 def light(page: ModelPage) -> ModelPage:

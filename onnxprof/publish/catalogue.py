@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.publish.figures import slug, unique_slug
 from onnxprof.publish.words import parity_text
-from onnxprof.reconcile import Reconciliation, reconcile
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Request, Run
 from onnxprof.records.step import Granularity

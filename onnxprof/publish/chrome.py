@@ -14,9 +14,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish import words
 from onnxprof.publish.timing_csv import shapes_text
-from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records.layer import Layer, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step

@@ -15,11 +15,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.compare import Caveat, Comparison, Pair, Row, Verdict
+from onnxprof.compare.changes import Caveat, Comparison, Pair, Row, Verdict
 from onnxprof.publish import words
 from onnxprof.publish.text import in_csv, in_markdown, printable, shortened
 from onnxprof.records.run import Run
-from onnxprof.serial import to_json
+from onnxprof.store.encoding import to_json
 
 #: Columns of the CSV, in order; JSON rows have these keys from `layer` on.
 COLUMNS = (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnxprof.compare.systems import runtime_version
 from onnxprof.publish.catalogue import Entry, ModelPage, System
 from onnxprof.publish.figures import count, size, unique_slug
 from onnxprof.publish.gpu_tables import api_csv, kernels_csv
@@ -15,7 +16,6 @@ from onnxprof.publish.pages import SiteFacts, render
 from onnxprof.publish.timing_csv import COLUMNS
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.run import Device, Run
-from onnxprof.systems import runtime_version
 
 #: Kernels, and calls of the CUDA runtime, that the page lists of a run; the CSV has them all.
 LISTED = 10

@@ -16,10 +16,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from onnxprof.reconcile import reconcile
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.records.layer import Layer
 from onnxprof.records.run import Run
-from onnxprof.store import path_part
+from onnxprof.store.folder import path_part
 
 #: From cheap to dear, of one hue, so that it can be told without seeing red from green.
 GRADIENT = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish import figures, views
 from onnxprof.publish.catalogue import wrong_text
 from onnxprof.publish.glyphs import legible
 from onnxprof.publish.press import Manuscript, compile_pdf
 from onnxprof.publish.warnings import warning_text
 from onnxprof.publish.words import DOUBTFUL, reconciliation_text
-from onnxprof.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records.run import Run
 
 _FATES = {

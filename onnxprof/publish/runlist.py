@@ -13,13 +13,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof import serial
 from onnxprof.publish import words
 from onnxprof.publish.text import in_csv, printable
 from onnxprof.publish.timing_csv import timing_records
 from onnxprof.records.run import Run
 from onnxprof.records.warning import WarningKind
-from onnxprof.summary import Summary
+from onnxprof.store import encoding
+from onnxprof.store.summary import Summary
 
 #: The keys of a run in JSON and the columns of the CSV, in order.
 COLUMNS = (
@@ -51,7 +51,7 @@ COLUMNS = (
 
 def run_id(summary: Summary) -> str:
     """Seven hex digits of the request's digest, as the file's name has it."""
-    return serial.request_digest(summary.request)[:7]
+    return encoding.request_digest(summary.request)[:7]
 
 
 def list_records(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
@@ -119,8 +119,8 @@ def everything(runs: Iterable[Run]) -> str:
 
 
 def _whole(run: Run) -> dict[str, Any]:
-    return serial.run_to_json(run) | {
-        "timings": serial.timings_to_json(run.timings),
+    return encoding.run_to_json(run) | {
+        "timings": encoding.timings_to_json(run.timings),
         "rows": timing_records(run) if run.timings else [],
     }
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnxprof import store
 from onnxprof.errors import StoreError
 from onnxprof.publish.catalogue import by_model, shared_names
 from onnxprof.records.run import Request, Run
+from onnxprof.store import folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Item:
 
     def read(self) -> Run:
         """The run. Raises StoreError if its file is damaged."""
-        return self.source if isinstance(self.source, Run) else store.load(self.source)
+        return self.source if isinstance(self.source, Run) else folder.load(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Volume:
 
 def of_stores(stores: Iterable[Path]) -> tuple[list[Item], list[StoreError]]:
     """The runs of these folders, oldest first, a copied file once; and what cannot be read."""
-    summaries, problems = store.scan(stores)
+    summaries, problems = folder.scan(stores)
     items: dict[str, Item] = {}
     for found in summaries:
         try:

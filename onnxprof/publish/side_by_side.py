@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnxprof.align import align
-from onnxprof.alignment import Alignment, Cell, Row
+from onnxprof.compare.align import align
+from onnxprof.compare.table import Alignment, Cell, Row
 from onnxprof.publish.alignment import (
     MARKS,
     interval_text,

@@ -12,11 +12,11 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish import words
 from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text import Cut, printable, shortened, telling_cut
 from onnxprof.publish.warnings import warning_text
-from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.run import Run
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from onnxprof.analysis.reconcile import TimedRow, milliseconds, reconcile
 from onnxprof.publish.text import in_csv, shape_text
 from onnxprof.publish.words import doubt_text
-from onnxprof.reconcile import TimedRow, milliseconds, reconcile
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
-from onnxprof.serial import request_digest
+from onnxprof.store.encoding import request_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa

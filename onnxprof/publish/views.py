@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from onnxprof.analysis.intervals import median_ns
+from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.publish.catalogue import Entry, ModelPage
 from onnxprof.publish.figures import printable, tensor_text
 from onnxprof.publish.plot import COMPUTE, topology
 from onnxprof.publish.warnings import warning_text
 from onnxprof.publish.words import doubt_text, reconciliation_text
-from onnxprof.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
-from onnxprof.stats import median_ns
 
 _SEPARATORS = ("/", ".")
 _GIVEN = (Status.CONSTANT, Status.INPUT)

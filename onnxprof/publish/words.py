@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from onnxprof.analysis.reconcile import CLOSING, Doubt, Reconciliation
 from onnxprof.publish.text import printable
-from onnxprof.reconcile import CLOSING, Doubt, Reconciliation
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Request, Run
 

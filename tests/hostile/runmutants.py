@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from onnxprof.runfile import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY, to_bytes
+from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY, to_bytes
 from onnxprof.testing import sample_run
 
 _ODD: tuple[Any, ...] = (

@@ -13,10 +13,10 @@ import pytest
 from onnx import AttributeProto, ModelProto, TensorProto, helper
 from onnx.defs import onnx_opset_version
 
-from onnxprof.datafiles import DataFolder, stored_tensors
 from onnxprof.errors import ModelError
-from onnxprof.modelfile import open_model, prepare
-from onnxprof.protobound import _CHILDREN
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.graph.data_files import DataFolder, stored_tensors
+from onnxprof.model.graph.skim import _CHILDREN
 
 assert onnx_opset_version() >= 17
 

@@ -11,8 +11,8 @@ import models
 import pytest
 from test_limits import ended, started
 
-from onnxprof import store
-from onnxprof.runfile import to_bytes
+from onnxprof.store import folder as store
+from onnxprof.store.parquet import to_bytes
 from onnxprof.testing import sample_run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX has them")

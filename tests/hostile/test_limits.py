@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from onnx import ModelProto, helper
 
-from onnxprof.confined import Limits, confined
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.scratch import scratch, sweep_leftovers
+from onnxprof.processes.confined import Limits, confined
+from onnxprof.processes.scratch import scratch, sweep_leftovers
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")

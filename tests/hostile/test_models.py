@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from modelmutants import mutants
 
-from onnxprof.confined import Limits, confined
 from onnxprof.errors import OnnxprofError
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.processes.confined import Limits, confined
 from onnxprof.publish import layertable
 
 _LIMITS = Limits(300, 4 << 30)

@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnxprof.errors import OnnxprofError
-from onnxprof.inspector import inspect
-from onnxprof.modelfile import open_model, prepare
+from onnxprof.model.file import open_model, prepare
+from onnxprof.model.layers import inspect
 
 FLOAT = TensorProto.FLOAT
 _OPSETS = [helper.make_opsetid(*each) for each in (("", 17), ("com.microsoft", 1), ("own", 1))]

@@ -12,7 +12,7 @@ import pytest
 from onnxprof.cli import _run
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish.site import build_site
-from onnxprof.store import Store
+from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
 
@@ -37,7 +37,7 @@ def test_a_full_disk_is_noticed_before(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("onnxprof.store._write_synced", full)
+    monkeypatch.setattr("onnxprof.store.folder._write_synced", full)
     with pytest.raises(StoreError, match="No space left") as caught:
         Store(tmp_path).check_writable()
     assert caught.value.where == str(tmp_path)
@@ -70,7 +70,7 @@ def read_only(*_: object) -> None:
 def test_a_read_only_store_is_noticed_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onnxprof.store._write_synced", read_only)
+    monkeypatch.setattr("onnxprof.store.folder._write_synced", read_only)
     with pytest.raises(StoreError, match="Read-only file system") as caught:
         Store(tmp_path).check_writable()
     assert caught.value.where == str(tmp_path)
@@ -96,7 +96,7 @@ def test_compare_looks_before_it_measures(
     monkeypatch.setattr("onnxprof.sweep.plan", lambda *_: pytest.fail("planned"))
     store = path if kind == "file" else tmp_path / "runs"
     if kind == "read-only":
-        monkeypatch.setattr("onnxprof.store._write_synced", read_only)
+        monkeypatch.setattr("onnxprof.store.folder._write_synced", read_only)
     assert _run(["compare", str(path), str(path), "--store", str(store)]) == 2
     told = capsys.readouterr().err
     assert f"{store}: runs cannot be saved: " in told

@@ -14,14 +14,15 @@ import pytest
 from runmutants import facts_and_summary, mutants, written
 from typer.testing import CliRunner
 
-from onnxprof import runguard, store
-from onnxprof.confined import Limits, confined
 from onnxprof.errors import StoreError
+from onnxprof.processes.confined import Limits, confined
 from onnxprof.publish.runlist import everything, list_csv, list_json, list_table
 from onnxprof.publish.site import build_from_stores
 from onnxprof.publish.terminal import summary
 from onnxprof.publish.timing_csv import timing_csv, timing_parquet
-from onnxprof.runfile import RUN_KEY, SCHEMA_KEY, to_bytes
+from onnxprof.store import folder as store
+from onnxprof.store import guard
+from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, to_bytes
 from onnxprof.testing import sample_run
 
 posix = pytest.mark.skipif(os.name == "nt", reason="no pipes, no links")
@@ -142,7 +143,7 @@ def _bomb(path: Path, groups: int) -> None:
 @posix
 def test_a_small_file_of_many_rows_is_refused_by_its_footer(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    _bomb(path, runguard.MAX_ROWS // (1 << 20) + 1)
+    _bomb(path, guard.MAX_ROWS // (1 << 20) + 1)
     assert path.stat().st_size < 1 << 20
     with pytest.raises(StoreError, match="are the most that are read"):
         confined(partial(store.load, path), Limits(60, 1 << 30), "reading")

@@ -10,7 +10,7 @@ import models
 import pytest
 
 from onnxprof.cli import _run
-from onnxprof.plugins import Plugin
+from onnxprof.plugins.registry import Plugin
 from onnxprof.publish import model_explorer
 from onnxprof.publish.chrome import chrome_trace
 from onnxprof.publish.gpu_tables import steps_csv
@@ -19,7 +19,7 @@ from onnxprof.publish.site import build_site
 from onnxprof.publish.timing_csv import timing_csv
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Availability, Device
-from onnxprof.runfile import summarise
+from onnxprof.store.parquet import summarise
 from onnxprof.testing import sample_run
 
 #: NUL, ESC, BEL, NEL, C1's CSI, marks that turn text round, line separators, a byte-order mark.
@@ -111,7 +111,7 @@ def test_doctor(
         f"own{MARKS}": Plugin("own", "own", f"own{MARKS}", backend),
         f"lost{MARKS}": Plugin("lost", "lost", f"d{MARKS}", None, f"no{MARKS}", f"do{MARKS}"),
     }
-    monkeypatch.setattr("onnxprof.diagnose.backends", lambda: plugins)
+    monkeypatch.setattr("onnxprof.doctor.backends", lambda: plugins)
     monkeypatch.setenv("ONNXPROF_STORE", f"/nowhere/{NAME}".replace("\x00", ""))
     _run(["doctor", "--format", format_])
     told = capsys.readouterr()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from onnxprof.backends.openvino.graphs.clues import LAYOUT, PASSIVE, Clues, RuntimeNode
 from onnxprof.backends.openvino.graphs.holders import Groups, Held, Twins, hold, unite_shared
 from onnxprof.backends.openvino.graphs.marks import Marks
-from onnxprof.provenance import Anchor, Assignment, Graph, assign
+from onnxprof.provenance.slice import Anchor, Assignment, Graph, assign
 from onnxprof.records.step import Confidence
 
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
-from onnxprof.contracts import Workload
+from onnxprof.plugins.backend import Workload
+from onnxprof.provenance.verify.verdicts import Observed
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Granularity
-from onnxprof.verify.verdicts import Observed
 
 Arrays = dict[str, NDArray[Any]]
 Feeds = Mapping[str, NDArray[Any]]

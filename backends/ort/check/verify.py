@@ -26,13 +26,21 @@ from onnxprof.backends.ort.check.observe import (
 from onnxprof.backends.ort.check.unfold import Unfolded, has_bodies, unfolded
 from onnxprof.backends.ort.graphs.graphs import ExecutedNode
 from onnxprof.backends.ort.graphs.scopes import load_saved
-from onnxprof.contracts import Bounds, Workload
 from onnxprof.errors import BackendError
-from onnxprof.provenance import Graph
+from onnxprof.plugins.backend import Bounds, Workload
+from onnxprof.provenance.slice import Graph
+from onnxprof.provenance.verify.outcomes import all_unchecked, judged
+from onnxprof.provenance.verify.repair import repaired
+from onnxprof.provenance.verify.verdicts import (
+    Claim,
+    Evidence,
+    Outcome,
+    Verdict,
+    check,
+    ends,
+    tolerance_of,
+)
 from onnxprof.records.step import Step
-from onnxprof.verify.outcomes import all_unchecked, judged
-from onnxprof.verify.repair import repaired
-from onnxprof.verify.verdicts import Claim, Evidence, Outcome, Verdict, check, ends, tolerance_of
 
 #: Each tensor is in the runtime and copied from it, of the original and of the executed graph.
 _COPIES = 4

@@ -6,8 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from onnxprof.congruence import constant_tensors, representatives, shape_tensors, signature
-from onnxprof.provenance import Graph, GraphNode
+from onnxprof.provenance.congruence import (
+    constant_tensors,
+    representatives,
+    shape_tensors,
+    signature,
+)
+from onnxprof.provenance.slice import Graph, GraphNode
 
 #: A slice that has not ended after so many nodes is no step's.
 _LONGEST = 4096

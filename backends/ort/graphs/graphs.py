@@ -29,7 +29,7 @@ from onnxprof.backends.ort.graphs.walk import (
     Walked,
     plain_name,
 )
-from onnxprof.provenance import Anchor, Assignment, Graph, GraphNode, assign
+from onnxprof.provenance.slice import Anchor, Assignment, Graph, GraphNode, assign
 from onnxprof.records.step import Confidence
 
 #: The evidence of a step that belongs to no layer, before the name of a tensor.

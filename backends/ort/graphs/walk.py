@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from onnxprof.backends.ort.graphs.earlier import Earlier
-from onnxprof.topology import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 
 #: Operators that the layout optimiser and the partitioner insert; they belong to no layer.
 INSERTED = frozenset({"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"})

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof.backends.cuda.driver import Problem, driver_problem
-from onnxprof.contracts import Workload
-from onnxprof.devices import cuda_devices
-from onnxprof.environment import cpu_device
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.machine.facts import cpu_device
+from onnxprof.machine.gpus import cuda_devices
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.run import Availability, Device
 
 CPU = "CPUExecutionProvider"

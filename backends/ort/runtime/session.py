@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnxprof.backends.ort.runtime import providers as ort_providers
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of
-from onnxprof.contracts import Workload
 from onnxprof.errors import BackendError
+from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel, Tensor
 from onnxprof.records.step import Granularity
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.backends.torch.base.lazy import torch
-from onnxprof.datafiles import DataFolder, is_external
 from onnxprof.errors import BackendError
+from onnxprof.model.graph.data_files import DataFolder, is_external
+from onnxprof.model.graph.weights import size_bytes
 from onnxprof.records.layer import Tensor
-from onnxprof.tensors import size_bytes
 
 #: ONNX's element type, and torch's that holds its values.
 NAMES: Mapping[str, str] = {

@@ -18,8 +18,8 @@ from onnxprof.backends.torch.base.values import stored
 from onnxprof.backends.torch.program import table
 from onnxprof.backends.torch.program.functions import definition, types_of
 from onnxprof.backends.torch.program.program import OMITTED, UNWANTED, Call, Program
-from onnxprof.datafiles import DataFolder
 from onnxprof.errors import BackendError
+from onnxprof.model.graph.data_files import DataFolder
 from onnxprof.records.layer import PreparedModel
 
 _RANDOM = frozenset(

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnxprof.backends.source_places import without_places
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.operator import Function
 from onnxprof.errors import BackendError
+from onnxprof.plugins.source_places import without_places
 
 OMITTED, UNWANTED = 0, 1
 

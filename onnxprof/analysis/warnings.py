@@ -1,0 +1,150 @@
+"""What a reader of a measurement must know, derived from its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from onnxprof.analysis import intervals
+from onnxprof.analysis.step_times import (
+    Division,
+    divide,
+    empty_call,
+    estimates,
+    inflation,
+    least_inflation,
+)
+from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, unsteadiness
+from onnxprof.plugins.backend import Trace, Workload
+from onnxprof.records.layer import Tensor
+from onnxprof.records.run import Timings
+from onnxprof.records.step import Step
+from onnxprof.records.warning import RunWarning, WarningKind
+
+#: Traced over un-profiled latency above which the runtime's profiler distorts the steps.
+INFLATION = 1.02
+_UNATTRIBUTED, _UNVERIFIED = 0.02, 0.03
+#: Where the overhead should lie, as fractions of the median: no lower than this, no higher than
+#: an empty call and that.
+_NEGATIVE, _OVERHEAD = -0.01, 0.03
+#: How far the longest prefix may lie from the un-profiled median, relative to it.
+_AGREEMENT = 0.03
+
+
+def warnings_of(
+    timings: Timings, trace: Trace, workload: Workload, outputs: tuple[Tensor, ...]
+) -> tuple[RunWarning, ...]:
+    """What a reader of these figures must know."""
+    return (
+        *_latency_warnings(timings),
+        *step_warnings(timings, trace.steps),
+        *_fallbacks(timings, trace),
+        *_batch(workload, outputs),
+    )
+
+
+def _latency_warnings(timings: Timings) -> Iterator[RunWarning]:
+    change = unsteadiness(timings.warmup_ns.tolist())
+    if not change <= STEADY:
+        yield RunWarning(WarningKind.UNSTEADY_WARMUP, change if change == change else 0.0)
+    yield from median_warnings(timings)
+
+
+def median_warnings(timings: Timings) -> Iterator[RunWarning]:
+    """How far the un-profiled median can be trusted: samples, interval, drift."""
+    samples = timings.latency_ns
+    if samples.size < ENOUGH:
+        yield RunWarning(WarningKind.FEW_SAMPLES, float(samples.size))
+    low, high = intervals.latency_interval(timings)
+    width = (high - low) / 2 / max(1, intervals.median_ns(samples))
+    if width > PRECISION:
+        yield RunWarning(WarningKind.WIDE_INTERVAL, width)
+    if moved := intervals.drift(timings):
+        yield RunWarning(WarningKind.DRIFT, moved)
+
+
+def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
+    """How far the steps' times can be trusted: what the timer adds, and what is left over."""
+    if timings.prefix_ns.size:
+        yield from _disagreement(timings)
+    elif (
+        not timings.host_ns.size
+        and (much := inflation(timings)) > INFLATION
+        and _is_certain(timings)
+    ):
+        yield RunWarning(WarningKind.TIMER_INFLATION, much)
+    division = divide(steps, timings)
+    times = division.step_ns
+    if not times.sum():
+        return
+    if timings.latency_ns.size:
+        yield from _left_over(timings, division)
+    yield from tie_warnings(timings, steps)
+
+
+def tie_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
+    """How much of the steps' time belongs to no layer, and how much to layers by names alone."""
+    times = estimates(steps, timings)
+    total = max(1.0, float(times.sum()))
+    nobody = np.array([not step.layers for step in steps], bool)
+    if (share := float(times[nobody].sum()) / total) > _UNATTRIBUTED:
+        yield RunWarning(WarningKind.UNATTRIBUTED_TIME, share)
+    believed = np.array([bool(step.layers and unchecked(step)) for step in steps], bool)
+    if (share := float(times[believed].sum()) / total) > _UNVERIFIED:
+        reason = unchecked(steps[int(np.argmax(np.where(believed, times, -1.0)))])
+        yield RunWarning(WarningKind.UNVERIFIED_TIME, share, reason)
+
+
+def unchecked(step: Step) -> str:
+    """Why it was not checked whether a step did the work of its layers; empty if it was."""
+    outcome, _, reason = step.verdict.partition(": ")
+    return reason if outcome == "not checked" else ""
+
+
+def _is_certain(timings: Timings) -> bool:
+    """Whether traced blocks are longer than their neighbours, where blocks can tell."""
+    return not intervals.inflation_ratios(timings).size or least_inflation(timings) > 1
+
+
+def _left_over(timings: Timings, division: Division) -> Iterator[RunWarning]:
+    """Overhead is what a call costs that computes nothing; more or less is the timer's doing."""
+    total = max(1, intervals.median_ns(timings.latency_ns))
+    told = float(division.step_ns.sum()) + (division.interruptions_ns or 0.0)
+    overhead = 1 - told / total
+    bound = (empty_call(timings) or 0.0) / total + _OVERHEAD
+    if overhead < _NEGATIVE:
+        yield RunWarning(WarningKind.NEGATIVE_OVERHEAD, overhead)
+    if overhead > bound:
+        yield RunWarning(WarningKind.HIGH_OVERHEAD, overhead, bound=bound)
+
+
+def _disagreement(timings: Timings) -> Iterator[RunWarning]:
+    """The longest prefix is the whole model; if it is slower or faster, the cuts distort."""
+    parts = [part for part in intervals.by_process(timings) if part.prefix_ns.size]
+    ratios = [float(np.median(p.prefix_ns[-1])) / np.median(p.latency_ns) for p in parts]
+    apart = 1 - float(np.median(ratios))
+    if abs(apart) > _AGREEMENT:
+        yield RunWarning(WarningKind.PREFIXES_DISAGREE, apart)
+
+
+def _fallbacks(timings: Timings, trace: Trace) -> Iterator[RunWarning]:
+    """Steps that another provider executed than the one asked for, and their share of the time."""
+    times = estimates(trace.steps, timings)
+    providers = np.array([step.provider for step in trace.steps])
+    others = {p for p in providers.tolist() if p and p != trace.provider} if trace.provider else ()
+    for other in sorted(others):
+        share = float(times[providers == other].sum()) / max(1.0, float(times.sum()))
+        yield RunWarning(WarningKind.FALLBACK_PROVIDER, share, other)
+
+
+def _batch(workload: Workload, outputs: tuple[Tensor, ...]) -> Iterator[RunWarning]:
+    if workload.table.obstacle:
+        batch = float(workload.table.batch)
+        yield RunWarning(WarningKind.FIXED_BATCH, batch, workload.table.obstacle)
+    declared = {t.name: t.shape for layer in workload.table.nodes for t in layer.outputs}
+    for tensor in outputs:
+        want = declared.get(tensor.name)
+        got = tensor.shape
+        if want and got and isinstance(want[0], int) and want[0] != got[0]:
+            yield RunWarning(WarningKind.BATCH_LOST, float(str(got[0])), tensor.name)

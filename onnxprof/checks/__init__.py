@@ -1,0 +1,1 @@
+"""Whether what a model computes is right."""

@@ -1,0 +1,175 @@
+"""Runs a model on the reference: at any batch, with any tensors as outputs, changed at will."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+
+from onnxprof.checks.batches.items import Pool
+from onnxprof.checks.reference import draws
+from onnxprof.errors import OnnxprofError
+from onnxprof.model.file import ModelFile, prepare
+from onnxprof.model.graph.walk import reads, walk
+from onnxprof.model.layers import inspect
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Workload
+from onnxprof.records.layer import LayerTable, PreparedModel, Tensor
+from onnxprof.records.step import Granularity
+
+Values = Mapping[str, NDArray[Any]]
+Change = Callable[[ModelProto], None]
+
+#: Bytes of tensors that one run makes outputs of.
+_SHARE_BYTES = 256 << 20
+_SEED = 1.0
+
+
+class OutOfTime(OnnxprofError):
+    """The proof was given less time than it needs."""
+
+
+@dataclass
+class Lab:
+    """One model, its items, and the time until which it may be run."""
+
+    model: ModelFile
+    dims: Mapping[str, int]
+    own: int
+    """The batch of the file."""
+    pool: Pool
+    threads: int = 1
+    deadline: float = float("inf")
+    """On `time.monotonic`."""
+    changes: tuple[Change, ...] = ()
+    """What is done to the graph before it is run."""
+    _item_seconds: float = 0.0
+    _prepared: dict[int, PreparedModel] = field(default_factory=dict, repr=False)
+    _tables: dict[int, LayerTable] = field(default_factory=dict, repr=False)
+
+    def run(
+        self, items: Sequence[int], more: Sequence[str] = (), *, optimised: bool = False
+    ) -> Values:
+        """Outputs, and the tensors named besides, of these items as one batch.
+
+        Raises OutOfTime, and what the runtime raises.
+        """
+        if time.monotonic() > self.deadline:
+            raise OutOfTime("there was no time left")
+        batch = len(items)
+        model = self._changed(batch, more)
+        level = Granularity.EXECUTED if optimised else Granularity.WRITTEN
+        work = Workload(model, self.table(batch), self.pool.take(items), self.threads)
+        gc.collect()
+        with registry.backend("ort").open(replace(work, granularity=level)) as session:
+            began = time.monotonic()
+            session.infer()
+            self._item_seconds = (time.monotonic() - began) / batch
+            return session.values()
+
+    def has_time_for(self, batch: int) -> bool:
+        """Whether a batch would be done before the deadline, by what the last run took."""
+        return time.monotonic() + batch * self._item_seconds < self.deadline
+
+    def changed_by(self, change: Change) -> Lab:
+        """The same with one more change to the graph."""
+        return replace(self, changes=(*self.changes, change))
+
+    def fed_with(self, pool: Pool) -> Lab:
+        """The same with other items."""
+        return replace(self, pool=pool)
+
+    def table(self, batch: int) -> LayerTable:
+        """Layers with their shapes at a batch."""
+        if batch not in self._tables:
+            self._tables[batch] = inspect(self.model, batch, self.dims)
+        return self._tables[batch]
+
+    def _source(self, batch: int) -> PreparedModel:
+        if batch not in self._prepared:
+            self._prepared[batch] = prepare(self.model, batch, self.dims)
+        return self._prepared[batch]
+
+    def _changed(self, batch: int, more: Sequence[str]) -> PreparedModel:
+        made = self._source(batch)
+        if not (self.changes or more or self.is_random):
+            return made
+        proto = _loaded(made)
+        for change in (*((_seeded,) if self.is_random else ()), *self.changes):
+            change(proto)
+        known = {output.name for output in proto.graph.output}
+        for name in more:
+            if name not in known:
+                proto.graph.output.append(onnx.ValueInfoProto(name=name))
+        return replace(made, source=proto.SerializeToString())
+
+    @cached_property
+    def is_random(self) -> bool:
+        """Whether a layer draws random numbers, so that no two runs are alike."""
+        return any(draws(layer) for layer in self.table(self.own).nodes)
+
+    @cached_property
+    def nodes(self) -> tuple[NodeProto, ...]:
+        """The nodes of the main graph, in order; the operators in subgraphs belong to theirs."""
+        return tuple(self.model.structure.graph.node)
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """What layers yield, with their shapes at the file's own batch."""
+        return {t.name: t for layer in self.table(self.own).nodes for t in layer.outputs}
+
+    def behind(self, outputs: Sequence[str]) -> tuple[NodeProto, ...]:
+        """The nodes that these tensors are made by, in order."""
+        wanted, found = set(outputs), []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.output):
+                wanted |= reads(node)
+                found.append(node)
+        return tuple(reversed(found))
+
+    def shares(self, nodes: Sequence[NodeProto]) -> Iterator[tuple[NodeProto, ...]]:
+        """The nodes in groups whose outputs fit into memory together."""
+        share: list[NodeProto] = []
+        held = 0
+        for node in nodes:
+            size = sum(_bytes(self.tensors.get(name)) for name in node.output if name)
+            if share and held + size > _SHARE_BYTES:
+                yield tuple(share)
+                share, held = [], 0
+            share.append(node)
+            held += size
+        if share:
+            yield tuple(share)
+
+
+def _loaded(model: PreparedModel) -> ModelProto:
+    if isinstance(model.source, bytes):
+        return onnx.load_model_from_string(model.source)
+    return onnx.load(str(model.source), load_external_data=False)
+
+
+def _seeded(model: ModelProto) -> None:
+    """Let layers that draw random numbers draw the same in each session."""
+    for node in walk(model.graph):
+        draw = node.op_type.removesuffix("Like") in ("RandomNormal", "RandomUniform", "Bernoulli")
+        if not draw and node.op_type not in ("Multinomial", "Dropout"):
+            continue
+        kept = [attribute for attribute in node.attribute if attribute.name != "seed"]
+        del node.attribute[:]
+        seed = int(_SEED) if node.op_type == "Dropout" else _SEED
+        node.attribute.extend([*kept, onnx.helper.make_attribute("seed", seed)])
+
+
+def _bytes(tensor: Tensor | None) -> int:
+    """An axis of unknown size counts as 64, at two items."""
+    count = 8
+    for size in (tensor.shape if tensor is not None else None) or (1 << 16,):
+        count *= size if isinstance(size, int) else 64
+    return count

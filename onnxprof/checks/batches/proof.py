@@ -1,0 +1,111 @@
+"""A proof from a file to its verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from onnxprof.checks.batches.items import pool
+from onnxprof.checks.batches.lab import Lab
+from onnxprof.checks.batches.trial import Trial
+from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
+from onnxprof.errors import OnnxprofError
+from onnxprof.model.file import ModelFile, batch_axes, open_model, plan_for, with_defaults
+from onnxprof.records.run import Run
+
+#: Seconds that a proof may take, and as a multiple of the budget of a measurement.
+_LEAST_SECONDS, _BUDGETS = 10.0, 4.0
+#: Files of more than this are not loaded again for a proof.
+_MOST_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A model and the batches that it is to be measured at."""
+
+    file: str
+    name: str
+    batches: tuple[int, ...]
+    dims: tuple[tuple[str, int], ...] = ()
+    seed: int = 0
+    inputs: str = ""
+    """The user's .npz file; empty for generated inputs."""
+    threads: int = 1
+    seconds: float = _LEAST_SECONDS
+
+
+def seconds_for(budget_seconds: float) -> float:
+    """How long a proof may take beside a measurement with this budget."""
+    return max(_LEAST_SECONDS, _BUDGETS * budget_seconds)
+
+
+def beside(run: Run, file: str, inputs: str, budget_seconds: float) -> Run:
+    """The run with what a proof at its batch says of a file that leaves its batch free."""
+    asked = run.request
+    if asked.batch == 1:
+        return run
+    given = (asked.dims, asked.seed, inputs, asked.threads, seconds_for(budget_seconds))
+    (verdict,) = verdicts(Question(file, asked.model_name, (asked.batch,), *given))
+    if verdict.kind is Kind.UNPROVEN:  # nothing speaks against what its author says
+        return run
+    return replace(run, warnings=(*run.warnings, *warnings_of(verdict)))
+
+
+def verdicts(question: Question) -> Iterator[Verdict]:
+    """The outcome for each batch, one after the other. Never raises OnnxprofError."""
+    deadline = time.monotonic() + question.seconds
+    try:
+        model = replace(open_model(question.file), name=question.name)
+        known = _meeting(model, question)
+        reason = "" if known else _hindrance(model)
+        trials = [] if reason or known else _trials(model, question, deadline)
+    except OnnxprofError as error:
+        known, trials, reason = None, [], error.what
+    except MemoryError:
+        known, trials, reason = None, [], "memory ran out"
+    for batch in question.batches:
+        found = [_tried(trial, batch) for trial in trials]
+        held = (verdict for verdict in found if verdict.kind is Kind.HOLDS)
+        yield known or next(held, found[0] if found else Verdict(Kind.UNPROVEN, reason))
+
+
+def _hindrance(model: ModelFile) -> str:
+    size = model.facts().file_bytes
+    return (
+        f"a model of {size / (1 << 30):.1f} GiB is not run again for it"
+        if (size > _MOST_BYTES)
+        else ""
+    )
+
+
+def _meeting(model: ModelFile, question: Question) -> Verdict | None:
+    """What shapes alone say; then nothing needs to be run."""
+    dims = with_defaults(model, dict(question.dims))
+    found = plan_for(model, dims, deep=True).mixing
+    return Verdict(Kind.MIXES, found) if found else None
+
+
+def _trials(model: ModelFile, question: Question, deadline: float) -> list[Trial]:
+    """One, or two where an axis has several places an item, which may lie together or apart."""
+    dims = with_defaults(model, dict(question.dims))
+    batch = batch_axes(model, dims)
+    largest = max(2 * batch.own, *question.batches)
+    count = largest + batch.own
+    scaled = batch.scaled
+    ways = [(batch.axes, scaled), ((*batch.axes, *scaled), ())] if scaled else [(batch.axes, ())]
+    made = []
+    for axes, scattered in ways:
+        items = pool(model, dims, axes, count, question.seed, question.inputs, scattered)
+        lab = Lab(model, dims, batch.own, items, question.threads, deadline)
+        made.append(Trial(lab, count - 1))
+    return made
+
+
+def _tried(trial: Trial, batch: int) -> Verdict:
+    try:
+        return trial.prove(batch)
+    except MemoryError:
+        return Verdict(Kind.UNPROVEN, "memory ran out")
+    except OnnxprofError as error:
+        return Verdict(Kind.UNPROVEN, error.what)

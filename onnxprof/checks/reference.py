@@ -1,0 +1,162 @@
+"""A run's outputs against onnxruntime's on the CPU with its optimisations off."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.checks.parity import Noise, compare, parts_of_one, slack
+from onnxprof.errors import OnnxprofError
+from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Backend, Workload
+from onnxprof.records.layer import Layer, LayerTable, Tensor
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.step import Granularity
+from onnxprof.records.warning import RunWarning, WarningKind
+
+Values = Mapping[str, NDArray[Any]]
+
+#: Operators of ONNX that draw random numbers at run time.
+_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomUniform")
+#: How far inputs are moved to see what rounding makes of a network, relative to each element: less
+#: than a step of 8 bits, or a unit of half precision's rounding.
+_STEPS, _HALVES = (1e-4, 1e-3, 1e-2), (1e-3, 1e-3)
+_TRAINING_MODE = 2  # the input of Dropout that switches it on, since opset 12
+
+
+def check(workload: Workload, values: Values) -> Parity:
+    """Compare what a session gave with the reference on the same inputs.
+
+    It is loaded here, so what was measured should have been let go of before. Where there is
+    no reference or nothing to compare, the reason is on the record; that is no failure.
+    """
+    if layer := _random(workload.table):
+        return Parity(reason=f"{layer.op_type} {layer.name} draws random numbers")
+    if not values:
+        return Parity(reason="the backend hands out no outputs to compare")
+    gc.collect()
+    try:
+        reference = registry.backend("ort")
+        outputs, expected = _infer(reference, workload)
+    except (OnnxprofError, MemoryError) as error:
+        return Parity(reason=f"there is no reference: {error or 'out of memory'}")
+    name = f"{reference.availability()[0].detail}, CPU, optimisations off"
+    found = tuple(_compared(outputs, expected, values, workload.table, {}))
+    if any(map(_may_be_noise(workload.table), found)):
+        noise = _noise(reference, workload, expected)
+        found = tuple(_compared(outputs, expected, values, workload.table, noise))
+    return Parity(name, found)
+
+
+def _may_be_noise(table: LayerTable) -> Callable[[OutputParity], bool]:
+    """Whether what failed may be no more than rounding makes of this network."""
+    narrow = slack(table).whole
+
+    def failed(output: OutputParity) -> bool:
+        is_integer = output.rms_rel is not None and output.cosine is None
+        return output.passed is False and not output.note and (narrow or is_integer)
+
+    return failed
+
+
+def _noise(reference: Backend, workload: Workload, expected: Values) -> Mapping[str, Noise | None]:
+    """What each output of the reference moves by, at most, when its inputs move a little.
+
+    None where no input can be moved, or the reference does not run again.
+    """
+    sizes = _STEPS if slack(workload.table).steps else _HALVES
+    if not any(array.dtype.kind == "f" for array in workload.inputs.values()):
+        return dict.fromkeys(expected)
+    moved = dict.fromkeys(expected, Noise())
+    for seed, size in enumerate(sizes):
+        inputs = {n: shaken(array, size, seed) for n, array in workload.inputs.items()}
+        try:
+            _, values = _infer(reference, replace(workload, inputs=inputs))
+        except (OnnxprofError, MemoryError):
+            return dict.fromkeys(expected)
+        for name, array in values.items():
+            found = compare(name, expected[name], array, slack(workload.table))
+            known = moved[name]
+            both = max(known.rms_rel, found.rms_rel or 0.0), max(known.max_rel, found.max_rel)
+            moved[name] = Noise(*both)
+    return moved
+
+
+def shaken(array: NDArray[Any], size: float, seed: int) -> NDArray[Any]:
+    """Floats moved by up to so much of each, at least by two units of their rounding."""
+    if array.dtype.kind != "f":
+        return array
+    noise = np.random.default_rng([seed, array.size]).uniform(-1, 1, array.shape)
+    least = max(size, 2 * float(np.finfo(array.dtype).eps))
+    return np.asarray(array * (1 + least * noise)).astype(array.dtype)
+
+
+def warnings_of(parity: Parity) -> Iterator[RunWarning]:
+    """A caveat where an output failed: the worst error, and whose it is."""
+    failed = [output for output in parity.outputs if output.passed is False]
+    if failed:
+        worst = max(failed, key=lambda output: (_error(output), output.nan_mismatch))
+        value = float("inf") if worst.nan_mismatch else _error(worst)
+        yield RunWarning(WarningKind.PARITY_FAILED, value, worst.name, _bound(worst))
+
+
+def _error(output: OutputParity) -> float:
+    """The figure that the verdict rests on."""
+    return (output.rms_rel or 0.0) if _is_off_as_a_whole(output) else output.max_rel
+
+
+def _bound(output: OutputParity) -> float:
+    """What that figure was held against, of networks of low precision."""
+    if not output.whole:
+        return 0.0
+    return output.tolerance if _is_off_as_a_whole(output) else output.worst_tolerance
+
+
+def _is_off_as_a_whole(output: OutputParity) -> bool:
+    return output.whole and (output.rms_rel or 0.0) > output.tolerance
+
+
+def _random(table: LayerTable) -> Layer | None:
+    return next((layer for layer in table.nodes if draws(layer)), None)
+
+
+def draws(layer: Layer) -> bool:
+    """Whether a layer may draw random numbers; a Dropout that may be switched on counts."""
+    if layer.domain:
+        return False
+    dropping = layer.op_type == "Dropout" and len(layer.inputs) > _TRAINING_MODE
+    return dropping or layer.op_type.removesuffix("Like") in _RANDOM
+
+
+def _infer(backend: Backend, workload: Workload) -> tuple[tuple[Tensor, ...], Values]:
+    """On the CPU, whatever device, provider and timer the workload asks for."""
+    on_cpu = replace(workload, provider="cpu", device="", timer="auto")
+    plain = replace(on_cpu, granularity=Granularity.WRITTEN)
+    with backend.open(plain) as session:
+        session.infer()
+        return tuple(session.outputs()), session.values()
+
+
+def _compared(
+    outputs: tuple[Tensor, ...],
+    expected: Values,
+    values: Values,
+    table: LayerTable,
+    noise: Mapping[str, Noise | None],
+) -> Iterator[OutputParity]:
+    allowed = slack(table)
+    for output in outputs:
+        if output.name not in expected:
+            yield OutputParity(output.name, note="no tensor of numbers, bools or strings")
+        elif output.name not in values:
+            yield OutputParity(output.name, note="the backend does not hand it out")
+        else:
+            pair = expected[output.name], values[output.name]
+            of_one = parts_of_one(table, output.name)
+            moved = noise.get(output.name, Noise())
+            yield compare(output.name, *pair, allowed, of_one=of_one, noise=moved)

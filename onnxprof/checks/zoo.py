@@ -1,0 +1,374 @@
+"""`onnxprof zoo check`: networks of the zoo materialised and run, every activation looked at.
+
+Each network has a process of its own with a bound on its memory. At each batch size every output
+must have the batch on axis 0 and be finite and in range; at the first of them every activation
+of the main graph is made an output, in as many sessions as keep a session's share of
+them under `SHARE_BYTES`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.checks.activations import fault_of, masked_tensors
+from onnxprof.errors import OnnxprofError
+from onnxprof.zoo import cache
+from onnxprof.zoo.catalogue import entry
+from onnxprof.zoo.report import scaled
+
+if TYPE_CHECKING:
+    from onnxprof.model.feeds import Arrays
+    from onnxprof.model.file import ModelFile
+    from onnxprof.records.layer import LayerTable
+
+#: Bytes of activations that one session hands out.
+SHARE_BYTES = 768 << 20
+#: Bounds on the magnitude of an output's elements.
+SMALLEST, LARGEST = 1e-6, 1e6
+#: The part of an output's elements that chance may put below SMALLEST: of standard normal
+#: values one in a million lies there, and outputs spread less than those have more.
+_CHANCE = 2e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found of one network."""
+
+    name: str
+    faults: tuple[str, ...] = ()
+    """What is wrong; empty for a good network."""
+    made_seconds: float = 0.0
+    """Materialising it."""
+    batch_ms: tuple[tuple[int, float], ...] = ()
+    """Milliseconds of the second inference at each batch size."""
+    smallest: float = 0.0
+    """The smallest magnitude of an output's element that is not 0."""
+    largest: float = 0.0
+    activations: int = 0
+    """Tensors between the layers that were looked at."""
+    seconds: float = 0.0
+    memory_bytes: int = 0
+    """The most that the process held; with `inline` that of the whole program so far."""
+
+
+@dataclass(slots=True)
+class _Findings:
+    faults: list[str] = field(default_factory=list)
+    smallest: float = float("inf")
+    largest: float = 0.0
+    activations: int = 0
+
+
+def check(
+    name: str,
+    batches: Sequence[int] = (1, 2),
+    dims: Mapping[str, int] | None = None,
+    *,
+    keep: bool = False,
+    activations: bool = True,
+) -> Checked:
+    """Check one network in this process. Raises UsageError for an unknown name."""
+    with _scratch() as scratch:
+        return _checked(name, batches, dims or {}, keep, activations, scratch)
+
+
+def _checked(
+    name: str,
+    batches: Sequence[int],
+    dims: Mapping[str, int],
+    keep: bool,
+    activations: bool,
+    scratch: Path,
+) -> Checked:
+    began = time.perf_counter()
+    found = _Findings()
+    path, made = _file(name, keep, scratch)
+    times = tuple((batch, _outputs(path, batch, dims, found)) for batch in batches)
+    if activations:
+        _activations(path, batches[0], dims, found)
+    return Checked(
+        name,
+        tuple(found.faults),
+        made,
+        times,
+        found.smallest if np.isfinite(found.smallest) else 0.0,
+        found.largest,
+        found.activations,
+        time.perf_counter() - began,
+        _peak(),
+    )
+
+
+def _peak() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder beside the cache, which is where there is room for networks."""
+    root = cache.folder().parent
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="check-", dir=root) as folder:
+        yield Path(folder)
+
+
+def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
+    """A file of the network that may be changed, and the seconds that making it took.
+
+    With `keep` it is a copy of the one that stays in the cache.
+    """
+    from onnxprof.zoo.materialisation import materialise
+
+    began = time.perf_counter()
+    path = materialise(name, cache=None if keep else scratch)
+    made = time.perf_counter() - began
+    return (Path(shutil.copyfile(path, scratch / path.name)) if keep else path), made
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # Half of the memory: weights are not held in a second, packed form.
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _opened(
+    path: Path, batch: int, dims: Mapping[str, int]
+) -> tuple[ModelFile, LayerTable, Arrays]:
+    from onnxprof.model.feeds import generate
+    from onnxprof.model.file import declared_fills, missing_dims, open_model, with_defaults
+    from onnxprof.model.layers import inspect
+
+    model = open_model(str(path))
+    known = {free.name for free in missing_dims(model, {})}
+    sizes = with_defaults(model, {name: n for name, n in dims.items() if name in known})
+    table = inspect(model, batch, sizes)
+    return model, table, generate(table, batch, declared_fills(model))
+
+
+def _outputs(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) -> float:
+    """Check the outputs at a batch; returns the milliseconds of the second inference."""
+    _, table, inputs = _opened(path, batch, dims)
+    if table.obstacle:
+        found.faults.append(f"batch {batch}: {table.obstacle}")
+        return 0.0
+    session = _session(path)
+    session.run(None, inputs)
+    began = time.perf_counter_ns()
+    values = session.run(None, inputs)
+    elapsed = (time.perf_counter_ns() - began) / 1e6
+    for output, value in zip(session.get_outputs(), values, strict=True):
+        where = f"batch {batch}: output {output.name}"
+        if not isinstance(value, np.ndarray):
+            continue
+        if value.ndim == 0 or value.shape[0] != batch:
+            found.faults.append(f"{where} is {list(value.shape)}, without the batch")
+        _in_range(where, value, found)
+    return elapsed
+
+
+def _in_range(where: str, value: NDArray[Any], found: _Findings) -> None:
+    if value.dtype.kind != "f" or not value.size:
+        return
+    sizes = np.abs(value.astype(np.float64, copy=False))
+    there = sizes[sizes > 0]
+    if not np.isfinite(sizes).all() or not there.size:
+        found.faults.append(f"{where} is {'all 0' if not sizes.any() else 'not finite'}")
+        return
+    low, high = float(there.min()), float(there.max())
+    found.smallest, found.largest = min(found.smallest, low), max(found.largest, high)
+    small = int((there < SMALLEST).sum())
+    if high > LARGEST or high < SMALLEST or small > max(1, _CHANCE * sizes.size):
+        found.faults.append(f"{where} reaches from {low:.2g} to {high:.2g}, {small} too small")
+
+
+def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) -> None:
+    model, table, inputs = _opened(path, batch, dims)
+    if table.obstacle:
+        return
+    graph = model.structure.graph
+    known = {output.name for output in graph.output}
+    names = [name for node in graph.node for name in node.output if name and name not in known]
+    sizes = {t.name: _bytes(t.shape) for layer in table.nodes for t in layer.outputs}
+    masked = masked_tensors(graph)
+    whole = path.stat().st_size
+    for share in _shares(names, sizes):
+        _append_outputs(path, share)
+        session = _session(path)
+        values = session.run_with_ort_values(
+            share, {name: _ort_value(array) for name, array in inputs.items()}
+        )
+        for name in share:
+            value = values.pop(0)
+            if value.is_tensor():
+                _check_activation(name, value.numpy(), name in masked, found)
+        del session, values
+        os.truncate(path, whole)
+
+
+def _ort_value(array: NDArray[Any]) -> Any:
+    import onnxruntime as ort
+
+    return ort.OrtValue.ortvalue_from_numpy(array)
+
+
+def _bytes(shape: Any) -> int:
+    """Bytes of a float32 tensor; an axis of unknown size counts as 64."""
+    count = 4
+    for size in shape or (1 << 16,):
+        count *= size if isinstance(size, int) else 64
+    return count
+
+
+def _shares(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """The names in order, cut where the next one would not fit."""
+    share: list[str] = []
+    held = 0
+    for name in names:
+        size = sizes.get(name, 0)
+        if share and held + size > SHARE_BYTES:
+            yield share
+            share, held = [], 0
+        share.append(name)
+        held += size
+    if share:
+        yield share
+
+
+def _append_outputs(path: Path, names: Sequence[str]) -> None:
+    """Make tensors outputs; protobuf merges a message that is written twice."""
+    from onnx import GraphProto, ValueInfoProto
+
+    from onnxprof.zoo.wire import header
+
+    more = GraphProto(output=[ValueInfoProto(name=name) for name in names])
+    payload = more.SerializeToString()
+    with path.open("ab") as file:
+        file.write(header(7, len(payload)) + payload)
+
+
+def _check_activation(name: str, value: NDArray[Any], masked: bool, found: _Findings) -> None:
+    found.activations += 1
+    if value.dtype not in (np.float32, np.float64):
+        if value.dtype == np.float16 and not np.isfinite(value).all():
+            found.faults.append(f"{name} is not finite")
+        return
+    if fault := fault_of(value, masked):
+        found.faults.append(f"{name} {fault}")
+
+
+def check_apart(
+    name: str,
+    batches: Sequence[int],
+    dims: Mapping[str, int],
+    *,
+    keep: bool,
+    activations: bool,
+    memory_bytes: int,
+    seconds: float,
+) -> Checked:
+    """Check one network in a process of its own; what ends that process is a fault."""
+    entry(name)
+    options = (tuple(batches), dict(dims), keep, activations)
+    with _scratch() as scratch:  # here, so that a process which is killed leaves nothing behind
+        return _apart(name, options, scratch, memory_bytes, seconds)
+
+
+def _apart(
+    name: str,
+    options: tuple[tuple[int, ...], dict[str, int], bool, bool],
+    scratch: Path,
+    memory_bytes: int,
+    seconds: float,
+) -> Checked:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(name, options, scratch, memory_bytes, sender))
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(seconds):
+            return Checked(name, (f"was stopped after {seconds:.0f} s",), seconds=seconds)
+        found = receiver.recv()
+        assert isinstance(found, Checked)
+        return found
+    except EOFError:
+        process.join()
+        return Checked(name, (f"its process ended with code {process.exitcode}",))
+    finally:
+        if process.is_alive():
+            process.join(5.0)
+        if process.is_alive():
+            process.kill()
+        process.join()
+        receiver.close()
+
+
+def _child(
+    name: str,
+    options: tuple[tuple[int, ...], dict[str, int], bool, bool],
+    scratch: Path,
+    memory_bytes: int,
+    sender: Connection,
+) -> None:
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        if memory_bytes:
+            resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    try:
+        sender.send(_checked(name, *options, scratch))
+    except MemoryError:
+        sender.send(Checked(name, ("ran out of memory",)))
+    except OnnxprofError as error:
+        sender.send(Checked(name, (str(error),)))
+    except Exception as error:
+        sender.send(Checked(name, (f"{type(error).__name__}: {str(error)[:300]}",)))
+
+
+CHECK_HEADING = f"{'NETWORK':<22}{'MADE':>7}{'ALL':>8}{'TENSORS':>9}{'OUTPUTS':>20}  VERDICT"
+
+
+def check_line(checked: Checked) -> str:
+    """One network of `zoo check`: seconds to make it, seconds in all, tensors, range, verdict."""
+    reach = f"{checked.smallest:.1e} to {checked.largest:.1e}" if checked.largest else "–"
+    times = ", ".join(f"{ms:.4g} ms at {batch}" for batch, ms in checked.batch_ms)
+    verdict = f"FAILED: {'; '.join(checked.faults[:5])}" if checked.faults else "ok"
+    more = len(checked.faults) - 5
+    return (
+        f"{checked.name:<22}{checked.made_seconds:>5.1f} s{checked.seconds:>6.1f} s"
+        f"{checked.activations:>9}{reach:>20}  {verdict}"
+        + (f"; {more} more" if more > 0 else "")
+        + (f"\n{'':<22}{times}; {scaled(checked.memory_bytes, 'B')} of memory" if times else "")
+    )
+
+
+def check_summary(found: Sequence[Checked], seconds: float) -> str:
+    """The last line of `zoo check`."""
+    failed = [checked.name for checked in found if checked.faults]
+    verdict = f"{len(failed)} failed: {', '.join(failed)}" if failed else "all are good"
+    return (
+        f"{len(found)} {'network' if len(found) == 1 else 'networks'} in {seconds:.0f} s; {verdict}"
+    )

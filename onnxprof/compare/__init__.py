@@ -1,0 +1,1 @@
+"""Several runs: pairs, ratios, alignments, verdicts."""

@@ -1,0 +1,319 @@
+"""Runs of several systems side by side: a block of layers a row, a run a column.
+
+Each column adds up: its blocks, the time that belongs to no layer, interruptions and overhead
+make that run's un-profiled median, in whole nanoseconds. docs/align.md tells how to read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from onnxprof.analysis import intervals
+from onnxprof.analysis.processes import cut_alike
+from onnxprof.analysis.reconcile import Status, reconcile
+from onnxprof.analysis.step_times import divided
+from onnxprof.compare.blocks import Block, finest_blocks, strays
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.limits import decided, remarks
+from onnxprof.compare.ratios import Floats, Group, ratios
+from onnxprof.compare.replicates import latency_group, row_group
+from onnxprof.compare.systems import is_bare, labels, runtime_version
+from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind, Unplaced
+from onnxprof.records.run import Run, Samples
+from onnxprof.records.step import Confidence
+
+#: The smallest difference that matters, as a fraction, where none is given.
+THRESHOLD = 0.02
+
+
+def align(
+    runs: Sequence[Run],
+    *,
+    baseline: int = 0,
+    threshold: float = THRESHOLD,
+    among: Sequence[Run] = (),
+) -> Alignment:
+    """Put runs of one model at one batch side by side; `systems.refuse_unlike` checks that.
+
+    Layers that any step of these runs, or of those in `among`, executes together are in one
+    block. Raises StoreError for a run without times and ValueError for a baseline that is
+    no column.
+    """
+    if not 0 <= baseline < len(runs):
+        raise ValueError(f"no column {baseline}")
+    whole = _whole([*runs, *among])
+    blocks = _blocks([*runs, *among], whole, len(runs))
+    columns = _columns(runs, whole)
+    timed = [
+        _Timed.of(run, alike, [block.steps[i] for block in blocks], columns[i].whole)
+        for i, (run, alike) in enumerate(zip(runs, cut_alike(runs), strict=True))
+    ]
+    judged = _judge(timed, columns, baseline, threshold)
+    fates = [_fates(column) for column in columns]
+    rows = tuple(_rows(runs, blocks, timed, judged, fates))
+    return Alignment(
+        columns,
+        rows,
+        _sums(RowKind.LAYERS, [t.layers_ns for t in timed], timed, [j.layers for j in judged]),
+        _sums(RowKind.NO_LAYER, [t.stray_ns for t in timed], timed),
+        _sums(RowKind.INTERRUPTIONS, [t.interruptions_ns for t in timed], timed),
+        _sums(RowKind.OVERHEAD, [t.overhead_ns for t in timed], timed),
+        _sums(RowKind.TOTAL, [t.total_ns for t in timed], timed, [j.total for j in judged]),
+        _unplaced(runs, blocks, fates),
+        baseline,
+        threshold,
+        tuple(remarks(columns, rows, baseline)),
+    )
+
+
+def _whole(runs: Sequence[Run]) -> list[bool]:
+    """Runs of one step for several layers, where others have more steps: they tell no layers."""
+    if all(len(run.steps) < 2 for run in runs):
+        return [False] * len(runs)
+    return [len(run.steps) == 1 and len(run.steps[0].layers) > 1 for run in runs]
+
+
+def _blocks(runs: Sequence[Run], whole: Sequence[bool], own: int) -> list[Block]:
+    """Those that the first `own` runs have steps in."""
+    told = [replace(r, steps=()) if w else r for r, w in zip(runs, whole, strict=True)]
+    found = [Block(block.layers, block.steps[:own]) for block in finest_blocks(told)]
+    return [block for block in found if any(block.steps)]
+
+
+def _columns(runs: Sequence[Run], whole: Sequence[bool]) -> tuple[Column, ...]:
+    return tuple(
+        _column(run, label, one) for run, label, one in zip(runs, labels(runs), whole, strict=False)
+    )
+
+
+def _column(run: Run, label: str, whole: bool) -> Column:
+    version = runtime_version(run)
+    if is_bare(run):
+        return Column(run, label, version, None, None, 1, whole)
+    sums = reconcile(run)
+    processes = latency_group(run).times_ns.shape[1]
+    return Column(run, label, version, sums.total_ns, sums.interval_ns, processes, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """A run's times by block, and what their spread tells."""
+
+    total_ns: int | None
+    """None where the run has no un-profiled latencies."""
+    block_ns: tuple[int | None, ...]
+    layers_ns: int | None
+    """None, as all below, where steps have no times."""
+    stray_ns: int | None
+    interruptions_ns: int | None
+    """None, too, where the timer cannot tell."""
+    latency: Group | None
+    spread: Group | None
+    """Blocks, and below them all layers; None without step times."""
+
+    @property
+    def overhead_ns(self) -> int | None:
+        """The median less all else."""
+        if self.total_ns is None or self.layers_ns is None or self.stray_ns is None:
+            return None
+        return self.total_ns - self.layers_ns - self.stray_ns - (self.interruptions_ns or 0)
+
+    @property
+    def whole_ns(self) -> int:
+        """What shares are of: the median, or the steps' sum where that is not known."""
+        if self.total_ns is not None:
+            return self.total_ns
+        return (self.layers_ns or 0) + (self.stray_ns or 0)
+
+    @classmethod
+    def of(cls, run: Run, alike: Run, own: Sequence[tuple[int, ...]], whole: bool) -> _Timed:
+        """Of a run with these steps in the blocks; `alike` is the run cut as the others are.
+
+        Times are those of the run's own table, their spread that of `alike`.
+        """
+        assert run.timings is not None  # `_columns` has refused it
+        stray = strays(run)
+        inside = tuple(i for i in range(len(run.steps)) if i not in set(stray))
+        times = divided(run).whole_ns if run.timings.step_ns.size else None
+        bare = is_bare(run)
+        return cls(
+            None if bare else intervals.median_ns(run.timings.latency_ns),
+            tuple(_sum(times, steps) for steps in own),
+            None if times is None else _sum(times, inside) or 0,
+            None if times is None else _sum(times, stray) or 0,
+            None if bare else reconcile(run).interruptions_ns,
+            None if bare else latency_group(run),
+            _spread(alike, [*([()] * len(own) if whole else own), inside]),
+        )
+
+
+def _sum(times: Samples | None, steps: tuple[int, ...]) -> int | None:
+    return int(times[list(steps)].sum()) if steps and times is not None else None
+
+
+def _spread(run: Run, rows: Sequence[tuple[int, ...]]) -> Group | None:
+    if run.timings is None or not run.timings.step_ns.size:
+        return None
+    if is_bare(run) or (run.origin is not None and run.origin.averaged):
+        return None
+    return row_group(run, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Cells of one column that have a ratio and a verdict, and nothing else yet."""
+
+    blocks: tuple[Cell, ...]
+    layers: Cell
+    total: Cell
+
+
+def _judge(
+    timed: Sequence[_Timed], columns: Sequence[Column], baseline: int, threshold: float
+) -> list[_Judged]:
+    first = timed[baseline]
+    found = []
+    for number, its in enumerate(timed):
+        blank = Cell() if number == baseline else None
+        models, layers = decided(columns[baseline], columns[number])
+        whole = _factors(first.latency, its.latency, 1)
+        wide = _factors(first.spread, its.spread, len(its.block_ns) + 1)
+        pairs = zip((*first.block_ns, first.layers_ns), (*its.block_ns, its.layers_ns), strict=True)
+        *blocks, whole_sum = (
+            blank or _ratio(*pair, float(factor), threshold, layers)
+            for pair, factor in zip(pairs, wide, strict=True)
+        )
+        total = _ratio(first.total_ns, its.total_ns, float(whole[0]), threshold, models)
+        found.append(_Judged(tuple(blocks), whole_sum, blank or total))
+    return found
+
+
+def _factors(a: Group | None, b: Group | None, rows: int) -> Floats:
+    """By what a ratio may be off either way, at 95 %; NaN where nothing tells."""
+    if a is None or b is None:
+        return np.full(rows, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = ratios(a, b)
+        factors: Floats = found.interval()[1] / np.exp(found.effect)
+    return factors
+
+
+def _ratio(a: int | None, b: int | None, factor: float, threshold: float, decided: bool) -> Cell:
+    """The ratio of the times that are shown, so that whoever divides them finds the same."""
+    if not a or not b:
+        return Cell()
+    ratio = b / a
+    interval = ratio / factor, ratio * factor
+    if not np.isfinite(interval[1]):
+        return Cell(ratio=ratio, verdict=Verdict.UNDECIDED)
+    verdict = _verdict(interval, threshold) if decided else Verdict.UNDECIDED
+    return Cell(ratio=ratio, interval=interval, verdict=verdict)
+
+
+def _verdict(interval: tuple[float, float], threshold: float) -> Verdict:
+    low, high = interval
+    if low > 1 + threshold:
+        return Verdict.SLOWER
+    if high < 1 / (1 + threshold):
+        return Verdict.FASTER
+    inside = 1 / (1 + threshold) < low and high < 1 + threshold
+    return Verdict.SAME if inside else Verdict.UNDECIDED
+
+
+_FATES = {
+    Status.FOLDED: Fate.FOLDED,
+    Status.CONSTANT: Fate.CONSTANT,
+    Status.INPUT: Fate.INPUT,
+    Status.NOT_EXECUTED: Fate.NOT_EXECUTED,
+    Status.UNKNOWN: Fate.UNTOLD,
+}
+
+
+def _fates(column: Column) -> dict[str, Fate]:
+    """What became of each layer that has no step with a time."""
+    run = column.run
+    names = [name for step in run.steps for name in step.layers] if column.whole else []
+    found = dict.fromkeys(names, Fate.UNTOLD)
+    for row in reconcile(run).rows:
+        if row.status in _FATES:
+            found[row.name] = _FATES[row.status]
+    if not run.steps:  # nothing was traced, so nothing is known of what was executed
+        found = {n: Fate.UNTOLD if f is Fate.NOT_EXECUTED else f for n, f in found.items()}
+    return found
+
+
+def _rows(
+    runs: Sequence[Run],
+    blocks: Sequence[Block],
+    timed: Sequence[_Timed],
+    judged: Sequence[_Judged],
+    fates: Sequence[Mapping[str, Fate]],
+) -> Iterator[Row]:
+    kinds = {layer.name: layer.op_type for run in reversed(runs) for layer in run.table.nodes}
+    for place, block in enumerate(blocks):
+        cells = tuple(
+            replace(
+                _placed(judged[i].blocks[place], run, block.layers, block.steps[i], fates[i]),
+                ns=timed[i].block_ns[place],
+                share=_share(timed[i].block_ns[place], timed[i].whole_ns),
+            )
+            for i, run in enumerate(runs)
+        )
+        operators = tuple(kinds.get(name, "") for name in block.layers)
+        yield Row(RowKind.BLOCK, cells, block.layers, operators)
+
+
+def _placed(
+    cell: Cell,
+    run: Run,
+    layers: Sequence[str],
+    numbers: tuple[int, ...],
+    fates: Mapping[str, Fate],
+) -> Cell:
+    steps = [run.steps[number] for number in numbers]
+    covered = {name for step in steps for name in step.layers}
+    return replace(
+        cell,
+        steps=numbers,
+        confidence=_weakest([step.confidence for step in steps]),
+        missing=tuple((n, fates.get(n, Fate.ABSENT)) for n in layers if n not in covered),
+    )
+
+
+def _weakest(told: Sequence[Confidence]) -> Confidence:
+    for confidence in (Confidence.INFERRED, Confidence.EXACT):
+        if confidence in told:
+            return confidence
+    return Confidence.NONE
+
+
+def _share(ns: int | None, total: int) -> float | None:
+    return ns / total if ns is not None and total else None
+
+
+def _sums(
+    kind: RowKind, ns: Sequence[int | None], timed: Sequence[_Timed], cells: Sequence[Cell] = ()
+) -> Row:
+    return Row(
+        kind,
+        tuple(
+            replace(cell, ns=its, share=_share(its, column.whole_ns))
+            for its, column, cell in zip(ns, timed, cells or [Cell()] * len(ns), strict=True)
+        ),
+    )
+
+
+def _unplaced(
+    runs: Sequence[Run], blocks: Sequence[Block], fates: Sequence[Mapping[str, Fate]]
+) -> tuple[Unplaced, ...]:
+    placed = {name for block in blocks for name in block.layers}
+    kinds = {layer.name: layer.op_type for run in reversed(runs) for layer in run.table.nodes}
+    names = dict.fromkeys(layer.name for run in runs for layer in run.table.nodes)
+    return tuple(
+        Unplaced(name, kinds[name], tuple(its.get(name, Fate.ABSENT) for its in fates))
+        for name in names
+        if name not in placed
+    )

@@ -1,0 +1,369 @@
+"""Did anything get slower: two groups of runs in, verdicts for each model and layer out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from onnxprof.analysis.processes import cut_alike
+from onnxprof.compare.blocks import Block, finest_blocks, strays
+from onnxprof.compare.ratios import (
+    Floats,
+    Pairs,
+    Ratios,
+    benjamini_hochberg,
+    joined,
+    log,
+    paired_ratios,
+    ratios,
+)
+from onnxprof.compare.replicates import (
+    latency_group,
+    latency_replicates,
+    printed_interruptions_ns,
+    printed_latency_ns,
+    printed_ns,
+    profilers_cost_ns,
+    row_group,
+    side_by_side,
+    true_replicates,
+)
+from onnxprof.records.run import Run
+from onnxprof.records.warning import WarningKind
+
+#: What a row is called, and the layers in it.
+Label = tuple[str, tuple[str, ...]]
+
+#: Share of false alarms among the rows that are called slower or faster.
+FALSE_DISCOVERIES = 0.05
+
+
+class Verdict(StrEnum):
+    """What can be said of B against A."""
+
+    SLOWER = "slower"
+    FASTER = "faster"
+    SAME = "same"
+    UNDECIDED = "undecided"
+    ONLY_A = "only in A"
+    ONLY_B = "only in B"
+
+
+class Caveat(StrEnum):
+    """What limits a pair's verdicts."""
+
+    SINGLE_PROCESS = "single_process"
+    BUSY_MACHINE = "busy_machine"
+    TIMER_INFLATION = "timer_inflation"
+    TIMERS_DIFFER = "timers_differ"
+    NO_COMMON_LAYER = "no_common_layer"
+    WRONG_OUTPUTS = "wrong_outputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A model, or a block of layers that are whole steps on both sides, in A and in B."""
+
+    name: str
+    layers: tuple[str, ...]
+    a_ns: float | None
+    """As every table of the run has it, of several runs the mean; None where A has no time."""
+    b_ns: float | None
+    verdict: Verdict
+    ratio: float | None = None
+    """B over A: of these times, or of neighbouring blocks where both were measured in turn."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of the ratio, for this row alone."""
+    q: float | None = None
+    """The smallest false-discovery rate at which this row would be called different."""
+    share: float = 0.0
+    """Of A's latency, or of B's where A has none."""
+    only_a: tuple[str, ...] = ()
+    """Layers of the block that are not among B's."""
+    only_b: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A fact in which the two sides differ."""
+
+    what: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One model at one batch size on both sides."""
+
+    a: tuple[Run, ...]
+    b: tuple[Run, ...]
+    processes: tuple[int, int]
+    latency: Row
+    rows: tuple[Row, ...]
+    """Blocks of layers, then time that belongs to no layer, where there is such."""
+    differences: tuple[Difference, ...]
+    caveats: tuple[Caveat, ...]
+    interruptions_ns: tuple[float | None, float | None] = (None, None)
+    """Of A and of B; None where no run's timer can tell."""
+
+    @property
+    def overhead_ns(self) -> tuple[float, float]:
+        """Latency less the rows and interruptions, of A and of B."""
+        a = (self.latency.a_ns or 0.0) - sum(row.a_ns or 0.0 for row in self.rows)
+        b = (self.latency.b_ns or 0.0) - sum(row.b_ns or 0.0 for row in self.rows)
+        return a - (self.interruptions_ns[0] or 0.0), b - (self.interruptions_ns[1] or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every pair, and what was on one side only."""
+
+    pairs: tuple[Pair, ...]
+    threshold: float
+    """The smallest change that matters, as a fraction."""
+    in_turn: bool = False
+    """Whether ratios are those of blocks that were measured one after the other."""
+    unmatched_a: tuple[Run, ...] = ()
+    unmatched_b: tuple[Run, ...] = ()
+
+    @property
+    def regressed(self) -> bool:
+        """Whether any model or layer is slower."""
+        rows = (row for pair in self.pairs for row in (pair.latency, *pair.rows))
+        return any(row.verdict is Verdict.SLOWER for row in rows)
+
+
+def compare(
+    pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]], threshold: float, *, in_turn: bool = False
+) -> Comparison:
+    """Compare the runs of each pair; false discoveries are held over all pairs' layers.
+
+    Runs of one side count as processes of one another; `in_turn` says that each side is one run
+    of `alternate`, whose blocks have neighbours on the other side. Raises StoreError for runs
+    without times, and ValueError for runs that were not measured in turn.
+    """
+    found = [_pair(tuple(a), tuple(b), threshold, in_turn) for a, b in pairs]
+    models = _judged([pair.latency for pair in found], threshold)
+    layers = iter(_judged([row for pair in found for row in pair.rows], threshold))
+    judged = [
+        replace(pair, latency=model, rows=tuple(next(layers) for _ in pair.rows))
+        for pair, model in zip(found, models, strict=True)
+    ]
+    return Comparison(tuple(map(_restrained, judged)), threshold, in_turn)
+
+
+def _judged(rows: Sequence[Row], threshold: float) -> list[Row]:
+    """From p-values, which `q` holds until here, to verdicts over the whole family."""
+    p = np.array([np.nan if row.q is None else row.q for row in rows], np.float64)
+    adjusted = benjamini_hochberg(p)
+    return [_verdict(row, float(q), threshold) for row, q in zip(rows, adjusted, strict=True)]
+
+
+def _verdict(row: Row, q: float, threshold: float) -> Row:
+    if row.ratio is None or row.interval is None or np.isnan(q):
+        return row
+    verdict = Verdict.UNDECIDED
+    if q <= FALSE_DISCOVERIES:
+        verdict = Verdict.SLOWER if row.ratio > 1 else Verdict.FASTER
+    elif 1 / (1 + threshold) < row.interval[0] and row.interval[1] < 1 + threshold:
+        verdict = Verdict.SAME
+    return replace(row, q=q, verdict=verdict)
+
+
+def _restrained(pair: Pair) -> Pair:
+    """Where one process ran on a busy machine, nothing tells its luck from a change.
+
+    Nor does anything tell a layer's change from what the timer of one side alone adds to it.
+    """
+    told = set(pair.caveats)
+    lone = {Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE} <= told
+    if lone or {Caveat.TIMERS_DIFFER, Caveat.TIMER_INFLATION} <= told:
+        pair = replace(pair, rows=tuple(map(_undecided, pair.rows)))
+    return replace(pair, latency=_undecided(pair.latency)) if lone else pair
+
+
+def _undecided(row: Row) -> Row:
+    return row if row.ratio is None else replace(row, verdict=Verdict.UNDECIDED)
+
+
+def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:
+    sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
+    times = [printed_latency_ns(side) for side in (a, b)]
+    found = paired_ratios(_beside(a, b)) if in_turn else _of_times(ratios(*sides), times)
+    latency = _rows([("(latency)", ())], found, times, threshold)[0]
+    processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
+    rows = tuple(_layer_rows(a, b, threshold, in_turn))
+    total = latency.a_ns or 1.0
+    return Pair(
+        a,
+        b,
+        processes,
+        replace(latency, share=1.0),
+        tuple(replace(row, share=_share(row, total, latency.b_ns or 1.0)) for row in rows),
+        differences(a[0], b[0]),
+        tuple(_caveats(a + b, processes, rows, in_turn)),
+        (printed_interruptions_ns(a), printed_interruptions_ns(b)),
+    )
+
+
+def _of_times(found: Ratios, times: Sequence[Floats]) -> Ratios:
+    """Ratios of the times that are printed, so that whoever divides them gets the same."""
+    return found.recentred(log(times[1]) - log(times[0]))
+
+
+def _share(row: Row, total_a: float, total_b: float) -> float:
+    return row.a_ns / total_a if row.a_ns is not None else (row.b_ns or 0.0) / total_b
+
+
+def _layer_rows(
+    a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool
+) -> list[Row]:
+    runs = a + b
+    blocks = [*finest_blocks(runs), Block((), tuple(strays(run) for run in runs))]
+    blocks = [block for block in blocks if any(block.steps)]
+    steps = [[block.steps[i] for block in blocks] for i in range(len(runs))]
+    apart, means = _judged_layers(runs, steps, len(a), in_turn)
+    labels = [(_title(block, runs), block.layers) for block in blocks]
+    rows = _rows(labels, apart, means, threshold)
+    names = _names(a), _names(b)
+    found = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
+    return [row for row in found if row.a_ns or row.b_ns]
+
+
+def _judged_layers(
+    runs: Sequence[Run], steps: Sequence[Sequence[tuple[int, ...]]], first_b: int, in_turn: bool
+) -> tuple[Ratios, list[Floats]]:
+    """Ratios of the rows that these steps of each run make up, and the times of both sides.
+
+    Times are those of each run's own table; how they scatter is judged at cuts that all share.
+    """
+    sides = slice(0, first_b), slice(first_b, None)
+    times = [printed_ns(runs[side], steps[side]) for side in sides]
+    alike = cut_alike(runs)
+    if in_turn:
+        cost = profilers_cost_ns(alike)
+        found = [true_replicates(run, cost) for run in alike]
+        each = [times.summed(rows) for times, rows in zip(found, steps, strict=True)]
+        return paired_ratios(side_by_side(*each)), times
+    groups = [row_group(run, rows) for run, rows in zip(alike, steps, strict=True)]
+    joint = [joined(groups[side]) for side in sides]
+    return _of_times(ratios(*joint), times), times
+
+
+def _beside(a: tuple[Run, ...], b: tuple[Run, ...]) -> Pairs:
+    """The latency of both, block by neighbouring block."""
+    if len(a) != 1 or len(b) != 1:
+        raise ValueError(f"no pairs: {len(a)} and {len(b)} runs")
+    return side_by_side(latency_replicates(a[0]), latency_replicates(b[0]))
+
+
+def _names(runs: tuple[Run, ...]) -> frozenset[str]:
+    return frozenset(layer.name for run in runs for layer in run.table.nodes)
+
+
+def _placed(
+    row: Row, block: Block, first_b: int, names: tuple[frozenset[str], frozenset[str]]
+) -> Row:
+    """A block that only one side executed is listed as such, with that side's time."""
+    row = replace(
+        row,
+        only_a=tuple(name for name in row.layers if name not in names[1]),
+        only_b=tuple(name for name in row.layers if name not in names[0]),
+    )
+    if not any(block.steps[first_b:]):
+        return replace(row, b_ns=None, verdict=Verdict.ONLY_A)
+    if not any(block.steps[:first_b]):
+        return replace(row, a_ns=None, verdict=Verdict.ONLY_B)
+    return row
+
+
+def _title(block: Block, runs: Sequence[Run]) -> str:
+    """The layer that a reader will look for: of a FusedConv, the Conv."""
+    if not block.layers:
+        return "(no layer)"
+    steps = [run.steps[i] for run, own in zip(runs, block.steps, strict=True) for i in own]
+    executed = max(steps, key=lambda step: len(step.layers)).op_type
+    kinds = {layer.name: layer.op_type for run in runs for layer in run.table.nodes}
+    alike = (name for name in block.layers if kinds.get(name) and kinds[name] in executed)
+    return next(alike, block.layers[0])
+
+
+def _rows(
+    labels: Sequence[Label], found: Ratios, means: Sequence[Floats], threshold: float
+) -> list[Row]:
+    """Undecided rows, with their p-value as `q`."""
+    p = found.p_values(float(np.log1p(threshold)))
+    low, high = found.interval()
+    return [
+        _row(label, (means[0][i], means[1][i]), (found.effect[i], low[i], high[i], p[i]))
+        for i, label in enumerate(labels)
+    ]
+
+
+def _row(
+    label: Label, times: tuple[float, float], figures: tuple[float, float, float, float]
+) -> Row:
+    a_ns, b_ns = (0.0 if np.isnan(t) else float(t) for t in times)
+    effect, low, high, p = map(float, figures)
+    if np.isnan(effect):
+        return Row(*label, a_ns, b_ns, Verdict.UNDECIDED)
+    ratio = float(np.exp(effect))
+    return Row(*label, a_ns, b_ns, Verdict.UNDECIDED, ratio, (low, high), p)
+
+
+def _caveats(
+    runs: tuple[Run, ...], processes: tuple[int, int], rows: Sequence[Row], in_turn: bool
+) -> Iterator[Caveat]:
+    kinds = {warning.kind for run in runs for warning in run.warnings}
+    if min(processes) == 1:
+        yield Caveat.SINGLE_PROCESS
+    if WarningKind.BUSY_MACHINE in kinds:
+        yield Caveat.BUSY_MACHINE
+    if WarningKind.TIMER_INFLATION in kinds and not in_turn:
+        yield Caveat.TIMER_INFLATION
+    if len({_timer(run) for run in runs}) > 1:
+        yield Caveat.TIMERS_DIFFER
+    if rows and not any(row.ratio is not None for row in rows if row.layers):
+        yield Caveat.NO_COMMON_LAYER
+    if any(run.parity is not None and run.parity.passed is False for run in runs):
+        yield Caveat.WRONG_OUTPUTS
+
+
+#: Facts of the machine that change from minute to minute.
+_FLEETING = ("load_average", "memory.available", "cpu.frequency", "cpu.throttle_events")
+
+
+def differences(a: Run, b: Run) -> tuple[Difference, ...]:
+    """In what two runs differ, besides their times and when they were taken."""
+    facts = zip(_facts(a).items(), _facts(b).values(), strict=True)
+    asked = [Difference(what, ours, theirs) for (what, ours), theirs in facts if ours != theirs]
+    ours, theirs = dict(a.environment), dict(b.environment)
+    keys = [key for key in {**ours, **theirs} if key not in _FLEETING]
+    found = [Difference(key, ours.get(key, "none"), theirs.get(key, "none")) for key in keys]
+    return (*asked, *(fact for fact in found if fact.a != fact.b))
+
+
+def _facts(run: Run) -> dict[str, str]:
+    asked = run.request
+    return {
+        "model": asked.model_name,
+        "model digest": asked.model_sha256[:12],
+        "batch": str(asked.batch),
+        "axes": ", ".join(f"{name}={size}" for name, size in sorted(asked.dims)) or "none",
+        "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
+        "backend": f"{asked.backend}, provider {asked.provider}",
+        "device": asked.device_id,
+        "threads": str(asked.threads),
+        "granularity": asked.granularity.value,
+        "timer": _timer(run),
+    }
+
+
+def _timer(run: Run) -> str:
+    """The one that `auto` took."""
+    settled = run.request.timer != "auto" or run.timings is None
+    return run.request.timer if settled else run.timer

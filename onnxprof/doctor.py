@@ -1,0 +1,182 @@
+"""What works here and what does not: backends, plugins, extras, folders, the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import onnxprof
+from onnxprof.machine.facts import environment
+from onnxprof.machine.gpus import cuda_devices
+from onnxprof.machine.telemetry import readable
+from onnxprof.plugins.backend import Backend
+from onnxprof.plugins.registry import Plugin, backends, exporters
+from onnxprof.records.run import Availability, Device
+from onnxprof.records.telemetry import Absence
+
+#: Optional parts that are not a runtime: what they are for, and the packages they need.
+EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "site": ("pages, PDF and model plots", ("jinja2", "typst", "graphlay")),
+}
+#: Distributions that bring the same module; installed together they overwrite each other.
+RIVALS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that did not load."""
+
+    name: str
+    kind: str
+    distribution: str
+    error: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An optional part and which of its packages are here."""
+
+    name: str
+    purpose: str
+    installed: tuple[tuple[str, str], ...]
+    """Package and version."""
+    missing: tuple[str, ...]
+    remedy: str
+    """What to install; empty where nothing is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that onnxprof writes to."""
+
+    purpose: str
+    path: str
+    exists: bool
+    writable: bool
+    """Whether it, or the nearest folder above it that exists, can be written to."""
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A device of this machine."""
+
+    device: Device
+    backends: tuple[str, ...]
+    """What runs on it; empty for a GPU that only its driver lists."""
+    sources: tuple[str, ...]
+    """What is read beside measurements on it."""
+    absent: tuple[Absence, ...]
+    """What cannot be read, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that `onnxprof doctor` prints."""
+
+    version: str
+    backends: tuple[Availability, ...]
+    devices: tuple[Seen, ...]
+    no_gpu: str
+    """Why the driver lists no GPU; empty where it lists one."""
+    broken: tuple[Broken, ...]
+    extras: tuple[Extra, ...]
+    folders: tuple[Folder, ...]
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def works(self) -> bool:
+        """Whether any backend works on any device."""
+        return any(entry.usable for entry in self.backends)
+
+
+def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
+    """Ask every plugin and look at the machine; `folders` are those to check, by purpose."""
+    loaded = backends()
+    gpus = cuda_devices()
+    return Diagnosis(
+        version=onnxprof.__version__,
+        backends=tuple(_availability(loaded)),
+        devices=tuple(_devices(loaded, gpus.devices)),
+        no_gpu=gpus.reason,
+        broken=(*_broken("backend", loaded), *_broken("exporter", exporters())),
+        extras=tuple(_extra(name) for name in EXTRAS),
+        folders=tuple(folder(purpose, path) for purpose, path in folders.items()),
+        facts=environment(),
+        notes=tuple(_notes()),
+    )
+
+
+def folder(purpose: str, path: Path) -> Folder:
+    """Look at a folder without creating it."""
+    path = path.absolute()
+    there = next(above for above in (path, *path.parents) if above.exists())
+    writable = there.is_dir() and os.access(there, os.W_OK)
+    return Folder(purpose, str(path), path.is_dir(), writable, shutil.disk_usage(there).free)
+
+
+def _availability(loaded: Mapping[str, Plugin[Backend]]) -> Iterator[Availability]:
+    for name, plugin in loaded.items():
+        if plugin.value is not None:
+            yield from _ask(name, plugin.value)
+
+
+def _ask(name: str, backend: Backend) -> tuple[Availability, ...]:
+    try:
+        return tuple(backend.availability())
+    except Exception as error:  # a stranger's code, whatever the contract says
+        detail = f"asked for its devices it raised {type(error).__name__}: {error}"
+        return (Availability(name, "", False, " ".join(detail.split()), "Report it to its makers"),)
+
+
+def _devices(loaded: Mapping[str, Plugin[Backend]], gpus: tuple[Device, ...]) -> Iterator[Seen]:
+    """Each device once, with the names of the backends that run on it."""
+    owners = {name: _devices_of(plugin.value) for name, plugin in loaded.items() if plugin.value}
+    found = {device.id: device for device in gpus}
+    found = {device.id: device for owned in owners.values() for device in owned} | found
+    for device in found.values():
+        users = [name for name, owned in owners.items() if device.id in {d.id for d in owned}]
+        yield Seen(device, tuple(users), *readable(device))
+
+
+def _devices_of(backend: Backend) -> tuple[Device, ...]:
+    try:
+        return tuple(backend.devices())
+    except Exception:  # `_ask` gives the reason
+        return ()
+
+
+def _broken(kind: str, loaded: Mapping[str, Plugin[object]]) -> Iterator[Broken]:
+    for name, plugin in loaded.items():
+        if plugin.value is None:
+            yield Broken(name, kind, plugin.distribution, plugin.error, plugin.remedy)
+
+
+def _extra(name: str) -> Extra:
+    purpose, packages = EXTRAS[name]
+    found = tuple((package, number) for package in packages if (number := _version(package)))
+    missing = tuple(package for package in packages if not _version(package))
+    remedy = f'pip install "onnxprof[{name}]"' if missing else ""
+    return Extra(name, purpose, found, missing, remedy)
+
+
+def _notes() -> Iterator[str]:
+    rivals = [package for package in RIVALS if _version(package)]
+    if len(rivals) > 1:
+        yield (
+            f"{' and '.join(rivals)} are all installed and overwrite each other's files: "
+            "uninstall every one of them, then install the one you want"
+        )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,1 @@
+"""Facts about hardware and system, and readings of both."""

@@ -1,0 +1,93 @@
+"""GPUs as records: one stable id a device, whatever the backend, and the facts about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from onnxprof.machine import nvml
+from onnxprof.machine.cpu import slug
+from onnxprof.records.run import Device
+
+#: Arithmetic lanes of a multiprocessor by compute capability: CUDA C++ Programming Guide,
+#: table of arithmetic throughput, 32-bit floating-point additions a clock.
+_LANES: Mapping[tuple[int, int], int] = {
+    **dict.fromkeys(((6, 0), (7, 0), (7, 2), (7, 5), (8, 0)), 64),
+    **dict.fromkeys(((5, 0), (5, 2), (6, 1), (6, 2), (8, 6), (8, 7), (8, 9), (9, 0)), 128),
+    **dict.fromkeys(((10, 0), (10, 3), (11, 0), (12, 0), (12, 1)), 128),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gpus:
+    """The GPUs that the driver lists, or why it lists none."""
+
+    devices: tuple[Device, ...] = ()
+    reason: str = ""
+
+
+def cuda_devices(environ: Mapping[str, str] | None = None) -> Gpus:
+    """Those that CUDA shows, in its numbering; never raises."""
+    try:
+        with nvml.opened() as nv:
+            found = nvml.visible(nv, environ)
+            devices = tuple(_device(nv, index, each) for index, each in enumerate(found))
+    except nvml.NvmlError as error:
+        return Gpus(reason=str(error))
+    return Gpus(devices, "" if devices else "the driver lists no device that CUDA may use")
+
+
+def cuda_id(index: int, name: str) -> str:
+    """`cuda:0:nvidia-h200`: CUDA's number of the device and its name."""
+    return f"cuda:{index}:{slug(name) or 'unknown'}"
+
+
+def completed(device: Device, environ: Mapping[str, str] | None = None) -> Device:
+    """A GPU as a runtime tells of it, with what the driver knows besides, where there is one."""
+    with suppress(nvml.NvmlError), nvml.opened() as nv:
+        known = _device(nv, 0, nvml.handle(nv, device.id, environ))
+        names = [f.name for f in fields(Device)]
+        gaps = {name: getattr(known, name) for name in names if not getattr(device, name)}
+        return replace(device, **gaps)
+    return device
+
+
+def free_bytes(device_id: str) -> int | None:
+    """Memory that nobody has taken on a GPU; None where its driver does not say."""
+    try:
+        with nvml.opened() as nv, nvml.errors(nv):
+            return int(nv.nvmlDeviceGetMemoryInfo(nvml.handle(nv, device_id)).free)
+    except nvml.NvmlError:
+        return None
+
+
+def _device(nv: Any, index: int, handle: Any) -> Device:
+    """Raises NvmlError where the driver does not even give the name."""
+    name = nvml.name_of(nv, handle)
+    major, minor = _asked(nv, (0, 0), nv.nvmlDeviceGetCudaComputeCapability, handle)
+    lanes = _asked(nv, 0, nv.nvmlDeviceGetNumGpuCores, handle)
+    memory = _asked(nv, None, nv.nvmlDeviceGetMemoryInfo, handle)
+    sm, of_memory = nv.NVML_CLOCK_SM, nv.NVML_CLOCK_MEM
+    return Device(
+        id=cuda_id(index, name),
+        kind="cuda",
+        name=name,
+        memory_bytes=int(memory.total) if memory is not None else 0,
+        physical_cores=lanes // _LANES.get((major, minor), lanes + 1),
+        logical_cores=int(lanes),
+        features=(f"sm_{major}{minor}",) if major else (),
+        driver=nvml.driver_version(nv),
+        base_clock_mhz=_asked(nv, 0, nv.nvmlDeviceGetDefaultApplicationsClock, handle, sm),
+        max_clock_mhz=_asked(nv, 0, nv.nvmlDeviceGetMaxClockInfo, handle, sm),
+        memory_clock_mhz=_asked(nv, 0, nv.nvmlDeviceGetMaxClockInfo, handle, of_memory),
+    )
+
+
+def _asked(nv: Any, otherwise: Any, query: Any, *arguments: Any) -> Any:
+    """An answer, or `otherwise` where this device does not give one."""
+    try:
+        return query(*arguments)
+    except nv.NVMLError:
+        return otherwise

@@ -1,0 +1,1 @@
+"""Takes the samples: the protocol over any session."""

@@ -1,0 +1,62 @@
+"""Where to cut a graph into growing prefixes, so that each segment is long against the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnxprof.plugins.backend import Trace
+
+#: More cuts than this carry more noise than they tell.
+MOST = 24
+#: As many segments where all steps are known from elsewhere, to tell what a cold cache costs.
+FEWEST = 3
+#: Rounds that the budget should allow: the noise of a median falls with their square root.
+_ROUNDS = 30
+
+
+def rounds(left_ns: float, inference_ns: float) -> float:
+    """How many rounds of the model and its longest prefix there is time for."""
+    return left_ns / max(2 * inference_ns, 1.0)
+
+
+def affordable(left_ns: float, inference_ns: float, known: float = 0.0) -> int:
+    """How many cuts leave time for enough rounds, and are worth it.
+
+    A round runs the model once whole, and prefixes that take half of it on average. `known` is
+    the part of an inference in steps that were timed alone: the less is left to find out, the
+    longer are the segments, of which each is as uncertain as two sessions differ by chance.
+    """
+    most = FEWEST + (MOST - FEWEST) * (1 - known)
+    return max(1, min(round(most), int(4 * rounds(left_ns, inference_ns) / _ROUNDS) - 2))
+
+
+def place(trace: Trace, most: int) -> tuple[int, ...]:
+    """At most so many cuts, as counts of positions: 0 first, the whole graph last.
+
+    Segments take about the same time by the trace; a cut stands where the next equal part
+    of the time is reached.
+    """
+    reached = np.cumsum(position_times(trace))
+    if reached.size < 2 or not reached[-1]:
+        return (0, trace.length)
+    parts = reached[-1] * np.arange(1, most) / most
+    inner = np.searchsorted(reached, parts) + 1
+    return tuple(sorted({0, trace.length, *(int(cut) for cut in inner)} - trace.barred))
+
+
+def thinned(wanted: Sequence[int], most: int) -> tuple[int, ...]:
+    """At most so many cuts of those that are wanted, evenly; nothing and the whole stay."""
+    if len(wanted) - 1 <= most:
+        return tuple(wanted)
+    chosen = np.linspace(0, len(wanted) - 1, max(1, most) + 1).round().astype(int)
+    return tuple(wanted[i] for i in chosen)
+
+
+def position_times(trace: Trace) -> Sequence[float]:
+    """Median nanoseconds at each position of the executed graph, nested steps included."""
+    times = np.zeros(trace.length)
+    for step, samples in zip(trace.steps, trace.step_ns, strict=True):
+        times[step.position] += float(np.median(samples))
+    return times.tolist()

@@ -1,0 +1,309 @@
+"""Taking samples: warm-up, alternating blocks, interleaved prefixes, all within one budget."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from onnxprof.analysis import intervals
+from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, WINDOW, unsteadiness
+from onnxprof.plugins.backend import Recorder, Session, Trace, TracedSession
+from onnxprof.records.run import Samples, Timings
+
+Clock = Callable[[], int]
+#: Called with what is going on and the share of the time budget that is spent.
+Progress = Callable[[str, float], None]
+#: Traced over un-profiled, for certain, beyond which the overhead falls below its bound of -1 %.
+OVERSTATED = 1.01
+_BLOCKS = 24
+_FEWEST_SLOW = 3  # what a model gets whose single inference exceeds the budget
+_LONG = 20_000_000  # nanoseconds; filling the caches again is nothing beside it
+_BURST = 2_000_000  # nanoseconds that one session has to itself in a round of prefixes
+_ROUNDS = 40
+_EMPTY_CALLS = 40
+_PLAIN = 3  # bursts of the model itself in a round: everything is scaled to its median
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Runs sessions and keeps what each inference took."""
+
+    clock: Clock
+    progress: Progress
+    budget_ns: int
+    used_ns: int = 0
+    last_ns: int = 0
+    latency: list[Samples] = field(default_factory=list)
+    traced: list[tuple[int, int, int]] = field(default_factory=list)
+    """Block of a traced inference, its position since loading, and how long it took."""
+    traced_count: int = 0
+    probed: int = 0
+    """How many blocks of `latency` only told what tracing costs."""
+    prefix_ns: list[Samples] = field(default_factory=list)
+    """One array [prefixes, inferences] a round."""
+    repeat_ns: list[Samples] = field(default_factory=list)
+    """One array [steps that are repeated] a round."""
+    empty: list[int] = field(default_factory=list)
+    steady: bool = False
+    usual_ns: int = 0
+    """What an inference takes, by the end of the warm-up."""
+    block_ns: float = 0.0
+    """How long a block is when un-profiled and traced ones alternate."""
+
+    @property
+    def spent(self) -> float:
+        """The share of the budget that is used."""
+        return min(1.0, self.used_ns / self.budget_ns) if self.budget_ns else 1.0
+
+    def inflates(self, bound: float) -> bool:
+        """Whether traced over un-profiled exceeds the bound, and not by chance alone.
+
+        The ratio is that of neighbouring blocks; chance alone is where the 95 % interval of its
+        median holds 1, or where there are too few blocks for one.
+        """
+        ratios = intervals.inflation_ratios(self._sampled())
+        return (
+            ratios.size > 1
+            and intervals.interval_of(ratios)[0] > 1
+            and float(np.median(ratios)) > bound
+        )
+
+    def overstates(self) -> bool:
+        """Whether the steps would add up to more than the model takes, by over 1 %."""
+        ratios = intervals.inflation_ratios(self._sampled())
+        return ratios.size > 1 and intervals.interval_of(ratios)[0] > OVERSTATED
+
+    @property
+    def median_ns(self) -> float:
+        """Un-profiled median so far."""
+        return float(np.median(np.concatenate(self.latency)))
+
+    def timed(self, session: Session) -> int:
+        """One inference, in nanoseconds, charged to the budget."""
+        began = self.clock()
+        session.infer()
+        taken = self.clock() - began
+        self.used_ns += taken
+        self.last_ns = taken
+        return taken
+
+    def warm_up(self, session: Session) -> Samples:
+        """Infer until two neighbouring windows agree, for at most 15 % of the budget.
+
+        Twice at least, but once where an inference is so long that it needs no warm caches.
+        """
+        times: list[int] = []
+        limit = self.used_ns + int(self.budget_ns * 0.15)
+        while not self.steady and (len(times) < self._least_calls() or self.used_ns < limit):
+            times.append(self.timed(session))
+            full = len(times) >= 2 * WINDOW and len(times) % WINDOW == 0
+            self.steady = full and unsteadiness(times) <= STEADY
+        self.usual_ns = int(np.median(times[-WINDOW:]))
+        return np.array(times, np.int64)
+
+    def alternate(
+        self, plain: Session, traced: TracedSession, most_traced: int, limit_ns: int
+    ) -> None:
+        """Blocks of un-profiled and of traced inferences, until precise or at the limit.
+
+        Call it again with a later limit to go on. Blocks are as long as the whole budget
+        divides into at the first call, whatever the limit.
+        """
+        self.first_traced(traced)
+        if not self.block_ns:
+            self.block_ns = max(self.budget_ns - self.used_ns, 0) / (2 * _BLOCKS)
+        share = self.block_ns
+        most_traced = max(2, most_traced // (2 * _BLOCKS))
+        with no_garbage_collection():
+            while not self._is_done(limit_ns):
+                self.plain_block(plain, share)
+                self.traced_block(traced, share, most_traced)
+                self.progress("measuring", self.spent)
+
+    def first_traced(self, session: TracedSession) -> None:
+        """One inference that is no sample, if there was none yet."""
+        if not self.traced_count:
+            self._trace_once(session, keep=False)
+
+    def refill(self, infer: Callable[[], int], ns: int) -> None:
+        """Infer for so long that another process's traces in the caches are gone."""
+        before = self.used_ns
+        while self.last_ns < _LONG and self.used_ns - before < ns:
+            infer()
+
+    def plain_block(self, session: Session, share: float) -> None:
+        """Un-profiled inferences for so many nanoseconds, but at least one."""
+        self._settle(partial(self.timed, session))
+        taken: list[int] = []
+        began = self.used_ns
+        while not taken or self.used_ns - began + taken[-1] < share:
+            taken.append(self.timed(session))
+        self.latency.append(np.array(taken, np.int64))
+
+    def traced_block(self, session: TracedSession, share: float, most: int) -> None:
+        """Traced inferences, likewise, but at most so many."""
+        with session.recording() if isinstance(session, Recorder) else nullcontext():
+            self._settle(lambda: self._trace_once(session, keep=False))
+            began = self.used_ns
+            for _ in range(most):
+                last = self._trace_once(session, keep=True)
+                if self.used_ns - began + last >= share:
+                    break
+
+    def _settle(self, infer: Callable[[], int]) -> None:
+        """One inference that brings the caches back; it is no sample. A long one needs none."""
+        if self.last_ns < _LONG:
+            infer()
+
+    def _trace_once(self, session: TracedSession, *, keep: bool) -> int:
+        taken = self.timed(session)
+        if keep:
+            self.traced.append((len(self.latency) - 1, self.traced_count, taken))
+        self.traced_count += 1
+        return taken
+
+    def _is_done(self, limit_ns: int) -> bool:
+        samples = sum(block.size for block in self.latency)
+        if self.used_ns >= limit_ns:
+            return samples >= _FEWEST_SLOW
+        if len(self.latency) < _BLOCKS or min(samples, len(self.traced)) < ENOUGH:
+            return False
+        return intervals.relative_half_width(np.concatenate(self.latency)) <= PRECISION
+
+    def interleave(self, plain: Session, prefixes: Sequence[Session]) -> None:
+        """Rounds of a burst each of the model and of every prefix, until precise or over.
+
+        The order turns round with each round, so that a steady drift cancels.
+        """
+        self.probed = len(self.latency)
+        for session in prefixes:
+            for _ in range(self._least_calls()):
+                self.timed(session)
+        burst = self._burst()
+        with no_garbage_collection():
+            while not self._rounds_done():
+                self._round(plain, prefixes, burst)
+                self.progress("measuring prefixes", self.spent)
+
+    def _least_calls(self) -> int:
+        """How many inferences warm a session up at least."""
+        return 2 if self.last_ns < _LONG else 1
+
+    def _burst(self) -> int:
+        return max(1, int(_BURST / self.median_ns))
+
+    def _plain(self) -> int:
+        """Bursts of the model itself in a round: one where the budget is over anyway."""
+        return _PLAIN if self.used_ns < self.budget_ns else 1
+
+    def _round(self, plain: Session, prefixes: Sequence[Session], burst: int) -> None:
+        taken = np.zeros((len(prefixes), burst), np.int64)
+        order = list(range(-1, len(prefixes)))
+        for number in order[:: -1 if len(self.prefix_ns) % 2 else 1]:
+            session = plain if number < 0 else prefixes[number]
+            self._settle(partial(self.timed, session))
+            count = self._plain() * burst if number < 0 else burst
+            times = np.array([self.timed(session) for _ in range(count)], np.int64)
+            if number < 0:
+                self.latency.append(times)
+            else:
+                taken[number] = times
+        self.prefix_ns.append(taken)
+
+    def _rounds_done(self) -> bool:
+        rounds = len(self.prefix_ns)
+        if self.used_ns >= self.budget_ns:
+            return rounds >= _FEWEST_SLOW
+        if rounds < _ROUNDS:
+            return False
+        latency = np.concatenate(self.latency[self.probed :])
+        return intervals.relative_half_width(latency) <= PRECISION
+
+    def repeat(self, sessions: Sequence[Session], fewest: int, most: int, limit_ns: int) -> None:
+        """Rounds of one inference of every session, the order turning round with each.
+
+        `fewest` of them in any case, then up to `most` while `limit_ns` of the budget is not used.
+        """
+        with no_garbage_collection():
+            while len(self.repeat_ns) < most:
+                if len(self.repeat_ns) >= fewest and self.used_ns >= limit_ns:
+                    break
+                self.repeat_ns.append(self._repeat_round(sessions))
+                self.progress("repeating short steps", self.spent)
+
+    def _repeat_round(self, sessions: Sequence[Session]) -> Samples:
+        taken = np.zeros(len(sessions), np.int64)
+        for i in range(len(sessions))[:: -1 if len(self.repeat_ns) % 2 else 1]:
+            self.timed(sessions[i])  # brings weights and values back into the caches
+            taken[i] = self.timed(sessions[i])
+        return taken
+
+    def time_empty(self, session: Session) -> None:
+        """A few dozen calls of an empty session."""
+        for _ in range(2):
+            self.timed(session)
+        with no_garbage_collection():
+            self.empty = [self.timed(session) for _ in range(_EMPTY_CALLS)]
+
+    def timings(
+        self,
+        load_ns: int,
+        first_ns: int,
+        warmup: Samples,
+        trace: Trace,
+        cuts: tuple[int, ...],
+        repeats: tuple[int, ...] = (),
+    ) -> Timings:
+        """Everything that was sampled; inferences that only warmed caches are left out."""
+        self.forget(trace)
+        kept = np.array([position for _, position, _ in self.traced], np.int64)
+        none = np.zeros((0, 0), np.int64)
+        return replace(
+            self._sampled(),
+            load_ns=load_ns,
+            first_ns=first_ns,
+            warmup_ns=np.concatenate([warmup, *self.latency[: self.probed]]),
+            step_ns=np.ascontiguousarray(trace.step_ns[:, kept]),
+            host_ns=np.ascontiguousarray(trace.host_ns[:, kept]) if trace.host_ns.size else none,
+            prefix_ns=np.concatenate(self.prefix_ns, axis=1) if cuts else none,
+            prefix_steps=cuts,
+            empty_ns=np.array(self.empty, np.int64),
+            repeats=repeats,
+            repeat_ns=np.array(self.repeat_ns).T if repeats else none,
+        )
+
+    def forget(self, trace: Trace) -> None:
+        """Drop traced inferences that the trace, being truncated, does not hold."""
+        self.traced = [each for each in self.traced if each[1] < trace.step_ns.shape[1]]
+
+    def _sampled(self) -> Timings:
+        """Un-profiled and traced inferences so far, without their steps."""
+        latency = self.latency[self.probed :]
+        blocks = [np.full(b.size, i, np.int32) for i, b in enumerate(latency, self.probed)]
+        return Timings(
+            load_ns=0,
+            first_ns=0,
+            warmup_ns=np.zeros(0, np.int64),
+            latency_ns=np.concatenate(latency),
+            latency_block=np.concatenate(blocks),
+            traced_ns=np.array([taken for _, _, taken in self.traced], np.int64),
+            step_ns=np.zeros((0, 0), np.int64),
+            traced_block=np.array([block for block, _, _ in self.traced], np.int32),
+        )
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """No pauses of Python's own among the samples."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,1 @@
+"""An ONNX file node by node: bytes, weights, edges, facts about operators."""

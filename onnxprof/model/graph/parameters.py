@@ -1,0 +1,146 @@
+"""How many parameters a model has: the elements of its weights, whatever they are stored as.
+
+Counted are floating-point initializers and Constant tensors, and integers of 8 bits or fewer,
+which quantisers make of weights; int32 where a convolution or product reads them as its bias.
+Left out are scales and zero points of quantised operators, shapes, indices, scalars (tensors
+without axes) and Constants of a single element: operands of an operator, and no weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+
+from onnxprof.model.graph import weights
+from onnxprof.model.graph.walk import graphs, subgraphs, walk
+
+_NARROW = (
+    *("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2"),
+    *("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT4E2M1"),
+)
+#: Positions of scales and zero points among an operator's inputs.
+_QUANTISERS: Mapping[str, tuple[int, ...]] = {
+    "QuantizeLinear": (1, 2),
+    "DequantizeLinear": (1, 2),
+    "QLinearConv": (1, 2, 4, 5, 6, 7),
+    "QLinearMatMul": (1, 2, 4, 5, 6, 7),
+    "ConvInteger": (2, 3),
+    "MatMulInteger": (2, 3),
+    "MatMulIntegerToFloat": (2, 3, 4, 5),
+    "DynamicQuantizeMatMul": (2, 3),
+    "MatMulNBits": (2, 3, 4),
+    "MatMulBnb4": (2,),
+    "GatherBlockQuantized": (2, 3),
+    "QGemm": (1, 2, 4, 5, 7, 8),
+    "QAttention": (3, 4, 6, 7),
+    "QLinearAdd": (1, 2, 4, 5, 6, 7),
+    "QLinearMul": (1, 2, 4, 5, 6, 7),
+    "QLinearWhere": (2, 3, 5, 6, 7, 8),
+    "QLinearSigmoid": (1, 2, 3, 4),
+    "QLinearLeakyRelu": (1, 2, 3, 4),
+    "QLinearSoftmax": (1, 2, 3, 4),
+    "QLinearReduceMean": (1, 2, 3, 4),
+    "QLinearAveragePool": (1, 2, 3, 4),
+    "QLinearGlobalAveragePool": (1, 2, 3, 4),
+    "DynamicQuantizeLSTM": (8, 9, 10, 11),
+    "QEmbedLayerNormalization": tuple(range(8, 18)),
+    "QMoE": (3, 6, 9),
+}
+#: Positions of int32 biases.
+_BIASES: Mapping[str, tuple[int, ...]] = {
+    "DequantizeLinear": (0,),
+    "QLinearConv": (8,),
+    "QGemm": (6,),
+}
+#: Operators whose packed weights hold several elements a byte, by the attribute that says so.
+_PACKED: Mapping[str, int] = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
+#: Nodes through which a scale or a bias passes on its way to the operator.
+_PASSING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
+
+
+def parameters(model: ModelProto) -> int:
+    """Elements of all weights, those of subgraphs and local functions included."""
+    bodies = [function.node for function in model.functions]
+    nodes = [*walk(model.graph)]
+    for body in bodies:
+        for node in body:
+            nodes.append(node)
+            nodes.extend(each for _, graph in subgraphs(node) for each in walk(graph))
+    roles = _Roles(nodes)
+    total = sum(roles.weight(t) for graph in _all_graphs(model) for t in _initializers(graph))
+    constants = (t for node in nodes for t in _constants(node))
+    return total + sum(roles.weight(t) for t in constants if math.prod(t.dims) > 1)
+
+
+def _all_graphs(model: ModelProto) -> Iterator[GraphProto]:
+    yield from graphs(model.graph)
+    for function in model.functions:
+        for node in function.node:
+            for _, graph in subgraphs(node):
+                yield from graphs(graph)
+
+
+def _initializers(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    yield from (sparse.values for sparse in graph.sparse_initializer)
+
+
+def _constants(node: NodeProto) -> Iterator[TensorProto]:
+    """What a Constant node holds, under the name that its readers know it by."""
+    if node.op_type != "Constant" or not node.output:
+        return
+    for attribute in node.attribute:
+        held = attribute.t if attribute.name == "value" else None
+        if attribute.name == "sparse_value":
+            sparse: SparseTensorProto = attribute.sparse_tensor
+            held = sparse.values
+        count = len(attribute.floats)
+        if held is not None:
+            yield TensorProto(name=node.output[0], data_type=held.data_type, dims=held.dims)
+        elif count:
+            yield TensorProto(name=node.output[0], data_type=TensorProto.FLOAT, dims=[count])
+
+
+class _Roles:
+    """What the stored tensors are read as, by name."""
+
+    def __init__(self, nodes: list[NodeProto]) -> None:
+        self._scales: set[str] = set()
+        self._biases: set[str] = set()
+        self._read: set[str] = set()
+        self._packed: dict[str, int] = {}
+        for node in reversed(nodes):  # readers first, so that roles pass upwards
+            self._note(node)
+
+    def _note(self, node: NodeProto) -> None:
+        scales, biases = _QUANTISERS.get(node.op_type, ()), _BIASES.get(node.op_type, ())
+        if node.op_type in _PASSING and node.input and node.output:
+            for names in (self._scales, self._biases, self._read):
+                if node.output[0] in names:
+                    names.add(node.input[0])
+            return
+        for position, name in enumerate(node.input):
+            held = self._scales if position in scales else self._read
+            held.add(name)
+            if position in biases:
+                self._biases.add(name)
+        at = _PACKED.get(node.op_type)
+        if at is not None and at < len(node.input):
+            bits = next((a.i for a in node.attribute if a.name == "bits"), 4)
+            self._packed[node.input[at]] = bits
+
+    def weight(self, tensor: TensorProto) -> int:
+        """The elements that count."""
+        name, count = tensor.name, int(math.prod(tensor.dims))
+        if not tensor.dims or (name in self._scales and name not in self._read):
+            return 0
+        kind = weights.type_name(tensor.data_type)
+        if weights.is_floating(tensor.data_type):
+            return count
+        if kind in _NARROW:
+            bits = self._packed.get(name, 8)
+            packed = kind == "UINT8" and 0 < bits < 8
+            return count * 8 // bits if packed else count
+        return count if kind == "INT32" and name in self._biases else 0

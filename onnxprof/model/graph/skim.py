@@ -1,0 +1,206 @@
+"""Read a model file's structure without its weights, checking lengths before anything is allocated.
+
+The file is mapped and its protobuf fields are walked by their length prefixes (encoding:
+https://protobuf.dev/programming-guides/encoding), so that the bytes of a weight are never
+touched. Only messages above a threshold are opened; smaller ones are copied as they are.
+"""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxprof.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+#: Payloads above this many bytes are dropped; shape operands are far smaller.
+KEEP_BYTES = 4096
+MAX_DEPTH = 100
+
+_REMEDY = "Export or download it again"
+#: Which fields of a message hold a message that may hold weights (numbers from onnx.proto).
+_CHILDREN: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+_FIXED_SIZE_DATA = {4: 4, 10: 8}
+_VARINT_DATA = (5, 7, 11)
+_RAW_DATA = 9
+_DOC_STRING = 12
+#: What a weight whose data were left out says as its doc string; no file can say it beforehand.
+LEFT_OUT = b"data left out by onnxprof " + secrets.token_hex(8).encode()
+
+
+def read_structure(path: Path) -> onnx.ModelProto:
+    """Parse a model file, leaving out every weight of more than KEEP_BYTES bytes.
+
+    A left-out weight keeps its name, dims and element type and has no data. Raises
+    ModelError for what is not an ONNX model, and for a weight whose data do not fill its dims.
+    """
+    _check_is_file(path)
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    # never closed by hand: an error's traceback may hold slices of it, and closing would fail
+    return _parse(memoryview(mapped), path)
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_dir():
+        raise ModelError("this is a folder, not a model file", where=str(path))
+    try:
+        empty = path.stat().st_size == 0
+    except FileNotFoundError:
+        raise ModelError("no such file", where=str(path), remedy="Check the path") from None
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    if not path.is_file():
+        raise ModelError("this is not a regular file", where=str(path))
+    if empty:
+        raise ModelError("the file is empty", where=str(path), remedy=_REMEDY)
+
+
+def _parse(view: memoryview, path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if bytes(view[:4]) == b"PK\x03\x04":
+        raise ModelError(
+            "this is a zip archive, not an ONNX model",
+            where=str(path),
+            remedy="Unpack it and give the .onnx file inside",
+        )
+    try:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(
+            bytes(_Skim(path).message(view, "model", 0))
+        )
+    except (DecodeError, _BadWireError) as error:
+        detail = str(error) if isinstance(error, _BadWireError) else "damaged or not protobuf"
+        raise ModelError(
+            f"not a readable ONNX model ({detail})", where=str(path), remedy=_REMEDY
+        ) from None
+    if not model.HasField("graph") or not (model.graph.node or model.graph.output):
+        raise ModelError(
+            "not an ONNX model: it holds no graph", where=str(path), remedy="Check the file"
+        )
+    return model
+
+
+class _BadWireError(Exception):
+    """The bytes are not protobuf."""
+
+
+class _Skim:
+    """Copies a message without its large weights."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def message(self, view: memoryview, kind: str, depth: int) -> bytearray:
+        """The message's bytes, weights left out."""
+        if depth > MAX_DEPTH:
+            raise _BadWireError(f"nested more than {MAX_DEPTH} levels deep")
+        if kind == "tensor":
+            return self._tensor(view)
+        children, out = _CHILDREN[kind], bytearray()
+        for number, start, body, end in _fields(view):
+            child = children.get(number)
+            if child is None or body is None or end - body <= KEEP_BYTES:
+                out += view[start:end]
+                continue
+            inner = self.message(view[body:end], child, depth + 1)
+            out += _varint(number << 3 | 2) + _varint(len(inner)) + inner
+        return out
+
+    def _tensor(self, view: memoryview) -> bytearray:
+        out, held = bytearray(), [0, 0]
+        for number, start, body, end in _fields(view):
+            size = _held(number, view[body:end]) if body is not None else None
+            if size is None or end - start <= KEEP_BYTES:
+                out += view[start:end]
+            else:
+                held = [held[0] + size[0], held[1] + size[1]]
+        if any(held):
+            self._check_length(bytes(out), *held)
+            out += _varint(_DOC_STRING << 3 | 2) + _varint(len(LEFT_OUT)) + LEFT_OUT
+        return out
+
+    def _check_length(self, stub: bytes, held_bytes: int, held_elements: int) -> None:
+        import onnx
+
+        from onnxprof.model.graph.weights import element_bits, element_count, refuse, size_bytes
+
+        tensor = onnx.TensorProto.FromString(stub)
+        where = f"{self._path}, tensor {tensor.name!r}"
+        count, size = element_count(tensor, where), size_bytes(tensor, where)
+        if held_bytes and size and held_bytes != size:
+            refuse(tensor, where, f"{held_bytes} bytes", size)
+        if held_elements and element_bits(tensor.data_type) >= 8 and held_elements < count:
+            refuse(tensor, where, f"{held_elements} elements", count)
+
+
+def _held(number: int, data: memoryview) -> tuple[int, int] | None:
+    """Bytes of raw data and elements of typed data in a field; None for other fields."""
+    if number == _RAW_DATA:
+        return len(data), 0
+    if number in _FIXED_SIZE_DATA:
+        return 0, len(data) // _FIXED_SIZE_DATA[number]
+    if number in _VARINT_DATA:
+        return 0, int(np.count_nonzero(np.frombuffer(data, np.uint8) < 128))
+    return None
+
+
+def _fields(view: memoryview) -> Iterator[tuple[int, int, int | None, int]]:
+    """(field number, start, start of the body if length-delimited, end) for each field."""
+    position, size = 0, len(view)
+    while position < size:
+        start = position
+        tag, position = _read_varint(view, position, size)
+        number, wire = tag >> 3, tag & 7
+        body = None
+        if wire == 2:
+            length, position = _read_varint(view, position, size)
+            body, position = position, position + length
+        elif wire == 0:
+            _, position = _read_varint(view, position, size)
+        elif wire in (1, 5):
+            position += 8 if wire == 1 else 4
+        else:
+            raise _BadWireError("damaged or not protobuf")
+        if number == 0:
+            raise _BadWireError("damaged or not protobuf")
+        if position > size:
+            raise _BadWireError("it is cut short, or is no model at all")
+        yield number, start, body, position
+
+
+def _read_varint(view: memoryview, position: int, size: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < size and shift < 70:
+        byte = view[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, position
+        shift += 7
+    raise _BadWireError("it is cut short, or is no model at all")
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,1 @@
+"""Another batch size, or the layer that forbids it."""

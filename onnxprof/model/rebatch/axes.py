@@ -1,0 +1,268 @@
+"""Which axes of a model's inputs are the batch, and which others have no size yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onnx import ModelProto, TypeProto, ValueInfoProto
+
+from onnxprof.errors import UsageError
+from onnxprof.model.graph.walk import graphs, initializer_names
+from onnxprof.model.shapes.rules import sizes
+
+_BATCH_NAMES = {"n", "b", "bs", "bsz", "nb"}
+_ANONYMOUS = re.compile(r"^(unk__\d+|unknown.*|\?|-1|None)?$")
+_NOT_BATCH = re.compile(r"seq|len|time|height|width|chan|frame|^[hwtlsc]$", re.IGNORECASE)
+#: Operators whose initial states have the batch at axis 1 (operator specification, layout 0).
+_STATE_INPUTS = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+
+Axis = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAxes:
+    """Where the batch enters the model."""
+
+    axes: tuple[Axis, ...]
+    """(input name, axis) of each batch axis."""
+    own: int
+    """The file's own batch: the fixed size, or 1 where the batch is symbolic."""
+    fixed: bool
+    """The file fixes the batch, so another one needs a rewrite."""
+    symbols: tuple[str, ...] = ()
+    """Names of the symbolic batch axes."""
+    scaled: tuple[Axis, ...] = ()
+    """(input name, axis) of each axis whose size is computed from the batch: `2*batch`."""
+    problem: str = ""
+    """Why there is no batch axis; empty if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeDim:
+    """A symbolic axis other than the batch."""
+
+    name: str
+    inputs: tuple[str, ...]
+    """The inputs that have it."""
+
+
+def tensor_type(value: TypeProto) -> TypeProto.Tensor | None:
+    """The tensor type, seen through an optional; None for sequences and maps."""
+    if value.HasField("tensor_type"):
+        return value.tensor_type
+    if value.HasField("optional_type"):
+        return tensor_type(value.optional_type.elem_type)
+    return None
+
+
+def input_values(model: ModelProto) -> list[ValueInfoProto]:
+    """The true inputs: graph inputs that are not initializers."""
+    stored = initializer_names(model.graph)
+    return [i for i in model.graph.input if i.name not in stored]
+
+
+def name_anonymous(model: ModelProto) -> bool:
+    """Give every input axis that has neither size nor name one like `data.axis2`."""
+    changed = False
+    for name, axis, dim in _axes(model):
+        sized = dim.HasField("dim_value") and dim.dim_value >= 0
+        long = len(dim.dim_param) > sizes.MAX_TEXT
+        if not sized and (long or dim.dim_param in ("", "?", "-1", "None")):
+            dim.dim_param = f"{name}.axis{axis}"
+            changed = True
+    return changed
+
+
+def _axes(model: ModelProto) -> Iterator[tuple[str, int, Any]]:
+    for value in input_values(model):
+        held = tensor_type(value.type)
+        if held is not None:
+            for axis, dim in enumerate(held.shape.dim):
+                yield value.name, axis, dim
+
+
+def input_shapes(model: ModelProto) -> dict[str, list[int | str]]:
+    """Input shapes; an axis that has neither size nor name has the name that it would be given."""
+    copy = ModelProto()
+    copy.graph.input.extend(input_values(model))
+    name_anonymous(copy)
+    return _shapes(copy)
+
+
+def _shapes(model: ModelProto) -> dict[str, list[int | str]]:
+    """Input shapes; every axis has a size or a name once name_anonymous has run."""
+    shapes: dict[str, list[int | str]] = {}
+    for name, _, dim in _axes(model):
+        size = dim.dim_value if dim.HasField("dim_value") else dim.dim_param
+        shapes.setdefault(name, []).append(size)
+    return shapes
+
+
+def find(model: ModelProto) -> BatchAxes:
+    """The batch axes of a model whose anonymous axes are named."""
+    shapes = _shapes(model)
+    computed = _computed(shapes)
+    symbols = _batch_symbols(shapes, computed)
+    if not symbols:
+        return _fixed(model, shapes)
+    places = [(n, i, d) for n, dims in shapes.items() for i, d in enumerate(dims)]
+    axes = tuple((n, i) for n, i, d in places if d in symbols)
+    scaled = tuple((n, i) for n, i, d in places if symbols.intersection(computed.get(d, ())))
+    return BatchAxes(axes, 1, False, tuple(sorted(symbols)), scaled)
+
+
+def _computed(shapes: Mapping[str, list[int | str]]) -> dict[int | str, tuple[str, ...]]:
+    """Names of axes that are expressions, as `2*batch` and `past + tokens`, with the names inside.
+
+    Names of axes may hold any character: a text is an expression where each name in it also
+    is an axis of its own, or where one is or there is no other, and more than a hyphen (`axis-0`).
+    """
+    texts = {d for dims in shapes.values() for d in dims if isinstance(d, str)}
+    parsed = {text: sizes.names(text) for text in texts}
+    alone = {text for text in texts if parsed[text] == (text,)}
+    return {
+        text: inside
+        for text, inside in parsed.items()
+        if text not in alone and inside
+        if alone.issuperset(inside)
+        or ((len(inside) == 1 or alone.intersection(inside)) and _is_arithmetic(text, inside))
+    }
+
+
+def _is_arithmetic(text: str, names: Iterable[str]) -> bool:
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, "")
+    return bool(re.search(r"[*/+(]| - ", text))
+
+
+def _batch_symbols(
+    shapes: Mapping[str, list[int | str]], computed: Mapping[int | str, tuple[str, ...]]
+) -> set[str]:
+    texts = [d for dims in shapes.values() for d in dims if isinstance(d, str)]
+    named = {name for text in texts for name in computed.get(text, (text,))}
+    found = {d for d in named if "batch" in d.lower()}
+    found = found or {d for d in named if d.lower() in _BATCH_NAMES}
+    first = next(iter(shapes.values()), [0])[0]
+    first = computed.get(first, (first,))[0]
+    if not found and isinstance(first, str) and not _NOT_BATCH.search(_plain(first)):
+        found = {first}
+    fronts = ((n, d[0]) for n, d in shapes.items())
+    return found | {d for n, d in fronts if isinstance(d, str) and _is_anonymous(d, n)}
+
+
+def _plain(symbol: str) -> str:
+    return "" if re.search(r"\.axis\d+$", symbol) else symbol
+
+
+def _is_anonymous(dim: str, name: str) -> bool:
+    return dim == f"{name}.axis0" or bool(_ANONYMOUS.match(dim))
+
+
+def _fixed(model: ModelProto, shapes: Mapping[str, list[int | str]]) -> BatchAxes:
+    states = _state_inputs(model)
+    axes = [(n, 1 if n in states and len(d) == 3 else 0) for n, d in shapes.items()]
+    ranked = [a for a in axes if len(shapes[a[0]]) > 1]
+    for group in (axes, ranked):
+        first = {shapes[n][axis] for n, axis in group}
+        own = next(iter(first), None)
+        if len(first) == 1 and isinstance(own, int) and own > 0:
+            return BatchAxes(tuple(group), own, True)
+    what = "its inputs do not share a first axis" if axes else "no input has a batch axis"
+    return BatchAxes((), 1, True, problem=what)
+
+
+def _state_inputs(model: ModelProto) -> set[str]:
+    nodes = (node for graph in graphs(model.graph) for node in graph.node)
+    return {
+        node.input[i]
+        for node in nodes
+        for i in _STATE_INPUTS.get(node.op_type, ())
+        if i < len(node.input) and not any(a.name == "layout" and a.i for a in node.attribute)
+    }
+
+
+def free_dims(model: ModelProto, batch: BatchAxes) -> tuple[FreeDim, ...]:
+    """Symbolic input axes other than the batch, in order of appearance."""
+    found: dict[str, list[str]] = {}
+    shapes = _shapes(model)
+    computed = _computed(shapes)
+    for name, dims in shapes.items():
+        for dim in (inner for d in dims if isinstance(d, str) for inner in computed.get(d, (d,))):
+            if dim not in batch.symbols:
+                found.setdefault(dim, []).append(name)
+    return tuple(FreeDim(n, tuple(dict.fromkeys(inputs))) for n, inputs in found.items())
+
+
+def check_dims(free: tuple[FreeDim, ...], batch: BatchAxes, dims: Mapping[str, int]) -> None:
+    """Raise UsageError for a size given to an axis that the model does not have."""
+    known = [f.name for f in free]
+    for name, size in dims.items():
+        if name in batch.symbols:
+            raise UsageError(f"{name!r} is the batch axis", remedy="Give its size with --batch")
+        if name not in known:
+            raise UsageError(
+                f"the model has no symbolic axis {name!r}", remedy=_axes_there(known, batch)
+            )
+        if not 0 <= size < 1 << 31:
+            remedy = f"Give one from 0 to {(1 << 31) - 1}"
+            raise UsageError(f"{name}={size} is no size for an axis", remedy=remedy)
+
+
+def all_sizes(
+    model: ModelProto, batch: BatchAxes, size: int, dims: Mapping[str, int]
+) -> dict[str, int]:
+    """Sizes by the names that stand on the inputs' axes, those of computed axes included.
+
+    Raises UsageError where a computed size is none.
+    """
+    known = {**dict.fromkeys(batch.symbols, size), **dims}
+    found = dict(known)
+    for text, inside in _computed(_shapes(model)).items():
+        value = sizes.evaluate(str(text), known)
+        if value is None and not known.keys() >= set(inside):
+            continue
+        if value is None or value.denominator != 1 or not 0 <= value < 1 << 31:
+            given = ", ".join(f"{name}={known[name]}" for name in inside)
+            came = "no number" if value is None else str(value)
+            raise UsageError(f"an axis of size {text!r} would be {came}", where=given)
+        found[str(text)] = int(value)
+    return found
+
+
+def _axes_there(known: Sequence[str], batch: BatchAxes) -> str:
+    """What `--dim` may name instead; the batch is an axis, but not one of these."""
+    if known:
+        return f"It has: {', '.join(known)}"
+    if batch.symbols:
+        named = ", ".join(repr(symbol) for symbol in batch.symbols)
+        return f"Only its batch ({named}) is free: give that with --batch"
+    return "All its axes have a size"
+
+
+def set_sizes(model: ModelProto, batch: BatchAxes, size: int, dims: Mapping[str, int]) -> None:
+    """Fix the batch axes, and every axis whose name is in dims, wherever it is declared.
+
+    Raises UsageError where a size that is computed from them makes none.
+    """
+    known = all_sizes(model, batch, size, dims)
+    for graph in graphs(model.graph):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            _substitute(value.type, known)
+    axes = set(batch.axes)
+    for name, axis, dim in _axes(model):
+        if (name, axis) in axes:
+            dim.dim_value = size
+
+
+def _substitute(value: TypeProto, known: Mapping[str, int]) -> None:
+    kind = value.WhichOneof("value")
+    if kind in ("sequence_type", "optional_type"):
+        _substitute(getattr(value, kind).elem_type, known)
+    if kind == "tensor_type":
+        for dim in value.tensor_type.shape.dim:
+            found = sizes.evaluate(dim.dim_param, known) if dim.dim_param else None
+            if found is not None and found.denominator == 1 and found >= 0:
+                dim.dim_value = int(found)

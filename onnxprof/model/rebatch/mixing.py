@@ -1,0 +1,197 @@
+"""Whether a layer lets the items of a batch meet, by the axes that it works over.
+
+The batch is where a size is a multiple of the prime that was traced through the graph. What is
+said here is certain of the layer (operator specifications, https://onnx.ai/onnx/operators);
+what only values can tell is left to `batchproof`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from onnx import NodeProto
+
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.rebatch.trace import marks
+from onnxprof.model.shapes.infer import Scope
+from onnxprof.records.layer import Shape
+
+_SOFTMAX = ("Softmax", "LogSoftmax", "Hardmax")
+#: Before this opset these took everything from their axis on.
+_ONE_AXIS_SINCE = 13
+_TRAINING_SINCE, _TRAINING_ATTRIBUTE_SINCE = 7, 14
+_POOLS = ("AveragePool", "MaxPool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+_CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv")
+_LAYER_NORMS = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
+_RECURRENT = ("LSTM", "GRU", "RNN")
+
+_OVER = "works over the batch"
+_WITHIN = "normalises over the batch"
+
+
+class Mixing:
+    """Looks at one node after the other, in a graph whose batch is the prime."""
+
+    def __init__(self, prime: int, opset: int, dependent: set[str]) -> None:
+        self._prime, self._opset, self._dependent = prime, opset, dependent
+
+    def reason(self, node: NodeProto, scope: Scope) -> str:
+        """How items meet in the node; empty where that is not certain."""
+        if not self._dependent.intersection(node.input) or not node.output:
+            return ""
+        given = [scope.shape(name) if name else None for name in node.input]
+        if self._is_product(node, scope, given):
+            return "sets every item of the batch against every other"
+        if node.domain not in DEFAULT_DOMAINS:
+            return ""
+        for operators, check in _RULES.items():
+            if node.op_type in operators and (why := check(self, node, scope, given)):
+                return why
+        return self._reduction(node, scope, given)
+
+    def _is_product(self, node: NodeProto, scope: Scope, given: Sequence[Shape]) -> bool:
+        most = max((len(marks(shape, self._prime)) for shape in given), default=0)
+        made = (name for name in node.output if name in self._dependent)
+        return most == 1 and any(len(marks(scope.shape(n), self._prime)) > 1 for n in made)
+
+    def _marks(self, shape: Shape) -> list[int]:
+        return marks(shape, self._prime)
+
+    def _reduction(self, node: NodeProto, scope: Scope, given: Sequence[Shape]) -> str:
+        if not node.op_type.startswith("Reduce") or given[0] is None:
+            return ""
+        axes = _reduced(node, scope, len(given[0]))
+        whole = len(axes) == len(given[0])
+        if whole and node.op_type in ("ReduceMax", "ReduceMin"):
+            return ""  # how exporters write dynamic quantisation, which only values tell apart
+        return _OVER if set(axes).intersection(self._marks(given[0])) else ""
+
+    def softmax(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
+        """One axis, or since its axis on."""
+        single = self._opset >= _ONE_AXIS_SINCE
+        axis = _axis(node, given[0], -1 if single else 1)
+        return self._touches(given[0], axis, None if single else -1, _WITHIN)
+
+    def one_axis(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
+        """ArgMax and TopK."""
+        default = -1 if node.op_type == "TopK" else 0
+        return self._touches(given[0], _axis(node, given[0], default), None, _OVER)
+
+    def cumulative(self, _: NodeProto, scope: Scope, given: Sequence[Shape]) -> str:
+        """CumSum, whose axis is an operand."""
+        value = scope.value_of(_.input[1]) if len(_.input) > 1 else None
+        if value is None or given[0] is None or value.dtype == object:
+            return ""
+        return self._touches(given[0], int(value.flat[0]) % len(given[0]), None, _OVER)
+
+    def layer_norm(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
+        """Everything from an axis on."""
+        return self._touches(given[0], _axis(node, given[0], -1), -1, _WITHIN)
+
+    def batch_norm(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
+        """In training mode it takes mean and variance of the batch itself."""
+        if self._opset >= _TRAINING_ATTRIBUTE_SINCE:
+            training = bool(_attribute(node, "training_mode", 0))
+        else:
+            training = sum(map(bool, node.output)) > 1 and self._opset >= _TRAINING_SINCE
+        met = training and self._marks(given[0])
+        return "normalises over the batch (training mode)" if met else ""
+
+    def spatial(self, _: NodeProto, __: Scope, given: Sequence[Shape]) -> str:
+        """Windows slide over every axis behind the channels."""
+        return self._touches(given[0], 2, -1, _OVER)
+
+    def channels(self, _: NodeProto, __: Scope, given: Sequence[Shape]) -> str:
+        """LRN and the norms of a group, an instance."""
+        return self._touches(given[0], 1, -1, _WITHIN)
+
+    def product(self, _: NodeProto, __: Scope, given: Sequence[Shape]) -> str:
+        """MatMul sums over the last axis of the left, the last but one of the right."""
+        left, right = given[0], given[1] if len(given) > 1 else None
+        last = self._touches(left, len(left or ()) - 1, None, _OVER)
+        return last or self._touches(right, max(len(right or ()) - 2, 0), None, _OVER)
+
+    def gemm(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
+        """As a MatMul, either side transposed at will."""
+        left = 0 if _attribute(node, "transA", 0) else 1
+        right = 1 if _attribute(node, "transB", 0) else 0
+        other = given[1] if len(given) > 1 else None
+        return self._touches(given[0], left, None, _OVER) or self._touches(
+            other, right, None, _OVER
+        )
+
+    def einsum(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
+        """A letter that is summed over."""
+        equation = str(_text(node, "equation")).replace(" ", "")
+        terms, arrow, out = equation.partition("->")
+        if not arrow or "." in equation:
+            return ""
+        for term, shape in zip(terms.split(","), given, strict=False):
+            if any(axis < len(term) and term[axis] not in out for axis in self._marks(shape)):
+                return _OVER
+        return ""
+
+    def recurrent(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
+        """The axis of time."""
+        return self._touches(given[0], 1 if _attribute(node, "layout", 0) else 0, None, _OVER)
+
+    def repeated(self, node: NodeProto, scope: Scope, given: Sequence[Shape]) -> str:
+        """A batch that is repeated as a whole has its items in turn, not each beside itself."""
+        times = scope.value_of(node.input[1]) if len(node.input) > 1 else None
+        if times is None or times.dtype == object:
+            return ""
+        met = [a for a in self._marks(given[0]) if a < times.size and int(times.flat[a]) > 1]
+        return "repeats the batch as a whole, so that copies of an item lie apart" if met else ""
+
+    def _touches(self, shape: Shape, first: int, last: int | None, why: str) -> str:
+        """Whether the batch is at an axis, or at any from it on where `last` is -1."""
+        met = [a for a in self._marks(shape) if a == first or (last is not None and a >= first)]
+        return why if met else ""
+
+
+_Rule = Callable[[Mixing, NodeProto, Scope, Sequence[Shape]], str]
+_RULES: dict[tuple[str, ...], _Rule] = {
+    _SOFTMAX: Mixing.softmax,
+    ("ArgMax", "ArgMin", "TopK"): Mixing.one_axis,
+    ("CumSum",): Mixing.cumulative,
+    _LAYER_NORMS: Mixing.layer_norm,
+    ("BatchNormalization",): Mixing.batch_norm,
+    (*_POOLS, *_CONVOLUTIONS): Mixing.spatial,
+    ("LRN", "InstanceNormalization", "GroupNormalization"): Mixing.channels,
+    ("MatMul", "MatMulInteger", "QLinearMatMul"): Mixing.product,
+    ("Gemm",): Mixing.gemm,
+    ("Einsum",): Mixing.einsum,
+    _RECURRENT: Mixing.recurrent,
+    ("Tile",): Mixing.repeated,
+}
+
+
+def _reduced(node: NodeProto, scope: Scope, rank: int) -> list[int]:
+    """The axes that a reduction works over; none where they are not known."""
+    given = _ints(node, "axes")
+    if len(node.input) > 1 and node.input[1]:
+        value = scope.value_of(node.input[1])
+        if value is None or value.dtype == object:
+            return []
+        given = [int(v) for v in value.flat]
+    if not given:
+        return [] if _attribute(node, "noop_with_empty_axes", 0) else list(range(rank))
+    return [axis % rank for axis in given] if rank else []
+
+
+def _axis(node: NodeProto, shape: Shape, default: int) -> int:
+    rank = len(shape or ())
+    return int(_attribute(node, "axis", default)) % rank if rank else 0
+
+
+def _attribute(node: NodeProto, name: str, default: int) -> int:
+    return next((int(a.i) for a in node.attribute if a.name == name), default)
+
+
+def _text(node: NodeProto, name: str) -> str:
+    found: Iterator[bytes] = (a.s for a in node.attribute if a.name == name)
+    return next(found, b"").decode("utf-8", "replace")
+
+
+def _ints(node: NodeProto, name: str) -> list[int]:
+    return [int(v) for a in node.attribute if a.name == name for v in a.ints]

@@ -1,0 +1,103 @@
+"""The first layer that does not let another batch through, by shapes alone."""
+
+from __future__ import annotations
+
+from onnx import GraphProto, ModelProto, NodeProto
+
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS, shape_operands
+from onnxprof.model.graph.walk import captured, reads, subgraphs, walk
+from onnxprof.model.rebatch.axes import BatchAxes
+from onnxprof.model.rebatch.mixing import Mixing
+from onnxprof.model.rebatch.trace import ABOUT, count, dependent, marks, scopes
+from onnxprof.model.shapes.infer import Scope
+
+
+class Obstacles:
+    """Looks for the first layer that does not let the batch through."""
+
+    def __init__(
+        self, model: ModelProto, batch: BatchAxes, base: Scope, marked: Scope, prime: int
+    ) -> None:
+        self._graph, self._base, self._marked = model.graph, base, marked
+        self._own, self._prime = batch.own, prime
+        self._dependent = dependent(model.graph, batch)
+
+    def find(self) -> str:
+        """The obstacle in words; empty where none can be proved."""
+        pairs = zip(scopes(self._graph, self._base), scopes(self._graph, self._marked), strict=True)
+        for node, (base, marked) in zip(walk(self._graph), pairs, strict=True):
+            reason = self._contradiction(node, base, marked)
+            if reason:
+                return f"layer {node.name} ({node.op_type}): {reason}"
+        for output in self._graph.output:
+            if self._keeps(output.name):
+                return self._blame(output.name)
+        return ""
+
+    def mixing(self, opset: int) -> str:
+        """The first layer in which items of the batch meet, on the way to an output."""
+        wanted = _needed(self._graph)
+        rules = Mixing(self._prime, opset, self._dependent)
+        for node, marked in zip(walk(self._graph), scopes(self._graph, self._marked), strict=True):
+            if wanted.intersection(node.output) and (reason := rules.reason(node, marked)):
+                return f"layer {node.name} ({node.op_type}): {reason}"
+        return ""
+
+    def _contradiction(self, node: NodeProto, base: Scope, marked: Scope) -> str:
+        names = [n for n in node.input if n]
+        before = [marked.shape(n) for n in names]
+        scaled = any(marks(shape, self._prime) for shape in before)
+        if not scaled or any(count(s) is None for s in before) or any(subgraphs(node)):
+            return ""
+        if not self._operands_known(node, marked):
+            return ""
+        if node.op_type == "Reshape" and node.domain in DEFAULT_DOMAINS and node.output:
+            elements = count(marked.shape(node.output[0]))
+            if elements is not None and elements != count(before[0]):
+                return f"its target keeps batch {self._own}"
+        lost = any(base.shape(n) is not None and marked.shape(n) is None for n in node.output if n)
+        return f"its inputs fit together at batch {self._own} only" if lost else ""
+
+    def _operands_known(self, node: NodeProto, marked: Scope) -> bool:
+        positions = shape_operands(node.op_type, node.domain)
+        if node.op_type == "Range":
+            positions = (0, 1, 2)
+        names = (node.input[i] for i in positions if i < len(node.input))
+        values = (marked.value_of(name) for name in names if name)
+        return all(v is not None and v.dtype != object for v in values)
+
+    def _keeps(self, name: str) -> bool:
+        before, after = self._base.tensor(name), self._marked.tensor(name)
+        if name not in self._dependent or not before.is_static or not after.is_static:
+            return False
+        first = (before.shape or (None,))[0]
+        carried = bool(marks(after.shape, self._prime))
+        return isinstance(first, int) and first % self._own == 0 and not carried
+
+    def _blame(self, output: str) -> str:
+        wanted, guilty = {output}, None
+        for node in reversed(self._graph.node):
+            if not wanted.intersection(node.output) or node.op_type in ABOUT:
+                continue
+            needs = {n for n in (*node.input, *captured(node)) if n}
+            wanted |= needs
+            scaled = any(marks(self._marked.shape(n), self._prime) for n in needs)
+            kept = any(marks(self._marked.shape(n), self._prime) for n in node.output)
+            if scaled and not kept:
+                guilty = node
+        if guilty is None:
+            return f"output {output!r} keeps batch {self._own}"
+        made = next((n for n in guilty.output if n), "")
+        return f"layer {guilty.name} ({guilty.op_type}): output {made!r} keeps batch {self._own}"
+
+
+def _needed(graph: GraphProto) -> set[str]:
+    """The tensors that the graph's outputs are made of, those of subgraphs all included."""
+    wanted = {output.name for output in graph.output}
+    for node in reversed(graph.node):
+        if not wanted.intersection(node.output) or node.op_type in ABOUT:
+            continue
+        wanted |= reads(node)
+        for _, inner in subgraphs(node):
+            wanted.update(name for each in walk(inner) for name in each.output)
+    return wanted

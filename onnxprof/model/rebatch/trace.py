@@ -1,0 +1,53 @@
+"""How the batch shows in a graph whose inputs have a prime batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from onnx import GraphProto
+
+from onnxprof.model.graph.walk import captured, subgraphs
+from onnxprof.model.rebatch.axes import BatchAxes
+from onnxprof.model.shapes.infer import Scope
+from onnxprof.records.layer import Shape
+
+#: Operators that tell about a tensor's shape, not its contents.
+ABOUT = ("Shape", "Size")
+
+
+def scopes(graph: GraphProto, scope: Scope) -> Iterator[Scope]:
+    """The scope of each node, in walk order."""
+    for index, node in enumerate(graph.node):
+        yield scope
+        for position, (_, inner) in enumerate(subgraphs(node)):
+            yield from scopes(inner, scope.inner[index, position])
+
+
+def dependent(graph: GraphProto, batch: BatchAxes) -> set[str]:
+    """Tensors whose contents follow from inputs with a batch; sizes of tensors do not count."""
+    names = {name for name, _ in (*batch.axes, *batch.scaled)}
+    _spread(graph, names)
+    return names
+
+
+def _spread(graph: GraphProto, names: set[str]) -> None:
+    for node in graph.node:
+        inner = [g for _, g in subgraphs(node)]
+        if node.op_type in ABOUT or not names.intersection((*node.input, *captured(node))):
+            continue
+        names.update(node.output)
+        for body in inner:
+            names.update(i.name for i in body.input)
+            _spread(body, names)
+
+
+def marks(shape: Shape, prime: int) -> list[int]:
+    """The axes whose size is a multiple of the prime."""
+    return [i for i, d in enumerate(shape or ()) if isinstance(d, int) and d and d % prime == 0]
+
+
+def count(shape: Shape) -> int | None:
+    """The elements of a tensor whose axes are all known."""
+    sizes = [d for d in shape or () if isinstance(d, int)]
+    return math.prod(sizes) if shape is not None and len(sizes) == len(shape) else None

@@ -1,0 +1,1 @@
+"""The rules of operators: from the shapes of operands to the shapes of outputs."""

@@ -1,0 +1,119 @@
+"""What is known of each tensor of a graph: its type, its shape, and small contents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import TypeProto
+
+from onnxprof.model.graph import weights
+from onnxprof.model.shapes.rules.sizes import MAX_TEXT, canonical
+from onnxprof.records.layer import Dim, Shape, Tensor
+
+#: No runtime here takes more axes; a file may not make each tensor's type grow.
+MAX_RANK = 64
+MAX_SIZE = (1 << 63) - 1
+
+
+@dataclass(slots=True)
+class Scope:
+    """Types and known values of one graph's tensors; a name not in it is looked up outside."""
+
+    outer: Scope | None = None
+    types: dict[str, TypeProto] = field(default_factory=dict)
+    values: dict[str, NDArray[Any]] = field(default_factory=dict)
+    inner: dict[tuple[int, int], Scope] = field(default_factory=dict)
+    """Scopes of subgraphs, by node index and position among the node's subgraphs."""
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    """Names of nodes that do not take their operands, each with the reason."""
+    doubts: list[tuple[str, str]] = field(default_factory=list)
+    """The same in one branch of an If whose other branch takes them."""
+    disbelieved: tuple[str, ...] = ()
+    """Declarations of the file that its own graph contradicts, in words."""
+    _shapes: dict[str, Shape] = field(default_factory=dict)
+
+    def type_of(self, name: str) -> TypeProto | None:
+        """The tensor's type, or None if nothing is known."""
+        if name in self.types or self.outer is None:
+            return self.types.get(name)
+        return self.outer.type_of(name)
+
+    def value_of(self, name: str) -> NDArray[Any] | None:
+        """The tensor's contents where known; symbolic sizes stand in it as strings."""
+        if name in self.values or self.outer is None or name in self.types:
+            return self.values.get(name)
+        return self.outer.value_of(name)
+
+    def shape(self, name: str) -> Shape:
+        """The tensor's shape; None where not even the rank is known."""
+        if name in self.types:
+            if name not in self._shapes:
+                self._shapes[name] = shape_of(self.types[name])
+            return self._shapes[name]
+        return None if self.outer is None else self.outer.shape(name)
+
+    def declare(self, name: str, held: TypeProto) -> None:
+        """Replace what is known about a tensor's type."""
+        self.types[name] = held
+        self._shapes.pop(name, None)
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor as a record, without value."""
+        held = self.type_of(name)
+        return Tensor(name) if held is None else Tensor(name, type_name(held), self.shape(name))
+
+
+def type_name(held: TypeProto) -> str:
+    """`float32`, `sequence(int64)`, `optional(float32)`, `map(int64,float32)`; empty if unknown."""
+    kind = held.WhichOneof("value")
+    if kind in ("tensor_type", "sparse_tensor_type"):
+        return weights.dtype_name(getattr(held, kind).elem_type)
+    if kind in ("sequence_type", "optional_type"):
+        return f"{kind[:-5]}({type_name(getattr(held, kind).elem_type)})"
+    if kind == "map_type":
+        key = weights.dtype_name(held.map_type.key_type)
+        return f"map({key},{type_name(held.map_type.value_type)})"
+    return ""
+
+
+def shape_of(held: TypeProto) -> Shape:
+    """The shape of a tensor type (or of an optional tensor); None where the rank is unknown."""
+    kind = held.WhichOneof("value")
+    if kind == "optional_type":
+        return shape_of(held.optional_type.elem_type)
+    if kind not in ("tensor_type", "sparse_tensor_type"):
+        return None
+    tensor = getattr(held, kind)
+    if not tensor.HasField("shape"):
+        return None
+    return tuple(_dim(d) for d in tensor.shape.dim)
+
+
+def _dim(dim: Any) -> Dim:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value) if dim.dim_value >= 0 else None
+    text = dim.dim_param
+    return canonical(text) if isinstance(text, str) and 0 < len(text) <= MAX_TEXT else None
+
+
+def element_type(held: TypeProto | None) -> int:
+    """The element type of a tensor (or of an optional tensor); 0 where there is none."""
+    if held is None:
+        return 0
+    kind = held.WhichOneof("value")
+    if kind == "optional_type":
+        return element_type(held.optional_type.elem_type)
+    if kind not in ("tensor_type", "sparse_tensor_type"):
+        return 0
+    return int(getattr(held, kind).elem_type)
+
+
+def tensor_type(data_type: int, shape: Shape) -> TypeProto:
+    """The type of a tensor; a rank or a size that is None, negative or absurd is left open."""
+    if shape is None or len(shape) > MAX_RANK:
+        return onnx.helper.make_tensor_type_proto(data_type, None)
+    fit = [None if isinstance(d, int) and not 0 <= d <= MAX_SIZE else d for d in shape]
+    return onnx.helper.make_tensor_type_proto(data_type, fit)

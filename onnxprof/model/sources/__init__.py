@@ -1,0 +1,1 @@
+"""What a user may name, and the file that it stands for."""

@@ -1,0 +1,84 @@
+"""What a user may write where a model is asked for, and the file that it stands for.
+
+`PATH`, `zoo:NAME`, `hub:NAME[@OPSET]` (the ONNX Model Zoo) and `hf:ORG/REPO/FILE[@REV]`
+(Hugging Face). Nothing is downloaded that was not asked for by name, and nothing without its
+size being known and its digest checked. A file that bears the reference's name is a path.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from onnxprof.errors import ModelError
+from onnxprof.model.sources.policy import Progress, Resolved
+
+SCHEMES = ("zoo", "hub", "hf")
+
+
+def resolve(reference: str, progress: Progress | None = None) -> Resolved:
+    """Find, make or download the file that a reference stands for.
+
+    Raises UsageError for a reference that makes no sense or may not be downloaded, ModelError
+    where there is no such model or its bytes are wrong, StoreError where the cache cannot be
+    written.
+    """
+    path = Path(reference)
+    scheme, separator, rest = reference.partition(":")
+    if not separator or scheme not in SCHEMES or _is_file(path):
+        _refuse_absent(path, reference)
+        return Resolved(path, path.stem or path.name, reference)
+    if scheme == "zoo":
+        return _from_zoo(rest, progress)
+    if scheme == "hub":
+        from onnxprof.model.sources.onnx_hub import fetch
+
+        return fetch(rest, progress)
+    from onnxprof.model.sources.hugging_face import fetch as fetch_hf
+
+    return fetch_hf(rest, progress)
+
+
+def is_remote(reference: str) -> bool:
+    """Whether a reference names a model by a scheme, not by a path."""
+    return reference.partition(":")[0] in SCHEMES and ":" in reference
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL: open_model says so
+        return False
+
+
+def _refuse_absent(path: Path, reference: str) -> None:
+    """Raise ModelError where there is nothing of that name, with what may have been meant."""
+    try:
+        if path.exists():
+            return
+    except (OSError, ValueError):  # too long, or with a NUL: open_model says so
+        return
+    raise ModelError("there is no such file", where=reference, remedy=_meant(reference))
+
+
+def _meant(reference: str) -> str:
+    if re.match(r"\w+://", reference):
+        return "Download it first; zoo:NAME, hub:NAME and hf:ORG/REPO/FILE are fetched for you"
+    name = reference.removesuffix(".onnx")
+    if not re.fullmatch(r"[\w.-]+", name):
+        return "Check the path"
+    from difflib import get_close_matches
+
+    from onnxprof.zoo.catalogue import names
+
+    close = get_close_matches(name.lower(), names(), n=3, cutoff=0.8 if name != reference else 0.6)
+    close = [name.lower()] if name.lower() in close else close
+    meant = f"Did you mean {' or '.join(f'zoo:{each}' for each in close)}? " if close else ""
+    return f"{meant}onnxprof zoo list has the networks that come with onnxprof"
+
+
+def _from_zoo(name: str, progress: Progress | None) -> Resolved:
+    from onnxprof.zoo import materialise
+
+    told = (lambda done, total: progress(name, done, total)) if progress else None
+    return Resolved(Path(materialise(name, told)), name, f"zoo:{name}")

@@ -1,0 +1,92 @@
+"""Sizes that a model takes, for the message that asks for them: what it says must run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from onnxprof.errors import OnnxprofError, UsageError
+from onnxprof.model.file import ModelFile, missing_dims, rebatched
+from onnxprof.model.graph.walk import walk
+from onnxprof.model.rebatch.axes import FreeDim
+from onnxprof.model.shapes import infer
+
+#: Sizes that networks of text, sound and images are made for, the usual ones first.
+_GENERAL = (128, 64, 32, 48, 256, 512, 16, 8, 1, 320, 640, 1024, 1536, 80, 100, 4, 2)
+_IMAGES = (224, 128, 256, 64, 320, 512, 48, 32, 16, 8, 640, 299, 1024, 96, 384, 416, 1)
+_SPATIAL = re.compile(r"height|width|(^|[._])[hw]$|image|pixel|axis[23]$", re.IGNORECASE)
+_PAST = re.compile(r"past|cache", re.IGNORECASE)
+_TOTAL = re.compile(r"total", re.IGNORECASE)
+#: Nodes looked at in all trials together: an error message must not take long.
+_MOST_NODES = 100_000
+#: A node's name, and what it says.
+_Refusal = tuple[str, str]
+
+
+def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
+    """Raise UsageError for symbolic axes without a size, with sizes that the graph takes.
+
+    Where no trial gets through, the message names the node that refuses.
+    """
+    missing = missing_dims(model, dims)
+    if not missing:
+        return
+    listed = "; ".join(f"{m.name} (of {', '.join(m.inputs)})" for m in missing)
+    raise UsageError(
+        f"no size given for symbolic axes: {listed}",
+        where=str(model.path),
+        remedy=_remedy(model, missing, dims),
+    )
+
+
+def _remedy(model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]) -> str:
+    nodes = sum(1 for _ in walk(model.structure.graph)) + 1
+    always = {name for found in _tried(model, dims) for name, _ in found}
+    first = fair = ""
+    for trial in islice(_trials(missing), max(_MOST_NODES // nodes, 1)):
+        refused, doubtful = (
+            [each for each in found if each[0] not in always]
+            for found in _tried(model, {**dims, **trial})
+        )
+        if not refused and not doubtful:
+            return f"Add {_options(trial)}"
+        if refused and not first:
+            name, reason = refused[0]
+            first = f"With {_options(trial)}, node {name!r} refuses: {reason}"
+        if not refused:
+            fair = fair or f"Add {_options(trial)}"
+    return fair or f"Add --dim NAME=SIZE for each. {first}"
+
+
+def _options(sizes: Mapping[str, int]) -> str:
+    return " ".join(f"--dim {shlex.quote(f'{name}={size}')}" for name, size in sizes.items())
+
+
+def _tried(model: ModelFile, dims: Mapping[str, int]) -> tuple[list[_Refusal], list[_Refusal]]:
+    """Nodes that do not take their operands at these sizes, and those that may not."""
+    try:
+        structure = rebatched(model, 1, dims).structure
+    except OnnxprofError as error:
+        return [("inputs", error.what)], []
+    scope = infer.infer(structure, trust_declared=False)
+    return scope.refusals, scope.doubts
+
+
+def _trials(missing: tuple[FreeDim, ...]) -> Iterator[dict[str, int]]:
+    """All axes of one size, empty caches, a batch among them, caches that the total has to hold."""
+    for general, image in zip(_GENERAL, _IMAGES, strict=True):
+        usual = {m.name: image if _SPATIAL.search(m.name) else general for m in missing}
+        yield usual
+        past = {name: 0 for name in usual if _PAST.search(name) and not _TOTAL.search(name)}
+        if past and len(past) < len(usual):
+            yield {**usual, **past}
+        for name in usual if len(usual) > 1 else ():
+            yield {**usual, name: 1}
+        total = {name: 2 * size for name, size in usual.items() if _TOTAL.search(name)}
+        if total:
+            yield {**usual, **total}
+
+
+__all__ = ["refuse_missing"]

@@ -1,0 +1,158 @@
+"""Backends and exporters, found by entry point; nothing is imported before it is asked for.
+
+The built-in ones come in by the same groups as a stranger's. A plugin that fails to load
+stays in the list, with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from onnxprof.errors import BackendError, UsageError
+from onnxprof.plugins.backend import Backend
+from onnxprof.plugins.exporter import Exporter
+
+BACKENDS = "onnxprof.backends"
+EXPORTERS = "onnxprof.exporters"
+
+_OURS = "onnxprof"
+_VERBS: Mapping[str, tuple[str, ...]] = {
+    BACKENDS: ("name", "availability", "devices", "open", "open_traced"),
+    EXPORTERS: ("name", "availability", "accepts", "export"),
+}
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin(Generic[T_co]):
+    """A registered plugin: the object, or why there is none."""
+
+    name: str
+    target: str
+    """Where it lives, as `package.module:Class`."""
+    distribution: str
+    """Name and version of the package that registers it; empty if unknown."""
+    value: T_co | None = None
+    error: str = ""
+    """Why it did not load; empty where it did."""
+    remedy: str = ""
+    """What to install or change; empty where it loaded."""
+
+
+def backends() -> Mapping[str, Plugin[Backend]]:
+    """Every registered backend by name, loaded; those that fail to load carry their reason."""
+    return _load_all(BACKENDS)
+
+
+def exporters() -> Mapping[str, Plugin[Exporter]]:
+    """Every registered exporter by name, loaded; those that fail to load carry their reason."""
+    return _load_all(EXPORTERS)
+
+
+def backend(name: str) -> Backend:
+    """The backend of that name; loads no other.
+
+    Raises UsageError for a name that nobody registered, BackendError for one that does not load.
+    """
+    found: Backend = _get(BACKENDS, "backend", name)
+    return found
+
+
+def exporter(name: str) -> Exporter:
+    """The exporter of that name; loads no other.
+
+    Raises UsageError for a name that nobody registered, BackendError for one that does not load.
+    """
+    found: Exporter = _get(EXPORTERS, "exporter", name)
+    return found
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of the registered backends; loads none."""
+    return tuple(sorted(_registered(BACKENDS)))
+
+
+def exporter_names() -> tuple[str, ...]:
+    """Names of the registered exporters; loads none."""
+    return tuple(sorted(_registered(EXPORTERS)))
+
+
+def _load_all(group: str) -> Mapping[str, Plugin[Any]]:
+    registered = _registered(group)
+    return {name: _load(group, name, registered[name]) for name in sorted(registered)}
+
+
+def _get(group: str, noun: str, name: str) -> Any:
+    registered = _registered(group)
+    if name not in registered:
+        raise _unknown(noun, name, sorted(registered))
+    plugin = _load(group, name, registered[name])
+    if plugin.value is None:
+        raise BackendError(plugin.error, where=f"{noun} {name}", remedy=plugin.remedy)
+    return plugin.value
+
+
+def _unknown(noun: str, name: str, known: Sequence[str]) -> UsageError:
+    if not known:
+        remedy = "onnxprof itself is not installed here: run `pip install -e .` in its source tree"
+        return UsageError(f"no {noun} is registered", where=f"{noun} {name}", remedy=remedy)
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return UsageError(f"no {noun} is called {name!r}", remedy=f"{hint}Known: {', '.join(known)}")
+
+
+def _registered(group: str) -> dict[str, EntryPoint]:
+    """Entry points by name. Our own names are ours; of two strangers the second is set apart."""
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=group), key=lambda point: _package(point) != _OURS):
+        name = point.name if point.name not in found else f"{point.name} ({_package(point)})"
+        found[name] = point
+    return found
+
+
+def _load(group: str, name: str, point: EntryPoint) -> Plugin[Any]:
+    try:
+        value = point.load()()
+    except (Exception, SystemExit) as error:
+        return _failed(name, point, f"{type(error).__name__}: {error}", _remedy(point, error))
+    reason = "; ".join(_objections(group, name, value))
+    if reason:
+        return _failed(name, point, reason, f"Ask the makers of {_package(point) or 'the plugin'}")
+    return Plugin(name, point.value, _distribution(point), value)
+
+
+def _failed(name: str, point: EntryPoint, error: str, remedy: str) -> Plugin[Any]:
+    line = " ".join(error.split())
+    return Plugin(name, point.value, _distribution(point), None, line, remedy)
+
+
+def _objections(group: str, name: str, value: object) -> Iterator[str]:
+    missing = [verb for verb in _VERBS[group] if not hasattr(value, verb)]
+    if missing:
+        yield f"lacks {', '.join(missing)}"
+    elif getattr(value, "name", None) != name:
+        yield f"is registered as {name!r} but calls itself {getattr(value, 'name', None)!r}"
+
+
+def _remedy(point: EntryPoint, error: BaseException) -> str:
+    package = _package(point)
+    again = f"`pip install --force-reinstall {package}`" if package else "reinstall the plugin"
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return f"Update or remove it: {again}"
+    missing = error.name.partition(".")[0]
+    if missing == point.module.partition(".")[0]:
+        return f"Its files are gone: {again}"
+    return f"Install the package that provides {missing!r}, or {again}"
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else ""
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else ""

@@ -1,0 +1,1 @@
+"""Work apart: limits on time and memory, scratch folders, the lock on a device."""

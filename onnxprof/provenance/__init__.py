@@ -1,0 +1,1 @@
+"""From executed steps back to ONNX layers, for any runtime."""

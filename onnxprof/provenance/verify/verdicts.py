@@ -1,0 +1,373 @@
+"""Claims of steps held against what the executed and the original graph computed.
+
+A step that covers layers reads what these layers read from outside, and yields what others
+read of them. Both are looked up by value, in two runs on inputs of different seeds; no name
+that a runtime gave is used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.provenance.congruence import constant_tensors
+from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.verify.likeness import UNLIKE, Original, fits, largest, likeness
+from onnxprof.provenance.verify.moments import Moments, may_be_equal, moments
+from onnxprof.provenance.verify.rounding import dequantised, origin, rounding_size
+
+Array = NDArray[Any]
+Values = Mapping[str, Array]
+
+#: What a tensor's error may be, by the coarsest type that a network computes in. Measured on
+#: the corpus of tests/provenance_corpus.py: correct ties stay below a quarter of these bounds
+#: in all but ill-conditioned layers, other tensors of the same size lie above 0.3 in all but
+#: degenerate cases.
+TOLERANCES = {"float64": 4e-3, "float32": 4e-3, "float16": 8e-2, "bfloat16": 0.2}
+#: Roundings flip where 8 bits are computed in another order, and flips add up with depth.
+QUANTISED = 0.2
+_IN_8_BITS = ("Quantize", "QLinear", "Integer", "QGemm")
+_PLAIN = TOLERANCES["float32"]
+TOO_LATE = "the time for the check was used up"
+#: Above this part of the tolerance no other tensor of the original may be this much closer.
+_SURE, _CLOSER = 0.25, 0.8
+
+
+class Outcome(StrEnum):
+    """What became of a claim."""
+
+    VERIFIED = "verified"
+    REFUTED = "refuted"
+    UNCHECKED = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That some nodes of the executed graph did the work of some layers of the original."""
+
+    step: int
+    """Position among the steps."""
+    nodes: tuple[int, ...]
+    """Places in the executed graph; empty where the step is not in it."""
+    layers: tuple[str, ...]
+    obstacle: str = ""
+    """Why it cannot be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A claim's outcome, the tensor of the original that decided it, and why."""
+
+    step: int
+    outcome: Outcome
+    reason: str = ""
+    tensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Every value that could be had of both graphs in one run on the same inputs."""
+
+    original: Values
+    executed: Values
+
+
+@dataclass
+class Evidence:
+    """Both graphs and their values, and the errors between tensors that were compared."""
+
+    original: Graph
+    executed: Graph
+    runs: Sequence[Observed]
+    tolerance: float = _PLAIN
+    skipped: frozenset[str] = frozenset()
+    """Layers of branches that did not run."""
+    passing: frozenset[str] = frozenset()
+    """Layers that hand on what a branch yields which stands in the graph."""
+    _errors: dict[tuple[str, str], float] = field(default_factory=dict)
+    _prepared: dict[tuple[int, str], Original] = field(default_factory=dict)
+    _varying: dict[str, bool] = field(default_factory=dict)
+    _sizes: dict[tuple[int, str], float] = field(default_factory=dict)
+    _moments: dict[tuple[int, str, str], Moments | None] = field(default_factory=dict)
+
+    def error(self, tensor: str, executed: str) -> float:
+        """The worst error over the runs of an executed tensor as one of the original."""
+        key = (tensor, executed)
+        if key not in self._errors:
+            self._errors[key] = max(self._each(tensor, executed), default=UNLIKE.error)
+        return self._errors[key]
+
+    def _each(self, tensor: str, executed: str) -> Iterator[float]:
+        for i, run in enumerate(self.runs):
+            if tensor not in run.original or executed not in run.executed:
+                yield UNLIKE.error
+                return
+            one, other = run.original[tensor], run.executed[executed]
+            sums = self._sums(i, "original", tensor, one), self._sums(i, "", executed, other)
+            wanted = self._original(i, tensor)
+            if not may_be_equal(*sums, self.tolerance, wanted.rounding(other.dtype)):
+                yield UNLIKE.error
+                return
+            found = likeness(wanted, other, self.tolerance).error
+            yield found
+            if found > self.tolerance:
+                return
+
+    def _original(self, run: int, tensor: str) -> Original:
+        if (run, tensor) not in self._prepared:
+            size = rounding_size(tensor, self._producers, partial(self._largest, run))
+            value, level = self.runs[run].original[tensor], self._level(run, tensor)
+            self._prepared[run, tensor] = Original(value, size, level)
+        return self._prepared[run, tensor]
+
+    def _level(self, run: int, tensor: str) -> float:
+        """What separates the levels of a tensor that was dequantised; 0 where it was not."""
+        after, before = dequantised(tensor, self._producers)
+        values = self.runs[run].original
+        if after not in values or before not in values or not values[before].size:
+            return 0.0
+        steps = float(np.ptp(values[before].astype(np.float64)))
+        return float(np.ptp(values[after].astype(np.float64))) / steps if steps else 0.0
+
+    def _largest(self, run: int, tensor: str) -> float:
+        key = (run, tensor)
+        if key not in self._sizes:
+            value = self.runs[run].original.get(tensor)
+            self._sizes[key] = 0.0 if value is None else largest(value)
+        return self._sizes[key]
+
+    @cached_property
+    def _producers(self) -> Mapping[str, GraphNode]:
+        return self.original.producers()
+
+    def _sums(self, run: int, side: str, name: str, value: Array) -> Moments | None:
+        key = (run, side, name)
+        if key not in self._moments:
+            self._moments[key] = moments(value)
+        return self._moments[key]
+
+    def known(self, tensor: str) -> bool:
+        """Whether the original's tensor was seen in every run."""
+        return all(tensor in run.original for run in self.runs)
+
+    def varies(self, tensor: str) -> bool:
+        """Whether an original tensor depends on the inputs, as far as the runs can tell."""
+        if not self._apart:
+            return tensor not in self._constant
+        if tensor not in self._varying:
+            first, *others = (run.original[tensor] for run in self.runs)
+            self._varying[tensor] = any(not _equal(first, other) for other in others)
+        return self._varying[tensor]
+
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether there are runs on different inputs, so that what varies can be seen."""
+        given = set(self.original.producers()).__contains__
+        first, *others = (run.original for run in self.runs)
+        fed = [name for name in first if not given(name)]
+        return any(not _equal(first[name], other[name]) for other in others for name in fed)
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether an original tensor is given or computed from what is, so none need look."""
+        return tensor in self._constant
+
+    @cached_property
+    def _constant(self) -> set[str]:
+        return constant_tensors(self.original)
+
+    def matches(self, tensor: str, candidates: Iterable[str]) -> str:
+        """The candidate that has the tensor's value; empty where none has it."""
+        found = [(self.error(tensor, name), name) for name in candidates]
+        error, best = min(found, default=(UNLIKE.error, ""))
+        sure = _SURE * self.tolerance
+        if error > self.tolerance or (error > sure and self._closer(tensor, best, error)):
+            return ""
+        return best
+
+    def _closer(self, tensor: str, executed: str, error: float) -> bool:
+        """Whether the executed tensor is rather another one of the original."""
+        run = self.runs[0]
+        wanted, there = run.original[tensor], run.executed[executed]
+        first = origin(tensor, self._producers)
+        for name in self.sizes.get(wanted.size, ()):
+            same = name == tensor or origin(name, self._producers) == first
+            if not same and self._away(name, there, error) < _CLOSER * error:
+                return True
+        return False
+
+    def _away(self, name: str, executed: Array, bound: float) -> float:
+        return likeness(self._original(0, name), executed, bound).error
+
+    def candidates(self, executed: str) -> list[str]:
+        """The original's tensors that an executed one could be, by their sizes."""
+        there = self.runs[0].executed[executed]
+        return [
+            name
+            for size, names in self.sizes.items()
+            for name in (names if fits(size, there) else ())
+        ]
+
+    @cached_property
+    def sizes(self) -> Mapping[int, list[str]]:
+        """The original's tensors by their count of elements."""
+        found: dict[int, list[str]] = {}
+        for name, value in self.runs[0].original.items():
+            found.setdefault(value.size, []).append(name)
+        return found
+
+
+def _equal(one: Array, other: Array) -> bool:
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind in "OSU":
+        return bool(np.all(one == other))
+    return np.array_equal(one.astype(np.float64), other.astype(np.float64), equal_nan=True)
+
+
+def tolerance_of(runs: Sequence[Observed], graphs: Sequence[Graph] = ()) -> float:
+    """The error that tensors of these networks may have, by the coarsest type in them."""
+    types = {
+        value.dtype.name
+        for run in runs
+        for values in (run.original, run.executed)
+        for value in values.values()
+    }
+    operators = {node.op_type for graph in graphs for node in graph.nodes}
+    if any(mark in operator for operator in operators for mark in _IN_8_BITS):
+        return QUANTISED
+    return max((TOLERANCES.get(name, 0.0) for name in types), default=0.0) or _PLAIN
+
+
+def check(
+    evidence: Evidence, claims: Sequence[Claim], deadline: float = float("inf")
+) -> list[Verdict]:
+    """One verdict a claim, in order; `deadline` is a moment of `time.monotonic`."""
+    layers = {node.name: node for node in evidence.original.nodes}
+    readers = evidence.original.consumers()
+    return [
+        _checked(evidence, claim, layers, readers)
+        if time.monotonic() < deadline
+        else Verdict(claim.step, Outcome.UNCHECKED, TOO_LATE)
+        for claim in claims
+    ]
+
+
+def _checked(
+    evidence: Evidence,
+    claim: Claim,
+    layers: Mapping[str, GraphNode],
+    readers: Mapping[str, Sequence[GraphNode]],
+) -> Verdict:
+    never = next((name for name in claim.layers if name in evidence.skipped), "")
+    if never and not claim.obstacle:
+        reason = f"{never} is in a branch that did not run"
+        return Verdict(claim.step, Outcome.REFUTED, reason)
+    hidden = next((name for name in claim.layers if name not in layers), "")
+    if claim.obstacle or hidden or not claim.nodes:
+        reason = claim.obstacle or (
+            f"{hidden} is inside a subgraph" if hidden else "it is not in the saved graph"
+        )
+        return Verdict(claim.step, Outcome.UNCHECKED, reason)
+    covered = [layers[name] for name in claim.layers]
+    return _at_ends(evidence, claim, covered, readers)
+
+
+def _at_ends(
+    evidence: Evidence,
+    claim: Claim,
+    covered: Sequence[GraphNode],
+    readers: Mapping[str, Sequence[GraphNode]],
+) -> Verdict:
+    nodes = [evidence.executed.nodes[place] for place in claim.nodes]
+    outputs = {name for node in nodes for name in node.outputs}
+    inputs = {name for node in nodes for name in node.inputs} - outputs
+    covered, handed = _working(evidence, covered)
+    for layer in handed:
+        if not any(evidence.matches(name, {*inputs, *outputs}) for name in layer.outputs):
+            reason = f"it has no result of {layer.name}"
+            return Verdict(claim.step, Outcome.REFUTED, reason, layer.outputs[0])
+    ins, outs = boundary(covered, readers, evidence.original.outputs)
+    outs = outs or _dead_ends(evidence, covered, outputs)
+    if not outs:
+        return Verdict(claim.step, Outcome.UNCHECKED, "its layers yield nothing that can be read")
+    needed = (*(name for name in ins if not evidence.is_constant(name)), *outs)
+    if unseen := next((name for name in needed if not evidence.known(name)), ""):
+        reason = f"the value of {unseen} cannot be read"
+        return Verdict(claim.step, Outcome.UNCHECKED, reason, unseen)
+    moving = [name for name in ins if evidence.known(name) and evidence.varies(name)]
+    for name in moving:
+        if not evidence.matches(name, inputs):
+            reason = f"it does not read {name}, which its layers read"
+            return Verdict(claim.step, Outcome.REFUTED, reason, name)
+    return _yielded(evidence, claim, outs, inputs, outputs)
+
+
+def _working(
+    evidence: Evidence, covered: Sequence[GraphNode]
+) -> tuple[Sequence[GraphNode], Sequence[GraphNode]]:
+    """Layers that compute, and those that only hand results on, each from a step of its own."""
+    work = [layer for layer in covered if layer.name not in evidence.passing]
+    handed = [layer for layer in covered if layer.name in evidence.passing]
+    return (work, handed) if work else (covered, ())
+
+
+def _dead_ends(
+    evidence: Evidence, covered: Sequence[GraphNode], outputs: Collection[str]
+) -> list[str]:
+    """Where nobody reads what layers yield, a tensor of theirs that the step yields, or all."""
+    made = [name for node in covered for name in node.outputs if evidence.known(name)]
+    found = next((name for name in reversed(made) if evidence.matches(name, outputs)), "")
+    return [found] if found else made
+
+
+def _yielded(
+    evidence: Evidence,
+    claim: Claim,
+    outs: Sequence[str],
+    inputs: Collection[str],
+    outputs: Collection[str],
+) -> Verdict:
+    """Whether the step yields what others read of its layers.
+
+    What equals an input of it needed no work, and what is the same in every run is a constant.
+    """
+    found = [name for name in outs if evidence.matches(name, outputs)]
+    others = [name for name in outs if name not in found and evidence.varies(name)]
+    lost = [name for name in others if not evidence.matches(name, inputs)]
+    if lost or not found:
+        name = (lost or list(outs))[0]
+        reason = f"it does not yield {name}, which others read of its layers"
+        return Verdict(claim.step, Outcome.REFUTED, reason, name)
+    return Verdict(claim.step, Outcome.VERIFIED)
+
+
+def boundary(
+    covered: Sequence[GraphNode],
+    readers: Mapping[str, Sequence[GraphNode]],
+    results: Collection[str],
+) -> tuple[list[str], list[str]]:
+    """What nodes read from outside, and what of theirs is read outside or is a result."""
+    names = {node.name for node in covered}
+    made = dict.fromkeys(name for node in covered for name in node.outputs)
+    read = dict.fromkeys(name for node in covered for name in node.inputs)
+    outs = [
+        name
+        for name in made
+        if name in results or any(reader.name not in names for reader in readers.get(name, ()))
+    ]
+    return [name for name in read if name not in made], outs
+
+
+def ends(graph: Graph, layers: Collection[str]) -> list[str]:
+    """Every tensor at the boundary of these layers."""
+    wanted = set(layers)
+    covered = [node for node in graph.nodes if node.name in wanted]
+    ins, outs = boundary(covered, graph.consumers(), graph.outputs)
+    return [*ins, *outs]

@@ -1,0 +1,297 @@
+"""Runs on disk: one immutable Parquet file each, under STORE/<model>/<device>/<backend>/.
+
+Folders of several machines merge by copying. What a file holds: docs/store.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypeVar
+
+from onnxprof.errors import StoreError
+from onnxprof.records.run import Request, Run
+from onnxprof.store import parquet
+from onnxprof.store.encoding import request_digest
+from onnxprof.store.summary import Summary
+
+T = TypeVar("T")
+
+SUFFIX = ".parquet"
+_FAILED = "-failed"
+#: A run takes some ten to a hundred kilobytes.
+_PROBE_BYTES = 1 << 18
+_LONGEST_PART = 80
+#: Names that Windows keeps for devices.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which runs are meant; an empty filter lets everything pass.
+
+    A pattern is matched without regard to case: with `*` or `?` in it against the whole name,
+    without against any part of it. Devices match by id or by name. Several patterns of one
+    filter are alternatives.
+    """
+
+    model: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
+    backend: tuple[str, ...] = ()
+    batch: tuple[int, ...] = ()
+
+    def accept(self, summary: Summary) -> bool:
+        """Whether the run passes every filter."""
+        asked = summary.request
+        return (
+            _matches(self.model, asked.model_name)
+            and _matches(self.device, asked.device_id, summary.device_name)
+            and _matches(self.backend, asked.backend)
+            and (not self.batch or asked.batch in self.batch)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of runs; it need not exist before the first run is saved."""
+
+    root: Path
+
+    def save(self, run: Run) -> Path:
+        """Write the run under a new name and return where.
+
+        The file appears complete or not at all, and no earlier one is touched. Raises
+        StoreError if it cannot be written: a full disk, a folder without permission.
+        """
+        data = parquet.to_bytes(run)
+        folder = self._folder(run.request)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return _write_new(folder, _stem(run), data)
+        except OSError as error:
+            raise StoreError(
+                f"the run cannot be saved: {error.strerror or error}",
+                where=str(folder),
+                remedy=_remedy(error),
+            ) from error
+
+    def check_writable(self) -> None:
+        """Raise StoreError where a run could not be saved, before there is one to lose.
+
+        Folders that are not there yet are made for the attempt, and taken away again.
+        """
+        probe = self.root / f".{secrets.token_hex(8)}.tmp"
+        new = [path for path in (self.root, *self.root.parents) if not path.exists()]
+        place = _obstacle(self.root)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            place = self.root
+            try:
+                _write_synced(probe, bytes(_PROBE_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
+                for folder in new:
+                    with suppress(OSError):  # another program may have put something there
+                        folder.rmdir()
+        except OSError as error:
+            raise StoreError(
+                f"runs cannot be saved: {error.strerror or error}",
+                where=str(place),
+                remedy=_remedy(error),
+            ) from error
+
+    def find(self, request: Request, *, failed: bool = False) -> list[Path]:
+        """Runs that answered this request, oldest first, told by their names alone.
+
+        With `failed`, the attempts that failed instead.
+        """
+        prefix = _prefix(request)
+        with suppress(OSError):
+            names = sorted(entry.name for entry in self._folder(request).iterdir())
+            return [
+                self._folder(request) / name
+                for name in names
+                if name.startswith(prefix) and name.endswith(SUFFIX) and (_FAILED in name) == failed
+            ]
+        return []
+
+    def paths(self) -> Iterator[Path]:
+        """Every file that looks like a run, in the order of folders and names."""
+        for folder, subfolders, names in os.walk(self.root):
+            subfolders.sort()
+            for name in sorted(names):
+                if name.endswith(SUFFIX) and not name.startswith("."):
+                    yield Path(folder, name)
+
+    def _folder(self, request: Request) -> Path:
+        parts = (request.model_name, request.device_id, request.backend)
+        return self.root.joinpath(*map(path_part, parts))
+
+
+def load(path: Path) -> Run:
+    """Read one run. Raises StoreError, naming the file, for one that cannot be read."""
+    return parquet.read_run(path)
+
+
+def scan(
+    stores: Iterable[Path], filters: Filters | None = None
+) -> tuple[list[Summary], list[StoreError]]:
+    """Summaries of the runs that pass, oldest first, and what could not be read.
+
+    Reads no samples and no layer tables, under a millisecond a file, unless an older version
+    derived the summary in another way.
+    """
+    wanted = filters or Filters()
+    summaries, problems = _each(_all_paths(stores), parquet.read_summary)
+    kept = [summary for summary in summaries if wanted.accept(summary)]
+    return sorted(kept, key=lambda summary: (summary.created, str(summary.path))), problems
+
+
+def load_all(
+    stores: Iterable[Path], filters: Filters | None = None
+) -> tuple[list[Run], list[StoreError]]:
+    """The runs that pass, oldest first, and what could not be read."""
+    summaries, problems = scan(stores, filters)
+    runs, more = load_each(summary.path for summary in summaries)
+    return runs, [*problems, *more]
+
+
+def load_good(paths: Sequence[Path], say: Callable[[str], None]) -> list[tuple[Path, Run]]:
+    """The runs in these files that can be read; `say` hears which are left out.
+
+    Raises StoreError where none can be read.
+    """
+    runs: list[tuple[Path, Run]] = []
+    problems: list[StoreError] = []
+    for path in paths:
+        good, bad = load_each([path])
+        runs += [(path, run) for run in good]
+        problems += bad
+    if problems and not runs:
+        raise problems[0]
+    for problem in problems:
+        say(f"left out: {problem}")
+    return runs
+
+
+def load_each(paths: Iterable[Path]) -> tuple[list[Run], list[StoreError]]:
+    """The runs in these files, and what could not be read."""
+    return _each(paths, load)
+
+
+def path_part(text: str) -> str:
+    """A readable name for a folder, safe on every file system, whatever the text.
+
+    Letters and digits of any script, `.`, `_` and `-` stay; all else becomes `-`. Two texts may
+    share a folder: which run a file holds is told by its own facts.
+    """
+    normal = unicodedata.normalize("NFC", text)
+    safe = "".join(c if c.isalnum() or c in "._" else "-" for c in normal)
+    safe = re.sub(r"-{2,}", "-", safe).strip("-. ")
+    safe = safe.encode("utf-8", "ignore")[:_LONGEST_PART].decode("utf-8", "ignore").rstrip("-.")
+    if not safe or _RESERVED.match(safe):
+        return f"_{safe}"
+    return safe
+
+
+def _matches(patterns: tuple[str, ...], *names: str) -> bool:
+    return not patterns or any(_match(pattern, name) for pattern in patterns for name in names)
+
+
+def _match(pattern: str, name: str) -> bool:
+    pattern, name = pattern.casefold(), name.casefold()
+    if "*" in pattern or "?" in pattern:
+        return fnmatchcase(name, pattern.replace("[", "[[]"))
+    return pattern in name
+
+
+def _all_paths(stores: Iterable[Path]) -> list[Path]:
+    """Every run of the stores once, even where one store lies within another."""
+    # realpath, as resolve() raises where links run in a loop
+    found = {os.path.realpath(path): path for root in stores for path in Store(root).paths()}
+    return list(found.values())
+
+
+def _each(paths: Iterable[Path], read: Callable[[Path], T]) -> tuple[list[T], list[StoreError]]:
+    good: list[T] = []
+    bad: list[StoreError] = []
+    for path in paths:
+        try:
+            good.append(read(path))
+        except StoreError as error:
+            bad.append(error)
+    return good, bad
+
+
+def _prefix(request: Request) -> str:
+    return f"b{request.batch:04d}-t{request.threads}-{request_digest(request)}-"
+
+
+def _stem(run: Run) -> str:
+    created = re.sub(r"[^0-9A-Za-z.]", "", run.created)[:32]
+    return _prefix(run.request) + created + (_FAILED if run.timings is None else "")
+
+
+def _obstacle(path: Path) -> Path:
+    """The nearest thing on the way to a folder that exists, which may be a file."""
+    return next((p for p in (path, *path.parents) if p.exists() or p.is_symlink()), path)
+
+
+def _write_new(folder: Path, stem: str, data: bytes) -> Path:
+    temporary = folder / f".{secrets.token_hex(8)}.tmp"
+    try:
+        _write_synced(temporary, data)
+        target = _claim(temporary, folder, stem)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(folder)
+    return target
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _claim(temporary: Path, folder: Path, stem: str) -> Path:
+    """Give the file its final name; a link fails where that is taken, a rename would not."""
+    count = 1
+    while True:
+        target = folder / (f"{stem}-{count}{SUFFIX}" if count > 1 else f"{stem}{SUFFIX}")
+        try:
+            os.link(temporary, target)
+            return target
+        except FileExistsError:
+            count += 1
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                raise
+            if target.exists():  # a file system without links
+                count += 1
+                continue
+            return temporary.rename(target)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # not every system opens folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space or choose another folder with --store"
+    return "Choose another folder with --store"
