@@ -24,8 +24,8 @@ from typing import Any
 import site_build
 from playwright.sync_api import sync_playwright
 
-from onnxprof.publish import site
-from onnxprof.publish.serve import server
+from onnxprof.publish.disk.serve import server
+from onnxprof.publish.site import build as site
 
 LAYERS = (180, 1_000, 5_000)
 PAGES = [f"models/network-{number:03}/index.html" for number in range(len(LAYERS))]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from onnxprof.publish.serve import server
+from onnxprof.publish.disk.serve import server
 
 FLAGS = [
     "--no-sandbox",

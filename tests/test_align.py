@@ -29,10 +29,11 @@ from onnxprof.compare.over_batches import over_batches, speedup, speedup_interva
 from onnxprof.compare.systems import labels, newest, refuse_unlike
 from onnxprof.compare.table import Alignment, Cell, Fate, RemarkKind, Row
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.publish import alignment as shared
-from onnxprof.publish import alignment_batches, alignment_table, alignment_text
-from onnxprof.publish.alignment import Choice, Sort
-from onnxprof.publish.text import shortened, telling_cut
+from onnxprof.publish.comparing import alignment as shared
+from onnxprof.publish.comparing import alignment_table, alignment_text
+from onnxprof.publish.comparing import over_batches as alignment_batches
+from onnxprof.publish.comparing.alignment import Choice, Sort
+from onnxprof.publish.text.safe import shortened, telling_cut
 from onnxprof.records.layer import Layer, LayerKind
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Origin, Run

@@ -26,7 +26,7 @@ from onnxprof.cli import app
 from onnxprof.measure.protocol import Budget
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
-from onnxprof.publish.warnings import warning_text
+from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.parity import OutputParity
 from onnxprof.records.warning import WarningKind
 from onnxprof.store.folder import load_all

@@ -13,7 +13,7 @@ import models
 import pytest
 from rich.console import Console
 
-from onnxprof.publish import provenance as shown
+from onnxprof.publish.tables import provenance as shown
 from onnxprof.records.step import Confidence, Step
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

@@ -22,7 +22,7 @@ from onnxprof.machine.kernel import Machine
 from onnxprof.plugins import registry
 from onnxprof.plugins.placement import pick_devices
 from onnxprof.plugins.registry import Plugin
-from onnxprof.publish.devices import device_text
+from onnxprof.publish.text.device import device_text
 from onnxprof.records.run import Availability, Device
 from onnxprof.sweep import Options, command_line, plan
 from onnxprof.testing import FakeBackend, sample_run

@@ -12,7 +12,7 @@ from onnxprof import folders, zoo
 from onnxprof.backends.tensorrt import backend
 from onnxprof.model.sources import hugging_face, onnx_hub
 from onnxprof.processes import device_lock
-from onnxprof.publish.cache import user_cache
+from onnxprof.publish.disk.cache import user_cache
 from onnxprof.zoo.cache import folder as zoo_folder
 
 PLACES: dict[str, list[Callable[[], Path]]] = {

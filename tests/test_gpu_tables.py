@@ -19,8 +19,8 @@ from onnxprof.analysis.warnings import step_warnings
 from onnxprof.errors import BackendError, StoreError
 from onnxprof.measure.protocol import Budget, Timer, measure
 from onnxprof.plugins.backend import Trace, Workload
-from onnxprof.publish import gpu_tables, terminal
-from onnxprof.publish.warnings import warning_text
+from onnxprof.publish.tables import gpu, run_summary
+from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Device, Run
@@ -68,14 +68,14 @@ def golden(name: str, text: str) -> None:
 
 def shown(run: Run, limit: int | None = 10, width: int = 100) -> str:
     console = Console(width=width, record=True, file=open(os.devnull, "w"), highlight=False)  # noqa: SIM115
-    console.print(Group(*gpu_tables.tables(run, limit)), markup=False)
+    console.print(Group(*gpu.tables(run, limit)), markup=False)
     return console.export_text()
 
 
 def test_the_csv_tables() -> None:
-    golden("gpu_kernels.csv", gpu_tables.kernels_csv([gpu_run()]))
-    golden("gpu_api.csv", gpu_tables.api_csv([gpu_run()]))
-    golden("gpu_steps.csv", gpu_tables.steps_csv([gpu_run()]))
+    golden("gpu_kernels.csv", gpu.kernels_csv([gpu_run()]))
+    golden("gpu_api.csv", gpu.api_csv([gpu_run()]))
+    golden("gpu_steps.csv", gpu.steps_csv([gpu_run()]))
 
 
 def test_the_terminals_tables() -> None:
@@ -83,13 +83,13 @@ def test_the_terminals_tables() -> None:
 
 
 def test_a_factor_of_forty_is_there_to_see_in_both_directions() -> None:
-    factors = [row.factor for row in gpu_tables.step_times(gpu_run())]
+    factors = [row.factor for row in gpu.step_times(gpu_run())]
     assert factors == [pytest.approx(1 / 30), pytest.approx(1 / 40), pytest.approx(40)]
     assert " 40 ×" in shown(gpu_run())
 
 
 def test_shares_add_up_to_one() -> None:
-    rows = gpu_tables.kernels_csv([gpu_run()]).splitlines()[1:]
+    rows = gpu.kernels_csv([gpu_run()]).splitlines()[1:]
     shares = [float(row.split(",")[5]) for row in rows]
     assert sum(shares) == pytest.approx(1)
 
@@ -116,13 +116,13 @@ def test_names_are_shown_as_they_are_and_controls_are_not() -> None:
 
 
 def test_a_run_without_a_gpu_has_no_such_tables() -> None:
-    assert gpu_tables.tables(sample_run()) == []
-    assert gpu_tables.step_times(sample_run()) == []
-    assert len(gpu_tables.steps_csv([sample_run()]).splitlines()) == 1
+    assert gpu.tables(sample_run()) == []
+    assert gpu.step_times(sample_run()) == []
+    assert len(gpu.steps_csv([sample_run()]).splitlines()) == 1
 
 
 def test_a_step_that_does_nothing_on_the_device_has_no_factor() -> None:
-    assert gpu_tables.StepTimes("s", (), 0, 10).factor is None
+    assert gpu.StepTimes("s", (), 0, 10).factor is None
 
 
 def test_both_times_and_both_tables_come_back_from_the_store(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_processes_are_merged_with_both_times_and_taken_apart_again() -> None:
 
 def test_the_summary_still_fits_the_run() -> None:
     console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(terminal.summary(gpu_run()))
+    console.print(run_summary.summary(gpu_run()))
     assert "cupti timer" in " ".join(console.export_text().split())
 
 

@@ -13,9 +13,10 @@ from sites import failed_run, hostile_run, scoped_run
 from test_plot import chain
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.publish import graphview, scopes, side_by_side, views
-from onnxprof.publish.catalogue import ModelPage, catalogue
-from onnxprof.publish.plot import drawn, links
+from onnxprof.publish.drawing import scopes
+from onnxprof.publish.drawing.plot import drawn, links
+from onnxprof.publish.pages import embed, graph_view, side_by_side
+from onnxprof.publish.pages.catalogue import ModelPage, catalogue
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run, sample_table
@@ -75,7 +76,7 @@ def boxes(scope: dict[str, object]) -> list[list[int]]:
 
 @pytest.mark.parametrize("table", [sample_table(2), chain(80, ((0, 79),)), scoped_run(600).table])
 def test_every_layer_has_a_box_and_every_link_an_end(table: LayerTable) -> None:
-    graph = graphview.graph(table)
+    graph = graph_view.graph(table)
     layers = [table.layers[i] for i in drawn(table)]
     found = [number for scope in graph["scopes"] for kind, number, *_ in boxes(scope) if kind < 2]
     assert sorted(found) == list(range(len(layers)))
@@ -84,7 +85,7 @@ def test_every_layer_has_a_box_and_every_link_an_end(table: LayerTable) -> None:
         (boxes(scope)[a][1], boxes(scope)[b][1])
         for scope in graph["scopes"]
         for a, b, *_ in scope["edges"]
-        if boxes(scope)[a][0] != graphview.SCOPE and boxes(scope)[b][0] != graphview.SCOPE
+        if boxes(scope)[a][0] != graph_view.SCOPE and boxes(scope)[b][0] != graph_view.SCOPE
     }
     homes = {
         number: i
@@ -98,14 +99,14 @@ def test_every_layer_has_a_box_and_every_link_an_end(table: LayerTable) -> None:
 
 
 def test_boxes_of_a_scope_do_not_overlap() -> None:
-    for scope in graphview.graph(scoped_run(600).table)["scopes"]:
+    for scope in graph_view.graph(scoped_run(600).table)["scopes"]:
         places = [(x, y) for _, _, x, y in boxes(scope)]
         assert len(set(places)) == len(places)
         assert all(0 <= x <= scope["w"] and 0 <= y <= scope["h"] for x, y in places)
 
 
 def test_the_file_is_a_call_that_holds_no_markup() -> None:
-    ((path, text),) = graphview.scripts(page_of(hostile_run()))
+    ((path, text),) = graph_view.scripts(page_of(hostile_run()))
     assert path == "plot/graph-0.js"
     assert "<" not in text
     json.loads(text.removeprefix("onnxprof.model.graph.walk(0,").removesuffix(");\n"))
@@ -113,15 +114,15 @@ def test_the_file_is_a_call_that_holds_no_markup() -> None:
 
 def test_one_file_serves_all_batch_sizes() -> None:
     page = page_of(sample_run("m", 1), sample_run("m", 8))
-    assert len(list(graphview.scripts(page))) == 1
-    assert {table["graph"] for table in views.page_data(page)["tables"]} == {0}
+    assert len(list(graph_view.scripts(page))) == 1
+    assert {table["graph"] for table in embed.page_data(page)["tables"]} == {0}
 
 
 def test_fused_rows_name_the_row_of_their_step() -> None:
-    (run,) = views.page_data(page_of(sample_run("m")))["runs"]
+    (run,) = embed.page_data(page_of(sample_run("m")))["runs"]
     (home,) = run["h"]
     assert run["m"][home] is not None
-    data = views.page_data(page_of(sample_run("m")))
+    data = embed.page_data(page_of(sample_run("m")))
     assert data["names"][run["s"][home]] == "timed, 2 layers"
 
 

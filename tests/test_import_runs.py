@@ -18,8 +18,8 @@ from onnxprof.errors import StoreError, UsageError
 from onnxprof.imports import build, files
 from onnxprof.imports.build import Facts
 from onnxprof.model.file import open_model
-from onnxprof.publish.chrome import chrome_trace
-from onnxprof.publish.timing_csv import timing_csv, timing_table
+from onnxprof.publish.overlays.chrome import chrome_trace
+from onnxprof.publish.tables.timings import timing_csv, timing_table
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
 from onnxprof.store.encoding import run_from_json, run_to_json
@@ -160,8 +160,8 @@ def test_align_shows_it_beside_a_measured_run_and_gives_no_verdict(models: Path)
 def test_align_takes_one_without_latencies_and_says_what_is_not_known(models: Path) -> None:
     from onnxprof.compare.align import align
     from onnxprof.compare.systems import refuse_unlike
-    from onnxprof.publish.alignment import Choice, column_text, remark_text
-    from onnxprof.publish.alignment_text import markdown, plain, to_csv
+    from onnxprof.publish.comparing.alignment import Choice, column_text, remark_text
+    from onnxprof.publish.comparing.alignment_text import markdown, plain, to_csv
 
     bare, whole = made(models, times=False), made(models)
     refuse_unlike([whole, bare])
@@ -207,7 +207,7 @@ def test_compare_refuses_what_cannot_be_told(models: Path) -> None:
 
 
 def test_the_site_says_why_it_leaves_one_out(models: Path) -> None:
-    from onnxprof.publish.bundle import misfit
+    from onnxprof.publish.site.model_files import misfit
 
     assert misfit(made(models)) == ""
     assert "without un-profiled latencies" in misfit(made(models, times=False))

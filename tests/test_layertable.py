@@ -11,7 +11,7 @@ from rich.console import Console
 
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
-from onnxprof.publish import layertable
+from onnxprof.publish.tables import layers
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 REFERENCE = Path(__file__).parent / "data" / "lenet_layers.csv"
@@ -23,19 +23,19 @@ def table_of(made, folder, batch=1, dims=None) -> LayerTable:
 
 def terminal(table: LayerTable, layout: str = "full", width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, no_color=True).print(layertable.to_table(table, layout, "title"))
+    Console(file=out, width=width, no_color=True).print(layers.to_table(table, layout, "title"))
     return out.getvalue()
 
 
 @pytest.mark.parametrize("batch", ["N", 1])
 def test_lenet_is_the_reference_byte_for_byte(tmp_path, batch):
     table = table_of(models.lenet(batch), tmp_path)
-    assert layertable.to_csv([table], "classic").encode() == REFERENCE.read_bytes()
+    assert layers.to_csv([table], "classic").encode() == REFERENCE.read_bytes()
 
 
 @pytest.mark.parametrize("batch", ["N", 1])
 def test_classic_shape_operand_is_resolved_at_the_batch(tmp_path, batch):
-    rows = layertable.classic_rows(table_of(models.lenet(batch), tmp_path, 8))
+    rows = layers.classic_rows(table_of(models.lenet(batch), tmp_path, 8))
     row = next(r for r in rows if r[0] == "Pooling160_Output_0_reshape0_shape")
     assert row[1:] == ("ConstantInput", "", "", "[[8,256]]", "[[8,256]]")
     assert rows[-1][-1] == "[[8,10]]"
@@ -49,15 +49,15 @@ def test_classic_marks_what_is_unknown(tmp_path):
         [models.value("x", ["N", "width"])],
         [models.value("z", None, models.INT64)],
     )
-    rows = layertable.classic_rows(table_of(made, tmp_path, 2))
+    rows = layers.classic_rows(table_of(made, tmp_path, 2))
     assert rows[1][-1] == "[[2,width]]"
     assert rows[2][-1] == "[[2,?]]"
 
 
 def test_full_csv_has_every_field(tmp_path):
     table = table_of(models.lenet(1), tmp_path, 2)
-    rows = list(csv.DictReader(io.StringIO(layertable.to_csv([table]))))
-    assert tuple(rows[0]) == layertable.FULL
+    rows = list(csv.DictReader(io.StringIO(layers.to_csv([table]))))
+    assert tuple(rows[0]) == layers.FULL
     operand = next(r for r in rows if r["layer_name"] == "Pooling160_Output_0_reshape0_shape")
     assert (operand["kind"], operand["value"]) == ("shape_operand", "[2,256]")
     assert operand["output_shapes"] == "[[2]]"
@@ -70,16 +70,16 @@ def test_full_csv_has_every_field(tmp_path):
 def test_several_batches_are_named(tmp_path):
     model = open_model(str(models.save(models.linear(), tmp_path)))
     tables = [inspect(model, 1), inspect(model, 8)]
-    rows = list(csv.DictReader(io.StringIO(layertable.to_csv(tables, "classic"))))
+    rows = list(csv.DictReader(io.StringIO(layers.to_csv(tables, "classic"))))
     assert [r["batch"] for r in rows] == ["1"] * 4 + ["8"] * 4
-    made = json.loads(layertable.to_json(tables, model="m"))
+    made = json.loads(layers.to_json(tables, model="m"))
     assert [t["batch"] for t in made] == [1, 8]
     assert made[1]["layers"][-1]["outputs"] == [{"name": "y", "dtype": "float32", "shape": [8, 3]}]
-    assert layertable.to_markdown(tables).count("\n| layer_name |") == 2
+    assert layers.to_markdown(tables).count("\n| layer_name |") == 2
 
 
 def test_one_batch_is_one_object(tmp_path):
-    made = json.loads(layertable.to_json([table_of(models.class_token(), tmp_path, 4)]))
+    made = json.loads(layers.to_json([table_of(models.class_token(), tmp_path, 4)]))
     assert made["batch"] == 1
     assert "cat (Concat)" in made["obstacle"]
 
@@ -102,14 +102,14 @@ def test_terminal_obeys_no_name(layout):
 
 
 def test_markdown_cell_cannot_break_the_table():
-    text = layertable.to_markdown([hostile("a|b\nc<i>")])
+    text = layers.to_markdown([hostile("a|b\nc<i>")])
     row = text.splitlines()[-1]
     assert row.startswith(r"| a\|b\\nc\<i> |")
 
 
 def test_csv_keeps_names_faithfully():
     name = 'a,"b"\n=1+1'
-    row = next(csv.DictReader(io.StringIO(layertable.to_csv([hostile(name)]), newline="")))
+    row = next(csv.DictReader(io.StringIO(layers.to_csv([hostile(name)]), newline="")))
     assert row["layer_name"] == name
 
 
@@ -124,6 +124,6 @@ def test_terminal_table_fits_80_columns(tmp_path, layout):
 
 def test_summary_counts(tmp_path):
     table = table_of(models.custom_domain(), tmp_path)
-    text = layertable.summary(table, 1234567)
+    text = layers.summary(table, 1234567)
     assert "2 layers, 1 input or constant, 1,234,567 parameters, batch 1" in text
     assert "1 output of symbolic or unknown shape" in text

@@ -21,14 +21,17 @@ from onnxprof.analysis.processes import merge
 from onnxprof.analysis.reconcile import CLOSING, Status, reconcile
 from onnxprof.compare.align import align
 from onnxprof.compare.changes import compare
-from onnxprof.publish import alignment_table, alignment_text, comparison, figures, pdf, terminal
-from onnxprof.publish.alignment import Choice
-from onnxprof.publish.catalogue import catalogue
-from onnxprof.publish.chrome import chrome_trace
-from onnxprof.publish.model_explorer import node_data
-from onnxprof.publish.runlist import everything
-from onnxprof.publish.timing_csv import timing_csv, timing_table
-from onnxprof.publish.views import page_data
+from onnxprof.publish.comparing import alignment_table, alignment_text, changes
+from onnxprof.publish.comparing.alignment import Choice
+from onnxprof.publish.overlays.chrome import chrome_trace
+from onnxprof.publish.overlays.model_explorer import node_data
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.pages.embed import page_data
+from onnxprof.publish.pdf import timings
+from onnxprof.publish.tables import run_summary
+from onnxprof.publish.tables.runs import everything
+from onnxprof.publish.tables.timings import timing_csv, timing_table
+from onnxprof.publish.text import numbers
 from onnxprof.records.run import Run
 from onnxprof.store.parquet import summarise
 from onnxprof.testing import sample_run
@@ -124,7 +127,7 @@ def test_exports(run: Run) -> None:
 
 def test_terminal(run: Run) -> None:
     told = times(run)
-    lines = shown(terminal.summary(run, limit=None))
+    lines = shown(run_summary.summary(run, limit=None))
     for name, time in told.items():
         printed = f"{Decimal(time) / 1_000_000:.6f}"
         assert any(name in line and printed in line for line in lines), (name, printed)
@@ -142,10 +145,10 @@ def test_pages_and_pdf(run: Run) -> None:
     assert data["hi"] == [row.p95_ns for row in known]
     assert sum(ns or 0 for ns in data["m"][:-1]) == sums.total_ns
     assert data["sums"] == sum(row.status in CLOSING for row in known)
-    document = json.loads(pdf.manuscript(run, sums).data)
-    unit = figures.unit_for(sums.total_ns)[1]
+    document = json.loads(timings.manuscript(run, sums).data)
+    unit = numbers.unit_for(sums.total_ns)[1]
     printed = [row["times"][0] for row in (*document["rows"], *document["closing"])]
-    wanted = ["" if r.median_ns is None else figures.three(r.median_ns / unit) for r in known]
+    wanted = ["" if r.median_ns is None else numbers.three(r.median_ns / unit) for r in known]
     assert printed == wanted
 
 
@@ -179,7 +182,7 @@ def test_compare(run: Run) -> None:
     other = dataclasses.replace(run, timings=slower)
     told = compare([([run], [other])], 0.02)
     [pair] = told.pairs
-    plain = json.loads(comparison.to_json_text(told))["pairs"][0]
+    plain = json.loads(changes.to_json_text(told))["pairs"][0]
     for side, of in (("a", sums), ("b", reconcile(other))):
         assert ns(plain["latency"][f"{side}_ms"]) == of.total_ns
         assert ns(plain[f"overhead_{side}_ms"]) == of.overhead_ns
@@ -192,7 +195,7 @@ def test_compare(run: Run) -> None:
             assert ns(row[f"{side}_ms"]) == (sum(inside) if row["layers"] else of.unattributed_ns)
     for row in (pair.latency, *pair.rows):
         assert row.ratio == pytest.approx((row.b_ns or 0) / (row.a_ns or 1))
-    lines = shown(comparison.table(told))
+    lines = shown(changes.table(told))
     assert any("(overhead)" in line for line in lines)
 
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.cli.runs import app
 from onnxprof.errors import UsageError
-from onnxprof.publish.chrome import chrome_trace
-from onnxprof.publish.model_explorer import files, node_data, node_places
+from onnxprof.publish.overlays.chrome import chrome_trace
+from onnxprof.publish.overlays.model_explorer import files, node_data, node_places
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step

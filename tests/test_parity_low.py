@@ -16,8 +16,8 @@ from onnxprof.checks.reference import check, warnings_of
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import Workload
-from onnxprof.publish.warnings import warning_text
-from onnxprof.publish.words import parity_text
+from onnxprof.publish.text.sentences import parity_text
+from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.step import Granularity
 

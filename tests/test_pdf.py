@@ -16,9 +16,11 @@ from sites import long_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.publish import pdf, plot, plot_pdf, press
-from onnxprof.publish.cache import Cache
-from onnxprof.publish.glyphs import SHOWN, legible
+from onnxprof.publish.disk.cache import Cache
+from onnxprof.publish.drawing import plot
+from onnxprof.publish.pdf import plot as plot_pdf
+from onnxprof.publish.pdf import timings, typesetter
+from onnxprof.publish.pdf.glyphs import SHOWN, legible
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
@@ -31,15 +33,15 @@ def words(made: bytes) -> str:
 
 def test_a_pdf_has_the_same_bytes_every_time() -> None:
     run = sample_run()
-    assert pdf.timing_pdf(run) == pdf.timing_pdf(run)
-    assert pdf.timing_pdf(run) != pdf.timing_pdf(sample_run(created="2026-01-02T03:04:06Z"))
+    assert timings.timing_pdf(run) == timings.timing_pdf(run)
+    assert timings.timing_pdf(run) != timings.timing_pdf(sample_run(created="2026-01-02T03:04:06Z"))
 
 
 def test_what_a_pdf_is_made_of() -> None:
     run = dataclasses.replace(
         sample_run(batch=8), warnings=(RunWarning(WarningKind.WIDE_INTERVAL, 0.023),)
     )
-    document = json.loads(pdf.manuscript(run, reconcile(run)).data)
+    document = json.loads(timings.manuscript(run, reconcile(run)).data)
     golden = Path(__file__).parent / "golden" / "pdf_sample_b8.json"
     made = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
@@ -48,20 +50,20 @@ def test_what_a_pdf_is_made_of() -> None:
 
 
 def test_a_pdf_shows_the_title_the_rows_and_what_they_add_up_to() -> None:
-    shown = words(pdf.timing_pdf(sample_run("sample", batch=8)))
+    shown = words(timings.timing_pdf(sample_run("sample", batch=8)))
     for text in ("sample", "batch 8", "/block/conv_0", "fused into", "(overhead)", "(total)"):
         assert text in shown
     assert "1 / 1" in shown
 
 
 def test_a_run_with_wrong_outputs_says_so_at_the_top() -> None:
-    shown = words(pdf.timing_pdf(wrong_run())).replace("\n", " ")
+    shown = words(timings.timing_pdf(wrong_run())).replace("\n", " ")
     assert "count for nothing: <out> not as the reference" in shown
-    assert "count for nothing" not in words(pdf.timing_pdf(sample_run()))
+    assert "count for nothing" not in words(timings.timing_pdf(sample_run()))
 
 
 def test_headers_repeat_and_pages_are_numbered() -> None:
-    made = pdf.timing_pdf(long_run(150))
+    made = timings.timing_pdf(long_run(150))
     pages = PdfReader(io.BytesIO(made)).pages
     assert len(pages) > 1
     for number, page in enumerate(pages, 1):
@@ -82,17 +84,17 @@ def test_headers_repeat_and_pages_are_numbered() -> None:
     ],
 )
 def test_names_are_data_whatever_they_say(name: str) -> None:
-    assert pdf.timing_pdf(sample_run(name)).startswith(b"%PDF")
+    assert timings.timing_pdf(sample_run(name)).startswith(b"%PDF")
 
 
 def test_a_failed_run_has_no_pdf() -> None:
     run = dataclasses.replace(sample_run(), timings=None, steps=(), failure="killed")
     with pytest.raises(StoreError, match="killed"):
-        pdf.timing_pdf(run)
+        timings.timing_pdf(run)
 
 
 def test_a_date_that_is_none_does_no_harm() -> None:
-    assert pdf.timing_pdf(sample_run(created="yesterday")).startswith(b"%PDF")
+    assert timings.timing_pdf(sample_run(created="yesterday")).startswith(b"%PDF")
 
 
 @pytest.fixture
@@ -100,11 +102,13 @@ def kept(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
 
 
-def manuscripts(n: int) -> list[press.Manuscript]:
-    return [pdf.manuscript(run, reconcile(run)) for run in (sample_run(f"m{i}") for i in range(n))]
+def manuscripts(n: int) -> list[typesetter.Manuscript]:
+    return [
+        timings.manuscript(run, reconcile(run)) for run in (sample_run(f"m{i}") for i in range(n))
+    ]
 
 
-def refuse(_: press.Manuscript) -> bytes:
+def refuse(_: typesetter.Manuscript) -> bytes:
     raise AssertionError("made again")
 
 
@@ -112,25 +116,25 @@ def test_what_is_in_the_cache_is_not_made_again(
     kept: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = manuscripts(2)
-    first = [press.pressed(manuscript, kept) for manuscript in wanted]
+    first = [typesetter.pressed(manuscript, kept) for manuscript in wanted]
     assert len(list(kept.folder.iterdir())) == 2
-    monkeypatch.setattr(press, "compile_pdf", refuse)
-    assert [press.pressed(manuscript, kept) for manuscript in wanted] == first
+    monkeypatch.setattr(typesetter, "compile_pdf", refuse)
+    assert [typesetter.pressed(manuscript, kept) for manuscript in wanted] == first
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"%PDF-1.7" + bytes(2000)])
 def test_a_damaged_entry_is_made_again(kept: Cache, damage: bytes) -> None:
     (manuscript,) = manuscripts(1)
-    good = press.pressed(manuscript, kept)
+    good = typesetter.pressed(manuscript, kept)
     (entry,) = kept.folder.iterdir()
     entry.write_bytes(damage)
-    assert press.pressed(manuscript, kept) == good
+    assert typesetter.pressed(manuscript, kept) == good
     assert kept.get(entry.name) == good
 
 
 def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert press.pressed(manuscripts(1)[0], Cache(tmp_path / "file" / "x")).startswith(b"%PDF")
+    assert typesetter.pressed(manuscripts(1)[0], Cache(tmp_path / "file" / "x")).startswith(b"%PDF")
 
 
 def test_a_cache_keeps_what_was_used_last(kept: Cache) -> None:
@@ -172,7 +176,7 @@ def test_what_fonts_can_show_is_shown_and_the_rest_is_spelled() -> None:
 )
 def test_a_name_that_the_fonts_lack_is_legible_all_the_same(name: str, shown: str) -> None:
     assert legible(name) == shown
-    assert shown in words(pdf.timing_pdf(sample_run(name)))
+    assert shown in words(timings.timing_pdf(sample_run(name)))
 
 
 def test_a_plot_is_a_page_of_its_own_size_in_vectors() -> None:
@@ -180,8 +184,8 @@ def test_a_plot_is_a_page_of_its_own_size_in_vectors() -> None:
     drawing = plot.draw(plot.plan(table), table, "模型")
     made = plot_pdf.manuscript(drawing, "模型", 8)
     assert "var(" not in made.data
-    document = press.compile_pdf(made)
-    assert document == press.compile_pdf(made)
+    document = typesetter.compile_pdf(made)
+    assert document == typesetter.compile_pdf(made)
     (page,) = PdfReader(io.BytesIO(document)).pages
     assert (page.mediabox.width, page.mediabox.height) == (255, 211.5)
     assert not page.images
@@ -201,4 +205,4 @@ def test_a_plot_too_long_for_a_page_is_scaled() -> None:
 def test_without_typst_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(UsageError, match="onnxprof\\[site\\]"):
-        pdf.timing_pdf(sample_run())
+        timings.timing_pdf(sample_run())

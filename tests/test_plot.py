@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof.errors import UsageError
-from onnxprof.publish import bars, figures, layout, plot
+from onnxprof.publish.drawing import bars, layout, plot
+from onnxprof.publish.text import numbers
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.testing import sample_table
 
@@ -165,21 +166,21 @@ def test_ticks_are_few_and_near_the_range(low: float, factor: float) -> None:
     ],
 )
 def test_three_significant_digits(value: float, text: str) -> None:
-    assert figures.three(value) == text
+    assert numbers.three(value) == text
 
 
 @given(st.text())
 def test_printable_text_is_valid_xml_and_utf8(text: str) -> None:
-    shown = figures.printable(text)
+    shown = numbers.printable(text)
     assert ET.fromstring(f"<a>{shown.replace('&', '').replace('<', '')}</a>") is not None
-    assert "".join(figures.pieces(text)) == shown
-    assert figures.softened(text).replace(figures.ZERO_WIDTH, "") == shown
+    assert "".join(numbers.pieces(text)) == shown
+    assert numbers.softened(text).replace(numbers.ZERO_WIDTH, "") == shown
 
 
 def test_slugs_are_safe_and_unique() -> None:
     taken: set[str] = set()
     for name in ("ResNet-50", "resnet-50", "a/b", "a b", "a_b", "名前", "", "con", ".", "../x"):
-        slug = figures.unique_slug(name, taken, name)
+        slug = numbers.unique_slug(name, taken, name)
         assert slug
         assert slug not in taken
         assert set(slug) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")

@@ -15,7 +15,7 @@ from onnxprof.errors import UsageError
 from onnxprof.model.file import missing_dims, open_model, prepare, rebatched
 from onnxprof.model.layers import inspect
 from onnxprof.model.rebatch.targets import reshape_target
-from onnxprof.publish.layertable import classic_rows
+from onnxprof.publish.tables.layers import classic_rows
 
 ort = pytest.importorskip("onnxruntime")
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

@@ -13,7 +13,7 @@ from hypothesis import given
 from onnxprof.analysis.reconcile import Doubt, Reconciliation, Status, milliseconds, reconcile
 from onnxprof.analysis.step_times import divided
 from onnxprof.errors import StoreError
-from onnxprof.publish.words import doubt_text
+from onnxprof.publish.text.sentences import doubt_text
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step

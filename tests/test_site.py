@@ -20,10 +20,11 @@ from typer.testing import CliRunner
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.site import app
 from onnxprof.errors import UsageError
-from onnxprof.publish import site, views
-from onnxprof.publish.catalogue import catalogue
-from onnxprof.publish.serve import server
-from onnxprof.publish.timing_csv import timing_csv
+from onnxprof.publish.disk.serve import server
+from onnxprof.publish.pages import embed
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.site import build as site
+from onnxprof.publish.tables.timings import timing_csv
 from onnxprof.records.step import Granularity
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
@@ -212,8 +213,8 @@ def test_equal_names_with_different_bytes_have_a_page_each() -> None:
 
 def test_constants_are_left_out_and_counted() -> None:
     result = reconcile(sample_run())
-    assert views.constants(result) == 2
-    assert len(views.body_rows(result)) == 4
+    assert embed.constants(result) == 2
+    assert len(embed.body_rows(result)) == 4
 
 
 def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
@@ -336,7 +337,7 @@ def test_a_port_that_is_taken_is_an_error_that_says_so(built: Path) -> None:
 def test_without_jinja_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from onnxprof.publish import pages as publishing
+    from onnxprof.publish.pages import render as publishing
 
     publishing._environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)

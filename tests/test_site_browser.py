@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sites import long_run, runs
 
-from onnxprof.publish import site
-from onnxprof.publish.timing_csv import timing_csv
+from onnxprof.publish.site import build
+from onnxprof.publish.tables.timings import timing_csv
 from onnxprof.testing import sample_run
 
 pytest_plugins = ["browsing"]
@@ -24,7 +24,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser") / "sub path"
     big = long_run(1000)
     big = dataclasses.replace(big, request=dataclasses.replace(big.request, model_name="big"))
-    site.build_site([*runs(), big], folder)
+    build.build_site([*runs(), big], folder)
     return folder
 
 

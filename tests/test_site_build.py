@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 from onnxprof.cli.site import app
 from onnxprof.errors import UsageError
 from onnxprof.processes import device_lock
-from onnxprof.publish import bundle, site, swap, workshop
-from onnxprof.publish.cache import user_cache
-from onnxprof.publish.cards import card, from_card, light
-from onnxprof.publish.catalogue import catalogue
+from onnxprof.publish.disk import process_pool, swap
+from onnxprof.publish.disk.cache import user_cache
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.site import build, model_files
+from onnxprof.publish.site.cards import card, from_card, light
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
 from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY
@@ -52,22 +53,22 @@ def contents(folder: Path) -> dict[str, bytes]:
 def made_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models whose runs are read from now on."""
     read: list[str] = []
-    plain = bundle._readable
+    plain = model_files._readable
 
     def spy(volume):
         read.append(volume.slug)
         return plain(volume)
 
-    monkeypatch.setattr(bundle, "_readable", spy)
+    monkeypatch.setattr(model_files, "_readable", spy)
     return read
 
 
 def test_nothing_is_read_where_nothing_changed(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = site.build_from_stores([store.root], tmp_path / "one")
+    first = build.build_from_stores([store.root], tmp_path / "one")
     read = made_of(monkeypatch)
-    again = site.build_from_stores([store.root], tmp_path / "two")
+    again = build.build_from_stores([store.root], tmp_path / "two")
     assert (first.reused, again.reused) == (0, 2)
     assert read == []
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -76,20 +77,20 @@ def test_nothing_is_read_where_nothing_changed(
 def test_a_new_run_costs_its_model_alone(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.build_from_stores([store.root], tmp_path / "out")
+    build.build_from_stores([store.root], tmp_path / "out")
     store.save(sample_run("b", 2))
     read = made_of(monkeypatch)
-    assert site.build_from_stores([store.root], tmp_path / "out").reused == 1
+    assert build.build_from_stores([store.root], tmp_path / "out").reused == 1
     assert read == ["b"]
     assert (tmp_path / "out/models/b/runs/cpu-fake.fake.b2.pdf").is_file()
 
 
 def test_a_cached_build_has_the_bytes_of_a_fresh_one(store: Store, tmp_path: Path) -> None:
-    site.build_from_stores([store.root], tmp_path / "out")
+    build.build_from_stores([store.root], tmp_path / "out")
     store.save(sample_run("b", 2))
-    site.build_from_stores([store.root], tmp_path / "out")
+    build.build_from_stores([store.root], tmp_path / "out")
     shutil.rmtree(tmp_path / "cache")
-    site.build_from_stores([store.root], tmp_path / "fresh")
+    build.build_from_stores([store.root], tmp_path / "fresh")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
@@ -98,8 +99,8 @@ def test_runs_in_memory_and_in_files_make_the_same_site(tmp_path: Path) -> None:
     measured = [run for run in runs() if "\ud800" not in run.request.model_name]
     for run in measured:
         kept.save(run)
-    site.build_site(measured, tmp_path / "one")
-    site.build_from_stores([kept.root], tmp_path / "two")
+    build.build_site(measured, tmp_path / "one")
+    build.build_from_stores([kept.root], tmp_path / "two")
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     assert one.keys() == two.keys()
     assert [name for name in one if one[name] != two[name]] == []
@@ -109,34 +110,34 @@ def test_runs_in_memory_and_in_files_make_the_same_site(tmp_path: Path) -> None:
 def test_what_every_page_says_is_part_of_the_key(
     store: Store, tmp_path: Path, option: dict[str, str]
 ) -> None:
-    site.build_from_stores([store.root], tmp_path / "out")
-    assert site.build_from_stores([store.root], tmp_path / "out", **option).reused == 0
+    build.build_from_stores([store.root], tmp_path / "out")
+    assert build.build_from_stores([store.root], tmp_path / "out", **option).reused == 0
 
 
 def test_other_code_makes_everything_anew(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.build_from_stores([store.root], tmp_path / "out")
-    monkeypatch.setattr(bundle, "code", lambda: "another version")
-    assert site.build_from_stores([store.root], tmp_path / "out").reused == 0
+    build.build_from_stores([store.root], tmp_path / "out")
+    monkeypatch.setattr(model_files, "code", lambda: "another version")
+    assert build.build_from_stores([store.root], tmp_path / "out").reused == 0
 
 
 def test_damaged_entries_are_made_again(store: Store, tmp_path: Path, cache: Path) -> None:
-    site.build_from_stores([store.root], tmp_path / "one")
+    build.build_from_stores([store.root], tmp_path / "one")
     for i, entry in enumerate(sorted(cache.iterdir())):
         whole = entry.read_bytes()
         entry.write_bytes(whole[: len(whole) // 2] if i % 2 else whole[:-1] + b"\0\1")
-    assert site.build_from_stores([store.root], tmp_path / "two").reused == 0
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 0
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert site.build_from_stores([store.root], tmp_path / "two").reused == 2
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 2
 
 
 def test_a_pdf_that_was_pruned_is_made_again(store: Store, tmp_path: Path, cache: Path) -> None:
-    site.build_from_stores([store.root], tmp_path / "one")
+    build.build_from_stores([store.root], tmp_path / "one")
     documents = [path for path in cache.iterdir() if path.read_bytes()[32:37] == b"%PDF-"]
     assert len(documents) == 3 + 3, "one a run, one a plot"
     documents[0].unlink()
-    assert site.build_from_stores([store.root], tmp_path / "two").reused == 1
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 1
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -145,19 +146,19 @@ def test_a_cache_that_cannot_be_written_is_no_loss(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path / "file"))
-    assert site.build_from_stores([store.root], tmp_path / "out").models == 2
-    assert site.build_from_stores([store.root], tmp_path / "out").reused == 0
+    assert build.build_from_stores([store.root], tmp_path / "out").models == 2
+    assert build.build_from_stores([store.root], tmp_path / "out").reused == 0
 
 
 def test_workers_make_the_same_bytes(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.build_from_stores([store.root], tmp_path / "one")
+    build.build_from_stores([store.root], tmp_path / "one")
     shutil.rmtree(tmp_path / "cache")
-    monkeypatch.setattr(site, "WORTH_WORKERS", 1)
-    site.build_from_stores([store.root], tmp_path / "two")
+    monkeypatch.setattr(build, "WORTH_WORKERS", 1)
+    build.build_from_stores([store.root], tmp_path / "two")
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert site.build_from_stores([store.root], tmp_path / "two").reused == 2
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 2
 
 
 def pid(_: int) -> int:
@@ -175,20 +176,20 @@ def complains(_: int) -> int:
 
 
 def test_work_is_done_in_processes_that_are_replaced() -> None:
-    heavy = list(workshop.spread(pid, range(3), lambda _: workshop.MOST_WEIGHT, workers=1))
+    heavy = list(process_pool.spread(pid, range(3), lambda _: process_pool.MOST_WEIGHT, workers=1))
     assert len({*heavy, os.getpid()}) == 4
-    light = list(workshop.spread(pid, range(3), lambda _: 1, workers=1))
+    light = list(process_pool.spread(pid, range(3), lambda _: 1, workers=1))
     assert len(set(light)) == 1
 
 
 def test_a_worker_that_dies_costs_time_only() -> None:
     me = os.getpid()
-    assert list(workshop.spread(dies_elsewhere, [me, me], lambda _: 1, workers=1)) == [me, me]
+    assert list(process_pool.spread(dies_elsewhere, [me, me], lambda _: 1, workers=1)) == [me, me]
 
 
 def test_what_a_worker_raises_is_raised() -> None:
     with pytest.raises(UsageError):
-        list(workshop.spread(complains, [1, 2], lambda _: 1, workers=1))
+        list(process_pool.spread(complains, [1, 2], lambda _: 1, workers=1))
 
 
 def test_a_card_holds_what_other_pages_need() -> None:
@@ -203,7 +204,7 @@ def test_a_card_holds_what_other_pages_need() -> None:
 
 def test_a_copied_file_counts_once(store: Store, tmp_path: Path) -> None:
     shutil.copytree(store.root, tmp_path / "copy")
-    made = site.build_from_stores([store.root, tmp_path / "copy"], tmp_path / "out")
+    made = build.build_from_stores([store.root, tmp_path / "copy"], tmp_path / "out")
     assert made.runs == 3
     assert "earlier run of the same" not in (tmp_path / "out/models/a/index.html").read_text()
 
@@ -246,14 +247,14 @@ def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_site_is_replaced_whole(tmp_path: Path, exchange: bool) -> None:
     out = tmp_path / "out"
     for name in ("one", "two", "three"):
-        site.build_site([sample_run(name)], out)
+        build.build_site([sample_run(name)], out)
         assert [path.name for path in (out / "models").iterdir()] == [name]
         assert sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == ["out"]
 
 
 def test_a_reader_always_finds_a_site(tmp_path: Path) -> None:
     out, folder = tmp_path / "out", tmp_path / "next"
-    site.build_site([], out)
+    build.build_site([], out)
     folder.mkdir()
     (folder / swap.MARKER).write_text("")
     if not swap._exchanged(folder, out):
@@ -280,7 +281,7 @@ def test_what_a_killed_build_left_is_swept(tmp_path: Path) -> None:
     for folder in (old, young):
         folder.mkdir()
     os.utime(old, (0, 0))
-    site.build_site([], tmp_path / "out")
+    build.build_site([], tmp_path / "out")
     assert not old.exists()
     assert young.exists(), "it may be another build's"
 
@@ -306,12 +307,12 @@ def interrupted(work: object, orders: Sequence[object], weight: object) -> Itera
 def test_a_build_interrupted_in_its_workers_leaves_the_old_site(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.build_site([sample_run("old")], tmp_path / "out")
+    build.build_site([sample_run("old")], tmp_path / "out")
     before = contents(tmp_path / "out")
-    monkeypatch.setattr(site, "WORTH_WORKERS", 1)
-    monkeypatch.setattr(workshop, "spread", interrupted)
+    monkeypatch.setattr(build, "WORTH_WORKERS", 1)
+    monkeypatch.setattr(process_pool, "spread", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        site.build_site([sample_run("new"), sample_run("newer")], tmp_path / "out")
+        build.build_site([sample_run("new"), sample_run("newer")], tmp_path / "out")
     assert contents(tmp_path / "out") == before
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == ["out"]
 
@@ -325,7 +326,7 @@ def nameless(run: Run) -> Run:
 
 
 def test_a_graph_without_names_has_every_file(tmp_path: Path) -> None:
-    made = site.build_site([nameless(sample_run("m"))], tmp_path / "out")
+    made = build.build_site([nameless(sample_run("m"))], tmp_path / "out")
     assert made.problems == ()
     page = (tmp_path / "out/models/m/index.html").read_text("utf-8")
     assert "not named" in page

@@ -15,10 +15,11 @@ from sites import failed_run, runs, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.errors import UsageError
-from onnxprof.publish import charts, downloads, pairs_page, site, views
-from onnxprof.publish.catalogue import ModelPage, catalogue
-from onnxprof.publish.devices_page import device_facts, device_pages
-from onnxprof.publish.origins import zoo_entry
+from onnxprof.publish.pages import charts, downloads, embed, pair
+from onnxprof.publish.pages.catalogue import ModelPage, catalogue
+from onnxprof.publish.pages.device import device_facts, device_pages
+from onnxprof.publish.pages.origins import zoo_entry
+from onnxprof.publish.site import build
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Device, Run
 from onnxprof.records.telemetry import Energy, Telemetry
@@ -28,7 +29,7 @@ from onnxprof.testing import sample_run, sample_table
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site") / "public"
-    site.build_site(runs(), out, base_url="https://example.org/a b")
+    build.build_site(runs(), out, base_url="https://example.org/a b")
     return out
 
 
@@ -59,7 +60,7 @@ def test_the_document_of_the_site_names_every_column_with_its_type() -> None:
         (field.name, str(field.type), downloads.MEANINGS[field.name])
         for field in downloads.parquet_schema()
     ]
-    for name in pairs_page.COLUMNS:
+    for name in pair.COLUMNS:
         assert f"`{name}`" in text
 
 
@@ -129,7 +130,7 @@ def test_a_run_with_wrong_outputs_is_struck_with_the_reason(built: Path) -> None
 
 def test_a_wrong_answer_is_not_the_best_one(tmp_path: Path) -> None:
     other = dataclasses.replace(wrong_run("m"), request=sample_run("m", 1, "cpu:fake", "b").request)
-    made = site.build_site([sample_run("m", 1), other], tmp_path / "out")
+    made = build.build_site([sample_run("m", 1), other], tmp_path / "out")
     assert "<s>" not in text_of(made.index).split('id="matrix"')[0]
 
 
@@ -141,10 +142,10 @@ def test_the_matrix_says_what_was_not_measured(built: Path) -> None:
 
 def test_a_fused_step_is_listed_with_all_its_layers() -> None:
     run = sample_run()
-    row = views.slowest(reconcile(run))[0]
-    assert views.covered(row) == ("/block/conv_0", "/block/relu_1")
-    assert views.culprit(row) == "/block/conv_0 + …/relu_1"
-    assert views.operators(row, run.table) == "Conv + Relu"
+    row = embed.slowest(reconcile(run))[0]
+    assert embed.covered(row) == ("/block/conv_0", "/block/relu_1")
+    assert embed.culprit(row) == "/block/conv_0 + …/relu_1"
+    assert embed.operators(row, run.table) == "Conv + Relu"
 
 
 @pytest.mark.parametrize(
@@ -161,8 +162,8 @@ def test_a_fused_step_is_listed_with_all_its_layers() -> None:
 def test_how_a_step_of_several_layers_is_called(names: tuple[str, ...], shown: str) -> None:
     run = sample_run()
     step = dataclasses.replace(run.steps[0], layers=names)
-    row = dataclasses.replace(views.slowest(reconcile(run))[0], step=step)
-    assert views.culprit(row) == shown
+    row = dataclasses.replace(embed.slowest(reconcile(run))[0], step=step)
+    assert embed.culprit(row) == shown
 
 
 def test_charts_are_those_that_have_figures() -> None:
@@ -182,7 +183,7 @@ def test_charts_are_those_that_have_figures() -> None:
 
 def test_what_was_read_is_embedded_rounded() -> None:
     read = Telemetry(1.0, 3, 5.0, energies=(Energy("rapl", 10.0),), peak_resident_bytes=3 << 19)
-    (found,) = views.page_data(page_of(dataclasses.replace(sample_run("m"), telemetry=read)))[
+    (found,) = embed.page_data(page_of(dataclasses.replace(sample_run("m"), telemetry=read)))[
         "runs"
     ]
     assert (found["mj"], found["w"], found["mib"]) == (3.333, 0.01, 1.5)
@@ -200,7 +201,7 @@ def test_without_plotly_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(charts, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"onnxprof\[site\]"):
-        site.build_site([sample_run()], tmp_path / "out")
+        build.build_site([sample_run()], tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -215,7 +216,7 @@ def test_pages_name_their_address_where_it_is_known(built: Path, tmp_path: Path)
     assert '<link rel="canonical" href="https://example.org/a%20b/models/alpha/index.html">' in page
     places = re.findall("<loc>(.*?)</loc>", text_of(built / "sitemap.xml"))
     assert len(places) == len(list(built.rglob("*.html")))
-    made = site.build_site([], tmp_path / "out")
+    made = build.build_site([], tmp_path / "out")
     assert "canonical" not in text_of(made.index)
     assert not (tmp_path / "out" / "sitemap.xml").exists()
 
@@ -225,18 +226,18 @@ def test_pages_name_their_address_where_it_is_known(built: Path, tmp_path: Path)
 )
 def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--base-url"):
-        site.build_site([], tmp_path / "out", base_url=url)
+        build.build_site([], tmp_path / "out", base_url=url)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_operators_of_many_layers_are_cut() -> None:
     table: LayerTable = sample_table(1, ["A", "B", "C", "D"])
-    row = views.slowest(reconcile(sample_run()))[0]
+    row = embed.slowest(reconcile(sample_run()))[0]
     step = dataclasses.replace(sample_run().steps[0], layers=tuple(n.name for n in table.nodes))
-    assert views.operators(dataclasses.replace(row, step=step), table) == "A + B + C + …"
+    assert embed.operators(dataclasses.replace(row, step=step), table) == "A + B + C + …"
 
 
 def test_an_empty_site_has_nothing_to_download(tmp_path: Path) -> None:
-    site.build_site([], tmp_path / "out")
+    build.build_site([], tmp_path / "out")
     assert "onnxprof profile" in text_of(tmp_path / "out" / "downloads.html")
     assert not (tmp_path / "out" / downloads.PARQUET).exists()

@@ -13,10 +13,11 @@ import pytest
 from sites import failed_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.publish import pairs_page, site
-from onnxprof.publish.catalogue import catalogue
-from onnxprof.publish.devices_page import device_pages, write_tables
-from onnxprof.publish.pairs_page import pair_csv, pair_pages
+from onnxprof.publish.pages import pair as pairs_page
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.pages.device import device_pages, write_tables
+from onnxprof.publish.pages.pair import pair_csv, pair_pages
+from onnxprof.publish.site import build
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.run import Run
 from onnxprof.records.step import Granularity
@@ -117,7 +118,7 @@ def test_systems_without_a_model_in_common_have_no_page() -> None:
 
 def test_the_index_leads_to_every_pair(tmp_path: Path) -> None:
     found = [measured("<m>", 1, device, 1.0) for device in (SLOW, FAST)]
-    made = site.build_site(found, tmp_path / "out")
+    made = build.build_site(found, tmp_path / "out")
     index = made.index.read_text("utf-8")
     links = re.findall(r'href="(pairs/[a-z0-9-]+\.html)"', index)
     assert len(links) == 1
@@ -136,7 +137,7 @@ def gpu_run(batch: int) -> Run:
 
 
 def test_the_page_of_a_gpu_lists_its_kernels_and_calls(tmp_path: Path) -> None:
-    site.build_site([gpu_run(1), gpu_run(8), sample_run("m", 1)], tmp_path / "out")
+    build.build_site([gpu_run(1), gpu_run(8), sample_run("m", 1)], tmp_path / "out")
     page = (tmp_path / "out/devices/cuda-0-x.html").read_text("utf-8")
     kernels = page.split('id="kernels"')[1].split("</table>")[0]
     assert kernels.count("<tr><th") == 10, "the ten longest, of the largest batch alone"
@@ -147,7 +148,7 @@ def test_the_page_of_a_gpu_lists_its_kernels_and_calls(tmp_path: Path) -> None:
 
 
 def test_the_tables_of_a_gpu_hold_everything(tmp_path: Path) -> None:
-    site.build_site([gpu_run(1), gpu_run(8)], tmp_path / "out")
+    build.build_site([gpu_run(1), gpu_run(8)], tmp_path / "out")
     place = tmp_path / "out" / "devices"
     kernels = list(csv.DictReader(io.StringIO((place / "cuda-0-x.kernels.csv").read_text())))
     assert [row["batch"] for row in kernels] == ["1"] * 15 + ["8"] * 15

@@ -14,8 +14,9 @@ import pytest
 from sites import runs, scoped_run
 
 from onnxprof.analysis.reconcile import Status, reconcile
-from onnxprof.publish import graphview, pages, site
-from onnxprof.publish.catalogue import catalogue
+from onnxprof.publish.pages import graph_view, render
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.site import build
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
@@ -30,14 +31,16 @@ CPU, GPU = "cpu-fake.fake", "cuda-0-x.other"
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plot") / "sub path"
-    site.build_site([*runs(), scoped_run(600)], folder)
+    build.build_site([*runs(), scoped_run(600)], folder)
     huge = scoped_run(5000)
     asked = dataclasses.replace(huge.request, model_name="huge")
     (page,) = catalogue([dataclasses.replace(huge, request=asked)])
     home = folder / "models" / page.slug
     (home / "plot").mkdir(parents=True)
-    (home / "index.html").write_text(pages.model_page(page, pages.SiteFacts("t", "0", "")), "utf-8")
-    for path, text in graphview.scripts(page):
+    (home / "index.html").write_text(
+        render.model_page(page, render.SiteFacts("t", "0", "")), "utf-8"
+    )
+    for path, text in graph_view.scripts(page):
         (home / path).write_text(text, "utf-8")
     return folder
 

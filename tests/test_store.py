@@ -454,7 +454,8 @@ def test_the_document_names_columns_keys_and_values() -> None:
 
 
 def test_the_document_names_every_column_of_the_exports() -> None:
-    from onnxprof.publish import runlist, timing_csv
+    from onnxprof.publish.tables import runs as runlist
+    from onnxprof.publish.tables import timings as timing_csv
 
     text = DOCUMENT.read_text("utf-8")
     wanted = [*timing_csv.COLUMNS, *timing_csv.timing_table([]).column_names, *runlist.COLUMNS]

@@ -23,10 +23,10 @@ from onnxprof.errors import BackendError
 from onnxprof.machine import cpufreq, memory, rapl
 from onnxprof.machine.telemetry import Recorder, Watch
 from onnxprof.measure.protocol import Budget
-from onnxprof.publish.runlist import list_records
-from onnxprof.publish.telemetry import telemetry_facts, telemetry_line
-from onnxprof.publish.terminal import summary
-from onnxprof.publish.warnings import warning_text
+from onnxprof.publish.tables.run_summary import summary
+from onnxprof.publish.tables.runs import list_records
+from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
+from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.run import Run
 from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records.warning import RunWarning, WarningKind

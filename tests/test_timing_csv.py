@@ -17,9 +17,12 @@ from hypothesis import given
 from rich.console import Console, RenderableType
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.publish import runlist, terminal, timing_csv, words
-from onnxprof.publish.text import in_csv
-from onnxprof.publish.warnings import warning_text
+from onnxprof.publish.tables import run_summary
+from onnxprof.publish.tables import runs as runlist
+from onnxprof.publish.tables import timings as timing_csv
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import in_csv
+from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.layer import Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.warning import RunWarning, WarningKind
@@ -119,7 +122,7 @@ def test_everything_is_json_with_samples() -> None:
 @pytest.mark.parametrize("scale", [0.02, 1.0, 900.0])
 def test_the_terminal_table_adds_up_as_printed(limit: int | None, scale: float) -> None:
     run = sample_run(scale=scale)
-    text = shown(terminal.layers(reconcile(run), run, limit))
+    text = shown(run_summary.layers(reconcile(run), run, limit))
     rows = [line.split() for line in text.splitlines() if " %" in line]
     printed = [
         Decimal(next(cell for cell in row if "." in cell and cell[0] in "-0123456789"))
@@ -132,7 +135,7 @@ def test_the_terminal_table_adds_up_as_printed(limit: int | None, scale: float) 
 def test_the_summary_fits_80_columns_and_obeys_no_name() -> None:
     run = renamed("/[bold]x[/bold]/\x1b[31m/" + "deep/" * 40 + "Conv_quant")
     text = shown(
-        terminal.summary(
+        run_summary.summary(
             dataclasses.replace(
                 run, warnings=(RunWarning(WarningKind.FIXED_BATCH, 1, "\x07layer [red]x"),)
             )
@@ -147,14 +150,14 @@ def test_the_summary_fits_80_columns_and_obeys_no_name() -> None:
 
 
 def test_a_failed_run_says_why() -> None:
-    text = shown(terminal.summary(failed(sample_run())))
+    text = shown(run_summary.summary(failed(sample_run())))
     assert "failed: killed at 2 GiB" in text
     assert "ms" not in text
 
 
 def test_reconciliation_line() -> None:
     run = sample_run()
-    assert words.reconciliation_text(reconcile(run), run) == (
+    assert sentences.reconciliation_text(reconcile(run), run) == (
         "2.205 ms measured (±0.4 %, 80 samples); 3 steps add up to 2.138 ms; 3.1 % runtime"
         " overhead; trace timer (at no measurable cost); 18.4 % belongs to no layer"
     )
@@ -165,7 +168,7 @@ def test_reconciliation_line_of_an_inflating_timer() -> None:
     assert run.timings
     timings = dataclasses.replace(run.timings, step_ns=run.timings.step_ns * 2)
     run = dataclasses.replace(run, timings=timings)
-    assert "93.7 % more than the latency" in words.reconciliation_text(reconcile(run), run)
+    assert "93.7 % more than the latency" in sentences.reconciliation_text(reconcile(run), run)
 
 
 @pytest.mark.parametrize("kind", WarningKind)
@@ -189,7 +192,7 @@ def test_every_warning_has_words(kind: WarningKind, value: float) -> None:
     ],
 )
 def test_durations(ns: int, text: str) -> None:
-    assert words.duration(ns) == text
+    assert sentences.duration(ns) == text
 
 
 def test_the_list_groups_runs_and_names_failures() -> None:
@@ -203,6 +206,6 @@ def test_the_list_groups_runs_and_names_failures() -> None:
 def test_warnings_are_plain_sentences() -> None:
     told = [warning_text(RunWarning(kind, 0.041, "x", 0.03)) for kind in WarningKind]
     run = sample_run()
-    told.append(words.reconciliation_text(reconcile(run), run))
+    told.append(sentences.reconciliation_text(reconcile(run), run))
     for odd in ("they still moved", "leave", "latency over", "inflation", "excludes 1", "straddle"):
         assert not any(odd in text for text in told), odd

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from onnxprof.compare.over_batches import Batches
     from onnxprof.compare.table import Alignment
-    from onnxprof.publish.alignment import Choice
+    from onnxprof.publish.comparing.alignment import Choice
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
 
@@ -104,7 +104,7 @@ def align(
     """
     from onnxprof.cli.options import parse_batches, parse_names
     from onnxprof.compare.systems import refuse_unlike
-    from onnxprof.publish.alignment import Choice, Sort
+    from onnxprof.publish.comparing.alignment import Choice, Sort
     from onnxprof.store.folder import Filters
 
     printed = _format(format_, output)
@@ -136,7 +136,7 @@ def _named(
     from onnxprof import folders
     from onnxprof.compare.systems import newest
     from onnxprof.errors import UsageError
-    from onnxprof.publish.text import counted
+    from onnxprof.publish.text.safe import counted
     from onnxprof.store.encoding import request_digest
     from onnxprof.store.folder import load, load_good, scan
 
@@ -240,7 +240,8 @@ def _print(found: Alignment | Batches, choice: Choice) -> None:
 
 def _table(found: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
     from onnxprof.compare.table import Alignment
-    from onnxprof.publish import alignment_batches, alignment_table
+    from onnxprof.publish.comparing import alignment_table
+    from onnxprof.publish.comparing import over_batches as alignment_batches
 
     if isinstance(found, Alignment):
         return alignment_table.table(found, choice)
@@ -254,7 +255,8 @@ def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
     from rich.console import Console
 
     from onnxprof.compare.table import Alignment
-    from onnxprof.publish import alignment_batches, alignment_text
+    from onnxprof.publish.comparing import alignment_text
+    from onnxprof.publish.comparing import over_batches as alignment_batches
 
     if chosen is Format.TABLE:
         sink = io.StringIO()
@@ -273,6 +275,6 @@ def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
 
 
 def _say(message: str) -> None:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     typer.echo(f"onnxprof: {printable(message)}", err=True)

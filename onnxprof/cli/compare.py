@@ -194,7 +194,7 @@ def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
 
 def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
     from onnxprof.errors import StoreError
-    from onnxprof.publish.text import counted
+    from onnxprof.publish.text.safe import counted
     from onnxprof.store.folder import load_good
 
     runs = [run for _, run in load_good(paths, _say)]
@@ -317,7 +317,7 @@ def _refuse_incomparable(pair: Pair) -> None:
 
 
 def _tell(comparison: Comparison) -> None:
-    from onnxprof.publish.comparison import told
+    from onnxprof.publish.comparing.changes import told
 
     for pair in comparison.pairs:
         for line in told(pair):
@@ -354,7 +354,7 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
     from rich.console import Console
 
     from onnxprof.cli.output import stdout_console
-    from onnxprof.publish import comparison as renderers
+    from onnxprof.publish.comparing import changes as renderers
 
     if chosen is Format.JSON:
         return renderers.to_json_text(comparison)
@@ -369,6 +369,6 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
 
 
 def _say(message: str) -> None:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     typer.echo(f"onnxprof: {printable(message)}", err=True)

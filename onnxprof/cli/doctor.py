@@ -38,7 +38,7 @@ def doctor(
     Exit code 0 if at least one backend works, else 1.
     """
     from onnxprof.doctor import diagnose
-    from onnxprof.publish.text import in_json, printable
+    from onnxprof.publish.text.safe import in_json, printable
 
     found = diagnose(_folders())
     tests = _conformance() if conformance else None
@@ -124,7 +124,7 @@ def _backends(found: Diagnosis) -> Iterator[tuple[str, str]]:
 
 
 def _devices(found: Diagnosis) -> Iterator[tuple[str, str]]:
-    from onnxprof.publish.devices import device_text
+    from onnxprof.publish.text.device import device_text
 
     for seen in found.devices:
         users = ", ".join(seen.backends) or "no backend"

@@ -104,14 +104,14 @@ def _status(text: str) -> AbstractContextManager[Any]:
 
     from rich.console import Console
 
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     console = Console(stderr=True)
     return console.status(printable(text)) if console.is_terminal else nullcontext()
 
 
 def _report(made: Exported) -> str:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     head = "" if made.written else "not written: "
     lines = [

@@ -21,7 +21,7 @@ def fetching(console: Console) -> Iterator[Progress | None]:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     text = TextColumn("{task.description}", markup=False)
     columns = (text, BarColumn(), DownloadColumn(), TimeRemainingColumn())

@@ -119,7 +119,7 @@ def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
 
 
 def _tell_obstacles(tables: Sequence[LayerTable], name: str, batches: tuple[int, ...]) -> None:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     for table in tables:
         if table.obstacle:
@@ -132,7 +132,7 @@ def _tell_obstacles(tables: Sequence[LayerTable], name: str, batches: tuple[int,
 
 
 def _note(name: str, text: str) -> None:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     typer.echo(printable(f"note: {name}: {text}"), err=True)
 
@@ -146,16 +146,16 @@ def _write(
     parameters: int,
     fed: dict[str, str],
 ) -> None:
-    from onnxprof.publish import layertable
+    from onnxprof.publish.tables import layers
 
     if chosen == "table":
         text = _terminal(tables, name, layout, parameters, output, fed)
     elif chosen == "csv":
-        text = layertable.to_csv(tables, layout)
+        text = layers.to_csv(tables, layout)
     elif chosen == "json":
-        text = layertable.to_json(tables, layout, name, fed)
+        text = layers.to_json(tables, layout, name, fed)
     else:
-        text = layertable.to_markdown(tables, layout, name)
+        text = layers.to_markdown(tables, layout, name)
     if output is not None:
         _save(text, output)
     elif text:
@@ -176,14 +176,14 @@ def _terminal(
     from rich.console import Console
 
     from onnxprof.cli.output import stdout_console
-    from onnxprof.publish import layertable
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.tables import layers
+    from onnxprof.publish.text.safe import printable
 
     buffer = io.StringIO()
     console = Console(file=buffer, width=120) if output else stdout_console(soft_wrap=False)
     for table in tables:
-        console.print(layertable.to_table(table, layout, f"{name}, batch {table.batch}"))
-        console.print(layertable.summary(table, parameters), highlight=False)
+        console.print(layers.to_table(table, layout, f"{name}, batch {table.batch}"))
+        console.print(layers.summary(table, parameters), highlight=False)
     for given, what in fed.items():
         console.print(printable(f"{given} is fed {what}"), highlight=False, markup=False)
     return buffer.getvalue()

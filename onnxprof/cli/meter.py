@@ -50,7 +50,7 @@ class Meter:
     def update(self, planned: Planned, phase: str, share: float) -> None:
         """Say what the current job does; `share` is the part of its budget that is spent."""
         from onnxprof.outlook import Notice
-        from onnxprof.publish.text import printable
+        from onnxprof.publish.text.safe import printable
 
         if isinstance(phase, Notice):
             self._bar.console.print(

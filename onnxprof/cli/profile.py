@@ -224,7 +224,7 @@ def _swept(
 
 def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
     from onnxprof.cli.output import stdout_console
-    from onnxprof.publish.terminal import summary
+    from onnxprof.publish.tables.run_summary import summary
 
     if outcome.error is not None:
         _say(str(outcome.error))
@@ -248,6 +248,6 @@ def _close(outcomes: list[Outcome], store: Store) -> int:
 
 
 def _say(message: str) -> None:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     typer.echo(f"onnxprof: {printable(message)}", err=True)

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxprof.publish.provenance import Checked
+    from onnxprof.publish.tables.provenance import Checked
     from onnxprof.records.run import Request, Run
     from onnxprof.sweep import Options
 
@@ -105,7 +105,7 @@ def _measured(options: Options, console: Console) -> Run:
 
 def _write(run: Run, chosen: str, output: Path | None) -> None:
     from onnxprof.analysis.step_times import estimates
-    from onnxprof.publish import provenance as shown
+    from onnxprof.publish.tables import provenance as shown
 
     times = [] if run.timings is None else estimates(run.steps, run.timings).tolist()
     checked = shown.rows(run.steps, times)
@@ -124,8 +124,8 @@ def _terminal(request: Request, checked: list[Checked]) -> str:
 
     from rich.console import Console
 
-    from onnxprof.publish import provenance as shown
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.tables import provenance as shown
+    from onnxprof.publish.text.safe import printable
 
     buffer = io.StringIO()
     console = Console(file=buffer, width=Console().width, soft_wrap=False)

@@ -69,7 +69,7 @@ def list_(
     ),
 ) -> None:
     """List stored runs, newest last."""
-    from onnxprof.publish import runlist
+    from onnxprof.publish.tables import runs as runlist
 
     roots = _roots(store)
     found = _scan(roots, _filters(model, device, backend, batch))
@@ -99,7 +99,7 @@ def show(
 
     Where several runs match, the newest is shown.
     """
-    from onnxprof.publish import gpu_tables, terminal
+    from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
 
     paths = _select(what, _roots(store), _filters(model, device, backend, batch))
@@ -107,8 +107,8 @@ def show(
     if len(paths) > 1:
         typer.echo(f"{len(paths)} runs match; this is the newest: {paths[-1]}", err=True)
     limit = None if all_ else 20
-    shown = gpu_tables.tables(run, limit)
-    _print(terminal.facts(run), "", terminal.summary(run, limit=limit), *shown)
+    shown = gpu.tables(run, limit)
+    _print(run_summary.facts(run), "", run_summary.summary(run, limit=limit), *shown)
 
 
 @app.command()
@@ -138,7 +138,7 @@ def export(
     Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
     on a GPU and on the host) are CSV, of runs on a GPU.
     """
-    from onnxprof.publish.text import counted
+    from onnxprof.publish.text.safe import counted
     from onnxprof.store.folder import load_each
 
     chosen = _format(format_, output)
@@ -197,7 +197,7 @@ def import_(
     --benchmark-app.
     """
     from onnxprof.cli.runs_import import Told, import_run
-    from onnxprof.publish import terminal
+    from onnxprof.publish.tables import run_summary
 
     files = {
         "--engine-layers": engine_layers,
@@ -208,7 +208,7 @@ def import_(
     }
     told = Told(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
     run, path = import_run(model, files, told, _roots([store] if store else None)[0])
-    _print(terminal.facts(run), "", terminal.summary(run, limit=20))
+    _print(run_summary.facts(run), "", run_summary.summary(run, limit=20))
     typer.echo(f"stored as {path}", err=True)
 
 
@@ -240,7 +240,7 @@ def _scan(roots: Sequence[Path], filters: Filters) -> list[Summary]:
 
 
 def _tell(problems: Sequence[StoreError]) -> None:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     for problem in problems[:5]:
         typer.echo(f"skipped {printable(str(problem))}", err=True)
@@ -255,7 +255,7 @@ def _is_empty(roots: Sequence[Path]) -> bool:
 
 
 def _places(roots: Sequence[Path]) -> str:
-    from onnxprof.publish.text import printable
+    from onnxprof.publish.text.safe import printable
 
     return ", ".join(printable(str(root)) for root in roots)
 
@@ -300,17 +300,19 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
 
 
 def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
-    from onnxprof.publish import chrome, gpu_tables, runlist, timing_csv
+    from onnxprof.publish.overlays import chrome
+    from onnxprof.publish.tables import gpu, timings
+    from onnxprof.publish.tables import runs as runlist
 
     if chosen is ExportFormat.PARQUET:
-        return timing_csv.timing_parquet(runs)
+        return timings.timing_parquet(runs)
     writers = {
-        ExportFormat.CSV: timing_csv.timing_csv,
+        ExportFormat.CSV: timings.timing_csv,
         ExportFormat.JSON: runlist.everything,
         ExportFormat.CHROME: chrome.chrome_trace,
-        ExportFormat.KERNELS: gpu_tables.kernels_csv,
-        ExportFormat.API_CALLS: gpu_tables.api_csv,
-        ExportFormat.DEVICE_HOST: gpu_tables.steps_csv,
+        ExportFormat.KERNELS: gpu.kernels_csv,
+        ExportFormat.API_CALLS: gpu.api_csv,
+        ExportFormat.DEVICE_HOST: gpu.steps_csv,
     }
     return writers[chosen](runs).encode("utf-8", "backslashreplace")
 
@@ -320,7 +322,7 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     from pathlib import Path
 
     from onnxprof.errors import UsageError
-    from onnxprof.publish.model_explorer import files, node_data
+    from onnxprof.publish.overlays.model_explorer import files, node_data
 
     chosen = ExportFormat.MODEL_EXPLORER
     is_file = output.lower().endswith(".json") and not Path(output).is_dir()

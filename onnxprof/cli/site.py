@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from onnxprof.publish.site import Built
+    from onnxprof.publish.site.build import Built
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Publish stored runs.")
 
@@ -46,7 +46,7 @@ def build(
     """
     from onnxprof import folders
     from onnxprof.processes import device_lock
-    from onnxprof.publish.site import build_from_stores, check_replaceable
+    from onnxprof.publish.site.build import build_from_stores, check_replaceable
 
     folder = folders.expanded(out).resolve()
     check_replaceable(folder)
@@ -62,7 +62,7 @@ def serve(
 ) -> None:
     """Serve a built site to this machine alone, until Ctrl-C."""
     from onnxprof import folders
-    from onnxprof.publish.serve import server
+    from onnxprof.publish.disk.serve import server
 
     with server(folders.expanded(out), port) as httpd:
         typer.echo(f"http://127.0.0.1:{httpd.server_port}/  (Ctrl-C ends)")

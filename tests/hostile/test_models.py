@@ -13,7 +13,7 @@ from onnxprof.errors import OnnxprofError
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.processes.confined import Limits, confined
-from onnxprof.publish import layertable
+from onnxprof.publish.tables import layers
 
 _LIMITS = Limits(300, 4 << 30)
 
@@ -23,8 +23,8 @@ def look(path: Path) -> str:
     model = open_model(str(path))
     for batch in (1, 3):
         table = inspect(model, batch)
-        layertable.to_csv([table])
-        layertable.to_json([table])
+        layers.to_csv([table])
+        layers.to_json([table])
     prepare(model, 2, {})
     return "good"
 

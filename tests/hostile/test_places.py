@@ -11,7 +11,7 @@ import pytest
 
 from onnxprof.cli import _run
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.publish.site import build_site
+from onnxprof.publish.site.build import build_site
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
@@ -55,7 +55,7 @@ def test_a_site_on_a_full_disk_says_where(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("onnxprof.publish.site.write", full)
+    monkeypatch.setattr("onnxprof.publish.site.build.write", full)
     with pytest.raises(UsageError, match="No space left") as caught:
         build_site([sample_run()], tmp_path / "site")
     assert caught.value.where == str(tmp_path / "site")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxprof.publish.serve import server
+from onnxprof.publish.disk.serve import server
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from onnxprof.errors import StoreError
 from onnxprof.processes.confined import Limits, confined
-from onnxprof.publish.runlist import everything, list_csv, list_json, list_table
-from onnxprof.publish.site import build_from_stores
-from onnxprof.publish.terminal import summary
-from onnxprof.publish.timing_csv import timing_csv, timing_parquet
+from onnxprof.publish.site.build import build_from_stores
+from onnxprof.publish.tables.run_summary import summary
+from onnxprof.publish.tables.runs import everything, list_csv, list_json, list_table
+from onnxprof.publish.tables.timings import timing_csv, timing_parquet
 from onnxprof.store import folder as store
 from onnxprof.store import guard
 from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, to_bytes

@@ -11,12 +11,12 @@ import pytest
 
 from onnxprof.cli import _run
 from onnxprof.plugins.registry import Plugin
-from onnxprof.publish import model_explorer
-from onnxprof.publish.chrome import chrome_trace
-from onnxprof.publish.gpu_tables import steps_csv
-from onnxprof.publish.runlist import everything, list_csv, list_json
-from onnxprof.publish.site import build_site
-from onnxprof.publish.timing_csv import timing_csv
+from onnxprof.publish.overlays import model_explorer
+from onnxprof.publish.overlays.chrome import chrome_trace
+from onnxprof.publish.site.build import build_site
+from onnxprof.publish.tables.gpu import steps_csv
+from onnxprof.publish.tables.runs import everything, list_csv, list_json
+from onnxprof.publish.tables.timings import timing_csv
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Availability, Device
 from onnxprof.store.parquet import summarise

@@ -1,0 +1,336 @@
+"""What every form of an alignment shares: which blocks are shown, and what they are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from itertools import groupby
+
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.table import Alignment, Cell, Column, Fate, Remark, RemarkKind, Row, RowKind
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import CUTS, Cut, printable, shortened
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
+
+#: What a verdict adds to a ratio; nothing where the measurement does not tell.
+MARKS = {Verdict.SLOWER: "▲", Verdict.FASTER: "▼", Verdict.SAME: "="}
+#: Behind a time whose step is tied to its layers by inference.
+INFERRED = "~"
+_FATES = {
+    Fate.FOLDED: "folded",
+    Fate.CONSTANT: "constant",
+    Fate.INPUT: "input",
+    Fate.NOT_EXECUTED: "not run",
+    Fate.ABSENT: "absent",
+    Fate.UNTOLD: "·",
+}
+
+
+class Sort(StrEnum):
+    """Order of the blocks."""
+
+    GRAPH = "graph"
+    TIME = "time"
+    RATIO = "ratio"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which blocks are shown, and in which order."""
+
+    sort: Sort = Sort.GRAPH
+    limit: int | None = None
+    """This many: those with the largest shares, or the first in the order that was asked for."""
+    min_share: float = 0.0
+    """Those that take this fraction of a run's latency, in any run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Blocks that are shown, in order, and the others."""
+
+    shown: tuple[Row, ...]
+    rest: tuple[Row, ...]
+
+
+def pick(alignment: Alignment, choice: Choice) -> Picked:
+    """Choose and order the blocks."""
+    rows, key = alignment.rows, _KEYS[choice.sort]
+    wanted = [i for i, row in enumerate(rows) if _share(row, 0) >= choice.min_share]
+    ranked = sorted(wanted, key=lambda i: key(rows[i], alignment.baseline), reverse=True)
+    kept = ranked if choice.limit is None else ranked[: choice.limit]
+    order = sorted(kept) if choice.sort is Sort.GRAPH else kept
+    rest = tuple(row for i, row in enumerate(rows) if i not in set(kept))
+    return Picked(tuple(rows[i] for i in order), rest)
+
+
+def _share(row: Row, _: int) -> float:
+    """Its largest share of any run's latency."""
+    return max((cell.share or 0.0 for cell in row.cells), default=0.0)
+
+
+def _time(row: Row, baseline: int) -> float:
+    return row.cells[baseline].ns or 0
+
+
+def _ratio(row: Row, _: int) -> float:
+    return max((cell.ratio or 0.0 for cell in row.cells), default=0.0)
+
+
+def _gap(row: Row, baseline: int) -> float:
+    """How far a time lies apart from the baseline's, whichever is longer."""
+    first = row.cells[baseline].ns or 0
+    return max(abs((cell.ns or 0) - first) for cell in row.cells)
+
+
+#: What is shown where not all is, and in which order; graph order shows what weighs most.
+_KEYS: dict[Sort, Callable[[Row, int], float]] = {
+    Sort.GRAPH: _share,
+    Sort.TIME: _time,
+    Sort.RATIO: _ratio,
+    Sort.GAP: _gap,
+}
+
+
+def summed(rows: Sequence[Row]) -> Row:
+    """Several blocks as one row, without ratios."""
+    cells = zip(*(row.cells for row in rows), strict=True)
+    return Row(RowKind.BLOCK, tuple(map(_summed, cells)))
+
+
+def _summed(cells: Sequence[Cell]) -> Cell:
+    if all(cell.ns is None for cell in cells):
+        return Cell()
+    return Cell(sum(cell.ns or 0 for cell in cells), sum(cell.share or 0.0 for cell in cells))
+
+
+def layer_names(named: Sequence[Sequence[str]], longest: int) -> list[str]:
+    """`layers_text` of rows below one another, cut so that as few as can be look the same."""
+    told = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
+    return max(told, key=lambda texts: len(set(texts)))
+
+
+def layers_text(layers: Sequence[str], longest: int, cut: Cut = shortened) -> str:
+    """`first … last`, cut where it must be; the last without what they share."""
+    first, last = printable(layers[0]), printable(layers[-1])
+    if len(layers) == 1:
+        return cut(first, longest)
+    told = f"{first} … {last}"
+    if len(told) > longest:
+        told = f"{first} … {_ending(first, last)}"
+    if len(told) <= longest:
+        return told
+    more = f" +{len(layers) - 1}"
+    return cut(first, longest - len(more)) + more
+
+
+def _ending(first: str, last: str) -> str:
+    """What is left of the last name without the path that both have."""
+    shared = 0
+    for ours, theirs in zip(first.split("/")[:-1], last.split("/")[:-1], strict=False):
+        if ours != theirs:
+            break
+        shared += len(theirs) + 1
+    return last[shared:]
+
+
+def operators_text(operators: Sequence[str], longest: int) -> str:
+    """`Conv+BatchNormalization+Relu`; what is in the middle gives way first."""
+    parts = [printable(name) for name in operators if name]
+    counted = [(name, len(list(same))) for name, same in groupby(parts)]
+    told = [f"{name}×{count}" if count > 1 else name for name, count in counted]
+    if len("+".join(told)) <= longest or len(told) < 2:
+        return shortened("+".join(told), longest)
+    for kept in range(len(told) - 1, 0, -1):
+        short = "+".join([*told[:kept], "…", told[-1]])
+        if len(short) <= longest:
+            return short
+    return shortened(f"{told[0]}+…", longest)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One unit for all times of a table, five digits of the shortest latency."""
+
+    unit: str
+    digits: int
+
+    @classmethod
+    def of(cls, alignment: Alignment) -> Scale:
+        """Fit for this alignment."""
+        sums = zip(alignment.columns, alignment.layer_sum.cells, strict=True)
+        least = min(cell.ns or 0 if c.total_ns is None else c.total_ns for c, cell in sums)
+        unit, ns = ("µs", 1_000) if least < 1_000_000 else ("ms", 1_000_000)
+        return cls(unit, max(0, 5 - len(str(least // ns))))
+
+    def rounded(self, ns: int) -> Decimal:
+        """The figure as it is printed."""
+        unit = 1_000 if self.unit == "µs" else 1_000_000
+        return (Decimal(ns) / unit).quantize(Decimal(1).scaleb(-self.digits))
+
+
+def number(ratio: float) -> str:
+    """A ratio to three digits or so."""
+    for limit, digits in ((0.0995, 3), (9.995, 2), (99.95, 1)):
+        if ratio < limit:
+            return f"{ratio:.{digits}f}"
+    return f"{ratio:.0f}" if ratio < 10_000 else ">9999"
+
+
+def interval_text(cell: Cell) -> str:
+    """`0.97–1.04`, or nothing."""
+    return "" if cell.interval is None else "–".join(map(number, cell.interval))
+
+
+def untimed_text(cell: Cell) -> str:
+    """Why a cell has no time: what became of most of its layers."""
+    counts = Counter(fate for _, fate in cell.missing)
+    return _FATES[counts.most_common(1)[0][0]] if counts else "·"
+
+
+def is_inferred(cell: Cell) -> bool:
+    """Whether a step of it is tied to its layers by inference."""
+    return cell.ns is not None and cell.confidence is Confidence.INFERRED
+
+
+def title(alignment: Alignment) -> str:
+    """Model, batch, how many runs and blocks."""
+    asked = alignment.columns[0].run.request
+    names = " and ".join(dict.fromkeys(c.run.request.model_name for c in alignment.columns))
+    sizes = "".join(f", {name}={size}" for name, size in asked.dims)
+    runs, blocks = len(alignment.columns), len(alignment.rows)
+    return printable(
+        f"{', '.join((names, f'batch {asked.batch}{sizes}', *_common(alignment)))}:"
+        f" {_plural(runs, 'run')}, {_plural(blocks, 'block')} of layers"
+    )
+
+
+def _common(alignment: Alignment) -> list[str]:
+    """Facts that all columns share, said once."""
+    told = [_facts(column) for column in alignment.columns]
+    return [fact for fact, *others in zip(*told, strict=True) if set(others) <= {fact}]
+
+
+def _facts(column: Column) -> tuple[str, ...]:
+    run = column.run
+    return (
+        run.device.name or run.request.device_id,
+        sentences.threads(run.request.threads),
+        f"{column.processes} process{'' if column.processes == 1 else 'es'}",
+    )
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def column_text(column: Column, alignment: Alignment) -> str:
+    """Where and how a column was measured, less what the title says, and its latency."""
+    run = column.run
+    provider = run.request.provider
+    common = _common(alignment)
+    parts = (
+        _latency(column),
+        column.version,
+        "" if provider == run.device.kind else f"provider {provider}",
+        *(fact for fact in _facts(column) if fact not in common),
+        "" if run.request.granularity.value == "executed" else "as written",
+        _timer(run),
+        _outputs(run),
+    )
+    return printable(", ".join(part for part in parts if part))
+
+
+def _timer(run: Run) -> str:
+    if run.origin is not None:
+        return f"{run.origin.timer}, imported from {run.origin.program}"
+    return f"{run.timer} timer" if run.steps else ""
+
+
+def _latency(column: Column) -> str:
+    """The median and how well it is known."""
+    if column.total_ns is None or column.interval_ns is None:
+        return "no latency"
+    low, high = column.interval_ns
+    half = (high - low) / 2 / column.total_ns if column.total_ns else 0.0
+    return f"{sentences.duration(column.total_ns)} ±{sentences.percent(half)}"
+
+
+def _outputs(run: Run) -> str:
+    passed = run.parity.passed if run.parity is not None else None
+    return {True: "outputs ✓", False: "outputs ✗", None: "outputs not compared"}[passed]
+
+
+def remark_text(remark: Remark, alignment: Alignment) -> str:
+    """A caveat in a sentence or two."""
+    names = ", ".join(printable(alignment.columns[i].label) for i in remark.columns)
+    return f"{names}: {_REMARKS[remark.kind]}"
+
+
+_REMARKS = {
+    RemarkKind.WRONG_OUTPUTS: "outputs differ from the reference's: fast or not, wrong.",
+    RemarkKind.MODELS_DIFFER: (
+        "another model file than the baseline's; layers were matched by their names."
+    ),
+    RemarkKind.ONE_STEP: (
+        "ran as one step, which tells nothing of its layers; it is in the sums alone."
+    ),
+    RemarkKind.NO_STEP_TIMES: "no layer was timed; it is in the median alone.",
+    RemarkKind.NO_LATENCY: (
+        "imported without un-profiled latencies, so its overhead is not known; shares are of its"
+        " steps' sum."
+    ),
+    RemarkKind.AVERAGED: (
+        "its step times are averages that another program wrote; ratios of its layers have no"
+        " interval."
+    ),
+    RemarkKind.COARSE: (
+        "one step covers most of the layers, so they are one block; leave it out to see more."
+    ),
+    RemarkKind.INFERRED: f"{INFERRED} marks steps whose layers were not checked by values.",
+    RemarkKind.TIMER_INFLATION: (
+        "the timer made inferences longer; trust the layers' order and shares. Against another"
+        " runtime's timer no layer is called slower or faster."
+    ),
+    RemarkKind.NOT_DECIDED: (
+        "one process on a busy machine: nothing is called slower or faster. Measure with"
+        " --processes 10, or on an idle machine."
+    ),
+    RemarkKind.BUSY_MACHINE: "other programs kept the machine busy; expect wide intervals.",
+    RemarkKind.SINGLE_PROCESS: (
+        "one process: how far processes differ is assumed, not measured. Measure with"
+        " --processes 10."
+    ),
+}
+
+
+def untimed_texts(alignment: Alignment) -> Iterator[str]:
+    """What became of layers without a time: in their blocks by column, then of the others."""
+    for i, column in enumerate(alignment.columns):
+        fates = Counter(fate for row in alignment.rows for _, fate in row.cells[i].missing)
+        del fates[Fate.UNTOLD]
+        if fates:
+            yield f"Layers that {printable(column.label)} spent no time on: {_counted(fates)}."
+    if alignment.unplaced:
+        fates = Counter(min(layer.fates, key=list(Fate).index) for layer in alignment.unplaced)
+        yield f"Layers in no row, since no run timed them: {_counted(fates)}."
+
+
+def _counted(fates: Counter[Fate]) -> str:
+    return ", ".join(f"{fates[fate]} {fate.value}" for fate in Fate if fates[fate])
+
+
+def rule_text(alignment: Alignment) -> str:
+    """What the marks mean."""
+    base = printable(alignment.columns[alignment.baseline].label)
+    much = sentences.percent(alignment.threshold)
+    return (
+        f"Ratio: time over that of {base}. ▲ slower, ▼ faster: by more than {much}, with 95 %"
+        f" confidence; = within ±{much}; no mark: the measurement does not tell. Layers that any"
+        " run executes as one step share a row."
+    )

@@ -1,0 +1,338 @@
+"""An alignment for people at a terminal: as much as its width has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.table import Alignment, Cell, Row
+from onnxprof.publish.comparing import alignment as shared
+from onnxprof.publish.comparing.alignment import Choice, Picked, Scale
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import printable, shortened
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_BAR = 8
+#: What names and operators get: at least the first, at most the last of these.
+_NAMES, _OPERATORS = (20, 44), (12, 34)
+#: What names get at least where there are bars and intervals.
+_WIDE_NAMES = 28
+_HEADING = 9
+_STYLES = {Verdict.SLOWER: "red", Verdict.FASTER: "green", Verdict.SAME: "dim"}
+
+
+def table(alignment: Alignment, choice: Choice) -> RenderableType:
+    """Heading, one line a run, the blocks, how they add up, caveats."""
+    picked = shared.pick(alignment, choice)
+    legend: list[RenderableType] = [
+        Text(line, style="dim") for line in shared.untimed_texts(alignment)
+    ]
+    return Group(
+        Text(shared.title(alignment), style="bold"),
+        _runs(alignment),
+        _Fitted(alignment, picked),
+        *_caveats([shared.remark_text(remark, alignment) for remark in alignment.remarks]),
+        *legend,
+        Text(shared.rule_text(alignment), style="dim"),
+    )
+
+
+def _runs(alignment: Alignment) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for column in alignment.columns:
+        style = "red" if column.wrong else ""
+        grid.add_row(
+            printable_text(column.label), Text(shared.column_text(column, alignment), style=style)
+        )
+    return grid
+
+
+def printable_text(label: str) -> Text:
+    """A label, cut to what a line has room for."""
+    return Text(shortened(printable(label), 30))
+
+
+def _caveats(lines: Sequence[str]) -> list[RenderableType]:
+    grid = Table.grid(padding=(0, 1))
+    for line in lines:
+        grid.add_row(Text("!"), Text(line), style="yellow")
+    return [grid] if lines else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """What is shown of each run; the widest first, and what fits is taken."""
+
+    operators: bool = True
+    times: bool = True
+    """Of every run, not of the baseline alone."""
+    shares: bool = True
+    intervals: bool = False
+    bars: bool = False
+
+
+_LEVELS = (
+    _Level(intervals=True, bars=True),
+    _Level(intervals=True),
+    _Level(bars=True),
+    _Level(),
+    _Level(shares=False),
+    _Level(shares=False, operators=False),
+    _Level(times=False, shares=False),
+    _Level(times=False, shares=False, operators=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A printed column: heading, a text a line, and a style each."""
+
+    heading: str
+    texts: tuple[str, ...]
+    styles: tuple[str, ...]
+    justify: Literal["left", "right"] = "right"
+    gap: int = 2
+
+    @property
+    def width(self) -> int:
+        """With the gap before it, which the table's own divider is one of."""
+        lines = (*self.heading.split("\n"), *self.texts)
+        return max(map(len, lines)) + self.gap
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """Laid out when it is printed; runs that do not fit go into further tables."""
+
+    alignment: Alignment
+    picked: Picked
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del console
+        lines = list(_lines(self.alignment, self.picked))
+        base = self.alignment.baseline
+        others = [i for i in range(len(self.alignment.columns)) if i != base]
+        while others:
+            count = len(others)
+            level = _fitting(self.alignment, lines, others, options.max_width)
+            while level is None and count > 1:
+                count -= 1
+                level = _fitting(self.alignment, lines, others[:count], options.max_width)
+            chosen = sorted([base, *others[:count]])
+            yield _grid(self.alignment, lines, chosen, level or _LEVELS[-1], options.max_width)
+            others = others[count:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row as it is printed: figures that add up, a mark, a style."""
+
+    name: tuple[str, ...]
+    operators: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    figures: tuple[Decimal | None, ...]
+    style: str = ""
+    section: bool = False
+    """Whether a rule stands above it."""
+    barred: bool = False
+    unknown: bool = False
+    """Whether a time that is not there is one that nobody measured."""
+
+
+def _lines(alignment: Alignment, picked: Picked) -> Iterator[_Line]:
+    scale = Scale.of(alignment)
+    shown = [_block(row, scale) for row in picked.shown]
+    if picked.rest:
+        rest = _block(shared.summed(picked.rest), scale)
+        name = (f"({len(picked.rest)} more)",)
+        shown.append(replace(rest, name=name, style="dim", barred=False))
+    yield from shown
+    layers = _added([line.figures for line in shown], alignment.layer_sum, scale)
+    stray = tuple(_rounded(cell, scale) for cell in alignment.no_layer.cells)
+    total = tuple(_rounded(cell, scale) for cell in alignment.total.cells)
+    interruptions = tuple(_rounded(cell, scale) for cell in alignment.interruptions.cells)
+    overhead = tuple(
+        None if a is None or b is None or t is None else t - a - b - (i or 0)
+        for a, b, i, t in zip(layers, stray, interruptions, total, strict=True)
+    )
+    yield _Line(("(layers)",), (), alignment.layer_sum.cells, layers, section=True)
+    yield _Line(("(no layer)",), (), alignment.no_layer.cells, stray, "dim")
+    if any(figure is not None for figure in interruptions):
+        cells = alignment.interruptions.cells
+        yield _Line(("(interruptions)",), (), cells, interruptions, "dim", unknown=True)
+    yield _Line(("(overhead)",), (), alignment.overhead.cells, overhead, "dim", unknown=True)
+    yield _Line(("(median)",), (), alignment.total.cells, total, "bold", unknown=True)
+
+
+def _block(row: Row, scale: Scale) -> _Line:
+    figures = tuple(_rounded(cell, scale) for cell in row.cells)
+    return _Line(row.layers, row.operators, row.cells, figures, barred=True)
+
+
+def _rounded(cell: Cell, scale: Scale) -> Decimal | None:
+    return None if cell.ns is None else scale.rounded(cell.ns)
+
+
+def _added(
+    figures: Sequence[tuple[Decimal | None, ...]], row: Row, scale: Scale
+) -> tuple[Decimal | None, ...]:
+    """What is printed adds up; a run without blocks has the sum it has."""
+    found: list[Decimal | None] = []
+    for i, cell in enumerate(row.cells):
+        parts = [line[i] for line in figures]
+        told = [part for part in parts if part is not None]
+        found.append(sum(told, Decimal(0)) if told else _rounded(cell, scale))
+    return tuple(found)
+
+
+def _fitting(
+    alignment: Alignment, lines: Sequence[_Line], others: Sequence[int], width: int
+) -> _Level | None:
+    """The first level that leaves room for names."""
+    chosen = sorted([alignment.baseline, *others])
+    names, kinds = _wanted(lines)
+    for level in _LEVELS:
+        used = sum(part.width for part in _parts(alignment, lines, chosen, level)) + 2
+        wide = level.bars or level.intervals
+        least = min(names, _WIDE_NAMES if wide else _NAMES[0])
+        least += min(kinds, _OPERATORS[0]) + 2 if level.operators else 0
+        if used + least <= width:
+            return level
+    return None
+
+
+def _wanted(lines: Sequence[_Line]) -> tuple[int, int]:
+    names = max(len(shared.layers_text(line.name, _NAMES[1])) for line in lines)
+    kinds = [len(shared.operators_text(line.operators, _OPERATORS[1])) for line in lines]
+    return names, max(max(kinds), len("operators"))
+
+
+def _parts(
+    alignment: Alignment, lines: Sequence[_Line], chosen: Sequence[int], level: _Level
+) -> list[_Part]:
+    unit = Scale.of(alignment).unit
+    longest = max((cell.share or 0.0 for row in alignment.rows for cell in row.cells), default=0.0)
+    return [
+        part
+        for number in chosen
+        for part in _run_parts(alignment, lines, number, level, unit, longest)
+    ]
+
+
+def _run_parts(
+    alignment: Alignment,
+    lines: Sequence[_Line],
+    number: int,
+    level: _Level,
+    unit: str,
+    longest: float,
+) -> Iterator[_Part]:
+    base = number == alignment.baseline
+    cells = [line.cells[number] for line in lines]
+    struck = "strike " if alignment.columns[number].wrong else ""
+    heading = _heading(alignment, number)
+    plain = tuple(struck + line.style for line in lines)
+    marked = tuple(
+        struck + f"{line.style} {_STYLES.get(cell.verdict, '') if cell.verdict else ''}"
+        for line, cell in zip(lines, cells, strict=True)
+    )
+    if base or level.times:
+        texts = tuple(_time(line, number) for line in lines)
+        yield _Part(f"{heading}\n{unit} ", texts, plain, gap=1)
+    if base and level.shares:
+        shares = tuple("" if c.share is None else sentences.percent(c.share) for c in cells)
+        yield _Part("share", shares, plain)
+    if level.bars:
+        bars = tuple(
+            _bar(c.share, longest) if line.barred else ""
+            for c, line in zip(cells, lines, strict=True)
+        )
+        yield _Part(" " * _BAR, bars, tuple("cyan" for _ in lines), "left", 1)
+    if not base:
+        above = "ratio " if level.times else f"{heading}\nratio "
+        yield _Part(above, tuple(map(_ratio, cells)), marked, gap=1)
+        if level.intervals:
+            yield _Part("95 %", tuple(map(shared.interval_text, cells)), ("dim",) * len(lines))
+
+
+def _heading(alignment: Alignment, number: int) -> str:
+    """The label, a word a line; a run with wrong outputs has a cross."""
+    column = alignment.columns[number]
+    label = f"{'✗' if column.wrong else ''}{printable(column.label)}"
+    return "\n".join(f"{shortened(word, _HEADING)} " for word in label.split(" "))
+
+
+def _time(line: _Line, number: int) -> str:
+    """With a place for the mark behind it, so that points stand below points."""
+    cell, figure = line.cells[number], line.figures[number]
+    if figure is None and line.unknown:
+        return "unknown "
+    if figure is None:
+        return f"{shared.untimed_text(cell)} " if line.barred else ""
+    return f"{figure}{shared.INFERRED if shared.is_inferred(cell) else ' '}"
+
+
+def _ratio(cell: Cell) -> str:
+    if cell.ratio is None:
+        return ""
+    mark = shared.MARKS.get(cell.verdict, " ") if cell.verdict else " "
+    return f"{shared.number(cell.ratio)}{mark}"
+
+
+def _bar(share: float | None, longest: float) -> str:
+    """Of the run's own latency, so that a slow run does not dwarf the others."""
+    eighths = round((share or 0.0) / longest * _BAR * 8) if longest else 0
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+
+
+def _grid(
+    alignment: Alignment,
+    lines: Sequence[_Line],
+    chosen: Sequence[int],
+    level: _Level,
+    width: int,
+) -> Table:
+    parts = _parts(alignment, lines, chosen, level)
+    room = width - sum(part.width for part in parts) - 2
+    names, kinds = _widths(lines, room, level)
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 0), pad_edge=False, header_style="")
+    grid.add_column("layers", no_wrap=True, min_width=names, vertical="bottom")
+    if level.operators:
+        grid.add_column(" operators", no_wrap=True, min_width=kinds + 1)
+    for part in parts:
+        grid.add_column(
+            Text(part.heading, style="bold"),
+            justify=part.justify,
+            no_wrap=True,
+            min_width=part.width - 1,
+        )
+    told = shared.layer_names([line.name for line in lines], names)
+    for i, line in enumerate(lines):
+        if line.section:
+            grid.add_section()
+        cells = [Text(told[i], style=line.style)]
+        if level.operators:
+            cells.append(Text(f" {shared.operators_text(line.operators, kinds)}", style="dim"))
+        grid.add_row(*cells, *(Text(part.texts[i], style=part.styles[i].strip()) for part in parts))
+    return grid
+
+
+def _widths(lines: Sequence[_Line], room: int, level: _Level) -> tuple[int, int]:
+    """Names and operators share what figures leave, names first."""
+    names, kinds = _wanted(lines)
+    if not level.operators:
+        return max(8, min(names, room)), 0
+    room -= 2
+    least = min(kinds, _OPERATORS[0])
+    names = max(8, min(names, room - least))
+    return names, max(8, min(kinds, room - names))

@@ -1,0 +1,324 @@
+"""A comparison as a terminal table, Markdown, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from onnxprof.compare.changes import Caveat, Comparison, Pair, Row, Verdict
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import in_csv, in_markdown, printable, shortened
+from onnxprof.records.run import Run
+from onnxprof.store.encoding import to_json
+
+#: Columns of the CSV, in order; JSON rows have these keys from `layer` on.
+COLUMNS = (
+    *("model", "batch", "layer", "layers", "share", "a_ms", "b_ms", "ratio", "low", "high"),
+    *("q", "verdict", "only_a", "only_b"),
+)
+_WIDTH = 79
+_LONGEST = 80
+_LOUD = (Verdict.SLOWER, Verdict.FASTER, Verdict.ONLY_A, Verdict.ONLY_B)
+_STYLES = {Verdict.SLOWER: "red", Verdict.FASTER: "green", Verdict.UNDECIDED: "dim"}
+_ICONS = {Verdict.SLOWER: "🔴 ", Verdict.FASTER: "🟢 "}
+_CAVEATS = {
+    Caveat.SINGLE_PROCESS: (
+        "One process on a side: how far processes differ here is assumed, not measured, so"
+        " only large changes are told. Measure with --processes 10."
+    ),
+    Caveat.BUSY_MACHINE: "Other programs kept the machine busy: expect wide intervals.",
+    Caveat.TIMER_INFLATION: (
+        "The runtime's profiler makes steps longer: changes of short layers read too small."
+    ),
+    Caveat.TIMERS_DIFFER: "The sides' layers were timed in different ways (see stderr).",
+    Caveat.NO_COMMON_LAYER: "No layer has the same name on both sides: only latency is compared.",
+    Caveat.WRONG_OUTPUTS: "Outputs of a side differ from the reference's: fast or not, wrong.",
+}
+_BOTH = (
+    "One process on a side, on a busy machine: nothing is decided from that. Measure with"
+    " --processes 10, or on an idle machine."
+)
+
+
+def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
+    """For people at a terminal, 80 columns: per pair the latency, then layers by their time.
+
+    Layers that changed are all shown; of the others only as many as make up `limit`.
+    """
+    parts: list[RenderableType] = []
+    for pair in comparison.pairs:
+        parts += [
+            *_heading(pair),
+            _pair_table(pair, limit, comparison.in_turn),
+            Text(_verdict_text(pair)),
+        ]
+        parts += [*_warned(caveats(pair)), ""]
+    parts += _warned(list(_unmatched(comparison)))
+    return Group(*parts, Text(_rule(comparison), style="dim"))
+
+
+def _warned(texts: Sequence[str]) -> list[RenderableType]:
+    grid = Table.grid(padding=(0, 1))
+    for text in texts:
+        grid.add_row(Text("!"), Text(text), style="yellow")
+    return [grid] if texts else []
+
+
+def markdown(comparison: Comparison, *, limit: int = 12) -> str:
+    """For a comment on a pull request: the verdict, what changed, the rest folded away."""
+    lines = [f"### onnxprof: {_outcome(comparison)}", ""]
+    for pair in comparison.pairs:
+        shown, rest = _chosen(pair, limit)
+        lines += [f"**{in_markdown(_title(pair))}** — {in_markdown(_verdict_text(pair))}", ""]
+        head = _ratio_head(comparison.in_turn)
+        lines += [*_markdown_table([pair.latency, *shown], _scale(pair), head), ""]
+        if rest:
+            lines += [f"<details><summary>{_more(rest)}</summary>", ""]
+            lines += [*_markdown_table(rest, _scale(pair), head), "", "</details>", ""]
+        lines += [f"> {in_markdown(text)}  " for text in (*told(pair), *caveats(pair))]
+        lines += [""]
+    lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
+    return "\n".join([*lines, f"<sub>{_rule(comparison)}</sub>"]) + "\n"
+
+
+def to_json_text(comparison: Comparison) -> str:
+    """Everything, for programs."""
+    return json.dumps(_plain(comparison), indent=2, allow_nan=False) + "\n"
+
+
+def to_csv(comparison: Comparison) -> str:
+    """One row a model and layer, RFC 4180, lines end in `\\n`; names are joined with `;`."""
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for pair in comparison.pairs:
+        asked = pair.a[0].request
+        for row in (pair.latency, *pair.rows):
+            record = _record(row)
+            names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
+            whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
+            writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
+    return sink.getvalue()
+
+
+def told(pair: Pair) -> list[str]:
+    """In what the two sides differ, a line each."""
+    return [printable(f"{d.what} differs: {d.a} in A, {d.b} in B") for d in pair.differences]
+
+
+def caveats(pair: Pair) -> list[str]:
+    """What limits the verdicts, a sentence each."""
+    if {Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE} <= set(pair.caveats):
+        others = [c for c in pair.caveats if c not in (Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE)]
+        return [_BOTH, *(_CAVEATS[caveat] for caveat in others)]
+    return [_CAVEATS[caveat] for caveat in pair.caveats]
+
+
+def _plain(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "threshold": comparison.threshold,
+        "ratios_of": "neighbouring blocks" if comparison.in_turn else "times",
+        "regressed": comparison.regressed,
+        "pairs": [_plain_pair(pair) for pair in comparison.pairs],
+        "unmatched_a": [_side(run) for run in comparison.unmatched_a],
+        "unmatched_b": [_side(run) for run in comparison.unmatched_b],
+    }
+
+
+def _plain_pair(pair: Pair) -> dict[str, Any]:
+    return {
+        "a": [_side(run) for run in pair.a],
+        "b": [_side(run) for run in pair.b],
+        "processes_a": pair.processes[0],
+        "processes_b": pair.processes[1],
+        "differences": to_json(pair.differences),
+        "caveats": to_json(pair.caveats),
+        "latency": _record(pair.latency),
+        "rows": [_record(row) for row in pair.rows],
+        "interruptions_a_ms": _ms(pair.interruptions_ns[0]),
+        "interruptions_b_ms": _ms(pair.interruptions_ns[1]),
+        "overhead_a_ms": pair.overhead_ns[0] / 1e6,
+        "overhead_b_ms": pair.overhead_ns[1] / 1e6,
+    }
+
+
+def _side(run: Run) -> dict[str, Any]:
+    return {"request": to_json(run.request), "created": run.created, "command": run.command}
+
+
+def _ms(ns: float | None) -> float | None:
+    return None if ns is None else ns / 1e6
+
+
+def _record(row: Row) -> dict[str, Any]:
+    low, high = row.interval or (None, None)
+    return {
+        "layer": row.name,
+        "layers": list(row.layers),
+        "share": row.share,
+        "a_ms": _ms(row.a_ns),
+        "b_ms": _ms(row.b_ns),
+        "ratio": row.ratio,
+        "low": low,
+        "high": high,
+        "q": row.q,
+        "verdict": row.verdict.value,
+        "only_a": list(row.only_a),
+        "only_b": list(row.only_b),
+    }
+
+
+def _chosen(pair: Pair, limit: int | None) -> tuple[list[Row], list[Row]]:
+    """Rows to show, by share, and the others."""
+    rows = sorted(pair.rows, key=lambda row: (row.verdict not in _LOUD, -row.share))
+    loud = sum(row.verdict in _LOUD for row in rows)
+    count = len(rows) if limit is None else max(loud, limit)
+    return sorted(rows[:count], key=lambda row: -row.share), rows[count:]
+
+
+def _title(pair: Pair) -> str:
+    ours, theirs = pair.a[0].request, pair.b[0].request
+    both = ours.model_name == theirs.model_name
+    names = ours.model_name if both else f"{ours.model_name} (A) and {theirs.model_name} (B)"
+    threads = f"{ours.threads} thread{'' if ours.threads == 1 else 's'}"
+    return f"{names}, batch {ours.batch}, {threads}"
+
+
+def _heading(pair: Pair) -> Iterator[Text]:
+    yield Text(printable(_title(pair)), style="bold")
+    for side, runs, count in zip("AB", (pair.a, pair.b), pair.processes, strict=True):
+        asked = runs[0].request
+        where = f"{asked.backend} on {runs[0].device.name or asked.device_id}"
+        times = f"{count} process{'' if count == 1 else 'es'}"
+        moment = runs[-1].created.replace("T", " ")[:16]
+        yield Text(printable(f"{side}: {where}, {times}, {moment}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """One unit a table, with five digits of the latency."""
+
+    unit: str
+    ns: float
+    digits: int
+
+    def text(self, ns: float | None) -> str:
+        """The figure without its unit; nothing for None."""
+        return "" if ns is None else f"{ns / self.ns:.{self.digits}f}"
+
+
+def _scale(pair: Pair) -> _Scale:
+    longest = max(pair.latency.a_ns or 0.0, pair.latency.b_ns or 0.0)
+    unit, ns = ("µs", 1e3) if longest < 1e6 else ("ms", 1e6)
+    return _Scale(unit, ns, max(0, 5 - len(str(int(longest / ns)))))
+
+
+def _ratio_head(in_turn: bool) -> str:
+    return "paired" if in_turn else "B / A"
+
+
+def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
+    shown, rest = _chosen(pair, limit)
+    scale = _scale(pair)
+    lines = [_figures(row, scale) for row in (*shown, pair.latency)]
+    a, b = map(scale.text, pair.overhead_ns)
+    times, ratio = (f"A {scale.unit}", f"B {scale.unit}"), _ratio_head(in_turn)
+    heads = ("share", *times, ratio, "95 % interval", "verdict")
+    widths = [max(map(len, c)) for c in zip(heads, *lines, ("", a, b, "", "", ""), strict=True)]
+    names = max(12, _WIDTH - sum(widths) - 2 * len(widths))
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    grid.add_column("layer", no_wrap=True)
+    for head, width in zip(heads, widths, strict=True):
+        justify: Literal["left", "right"] = "left" if head == "verdict" else "right"
+        grid.add_column(head, justify=justify, no_wrap=True, min_width=width)
+    for row, line in zip(shown, lines, strict=False):
+        grid.add_row(*map(Text, (_name(row, names), *line)), style=_STYLES.get(row.verdict, ""))
+    if rest:
+        grid.add_row(Text(f"({len(rest)} more rows)"), style="dim")
+    grid.add_section()
+    if any(ns is not None for ns in pair.interruptions_ns):
+        told = map(scale.text, pair.interruptions_ns)
+        grid.add_row("(interruptions)", "", *told, style="dim")
+    grid.add_row("(overhead)", "", a, b, style="dim")
+    style = f"bold {_STYLES.get(pair.latency.verdict, '')}".strip()
+    grid.add_row(*map(Text, (pair.latency.name, *lines[-1])), style=style)
+    return grid
+
+
+def _figures(row: Row, scale: _Scale) -> tuple[str, ...]:
+    return (
+        sentences.percent(row.share),
+        scale.text(row.a_ns),
+        scale.text(row.b_ns),
+        "" if row.ratio is None else f"{row.ratio:.3f}",
+        "" if row.interval is None else f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
+        row.verdict.value,
+    )
+
+
+def _name(row: Row, longest: int) -> str:
+    more = f" +{len(row.layers) - 1}" if len(row.layers) > 1 else ""
+    return shortened(printable(row.name), longest - len(more)) + more
+
+
+def _more(rest: Sequence[Row]) -> str:
+    return f"({len(rest)} more: {_counted(rest)})"
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    counts = Counter(row.verdict for row in rows)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+
+
+def _verdict_text(pair: Pair) -> str:
+    row = pair.latency
+    low, high = row.interval or (1.0, 1.0)
+    ratio = "" if row.ratio is None else f" ({row.ratio:.3f}, {low:.3f} to {high:.3f})"
+    layers = f"; layers: {_counted(pair.rows)}" if pair.rows else ""
+    return f"Latency of B: {row.verdict}{ratio}{layers}."
+
+
+def _outcome(comparison: Comparison) -> str:
+    if comparison.regressed:
+        return "🔴 slower"
+    rows = [row for pair in comparison.pairs for row in (pair.latency, *pair.rows)]
+    return "🟢 faster" if any(r.verdict is Verdict.FASTER for r in rows) else "no regression found"
+
+
+def _unmatched(comparison: Comparison) -> Iterator[str]:
+    for side, runs in (("A", comparison.unmatched_a), ("B", comparison.unmatched_b)):
+        for run in runs:
+            asked = run.request
+            where = f"{asked.backend} on {asked.device_id}, {sentences.threads(asked.threads)}"
+            yield printable(f"Only in {side}: {asked.model_name}, batch {asked.batch}, {where}")
+
+
+def _rule(comparison: Comparison) -> str:
+    paired = (
+        "paired: B over A as the median of blocks that were measured one after the other, without"
+        " what the profiler adds to a layer; it need not be the quotient of the times beside it. "
+    )
+    return (paired if comparison.in_turn else "") + (
+        f"slower, faster: by more than {sentences.percent(comparison.threshold)}, at most 5 % of such"
+        f" rows by chance; same: the interval is within ±{sentences.percent(comparison.threshold)};"
+        " undecided: the measurement does not tell."
+    )
+
+
+def _markdown_table(rows: Sequence[Row], scale: _Scale, head: str) -> Iterator[str]:
+    yield f"| layer | share | A {scale.unit} | B {scale.unit} | {head} | 95 % interval | verdict |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    for row in rows:
+        figures = _figures(row, scale)
+        cells = [in_markdown(_name(row, _LONGEST)), *figures[:-1]]
+        yield f"| {' | '.join(cells)} | {_ICONS.get(row.verdict, '')}{figures[-1]} |"

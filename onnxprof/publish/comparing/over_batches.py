@@ -1,0 +1,299 @@
+"""Systems batch by batch: latency, throughput and speed-up, then the speed-up of each layer."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from onnxprof.analysis.reconcile import milliseconds
+from onnxprof.compare.changes import Verdict
+from onnxprof.compare.over_batches import Batches, BlockRow, Point, speedup, speedup_interval
+from onnxprof.compare.table import Cell, RemarkKind
+from onnxprof.publish.comparing import alignment as shared
+from onnxprof.publish.comparing.alignment import Choice, Sort
+from onnxprof.publish.comparing.alignment_text import plain
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import CsvWriter, in_markdown, printable, shortened
+
+#: Columns of the CSV; a row a batch, system and block, and one of the whole with no layers.
+COLUMNS = (
+    *("model", "batch", "system", "layers", "operators", "ms", "low_ms", "high_ms", "share"),
+    *("inferences_per_s", "samples_per_s", "speedup_percent", "low_percent", "high_percent"),
+    "verdict",
+)
+_HEADS = ("batch", "system", "latency", "±", "inferences/s", "samples/s", "speed-up", "95 %")
+#: Narrower than this a table has no room for the half width of the latency's interval.
+_WIDE = 96
+#: Faster is a gain here, so the arrows point up for it.
+_MARKS = {Verdict.FASTER: "▲", Verdict.SLOWER: "▼", Verdict.SAME: "="}
+_STYLES = {Verdict.FASTER: "green", Verdict.SLOWER: "red", Verdict.SAME: "dim"}
+_NAMES = 44
+
+
+def table(found: Batches, choice: Choice, width: int = 80) -> RenderableType:
+    """For people at a terminal: the models' table, then one of layers for each other system."""
+    parts: list[RenderableType] = [Text(_title(found), style="bold"), _models(found, width)]
+    for number in range(1, len(found.systems)):
+        parts += [*_layer_tables(found, number, choice, width)]
+    return Group(*parts, *_notes(found), Text(_rule(found), style="dim"))
+
+
+def markdown(found: Batches, choice: Choice) -> str:
+    """The same tables for a document."""
+    lines = [f"**{in_markdown(_title(found))}**", "", f"| {' | '.join(_HEADS)} |"]
+    lines.append("| ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |")
+    lines += [f"| {' | '.join(map(in_markdown, texts))} |" for texts, _ in _model_rows(found)]
+    for number in range(1, len(found.systems)):
+        rows, rest = _picked(found, number, choice)
+        heads = [f"batch {batch}" for batch in found.batches]
+        lines += ["", in_markdown(_layers_title(found, number)), ""]
+        lines.append(f"| layers | operators | {' | '.join(heads)} |")
+        lines.append(f"| --- | --- | {' | '.join(['---:'] * len(heads))} |")
+        for row in rows:
+            names = shared.layers_text(row.layers, 80), shared.operators_text(row.operators, 80)
+            cells = (_percent(cells[number]) for cells in row.cells)
+            lines.append(f"| {' | '.join([*map(in_markdown, names), *cells])} |")
+        lines += ["", f"{rest} more blocks are not shown."] if rest else []
+    lines += ["", *(f"> {in_markdown(text)}  " for text in _caveats(found))]
+    return "\n".join([*lines, "", f"<sub>{in_markdown(_rule(found))}</sub>"]) + "\n"
+
+
+def _title(found: Batches) -> str:
+    others = ", ".join(found.systems[1:])
+    return printable(f"{found.model}: {others} against {found.systems[0]}, batch by batch")
+
+
+def _models(found: Batches, width: int) -> Table:
+    """The name of a system gives way, figures never do."""
+    shown = [i for i, head in enumerate(_HEADS) if width >= _WIDE or head != "±"]
+    rows = list(_model_rows(found))
+    widths = [max(map(len, column)) for column in zip(_HEADS, *(t for t, _ in rows), strict=True)]
+    names = width - sum(widths[i] + 2 for i in shown if i != 1) - 4
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    sides: dict[str, Literal["left", "right"]] = {"system": "left"}
+    for i in shown:
+        head = _HEADS[i]
+        least = widths[i] if i != 1 else None
+        grid.add_column(head, justify=sides.get(head, "right"), no_wrap=True, min_width=least)
+    for number, (texts, verdict) in enumerate(rows):
+        if texts[0] and number:
+            grid.add_section()
+        style = _STYLES.get(verdict, "") if verdict else ""
+        cells = (texts[0], shortened(texts[1], max(6, names)), *texts[2:])
+        grid.add_row(*(Text(cells[i], style=style if i > 5 else "") for i in shown))
+    return grid
+
+
+def _model_rows(found: Batches) -> Iterator[tuple[tuple[str, ...], Verdict | None]]:
+    for batch, points in zip(found.batches, found.points, strict=True):
+        shown = str(batch)
+        for number, point in enumerate(points):
+            if point is not None:
+                name = printable(found.systems[number])
+                yield (shown, name, *_figures(point, number == 0)), point.cell.verdict
+                shown = ""
+
+
+def _figures(point: Point, base: bool) -> tuple[str, ...]:
+    low, high = point.interval_ns
+    between = speedup_interval(point.cell)
+    return (
+        ("✗ " if point.column.wrong else "") + sentences.duration(point.latency_ns),
+        sentences.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
+        _rate(point.inferences_per_s),
+        _rate(point.samples_per_s),
+        "baseline" if base else _percent(point.cell),
+        "" if between is None else f"{_signed(between[0])}…{_signed(between[1])}",
+    )
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def _signed(fraction: float) -> str:
+    percent = 100 * fraction
+    if percent >= 10_000:
+        return ">9999"
+    return f"{percent:+.1f}" if abs(percent) < 99.95 else f"{percent:+.0f}"
+
+
+def _percent(cell: Cell | None) -> str:
+    """The speed-up with its mark, or why there is none."""
+    if cell is None:
+        return ""
+    faster = speedup(cell)
+    if faster is None:
+        return "" if cell.ns is not None else shared.untimed_text(cell)
+    mark = _MARKS.get(cell.verdict, " ") if cell.verdict else " "
+    return f"{_signed(faster)} %{mark}".rstrip(" ")
+
+
+def _layers_title(found: Batches, number: int) -> str:
+    return printable(f"Speed-up of {found.systems[number]}, layer by layer")
+
+
+def _picked(found: Batches, number: int, choice: Choice) -> tuple[list[BlockRow], int]:
+    """Blocks that take longest, in the order asked for, and how many are left out."""
+    rows = [row for row in found.rows if row.longest >= choice.min_share]
+    ranked = sorted(rows, key=lambda row: -_rank(row, number, choice.sort))
+    kept = ranked if choice.limit is None else ranked[: choice.limit]
+    if choice.sort is Sort.GRAPH:
+        kept = [row for row in found.rows if any(row is its for its in kept)]
+    return kept, len(found.rows) - len(kept)
+
+
+def _rank(row: BlockRow, number: int, sort: Sort) -> float:
+    pairs = [(cells[0], cells[number]) for cells in row.cells]
+    if sort is Sort.RATIO:
+        return max((theirs.ratio or 0.0 for _, theirs in pairs if theirs), default=0.0)
+    if sort is Sort.GAP:
+        told = ((a.ns or 0, b.ns or 0) for a, b in pairs if a and b)
+        return max((abs(b - a) for a, b in told), default=0.0)
+    return row.longest
+
+
+def _layer_tables(
+    found: Batches, number: int, choice: Choice, width: int
+) -> Iterator[RenderableType]:
+    """As many batches side by side as there is room for."""
+    rows, rest = _picked(found, number, choice)
+    if not rows:
+        return
+    yield Text(_layers_title(found, number), style="bold")
+    names = [shared.layers_text(row.layers, _NAMES) for row in rows]
+    texts = [[_percent(cells[number]) for cells in row.cells] for row in rows]
+    widest = max(8, *(len(text) for line in texts for text in line)) + 2
+    count = max(1, (width - min(max(map(len, names)), 24) - 2) // widest)
+    for start in range(0, len(found.batches), count):
+        chosen = range(start, min(start + count, len(found.batches)))
+        yield _layer_grid(found, number, rows, chosen, width - widest * len(chosen) - 2)
+    if rest:
+        yield Text(f"({rest} more blocks)", style="dim")
+
+
+def _layer_grid(
+    found: Batches, number: int, rows: Sequence[BlockRow], chosen: Sequence[int], room: int
+) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    grid.add_column("layers", no_wrap=True)
+    for place in chosen:
+        grid.add_column(f"batch {found.batches[place]}", justify="right", no_wrap=True)
+    named = shared.layer_names([row.layers for row in rows], max(12, min(_NAMES, room)))
+    for name, row in zip(named, rows, strict=True):
+        cells = [row.cells[place][number] for place in chosen]
+        styles = [_STYLES.get(c.verdict, "") if c and c.verdict else "" for c in cells]
+        texts = [Text(_percent(c), style=s) for c, s in zip(cells, styles, strict=True)]
+        grid.add_row(Text(name), *texts)
+    return grid
+
+
+def _caveats(found: Batches) -> Iterator[str]:
+    """Those of all batches, each once, with the batches it holds at."""
+    told: dict[tuple[RemarkKind, str], list[int]] = {}
+    for batch, alignment in zip(found.batches, found.alignments, strict=True):
+        for remark in alignment.remarks:
+            text = shared.remark_text(remark, alignment)
+            told.setdefault((remark.kind, text), []).append(batch)
+    for (_, text), batches in told.items():
+        where = "" if len(batches) == len(found.batches) else f"Batch {_joined(batches)}: "
+        yield f"{where}{text}"
+    if found.alone:
+        yield f"Batch {_joined(found.alone)} was not measured on both and is left out."
+
+
+def _joined(batches: Sequence[int]) -> str:
+    return ", ".join(map(str, batches))
+
+
+def _notes(found: Batches) -> list[RenderableType]:
+    grid = Table.grid(padding=(0, 1))
+    for text in _caveats(found):
+        grid.add_row(Text("!"), Text(text), style="yellow")
+    return [grid] if grid.row_count else []
+
+
+def _rule(found: Batches) -> str:
+    much = sentences.percent(found.alignments[0].threshold)
+    return (
+        f"Speed-up: throughput over that of {printable(found.systems[0])}, less 100 %. Its 95 %"
+        f" interval is ▲ wholly above {much}, ▼ wholly below -{much}, = within ±{much}; no mark:"
+        " the measurement does not tell."
+    )
+
+
+def to_csv(found: Batches) -> str:
+    """A row a batch and system, without layers, then one a block: RFC 4180, `\\n` line ends."""
+    sink = io.StringIO()
+    writer = CsvWriter(sink, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for place, batch in enumerate(found.batches):
+        for number, point in enumerate(found.points[place]):
+            if point is None:
+                continue
+            head = found.model, batch, found.systems[number]
+            low, high = point.interval_ns
+            rates = f"{point.inferences_per_s:.6g}", f"{point.samples_per_s:.6g}"
+            limits = milliseconds(low), milliseconds(high)
+            writer.writerow(
+                [*head, "", "", *_timed(point.cell, limits), *rates, *_gain(point.cell)]
+            )
+            for row in found.rows:
+                cell = row.cells[place][number] or Cell()
+                names = ";".join(row.layers), ";".join(row.operators)
+                writer.writerow([*head, *names, *_timed(cell, ("", "")), "", "", *_gain(cell)])
+    return sink.getvalue()
+
+
+def _timed(cell: Cell, limits: tuple[str, str]) -> tuple[str, ...]:
+    ms = "" if cell.ns is None else milliseconds(cell.ns)
+    return ms, *limits, "" if cell.share is None else f"{cell.share:.6g}"
+
+
+def _gain(cell: Cell) -> tuple[str, ...]:
+    figures = (speedup(cell), *(speedup_interval(cell) or (None, None)))
+    verdict = cell.verdict.value if cell.verdict else ""
+    return *("" if f is None else f"{100 * f:.6g}" for f in figures), verdict
+
+
+def to_json_text(found: Batches) -> str:
+    """Everything, for programs: the alignment at each batch, and what it comes to."""
+    told = {
+        "model": found.model,
+        "systems": list(found.systems),
+        "left_out": list(found.alone),
+        "batches": [_plain(found, place) for place in range(len(found.batches))],
+    }
+    return json.dumps(told, indent=2, allow_nan=False) + "\n"
+
+
+def _plain(found: Batches, place: int) -> dict[str, Any]:
+    return {
+        "batch": found.batches[place],
+        "points": [
+            None if point is None else _plain_point(found.systems[number], point)
+            for number, point in enumerate(found.points[place])
+        ],
+        "alignment": plain(found.alignments[place]),
+    }
+
+
+def _plain_point(name: str, point: Point) -> dict[str, Any]:
+    between = speedup_interval(point.cell)
+    return {
+        "system": name,
+        "latency_ns": point.latency_ns,
+        "interval_ns": list(point.interval_ns),
+        "inferences_per_s": point.inferences_per_s,
+        "samples_per_s": point.samples_per_s,
+        "speedup": speedup(point.cell),
+        "speedup_interval": None if between is None else list(between),
+        "verdict": point.cell.verdict.value if point.cell.verdict else None,
+    }

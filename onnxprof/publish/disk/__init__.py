@@ -1,0 +1,1 @@
+"""Files of a site: cache, swap, worker processes, server."""

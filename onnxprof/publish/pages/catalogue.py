@@ -1,0 +1,236 @@
+"""Runs sorted into what a reader looks for: models, the systems they ran on, batch sizes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.publish.text.numbers import slug, unique_slug
+from onnxprof.publish.text.sentences import parity_text
+from onnxprof.records.layer import LayerTable, ModelFacts
+from onnxprof.records.run import Request, Run
+from onnxprof.records.step import Granularity
+
+
+class Asked(Protocol):
+    """A run, or what is known of one."""
+
+    @property
+    def request(self) -> Request:
+        """What was asked to be measured."""
+
+
+M = TypeVar("M", bound=Asked)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A device and backend with the settings that make its numbers comparable."""
+
+    key: str
+    """Unique among the systems of a model, safe in a file name and a URL's fragment."""
+    device: str
+    backend: str
+    settings: tuple[str, ...]
+    """What differs from the plain setting, in words: `4 threads`, `as written`."""
+    provider: str = ""
+    """The execution provider; empty where it is the backend's plain one."""
+
+    @property
+    def runtime(self) -> str:
+        """Backend and provider, as a matrix of models and systems names its columns."""
+        return " · ".join(filter(None, (self.backend, self.provider)))
+
+    @property
+    def here(self) -> str:
+        """What a page of the device calls it."""
+        return " · ".join((self.backend, *self.settings))
+
+    @property
+    def label(self) -> str:
+        """One line for a reader."""
+        return f"{self.device} · {self.here}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The newest run of one request, and the older ones of the same."""
+
+    system: int
+    batch: int
+    run: Run
+    result: Reconciliation | None
+    """None for a failed run."""
+    stem: str
+    """Name of its files without the extension; unique in the model."""
+    older: tuple[Run, ...] = ()
+
+    @property
+    def latency_ns(self) -> int | None:
+        """The un-profiled median; None for a failed run and an imported one that has none."""
+        return self.result.total_ns if self.result and self.result.is_whole else None
+
+    @property
+    def wrong(self) -> str:
+        """How its outputs differ from the reference; empty unless parity failed."""
+        return wrong_text(self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPage:
+    """Everything that is known about one model."""
+
+    slug: str
+    facts: ModelFacts
+    systems: tuple[System, ...]
+    entries: tuple[Entry, ...]
+    """By system, then batch."""
+    nodes: int
+    """Layers of `table` that are nodes."""
+
+    @property
+    def table(self) -> LayerTable:
+        """The layer table of the run that is shown first."""
+        return self.first.run.table
+
+    @property
+    def first(self) -> Entry:
+        """What is shown before the reader chooses: the first good run."""
+        return next((e for e in self.entries if e.result), self.entries[0])
+
+
+def wrong_text(run: Run) -> str:
+    """How a run's outputs differ from the reference's; empty unless parity failed."""
+    parity = run.parity
+    return parity_text(parity) if parity and parity.passed is False else ""
+
+
+def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
+    """Sort the runs into models, by name; equal names with different bytes stay apart."""
+    runs = list(runs)
+    shared = shared_names((run.device.name, run.device.id) for run in runs)
+    return [model_page(slug, members, shared) for slug, members in by_model(runs)]
+
+
+def by_model(runs: Iterable[M]) -> list[tuple[str, list[M]]]:
+    """Runs, or what is known of them, by model, each with the name of its folder."""
+    groups: dict[tuple[str, str], list[M]] = defaultdict(list)
+    for run in runs:
+        groups[run.request.model_name, run.request.model_sha256].append(run)
+    taken: set[str] = set()
+    found = []
+    for (name, digest), members in sorted(groups.items(), key=lambda g: (g[0][0].lower(), g[0])):
+        folder = unique_slug(name, taken, f"{name}\0{digest}")
+        taken.add(folder)
+        found.append((folder, members))
+    return found
+
+
+def shared_names(devices: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Of devices by name and identity, the names that more than one has."""
+    named: dict[str, set[str]] = defaultdict(set)
+    for name, identity in devices:
+        named[name or identity].add(identity)
+    return frozenset(name for name, identities in named.items() if len(identities) > 1)
+
+
+def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> ModelPage:
+    """The page of one model; `shared` are names that do not tell devices apart."""
+    by_request: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        by_request[(_variant(run.request), run.request.batch)].append(run)
+    variants = sorted({_variant(run.request) for run in runs}, key=_variant_order)
+    named = {v: next(r for r in runs if _variant(r.request) == v) for v in variants}
+    systems = _systems([named[variant] for variant in variants], shared)
+    entries = [
+        _entry(systems, variants.index(key[0]), members)  # type: ignore[arg-type]
+        for key, members in by_request.items()
+    ]
+    entries.sort(key=lambda e: (e.system, e.batch))
+    newest = max(runs, key=lambda run: run.created)
+    first = next((e for e in entries if e.result), entries[0])
+    return ModelPage(
+        page_slug, newest.model, tuple(systems), tuple(entries), len(first.run.table.nodes)
+    )
+
+
+Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str]
+
+
+def _variant(request: Request) -> Variant:
+    return (
+        request.device_id,
+        request.backend,
+        request.provider,
+        request.threads,
+        str(request.granularity),
+        request.timer,
+        request.dims,
+        request.seed,
+        request.inputs_sha256,
+    )
+
+
+def _variant_order(variant: Variant) -> tuple[object, ...]:
+    return (variant[4] == str(Granularity.WRITTEN), *variant)
+
+
+def _systems(runs: Sequence[Run], shared: frozenset[str]) -> list[System]:
+    """Name each system by what sets it apart from the others."""
+    requests = [run.request for run in runs]
+    systems: list[System] = []
+    for run in runs:
+        settings = _settings(run.request, requests)
+        wanted = ".".join(slug(part) for part in (run.device.id, run.request.backend, *settings))
+        taken = {system.key for system in systems}
+        key = wanted if wanted not in taken else f"{wanted}.{len(systems)}"
+        named = _device(run, shared)
+        systems.append(System(key, named, run.request.backend, settings, _provider(run.request)))
+    return systems
+
+
+def _device(run: Run, shared: frozenset[str]) -> str:
+    """The device's name; its id, too, where two devices share the name."""
+    name = run.device.name or run.device.id
+    return f"{name} ({run.device.id})" if name in shared else name
+
+
+def _provider(request: Request) -> str:
+    plain = ("", "cpu", request.backend.lower())
+    return "" if request.provider.lower() in plain else request.provider
+
+
+def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
+    """Settings that differ among the model's runs; written granularity and sizes always."""
+    found = []
+    if provider := _provider(request):
+        found.append(provider)
+    if len({other.threads for other in others}) > 1:
+        found.append(f"{request.threads} thread{'s' if request.threads != 1 else ''}")
+    if request.granularity is Granularity.WRITTEN:
+        found.append("as written")
+    if len({other.timer for other in others}) > 1:
+        found.append(f"{request.timer} timer")
+    found += [f"{name}={size}" for name, size in request.dims]
+    if len({other.seed for other in others}) > 1:
+        found.append(f"seed {request.seed}")
+    if request.inputs_sha256:
+        found.append(f"inputs {request.inputs_sha256[:8]}")
+    return tuple(found)
+
+
+def _entry(systems: Sequence[System], system: int, members: Sequence[Run]) -> Entry:
+    """The newest good run speaks for its request; a failed one only if there is no other."""
+    newest_first = sorted(members, key=lambda run: (run.timings is not None, run.created))[::-1]
+    run = newest_first[0]
+    return Entry(
+        system=system,
+        batch=run.request.batch,
+        run=run,
+        result=reconcile(run) if run.timings is not None else None,
+        stem=f"{systems[system].key}.b{run.request.batch}",
+        older=tuple(newest_first[1:]),
+    )

@@ -1,0 +1,224 @@
+"""A page a device: its facts, every model on it, what ran on a GPU, and CSVs of everything."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from onnxprof.compare.systems import runtime_version
+from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
+from onnxprof.publish.pages.render import SiteFacts, render
+from onnxprof.publish.tables.gpu import api_csv, kernels_csv
+from onnxprof.publish.tables.timings import COLUMNS
+from onnxprof.publish.text.numbers import count, size, unique_slug
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.run import Device, Run
+
+#: Kernels, and calls of the CUDA runtime, that the page lists of a run; the CSV has them all.
+LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file of a device's figures."""
+
+    file: str
+    """Below the folder of devices."""
+    what: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRow:
+    """A kernel or a call of one model's run."""
+
+    line: Line
+    batch: int
+    row: KernelRow | ApiRow
+    times: int
+    """Instances, or calls."""
+    share: float
+    """Of the total of the run's rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One model on one backend with its settings."""
+
+    model: ModelPage
+    system: System
+    entries: tuple[Entry, ...]
+    """By batch."""
+
+    def at(self, batch: int) -> Entry | None:
+        """The run at a batch size, if there is one."""
+        return next((entry for entry in self.entries if entry.batch == batch), None)
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePage:
+    """Everything that was measured on one device."""
+
+    slug: str
+    name: str
+    device: Device
+    lines: tuple[Line, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every run that is shown, in the order of the lines."""
+        return tuple(entry for line in self.lines for entry in line.entries)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that the device's CSV holds."""
+        return [entry.run for entry in self.entries if entry.result]
+
+    @property
+    def batches(self) -> list[int]:
+        """Every batch size that a model ran at."""
+        return sorted({entry.batch for entry in self.entries})
+
+    @property
+    def newest(self) -> Run:
+        """The run that says most about the machine as it is."""
+        return max((entry.run for entry in self.entries), key=lambda run: run.created)
+
+
+def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
+    """The devices of all runs, by name."""
+    lines: dict[str, list[Line]] = defaultdict(list)
+    for model in models:
+        for i, system in enumerate(model.systems):
+            here = tuple(entry for entry in model.entries if entry.system == i)
+            lines[here[0].run.request.device_id].append(Line(model, system, here))
+    taken: set[str] = set()
+    pages = []
+    for identity, found in sorted(lines.items(), key=lambda item: (_name(item[1]), item[0])):
+        slug = unique_slug(identity, taken, identity)
+        taken.add(slug)
+        pages.append(DevicePage(slug, _name(found), _newest(found).device, tuple(found)))
+    return pages
+
+
+def _name(lines: Sequence[Line]) -> str:
+    """What the newest run's page calls the device."""
+    return max(lines, key=lambda line: _newest([line]).created).system.device
+
+
+def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> str:
+    """The page of one device, which links to these tables."""
+    return render(
+        "device.html",
+        replace(site, newest=page.newest.created),
+        f"devices/{page.slug}.html",
+        page=page,
+        facts=device_facts(page.device),
+        runtimes=_runtimes(page),
+        tables=tables,
+        kernels=_longest(page, lambda run: [(row, row.instances) for row in run.kernels]),
+        calls=_longest(page, lambda run: [(row, row.calls) for row in run.api_calls]),
+        listed=LISTED,
+    )
+
+
+def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
+    """Write the device's CSVs below a site's folder, in which the runs' CSVs are already."""
+    place = folder / "devices"
+    place.mkdir(parents=True, exist_ok=True)
+    name = f"{page.slug}.csv"
+    _join(_runs_csvs(page, folder), place / name)
+    made = [Table(name, "every layer", (place / name).stat().st_size)]
+    for kind, what, text in (
+        ("kernels", "every kernel, copy and fill", kernels_csv),
+        ("api-calls", "every call of the CUDA runtime", api_csv),
+    ):
+        runs = [run for run in page.runs if (run.kernels if kind == "kernels" else run.api_calls)]
+        if runs:
+            content = text(runs).encode("utf-8", "backslashreplace")
+            (place / f"{page.slug}.{kind}.csv").write_bytes(content)
+            made.append(Table(f"{page.slug}.{kind}.csv", what, len(content)))
+    return tuple(made)
+
+
+def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
+    return [
+        folder / "models" / line.model.slug / "runs" / f"{entry.stem}.csv"
+        for line in page.lines
+        for entry in line.entries
+        if entry.result
+    ]
+
+
+def _join(parts: Iterable[Path], target: Path) -> None:
+    """One CSV of several under one header; none is ever in memory whole."""
+    with target.open("wb") as whole:
+        whole.write(f"{','.join(COLUMNS)}\n".encode())
+        for part in parts:
+            with part.open("rb") as rows:
+                rows.readline()
+                shutil.copyfileobj(rows, whole)
+
+
+def _longest(
+    page: DevicePage, rows: Callable[[Run], Sequence[tuple[KernelRow | ApiRow, int]]]
+) -> list[GpuRow]:
+    """The longest of each line's largest batch that has any."""
+    made = []
+    for line in page.lines:
+        told = [entry for entry in line.entries if entry.result and rows(entry.run)]
+        if told:
+            entry = told[-1]
+            made += _gpu_rows(line, entry.batch, rows(entry.run))
+    return made
+
+
+def _gpu_rows(
+    line: Line, batch: int, rows: Sequence[tuple[KernelRow | ApiRow, int]]
+) -> list[GpuRow]:
+    whole = sum(row.total_ns for row, _ in rows) or 1
+    longest = sorted(rows, key=lambda pair: -pair[0].total_ns)[:LISTED]
+    return [GpuRow(line, batch, row, times, row.total_ns / whole) for row, times in longest]
+
+
+def device_facts(device: Device) -> list[tuple[str, str]]:
+    """What is known of a device, in words."""
+    gpu = device.kind != "cpu"
+    found = (
+        ("Identity", device.id),
+        ("Kind", device.kind),
+        ("Multiprocessors" if gpu else "Cores", _number(device.physical_cores)),
+        ("Arithmetic lanes" if gpu else "Hardware threads", _number(device.logical_cores)),
+        ("Memory", size(device.memory_bytes) if device.memory_bytes else ""),
+        ("Driver", device.driver),
+        ("Base clock", _clock(device.base_clock_mhz)),
+        ("Highest clock", _clock(device.max_clock_mhz)),
+        ("Memory clock", _clock(device.memory_clock_mhz)),
+        ("Features", ", ".join(device.features)),
+    )
+    return [(name, value) for name, value in found if value]
+
+
+def _number(value: int) -> str:
+    return count(value) if value else ""
+
+
+def _clock(mhz: int) -> str:
+    return f"{mhz:,} MHz" if mhz else ""
+
+
+def _newest(lines: Sequence[Line]) -> Run:
+    runs = (entry.run for line in lines for entry in line.entries)
+    return max(runs, key=lambda run: run.created)
+
+
+def _runtimes(page: DevicePage) -> list[tuple[str, list[str]]]:
+    """The versions of each backend that the device's runs name, newest run first."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    newest_first = sorted((e.run for e in page.entries), key=lambda run: run.created, reverse=True)
+    for run in newest_first:
+        found[run.request.backend][runtime_version(run)] = None
+    return [(name, [v for v in found[name] if v] or ["not named"]) for name in sorted(found)]

@@ -1,0 +1,93 @@
+"""The page of downloads, and the Parquet file of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxprof.publish.pages.catalogue import ModelPage
+from onnxprof.publish.pages.device import DevicePage, Table
+from onnxprof.publish.pages.render import SiteFacts, render
+from onnxprof.publish.tables.timings import timing_parquet, timing_table
+from onnxprof.records.run import Run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARQUET = "runs.parquet"
+
+#: The columns of the Parquet file in order, and what they mean.
+MEANINGS = {
+    "run": "digest of everything that was asked for; equal for repetitions of one measurement",
+    "created": "when it was stored, UTC, ISO 8601; with `run` it tells one measurement",
+    "threads": "threads that the runtime was given",
+    "granularity": "`executed`, or `written` where the runtime was not to optimise the graph",
+    "timer": "the timer that was asked for",
+    "model": "name of the model",
+    "device": "identity of the device",
+    "backend": "the runtime",
+    "batch": "batch size",
+    "layer_name": (
+        "name of the layer, of a step that belongs to none, `(interruptions)`, `(overhead)` or"
+        " `(total)`"
+    ),
+    "layer_type": "coarse class of the layer",
+    "op_type": "ONNX operator; the runtime's name for it where a step belongs to no layer",
+    "input_names": "tensors that the layer reads, joined with `;`",
+    "output_names": "tensors that it makes, joined with `;`",
+    "input_shapes": "their shapes at this batch size, as a list of lists; `?` where not known",
+    "output_shapes": "likewise",
+    "status": (
+        "timed, fused, folded, constant, input, not executed, unknown, unattributed,"
+        " interruptions, overhead or total"
+    ),
+    "step": "what the runtime executed it as",
+    "median_ms": "median, in milliseconds; of all rows of a run but `(total)` the sum is `(total)`",
+    "p5_ms": "5th percentile, in milliseconds",
+    "p95_ms": "95th percentile, in milliseconds",
+    "samples": "inferences behind the row",
+    "share": "median over that of `(total)`, from 0 to 1",
+    "caveat": "why the row's samples do not say how it ranks; else blank",
+}
+
+
+def rows_parquet(model: ModelPage) -> bytes:
+    """Every layer of a model's good runs, the earlier ones of a repetition too; empty of none."""
+    runs = _good(model)
+    return timing_parquet(runs) if runs else b""
+
+
+def join_parquet(parts: Iterable[Path], target: Path) -> None:
+    """One file of these tables, a row group each; one part is in memory at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(target, parquet_schema(), compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part))
+
+
+def parquet_schema() -> pa.Schema:
+    """The file's columns and types."""
+    return timing_table([]).schema
+
+
+def downloads_page(
+    devices: Sequence[tuple[DevicePage, Sequence[Table]]], parquet_bytes: int, site: SiteFacts
+) -> str:
+    """The page; devices come with their tables."""
+    return render(
+        "downloads.html",
+        site,
+        "downloads.html",
+        devices=devices,
+        parquet=PARQUET,
+        parquet_bytes=parquet_bytes,
+        columns=[(field.name, str(field.type), MEANINGS[field.name]) for field in parquet_schema()],
+    )
+
+
+def _good(model: ModelPage) -> list[Run]:
+    """In the catalogue's order, each request's newest run first."""
+    found = [run for entry in model.entries for run in (entry.run, *entry.older)]
+    return [run for run in found if run.timings is not None]

@@ -1,0 +1,291 @@
+"""What a model's page embeds for its script: numbers in columns, names once a model."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnxprof.analysis.intervals import median_ns
+from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
+from onnxprof.publish.drawing.plot import COMPUTE, topology
+from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.text.numbers import printable, tensor_text
+from onnxprof.publish.text.sentences import doubt_text, reconciliation_text
+from onnxprof.publish.text.warnings import warning_text
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
+
+_SEPARATORS = ("/", ".")
+_GIVEN = (Status.CONSTANT, Status.INPUT)
+
+
+def body_rows(result: Reconciliation) -> list[TimedRow]:
+    """The rows that a reader sees: executed layers and steps, without what is given."""
+    return [row for row in result.rows if row.status not in _GIVEN and not closing(row)]
+
+
+def closing_rows(result: Reconciliation) -> list[TimedRow]:
+    """Interruptions, where the timer tells them, overhead and total."""
+    return [row for row in result.rows if closing(row) and _is_told(row)]
+
+
+def _is_told(row: TimedRow) -> bool:
+    return row.status is not Status.INTERRUPTIONS or row.median_ns is not None
+
+
+def closing(row: TimedRow) -> bool:
+    """Whether the row sums up rather than stands for a step."""
+    return row.status in CLOSING
+
+
+def constants(result: Reconciliation) -> int:
+    """How many rows `body_rows` leaves out because they are given, not executed."""
+    return sum(row.status in _GIVEN for row in result.rows)
+
+
+def slowest(result: Reconciliation, n: int = 5) -> list[TimedRow]:
+    """The rows that take longest, longest first."""
+    timed = [row for row in body_rows(result) if row.median_ns]
+    return sorted(timed, key=lambda row: -row.rank_ns)[:n]
+
+
+def covered(row: TimedRow) -> tuple[str, ...]:
+    """The layers whose time a row is: all of its step's, else what the row is called."""
+    return row.step.layers if row.step and row.step.layers else (row.name,)
+
+
+def culprit(row: TimedRow, most: int = 3) -> str:
+    """A row of the slowest as its step with its layers, at most so many of them by name."""
+    return joined(covered(row), most)
+
+
+def joined(names: Sequence[str], most: int = 3) -> str:
+    """Names of layers in a row, without what they share with the first: `conv1 + …/relu`."""
+    kept = names if len(names) <= most else names[: most - 1]
+    parts = [names[0], *(_after(names[0], name) for name in kept[1:])]
+    if len(kept) < len(names):
+        parts.append(f"{len(names) - len(kept)} more")
+    return " + ".join(parts)
+
+
+def _after(first: str, name: str) -> str:
+    """The name without the scopes that it shares with the first: `…/relu`."""
+    pairs = enumerate(zip(first, name, strict=False))
+    shared = next((i for i, (a, b) in pairs if a != b), min(len(first), len(name)))
+    cut = shared if name[shared : shared + 1] in _SEPARATORS else _last_separator(name[:shared])
+    return f"…{name[cut:]}" if cut > 1 else name
+
+
+def _last_separator(text: str) -> int:
+    return max(text.rfind(char) for char in _SEPARATORS)
+
+
+def operators(row: TimedRow, table: LayerTable) -> str:
+    """The operators of a row's layers, each once: `Conv + Relu`; of no layer, its step's."""
+    wanted = set(covered(row))
+    found = dict.fromkeys(layer.op_type for layer in table.nodes if layer.name in wanted)
+    if not found and row.step:
+        return row.step.op_type
+    kept = list(found)
+    return " + ".join(kept[:3]) + (" + …" if len(kept) > 3 else "")
+
+
+def longest(result: Reconciliation) -> float:
+    """The largest share of a row; bars are drawn against it."""
+    return max((row.share or 0.0 for row in body_rows(result)), default=0.0) or 1e-9
+
+
+def median(run: Run) -> int:
+    """The un-profiled median of a good run."""
+    return median_ns(run.timings.latency_ns) if run.timings is not None else 0
+
+
+def fate(row: TimedRow) -> str:
+    """The status, how many layers a fused step covers, and why its rank is in doubt."""
+    covered = len(row.step.layers) if row.step and row.status is Status.TIMED else 1
+    parts = [f"timed, {covered} layers" if covered > 1 else row.status.value]
+    return ", ".join(parts + ([doubt_text(row.doubt)] if row.doubt else []))
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Distinct values in the order of their first use."""
+
+    places: dict[Any, int] = field(default_factory=dict)
+
+    def place(self, value: Any) -> int:
+        return self.places.setdefault(value, len(self.places))
+
+
+def page_data(page: ModelPage) -> dict[str, Any]:
+    """Everything the page's script needs to show any run of the model."""
+    names, sets, tables, graphs = _Pool(), _Pool(), _Pool(), _Pool()
+    runs = [_run(entry, names, sets, tables, graphs) for entry in page.entries]
+    return {
+        "systems": [
+            {"key": s.key, "label": printable(s.label), "short": printable(short)}
+            for s, short in zip(page.systems, short_labels(page), strict=True)
+        ],
+        "runs": runs,
+        "sets": [list(found) for found in sets.places],
+        "tables": [
+            {"set": number, "graph": graph, "shapes": list(shapes)}
+            for number, graph, shapes in tables.places
+        ],
+        "names": list(names.places),
+    }
+
+
+def short_labels(page: ModelPage) -> list[str]:
+    """Names of the systems, without the device where there is but one."""
+    one = len({system.device for system in page.systems}) == 1
+    return [system.here if one else system.label for system in page.systems]
+
+
+def embedded(data: dict[str, Any]) -> str:
+    """JSON for a script element: no `<`, `>` or `&` that could end it or begin another."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def tensor_names(table: LayerTable) -> list[str]:
+    """Every tensor of a table once, in order of appearance."""
+    seen = {t.name: None for layer in table for t in (*layer.inputs, *layer.outputs)}
+    return list(seen)
+
+
+def shapes_of(table: LayerTable) -> tuple[str, ...]:
+    """The shapes of `tensor_names`, as text."""
+    shapes = {t.name: tensor_text(t) for layer in table for t in (*layer.inputs, *layer.outputs)}
+    return tuple(shapes[name] for name in tensor_names(table))
+
+
+def _run(entry: Entry, names: _Pool, sets: _Pool, tables: _Pool, graphs: _Pool) -> dict[str, Any]:
+    run = entry.run
+    layers = sets.place(_layer_set(run.table))
+    graph = graphs.place(topology(run.table))
+    found: dict[str, Any] = {
+        "sys": entry.system,
+        "batch": entry.batch,
+        "table": tables.place((layers, graph, shapes_of(run.table))),
+        "stem": entry.stem,
+        "made": printable(run.created),
+        "cmd": printable(run.command),
+    }
+    if entry.result is None:
+        return found | {"fail": printable(run.failure or "no times were stored")}
+    return found | _result(entry, entry.result, names)
+
+
+def _layer_set(table: LayerTable) -> tuple[tuple[str, str, int], ...]:
+    """Name, operator and first output tensor of each node layer."""
+    tensors = {name: i for i, name in enumerate(tensor_names(table))}
+    return tuple(
+        (
+            printable(layer.name),
+            printable(layer.op_type),
+            tensors[layer.outputs[0].name] if layer.outputs else -1,
+        )
+        for layer in table.nodes
+    )
+
+
+def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any]:
+    places = {id(layer): i for i, layer in enumerate(entry.run.table.nodes)}
+    body, sums = body_rows(result), closing_rows(result)
+    rows = [*body, *sums]
+    return {
+        "sums": len(sums),
+        "total": result.total_ns,
+        "whole": result.is_whole,
+        "pm": _half_width(result),
+        "wrong": printable(entry.wrong),
+        "slow": [
+            [
+                printable(culprit(row)),
+                printable(" + ".join(covered(row))),
+                printable(operators(row, entry.run.table)),
+                row.median_ns,
+            ]
+            for row in slowest(result)
+        ],
+        **_spent(entry.run),
+        "text": printable(reconciliation_text(result, entry.run)),
+        "warn": [printable(warning_text(warning)) for warning in entry.run.warnings],
+        "l": [places.get(id(row.layer), -1) for row in rows],
+        "n": [names.place(_shown_name(row)) for row in rows],
+        "s": [names.place(fate(row)) for row in rows],
+        "t": [names.place(printable(row.step.name if row.step else "")) for row in rows],
+        "o": [names.place(_operator(row)) for row in rows],
+        "h": _homes(rows),
+        "k": _kinds(rows, entry.run.table, names),
+        "i": [i for i, row in enumerate(rows) if _is_inferred(row)],
+        "d": [i for i, row in enumerate(rows) if row.doubt],
+        **_columns(rows),
+    }
+
+
+def _shown_name(row: TimedRow) -> str:
+    return "" if row.layer else printable(row.name)
+
+
+def _operator(row: TimedRow) -> str:
+    return "" if row.layer or not row.step else printable(row.step.op_type)
+
+
+def _half_width(result: Reconciliation) -> float:
+    """Half of the median's interval over the median; 0 where it is not known."""
+    width = result.half_width if result.is_whole else 0.0
+    return float(f"{width:.3g}") if math.isfinite(width) else 0.0
+
+
+def _homes(rows: Sequence[TimedRow]) -> list[int]:
+    """For each fused row in turn the row that has its step's time."""
+    timed = {id(row.step): i for i, row in enumerate(rows) if row.status is Status.TIMED}
+    return [timed.get(id(row.step), -1) for row in rows if row.status is Status.FUSED]
+
+
+def _kinds(rows: Sequence[TimedRow], table: LayerTable, names: _Pool) -> list[tuple[int, int]]:
+    """Of rows whose step computes something its first layer does not say: row, operator."""
+    operators = {layer.name: layer.op_type for layer in table.nodes}
+    found = []
+    for i, row in enumerate(rows):
+        if row.status is Status.TIMED and row.layer and row.layer.op_type not in COMPUTE:
+            told = [operators.get(name, "") for name in covered(row)]
+            main = next((operator for operator in told if operator in COMPUTE), "")
+            found += [(i, names.place(printable(main)))] if main else []
+    return found
+
+
+def _is_inferred(row: TimedRow) -> bool:
+    return row.step is not None and row.step.confidence is Confidence.INFERRED
+
+
+def _spent(run: Run) -> dict[str, float]:
+    """Millijoules an inference, watts and MiB resident, rounded; without what was not read."""
+    found = run.telemetry
+    if found is None:
+        return {}
+    spent: dict[str, float] = {}
+    if found.peak_resident_bytes:
+        spent["mib"] = round(found.peak_resident_bytes / 2**20, 1)
+    whole = found.device_mj()
+    if whole is not None:
+        spent["mj"] = float(f"{whole / found.inferences:.4g}")
+        if found.seconds:
+            spent["w"] = float(f"{whole / 1e3 / found.seconds:.4g}")
+    return spent
+
+
+def _columns(rows: Sequence[TimedRow]) -> dict[str, list[int | None]]:
+    return {
+        "m": [row.median_ns for row in rows],
+        "lo": [row.p5_ns for row in rows],
+        "hi": [row.p95_ns for row in rows],
+    }

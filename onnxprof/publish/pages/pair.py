@@ -1,0 +1,230 @@
+"""A page a comparison set: two systems over all models that both of them ran."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from statistics import fmean, stdev
+
+from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.pages.render import SiteFacts, markup, render
+from onnxprof.publish.text.numbers import slug, unique_slug
+from onnxprof.publish.text.safe import CsvWriter
+from onnxprof.records.step import Granularity
+
+#: Pages at most: n systems make n (n - 1) / 2 pairs. Those with the most models come first.
+MOST_PAIRS = 60
+COLUMNS = ("model", "batch", "a", "b", "a_ms", "b_ms", "times_as_fast")
+
+#: Device and runtime, as the index names its columns.
+Side = tuple[str, str]
+#: What two runs of one model must share to be compared: batch, sizes of axes, inputs.
+_Case = tuple[int, tuple[tuple[str, int], ...], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One model at one batch size on both systems."""
+
+    a: Entry | None
+    b: Entry | None
+    why: str = ""
+    """Why there is no ratio; empty where there is one."""
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast A is: latency of B over that of A."""
+        return _latency(self.b) / _latency(self.a)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Ratios of several models, which multiply rather than add up."""
+
+    models: int
+    mean: float
+    """Geometric mean."""
+    deviation: float | None
+    """Geometric standard deviation, a factor; None of fewer than two."""
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """One model on both systems."""
+
+    model: ModelPage
+    cells: tuple[Cell, ...]
+    """By the pair's batch sizes."""
+    mean: float
+    """Geometric mean over the batch sizes that have a ratio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two systems, and every model that both ran at some batch size."""
+
+    slug: str
+    a: Side
+    b: Side
+    batches: tuple[int, ...]
+    """Those that some model ran on both."""
+    rows: tuple[PairRow, ...]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the page calls the two."""
+        return " · ".join(self.a), " · ".join(self.b)
+
+    @property
+    def whole(self) -> Spread:
+        """Over the models' means, so that each model counts once."""
+        return _spread([row.mean for row in self.rows])
+
+    @property
+    def by_batch(self) -> list[tuple[int, Spread]]:
+        """Over the models at each batch size."""
+        told = [[row.cells[i] for row in self.rows] for i in range(len(self.batches))]
+        ratios = [[cell.ratio for cell in cells if not cell.why] for cells in told]
+        return [(b, _spread(r)) for b, r in zip(self.batches, ratios, strict=True) if r]
+
+
+def pair_pages(models: Sequence[ModelPage]) -> tuple[list[Pair], int]:
+    """Every two systems with a model in common, at most MOST_PAIRS; and how many more there are."""
+    sides = _sides(models)
+    ran = {side: _ran(pages) for side, pages in sides.items()}
+    wanted = []
+    for a, b in combinations(sorted(sides), 2):
+        common = sum(bool(cases & ran[b].get(name, set())) for name, cases in ran[a].items())
+        if common:
+            wanted.append((-common, a, b))
+    taken: set[str] = set()
+    found = []
+    for _, a, b in sorted(wanted)[:MOST_PAIRS]:
+        identity = f"{slug(' '.join(a))}-vs-{slug(' '.join(b))}"
+        name = unique_slug(identity, taken, "\0".join((*a, *b)))
+        taken.add(name)
+        found.append(_pair(name, a, b, sides[a], sides[b]))
+    return found, max(0, len(wanted) - MOST_PAIRS)
+
+
+#: Of a system, each model's runs by case.
+_Runs = dict[str, tuple[ModelPage, dict[_Case, Entry]]]
+
+
+def _sides(models: Iterable[ModelPage]) -> dict[Side, _Runs]:
+    """The best run of each system, model and case; optimised graphs alone."""
+    sides: dict[Side, _Runs] = {}
+    for model in models:
+        for entry in model.entries:
+            asked = entry.run.request
+            if asked.granularity is Granularity.WRITTEN:
+                continue
+            system = model.systems[entry.system]
+            runs = sides.setdefault((system.device, system.runtime), {})
+            cases = runs.setdefault(model.slug, (model, {}))[1]
+            case = (entry.batch, tuple(sorted(asked.dims)), asked.inputs_sha256)
+            if case not in cases or _rank(entry) < _rank(cases[case]):
+                cases[case] = entry
+    return sides
+
+
+def _rank(entry: Entry) -> tuple[bool, bool, int]:
+    return entry.latency_ns is None, bool(entry.wrong), entry.latency_ns or 0
+
+
+def _ran(runs: _Runs) -> dict[str, set[_Case]]:
+    """The cases of each model that have a latency of right outputs."""
+    return {
+        name: {case for case, entry in cases.items() if not _flaw(entry)}
+        for name, (_, cases) in runs.items()
+    }
+
+
+def _flaw(entry: Entry | None) -> str:
+    if entry is None:
+        return "not measured"
+    if entry.latency_ns is None:
+        return "failed"
+    return "wrong outputs" if entry.wrong else ""
+
+
+def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs) -> Pair:
+    rows = {model: _row(of_a[model][1], of_b[model][1]) for model in of_a if model in of_b}
+    batches = sorted({b for row in rows.values() for b, cell in row if not cell.why})
+    made = []
+    for model, cells in rows.items():
+        at = dict(cells)
+        ratios = [cell.ratio for cell in at.values() if not cell.why]
+        if ratios:
+            chosen = tuple(at.get(batch, Cell(None, None, "not measured")) for batch in batches)
+            made.append(PairRow(of_a[model][0], chosen, _mean(ratios)))
+    return Pair(name, a, b, tuple(batches), tuple(made))
+
+
+def _row(of_a: dict[_Case, Entry], of_b: dict[_Case, Entry]) -> list[tuple[int, Cell]]:
+    """A cell a batch size: of several cases the first that both ran."""
+    cells: dict[int, Cell] = {}
+    for case in sorted({*of_a, *of_b}):
+        a, b = of_a.get(case), of_b.get(case)
+        cell = Cell(a, b, _flaw(a) or _flaw(b))
+        if case[0] not in cells or (cells[case[0]].why and not cell.why):
+            cells[case[0]] = cell
+    return list(cells.items())
+
+
+def pair_page(pair: Pair, site: SiteFacts) -> str:
+    """The page of one pair."""
+    entries = [e for row in pair.rows for cell in row.cells for e in (cell.a, cell.b) if e]
+    newest = max((entry.run.created for entry in entries), default="")
+    most = max((abs(math.log(row.mean)) for row in pair.rows), default=0.0)
+    return render(
+        "pair.html",
+        replace(site, newest=newest),
+        f"pairs/{pair.slug}.html",
+        pair=pair,
+        whole=pair.whole,
+        diverging=lambda ratio: markup(_diverging(ratio, most)),
+    )
+
+
+def pair_csv(pair: Pair) -> str:
+    """A row a model and batch size that both ran, under COLUMNS."""
+    sink = io.StringIO()
+    writer = CsvWriter(sink, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in pair.rows:
+        for batch, cell in zip(pair.batches, row.cells, strict=True):
+            if not cell.why:
+                times = (f"{_latency(entry) / 1e6:.6f}" for entry in (cell.a, cell.b))
+                name = row.model.facts.name
+                writer.writerow((name, batch, *pair.names, *times, f"{cell.ratio:.6g}"))
+    return sink.getvalue()
+
+
+def _latency(entry: Entry | None) -> int:
+    return (entry.latency_ns if entry else None) or 1
+
+
+def _mean(ratios: Sequence[float]) -> float:
+    return math.exp(fmean(map(math.log, ratios)))
+
+
+def _spread(ratios: Sequence[float]) -> Spread:
+    logs = [math.log(ratio) for ratio in ratios]
+    deviation = math.exp(stdev(logs)) if len(logs) > 1 else None
+    return Spread(len(ratios), _mean(ratios), deviation, min(ratios), max(ratios))
+
+
+def _diverging(ratio: float, most: float) -> str:
+    """A bar from the middle: to the right where A is faster, on a logarithmic scale."""
+    length = 50 * math.log(ratio) / most if most else 0.0
+    left = 50 + min(0.0, length)
+    return (
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect x="{left:.1f}" width="{max(abs(length), 0.5):.1f}" height="10"/></svg>'
+    )

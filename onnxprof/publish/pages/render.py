@@ -1,0 +1,188 @@
+"""The site's pages: a catalogue in, HTML out. Templates are in `onnxprof.site`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from onnxprof.errors import UsageError
+from onnxprof.publish.drawing import bars
+from onnxprof.publish.pages import charts, embed, side_by_side
+from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.pages.origins import zoo_entry
+from onnxprof.publish.text import numbers
+from onnxprof.publish.text.sentences import reconciliation_text
+from onnxprof.publish.text.warnings import warning_text
+from onnxprof.records.layer import Layer, LayerKind, Tensor
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+REMEDY = charts.REMEDY
+ASSETS = ("style.css", "site.js", "model.js", "scene.js", "plot.js", "compare.js", "charts.js")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """What every page says about the site."""
+
+    title: str
+    version: str
+    newest: str
+    """When the newest run was measured; pages carry no time of their building."""
+    base_url: str = ""
+    """Where the site will be, with a slash at its end; empty where that is not known."""
+
+
+def model_page(page: ModelPage, site: SiteFacts) -> str:
+    """Everything about one model; its script shows the run that the reader chooses."""
+    aligned = side_by_side.listed(page)
+    return render(
+        "model.html",
+        site,
+        f"models/{page.slug}/index.html",
+        page=page,
+        origin=zoo_entry(page.facts),
+        facts=page.facts,
+        first=page.first,
+        table=page.table,
+        inputs=[_given(layer) for layer in page.table if layer.kind is LayerKind.INPUT],
+        tensors={name: i for i, name in enumerate(embed.tensor_names(page.table))},
+        batches=sorted({entry.batch for entry in page.entries}),
+        panels=_panels(page),
+        charts=charts.charts(page),
+        library=charts.LIBRARY,
+        data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
+        aligned=aligned,
+        environments=_environments(page),
+    )
+
+
+def method_page(site: SiteFacts) -> str:
+    """What each number means."""
+    return render("method.html", site, "method.html")
+
+
+def asset(name: str) -> bytes:
+    """A file that the pages refer to."""
+    return (files("onnxprof") / "site" / "assets" / name).read_bytes()
+
+
+def _given(layer: Layer) -> Tensor:
+    return (layer.outputs or layer.inputs)[0]
+
+
+Points = tuple[tuple[float, float], ...]
+
+
+def latencies(entries: Sequence[Entry]) -> Points:
+    """Batch and milliseconds of the entries that have both."""
+    return tuple((e.batch, e.latency_ns / 1e6) for e in entries if e.batch > 0 and e.latency_ns)
+
+
+def rates(latencies: Points) -> Points:
+    """Items a second from milliseconds an inference."""
+    return tuple((batch, 1e3 * batch / ms) for batch, ms in latencies)
+
+
+def _panels(page: ModelPage) -> Markup:
+    """Latency and throughput over batch size, one line a system."""
+    lines = [
+        bars.Line(system.key, label, points)
+        for i, (system, label) in enumerate(
+            zip(page.systems, embed.short_labels(page), strict=True)
+        )
+        if (points := latencies([e for e in page.entries if e.system == i]))
+    ]
+    speeds = [replace(line, points=rates(line.points)) for line in lines]
+    return markup(
+        bars.panel("Latency, ms", lines) + bars.panel("Throughput, items/s", speeds, labelled=True)
+    )
+
+
+def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
+    """The newest entry of each system, for the facts of its machine."""
+    newest: dict[int, Entry] = {}
+    for entry in sorted(page.entries, key=lambda e: e.run.created):
+        newest[entry.system] = entry
+    return [(page.systems[i].label, newest[i]) for i in sorted(newest)]
+
+
+def markup(text: str) -> Markup:
+    """Only for text that this package has escaped itself."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+@lru_cache(maxsize=1 << 16)
+def _broken(name: str) -> Markup:
+    """A name that may break at its separators, isolated from the direction of its neighbours."""
+    from markupsafe import Markup, escape
+
+    return Markup("<bdi>{}</bdi>").format(
+        Markup("<wbr>").join(escape(piece) for piece in numbers.pieces(name))
+    )
+
+
+def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
+    """A right-aligned cell: decimals set its padding, so that the points stand in line."""
+    from markupsafe import Markup
+
+    if ns is None:
+        return Markup('<td class="{}"></td>').format(extra) if extra else Markup("<td></td>")
+    value = ns / unit[1]
+    return Markup('<td class="{}" data-v="{}" title="{:,} ns">{}</td>').format(
+        f"d{numbers.decimals(value, most)} {extra}".strip(), ns, ns, numbers.three(value, most)
+    )
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UsageError("the site needs Jinja2, which is not installed", remedy=REMEDY) from error
+
+    def load(name: str) -> str:
+        return (files("onnxprof") / "site" / "templates" / name).read_text("utf-8")
+
+    env = jinja2.Environment(
+        loader=jinja2.FunctionLoader(load),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    env.finalize = lambda value: numbers.printable(value) if type(value) is str else value
+    env.filters |= {
+        "broken": _broken,
+        "brief": lambda name: numbers.shortened(name, 64),
+        "count": numbers.count,
+        "size": numbers.size,
+        "three": numbers.three,
+        "decimals": numbers.decimals,
+        "duration": numbers.duration,
+        "percent": numbers.percent,
+        "tensor": numbers.tensor_text,
+        "caveat": warning_text,
+        "bar": lambda share: markup(bars.bar(share)),
+    }
+    env.globals |= {
+        "num": _number,
+        "unit_for": numbers.unit_for,
+        "views": embed,
+        "sentence_of": reconciliation_text,
+    }
+    return env
+
+
+def render(template: str, site: SiteFacts, path: str, **context: Any) -> str:
+    """The page that will lie at `path` below the site's folder."""
+    root = "../" * path.count("/")
+    page = _environment().get_template(template)
+    return page.render(site=site, path=path, root=root, **context)

@@ -1,0 +1,132 @@
+"""A run's timing table as a printable document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow, reconcile
+from onnxprof.publish.pages import embed
+from onnxprof.publish.pages.catalogue import wrong_text
+from onnxprof.publish.pdf.glyphs import legible
+from onnxprof.publish.pdf.typesetter import Manuscript, compile_pdf
+from onnxprof.publish.text import numbers
+from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text
+from onnxprof.publish.text.warnings import warning_text
+from onnxprof.records.run import Run
+
+_FATES = {
+    Status.FOLDED: "computed while loading",
+    Status.NOT_EXECUTED: "not executed",
+    Status.UNKNOWN: "tied to no step",
+}
+
+
+def timing_pdf(run: Run) -> bytes:
+    """The PDF of a run; the same bytes every time. Raises StoreError for a failed run."""
+    return compile_pdf(manuscript(run, reconcile(run)))
+
+
+def manuscript(run: Run, result: Reconciliation) -> Manuscript:
+    """What the PDF of a run is made of. Names reach typst as data, never as source."""
+    document = _document(run, result)
+    data = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return Manuscript("timing.typ", data, run.created)
+
+
+def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
+    unit = numbers.unit_for(result.total_ns)
+    body = embed.body_rows(result)
+    given = embed.constants(result)
+    most = embed.longest(result)
+    return {
+        "title": _soft(run.request.model_name),
+        "subtitle": f"{_plain(run.device.name or run.device.id)} · {_plain(run.request.backend)} · "
+        f"batch {run.request.batch}",
+        "footer": legible(numbers.shortened(run.request.model_name, 60)),
+        "facts": [[name, _wrapped(value)] for name, value in _facts(run)],
+        "sentence": _plain(reconciliation_text(result, run)) + ".",
+        "wrong": _plain(wrong_text(run)),
+        "warnings": [_plain(warning_text(warning)) for warning in run.warnings],
+        "unit": unit[0],
+        "rows": [_row(i, row, unit, most) for i, row in enumerate(body, 1)],
+        "closing": [_row(0, row, unit, most) for row in embed.closing_rows(result)],
+        "note": _note(given, any(row.doubt for row in body)),
+    }
+
+
+def _note(given: int, doubted: bool) -> str:
+    parts = [f"{given} inputs and constants have no time and are left out."] if given else []
+    if doubted:
+        parts.append(f"? {DOUBTFUL}; the CSV says which.")
+    return " ".join(parts)
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    request, model = run.request, run.model
+    sizes = "".join(f", {name}={size}" for name, size in request.dims)
+    software = ", ".join(f"{key} {value}" for key, value in run.environment[:6])
+    return [
+        ("Model", f"{model.reference}, {numbers.count(model.parameters)} parameters"),
+        ("SHA-256", model.sha256),
+        ("Device", f"{run.device.name or run.device.id} ({run.device.id})"),
+        ("Runtime", f"{request.backend}, provider {request.provider}, {run.timer} timer"),
+        (
+            "Setting",
+            f"batch {request.batch}{sizes}, {request.threads} threads, "
+            f"granularity {request.granularity}",
+        ),
+        ("Measured", f"{run.created} (UTC)"),
+        ("Machine", software),
+        ("Command", run.command),
+    ]
+
+
+def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> dict[str, Any]:
+    layer, step = row.layer, row.step
+    operator = layer.op_type if layer else step.op_type if step else ""
+    return {
+        "place": str(place) if place else "",
+        "name": _soft(row.name) + (" ?" if row.doubt else ""),
+        "operator": _soft(operator, 19),
+        "shape": _plain(numbers.tensor_text(layer.outputs[0])) if layer and layer.outputs else "",
+        "fate": _fate(row),
+        "times": [_time(ns, unit) for ns in (row.median_ns, row.p5_ns, row.p95_ns)],
+        "share": "" if row.share is None else numbers.percent(row.share),
+        "bar": _bar(row, most),
+        "total": row.status is Status.TOTAL,
+    }
+
+
+def _fate(row: TimedRow) -> str:
+    if row.median_ns is not None:
+        return ""
+    if row.status is Status.FUSED and row.step:
+        return _soft(f"fused into {row.step.name}")
+    return _FATES.get(row.status, row.status.value)
+
+
+def _time(ns: int | None, unit: numbers.Unit) -> str:
+    return "" if ns is None else numbers.three(ns / unit[1])
+
+
+def _bar(row: TimedRow, most: float) -> float:
+    """Length of the bar, of 1 for the longest row."""
+    if row.share is None or row.status is Status.TOTAL:
+        return 0.0
+    return round(max(0.0, min(1.0, row.share / most)), 4)
+
+
+def _wrapped(text: str) -> str:
+    """Prose with breaks only inside words that are too long for a line."""
+    return " ".join(_soft(word) if len(word) > 40 else _plain(word) for word in text.split(" "))
+
+
+def _soft(name: str, longest: int = 24) -> str:
+    """A name that may break at its separators and inside endless words."""
+    return numbers.softened(_plain(name), longest)
+
+
+def _plain(text: str) -> str:
+    """Text that the document's fonts can show whole."""
+    return legible(numbers.printable(text))

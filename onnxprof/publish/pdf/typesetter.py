@@ -1,0 +1,110 @@
+"""Typst, run in this process, behind a cache that knows a document by what it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+
+from onnxprof.errors import OnnxprofError, UsageError
+from onnxprof.publish.disk.cache import Cache, digest
+
+_EPOCH = datetime(1980, 1, 1, tzinfo=UTC)
+#: Typst keeps what documents share until ten more have been set without it, 80 MiB for one of 600
+#: rows. After this many characters of data ten empty documents, 10 ms each, make it forget.
+_MOST_DATA = 250_000
+_KEPT_FOR = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Manuscript:
+    """What a document is made of: a template's name, its data as JSON, its date."""
+
+    template: str
+    data: str
+    created: str
+    """ISO 8601; the document carries this time, so that its bytes do not depend on the clock."""
+
+    def digest(self) -> str:
+        """Of everything that the bytes of the document depend on."""
+        return digest(_typst_version(), _source(self.template), self.data, self.created)
+
+
+def compile_pdf(manuscript: Manuscript) -> bytes:
+    """The PDF of a manuscript; the same bytes every time and everywhere.
+
+    Only the fonts within the typst package are used. Raises UsageError if it is missing.
+    """
+    try:
+        import typst
+    except ImportError as error:
+        raise UsageError(
+            "PDFs need typst, which is not installed", remedy='pip install "onnxprof[site]"'
+        ) from error
+    _forget(len(manuscript.data))
+    try:
+        made = typst.Compiler(_source(manuscript.template), ignore_system_fonts=True).compile(
+            sys_inputs={"data": manuscript.data},
+            format="pdf",
+            timestamp=_timestamp(manuscript.created),
+            pdf_tags=False,
+        )
+    except typst.TypstError as error:
+        raise OnnxprofError(f"typst could not set this page: {error}") from error
+    if not isinstance(made, bytes):
+        raise OnnxprofError("typst made no PDF of this page")
+    return made
+
+
+def pressed(manuscript: Manuscript, kept: Cache) -> bytes:
+    """The PDF of a manuscript, from the cache where it is there."""
+    key = manuscript.digest()
+    found = kept.get(key)
+    if found is None:
+        found = compile_pdf(manuscript)
+        kept.put(key, found)
+    return found
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How much this process's compiler has been given since it last forgot."""
+
+    characters: int = 0
+
+
+_SEEN = _Seen()
+
+
+def _forget(characters: int) -> None:
+    """Count what is to come; first make the compiler forget what it has seen, if that is much."""
+    import typst
+
+    if _SEEN.characters > _MOST_DATA:
+        _SEEN.characters = 0
+        for _ in range(_KEPT_FOR):
+            typst.Compiler(b" ", ignore_system_fonts=True).compile(format="pdf")
+    _SEEN.characters += characters
+
+
+@cache
+def _source(template: str) -> bytes:
+    return (files("onnxprof") / "site" / "templates" / template).read_bytes()
+
+
+@cache
+def _typst_version() -> str:
+    try:
+        return version("typst")
+    except PackageNotFoundError:
+        return ""
+
+
+def _timestamp(created: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return _EPOCH
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Runs and layers as rows: terminal, CSV, JSON, Parquet."""

@@ -1,0 +1,175 @@
+"""What a GPU did, as GPU profilers print it: kernels, calls of the CUDA runtime, and for each
+step its time on the device beside its time as the host sees it.
+
+The two differ: the host launches a step, copies for it and allocates, and seldom waits for it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import CsvWriter, printable, shortened
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.run import Run
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+#: What stands in front of each row of a CSV.
+_RUN = ("model", "device", "backend", "provider", "batch")
+_FIGURES = ("average_ns", "minimum_ns", "maximum_ns", "name")
+KERNEL_COLUMNS = (*_RUN, "share", "total_ns", "instances", *_FIGURES)
+API_COLUMNS = (*_RUN, "share", "total_ns", "calls", *_FIGURES)
+STEP_COLUMNS = (*_RUN, "step", "layers", "device_ms", "host_ms", "host_over_device")
+_NAMES = 44
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """A step by both clocks: medians over the traced inferences."""
+
+    step: str
+    layers: tuple[str, ...]
+    device_ns: int
+    host_ns: int
+
+    @property
+    def factor(self) -> float | None:
+        """How many times longer it took on the host; None where the device did nothing."""
+        return self.host_ns / self.device_ns if self.device_ns else None
+
+
+def step_times(run: Run) -> list[StepTimes]:
+    """Every step, in the order of the run; nothing where only one of the times is known."""
+    timings = run.timings
+    if timings is None or not timings.host_ns.size:
+        return []
+    device = np.rint(np.median(timings.step_ns, axis=1)).astype(int).tolist()
+    host = np.rint(np.median(timings.host_ns, axis=1)).astype(int).tolist()
+    return [
+        StepTimes(step.name, step.layers, on_device, on_host)
+        for step, on_device, on_host in zip(run.steps, device, host, strict=True)
+    ]
+
+
+def kernels_csv(runs: Iterable[Run]) -> str:
+    """A row a kernel of each run, the longest total first."""
+    return _csv(KERNEL_COLUMNS, ((run, row) for run in runs for row in _kernels(run.kernels)))
+
+
+def api_csv(runs: Iterable[Run]) -> str:
+    """A row a function of the CUDA runtime, likewise."""
+    return _csv(API_COLUMNS, ((run, row) for run in runs for row in _calls(run.api_calls)))
+
+
+def steps_csv(runs: Iterable[Run]) -> str:
+    """A row a step with both of its times; runs that know one of them alone have none."""
+    return _csv(STEP_COLUMNS, ((run, _step(row)) for run in runs for row in step_times(run)))
+
+
+def _csv(columns: Sequence[str], rows: Iterable[tuple[Run, tuple[str, ...]]]) -> str:
+    out = io.StringIO()
+    writer = CsvWriter(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows((*_run(run), *row) for run, row in rows)
+    return out.getvalue()
+
+
+def _run(run: Run) -> tuple[str, ...]:
+    asked = run.request
+    return (asked.model_name, asked.device_id, asked.backend, asked.provider, str(asked.batch))
+
+
+def _step(row: StepTimes) -> tuple[str, ...]:
+    factor = "" if row.factor is None else f"{row.factor:.4g}"
+    times = (f"{ns / 1e6:.6f}" for ns in (row.device_ns, row.host_ns))
+    return (row.step, ";".join(row.layers), *times, factor)
+
+
+def _kernels(rows: Sequence[KernelRow]) -> Iterator[tuple[str, ...]]:
+    whole = sum(row.total_ns for row in rows)
+    for row in rows:
+        yield _cells(row, row.instances, whole)
+
+
+def _calls(rows: Sequence[ApiRow]) -> Iterator[tuple[str, ...]]:
+    whole = sum(row.total_ns for row in rows)
+    for row in rows:
+        yield _cells(row, row.calls, whole)
+
+
+def _cells(row: KernelRow | ApiRow, count: int, whole: int) -> tuple[str, ...]:
+    share = row.total_ns / whole if whole else 0.0
+    least, most = str(row.min_ns), str(row.max_ns)
+    average = f"{row.average_ns:.1f}"
+    return (f"{share:.6g}", str(row.total_ns), str(count), average, least, most, row.name)
+
+
+def tables(run: Run, limit: int | None = 10) -> list[RenderableType]:
+    """Whatever of the three tables the run has, for a terminal; `limit` bounds their rows."""
+    made: list[RenderableType] = []
+    if steps := step_times(run):
+        made += ["", "On the device and on the host, a step", _step_table(steps, limit)]
+    if run.kernels:
+        counted = [(row, row.instances) for row in run.kernels]
+        made += ["", "Kernels, copies and fills", _table(counted, "instances", limit)]
+    if run.api_calls:
+        called = [(row, row.calls) for row in run.api_calls]
+        made += ["", "Calls of the CUDA runtime", _table(called, "calls", limit)]
+    return made
+
+
+def _step_table(steps: Sequence[StepTimes], limit: int | None) -> Table:
+    table = _grid(("layer", "device ms", "host ms", "host / device"))
+    longest = sorted(steps, key=lambda row: -max(row.device_ns, row.host_ns))
+    for row in longest[:limit]:
+        more = f" +{len(row.layers) - 1}" if len(row.layers) > 1 else ""
+        name = printable(row.layers[0] if row.layers else row.step)
+        factor = "" if row.factor is None else f"{row.factor:.3g} ×"
+        times = (f"{ns / 1e6:.6f}" for ns in (row.device_ns, row.host_ns))
+        table.add_row(*map(Text, (shortened(name, _NAMES - len(more)) + more, *times, factor)))
+    _rest(table, len(longest), limit)
+    return table
+
+
+def _table(
+    rows: Sequence[tuple[KernelRow, int]] | Sequence[tuple[ApiRow, int]],
+    counted: str,
+    limit: int | None,
+) -> Table:
+    table = _grid(("name", "share", "total", counted, "average", "min", "max"))
+    whole = sum(row.total_ns for row, _ in rows)
+    for row, count in rows[:limit]:
+        cells = (
+            shortened(printable(row.name), _NAMES),
+            sentences.percent(row.total_ns / whole if whole else 0.0),
+            sentences.duration(row.total_ns),
+            str(count),
+            *map(sentences.duration, (row.average_ns, row.min_ns, row.max_ns)),
+        )
+        table.add_row(*map(Text, cells))
+    _rest(table, len(rows), limit)
+    return table
+
+
+def _rest(table: Table, count: int, limit: int | None) -> None:
+    if limit is not None and count > limit:
+        table.add_row(f"({count - limit} more)")
+
+
+def _grid(headings: Sequence[str]) -> Table:
+    """The first column holds names, which are broken where figures need the room."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table

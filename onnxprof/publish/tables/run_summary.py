@@ -1,0 +1,290 @@
+"""A run for people at a terminal: facts, sums, the slowest layers, caveats. Fits 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
+from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
+from onnxprof.publish.text.warnings import warning_text
+from onnxprof.records.layer import Layer, LayerTable
+from onnxprof.records.run import Run
+
+_BAR = 10
+_MOST_DOUBTS = 3
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
+    """Headline, reconciliation line, slowest layers and warnings of a run.
+
+    `limit` bounds the layers shown, None shows every one that has a time. The printed times
+    add up to the total, whatever was rounded or left out. Raises StoreError for a run whose
+    times do not match its steps.
+    """
+    parts: list[RenderableType] = [_headline(run)]
+    if run.timings is None:
+        parts.append(Text(f"failed: {printable(run.failure)}", style="red"))
+    else:
+        sums = reconcile(run)
+        parts += [Text(sentences.reconciliation_text(sums, run)), _Fitted(sums, run, limit)]
+        parts += [doubts] if (doubts := _doubts(sums, limit)) else []
+        parts += [legend] if (legend := _untimed(sums)) else []
+        parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
+    return Group(*parts, *_caveats(run))
+
+
+def facts(run: Run) -> RenderableType:
+    """What was measured, on what, and how to measure it again."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _facts(run):
+        if value:
+            grid.add_row(Text(printable(name)), Text(printable(value)))
+    return grid
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """The timing table, its names cut to the width there is when it is printed."""
+
+    sums: Reconciliation
+    run: Run
+    limit: int | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del console
+        yield layers(self.sums, self.run, self.limit, options.max_width)
+
+
+def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 80) -> Table:
+    """The timing table, slowest row first, then the rest, the overhead and the total.
+
+    Names and types give way where it would be wider than `width`; figures never do.
+    """
+    lines = _lines(sums, run.table, limit)
+    types = max(len("type"), *(min(len(line.kind), width // 6) for line in lines))
+    cells = zip(("ms", "p95", "share"), *map(_Line.figures, lines), strict=True)
+    figures = [max(map(len, column)) for column in cells]
+    gaps = 2 * len(_HEADINGS)
+    names = max(12, width - types - sum(figures) - _BAR - gaps)
+    cut = telling_cut([(line.name, names - len(line.more)) for line in lines])
+    scale = max((line.share or 0.0 for line in lines if not line.closing), default=0.0)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    least = [None, None, *figures, None]
+    for heading, figure in zip(_HEADINGS, least, strict=True):
+        justify = _HEADINGS[heading]
+        table.add_column(heading, no_wrap=True, justify=justify, min_width=figure)
+    for line in lines:
+        if line.section:
+            table.add_section()
+        table.add_row(*line.cells(scale, names, types, cut), style=line.style)
+    return table
+
+
+_HEADINGS: dict[str, Literal["left", "right"]] = {
+    "layer": "left",
+    "type": "left",
+    "ms": "right",
+    "p95": "right",
+    "share": "right",
+    "": "left",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    name: str
+    kind: str
+    ms: str
+    p95: str
+    share: float | None
+    """None where it is not known."""
+    style: str = ""
+    closing: bool = False
+    more: str = ""
+    """How many other layers the step covers, as ` +2`."""
+    mark: str = ""
+    """Behind the time: `?` where its rank is in doubt; a blank keeps points below points."""
+    section: bool = False
+    """Whether a rule stands above it."""
+
+    def figures(self) -> tuple[str, str, str]:
+        """The cells that are never cut."""
+        return (
+            self.ms + self.mark,
+            self.p95,
+            "" if self.share is None else sentences.percent(self.share),
+        )
+
+    def cells(self, scale: float, names: int, types: int, cut: Cut) -> tuple[Text, ...]:
+        """One cell a column; the bar is relative to `scale`, names are cut by `cut`."""
+        bar = "" if self.closing else _bar((self.share or 0.0) / scale if scale else 0)
+        name = cut(self.name, names - len(self.more)) + self.more
+        cells = (name, shortened(self.kind, types), *self.figures())
+        return (*map(Text, cells), Text(bar, style="cyan"))
+
+
+def _lines(sums: Reconciliation, table: LayerTable, limit: int | None) -> list[_Line]:
+    timed = _ranked(sums)
+    shown = timed if limit is None else timed[:limit]
+    digits = 6 if limit is None or sums.total_ns < 1_000_000 else 3
+    nodes = {layer.name: layer for layer in table.nodes}
+    total = _rounded(sums.total_ns, digits)
+    lines = [_timed(row, nodes, digits) for row in shown]
+    left = total - sum((Decimal(line.ms) for line in lines), Decimal(0))
+    closing = []
+    if sums.interruptions_ns is not None:
+        interruptions = _rounded(sums.interruptions_ns, digits)
+        left -= interruptions
+        closing.append(_closing("(interruptions)", interruptions, sums.interruptions_ns, sums))
+    rest = timed[len(shown) :]
+    if rest:
+        overhead = _rounded(sums.overhead_ns, digits)
+        lines.append(_others(rest, left - overhead, sums))
+        left = overhead
+    closing.append(_closing("(overhead)", left, sums.overhead_ns, sums))
+    closing[0] = replace(closing[0], section=True)
+    lines += [*closing, _closing("(total)", total, sums.total_ns, sums)]
+    return [replace(line, mark=line.mark or " ") for line in lines] if _any_marked(lines) else lines
+
+
+def _ranked(sums: Reconciliation) -> list[TimedRow]:
+    """Rows that stand for steps and have a time, slowest first."""
+    timed = [r for r in sums.rows if r.status not in CLOSING and r.median_ns is not None]
+    return sorted(timed, key=lambda row: -row.rank_ns)
+
+
+def _any_marked(lines: Sequence[_Line]) -> bool:
+    return any(line.mark for line in lines)
+
+
+def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
+    """Which of the rows that are shown may rank otherwise, and why."""
+    rows = [row for row in _ranked(sums)[:limit] if row.doubt is not None]
+    if not rows:
+        return None
+    told = [
+        f"{printable(shortened(row.name, 24))} ({sentences.doubt_text(row.doubt)})"
+        for row in rows[:_MOST_DOUBTS]
+        if row.doubt is not None
+    ]
+    more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
+    listed = ", ".join(told + more)
+    return Text(f"? {sentences.DOUBTFUL}: {listed}.")
+
+
+def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
+    stray = row.status is Status.UNATTRIBUTED
+    covered = [nodes[name] for name in row.step.layers if name in nodes] if row.step else []
+    kinds = dict.fromkeys(layer.layer_type for layer in covered)
+    return _Line(
+        printable(_namesake(row, covered)),
+        "no layer" if stray else printable("+".join(filter(None, kinds))),
+        str(_rounded(row.median_ns or 0, digits)),
+        "" if row.p95_ns is None else _p95(row.p95_ns, digits),
+        row.share or 0.0,
+        "yellow" if stray else "",
+        more=f" +{len(covered) - 1}" if len(covered) > 1 else "",
+        mark="?" if row.doubt else "",
+    )
+
+
+def _p95(ns: int, digits: int) -> str:
+    return str(_rounded(ns, 3 if digits == 3 or ns >= 10**8 else digits))
+
+
+def _namesake(row: TimedRow, covered: Sequence[Layer]) -> str:
+    """The layer that a reader will look for: of a FusedConv, the Conv."""
+    executed = row.step.op_type if row.step else ""
+    alike = (layer.name for layer in covered if layer.op_type and layer.op_type in executed)
+    return next(alike, row.name)
+
+
+def _others(rest: Sequence[TimedRow], ms: Decimal, sums: Reconciliation) -> _Line:
+    share = sum(row.median_ns or 0 for row in rest) / sums.total_ns if sums.total_ns else 0.0
+    plural = "s" if len(rest) > 1 else ""
+    return _Line(f"({len(rest)} more row{plural})", "", str(ms), "", share, "dim", True)
+
+
+def _closing(name: str, ms: Decimal, ns: int, sums: Reconciliation) -> _Line:
+    style = "bold" if name == "(total)" else "dim"
+    if not sums.is_whole:
+        return _Line(name, "", "not known", "", None, style, True)
+    share = ns / sums.total_ns if sums.total_ns else 0.0
+    return _Line(name, "", str(ms), "", share, style, True)
+
+
+def _rounded(ns: int, digits: int) -> Decimal:
+    return (Decimal(ns) / 1_000_000).quantize(Decimal(1).scaleb(-digits))
+
+
+def _bar(fraction: float) -> str:
+    eighths = round(max(0.0, min(1.0, fraction)) * _BAR * 8)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+
+
+def _untimed(sums: Reconciliation) -> Text | None:
+    """What became of the nodes that have no time of their own."""
+    counts = [
+        (sum(row.status is status for row in sums.rows), text)
+        for status, text in (
+            (Status.FUSED, "fused into a step counted above (+n)"),
+            (Status.FOLDED, "computed while loading"),
+            (Status.NOT_EXECUTED, "not executed"),
+            (Status.UNKNOWN, "without a step that provably did its work"),
+        )
+    ]
+    told = "; ".join(f"{count} {text}" for count, text in counts if count)
+    return Text(f"Layers without a row: {told}.", style="dim") if told else None
+
+
+def _headline(run: Run) -> Text:
+    asked = run.request
+    threads = sentences.threads(asked.threads)
+    where = f"{sentences.runtime(asked)} on {run.device.name or asked.device_id}"
+    head = Text(printable(asked.model_name), style="bold")
+    return head.append(printable(f", batch {asked.batch}, {where}, {threads}"), style="not bold")
+
+
+def _caveats(run: Run) -> list[RenderableType]:
+    if not run.warnings:
+        return []
+    grid = Table.grid(padding=(0, 1))
+    for warning in run.warnings:
+        grid.add_row(Text("!"), Text(warning_text(warning)), style="yellow")
+    return ["", grid]
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    asked, model, timings = run.request, run.model, run.timings
+    sizes = ", ".join(f"{name}={size}" for name, size in asked.dims)
+    opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets)
+    return [
+        ("model", model.reference),
+        ("sha256", model.sha256),
+        ("opset", opsets),
+        ("size", f"{model.file_bytes:,} bytes, {model.parameters:,} parameters"),
+        ("device", f"{run.device.name} ({asked.device_id})"),
+        ("backend", f"{asked.backend}, provider {asked.provider}"),
+        ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
+        ("axes", sizes),
+        ("load", sentences.duration(timings.load_ns) if timings and timings.load_ns else ""),
+        ("first", sentences.duration(timings.first_ns) if timings and timings.first_ns else ""),
+        ("outputs", sentences.parity_text(run.parity)),
+        *telemetry_facts(run.telemetry),
+        ("created", run.created),
+        ("again", run.command),
+        *run.environment,
+    ]

@@ -1,0 +1,206 @@
+"""Summaries of stored runs as a terminal table, JSON or CSV; and whole runs as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from onnxprof.publish.tables.timings import timing_records
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import in_csv, printable
+from onnxprof.records.run import Run
+from onnxprof.records.warning import WarningKind
+from onnxprof.store import encoding
+from onnxprof.store.summary import Summary
+
+#: The keys of a run in JSON and the columns of the CSV, in order.
+COLUMNS = (
+    "id",
+    "created",
+    "model",
+    "device",
+    "device_name",
+    "backend",
+    "provider",
+    "batch",
+    "threads",
+    "granularity",
+    "timer",
+    "median_ms",
+    "low_ms",
+    "high_ms",
+    "samples",
+    "layer_sum_ms",
+    "steps",
+    "energy_mj",
+    "power_w",
+    "peak_resident_bytes",
+    "warnings",
+    "failure",
+    "path",
+)
+
+
+def run_id(summary: Summary) -> str:
+    """Seven hex digits of the request's digest, as the file's name has it."""
+    return encoding.request_digest(summary.request)[:7]
+
+
+def list_records(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
+    """One object a run under COLUMNS; None where nothing was measured."""
+    return [_record(summary) for summary in summaries]
+
+
+def list_json(summaries: Iterable[Summary]) -> str:
+    """A list of objects; warnings are a list of kinds."""
+    return json.dumps(list_records(summaries), indent=2) + "\n"
+
+
+def list_csv(summaries: Iterable[Summary]) -> str:
+    """RFC 4180 with `\\n` at the ends of lines; warnings are joined with `;`."""
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for record in list_records(summaries):
+        whole = record | {"warnings": ";".join(record["warnings"])}
+        writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
+    return sink.getvalue()
+
+
+def list_table(summaries: Sequence[Summary]) -> RenderableType:
+    """Runs under a heading for each model, backend, provider, device and number of threads.
+
+    The summaries come oldest first; so do the groups, by their newest run, and the runs in them.
+    """
+    groups: dict[str, list[Summary]] = {}
+    for summary in reversed(summaries):
+        groups.setdefault(_heading(summary), []).insert(0, summary)
+    parts: list[RenderableType] = []
+    for heading, runs in reversed(groups.items()):
+        parts += [Text(heading, style="bold"), _group(runs)]
+    return Group(*parts, *_notes(summaries))
+
+
+def _heading(summary: Summary) -> str:
+    asked = summary.request
+    threads = sentences.threads(asked.threads)
+    names = (asked.model_name, f"{sentences.runtime(asked)} on {asked.device_id}", threads)
+    return printable(", ".join(names))
+
+
+def _group(summaries: Sequence[Summary]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("batch", justify="right", no_wrap=True)
+    table.add_column("median ms", justify="right", no_wrap=True, min_width=12)
+    table.add_column("±", justify="right", no_wrap=True, min_width=6)
+    for name in ("layers", "caveats"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("created", "id"):
+        table.add_column(name, no_wrap=True)
+    for summary in summaries:
+        table.add_row(*_figures(summary), _moment(summary), run_id(summary))
+    return table
+
+
+def everything(runs: Iterable[Run]) -> str:
+    """Every fact, every sample and the timing rows of each run, as one JSON object.
+
+    The facts are those of the stored file (docs/store.md); `rows` is empty for a failed run.
+    """
+    return json.dumps({"runs": [_whole(run) for run in runs]}, separators=(",", ":")) + "\n"
+
+
+def _whole(run: Run) -> dict[str, Any]:
+    return encoding.run_to_json(run) | {
+        "timings": encoding.timings_to_json(run.timings),
+        "rows": timing_records(run) if run.timings else [],
+    }
+
+
+def _record(summary: Summary) -> dict[str, Any]:
+    asked = summary.request
+    low, high = summary.interval_ns or (None, None)
+    values = (
+        run_id(summary),
+        summary.created,
+        asked.model_name,
+        asked.device_id,
+        summary.device_name,
+        asked.backend,
+        asked.provider,
+        asked.batch,
+        asked.threads,
+        asked.granularity.value,
+        asked.timer,
+        _ms(summary.median_ns),
+        _ms(low),
+        _ms(high),
+        summary.samples,
+        _ms(summary.layer_sum_ns),
+        summary.steps,
+        summary.energy_mj,
+        summary.power_w,
+        summary.peak_resident_bytes,
+        [kind.value for kind in summary.warnings],
+        summary.failure,
+        str(summary.path),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _is_wrong(summary: Summary) -> bool:
+    return WarningKind.PARITY_FAILED in summary.warnings
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1e6
+
+
+def _moment(summary: Summary) -> Text:
+    return Text(printable(summary.created.replace("T", " ")[:16]))
+
+
+def _figures(summary: Summary) -> tuple[str | Text, ...]:
+    batch = str(summary.request.batch)
+    caveats = Text(str(len(summary.warnings) or ""), style="red" if _is_wrong(summary) else "")
+    if summary.failure:
+        return batch, Text("failed", style="red"), "", "", caveats
+    if summary.median_ns is None:
+        return batch, "not known", "", "", caveats
+    half, share = summary.half_width, summary.layer_share
+    return (
+        batch,
+        f"{summary.median_ns / 1e6:.3f}",
+        "" if half is None else sentences.percent(half),
+        "" if share is None else f"{100 * share:.0f} %",
+        caveats,
+    )
+
+
+def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
+    notes: list[RenderableType] = [
+        Text(f"{run_id(s)} failed: {printable(s.failure)}", style="red")
+        for s in summaries
+        if s.failure
+    ]
+    notes += [
+        Text(f"{run_id(s)} gave wrong outputs: do not trust its times", style="red")
+        for s in summaries
+        if _is_wrong(s)
+    ]
+    if any(s.layer_share is not None for s in summaries):
+        told = "layers: what the steps add up to, in per cent of the median latency"
+        notes.append(Text(told, style="dim"))
+    if any(s.warnings for s in summaries):
+        notes.append(
+            Text("caveats: their number; `onnxprof runs show ID` spells them out", style="dim")
+        )
+    return notes

@@ -1,0 +1,200 @@
+"""The per-layer timing table of stored runs: CSV, JSON and Parquet rows.
+
+CSV as RFC 4180 has it, except that lines end in `\\n` alone (sections 2.1, and 2.6 and 2.7 for
+quotes). Tensor names are joined with `;`, shapes look like `[[1,3,8,8],[4,3,3,3]]`: a symbolic
+axis stands there by its name, an unknown axis or rank as `?`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from onnxprof.analysis.reconcile import TimedRow, milliseconds, reconcile
+from onnxprof.publish.text.safe import in_csv, shape_text
+from onnxprof.publish.text.sentences import doubt_text
+from onnxprof.records.layer import Layer, LayerKind, Tensor
+from onnxprof.records.run import Run
+from onnxprof.store.encoding import request_digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: The columns of the CSV, in order.
+COLUMNS = (
+    "model",
+    "device",
+    "backend",
+    "batch",
+    "layer_name",
+    "layer_type",
+    "op_type",
+    "input_names",
+    "output_names",
+    "input_shapes",
+    "output_shapes",
+    "status",
+    "step",
+    "median_ms",
+    "p5_ms",
+    "p95_ms",
+    "samples",
+    "share",
+    "caveat",
+)
+_TIMES = ("median_ms", "p5_ms", "p95_ms")
+#: What tells repeated runs apart in the Arrow table.
+_ASKED = ("run", "created", "threads", "granularity", "timer")
+
+Cell = str | int | float | None
+
+
+def timing_csv(runs: Iterable[Run]) -> str:
+    """One table of all runs under one header; failed runs are left out.
+
+    For each run the printed `median_ms` above its row `(total)` add up to that row exactly;
+    `(interruptions)` and `(overhead)` are among them.
+    Raises StoreError for a run whose times do not match its steps.
+    """
+    lines = [",".join(COLUMNS)]
+    for run in runs:
+        if run.timings is not None:
+            lines += (",".join(map(_field, row)) for row in _printed(run))
+    return "\n".join(lines) + "\n"
+
+
+def timing_records(run: Run) -> list[dict[str, Cell]]:
+    """The same rows as values: times in milliseconds, None where the CSV is blank.
+
+    Raises StoreError for a failed run.
+    """
+    return [dict(zip(COLUMNS, _values(run, row), strict=True)) for row in reconcile(run).rows]
+
+
+def timing_table(runs: Iterable[Run]) -> pa.Table:
+    """The same rows as an Arrow table, with what tells repeated runs apart in front.
+
+    These are `run` (a digest of what was asked), `created`, `threads`, `granularity`, `timer`.
+    """
+    import pyarrow as pa
+
+    whole = dict.fromkeys(("batch", "threads", "samples"), pa.int64())
+    real = dict.fromkeys((*_TIMES, "share"), pa.float64())
+    types = whole | real
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
+    rows = [
+        (*asked, *map(_utf8, _values(run, row)))
+        for run in runs
+        if run.timings is not None
+        for asked in [tuple(map(_utf8, _identity(run)))]
+        for row in reconcile(run).rows
+    ]
+    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def timing_parquet(runs: Iterable[Run]) -> bytes:
+    """The table of `timing_table` as a Parquet file."""
+    import io
+
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(timing_table(runs), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def shapes_text(tensors: Iterable[Tensor]) -> str:
+    """Shapes of several tensors, such as `[[1,3,8,8],[4,3,3,3]]`."""
+    return f"[{','.join(shape_text(tensor.shape) for tensor in tensors)}]"
+
+
+def _identity(run: Run) -> tuple[Cell, ...]:
+    """The values of `_ASKED`."""
+    asked = run.request
+    return (
+        *(request_digest(asked), run.created),
+        *(asked.threads, asked.granularity.value, asked.timer),
+    )
+
+
+def _utf8(value: Cell) -> Cell:
+    """Names come from files that need not be clean; Arrow takes no lone surrogates."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _printed(run: Run) -> Iterator[list[str]]:
+    for row in reconcile(run).rows:
+        times = (row.median_ns, row.p5_ns, row.p95_ns)
+        yield [
+            *("" if value is None else str(value) for value in _description(run, row)),
+            *("" if ns is None else milliseconds(ns) for ns in times),
+            str(row.samples) if row.samples else "",
+            "" if row.share is None else f"{row.share:.6g}",
+            _caveat(row),
+        ]
+
+
+def _values(run: Run, row: TimedRow) -> tuple[Cell, ...]:
+    times = (row.median_ns, row.p5_ns, row.p95_ns)
+    return (
+        *_description(run, row),
+        *(None if ns is None else ns / 1e6 for ns in times),
+        row.samples or None,
+        row.share,
+        _caveat(row) or None,
+    )
+
+
+def _caveat(row: TimedRow) -> str:
+    """Why the row's rank is in doubt; empty where it is not."""
+    return doubt_text(row.doubt) if row.doubt else ""
+
+
+def _description(run: Run, row: TimedRow) -> tuple[Cell, ...]:
+    asked = run.request
+    return (
+        asked.model_name,
+        asked.device_id,
+        asked.backend,
+        asked.batch,
+        row.name,
+        *(_layer_cells(row.layer) if row.layer else _step_cells(row)),
+        row.status.value,
+        row.step.name if row.step else "",
+    )
+
+
+def _layer_cells(layer: Layer) -> tuple[str, ...]:
+    """Type, operator, names and shapes; a tensor that is given stands there by its shape alone."""
+    if layer.kind is LayerKind.NODE:
+        names = (_names(layer.inputs), _names(layer.outputs))
+        shapes = (shapes_text(layer.inputs), shapes_text(layer.outputs))
+    else:
+        names = ("", "")
+        given = shapes_text(layer.outputs or layer.inputs)
+        shapes = (given, given)
+    return (layer.layer_type, layer.op_type, *names, *shapes)
+
+
+def _step_cells(row: TimedRow) -> tuple[str, ...]:
+    if row.step is None:
+        return ("",) * 6
+    outputs = row.step.outputs
+    shapes = shapes_text(outputs) if outputs else ""
+    return ("", row.step.op_type, "", _names(outputs), "", shapes)
+
+
+def _names(tensors: Iterable[Tensor]) -> str:
+    return ";".join(tensor.name for tensor in tensors)
+
+
+def _field(text: str) -> str:
+    """Quote where RFC 4180 asks for it; control characters are escaped."""
+    text = in_csv(text)
+    if any(mark in text for mark in ',"\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text

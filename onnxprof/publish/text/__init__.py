@@ -1,0 +1,1 @@
+"""Numbers, names and sentences: the only place that words a figure."""

@@ -1,0 +1,154 @@
+"""Plain words for what a run says about itself, for terminals and pages alike."""
+
+from __future__ import annotations
+
+from onnxprof.analysis.reconcile import CLOSING, Doubt, Reconciliation
+from onnxprof.publish.text.safe import printable
+from onnxprof.records.parity import OutputParity, Parity
+from onnxprof.records.run import Request, Run
+
+#: Traced over un-profiled from which on tracing costs something in print.
+_SHOWS = 1.005
+
+
+def duration(ns: float) -> str:
+    """A duration to four digits: `870 ns`, `45.91 µs`, `1.154 ms`, `2.041 s`."""
+    for limit, unit, scale in ((1e3, "ns", 1.0), (1e6, "µs", 1e3), (1e9, "ms", 1e6)):
+        if abs(ns) < limit:
+            return f"{_digits(ns / scale, 0 if unit == 'ns' else 4)} {unit}"
+    return f"{_digits(ns / 1e9, 4)} s"
+
+
+def _digits(value: float, significant: int) -> str:
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, significant - whole)}f}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage to one decimal, more where it is tiny: `0.4 %`, `<0.1 %`."""
+    if 0 < abs(fraction) < 0.0005:
+        return "<0.1 %"
+    return f"{100 * fraction:.1f} %"
+
+
+def runtime(asked: Request) -> str:
+    """`ort`, `ort (openvino)`: the provider, unless a device of this kind has it anyway."""
+    plain = ("", asked.device_id.partition(":")[0])
+    return asked.backend if asked.provider in plain else f"{asked.backend} ({asked.provider})"
+
+
+def threads(count: int) -> str:
+    """`1 thread`, `8 threads`; an imported run may not know."""
+    return f"{count} thread{'' if count == 1 else 's'}" if count else "threads not known"
+
+
+def reconciliation_text(sums: Reconciliation, run: Run) -> str:
+    """One sentence on how the steps, the overhead and the un-profiled median fit together."""
+    timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
+    if not sums.is_whole:
+        told = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
+        parts = [part for part in told if part]
+        return "; ".join(["no un-profiled latency, so the overhead is not known", *parts])
+    parts = [
+        f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} samples)",
+        _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
+    ]
+    if timed:
+        parts += [_interruptions_text(sums), _overhead_text(sums)]
+        parts += [_timer_text(sums, run), _stray_text(sums)]
+    return "; ".join(part for part in parts if part)
+
+
+def _steps_text(sums: Reconciliation, steps: int) -> str:
+    if steps == 1:
+        return f"its one step takes {duration(sums.layer_sum_ns)}"
+    return f"{steps} steps add up to {duration(sums.layer_sum_ns)}"
+
+
+def _interruptions_text(sums: Reconciliation) -> str:
+    if not sums.interruptions_ns or not sums.total_ns:
+        return ""
+    return f"{percent(sums.interruptions_ns / sums.total_ns)} went to interruptions"
+
+
+def _overhead_text(sums: Reconciliation) -> str:
+    if not sums.total_ns:
+        return ""
+    part = sums.overhead_ns / sums.total_ns
+    if part < 0:
+        return f"{percent(-part)} more than the latency, since the profiler makes steps longer"
+    if not sums.empty_ns:
+        return f"{percent(part)} runtime overhead"
+    took, empty = duration(sums.overhead_ns), duration(sums.empty_ns)
+    if round(sums.overhead_ns / sums.empty_ns, 2) == 1:
+        return f"{percent(part)} runtime overhead ({took}, as an empty call)"
+    return f"{percent(part)} runtime overhead ({took}, an empty call takes {empty})"
+
+
+def _timer_text(sums: Reconciliation, run: Run) -> str:
+    timer = f"{run.timer} timer"
+    if run.timer != "trace" or not sums.traced_ns:
+        return timer
+    if sums.inflation < _SHOWS:
+        return f"{timer} (at no measurable cost)"
+    return f"{timer} (with it an inference takes {sums.inflation:.2f} times as long)"
+
+
+#: What `?` behind a time means.
+DOUBTFUL = "Too few samples, too scattered ones, or too short a time, for a rank"
+
+
+def doubt_text(doubt: Doubt) -> str:
+    """Why a row's rank is in doubt: `4 samples, p95 5.0 times p5`."""
+    count = f"{doubt.samples} sample{'' if doubt.samples == 1 else 's'}"
+    if doubt.samples < 2:
+        return count
+    if not doubt.spread:
+        return f"{count}, too short to be told from 0"
+    if doubt.spread == float("inf"):
+        return f"{count}, some of them 0"
+    return f"{count}, p95 {doubt.spread:.3g} times p5"
+
+
+def _stray_text(sums: Reconciliation) -> str:
+    if not sums.unattributed_ns or not sums.total_ns:
+        return ""
+    return f"{percent(sums.unattributed_ns / sums.total_ns)} belongs to no layer"
+
+
+def parity_text(parity: Parity | None) -> str:
+    """What became of comparing the outputs, in a line; empty where that was not asked for."""
+    if parity is None:
+        return ""
+    if parity.reason:
+        return f"not compared: {printable(parity.reason)}"
+    told = [printable(_output_text(output)) for output in parity.outputs]
+    more = [f"{len(told) - 3} more"] if len(told) > 4 else []
+    return "; ".join((told[:3] if more else told) + more)
+
+
+def _output_text(output: OutputParity) -> str:
+    if output.passed is None:
+        return f"{output.name} not compared: {output.note}"
+    verdict = "as the reference" if output.passed else "not as the reference"
+    note = output.note or (_whole_text(output) if output.whole else _worst_text(output))
+    strays = f", {output.nan_mismatch} NaN or infinite" if output.nan_mismatch else ""
+    return f"{output.name} {verdict} ({note}{strays})"
+
+
+def _worst_text(output: OutputParity) -> str:
+    return f"error {output.max_abs:.2g}, relative {output.max_rel:.2g}"
+
+
+def _whole_text(output: OutputParity) -> str:
+    """Of a network of low precision: the error as a whole, and what its rounding explains."""
+    error, allowed = percent(output.rms_rel or 0.0), percent(output.tolerance)
+    if output.cosine is None:
+        return f"{error} of its elements differ, where rounding explains {allowed}"
+    worst = percent(output.max_rel)
+    if output.max_rel > output.worst_tolerance:
+        worst += f", where rounding explains {percent(output.worst_tolerance)}"
+    return (
+        f"root mean square of its errors {error} of the output's own, where rounding explains"
+        f" {allowed}; cosine {output.cosine:.4f}; worst element {worst}"
+    )
