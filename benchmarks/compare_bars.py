@@ -38,8 +38,8 @@ import scripted
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.analysis.step_times import empty_call, inflation, split
 from onnxprof.compare.changes import Pair, Verdict, compare
+from onnxprof.jobs.child import Limits
 from onnxprof.records.run import Run
-from onnxprof.worker import Limits
 
 SLOWDOWN = 0.05
 SHARE = 0.05
@@ -61,9 +61,9 @@ def verdicts(pairs: list[Pair]) -> str:
 
 def measured(model: str, budget: float, pool: int, threads: int) -> tuple[list[Run], list[Run]]:
     """Processes of one model on either side, measured in turn; the n-th of both are a pair."""
-    from onnxprof.alternate import alternate
+    from onnxprof.jobs.in_turn import alternate
+    from onnxprof.jobs.sweep import Options, plan
     from onnxprof.measure.protocol import Budget
-    from onnxprof.sweep import Options, plan
 
     given = {"threads": threads, "budget": Budget(budget * pool), "processes": pool}
     planned = plan(Options((model,), parity=False, **given))[0]

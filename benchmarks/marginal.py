@@ -28,6 +28,8 @@ from onnx import helper, numpy_helper
 
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.sweep import Options, plan
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
@@ -35,8 +37,6 @@ from onnxprof.model.layers import inspect
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Session, Workload
 from onnxprof.records.run import Run
-from onnxprof.sweep import Options, plan
-from onnxprof.worker import Limits, run_isolated
 
 LENGTHS = (8, 16, 24, 32)
 PROFILED = 24

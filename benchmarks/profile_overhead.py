@@ -15,9 +15,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from onnxprof.jobs.sweep import Options, Planned, plan, sweep
 from onnxprof.measure.protocol import Budget
 from onnxprof.store.folder import Store
-from onnxprof.sweep import Options, Planned, plan, sweep
 
 #: Phases in which a session is loaded or run.
 RUNNING = frozenset(

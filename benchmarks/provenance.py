@@ -20,11 +20,11 @@ from collections import Counter
 from onnxprof.analysis.step_times import estimates
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
+from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.sweep import Options, plan
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
-from onnxprof.sweep import Options, plan
-from onnxprof.worker import Limits, run_isolated
 from onnxprof.zoo import names
 
 HEADINGS = ("model", "steps", "layers", "exact", "inferred", "inserted", "unknown", "claimed twice")

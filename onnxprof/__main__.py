@@ -1,6 +1,6 @@
 """`python -m onnxprof`."""
 
-from onnxprof.cli import main
+from onnxprof.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ import pytest
 import tensorrt_models
 from typer.testing import CliRunner
 
-from onnxprof.cli import app
+from onnxprof.cli.main import app
 from onnxprof.errors import UsageError
 from onnxprof.imports import build as importing
 from onnxprof.imports import files

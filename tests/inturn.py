@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from onnxprof.alternate import alternate
 from onnxprof.compare.changes import Pair, compare
 from onnxprof.errors import OnnxprofError
+from onnxprof.jobs.child import Job, Limits
+from onnxprof.jobs.in_turn import alternate
+from onnxprof.jobs.sweep import Planned
+from onnxprof.jobs.turns import Obedience, Served
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Budget, Timer, measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
-from onnxprof.served import Obedience, Served
-from onnxprof.sweep import Planned
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table
-from onnxprof.worker import Job, Limits
 
 MS = 1_000_000
 #: The speed of the machine at a time in nanoseconds; 1 is its usual one.

@@ -17,16 +17,16 @@ import numpy as np
 import pytest
 from inturn import Machine, against, job, measured
 
-from onnxprof import served, sweep
-from onnxprof.alternate import alternate, cores
 from onnxprof.compare.changes import Caveat, Verdict, compare
 from onnxprof.errors import BackendError
+from onnxprof.jobs import sweep, turns
+from onnxprof.jobs.child import Job, Limits
+from onnxprof.jobs.in_turn import alternate, cores
+from onnxprof.jobs.sweep import Options, Planned
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.model.file import open_model
 from onnxprof.records.run import Device, Run
-from onnxprof.sweep import Options, Planned
 from onnxprof.testing import sample_run, sample_table
-from onnxprof.worker import Job, Limits
 
 MS = 1_000_000
 LAYERS = (1_000_000, 300_000, 500_000)
@@ -176,8 +176,8 @@ class Threads:
 def test_threads_that_spin_are_waited_for_but_not_for_ever(
     spinning: float, least: float, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served, "time", Threads(spinning))
-    assert least <= served.fall_asleep() <= most
+    monkeypatch.setattr(turns, "time", Threads(spinning))
+    assert least <= turns.fall_asleep() <= most
 
 
 #: A backend that dies or hangs at the twentieth inference of a model with that name.

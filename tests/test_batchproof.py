@@ -15,14 +15,16 @@ from models import node, value
 from onnx import ModelProto
 from typer.testing import CliRunner
 
-from onnxprof import proving
 from onnxprof.checks.batches.items import Pool, pool
 from onnxprof.checks.batches.lab import Lab
 from onnxprof.checks.batches.layouts import is_touched, part, placements
 from onnxprof.checks.batches.proof import Question, beside, verdicts
 from onnxprof.checks.batches.trial import Trial
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
-from onnxprof.cli import app
+from onnxprof.cli.main import app
+from onnxprof.jobs import proving
+from onnxprof.jobs.child import Limits
+from onnxprof.jobs.sweep import Options, plan
 from onnxprof.measure.protocol import Budget
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
@@ -30,9 +32,7 @@ from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.parity import OutputParity
 from onnxprof.records.warning import WarningKind
 from onnxprof.store.folder import load_all
-from onnxprof.sweep import Options, plan
 from onnxprof.testing import sample_run
-from onnxprof.worker import Limits
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

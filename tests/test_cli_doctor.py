@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from onnxprof import doctor as diagnose
-from onnxprof.cli.doctor import doctor
+from onnxprof.cli.commands.doctor import doctor
 from onnxprof.errors import UsageError
 from onnxprof.plugins.registry import Plugin
 from onnxprof.records.run import Availability

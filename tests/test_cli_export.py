@@ -8,7 +8,7 @@ import onnx
 import pytest
 from test_exporting import site  # noqa: F401
 
-from onnxprof.cli import _run
+from onnxprof.cli.main import _run
 from onnxprof.zoo import entry
 
 pytest.importorskip("onnxruntime")

@@ -8,7 +8,7 @@ from pathlib import Path
 import models
 import pytest
 
-from onnxprof.cli import inspect as command
+from onnxprof.cli.commands import inspect as command
 from onnxprof.errors import UsageError
 from onnxprof.model.file import open_model
 
@@ -95,7 +95,7 @@ def test_bad_options(lenet, options, match):
 
 def test_importing_the_command_loads_nothing_heavy():
     code = (
-        "import sys, onnxprof.cli.inspect;"
+        "import sys, onnxprof.cli.commands.inspect;"
         " print([m for m in ('onnx', 'numpy', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,11 +11,11 @@ import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
+from onnxprof.cli.commands.zoo import app
 from onnxprof.cli.options import parse_batches, parse_names
-from onnxprof.cli.zoo import app
 from onnxprof.errors import ModelError, UsageError
+from onnxprof.jobs.sweep import Options, plan
 from onnxprof.model.file import open_model
-from onnxprof.sweep import Options, plan
 
 
 @pytest.mark.parametrize("text", ["1,,2", "1,2,", ",1", ","])

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.runs import app
+from onnxprof.cli.commands.runs import app
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.folder import Store
@@ -166,7 +166,7 @@ def test_export_to_where_nothing_can_be_written(root: Path, tmp_path: Path) -> N
 
 
 def test_importing_the_command_is_cheap() -> None:
-    code = "import sys, onnxprof.cli.runs; print([m for m in sys.modules])"
+    code = "import sys, onnxprof.cli.commands.runs; print([m for m in sys.modules])"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -12,13 +12,13 @@ import pytest
 from onnx import ModelProto
 from typer.testing import CliRunner
 
-from onnxprof.cli import app
+from onnxprof.cli.main import app
 from onnxprof.errors import ModelError, UsageError
+from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.sweep import Options, plan
 from onnxprof.model.feeds import feeds, generate
 from onnxprof.model.file import ModelFile, declared_fills, open_model, with_defaults
 from onnxprof.model.layers import inspect
-from onnxprof.sweep import Options, plan
-from onnxprof.worker import Limits, run_isolated
 
 
 def declare(made: ModelProto, key: str, value: Any) -> ModelProto:

@@ -13,9 +13,10 @@ import typer
 from typer.testing import CliRunner
 
 from onnxprof import doctor as diagnose
-from onnxprof.cli.compare import compare
-from onnxprof.cli.doctor import doctor
+from onnxprof.cli.commands.compare import compare
+from onnxprof.cli.commands.doctor import doctor
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.jobs.sweep import Options, command_line, plan
 from onnxprof.machine.cpu import base_clock_mhz, cpu_device
 from onnxprof.machine.gpus import Gpus, cuda_devices
 from onnxprof.machine.kernel import Machine
@@ -24,7 +25,6 @@ from onnxprof.plugins.placement import pick_devices
 from onnxprof.plugins.registry import Plugin
 from onnxprof.publish.text.device import device_text
 from onnxprof.records.run import Availability, Device
-from onnxprof.sweep import Options, command_line, plan
 from onnxprof.testing import FakeBackend, sample_run
 
 LIST = """

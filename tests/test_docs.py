@@ -36,8 +36,8 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
 
 def commands() -> Iterator[str]:
     """`profile`, `runs list`, … as a user types them."""
-    from onnxprof.cli import COMMANDS
     from onnxprof.cli.lazy import load
+    from onnxprof.cli.main import COMMANDS
 
     for name, entry in COMMANDS.items():
         children = getattr(load(name, entry), "commands", {})
@@ -56,8 +56,8 @@ def test_the_documents_name_every_command() -> None:
 
 
 def test_every_command_of_the_list_has_its_help() -> None:
-    from onnxprof.cli import COMMANDS
     from onnxprof.cli.lazy import load
+    from onnxprof.cli.main import COMMANDS
 
     for name, entry in COMMANDS.items():
         assert isinstance(load(name, entry), typer.core.TyperCommand | typer.core.TyperGroup)

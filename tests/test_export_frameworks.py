@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from onnxprof.errors import ExportError, OnnxprofError
-from onnxprof.exporting import Exported, Order, export, parse_input
+from onnxprof.jobs.export import Exported, Order, export, parse_input
 from onnxprof.zoo import export as skeletons
 from onnxprof.zoo.catalogue import skeleton_path
 

@@ -9,14 +9,14 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprof import exportchild, exporting
 from onnxprof.checks import exported
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
 from onnxprof.exporters import feeds
 from onnxprof.exporters.keras_exporter import KerasExporter
 from onnxprof.exporters.torch_errors import insists_on_sizes, translated
 from onnxprof.exporters.torch_exporter import TorchExporter
-from onnxprof.exporting import Order
+from onnxprof.jobs import export, export_child
+from onnxprof.jobs.export import Order
 from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
 
 pytest.importorskip("onnxruntime")
@@ -54,7 +54,7 @@ def only(tmp_path: Path) -> list[str]:
     ],
 )
 def test_input_is_read(text, shape):
-    assert exporting.parse_input(text) == InputSpec("x", "float32", shape)
+    assert export.parse_input(text) == InputSpec("x", "float32", shape)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_input_is_read(text, shape):
 )
 def test_bad_input_is_refused_with_an_example(text):
     with pytest.raises(UsageError) as caught:
-        exporting.parse_input(text)
+        export.parse_input(text)
     assert "x:float32[batch,3,224,224]" in str(caught.value)
 
 
 def test_good_export_is_written_and_described(tmp_path):
-    made = exporting.export(order("good", tmp_path))
+    made = export.export(order("good", tmp_path))
     assert only(tmp_path) == ["out.onnx"]
     assert made.passed
     assert made.written
@@ -83,13 +83,13 @@ def test_good_export_is_written_and_described(tmp_path):
 
 
 def test_fixed_batch_is_compared_at_its_own_size(tmp_path):
-    made = exporting.export(order("good", tmp_path, dynamic_batch=False))
+    made = export.export(order("good", tmp_path, dynamic_batch=False))
     assert made.inputs == ("x: float32[1, 2, 3]",)
     assert [a.batch for a in made.agreements] == [1]
 
 
 def test_wrong_numbers_are_reported_and_not_kept(tmp_path):
-    made = exporting.export(order("wrong", tmp_path))
+    made = export.export(order("wrong", tmp_path))
     assert not made.passed
     assert not made.written
     assert made.agreements[0].worst.max_abs == pytest.approx(0.5)
@@ -97,10 +97,10 @@ def test_wrong_numbers_are_reported_and_not_kept(tmp_path):
 
 
 def test_keep_leaves_a_file_that_fails(tmp_path):
-    assert exporting.export(order("wrong", tmp_path, keep=True)).written
+    assert export.export(order("wrong", tmp_path, keep=True)).written
     assert only(tmp_path) == ["out.onnx"]
     with pytest.raises(ExportError):
-        exporting.export(order("hard", tmp_path, keep=True))
+        export.export(order("hard", tmp_path, keep=True))
     held = onnx.load(tmp_path / "out.onnx").graph
     assert held.output[0].type.tensor_type.shape.dim[0].dim_value == 1
 
@@ -122,7 +122,7 @@ def test_keep_leaves_a_file_that_fails(tmp_path):
 def test_failed_export_names_what_and_where_and_leaves_the_old_file(kind, message, tmp_path):
     (tmp_path / "out.onnx").write_text("old")
     with pytest.raises(ExportError) as caught:
-        exporting.export(order(kind, tmp_path))
+        export.export(order(kind, tmp_path))
     assert message in str(caught.value)
     assert f"{kind}.fake" in str(caught.value)
     assert "second line" not in str(caught.value)
@@ -132,62 +132,62 @@ def test_failed_export_names_what_and_where_and_leaves_the_old_file(kind, messag
 
 def test_slow_framework_is_ended(tmp_path):
     with pytest.raises(ExportError, match="took longer than 3 s"):
-        exporting.export(order("slow", tmp_path, seconds=3))
+        export.export(order("slow", tmp_path, seconds=3))
     assert only(tmp_path) == []
 
 
 def test_missing_framework_has_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_MISSING", "fake not installed")
     with pytest.raises(BackendError, match=r"fake not installed.*pip install fake"):
-        exporting.export(order("good", tmp_path))
+        export.export(order("good", tmp_path))
 
 
 def test_unknown_target_lists_the_forms(tmp_path):
     with pytest.raises(UsageError, match=r"package\.module:factory"):
-        exporting.export(Order("mystery", tmp_path / "x.onnx"))
+        export.export(Order("mystery", tmp_path / "x.onnx"))
     with pytest.raises(UsageError, match="no exporter is called 'tensorflo'"):
-        exporting.export(order("good", tmp_path, exporter="tensorflo"))
+        export.export(order("good", tmp_path, exporter="tensorflo"))
 
 
 @pytest.mark.parametrize("opset", [0, 12, 99])
 def test_unreasonable_opset_is_refused(opset, tmp_path):
     with pytest.raises(UsageError, match="opset"):
-        exporting.export(order("good", tmp_path, opset=opset))
+        export.export(order("good", tmp_path, opset=opset))
 
 
 def test_output_must_be_a_file_in_a_folder_that_is_there(tmp_path):
     with pytest.raises(UsageError, match="is a folder"):
-        exporting.export(Order("good.fake", tmp_path))
+        export.export(Order("good.fake", tmp_path))
     with pytest.raises(StoreError, match="cannot be written"):
-        exporting.export(Order("good.fake", tmp_path / "nowhere" / "x.onnx"))
+        export.export(Order("good.fake", tmp_path / "nowhere" / "x.onnx"))
 
 
 def test_input_given_twice_is_refused(tmp_path):
     with pytest.raises(UsageError, match="given twice"):
-        exporting.export(order("good", tmp_path, inputs=(fake.INPUT, fake.INPUT)))
+        export.export(order("good", tmp_path, inputs=(fake.INPUT, fake.INPUT)))
 
 
 def test_batch_takes_the_name_that_the_user_gives(tmp_path):
     given = InputSpec("x", "float32", ("N", 2, 3))
-    assert exporting.export(order("good", tmp_path, inputs=(given,))).inputs == (
+    assert export.export(order("good", tmp_path, inputs=(given,))).inputs == (
         "x: float32[N, 2, 3]",
     )
 
 
 def test_numbers_on_axis_0_become_the_batch(tmp_path):
     given = InputSpec("x", "float32", (8, 2, 3))
-    made = exporting.export(order("good", tmp_path, inputs=(given,)))
+    made = export.export(order("good", tmp_path, inputs=(given,)))
     assert made.inputs == ("x: float32[batch, 2, 3]",)
 
 
 def test_request_and_answer_survive_the_way(tmp_path):
     spec = InputSpec("weird name/0", "float32", ("batch", 3))
     request = ExportRequest("t", "p", 20, (spec,), "batch", (1, 4), (("time", 7),))
-    exportchild.ask(tmp_path, "fake", request, 1 << 40)
-    assert exportchild._read(tmp_path) == ("fake", 1 << 40, request)
+    export_child.ask(tmp_path, "fake", request, 1 << 40)
+    assert export_child._read(tmp_path) == ("fake", 1 << 40, request)
     sent = [Sample(2, {"weird name/0": np.ones((2, 3))}, (np.zeros(2), np.array(["a"])))]
-    exportchild._keep(tmp_path, sent)
-    (back,) = exportchild.answer(tmp_path)
+    export_child._keep(tmp_path, sent)
+    (back,) = export_child.answer(tmp_path)
     assert back.batch == 2
     assert np.array_equal(back.inputs["weird name/0"], np.ones((2, 3)))
     assert back.outputs[1].tolist() == ["a"]

@@ -13,7 +13,7 @@ from imported_runs import NAMES, TENSORRT, imported_warning, invoke, made, model
 from typer.testing import CliRunner
 
 from onnxprof.analysis.reconcile import Status, reconcile
-from onnxprof.cli import app
+from onnxprof.cli.main import app
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.imports import build, files
 from onnxprof.imports.build import Facts

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxprof.cli import COMMANDS
+from onnxprof.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Where the source of each package lies.
@@ -155,7 +155,7 @@ def files() -> Iterator[tuple[str, Path]]:
 
 
 def head(module: str) -> str:
-    """`onnxprof.cli.doctor` is in `cli`; the package itself is the empty name."""
+    """`onnxprof.cli.commands.doctor` is in `cli`; the package itself is the empty name."""
     return module.removeprefix("onnxprof").lstrip(".").partition(".")[0]
 
 

@@ -21,12 +21,12 @@ from onnxprof.backends.ort.runtime import providers
 from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider, device_index
 from onnxprof.backends.ort.runtime.session import place_of
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.jobs.sweep import Options, plan
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.step import Confidence
-from onnxprof.sweep import Options, plan
 
 ort = pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 BUILT = ort.get_available_providers()

@@ -10,16 +10,16 @@ import pytest
 from inturn import Machine, job
 from rich.console import Console
 
-from onnxprof.alternate import alternate
-from onnxprof.cli import compare
-from onnxprof.cli.meter import Meter
+from onnxprof.cli.commands import compare
+from onnxprof.cli.progress import Meter
+from onnxprof.jobs.child import Limits
+from onnxprof.jobs.in_turn import alternate
+from onnxprof.jobs.outlook import Notice, Outlook, in_turn_s
+from onnxprof.jobs.sweep import Options, Planned, measured
 from onnxprof.measure.protocol import Budget, Timer, measure
-from onnxprof.outlook import Notice, Outlook, in_turn_s
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
-from onnxprof.sweep import Options, Planned, measured
 from onnxprof.testing import FakeBackend, sample_run, sample_table
-from onnxprof.worker import Limits
 
 MS = 1_000_000
 SLOW = Outlook(load_s=0.1, inference_s=1.5, budget_s=2.0, stretch_s=0.4, verify_limit_s=10.0)
@@ -92,7 +92,7 @@ def test_of_several_processes_the_first_speaks(monkeypatch: pytest.MonkeyPatch) 
         progress("measuring", 0.5)
         return sample_run()
 
-    monkeypatch.setattr("onnxprof.sweep.run_isolated", run)
+    monkeypatch.setattr("onnxprof.jobs.sweep.run_isolated", run)
     told: list[str] = []
     planned = Planned(job(processes=3), sample_table())
     measured(planned, Limits(60), lambda planned, phase, share: told.append(phase))

@@ -18,6 +18,7 @@ from test_worker import job
 
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.checks.reference import check, warnings_of
+from onnxprof.jobs.child import Limits, perform, run_isolated
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -26,7 +27,6 @@ from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import WarningKind
 from onnxprof.store.folder import load_all
-from onnxprof.worker import Limits, perform, run_isolated
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -16,11 +16,11 @@ import models
 import pytest
 
 from onnxprof.errors import ModelError, StoreError, UsageError
+from onnxprof.jobs.sweep import Options, plan
 from onnxprof.model.file import open_model
 from onnxprof.model.sources import onnx_hub
 from onnxprof.model.sources import resolve as references
 from onnxprof.model.sources.resolve import resolve
-from onnxprof.sweep import Options, plan
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = models.linear().SerializeToString()

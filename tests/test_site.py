@@ -18,7 +18,7 @@ from sites import failed_run, hostile_run, runs
 from typer.testing import CliRunner
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.cli.site import app
+from onnxprof.cli.commands.site import app
 from onnxprof.errors import UsageError
 from onnxprof.publish.disk.serve import server
 from onnxprof.publish.pages import embed

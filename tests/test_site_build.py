@@ -14,7 +14,7 @@ import pytest
 from sites import runs
 from typer.testing import CliRunner
 
-from onnxprof.cli.site import app
+from onnxprof.cli.commands.site import app
 from onnxprof.errors import UsageError
 from onnxprof.processes import device_lock
 from onnxprof.publish.disk import process_pool, swap

@@ -20,6 +20,8 @@ import pytest
 from rich.console import Console
 
 from onnxprof.errors import BackendError
+from onnxprof.jobs.child import Limits, perform
+from onnxprof.jobs.sweep import Options, next_process, plan
 from onnxprof.machine import cpufreq, memory, rapl
 from onnxprof.machine.telemetry import Recorder, Watch
 from onnxprof.measure.protocol import Budget
@@ -32,9 +34,7 @@ from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Teleme
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.encoding import run_from_json, run_to_json
 from onnxprof.store.summary import summarise
-from onnxprof.sweep import Options, next_process, plan
 from onnxprof.testing import ScriptedClock, sample_run
-from onnxprof.worker import Limits, perform
 
 STRETCH = """
 import json, os

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from onnxprof import zoo
 from onnxprof.checks import zoo as zoocheck
-from onnxprof.cli.zoo import app
+from onnxprof.cli.commands.zoo import app
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.zoo import rules, skeleton
 from onnxprof.zoo.catalogue import entries, skeleton_path, sources

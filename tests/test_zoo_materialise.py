@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from onnxprof import zoo
-from onnxprof.cli.zoo import app
+from onnxprof.cli.commands.zoo import app
 from onnxprof.errors import ModelError, StoreError, UsageError
 from onnxprof.zoo import cache, materialisation, skeleton, wire
 from onnxprof.zoo.catalogue import skeleton_path

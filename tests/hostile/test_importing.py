@@ -8,7 +8,7 @@ from pathlib import Path
 import models
 import pytest
 
-from onnxprof.cli import _run
+from onnxprof.cli.main import _run
 
 ODD = ["7", "null", "true", '"text"', "[]", "{}", "[7]", "[[]]", "[null]", "1e999", "NaN"]
 ODD += ["[" * 100_000, "9" * 400, "9" * 5000, '{"Layers": 7}', '{"Layers": [7]}', '[{"count": 7}]']
@@ -22,7 +22,7 @@ def test_odd_files(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("onnxprof.cli.runs_import.confined", lambda work, *_: work())
+    monkeypatch.setattr("onnxprof.cli.commands.runs_import.confined", lambda work, *_: work())
     model = models.save(models.linear(), tmp_path)
     out, told = str(tmp_path / "runs"), []
     profile = tmp_path / "profile.json"

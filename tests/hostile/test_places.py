@@ -9,7 +9,7 @@ from pathlib import Path
 import models
 import pytest
 
-from onnxprof.cli import _run
+from onnxprof.cli.main import _run
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish.site.build import build_site
 from onnxprof.store.folder import Store
@@ -19,7 +19,7 @@ from onnxprof.testing import sample_run
 def test_a_store_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     pytest.importorskip("onnxruntime")
     path = models.save(models.linear(), tmp_path)
-    monkeypatch.setattr("onnxprof.sweep.run_isolated", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("onnxprof.jobs.sweep.run_isolated", lambda *_: pytest.fail("measured"))
     assert _run(["profile", str(path), "--batch", "1", "--store", str(path)]) == 2
     told = capsys.readouterr().err
     assert f"{path}: runs cannot be saved: " in told
@@ -92,8 +92,8 @@ def test_compare_looks_before_it_measures(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     path = models.save(models.linear(), tmp_path)
-    monkeypatch.setattr("onnxprof.alternate.alternate", lambda *_, **__: pytest.fail("measured"))
-    monkeypatch.setattr("onnxprof.sweep.plan", lambda *_: pytest.fail("planned"))
+    monkeypatch.setattr("onnxprof.jobs.in_turn.alternate", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr("onnxprof.jobs.sweep.plan", lambda *_: pytest.fail("planned"))
     store = path if kind == "file" else tmp_path / "runs"
     if kind == "read-only":
         monkeypatch.setattr("onnxprof.store.folder._write_synced", read_only)

@@ -90,7 +90,7 @@ COMMANDS = (
 def test_every_command_goes_on_without_them(
     words: tuple[str, ...], runs: Path, tmp_path: Path
 ) -> None:
-    from onnxprof.cli import app
+    from onnxprof.cli.main import app
 
     other = tmp_path / "other"
     other.mkdir()

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import models
 import pytest
 
-from onnxprof.cli import _run
+from onnxprof.cli.main import _run
 from onnxprof.plugins.registry import Plugin
 from onnxprof.publish.overlays import model_explorer
 from onnxprof.publish.overlays.chrome import chrome_trace

@@ -196,7 +196,7 @@ def import_(
     trtexec: --profile, with --engine-layers and --times. onnxruntime: --ort-profile. OpenVINO:
     --benchmark-app.
     """
-    from onnxprof.cli.runs_import import Told, import_run
+    from onnxprof.cli.commands.runs_import import Told, import_run
     from onnxprof.publish.tables import run_summary
 
     files = {

@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxprof.checked import feeds, with_parity, with_verdicts
 from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.jobs.checked import feeds, with_parity, with_verdicts
+from onnxprof.jobs.outlook import Outlook
 from onnxprof.machine import clocks, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Budget, Measurement, Timer, measure
 from onnxprof.model.sources.resolve import is_remote
-from onnxprof.outlook import Outlook
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes import scratch
 from onnxprof.processes.confined import Limits as Limits

@@ -18,12 +18,12 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.jobs.child import Job, Limits, as_run, child, end, listen
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks
 from onnxprof.processes.scratch import scratch
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
-from onnxprof.worker import Job, Limits, as_run, child, end, listen
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
-    from onnxprof.sweep import Planned
+    from onnxprof.jobs.sweep import Planned
 
 
 class Meter:
@@ -49,7 +49,7 @@ class Meter:
 
     def update(self, planned: Planned, phase: str, share: float) -> None:
         """Say what the current job does; `share` is the part of its budget that is spent."""
-        from onnxprof.outlook import Notice
+        from onnxprof.jobs.outlook import Notice
         from onnxprof.publish.text.safe import printable
 
         if isinstance(phase, Notice):

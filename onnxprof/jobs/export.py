@@ -16,9 +16,9 @@ from pathlib import Path
 import onnx
 import psutil
 
-from onnxprof import exportchild
 from onnxprof.checks.exported import Agreement, check
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
+from onnxprof.jobs import export_child
 from onnxprof.model.graph.parameters import parameters
 from onnxprof.plugins.exporter import Exporter, ExportRequest, InputSpec, Sample
 from onnxprof.plugins.registry import exporter, exporters
@@ -206,9 +206,9 @@ def _move(path: Path, order: Order) -> None:
 
 def _isolated(folder: Path, name: str, request: ExportRequest, seconds: float) -> list[Sample]:
     """Run the exporter in a process of its own; its noise stays in a file unless it fails."""
-    exportchild.ask(folder, name, request, int(psutil.virtual_memory().available * 0.95))
+    export_child.ask(folder, name, request, int(psutil.virtual_memory().available * 0.95))
     noise = folder / "noise.txt"
-    command = [sys.executable, "-P", "-m", "onnxprof.exportchild", str(folder)]
+    command = [sys.executable, "-P", "-m", "onnxprof.jobs.export_child", str(folder)]
     with noise.open("wb") as stream:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
         try:
@@ -227,7 +227,7 @@ def _isolated(folder: Path, name: str, request: ExportRequest, seconds: float) -
 
 def _answered(folder: Path, code: int, noise: Path, target: str) -> list[Sample]:
     try:
-        return exportchild.answer(folder)
+        return export_child.answer(folder)
     except FileNotFoundError as error:
         lines = [line for line in noise.read_text("utf-8", "replace").splitlines() if line.strip()]
         last = f": {lines[-1].strip()[:200]}" if lines else ""

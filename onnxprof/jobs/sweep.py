@@ -11,6 +11,8 @@ from pathlib import Path
 
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.jobs.child import Job, Limits, failed, published, run_isolated
+from onnxprof.jobs.outlook import Notice
 from onnxprof.machine.facts import environment, usable_cores
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.model.feeds import from_file, sizes_from
@@ -26,7 +28,6 @@ from onnxprof.model.layers import inspect
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.model.suggestion import refuse_missing
-from onnxprof.outlook import Notice
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
@@ -35,7 +36,6 @@ from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Device, Run, Timings
 from onnxprof.records.step import Granularity
 from onnxprof.store.folder import Store
-from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.
 _CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from onnxprof.cli.meter import Meter
+    from onnxprof.cli.progress import Meter
+    from onnxprof.jobs.sweep import Options, Outcome, Planned
     from onnxprof.measure.protocol import Timer
     from onnxprof.records.step import Granularity
     from onnxprof.store.folder import Store
-    from onnxprof.sweep import Options, Outcome, Planned
 
 _FEW_LAYERS, _MANY_LAYERS = 5, 10
 
@@ -97,10 +97,10 @@ def profile(
 
     from onnxprof import folders
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.jobs.child import Limits
+    from onnxprof.jobs.sweep import Options
     from onnxprof.measure.protocol import Budget
     from onnxprof.store.folder import Store
-    from onnxprof.sweep import Options
-    from onnxprof.worker import Limits
 
     options = Options(
         models=tuple(models),
@@ -130,7 +130,7 @@ def profile(
 
 def _plan(options: Options, console: Console) -> list[Planned]:
     from onnxprof.cli.fetching import fetching
-    from onnxprof.sweep import plan
+    from onnxprof.jobs.sweep import plan
 
     with fetching(console) as progress:
         planned = plan(options, progress)
@@ -187,7 +187,7 @@ def _measure(
     quiet: bool,
     wait_s: float | None,
 ) -> int:
-    from onnxprof.cli.meter import Meter
+    from onnxprof.cli.progress import Meter
 
     outcomes: list[Outcome] = []
     try:
@@ -208,9 +208,9 @@ def _swept(
     """Device by device, each locked while it is measured on."""
     from itertools import groupby
 
+    from onnxprof.jobs.proving import proven
+    from onnxprof.jobs.sweep import sweep
     from onnxprof.processes.device_lock import held
-    from onnxprof.proving import proven
-    from onnxprof.sweep import sweep
 
     for device_id, jobs in groupby(planned, lambda each: each.job.device.id):
         with held(device_id, _say, wait_s):

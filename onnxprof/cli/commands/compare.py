@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from onnxprof.compare.changes import Comparison, Pair
     from onnxprof.compare.pairing import Pairing
+    from onnxprof.jobs.sweep import Options, Planned
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
-    from onnxprof.sweep import Options, Planned
 
 
 class Format(StrEnum):
@@ -86,10 +86,10 @@ def compare(
     turn on the spot. The exit code is 1 if anything is slower.
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.jobs.child import Limits
+    from onnxprof.jobs.sweep import Options
     from onnxprof.measure.protocol import Budget, Timer
     from onnxprof.store.folder import Filters
-    from onnxprof.sweep import Options
-    from onnxprof.worker import Limits
 
     chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
@@ -214,16 +214,16 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from rich.console import Console
 
     from onnxprof import folders
-    from onnxprof.alternate import alternate
     from onnxprof.cli.fetching import fetching
-    from onnxprof.cli.meter import Meter
+    from onnxprof.cli.progress import Meter
     from onnxprof.compare.pairing import Pairing
     from onnxprof.errors import UsageError
+    from onnxprof.jobs.in_turn import alternate
+    from onnxprof.jobs.proving import proven
+    from onnxprof.jobs.sweep import plan
     from onnxprof.plugins.placement import ALL
     from onnxprof.processes.device_lock import held
-    from onnxprof.proving import proven
     from onnxprof.store.folder import Store
-    from onnxprof.sweep import plan
 
     began = time.monotonic()
     if options.device == ALL:

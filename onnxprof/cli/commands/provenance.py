@@ -10,9 +10,9 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from onnxprof.jobs.sweep import Options
     from onnxprof.publish.tables.provenance import Checked
     from onnxprof.records.run import Request, Run
-    from onnxprof.sweep import Options
 
 _FORMATS = ("table", "csv", "json")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".txt": "table"}
@@ -57,8 +57,8 @@ def provenance(
     from rich.console import Console
 
     from onnxprof.cli.options import parse_dims
+    from onnxprof.jobs.sweep import Options
     from onnxprof.measure.protocol import Budget, Timer
-    from onnxprof.sweep import Options
 
     chosen = _choose(format, output)
     options = Options(
@@ -94,8 +94,8 @@ def _choose(given: str, output: Path | None) -> str:
 
 def _measured(options: Options, console: Console) -> Run:
     from onnxprof.cli.fetching import fetching
-    from onnxprof.cli.meter import Meter
-    from onnxprof.sweep import measured, plan
+    from onnxprof.cli.progress import Meter
+    from onnxprof.jobs.sweep import measured, plan
 
     with fetching(console) as progress:
         planned = plan(options, progress)[0]

@@ -1,0 +1,176 @@
+"""The command line: parses, calls, prints; no logic."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group
+from onnxprof.cli.output import abandon_stdout, adapt_streams
+
+_INTERRUPTED = 130
+#: 128 and the number of SIGPIPE, as a shell has it.
+_UNREAD = 141
+COMMANDS = {
+    "inspect": Lazy(
+        "onnxprof.cli.commands.inspect", "inspect", "List a model's layers and their shapes."
+    ),
+    "profile": Lazy(
+        "onnxprof.cli.commands.profile", "profile", "Time every layer at each batch size."
+    ),
+    "provenance": Lazy(
+        "onnxprof.cli.commands.provenance", "provenance", "Check which layers each step computed."
+    ),
+    "runs": Lazy("onnxprof.cli.commands.runs", "app", "List, show and export what was measured."),
+    "compare": Lazy(
+        "onnxprof.cli.commands.compare",
+        "compare",
+        "Say what got slower, faster or stayed the same.",
+    ),
+    "align": Lazy("onnxprof.cli.commands.align", "align", "Put runs side by side, layer by layer."),
+    "site": Lazy(
+        "onnxprof.cli.commands.site", "app", "Publish what was measured as a static site."
+    ),
+    "export": Lazy(
+        "onnxprof.cli.commands.export", "export", "Make an ONNX file of a network, checked."
+    ),
+    "zoo": Lazy("onnxprof.cli.commands.zoo", "app", "The networks that come with onnxprof."),
+    "doctor": Lazy("onnxprof.cli.commands.doctor", "doctor", "Say what works on this machine."),
+}
+
+app = typer.Typer(
+    cls=lazy_group(COMMANDS),
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from onnxprof import __version__
+
+        typer.echo(f"onnxprof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(help="Show a traceback with an error.")] = False,
+) -> None:
+    """Where a network's time goes: per-layer inference times of ONNX models that add up."""
+    del version
+    if debug:
+        os.environ["ONNXPROF_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted.
+
+    A signal that asks for an end gives 128 and its number.
+    """
+    adapt_streams()
+    ended_by = _heed_signals()
+    code = _run(sys.argv[1:])
+    if ended_by and code == _INTERRUPTED:
+        _leave(128 + ended_by[0])
+    if code == _INTERRUPTED:
+        _leave(code)
+    sys.exit(code)
+
+
+def _heed_signals() -> list[int]:
+    """Let a request to end clean up as an interrupt does; it stands in the list that is returned.
+
+    A signal that is ignored stays so, as that of a closed terminal under nohup.
+    """
+    ended_by: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        ended_by.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
+    return ended_by
+
+
+def _leave(code: int) -> None:
+    """End at once with this code, whatever the interpreter remembers of the interrupt.
+
+    CPython ends by the signal where the interrupt fell into code run by exec(), as when a
+    module with dataclasses is imported, even though it was caught.
+    """
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except (KeyboardInterrupt, InterruptedCommandError):
+        _say("interrupted")
+        return _INTERRUPTED
+    except (BrokenPipeError, SystemExit):  # typer exits with 1 where nobody reads its output
+        abandon_stdout()
+        return _UNREAD
+    except OSError as error:
+        return _told(error, _of_system(error), 2)
+    except Exception as error:
+        return _of_exception(error)
+
+
+def _of_exception(error: Exception) -> int:
+    """Our errors and bad usage have messages of their own; anything else is a bug of ours."""
+    from onnxprof.errors import OnnxprofError
+
+    if isinstance(error, OnnxprofError):
+        return _told(error, str(error), error.exit_code)
+    shown = getattr(error, "format_message", None)
+    if shown is not None:
+        return _told(error, shown(), 2)
+    if type(error).__name__ == "Abort":
+        _say("interrupted")
+        return _INTERRUPTED
+    return _told(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
+
+
+def _exit_code(result: object) -> int:
+    return result if isinstance(result, int) else 0
+
+
+def _of_system(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"
+
+
+def _told(error: BaseException, message: str, code: int) -> int:
+    if os.environ.get("ONNXPROF_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    _say(message)
+    return code
+
+
+def _say(message: str) -> None:
+    """One line on stderr; control characters from an untrusted file are made visible."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    print(f"onnxprof: {text.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)
