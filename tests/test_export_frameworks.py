@@ -12,8 +12,8 @@ import pytest
 
 from onnxprof.errors import ExportError, OnnxprofError
 from onnxprof.jobs.export import Exported, Order, export, parse_input
-from onnxprof.zoo import export as skeletons
 from onnxprof.zoo.catalogue import skeleton_path
+from onnxprof.zoo.sources import export as skeletons
 
 torch = pytest.importorskip("torch", reason="the export extra is not installed")
 pytest.importorskip("onnxscript", reason="the export extra is not installed")
@@ -40,7 +40,7 @@ def nodes(path: Path) -> dict[str, str]:
 
 
 def proto(module, inputs, **options):
-    from onnxprof.exporters.torch_exporter import to_proto
+    from onnxprof.exporters.torch.exporter import to_proto
 
     axes = {name: {0: "batch"} for name in inputs}
     return to_proto(module, inputs, axes=axes, **options)

@@ -11,10 +11,10 @@ import pytest
 
 from onnxprof.checks import exported
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
-from onnxprof.exporters import feeds
-from onnxprof.exporters.keras_exporter import KerasExporter
-from onnxprof.exporters.torch_errors import insists_on_sizes, translated
-from onnxprof.exporters.torch_exporter import TorchExporter
+from onnxprof.exporters.common import feeds
+from onnxprof.exporters.keras.exporter import KerasExporter
+from onnxprof.exporters.torch.errors import insists_on_sizes, translated
+from onnxprof.exporters.torch.exporter import TorchExporter
 from onnxprof.jobs import export, export_child
 from onnxprof.jobs.export import Order
 from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample

@@ -20,11 +20,11 @@ from onnxprof import zoo
 from onnxprof.checks import zoo as zoocheck
 from onnxprof.cli.commands.zoo import app
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.zoo import rules, skeleton
 from onnxprof.zoo.catalogue import entries, skeleton_path, sources
-from onnxprof.zoo.export import build
-from onnxprof.zoo.figures import count
+from onnxprof.zoo.making import rules, skeleton
 from onnxprof.zoo.report import FORMATS, facts, markdown
+from onnxprof.zoo.sources.counts import count
+from onnxprof.zoo.sources.export import build
 
 ROOT = Path(__file__).parent.parent
 NAMES = zoo.names()

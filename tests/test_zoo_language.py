@@ -15,12 +15,12 @@ from onnx import ModelProto, TensorProto, helper
 
 from onnxprof import zoo
 from onnxprof.errors import ModelError
-from onnxprof.zoo import rules
 from onnxprof.zoo.catalogue import skeleton_path
 from onnxprof.zoo.declaration import Source
-from onnxprof.zoo.figures import count
-from onnxprof.zoo.recipe import Recipe
-from onnxprof.zoo.skeleton import RECIPE_KEY
+from onnxprof.zoo.making import rules
+from onnxprof.zoo.making.recipe import Recipe
+from onnxprof.zoo.making.skeleton import RECIPE_KEY
+from onnxprof.zoo.sources.counts import count
 
 NAMES = tuple(e.name for e in zoo.entries() if e.family in ("language", "mlperf_language"))
 
@@ -277,7 +277,7 @@ def test_exported_lstm_computes_what_torch_computes(directions: int, tmp_path: P
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     ort = pytest.importorskip("onnxruntime")
-    from onnxprof.exporters.torch_exporter import to_proto
+    from onnxprof.exporters.torch.exporter import to_proto
     from onnxprof.zoo.networks.lstm import Lstm
 
     torch.manual_seed(0)

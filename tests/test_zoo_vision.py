@@ -14,7 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, shape_i
 
 from onnxprof import zoo
 from onnxprof.zoo.catalogue import skeleton_path
-from onnxprof.zoo.figures import count
+from onnxprof.zoo.sources.counts import count
 
 DETECTORS = {
     # Name: image size, boxes, classes, axis of the scores.
@@ -243,7 +243,7 @@ def test_what_is_exported_computes_what_the_definition_does(name: str) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     ort = pytest.importorskip("onnxruntime")
-    exporter = importlib.import_module("onnxprof.exporters.torch_exporter")
+    exporter = importlib.import_module("onnxprof.exporters.torch.exporter")
     module, function = {
         "yolo": ("yolox", "yolox_tiny"),
         "minigo": ("minigo", "minigo"),

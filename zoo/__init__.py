@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnxprof.zoo.catalogue import Entry, entries, entry, names
-    from onnxprof.zoo.materialisation import digest, materialise
+    from onnxprof.zoo.making.materialise import digest, materialise
 
 __all__ = ["Entry", "digest", "entries", "entry", "materialise", "names"]
 
 _HOMES = {
     **dict.fromkeys(("Entry", "entries", "entry", "names"), "onnxprof.zoo.catalogue"),
-    **dict.fromkeys(("digest", "materialise"), "onnxprof.zoo.materialisation"),
+    **dict.fromkeys(("digest", "materialise"), "onnxprof.zoo.making.materialise"),
 }
 
 

@@ -134,7 +134,7 @@ def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
 
     With `keep` it is a copy of the one that stays in the cache.
     """
-    from onnxprof.zoo.materialisation import materialise
+    from onnxprof.zoo.making.materialise import materialise
 
     began = time.perf_counter()
     path = materialise(name, cache=None if keep else scratch)
@@ -259,7 +259,7 @@ def _append_outputs(path: Path, names: Sequence[str]) -> None:
     """Make tensors outputs; protobuf merges a message that is written twice."""
     from onnx import GraphProto, ValueInfoProto
 
-    from onnxprof.zoo.wire import header
+    from onnxprof.zoo.making.wire import header
 
     more = GraphProto(output=[ValueInfoProto(name=name) for name in names])
     payload = more.SerializeToString()

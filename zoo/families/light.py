@@ -151,13 +151,13 @@ ENTRIES = (
 
 
 def _lenet(_: Entry) -> ModelProto:
-    from onnxprof.zoo import lenet
+    from onnxprof.zoo.sources import lenet
 
     return lenet.build()
 
 
 def _topology(stem: str, _: Entry) -> ModelProto:
-    from onnxprof.zoo import light
+    from onnxprof.zoo.sources import light
 
     return light.load(stem)
 

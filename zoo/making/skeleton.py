@@ -2,7 +2,7 @@
 
 A skeleton is an ordinary serialised ModelProto. Each of its weights is an initializer with
 name, dims and data_type but no data; its `metadata_props` hold a recipe under `RECIPE_KEY`
-(see `onnxprof.zoo.recipe`). Making it whole replaces that entry by `raw_data` and leaves
+(see `onnxprof.zoo.making.recipe`). Making it whole replaces that entry by `raw_data` and leaves
 every other byte as it is, so the result depends on no serialiser.
 Field numbers: onnx.proto3 of ONNX (ModelProto, GraphProto, TensorProto).
 """
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxprof.errors import ModelError
-from onnxprof.zoo.recipe import Recipe
-from onnxprof.zoo.wire import BYTES, Field, fields, header, read_varint
+from onnxprof.zoo.making.recipe import Recipe
+from onnxprof.zoo.making.wire import BYTES, Field, fields, header, read_varint
 
 RECIPE_KEY = "onnxprof.recipe"
 #: The largest protobuf message, hence the largest file with embedded weights.

@@ -24,9 +24,9 @@ def keras_source(factory: str, *gains: tuple[str, float]) -> Source:
 
 
 def _build(factory: str, entry: Entry) -> ModelProto:
-    from onnxprof.exporters.keras_exporter import silence
-    from onnxprof.exporters.keras_graph import LATEST_OPSET, convert
-    from onnxprof.exporters.keras_model import from_keras, with_inputs
+    from onnxprof.exporters.keras.exporter import silence
+    from onnxprof.exporters.keras.graph import LATEST_OPSET, convert
+    from onnxprof.exporters.keras.model import from_keras, with_inputs
     from onnxprof.plugins.exporter import ExportRequest
 
     silence()

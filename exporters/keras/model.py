@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof.errors import ExportError
-from onnxprof.exporters.feeds import Arrays, free_batch, trials
+from onnxprof.exporters.common.feeds import Arrays, free_batch, trials
 from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from onnxprof.exporters.names import Scope
+    from onnxprof.exporters.common.names import Scope
 
 #: Elements up to which a constant is computed here rather than by each runtime.
 FOLD_LIMIT = 1 << 16
@@ -37,7 +37,7 @@ def tidy(
     from onnx_ir.passes import common
     from onnxscript.rewriter import RewritePass
 
-    from onnxprof.exporters.names import name_all
+    from onnxprof.exporters.common.names import name_all
 
     inputs = [value.name for value in model.graph.inputs]
     common.InlinePass()(model)

@@ -15,9 +15,9 @@ from typing import Any
 from onnxprof import folders
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache as store
-from onnxprof.zoo import skeleton
 from onnxprof.zoo.catalogue import Entry, entry, skeleton_path
-from onnxprof.zoo.skeleton import Piece, Weights
+from onnxprof.zoo.making import skeleton
+from onnxprof.zoo.making.skeleton import Piece, Weights
 
 #: Called with bytes done and bytes in all.
 Progress = Callable[[int, int], None]

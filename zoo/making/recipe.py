@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.zoo.generator import normals
+from onnxprof.zoo.making.generator import normals
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ import onnx
 from onnx import ModelProto
 
 from onnxprof.errors import ModelError, StoreError
-from onnxprof.zoo import cache, rules, skeleton
+from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources
 from onnxprof.zoo.declaration import Entry, Source
-from onnxprof.zoo.figures import count
-from onnxprof.zoo.materialisation import digest_pieces
+from onnxprof.zoo.making import rules, skeleton
+from onnxprof.zoo.making.materialise import digest_pieces
+from onnxprof.zoo.sources.counts import count
 
 
 def build(name: str) -> ModelProto:

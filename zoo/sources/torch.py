@@ -30,7 +30,7 @@ def torch_source(
 
 
 def _build(factory: str, outputs: tuple[str, ...], entry: Entry) -> ModelProto:
-    from onnxprof.exporters.torch_exporter import to_proto
+    from onnxprof.exporters.torch.exporter import to_proto
 
     module, _, function = factory.partition(":")
     network = getattr(import_module(f"onnxprof.zoo.networks.{module}"), function)()

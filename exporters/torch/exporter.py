@@ -31,7 +31,7 @@ class TorchExporter:
 
     def availability(self) -> Availability:
         """Whether torch and its ONNX libraries are installed."""
-        from onnxprof.exporters.installed import availability
+        from onnxprof.exporters.common.installed import availability
 
         return availability(self.name, "torch", "onnxscript")
 
@@ -43,7 +43,7 @@ class TorchExporter:
 
     def export(self, request: ExportRequest) -> Sequence[Sample]:
         """Write the module, traced on a batch of two; a batch that it insists on stays fixed."""
-        from onnxprof.exporters import torch_module
+        from onnxprof.exporters.torch import module as torch_module
 
         module = torch_module.load(request.target)
         torch_module.check_inputs(module, request)
@@ -58,7 +58,7 @@ class TorchExporter:
     def _traced(
         self, module: Any, example: Mapping[str, Any], request: ExportRequest, names: Sequence[str]
     ) -> ir.Model:
-        from onnxprof.exporters.torch_errors import insists_on_sizes, translated
+        from onnxprof.exporters.torch.errors import insists_on_sizes, translated
 
         axes = {item.name: item.symbols() for item in request.inputs}
         for attempt in (axes, {}):
@@ -126,8 +126,8 @@ def to_model(
     """
     import torch
 
-    from onnxprof.exporters.tidy import tidy
-    from onnxprof.exporters.torch_attention import translations
+    from onnxprof.exporters.common.tidy import tidy
+    from onnxprof.exporters.torch.attention import translations
 
     module.eval()
     with torch.no_grad(), _quiet():

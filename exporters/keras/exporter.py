@@ -19,7 +19,7 @@ class KerasExporter:
 
     def availability(self) -> Availability:
         """Whether Keras, TensorFlow and tf2onnx are installed."""
-        from onnxprof.exporters.installed import availability
+        from onnxprof.exporters.common.installed import availability
 
         return availability(self.name, "keras", "tensorflow", "tf2onnx", "onnxscript")
 
@@ -30,12 +30,12 @@ class KerasExporter:
     def export(self, request: ExportRequest) -> Sequence[Sample]:
         """Convert at a free batch, unless it is to be fixed."""
         silence()
-        from onnxprof.exporters import keras_graph, keras_model
+        from onnxprof.exporters.keras import graph, model
 
-        network = keras_model.load(request.target)
-        asked = keras_model.with_inputs(network, request)
-        keras_graph.write(keras_graph.convert(network, asked), request.path)
-        return keras_model.samples(network, asked)
+        network = model.load(request.target)
+        asked = model.with_inputs(network, request)
+        graph.write(graph.convert(network, asked), request.path)
+        return model.samples(network, asked)
 
 
 def silence() -> None:

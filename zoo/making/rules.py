@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from onnxprof.errors import ModelError
-from onnxprof.zoo.recipe import Recipe
-from onnxprof.zoo.skeleton import RECIPE_KEY
+from onnxprof.zoo.making.recipe import Recipe
+from onnxprof.zoo.making.skeleton import RECIPE_KEY
 
 #: Standard deviation of the noise on biases and scales.
 NOISE = 0.02
@@ -66,7 +66,7 @@ def assign(
             raise ModelError(
                 f"no recipe for weight {tensor.name!r}, consumed by {consumer}",
                 where=network,
-                remedy="Add a rule to onnxprof.zoo.rules",
+                remedy="Add a rule to onnxprof.zoo.making.rules",
             )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import ExportError
-from onnxprof.exporters.keras_model import Network
+from onnxprof.exporters.keras.model import Network
 from onnxprof.plugins.exporter import ExportRequest
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def convert(network: Network, request: ExportRequest) -> ModelProto:
     import onnx_ir
     from onnx_ir.passes.common import ShapeInferencePass
 
-    from onnxprof.exporters.tidy import tidy
+    from onnxprof.exporters.common.tidy import tidy
 
     model = onnx_ir.from_proto(_converted(network, request))
     scopes = _Scopes(model, network.layers)
@@ -184,7 +184,7 @@ def _floats(value: ir.Value) -> bool:
 
 def _name_weights(model: ir.Model) -> None:
     """Like `conv2d/kernel`, after the layer of the first node that reads a weight."""
-    from onnxprof.exporters.names import Names
+    from onnxprof.exporters.common.names import Names
 
     names = Names()
     for node in model.graph:

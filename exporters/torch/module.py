@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import ExportError
-from onnxprof.exporters.feeds import Arrays, arrays, trials
+from onnxprof.exporters.common.feeds import Arrays, arrays, trials
 from onnxprof.plugins.exporter import ExportRequest, Sample
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _sample(
     """On the first of the feeds that the module takes; the check knows what to make of none."""
     import torch
 
-    from onnxprof.exporters.torch_exporter import leaves
+    from onnxprof.exporters.torch.exporter import leaves
 
     for fed in feeds:
         tensors = {name: torch.from_numpy(array) for name, array in fed.items()}

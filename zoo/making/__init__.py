@@ -1,0 +1,1 @@
+"""From a skeleton to a file with weights: the same bytes everywhere."""

@@ -1,0 +1,1 @@
+"""Where the graphs of the zoo come from; for maintainers."""
