@@ -23,9 +23,10 @@ from onnxprof.analysis import step_times
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, Planned, plan
 from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.zoo import names
 

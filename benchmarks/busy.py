@@ -26,10 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.analysis import step_times
-from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
 from onnxprof.measure.protocol import Budget, Timer
-from onnxprof.records.run import Run, Timings
+from onnxprof.processes.confined import Limits
+from onnxprof.records.run import Run
+from onnxprof.records.timings import Timings
 from onnxprof.store.folder import load, scan
 
 MODELS = ("squeezenet", "mobilenet-v2", "googlenet-cifar10", "resnet18", "shufflenet")

@@ -38,7 +38,7 @@ import scripted
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.analysis.step_times import empty_call, inflation, split
 from onnxprof.compare.changes import Pair, Verdict, compare
-from onnxprof.jobs.child import Limits
+from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 
 SLOWDOWN = 0.05

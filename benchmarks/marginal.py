@@ -28,7 +28,7 @@ from onnx import helper, numpy_helper
 
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.model.feeds import generate
@@ -36,6 +36,7 @@ from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Session, Workload
+from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 
 LENGTHS = (8, 16, 24, 32)

@@ -20,9 +20,10 @@ from collections import Counter
 from onnxprof.analysis.step_times import estimates
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
 from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
 from onnxprof.zoo import names

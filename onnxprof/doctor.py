@@ -15,7 +15,7 @@ from onnxprof.machine.gpus import cuda_devices
 from onnxprof.machine.telemetry import readable
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.registry import Plugin, backends, exporters
-from onnxprof.records.run import Availability, Device
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.telemetry import Absence
 
 #: Optional parts that are not a runtime: what they are for, and the packages they need.

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
-from onnxprof.records.run import Availability, Device, Request, Run, Timings
+from onnxprof.records.run import Request, Run
 from onnxprof.records.step import Confidence, Step
+from onnxprof.records.timings import Timings
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from onnxprof.errors import ExportError
 from onnxprof.plugins.exporter import InputSpec, Sample
-from onnxprof.records.run import Availability
+from onnxprof.records.device import Availability
 
 
 class FakeExporter:

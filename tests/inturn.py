@@ -14,13 +14,14 @@ import numpy as np
 
 from onnxprof.compare.changes import Pair, compare
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import Job, Limits
+from onnxprof.jobs.child import Job
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.sweep import Planned
 from onnxprof.jobs.turns import Obedience, Served
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Budget, Timer, measure
 from onnxprof.plugins.backend import Workload
+from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table

@@ -8,12 +8,14 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
 from onnxprof.records.parity import OutputParity, Parity
-from onnxprof.records.run import Device, Request, Run, Timings
+from onnxprof.records.run import Request, Run
 from onnxprof.records.step import Confidence, Granularity, Step
 from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
+from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
 text = st.text(max_size=12)

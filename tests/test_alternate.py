@@ -20,12 +20,14 @@ from inturn import Machine, against, job, measured
 from onnxprof.compare.changes import Caveat, Verdict, compare
 from onnxprof.errors import BackendError
 from onnxprof.jobs import sweep, turns
-from onnxprof.jobs.child import Job, Limits
+from onnxprof.jobs.child import Job
 from onnxprof.jobs.in_turn import alternate, cores
 from onnxprof.jobs.sweep import Options, Planned
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.model.file import open_model
-from onnxprof.records.run import Device, Run
+from onnxprof.processes.confined import Limits
+from onnxprof.records.device import Device
+from onnxprof.records.run import Run
 from onnxprof.testing import sample_run, sample_table
 
 MS = 1_000_000

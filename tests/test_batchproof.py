@@ -23,11 +23,11 @@ from onnxprof.checks.batches.trial import Trial
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.cli.main import app
 from onnxprof.jobs import proving
-from onnxprof.jobs.child import Limits
 from onnxprof.jobs.sweep import Options, plan
 from onnxprof.measure.protocol import Budget
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
+from onnxprof.processes.confined import Limits
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.parity import OutputParity
 from onnxprof.records.warning import WarningKind

@@ -15,7 +15,7 @@ from onnxprof import doctor as diagnose
 from onnxprof.cli.commands.doctor import doctor
 from onnxprof.errors import UsageError
 from onnxprof.plugins.registry import Plugin
-from onnxprof.records.run import Availability
+from onnxprof.records.device import Availability
 from onnxprof.testing import FakeBackend
 
 

@@ -280,8 +280,9 @@ def test_records_find_the_steps_of_a_real_profile(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
     import json
 
-    from onnxprof.backends.ort.backend import _open_profiled, joined_steps
+    from onnxprof.backends.ort.backend import _open_profiled
     from onnxprof.backends.ort.profile import event_key
+    from onnxprof.backends.ort.timed import joined_steps
 
     model = open_model(str(models.save(models.lenet(), tmp_path)))
     table = inspect(model, 1)

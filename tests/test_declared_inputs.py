@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from onnxprof.cli.main import app
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.jobs.child import Limits, run_isolated
+from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
 from onnxprof.model.feeds import feeds, generate
 from onnxprof.model.file import ModelFile, declared_fills, open_model, with_defaults
 from onnxprof.model.layers import inspect
+from onnxprof.processes.confined import Limits
 
 
 def declare(made: ModelProto, key: str, value: Any) -> ModelProto:

@@ -24,7 +24,7 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.placement import pick_devices
 from onnxprof.plugins.registry import Plugin
 from onnxprof.publish.text.device import device_text
-from onnxprof.records.run import Availability, Device
+from onnxprof.records.device import Availability, Device
 from onnxprof.testing import FakeBackend, sample_run
 
 LIST = """

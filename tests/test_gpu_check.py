@@ -14,8 +14,8 @@ from types import ModuleType
 import nvml_stub
 import pytest
 
+from onnxprof.records.device import Availability
 from onnxprof.records.parity import OutputParity, Parity
-from onnxprof.records.run import Availability
 from onnxprof.testing import sample_run
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"

@@ -21,9 +21,10 @@ from onnxprof.measure.protocol import Budget, Timer, measure
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.publish.tables import gpu, run_summary
 from onnxprof.publish.text.warnings import warning_text
+from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.run import Device, Run
+from onnxprof.records.run import Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.folder import Store, load
 from onnxprof.testing import FakeBackend, FakeSession, sample_run, sample_table

@@ -148,7 +148,8 @@ def test_averages_have_no_quantiles(models: Path) -> None:
 
 def test_align_shows_it_beside_a_measured_run_and_gives_no_verdict(models: Path) -> None:
     from onnxprof.compare.align import align
-    from onnxprof.compare.table import RowKind, Verdict
+    from onnxprof.compare.changes import Verdict
+    from onnxprof.compare.table import RowKind
 
     run, other = made(models), made(models)
     cells = [row.cells[1] for row in align([run, other]).rows if row.kind is RowKind.BLOCK]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnxprof.analysis.intervals import inflation_ratios, sample_process
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.errors import BackendError
-from onnxprof.records.run import Run, Timings
+from onnxprof.records.run import Run
+from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store import parquet
 from onnxprof.testing import sample_run

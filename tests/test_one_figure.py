@@ -33,7 +33,7 @@ from onnxprof.publish.tables.runs import everything
 from onnxprof.publish.tables.timings import timing_csv, timing_table
 from onnxprof.publish.text import numbers
 from onnxprof.records.run import Run
-from onnxprof.store.parquet import summarise
+from onnxprof.store.summary import summarise
 from onnxprof.testing import sample_run
 
 

@@ -15,7 +15,7 @@ import pytest
 from onnxprof.backends.openvino.backend import OpenvinoBackend
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.machine.facts import usable_cores
+from onnxprof.machine.kernel import usable_cores
 from onnxprof.measure.protocol import Budget, Timer, measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare

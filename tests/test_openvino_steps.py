@@ -13,7 +13,7 @@ from onnxprof.backends.openvino.graphs.graphs import Ties, tie, with_bodies
 from onnxprof.backends.openvino.graphs.marks import MARK
 from onnxprof.backends.openvino.graphs.steps import Listed, runs, settled, strangers
 from onnxprof.backends.openvino.runtime import devices, reason
-from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence
 
 

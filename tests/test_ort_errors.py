@@ -19,9 +19,9 @@ from onnxprof.backends.cuda import driver as cuda_driver
 from onnxprof.backends.cuda.driver import driver_problem, explained
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.errors import BackendError
-from onnxprof.jobs.child import Limits
 from onnxprof.jobs.sweep import Options, plan, sweep
 from onnxprof.measure.protocol import Budget
+from onnxprof.processes.confined import Limits
 from onnxprof.store.folder import Store, load
 
 _SOURCE = "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:122 std::conditional_t<>"

@@ -13,7 +13,8 @@ import pytest
 from test_ort import trace_of, workload
 
 from onnxprof.backends.ort.backend import OrtBackend
-from onnxprof.backends.ort.graphs.graphs import INSERTED, tie
+from onnxprof.backends.ort.graphs.graphs import tie
+from onnxprof.backends.ort.graphs.walk import INSERTED
 from onnxprof.backends.ort.profile import read_profile
 from onnxprof.measure import cuts
 from onnxprof.plugins.backend import Trace

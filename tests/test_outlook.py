@@ -12,12 +12,12 @@ from rich.console import Console
 
 from onnxprof.cli.commands import compare
 from onnxprof.cli.progress import Meter
-from onnxprof.jobs.child import Limits
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.outlook import Notice, Outlook, in_turn_s
 from onnxprof.jobs.sweep import Options, Planned, measured
 from onnxprof.measure.protocol import Budget, Timer, measure
 from onnxprof.plugins.backend import Workload
+from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
 from onnxprof.testing import FakeBackend, sample_run, sample_table
 

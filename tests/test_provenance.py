@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.provenance.slice import Anchor, Graph, GraphNode, assign, extend_forward
+from onnxprof.provenance.slice import Anchor, assign, extend_forward
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence
 
 

@@ -18,11 +18,12 @@ from test_worker import job
 
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.checks.reference import check, warnings_of
-from onnxprof.jobs.child import Limits, perform, run_isolated
+from onnxprof.jobs.child import perform, run_isolated
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import Workload
+from onnxprof.processes.confined import Limits
 from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import WarningKind

@@ -20,7 +20,8 @@ from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import StepRepeater, Workload
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.run import Run, Timings
+from onnxprof.records.run import Run
+from onnxprof.records.timings import Timings
 from onnxprof.testing import FakeBackend, sample_run, sample_table
 
 US = 1_000

@@ -20,8 +20,9 @@ from onnxprof.publish.pages.catalogue import ModelPage, catalogue
 from onnxprof.publish.pages.device import device_facts, device_pages
 from onnxprof.publish.pages.origins import zoo_entry
 from onnxprof.publish.site import build
+from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
-from onnxprof.records.run import Device, Run
+from onnxprof.records.run import Run
 from onnxprof.records.telemetry import Energy, Telemetry
 from onnxprof.testing import sample_run, sample_table
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof.analysis import intervals
-from onnxprof.records.run import Timings
+from onnxprof.records.timings import Timings
 
 
 def coverage(low: int, high: int, n: int) -> float:

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from onnxprof import folders
 from onnxprof.errors import StoreError
-from onnxprof.records import parity, telemetry
+from onnxprof.records import device, layer, parity, step, telemetry, warning
 from onnxprof.records import run as records
-from onnxprof.records.run import Run, Timings
+from onnxprof.records.run import Run
+from onnxprof.records.timings import Timings
 from onnxprof.store import folder as store
 from onnxprof.store import parquet
 from onnxprof.store.folder import Filters, Store
@@ -416,13 +417,13 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
     [
         records.Run,
         records.Request,
-        records.ModelFacts,
-        records.Device,
-        records.LayerTable,
-        records.Layer,
-        records.Tensor,
-        records.Step,
-        records.RunWarning,
+        layer.ModelFacts,
+        device.Device,
+        layer.LayerTable,
+        layer.Layer,
+        layer.Tensor,
+        step.Step,
+        warning.RunWarning,
         parity.Parity,
         parity.OutputParity,
         telemetry.Telemetry,
@@ -444,10 +445,10 @@ def test_the_document_names_columns_keys_and_values() -> None:
     facts = json.loads(parquet._metadata(sample_run())[parquet.RUN_KEY])
     kinds = [
         *telemetry.Quantity,
-        *records.LayerKind,
-        *records.Confidence,
-        *records.WarningKind,
-        *records.Granularity,
+        *layer.LayerKind,
+        *step.Confidence,
+        *warning.WarningKind,
+        *step.Granularity,
     ]
     wanted = [*parquet.COLUMNS, *parquet.KINDS, *keys, *facts, *facts["timings"], *kinds]
     assert [name for name in wanted if f"`{name}`" not in text] == []

@@ -18,7 +18,7 @@ from onnxprof.backends.tensorrt.backend import trace_of
 from onnxprof.errors import BackendError
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
-from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.step import Confidence, Step
 

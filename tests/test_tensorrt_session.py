@@ -31,8 +31,8 @@ from onnxprof.backends.tensorrt.backend import TensorrtBackend, trace_of
 from onnxprof.backends.tensorrt.build import build
 from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.run import Availability, Device
 from onnxprof.records.step import Granularity
 
 

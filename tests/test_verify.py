@@ -15,7 +15,7 @@ from provenance_corpus import CORPUS, duplicates, half, residual
 from test_ort import workload
 
 from onnxprof.backends.ort.backend import OrtBackend
-from onnxprof.backends.ort.graphs.graphs import INSERTED, MOVERS
+from onnxprof.backends.ort.graphs.walk import INSERTED, MOVERS
 from onnxprof.errors import BackendError
 from onnxprof.model.feeds import generate
 from onnxprof.plugins.backend import Bounds, Workload

@@ -13,7 +13,7 @@ from models import node, value, weight
 from onnx import numpy_helper
 from test_verify import assert_true, opened, swapped
 
-from onnxprof.provenance.slice import GraphNode
+from onnxprof.provenance.topology import GraphNode
 from onnxprof.provenance.verify.likeness import Original, largest, likeness
 from onnxprof.provenance.verify.moments import may_be_equal, moments
 from onnxprof.provenance.verify.rounding import rounding_size

@@ -10,11 +10,12 @@ import models
 import pytest
 
 from onnxprof.errors import BackendError
-from onnxprof.jobs.child import Job, Limits, perform, run_isolated
+from onnxprof.jobs.child import Job, perform, run_isolated
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.model.file import open_model
-from onnxprof.records.run import Device
+from onnxprof.processes.confined import Limits
+from onnxprof.records.device import Device
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import WarningKind
 

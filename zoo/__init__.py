@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnxprof.zoo.catalogue import Entry, entries, entry, names
+    from onnxprof.zoo.catalogue import entries, entry, names
+    from onnxprof.zoo.declaration import Entry
     from onnxprof.zoo.making.materialise import digest, materialise
 
 __all__ = ["Entry", "digest", "entries", "entry", "materialise", "names"]

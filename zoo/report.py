@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
-from onnxprof.zoo.catalogue import Entry
+from onnxprof.zoo.declaration import Entry
 
 _HEADINGS = ("NAME", "NETWORK", "INPUT", "PARAMS", "MACS", "FILE")
 #: Columns that hold figures stand flush right.

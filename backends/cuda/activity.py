@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from onnxprof.records.gpu import ApiRow, KernelRow
-from onnxprof.records.run import Samples
+from onnxprof.records.timings import Samples
 
 #: The step of a window that is a whole inference; what lies in no step's window is its own.
 WHOLE = -1

@@ -22,9 +22,10 @@ from onnxprof.backends.openvino.runtime import Found, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, load
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.run import Availability, Device, Samples
 from onnxprof.records.step import Granularity
+from onnxprof.records.timings import Samples
 
 #: What loads faster than this is cut into prefixes without being asked for, up to 24 of them.
 _QUICK_NS = 1_000_000_000

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records.run import Samples
+from onnxprof.records.timings import Samples
 
 #: Reading may take this part of the inferences' time.
 _AFFORDABLE = 0.01

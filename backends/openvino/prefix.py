@@ -28,7 +28,7 @@ from onnxprof.backends.openvino.runtime import runtime, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, Loaded, properties
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
-from onnxprof.provenance.slice import Graph
+from onnxprof.provenance.topology import Graph
 
 _PROBE = "onnxprof_empty"
 _SINK = "onnxprof_sink"

@@ -19,8 +19,8 @@ from onnxprof.backends.openvino.graphs.marks import MARK
 from onnxprof.backends.openvino.graphs.twins import twins
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.provenance.order import placed
-from onnxprof.provenance.slice import Graph
 from onnxprof.provenance.steps import NamedStep, NamedTies
+from onnxprof.provenance.topology import Graph
 from onnxprof.records.step import Confidence
 
 #: What the graph that runs calls nodes which reports list by their operation.

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.machine.facts import cpu_device
+from onnxprof.machine.cpu import cpu_device
 from onnxprof.plugins.source_places import without_places
-from onnxprof.records.run import Device
+from onnxprof.records.device import Device
 
 REMEDY = 'pip install "onnxprof[openvino]"'
 _TELEMETRY = "openvino_telemetry"

@@ -14,7 +14,7 @@ from onnxprof.backends.openvino.graphs.marks import Marks, mark
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
 from onnxprof.backends.openvino.source import readable
 from onnxprof.errors import BackendError
-from onnxprof.machine.facts import usable_cores
+from onnxprof.machine.kernel import usable_cores
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import Tensor
 

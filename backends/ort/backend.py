@@ -25,11 +25,11 @@ from onnxprof.backends.ort.runtime.errors import runtime_errors
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 from onnxprof.backends.ort.timed import build_trace, joined_steps
 from onnxprof.errors import BackendError
-from onnxprof.machine.facts import cpu_device
+from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import free_bytes
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.provenance.verify.verdicts import Claim
-from onnxprof.records.run import Availability, Device
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 
 #: The runtime's switch for its own telemetry.

@@ -18,7 +18,8 @@ from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties
 from onnxprof.backends.ort.graphs.inlined import read_graph
 from onnxprof.backends.ort.graphs.walk import INSERTED, proposals
 from onnxprof.backends.ort.profile import Key, Profile
-from onnxprof.provenance.slice import Anchor, Assignment, Graph, GraphNode, assign
+from onnxprof.provenance.slice import Anchor, Assignment, assign
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence
 
 RECORD = "session.record_ep_graph_assignment_info"

@@ -20,8 +20,8 @@ from onnxprof.machine import gpus
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.run import Availability, Device
 from onnxprof.records.step import Confidence, Granularity, Step
 
 REMEDY = 'pip install "onnxprof[tensorrt]"'

@@ -8,7 +8,7 @@ from typing import Any
 
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, TracedSession, Workload
-from onnxprof.records.run import Availability, Device
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 
 #: What `Workload.provider` may say; a device's kind stands for the first.

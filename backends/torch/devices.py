@@ -7,9 +7,9 @@ from typing import Any
 
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.errors import BackendError
-from onnxprof.machine.facts import cpu_device
+from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import completed, cuda_id
-from onnxprof.records.run import Availability, Device
+from onnxprof.records.device import Availability, Device
 
 
 def cuda_device(index: int, properties: Any) -> Device:

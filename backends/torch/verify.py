@@ -21,7 +21,7 @@ from onnxprof.backends.torch.program.loader import read
 from onnxprof.backends.torch.program.program import UNWANTED, Call
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Bounds, Workload
-from onnxprof.provenance.slice import Graph
+from onnxprof.provenance.topology import Graph
 from onnxprof.provenance.verify.outcomes import all_unchecked, judged
 from onnxprof.provenance.verify.verdicts import (
     Claim,

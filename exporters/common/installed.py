@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from onnxprof.records.run import Availability
+from onnxprof.records.device import Availability
 
 REMEDY = 'pip install "onnxprof[export]"'
 

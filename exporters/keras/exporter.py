@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onnxprof.plugins.exporter import ExportRequest, Sample
-from onnxprof.records.run import Availability
+from onnxprof.records.device import Availability
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 

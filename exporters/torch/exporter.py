@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import ExportError
 from onnxprof.plugins.exporter import ExportRequest, Sample
-from onnxprof.records.run import Availability
+from onnxprof.records.device import Availability
 
 if TYPE_CHECKING:
     import onnx_ir as ir

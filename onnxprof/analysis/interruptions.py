@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records.run import Samples
+from onnxprof.records.timings import Samples
 
 Times = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records.run import Indices, Samples, Timings
+from onnxprof.records.timings import Indices, Samples, Timings
 
 #: Level and size from which a trend of the latency counts as drift.
 DRIFT_LEVEL = 0.01

@@ -16,8 +16,9 @@ from onnxprof.analysis.intervals import by_process
 from onnxprof.analysis.warnings import median_warnings, step_warnings
 from onnxprof.errors import BackendError
 from onnxprof.records.gpu import merged_calls, merged_kernels
-from onnxprof.records.run import Indices, Run, Samples, Timings
+from onnxprof.records.run import Run
 from onnxprof.records.step import Step
+from onnxprof.records.timings import Indices, Samples, Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
 #: These are told of the merged samples; all others are taken over from the processes.

@@ -14,8 +14,9 @@ from onnxprof.analysis.interruptions import Times
 from onnxprof.analysis.step_times import Division, divide, empty_call, inflation
 from onnxprof.errors import StoreError
 from onnxprof.records.layer import Layer, LayerKind
-from onnxprof.records.run import Run, Timings
+from onnxprof.records.run import Run
 from onnxprof.records.step import Step
+from onnxprof.records.timings import Timings
 
 #: A row is in doubt where its median's interval is wider than this, relative to its lower end.
 _UNSURE = 0.5

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from onnxprof.analysis import intervals
 from onnxprof.analysis.interruptions import Quiet, Times, quieten
-from onnxprof.records.run import Run, Samples, Timings
+from onnxprof.records.run import Run
 from onnxprof.records.step import Step
+from onnxprof.records.timings import Samples, Timings
 
 #: A step keeps at least this part of what the profiler says, however large the bias.
 _LEAST = 0.02

@@ -18,8 +18,8 @@ from onnxprof.analysis.step_times import (
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, unsteadiness
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.records.layer import Tensor
-from onnxprof.records.run import Timings
 from onnxprof.records.step import Step
+from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
 #: Traced over un-profiled latency above which the runtime's profiler distorts the steps.

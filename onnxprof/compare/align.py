@@ -22,8 +22,9 @@ from onnxprof.compare.ratios import Floats, Group, ratios
 from onnxprof.compare.replicates import latency_group, row_group
 from onnxprof.compare.systems import is_bare, labels, runtime_version
 from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind, Unplaced
-from onnxprof.records.run import Run, Samples
+from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
+from onnxprof.records.timings import Samples
 
 #: The smallest difference that matters, as a fraction, where none is given.
 THRESHOLD = 0.02

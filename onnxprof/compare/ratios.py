@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records.run import Indices
+from onnxprof.records.timings import Indices
 
 Floats = NDArray[np.float64]
 

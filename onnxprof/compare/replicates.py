@@ -13,8 +13,9 @@ from onnxprof.analysis.processes import parts
 from onnxprof.analysis.step_times import bias_of, divided, empty_call, estimates, lightened
 from onnxprof.compare.ratios import Floats, Group, Pairs, group, joined, pairs, variance_within
 from onnxprof.errors import StoreError
-from onnxprof.records.run import Indices, Run, Timings
+from onnxprof.records.run import Run
 from onnxprof.records.step import Step
+from onnxprof.records.timings import Indices, Timings
 
 #: Replicates that the rounds of a process's prefixes are divided into.
 _ROUNDS = 12

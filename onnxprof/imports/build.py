@@ -21,9 +21,11 @@ from onnxprof.model.suggestion import refuse_missing
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.provenance.steps import NamedStep
+from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
-from onnxprof.records.run import Device, Request, Run, Timings
+from onnxprof.records.run import Request, Run
 from onnxprof.records.step import Confidence, Step
+from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
 _BLOCKS = 24

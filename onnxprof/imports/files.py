@@ -20,7 +20,8 @@ from onnxprof.errors import BackendError, UsageError
 from onnxprof.provenance import steps
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.records.layer import LayerTable, Tensor
-from onnxprof.records.run import Origin, Samples
+from onnxprof.records.run import Origin
+from onnxprof.records.timings import Samples
 
 #: What a file may hold at most; onnxruntime ends a profile of its own at about this.
 MAX_BYTES = 256 << 20

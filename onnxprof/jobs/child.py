@@ -27,13 +27,11 @@ from onnxprof.measure.protocol import Blocks, Budget, Measurement, Timer, measur
 from onnxprof.model.sources.resolve import is_remote
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes import scratch
-from onnxprof.processes.confined import Limits as Limits
-from onnxprof.processes.confined import cause
-from onnxprof.processes.confined import confine as confine
-from onnxprof.processes.confined import end as end
+from onnxprof.processes.confined import Limits, cause, confine, end
+from onnxprof.records.device import Device
 from onnxprof.records.layer import Layer, LayerTable, ModelFacts, Tensor
 from onnxprof.records.parity import Parity
-from onnxprof.records.run import Device, Request, Run
+from onnxprof.records.run import Request, Run
 from onnxprof.records.step import Granularity
 from onnxprof.records.warning import RunWarning
 

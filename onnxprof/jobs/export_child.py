@@ -1,7 +1,7 @@
 """One export in a process of its own: frameworks are large, loud, and end for good when they fail.
 
-`python -P -m onnxprof.jobs.export_child FOLDER` reads `request.json` there and writes the ONNX file,
-`samples.npz`, and `error.json` where it failed.
+`python -P -m onnxprof.jobs.export_child FOLDER` reads `request.json` there and writes the ONNX
+file, `samples.npz`, and `error.json` where it failed.
 """
 
 from __future__ import annotations

@@ -15,11 +15,12 @@ from dataclasses import replace
 from functools import partial
 
 from onnxprof.analysis.processes import merge
-from onnxprof.jobs.child import Job, Limits
+from onnxprof.jobs.child import Job
 from onnxprof.jobs.outlook import Notice, in_turn_s
 from onnxprof.jobs.sweep import Planned
 from onnxprof.jobs.turns import Kind, Served, served
 from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 
 #: How long a block is, in nanoseconds, and how many of each kind a process's budget is made of.

@@ -14,11 +14,11 @@ from multiprocessing.connection import Connection
 from onnxprof.checks.batches.proof import Question, seconds_for, verdicts
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import Job, Limits, confine, end, listen
+from onnxprof.jobs.child import Job, listen
 from onnxprof.jobs.sweep import Options, Planned, command_line
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
-from onnxprof.processes.confined import confined
+from onnxprof.processes.confined import Limits, confine, confined, end
 from onnxprof.records.layer import LayerTable
 
 #: Seconds to start a process and load the model, beside those that the proof may take.

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.child import Job, Limits, failed, published, run_isolated
+from onnxprof.jobs.child import Job, failed, published, run_isolated
 from onnxprof.jobs.outlook import Notice
-from onnxprof.machine.facts import environment, usable_cores
+from onnxprof.machine.facts import environment
+from onnxprof.machine.kernel import usable_cores
 from onnxprof.measure.protocol import Budget, Timer
 from onnxprof.model.feeds import from_file, sizes_from
 from onnxprof.model.file import (
@@ -31,10 +32,12 @@ from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
-from onnxprof.processes.confined import confined
+from onnxprof.processes.confined import Limits, confined
+from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
-from onnxprof.records.run import Device, Run, Timings
+from onnxprof.records.run import Run
 from onnxprof.records.step import Granularity
+from onnxprof.records.timings import Timings
 from onnxprof.store.folder import Store
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.

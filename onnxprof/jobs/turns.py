@@ -18,9 +18,10 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.child import Job, Limits, as_run, child, end, listen
+from onnxprof.jobs.child import Job, as_run, child, listen
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks
+from onnxprof.processes.confined import Limits, end
 from onnxprof.processes.scratch import scratch
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run

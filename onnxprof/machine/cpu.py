@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import psutil
 
 from onnxprof.machine.kernel import Machine
-from onnxprof.records.run import Device
+from onnxprof.records.device import Device
 
 #: What changes the speed of inference, as the operating systems call it and as we print it.
 FEATURES: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from onnxprof.machine import nvml
 from onnxprof.machine.cpu import slug
-from onnxprof.records.run import Device
+from onnxprof.records.device import Device
 
 #: Arithmetic lanes of a multiprocessor by compute capability: CUDA C++ Programming Guide,
 #: table of arithmetic throughput, 32-bit floating-point additions a clock.

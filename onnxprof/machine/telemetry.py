@@ -18,7 +18,7 @@ from typing import Protocol
 
 from onnxprof.machine import cpufreq, memory, nvml, rapl
 from onnxprof.plugins.backend import ArenaSource, Session
-from onnxprof.records.run import Device
+from onnxprof.records.device import Device
 from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records.warning import RunWarning, WarningKind
 

@@ -39,7 +39,7 @@ from onnxprof.plugins.backend import (
     Workload,
 )
 from onnxprof.records.layer import Tensor
-from onnxprof.records.run import Timings
+from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
 _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed

@@ -13,7 +13,7 @@ import numpy as np
 from onnxprof.analysis import intervals
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, WINDOW, unsteadiness
 from onnxprof.plugins.backend import Recorder, Session, Trace, TracedSession
-from onnxprof.records.run import Samples, Timings
+from onnxprof.records.timings import Samples, Timings
 
 Clock = Callable[[], int]
 #: Called with what is going on and the share of the time budget that is spent.

@@ -14,7 +14,7 @@ from onnxprof.model.graph.attributes import attributes
 from onnxprof.model.graph.operators import layer_type, shape_operands
 from onnxprof.model.graph.walk import initializer_names, subgraphs, true_inputs
 from onnxprof.model.shapes import infer
-from onnxprof.model.shapes.infer import Scope
+from onnxprof.model.shapes.rules.scope import Scope
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 _NONE: Mapping[str, int] = MappingProxyType({})

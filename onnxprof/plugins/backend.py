@@ -10,10 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, PreparedModel, Tensor
-from onnxprof.records.run import Availability, Device, Samples
 from onnxprof.records.step import Granularity, Step
+from onnxprof.records.timings import Samples
 
 
 def _nobody(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from onnxprof.records.run import Availability
+from onnxprof.records.device import Availability
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Backend, Placing
-from onnxprof.records.run import Device
+from onnxprof.records.device import Device
 
 #: The name that stands for every device of a backend.
 ALL = "all"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from onnxprof.provenance.names import APPENDED, Evidence
-from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 
 
 def placed(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:

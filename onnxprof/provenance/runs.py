@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from onnxprof.provenance.congruence import constant_tensors
 from onnxprof.provenance.names import Evidence
 from onnxprof.provenance.order import Layers
-from onnxprof.provenance.slice import Graph, constant_tensors
+from onnxprof.provenance.topology import Graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from onnxprof.provenance.congruence import constant_tensors as constant_tensors
-from onnxprof.provenance.congruence import is_passive, representatives, shape_tensors
-from onnxprof.provenance.topology import Graph as Graph
-from onnxprof.provenance.topology import GraphNode as GraphNode
+from onnxprof.provenance.congruence import (
+    constant_tensors,
+    is_passive,
+    representatives,
+    shape_tensors,
+)
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from onnxprof.provenance.names import APPENDED, Evidence, Names
 from onnxprof.provenance.order import placed
 from onnxprof.provenance.runs import filled
-from onnxprof.provenance.slice import Anchor, Graph, GraphNode, assign
+from onnxprof.provenance.slice import Anchor, assign
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.step import Confidence
 

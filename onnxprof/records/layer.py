@@ -7,12 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from onnxprof.records.device import Availability as Availability
-from onnxprof.records.device import Device as Device
-from onnxprof.records.timings import Indices as Indices
-from onnxprof.records.timings import Samples as Samples
-from onnxprof.records.timings import Timings as Timings
-
 #: One axis: its size, the name of a symbolic size, or None where nothing is known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from onnxprof.records.device import Availability as Availability
-from onnxprof.records.device import Device as Device
+from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity, Step
 from onnxprof.records.telemetry import Telemetry
-from onnxprof.records.timings import Indices as Indices
-from onnxprof.records.timings import Samples as Samples
-from onnxprof.records.timings import Timings as Timings
+from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning
 
 #: Version of the stored record; a reader refuses what it does not know.

@@ -5,12 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from onnxprof.records.device import Availability as Availability
-from onnxprof.records.device import Device as Device
-from onnxprof.records.timings import Indices as Indices
-from onnxprof.records.timings import Samples as Samples
-from onnxprof.records.timings import Timings as Timings
-
 
 class WarningKind(StrEnum):
     """What a reader of a run must know before trusting it."""

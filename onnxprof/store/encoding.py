@@ -19,12 +19,14 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
 from onnxprof.records.parity import Parity
-from onnxprof.records.run import Device, Origin, Request, Run, Timings
+from onnxprof.records.run import Origin, Request, Run
 from onnxprof.records.step import Step
 from onnxprof.records.telemetry import Telemetry
+from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning
 
 T = TypeVar("T")

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.errors import StoreError
-from onnxprof.records.run import SCHEMA_VERSION, Run, Samples, Timings
+from onnxprof.records.run import SCHEMA_VERSION, Run
 from onnxprof.records.step import Step
+from onnxprof.records.timings import Samples, Timings
 from onnxprof.store import encoding, guard
 from onnxprof.store.summary import ESTIMATOR, Summary, summarise
 

@@ -17,9 +17,9 @@ from onnxprof.publish.site.build import build_site
 from onnxprof.publish.tables.gpu import steps_csv
 from onnxprof.publish.tables.runs import everything, list_csv, list_json
 from onnxprof.publish.tables.timings import timing_csv
+from onnxprof.records.device import Availability, Device
 from onnxprof.records.layer import LayerTable
-from onnxprof.records.run import Availability, Device
-from onnxprof.store.parquet import summarise
+from onnxprof.store.summary import summarise
 from onnxprof.testing import sample_run
 
 #: NUL, ESC, BEL, NEL, C1's CSI, marks that turn text round, line separators, a byte-order mark.

@@ -15,7 +15,8 @@ from typing import Any
 from onnxprof import folders
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache as store
-from onnxprof.zoo.catalogue import Entry, entry, skeleton_path
+from onnxprof.zoo.catalogue import entry, skeleton_path
+from onnxprof.zoo.declaration import Entry
 from onnxprof.zoo.making import skeleton
 from onnxprof.zoo.making.skeleton import Piece, Weights
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from onnxprof.backends.openvino.graphs.marks import Marks, has_unmarked, is_inner, marks_in
-from onnxprof.provenance.slice import Graph, GraphNode, constant_tensors
+from onnxprof.provenance.congruence import constant_tensors
+from onnxprof.provenance.topology import Graph, GraphNode
 
 #: Nodes of the runtime's graph that are no work: data, and the ends of the graph.
 _DATA = frozenset({"Input", "Const", "Output", "Parameter", "Constant", "Result"})

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from onnxprof.backends.openvino.graphs.clues import LAYOUT, PASSIVE, Clues, RuntimeNode
 from onnxprof.backends.openvino.graphs.holders import Groups, Held, Twins, hold, unite_shared
 from onnxprof.backends.openvino.graphs.marks import Marks
-from onnxprof.provenance.slice import Anchor, Assignment, Graph, assign
+from onnxprof.provenance.slice import Anchor, Assignment, assign
+from onnxprof.provenance.topology import Graph
 from onnxprof.records.step import Confidence
 
 

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from onnx.helper import make_node
 
 from onnxprof.backends.ort.graphs.inlined import graph_attributes, read_graph, read_node
-from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 
 #: Where a body is: place of the control-flow node and name of its attribute, from outside in.
 Path = tuple[tuple[int, str], ...]

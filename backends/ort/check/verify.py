@@ -28,7 +28,7 @@ from onnxprof.backends.ort.graphs.graphs import ExecutedNode
 from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Bounds, Workload
-from onnxprof.provenance.slice import Graph
+from onnxprof.provenance.topology import Graph
 from onnxprof.provenance.verify.outcomes import all_unchecked, judged
 from onnxprof.provenance.verify.repair import repaired
 from onnxprof.provenance.verify.verdicts import (

@@ -12,7 +12,7 @@ from onnxprof.provenance.congruence import (
     shape_tensors,
     signature,
 )
-from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 
 #: A slice that has not ended after so many nodes is no step's.
 _LONGEST = 4096

@@ -29,7 +29,8 @@ from onnxprof.backends.ort.graphs.walk import (
     Walked,
     plain_name,
 )
-from onnxprof.provenance.slice import Anchor, Assignment, Graph, GraphNode, assign
+from onnxprof.provenance.slice import Anchor, Assignment, assign
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence
 
 #: The evidence of a step that belongs to no layer, before the name of a tensor.

@@ -12,7 +12,7 @@ from typing import Any
 
 import onnx
 
-from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 
 #: Domains whose operators mean the same in the file and in the graph that runs.
 _COMPARABLE = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})

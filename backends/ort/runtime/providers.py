@@ -18,10 +18,10 @@ from typing import Any
 
 from onnxprof.backends.cuda.driver import Problem, driver_problem
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.machine.facts import cpu_device
+from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import cuda_devices
 from onnxprof.plugins.backend import Workload
-from onnxprof.records.run import Availability, Device
+from onnxprof.records.device import Availability, Device
 
 CPU = "CPUExecutionProvider"
 

@@ -86,9 +86,9 @@ def compare(
     turn on the spot. The exit code is 1 if anything is slower.
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
-    from onnxprof.jobs.child import Limits
     from onnxprof.jobs.sweep import Options
     from onnxprof.measure.protocol import Budget, Timer
+    from onnxprof.processes.confined import Limits
     from onnxprof.store.folder import Filters
 
     chosen = _format(format_, output)

@@ -97,9 +97,9 @@ def profile(
 
     from onnxprof import folders
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
-    from onnxprof.jobs.child import Limits
     from onnxprof.jobs.sweep import Options
     from onnxprof.measure.protocol import Budget
+    from onnxprof.processes.confined import Limits
     from onnxprof.store.folder import Store
 
     options = Options(

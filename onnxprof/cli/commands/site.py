@@ -46,7 +46,8 @@ def build(
     """
     from onnxprof import folders
     from onnxprof.processes import device_lock
-    from onnxprof.publish.site.build import build_from_stores, check_replaceable
+    from onnxprof.publish.disk.swap import check_replaceable
+    from onnxprof.publish.site.build import build_from_stores
 
     folder = folders.expanded(out).resolve()
     check_replaceable(folder)

@@ -13,7 +13,7 @@ from onnx import NodeProto
 
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.model.rebatch.trace import marks
-from onnxprof.model.shapes.infer import Scope
+from onnxprof.model.shapes.rules.scope import Scope
 from onnxprof.records.layer import Shape
 
 _SOFTMAX = ("Softmax", "LogSoftmax", "Hardmax")

@@ -9,7 +9,7 @@ from onnxprof.model.graph.walk import captured, reads, subgraphs, walk
 from onnxprof.model.rebatch.axes import BatchAxes
 from onnxprof.model.rebatch.mixing import Mixing
 from onnxprof.model.rebatch.trace import ABOUT, count, dependent, marks, scopes
-from onnxprof.model.shapes.infer import Scope
+from onnxprof.model.shapes.rules.scope import Scope
 
 
 class Obstacles:

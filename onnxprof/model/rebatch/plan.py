@@ -25,7 +25,7 @@ from onnxprof.model.rebatch.obstacles import Obstacles
 from onnxprof.model.rebatch.operands import Edit, Factor, Operands, Place, Placed
 from onnxprof.model.rebatch.trace import dependent, marks, scopes
 from onnxprof.model.shapes import infer
-from onnxprof.model.shapes.infer import Scope
+from onnxprof.model.shapes.rules.scope import Scope
 
 MAX_BATCH = 1 << 20
 _PRIMES = (251, 257, 263, 269, 1009)

@@ -9,7 +9,7 @@ from onnx import GraphProto
 
 from onnxprof.model.graph.walk import captured, subgraphs
 from onnxprof.model.rebatch.axes import BatchAxes
-from onnxprof.model.shapes.infer import Scope
+from onnxprof.model.shapes.rules.scope import Scope
 from onnxprof.records.layer import Shape
 
 #: Operators that tell about a tensor's shape, not its contents.

@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from onnxprof.provenance.slice import GraphNode
+from onnxprof.provenance.topology import GraphNode
 from onnxprof.provenance.verify.likeness import is_quantised
 from onnxprof.provenance.verify.verdicts import Evidence
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from onnxprof.provenance.slice import GraphNode
+from onnxprof.provenance.topology import GraphNode
 
 #: Operators that subtract numbers near 1 from one another.
 _NEAR_ONE = frozenset(

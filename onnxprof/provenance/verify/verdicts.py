@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.provenance.congruence import constant_tensors
-from onnxprof.provenance.slice import Graph, GraphNode
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.provenance.verify.likeness import UNLIKE, Original, fits, largest, likeness
 from onnxprof.provenance.verify.moments import Moments, may_be_equal, moments
 from onnxprof.provenance.verify.rounding import dequantised, origin, rounding_size

@@ -308,9 +308,10 @@ def _rule(comparison: Comparison) -> str:
         "paired: B over A as the median of blocks that were measured one after the other, without"
         " what the profiler adds to a layer; it need not be the quotient of the times beside it. "
     )
+    threshold = sentences.percent(comparison.threshold)
     return (paired if comparison.in_turn else "") + (
-        f"slower, faster: by more than {sentences.percent(comparison.threshold)}, at most 5 % of such"
-        f" rows by chance; same: the interval is within ±{sentences.percent(comparison.threshold)};"
+        f"slower, faster: by more than {threshold}, at most 5 % of such rows by chance;"
+        f" same: the interval is within ±{threshold};"
         " undecided: the measurement does not tell."
     )
 

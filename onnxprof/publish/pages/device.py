@@ -14,8 +14,9 @@ from onnxprof.publish.pages.render import SiteFacts, render
 from onnxprof.publish.tables.gpu import api_csv, kernels_csv
 from onnxprof.publish.tables.timings import COLUMNS
 from onnxprof.publish.text.numbers import count, size, unique_slug
+from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
-from onnxprof.records.run import Device, Run
+from onnxprof.records.run import Run
 
 #: Kernels, and calls of the CUDA runtime, that the page lists of a run; the CSV has them all.
 LISTED = 10

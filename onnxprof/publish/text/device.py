@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxprof.records.run import Device
+from onnxprof.records.device import Device
 
 
 def device_text(device: Device) -> str:
