@@ -14,8 +14,8 @@ from typing import Any
 
 from onnxprof.backends.openvino.graphs.steps import runs
 from onnxprof.backends.openvino.recorded import Listed, kind, layers_of
-from onnxprof.backends.tensorrt.layers import milliseconds
 from onnxprof.errors import BackendError
+from onnxprof.plugins.readers import milliseconds
 from onnxprof.provenance.names import Evidence, Names
 
 _HEADER = "layerName;execStatus;layerType;execType;realTime (ms)"

@@ -15,7 +15,6 @@ from onnxprof.backends.ort import partition
 from onnxprof.backends.ort.check.verify import OrtProof, claims_of
 from onnxprof.backends.ort.device_timer import DeviceTimer
 from onnxprof.backends.ort.graphs.graphs import Ties, tie
-from onnxprof.backends.ort.graphs.inlined import graph_attributes
 from onnxprof.backends.ort.prefix import open_prefixes, output_types
 from onnxprof.backends.ort.profile import Profile, read_profile
 from onnxprof.backends.ort.repeat import Repeater
@@ -28,6 +27,7 @@ from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import free_bytes
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.provenance.onnx_graph import graph_attributes
 from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity

@@ -15,9 +15,9 @@ import onnx
 
 from onnxprof.backends.ort.graphs.earlier import Earlier
 from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties
-from onnxprof.backends.ort.graphs.inlined import read_graph
 from onnxprof.backends.ort.graphs.walk import INSERTED, proposals
 from onnxprof.backends.ort.profile import Key, Profile
+from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.provenance.slice import Anchor, Assignment, assign
 from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence

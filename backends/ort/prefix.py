@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxprof.backends.ort.graphs.inlined import read_graph
 from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.backends.ort.profile import Key, Profile, given
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
+from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.records.layer import PreparedModel
 
 #: Names of element types in ONNX, where they are not NumPy's in capitals.

@@ -193,7 +193,7 @@ def _times(order: Sequence[str], inferences: Sequence[Sequence[tuple[str, float]
 def _graph(workload: Workload, found: Sequence[Evidence]) -> Any:
     import onnx
 
-    from onnxprof.backends.ort.graphs.inlined import read_graph
+    from onnxprof.provenance.onnx_graph import read_graph
 
     source = workload.model.source
     model = (

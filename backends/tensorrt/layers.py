@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxprof.errors import BackendError
+from onnxprof.plugins.readers import milliseconds
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.records.layer import Tensor
 
@@ -154,13 +155,6 @@ def _profiled(row: Any) -> tuple[str, float]:
     if not isinstance(row, Mapping) or not isinstance(row.get("name"), str):
         raise BackendError("no profile of trtexec: a layer has no `name`")
     return row["name"], milliseconds(row.get("medianMs", row.get("averageMs")), row["name"])
-
-
-def milliseconds(value: Any, where: str) -> float:
-    """A time as the files have it; at most an hour. Raises BackendError for anything else."""
-    if type(value) not in (int, float) or not 0 <= value < 3.6e6:
-        raise BackendError(f"no time in milliseconds: {str(value)[:40]}", where=where[:200])
-    return float(value)
 
 
 def parse_times(data: Any) -> tuple[float, ...]:

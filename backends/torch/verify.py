@@ -14,13 +14,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from onnxprof.backends.ort.graphs.inlined import read_graph
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.values import to_numpy
 from onnxprof.backends.torch.program.loader import read
 from onnxprof.backends.torch.program.program import UNWANTED, Call
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Bounds, Workload
+from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.provenance.topology import Graph
 from onnxprof.provenance.verify.outcomes import all_unchecked, judged
 from onnxprof.provenance.verify.verdicts import (

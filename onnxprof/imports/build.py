@@ -10,7 +10,6 @@ import numpy as np
 
 from onnxprof import __version__
 from onnxprof.analysis import warnings
-from onnxprof.backends.ort.graphs.inlined import read_graph
 from onnxprof.errors import UsageError
 from onnxprof.imports.files import Reader, Recorded
 from onnxprof.machine.cpu import slug
@@ -20,6 +19,7 @@ from onnxprof.model.sources.resolve import is_remote
 from onnxprof.model.suggestion import refuse_missing
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
+from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.provenance.steps import NamedStep
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxprof.zoo.declaration import Entry, Input, Published, Source
-from onnxprof.zoo.sources.torch import torch_source
+from onnxprof.zoo.sources.from_torch import torch_source
 
 _TASK = "image classification, 1000 classes"
 _IMAGE = (Input("image", ("batch", 3, 224, 224)),)

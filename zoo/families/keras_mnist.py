@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxprof.zoo.declaration import Entry, Fill, Input, Published, Source
-from onnxprof.zoo.sources.keras import keras_source
+from onnxprof.zoo.sources.from_keras import keras_source
 
 _TASK = "digit recognition, 10 classes"
 _PIXELS = Fill("uniform")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxprof.zoo.declaration import Entry, Fill, Input, Published, Source
-from onnxprof.zoo.sources.torch import torch_source
+from onnxprof.zoo.sources.from_torch import torch_source
 
 _TRANSFORMERS = "transformers' definition"
 _TEXT = ("batch", "sequence")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxprof.zoo.declaration import Entry, Input, Published, Source
-from onnxprof.zoo.sources.torch import torch_source
+from onnxprof.zoo.sources.from_torch import torch_source
 
 _TASK = "image classification, 10 classes"
 _CIFAR = (Input("image", ("batch", 3, 32, 32)),)

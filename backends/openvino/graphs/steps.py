@@ -12,7 +12,7 @@ from onnxprof.backends.openvino.graphs.clues import SINK, RuntimeNode
 from onnxprof.backends.openvino.graphs.graphs import TiedStep, Ties, tie, with_bodies
 from onnxprof.backends.openvino.graphs.marks import Marks, marks_in
 from onnxprof.backends.openvino.graphs.twins import twins
-from onnxprof.backends.ort.graphs.inlined import inlined
+from onnxprof.provenance.onnx_graph import inlined
 from onnxprof.provenance.topology import Graph
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.step import Step

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from onnxprof.backends.ort.check.unfold import Path, Pending, Unfolded, scanned, unfolded
-from onnxprof.backends.ort.graphs.inlined import graph_attributes
 from onnxprof.errors import BackendError
+from onnxprof.provenance.onnx_graph import graph_attributes
 
 Array = NDArray[Any]
 #: Runs a model and gives the values of some of its tensors. May raise BackendError.

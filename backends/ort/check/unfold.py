@@ -16,7 +16,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.helper import make_node
 
-from onnxprof.backends.ort.graphs.inlined import graph_attributes, read_graph, read_node
+from onnxprof.provenance.onnx_graph import graph_attributes, read_graph, read_node
 from onnxprof.provenance.topology import Graph, GraphNode
 
 #: Where a body is: place of the control-flow node and name of its attribute, from outside in.

@@ -9,15 +9,7 @@ from dataclasses import dataclass, field, replace
 import onnx
 
 from onnxprof.backends.ort.graphs.earlier import Earlier
-from onnxprof.backends.ort.graphs.inlined import (
-    control_flow,
-    graph_attributes,
-    inlined,
-    moved_tensors,
-    original_name,
-    read_graph,
-    unmarked,
-)
+from onnxprof.backends.ort.graphs.inlined import moved_tensors, original_name, unmarked
 from onnxprof.backends.ort.graphs.walk import (
     EQUAL,
     INSERTED,
@@ -29,6 +21,7 @@ from onnxprof.backends.ort.graphs.walk import (
     Walked,
     plain_name,
 )
+from onnxprof.provenance.onnx_graph import control_flow, graph_attributes, inlined, read_graph
 from onnxprof.provenance.slice import Anchor, Assignment, assign
 from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence

@@ -27,7 +27,7 @@ Array = NDArray[Any]
 Values = Mapping[str, Array]
 
 #: What a tensor's error may be, by the coarsest type that a network computes in. Measured on
-#: the corpus of tests/provenance_corpus.py: correct ties stay below a quarter of these bounds
+#: the corpus in tests/support/networks: correct ties stay below a quarter of these bounds
 #: in all but ill-conditioned layers, other tensors of the same size lie above 0.3 in all but
 #: degenerate cases.
 TOLERANCES = {"float64": 4e-3, "float32": 4e-3, "float16": 8e-2, "bfloat16": 0.2}

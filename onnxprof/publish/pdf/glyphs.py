@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-#: First and last code points; `tests/test_pdf.py` has typst show every one of them.
+#: First and last code points; `tests/publish/test_pdf.py` has typst show every one of them.
 SHOWN = (
     *((0x20, 0x7E), (0xA0, 0x2AF), (0x370, 0x482), (0x48A, 0x4FF), (0x1E00, 0x1FFF)),
     *((0x2010, 0x2027), (0x2030, 0x2040), (0x2044, 0x2052), (0x2070, 0x20BF)),
