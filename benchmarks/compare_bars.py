@@ -33,7 +33,7 @@ from time import perf_counter
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import scripted
+from support import scripted
 
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.analysis.step_times import empty_call, inflation, split

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-import models
 from onnx import ModelProto, helper
+from support.networks import models
 
 _ODD_SIZES = (-1, 0, 1 << 40, (1 << 63) - 1)
 

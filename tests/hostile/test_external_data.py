@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import models
 import numpy as np
 import onnx
 import pytest
 from onnx import AttributeProto, ModelProto, TensorProto, helper
 from onnx.defs import onnx_opset_version
+from support.networks import models
 
 from onnxprof.errors import ModelError
 from onnxprof.model.file import open_model, prepare

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import models
 import pytest
+from support.networks import models
 
 from onnxprof.cli.main import _run
 

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-import models
 import pytest
+from support.networks import models
 from test_limits import ended, started
 
 from onnxprof.store import folder as store

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import models
 import numpy as np
 import pytest
 from onnx import ModelProto, helper
+from support.networks import models
 
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.processes.confined import Limits, confined

@@ -6,8 +6,8 @@ import errno
 import os
 from pathlib import Path
 
-import models
 import pytest
+from support.networks import models
 
 from onnxprof.cli.main import _run
 from onnxprof.errors import StoreError, UsageError

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import models
 import pytest
+from support.networks import models
 
 
 def test_no_telemetry_file(repository: Path, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import models
 import pytest
+from support.networks import models
 
 from onnxprof.cli.main import _run
 from onnxprof.plugins.registry import Plugin

@@ -19,7 +19,7 @@ import onnxruntime as ort
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent)]
 
-import instruction_sets  # noqa: E402
+from support import instruction_sets  # noqa: E402
 
 LEVELS = {"extended": "ORT_ENABLE_EXTENDED", "all": "ORT_ENABLE_ALL"}
 

@@ -74,7 +74,7 @@ def found(match: re.Match[str] | None) -> list[str]:
 
 
 def main() -> None:
-    from tensorrt_models import MODELS
+    from support.networks.tensorrt_models import MODELS
 
     for name, build in MODELS.items():
         layers = listing(engine(build().SerializeToString()))

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.networks import models
+from support.places import DATA
+
+from onnxprof.cli.commands import inspect as command
+from onnxprof.errors import UsageError
+from onnxprof.model.file import open_model
+
+REFERENCE = DATA / "lenet_layers.csv"
+
+
+@pytest.fixture
+def lenet(tmp_path) -> str:
+    return str(models.save(models.lenet(), tmp_path))
+
+
+def test_format_follows_the_output_file(lenet, tmp_path):
+    for suffix in ("csv", "json", "md"):
+        command.inspect(lenet, output=tmp_path / f"out.{suffix}", layout="classic")
+    assert (tmp_path / "out.csv").read_bytes() == REFERENCE.read_bytes()
+    assert len(json.loads((tmp_path / "out.json").read_text())["layers"]) == 21
+    assert (tmp_path / "out.md").read_text().startswith("## model batch 1")
+
+
+def test_table_and_summary_in_the_terminal(lenet, capsys):
+    command.inspect(lenet, batch="1,8")
+    shown = capsys.readouterr().out
+    assert "12 layers, 9 inputs and constants, 5,994 parameters, batch 1" in shown
+    assert "float32[8,16,14,14]" in shown
+
+
+def test_a_size_of_zero_and_one_that_is_computed(tmp_path, capsys):
+    made = models.model(
+        [models.node("Concat", ["past", "new"], ["y"], "cat", axis=1)],
+        [models.value("past", ["2*batch", "before", 4]), models.value("new", ["2*batch", 3, 4])],
+        [models.value("y", None)],
+    )
+    command.inspect(str(models.save(made, tmp_path)), batch="3", dim=["before=0"])
+    shown = capsys.readouterr().out
+    assert "float32[6,0,4]" in shown
+    assert "float32[6,3,4]" in shown
+
+
+def test_a_computed_size_that_makes_none(tmp_path):
+    made = models.model(
+        [models.node("Relu", ["x"], ["y"], "r")],
+        [models.value("x", ["batch", "n", "n - 4", "n/2"])],
+        [models.value("y", None)],
+    )
+    path = str(models.save(made, tmp_path))
+    command.inspect(path, dim=["n=6"])
+    with pytest.raises(UsageError, match=r"'n - 4' would be -2"):
+        command.inspect(path, dim=["n=2"])
+    with pytest.raises(UsageError, match=r"'n/2' would be 7/2"):
+        command.inspect(path, dim=["n=7"])
+
+
+def test_a_declaration_that_is_not_believed_is_told(tmp_path, capsys):
+    made = models.custom_domain()
+    made.graph.value_info.append(models.value("r", [1, 9]))
+    command.inspect(str(models.save(made, tmp_path)), format="csv")
+    assert "'r' is declared as [1,9], and is [1,4] by its graph" in capsys.readouterr().err
+
+
+def test_obstacle_is_told_on_stderr_and_csv_stays_clean(tmp_path, capsysbinary):
+    path = str(models.save(models.class_token(), tmp_path))
+    command.inspect(path, batch="2,8", format="csv")
+    out, err = capsysbinary.readouterr()
+    assert out.count(b"\r\n") == 5
+    assert b"stays at batch 1" in err
+    assert b"layer cat (Concat)" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"layout": "wide"}, "no layout 'wide'"),
+        ({"format": "xml"}, "no format 'xml'"),
+        ({"output": Path("x.foo")}, r"end in \.foo"),
+        ({"output": Path("/nowhere/x.csv")}, "cannot be written"),
+        ({"batch": "0"}, "--batch"),
+        ({"dim": ["width=3"]}, "no symbolic axis 'width'"),
+    ],
+)
+def test_bad_options(lenet, options, match):
+    with pytest.raises(UsageError, match=match):
+        command.inspect(lenet, **options)
+
+
+def test_importing_the_command_loads_nothing_heavy():
+    code = (
+        "import sys, onnxprof.cli.commands.inspect;"
+        " print([m for m in ('onnx', 'numpy', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_zoo_reference(tmp_path):
+    model = open_model("zoo:lenet")
+    assert model.name == "lenet"
+    assert model.facts().reference == "zoo:lenet"

@@ -1,0 +1,226 @@
+"""Which package may import which, and what the core never imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+from onnxprof.cli.main import COMMANDS
+
+#: Where the source of each distribution package lies.
+SOURCES = {
+    "onnxprof": ROOT / "onnxprof",
+    "onnxprof.backends": ROOT / "backends",
+    "onnxprof.exporters": ROOT / "exporters",
+    "onnxprof.zoo": ROOT / "zoo",
+}
+#: The lowest floor first. A package imports those below it and its own modules and packages.
+FLOORS = (
+    ("errors", "folders", "records"),
+    ("plugins", "processes", "provenance", "model.graph"),
+    ("machine", "analysis", "exporters", "testing", "backends.cuda"),
+    ("measure", "store", "compare", "zoo", "doctor"),
+    ("model", "backends.ort", "backends.openvino", "backends.tensorrt", "backends.torch"),
+    ("checks", "publish", "imports"),
+    ("jobs",),
+    ("cli",),
+    ("cli.commands", "__main__"),
+)
+HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
+#: Modules of a folder, `__init__.py` among them; networks are a file each.
+MOST_MODULES = 14
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
+RUNTIMES = ("onnxruntime", "torch", "openvino", "tensorrt", "tensorrt_rtx", "tensorflow", "keras")
+OPTIONAL = ("jinja2", "typst", "graphlay", "plotly")
+#: What no `--help` needs; the list of commands needs no more than typer.
+HEAVY = (*RUNTIMES, *OPTIONAL, "onnx", "scipy", "pyarrow", "google.protobuf")
+HEAVIER = (*HEAVY, "numpy", "psutil", "rich")
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    """Every module of ours with its dotted name; the links inside onnxprof/ are not followed."""
+    for package, folder in SOURCES.items():
+        for path in sorted(folder.rglob("*.py")):
+            inner = path.relative_to(folder)
+            if not (folder / inner.parts[0]).is_symlink():
+                parts = (package, *inner.with_suffix("").parts)
+                yield ".".join(parts).removesuffix(".__init__"), path
+
+
+MODULES = dict(files())
+
+
+def package(module: str) -> str:
+    """The folder that a module lies in; a module beside the packages stands for itself."""
+    if MODULES[module].name == "__init__.py" or MODULES[module].parent == SOURCES["onnxprof"]:
+        return module
+    return module.rpartition(".")[0]
+
+
+def room(module: str) -> str:
+    """The name in FLOORS that holds a module; the longest of several."""
+    inner = f"{module.removeprefix('onnxprof.')}."
+    return max((name for name in HEIGHT if inner.startswith(f"{name}.")), key=len, default="")
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every module that one imports, at module scope or inside a function."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in MODULES else node.module or "" for name in inner)
+
+
+def ours(module: str) -> set[str]:
+    """The modules of ours that one imports; `onnxprof` itself, with its version, is everybody's."""
+    return {name for name in imports(module) if name in MODULES and name != "onnxprof"}
+
+
+def arrows() -> dict[str, set[str]]:
+    """Which packages each package imports."""
+    drawn: dict[str, set[str]] = {package(module): set() for module in MODULES}
+    for module in MODULES:
+        drawn[package(module)] |= {package(name) for name in ours(module)} - {package(module)}
+    return drawn
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_downwards(module: str) -> None:
+    mine = room(module)
+    for imported in ours(module):
+        theirs = room(imported)
+        allowed = theirs == mine or (mine and theirs and HEIGHT[theirs] < HEIGHT[mine])
+        assert allowed or not mine, f"{module} may not import {imported}"
+
+
+def test_every_package_stands_on_a_floor() -> None:
+    bare = {"onnxprof", "onnxprof.backends"}
+    assert {module for module in MODULES if not room(module)} == bare
+    assert {name for name in HEIGHT if f"onnxprof.{name}" not in MODULES} == set()
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    assert circle(arrows()) == []
+    assert circle({"a": {"b"}, "b": {"a"}}) != []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_and_functions_stay_short(module: str) -> None:
+    text = MODULES[module].read_text("utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= MOST_LINES_OF_A_FUNCTION, f"{module}.{node.name}"
+
+
+def test_folders_stay_small() -> None:
+    folders = [ROOT / "benchmarks", *(path.parent for path in (ROOT / "tests").rglob("*.py"))]
+    large = {SOURCES["onnxprof.zoo"] / "networks"}
+    folders += [path.parent for path in MODULES.values() if path.parent not in large]
+    crowded = {path for path in folders if len(list(path.glob("*.py"))) > MOST_MODULES}
+    assert crowded == set()
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+BLOCK = """
+import importlib, sys
+from importlib.abc import MetaPathFinder
+class Blocked(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocked())
+for name in {modules!r}:
+    importlib.import_module(name)
+"""
+
+
+def test_every_module_imports_without_runtimes_and_extras() -> None:
+    # Definitions in torch are modules to be read; only a maintainer's export imports them.
+    apart = ("onnxprof.__main__", "onnxprof.zoo.networks.")
+    modules = [name for name in MODULES if not name.startswith(apart)]
+    python(BLOCK.format(blocked=RUNTIMES + OPTIONAL, modules=modules))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], HEAVIER),
+        (["--version"], HEAVIER),
+        (["profile", "--help"], HEAVY),
+        (["inspect", "--help"], HEAVY),
+        (["runs", "--help"], HEAVY),
+    ],
+)
+def test_help_imports_nothing_heavy(arguments: list[str], unwanted: tuple[str, ...]) -> None:
+    code = f"""
+import sys
+sys.argv = ["onnxprof", *{arguments!r}]
+from onnxprof.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print("LOADED", [name for name in {unwanted!r} if name in sys.modules])
+"""
+    assert python(code).splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_imports_only_typer_and_the_standard_library_at_the_top(command: str) -> None:
+    for node in ast.parse(MODULES[COMMANDS[command].module].read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            tops = {name.partition(".")[0] for name in names}
+            assert tops <= {"typer", *sys.stdlib_module_names}, names
+
+
+def test_no_module_takes_the_name_of_a_runtime() -> None:
+    assert not {path.stem for path in MODULES.values()} & {"torch", "onnxruntime", "onnx"}
+    assert not (ROOT / "site" / "__init__.py").exists()
+
+
+PLACES = re.compile(r"(?<![\w./])/(?:work|root|opt|mnt|Users|home/[a-z]+)/[\w.-]+")
+TEXTS = ("py", "toml", "md", "in", "cfg", "sh", "yml", "yaml", "html", "js", "css", "json")
+
+
+def test_no_file_names_a_folder_of_somebodys_machine() -> None:
+    folders = ("onnxprof", "backends", "exporters", "zoo", "site", "benchmarks", "docs", ".ci")
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    found += [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
+    texts = [path for path in found if path.suffix[1:] in TEXTS or not path.suffix]
+    named = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in texts
+        for match in [PLACES.search(path.read_text("utf-8", "replace"))]
+        if match
+    ]
+    assert named == []

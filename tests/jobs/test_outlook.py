@@ -1,0 +1,141 @@
+"""What a measurement announces, and how few inferences a slow model is given."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from support.inturn import Machine, job
+
+from onnxprof.cli.commands import compare
+from onnxprof.cli.progress import Meter
+from onnxprof.jobs.in_turn import alternate
+from onnxprof.jobs.outlook import Notice, Outlook, in_turn_s
+from onnxprof.jobs.sweep import Options, Planned, measured
+from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.plugins.backend import Workload
+from onnxprof.processes.confined import Limits
+from onnxprof.records.layer import PreparedModel
+from onnxprof.testing import FakeBackend, sample_run, sample_table
+
+MS = 1_000_000
+SLOW = Outlook(load_s=0.1, inference_s=1.5, budget_s=2.0, stretch_s=0.4, verify_limit_s=10.0)
+
+
+@dataclass
+class Counted(FakeBackend):
+    """Three steps that take half a second each."""
+
+    step_ns: tuple[int, ...] = (500 * MS, 500 * MS, 500 * MS)
+    gap_ns: int = 0
+    told: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def warm(self, load_ns: int, inference_ns: int) -> None:
+        self.told.append((self.clock.now_ns, load_ns, inference_ns))
+
+
+@pytest.mark.parametrize("timer", [Timer.TRACE, Timer.AUTO, Timer.PREFIX])
+def test_a_slow_model_takes_what_was_announced(timer: Timer) -> None:
+    backend = Counted()
+    work = Workload(PreparedModel(b"", Path()), sample_table(), {}, threads=1)
+    found = measure(
+        *(backend, work, Budget(2.0), backend.clock, lambda *_: None),
+        timer=timer,
+        warm=backend.warm,
+    )
+    ((at_ns, load_ns, inference_ns),) = backend.told
+    assert (load_ns, inference_ns) == (backend.load_ns, 1500 * MS)
+    outlook = Outlook(load_ns / 1e9, 1.5, 2.0, prefixes=timer is Timer.PREFIX)
+    taken_s = (backend.clock.now_ns - at_ns) / 1e9
+    assert outlook.is_long
+    assert outlook.measuring_s / 1.5 < taken_s < outlook.measuring_s * 1.5
+    assert found.timings.latency_ns.size >= 3
+    assert found.timings.warmup_ns.size <= 1 + 6  # one, and with prefixes what came before them
+
+
+def test_a_fast_model_is_not_announced() -> None:
+    assert not replace(SLOW, inference_s=0.2).is_long
+    assert SLOW.is_long
+
+
+def test_every_phase_counts() -> None:
+    assert SLOW.seconds == pytest.approx(SLOW.measuring_s + SLOW.checking_s)
+    less = (
+        *(replace(SLOW, stretch_s=0.0), replace(SLOW, verify=False)),
+        *(replace(SLOW, parity=False), replace(SLOW, load_s=0.0)),
+    )
+    assert all(each.seconds < SLOW.seconds for each in less)
+    more = (
+        *(replace(SLOW, proof_limit_s=10.0), replace(SLOW, processes=3)),
+        *(replace(SLOW, prefixes=True), replace(SLOW, verify_limit_s=60.0)),
+    )
+    assert all(each.seconds > SLOW.seconds for each in more)
+
+
+def test_the_notice_is_a_line_where_no_progress_is_shown() -> None:
+    sink = io.StringIO()
+    planned = Planned(job(), sample_table())
+    with Meter(Console(file=sink, width=40), 1, 2.0) as meter:
+        meter.update(planned, "loading", 0.0)
+        meter.update(planned, SLOW.notice("net\x1b at batch 1"), 0.0)
+    (line,) = sink.getvalue().splitlines()
+    assert line.startswith("onnxprof: net\\x1b at batch 1: an inference takes 1.5 s")
+    assert f"some {SLOW.seconds:.0f} s are to come" in line
+
+
+def test_of_several_processes_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(each, limits, progress):
+        progress(Notice("long"), 0.0)
+        progress("measuring", 0.5)
+        return sample_run()
+
+    monkeypatch.setattr("onnxprof.jobs.sweep.run_isolated", run)
+    told: list[str] = []
+    planned = Planned(job(processes=3), sample_table())
+    measured(planned, Limits(60), lambda planned, phase, share: told.append(phase))
+    assert [phase for phase in told if isinstance(phase, Notice)] == ["long"]
+    assert told[1:3] == ["measuring (process 1 of 3)", "measuring (process 2 of 3)"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "processes", "limit"), [(0.5, 1, 10.0), (5.0, 1, 20.0), (60.0, 1, 60.0)]
+)
+def test_the_check_by_values_is_bounded_by_the_budget(
+    seconds: float, processes: int, limit: float
+) -> None:
+    options = Options(("m",), budget=Budget(seconds), processes=processes)
+    assert options.verify_seconds == limit
+    assert replace(options, only_verify=True).verify_seconds == 60.0
+
+
+def test_models_in_turn_announce_once_when_the_first_pair_is_warm() -> None:
+    machine = Machine({"a": [80 * MS], "b": [90 * MS]}, jitter=0.001)
+    plans = [Planned(job(name, 3, 0.05), sample_table()) for name in "ab"]
+    found: list[tuple[int, float, float]] = []
+
+    def announce(seconds) -> None:
+        found.append((len(machine.orders), seconds(1.0), seconds(8.0)))
+
+    alternate(*plans, Limits(60), lambda *_: None, machine.start, announce)
+    ((orders, whole, larger),) = found
+    assert orders == 0
+    assert whole > 3 * 6 * 0.17  # three rounds of two blocks a side in each of three pairs
+    assert larger > 4 * whole
+
+
+def test_pairs_of_processes_count_each() -> None:
+    """LeNet with 0.3 s a process: 2.3 s until both were warm, 5.2 s a pair altogether."""
+    assert 52 / 1.5 < in_turn_s(2.3, 0.6, 70e-6, 10) < 52 * 1.5
+    assert in_turn_s(2.3, 6.0, 70e-6, 1) > 6.0
+
+
+def test_the_announcement_is_an_estimate_of_the_whole(capsys) -> None:
+    compare._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
+    told = capsys.readouterr().err
+    assert "10 pairs of processes at each of 2 batch sizes" in told
+    assert "take some 455 s" in told
+    compare._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,133 @@
+"""Inputs that the graph constrains: what indexes, counts and has few bits; sizes from arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, numpy_helper
+from support.networks import models
+from support.networks.models import INT64, node, value, weight
+
+from onnxprof.errors import UsageError
+from onnxprof.model.feeds import from_file, generate, sizes_from
+from onnxprof.model.file import free_axes, open_model, prepare
+from onnxprof.model.layers import inspect
+from onnxprof.plugins.backend import Workload
+
+
+def table_of(made, folder, batch):
+    return inspect(open_model(str(models.save(made, folder))), batch, {})
+
+
+def attended(past):
+    """A GroupQueryAttention whose counts of tokens are inputs."""
+    names = ["q", "k", "v", *(("pk", "pv") if past else ("", "")), "counts", "all"]
+    values = [value("q", ["N", 5, 32]), value("k", ["N", 5, 16]), value("v", ["N", 5, 16])]
+    if past:
+        values += [value("pk", ["N", 2, past, 8]), value("pv", ["N", 2, past, 8])]
+    values += [value("counts", ["N"], TensorProto.INT32), value("all", [1], TensorProto.INT32)]
+    attention = node(
+        "GroupQueryAttention", names, ["y", "ok", "ov"], "gqa", domain="com.microsoft",
+        num_heads=4, kv_num_heads=2,
+    )  # fmt: skip
+    outputs = [value("y", None), value("ok", None), value("ov", None)]
+    return models.model([attention], values, outputs, domains=["com.microsoft"])
+
+
+@pytest.mark.parametrize("past", [0, 3])
+def test_counts_of_tokens_fit_the_cache_and_run(tmp_path, past):
+    import onnxruntime as ort
+
+    made = attended(past)
+    table = table_of(made, tmp_path, 1)
+    arrays = generate(table)
+    assert arrays["counts"].tolist() == [5 + past - 1]
+    assert arrays["all"].tolist() == [5 + past]
+    session = ort.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert session.run(None, arrays)[1].shape[2] == 5 + past
+
+
+def test_what_indexes_is_within_what_is_indexed(tmp_path):
+    made = models.model(
+        [node("GatherND", ["t", "nd"], ["a"], "nd"),
+         node("GatherElements", ["t", "e"], ["b"], "elements", axis=1),
+         node("ScatterElements", ["t", "s", "u"], ["c"], "scatter", axis=0),
+         node("TopK", ["t", "many"], ["d", "e1"], "top")],
+        [value("nd", [9, 2], INT64), value("e", [6, 9], INT64), value("s", [2, 4], INT64),
+         value("u", [2, 4]), value("many", [1], INT64)],
+        [value("a", None), value("b", None), value("c", None), value("d", None)],
+        [weight("t", 6, 4)],
+    )  # fmt: skip
+    arrays = generate(table_of(made, tmp_path, 1))
+    assert arrays["nd"].max() < 4
+    assert arrays["e"].max() == 3
+    assert arrays["s"].max() < 6
+    assert arrays["many"].tolist() == [1]
+
+
+def test_lengths_of_sequences_are_those_of_the_data(tmp_path):
+    made = models.model(
+        [node("LSTM", ["x", "w", "r", "", "lens"], ["y"], "lstm", hidden_size=3)],
+        [value("x", [7, "N", 4]), value("lens", ["N"], TensorProto.INT32)],
+        [value("y", None)],
+        [weight("w", 1, 12, 4), weight("r", 1, 12, 3)],
+    )
+    assert generate(table_of(made, tmp_path, 2))["lens"].tolist() == [7, 7]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "opset"),
+    [("FLOAT8E4M3FN", "float8_e4m3fn", 21), ("FLOAT8E5M2", "float8_e5m2", 21),
+     ("INT4", "int4", 21), ("UINT4", "uint4", 21), ("BFLOAT16", "bfloat16", 21)],
+)  # fmt: skip
+def test_low_precision_inputs_are_made_up_and_run(tmp_path, kind, name, opset):
+    from onnxprof.backends.ort.backend import OrtBackend
+
+    made = models.model(
+        [node("DequantizeLinear", ["x", "s"], ["y"], "dq") if kind != "BFLOAT16"
+         else node("Cast", ["x"], ["y"], "cast", to=TensorProto.FLOAT)],
+        [value("x", ["N", 15], getattr(TensorProto, kind))], [value("y", None)],
+        [numpy_helper.from_array(np.float32(0.5), "s")], opset=opset, ir_version=10,
+    )  # fmt: skip
+    model = open_model(str(models.save(made, tmp_path)))
+    table = inspect(model, 3, {})
+    arrays = generate(table)
+    assert arrays["x"].dtype.name == name
+    assert len(np.unique(arrays["x"].astype(np.float32))) > 5
+    workload = Workload(prepare(model, 3, {}), table, arrays, 1, "cpu")
+    with OrtBackend().open(workload) as session:
+        for _ in range(3):
+            session.infer()
+        found = session.values()["y"]
+    scale = 1.0 if kind == "BFLOAT16" else 0.5
+    np.testing.assert_array_equal(found, arrays["x"].astype(np.float32) * scale)
+
+
+def test_sizes_come_from_the_arrays(tmp_path):
+    made = models.model(
+        [node("Relu", ["x"], ["y"], "r"), node("Relu", ["z"], ["w"], "s")],
+        [value("x", ["batch", 3, "height", None]), value("z", ["batch", "2*height"])],
+        [value("y", None), value("w", None)],
+    )
+    model = open_model(str(models.save(made, tmp_path)))
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.ones((1, 3, 8, 6), np.float32), z=np.ones((1, 16), np.float32))
+    dims = sizes_from(path, free_axes(model))
+    assert dims == {"height": 8, "x.axis3": 6}
+    table = inspect(model, 2, dims)
+    assert from_file(path, table)[0]["z"].shape == (2, 16)
+
+
+def test_arrays_that_give_an_axis_two_sizes(tmp_path):
+    path = tmp_path / "in.npz"
+    np.savez(path, a=np.ones((2, 3)), b=np.ones(4))
+    with pytest.raises(UsageError, match="axis 't' is 3 in 'a' and 4 in 'b'"):
+        sizes_from(path, {"a": (None, "t"), "b": ("t",)})
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"no archive", b"PK\x03\x04" + bytes(40)])
+def test_sizes_of_a_file_that_is_no_archive(tmp_path, data):
+    path = tmp_path / "in.npz"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="not a readable"):
+        sizes_from(path, {"x": ("t",)})

@@ -1,0 +1,209 @@
+"""The PDF of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+from support.places import GOLDEN
+from support.sites import long_run, wrong_run
+
+from onnxprof.analysis.reconcile import reconcile
+from onnxprof.errors import StoreError, UsageError
+from onnxprof.publish.disk.cache import Cache
+from onnxprof.publish.drawing import plot
+from onnxprof.publish.pdf import plot as plot_pdf
+from onnxprof.publish.pdf import timings, typesetter
+from onnxprof.publish.pdf.glyphs import SHOWN, legible
+from onnxprof.records.warning import RunWarning, WarningKind
+from onnxprof.testing import sample_run
+
+
+def words(made: bytes) -> str:
+    """The text of all pages, without the breaks within names."""
+    pages = (page.extract_text() for page in PdfReader(io.BytesIO(made)).pages)
+    return "\n".join(pages).replace("\u200b", "")
+
+
+def test_a_pdf_has_the_same_bytes_every_time() -> None:
+    run = sample_run()
+    assert timings.timing_pdf(run) == timings.timing_pdf(run)
+    assert timings.timing_pdf(run) != timings.timing_pdf(sample_run(created="2026-01-02T03:04:06Z"))
+
+
+def test_what_a_pdf_is_made_of() -> None:
+    run = dataclasses.replace(
+        sample_run(batch=8), warnings=(RunWarning(WarningKind.WIDE_INTERVAL, 0.023),)
+    )
+    document = json.loads(timings.manuscript(run, reconcile(run)).data)
+    golden = GOLDEN / "pdf_sample_b8.json"
+    made = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
+        golden.write_text(made, "utf-8")
+    assert made == golden.read_text("utf-8")
+
+
+def test_a_pdf_shows_the_title_the_rows_and_what_they_add_up_to() -> None:
+    shown = words(timings.timing_pdf(sample_run("sample", batch=8)))
+    for text in ("sample", "batch 8", "/block/conv_0", "fused into", "(overhead)", "(total)"):
+        assert text in shown
+    assert "1 / 1" in shown
+
+
+def test_a_run_with_wrong_outputs_says_so_at_the_top() -> None:
+    shown = words(timings.timing_pdf(wrong_run())).replace("\n", " ")
+    assert "count for nothing: <out> not as the reference" in shown
+    assert "count for nothing" not in words(timings.timing_pdf(sample_run()))
+
+
+def test_headers_repeat_and_pages_are_numbered() -> None:
+    made = timings.timing_pdf(long_run(150))
+    pages = PdfReader(io.BytesIO(made)).pages
+    assert len(pages) > 1
+    for number, page in enumerate(pages, 1):
+        text = page.extract_text()
+        assert "Median" in text
+        assert f"{number} / {len(pages)}" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '#panic("x") *b* _i_ $x$ `c` <l> @r \\ // [',
+        '"); #read("/etc/passwd") //',
+        "模型/名前/이름",
+        "\u05d0\u05d1 \u202eevil \x00\x07\ud800 \uffff \U0001f600",
+        "a" * 3000,
+        "a/" * 800,
+    ],
+)
+def test_names_are_data_whatever_they_say(name: str) -> None:
+    assert timings.timing_pdf(sample_run(name)).startswith(b"%PDF")
+
+
+def test_a_failed_run_has_no_pdf() -> None:
+    run = dataclasses.replace(sample_run(), timings=None, steps=(), failure="killed")
+    with pytest.raises(StoreError, match="killed"):
+        timings.timing_pdf(run)
+
+
+def test_a_date_that_is_none_does_no_harm() -> None:
+    assert timings.timing_pdf(sample_run(created="yesterday")).startswith(b"%PDF")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def manuscripts(n: int) -> list[typesetter.Manuscript]:
+    return [
+        timings.manuscript(run, reconcile(run)) for run in (sample_run(f"m{i}") for i in range(n))
+    ]
+
+
+def refuse(_: typesetter.Manuscript) -> bytes:
+    raise AssertionError("made again")
+
+
+def test_what_is_in_the_cache_is_not_made_again(
+    kept: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = manuscripts(2)
+    first = [typesetter.pressed(manuscript, kept) for manuscript in wanted]
+    assert len(list(kept.folder.iterdir())) == 2
+    monkeypatch.setattr(typesetter, "compile_pdf", refuse)
+    assert [typesetter.pressed(manuscript, kept) for manuscript in wanted] == first
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"%PDF-1.7" + bytes(2000)])
+def test_a_damaged_entry_is_made_again(kept: Cache, damage: bytes) -> None:
+    (manuscript,) = manuscripts(1)
+    good = typesetter.pressed(manuscript, kept)
+    (entry,) = kept.folder.iterdir()
+    entry.write_bytes(damage)
+    assert typesetter.pressed(manuscript, kept) == good
+    assert kept.get(entry.name) == good
+
+
+def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert typesetter.pressed(manuscripts(1)[0], Cache(tmp_path / "file" / "x")).startswith(b"%PDF")
+
+
+def test_a_cache_keeps_what_was_used_last(kept: Cache) -> None:
+    for i, key in enumerate(("old", "used", "new")):
+        kept.put(key, bytes(1000))
+        os.utime(kept.folder / key, (i, i))
+    assert kept.get("old") == bytes(1000), "it counts as used now"
+    kept.prune(2100)
+    assert {path.name for path in kept.folder.iterdir()} == {"old", "new"}
+    assert kept.get("used") is None
+    kept.prune(0)
+    assert list(kept.folder.iterdir()) == []
+    Cache(kept.folder / "none").prune()
+
+
+def test_what_fonts_can_show_is_shown_and_the_rest_is_spelled() -> None:
+    """PDF/A refuses a character that no font has, so typst itself says whether the list is true."""
+    import typst
+
+    listed = "".join(chr(code) for a, b in SHOWN for code in range(a, b + 1))
+    known = [char for char in listed if unicodedata.category(char) != "Cn"]
+    assert len(known) > 2500
+    assert legible("".join(known)) == "".join(known)
+    source = b'#set text(font: "DejaVu Sans Mono")\n#for c in json(bytes(sys.inputs.data)) [#c ]'
+    compiler = typst.Compiler(source, ignore_system_fonts=True)
+    inputs = {"data": json.dumps(known)}
+    assert compiler.compile(sys_inputs=inputs, format="pdf", pdf_standards="a-2u")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("模型", "\\u6a21\\u578b"),
+        ("\u05d0", "\\u05d0"),
+        ("a\u0301", "a\\u0301"),
+        ("\U0001f600", "\\U0001f600"),
+        ("naïve Ωμέγα Жук ≤ µ", "naïve Ωμέγα Жук ≤ µ"),
+    ],
+)
+def test_a_name_that_the_fonts_lack_is_legible_all_the_same(name: str, shown: str) -> None:
+    assert legible(name) == shown
+    assert shown in words(timings.timing_pdf(sample_run(name)))
+
+
+def test_a_plot_is_a_page_of_its_own_size_in_vectors() -> None:
+    table = sample_run(batch=8).table
+    drawing = plot.draw(plot.plan(table), table, "模型")
+    made = plot_pdf.manuscript(drawing, "模型", 8)
+    assert "var(" not in made.data
+    document = typesetter.compile_pdf(made)
+    assert document == typesetter.compile_pdf(made)
+    (page,) = PdfReader(io.BytesIO(document)).pages
+    assert (page.mediabox.width, page.mediabox.height) == (255, 211.5)
+    assert not page.images
+    shown = page.extract_text()
+    assert "Conv" in shown
+    assert "/block/relu_1" in shown
+    assert "\\u6a21" in shown
+
+
+def test_a_plot_too_long_for_a_page_is_scaled() -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="500" height="100000" viewBox="0 0 1 1"/>'
+    size = json.loads(plot_pdf.manuscript(svg, "m", 1).data)
+    assert size["height"] == plot_pdf.MOST_POINTS
+    assert size["width"] == 72
+
+
+def test_without_typst_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "typst", None)
+    with pytest.raises(UsageError, match="onnxprof\\[site\\]"):
+        timings.timing_pdf(sample_run())

@@ -1,0 +1,211 @@
+"""The per-layer CSV, its Arrow form, and the words and tables for terminals."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from decimal import Decimal
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from rich.console import Console, RenderableType
+from support import strategies
+from support.places import GOLDEN
+
+from onnxprof.analysis.reconcile import reconcile
+from onnxprof.publish.tables import run_summary
+from onnxprof.publish.tables import runs as runlist
+from onnxprof.publish.tables import timings as timing_csv
+from onnxprof.publish.text import sentences
+from onnxprof.publish.text.safe import in_csv
+from onnxprof.publish.text.warnings import warning_text
+from onnxprof.records.layer import Tensor
+from onnxprof.records.run import Run
+from onnxprof.records.warning import RunWarning, WarningKind
+from onnxprof.store.summary import summarise
+from onnxprof.testing import sample_run
+
+GOLDEN = GOLDEN / "timing.csv"
+HEADER = (
+    "model,device,backend,batch,layer_name,layer_type,op_type,input_names,output_names,"
+    "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat"
+)
+
+
+def parsed(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def shown(renderable: RenderableType, width: int = 80) -> str:
+    sink = io.StringIO()
+    Console(file=sink, width=width, highlight=False).print(renderable)
+    return sink.getvalue()
+
+
+def failed(run: Run) -> Run:
+    return dataclasses.replace(run, timings=None, failure="killed at 2 GiB")
+
+
+def renamed(name: str) -> Run:
+    run = sample_run(name)
+    first = dataclasses.replace(run.table.layers[2], name=name)
+    layers = (*run.table.layers[:2], first, *run.table.layers[3:])
+    steps = (dataclasses.replace(run.steps[0], layers=(name,)), *run.steps[1:])
+    table = dataclasses.replace(run.table, layers=layers)
+    return dataclasses.replace(run, table=table, steps=steps)
+
+
+def test_golden_file() -> None:
+    """ONNXPROF_UPDATE_GOLDEN=1 rewrites it."""
+    made = timing_csv.timing_csv([sample_run(), sample_run(batch=8, fused=False)])
+    if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
+        GOLDEN.write_text(made, "utf-8")
+    assert made == GOLDEN.read_text("utf-8")
+
+
+def test_header_is_as_agreed() -> None:
+    assert timing_csv.timing_csv([]) == HEADER + "\n"
+
+
+@given(strategies.runs(failures=False, least=1))
+def test_printed_medians_add_up_exactly(run: Run) -> None:
+    rows = parsed(timing_csv.timing_csv([run]))
+    *above, total = [Decimal(row["median_ms"] or 0) for row in rows]
+    assert rows[-1]["layer_name"] == "(total)"
+    assert sum(above, Decimal(0)) == total
+    assert len(rows) >= len(run.table) + 2
+
+
+@given(strategies.runs(failures=False, least=1))
+def test_any_name_survives_the_quoting(run: Run) -> None:
+    rows = parsed(timing_csv.timing_csv([run]))
+    assert [row["layer_name"] for row in rows[: len(run.table)]] == [
+        in_csv(layer.name) for layer in run.table
+    ]
+    assert {row["model"] for row in rows} == {in_csv(run.request.model_name)}
+
+
+def test_several_runs_share_a_header_and_failed_ones_are_left_out() -> None:
+    runs = [sample_run(), failed(sample_run(batch=2)), sample_run(batch=8)]
+    rows = parsed(timing_csv.timing_csv(runs))
+    assert [row["batch"] for row in rows if row["layer_name"] == "(total)"] == ["1", "8"]
+
+
+def test_shapes() -> None:
+    tensors = [Tensor("a", "", (1, "N", None)), Tensor("b"), Tensor("c", "", ())]
+    assert timing_csv.shapes_text(tensors) == "[[1,N,?],?,[]]"
+    assert timing_csv.shapes_text([]) == "[]"
+
+
+def test_table_and_parquet_hold_the_same_rows() -> None:
+    runs = [sample_run("\ud800"), failed(sample_run())]
+    table = pq.read_table(io.BytesIO(timing_csv.timing_parquet(runs)))
+    assert tuple(table.column_names[5:]) == timing_csv.COLUMNS
+    rows = table.to_pylist()
+    assert [row["layer_name"] for row in rows][-2:] == ["(overhead)", "(total)"]
+    assert sum(row["median_ms"] or 0 for row in rows[:-1]) == pytest.approx(rows[-1]["median_ms"])
+    assert timing_csv.timing_table([]).num_rows == 0
+
+
+def test_everything_is_json_with_samples() -> None:
+    good, bad = json.loads(runlist.everything([sample_run(), failed(sample_run())]))["runs"]
+    assert len(good["timings"]["step_ns"][0]) == 50
+    assert good["rows"][-1]["layer_name"] == "(total)"
+    assert (bad["timings"], bad["rows"], bad["failure"]) == (None, [], "killed at 2 GiB")
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 3, None])
+@pytest.mark.parametrize("scale", [0.02, 1.0, 900.0])
+def test_the_terminal_table_adds_up_as_printed(limit: int | None, scale: float) -> None:
+    run = sample_run(scale=scale)
+    text = shown(run_summary.layers(reconcile(run), run, limit))
+    rows = [line.split() for line in text.splitlines() if " %" in line]
+    printed = [
+        Decimal(next(cell for cell in row if "." in cell and cell[0] in "-0123456789"))
+        for row in rows
+    ]
+    assert sum(printed[:-1], Decimal(0)) == printed[-1]
+    assert (limit in (None, 3)) == ("more row" not in text)
+
+
+def test_the_summary_fits_80_columns_and_obeys_no_name() -> None:
+    run = renamed("/[bold]x[/bold]/\x1b[31m/" + "deep/" * 40 + "Conv_quant")
+    text = shown(
+        run_summary.summary(
+            dataclasses.replace(
+                run, warnings=(RunWarning(WarningKind.FIXED_BATCH, 1, "\x07layer [red]x"),)
+            )
+        )
+    )
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "[bold]x[/bold]/\\x1b[31m" in text
+    assert "Conv_quant" in text
+    assert "\\x07layer [red]x" in text
+
+
+def test_a_failed_run_says_why() -> None:
+    text = shown(run_summary.summary(failed(sample_run())))
+    assert "failed: killed at 2 GiB" in text
+    assert "ms" not in text
+
+
+def test_reconciliation_line() -> None:
+    run = sample_run()
+    assert sentences.reconciliation_text(reconcile(run), run) == (
+        "2.205 ms measured (±0.4 %, 80 samples); 3 steps add up to 2.138 ms; 3.1 % runtime"
+        " overhead; trace timer (at no measurable cost); 18.4 % belongs to no layer"
+    )
+
+
+def test_reconciliation_line_of_an_inflating_timer() -> None:
+    run = sample_run()
+    assert run.timings
+    timings = dataclasses.replace(run.timings, step_ns=run.timings.step_ns * 2)
+    run = dataclasses.replace(run, timings=timings)
+    assert "93.7 % more than the latency" in sentences.reconciliation_text(reconcile(run), run)
+
+
+@pytest.mark.parametrize("kind", WarningKind)
+@pytest.mark.parametrize("value", [0.0, 0.25, 12.0, float("inf")])
+def test_every_warning_has_words(kind: WarningKind, value: float) -> None:
+    text = warning_text(RunWarning(kind, value, "layer"))
+    assert text.endswith(".")
+    assert kind.value not in text
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0 ns"),
+        (870, "870 ns"),
+        (45_910, "45.91 µs"),
+        (1_154_000, "1.154 ms"),
+        (115_400_000, "115.4 ms"),
+        (2_041_000_000, "2.041 s"),
+        (-45_910, "-45.91 µs"),
+    ],
+)
+def test_durations(ns: int, text: str) -> None:
+    assert sentences.duration(ns) == text
+
+
+def test_the_list_groups_runs_and_names_failures() -> None:
+    runs = [sample_run(batch=1), sample_run("evil[red]\x1b"), failed(sample_run(batch=8))]
+    text = shown(runlist.list_table([summarise(run) for run in runs]))
+    assert text.index("evil[red]\\x1b, fake on cpu:fake, 2 threads") < text.index("sample, fake")
+    assert "failed: killed at 2 GiB" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_warnings_are_plain_sentences() -> None:
+    told = [warning_text(RunWarning(kind, 0.041, "x", 0.03)) for kind in WarningKind]
+    run = sample_run()
+    told.append(sentences.reconciliation_text(reconcile(run), run))
+    for odd in ("they still moved", "leave", "latency over", "inflation", "excludes 1", "straddle"):
+        assert not any(odd in text for text in told), odd

@@ -1,0 +1,337 @@
+"""What a build makes anew, what it takes from its cache, and what it does with trouble."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from support.sites import runs
+from typer.testing import CliRunner
+
+from onnxprof.cli.commands.site import app
+from onnxprof.errors import UsageError
+from onnxprof.processes import device_lock
+from onnxprof.publish.disk import process_pool, swap
+from onnxprof.publish.disk.cache import user_cache
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.site import build, model_files
+from onnxprof.publish.site.cards import card, from_card, light
+from onnxprof.records.run import Run
+from onnxprof.store.folder import Store
+from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY
+from onnxprof.testing import sample_run
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "site"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "runs")
+    for run in (sample_run("a", 1), sample_run("a", 2), sample_run("b", 1)):
+        store.save(run)
+    return store
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def made_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models whose runs are read from now on."""
+    read: list[str] = []
+    plain = model_files._readable
+
+    def spy(volume):
+        read.append(volume.slug)
+        return plain(volume)
+
+    monkeypatch.setattr(model_files, "_readable", spy)
+    return read
+
+
+def test_nothing_is_read_where_nothing_changed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build.build_from_stores([store.root], tmp_path / "one")
+    read = made_of(monkeypatch)
+    again = build.build_from_stores([store.root], tmp_path / "two")
+    assert (first.reused, again.reused) == (0, 2)
+    assert read == []
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_new_run_costs_its_model_alone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.build_from_stores([store.root], tmp_path / "out")
+    store.save(sample_run("b", 2))
+    read = made_of(monkeypatch)
+    assert build.build_from_stores([store.root], tmp_path / "out").reused == 1
+    assert read == ["b"]
+    assert (tmp_path / "out/models/b/runs/cpu-fake.fake.b2.pdf").is_file()
+
+
+def test_a_cached_build_has_the_bytes_of_a_fresh_one(store: Store, tmp_path: Path) -> None:
+    build.build_from_stores([store.root], tmp_path / "out")
+    store.save(sample_run("b", 2))
+    build.build_from_stores([store.root], tmp_path / "out")
+    shutil.rmtree(tmp_path / "cache")
+    build.build_from_stores([store.root], tmp_path / "fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_runs_in_memory_and_in_files_make_the_same_site(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "runs")
+    measured = [run for run in runs() if "\ud800" not in run.request.model_name]
+    for run in measured:
+        kept.save(run)
+    build.build_site(measured, tmp_path / "one")
+    build.build_from_stores([kept.root], tmp_path / "two")
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert [name for name in one if one[name] != two[name]] == []
+
+
+@pytest.mark.parametrize("option", [{"title": "other"}, {"base_url": "https://example.org/"}])
+def test_what_every_page_says_is_part_of_the_key(
+    store: Store, tmp_path: Path, option: dict[str, str]
+) -> None:
+    build.build_from_stores([store.root], tmp_path / "out")
+    assert build.build_from_stores([store.root], tmp_path / "out", **option).reused == 0
+
+
+def test_other_code_makes_everything_anew(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.build_from_stores([store.root], tmp_path / "out")
+    monkeypatch.setattr(model_files, "code", lambda: "another version")
+    assert build.build_from_stores([store.root], tmp_path / "out").reused == 0
+
+
+def test_damaged_entries_are_made_again(store: Store, tmp_path: Path, cache: Path) -> None:
+    build.build_from_stores([store.root], tmp_path / "one")
+    for i, entry in enumerate(sorted(cache.iterdir())):
+        whole = entry.read_bytes()
+        entry.write_bytes(whole[: len(whole) // 2] if i % 2 else whole[:-1] + b"\0\1")
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 0
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 2
+
+
+def test_a_pdf_that_was_pruned_is_made_again(store: Store, tmp_path: Path, cache: Path) -> None:
+    build.build_from_stores([store.root], tmp_path / "one")
+    documents = [path for path in cache.iterdir() if path.read_bytes()[32:37] == b"%PDF-"]
+    assert len(documents) == 3 + 3, "one a run, one a plot"
+    documents[0].unlink()
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 1
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_cache_that_cannot_be_written_is_no_loss(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path / "file"))
+    assert build.build_from_stores([store.root], tmp_path / "out").models == 2
+    assert build.build_from_stores([store.root], tmp_path / "out").reused == 0
+
+
+def test_workers_make_the_same_bytes(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.build_from_stores([store.root], tmp_path / "one")
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr(build, "WORTH_WORKERS", 1)
+    build.build_from_stores([store.root], tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert build.build_from_stores([store.root], tmp_path / "two").reused == 2
+
+
+def pid(_: int) -> int:
+    return os.getpid()
+
+
+def dies_elsewhere(parent: int) -> int:
+    if os.getpid() != parent:
+        os._exit(9)
+    return os.getpid()
+
+
+def complains(_: int) -> int:
+    raise UsageError("no")
+
+
+def test_work_is_done_in_processes_that_are_replaced() -> None:
+    heavy = list(process_pool.spread(pid, range(3), lambda _: process_pool.MOST_WEIGHT, workers=1))
+    assert len({*heavy, os.getpid()}) == 4
+    light = list(process_pool.spread(pid, range(3), lambda _: 1, workers=1))
+    assert len(set(light)) == 1
+
+
+def test_a_worker_that_dies_costs_time_only() -> None:
+    me = os.getpid()
+    assert list(process_pool.spread(dies_elsewhere, [me, me], lambda _: 1, workers=1)) == [me, me]
+
+
+def test_what_a_worker_raises_is_raised() -> None:
+    with pytest.raises(UsageError):
+        list(process_pool.spread(complains, [1, 2], lambda _: 1, workers=1))
+
+
+def test_a_card_holds_what_other_pages_need() -> None:
+    for page in catalogue(runs()):
+        small = light(page)
+        assert from_card(card(small)) == small
+        assert [e.latency_ns for e in small.entries] == [e.latency_ns for e in page.entries]
+        assert [e.wrong for e in small.entries] == [e.wrong for e in page.entries]
+        assert small.first.stem == page.first.stem
+        assert len(card(small)) < 20_000
+
+
+def test_a_copied_file_counts_once(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(store.root, tmp_path / "copy")
+    made = build.build_from_stores([store.root, tmp_path / "copy"], tmp_path / "out")
+    assert made.runs == 3
+    assert "earlier run of the same" not in (tmp_path / "out/models/a/index.html").read_text()
+
+
+def newer(path: Path) -> None:
+    """Make a stored run one of a later schema."""
+    table = pq.read_table(path)
+    facts = pq.read_metadata(path).metadata
+    kept = {key: facts[key] for key in (RUN_KEY, SUMMARY_KEY)}
+    pq.write_table(table.replace_schema_metadata({**kept, SCHEMA_KEY: b"99"}), path)
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_is_built(store: Store, tmp_path: Path) -> None:
+    newer(store.save(sample_run("later")))
+    (store.root / "broken.parquet").write_bytes(b"not parquet")
+    flipped = store.save(sample_run("flipped"))
+    column = pq.read_metadata(flipped).row_group(0).column(4)
+    whole = bytearray(flipped.read_bytes())
+    whole[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    flipped.write_bytes(bytes(whole))
+    command = ["build", "--store", str(store.root), "--out", str(tmp_path / "out")]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.output
+    told = [line for line in made.stderr.splitlines() if line.startswith("left out: ")]
+    assert len(told) == 3
+    assert any("schema version 99" in line for line in told)
+    assert any("broken.parquet" in line for line in told)
+    assert any(str(flipped) in line for line in told)
+    assert made.stdout.startswith("2 models, 3 runs, ")
+
+
+@pytest.fixture(params=[True, False], ids=["exchange", "rename"])
+def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With the system's exchange of two folders, and without."""
+    if not request.param:
+        monkeypatch.setattr(swap, "_exchanged", lambda folder, out: False)
+    return request.param
+
+
+def test_a_site_is_replaced_whole(tmp_path: Path, exchange: bool) -> None:
+    out = tmp_path / "out"
+    for name in ("one", "two", "three"):
+        build.build_site([sample_run(name)], out)
+        assert [path.name for path in (out / "models").iterdir()] == [name]
+        assert sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == ["out"]
+
+
+def test_a_reader_always_finds_a_site(tmp_path: Path) -> None:
+    out, folder = tmp_path / "out", tmp_path / "next"
+    build.build_site([], out)
+    folder.mkdir()
+    (folder / swap.MARKER).write_text("")
+    if not swap._exchanged(folder, out):
+        pytest.skip("this system cannot exchange two folders")
+    missed: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            if not (out / swap.MARKER).is_file():
+                missed.append(1)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(200):
+        swap.swap(folder, out)
+    done.set()
+    reader.join()
+    assert missed == []
+
+
+def test_what_a_killed_build_left_is_swept(tmp_path: Path) -> None:
+    old, young = (tmp_path / f".out-building-{name}" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    build.build_site([], tmp_path / "out")
+    assert not old.exists()
+    assert young.exists(), "it may be another build's"
+
+
+def test_a_second_build_waits_for_the_first(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    held = device_lock.held(str(out), print)
+    held.__enter__()
+    ended = threading.Timer(0.5, held.__exit__, (None, None, None))
+    ended.start()
+    made = CliRunner().invoke(app, ["build", "--store", str(store.root), "--out", str(out)])
+    ended.join()
+    assert made.exit_code == 0, made.output
+    assert made.stderr.count("waiting for") == 1
+    assert (out / "index.html").is_file()
+
+
+def interrupted(work: object, orders: Sequence[object], weight: object) -> Iterator[object]:
+    yield from ()
+    raise KeyboardInterrupt
+
+
+def test_a_build_interrupted_in_its_workers_leaves_the_old_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.build_site([sample_run("old")], tmp_path / "out")
+    before = contents(tmp_path / "out")
+    monkeypatch.setattr(build, "WORTH_WORKERS", 1)
+    monkeypatch.setattr(process_pool, "spread", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build.build_site([sample_run("new"), sample_run("newer")], tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == ["out"]
+
+
+def nameless(run: Run) -> Run:
+    """The run of a file that names no node: the table has given them names."""
+    layers = tuple(dataclasses.replace(layer, given_name="") for layer in run.table)
+    facts = dataclasses.replace(run.model, graph_name="", producer="")
+    table = dataclasses.replace(run.table, layers=layers)
+    return dataclasses.replace(run, table=table, model=facts)
+
+
+def test_a_graph_without_names_has_every_file(tmp_path: Path) -> None:
+    made = build.build_site([nameless(sample_run("m"))], tmp_path / "out")
+    assert made.problems == ()
+    page = (tmp_path / "out/models/m/index.html").read_text("utf-8")
+    assert "not named" in page
+    assert "/block/conv_0" in page
+
+
+def test_the_cache_lies_where_it_is_told(cache: Path) -> None:
+    assert user_cache().folder == cache

@@ -1,0 +1,168 @@
+"""Pages of two systems over all models, and of what ran on a GPU."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+import re
+from pathlib import Path
+
+import pytest
+from support.sites import failed_run, wrong_run
+
+from onnxprof.analysis.reconcile import reconcile
+from onnxprof.publish.pages import pair as pairs_page
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.pages.device import device_pages, write_tables
+from onnxprof.publish.pages.pair import pair_csv, pair_pages
+from onnxprof.publish.site import build
+from onnxprof.records.gpu import ApiRow, KernelRow
+from onnxprof.records.run import Run
+from onnxprof.records.step import Granularity
+from onnxprof.testing import sample_run
+
+SLOW, FAST = "cpu:slow", "cpu:zfast"
+
+
+def named(run: Run) -> Run:
+    """The run on a device that is called like its identity."""
+    name = run.request.device_id.partition(":")[2]
+    return dataclasses.replace(run, device=dataclasses.replace(run.device, name=name))
+
+
+def measured(model: str, batch: int, device: str, scale: float) -> Run:
+    return named(sample_run(model, batch, device, scale=scale))
+
+
+def latency(run: Run) -> int:
+    return reconcile(run).total_ns
+
+
+def test_the_mean_is_geometric_and_each_model_counts_once() -> None:
+    a = [measured("m", b, FAST, 0.5) for b in (1, 8)] + [measured("n", 1, FAST, 0.25)]
+    b = [measured("m", b, SLOW, 1.0) for b in (1, 8)] + [measured("n", 1, SLOW, 2.0)]
+    ((pair,), left_out) = pair_pages(catalogue([*a, *b]))
+    assert left_out == 0
+    assert pair.names == ("slow · fake", "zfast · fake")
+    first = [latency(fast) / latency(slow) for fast, slow in zip(a, b, strict=True)]
+    of_m = math.sqrt(first[0] * first[1])
+    assert [row.mean for row in pair.rows] == pytest.approx([of_m, first[2]])
+    assert pair.whole.mean == pytest.approx(math.sqrt(of_m * first[2]))
+    spread = math.exp(abs(math.log(of_m / first[2])) / math.sqrt(2))
+    assert pair.whole.deviation == pytest.approx(spread)
+    assert (pair.whole.least, pair.whole.most) == pytest.approx((first[2], of_m))
+    assert [(batch, found.models) for batch, found in pair.by_batch] == [(1, 2), (8, 1)]
+    assert pair.by_batch[1][1].deviation is None
+
+
+def test_only_like_is_set_against_like() -> None:
+    plain = measured("m", 1, SLOW, 1.0)
+    ask = dataclasses.replace(plain.request, dims=(("seq", 8),))
+    other = measured("m", 1, FAST, 1.0)
+    written = dataclasses.replace(other.request, granularity=Granularity.WRITTEN)
+    with_dims = dataclasses.replace(plain, request=ask)
+    as_written = dataclasses.replace(other, request=written)
+    assert pair_pages(catalogue([with_dims, other])) == ([], 0)
+    assert pair_pages(catalogue([plain, as_written])) == ([], 0)
+    assert len(pair_pages(catalogue([plain, other]))[0]) == 1
+
+
+def test_of_several_settings_the_fastest_right_one_counts() -> None:
+    slow = measured("m", 1, SLOW, 1.0)
+    more = dataclasses.replace(slow.request, threads=4)
+    quick = dataclasses.replace(measured("m", 1, SLOW, 0.5), request=more)
+    cheat = dataclasses.replace(wrong_run("m"), device=slow.device)
+    cheat = dataclasses.replace(cheat, request=dataclasses.replace(slow.request, threads=8))
+    other = measured("m", 1, FAST, 1.0)
+    ((pair,), _) = pair_pages(catalogue([slow, quick, cheat, other]))
+    assert pair.rows[0].mean == pytest.approx(latency(other) / latency(quick))
+
+
+def test_what_has_no_ratio_says_why() -> None:
+    there = [measured("m", b, SLOW, 1.0) for b in (1, 2, 4, 8)]
+    failed = dataclasses.replace(
+        measured("m", 2, FAST, 1.0), timings=None, steps=(), failure="killed"
+    )
+    wrong = dataclasses.replace(measured("m", 4, FAST, 1.0), parity=wrong_run().parity)
+    both = [measured("m", 1, FAST, 1.0), failed, wrong]
+    more = [measured("n", b, d, 1.0) for b in (1, 2, 4, 16) for d in (SLOW, FAST)]
+    ((pair,), _) = pair_pages(catalogue([*there, *both, *more, measured("o", 1, SLOW, 1.0)]))
+    assert pair.batches == (1, 2, 4, 16), "batch 8 was not run on both"
+    reasons = ["", "failed", "wrong outputs", "not measured"]
+    assert [cell.why for cell in pair.rows[0].cells] == reasons
+    assert [row.model.slug for row in pair.rows] == ["m", "n"]
+    rows = list(csv.DictReader(io.StringIO(pair_csv(pair))))
+    assert [row["model"] + row["batch"] for row in rows] == ["m1", "n1", "n2", "n4", "n16"]
+    assert rows[0]["a"] == "slow · fake"
+    assert float(rows[0]["times_as_fast"]) == pytest.approx(pair.rows[0].mean, rel=1e-5)
+
+
+def test_there_are_no_more_pages_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs_page, "MOST_PAIRS", 4)
+    devices = [f"cpu:{name}" for name in "abcd"]
+    found = [measured("m", 1, device, 1.0) for device in devices]
+    found += [measured("n", 1, device, 1.0) for device in devices[2:]]
+    pairs, left_out = pair_pages(catalogue(found))
+    assert (len(pairs), left_out) == (4, 2)
+    assert pairs[0].names == ("c · fake", "d · fake"), "the most models in common come first"
+    assert len({pair.slug for pair in pairs}) == 4
+
+
+def test_systems_without_a_model_in_common_have_no_page() -> None:
+    apart = [measured("m", 1, SLOW, 1.0), measured("n", 1, FAST, 1.0)]
+    assert pair_pages(catalogue(apart)) == ([], 0)
+    assert pair_pages(catalogue([measured("m", 1, SLOW, 1.0), failed_run("m", 1)])) == ([], 0)
+
+
+def test_the_index_leads_to_every_pair(tmp_path: Path) -> None:
+    found = [measured("<m>", 1, device, 1.0) for device in (SLOW, FAST)]
+    made = build.build_site(found, tmp_path / "out")
+    index = made.index.read_text("utf-8")
+    links = re.findall(r'href="(pairs/[a-z0-9-]+\.html)"', index)
+    assert len(links) == 1
+    page = (tmp_path / "out" / links[0]).read_text("utf-8")
+    assert "geometric mean" in page
+    assert "&lt;m&gt;" in page
+    assert (tmp_path / "out" / links[0]).with_suffix(".csv").is_file()
+
+
+KERNELS = tuple(KernelRow(f"gemm<{i}>", 10**6 * (20 - i), 4, 10, 10**6) for i in range(15))
+CALLS = (ApiRow("cudaLaunchKernel", 5_000, 10, 100, 900),)
+
+
+def gpu_run(batch: int) -> Run:
+    return dataclasses.replace(sample_run("m", batch, "cuda:0:x"), kernels=KERNELS, api_calls=CALLS)
+
+
+def test_the_page_of_a_gpu_lists_its_kernels_and_calls(tmp_path: Path) -> None:
+    build.build_site([gpu_run(1), gpu_run(8), sample_run("m", 1)], tmp_path / "out")
+    page = (tmp_path / "out/devices/cuda-0-x.html").read_text("utf-8")
+    kernels = page.split('id="kernels"')[1].split("</table>")[0]
+    assert kernels.count("<tr><th") == 10, "the ten longest, of the largest batch alone"
+    assert "gemm&lt;0&gt;" in kernels
+    assert "#cuda-0-x.fake/8" in kernels
+    assert "cudaLaunchKernel" in page.split('id="calls"')[1]
+    assert 'id="kernels"' not in (tmp_path / "out/devices/cpu-fake.html").read_text("utf-8")
+
+
+def test_the_tables_of_a_gpu_hold_everything(tmp_path: Path) -> None:
+    build.build_site([gpu_run(1), gpu_run(8)], tmp_path / "out")
+    place = tmp_path / "out" / "devices"
+    kernels = list(csv.DictReader(io.StringIO((place / "cuda-0-x.kernels.csv").read_text())))
+    assert [row["batch"] for row in kernels] == ["1"] * 15 + ["8"] * 15
+    assert {row["name"] for row in kernels} == {row.name for row in KERNELS}
+    calls = list(csv.DictReader(io.StringIO((place / "cuda-0-x.api-calls.csv").read_text())))
+    assert [row["calls"] for row in calls] == ["10", "10"]
+    listed = (tmp_path / "out/downloads.html").read_text("utf-8")
+    for name in ("cuda-0-x.csv", "cuda-0-x.kernels.csv", "cuda-0-x.api-calls.csv"):
+        assert f'href="devices/{name}"' in listed
+
+
+def test_a_device_that_only_failed_has_an_empty_table(tmp_path: Path) -> None:
+    (page,) = device_pages(catalogue([failed_run("m")]))
+    (table,) = write_tables(page, tmp_path)
+    text = (tmp_path / "devices" / table.file).read_text("utf-8")
+    assert text.count("\n") == 1
+    assert text.startswith("model,device,")

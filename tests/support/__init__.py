@@ -1,0 +1,1 @@
+"""What tests share: runs, stubs, drivers of a browser, generated records."""

@@ -1,0 +1,1 @@
+"""Runs, traces and jobs that several tests start from."""
