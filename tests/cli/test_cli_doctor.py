@@ -146,7 +146,7 @@ def test_the_node_tests_that_torch_passes_are_counted_on_demand(
 def test_counting_node_tests_needs_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "torch.nn.functional", None)
-    for name in [name for name in sys.modules if name.startswith("onnxprof.backends.torch_")]:
+    for name in [name for name in sys.modules if name.startswith("onnxprof.backends.torch.")]:
         package, _, short = name.rpartition(".")
         # set again in the end, or the package would keep the modules of this test
         monkeypatch.setattr(sys.modules[package], short, sys.modules[name], raising=False)

@@ -128,7 +128,7 @@ def test_an_arena_of_the_runtimes_that_is_full_is_out_of_memory(tmp_path: Path) 
     path = models.save(models.model(nodes, [image], [models.value("y", [1024, 1024])]), tmp_path)
     code = f"""
 import numpy as np, onnxruntime as ort
-from onnxprof.backends.ort_errors import failure
+from onnxprof.backends.ort.runtime.errors import failure
 info = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
                          ort.OrtMemType.DEFAULT)
 ort.create_and_register_allocator(info, ort.OrtArenaCfg(1 << 20, -1, -1, -1))
