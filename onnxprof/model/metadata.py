@@ -1,7 +1,7 @@
 """What a model file says of its own inputs: default sizes of its axes, and values to feed.
 
 Two entries of `metadata_props` in JSON, which the zoo's networks carry and any file may:
-`onnxprof.dims` maps a symbolic axis to its usual size, `onnxprof.model.feeds` an input to a fill,
+`onnxprof.dims` maps a symbolic axis to its usual size, `onnxprof.inputs` an input to a fill,
 `{"kind": "integers", "low": 0, "high": 30522}`. A file is untrusted: what does not make sense
 is a ModelError when it is needed, and is never looked at where the user gives sizes and arrays.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 DIMS_KEY = "onnxprof.dims"
-INPUTS_KEY = "onnxprof.model.feeds"
+INPUTS_KEY = "onnxprof.inputs"
 KINDS = ("normal", "uniform", "integers", "constant", "range")
 #: No sequence or image is longer; what is computed from it is bounded elsewhere.
 MAX_SIZE = 1 << 20

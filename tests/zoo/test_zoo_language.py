@@ -105,7 +105,7 @@ def test_file_says_what_to_feed(name: str) -> None:
         if dim.dim_param
     }
     assert symbols == {"batch", *dict(item.dims)}
-    fills = declared.get("onnxprof.model.feeds", {})
+    fills = declared.get("onnxprof.inputs", {})
     integers = {i.name for i in item.inputs if i.dtype == "int64"}
     assert fills.keys() == integers
     if "attention_mask" in fills:

@@ -52,7 +52,7 @@ def _built(source: Source, item: Entry) -> ModelProto:
 def _declare(model: ModelProto, item: Entry) -> None:
     """Put sensible inputs and lengths into the file, where whoever measures it finds them."""
     fills = {i.name: asdict(i.fill) for i in item.inputs if i.fill is not None}
-    for key, facts in (("onnxprof.model.feeds", fills), ("onnxprof.dims", dict(item.dims))):
+    for key, facts in (("onnxprof.inputs", fills), ("onnxprof.dims", dict(item.dims))):
         if facts:
             model.metadata_props.add(key=key, value=json.dumps(facts, sort_keys=True))
 
