@@ -160,12 +160,14 @@ class Times:
         """Room for one more inference; zeros."""
         if self.count == len(self._kept):
             self._kept = np.concatenate([self._kept, np.zeros_like(self._kept)])
+        room: NDArray[np.int64] = self._kept[self.count]
         self.count += 1
-        return self._kept[self.count - 1]
+        return room
 
     def taken(self) -> NDArray[np.int64]:
         """All that was noted, shape [layers, inferences]."""
-        return self._kept[: self.count].T
+        noted: NDArray[np.int64] = self._kept[: self.count].T
+        return noted
 
 
 class TracedTorchSession(TorchSession):
