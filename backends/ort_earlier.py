@@ -37,6 +37,7 @@ class Earlier:
         self.operators = {node.op_type for node in graph.nodes}
         self._by_contents = {digest: name for name, digest in graph.contents.items()}
         self._signatures: dict[Hashable, list[GraphNode]] = defaultdict(list)
+        self._behind: dict[str, frozenset[str]] = {}
         self.readers: dict[str, list[GraphNode]] = defaultdict(list)
         for node in graph.nodes:
             self.by_name.setdefault(node.name, node)
@@ -78,11 +79,25 @@ class Earlier:
             found.nodes.append(node)
             for name in node.inputs:
                 one = self.one(name)
-                if one in known or name in self.constant:
+                if one in known:
                     found.reached.add(one)
+                elif name in self.constant:
+                    found.reached |= self._stored(name)
                 elif on_shapes or name not in self.shapes:
                     wanted.append(name)
         return found
+
+    def _stored(self, name: str) -> frozenset[str]:
+        """A constant and those that it is computed from, by their representatives."""
+        if name not in self._behind:
+            seen, wanted = set[str](), [name]
+            while wanted:
+                if (one := self.one(wanted.pop())) not in seen:
+                    seen.add(one)
+                    maker = self.produced.get(one)
+                    wanted.extend(maker.inputs if maker else ())
+            self._behind[name] = frozenset(seen)
+        return self._behind[name]
 
     def ahead(self, known: Collection[str], operators: Collection[str]) -> Iterator[GraphNode]:
         """Nodes with these operators among the nearest readers of what is known."""

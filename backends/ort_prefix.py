@@ -6,7 +6,6 @@ same bytes; loaded with optimisations off, it runs the very steps that the whole
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import onnx
 
 from onnxprof.backends import ort_session
-from onnxprof.backends.ort_profile import Key, Profile, given
+from onnxprof.backends.ort_profile import Profile, keys_by_node
 from onnxprof.backends.ort_scopes import load_saved
 from onnxprof.backends.ort_session import BoundSession, place_of
 from onnxprof.backends.ort_topology import read_graph
@@ -114,9 +113,7 @@ def model_like(executed: onnx.ModelProto, graph: onnx.GraphProto) -> onnx.ModelP
 def output_types(profile: Profile, nodes: Sequence[onnx.NodeProto]) -> dict[str, str]:
     """NumPy's name of the dtype of every output that the profile saw."""
     seen: dict[str, str] = {}
-    waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
-    for key in profile.shapes:
-        waiting[given(key)].append(key)
+    waiting = keys_by_node(profile.shapes, ((node.name, node.op_type) for node in nodes))
     for node in nodes:
         names = [name for name in node.output if name]
         keys = waiting.get((node.name, node.op_type), [])

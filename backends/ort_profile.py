@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,10 +96,31 @@ def _close(open_events: list[tuple[int, int, Key]], profile: Profile) -> None:
     profile.inferences += 1
 
 
-def given(key: Key) -> tuple[str, str]:
-    """Name and operator; the profile calls a node without a name after operator and index."""
+def keys_by_node(
+    keys: Iterable[Key], nodes: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], list[Key]]:
+    """The keys of nodes by name and operator, in order; `nodes` are those of the graph.
+
+    The profile calls a node without a name after its operator and index, and a file may have a
+    node of just that name (`Equal_0`).
+    """
+    keys = list(keys)
+    named = Counter(nodes)
+    named.subtract(key[:2] for key in keys if not _may_be_unnamed(key))
+    found: dict[tuple[str, str], list[Key]] = defaultdict(list)
+    for key in keys:
+        name, operator, _ = key
+        if _may_be_unnamed(key):
+            if named[name, operator] <= 0:
+                name = ""
+            named[key[:2]] -= 1
+        found[name, operator].append(key)
+    return found
+
+
+def _may_be_unnamed(key: Key) -> bool:
     name, operator, index = key
-    return ("" if name == f"{operator}_{index}" else name), operator
+    return name == f"{operator}_{index}"
 
 
 def event_key(event: Mapping[str, Any]) -> Key:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnxprof.backends.ort_graphs import ExecutedNode, Ties
-from onnxprof.backends.ort_profile import Key, Profile, given
+from onnxprof.backends.ort_profile import Key, Profile, keys_by_node
 from onnxprof.backends.ort_walk import MOVERS
 from onnxprof.contracts import Trace
 from onnxprof.records import Confidence, Step, Tensor
@@ -70,10 +70,8 @@ def joined_steps(profile: Profile, ties: Ties) -> list[TimedNodes]:
 
 def _join(profile: Profile, ties: Ties) -> list[TimedNodes]:
     """Match profile keys to executed nodes by name and operator, repeated ones in order."""
-    waiting: dict[tuple[str, str], list[Key]] = defaultdict(list)
-    for key in profile.steps:
-        waiting[given(key)].append(key)
-    joined = []
+    nodes = ((node.name, node.op_type) for node in ties.nodes)
+    waiting, joined = keys_by_node(profile.steps, nodes), []
     for place, node in enumerate(ties.nodes):
         keys = waiting.get((node.name, node.op_type), [])
         if keys:  # a node of a subgraph stands behind the place that it counts as

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from onnxprof.backends.ort_earlier import Earlier
+from onnxprof.backends.ort_rounded import rounded
 from onnxprof.topology import Graph, GraphNode
 
 #: Operators that the layout optimiser and the partitioner insert; they belong to no layer.
@@ -110,8 +111,14 @@ class Walk:
             found = None if found else self._searched(node, known)
             if found is None:
                 return self._pass(place, node, known)
-        self._take(place, node, found)
+        self._take(place, node, self._rounded(node, found, known))
         return None
+
+    def _rounded(self, node: GraphNode, found: Found, known: frozenset[str]) -> Found:
+        """With the QuantizeLinear that a node on integers does beside its layer."""
+        tensors = rounded(node, found.tensors, self.earlier, self.walked.carried)
+        closed = all(self.earlier.between(name, known) for name in tensors)
+        return found._replace(tensors=tensors) if closed or not found.sure else found
 
     def _behind(self, name: str) -> frozenset[str]:
         """The tensors of the earlier form that an input is computed from, nearest first."""

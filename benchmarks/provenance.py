@@ -58,6 +58,7 @@ def measured(model: str, arguments: argparse.Namespace) -> Run:
         backend=arguments.backend,
         budget=Budget(arguments.budget),
         timer=Timer.TRACE,
+        only_verify=True,
         dims=tuple(parse_dims(arguments.dim).items()),
         parity=False,
     )

@@ -16,6 +16,7 @@ from onnxprof.shaping import sizes
 _BATCH_NAMES = {"n", "b", "bs", "bsz", "nb"}
 _ANONYMOUS = re.compile(r"^(unk__\d+|unknown.*|\?|-1|None)?$")
 _NOT_BATCH = re.compile(r"seq|len|time|height|width|chan|frame|^[hwtlsc]$", re.IGNORECASE)
+_PRODUCT = re.compile(r"\s*[\w.]+(\s*\*\s*[\w.]+)+\s*")
 #: Operators whose initial states have the batch at axis 1 (operator specification, layout 0).
 _STATE_INPUTS = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
@@ -119,6 +120,8 @@ def _computed(shapes: Mapping[str, list[int | str]]) -> dict[int | str, tuple[st
 
     Names of axes may hold any character: a text is an expression where each name in it also
     is an axis of its own, or where one is or there is no other, and more than a hyphen (`axis-0`).
+    So is a product with the batch (`batch*heads`), whatever stands beside it: its size is not the
+    batch's, so the other factors need sizes of their own.
     """
     texts = {d for dims in shapes.values() for d in dims if isinstance(d, str)}
     parsed = {text: sizes.names(text) for text in texts}
@@ -129,7 +132,16 @@ def _computed(shapes: Mapping[str, list[int | str]]) -> dict[int | str, tuple[st
         if text not in alone and inside
         if alone.issuperset(inside)
         or ((len(inside) == 1 or alone.intersection(inside)) and _is_arithmetic(text, inside))
+        or _is_batch_product(text, inside)
     }
+
+
+def _is_batch_product(text: str, names: Iterable[str]) -> bool:
+    return bool(_PRODUCT.fullmatch(text)) and any(map(_is_batch_name, names))
+
+
+def _is_batch_name(name: str) -> bool:
+    return "batch" in name.lower() or name.lower() in _BATCH_NAMES
 
 
 def _is_arithmetic(text: str, names: Iterable[str]) -> bool:

@@ -164,8 +164,7 @@ def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
         return f"items of the batch meet, as its author left open: {plan.mixing}"
     if not plan.batch.fixed:
         return ""
-    own = plan.batch.own
-    return f"batch {own} was changed by shapes alone; onnxprof profile also checks the values"
+    return f"batch {batch} is unproven; profile proves it or stays at {plan.batch.own}"
 
 
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:

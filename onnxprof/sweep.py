@@ -35,6 +35,8 @@ from onnxprof.worker import Job, Limits, failed, published, run_isolated
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.
 _CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
+#: Where the check is all that was asked for.
+_ONLY_CHECKING_S = 600.0
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
 
@@ -80,7 +82,7 @@ class Options:
     def verify_seconds(self) -> float:
         """How long the check by values may take in a process."""
         if self.only_verify:
-            return _MOST_CHECKING_S
+            return _ONLY_CHECKING_S
         wanted = _CHECKING * self.process_budget.seconds
         return min(max(wanted, _LEAST_CHECKING_S), _MOST_CHECKING_S)
 

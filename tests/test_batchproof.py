@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from models import node, value
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 from typer.testing import CliRunner
 
 from onnxprof import proving
@@ -273,9 +273,42 @@ def test_inspect_says_what_shapes_leave_open(tmp_path, monkeypatch) -> None:
         arguments = ["inspect", name, "--batch", str(batch)]
         return str(CliRunner().invoke(app, arguments, standalone_mode=False).stderr)
 
-    assert "changed by shapes alone" in told("fixed.onnx", 8)
+    note = "note: fixed: batch 8 is unproven; profile proves it or stays at 1"
+    assert told("fixed.onnx", 8).splitlines() == [note]
     assert told("fixed.onnx", 1) == told("free.onnx", 8) == ""
     assert "layer scores (MatMul)" in told("meets.onnx", 8)
+
+
+@pytest.mark.parametrize("layer", mixing_models.BY_VALUE)
+def test_inspect_calls_a_batch_unproven_that_only_values_refuse(
+    layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`profile` stays at the file's own batch; what `inspect` lists is what it was asked for."""
+    path = models.save(mixing_models.BY_VALUE[layer](), tmp_path, "net.onnx")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["inspect", "net.onnx", "--batch", "1,8", "--format", "json"]
+    done = CliRunner().invoke(app, arguments, standalone_mode=False)
+    (note,) = [line for line in done.stderr.splitlines() if "unproven" in line]
+    assert "batch 8 is unproven" in note
+    assert note.endswith("stays at 1")
+    assert len(note) <= 80
+    assert "unproven" not in done.stdout
+    assert {v.kind for v in verdicts(Question(str(path), "net", (8,)))} == {Kind.MIXES}
+
+
+def test_items_that_meet_in_an_axis_of_batch_times_heads_are_named(tmp_path: Path) -> None:
+    """The heads of an item may meet; two items may not."""
+
+    def told(*nodes: NodeProto) -> str:
+        image, out = [models.value("x", ["batch*heads", 8])], [models.value("y", None)]
+        stored = [models.ints("s", -1, 3, 8), models.ints("one", 1)]
+        path = models.save(models.model(list(nodes), image, out, stored), tmp_path)
+        verdicts_of = verdicts(Question(str(path), "m", (4,), dims=(("heads", 3),)))
+        return " ".join(f"{verdict.kind} {verdict.subject}" for verdict in verdicts_of)
+
+    group = node("Reshape", ["x", "s"], ["g"], "group")
+    assert told(group, node("ReduceSum", ["g", "one"], ["y"], "sum")).strip() == Kind.HOLDS
+    assert "layer mean (ReduceMean)" in told(node("ReduceMean", ["x"], ["y"], "mean", axes=[0]))
 
 
 def test_an_axis_of_twice_the_batch_holds(tmp_path: Path) -> None:

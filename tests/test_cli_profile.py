@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -131,6 +132,50 @@ def test_the_arrays_that_are_given_say_the_sizes(tmp_path: Path) -> None:
     ((stored,), _) = load_all([tmp_path / "runs"])
     assert stored.table.nodes[0].outputs[0].shape == (2, 3, 8, 6)
     assert dict(stored.request.dims) == {"height": 8, "width": 6}
+
+
+def refused_by_the_runtime(folder: Path) -> list[object]:
+    models.save(models.custom_domain(), folder, "m.onnx")
+    return ["m.onnx", "--batch", "1"]
+
+
+def no_such_file(_: Path) -> list[object]:
+    return ["nowhere.onnx"]
+
+
+def no_size(folder: Path) -> list[object]:
+    image = models.value("x", ["N", "width"])
+    relu = models.node("Relu", ["x"], ["y"])
+    models.save(models.model([relu], [image], [models.value("y", None)]), folder, "m.onnx")
+    return ["m.onnx"]
+
+
+def store_that_is_a_file(folder: Path) -> list[object]:
+    (folder / "taken").write_text("")
+    models.save(models.linear(), folder, "m.onnx")
+    return ["m.onnx", "--batch", "1", "--store", "taken"]
+
+
+@pytest.mark.parametrize(
+    "prepared", [refused_by_the_runtime, no_such_file, no_size, store_that_is_a_file]
+)
+def test_no_next_command_is_named_where_nothing_was_measured(
+    prepared: Callable[[Path], list[object]], tmp_path: Path
+) -> None:
+    code, out, err = profile(*prepared(tmp_path), folder=tmp_path)
+    assert code == 2
+    assert "Next" not in out + err
+    assert "runs list" not in out + err
+    assert "stored in" not in err
+
+
+def test_the_next_commands_are_named_once_a_run_is_stored(tmp_path: Path) -> None:
+    models.save(models.linear(), tmp_path)
+    code, _, err = profile("model.onnx", "--batch", "1", folder=tmp_path)
+    assert code == 0, err
+    assert err.rstrip().endswith("Next: onnxprof runs list, onnxprof site build")
+    for command in (["runs", "list"], ["site", "build"]):
+        assert run(*command, folder=tmp_path)[0] == 0, command
 
 
 def test_what_the_runtime_refuses_is_one_line_and_a_failed_record(tmp_path: Path) -> None:

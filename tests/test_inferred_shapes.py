@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxprof.contracts import UsageError
 from onnxprof.inputs import generate
 from onnxprof.inspector import inspect
-from onnxprof.modelfile import declared_fills, open_model, prepare
+from onnxprof.modelfile import declared_fills, missing_dims, open_model, prepare
 from onnxprof.shapes import infer
 
 
@@ -218,6 +218,27 @@ def test_a_batch_times_a_name_of_no_axis_asks_for_that_name(tmp_path):
     assert outputs(inspect(model, 2, {}))["z"].shape == (2, 4)
     with pytest.raises(UsageError, match="no size given for symbolic axes: heads"):
         prepare(model, 2, {})
+
+
+@pytest.mark.parametrize("text", ["batch*heads", "heads * batch_size", "N*heads", "batch*heads*2"])
+def test_a_product_with_the_batch_is_not_the_batch(text, tmp_path):
+    """It stands alone: how many rows an item has is another axis's size, which must be given."""
+    relu = node("Relu", ["x"], ["y"], "relu")
+    model = opened(models.model([relu], [value("x", [text, 8])], [value("y", None)]), tmp_path)
+    rows = 6 * (2 if text.endswith("2") else 1)
+    assert [axis.name for axis in missing_dims(model, {})] == ["heads"]
+    assert outputs(inspect(model, 2, {"heads": 3}))["y"].shape == (rows, 8)
+    assert compare_with_run(model, 2, {"heads": 3}) == 1
+    with pytest.raises(UsageError, match="no size given for symbolic axes: heads"):
+        prepare(model, 2, {})
+
+
+@pytest.mark.parametrize("text", ["batch-heads", "batch_heads", "batch/heads", "s0*s1"])
+def test_other_names_of_an_axis_are_names(text, tmp_path):
+    relu = node("Relu", ["x"], ["y"], "relu")
+    model = opened(models.model([relu], [value("x", [text, 8])], [value("y", None)]), tmp_path)
+    assert missing_dims(model, {}) == ()
+    assert outputs(inspect(model, 2, {}))["y"].shape == (2, 8)
 
 
 def cached(past):

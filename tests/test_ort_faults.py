@@ -304,3 +304,42 @@ def test_constants_stay_apart_when_large() -> None:
     contents = read_graph(made).contents
     assert contents["c10"] == contents["c11"]
     assert "c640" not in contents
+
+
+def branch_named_by_number() -> onnx.ModelProto:
+    """As exporters number nodes, which is as the runtime's profile calls nodes without a name."""
+
+    def branch(name: str, *operators: str) -> onnx.GraphProto:
+        tensors = ["t", *(f"{name}{i}" for i, _ in enumerate(operators))]
+        nodes = [
+            models.node(operator, [before], [after], f"{operator}_{i}")
+            for i, (operator, before, after) in enumerate(
+                zip(operators, tensors, tensors[1:], strict=False)
+            )
+        ]
+        return onnx.helper.make_graph(nodes, name, [], [models.value(tensors[-1], None)])
+
+    nodes = [
+        models.node("Equal", ["rate", "one"], ["is_one"], "Equal_0"),
+        models.node("Softmax", ["x"], ["t"], "Softmax_1", axis=-1),
+        models.node("If", ["is_one"], ["u"], "If_2", then_branch=branch("a", "Exp", "Neg"),
+                    else_branch=branch("b", "Sin", "Cos")),
+        models.node("Softmax", ["u"], ["y"], "Softmax_2", axis=-1),
+    ]  # fmt: skip
+    ends = [models.value("x", [2, 4]), models.value("rate", [], models.INT64)]
+    one = onnx.numpy_helper.from_array(np.array(1, np.int64), "one")
+    return models.model(nodes, ends, [models.value("y", None)], [one])
+
+
+def test_nodes_that_are_named_by_their_numbers_have_their_layers(tmp_path: Path) -> None:
+    job = workload(models.save(branch_named_by_number(), tmp_path))
+    with OrtBackend().open_traced(job, 1) as session:
+        session.infer()
+        trace = session.trace()
+        for prefix in session.prefixes(range(trace.length + 1)):
+            prefix.infer()
+    assert [step.name for step in trace.steps if not step.layers] == []
+    owners = covered(trace)
+    for name in ("Equal_0", "Softmax_1", "If_2", "Softmax_2"):
+        assert owners[name] == (name,)
+    assert len(owners) == 6

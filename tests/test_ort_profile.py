@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxprof.backends.ort_profile import collect, read_profile
+from onnxprof.backends.ort_profile import collect, keys_by_node, read_profile
 from onnxprof.contracts import BackendError
 
 
@@ -72,3 +72,23 @@ def test_a_truncated_profile_keeps_its_whole_inferences(tmp_path: Path) -> None:
     file.write_text(json.dumps(cut))
     with pytest.raises(BackendError, match="more events than"):
         read_profile(file, ())
+
+
+def test_a_node_that_is_named_as_the_profile_names_one_without_a_name() -> None:
+    named, unnamed, other = (
+        ("Equal_0", "Equal", "0"),
+        ("Equal_2", "Equal", "2"),
+        ("e", "Equal", "1"),
+    )
+    nodes = [("Equal_0", "Equal"), ("e", "Equal"), ("", "Equal")]
+    found = keys_by_node([named, other, unnamed], nodes)
+    assert found == {nodes[0]: [named], nodes[1]: [other], nodes[2]: [unnamed]}
+
+
+def test_a_name_that_another_node_has_in_truth_belongs_to_that_one() -> None:
+    unnamed, named = ("Equal_2", "Equal", "2"), ("Equal_2", "Equal", "5")
+    for keys in ([unnamed, named], [named, unnamed]):
+        found = keys_by_node(keys, [("", "Equal"), ("Equal_2", "Equal")])
+        assert found == {("", "Equal"): [unnamed], ("Equal_2", "Equal"): [named]}
+    alike = [("Equal_2", "Equal", "7"), unnamed]
+    assert keys_by_node(alike, [("Equal_2", "Equal")] * 2) == {("Equal_2", "Equal"): alike}

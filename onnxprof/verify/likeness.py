@@ -40,6 +40,8 @@ _MASK = 1e3
 _FEW = 0.1
 #: The least spread that counts where numbers are stored in levels, in levels.
 _LEVELS = 6.0
+#: So few numbers are nearly met by any others times a scale plus an offset.
+_FITTED_BY_ANY = 4
 #: The least spread that counts, relative to the numbers that a tensor was computed from: below
 #: it there is rounding only.
 _FLOORS = {"float16": 0.1, "bfloat16": 0.2, "float64": 1e-4}
@@ -177,6 +179,12 @@ def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> float:
 def is_quantised(array: Array) -> bool:
     """Whether its integers stand for numbers by a scale and a zero point."""
     return array.dtype.kind in "iu" and array.dtype.itemsize <= _QUANTISED_BYTES
+
+
+def fits_any(original: Array, executed: Array) -> bool:
+    """Whether a scale and an offset bring them together whatever they are: of a few numbers."""
+    fitted = is_quantised(original) != is_quantised(executed)
+    return fitted and original.size <= _FITTED_BY_ANY
 
 
 def largest(value: Array) -> float:
