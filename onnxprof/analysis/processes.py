@@ -21,13 +21,6 @@ from onnxprof.records.step import Step
 from onnxprof.records.timings import Indices, Samples, Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
-#: These are told of the merged samples; all others are taken over from the processes.
-_DERIVED = (
-    *(WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT),
-    *(WarningKind.TIMER_INFLATION, WarningKind.NEGATIVE_OVERHEAD, WarningKind.HIGH_OVERHEAD),
-    *(WarningKind.UNATTRIBUTED_TIME, WarningKind.UNVERIFIED_TIME, WarningKind.PREFIXES_DISAGREE),
-)
-
 
 def merge(runs: Sequence[Run]) -> Run:
     """Put the samples of each run, one a process, end to end; facts are those of the first.
@@ -254,13 +247,13 @@ def _processes(counts: Sequence[int]) -> tuple[int, ...]:
 
 
 def _united(runs: Sequence[Run]) -> Iterator[RunWarning]:
-    """Each other caveat once, with the figure that is furthest from zero."""
+    """Each warning that the samples do not give once, with the figure furthest from zero."""
     worst: dict[tuple[WarningKind, str], RunWarning] = {}
     for warning in (warning for run in runs for warning in run.warnings):
         known = worst.setdefault((warning.kind, warning.subject), warning)
         if abs(warning.value) > abs(known.value):
             worst[warning.kind, warning.subject] = warning
-    yield from (warning for (kind, _), warning in worst.items() if kind not in _DERIVED)
+    yield from (warning for warning in worst.values() if not warning.kind.entry.from_samples)
 
 
 def cut_alike(runs: Sequence[Run]) -> list[Run]:
