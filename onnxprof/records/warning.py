@@ -33,11 +33,9 @@ class WarningKind(StrEnum):
         "unsteady_warmup",
         value=Figure("by how much the last two groups' medians differ", Unit.FRACTION),
         words=lambda w: (
-            "Warm-up ended before inferences took a steady time"
-            + _text(
-                w.value, f": the medians of its last two groups of inferences differ by {w.value}"
-            )
-            + ". Give it a larger --budget."
+            "Inferences had not settled to a steady time when warm-up ended"
+            + _text(w.value, f": the medians of its last two groups differ by {w.value}")
+            + ". Use a larger --budget."
         ),
     )
     FEW_SAMPLES = Entry(
@@ -45,7 +43,7 @@ class WarningKind(StrEnum):
         value=Figure("un-profiled inferences", Unit.COUNT),
         words=lambda w: (
             f"Only {w.value} un-profiled inferences fitted into the budget: too few for a sound"
-            " interval of the median. Give it a larger --budget."
+            " interval of the median. Use a larger --budget."
         ),
         from_samples=True,
     )
@@ -54,7 +52,7 @@ class WarningKind(StrEnum):
         value=Figure("half of the median's 95 % interval over the median", Unit.FRACTION),
         words=lambda w: (
             f"The median is known to ±{w.value} only, where ±1 % was asked for."
-            " Quieten the machine or give it a larger --budget."
+            " Quieten the machine or use a larger --budget."
             if w.value
             else "There are too few samples for a 95 % interval of the median."
         ),
@@ -75,7 +73,7 @@ class WarningKind(StrEnum):
         words=lambda w: (
             "The layers add up to more than the measured latency"
             + _text(w.value, f" by {w.value}")
-            + ": the profiler's own cost is in the steps, so each layer reads too long."
+            + ": the profiler's own cost is in the steps, so each layer's time is too long."
         ),
         from_samples=True,
     )
@@ -162,7 +160,7 @@ class WarningKind(StrEnum):
         "batch_unproven",
         subject="what kept the check from an answer",
         words=lambda w: (
-            "It was not checked that this batch gives what single items give"
+            "It was not checked that a batch of this size gives what its items give one by one"
             + _text(w.subject, f": {w.subject}")
             + "."
         ),
@@ -227,20 +225,21 @@ class WarningKind(StrEnum):
     FEWER_PREFIXES = Entry(
         "fewer_prefixes",
         value=Figure("prefixes that all processes timed", Unit.COUNT),
-        bound=Figure("prefixes that one process timed", Unit.COUNT),
+        bound=Figure("the most prefixes that one process timed", Unit.COUNT),
         words=lambda w: (
-            f"Memory did not allow each process as many prefixes as another: the {w.value} that"
-            " all of them timed were used, so layers between two of them are known less well."
+            "Not every process timed the same prefixes, for lack of memory or because its steps ran"
+            f" in another order: the {w.value} that all of them timed are used, so layers between"
+            " two of these are known less well."
         ),
     )
     PREFIXES_DISAGREE = Entry(
         "prefixes_disagree",
         value=Figure("by which the longest prefix is faster than the model", Unit.FRACTION),
         words=lambda w: (
-            f"The model cut into prefixes took {w.value}"
+            f"The longest prefix, which is the whole model again, took {w.value}"
             f" {'less' if w.value.number > 0 else 'more'} time than the model itself; the"
             " layers were scaled to make up for it. The machine was noisy, or the model is so"
-            " small that the place of its buffers matters."
+            " small that the place of its buffers in memory changes its time."
         ),
         from_samples=True,
     )
@@ -278,8 +277,8 @@ class WarningKind(StrEnum):
             + " have times that rest on how long the host took to launch them, not on how long"
             f" the device took: {w.subject}."
             if w.value.number
-            else "The layers have no times, since none could be had but those of launches:"
-            f" {w.subject}."
+            else "The layers have no times: all that could be timed is how long the host took to"
+            f" launch the steps, not how long the device took: {w.subject}."
         ),
     )
     IMPORTED = Entry(
