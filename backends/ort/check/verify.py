@@ -14,6 +14,7 @@ from typing import Protocol
 
 import onnx
 
+from onnxprof.backends.ort.check.alone import Alone
 from onnxprof.backends.ort.check.bodies import settled
 from onnxprof.backends.ort.check.observe import (
     Arrays,
@@ -29,6 +30,7 @@ from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Bounds, Workload
 from onnxprof.provenance.topology import Graph
+from onnxprof.provenance.verify.alone import rechecked
 from onnxprof.provenance.verify.outcomes import all_unchecked, judged
 from onnxprof.provenance.verify.repair import repaired
 from onnxprof.provenance.verify.verdicts import (
@@ -160,11 +162,17 @@ class OrtProof:
     ) -> tuple[Step, ...]:
         parts = list(self._parts(sides, memory_bytes // len(feeds)))
         verdicts: list[Verdict] = []
+        alone = Alone(self.workload, sides.original, memory_bytes // _COPIES, deadline)
+
+        def both(evidence: Evidence, part: Sequence[Claim]) -> list[Verdict]:
+            first = check(evidence, part, deadline)
+            return rechecked(evidence, sides.claims, first, alone, deadline)
+
         for part in parts[:-1]:
-            verdicts += check(self._evidence(sides, feeds, part, deadline), part, deadline)
+            verdicts += both(self._evidence(sides, feeds, part, deadline), part)
         last = parts[-1] if len(parts) > 1 else None
         evidence = self._evidence(sides, feeds, last, deadline)
-        verdicts += check(evidence, parts[-1], deadline)
+        verdicts += both(evidence, parts[-1])
         refuted = any(verdict.outcome is Outcome.REFUTED for verdict in verdicts)
         mend = refuted and len(parts) == 1
         mended = repaired(evidence, sides.claims, verdicts, deadline) if mend else {}

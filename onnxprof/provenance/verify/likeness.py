@@ -30,6 +30,9 @@ _SAMPLE, _GLANCE = 1 << 15, 256
 #: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
 _BLOCKS = (4, 8, 16)
 _MOST_AXES, _IMAGE = 5, 4
+#: Types that hold any number; and positions that are moved at a time.
+_REAL = frozenset({"float16", "bfloat16", "float32", "float64"})
+_PART = 1 << 20
 #: Where a glance is worse than so many times what is looked for, the layout is another.
 _HOPELESS, _NEAR = 4.0, 0.02
 #: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
@@ -95,23 +98,54 @@ def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likene
     its own size and the tensor's spread around its median, and at most 1. `bound` is what
     the caller accepts: layouts that are clearly worse are not looked at closely.
     """
+    return _best(original, executed, bound)[0]
+
+
+def unturned(original: Original, executed: Array, bound: float = 0.05) -> Array | None:
+    """An executed tensor in the layout and the type of an original one that it is like.
+
+    None where their error is above `bound`, or one holds numbers that the other has by a scale.
+    """
+    value = original.value
+    found, move = _best(original, executed, bound)
+    kinds = {value.dtype, executed.dtype}
+    if found.error > bound or (len(kinds) > 1 and not all(map(_is_real, kinds))):
+        return None
+    flat = executed.reshape(-1)
+    if move is not _as_it_is:
+        parts = [np.arange(i, min(i + _PART, value.size)) for i in range(0, value.size, _PART)]
+        flat = np.concatenate([flat[move(part)] for part in parts])
+    return flat.astype(value.dtype, copy=False).reshape(value.shape)
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    return dtype.name in _REAL
+
+
+def _best(original: Original, executed: Array, bound: float) -> tuple[Likeness, Move]:
+    """The likeness of the best layout, and where the original's elements are in it."""
     value = original.value
     if not _comparable(value, executed):
-        return UNLIKE
+        return UNLIKE, _as_it_is
     if original.is_text or executed.dtype.kind in "OSU":
         same = value.shape == executed.shape and bool(np.all(value == executed))
-        return Likeness(0.0 if same else 1.0, "as it is")
+        return Likeness(0.0 if same else 1.0, "as it is"), _as_it_is
     if not value.size:
-        return Likeness(0.0, "empty")
+        return Likeness(0.0, "empty"), _as_it_is
     flat, error_of = executed.reshape(-1), _error(original, executed)
-    best = UNLIKE
+    best: Likeness = UNLIKE
+    moved: Move = _as_it_is
     for layout, move in _layouts(value.shape, executed.shape):
         found = _judge(error_of, flat, original.places, move, bound)
         if found < best.error:
-            best = Likeness(found, layout)
+            best, moved = Likeness(found, layout), move
         if best.error <= bound / 100:
             break
-    return best
+    return best, moved
+
+
+def _as_it_is(places: Places) -> Places:
+    return places
 
 
 def fits(size: int, executed: Array) -> bool:
@@ -243,7 +277,7 @@ def _fitted_distance(
 def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
     """What an executed tensor of that shape may be of the original."""
     if prod(original) == prod(executed):
-        yield "as it is", lambda places: places
+        yield "as it is", _as_it_is
     for block in _BLOCKS:
         if _padded(original, executed, block):
             yield f"blocks of {block}", _blocked(original, executed[1], block)
