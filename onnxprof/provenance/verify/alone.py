@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from onnxprof.provenance.topology import Graph, GraphNode
-from onnxprof.provenance.verify.counterparts import Counterpart, Counterparts, makers
+from onnxprof.provenance.verify.counterparts import Counterpart, Counterparts, Shown, makers
 from onnxprof.provenance.verify.verdicts import (
     SURE,
     Claim,
@@ -45,26 +45,30 @@ class Task:
 Compute = Callable[[Sequence[Task]], Iterable[Sequence[Values] | None]]
 
 
-def rechecked(
-    evidence: Evidence,
-    claims: Sequence[Claim],
-    verdicts: Sequence[Verdict],
-    compute: Compute,
-    deadline: float = float("inf"),
-) -> list[Verdict]:
-    """The verdicts, in which refuted steps that pass on their own inputs are verified.
+@dataclass(frozen=True, slots=True)
+class SecondCheck:
+    """For the steps of one run; what it learns of one part's tensors it knows for the next."""
 
-    `claims` holds every step, those without layers as well. Steps whose inputs stand for
-    what their layers read are computed together; what they yield lets others follow. It ends at
-    `deadline`, a moment of `time.monotonic`.
-    """
-    if not any(verdict.outcome is Outcome.REFUTED for verdict in verdicts):
-        return list(verdicts)
-    passed = _Second(evidence, claims, verdicts, compute).run(deadline)
-    return [
-        Verdict(verdict.step, Outcome.VERIFIED) if verdict.step in passed else verdict
-        for verdict in verdicts
-    ]
+    claims: Sequence[Claim]
+    """Of every step, those without layers as well."""
+    compute: Compute
+    deadline: float = float("inf")
+    """A moment of `time.monotonic`."""
+    _shown: Shown = field(default_factory=dict)
+
+    def checked(self, evidence: Evidence, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """The verdicts, in which refuted steps that pass on their own inputs are verified.
+
+        Steps whose inputs stand for what their layers read are computed together; what they
+        yield lets others follow.
+        """
+        if not any(verdict.outcome is Outcome.REFUTED for verdict in verdicts):
+            return list(verdicts)
+        passed = _Second(evidence, self, verdicts, self._shown).run()
+        return [
+            Verdict(verdict.step, Outcome.VERIFIED) if verdict.step in passed else verdict
+            for verdict in verdicts
+        ]
 
 
 class _Case(NamedTuple):
@@ -82,18 +86,14 @@ class _Second:
     """The second check of all refuted steps of a run."""
 
     def __init__(
-        self,
-        evidence: Evidence,
-        claims: Sequence[Claim],
-        verdicts: Sequence[Verdict],
-        compute: Compute,
+        self, evidence: Evidence, given: SecondCheck, verdicts: Sequence[Verdict], shown: Shown
     ) -> None:
-        self._evidence, self._compute = evidence, compute
+        self._evidence, self._given, claims = evidence, given, given.claims
         self._readers = evidence.original.consumers()
         worked = {claim.step: claim.nodes for claim in claims if claim.layers}
         places = {place for nodes in worked.values() for place in nodes}
         inserted = set(range(len(evidence.executed.nodes))) - places
-        self._found = Counterparts(evidence, inserted)
+        self._found = Counterparts(evidence, inserted, shown)
         self._makers = makers(worked, evidence)
         self._sure = {v.step for v in verdicts if v.outcome is Outcome.VERIFIED}
         refuted = {v.step for v in verdicts if v.outcome is Outcome.REFUTED}
@@ -101,14 +101,14 @@ class _Second:
         self._pending = {case.claim.step: case for case in cases if case is not None}
         self._passed: dict[int, tuple[_Case, list[Counterpart]]] = {}
 
-    def run(self, deadline: float) -> set[int]:
+    def run(self) -> set[int]:
         """The steps that pass."""
-        while self._pending and time.monotonic() < deadline:
+        while self._pending and time.monotonic() < self._given.deadline:
             ready = [*self._ready()] or [*self._ready(waiting=False)]
             if not ready:
                 break
             tasks = [task for _, _, task in ready]
-            for (case, used, task), values in zip(ready, self._compute(tasks), strict=True):
+            for (case, used, task), values in zip(ready, self._given.compute(tasks), strict=True):
                 del self._pending[case.claim.step]
                 if values is not None:
                     self._judge(case, used, task, values)

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from onnxprof.provenance.congruence import representatives
-from onnxprof.provenance.verify.likeness import Original, unturned
+from onnxprof.provenance.verify.likeness import Arrangement, Original, arrangement
 from onnxprof.provenance.verify.verdicts import Evidence
 
 Array = NDArray[Any]
@@ -33,29 +33,33 @@ class Counterpart:
     """Whether the name is all that says so."""
 
 
-class Counterparts:
-    """Grows as steps pass; `inserted` holds executed nodes that stand for no layer."""
+#: How executed tensors hold those of the original that steps yield in them, in each run.
+Shown = dict[tuple[str, str], Sequence[Arrangement]]
 
-    def __init__(self, evidence: Evidence, inserted: Collection[int]) -> None:
-        self._evidence = evidence
+
+class Counterparts:
+    """`shown` grows as steps pass; `inserted` holds executed nodes that stand for no layer."""
+
+    def __init__(self, evidence: Evidence, inserted: Collection[int], shown: Shown) -> None:
+        self._evidence, self._shown = evidence, shown
         self._same = representatives(evidence.original)
         self._aliases: dict[str, list[str]] = defaultdict(list)
         for name, first in self._same.items():
             self._aliases[first].append(name)
         nodes = evidence.executed.nodes
         self._behind = {out: nodes[i].inputs for i in inserted for out in nodes[i].outputs}
-        self._shown: dict[tuple[str, str], Sequence[Array]] = {}
 
     def show(self, tensor: str, executed: str, originals: Sequence[Original]) -> None:
         """Let an executed tensor stand for one of the original that was computed for each run."""
-        values = self._laid_out(originals, executed)
-        if values is not None:
-            self._shown[executed, self._first(tensor)] = values
+        found = self._arranged(originals, executed)
+        if found is not None:
+            self._shown[executed, self._first(tensor)] = found
 
     def withdraw(self, executed: Iterable[str]) -> None:
         """What was shown of these tensors does not hold."""
         gone = set(executed)
-        self._shown = {key: values for key, values in self._shown.items() if key[0] not in gone}
+        for key in [key for key in self._shown if key[0] in gone]:
+            del self._shown[key]
 
     def find(self, tensor: str, inputs: Collection[str]) -> Counterpart | None:
         """Which of `inputs` stands for a tensor, by the best evidence that there is."""
@@ -80,18 +84,17 @@ class Counterparts:
 
     def _by_step(self, tensor: str, inputs: Collection[str]) -> Iterator[Counterpart]:
         for executed in inputs:
-            values = self._shown.get((executed, self._first(tensor)))
-            if values is not None:
-                yield Counterpart(tensor, executed, values)
+            found = self._shown.get((executed, self._first(tensor)))
+            if found is not None and self._seen(executed):
+                yield Counterpart(tensor, executed, self._undone(found, executed))
 
     def _by_value(self, tensor: str, inputs: Collection[str]) -> Iterator[Counterpart]:
         evidence = self._evidence
         if not evidence.known(tensor) or not (executed := evidence.matches(tensor, inputs)):
             return
         originals = [evidence.prepared(i, tensor) for i in range(len(evidence.runs))]
-        values = self._laid_out(originals, executed)
-        if values is not None:
-            yield Counterpart(tensor, executed, values)
+        if found := self._arranged(originals, executed):
+            yield Counterpart(tensor, executed, self._undone(found, executed))
 
     def _by_name(self, tensor: str, inputs: Collection[str]) -> Iterator[Counterpart]:
         for executed in self._names(tensor):
@@ -114,20 +117,30 @@ class Counterparts:
             before = self.find(tensor, self._behind.get(executed, ()))
             if before is None:
                 continue
-            values = self._laid_out([*map(Original, before.values)], executed)
-            if values is not None:
+            if found := self._arranged([*map(Original, before.values)], executed):
+                values = self._undone(found, executed)
                 yield Counterpart(tensor, before.executed, values, before.by_name)
 
-    def _laid_out(self, originals: Sequence[Original], executed: str) -> Sequence[Array] | None:
-        runs, bound = self._evidence.runs, self._evidence.tolerance
-        if any(executed not in run.executed for run in runs):
+    def _arranged(
+        self, originals: Sequence[Original], executed: str
+    ) -> Sequence[Arrangement] | None:
+        """How an executed tensor holds one of the original in each run; None if it does not."""
+        if not self._seen(executed):
             return None
-        found: list[Array] = []
-        for original, run in zip(originals, runs, strict=True):
-            if (value := unturned(original, run.executed[executed], bound)) is None:
-                return None
-            found.append(value)
-        return found
+        runs, bound = self._evidence.runs, self._evidence.tolerance
+        found = [
+            arrangement(original, run.executed[executed], bound)
+            for original, run in zip(originals, runs, strict=True)
+        ]
+        known = [each for each in found if each is not None]
+        return known if len(known) == len(found) else None
+
+    def _seen(self, executed: str) -> bool:
+        return all(executed in run.executed for run in self._evidence.runs)
+
+    def _undone(self, found: Sequence[Arrangement], executed: str) -> Sequence[Array]:
+        runs = self._evidence.runs
+        return [how.undone(run.executed[executed]) for how, run in zip(found, runs, strict=True)]
 
 
 def makers(nodes: Mapping[int, Collection[int]], evidence: Evidence) -> dict[str, int]:

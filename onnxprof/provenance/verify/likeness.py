@@ -101,25 +101,34 @@ def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likene
     return _best(original, executed, bound)[0]
 
 
-def unturned(original: Original, executed: Array, bound: float = 0.05) -> Array | None:
-    """An executed tensor in the layout and the type of an original one that it is like.
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How an executed tensor holds one of the original."""
 
-    None where their error is above `bound`, or one holds numbers that the other has by a scale.
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    move: Move
+
+    def undone(self, executed: Array) -> Array:
+        """The executed tensor in the layout and the type of the original one."""
+        flat, size = executed.reshape(-1), prod(self.shape)
+        if self.move is not _as_it_is:
+            parts = [np.arange(i, min(i + _PART, size)) for i in range(0, size, _PART)]
+            flat = np.concatenate([flat[self.move(part)] for part in parts])
+        return flat.astype(self.dtype, copy=False).reshape(self.shape)
+
+
+def arrangement(original: Original, executed: Array, bound: float = 0.05) -> Arrangement | None:
+    """How an executed tensor holds an original one that it is like.
+
+    None where their error is above `bound`, or where one has the other's numbers by a scale.
     """
     value = original.value
     found, move = _best(original, executed, bound)
-    kinds = {value.dtype, executed.dtype}
-    if found.error > bound or (len(kinds) > 1 and not all(map(_is_real, kinds))):
+    types = {value.dtype, executed.dtype}
+    if found.error > bound or (len(types) > 1 and not all(t.name in _REAL for t in types)):
         return None
-    flat = executed.reshape(-1)
-    if move is not _as_it_is:
-        parts = [np.arange(i, min(i + _PART, value.size)) for i in range(0, value.size, _PART)]
-        flat = np.concatenate([flat[move(part)] for part in parts])
-    return flat.astype(value.dtype, copy=False).reshape(value.shape)
-
-
-def _is_real(dtype: np.dtype[Any]) -> bool:
-    return dtype.name in _REAL
+    return Arrangement(value.shape, value.dtype, move)
 
 
 def _best(original: Original, executed: Array, bound: float) -> tuple[Likeness, Move]:
