@@ -316,6 +316,8 @@ def test_swapped_layers_after_the_choice_are_refuted(
         {"chosen": "best chosen", "best": ""},
         {"product": "product"},
         {"classes": "classes sure", "sure": ""},
+        {"mixed": "classes mixed"},
+        {"mixed": "sure classes mixed", "sure": "", "classes": ""},
     ],
     ids=str,
 )

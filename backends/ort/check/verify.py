@@ -29,7 +29,7 @@ from onnxprof.backends.ort.graphs.graphs import ExecutedNode
 from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Bounds, Workload
-from onnxprof.provenance.topology import Graph
+from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.provenance.verify.alone import SecondCheck
 from onnxprof.provenance.verify.outcomes import all_unchecked, judged
 from onnxprof.provenance.verify.repair import repaired
@@ -215,9 +215,25 @@ def _wanted(sides: Sides, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:
     original, executed = sides.graphs
     nodes = [executed.nodes[place] for claim in part for place in claim.nodes]
     before = {name for claim in part for name in ends(original, claim.layers)}
+    before |= {name for claim in part for name in _reread(sides, claim)}
     read = {name for node in nodes for name in node.inputs}
     made = {name for node in nodes for name in node.outputs}
     return before, made | _laid_out(sides, read)
+
+
+def _reread(sides: Sides, claim: Claim) -> Iterator[str]:
+    """What a step's layers yield, where it reads more than these: it may read what they yield."""
+    original, executed = sides.graphs
+    layers = [node for node in original.nodes if node.name in claim.layers]
+    nodes = [executed.nodes[place] for place in claim.nodes]
+    if len(_read(nodes) - executed.constants) > len(_read(layers) - original.constants):
+        yield from (name for layer in layers for name in layer.outputs)
+
+
+def _read(nodes: Sequence[GraphNode]) -> set[str]:
+    """What nodes read of others."""
+    made = {name for node in nodes for name in node.outputs}
+    return {name for node in nodes for name in node.inputs} - made
 
 
 def _laid_out(sides: Sides, read: Collection[str]) -> set[str]:

@@ -26,6 +26,7 @@ from onnxprof.provenance.verify.verdicts import (
     Verdict,
     boundary,
     dead_ends,
+    reread,
     yielded,
 )
 
@@ -184,6 +185,8 @@ class _Second:
         )
         outs = case.outs or dead_ends(alone, case.layers, case.outputs)
         if not outs or not all(map(alone.known, outs)):
+            return
+        if reread(alone, case.layers, case.ins, case.inputs):
             return
         verdict = yielded(alone, case.claim, outs, case.inputs, case.outputs)
         if verdict.outcome is Outcome.VERIFIED and self._all_claimed(alone, case):

@@ -308,7 +308,29 @@ def _at_ends(
         if not evidence.matches(name, inputs):
             reason = f"it does not read {name}, which its layers read"
             return Verdict(claim.step, Outcome.REFUTED, reason, name)
+    if name := reread(evidence, covered, ins, inputs):
+        reason = f"it reads {name}, which one of its layers yields"
+        return Verdict(claim.step, Outcome.REFUTED, reason, name)
     return yielded(evidence, claim, outs, inputs, outputs)
+
+
+def reread(
+    evidence: Evidence, covered: Sequence[GraphNode], ins: Sequence[str], inputs: Collection[str]
+) -> str:
+    """A result of the layers that the step reads, so that another one computed it; or nothing.
+
+    What equals something that its layers read may be either.
+    """
+    run = evidence.runs[0]
+    made = [name for layer in covered for name in layer.outputs if evidence.known(name)]
+    for name in filter(evidence.varies, made):
+        for executed in inputs:
+            same = evidence.error(name, executed) <= SURE * evidence.tolerance
+            if not same or fits_any(run.original[name], run.executed[executed]):
+                continue
+            if not any(evidence.error(n, executed) <= evidence.tolerance for n in ins):
+                return name
+    return ""
 
 
 def _working(
