@@ -114,7 +114,7 @@ def runs(there: Graph) -> Iterator[Observed]:
         yield Observed(original, {**known, **ran(rest, known)})
 
 
-def computed(tasks: Sequence[Task]) -> Iterator[list[dict[str, Array]] | None]:
+def computed(tasks: Sequence[Task]) -> Iterator[list[dict[str, Array]]]:
     """By the functions above, from nothing but what is fed."""
     for task in tasks:
         nodes = [node for node in ORIGINAL.nodes if node.name in task.layers]
@@ -132,7 +132,9 @@ def verdicts(
     """What becomes of these claims, one a node; unchecked where nothing is claimed."""
     claims = [Claim(i, (i,), tuple(names)) for i, names in enumerate(layers)]
     first = check(found, [claim for claim in claims if claim.layers])
-    made = {v.step: v for v in SecondCheck(claims, computed, deadline).checked(found, first)}
+    made = {
+        v.step: v for v in SecondCheck(claims, computed, deadline=deadline).checked(found, first)
+    }
     return [made.get(i, Verdict(i, Outcome.UNCHECKED)).outcome for i in range(len(claims))]
 
 
@@ -203,6 +205,20 @@ def test_a_name_that_a_verified_step_contradicts_says_nothing() -> None:
 
 def test_without_time_refuted_steps_stay_so() -> None:
     assert verdicts(evidence(), RIGHT, deadline=0)[2] is Outcome.REFUTED
+
+
+def test_no_more_is_computed_at_a_time_than_fits_into_memory() -> None:
+    found, seen = evidence(), []
+
+    def one_by_one(tasks: Sequence[Task]) -> Iterator[list[dict[str, Array]]]:
+        seen.append(len(tasks))
+        return computed(tasks)
+
+    claims = [Claim(i, (i,), layers) for i, layers in enumerate(RIGHT)]
+    first = check(found, [claim for claim in claims if claim.layers])
+    second = SecondCheck(claims, one_by_one, memory_bytes=1)
+    assert {v.outcome for v in second.checked(found, first)} == {Outcome.VERIFIED}
+    assert seen == [1] * 5
 
 
 def test_what_cannot_be_computed_stays_refuted() -> None:

@@ -17,8 +17,6 @@ from onnxprof.provenance.onnx_graph import read_node
 from onnxprof.provenance.verify.alone import Task
 from onnxprof.provenance.verify.verdicts import Values
 
-#: Each tensor is in the runtime and copied from it.
-_COPIES = 2
 #: Since this version initializers need not be inputs.
 _IR_VERSION = 4
 
@@ -27,32 +25,17 @@ Results = Sequence[Arrays] | None
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Runs tasks by the reference, as many in one model as fit into memory."""
+    """Runs tasks by the reference, all in one model."""
 
     workload: Workload
     original: Unfolded
-    memory_bytes: int
     deadline: float = float("inf")
 
-    def __call__(self, tasks: Sequence[Task]) -> Iterator[Results]:
-        """One result a task, in order."""
-        for group in self._groups(tasks):
-            yield from self._run(group)
+    def __call__(self, tasks: Sequence[Task]) -> list[Results]:
+        """One result a task, in order.
 
-    def _groups(self, tasks: Sequence[Task]) -> Iterator[list[Task]]:
-        group: list[Task] = []
-        held = 0
-        for task in tasks:
-            more = _COPIES * task.size_bytes
-            if group and held + more > self.memory_bytes:
-                yield group
-                group, held = [], 0
-            group.append(task)
-            held += more
-        yield group
-
-    def _run(self, tasks: Sequence[Task]) -> list[Results]:
-        """Together or, where that fails, by halves, so that the one which fails is alone."""
+        Where that fails it runs halves of them, so that the one which fails is alone.
+        """
         if time.monotonic() > self.deadline:
             return [None] * len(tasks)
         try:
@@ -61,7 +44,7 @@ class Alone:
             if len(tasks) == 1:
                 return [None]
         half = len(tasks) // 2
-        return self._run(tasks[:half]) + self._run(tasks[half:])
+        return self(tasks[:half]) + self(tasks[half:])
 
     def _together(self, tasks: Sequence[Task]) -> Iterator[Sequence[Arrays]]:
         runs = range(len(tasks[0].fed))

@@ -162,8 +162,8 @@ class OrtProof:
     ) -> tuple[Step, ...]:
         parts = list(self._parts(sides, memory_bytes // len(feeds)))
         verdicts: list[Verdict] = []
-        alone = Alone(self.workload, sides.original, memory_bytes // _COPIES, deadline)
-        second = SecondCheck(sides.claims, alone, deadline)
+        alone = Alone(self.workload, sides.original, deadline)
+        second = SecondCheck(sides.claims, alone, memory_bytes // _COPIES, deadline)
         for part in parts[:-1]:
             evidence = self._evidence(sides, feeds, part, deadline)
             verdicts += second.checked(evidence, check(evidence, part, deadline))

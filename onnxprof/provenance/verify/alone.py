@@ -42,6 +42,8 @@ class Task:
     """Of what is fed and what they are likely to yield."""
 
 
+#: Each tensor that is computed is in the runtime and copied from it.
+_COPIES = 2
 #: For each task every value that its layers yield, one mapping a run; None where it cannot be run.
 Compute = Callable[[Sequence[Task]], Iterable[Sequence[Values] | None]]
 
@@ -53,6 +55,8 @@ class SecondCheck:
     claims: Sequence[Claim]
     """Of every step, those without layers as well."""
     compute: Compute
+    memory_bytes: int = 1 << 30
+    """For what is computed at a time."""
     deadline: float = float("inf")
     """A moment of `time.monotonic`."""
     _shown: Shown = field(default_factory=dict)
@@ -83,6 +87,14 @@ class _Case(NamedTuple):
     outputs: Collection[str]
 
 
+class _Ready(NamedTuple):
+    """A case of which is known what its layers read."""
+
+    case: _Case
+    used: Sequence[Counterpart]
+    task: Task
+
+
 class _Second:
     """The second check of all refuted steps of a run."""
 
@@ -91,6 +103,7 @@ class _Second:
     ) -> None:
         self._evidence, self._given, claims = evidence, given, given.claims
         self._readers = evidence.original.consumers()
+        self._producers = evidence.original.producers()
         worked = {claim.step: claim.nodes for claim in claims if claim.layers}
         places = {place for nodes in worked.values() for place in nodes}
         inserted = set(range(len(evidence.executed.nodes))) - places
@@ -100,7 +113,7 @@ class _Second:
         refuted = {v.step for v in verdicts if v.outcome is Outcome.REFUTED}
         cases = (self._case(claim) for claim in claims if claim.step in refuted)
         self._pending = {case.claim.step: case for case in cases if case is not None}
-        self._passed: dict[int, tuple[_Case, list[Counterpart]]] = {}
+        self._passed: dict[int, _Ready] = {}
 
     def run(self) -> set[int]:
         """The steps that pass."""
@@ -108,11 +121,11 @@ class _Second:
             ready = [*self._ready()] or [*self._ready(waiting=False)]
             if not ready:
                 break
-            tasks = [task for _, _, task in ready]
-            for (case, used, task), values in zip(ready, self._given.compute(tasks), strict=True):
-                del self._pending[case.claim.step]
+            results = self._given.compute([each.task for each in ready])
+            for each, values in zip(ready, results, strict=True):
+                del self._pending[each.case.claim.step]
                 if values is not None:
-                    self._judge(case, used, task, values)
+                    self._judge(each, values)
         self._withdraw()
         return set(self._passed)
 
@@ -128,29 +141,38 @@ class _Second:
         ins, outs = boundary(layers, self._readers, evidence.original.outputs)
         return _Case(claim, layers, ins, outs, tuple(inputs), outputs)
 
-    def _ready(self, waiting: bool = True) -> Iterator[tuple[_Case, list[Counterpart], Task]]:
-        """Steps of which every input stands for something, and what their layers then read.
-
-        What is the same in every run is the original's, after what other steps may yield for
-        it was waited for.
-        """
-        open_tensors = {
-            name for case in self._pending.values() for node in case.layers for name in node.outputs
-        }
+    def _ready(self, waiting: bool = True) -> Iterator[_Ready]:
+        """Steps of which every input stands for something, as many as fit into memory."""
+        held = 0
         for case in self._pending.values():
-            found = {name: self._found.find(name, case.inputs) for name in self._moving(case)}
-            lost = [name for name, counterpart in found.items() if counterpart is None]
-            if any(self._varies(name) or (waiting and name in open_tensors) for name in lost):
+            used = self._counterparts(case, waiting)
+            task = None if used is None else self._task(case, used)
+            if used is not None and task is not None:
+                yield _Ready(case, used, task)
+                held += _COPIES * task.size_bytes
+            if held > self._given.memory_bytes or time.monotonic() > self._given.deadline:
+                break
+
+    def _counterparts(self, case: _Case, waiting: bool) -> list[Counterpart] | None:
+        """What stands for the tensors that a step's layers read; None where that is not known.
+
+        What is the same in every run need not be read, but what other steps may yield for it
+        is waited for.
+        """
+        used = []
+        pending = {layer.name for case in self._pending.values() for layer in case.layers}
+        for name in case.ins:
+            if self._evidence.is_constant(name):
                 continue
-            used = [counterpart for counterpart in found.values() if counterpart is not None]
-            if (task := self._task(case, used)) is not None:
-                yield case, used, task
-
-    def _moving(self, case: _Case) -> list[str]:
-        return [name for name in case.ins if not self._evidence.is_constant(name)]
-
-    def _varies(self, tensor: str) -> bool:
-        return not self._evidence.known(tensor) or self._evidence.varies(tensor)
+            found = self._found.find(name, case.inputs)
+            if found is not None:
+                used.append(found)
+                continue
+            producer = self._producers.get(name)
+            waits = waiting and producer is not None and producer.name in pending
+            if waits or not self._evidence.known(name) or self._evidence.varies(name):
+                return None
+        return used
 
     def _task(self, case: _Case, used: Sequence[Counterpart]) -> Task | None:
         evidence = self._evidence
@@ -171,14 +193,12 @@ class _Second:
         ]
         return Task(tuple(node.name for node in case.layers), fed, sum(sizes))
 
-    def _judge(
-        self, case: _Case, used: list[Counterpart], task: Task, values: Sequence[Values]
-    ) -> None:
-        evidence = self._evidence
+    def _judge(self, ready: _Ready, values: Sequence[Values]) -> None:
+        evidence, case = self._evidence, ready.case
         given = frozenset(name for name in case.ins if evidence.is_constant(name))
         runs = [
             Observed({**fed, **made}, run.executed)
-            for fed, made, run in zip(task.fed, values, evidence.runs, strict=True)
+            for fed, made, run in zip(ready.task.fed, values, evidence.runs, strict=True)
         ]
         alone = Evidence(
             Graph(tuple(case.layers), given), evidence.executed, runs, SURE * evidence.tolerance
@@ -190,7 +210,7 @@ class _Second:
             return
         verdict = yielded(alone, case.claim, outs, case.inputs, case.outputs)
         if verdict.outcome is Outcome.VERIFIED and self._all_claimed(alone, case):
-            self._passed[case.claim.step] = case, used
+            self._passed[case.claim.step] = ready
             self._show(alone, case)
 
     def _all_claimed(self, alone: Evidence, case: _Case) -> bool:
@@ -216,7 +236,7 @@ class _Second:
         """Take back what rests on names that a passed step contradicts, and what rests on it."""
         while gone := [step for step in self._passed if not self._holds(step)]:
             for step in gone:
-                self._found.withdraw(self._passed.pop(step)[0].outputs)
+                self._found.withdraw(self._passed.pop(step).case.outputs)
 
     def _holds(self, step: int) -> bool:
         """Whether what a step reads is what the steps before it yield, as far as these passed."""
@@ -224,5 +244,5 @@ class _Second:
         return all(
             self._found.stands(used.tensor, used.executed)
             or (used.by_name and self._makers.get(used.executed, -1) not in passed)
-            for used in self._passed[step][1]
+            for used in self._passed[step].used
         )
