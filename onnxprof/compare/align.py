@@ -16,18 +16,21 @@ from onnxprof.analysis.processes import cut_alike
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.analysis.step_times import divided
 from onnxprof.compare.blocks import Block, finest_blocks, strays
-from onnxprof.compare.changes import Verdict
-from onnxprof.compare.limits import decided, remarks
+from onnxprof.compare.limits import remarks, side
 from onnxprof.compare.ratios import Floats, Group, ratios
 from onnxprof.compare.replicates import latency_group, row_group
 from onnxprof.compare.systems import is_bare, labels, runtime_version
 from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind, Unplaced
+from onnxprof.compare.verdict import (
+    THRESHOLD,
+    Verdict,
+    decides_latency,
+    decides_layers,
+    verdict,
+)
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
 from onnxprof.records.timings import Samples
-
-#: The smallest difference that matters, as a fraction, where none is given.
-THRESHOLD = 0.02
 
 
 def align(
@@ -66,7 +69,7 @@ def align(
         _unplaced(runs, blocks, fates),
         baseline,
         threshold,
-        tuple(remarks(columns, rows, baseline)),
+        remarks(columns, rows, baseline),
     )
 
 
@@ -179,7 +182,8 @@ def _judge(
     found = []
     for number, its in enumerate(timed):
         blank = Cell() if number == baseline else None
-        models, layers = decided(columns[baseline], columns[number])
+        sides = side(columns[baseline]), side(columns[number])
+        models, layers = decides_latency(*sides), decides_layers(*sides)
         whole = _factors(first.latency, its.latency, 1)
         wide = _factors(first.spread, its.spread, len(its.block_ns) + 1)
         pairs = zip((*first.block_ns, first.layers_ns), (*its.block_ns, its.layers_ns), strict=True)
@@ -210,18 +214,8 @@ def _ratio(a: int | None, b: int | None, factor: float, threshold: float, decide
     interval = ratio / factor, ratio * factor
     if not np.isfinite(interval[1]):
         return Cell(ratio=ratio, verdict=Verdict.UNDECIDED)
-    verdict = _verdict(interval, threshold) if decided else Verdict.UNDECIDED
-    return Cell(ratio=ratio, interval=interval, verdict=verdict)
-
-
-def _verdict(interval: tuple[float, float], threshold: float) -> Verdict:
-    low, high = interval
-    if low > 1 + threshold:
-        return Verdict.SLOWER
-    if high < 1 / (1 + threshold):
-        return Verdict.FASTER
-    inside = 1 / (1 + threshold) < low and high < 1 + threshold
-    return Verdict.SAME if inside else Verdict.UNDECIDED
+    told = verdict(ratio, interval, threshold) if decided else Verdict.UNDECIDED
+    return Cell(ratio=ratio, interval=interval, verdict=told)
 
 
 _FATES = {
