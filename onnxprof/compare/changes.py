@@ -15,7 +15,6 @@ from onnxprof.compare.ratios import (
     Ratios,
     benjamini_hochberg,
     joined,
-    log,
     paired_ratios,
     ratios,
 )
@@ -181,7 +180,7 @@ def _undecided(row: Row) -> Row:
 def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:
     sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
     times = [printed_latency_ns(side) for side in (a, b)]
-    found = paired_ratios(_beside(a, b)) if in_turn else _of_times(ratios(*sides), times)
+    found = paired_ratios(_beside(a, b)) if in_turn else ratios(*sides).of_times(*times)
     latency = _rows([("(latency)", ())], found, times, threshold)[0]
     processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
     rows = tuple(_layer_rows(a, b, threshold, in_turn))
@@ -196,11 +195,6 @@ def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: boo
         (),
         (printed_interruptions_ns(a), printed_interruptions_ns(b)),
     )
-
-
-def _of_times(found: Ratios, times: Sequence[Floats]) -> Ratios:
-    """Ratios of the times that are printed, so that whoever divides them gets the same."""
-    return found.recentred(log(times[1]) - log(times[0]))
 
 
 def _share(row: Row, total_a: float, total_b: float) -> float:
@@ -239,7 +233,7 @@ def _judged_layers(
         return paired_ratios(side_by_side(*each)), times
     groups = [row_group(run, rows) for run, rows in zip(alike, steps, strict=True)]
     joint = [joined(groups[side]) for side in sides]
-    return _of_times(ratios(*joint), times), times
+    return ratios(*joint).of_times(*times), times
 
 
 def _beside(a: tuple[Run, ...], b: tuple[Run, ...]) -> Pairs:

@@ -22,10 +22,10 @@ from onnxprof.publish.text.safe import in_csv, in_markdown, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import to_json
 
-#: Columns of the CSV, in order; JSON rows have these keys from `layer` on.
+#: Columns of the CSV, in order; JSON rows have these keys from `layer` to `only_b`.
 COLUMNS = (
     *("model", "batch", "layer", "layers", "share", "a_ms", "b_ms", "ratio", "low", "high"),
-    *("q", "verdict", "only_a", "only_b"),
+    *("q", "verdict", "only_a", "only_b", "ratio_of"),
 )
 _WIDTH = 79
 _LONGEST = 80
@@ -42,7 +42,7 @@ def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
         parts += [
             *_heading(pair),
             _pair_table(pair, limit, comparison.in_turn),
-            Text(_verdict_text(pair)),
+            Text(_verdict_text(pair, comparison.in_turn)),
         ]
         parts += [*_warned(caveats(pair)), ""]
     parts += _warned(list(_unmatched(comparison)))
@@ -61,7 +61,8 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
     lines = [f"### onnxprof: {_outcome(comparison)}", ""]
     for pair in comparison.pairs:
         shown, rest = _chosen(pair, limit)
-        lines += [f"**{in_markdown(_title(pair))}** — {in_markdown(_verdict_text(pair))}", ""]
+        verdict = _verdict_text(pair, comparison.in_turn)
+        lines += [f"**{in_markdown(_title(pair))}** — {in_markdown(verdict)}", ""]
         head = _ratio_head(comparison.in_turn)
         lines += [*_markdown_table([pair.latency, *shown], _scale(pair), head), ""]
         if rest:
@@ -89,6 +90,7 @@ def to_csv(comparison: Comparison) -> str:
             record = _record(row)
             names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
             whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
+            whole["ratio_of"] = _ratio_of(comparison)
             writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
     return sink.getvalue()
 
@@ -106,12 +108,17 @@ def caveats(pair: Pair) -> list[str]:
 def _plain(comparison: Comparison) -> dict[str, Any]:
     return {
         "threshold": comparison.threshold,
-        "ratios_of": "neighbouring blocks" if comparison.in_turn else "times",
+        "ratios_of": _ratio_of(comparison),
         "regressed": comparison.regressed,
         "pairs": [_plain_pair(pair) for pair in comparison.pairs],
         "unmatched_a": [_side(run) for run in comparison.unmatched_a],
         "unmatched_b": [_side(run) for run in comparison.unmatched_b],
     }
+
+
+def _ratio_of(comparison: Comparison) -> str:
+    """What ratios are of, since those of blocks need not be the quotients of the times."""
+    return "neighbouring blocks" if comparison.in_turn else "times"
 
 
 def _plain_pair(pair: Pair) -> dict[str, Any]:
@@ -261,10 +268,11 @@ def _counted(rows: Sequence[Row]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
 
 
-def _verdict_text(pair: Pair) -> str:
+def _verdict_text(pair: Pair, in_turn: bool) -> str:
     row = pair.latency
     low, high = row.interval or (1.0, 1.0)
-    ratio = "" if row.ratio is None else f" ({row.ratio:.3f}, {low:.3f} to {high:.3f})"
+    of = f"{_ratio_head(in_turn)} " if in_turn else ""
+    ratio = "" if row.ratio is None else f" ({of}{row.ratio:.3f}, {low:.3f} to {high:.3f})"
     layers = f"; layers: {_counted(pair.rows)}" if pair.rows else ""
     return f"Latency of B: {row.verdict}{ratio}{layers}."
 
