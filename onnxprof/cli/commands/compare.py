@@ -93,8 +93,9 @@ def compare(
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims, parse_filters
     from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget, Timer
+    from onnxprof.measure.protocol import Budget
     from onnxprof.processes.confined import Limits
+    from onnxprof.records.step import Timer
 
     chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
