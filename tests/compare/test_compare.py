@@ -13,9 +13,10 @@ from support import scripted
 
 from onnxprof.analysis.processes import merge
 from onnxprof.compare.blocks import finest_blocks, strays
-from onnxprof.compare.changes import Caveat, Pair, Verdict, compare
+from onnxprof.compare.changes import Pair, compare
 from onnxprof.compare.pairing import pair
 from onnxprof.compare.replicates import step_replicates
+from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import StoreError
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run

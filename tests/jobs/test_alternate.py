@@ -17,7 +17,8 @@ from support import inturn
 from support.inturn import Machine, against, job, measured
 from support.networks import models
 
-from onnxprof.compare.changes import Caveat, Verdict, compare
+from onnxprof.compare.changes import compare
+from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import BackendError
 from onnxprof.jobs import sweep, turns
 from onnxprof.jobs.child import Job
