@@ -104,9 +104,8 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    print(
-        "| graph | nodes | inspect, CPU s | bare limit | ratio |\n| --- | ---: | ---: | ---: | ---: |"
-    )
+    print("| graph | nodes | inspect, CPU s | bare limit | ratio |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:
         for kind, build in KINDS.items():
             ours = []
