@@ -67,9 +67,8 @@ class OpenvinoBackend:
         yield BoundSession(loaded, workload.inputs)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """The same with performance counters."""
-        del inferences
         core, found = _chosen(workload)
         began = time.perf_counter_ns()
         loaded = load(workload, core, found.target, producers(workload.table))

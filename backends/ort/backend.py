@@ -83,9 +83,8 @@ class OrtBackend:
         yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """A session under the runtime's profiler, which keeps its files in a scratch folder."""
-        del inferences
         _check(workload)
         with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
             yield _open_profiled(workload, Path(scratch))

@@ -64,9 +64,8 @@ class TensorrtBackend:
             yield EngineSession(trt, engine, memory, workload)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """The same engine under an IProfiler."""
-        del inferences
 
         def traced(engine: Any, reports: Reports) -> Trace:
             inspector = engine.create_engine_inspector()

@@ -49,9 +49,8 @@ class TorchBackend:
             yield _compiled(workload, device) if _compiles(workload) else _eager(workload, device)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """A session with a time for each layer; a compiled model is one step."""
-        del inferences
         from onnxprof.backends.torch.session import TracedTorchSession
 
         with _ready(workload) as device:

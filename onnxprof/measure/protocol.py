@@ -38,6 +38,7 @@ from onnxprof.plugins.backend import (
     Verifiable,
     Workload,
 )
+from onnxprof.plugins.verbs import open_traced
 from onnxprof.records.layer import Tensor
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
@@ -171,7 +172,7 @@ def measure(
             observer.loaded(plain)
         progress("loading under the timer", sampler.spent)
         most = max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(workload.table.nodes)))
-        with backend.open_traced(workload, most) as traced:
+        with open_traced(backend, workload, most) as traced:
             if conduct is None:
                 steps = _time_steps(sampler, plain, traced, most, timer, wanted)
             else:

@@ -214,10 +214,8 @@ class Backend(Protocol):
     def open(self, workload: Workload) -> AbstractContextManager[Session]:
         """Load for un-profiled inference. Raises BackendError."""
 
-    def open_traced(
-        self, workload: Workload, inferences: int
-    ) -> AbstractContextManager[TracedSession]:
-        """Load under the timer, for at most so many inferences. Raises BackendError."""
+    def open_traced(self, workload: Workload) -> AbstractContextManager[TracedSession]:
+        """Load under the timer. Raises BackendError."""
 
 
 @runtime_checkable
