@@ -22,6 +22,7 @@ from onnxprof.backends.openvino.runtime import Found, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, load
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.plugins.readers import FileReader
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Granularity
@@ -58,6 +59,16 @@ class OpenvinoBackend:
             return tuple(each.device for each in runtime.devices(core))
         except Exception:  # `availability` gives the reason
             return ()
+
+    def packages(self) -> Sequence[str]:
+        """OpenVINO alone."""
+        return ("openvino",)
+
+    def readers(self) -> Sequence[FileReader]:
+        """What benchmark_app writes."""
+        from onnxprof.backends.openvino.readers import READERS
+
+        return READERS
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
