@@ -11,7 +11,6 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol
 
@@ -40,11 +39,10 @@ from onnxprof.plugins.backend import (
 )
 from onnxprof.plugins.verbs import open_traced
 from onnxprof.records.layer import Tensor
-from onnxprof.records.timings import Timings
+from onnxprof.records.step import Timer
+from onnxprof.records.timings import Timings, traced_by
 from onnxprof.records.warning import RunWarning, WarningKind
 
-_TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
-_FEWEST_TRACED = 20
 #: Nanoseconds of inferences, no samples, after another process had the processor.
 _REFILL = 1_000_000
 #: Rounds of the model and one prefix below which prefixes tell no more than the trace.
@@ -55,15 +53,6 @@ _LOOKS = (0.3, 0.45, 0.6)
 _EXTENSION = 0.25
 #: The part of the free memory that prefixes may take.
 _MEMORY = 0.5
-
-
-class Timer(StrEnum):
-    """How steps are timed."""
-
-    AUTO = "auto"
-    TRACE = "trace"
-    PREFIX = "prefix"
-    CUPTI = "cupti"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +160,8 @@ def measure(
         if observer is not None:
             observer.loaded(plain)
         progress("loading under the timer", sampler.spent)
-        most = max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(workload.table.nodes)))
-        with open_traced(backend, workload, most) as traced:
+        most = workload.most_traced
+        with open_traced(backend, workload) as traced:
             if conduct is None:
                 steps = _time_steps(sampler, plain, traced, most, timer, wanted)
             else:
@@ -185,7 +174,9 @@ def measure(
             del traced  # what it holds is no part of what running the model takes
             gc.collect()
             observer.steady(plain)
-    timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts, steps.repeats)
+    timings = sampler.timings(
+        load_ns, first_ns, warmup, steps.trace, steps.timer, steps.cuts, steps.repeats
+    )
     told = warnings_of(timings, steps.trace, workload, outputs)
     truncated = _truncated(steps.trace, sampler.traced_count)
     warnings = (*told, *truncated, *steps.warnings)
@@ -209,6 +200,7 @@ class _Wanted:
 @dataclass(frozen=True, slots=True)
 class _Steps:
     trace: Trace
+    timer: Timer = Timer.TRACE
     cuts: tuple[int, ...] = ()
     repeats: tuple[int, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
@@ -227,7 +219,7 @@ def _time_steps(
         steps = _traced(sampler, plain, traced, most)
     else:
         steps = _fitting(sampler, plain, traced, most, timer, wanted)
-    if timer is Timer.CUPTI and not steps.trace.host_ns.size:
+    if timer is Timer.CUPTI and steps.timer is not Timer.CUPTI:
         raise BackendError("there is no cupti timer here", remedy="Leave --timer away")
     return _named(steps, traced, timer)
 
@@ -283,7 +275,8 @@ def _fitting(
         sampler.probed = 0
         reason = str(error) or "out of memory"
     _time_empty(sampler, traced, trace)
-    return _Steps(trace, warnings=(RunWarning(WarningKind.NO_PREFIXES, subject=reason),))
+    told = RunWarning(WarningKind.NO_PREFIXES, subject=reason)
+    return _warned(_Steps(trace, traced_by(trace.host_ns)), told)
 
 
 def _found_out(
@@ -322,7 +315,7 @@ def _read(sampler: Sampler, traced: TracedSession) -> _Steps:
     sampler.progress("reading the trace", 1.0)
     trace = traced.trace()
     _time_empty(sampler, traced, trace)
-    return _Steps(trace)
+    return _Steps(trace, traced_by(trace.host_ns))
 
 
 def _time_empty(sampler: Sampler, traced: TracedSession, trace: Trace) -> None:
@@ -348,7 +341,7 @@ def _by_prefixes(
     most = cuts.affordable(left, sampler.median_ns, known)
     places, sessions = _open(traced, trace, most, wanted.cuts)
     sampler.interleave(plain, sessions)
-    return _Steps(trace, places, repeats)
+    return _Steps(trace, Timer.PREFIX, places, repeats)
 
 
 def _repeat(

@@ -158,11 +158,9 @@ def _asked(verb: Callable[[], Sequence[T]]) -> tuple[T, ...]:
         return ()
 
 
-def open_traced(
-    backend: Backend, workload: Workload, inferences: int
-) -> AbstractContextManager[TracedSession]:
+def open_traced(backend: Backend, workload: Workload) -> AbstractContextManager[TracedSession]:
     """Load under the timer; a backend of before may still take a number of inferences."""
     opening: Callable[..., AbstractContextManager[TracedSession]] = backend.open_traced
     if "inferences" in signature(opening).parameters:
-        return opening(workload, inferences)
+        return opening(workload, workload.most_traced)
     return opening(workload)

@@ -37,7 +37,7 @@ from onnxprof.publish.text.safe import shortened, telling_cut
 from onnxprof.records.layer import Layer, LayerKind
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Origin, Run
-from onnxprof.records.step import Confidence, Step
+from onnxprof.records.step import Confidence, Step, Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
@@ -116,7 +116,7 @@ def three() -> list[Run]:
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_columns_add_up_whatever_the_runs(runs: list[Run]) -> None:
     runs = [r for r in runs if r.timings is not None and r.timings.block_process == ()]
-    runs = [r for r in runs if not r.timings.prefix_ns.size and not r.timings.round_process]
+    runs = [r for r in runs if r.timings.timer is not Timer.PREFIX and not r.timings.round_process]
     assume(runs)
     found = align(runs)
     for i, column in enumerate(found.columns):
