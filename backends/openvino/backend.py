@@ -22,6 +22,7 @@ from onnxprof.backends.openvino.runtime import Found, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, load
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.plugins.readers import FileReader
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Granularity
@@ -59,6 +60,16 @@ class OpenvinoBackend:
         except Exception:  # `availability` gives the reason
             return ()
 
+    def packages(self) -> Sequence[str]:
+        """OpenVINO alone."""
+        return ("openvino",)
+
+    def readers(self) -> Sequence[FileReader]:
+        """What benchmark_app writes."""
+        from onnxprof.backends.openvino.readers import READERS
+
+        return READERS
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A compiled model as a user of the runtime would have it for low latency."""
@@ -67,9 +78,8 @@ class OpenvinoBackend:
         yield BoundSession(loaded, workload.inputs)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """The same with performance counters."""
-        del inferences
         core, found = _chosen(workload)
         began = time.perf_counter_ns()
         loaded = load(workload, core, found.target, producers(workload.table))

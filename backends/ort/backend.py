@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from onnxprof.backends.ort import partition
 from onnxprof.backends.ort.check.verify import OrtProof, claims_of
 from onnxprof.backends.ort.device_timer import DeviceTimer
@@ -27,6 +29,8 @@ from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import free_bytes
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.plugins.readers import FileReader
+from onnxprof.plugins.verbs import Arrays, FileSession
 from onnxprof.provenance.onnx_graph import graph_attributes
 from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.device import Availability, Device
@@ -34,6 +38,8 @@ from onnxprof.records.step import Granularity
 
 #: The runtime's switch for its own telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
+#: Distributions that bring the runtime with other providers.
+_BUILDS = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
 
 
@@ -76,6 +82,30 @@ class OrtBackend:
         found = providers.PROVIDERS.get(provider)
         return found.kind if found else ""
 
+    def packages(self) -> Sequence[str]:
+        """The builds of onnxruntime."""
+        return ("onnxruntime", *_BUILDS)
+
+    def readers(self) -> Sequence[FileReader]:
+        """What its own profiler writes."""
+        from onnxprof.backends.ort.readers import READERS
+
+        return READERS
+
+    def tensor_values(
+        self, workload: Workload, model: Any, feeds: Sequence[Arrays]
+    ) -> list[dict[str, NDArray[Any]]]:
+        """Each tensor of an ONNX message, unoptimised on the CPU, for each set of inputs."""
+        from onnxprof.backends.ort.check.observe import reference_values
+
+        return reference_values(workload, model, feeds)
+
+    def file_session(self, path: Path, *, lean: bool = False) -> FileSession:
+        """A file on the CPU; `lean` keeps weights in one form, not in a packed one as well."""
+        from onnxprof.backends.ort.file_session import OrtFileSession
+
+        return OrtFileSession(path, lean=lean)
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A session as a user of the runtime would create it."""
@@ -83,9 +113,8 @@ class OrtBackend:
         yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """A session under the runtime's profiler, which keeps its files in a scratch folder."""
-        del inferences
         _check(workload)
         with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
             yield _open_profiled(workload, Path(scratch))

@@ -18,6 +18,7 @@ from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, R
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.machine import gpus
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.plugins.readers import FileReader
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.records.device import Availability, Device
@@ -57,6 +58,16 @@ class TensorrtBackend:
         states = self.availability()
         return gpus.cuda_devices().devices if states[0].usable else ()
 
+    def packages(self) -> Sequence[str]:
+        """TensorRT, or the one for RTX."""
+        return ("tensorrt", "tensorrt-rtx")
+
+    def readers(self) -> Sequence[FileReader]:
+        """What trtexec writes."""
+        from onnxprof.backends.tensorrt.readers import READERS
+
+        return READERS
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """An engine as trtexec would build it, at one size. Building may take minutes."""
@@ -64,9 +75,8 @@ class TensorrtBackend:
             yield EngineSession(trt, engine, memory, workload)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """The same engine under an IProfiler."""
-        del inferences
 
         def traced(engine: Any, reports: Reports) -> Trace:
             inspector = engine.create_engine_inspector()

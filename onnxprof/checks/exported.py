@@ -15,7 +15,9 @@ from onnxprof.errors import BackendError, ExportError, OnnxprofError
 from onnxprof.model.graph.walk import graphs
 from onnxprof.model.rebatch.operands import Operands
 from onnxprof.model.rebatch.plan import plan
+from onnxprof.plugins import registry
 from onnxprof.plugins.exporter import Sample
+from onnxprof.plugins.verbs import FileSession
 from onnxprof.records.parity import OutputParity
 
 #: Domains of operators that runtimes know beside ONNX's own.
@@ -165,7 +167,6 @@ def blamed(model: ModelProto, dims: Mapping[str, int]) -> str:
 
 def _agreements(path: Path, samples: Sequence[Sample], where: str) -> Iterator[Agreement]:
     session = _session(path, where)
-    names = [output.name for output in session.get_outputs()]
     for sample in samples:
         found = _run(session, sample, where)
         if len(found) != len(sample.outputs):
@@ -173,33 +174,28 @@ def _agreements(path: Path, samples: Sequence[Sample], where: str) -> Iterator[A
                 f"it has {len(found)} outputs, the framework's network {len(sample.outputs)}",
                 where=where,
             )
-        pairs = zip(names, sample.outputs, found, strict=True)
+        pairs = zip(session.outputs, sample.outputs, found, strict=True)
         yield Agreement(sample.batch, tuple(compare(n, want, got) for n, want, got in pairs))
 
 
-def _session(path: Path, where: str) -> Any:
+def _session(path: Path, where: str) -> FileSession:
+    reference = registry.reference()
     try:
-        import onnxruntime
+        return reference.file_session(path)
     except ImportError as error:
         remedy = 'pip install "onnxprof[cpu]"'
         raise BackendError(
             "onnxruntime is needed to check it", where=where, remedy=remedy
         ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         line = str(error).splitlines()[0]
         raise ExportError(f"onnxruntime does not load it: {line}", where=where) from error
 
 
-def _run(session: Any, sample: Sample, where: str) -> list[Any]:
-    known = {value.name for value in session.get_inputs()}
-    fed = {name: array for name, array in sample.inputs.items() if name in known}
+def _run(session: FileSession, sample: Sample, where: str) -> list[Any]:
+    fed = {name: array for name, array in sample.inputs.items() if name in session.inputs}
     try:
-        result: list[Any] = session.run(None, fed)
+        return session.run(fed)
     except Exception as error:
         line = str(error).splitlines()[0]
         raise ExportError(f"it fails at batch {sample.batch}: {line}", where=where) from error
-    return result

@@ -41,7 +41,7 @@ def check(workload: Workload, values: Values) -> Parity:
         return Parity(reason="the backend hands out no outputs to compare")
     gc.collect()
     try:
-        reference = registry.backend("ort")
+        reference = registry.reference()
         outputs, expected = _infer(reference, workload)
     except (OnnxprofError, MemoryError) as error:
         return Parity(reason=f"there is no reference: {error or 'out of memory'}")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from onnxprof.checks.activations import fault_of, masked_tensors
 from onnxprof.errors import OnnxprofError
+from onnxprof.plugins import registry
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import entry
 from onnxprof.zoo.report import scaled
@@ -142,16 +143,6 @@ def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
     return (Path(shutil.copyfile(path, scratch / path.name)) if keep else path), made
 
 
-def _session(path: Path) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    # Half of the memory: weights are not held in a second, packed form.
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
 def _opened(
     path: Path, batch: int, dims: Mapping[str, int]
 ) -> tuple[ModelFile, LayerTable, Arrays]:
@@ -172,13 +163,13 @@ def _outputs(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) 
     if table.obstacle:
         found.faults.append(f"batch {batch}: {table.obstacle}")
         return 0.0
-    session = _session(path)
-    session.run(None, inputs)
+    session = registry.reference().file_session(path, lean=True)
+    session.run(inputs)
     began = time.perf_counter_ns()
-    values = session.run(None, inputs)
+    values = session.run(inputs)
     elapsed = (time.perf_counter_ns() - began) / 1e6
-    for output, value in zip(session.get_outputs(), values, strict=True):
-        where = f"batch {batch}: output {output.name}"
+    for name, value in zip(session.outputs, values, strict=True):
+        where = f"batch {batch}: output {name}"
         if not isinstance(value, np.ndarray):
             continue
         if value.ndim == 0 or value.shape[0] != batch:
@@ -214,22 +205,11 @@ def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findin
     whole = path.stat().st_size
     for share in _shares(names, sizes):
         _append_outputs(path, share)
-        session = _session(path)
-        values = session.run_with_ort_values(
-            share, {name: _ort_value(array) for name, array in inputs.items()}
-        )
-        for name in share:
-            value = values.pop(0)
-            if value.is_tensor():
-                _check_activation(name, value.numpy(), name in masked, found)
-        del session, values
+        session = registry.reference().file_session(path, lean=True)
+        for name, value in session.tensors(inputs, share):
+            _check_activation(name, value, name in masked, found)
+        del session
         os.truncate(path, whole)
-
-
-def _ort_value(array: NDArray[Any]) -> Any:
-    import onnxruntime as ort
-
-    return ort.OrtValue.ortvalue_from_numpy(array)
 
 
 def _bytes(shape: Any) -> int:

@@ -120,7 +120,7 @@ def plan(options: Options, progress: Progress | None = None) -> list[Planned]:
     backend = registry.backend(options.backend)
     _refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
-    facts = environment()
+    facts = environment(backend=backend)
     planned: list[Planned] = []
     found = [resolve(reference, progress) for reference in options.models]
     asked = zip(found, options.models, sizes_of(found, options), strict=True)

@@ -37,13 +37,12 @@ from onnxprof.plugins.backend import (
     Verifiable,
     Workload,
 )
+from onnxprof.plugins.verbs import open_traced
 from onnxprof.records.layer import Tensor
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings, traced_by
 from onnxprof.records.warning import RunWarning, WarningKind
 
-_TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
-_FEWEST_TRACED = 20
 #: Nanoseconds of inferences, no samples, after another process had the processor.
 _REFILL = 1_000_000
 #: Rounds of the model and one prefix below which prefixes tell no more than the trace.
@@ -161,8 +160,8 @@ def measure(
         if observer is not None:
             observer.loaded(plain)
         progress("loading under the timer", sampler.spent)
-        most = max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(workload.table.nodes)))
-        with backend.open_traced(workload, most) as traced:
+        most = workload.most_traced
+        with open_traced(backend, workload) as traced:
             if conduct is None:
                 steps = _time_steps(sampler, plain, traced, most, timer, wanted)
             else:

@@ -79,8 +79,8 @@ def test_blocks_alternate_and_open_with_an_inference_that_is_no_sample() -> None
                 yield Noted(session, "plain")
 
         @contextmanager
-        def open_traced(self, job: Workload, inferences: int):
-            with super().open_traced(job, inferences) as session:
+        def open_traced(self, job: Workload):
+            with super().open_traced(job) as session:
                 yield Noted(session, "traced")
 
     class Noted:

@@ -137,7 +137,7 @@ def test_onnxruntime_runs_the_nodes_of_a_step_so_many_times(tmp_path: Path, copi
     table = inspect(model, 1, {})
     arrays = generate(table, 0, {})
     workload = Workload(prepare(model, 1, {}), table, arrays, 1)
-    with OrtBackend().open_traced(workload, 10) as traced:
+    with OrtBackend().open_traced(workload) as traced:
         traced.infer()
         trace = traced.trace()
         assert isinstance(traced, StepRepeater)

@@ -68,7 +68,7 @@ class Lab:
         level = Granularity.EXECUTED if optimised else Granularity.WRITTEN
         work = Workload(model, self.table(batch), self.pool.take(items), self.threads)
         gc.collect()
-        with registry.backend("ort").open(replace(work, granularity=level)) as session:
+        with registry.reference().open(replace(work, granularity=level)) as session:
             began = time.monotonic()
             session.infer()
             self._item_seconds = (time.monotonic() - began) / batch

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.lazy import Lazy, lazy_group
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -17,7 +19,17 @@ if TYPE_CHECKING:
     from onnxprof.store.folder import Filters
     from onnxprof.store.summary import Summary
 
-app = typer.Typer(help="List, show and export stored runs.", no_args_is_help=True)
+_LATER = {
+    "import": Lazy(
+        "onnxprof.cli.commands.runs_import",
+        "command",
+        "Make a run of what another profiler wrote about an ONNX file, and store it.",
+        is_made=True,
+    )
+}
+app = typer.Typer(
+    cls=lazy_group(_LATER), help="List, show and export stored runs.", no_args_is_help=True
+)
 
 _PATTERN = "Part of the name, or all of it with * and ?; repeatable."
 Model = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help=_PATTERN)]
@@ -158,63 +170,6 @@ def export(
         _overlay([run for run in runs if run.timings is not None], output)
     else:
         _deliver(_render(runs, chosen), output, chosen)
-
-
-@app.command("import")
-def import_(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The ONNX file that was profiled.")],
-    profile: Annotated[
-        str, typer.Option(metavar="FILE", help="What trtexec --exportProfile wrote.")
-    ] = "",
-    engine_layers: Annotated[
-        str, typer.Option(metavar="FILE", help="What trtexec --exportLayerInfo wrote.")
-    ] = "",
-    times: Annotated[
-        str, typer.Option(metavar="FILE", help="What trtexec --exportTimes wrote.")
-    ] = "",
-    ort_profile: Annotated[
-        str, typer.Option(metavar="FILE", help="A profile of onnxruntime's, JSON.")
-    ] = "",
-    benchmark_app: Annotated[
-        str, typer.Option(metavar="FILE", help="A counters report of OpenVINO's, CSV or JSON.")
-    ] = "",
-    batch: Annotated[int, typer.Option(min=1, help="Batch size that was profiled.")] = 1,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
-    ] = None,
-    device_name: Annotated[
-        str, typer.Option(metavar="NAME", help="Where it ran: 'NVIDIA H200'.")
-    ] = "",
-    device_kind: Annotated[
-        str, typer.Option(metavar="KIND", help="cpu, cuda, gpu or npu. Default: as is usual.")
-    ] = "",
-    runtime: Annotated[
-        str, typer.Option(metavar="NAME", help="Name and version: 'TensorRT 11.0'.")
-    ] = "",
-    threads: Annotated[int, typer.Option(min=0, help="Threads that it had; 0: not known.")] = 0,
-    store: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of runs, else $ONNXPROF_STORE, else runs.")
-    ] = "",
-) -> None:
-    """Make a run of what another profiler wrote about an ONNX file, and store it.
-
-    trtexec: --profile, with --engine-layers and --times. onnxruntime: --ort-profile. OpenVINO:
-    --benchmark-app.
-    """
-    from onnxprof.cli.commands.runs_import import Told, import_run
-    from onnxprof.publish.tables import run_summary
-
-    files = {
-        "--engine-layers": engine_layers,
-        "--profile": profile,
-        "--times": times,
-        "--ort-profile": ort_profile,
-        "--benchmark-app": benchmark_app,
-    }
-    told = Told(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
-    run, path = import_run(model, files, told, _roots([store] if store else None)[0])
-    _print(run_summary.facts(run), "", run_summary.summary(run, limit=20))
-    typer.echo(f"stored as {path}", err=True)
 
 
 _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"

@@ -27,7 +27,7 @@ class Opened:
     """A traced session that stays open, and what it says."""
 
     def __init__(self, job: Workload) -> None:
-        self._context = OpenvinoBackend().open_traced(job, 2)
+        self._context = OpenvinoBackend().open_traced(job)
         self.job = job
         self.session: CountingSession = self._context.__enter__()
         self.session.infer()
@@ -166,7 +166,7 @@ def test_the_prefix_timer_measures(tmp_path: Path) -> None:
 def test_prefixes_are_asked_for_after_the_steps_are_known(tmp_path: Path) -> None:
     job = workload(models.save(models.linear(), tmp_path))
     with (
-        OpenvinoBackend().open_traced(job, 1) as session,
+        OpenvinoBackend().open_traced(job) as session,
         pytest.raises(BackendError, match="before `trace`"),
     ):
         session.prefixes([0])

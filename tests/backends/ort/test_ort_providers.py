@@ -257,7 +257,7 @@ needs_openvino = pytest.mark.skipif(
 @needs_openvino
 def test_openvino_takes_what_it_can_and_the_rest_is_the_cpus(tmp_path: Path) -> None:
     asked = workload(models.save(mixed(), tmp_path), provider="openvino")
-    with OrtBackend().open_traced(asked, 3) as session:
+    with OrtBackend().open_traced(asked) as session:
         for _ in range(3):
             session.infer()
         trace = session.trace()
@@ -286,7 +286,7 @@ def test_layers_on_the_device_add_up_to_its_own_measure_of_the_whole(tmp_path: P
     table = inspect(model, 32)
     asked = Workload(*(prepare(model, 32, {}), table, generate(table), 1, "cuda"), timer="cupti")
     backend = OrtBackend()
-    with backend.open_traced(asked, 30) as session:
+    with backend.open_traced(asked) as session:
         session.infer()
         with session.recording():  # type: ignore[attr-defined]
             for _ in range(20):
