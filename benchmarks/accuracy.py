@@ -25,9 +25,10 @@ from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, Planned, plan
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.zoo import names
 
 #: From 7 steps to 300, from 40 µs to half a second.

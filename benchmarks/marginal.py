@@ -30,7 +30,7 @@ from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.budget import Budget
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -38,6 +38,7 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Session, Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 
 LENGTHS = (8, 16, 24, 32)
 PROFILED = 24

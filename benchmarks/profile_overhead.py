@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from onnxprof.jobs.sweep import Options, Planned, plan, sweep
-from onnxprof.measure.protocol import Budget
+from onnxprof.measure.budget import Budget
 from onnxprof.store.folder import Store
 
 #: Phases in which a session is loaded or run.

@@ -15,7 +15,7 @@ from onnxprof.jobs.child import Job, failed, published, run_isolated
 from onnxprof.jobs.outlook import Notice
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.budget import Budget
 from onnxprof.model.feeds import from_file, sizes_from
 from onnxprof.model.file import (
     ModelFile,
@@ -36,7 +36,7 @@ from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Run
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import Granularity, Timer
 from onnxprof.records.timings import Timings
 from onnxprof.store.folder import Store
 

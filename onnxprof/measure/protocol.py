@@ -11,7 +11,6 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from onnxprof.analysis.warnings import INFLATION, warnings_of
 from onnxprof.errors import BackendError
 from onnxprof.measure import cuts
 from onnxprof.measure import repeats as repeating
+from onnxprof.measure.budget import Budget
 from onnxprof.measure.sampler import Clock, Progress, Sampler, no_garbage_collection
 from onnxprof.plugins.backend import (
     Backend,
@@ -39,6 +39,7 @@ from onnxprof.plugins.backend import (
     Workload,
 )
 from onnxprof.records.layer import Tensor
+from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
@@ -54,27 +55,6 @@ _LOOKS = (0.3, 0.45, 0.6)
 _EXTENSION = 0.25
 #: The part of the free memory that prefixes may take.
 _MEMORY = 0.5
-
-
-class Timer(StrEnum):
-    """How steps are timed."""
-
-    AUTO = "auto"
-    TRACE = "trace"
-    PREFIX = "prefix"
-    CUPTI = "cupti"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How long to measure one model at one batch size, in seconds, loading not counted."""
-
-    seconds: float = 5.0
-
-    @property
-    def ns(self) -> int:
-        """The same in nanoseconds."""
-        return int(self.seconds * 1e9)
 
 
 @dataclass(frozen=True, slots=True)

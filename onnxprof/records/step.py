@@ -53,3 +53,12 @@ class Granularity(StrEnum):
 
     EXECUTED = "executed"
     WRITTEN = "written"
+
+
+class Timer(StrEnum):
+    """How steps are timed."""
+
+    AUTO = "auto"
+    TRACE = "trace"
+    PREFIX = "prefix"
+    CUPTI = "cupti"

@@ -23,7 +23,7 @@ from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.cli.main import app
 from onnxprof.jobs import proving
 from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget
+from onnxprof.measure.budget import Budget
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
 from onnxprof.processes.confined import Limits

@@ -23,11 +23,12 @@ from onnxprof.jobs import sweep, turns
 from onnxprof.jobs.child import Job
 from onnxprof.jobs.in_turn import alternate, cores
 from onnxprof.jobs.sweep import Options, Planned
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.budget import Budget
 from onnxprof.model.file import open_model
 from onnxprof.processes.confined import Limits
 from onnxprof.records.device import Device
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.testing import sample_run, sample_table
 
 MS = 1_000_000

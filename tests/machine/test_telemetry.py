@@ -24,7 +24,7 @@ from onnxprof.jobs.child import perform
 from onnxprof.jobs.sweep import Options, next_process, plan
 from onnxprof.machine import cpufreq, memory, rapl
 from onnxprof.machine.telemetry import Recorder, Watch
-from onnxprof.measure.protocol import Budget
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.publish.tables.run_summary import summary
 from onnxprof.publish.tables.runs import list_records

@@ -68,7 +68,7 @@ def test_a_run_is_fed_what_the_file_declares(tmp_path: Path) -> None:
     job = plan(Options(models=(str(models.save(made, tmp_path)),)))[0].job
     from dataclasses import replace
 
-    from onnxprof.measure.protocol import Budget
+    from onnxprof.measure.budget import Budget
 
     job = replace(job, budget=Budget(0.05))
     run = run_isolated(job, Limits(120), lambda *_: None)

@@ -18,7 +18,8 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
 from onnxprof.analysis.warnings import step_warnings
 from onnxprof.errors import BackendError, StoreError
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.publish.tables import gpu, run_summary
 from onnxprof.publish.text.warnings import warning_text
@@ -26,6 +27,7 @@ from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.folder import Store, load
 from onnxprof.testing import FakeBackend, FakeSession, sample_run, sample_table

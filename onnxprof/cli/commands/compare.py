@@ -87,8 +87,9 @@ def compare(
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
     from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget, Timer
+    from onnxprof.measure.budget import Budget
     from onnxprof.processes.confined import Limits
+    from onnxprof.records.step import Timer
     from onnxprof.store.folder import Filters
 
     chosen = _format(format_, output)

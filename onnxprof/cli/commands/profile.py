@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from onnxprof.cli.progress import Meter
     from onnxprof.jobs.sweep import Options, Outcome, Planned
-    from onnxprof.measure.protocol import Timer
-    from onnxprof.records.step import Granularity
+    from onnxprof.records.step import Granularity, Timer
     from onnxprof.store.folder import Store
 
 _FEW_LAYERS, _MANY_LAYERS = 5, 10
@@ -98,7 +97,7 @@ def profile(
     from onnxprof import folders
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
     from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget
+    from onnxprof.measure.budget import Budget
     from onnxprof.processes.confined import Limits
     from onnxprof.store.folder import Store
 
@@ -169,7 +168,7 @@ def _granularity(text: str) -> Granularity:
 
 def _timer(text: str) -> Timer:
     from onnxprof.errors import UsageError
-    from onnxprof.measure.protocol import Timer
+    from onnxprof.records.step import Timer
 
     try:
         return Timer(text)

@@ -20,7 +20,7 @@ from onnxprof.backends.cuda.driver import driver_problem, explained
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.errors import BackendError
 from onnxprof.jobs.sweep import Options, plan, sweep
-from onnxprof.measure.protocol import Budget
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.store.folder import Store, load
 
