@@ -62,7 +62,8 @@ def verdicts(pairs: list[Pair]) -> str:
 def measured(model: str, budget: float, pool: int, threads: int) -> tuple[list[Run], list[Run]]:
     """Processes of one model on either side, measured in turn; the n-th of both are a pair."""
     from onnxprof.jobs.in_turn import alternate
-    from onnxprof.jobs.sweep import Options, plan
+    from onnxprof.jobs.options import Options
+    from onnxprof.jobs.sweep import plan
     from onnxprof.measure.budget import Budget
 
     given = {"threads": threads, "budget": Budget(budget * pool), "processes": pool}

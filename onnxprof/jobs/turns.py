@@ -18,7 +18,9 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.child import Job, as_run, child, listen
+from onnxprof.jobs.child import child
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.parent import as_run, listen
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks
 from onnxprof.processes.confined import Limits, end
@@ -124,8 +126,7 @@ def served(
         try:
             process.start()
             theirs.close()
-            where = f"{job.facts.name} at batch {job.batch}"
-            yield Served(process, ours, limits, progress, where)
+            yield Served(process, ours, limits, progress, job.title)
         finally:
             if process.pid is not None:
                 end(process)

@@ -22,7 +22,9 @@ from onnxprof.checks.batches.trial import Trial
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.cli.main import app
 from onnxprof.jobs import proving
-from onnxprof.jobs.sweep import Options, plan
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan
 from onnxprof.measure.budget import Budget
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
@@ -178,7 +180,7 @@ def test_items_are_taken_along_their_own_axis() -> None:
     assert taken["w"].tolist() == [1, 1, 1]
 
 
-def settled(made: ModelProto, folder: Path, monkeypatch, batches=(1, 8)) -> list[proving.Planned]:
+def settled(made: ModelProto, folder: Path, monkeypatch, batches=(1, 8)) -> list[Job]:
     """Planned and proved, in this process."""
     path = models.save(made, folder)
     options = Options((str(path),), batches=batches, budget=Budget(0.2), threads=1)
@@ -189,21 +191,21 @@ def settled(made: ModelProto, folder: Path, monkeypatch, batches=(1, 8)) -> list
 def test_a_fixed_batch_that_mixes_is_measured_once_at_its_own(tmp_path, monkeypatch) -> None:
     made = mixing_models.BY_VALUE["pick (Gather)"]()
     (only,) = settled(made, tmp_path, monkeypatch)
-    assert (only.job.batch, only.table.batch) == (1, 1)
-    assert "layer pick (Gather)" in only.job.obstacle == only.table.obstacle
-    assert "--batch 1 " in only.job.command
+    assert (only.batch, only.table.batch) == (1, 1)
+    assert "layer pick (Gather)" in only.table.obstacle
+    assert "--batch 1 " in only.command
 
 
 def test_a_fixed_batch_that_holds_is_measured_without_a_note(tmp_path, monkeypatch) -> None:
     first, second = settled(models.lenet(1), tmp_path, monkeypatch)
-    assert (first.job.batch, second.job.batch) == (1, 8)
-    assert first.job.notes == second.job.notes == ()
+    assert (first.batch, second.batch) == (1, 8)
+    assert first.notes == second.notes == ()
 
 
 def test_dynamic_quantisation_is_measured_with_a_note(tmp_path, monkeypatch) -> None:
     *_, last = settled(mixing_models.quantised_dynamically(), tmp_path, monkeypatch)
-    assert last.job.batch == 8
-    assert [note.kind for note in last.job.notes] == [WarningKind.QUANTISED_TOGETHER]
+    assert last.batch == 8
+    assert [note.kind for note in last.notes] == [WarningKind.QUANTISED_TOGETHER]
 
 
 def test_a_free_batch_is_its_authors_and_carries_a_caveat(tmp_path: Path) -> None:
