@@ -118,7 +118,7 @@ def _compared(
     keep(run)
     if not job.is_free:
         return run
-    return beside(run, str(job.model.path), job.options.inputs, job.budget.seconds)
+    return beside(run, job.model, job.options.inputs, job.budget.seconds)
 
 
 def _foresee(

@@ -80,8 +80,7 @@ def _table(job: Job) -> LayerTable:
 def question_of(job: Job, batches: tuple[int, ...]) -> Question:
     """What is to be proved before, or beside, a measurement."""
     return Question(
-        file=str(job.model.path),
-        name=job.facts.name,
+        model=job.model,
         batches=batches,
         dims=job.options.dims,
         seed=job.options.seed,
