@@ -90,8 +90,9 @@ def _pair(
             both.append(opened.enter_context(start(job, limits, told, cores(job, number))))
             both[-1].ready()
         inferences_s = sum(process.usual_ns for process in both) / 1e9
-        known = (time.monotonic() - began, budget.seconds, inferences_s, a.options.processes)
-        announce(partial(in_turn_s, *known))
+        ready_s = time.monotonic() - began
+        pairs = a.options.processes
+        announce(lambda scale: in_turn_s(ready_s, budget.seconds, inferences_s, pairs, scale))
         _take_turns(both, budget.ns, partial(progress, a, "measuring"))
         runs = [process.finish() for process in both]
     return (runs[0], runs[1]) if number % 2 == 0 else (runs[1], runs[0])

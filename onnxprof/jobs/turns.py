@@ -101,8 +101,15 @@ class Served:
     def _wait(self, wanted: str) -> object:
         began = time.monotonic()
         try:
-            given = (self.process, self.channel, self.limits, self.progress, self.kept)
-            return listen(*given, wanted, self.spent)
+            return listen(
+                process=self.process,
+                receiver=self.channel,
+                limits=self.limits,
+                progress=self.progress,
+                kept=self.kept,
+                wanted=wanted,
+                spent=self.spent,
+            )
         except OnnxprofError as error:
             where = error.where or self.where
             raise type(error)(error.what, where=where, remedy=error.remedy) from error
