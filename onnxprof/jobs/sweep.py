@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -26,7 +26,8 @@ from onnxprof.model.file import (
     with_defaults,
 )
 from onnxprof.model.layers import inspect
-from onnxprof.model.opened import opened
+from onnxprof.model.opened import Opened, opened
+from onnxprof.model.rebatch.axes import BatchAxes
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.model.suggestion import refuse_missing
@@ -35,7 +36,7 @@ from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.device import Device
-from onnxprof.records.layer import LayerTable, ModelFacts
+from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings
@@ -63,24 +64,38 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
     _refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment()
-    jobs: list[Job] = []
     found = [resolve(reference, progress) for reference in options.models]
-    asked = zip(found, options.models, sizes_of(found, options), strict=True)
-    for device, (file, reference, dims) in product(devices, list(asked)):
-        work = partial(_of_file, file, replace(options, dims=dims), device, facts)
-        jobs.extend(confined(work, options.limits, "planning", reference))
-    return jobs
+    inspected: list[_Inspected] = []
+    for file, reference, dims in zip(found, options.models, sizes_of(found, options), strict=True):
+        work = partial(_inspected, file, replace(options, dims=dims))
+        inspected.append(confined(work, options.limits, "planning", reference))
+    return [
+        job
+        for device, each in product(devices, inspected)
+        for job in _jobs(each, options, device, facts)
+    ]
 
 
-def _of_file(
-    file: Resolved, options: Options, device: Device, environment: tuple[tuple[str, str], ...]
-) -> list[Job]:
+@dataclass(frozen=True, slots=True)
+class _Inspected:
+    """What a model's file says, at every batch size that is asked for."""
+
+    model: Opened
+    dims: tuple[tuple[str, int], ...]
+    tables: tuple[LayerTable, ...]
+    batch: BatchAxes
+
+
+def _inspected(file: Resolved, options: Options) -> _Inspected:
+    """Open and inspect a model, which is to be trusted in a process of its own alone."""
     model = open_found(file)
     dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
     refuse_missing(model, dims)
-    wanted = device.id if options.device == ALL else options.device or device.kind
-    sized = replace(options, dims=tuple(dims.items()), device=wanted)
-    return list(_of_model(model, sized, device, environment))
+    tables = _tables(model, options.batches, dims)
+    if options.inputs:
+        for table in tables:
+            from_file(Path(options.inputs), table)
+    return _Inspected(opened(model), tuple(dims.items()), tables, batch_axes(model, dims))
 
 
 def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
@@ -118,48 +133,42 @@ def _refuse_provider(backend: Backend, provider: str) -> None:
             raise BackendError(state.detail, where=where, remedy=state.remedy)
 
 
-def _of_model(
-    model: ModelFile, options: Options, device: Device, environment: tuple[tuple[str, str], ...]
+def _tables(
+    model: ModelFile, batches: Sequence[int], dims: Mapping[str, int]
+) -> tuple[LayerTable, ...]:
+    """One a batch size; a model that cannot be re-batched is measured once, and says why."""
+    tables: dict[int, LayerTable] = {}
+    for batch in batches:
+        table = inspect(model, batch, dims)
+        if table.batch not in tables or table.obstacle:
+            tables[table.batch] = table
+    return tuple(tables.values())
+
+
+def _jobs(
+    found: _Inspected, options: Options, device: Device, environment: tuple[tuple[str, str], ...]
 ) -> Iterator[Job]:
-    tables = _tables(model, options)
-    if options.inputs:
-        for table in tables:
-            from_file(Path(options.inputs), table)
-    batch = batch_axes(model, dict(options.dims))
-    known = opened(model)
-    for table in tables:
-        settled = settle(options, known.facts, table.batch)
+    """One a batch size, on a device."""
+    for table in found.tables:
+        settled = replace(
+            options,
+            models=(published(found.model.facts).reference,),
+            device=device.id if options.device == ALL else options.device or device.kind,
+            batches=(table.batch,),
+            dims=found.dims,
+            threads=options.threads or usable_cores(),
+        )
         yield Job(
-            model=known,
+            model=found.model,
             table=table,
             options=settled,
             budget=options.process_budget,
             device=device,
             environment=environment,
             command=command_line(settled),
-            own_batch=batch.own if batch.fixed else 0,
-            is_free=not batch.fixed,
+            own_batch=found.batch.own if found.batch.fixed else 0,
+            is_free=not found.batch.fixed,
         )
-
-
-def settle(options: Options, facts: ModelFacts, batch: int) -> Options:
-    """The options of one job among those that were asked for."""
-    return replace(
-        options,
-        models=(published(facts).reference,),
-        batches=(batch,),
-        threads=options.threads or usable_cores(),
-    )
-
-
-def _tables(model: ModelFile, options: Options) -> list[LayerTable]:
-    """One a batch size; a model that cannot be re-batched is measured once, and says why."""
-    tables: dict[int, LayerTable] = {}
-    for batch in options.batches:
-        table = inspect(model, batch, dict(options.dims))
-        if table.batch not in tables or table.obstacle:
-            tables[table.batch] = table
-    return list(tables.values())
 
 
 def sweep(jobs: Sequence[Job], limits: Limits, store: Store, progress: Report) -> Iterator[Outcome]:
