@@ -79,7 +79,7 @@ class Row:
         assert timings is not None
         assert traced is not None
         profiler = float(step_times.typical(traced).sum()) * step_times.inflation(traced)
-        prefixed = timings.prefix_ns.size > 0
+        prefixed = timings.timer is Timer.PREFIX
         return (
             *(asked.model_name, str(asked.batch)),
             *(f"{sums.total_ns / 1e6:.4g}", f"{sums.half_width:.1%}", f"{profiler:.3f}"),

@@ -38,8 +38,6 @@ from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
-from onnxprof.records.step import Timer
-from onnxprof.records.timings import Timings
 from onnxprof.store.folder import Store
 
 #: Hears of each job what it is at, and which part of it is done.
@@ -199,19 +197,10 @@ def next_process(job: Job, before: Sequence[Run], limits: Limits, progress: Repo
     """Run one more process of a job; what the first one settled is taken from it."""
     hear = _bound(progress, job, len(before))
     if before and (first := before[0].timings):
-        timer = _timer_of(first) or job.options.timer
+        timer = first.timer if first.step_ns.size else job.options.timer
         job = job.asking(parity=False, telemetry=False, timer=timer)
         job = replace(job, prefix_steps=first.prefix_steps, repeats=first.repeats)
     return run_isolated(job, limits, hear)
-
-
-def _timer_of(timings: Timings) -> Timer | None:
-    """The timer whose times those are; None where there are no steps' times."""
-    if not timings.step_ns.size:
-        return None
-    if timings.prefix_ns.size:
-        return Timer.PREFIX
-    return Timer.CUPTI if timings.host_ns.size else Timer.TRACE
 
 
 def _bound(progress: Report, job: Job, done: int) -> Callable[[str, float], None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.networks import models
+from support.networks.models import node, value
 from support.networks.provenance_corpus import CORPUS, duplicates, half, residual
 from support.runs.verified import BAR, ZOO_BAR, assert_true, opened, share, swapped
 
@@ -88,6 +89,19 @@ def test_a_layer_of_a_neighbour_is_refuted(tmp_path: Path) -> None:
     assert steps[conv].layers == ("second",)
     assert steps[sigmoid].verdict == "verified"
     assert steps[sigmoid].layers == ("sigmoid",)
+
+
+def test_a_step_that_reads_what_it_is_said_to_compute_is_refuted(tmp_path: Path) -> None:
+    """It reads all that both layers read, and yields what others read of them."""
+    layers = [node("Tanh", ["x"], ["t"], "tanh"), node("Add", ["x", "t"], ["y"], "add")]
+    made = models.model(layers, [value("x", (2, 8))], [value("y", (2, 8))])
+    with opened(models.save(made, tmp_path)) as checked:
+        add = checked.step("add")
+        checked.claim({add: ["tanh", "add"]})
+        refuted = checked.steps(Bounds(memory_bytes=1))[add]
+        steps = checked.steps()
+    assert refuted.verdict.startswith("refuted: it reads t, which one of its layers yields")
+    assert steps[add].layers == ("add",)
 
 
 def test_a_step_that_lacks_a_part_of_its_work_is_refuted(tmp_path: Path) -> None:

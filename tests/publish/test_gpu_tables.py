@@ -47,7 +47,7 @@ def gpu_run() -> Run:
         run,
         request=replace(run.request, provider="cuda"),
         device=Device("cuda:0:fake-gpu", "cuda", "Fake GPU", 80 << 30, 132, 16_896, ("sm_90",)),
-        timings=replace(run.timings, step_ns=step_ns, host_ns=host_ns),
+        timings=replace(run.timings, step_ns=step_ns, host_ns=host_ns, timer=Timer.CUPTI),
         kernels=(
             KernelRow("void conv2d<float, 4>(Params, [x])", 45_000_000, 50, 890_000, 910_000),
             KernelRow("sgemm_128x64", 20_000_000, 100, 100_000, 300_000),

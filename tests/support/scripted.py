@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnxprof.analysis.processes import merge
-from onnxprof.compare.changes import Pair, Verdict, compare
+from onnxprof.compare.changes import Pair, compare
+from onnxprof.compare.verdict import Verdict
 from onnxprof.measure.budget import Budget
 from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Workload

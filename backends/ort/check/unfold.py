@@ -102,7 +102,7 @@ class _Unfolding:
 
     def _visit(self, graph: onnx.GraphProto, path: Path, names: Mapping[str, str]) -> None:
         for place, node in enumerate(graph.node):
-            given = _renamed(node, names)
+            given = renamed(node, names)
             bodies = {(*path, (place, a.name)): a.g for a in graph_attributes(node)}
             ran = next((p for p in bodies if self._taken.get(p)), None)
             if ran is not None and node.op_type == "If":
@@ -235,7 +235,7 @@ def _every_name(graph: onnx.GraphProto) -> Iterator[str]:
             yield from _every_name(body.g)
 
 
-def _renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+def renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
     """A copy that reads and yields tensors by these names, in its subgraphs as well."""
     made = onnx.NodeProto()
     made.CopyFrom(node)
@@ -252,6 +252,6 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     if not captured:
         return
     for i, node in enumerate(graph.node):
-        graph.node[i].CopyFrom(_renamed(node, captured))
+        graph.node[i].CopyFrom(renamed(node, captured))
     for value in graph.output:
         value.name = captured.get(value.name, value.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -14,6 +14,7 @@ from typing import Protocol
 
 import onnx
 
+from onnxprof.backends.ort.check.alone import Alone
 from onnxprof.backends.ort.check.bodies import settled
 from onnxprof.backends.ort.check.observe import (
     Arrays,
@@ -28,7 +29,8 @@ from onnxprof.backends.ort.graphs.graphs import ExecutedNode
 from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Bounds, Workload
-from onnxprof.provenance.topology import Graph
+from onnxprof.provenance.topology import Graph, GraphNode
+from onnxprof.provenance.verify.alone import SecondCheck
 from onnxprof.provenance.verify.outcomes import all_unchecked, judged
 from onnxprof.provenance.verify.repair import repaired
 from onnxprof.provenance.verify.verdicts import (
@@ -160,11 +162,14 @@ class OrtProof:
     ) -> tuple[Step, ...]:
         parts = list(self._parts(sides, memory_bytes // len(feeds)))
         verdicts: list[Verdict] = []
+        alone = Alone(self.workload, sides.original, deadline)
+        second = SecondCheck(sides.claims, alone, memory_bytes // _COPIES, deadline)
         for part in parts[:-1]:
-            verdicts += check(self._evidence(sides, feeds, part, deadline), part, deadline)
+            evidence = self._evidence(sides, feeds, part, deadline)
+            verdicts += second.checked(evidence, check(evidence, part, deadline))
         last = parts[-1] if len(parts) > 1 else None
         evidence = self._evidence(sides, feeds, last, deadline)
-        verdicts += check(evidence, parts[-1], deadline)
+        verdicts += second.checked(evidence, check(evidence, parts[-1], deadline))
         refuted = any(verdict.outcome is Outcome.REFUTED for verdict in verdicts)
         mend = refuted and len(parts) == 1
         mended = repaired(evidence, sides.claims, verdicts, deadline) if mend else {}
@@ -200,13 +205,42 @@ class OrtProof:
         graphs, before = sides.graphs, sides.original
         if time.monotonic() > deadline:  # no claim will be looked at
             return Evidence(*graphs, ())
-        wanted = (None, None) if part is None else _wanted(*graphs, part)
+        wanted = (None, None) if part is None else _wanted(sides, part)
         models = sides.original.model, sides.executed.model
         runs = observed(self.workload, *models, self.saved.parent, feeds, wanted)
         return Evidence(*graphs, runs, tolerance_of(runs, graphs), before.skipped, before.passing)
 
 
-def _wanted(original: Graph, executed: Graph, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:
+def _wanted(sides: Sides, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:
+    original, executed = sides.graphs
     nodes = [executed.nodes[place] for claim in part for place in claim.nodes]
     before = {name for claim in part for name in ends(original, claim.layers)}
-    return before, {name for node in nodes for name in (*node.inputs, *node.outputs)}
+    before |= {name for claim in part for name in _reread(sides, claim)}
+    read = {name for node in nodes for name in node.inputs}
+    made = {name for node in nodes for name in node.outputs}
+    return before, made | _laid_out(sides, read)
+
+
+def _reread(sides: Sides, claim: Claim) -> Iterator[str]:
+    """What a step's layers yield, where it reads more than these: it may read what they yield."""
+    original, executed = sides.graphs
+    layers = [node for node in original.nodes if node.name in claim.layers]
+    nodes = [executed.nodes[place] for place in claim.nodes]
+    if len(_read(nodes) - executed.constants) > len(_read(layers) - original.constants):
+        yield from (name for layer in layers for name in layer.outputs)
+
+
+def _read(nodes: Sequence[GraphNode]) -> set[str]:
+    """What nodes read of others."""
+    made = {name for node in nodes for name in node.outputs}
+    return {name for node in nodes for name in node.inputs} - made
+
+
+def _laid_out(sides: Sides, read: Collection[str]) -> set[str]:
+    """What steps read, and what inserted nodes had that laid it out anew."""
+    claimed = {place for claim in sides.claims if claim.layers for place in claim.nodes}
+    found = set(read)
+    for place, node in reversed(list(enumerate(sides.executed.graph.nodes))):
+        if place not in claimed and found.intersection(node.outputs):
+            found.update(node.inputs)
+    return found

@@ -68,15 +68,18 @@ _Format = Annotated[
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
 ]
-_Models = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Of folders: this model.")]
+_Models = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
+]
 _Batches = Annotated[
-    str, typer.Option(metavar="N,N", help="Of folders: this batch, or these with --over.")
+    str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
 ]
 _Backends = Annotated[
-    str, typer.Option(metavar="NAME,NAME", help="Of folders: these backends, in this order.")
+    str, typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order.")
 ]
 _Devices = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Of folders: this device; repeatable.")
+    list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
 ]
 _Force = Annotated[
     bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
@@ -86,7 +89,10 @@ _Force = Annotated[
 def align(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Ids or files of runs, or folders of runs."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
+        ),
     ] = None,
     baseline: _Baseline = "",
     over: _Over = None,
@@ -111,16 +117,14 @@ def align(
     Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
-    from onnxprof.cli.options import parse_batches, parse_names
+    from onnxprof.cli.options import parse_filters
     from onnxprof.compare.systems import refuse_unlike
     from onnxprof.publish.comparing.alignment import Choice, Sort
-    from onnxprof.store.folder import Filters
 
     printed = _format(format_, output)
-    backends = parse_names(backend, "--backend") if backend else ()
-    batches = parse_batches(batch) if batch else ()
-    filters = Filters(tuple(model or ()), tuple(device or ()), backends, batches)
-    chosen = _ordered(_chosen(runs or [], store, filters, whole=over is not None), backends)
+    filters = parse_filters(model, device, [backend] if backend else (), batch)
+    named = _chosen(runs or [], store, filters, whole=over is not None)
+    chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     found = _aligned(chosen, over, baseline, threshold)
@@ -128,49 +132,24 @@ def align(
 
 
 def _chosen(
-    names: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
+    texts: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
 ) -> list[Run]:
-    """What is named, each run once; of folders the newest run of each system that has times."""
-    found: dict[Path, Run] = {}
-    for name in names or [""]:
-        for path, run in _named(name, store, filters, whole=whole):
-            found.setdefault(path.resolve(), run)
-    return list(found.values())
+    """What is named, each run once; of folders the newest run of each system that has times.
 
-
-def _named(
-    name: str, store: Path | None, filters: Filters, *, whole: bool
-) -> list[tuple[Path, Run]]:
-    """`whole` leaves out imported runs without latencies, besides those that failed."""
+    `whole` leaves out imported runs without latencies.
+    """
     from onnxprof import folders
     from onnxprof.compare.systems import newest
-    from onnxprof.errors import UsageError
-    from onnxprof.publish.text.safe import counted
-    from onnxprof.store.encoding import request_digest
-    from onnxprof.store.folder import load, load_good, scan
+    from onnxprof.store.folder import load_good
+    from onnxprof.store.select import Need, select
 
-    path = folders.expanded(name) if name else folders.store(store)
-    if path.is_file() or name.endswith(".parquet"):
-        return [(path, load(path))]
-    folder = path.is_dir() or not name
-    root = path if folder else folders.store(store)
-    found, problems = scan([root], filters if folder else None)
-    good = [s for s in found if s.median_ns is not None or (s.layer_sum_ns and not whole)]
-    if not folder:
-        good = [s for s in good if request_digest(s.request).startswith(name.lower())][-1:]
-    for problem in problems:
-        _say(f"skipped {problem}")
-    if len(good) < len(found) and folder:
-        lost = counted(len(found) - len(good), "run", "runs")
-        what = "latencies" if whole else "times"
-        _say(f"{lost} without {what} in {root} left out")
-    if not good:
-        raise UsageError(
-            "no stored run with times matches",
-            where=str(root) if folder else f"{name} in {root}",
-            remedy="onnxprof runs list shows all; give ids, files or a folder of runs",
-        )
-    return load_good([summary.path for summary in newest(good)], _say)
+    need = Need.LATENCIES if whole else Need.TIMES
+    found: dict[Path, Run] = {}
+    for text in texts or [""]:
+        meant = newest(select(text, [folders.store(store)], filters, need, say=_say))
+        for path, run in load_good([summary.path for summary in meant], _say):
+            found.setdefault(path.resolve(), run)
+    return list(found.values())
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:

@@ -46,8 +46,8 @@ def materialise(
     from pathlib import Path
 
     from onnxprof.zoo.catalogue import entry
-    from onnxprof.zoo.materialise import copy_out
-    from onnxprof.zoo.materialise import materialise as make
+    from onnxprof.zoo.materialisation import copy_out
+    from onnxprof.zoo.materialisation import materialise as make
 
     chosen = _chosen(names, everything)
     if output and len(chosen) > 1:
@@ -118,7 +118,7 @@ def clean(
     """Remove materialised networks from the cache."""
     from onnxprof.zoo.cache import folder
     from onnxprof.zoo.catalogue import entry, plain
-    from onnxprof.zoo.materialise import clear
+    from onnxprof.zoo.materialisation import clear
     from onnxprof.zoo.report import scaled
 
     chosen = entry(plain(name)).name if name else None

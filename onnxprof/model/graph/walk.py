@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnx import GraphProto, ModelProto, NodeProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
 from onnxprof.errors import ModelError
 from onnxprof.model.graph import weights
@@ -15,13 +15,18 @@ from onnxprof.model.graph.data_files import DataFolder, stored_tensors
 _SHOWN = 8
 
 
-def subgraphs(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
+def subgraphs(node: NodeProto) -> Sequence[tuple[str, GraphProto]]:
     """The graphs that a control-flow node holds, with the attribute that holds each."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.name, attribute.g
-        for graph in attribute.graphs:
-            yield attribute.name, graph
+    if not node.attribute:
+        return ()
+    return [pair for attribute in node.attribute for pair in _held_by(attribute)]
+
+
+def _held_by(attribute: AttributeProto) -> Iterator[tuple[str, GraphProto]]:
+    if attribute.HasField("g"):
+        yield attribute.name, attribute.g
+    for graph in attribute.graphs:
+        yield attribute.name, graph
 
 
 def graphs(graph: GraphProto) -> Iterator[GraphProto]:
@@ -55,6 +60,8 @@ def true_inputs(graph: GraphProto) -> list[str]:
 def captured(node: NodeProto) -> set[str]:
     """Names that the node's subgraphs take from outside."""
     names: set[str] = set()
+    if not node.attribute:
+        return names
     for _, graph in subgraphs(node):
         inside = {i.name for i in graph.input} | initializer_names(graph)
         inside.update(name for inner in graph.node for name in inner.output)

@@ -44,9 +44,9 @@ class Mixing:
             return "sets every item of the batch against every other"
         if node.domain not in DEFAULT_DOMAINS:
             return ""
-        for operators, check in _RULES.items():
-            if node.op_type in operators and (why := check(self, node, scope, given)):
-                return why
+        check = _CHECKS.get(node.op_type)
+        if check is not None and (why := check(self, node, scope, given)):
+            return why
         return self._reduction(node, scope, given)
 
     def _is_product(self, node: NodeProto, scope: Scope, given: Sequence[Shape]) -> bool:
@@ -54,7 +54,7 @@ class Mixing:
         made = (name for name in node.output if name in self._dependent)
         return most == 1 and any(len(marks(scope.shape(n), self._prime)) > 1 for n in made)
 
-    def _marks(self, shape: Shape) -> list[int]:
+    def _marks(self, shape: Shape) -> tuple[int, ...]:
         return marks(shape, self._prime)
 
     def _reduction(self, node: NodeProto, scope: Scope, given: Sequence[Shape]) -> str:
@@ -164,6 +164,7 @@ _RULES: dict[tuple[str, ...], _Rule] = {
     _RECURRENT: Mixing.recurrent,
     ("Tile",): Mixing.repeated,
 }
+_CHECKS = {operator: check for operators, check in _RULES.items() for operator in operators}
 
 
 def _reduced(node: NodeProto, scope: Scope, rank: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 from onnx import GraphProto
 
@@ -33,20 +34,22 @@ def dependent(graph: GraphProto, batch: BatchAxes) -> set[str]:
 
 def _spread(graph: GraphProto, names: set[str]) -> None:
     for node in graph.node:
-        inner = [g for _, g in subgraphs(node)]
         if node.op_type in ABOUT or not names.intersection((*node.input, *captured(node))):
             continue
         names.update(node.output)
-        for body in inner:
+        for _, body in subgraphs(node):
             names.update(i.name for i in body.input)
             _spread(body, names)
 
 
-def marks(shape: Shape, prime: int) -> list[int]:
+@lru_cache(maxsize=4096)
+def marks(shape: Shape, prime: int) -> tuple[int, ...]:
     """The axes whose size is a multiple of the prime."""
-    return [i for i, d in enumerate(shape or ()) if isinstance(d, int) and d and d % prime == 0]
+    sizes = enumerate(shape or ())
+    return tuple(i for i, d in sizes if isinstance(d, int) and d and d % prime == 0)
 
 
+@lru_cache(maxsize=4096)
 def count(shape: Shape) -> int | None:
     """The elements of a tensor whose axes are all known."""
     sizes = [d for d in shape or () if isinstance(d, int)]

@@ -10,6 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TypeProto
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.model.graph.walk import subgraphs, walk
 from onnxprof.model.shapes import control, folding
+from onnxprof.model.shapes.memo import Key, Memo
 from onnxprof.model.shapes.misfits import misfit
 from onnxprof.model.shapes.rules import bodies, contrib, onnx_rules, standard
 from onnxprof.model.shapes.rules.call import Call, Types, refine
@@ -29,6 +30,7 @@ class Engine:
         self._budget = 4 * nodes + 1000
         self._refusals: list[tuple[str, str]] = []
         self._doubts: list[tuple[str, str]] = []
+        self._memo = Memo()
 
     def run(self, graph: GraphProto) -> Scope:
         """Types of every tensor, at the sizes that the graph's inputs declare."""
@@ -52,18 +54,34 @@ class Engine:
                 scope.declare(output.name, declared[output.name])
 
     def _types(self, node: NodeProto, index: int, scope: Scope) -> Types:
+        if node.attribute and (inner := list(subgraphs(node))):
+            return self._control(Call(node, scope, self._opsets), index, inner)
+        key = self._memo.key(node, scope)
+        known = None if key is None else self._memo.get(key)
+        if known is None:
+            return self._worked_out(node, scope, key)
+        types, values = known
+        pairs = zip(node.output, values, strict=True)
+        scope.values.update((name, value) for name, value in pairs if value is not None)
+        return types
+
+    def _worked_out(self, node: NodeProto, scope: Scope, key: Key | None) -> Types:
+        """The outputs' types; kept under the key unless the node refuses its operands."""
         call = Call(node, scope, self._opsets)
-        inner = list(subgraphs(node))
-        if inner:
-            return self._control(call, index, inner)
-        scope.values.update(folding.evaluate(node, scope.shape, scope.value_of))
+        values = folding.evaluate(node, scope.shape, scope.value_of)
+        scope.values.update(values)
         try:
             types = _asked(call)
         except RefusedError as error:
             self._refuse(node, str(error))
             return [None] * len(node.output)
-        self._refuse(node, misfit(call, types))
-        return types if all(map(_has_rank, types)) else self._through_body(call, types)
+        reason = misfit(call, types)
+        self._refuse(node, reason)
+        if not all(map(_has_rank, types)):
+            types = self._through_body(call, types)
+        if key is None or reason:
+            return types
+        return self._memo.keep(key, types, tuple(values.get(name) for name in node.output))
 
     def _through_body(self, call: Call, types: Types) -> Types:
         """What the operators that define this one say of its outputs."""

@@ -30,6 +30,9 @@ _SAMPLE, _GLANCE = 1 << 15, 256
 #: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
 _BLOCKS = (4, 8, 16)
 _MOST_AXES, _IMAGE = 5, 4
+#: Types that hold any number; and positions that are moved at a time.
+_REAL = frozenset({"float16", "bfloat16", "float32", "float64"})
+_PART = 1 << 20
 #: Where a glance is worse than so many times what is looked for, the layout is another.
 _HOPELESS, _NEAR = 4.0, 0.02
 #: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
@@ -95,23 +98,63 @@ def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likene
     its own size and the tensor's spread around its median, and at most 1. `bound` is what
     the caller accepts: layouts that are clearly worse are not looked at closely.
     """
+    return _best(original, executed, bound)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How an executed tensor holds one of the original."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    move: Move
+
+    def undone(self, executed: Array) -> Array:
+        """The executed tensor in the layout and the type of the original one."""
+        flat, size = executed.reshape(-1), prod(self.shape)
+        if self.move is not _as_it_is:
+            parts = [np.arange(i, min(i + _PART, size)) for i in range(0, size, _PART)]
+            flat = np.concatenate([flat[self.move(part)] for part in parts])
+        return flat.astype(self.dtype, copy=False).reshape(self.shape)
+
+
+def arrangement(original: Original, executed: Array, bound: float = 0.05) -> Arrangement | None:
+    """How an executed tensor holds an original one that it is like.
+
+    None where their error is above `bound`, or where one has the other's numbers by a scale.
+    """
+    value = original.value
+    found, move = _best(original, executed, bound)
+    types = {value.dtype, executed.dtype}
+    if found.error > bound or (len(types) > 1 and not all(t.name in _REAL for t in types)):
+        return None
+    return Arrangement(value.shape, value.dtype, move)
+
+
+def _best(original: Original, executed: Array, bound: float) -> tuple[Likeness, Move]:
+    """The likeness of the best layout, and where the original's elements are in it."""
     value = original.value
     if not _comparable(value, executed):
-        return UNLIKE
+        return UNLIKE, _as_it_is
     if original.is_text or executed.dtype.kind in "OSU":
         same = value.shape == executed.shape and bool(np.all(value == executed))
-        return Likeness(0.0 if same else 1.0, "as it is")
+        return Likeness(0.0 if same else 1.0, "as it is"), _as_it_is
     if not value.size:
-        return Likeness(0.0, "empty")
+        return Likeness(0.0, "empty"), _as_it_is
     flat, error_of = executed.reshape(-1), _error(original, executed)
-    best = UNLIKE
+    best: Likeness = UNLIKE
+    moved: Move = _as_it_is
     for layout, move in _layouts(value.shape, executed.shape):
         found = _judge(error_of, flat, original.places, move, bound)
         if found < best.error:
-            best = Likeness(found, layout)
+            best, moved = Likeness(found, layout), move
         if best.error <= bound / 100:
             break
-    return best
+    return best, moved
+
+
+def _as_it_is(places: Places) -> Places:
+    return places
 
 
 def fits(size: int, executed: Array) -> bool:
@@ -243,7 +286,7 @@ def _fitted_distance(
 def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
     """What an executed tensor of that shape may be of the original."""
     if prod(original) == prod(executed):
-        yield "as it is", lambda places: places
+        yield "as it is", _as_it_is
     for block in _BLOCKS:
         if _padded(original, executed, block):
             yield f"blocks of {block}", _blocked(original, executed[1], block)

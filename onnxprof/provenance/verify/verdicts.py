@@ -37,7 +37,7 @@ _IN_8_BITS = ("Quantize", "QLinear", "Integer", "QGemm")
 _PLAIN = TOLERANCES["float32"]
 TOO_LATE = "the time for the check was used up"
 #: Above this part of the tolerance no other tensor of the original may be this much closer.
-_SURE, _CLOSER = 0.25, 0.8
+SURE, _CLOSER = 0.25, 0.8
 
 
 class Outcome(StrEnum):
@@ -111,7 +111,7 @@ class Evidence:
                 return
             one, other = run.original[tensor], run.executed[executed]
             sums = self._sums(i, "original", tensor, one), self._sums(i, "", executed, other)
-            wanted = self._original(i, tensor)
+            wanted = self.prepared(i, tensor)
             if not may_be_equal(*sums, self.tolerance, wanted.rounding(other.dtype)):
                 yield UNLIKE.error
                 return
@@ -120,7 +120,8 @@ class Evidence:
             if found > self.tolerance:
                 return
 
-    def _original(self, run: int, tensor: str) -> Original:
+    def prepared(self, run: int, tensor: str) -> Original:
+        """The original's tensor in a run, ready to be compared."""
         if (run, tensor) not in self._prepared:
             size = rounding_size(tensor, self._producers, partial(self._largest, run))
             value, level = self.runs[run].original[tensor], self._level(run, tensor)
@@ -186,7 +187,7 @@ class Evidence:
         """The candidate that has the tensor's value; empty where none has it."""
         found = [(self.error(tensor, name), name) for name in candidates]
         error, best = min(found, default=(UNLIKE.error, ""))
-        sure = _SURE * self.tolerance
+        sure = SURE * self.tolerance
         if error > self.tolerance or (error > sure and self._closer(tensor, best, error)):
             return ""
         return best
@@ -204,7 +205,7 @@ class Evidence:
         return False
 
     def _away(self, name: str, executed: Array, bound: float) -> float:
-        return likeness(self._original(0, name), executed, bound).error
+        return likeness(self.prepared(0, name), executed, bound).error
 
     def candidates(self, executed: str) -> list[str]:
         """The original's tensors that an executed one could be, by their sizes."""
@@ -295,7 +296,7 @@ def _at_ends(
             reason = f"it has no result of {layer.name}"
             return Verdict(claim.step, Outcome.REFUTED, reason, layer.outputs[0])
     ins, outs = boundary(covered, readers, evidence.original.outputs)
-    outs = outs or _dead_ends(evidence, covered, outputs)
+    outs = outs or dead_ends(evidence, covered, outputs)
     if not outs:
         return Verdict(claim.step, Outcome.UNCHECKED, "its layers yield nothing that can be read")
     needed = (*(name for name in ins if not evidence.is_constant(name)), *outs)
@@ -307,7 +308,29 @@ def _at_ends(
         if not evidence.matches(name, inputs):
             reason = f"it does not read {name}, which its layers read"
             return Verdict(claim.step, Outcome.REFUTED, reason, name)
-    return _yielded(evidence, claim, outs, inputs, outputs)
+    if name := reread(evidence, covered, ins, inputs):
+        reason = f"it reads {name}, which one of its layers yields"
+        return Verdict(claim.step, Outcome.REFUTED, reason, name)
+    return yielded(evidence, claim, outs, inputs, outputs)
+
+
+def reread(
+    evidence: Evidence, covered: Sequence[GraphNode], ins: Sequence[str], inputs: Collection[str]
+) -> str:
+    """A result of the layers that the step reads, so that another one computed it; or nothing.
+
+    What equals something that its layers read may be either.
+    """
+    run = evidence.runs[0]
+    made = [name for layer in covered for name in layer.outputs if evidence.known(name)]
+    for name in filter(evidence.varies, made):
+        for executed in inputs:
+            same = evidence.error(name, executed) <= SURE * evidence.tolerance
+            if not same or fits_any(run.original[name], run.executed[executed]):
+                continue
+            if not any(evidence.error(n, executed) <= evidence.tolerance for n in ins):
+                return name
+    return ""
 
 
 def _working(
@@ -319,7 +342,7 @@ def _working(
     return (work, handed) if work else (covered, ())
 
 
-def _dead_ends(
+def dead_ends(
     evidence: Evidence, covered: Sequence[GraphNode], outputs: Collection[str]
 ) -> list[str]:
     """Where nobody reads what layers yield, a tensor of theirs that the step yields, or all."""
@@ -328,7 +351,7 @@ def _dead_ends(
     return [found] if found else made
 
 
-def _yielded(
+def yielded(
     evidence: Evidence,
     claim: Claim,
     outs: Sequence[str],

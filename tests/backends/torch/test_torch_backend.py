@@ -90,6 +90,27 @@ def test_each_layer_is_a_step_of_its_own(build: Builder, tmp_path: Path) -> None
     assert not set(covered) & set(trace.folded)
 
 
+def test_times_of_layers_take_no_memory_while_measuring(tmp_path: Path) -> None:
+    """A small array for each inference would move the buffers of the un-profiled session."""
+    job = workload(models.save(models.lenet(), tmp_path))
+    with TorchBackend().open_traced(job, 5) as session:
+        kept = session._times._kept
+        for _ in range(5):
+            session.infer()
+        assert session._times._kept is kept
+
+
+def test_more_inferences_than_were_announced_are_kept_in_order() -> None:
+    times = torch_session.Times(layers=2, inferences=1)
+    for number in range(5):
+        times.next()[:] = (number, -number)
+    np.testing.assert_array_equal(times.taken(), [[0, 1, 2, 3, 4], [0, -1, -2, -3, -4]])
+
+
+def test_times_of_no_inferences_are_none() -> None:
+    assert torch_session.Times(layers=3, inferences=0).taken().shape == (3, 0)
+
+
 def test_every_live_layer_of_a_real_network_has_a_time() -> None:
     job = workload(LIGHT / "light_squeezenet.onnx")
     trace = trace_of(job, 1)

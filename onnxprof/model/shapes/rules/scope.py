@@ -33,7 +33,8 @@ class Scope:
     """The same in one branch of an If whose other branch takes them."""
     disbelieved: tuple[str, ...] = ()
     """Declarations of the file that its own graph contradicts, in words."""
-    _shapes: dict[str, Shape] = field(default_factory=dict)
+    _facts: dict[int, tuple[TypeProto, Shape, str]] = field(default_factory=dict)
+    """Shape and name of a type by its id, which many tensors may share; the type is kept."""
 
     def type_of(self, name: str) -> TypeProto | None:
         """The tensor's type, or None if nothing is known."""
@@ -49,21 +50,28 @@ class Scope:
 
     def shape(self, name: str) -> Shape:
         """The tensor's shape; None where not even the rank is known."""
-        if name in self.types:
-            if name not in self._shapes:
-                self._shapes[name] = shape_of(self.types[name])
-            return self._shapes[name]
-        return None if self.outer is None else self.outer.shape(name)
+        held = self.types.get(name)
+        if held is None:
+            return None if self.outer is None else self.outer.shape(name)
+        return self._known(held)[1]
+
+    def _known(self, held: TypeProto) -> tuple[TypeProto, Shape, str]:
+        known = self._facts.get(id(held))
+        if known is None:
+            known = self._facts[id(held)] = (held, shape_of(held), type_name(held))
+        return known
 
     def declare(self, name: str, held: TypeProto) -> None:
         """Replace what is known about a tensor's type."""
         self.types[name] = held
-        self._shapes.pop(name, None)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor as a record, without value."""
-        held = self.type_of(name)
-        return Tensor(name) if held is None else Tensor(name, type_name(held), self.shape(name))
+        held = self.types.get(name)
+        if held is None:
+            return Tensor(name) if self.outer is None else self.outer.tensor(name)
+        _, shape, words = self._known(held)
+        return Tensor(name, words, shape)
 
 
 def type_name(held: TypeProto) -> str:
