@@ -174,10 +174,18 @@ class CountingSession:
         ties, graph = tied(original, self._workload.table, nodes, loaded.marks)
         steps = steps_of(ties, nodes, listed, loaded.marks, f"OpenVINO {self._kind.upper()}")
         self._prefixes = Prefixes(
-            *(self._workload, self._core, self._found.target, loaded, graph, ties.steps, nodes)
+            workload=self._workload,
+            core=self._core,
+            target=self._found.target,
+            loaded=loaded,
+            graph=graph,
+            steps=ties.steps,
+            nodes=nodes,
         )
         return Trace(
-            *(steps, self._times(nodes, ties), ties.folded),
+            steps=steps,
+            step_ns=self._times(nodes, ties),
+            folded=ties.folded,
             length=len(steps),
             barred=self._prefixes.barred,
         )

@@ -59,7 +59,11 @@ def build_trace(
     shapes = tuple(s for entry in joined for s in _original_shapes(entry, profile))
     known = all(entry.node.position >= 0 for entry in joined)
     return Trace(
-        *(steps, times, tuple(ties.folded), shapes, length if known else 0),
+        steps=steps,
+        step_ns=times,
+        folded=tuple(ties.folded),
+        shapes=shapes,
+        length=length if known else 0,
         barred=frozenset(place for entry in joined for place in entry.barred),
     )
 

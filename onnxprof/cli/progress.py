@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
-    from onnxprof.jobs.sweep import Planned
+    from onnxprof.jobs.job import Job
 
 
 class Meter:
@@ -47,7 +47,7 @@ class Meter:
     ) -> None:
         self._bar.stop()
 
-    def update(self, planned: Planned, phase: str, share: float) -> None:
+    def update(self, job: Job, phase: str, share: float) -> None:
         """Say what the current job does; `share` is the part of its budget that is spent."""
         from onnxprof.jobs.outlook import Notice
         from onnxprof.publish.text.safe import printable
@@ -59,7 +59,6 @@ class Meter:
             return
         if self._task is None or self._bar.disable:
             return
-        job = planned.job
         name = printable(job.facts.name)
         self._bar.update(
             self._task,

@@ -20,6 +20,7 @@ from onnxprof.analysis.warnings import INFLATION, warnings_of
 from onnxprof.errors import BackendError
 from onnxprof.measure import cuts
 from onnxprof.measure import repeats as repeating
+from onnxprof.measure.budget import Budget
 from onnxprof.measure.sampler import Clock, Progress, Sampler, no_garbage_collection
 from onnxprof.plugins.backend import (
     Backend,
@@ -53,18 +54,6 @@ _LOOKS = (0.3, 0.45, 0.6)
 _EXTENSION = 0.25
 #: The part of the free memory that prefixes may take.
 _MEMORY = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How long to measure one model at one batch size, in seconds, loading not counted."""
-
-    seconds: float = 5.0
-
-    @property
-    def ns(self) -> int:
-        """The same in nanoseconds."""
-        return int(self.seconds * 1e9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class ModelFile:
     def facts(self) -> ModelFacts:
         """Which bytes these are. Reads the file and its external data once, in chunks."""
         digest, total = hashlib.sha256(), 0
-        for path in (self.path, *self._external_files()):
+        for path in self.files():
             total += _feed(digest, path)
         return ModelFacts(
             name=self.name,
@@ -67,11 +67,12 @@ class ModelFile:
             parameters=self.parameters,
         )
 
-    def _external_files(self) -> list[Path]:
+    def files(self) -> list[Path]:
+        """The model file and those of its external data, in order of first use."""
         data = DataFolder.of(self.path)
         outside = filter(is_external, stored_tensors(self.structure))
         files = (data.place(tensor).file for tensor in outside)
-        return list(dict.fromkeys(files))
+        return [self.path, *dict.fromkeys(files)]
 
 
 def _text(value: str | bytes) -> str:

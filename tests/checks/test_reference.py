@@ -18,7 +18,8 @@ from support.runs.jobs import job
 
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.checks.reference import check, warnings_of
-from onnxprof.jobs.child import perform, run_isolated
+from onnxprof.jobs.child import perform
+from onnxprof.jobs.parent import run_isolated
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect

@@ -16,7 +16,8 @@ from onnxprof.analysis.step_times import estimates
 from onnxprof.analysis.thresholds import unsteadiness
 from onnxprof.errors import BackendError
 from onnxprof.measure import cuts
-from onnxprof.measure.protocol import Budget, Measurement, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import Measurement, measure
 from onnxprof.plugins.backend import Session, Trace, Workload
 from onnxprof.records.layer import PreparedModel, Tensor
 from onnxprof.records.step import Timer

@@ -14,7 +14,8 @@ from onnxprof.analysis import step_times
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.measure import repeats as repeating
-from onnxprof.measure.protocol import Budget, Measurement, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import Measurement, measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect

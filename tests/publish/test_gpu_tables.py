@@ -18,7 +18,8 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
 from onnxprof.analysis.warnings import step_warnings
 from onnxprof.errors import BackendError, StoreError
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.publish.tables import gpu, run_summary
 from onnxprof.publish.text.warnings import warning_text

@@ -219,7 +219,7 @@ class _Builder:
     def _add(self, node: onnx.NodeProto) -> None:
         layer = not self.inside
         number = len(self.context.layers) if layer else -1
-        call = Call(node.name, node.op_type, print, (), (), tuple(node.output), number=number)
+        call = Call(node.name, node.op_type, output_names=tuple(node.output), number=number)
         if layer:
             at = len(self.program.calls) if self.parent < 0 else self.context.layers[self.parent][2]
             self.context.layers.append((call, self.parent, at))

@@ -44,6 +44,48 @@ class Over(StrEnum):
     BATCH = "batch"
 
 
+_Baseline = Annotated[
+    str,
+    typer.Option(
+        metavar="N|NAME", help="Column that ratios are over, by number or name.  [default: 1]"
+    ),
+]
+_Over = Annotated[Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")]
+_Sort = Annotated[
+    Order, typer.Option(help="time: the baseline's; gap: how far times lie apart from it.")
+]
+_Limit = Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")]
+_Share = Annotated[
+    float,
+    typer.Option(min=0.0, max=1.0, help="Only blocks with this part of some run's latency."),
+]
+_Threshold = Annotated[
+    float, typer.Option(min=0.0, max=10.0, help="The smallest difference that matters.")
+]
+_Format = Annotated[
+    Format | None, typer.Option("--format", help="Default: as the file's name ends, else table.")
+]
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+]
+_Models = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
+]
+_Batches = Annotated[
+    str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
+]
+_Backends = Annotated[
+    str, typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order.")
+]
+_Devices = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
+]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
+]
+
+
 def align(
     runs: Annotated[
         list[str] | None,
@@ -52,54 +94,23 @@ def align(
             help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
         ),
     ] = None,
-    baseline: Annotated[
-        str,
-        typer.Option(
-            metavar="N|NAME", help="Column that ratios are over, by number or name.  [default: 1]"
-        ),
-    ] = "",
-    over: Annotated[
-        Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")
-    ] = None,
-    sort: Annotated[
-        Order, typer.Option(help="time: the baseline's; gap: how far times lie apart from it.")
-    ] = Order.GRAPH,
-    limit: Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")] = 20,
+    baseline: _Baseline = "",
+    over: _Over = None,
+    sort: _Sort = Order.GRAPH,
+    limit: _Limit = 20,
     all_: Annotated[bool, typer.Option("--all", help="Every block.")] = False,
-    min_share: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Only blocks with this part of some run's latency."),
-    ] = 0.0,
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=10.0, help="The smallest difference that matters.")
-    ] = 0.02,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: as the file's name ends, else table."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
-    ] = None,
-    batch: Annotated[
-        str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
-    ] = "",
-    backend: Annotated[
-        str,
-        typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order."),
-    ] = "",
-    device: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
-    ] = None,
+    min_share: _Share = 0.0,
+    threshold: _Threshold = 0.02,
+    format_: _Format = None,
+    output: _Output = None,
+    model: _Models = None,
+    batch: _Batches = "",
+    backend: _Backends = "",
+    device: _Devices = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
-    ] = False,
+    force: _Force = False,
 ) -> None:
     """Put runs of one model on several systems side by side, a block of layers a row.
 

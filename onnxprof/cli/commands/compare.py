@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from onnxprof.cli.parameters import Own, takes
+from onnxprof.jobs.options import Options
+from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from onnxprof.compare.changes import Comparison, Pair
     from onnxprof.compare.pairing import Pairing
-    from onnxprof.jobs.sweep import Options, Planned
+    from onnxprof.jobs.job import Job
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
 
@@ -27,7 +31,46 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+_Threshold = Annotated[
+    float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
+]
+_Format = Annotated[
+    Format | None, typer.Option("--format", help="Default: as the file's name ends, else table.")
+]
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+]
+_Force = Annotated[bool, typer.Option("--force", help="Even at different batches, axes or inputs.")]
+_Models = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Of runs: of these models; repeatable.")
+]
+_Batches = Annotated[
+    str, typer.Option(metavar="N,N", help="Of runs: of these batches; of models: at these.")
+]
+_Backend = Annotated[
+    str, typer.Option(help="Of runs: of this backend; of models: on it.  [default: ort]")
+]
+_Device = Annotated[
+    str,
+    typer.Option(help="Of runs: of this device; of models: on it.  [default: the backend's first]"),
+]
+_Store = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
+]
+
+
+@takes(
+    *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
+    *("device", "threads", "budget", "processes", "dim", "store"),
+    threads=Own("Of models: threads; 0 for every usable core."),
+    budget=Own(
+        "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
+    ),
+    processes=Own("Of models: pairs of fresh processes, in turns.", default=10),
+)
 def compare(
+    asked: dict[str, Any],
     a: Annotated[
         str,
         typer.Argument(
@@ -36,84 +79,32 @@ def compare(
         ),
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
-    ] = 0.02,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: as the file's name ends, else table."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
-    ] = None,
+    threshold: _Threshold = 0.02,
+    format_: _Format = None,
+    output: _Output = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Even at different batches, axes or inputs.")
-    ] = False,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Of runs: of these models; repeatable.")
-    ] = None,
-    batch: Annotated[
-        str, typer.Option(metavar="N,N", help="Of runs: of these batches; of models: at these.")
-    ] = "",
-    backend: Annotated[
-        str, typer.Option(help="Of runs: of this backend; of models: on it.  [default: ort]")
-    ] = "",
-    device: Annotated[
-        str,
-        typer.Option(
-            help="Of runs: of this device; of models: on it.  [default: the backend's first]"
-        ),
-    ] = "",
-    threads: Annotated[
-        int, typer.Option(min=0, max=1024, help="Of models: threads; 0 for every usable core.")
-    ] = 0,
-    budget: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            help="Of models: seconds of measuring for each, starting processes not counted.",
-        ),
-    ] = 10.0,
-    processes: Annotated[
-        int, typer.Option(min=1, max=1000, help="Of models: pairs of fresh processes, in turns.")
-    ] = 10,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
-    ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
-    ] = None,
+    force: _Force = False,
+    model: _Models = None,
+    batch: _Batches = "",
+    backend: _Backend = "",
+    device: _Device = "",
+    store: _Store = None,
 ) -> int:
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
     turn on the spot. The exit code is 1 if anything is slower.
     """
-    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims, parse_filters
-    from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget
+    from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
     from onnxprof.processes.confined import Limits
-    from onnxprof.records.step import Timer
 
     chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
     in_turn = _are_models(a, b)
     if in_turn:
-        options = Options(
-            models=(),
-            backend=backend or "ort",
-            device=device,
-            batches=batches or (1,),
-            dims=tuple(parse_dims(dim or []).items()),
-            threads=threads,
-            budget=Budget(budget),
-            telemetry=False,
-            processes=processes,
-            timer=Timer.TRACE,
-            limits=Limits(memory_bytes=memory_limit(0)),
-        )
+        asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
+        limits = Limits(memory_bytes=memory_limit(0))
+        options = Options((), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
         pairing = _measured(a, b, options, store)
     else:
         filters = parse_filters(model, _given(device), _given(backend), batch)
@@ -203,15 +194,15 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
         place.check_writable()
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
-    with held(plans[0][0].job.device.id, _say):
+    with held(plans[0][0].device.id, _say):
         plans = [proven(each, options, lambda *_: None) for each in plans]
     matched = _matched(*plans)
     pairs: list[tuple[Run, Run]] = []
     seconds = options.process_budget.seconds * options.processes * 2
-    batches = [ours.table.batch for ours, _ in matched]
+    batches = [ours.batch for ours, _ in matched]
     planning_s = time.monotonic() - began
     announced = partial(_announce, batches, options.processes, seconds, planning_s)
-    device = matched[0][0].job.device.id
+    device = matched[0][0].device.id
     with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
         for ours, theirs in matched:
             known = partial(announced, silent=bool(pairs))
@@ -247,18 +238,17 @@ def _announce(
     )
 
 
-def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]]:
+def _matched(a: list[Job], b: list[Job]) -> list[tuple[Job, Job]]:
     """By batch; a model that keeps its own batch says why."""
     from onnxprof.errors import UsageError
 
-    for planned in (*a, *b):
-        if planned.table.obstacle:
-            batch, name = planned.table.batch, planned.job.facts.name
-            _say(f"{name} stays at batch {batch}: {planned.table.obstacle}")
-    theirs = {planned.table.batch: planned for planned in b}
-    found = [(ours, theirs[ours.table.batch]) for ours in a if ours.table.batch in theirs]
+    for job in (*a, *b):
+        if job.table.obstacle:
+            _say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
+    theirs = {job.batch: job for job in b}
+    found = [(ours, theirs[ours.batch]) for ours in a if ours.batch in theirs]
     if not found:
-        raise UsageError(f"no batch size works for both: {a[0].table.batch}, {b[0].table.batch}")
+        raise UsageError(f"no batch size works for both: {a[0].batch}, {b[0].batch}")
     return found
 
 

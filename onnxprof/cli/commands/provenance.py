@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from onnxprof.cli.parameters import Own, takes
+from onnxprof.jobs.options import Options
+from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxprof.jobs.sweep import Options
     from onnxprof.publish.tables.provenance import Checked
     from onnxprof.records.run import Request, Run
 
@@ -18,31 +21,19 @@ _FORMATS = ("table", "csv", "json")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".txt": "table"}
 
 
+@takes(
+    *("model", "backend", "provider", "device", "batch", "threads", "budget", "dim", "inputs"),
+    *("seed", "format", "output"),
+    provider=Own("How the backend runs it; see docs/backends.md."),
+    device=Own("A device's id or kind [default: the provider's]."),
+    batch=Own("Batch size.", default=1, least=1),
+    budget=Own("Seconds of measuring, for the steps' shares.", default=0.5),
+)
 def provenance(
+    asked: dict[str, Any],
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="An ONNX file, zoo:NAME, hub:NAME or hf:…")
     ],
-    backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
-    provider: Annotated[
-        str, typer.Option(help="How the backend runs it; see docs/backends.md.")
-    ] = "",
-    device: Annotated[
-        str, typer.Option(help="A device's id or kind [default: the provider's].")
-    ] = "",
-    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
-    threads: Annotated[
-        int, typer.Option(min=0, max=1024, help="Threads; 0 for every usable core.")
-    ] = 0,
-    budget: Annotated[
-        float, typer.Option(min=0.01, help="Seconds of measuring, for the steps' shares.")
-    ] = 0.5,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
-    ] = None,
-    inputs: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Arrays to feed, by input name.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of generated inputs.")] = 0,
     format: Annotated[
         str, typer.Option(help="table, csv or json; by default that of the output file.")
     ] = "",
@@ -56,27 +47,14 @@ def provenance(
     """
     from rich.console import Console
 
-    from onnxprof.cli.options import parse_dims
-    from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget
-    from onnxprof.records.step import Timer
-
     chosen = _choose(format, output)
     options = Options(
         models=(model,),
-        backend=backend,
-        device=device,
-        provider=provider,
-        batches=(batch,),
-        dims=tuple(parse_dims(dim or []).items()),
-        threads=threads,
-        budget=Budget(budget),
         timer=Timer.TRACE,
-        seed=seed,
-        inputs=str(inputs.resolve()) if inputs else "",
         parity=False,
         only_verify=True,
         telemetry=False,
+        **asked,
     )
     run = _measured(options, Console(stderr=True))
     _write(run, chosen, output)
@@ -99,9 +77,9 @@ def _measured(options: Options, console: Console) -> Run:
     from onnxprof.jobs.sweep import measured, plan
 
     with fetching(console) as progress:
-        planned = plan(options, progress)[0]
+        job = plan(options, progress)[0]
     with Meter(console, 1, options.budget.seconds) as meter:
-        return measured(planned, options.limits, meter.update)
+        return measured(job, options.limits, meter.update)
 
 
 def _write(run: Run, chosen: str, output: Path | None) -> None:

@@ -17,7 +17,7 @@ from onnxprof.cli.options import memory_limit, parse_dims
 from onnxprof.cli.output import stdout_console
 from onnxprof.imports.build import Facts, build
 from onnxprof.imports.files import chosen, options, readers
-from onnxprof.jobs.child import now
+from onnxprof.jobs.job import now
 from onnxprof.model.file import open_found, with_defaults
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import is_remote, resolve

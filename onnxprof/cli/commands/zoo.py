@@ -84,7 +84,9 @@ def check(
 
     def one(name: str) -> Any:
         return check_apart(
-            *(name, batches, dims),
+            name,
+            batches,
+            dims,
             keep=keep,
             activations=activations,
             memory_bytes=int(memory * 2**30),

@@ -170,7 +170,8 @@ def _got(hub: Any, place: _Place, size: int, before: int, progress: Progress | N
     bar = _bar(progress, posixpath.basename(place.file))
     path = Path(
         hub.hf_hub_download(
-            *(place.repo, place.file),
+            repo_id=place.repo,
+            filename=place.file,
             endpoint=_endpoint(),
             local_files_only=_offline(),
             library_name="onnxprof",

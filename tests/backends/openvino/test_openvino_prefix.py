@@ -17,7 +17,8 @@ from onnxprof.backends.openvino.backend import CountingSession, OpenvinoBackend
 from onnxprof.backends.openvino.graphs.steps import executed
 from onnxprof.backends.openvino.prefix import _work
 from onnxprof.errors import BackendError
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import CutChecker, PrefixSource, Trace, Workload
 from onnxprof.records.step import Timer
 from onnxprof.records.warning import WarningKind

@@ -21,7 +21,8 @@ from onnxprof.backends.ort.runtime import providers
 from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider, device_index
 from onnxprof.backends.ort.runtime.session import place_of
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.jobs.sweep import Options, plan
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect

@@ -16,7 +16,8 @@ from support.networks import models
 from onnxprof.backends.torch.backend import TorchBackend
 from onnxprof.checks.reference import check
 from onnxprof.errors import BackendError, ModelError, UsageError
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
