@@ -109,7 +109,7 @@ def test_the_file_is_a_call_that_holds_no_markup() -> None:
     ((path, text),) = graph_view.scripts(page_of(hostile_run()))
     assert path == "plot/graph-0.js"
     assert "<" not in text
-    json.loads(text.removeprefix("onnxprof.model.graph.walk(0,").removesuffix(");\n"))
+    json.loads(text.removeprefix("onnxprof.graph(0,").removesuffix(");\n"))
 
 
 def test_one_file_serves_all_batch_sizes() -> None:

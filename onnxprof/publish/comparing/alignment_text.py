@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,8 @@ from onnxprof.compare.table import Alignment, Cell, Column, Row
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Scale
 from onnxprof.publish.text import sentences
-from onnxprof.publish.text.safe import CsvWriter, in_markdown, printable
+from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.safe import in_markdown, printable
 from onnxprof.store.encoding import to_json
 
 #: Columns of the CSV before those of the runs.
@@ -87,19 +87,18 @@ def _name(row: Row) -> str:
 
 
 def to_csv(alignment: Alignment) -> str:
-    """Every block in graph order, then the sums: RFC 4180, lines end in `\\n`.
+    """Every block in graph order, then the sums.
 
     Milliseconds have six decimals, so each run's blocks, `no layer`, `interruptions` and
     `overhead` add up to its `total` exactly. Names are joined with `;`.
     """
-    sink = io.StringIO()
-    writer = CsvWriter(sink, lineterminator="\n")
     runs = [f"{column.label} {figure}" for column in alignment.columns for figure in FIGURES]
-    writer.writerow([*COLUMNS, *runs])
-    for row in (*alignment.rows, *_sums(alignment)):
-        figures = [text for cell in row.cells for text in _csv_cell(cell)]
-        writer.writerow([row.kind.value, ";".join(row.layers), ";".join(row.operators), *figures])
-    return sink.getvalue()
+    return csv_text([*COLUMNS, *runs], map(_csv_row, (*alignment.rows, *_sums(alignment))))
+
+
+def _csv_row(row: Row) -> tuple[str, ...]:
+    figures = (text for cell in row.cells for text in _csv_cell(cell))
+    return row.kind.value, ";".join(row.layers), ";".join(row.operators), *figures
 
 
 def _csv_cell(cell: Cell) -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +15,8 @@ from rich.text import Text
 
 from onnxprof.compare.changes import Caveat, Comparison, Pair, Row, Verdict
 from onnxprof.publish.text import sentences
-from onnxprof.publish.text.safe import in_csv, in_markdown, printable, shortened
+from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import to_json
 
@@ -97,18 +96,17 @@ def to_json_text(comparison: Comparison) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One row a model and layer, RFC 4180, lines end in `\\n`; names are joined with `;`."""
-    sink = io.StringIO()
-    writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    """One row a model and layer; names are joined with `;`."""
+    return csv_of_records(COLUMNS, _csv_records(comparison))
+
+
+def _csv_records(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for pair in comparison.pairs:
         asked = pair.a[0].request
         for row in (pair.latency, *pair.rows):
             record = _record(row)
             names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
-            whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
-            writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
-    return sink.getvalue()
+            yield {"model": asked.model_name, "batch": asked.batch, **record, **names}
 
 
 def told(pair: Pair) -> list[str]:
