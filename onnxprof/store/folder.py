@@ -30,6 +30,8 @@ _FAILED = "-failed"
 #: A run takes some ten to a hundred kilobytes.
 _PROBE_BYTES = 1 << 18
 _LONGEST_PART = 80
+#: Unreadable files that are named one by one.
+_MOST_TOLD = 5
 #: Names that Windows keeps for devices.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
@@ -177,9 +179,16 @@ def load_good(paths: Sequence[Path], say: Callable[[str], None]) -> list[tuple[P
         problems += bad
     if problems and not runs:
         raise problems[0]
-    for problem in problems:
-        say(f"left out: {problem}")
+    tell(problems, say)
     return runs
+
+
+def tell(problems: Sequence[StoreError], say: Callable[[str], None]) -> None:
+    """Say which files cannot be read: the first five, and how many more there are."""
+    for problem in problems[:_MOST_TOLD]:
+        say(f"skipped {problem}")
+    if len(problems) > _MOST_TOLD:
+        say(f"skipped {len(problems) - _MOST_TOLD} more files")
 
 
 def load_each(paths: Iterable[Path]) -> tuple[list[Run], list[StoreError]]:

@@ -47,7 +47,10 @@ class Over(StrEnum):
 def align(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Ids or files of runs, or folders of runs."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
+        ),
     ] = None,
     baseline: Annotated[
         str,
@@ -78,17 +81,18 @@ def align(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Of folders: this model.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
     ] = None,
     batch: Annotated[
-        str, typer.Option(metavar="N,N", help="Of folders: this batch, or these with --over.")
+        str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
     ] = "",
     backend: Annotated[
         str,
-        typer.Option(metavar="NAME,NAME", help="Of folders: these backends, in this order."),
+        typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order."),
     ] = "",
     device: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Of folders: this device; repeatable.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
     ] = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
@@ -119,49 +123,24 @@ def align(
 
 
 def _chosen(
-    names: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
+    texts: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
 ) -> list[Run]:
-    """What is named, each run once; of folders the newest run of each system that has times."""
-    found: dict[Path, Run] = {}
-    for name in names or [""]:
-        for path, run in _named(name, store, filters, whole=whole):
-            found.setdefault(path.resolve(), run)
-    return list(found.values())
+    """What is named, each run once; of folders the newest run of each system that has times.
 
-
-def _named(
-    name: str, store: Path | None, filters: Filters, *, whole: bool
-) -> list[tuple[Path, Run]]:
-    """`whole` leaves out imported runs without latencies, besides those that failed."""
+    `whole` leaves out imported runs without latencies.
+    """
     from onnxprof import folders
     from onnxprof.compare.systems import newest
-    from onnxprof.errors import UsageError
-    from onnxprof.publish.text.safe import counted
-    from onnxprof.store.encoding import request_digest
-    from onnxprof.store.folder import load, load_good, scan
+    from onnxprof.store.folder import load_good
+    from onnxprof.store.select import Need, select
 
-    path = folders.expanded(name) if name else folders.store(store)
-    if path.is_file() or name.endswith(".parquet"):
-        return [(path, load(path))]
-    folder = path.is_dir() or not name
-    root = path if folder else folders.store(store)
-    found, problems = scan([root], filters if folder else None)
-    good = [s for s in found if s.median_ns is not None or (s.layer_sum_ns and not whole)]
-    if not folder:
-        good = [s for s in good if request_digest(s.request).startswith(name.lower())][-1:]
-    for problem in problems:
-        _say(f"skipped {problem}")
-    if len(good) < len(found) and folder:
-        lost = counted(len(found) - len(good), "run", "runs")
-        what = "latencies" if whole else "times"
-        _say(f"{lost} without {what} in {root} left out")
-    if not good:
-        raise UsageError(
-            "no stored run with times matches",
-            where=str(root) if folder else f"{name} in {root}",
-            remedy="onnxprof runs list shows all; give ids, files or a folder of runs",
-        )
-    return load_good([summary.path for summary in newest(good)], _say)
+    need = Need.LATENCIES if whole else Need.TIMES
+    found: dict[Path, Run] = {}
+    for text in texts or [""]:
+        meant = newest(select(text, [folders.store(store)], filters, need, say=_say))
+        for path, run in load_good([summary.path for summary in meant], _say):
+            found.setdefault(path.resolve(), run)
+    return list(found.values())
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:

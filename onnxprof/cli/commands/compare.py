@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from onnxprof.compare.changes import Comparison, Pair
     from onnxprof.compare.pairing import Pairing
@@ -28,7 +28,13 @@ class Format(StrEnum):
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A run, a folder of runs, or a model.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="An id or its first digits, a .parquet file or a folder of runs; or a model.",
+        ),
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
     threshold: Annotated[
         float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
@@ -45,18 +51,18 @@ def compare(
         bool, typer.Option("--force", help="Even at different batches, axes or inputs.")
     ] = False,
     model: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Of folders: these models; repeatable.")
+        list[str] | None, typer.Option(metavar="NAME", help="Of runs: of these models; repeatable.")
     ] = None,
     batch: Annotated[
-        str, typer.Option(metavar="N,N", help="Of folders: these batches; of models: at these.")
+        str, typer.Option(metavar="N,N", help="Of runs: of these batches; of models: at these.")
     ] = "",
     backend: Annotated[
-        str, typer.Option(help="Of folders: this backend; of models: on it.  [default: ort]")
+        str, typer.Option(help="Of runs: of this backend; of models: on it.  [default: ort]")
     ] = "",
     device: Annotated[
         str,
         typer.Option(
-            help="Of folders: this device; of models: on it.  [default: the backend's first]"
+            help="Of runs: of this device; of models: on it.  [default: the backend's first]"
         ),
     ] = "",
     threads: Annotated[
@@ -143,15 +149,16 @@ def _is_model(text: str) -> bool:
 def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
     from onnxprof.compare.pairing import pair
     from onnxprof.errors import UsageError
+    from onnxprof.store.folder import load_good
 
-    paths = [_paths(what, store, filters) for what in (a, b)]
-    if {path.resolve() for path in paths[0]} & {path.resolve() for path in paths[1]}:
+    chosen = [_paths(text, store, filters) for text in (a, b)]
+    if {path.resolve() for path in chosen[0]} & {path.resolve() for path in chosen[1]}:
         raise UsageError(
             "A and B have a run in common",
             where=f"{a}, {b}",
             remedy="Runs of one request share an id: name their .parquet files instead",
         )
-    sides = [_loaded(found, what) for found, what in zip(paths, (a, b), strict=True)]
+    sides = [[run for _, run in load_good(paths, _say)] for paths in chosen]
     found = pair(*sides)
     if not found.pairs:
         raise UsageError(
@@ -162,48 +169,12 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
     return found
 
 
-def _paths(what: str, store: Path | None, filters: Filters) -> list[Path]:
-    """The files that are meant: of a folder all, of an id the newest."""
+def _paths(text: str, store: Path | None, filters: Filters) -> list[Path]:
     from onnxprof import folders
-    from onnxprof.errors import UsageError
-    from onnxprof.store.encoding import request_digest
-    from onnxprof.store.folder import scan
+    from onnxprof.store.select import Need, select
 
-    path = Path(what)
-    if path.is_file() or what.endswith(".parquet"):
-        return [path]
-    root = path if path.is_dir() else folders.store(store)
-    found, problems = scan([root], filters)
-    for problem in problems:
-        _say(f"skipped {problem}")
-    if path.is_dir():
-        paths = [summary.path for summary in found]
-    else:
-        alike = [s.path for s in found if request_digest(s.request).startswith(what.lower())]
-        paths = alike[-1:]
-        if len(alike) > 1:
-            _say(f"{len(alike)} runs are called {what}; the newest is {paths[0]}")
-    if not paths:
-        raise UsageError(
-            "no stored run matches",
-            where=what if path.is_dir() else f"{what} in {root}",
-            remedy="Give an id of onnxprof runs list, a file, a folder of runs or two models",
-        )
-    return paths
-
-
-def _loaded(paths: Sequence[Path], what: str) -> list[Run]:
-    from onnxprof.errors import StoreError
-    from onnxprof.publish.text.safe import counted
-    from onnxprof.store.folder import load_good
-
-    runs = [run for _, run in load_good(paths, _say)]
-    good = [run for run in runs if run.timings is not None]
-    if not good:
-        raise StoreError(f"this run has no times: {runs[0].failure}", where=what)
-    if len(good) < len(runs):
-        _say(f"{counted(len(runs) - len(good), 'failed run', 'failed runs')} of {what} left out")
-    return good
+    found = select(text, [folders.store(store)], filters, Need.LATENCIES, say=_say)
+    return [summary.path for summary in found]
 
 
 def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from onnxprof.errors import StoreError
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
     from onnxprof.store.summary import Summary
@@ -33,7 +32,13 @@ Stores = Annotated[
         help="Folder of runs, else $ONNXPROF_STORE, else runs; repeatable.",
     ),
 ]
-What = Annotated[str, typer.Argument(metavar="[ID|PATH]", help="An id from `list`, or a file.")]
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="[RUN]",
+        help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
+    ),
+]
 
 
 class ListFormat(StrEnum):
@@ -71,12 +76,10 @@ def list_(
     """List stored runs, newest last."""
     from onnxprof.publish.tables import runs as runlist
 
-    roots = _roots(store)
-    found = _scan(roots, _filters(model, device, backend, batch))
-    if not found and _is_empty(roots):
-        typer.echo(f"No runs in {_places(roots)}. {_REMEDY}.", err=True)
-    elif not found:
-        raise _nothing(roots)
+    roots, filters = _roots(store), _filters(model, device, backend, batch)
+    found = [] if _is_empty(roots) else _select("", roots, filters)
+    if not found:
+        _tell(f"No runs in {_places(roots)}. {_REMEDY}.")
     if format_ is ListFormat.JSON:
         _write(runlist.list_json(found))
     elif format_ is ListFormat.CSV:
@@ -102,10 +105,10 @@ def show(
     from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
 
-    paths = _select(what, _roots(store), _filters(model, device, backend, batch))
-    run = load(paths[-1])
-    if len(paths) > 1:
-        typer.echo(f"{len(paths)} runs match; this is the newest: {paths[-1]}", err=True)
+    found = _select(what, _roots(store), _filters(model, device, backend, batch))
+    run = load(found[-1].path)
+    if len(found) > 1:
+        _tell(f"{len(found)} runs match; this is the newest: {found[-1].path}")
     limit = None if all_ else 20
     shown = gpu.tables(run, limit)
     _print(run_summary.facts(run), "", run_summary.summary(run, limit=limit), *shown)
@@ -139,12 +142,11 @@ def export(
     on a GPU and on the host) are CSV, of runs on a GPU.
     """
     from onnxprof.publish.text.safe import counted
-    from onnxprof.store.folder import load_each
+    from onnxprof.store.folder import load_good
 
     chosen = _format(format_, output)
-    paths = _select(what, _roots(store), _filters(model, device, backend, batch))
-    runs, problems = load_each(paths)
-    _tell(problems)
+    found = _select(what, _roots(store), _filters(model, device, backend, batch))
+    runs = [run for _, run in load_good([summary.path for summary in found], _tell)]
     failed = [run for run in runs if run.timings is None]
     if failed and chosen is not ExportFormat.JSON:
         lost = counted(len(failed), "failed run", "failed runs")
@@ -231,21 +233,10 @@ def _roots(store: list[str] | None) -> list[Path]:
     return [folders.store(folder) for folder in store] if store else [folders.store()]
 
 
-def _scan(roots: Sequence[Path], filters: Filters) -> list[Summary]:
-    from onnxprof.store.folder import scan
-
-    found, problems = scan(roots, filters)
-    _tell(problems)
-    return found
-
-
-def _tell(problems: Sequence[StoreError]) -> None:
+def _tell(message: str) -> None:
     from onnxprof.publish.text.safe import printable
 
-    for problem in problems[:5]:
-        typer.echo(f"skipped {printable(str(problem))}", err=True)
-    if len(problems) > 5:
-        typer.echo(f"skipped {len(problems) - 5} more files", err=True)
+    typer.echo(printable(message), err=True)
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:
@@ -255,39 +246,14 @@ def _is_empty(roots: Sequence[Path]) -> bool:
 
 
 def _places(roots: Sequence[Path]) -> str:
-    from onnxprof.publish.text.safe import printable
-
-    return ", ".join(printable(str(root)) for root in roots)
+    return ", ".join(map(str, roots))
 
 
-def _nothing(roots: Sequence[Path]) -> Exception:
-    from onnxprof.errors import UsageError
+def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]:
+    """The runs that are meant, oldest first."""
+    from onnxprof.store.select import select
 
-    return UsageError(
-        "no stored run matches",
-        where=_places(roots),
-        remedy=f"`onnxprof runs list` shows all; {_REMEDY}",
-    )
-
-
-def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Path]:
-    """Files that are meant, oldest first."""
-    from pathlib import Path
-
-    if what and (Path(what).is_file() or what.endswith(".parquet")):
-        return [Path(what)]
-    found = _scan(roots, filters)
-    paths = [s.path for s in found if _is_called(s, what)]
-    if not paths:
-        raise _nothing(roots)
-    return paths
-
-
-def _is_called(summary: Summary, what: str) -> bool:
-    """Whether the file's name carries this digest, or begins with these digits of it."""
-    from onnxprof.store.encoding import request_digest
-
-    return request_digest(summary.request).startswith(what.lower())
+    return select(what, roots, filters, say=_tell)
 
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:

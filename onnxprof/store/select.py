@@ -1,0 +1,96 @@
+"""Which stored runs a text means: the rule of every command that takes one.
+
+docs/store.md has it for users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from onnxprof import folders
+from onnxprof.errors import StoreError, UsageError
+from onnxprof.store import parquet
+from onnxprof.store.encoding import request_digest
+from onnxprof.store.folder import SUFFIX, Filters, scan, tell
+from onnxprof.store.summary import Summary
+
+_REMEDY = (
+    "Give an id of `onnxprof runs list`, a .parquet file or a folder of runs;"
+    " `onnxprof profile MODEL` measures a model and stores the run"
+)
+
+
+class Need(StrEnum):
+    """What a command needs of a run."""
+
+    NOTHING = "nothing"
+    TIMES = "times"
+    """Un-profiled latencies or times of steps."""
+    LATENCIES = "latencies"
+    """Un-profiled latencies."""
+
+    def met(self, run: Summary) -> bool:
+        """Whether the run has it."""
+        if self is Need.NOTHING or run.median_ns is not None:
+            return True
+        return self is Need.TIMES and bool(run.layer_sum_ns)
+
+
+def select(
+    text: str,
+    stores: Sequence[Path],
+    filters: Filters | None = None,
+    need: Need = Need.NOTHING,
+    *,
+    say: Callable[[str], None],
+) -> list[Summary]:
+    """The runs that a text means, oldest first, at least one.
+
+    A file is its run, whatever the filters. A folder is its runs that pass the filters; an empty
+    text is the stores. Any other text is an id or the first digits of one: the newest run of the
+    stores that has it and passes the filters. `say` hears what is left out. Raises UsageError
+    where nothing matches, and StoreError for a file without what is needed.
+    """
+    path = folders.expanded(text)
+    if path.is_file() or text.endswith(SUFFIX):
+        return [_of_file(path, need)]
+    is_id = bool(text) and not path.is_dir()
+    places = stores if is_id or not text else [path]
+    found, problems = scan(places, filters)
+    tell(problems, say)
+    if is_id:
+        found = [run for run in found if request_digest(run.request).startswith(text.lower())]
+    where = ", ".join(map(str, places))
+    good = _with(need, found, f"{text} in {where}" if is_id else where, say)
+    if is_id and len(good) > 1:
+        say(f"{len(good)} runs are called {text}; the newest is {good[-1].path}")
+    return good[-1:] if is_id else good
+
+
+def _of_file(path: Path, need: Need) -> Summary:
+    run = parquet.read_summary(path)
+    if not need.met(run):
+        raise StoreError(f"this run has no {need}: {_reason(run)}", where=str(path))
+    return run
+
+
+def _reason(run: Summary) -> str:
+    return run.failure or "no un-profiled samples"
+
+
+def _with(
+    need: Need, found: Sequence[Summary], where: str, say: Callable[[str], None]
+) -> list[Summary]:
+    """Those that have what is needed."""
+    good = [run for run in found if need.met(run)]
+    lost = f"{len(found) - len(good)} run{'' if len(found) - len(good) == 1 else 's'}"
+    if not found:
+        raise UsageError("no stored run matches", where=where, remedy=_REMEDY)
+    if not good:
+        what = f"{lost} without {need} and no other match: {_reason(found[-1])}"
+        raise UsageError(what, where=where, remedy=_REMEDY)
+    if len(good) < len(found):
+        say(f"{lost} without {need} in {where} left out")
+    return good

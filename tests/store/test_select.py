@@ -1,0 +1,159 @@
+"""Which stored runs a text means, for every command alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import typer
+
+from onnxprof.cli.lazy import load
+from onnxprof.cli.main import COMMANDS
+from onnxprof.errors import StoreError, UsageError
+from onnxprof.records.run import Run
+from onnxprof.store.encoding import request_digest
+from onnxprof.store.folder import Filters, Store
+from onnxprof.store.select import Need, select
+from onnxprof.testing import sample_run
+
+
+def failed(run: Run) -> Run:
+    return dataclasses.replace(run, timings=None, failure="it broke", created="2027")
+
+
+def bare(run: Run) -> Run:
+    """Times of steps alone, as an imported run may have."""
+    assert run.timings is not None
+    return dataclasses.replace(
+        run,
+        created="2028",
+        timings=dataclasses.replace(
+            run.timings,
+            latency_ns=run.timings.latency_ns[:0],
+            latency_block=run.timings.latency_block[:0],
+        ),
+    )
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two runs of one request, one that failed; another batch; another model."""
+    store = Store(tmp_path / "runs")
+    for day in (2, 1):
+        store.save(sample_run("net", created=f"2026-01-0{day}T00:00:00Z"))
+    store.save(failed(sample_run("net")))
+    store.save(sample_run("net", 8, created="2026-01-03T00:00:00Z"))
+    store.save(sample_run("other", created="2026-01-04T00:00:00Z"))
+    return store.root
+
+
+NET = request_digest(sample_run("net").request)
+
+
+def test_a_file_is_its_run_whatever_the_filters(root: Path, said: list[str]) -> None:
+    path = next(root.rglob("b0008*.parquet"))
+    [run] = select(str(path), [root / "no"], Filters(model=("other",)), say=said.append)
+    assert (run.path, said) == (path, [])
+
+
+def test_a_folder_is_its_runs_that_pass_oldest_first(root: Path, said: list[str]) -> None:
+    found = select(str(root), [root / "no"], Filters(model=("net",)), say=said.append)
+    assert [run.created[:10] for run in found] == [*(f"2026-01-0{i}" for i in (1, 2, 3)), "2027"]
+    assert select("", [root], Filters(model=("net",)), say=said.append) == found
+    inner = select(str(root / "other"), [root], say=said.append)
+    assert [run.request.model_name for run in inner] == ["other"]
+
+
+@pytest.mark.parametrize("text", [NET, NET[:7], NET[:7].upper()])
+def test_an_id_is_the_newest_run_that_has_it(root: Path, text: str, said: list[str]) -> None:
+    [run] = select(text, [root], say=said.append)
+    assert run.failure == "it broke"
+    assert f"3 runs are called {text}; the newest is {run.path}" in said
+    [good] = select(text, [root], need=Need.LATENCIES, say=said.append)
+    assert good.created.startswith("2026-01-02")
+    assert any("1 run without latencies" in line for line in said)
+    with pytest.raises(UsageError, match=f"{text} in .*no stored run matches"):
+        select(text, [root], Filters(model=("other",)), say=said.append)
+
+
+def test_ids_are_looked_up_in_every_store(root: Path, tmp_path: Path, said: list[str]) -> None:
+    path = Store(tmp_path / "more").save(sample_run("more"))
+    name = request_digest(sample_run("more").request)[:7]
+    [run] = select(name, [root, tmp_path / "more"], say=said.append)
+    assert run.path == path
+
+
+def test_what_is_needed_is_there_or_missed_by_name(tmp_path: Path, said: list[str]) -> None:
+    store = Store(tmp_path)
+    whole, steps, lost = (
+        store.save(run)
+        for run in (
+            sample_run("whole"),
+            bare(sample_run("steps")),
+            failed(sample_run("lost")),
+        )
+    )
+
+    def names(need: Need) -> set[str]:
+        found = select("", [tmp_path], need=need, say=said.append)
+        return {run.request.model_name for run in found}
+
+    assert names(Need.NOTHING) == {"whole", "steps", "lost"}
+    assert names(Need.TIMES) == {"whole", "steps"}
+    assert names(Need.LATENCIES) == {"whole"}
+    assert said == [
+        f"1 run without times in {tmp_path} left out",
+        f"2 runs without latencies in {tmp_path} left out",
+    ]
+    assert select(str(whole), [], need=Need.LATENCIES, say=said.append)
+    assert select(str(steps), [], need=Need.TIMES, say=said.append)
+    with pytest.raises(StoreError, match="no latencies: no un-profiled samples"):
+        select(str(steps), [], need=Need.LATENCIES, say=said.append)
+    with pytest.raises(StoreError, match="no times: it broke"):
+        select(str(lost), [], need=Need.TIMES, say=said.append)
+    with pytest.raises(UsageError, match="1 run without times and no other match: it broke"):
+        select("", [tmp_path], Filters(model=("lost",)), Need.TIMES, say=said.append)
+
+
+@pytest.mark.parametrize("text", ["", "abcdef0", "zoo:lenet", "no/such/folder", "."])
+def test_nothing_that_matches(text: str, tmp_path: Path, said: list[str], monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"no stored run matches.*Give an id of"):
+        select(text, [tmp_path / "runs"], say=said.append)
+
+
+def test_a_file_that_is_not_there_or_no_run_is_an_error(tmp_path: Path, said: list[str]) -> None:
+    with pytest.raises(StoreError, match=r"gone\.parquet"):
+        select("gone.parquet", [tmp_path], say=said.append)
+    (tmp_path / "model.onnx").write_bytes(b"no run")
+    with pytest.raises(StoreError, match=r"model\.onnx"):
+        select(str(tmp_path / "model.onnx"), [tmp_path], say=said.append)
+
+
+def test_unreadable_files_are_named_up_to_five(root: Path, said: list[str]) -> None:
+    for i in range(7):
+        (root / f"bad{i}.parquet").write_bytes(b"no")
+    assert len(select("", [root], say=said.append)) == 5
+    assert [line.startswith("skipped ") for line in said] == [True] * 6
+    assert said[-1] == "skipped 2 more files"
+
+
+def test_a_tilde_is_the_home_folder(root: Path, said: list[str], monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert len(select("~/runs", [], say=said.append)) == 5
+
+
+@pytest.mark.parametrize("command", ["compare", "align", "runs show", "runs export"])
+def test_every_command_says_the_same_of_its_runs(command: str) -> None:
+    name, _, child = command.partition(" ")
+    entry = load(name, COMMANDS[name])
+    found = getattr(entry, "commands", {}).get(child, entry)
+    helps = [p.help or "" for p in found.params if isinstance(p, typer.core.TyperArgument)]
+    rule = "An id or its first digits, a .parquet file or a folder of runs; "
+    assert any(text.startswith(rule) for text in helps)
