@@ -195,11 +195,12 @@ print("LOADED", [name for name in {unwanted!r} if name in sys.modules])
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_imports_only_typer_and_the_standard_library_at_the_top(command: str) -> None:
+    # and what `main` has imported anyway
     for node in ast.parse(MODULES[COMMANDS[command].module].read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom | ast.Import):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            tops = {name.partition(".")[0] for name in names}
+            tops = {name.partition(".")[0] for name in names if name != "onnxprof.cli.output"}
             assert tops <= {"typer", *sys.stdlib_module_names}, names
 
 
