@@ -26,6 +26,7 @@ from onnxprof.backends.ort.timed import build_trace, joined_steps
 from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import free_bytes
+from onnxprof.model.graph.read import read_file, read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.provenance.onnx_graph import graph_attributes
 from onnxprof.provenance.verify.verdicts import Claim
@@ -238,7 +239,9 @@ class ProfiledSession(BoundSession):
     def proof(self) -> OrtProof:
         """What checks the steps by their values, with the saved graph; call it last."""
         self.session = None
-        return OrtProof.kept(self._workload, _original(self._workload), self._saved, self._claims)
+        return OrtProof.kept(
+            self._workload, read_prepared(self._workload.model), self._saved, self._claims
+        )
 
 
 class CompiledSession(ProfiledSession):
@@ -255,18 +258,9 @@ class CompiledSession(ProfiledSession):
             return read_profile(path, ()), Ties(), 0
         control_flow = {n.name for n in basic.graph.node if any(True for _ in graph_attributes(n))}
         profile = read_profile(path, control_flow)
-        original = _original(self._workload)
+        original = read_prepared(self._workload.model)
         ties = partition.tie_compiled(original, basic, self._taken, profile, self._provider)
         return profile, ties, 0
-
-
-def _original(workload: Workload) -> Any:
-    import onnx
-
-    source = workload.model.source
-    if isinstance(source, bytes):
-        return onnx.load_model_from_string(source)
-    return onnx.load(str(source), load_external_data=False)
 
 
 def _ties(workload: Workload, saved: Path) -> Ties:
@@ -274,7 +268,7 @@ def _ties(workload: Workload, saved: Path) -> Ties:
     executed = _structure(saved)
     if executed is None:
         return Ties()
-    original = _original(workload)
+    original = read_prepared(workload.model)
     witness = (
         executed
         if workload.granularity is Granularity.WRITTEN
@@ -284,9 +278,7 @@ def _ties(workload: Workload, saved: Path) -> Ties:
 
 
 def _structure(path: Path) -> Any:
-    import onnx
-
-    return onnx.load(str(path), load_external_data=False) if path.exists() else None
+    return read_file(path) if path.exists() else None
 
 
 def _at_level(workload: Workload, beside: Path, level: str) -> Any:

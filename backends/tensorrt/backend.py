@@ -17,6 +17,7 @@ from onnxprof.backends.tensorrt.build import build, logger, runtime_errors
 from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.machine import gpus
+from onnxprof.model.graph.read import read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
@@ -191,16 +192,9 @@ def _times(order: Sequence[str], inferences: Sequence[Sequence[tuple[str, float]
 
 
 def _graph(workload: Workload, found: Sequence[Evidence]) -> Any:
-    import onnx
-
     from onnxprof.provenance.onnx_graph import read_graph
 
-    source = workload.model.source
-    model = (
-        onnx.load_model_from_string(source)
-        if isinstance(source, bytes)
-        else onnx.load(str(source), load_external_data=False)
-    )
+    model = read_prepared(workload.model)
     named = {name for each in found for name in each.layers}
     return named_steps.without_sizes(read_graph(model.graph), workload.table, named)
 

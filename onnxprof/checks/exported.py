@@ -12,6 +12,7 @@ from onnx import ModelProto, NodeProto
 
 from onnxprof.checks.parity import compare
 from onnxprof.errors import BackendError, ExportError, OnnxprofError
+from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.walk import graphs
 from onnxprof.model.rebatch.operands import Operands
 from onnxprof.model.rebatch.plan import plan
@@ -66,7 +67,7 @@ def check(
 
 def _loaded(path: Path, where: str) -> ModelProto:
     try:
-        return onnx.load(path, load_external_data=False)
+        return read_file(path)
     except Exception as error:
         raise ExportError(f"the exporter wrote no ONNX file: {error}", where=where) from error
 

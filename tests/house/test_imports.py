@@ -25,7 +25,8 @@ SOURCES = {
 #: The lowest floor first. A package imports those below it and its own modules and packages.
 FLOORS = (
     ("errors", "folders", "records"),
-    ("plugins", "processes", "provenance", "model.graph"),
+    ("plugins", "processes", "model.graph"),
+    ("provenance",),
     ("machine", "analysis", "exporters", "testing", "backends.cuda"),
     ("measure", "store", "compare", "zoo", "doctor"),
     ("model", "backends.ort", "backends.openvino", "backends.tensorrt", "backends.torch"),

@@ -1,4 +1,4 @@
-"""The coarse layer classes, and which operands of an operator describe shapes."""
+"""Facts about operators: coarse classes, operands that describe shapes, random numbers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ _CLASSES = {
     "BatchNorm": ("BatchNormalization",),
 }
 _CLASS_OF = {op: name for name, ops in _CLASSES.items() for op in ops}
+
+#: Operators whose results differ from call to call, so that none is a constant or another's equal.
+RANDOM_OPERATORS = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"}
+    | {"Bernoulli"}
+)
+#: With the one that draws where a model switches it on.
+MAY_DRAW = RANDOM_OPERATORS | {"Dropout"}
 
 #: Positions of operands that say what a shape is, or which part of one is meant.
 _SHAPE_OPERANDS: dict[str, tuple[int, ...]] = {
