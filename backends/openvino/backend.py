@@ -15,7 +15,6 @@ import numpy as np
 from onnxprof.backends.openvino import runtime
 from onnxprof.backends.openvino.counters import Counters, step_times
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
-from onnxprof.backends.openvino.graphs.graphs import Ties
 from onnxprof.backends.openvino.graphs.steps import Listed, executed, producers, steps_of, tied
 from onnxprof.backends.openvino.prefix import Prefixes
 from onnxprof.backends.openvino.runtime import Found, runtime_errors
@@ -23,6 +22,7 @@ from onnxprof.backends.openvino.session import BoundSession, load
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.provenance.ties import Ties
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 from onnxprof.records.timings import Samples

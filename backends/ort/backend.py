@@ -14,7 +14,7 @@ from typing import Any
 from onnxprof.backends.ort import partition
 from onnxprof.backends.ort.check.verify import OrtProof, claims_of
 from onnxprof.backends.ort.device_timer import DeviceTimer
-from onnxprof.backends.ort.graphs.graphs import Ties, tie
+from onnxprof.backends.ort.graphs.graphs import TiedNodes, tie
 from onnxprof.backends.ort.prefix import open_prefixes, output_types
 from onnxprof.backends.ort.profile import Profile, read_profile
 from onnxprof.backends.ort.repeat import Repeater
@@ -213,7 +213,7 @@ class ProfiledSession(BoundSession):
         rows = {key: row for row, entry in enumerate(joined) for key in entry.keys}
         return self._device.timed(made, path, rows, self._epoch_ns)
 
-    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+    def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
         """The profile, what ran tied to the layers, and how many nodes a cut can count."""
         ties = _ties(self._workload, self._saved)
         control_flow = {node.name for node in ties.nodes if node.has_subgraph}
@@ -252,10 +252,10 @@ class CompiledSession(ProfiledSession):
         self._provider = providers.provider_of(workload).name
         self._taken = partition.subgraphs(session, self._provider)
 
-    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+    def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
         basic = _at_level(self._workload, self._saved, "ORT_ENABLE_BASIC")
         if basic is None:
-            return read_profile(path, ()), Ties(), 0
+            return read_profile(path, ()), TiedNodes(), 0
         control_flow = {n.name for n in basic.graph.node if any(True for _ in graph_attributes(n))}
         profile = read_profile(path, control_flow)
         original = read_prepared(self._workload.model)
@@ -263,11 +263,11 @@ class CompiledSession(ProfiledSession):
         return profile, ties, 0
 
 
-def _ties(workload: Workload, saved: Path) -> Ties:
+def _ties(workload: Workload, saved: Path) -> TiedNodes:
     """Tie the saved graph to the original; nothing where it could not be saved."""
     executed = _structure(saved)
     if executed is None:
-        return Ties()
+        return TiedNodes()
     original = read_prepared(workload.model)
     witness = (
         executed

@@ -21,7 +21,8 @@ from onnxprof.model.graph.read import read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
-from onnxprof.records.device import Availability, Device
+from onnxprof.provenance.ties import TiedStep
+from onnxprof.records.device import Availability, Device, device_index
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Confidence, Granularity, Step
 
@@ -133,12 +134,6 @@ def _check(workload: Workload) -> None:
         )
 
 
-def device_index(device_id: str) -> int:
-    """CUDA's number in `cuda:1:nvidia-h200`; the first where no device is named."""
-    number = (*device_id.split(":"), "", "")[1]
-    return int(number) if number.isdecimal() else 0
-
-
 def _plan(trt: Any, workload: Workload) -> bytes:
     """The engine, built once for the sessions of one workload."""
     model, device = workload.model, workload.device
@@ -201,7 +196,7 @@ def _graph(workload: Workload, found: Sequence[Evidence]) -> Any:
 
 def _step(
     position: int,
-    step: named_steps.NamedStep,
+    step: TiedStep,
     layers: Sequence[tensorrt_layers.EngineLayer],
     workload: Workload,
 ) -> Step:

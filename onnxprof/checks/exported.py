@@ -12,6 +12,7 @@ from onnx import ModelProto, NodeProto
 
 from onnxprof.checks.parity import compare
 from onnxprof.errors import BackendError, ExportError, OnnxprofError
+from onnxprof.model.graph.operators import plain_domain
 from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.walk import graphs
 from onnxprof.model.rebatch.operands import Operands
@@ -90,7 +91,7 @@ def check_operators(model: ModelProto, where: str) -> None:
 def _is_known(node: NodeProto, opsets: Mapping[str, int]) -> bool:
     if node.domain == "com.microsoft":
         return True
-    domain = "" if node.domain == "ai.onnx" else node.domain
+    domain = plain_domain(node.domain)
     version = opsets.get(node.domain, opsets.get(domain, 0))
     return domain in _DOMAINS and onnx.defs.has(node.op_type, version, domain)
 

@@ -20,7 +20,7 @@ from onnxprof.model.suggestion import refuse_missing
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.provenance.onnx_graph import read_graph
-from onnxprof.provenance.steps import NamedStep
+from onnxprof.provenance.ties import TiedStep
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Request, Run
@@ -149,7 +149,7 @@ def _has_batch(recorded: Recorded, evidence: Sequence[Evidence], table: LayerTab
     return bool(pairs)
 
 
-def _step(position: int, step: NamedStep, recorded: Recorded, table: LayerTable) -> Step:
+def _step(position: int, step: TiedStep, recorded: Recorded, table: LayerTable) -> Step:
     units = [recorded.units[i] for i in step.members]
     return Step(
         name=" + ".join(unit.name for unit in units),
@@ -164,7 +164,7 @@ def _step(position: int, step: NamedStep, recorded: Recorded, table: LayerTable)
     )
 
 
-def _timings(recorded: Recorded, steps: Sequence[NamedStep]) -> Timings:
+def _timings(recorded: Recorded, steps: Sequence[TiedStep]) -> Timings:
     sums = [recorded.unit_ns[list(step.members)].sum(axis=0) for step in steps]
     latency = recorded.latency_ns
     return Timings(

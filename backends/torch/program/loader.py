@@ -20,7 +20,7 @@ from onnxprof.backends.torch.program.functions import definition, types_of
 from onnxprof.backends.torch.program.program import OMITTED, UNWANTED, Call, Program
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.data_files import DataFolder
-from onnxprof.model.graph.operators import MAY_DRAW
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS, MAY_DRAW
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.records.layer import PreparedModel
 
@@ -293,7 +293,7 @@ class _Builder:
         return facts
 
     def _opset(self, domain: str) -> int:
-        names = table.DEFAULT_DOMAINS if domain in table.DEFAULT_DOMAINS else (domain,)
+        names = DEFAULT_DOMAINS if domain in DEFAULT_DOMAINS else (domain,)
         return next((self.opsets[name] for name in names if name in self.opsets), 1)
 
     def _set(self, node: onnx.NodeProto) -> list[Any]:
