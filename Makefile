@@ -4,6 +4,7 @@
 # make test-lowest   its core with the lowest declared versions (in .venv-lowest)
 # make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
 # make lint    formatting, linter, types
+# make house   the picture and table of the packages in docs/architecture.md
 # make bench   speed of the tool itself, as ratios
 # make clean   remove what the others made
 # PYTHON=python3.12 chooses the interpreter for a new .venv.
@@ -14,13 +15,14 @@ BUDGET ?= 1
 DEMO ?= demo
 ARGS ?=
 
-RUN := .venv/bin/python -m
+BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := .venv/$(BIN)/python -m
 ifneq ($(origin PYTHON),undefined)
 export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo test test-export test-lowest test-hostile lint format bench clean
+.PHONY: help demo test test-export test-lowest test-hostile lint format house bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -38,7 +40,7 @@ test:
 
 test-export:
 	@.ci/venv cpu,export,test .venv-export
-	.venv-export/bin/python -m pytest -m export $(ARGS)
+	.venv-export/$(BIN)/python -m pytest -m export $(ARGS)
 
 test-lowest:
 	@.ci/lowest $(ARGS)
@@ -53,6 +55,10 @@ lint:
 	$(RUN) ruff format --check
 	$(RUN) mypy
 
+house:
+	@.ci/venv cpu,site,test
+	cd tests && ../$(RUN) support.house
+
 format:
 	@.ci/venv cpu,site,lint
 	$(RUN) ruff check --fix
@@ -60,7 +66,7 @@ format:
 
 bench:
 	@.ci/venv cpu,site
-	@for file in $(filter-out benchmarks/gpu_%,$(wildcard benchmarks/*.py)); do .venv/bin/python $$file || exit 1; done
+	@for file in $(wildcard benchmarks/speed/*.py); do .venv/$(BIN)/python $$file || exit 1; done
 
 clean:
 	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

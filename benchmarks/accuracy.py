@@ -25,9 +25,10 @@ from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, Planned, plan
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.zoo import names
 
 #: From 7 steps to 300, from 40 µs to half a second.
@@ -76,7 +77,7 @@ class Row:
         assert timings is not None
         assert traced is not None
         profiler = float(step_times.typical(traced).sum()) * step_times.inflation(traced)
-        prefixed = timings.prefix_ns.size > 0
+        prefixed = timings.timer is Timer.PREFIX
         return (
             *(asked.model_name, str(asked.batch)),
             *(f"{sums.total_ns / 1e6:.4g}", f"{sums.half_width:.1%}", f"{profiler:.3f}"),

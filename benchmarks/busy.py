@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 from onnxprof.analysis import step_times
 from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings
 from onnxprof.store.folder import load, scan
 

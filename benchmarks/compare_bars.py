@@ -37,7 +37,8 @@ from support import scripted
 
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.analysis.step_times import empty_call, inflation, split
-from onnxprof.compare.changes import Pair, Verdict, compare
+from onnxprof.compare.changes import Pair, compare
+from onnxprof.compare.verdict import Verdict
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 

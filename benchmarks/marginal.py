@@ -1,15 +1,20 @@
 """Is a row what one more such layer costs? Chains of equal layers, timed without any profiler.
 
     python benchmarks/marginal.py [--backend ort,torch,openvino] [--kinds conv-small,sigmoid]
-        [--timer auto] [--budget 4] [--threads 1] [--rounds 60]
+        [--timer auto] [--budget 4] [--threads 1] [--rounds 60] [--profiles 3]
 
 Un-profiled chains of 8, 16, 24 and 32 equal layers are run in turn, in one process. The slope of
-their medians over the number of layers is what one more layer costs (its *marginal cost*), with no
-timer in it. Then onnxprof profiles the chain of 24 in a process of its own, and the slope is taken
-once more, so that a machine that drifts shows. Printed as Markdown: the slope before and after, the
-mean row over the mean slope, and the smallest and largest row over the mean row, the outermost
-layers left out; a chain that a runtime fuses into fewer steps is named on stderr. Chains are small,
-since one more layer that does not fit the caches costs more than the others do.
+their times over the number of layers is what one more layer costs (its *marginal cost*), with no
+timer in it: the median of the slopes of all rounds. In turn with that, onnxprof profiles the chain
+of 24, each time in a fresh process. Printed as Markdown, each a median over the profiles: the mean
+row over the median slope, the smallest and the largest row over the mean row, and the overhead;
+beside them how far slopes and means scatter. The outermost layers are left out; a chain that a
+runtime fuses into fewer steps is named on stderr.
+
+`chain` is what the un-profiled chain of 24 takes, less the overhead, over 24 slopes: what rows read
+that share its latency evenly. It is not 1 where a longer chain slows each of its layers down, or
+where the ends cost more than the layers between. Chains are small, since one more layer that does
+not fit the caches costs more than the others do: 32 matrices of 64×64 are half a megabyte.
 """
 
 from __future__ import annotations
@@ -30,7 +35,7 @@ from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -38,14 +43,15 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Session, Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 
 LENGTHS = (8, 16, 24, 32)
 PROFILED = 24
 #: Un-profiled inferences of one chain in a round take about this long.
 BURST_NS = 1_000_000
 HEADINGS = (
-    *("backend", "layer", "timer", "slope µs before", "after", "row / slope"),
-    *("smallest row", "largest", "overhead"),
+    *("backend", "layer", "timer", "slope µs", "lowest, highest", "chain", "row / slope"),
+    *("lowest, highest", "smallest row", "largest", "overhead"),
 )
 
 Weights = list[onnx.TensorProto]
@@ -92,7 +98,7 @@ KINDS: dict[str, tuple[tuple[int, ...], Callable[[int], Layer]]] = {
     "conv": ((1, 32, 28, 28), lambda i: conv(i, 32, 3)),
     "pointwise": ((1, 64, 14, 14), lambda i: conv(i, 64, 1)),
     "depthwise": ((1, 64, 14, 14), lambda i: depthwise(i, 64)),
-    "matmul": ((16, 128), lambda i: matmul(i, 128)),
+    "matmul": ((32, 64), lambda i: matmul(i, 64)),
 }
 
 
@@ -128,18 +134,23 @@ def workload(path: str, threads: int) -> Workload:
     return Workload(prepared, table, arrays, threads, own_process=True)
 
 
-def slope_ns(backend: str, files: Sequence[str], threads: int, rounds: int) -> float:
-    """What one more layer costs, from un-profiled medians of chains that take turns."""
+def taken_ns(backend: str, files: Sequence[str], threads: int, rounds: int) -> tuple[float, float]:
+    """What one more layer costs, and the chain that is profiled: medians over rounds in turn.
+
+    The chains of a round run within milliseconds, so that a machine that drifts slows them alike.
+    """
     opener = registry.backend(backend)
     with ExitStack() as opened:
         sessions = [opened.enter_context(opener.open(workload(f, threads))) for f in files]
         bursts = [max(3, int(BURST_NS / warmed(session))) for session in sessions]
-        samples: list[list[float]] = [[] for _ in sessions]
+        slopes, wholes = [], []
         for number in range(rounds):
+            taken = np.zeros(len(sessions))
             for i in range(len(sessions))[:: -1 if number % 2 else 1]:
-                samples[i].append(middle(sessions[i], bursts[i]))
-    medians = [float(np.median(each)) for each in samples]
-    return float(np.polyfit(LENGTHS, medians, 1)[0])
+                taken[i] = middle(sessions[i], bursts[i])
+            slopes.append(float(np.polyfit(LENGTHS, taken, 1)[0]))
+            wholes.append(taken[LENGTHS.index(PROFILED)])
+    return float(np.median(slopes)), float(np.median(wholes))
 
 
 def warmed(session: Session) -> float:
@@ -182,16 +193,24 @@ def inner_rows(run: Run) -> list[int]:
 def row(kind: str, backend: str, folder: Path, arguments: argparse.Namespace) -> Iterator[str]:
     """The cells of one line."""
     files = [chain(kind, length, folder) for length in LENGTHS]
-    before = slope_ns(backend, files, arguments.threads, arguments.rounds)
-    run = profiled(files[LENGTHS.index(PROFILED)], backend, arguments)
-    after = slope_ns(backend, files, arguments.threads, arguments.rounds)
-    sums, rows = reconcile(run), inner_rows(run)
-    if not rows:
-        raise BackendError(f"runs {kind} as {len(run.steps)} steps", where=backend)
-    mean, true = float(np.mean(rows)), (before + after) / 2
-    yield from (backend, kind, run.timer, f"{before / 1e3:.2f}", f"{after / 1e3:.2f}")
-    yield from (f"{mean / true:.3f}", f"{min(rows) / mean:.3f}", f"{max(rows) / mean:.3f}")
-    yield f"{sums.overhead_ns / sums.total_ns:+.3f}"
+    turns, runs = [taken_ns(backend, files, arguments.threads, arguments.rounds)], []
+    for _ in range(arguments.profiles):
+        runs.append(profiled(files[LENGTHS.index(PROFILED)], backend, arguments))
+        if not inner_rows(runs[-1]):
+            raise BackendError(f"runs {kind} as {len(runs[-1].steps)} steps", where=backend)
+        turns.append(taken_ns(backend, files, arguments.threads, arguments.rounds))
+    slopes, wholes = zip(*turns, strict=True)
+    slope = float(np.median(slopes))
+    rows, sums = [np.array(inner_rows(run)) for run in runs], [reconcile(run) for run in runs]
+    overhead = float(np.median([each.overhead_ns for each in sums]))
+    ratios = [float(each.mean() / slope) for each in rows]
+    yield from (backend, kind, "/".join(sorted({run.timer for run in runs})))
+    yield from (f"{slope / 1e3:.2f}", f"{min(slopes) / 1e3:.2f}, {max(slopes) / 1e3:.2f}")
+    yield f"{(np.median(wholes) - overhead) / (PROFILED * slope):.3f}"
+    yield from (f"{np.median(ratios):.3f}", f"{min(ratios):.3f}, {max(ratios):.3f}")
+    yield f"{np.median([each.min() / each.mean() for each in rows]):.3f}"
+    yield f"{np.median([each.max() / each.mean() for each in rows]):.3f}"
+    yield f"{np.median([each.overhead_ns / each.total_ns for each in sums]):+.3f}"
 
 
 def main() -> None:
@@ -203,6 +222,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=4.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--profiles", type=int, default=3)
     arguments = parser.parse_args()
     print("| " + " | ".join(HEADINGS) + " |")
     print("|" + " --- |" * len(HEADINGS))

@@ -22,10 +22,10 @@ from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.child import run_isolated
 from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
-from onnxprof.records.step import Confidence
+from onnxprof.records.step import Confidence, Timer
 from onnxprof.zoo import names
 
 HEADINGS = ("model", "steps", "layers", "exact", "inferred", "inserted", "unknown", "claimed twice")

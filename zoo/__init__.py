@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onnxprof.zoo.catalogue import entries, entry, names
     from onnxprof.zoo.declaration import Entry
-    from onnxprof.zoo.files import digest, materialise
+    from onnxprof.zoo.materialisation import digest, materialise
 
 __all__ = ["Entry", "digest", "entries", "entry", "materialise", "names"]
 
 _HOMES = {
     **dict.fromkeys(("Entry", "entries", "entry", "names"), "onnxprof.zoo.catalogue"),
-    **dict.fromkeys(("digest", "materialise"), "onnxprof.zoo.files"),
+    **dict.fromkeys(("digest", "materialise"), "onnxprof.zoo.materialisation"),
 }
 
 

@@ -51,14 +51,13 @@ class TorchBackend:
     @contextmanager
     def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
         """A session with a time for each layer; a compiled model is one step."""
-        del inferences
         from onnxprof.backends.torch.session import TracedTorchSession
 
         with _ready(workload) as device:
             if _compiles(workload):
                 yield _compiled(workload, device)
             else:
-                yield TracedTorchSession(workload, device)
+                yield TracedTorchSession(workload, device, inferences)
 
 
 def _compiles(workload: Workload) -> bool:

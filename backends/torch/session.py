@@ -147,15 +147,40 @@ def event_ns(began: Any, ended: Any) -> int:
     return round(float(began.elapsed_time(ended)) * 1e6)
 
 
+class Times:
+    """The time of each layer in each inference, in memory that is taken before the first one.
+
+    A small array for each inference would lie between the buffers of layers, and move those of
+    the un-profiled session beside it, which changes its latency by up to a tenth.
+    """
+
+    def __init__(self, layers: int, inferences: int) -> None:
+        self.count = 0
+        self._kept = np.zeros((max(1, inferences), layers), np.int64)
+
+    def next(self) -> NDArray[np.int64]:
+        """Room for one more inference; zeros."""
+        if self.count == len(self._kept):
+            self._kept = np.concatenate([self._kept, np.zeros_like(self._kept)])
+        room: NDArray[np.int64] = self._kept[self.count]
+        self.count += 1
+        return room
+
+    def taken(self) -> NDArray[np.int64]:
+        """All that was noted, shape [layers, inferences]."""
+        noted: NDArray[np.int64] = self._kept[: self.count].T
+        return noted
+
+
 class TracedTorchSession(TorchSession):
     """A session that takes the time after each layer; those of subgraphs are timed inside."""
 
-    def __init__(self, workload: Workload, device: Any) -> None:
+    def __init__(self, workload: Workload, device: Any, inferences: int) -> None:
         self._workload = workload
         self._marks = Marks(device)
         self._inner: list[tuple[Call, Call, Any, Any]] = []
         super().__init__(prepare(workload, device, self._timed), device)
-        self._times: list[NDArray[np.int64]] = []
+        self._times = Times(len(self.loaded.layers), inferences)
         self._seen: set[int] = set()
         self._shapes: dict[int, tuple[Tensor, ...]] = {}
 
@@ -175,16 +200,15 @@ class TracedTorchSession(TorchSession):
         program = self._program
         values = program.template.copy()
         self._inner.clear()
-        after = None if self._times else self._look
+        after = None if self._times.count else self._look
         marks = program.run_marked(values, self._marks.mark, after)
         self._wait()
         self._values = [values[slot] for slot in program.outputs]
-        self._times.append(self._durations(marks))
+        self._note(marks, self._times.next())
 
-    def _durations(self, marks: Sequence[Any]) -> NDArray[np.int64]:
+    def _note(self, marks: Sequence[Any], taken: NDArray[np.int64]) -> None:
         """Each layer's own time: what its subgraphs' layers took is theirs."""
         between = self._marks.between
-        taken = np.zeros(len(self.loaded.layers), np.int64)
         for call, began, ended in zip(self._program.calls, marks, marks[1:], strict=False):
             taken[call.number] = between(began, ended)
         for call, parent, began, ended in self._inner:
@@ -192,7 +216,6 @@ class TracedTorchSession(TorchSession):
             taken[call.number] += took
             taken[parent.number] -= took
             self._seen.add(call.number)
-        return taken
 
     def _look(self, call: Call, values: Sequence[Any]) -> None:
         """Note the shapes that a layer gave, in the first inference alone."""
@@ -209,7 +232,7 @@ class TracedTorchSession(TorchSession):
             for number, (call, parent, position) in enumerate(self.loaded.layers)
             if parent == -1 or number in self._seen
         ]
-        times = np.array(self._times, np.int64).reshape(len(self._times), -1).T
+        times = self._times.taken()
         on_gpu = self.device.type == "cuda"
         kernels, calls = tables(super().infer) if on_gpu else ((), ())
         return Trace(

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records.timings import Indices, Samples, Timings
+from onnxprof.records.step import Timer
+from onnxprof.records.timings import Indices, Samples, Timings, traced_by
 
 #: Level and size from which a trend of the latency counts as drift.
 DRIFT_LEVEL = 0.01
@@ -133,7 +134,8 @@ def interval_of(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[
 def by_process(timings: Timings) -> list[Timings]:
     """The samples of each process, its blocks numbered from 0; as they are where there was one.
 
-    Warm-ups stay with the first; load and first inference are those of the whole.
+    Warm-ups stay with the first; load and first inference are those of the whole. A process
+    without rounds of prefixes has the trace alone.
     """
     if not (timings.block_process and timings.latency_ns.size and _is_blocked(timings)):
         return [timings]
@@ -148,8 +150,11 @@ def _of_process(timings: Timings, process: Indices, number: int) -> Timings:
     traced = process[timings.traced_block] == number
     rounds = np.array(timings.round_process, np.int32)
     repeats = np.array(timings.repeat_process, np.int32)
+    prefix_ns = timings.prefix_ns[:, rounds == number] if rounds.size else timings.prefix_ns
+    uncut = timings.timer is Timer.PREFIX and not prefix_ns.size
     return replace(
         timings,
+        timer=traced_by(timings.host_ns) if uncut else timings.timer,
         warmup_ns=timings.warmup_ns if first == 0 else timings.warmup_ns[:0],
         latency_ns=timings.latency_ns[plain],
         latency_block=timings.latency_block[plain] - np.int32(first),
@@ -157,7 +162,7 @@ def _of_process(timings: Timings, process: Indices, number: int) -> Timings:
         traced_block=timings.traced_block[traced] - np.int32(first),
         step_ns=timings.step_ns[:, traced],
         host_ns=timings.host_ns[:, traced] if timings.host_ns.size else timings.host_ns,
-        prefix_ns=timings.prefix_ns[:, rounds == number] if rounds.size else timings.prefix_ns,
+        prefix_ns=prefix_ns,
         repeat_ns=timings.repeat_ns[:, repeats == number] if repeats.size else timings.repeat_ns,
         block_process=(),
         round_process=(),
@@ -176,7 +181,7 @@ def inflation_ratios(timings: Timings) -> NDArray[np.float64]:
     The neighbours are the un-profiled blocks before and after it, so that what drifts slowly
     cancels. Empty where samples have no blocks, and for prefixes, which keep no neighbours.
     """
-    if timings.prefix_ns.size or not _is_blocked(timings):
+    if timings.timer is Timer.PREFIX or not _is_blocked(timings):
         return np.zeros(0)
     return np.concatenate([_inflation_ratios(part) for part in by_process(timings)])
 

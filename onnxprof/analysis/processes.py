@@ -17,16 +17,9 @@ from onnxprof.analysis.warnings import median_warnings, step_warnings
 from onnxprof.errors import BackendError
 from onnxprof.records.gpu import merged_calls, merged_kernels
 from onnxprof.records.run import Run
-from onnxprof.records.step import Step
-from onnxprof.records.timings import Indices, Samples, Timings
+from onnxprof.records.step import Step, Timer
+from onnxprof.records.timings import Indices, Samples, Timings, traced_by
 from onnxprof.records.warning import RunWarning, WarningKind
-
-#: These are told of the merged samples; all others are taken over from the processes.
-_DERIVED = (
-    *(WarningKind.FEW_SAMPLES, WarningKind.WIDE_INTERVAL, WarningKind.DRIFT),
-    *(WarningKind.TIMER_INFLATION, WarningKind.NEGATIVE_OVERHEAD, WarningKind.HIGH_OVERHEAD),
-    *(WarningKind.UNATTRIBUTED_TIME, WarningKind.UNVERIFIED_TIME, WarningKind.PREFIXES_DISAGREE),
-)
 
 
 def merge(runs: Sequence[Run]) -> Run:
@@ -131,7 +124,7 @@ def _cut_at(runs: Sequence[Run], cuts: tuple[int, ...]) -> list[Run]:
     """With these prefixes alone; runs without any stay as they are."""
     return [
         replace(run, timings=replace(t, prefix_steps=cuts, prefix_ns=_prefixes(t, cuts)))
-        if (t := run.timings) is not None and t.prefix_ns.size
+        if (t := run.timings) is not None and t.timer is Timer.PREFIX
         else run
         for run in runs
     ]
@@ -163,6 +156,8 @@ def _merged(timings: Sequence[Timings]) -> Timings:
     cuts = _common_cuts(timings)
     if not cuts:
         timings = [_without_prefixes(t) for t in timings]
+    timers = {t.timer for t in timings}
+    timer = timers.pop() if len(timers) == 1 else Timer.TRACE
     counts = [_blocks(t) for t in timings]
     starts = np.cumsum([0, *counts[:-1]])
     return Timings(
@@ -174,6 +169,7 @@ def _merged(timings: Sequence[Timings]) -> Timings:
         traced_ns=_joined(timings, lambda t: t.traced_ns),
         step_ns=_joined(timings, lambda t: t.step_ns),
         host_ns=_host(timings),
+        timer=timer,
         traced_block=_renumbered([t.traced_block for t in timings], starts),
         prefix_ns=_joined(timings, lambda t: _prefixes(t, cuts)),
         prefix_steps=cuts,
@@ -228,11 +224,12 @@ def _prefixes(timings: Timings, cuts: tuple[int, ...]) -> Samples:
 
 def _without_prefixes(timings: Timings) -> Timings:
     """Rounds of prefixes are no neighbours of the traced blocks, so a number lies between."""
-    if not timings.prefix_ns.size:
+    if timings.timer is not Timer.PREFIX:
         return timings
     none = np.zeros((0, 0), np.int64)
     block = timings.latency_block + np.int32(1)
-    return replace(timings, prefix_ns=none, prefix_steps=(), latency_block=block)
+    timer = traced_by(timings.host_ns)
+    return replace(timings, timer=timer, prefix_ns=none, prefix_steps=(), latency_block=block)
 
 
 def _blocks(timings: Timings) -> int:
@@ -254,13 +251,13 @@ def _processes(counts: Sequence[int]) -> tuple[int, ...]:
 
 
 def _united(runs: Sequence[Run]) -> Iterator[RunWarning]:
-    """Each other caveat once, with the figure that is furthest from zero."""
+    """Each warning that the samples do not give once, with the figure furthest from zero."""
     worst: dict[tuple[WarningKind, str], RunWarning] = {}
     for warning in (warning for run in runs for warning in run.warnings):
         known = worst.setdefault((warning.kind, warning.subject), warning)
         if abs(warning.value) > abs(known.value):
             worst[warning.kind, warning.subject] = warning
-    yield from (warning for (kind, _), warning in worst.items() if kind not in _DERIVED)
+    yield from (warning for warning in worst.values() if not warning.kind.entry.from_samples)
 
 
 def cut_alike(runs: Sequence[Run]) -> list[Run]:
@@ -269,7 +266,7 @@ def cut_alike(runs: Sequence[Run]) -> list[Run]:
     Else the trace would split one segment in one run and another in the next. Runs of
     different steps, or not all with prefixes, are returned as they are.
     """
-    cut = [run for run in runs if run.timings and run.timings.prefix_ns.size]
+    cut = [run for run in runs if run.timings and run.timings.timer is Timer.PREFIX]
     if len(cut) < len(runs) or len({frozenset(identities(run.steps)) for run in runs}) > 1:
         return list(runs)
     return _cut_at(runs, _same_cuts(runs))

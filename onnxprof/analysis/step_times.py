@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnxprof.analysis import intervals
 from onnxprof.analysis.interruptions import Quiet, Times, quieten
 from onnxprof.records.run import Run
-from onnxprof.records.step import Step
+from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Samples, Timings
 
 #: A step keeps at least this part of what the profiler says, however large the bias.
@@ -73,11 +73,12 @@ def divide(steps: Sequence[Step], timings: Timings) -> Division:
     """
     if not timings.step_ns.size:
         return Division(np.zeros(len(steps)))
-    if timings.host_ns.size:  # a device's own clock: no timer is in them
+    if timings.timer is Timer.CUPTI:  # a device's own clock: no timer is in them
         return Division(np.asarray(np.median(timings.step_ns, axis=1), np.float64))
-    if not timings.prefix_ns.size:
+    if timings.timer is not Timer.PREFIX:
         return _by_trace(timings)
-    parts = [p for p in intervals.by_process(timings) if p.prefix_ns.size and p.traced_ns.size]
+    parts = [p for p in intervals.by_process(timings) if p.timer is Timer.PREFIX]
+    parts = [part for part in parts if part.traced_ns.size]
     usual = [typical_ns(part) for part in parts]
     shares = [
         _by_prefixes(steps, part, times) / _middle(part.latency_ns)
@@ -194,7 +195,7 @@ def least_inflation(timings: Timings) -> float:
 
 def empty_call(timings: Timings) -> float | None:
     """Median nanoseconds of a call that computes nothing; None where that was not measured."""
-    if timings.prefix_ns.size:
+    if timings.timer is Timer.PREFIX:
         return _middle(timings.prefix_ns[0])
     return _middle(timings.empty_ns) if timings.empty_ns.size else None
 

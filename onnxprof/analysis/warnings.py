@@ -18,7 +18,7 @@ from onnxprof.analysis.step_times import (
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, unsteadiness
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.records.layer import Tensor
-from onnxprof.records.step import Step
+from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
@@ -66,10 +66,10 @@ def median_warnings(timings: Timings) -> Iterator[RunWarning]:
 
 def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
     """How far the steps' times can be trusted: what the timer adds, and what is left over."""
-    if timings.prefix_ns.size:
+    if timings.timer is Timer.PREFIX:
         yield from _disagreement(timings)
     elif (
-        not timings.host_ns.size
+        timings.timer is Timer.TRACE
         and (much := inflation(timings)) > INFLATION
         and _is_certain(timings)
     ):
@@ -121,7 +121,7 @@ def _left_over(timings: Timings, division: Division) -> Iterator[RunWarning]:
 
 def _disagreement(timings: Timings) -> Iterator[RunWarning]:
     """The longest prefix is the whole model; if it is slower or faster, the cuts distort."""
-    parts = [part for part in intervals.by_process(timings) if part.prefix_ns.size]
+    parts = [part for part in intervals.by_process(timings) if part.timer is Timer.PREFIX]
     ratios = [float(np.median(p.prefix_ns[-1])) / np.median(p.latency_ns) for p in parts]
     apart = 1 - float(np.median(ratios))
     if abs(apart) > _AGREEMENT:

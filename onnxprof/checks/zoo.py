@@ -133,7 +133,7 @@ def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
 
     With `keep` it is a copy of the one that stays in the cache.
     """
-    from onnxprof.zoo.files import materialise
+    from onnxprof.zoo.materialisation import materialise
 
     began = time.perf_counter()
     path = materialise(name, cache=None if keep else scratch)

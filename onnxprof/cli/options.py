@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from onnxprof.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxprof.store.folder import Filters
 
 _LARGEST_BATCH = 1 << 20
 
@@ -19,6 +23,20 @@ def parse_batches(text: str) -> tuple[int, ...]:
 def parse_names(text: str, option: str) -> tuple[str, ...]:
     """`ort,torch` as ("ort", "torch"). Raises UsageError for an empty item."""
     return tuple(_items(text, option))
+
+
+def parse_filters(
+    models: Sequence[str] | None,
+    devices: Sequence[str] | None,
+    backends: Sequence[str] | None,
+    batch: str,
+) -> Filters:
+    """Which stored runs pass: backends may be several in one text. Raises UsageError."""
+    from onnxprof.store.folder import Filters
+
+    names = [name for text in backends or () for name in parse_names(text, "--backend")]
+    batches = parse_batches(batch) if batch else ()
+    return Filters(tuple(models or ()), tuple(devices or ()), tuple(names), batches)
 
 
 def _items(text: str, option: str) -> list[str]:

@@ -16,18 +16,24 @@ from onnxprof.analysis.processes import cut_alike
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.analysis.step_times import divided
 from onnxprof.compare.blocks import Block, finest_blocks, strays
-from onnxprof.compare.changes import Verdict
-from onnxprof.compare.limits import decided, remarks
+from onnxprof.compare.limits import remarks, side
 from onnxprof.compare.ratios import Floats, Group, ratios
 from onnxprof.compare.replicates import latency_group, row_group
 from onnxprof.compare.systems import is_bare, labels, runtime_version
 from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind, Unplaced
+from onnxprof.compare.verdict import (
+    THRESHOLD,
+    Verdict,
+    decides_latency,
+    decides_layers,
+    verdict,
+)
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
 from onnxprof.records.timings import Samples
 
-#: The smallest difference that matters, as a fraction, where none is given.
-THRESHOLD = 0.02
+#: Nanoseconds a row, None where there is no time.
+Times = Sequence[int | None]
 
 
 def align(
@@ -66,7 +72,7 @@ def align(
         _unplaced(runs, blocks, fates),
         baseline,
         threshold,
-        tuple(remarks(columns, rows, baseline)),
+        remarks(columns, rows, baseline),
     )
 
 
@@ -114,6 +120,11 @@ class _Timed:
     latency: Group | None
     spread: Group | None
     """Blocks, and below them all layers; None without step times."""
+
+    @property
+    def row_ns(self) -> list[int | None]:
+        """The blocks, and below them all layers."""
+        return [*self.block_ns, self.layers_ns]
 
     @property
     def overhead_ns(self) -> int | None:
@@ -179,49 +190,47 @@ def _judge(
     found = []
     for number, its in enumerate(timed):
         blank = Cell() if number == baseline else None
-        models, layers = decided(columns[baseline], columns[number])
-        whole = _factors(first.latency, its.latency, 1)
-        wide = _factors(first.spread, its.spread, len(its.block_ns) + 1)
-        pairs = zip((*first.block_ns, first.layers_ns), (*its.block_ns, its.layers_ns), strict=True)
-        *blocks, whole_sum = (
-            blank or _ratio(*pair, float(factor), threshold, layers)
-            for pair, factor in zip(pairs, wide, strict=True)
+        sides = side(columns[baseline]), side(columns[number])
+        models, layers = decides_latency(*sides), decides_layers(*sides)
+        known = first.latency, its.latency
+        [total] = _ratios([first.total_ns], [its.total_ns], known, threshold, models)
+        known = first.spread, its.spread
+        *blocks, whole = _ratios(first.row_ns, its.row_ns, known, threshold, layers)
+        found.append(
+            _Judged(tuple(blank or cell for cell in blocks), blank or whole, blank or total)
         )
-        total = _ratio(first.total_ns, its.total_ns, float(whole[0]), threshold, models)
-        found.append(_Judged(tuple(blocks), whole_sum, blank or total))
     return found
 
 
-def _factors(a: Group | None, b: Group | None, rows: int) -> Floats:
-    """By what a ratio may be off either way, at 95 %; NaN where nothing tells."""
-    if a is None or b is None:
-        return np.full(rows, np.nan)
+def _ratios(
+    a: Times, b: Times, known: tuple[Group | None, Group | None], threshold: float, decided: bool
+) -> list[Cell]:
+    """Cells with the ratios of the times that are shown, and what is known of them."""
+    bounds = zip(*(bound.tolist() for bound in _intervals(a, b, *known)), strict=True)
+    rows = zip(a, b, bounds, strict=True)
+    return [_ratio(ours, theirs, bound, threshold, decided) for ours, theirs, bound in rows]
+
+
+def _intervals(a: Times, b: Times, of_a: Group | None, of_b: Group | None) -> tuple[Floats, Floats]:
+    """95 % intervals of these times' ratios; NaN where nothing tells."""
+    if of_a is None or of_b is None:
+        return np.full(len(a), np.nan), np.full(len(a), np.nan)
+    times = [np.array([ns or 0 for ns in side], np.float64) for side in (a, b)]
     with np.errstate(over="ignore", invalid="ignore"):
-        found = ratios(a, b)
-        factors: Floats = found.interval()[1] / np.exp(found.effect)
-    return factors
+        return ratios(of_a, of_b).of_times(*times).interval()
 
 
-def _ratio(a: int | None, b: int | None, factor: float, threshold: float, decided: bool) -> Cell:
+def _ratio(
+    a: int | None, b: int | None, interval: tuple[float, float], threshold: float, decided: bool
+) -> Cell:
     """The ratio of the times that are shown, so that whoever divides them finds the same."""
     if not a or not b:
         return Cell()
     ratio = b / a
-    interval = ratio / factor, ratio * factor
-    if not np.isfinite(interval[1]):
+    if not np.isfinite(interval).all():
         return Cell(ratio=ratio, verdict=Verdict.UNDECIDED)
-    verdict = _verdict(interval, threshold) if decided else Verdict.UNDECIDED
-    return Cell(ratio=ratio, interval=interval, verdict=verdict)
-
-
-def _verdict(interval: tuple[float, float], threshold: float) -> Verdict:
-    low, high = interval
-    if low > 1 + threshold:
-        return Verdict.SLOWER
-    if high < 1 / (1 + threshold):
-        return Verdict.FASTER
-    inside = 1 / (1 + threshold) < low and high < 1 + threshold
-    return Verdict.SAME if inside else Verdict.UNDECIDED
+    told = verdict(ratio, interval, threshold) if decided else Verdict.UNDECIDED
+    return Cell(ratio=ratio, interval=interval, verdict=told)
 
 
 _FATES = {

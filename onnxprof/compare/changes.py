@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from onnxprof.compare.ratios import (
     Ratios,
     benjamini_hochberg,
     joined,
-    log,
     paired_ratios,
     ratios,
 )
@@ -31,36 +29,21 @@ from onnxprof.compare.replicates import (
     side_by_side,
     true_replicates,
 )
+from onnxprof.compare.verdict import (
+    Caveat,
+    Remark,
+    Side,
+    Verdict,
+    decides_latency,
+    decides_layers,
+    limits,
+    ordered,
+    verdict,
+)
 from onnxprof.records.run import Run
-from onnxprof.records.warning import WarningKind
 
 #: What a row is called, and the layers in it.
 Label = tuple[str, tuple[str, ...]]
-
-#: Share of false alarms among the rows that are called slower or faster.
-FALSE_DISCOVERIES = 0.05
-
-
-class Verdict(StrEnum):
-    """What can be said of B against A."""
-
-    SLOWER = "slower"
-    FASTER = "faster"
-    SAME = "same"
-    UNDECIDED = "undecided"
-    ONLY_A = "only in A"
-    ONLY_B = "only in B"
-
-
-class Caveat(StrEnum):
-    """What limits a pair's verdicts."""
-
-    SINGLE_PROCESS = "single_process"
-    BUSY_MACHINE = "busy_machine"
-    TIMER_INFLATION = "timer_inflation"
-    TIMERS_DIFFER = "timers_differ"
-    NO_COMMON_LAYER = "no_common_layer"
-    WRONG_OUTPUTS = "wrong_outputs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +89,20 @@ class Pair:
     rows: tuple[Row, ...]
     """Blocks of layers, then time that belongs to no layer, where there is such."""
     differences: tuple[Difference, ...]
-    caveats: tuple[Caveat, ...]
+    remarks: tuple[Remark, ...]
+    """Caveats; side 0 is A, 1 is B."""
     interruptions_ns: tuple[float | None, float | None] = (None, None)
     """Of A and of B; None where no run's timer can tell."""
+
+    @property
+    def caveats(self) -> tuple[Caveat, ...]:
+        """What limits the verdicts."""
+        return tuple(remark.kind for remark in self.remarks)
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """What limits the verdicts on A and on B."""
+        return Side.of(self.a, self.processes[0]), Side.of(self.b, self.processes[1])
 
     @property
     def overhead_ns(self) -> tuple[float, float]:
@@ -153,7 +147,7 @@ def compare(
         replace(pair, latency=model, rows=tuple(next(layers) for _ in pair.rows))
         for pair, model in zip(found, models, strict=True)
     ]
-    return Comparison(tuple(map(_restrained, judged)), threshold, in_turn)
+    return Comparison(tuple(_restrained(p, in_turn) for p in judged), threshold, in_turn)
 
 
 def _judged(rows: Sequence[Row], threshold: float) -> list[Row]:
@@ -166,24 +160,17 @@ def _judged(rows: Sequence[Row], threshold: float) -> list[Row]:
 def _verdict(row: Row, q: float, threshold: float) -> Row:
     if row.ratio is None or row.interval is None or np.isnan(q):
         return row
-    verdict = Verdict.UNDECIDED
-    if q <= FALSE_DISCOVERIES:
-        verdict = Verdict.SLOWER if row.ratio > 1 else Verdict.FASTER
-    elif 1 / (1 + threshold) < row.interval[0] and row.interval[1] < 1 + threshold:
-        verdict = Verdict.SAME
-    return replace(row, q=q, verdict=verdict)
+    return replace(row, q=q, verdict=verdict(row.ratio, row.interval, threshold, q))
 
 
-def _restrained(pair: Pair) -> Pair:
-    """Where one process ran on a busy machine, nothing tells its luck from a change.
-
-    Nor does anything tell a layer's change from what the timer of one side alone adds to it.
-    """
-    told = set(pair.caveats)
-    lone = {Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE} <= told
-    if lone or {Caveat.TIMERS_DIFFER, Caveat.TIMER_INFLATION} <= told:
+def _restrained(pair: Pair, in_turn: bool) -> Pair:
+    """Without verdicts where something forbids them, and with its caveats."""
+    a, b = pair.sides
+    if not decides_layers(a, b):
         pair = replace(pair, rows=tuple(map(_undecided, pair.rows)))
-    return replace(pair, latency=_undecided(pair.latency)) if lone else pair
+    if not decides_latency(a, b):
+        pair = replace(pair, latency=_undecided(pair.latency))
+    return replace(pair, remarks=ordered(tuple(_remarks(pair, in_turn))))
 
 
 def _undecided(row: Row) -> Row:
@@ -193,7 +180,7 @@ def _undecided(row: Row) -> Row:
 def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:
     sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
     times = [printed_latency_ns(side) for side in (a, b)]
-    found = paired_ratios(_beside(a, b)) if in_turn else _of_times(ratios(*sides), times)
+    found = paired_ratios(_beside(a, b)) if in_turn else ratios(*sides).of_times(*times)
     latency = _rows([("(latency)", ())], found, times, threshold)[0]
     processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
     rows = tuple(_layer_rows(a, b, threshold, in_turn))
@@ -205,14 +192,9 @@ def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: boo
         replace(latency, share=1.0),
         tuple(replace(row, share=_share(row, total, latency.b_ns or 1.0)) for row in rows),
         differences(a[0], b[0]),
-        tuple(_caveats(a + b, processes, rows, in_turn)),
+        (),
         (printed_interruptions_ns(a), printed_interruptions_ns(b)),
     )
-
-
-def _of_times(found: Ratios, times: Sequence[Floats]) -> Ratios:
-    """Ratios of the times that are printed, so that whoever divides them gets the same."""
-    return found.recentred(log(times[1]) - log(times[0]))
 
 
 def _share(row: Row, total_a: float, total_b: float) -> float:
@@ -251,7 +233,7 @@ def _judged_layers(
         return paired_ratios(side_by_side(*each)), times
     groups = [row_group(run, rows) for run, rows in zip(alike, steps, strict=True)]
     joint = [joined(groups[side]) for side in sides]
-    return _of_times(ratios(*joint), times), times
+    return ratios(*joint).of_times(*times), times
 
 
 def _beside(a: tuple[Run, ...], b: tuple[Run, ...]) -> Pairs:
@@ -315,22 +297,12 @@ def _row(
     return Row(*label, a_ns, b_ns, Verdict.UNDECIDED, ratio, (low, high), p)
 
 
-def _caveats(
-    runs: tuple[Run, ...], processes: tuple[int, int], rows: Sequence[Row], in_turn: bool
-) -> Iterator[Caveat]:
-    kinds = {warning.kind for run in runs for warning in run.warnings}
-    if min(processes) == 1:
-        yield Caveat.SINGLE_PROCESS
-    if WarningKind.BUSY_MACHINE in kinds:
-        yield Caveat.BUSY_MACHINE
-    if WarningKind.TIMER_INFLATION in kinds and not in_turn:
-        yield Caveat.TIMER_INFLATION
-    if len({_timer(run) for run in runs}) > 1:
-        yield Caveat.TIMERS_DIFFER
-    if rows and not any(row.ratio is not None for row in rows if row.layers):
-        yield Caveat.NO_COMMON_LAYER
-    if any(run.parity is not None and run.parity.passed is False for run in runs):
-        yield Caveat.WRONG_OUTPUTS
+def _remarks(pair: Pair, in_turn: bool) -> Iterator[Remark]:
+    yield from limits(pair.sides, in_turn=in_turn)
+    if len({_timer(run) for run in pair.a + pair.b}) > 1:
+        yield Remark(Caveat.TIMERS_DIFFER)
+    if pair.rows and not any(row.ratio is not None for row in pair.rows if row.layers):
+        yield Remark(Caveat.NO_COMMON_LAYER)
 
 
 #: Facts of the machine that change from minute to minute.

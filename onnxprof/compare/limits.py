@@ -1,79 +1,44 @@
-"""What limits an alignment: which differences can be told at all, and what a reader must know."""
+"""What a reader of an alignment must know: what limits verdicts, and what the table lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from onnxprof.compare.table import Column, Remark, RemarkKind, Row
+from onnxprof.compare.table import Column, Row
+from onnxprof.compare.verdict import Caveat, Remark, Side, limits, ordered
 from onnxprof.records.step import Confidence
-from onnxprof.records.warning import WarningKind
 
 #: A step of more layers than this that is also most of the network hides what is in it.
 _COARSE = 8
 
 
-def decided(a: Column, b: Column) -> tuple[bool, bool]:
-    """Whether anything can be told of the medians, and of the layers.
-
-    By the rules of `compare`: one process on a busy machine proves nothing, nor do layers
-    where the timer of one side alone adds to them.
-    """
-    lone = min(a.processes, b.processes) == 1 and (_busy(a) or _busy(b))
-    inflated = _timer(a) != _timer(b) and (_inflated(a) or _inflated(b))
-    return not lone, not (lone or inflated)
+def side(column: Column) -> Side:
+    """What limits the verdicts on a column."""
+    return Side.of([column.run], column.processes)
 
 
-def _timer(column: Column) -> tuple[str, str]:
-    """Each runtime's profiler has a cost of its own."""
-    return column.run.request.backend, column.run.timer
+def remarks(columns: Sequence[Column], rows: Sequence[Row], baseline: int) -> tuple[Remark, ...]:
+    """The caveats of an alignment, the weightiest first."""
+    sides = [side(column) for column in columns]
+    return ordered([*limits(sides, baseline), *_lacking(columns, rows, baseline)])
 
 
-def _busy(column: Column) -> bool:
-    return _warns(column, WarningKind.BUSY_MACHINE)
-
-
-def _inflated(column: Column) -> bool:
-    return _warns(column, WarningKind.TIMER_INFLATION)
-
-
-def _warns(column: Column, kind: WarningKind) -> bool:
-    return any(warning.kind is kind for warning in column.run.warnings)
-
-
-def remarks(columns: Sequence[Column], rows: Sequence[Row], baseline: int) -> Iterator[Remark]:
-    """The caveats of an alignment, what matters most first."""
-    first = columns[baseline]
-    others = [column for column in columns if column is not first]
-    told = [decided(first, column)[0] for column in others]
-    lone = [column for column, tells in zip(others, told, strict=True) if not tells]
-    found = (
-        (RemarkKind.WRONG_OUTPUTS, [c for c in columns if c.wrong]),
-        (RemarkKind.MODELS_DIFFER, [c for c in others if _digest(c) != _digest(first)]),
-        (RemarkKind.ONE_STEP, [c for c in columns if c.whole]),
-        (RemarkKind.NO_STEP_TIMES, [c for c in columns if not _traced(c)]),
-        (RemarkKind.NO_LATENCY, [c for c in columns if c.total_ns is None]),
-        (RemarkKind.AVERAGED, [c for c in columns if c.run.origin and c.run.origin.averaged]),
-        (RemarkKind.COARSE, [c for c in columns if _coarse(c, rows)]),
-        (RemarkKind.INFERRED, _inferred(columns, rows)),
-        (RemarkKind.TIMER_INFLATION, [c for c in columns if _inflated(c)]),
-        (RemarkKind.NOT_DECIDED, lone),
-        (RemarkKind.BUSY_MACHINE, [c for c in columns if _busy(c)] if any(told) else []),
-        (
-            RemarkKind.SINGLE_PROCESS,
-            [c for c in columns if c.processes == 1] if any(told) else [],
-        ),
-    )
-    for kind, about in found:
-        if kind in (RemarkKind.BUSY_MACHINE, RemarkKind.SINGLE_PROCESS):
-            about = [c for c in about if not any(c is its for its in lone)]
-        if about:
-            yield Remark(
-                kind, tuple(i for i, c in enumerate(columns) if any(c is its for its in about))
-            )
-
-
-def _digest(column: Column) -> str:
-    return column.run.request.model_sha256
+def _lacking(columns: Sequence[Column], rows: Sequence[Row], baseline: int) -> Iterator[Remark]:
+    """What the table does not have, or has from elsewhere."""
+    digest = columns[baseline].run.request.model_sha256
+    inferred = _inferred(rows, len(columns))
+    found = {
+        Caveat.MODELS_DIFFER: [c.run.request.model_sha256 != digest for c in columns],
+        Caveat.ONE_STEP: [c.whole for c in columns],
+        Caveat.NO_STEP_TIMES: [not _traced(c) for c in columns],
+        Caveat.NO_LATENCY: [c.total_ns is None for c in columns],
+        Caveat.AVERAGED: [bool(c.run.origin and c.run.origin.averaged) for c in columns],
+        Caveat.COARSE: [_coarse(c, rows) for c in columns],
+        Caveat.INFERRED: [i in inferred for i in range(len(columns))],
+    }
+    for kind, told in found.items():
+        if any(told):
+            yield Remark(kind, tuple(i for i, holds in enumerate(told) if holds))
 
 
 def _traced(column: Column) -> bool:
@@ -88,9 +53,9 @@ def _coarse(column: Column, rows: Sequence[Row]) -> bool:
     return not column.whole and largest > max(_COARSE, layers / 2)
 
 
-def _inferred(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
-    return [
-        column
-        for i, column in enumerate(columns)
+def _inferred(rows: Sequence[Row], columns: int) -> set[int]:
+    return {
+        i
+        for i in range(columns)
         if any(row.cells[i].confidence is Confidence.INFERRED for row in rows)
-    ]
+    }

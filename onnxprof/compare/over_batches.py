@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from onnxprof.compare.align import THRESHOLD, align
+from onnxprof.compare.align import align
 from onnxprof.compare.systems import labels, system
 from onnxprof.compare.table import Alignment, Cell, Column, Row
+from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.errors import UsageError
 from onnxprof.records.run import Run
 

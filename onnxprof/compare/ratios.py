@@ -64,13 +64,14 @@ class Ratios:
         reach = stdtrit(self.df, (1 + confidence) / 2) * self.error
         return np.exp(self.effect - reach), np.exp(self.effect + reach)
 
-    def recentred(self, effect: Floats) -> Ratios:
-        """The same knowledge of ratios that were found in another way.
+    def of_times(self, a_ns: Floats, b_ns: Floats) -> Ratios:
+        """The same knowledge of the ratios of these times, which are those in print.
 
-        What both ways differ by counts as error, so that the interval is honest about either.
+        What both differ by counts as error, so that the interval is honest about either.
         """
-        apart = effect - self.effect
-        return Ratios(effect, np.sqrt(self.error**2 + apart**2), self.df)
+        effect = log(b_ns) - log(a_ns)
+        error = np.sqrt(self.error**2 + (effect - self.effect) ** 2)
+        return Ratios(effect, error, self.df)
 
     def p_values(self, least: float) -> Floats:
         """p of each row for "the logarithm is within ±least"; NaN rows stay NaN.

@@ -14,7 +14,7 @@ from onnxprof.analysis.step_times import bias_of, divided, empty_call, estimates
 from onnxprof.compare.ratios import Floats, Group, Pairs, group, joined, pairs, variance_within
 from onnxprof.errors import StoreError
 from onnxprof.records.run import Run
-from onnxprof.records.step import Step
+from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Indices, Timings
 
 #: Replicates that the rounds of a process's prefixes are divided into.
@@ -70,7 +70,7 @@ def profilers_cost_ns(runs: Sequence[Run]) -> float:
 
 def _cost(run: Run) -> float:
     timings = checked(run)
-    if timings.prefix_ns.size or timings.host_ns.size or not timings.step_ns.size:
+    if timings.timer is not Timer.TRACE or not timings.step_ns.size:
         return 0.0
     total = float(np.median(timings.latency_ns)) - (empty_call(timings) or 0.0)
     sampled = np.median(_by_blocks(timings)[0], axis=1)
@@ -99,7 +99,7 @@ def _gathered(each: Sequence[tuple[Floats, Indices]]) -> Replicates:
 
 def _of_process(run: Run) -> tuple[Floats, Indices]:
     timings = checked(run)
-    if timings.prefix_ns.size and timings.step_ns.size:
+    if timings.timer is Timer.PREFIX and timings.step_ns.size:
         return _by_rounds(run.steps, timings)
     return _by_blocks(timings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from onnxprof.compare.changes import Verdict
+from onnxprof.compare.verdict import Remark, Verdict
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
 
@@ -30,31 +30,6 @@ class RowKind(StrEnum):
     INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"
     TOTAL = "total"
-
-
-class RemarkKind(StrEnum):
-    """What a reader of an alignment must know."""
-
-    WRONG_OUTPUTS = "wrong_outputs"
-    MODELS_DIFFER = "models_differ"
-    ONE_STEP = "one_step"
-    NO_STEP_TIMES = "no_step_times"
-    AVERAGED = "averaged"
-    COARSE = "coarse"
-    INFERRED = "inferred"
-    TIMER_INFLATION = "timer_inflation"
-    NOT_DECIDED = "not_decided"
-    BUSY_MACHINE = "busy_machine"
-    SINGLE_PROCESS = "single_process"
-    NO_LATENCY = "no_latency"
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """One caveat, and the columns that it is about."""
-
-    kind: RemarkKind
-    columns: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from onnxprof.jobs.outlook import Outlook
 from onnxprof.machine import clocks, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
-from onnxprof.measure.protocol import Blocks, Budget, Measurement, Timer, measure
+from onnxprof.measure.protocol import Blocks, Budget, Measurement, measure
 from onnxprof.model.sources.resolve import is_remote
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes import scratch
@@ -32,7 +32,7 @@ from onnxprof.records.device import Device
 from onnxprof.records.layer import Layer, LayerTable, ModelFacts, Tensor
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Request, Run
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import Granularity, Timer
 from onnxprof.records.warning import RunWarning
 
 if TYPE_CHECKING:

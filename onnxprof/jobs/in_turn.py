@@ -19,9 +19,10 @@ from onnxprof.jobs.child import Job
 from onnxprof.jobs.outlook import Notice, in_turn_s
 from onnxprof.jobs.sweep import Planned
 from onnxprof.jobs.turns import Kind, Served, served
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 
 #: How long a block is, in nanoseconds, and how many of each kind a process's budget is made of.
 SHORTEST, LONGEST = 5_000_000, 20_000_000

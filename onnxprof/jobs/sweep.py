@@ -15,7 +15,7 @@ from onnxprof.jobs.child import Job, failed, published, run_isolated
 from onnxprof.jobs.outlook import Notice
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.model.feeds import from_file, sizes_from
 from onnxprof.model.file import (
     ModelFile,
@@ -36,8 +36,7 @@ from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Run
-from onnxprof.records.step import Granularity
-from onnxprof.records.timings import Timings
+from onnxprof.records.step import Granularity, Timer
 from onnxprof.store.folder import Store
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.
@@ -300,19 +299,10 @@ def next_process(
     """Run one more process of a job; what the first one settled is taken from it."""
     job, count = planned.job, planned.job.processes
     if before and (first := before[0].timings):
-        timer = _timer_of(first) or job.timer
+        timer = first.timer if first.step_ns.size else job.timer
         once = replace(job, parity=False, telemetry=False)
         job = replace(once, timer=timer, prefix_steps=first.prefix_steps, repeats=first.repeats)
     return run_isolated(job, limits, _bound(progress, planned, len(before), count))
-
-
-def _timer_of(timings: Timings) -> Timer | None:
-    """The timer whose times those are; None where there are no steps' times."""
-    if not timings.step_ns.size:
-        return None
-    if timings.prefix_ns.size:
-        return Timer.PREFIX
-    return Timer.CUPTI if timings.host_ns.size else Timer.TRACE
 
 
 def _bound(

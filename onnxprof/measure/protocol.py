@@ -11,7 +11,6 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol
 
@@ -39,7 +38,8 @@ from onnxprof.plugins.backend import (
     Workload,
 )
 from onnxprof.records.layer import Tensor
-from onnxprof.records.timings import Timings
+from onnxprof.records.step import Timer
+from onnxprof.records.timings import Timings, traced_by
 from onnxprof.records.warning import RunWarning, WarningKind
 
 _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
@@ -54,15 +54,6 @@ _LOOKS = (0.3, 0.45, 0.6)
 _EXTENSION = 0.25
 #: The part of the free memory that prefixes may take.
 _MEMORY = 0.5
-
-
-class Timer(StrEnum):
-    """How steps are timed."""
-
-    AUTO = "auto"
-    TRACE = "trace"
-    PREFIX = "prefix"
-    CUPTI = "cupti"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +175,9 @@ def measure(
             del traced  # what it holds is no part of what running the model takes
             gc.collect()
             observer.steady(plain)
-    timings = sampler.timings(load_ns, first_ns, warmup, steps.trace, steps.cuts, steps.repeats)
+    timings = sampler.timings(
+        load_ns, first_ns, warmup, steps.trace, steps.timer, steps.cuts, steps.repeats
+    )
     told = warnings_of(timings, steps.trace, workload, outputs)
     truncated = _truncated(steps.trace, sampler.traced_count)
     warnings = (*told, *truncated, *steps.warnings)
@@ -208,6 +201,7 @@ class _Wanted:
 @dataclass(frozen=True, slots=True)
 class _Steps:
     trace: Trace
+    timer: Timer = Timer.TRACE
     cuts: tuple[int, ...] = ()
     repeats: tuple[int, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
@@ -226,7 +220,7 @@ def _time_steps(
         steps = _traced(sampler, plain, traced, most)
     else:
         steps = _fitting(sampler, plain, traced, most, timer, wanted)
-    if timer is Timer.CUPTI and not steps.trace.host_ns.size:
+    if timer is Timer.CUPTI and steps.timer is not Timer.CUPTI:
         raise BackendError("there is no cupti timer here", remedy="Leave --timer away")
     return _named(steps, traced, timer)
 
@@ -282,7 +276,8 @@ def _fitting(
         sampler.probed = 0
         reason = str(error) or "out of memory"
     _time_empty(sampler, traced, trace)
-    return _Steps(trace, warnings=(RunWarning(WarningKind.NO_PREFIXES, subject=reason),))
+    told = RunWarning(WarningKind.NO_PREFIXES, subject=reason)
+    return _warned(_Steps(trace, traced_by(trace.host_ns)), told)
 
 
 def _found_out(
@@ -321,7 +316,7 @@ def _read(sampler: Sampler, traced: TracedSession) -> _Steps:
     sampler.progress("reading the trace", 1.0)
     trace = traced.trace()
     _time_empty(sampler, traced, trace)
-    return _Steps(trace)
+    return _Steps(trace, traced_by(trace.host_ns))
 
 
 def _time_empty(sampler: Sampler, traced: TracedSession, trace: Trace) -> None:
@@ -347,7 +342,7 @@ def _by_prefixes(
     most = cuts.affordable(left, sampler.median_ns, known)
     places, sessions = _open(traced, trace, most, wanted.cuts)
     sampler.interleave(plain, sessions)
-    return _Steps(trace, places, repeats)
+    return _Steps(trace, Timer.PREFIX, places, repeats)
 
 
 def _repeat(

@@ -13,6 +13,7 @@ import numpy as np
 from onnxprof.analysis import intervals
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, WINDOW, unsteadiness
 from onnxprof.plugins.backend import Recorder, Session, Trace, TracedSession
+from onnxprof.records.step import Timer
 from onnxprof.records.timings import Samples, Timings
 
 Clock = Callable[[], int]
@@ -256,6 +257,7 @@ class Sampler:
         first_ns: int,
         warmup: Samples,
         trace: Trace,
+        timer: Timer,
         cuts: tuple[int, ...],
         repeats: tuple[int, ...] = (),
     ) -> Timings:
@@ -265,6 +267,7 @@ class Sampler:
         none = np.zeros((0, 0), np.int64)
         return replace(
             self._sampled(),
+            timer=timer,
             load_ns=load_ns,
             first_ns=first_ns,
             warmup_ns=np.concatenate([warmup, *self.latency[: self.probed]]),

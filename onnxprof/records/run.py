@@ -12,7 +12,7 @@ from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.parity import Parity
-from onnxprof.records.step import Granularity, Step
+from onnxprof.records.step import Granularity, Step, Timer
 from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning
@@ -97,5 +97,4 @@ class Run:
         """The timer whose times are shown: `prefix`, `cupti`, `trace`, `imported: ` and a name."""
         if self.origin is not None:
             return f"imported: {self.origin.timer}"
-        kept = (self.timings.prefix_ns.size, self.timings.host_ns.size) if self.timings else (0, 0)
-        return "prefix" if kept[0] else "cupti" if kept[1] else "trace"
+        return (self.timings.timer if self.timings else Timer.TRACE).value

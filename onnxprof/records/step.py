@@ -48,6 +48,19 @@ class Step:
         return self.verdict.startswith("refuted")
 
 
+class Timer(StrEnum):
+    """What gives steps their times."""
+
+    AUTO = "auto"
+    """Whichever fits; asked for, never what a run has."""
+    TRACE = "trace"
+    """The runtime's profiler, or another program's in an imported run."""
+    PREFIX = "prefix"
+    """Un-profiled prefixes of the graph; the trace divides what lies between two of them."""
+    CUPTI = "cupti"
+    """A GPU's own clock, as its activity records tell it."""
+
+
 class Granularity(StrEnum):
     """Whether the runtime may optimise the graph."""
 

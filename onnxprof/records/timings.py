@@ -7,8 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.records.step import Timer
+
 Samples = NDArray[np.int64]
 Indices = NDArray[np.int32]
+
+
+def traced_by(host_ns: Samples) -> Timer:
+    """Whose times the steps of a trace have: the device's own where it has the host's beside."""
+    return Timer.CUPTI if host_ns.size else Timer.TRACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +57,5 @@ class Timings:
     """Those inferences, shape [steps that were repeated, rounds]."""
     repeat_process: tuple[int, ...] = ()
     """The process that each such round was measured in; empty if there was one."""
+    timer: Timer = Timer.TRACE
+    """What the steps' times come from; `PREFIX` has `prefix_ns`, and `CUPTI` has `host_ns`."""

@@ -103,6 +103,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
         "kernels": _columns(KernelRow, run.kernels, {}),
         "api_calls": _columns(ApiRow, run.api_calls, {}),
         "origin": to_json(run.origin),
+        "timer": None if run.timings is None else to_json(run.timings.timer),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
         "tensors": _columns(Tensor, tuple(pool), {}),
         "table": table | {"layers": layers},
@@ -286,4 +287,6 @@ def timings_to_json(timings: Timings | None) -> dict[str, Json] | None:
 def _plain(value: Any) -> Json:
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, str):
+        return str(value)
     return [int(v) for v in value] if isinstance(value, tuple) else int(value)

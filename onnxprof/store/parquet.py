@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from onnxprof.errors import StoreError
 from onnxprof.records.run import SCHEMA_VERSION, Run
-from onnxprof.records.step import Step
-from onnxprof.records.timings import Samples, Timings
+from onnxprof.records.step import Step, Timer
+from onnxprof.records.timings import Samples, Timings, traced_by
 from onnxprof.store import encoding, guard
 from onnxprof.store.summary import ESTIMATOR, Summary, summarise
 
@@ -73,12 +73,22 @@ def _check(run: Run) -> None:
         raise StoreError("samples and their blocks differ in number", where=where)
     if timings.host_ns.size and timings.host_ns.shape != timings.step_ns.shape:
         raise StoreError("steps have times on the device and others on the host", where=where)
+    if not _timer_fits(timings):
+        raise StoreError(f"the {timings.timer} timer has no times", where=where)
     if len(timings.prefix_steps) != len(timings.prefix_ns):
         raise StoreError("prefixes and their times differ in number", where=where)
     if sum(count > 0 for count in timings.repeats) != len(timings.repeat_ns):
         raise StoreError("repeated steps and their times differ in number", where=where)
     if not _processes_fit(timings):
         raise StoreError("not every block or round has a process", where=where)
+
+
+def _timer_fits(timings: Timings) -> bool:
+    if timings.timer is Timer.CUPTI:
+        return timings.host_ns.shape == timings.step_ns.shape
+    return timings.timer is Timer.TRACE or (
+        timings.timer is Timer.PREFIX and timings.prefix_ns.size > 0
+    )
 
 
 def _processes_fit(timings: Timings) -> bool:
@@ -235,7 +245,8 @@ def read_run(path: Path) -> Run:
             guard.check_rows(file, facts["timings"])
             table = file.read(["block", "duration_ns"])
             guard.check_samples(table)
-        return dataclasses.replace(run, timings=_timings(facts["timings"], table, len(run.steps)))
+        timings = _timings(facts["timings"], table, len(run.steps))
+        return dataclasses.replace(run, timings=_with_timer(timings, facts.get("timer")))
 
 
 @contextmanager
@@ -304,6 +315,16 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
     if not _processes_fit(timings):
         raise ValueError("not every block or round has a process")
     return timings
+
+
+def _with_timer(timings: Timings, stored: str | None) -> Timings:
+    """Runs of earlier versions name no timer; theirs is the one whose times were printed."""
+    is_cut = timings.prefix_ns.size > 0 and not timings.host_ns.size
+    derived = Timer.PREFIX if is_cut else traced_by(timings.host_ns)
+    found = dataclasses.replace(timings, timer=derived if stored is None else Timer(stored))
+    if not _timer_fits(found):
+        raise ValueError(f"the {found.timer} timer has no times")
+    return found
 
 
 def _repeated_shape(facts: dict[str, Any]) -> tuple[int, int]:

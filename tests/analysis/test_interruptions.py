@@ -16,10 +16,11 @@ from onnxprof.analysis.interruptions import quieten
 from onnxprof.analysis.processes import merge
 from onnxprof.analysis.reconcile import Reconciliation, Status, reconcile
 from onnxprof.analysis.step_times import divided
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table
 
 BUDGET_NS = 3_000 * MS

@@ -13,6 +13,7 @@ from onnxprof.analysis.intervals import inflation_ratios, sample_process
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.errors import BackendError
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store import parquet
@@ -26,6 +27,7 @@ def process(seed: int, cuts: tuple[int, ...] = (), warnings: tuple[RunWarning, .
     timings = dataclasses.replace(
         run.timings,
         traced_block=np.repeat(np.arange(5, dtype=np.int32), 10),
+        timer=Timer.PREFIX if cuts else Timer.TRACE,
         prefix_steps=cuts,
         prefix_ns=rng.integers(1, 9**9, (len(cuts), (4 + seed % 3) * bool(cuts))),
     )

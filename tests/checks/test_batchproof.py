@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,13 @@ pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 BATCHES = (3, 8)
 
 
+#: A busy machine is no reason that a batch stays unproven.
+asked = partial(Question, seconds=300.0)
+
+
 def proof(made: ModelProto, folder: Path, **changes) -> list[Verdict]:
     path = models.save(made, folder)
-    return list(verdicts(Question(str(path), "model", BATCHES, **changes)))
+    return list(verdicts(asked(str(path), "model", BATCHES, **changes)))
 
 
 @pytest.mark.parametrize("layer", mixing_models.BY_SHAPE)
@@ -78,7 +83,7 @@ def test_networks_of_every_style_hold(build, tmp_path: Path) -> None:
 
 def test_a_batch_below_the_own_one_is_proved_too(tmp_path: Path) -> None:
     path = models.save(mixing_models.SOUND["pairs"](), tmp_path)
-    assert list(verdicts(Question(str(path), "m", (1, 6)))) == [Verdict(Kind.HOLDS)] * 2
+    assert list(verdicts(asked(str(path), "m", (1, 6)))) == [Verdict(Kind.HOLDS)] * 2
 
 
 def test_dynamic_quantisation_is_no_mixing(tmp_path: Path) -> None:
@@ -134,7 +139,7 @@ def test_given_inputs_are_varied_where_they_repeat(tmp_path: Path) -> None:
     taken = items.take(range(4))["x"]
     assert len({row.tobytes() for row in taken}) == 4
     assert all(sorted(row) == [0, 1, 2, 3] for row in taken)
-    question = Question(str(model.path), "m", (8,), inputs=str(tmp_path / "in.npz"))
+    question = asked(str(model.path), "m", (8,), inputs=str(tmp_path / "in.npz"))
     assert [v.kind for v in verdicts(question)] == [Kind.MIXES]
 
 
@@ -218,7 +223,7 @@ def test_a_free_batch_is_its_authors_and_carries_a_caveat(tmp_path: Path) -> Non
 
 def test_the_process_of_a_proof_sends_a_verdict_a_batch(tmp_path: Path) -> None:
     path = models.save(mixing_models.BY_VALUE["top (ReduceMax)"](), tmp_path)
-    question = Question(str(path), "m", BATCHES)
+    question = asked(str(path), "m", BATCHES)
     found = proving.proved(question, Limits(60), lambda *_: None)
     assert [v.kind for v in found] == [Kind.MIXES] * 2
     short = proving.proved(question, Limits(0.01), lambda *_: None)
@@ -292,7 +297,7 @@ def test_inspect_calls_a_batch_unproven_that_only_values_refuse(
     assert note.endswith("stays at 1")
     assert len(note) <= 80
     assert "unproven" not in done.stdout
-    assert {v.kind for v in verdicts(Question(str(path), "net", (8,)))} == {Kind.MIXES}
+    assert {v.kind for v in verdicts(asked(str(path), "net", (8,)))} == {Kind.MIXES}
 
 
 def test_items_that_meet_in_an_axis_of_batch_times_heads_are_named(tmp_path: Path) -> None:
@@ -302,7 +307,7 @@ def test_items_that_meet_in_an_axis_of_batch_times_heads_are_named(tmp_path: Pat
         image, out = [models.value("x", ["batch*heads", 8])], [models.value("y", None)]
         stored = [models.ints("s", -1, 3, 8), models.ints("one", 1)]
         path = models.save(models.model(list(nodes), image, out, stored), tmp_path)
-        verdicts_of = verdicts(Question(str(path), "m", (4,), dims=(("heads", 3),)))
+        verdicts_of = verdicts(asked(str(path), "m", (4,), dims=(("heads", 3),)))
         return " ".join(f"{verdict.kind} {verdict.subject}" for verdict in verdicts_of)
 
     group = node("Reshape", ["x", "s"], ["g"], "group")

@@ -36,8 +36,8 @@ BATCH = 2
 LIAR = """
 import os, signal
 from contextlib import contextmanager
-from onnxprof.backends import ort
-from onnxprof.records.run import Granularity
+from onnxprof.backends.ort.backend import OrtBackend
+from onnxprof.records.step import Granularity
 
 class Lying:
     def __init__(self, session):
@@ -47,7 +47,7 @@ class Lying:
     def values(self):
         return {name: array * 1.01 for name, array in self._session.values().items()}
 
-class Liar(ort.OrtBackend):
+class Liar(OrtBackend):
     name = "liar"
 
     @contextmanager
@@ -55,7 +55,7 @@ class Liar(ort.OrtBackend):
         with super().open(workload) as session:
             yield Lying(session)
 
-class Brittle(ort.OrtBackend):
+class Brittle(OrtBackend):
     name = "brittle"
 
     @contextmanager
@@ -64,7 +64,7 @@ class Brittle(ort.OrtBackend):
             os.kill(os.getpid(), signal.SIGKILL)
         with super().open(workload) as session:
             yield session
-        ort.OrtBackend.open = die
+        OrtBackend.open = die
 """
 
 

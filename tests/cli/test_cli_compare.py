@@ -164,7 +164,7 @@ def test_a_failed_run_is_no_side(tmp_path: Path) -> None:
 def test_one_process_says_so(tmp_path: Path) -> None:
     paths = [Store(tmp_path / side).save(sample_run(seed=s)) for s, side in enumerate("ab")]
     text = done(*paths).stdout
-    assert "One process on a side" in text
+    assert "A, B: one process" in text
     assert "undecided" in text
 
 

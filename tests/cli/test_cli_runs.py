@@ -20,6 +20,8 @@ from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
+SHORT = ("--format", "json", "--store")
+
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -67,6 +69,21 @@ def test_list_filters(root: Path) -> None:
     text = good("list", "--store", root, "--model", "RES", "--batch", "1,2").stdout
     assert text.count("2026-01-") == 1
     assert "lenet" not in text
+    for backends in (["--backend", "ort,nope"], ["--backend", "nope", "--backend", "ort"]):
+        text = good("list", "--store", root, *backends).stdout
+        assert "lenet, ort" in text
+        assert "resnet50" not in text
+
+
+def test_show_and_export_take_folders_and_filters_hold_for_ids(root: Path) -> None:
+    inside = root / "resnet50"
+    shown = good("show", inside)
+    assert "2 runs match" in shown.stderr
+    assert "resnet50, batch 8" in shown.stdout
+    rows = list(csv.DictReader(io.StringIO(good("export", inside, "--batch", "1").stdout)))
+    assert {row["batch"] for row in rows} == {"1"}
+    [name] = {e["id"] for e in json.loads(good("list", *SHORT, root).stdout) if e["batch"] == 8}
+    assert isinstance(run("show", name, "--store", root, "--batch", "1").exception, UsageError)
 
 
 def test_list_for_programs(root: Path) -> None:

@@ -23,10 +23,10 @@ from onnxprof.analysis.processes import merge
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.compare.align import align
 from onnxprof.compare.blocks import strays
-from onnxprof.compare.changes import Verdict
 from onnxprof.compare.over_batches import over_batches, speedup, speedup_interval
 from onnxprof.compare.systems import labels, newest, refuse_unlike
-from onnxprof.compare.table import Alignment, Cell, Fate, RemarkKind, Row
+from onnxprof.compare.table import Alignment, Cell, Fate, Row
+from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing import alignment_table, alignment_text
@@ -36,7 +36,7 @@ from onnxprof.publish.text.safe import shortened, telling_cut
 from onnxprof.records.layer import Layer, LayerKind
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Origin, Run
-from onnxprof.records.step import Confidence, Step
+from onnxprof.records.step import Confidence, Step, Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
@@ -107,7 +107,7 @@ def three() -> list[Run]:
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_columns_add_up_whatever_the_runs(runs: list[Run]) -> None:
     runs = [r for r in runs if r.timings is not None and r.timings.block_process == ()]
-    runs = [r for r in runs if not r.timings.prefix_ns.size and not r.timings.round_process]
+    runs = [r for r in runs if r.timings.timer is not Timer.PREFIX and not r.timings.round_process]
     assume(runs)
     found = align(runs)
     for i, column in enumerate(found.columns):
@@ -240,10 +240,10 @@ def test_one_process_on_a_busy_machine_proves_nothing() -> None:
     lone = warned(sample_run("net", scale=5.0, backend="torch"), WarningKind.BUSY_MACHINE)
     found = align([several(), lone])
     assert found.total.cells[1].verdict is Verdict.UNDECIDED
-    assert [remark.kind for remark in found.remarks] == [RemarkKind.NOT_DECIDED]
+    assert [remark.kind for remark in found.remarks] == [Caveat.NOT_DECIDED]
     quiet = align([several(), sample_run("net", scale=5.0, backend="torch")])
     assert quiet.total.cells[1].verdict is Verdict.SLOWER
-    assert [remark.kind for remark in quiet.remarks] == [RemarkKind.SINGLE_PROCESS]
+    assert [remark.kind for remark in quiet.remarks] == [Caveat.SINGLE_PROCESS]
 
 
 def test_a_timer_that_inflates_says_nothing_against_another_runtimes() -> None:
@@ -288,7 +288,7 @@ def test_a_run_of_one_step_is_in_the_sums_and_bounds_no_block() -> None:
     assert found.rows[0].cells[1].missing == ((CONV, Fate.UNTOLD), (RELU, Fate.UNTOLD))
     assert found.layer_sum.cells[1].ns
     assert found.layer_sum.cells[1].ratio
-    assert [remark.kind for remark in found.remarks] == [RemarkKind.ONE_STEP]
+    assert [remark.kind for remark in found.remarks] == [Caveat.ONE_STEP]
 
 
 def test_averages_of_another_program_have_ratios_without_intervals() -> None:
@@ -299,7 +299,7 @@ def test_averages_of_another_program_have_ratios_without_intervals() -> None:
     assert cell.ratio == pytest.approx(2.0, rel=0.05)
     assert (cell.interval, cell.verdict) == (None, Verdict.UNDECIDED)
     assert found.total.cells[1].verdict is Verdict.SLOWER
-    assert [remark.kind for remark in found.remarks] == [RemarkKind.AVERAGED]
+    assert [remark.kind for remark in found.remarks] == [Caveat.AVERAGED]
     assert "imported from trtexec" in shown(alignment_table.table(found, Choice()))
 
 
@@ -313,7 +313,7 @@ def test_a_run_that_was_not_traced_has_a_median_alone() -> None:
     assert found.total.cells[1].verdict is Verdict.SLOWER
     assert found.overhead.cells[1].ns is None
     assert found.layer_sum.cells[1].ns is None
-    assert [remark.kind for remark in found.remarks] == [RemarkKind.NO_STEP_TIMES]
+    assert [remark.kind for remark in found.remarks] == [Caveat.NO_STEP_TIMES]
     assert shown(alignment_table.table(found, Choice()))
 
 
@@ -330,7 +330,7 @@ def test_steps_of_unknown_layers_are_aligned_all_the_same() -> None:
 def test_one_huge_step_is_told_of() -> None:
     chain = tuple("abcdefgh")
     runs = [covering([(*chain, CONV), (RELU,)], "myelin"), covering([(n,) for n in chain], "ort")]
-    assert RemarkKind.COARSE in {remark.kind for remark in align(runs).remarks}
+    assert Caveat.COARSE in {remark.kind for remark in align(runs).remarks}
 
 
 def test_runs_without_times_are_refused() -> None:
@@ -363,7 +363,7 @@ def test_another_file_with_the_same_layers_passes_with_a_caveat() -> None:
     other = changed(several("torch"), model_sha256="cd" * 32)
     refuse_unlike([several(), other])
     kinds = [remark.kind for remark in align([several(), other]).remarks]
-    assert kinds == [RemarkKind.MODELS_DIFFER]
+    assert kinds == [Caveat.MODELS_DIFFER]
     fewer = dataclasses.replace(
         other, table=dataclasses.replace(other.table, layers=other.table.layers[:-1])
     )

@@ -13,13 +13,14 @@ from support import scripted
 
 from onnxprof.analysis.processes import merge
 from onnxprof.compare.blocks import finest_blocks, strays
-from onnxprof.compare.changes import Caveat, Pair, Verdict, compare
+from onnxprof.compare.changes import Pair, compare
 from onnxprof.compare.pairing import pair
 from onnxprof.compare.replicates import step_replicates
+from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import StoreError
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run
-from onnxprof.records.step import Confidence, Step
+from onnxprof.records.step import Confidence, Step, Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
@@ -113,7 +114,9 @@ def prefixed(run: Run, cuts: tuple[int, ...]) -> Run:
     """The run with prefixes that take 0.1 ms, and 0.4 ms more for each step."""
     assert run.timings
     rounds = 1e5 + 4e5 * np.array(cuts)[:, None] + np.zeros(24)
-    timings = dataclasses.replace(run.timings, prefix_ns=rounds.astype(np.int64), prefix_steps=cuts)
+    timings = dataclasses.replace(
+        run.timings, prefix_ns=rounds.astype(np.int64), prefix_steps=cuts, timer=Timer.PREFIX
+    )
     steps = tuple(dataclasses.replace(step, position=i) for i, step in enumerate(run.steps))
     request = dataclasses.replace(run.request, timer="auto")
     return dataclasses.replace(run, request=request, steps=steps, timings=timings)
@@ -194,6 +197,7 @@ def test_prefixes_give_replicates_that_add_up() -> None:
     timings = dataclasses.replace(
         run.timings,
         latency_ns=np.full(80, 900_000),
+        timer=Timer.PREFIX,
         prefix_ns=rounds.astype(np.int64),
         prefix_steps=(0, 1, 3),
     )

@@ -17,7 +17,7 @@ from test_plugins import distribution
 PLUGIN = """
     from contextlib import contextmanager
 
-    from onnxprof.records.run import Availability, Device
+    from onnxprof.records.device import Availability, Device
     from onnxprof.testing import FakeBackend
 
     class Xpu(FakeBackend):

@@ -6,36 +6,26 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
+from support.house import (
+    HEIGHT,
+    MODULES,
+    PAGE,
+    PICTURE,
+    SOURCES,
+    arrows,
+    ours,
+    page,
+    picture,
+    room,
+)
 from support.places import ROOT
 
 from onnxprof.cli.main import COMMANDS
 
-#: Where the source of each distribution package lies.
-SOURCES = {
-    "onnxprof": ROOT / "onnxprof",
-    "onnxprof.backends": ROOT / "backends",
-    "onnxprof.exporters": ROOT / "exporters",
-    "onnxprof.zoo": ROOT / "zoo",
-}
-#: The lowest floor first. A package imports those below it and its own modules and packages.
-FLOORS = (
-    ("errors", "folders", "records"),
-    ("plugins", "processes", "model.graph"),
-    ("provenance",),
-    ("machine", "analysis", "exporters", "testing", "backends.cuda"),
-    ("measure", "store", "compare", "zoo", "doctor"),
-    ("model", "backends.ort", "backends.openvino", "backends.tensorrt", "backends.torch"),
-    ("checks", "publish", "imports"),
-    ("jobs",),
-    ("cli",),
-    ("cli.commands", "__main__"),
-)
-HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 #: Modules of a folder, `__init__.py` among them; networks are a file each.
 MOST_MODULES = 14
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
@@ -44,56 +34,6 @@ OPTIONAL = ("jinja2", "typst", "graphlay", "plotly")
 #: What no `--help` needs; the list of commands needs no more than typer.
 HEAVY = (*RUNTIMES, *OPTIONAL, "onnx", "scipy", "pyarrow", "google.protobuf")
 HEAVIER = (*HEAVY, "numpy", "psutil", "rich")
-
-
-def files() -> Iterator[tuple[str, Path]]:
-    """Every module of ours with its dotted name; the links inside onnxprof/ are not followed."""
-    for package, folder in SOURCES.items():
-        for path in sorted(folder.rglob("*.py")):
-            inner = path.relative_to(folder)
-            if not (folder / inner.parts[0]).is_symlink():
-                parts = (package, *inner.with_suffix("").parts)
-                yield ".".join(parts).removesuffix(".__init__"), path
-
-
-MODULES = dict(files())
-
-
-def package(module: str) -> str:
-    """The folder that a module lies in; a module beside the packages stands for itself."""
-    if MODULES[module].name == "__init__.py" or MODULES[module].parent == SOURCES["onnxprof"]:
-        return module
-    return module.rpartition(".")[0]
-
-
-def room(module: str) -> str:
-    """The name in FLOORS that holds a module; the longest of several."""
-    inner = f"{module.removeprefix('onnxprof.')}."
-    return max((name for name in HEIGHT if inner.startswith(f"{name}.")), key=len, default="")
-
-
-def imports(module: str) -> Iterator[str]:
-    """Every module that one imports, at module scope or inside a function."""
-    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import"
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from (name if name in MODULES else node.module or "" for name in inner)
-
-
-def ours(module: str) -> set[str]:
-    """The modules of ours that one imports; `onnxprof` itself, with its version, is everybody's."""
-    return {name for name in imports(module) if name in MODULES and name != "onnxprof"}
-
-
-def arrows() -> dict[str, set[str]]:
-    """Which packages each package imports."""
-    drawn: dict[str, set[str]] = {package(module): set() for module in MODULES}
-    for module in MODULES:
-        drawn[package(module)] |= {package(name) for name in ours(module)} - {package(module)}
-    return drawn
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -109,6 +49,13 @@ def test_every_package_stands_on_a_floor() -> None:
     bare = {"onnxprof", "onnxprof.backends"}
     assert {module for module in MODULES if not room(module)} == bare
     assert {name for name in HEIGHT if f"onnxprof.{name}" not in MODULES} == set()
+
+
+def test_the_page_and_the_picture_show_the_house_of_today() -> None:
+    remedy = "run `make house`"
+    assert PICTURE.read_text("utf-8") == picture(), remedy
+    text = PAGE.read_text("utf-8")
+    assert text == page(text), remedy
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
@@ -135,7 +82,7 @@ def test_files_and_functions_stay_short(module: str) -> None:
 
 
 def test_folders_stay_small() -> None:
-    folders = [ROOT / "benchmarks", *(path.parent for path in (ROOT / "tests").rglob("*.py"))]
+    folders = [p.parent for top in ("benchmarks", "tests") for p in (ROOT / top).rglob("*.py")]
     large = {SOURCES["onnxprof.zoo"] / "networks"}
     folders += [path.parent for path in MODULES.values() if path.parent not in large]
     crowded = {path for path in folders if len(list(path.glob("*.py"))) > MOST_MODULES}

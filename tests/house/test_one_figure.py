@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from support import inturn
 from support.runs import imported_runs
 from support.runs.interrupted import MS, machine, run_of
 from support.runs.prefixed import prefixed
@@ -21,15 +22,19 @@ from onnxprof.analysis.processes import merge
 from onnxprof.analysis.reconcile import CLOSING, Status, reconcile
 from onnxprof.compare.align import align
 from onnxprof.compare.changes import compare
+from onnxprof.compare.over_batches import over_batches, speedup
 from onnxprof.publish.comparing import alignment_table, alignment_text, changes
-from onnxprof.publish.comparing.alignment import Choice
+from onnxprof.publish.comparing import over_batches as batch_tables
+from onnxprof.publish.comparing.alignment import Choice, number
 from onnxprof.publish.overlays.chrome import chrome_trace
 from onnxprof.publish.overlays.model_explorer import node_data
+from onnxprof.publish.pages import pair as pair_pages
+from onnxprof.publish.pages import side_by_side
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.pages.embed import page_data
 from onnxprof.publish.pdf import timings
-from onnxprof.publish.tables import run_summary
-from onnxprof.publish.tables.runs import everything
+from onnxprof.publish.tables import gpu, run_summary
+from onnxprof.publish.tables.runs import everything, list_csv, list_json
 from onnxprof.publish.tables.timings import timing_csv, timing_table
 from onnxprof.publish.text import numbers
 from onnxprof.records.run import Run
@@ -206,3 +211,152 @@ def test_a_side_of_several_runs_has_their_means() -> None:
     assert pair.latency.a_ns == pytest.approx(np.mean(totals))
     overhead = np.mean([reconcile(run).overhead_ns for run in runs])
     assert pair.overhead_ns[0] == pytest.approx(overhead, abs=1)
+
+
+def on_a_gpu() -> Run:
+    """Its own clock for the steps, the host's beside it."""
+    run = interrupted()
+    assert run.timings is not None
+    host = run.timings.step_ns // 3
+    return dataclasses.replace(run, timings=dataclasses.replace(run.timings, host_ns=host))
+
+
+def test_a_gpus_own_tables() -> None:
+    run = on_a_gpu()
+    rows = list(csv.DictReader(io.StringIO(gpu.steps_csv([run]))))
+    assert {row["layers"]: ns(row["device_ms"]) for row in rows} == {
+        name: time for name, time in times(run).items() if not name.startswith("(")
+    }
+    for row in rows:
+        factor = ns(row["host_ms"]) / ns(row["device_ms"])
+        assert float(row["host_over_device"]) == pytest.approx(factor, rel=1e-3)
+
+
+def test_lists(run: Run) -> None:
+    sums = reconcile(run)
+    [listed] = json.loads(list_json([summarise(run)]))
+    [row] = csv.DictReader(io.StringIO(list_csv([summarise(run)])))
+    for figures in (listed, row):
+        assert ns(figures["layer_sum_ms"]) == sums.layer_sum_ns
+        if sums.is_whole:
+            assert ns(figures["median_ms"]) == sums.total_ns
+
+
+def test_forms_of_an_alignment(run: Run) -> None:
+    """Each form has the cells' times, and ratios of these."""
+    other = dataclasses.replace(run, request=dataclasses.replace(run.request, backend="other"))
+    found = align([run, other])
+    plain = alignment_text.plain(found)
+    table = csv.DictReader(io.StringIO(alignment_text.to_csv(found)))
+    marked = alignment_text.markdown(found, Choice())
+    lines = shown(alignment_table.table(found, Choice()))
+    for row, block, line in zip(found.rows, plain["blocks"], table, strict=False):
+        for cell, told, column in zip(row.cells, block["cells"], found.columns, strict=True):
+            assert told["ns"] == cell.ns
+            assert ns(line[f"{column.label} ms"] or 0) == (cell.ns or 0)
+            if cell.ratio is not None:
+                first = row.cells[0].ns or 1
+                assert cell.ratio == told["ratio"] == (cell.ns or 0) / first
+                assert f"| {number(cell.ratio)}" in marked
+                assert any(number(cell.ratio) in text for text in lines)
+
+
+def other_system(run: Run, scale: int) -> Run:
+    """The same on another backend, so many times as slow."""
+    assert run.timings is not None
+    changed = {
+        name: getattr(run.timings, name) * scale
+        for name in ("latency_ns", "traced_ns", "step_ns", "prefix_ns", "empty_ns")
+    }
+    request = dataclasses.replace(run.request, backend="other")
+    changed_timings = dataclasses.replace(run.timings, **changed)
+    return dataclasses.replace(run, request=request, timings=changed_timings)
+
+
+def test_batch_by_batch(run: Run) -> None:
+    if not reconcile(run).is_whole:
+        pytest.skip("no latency")
+    runs = [run, other_system(run, 2)]
+    found = over_batches(runs)
+    alike = align(runs)
+    rows = list(csv.DictReader(io.StringIO(batch_tables.to_csv(found))))
+    [points] = found.points
+    for number_, point in enumerate(points):
+        assert point is not None
+        assert point.latency_ns == reconcile(runs[number_]).total_ns
+        own = [row for row in rows if row["system"] == found.systems[number_]]
+        assert [ns(row["ms"]) for row in own if not row["layers"]] == [point.latency_ns]
+        blocks = [row.cells[number_].ns or 0 for row in alike.rows]
+        assert [ns(row["ms"] or 0) for row in own if row["layers"]] == blocks
+    faster = speedup(points[1].cell) if points[1] else None
+    a, b = (reconcile(r).total_ns for r in runs)
+    assert faster == pytest.approx(a / b - 1)
+    rates = [float(row["inferences_per_s"]) for row in rows if not row["layers"]]
+    assert faster == pytest.approx(rates[1] / rates[0] - 1, rel=1e-4)
+
+
+def test_pages_of_several_systems(run: Run) -> None:
+    if not reconcile(run).is_whole:
+        pytest.skip("no latency")
+    runs = [run, other_system(run, 2)]
+    pages = catalogue(runs)
+    found = align([entry.run for entry in pages[0].entries])
+    [(_, text)] = side_by_side.scripts(pages[0])
+    data = json.loads(text[text.index(",") + 1 : text.rindex(")")])
+    assert [[cell[0] for cell in row[3]] for row in data["rows"]] == [
+        [cell.ns for cell in row.cells] for row in found.rows
+    ]
+    assert [cell[0] for cell in data["sums"][-1][1]] == [c.ns for c in found.total.cells]
+    [pair], _ = pair_pages.pair_pages(pages)
+    [row] = csv.DictReader(io.StringIO(pair_pages.pair_csv(pair)))
+    assert {ns(row["a_ms"]), ns(row["b_ms"])} == {reconcile(r).total_ns for r in runs}
+    ratio = ns(row["b_ms"]) / ns(row["a_ms"])
+    assert float(row["times_as_fast"]) == pytest.approx(ratio, rel=1e-5)
+
+
+def test_forms_of_a_comparison(run: Run) -> None:
+    sums = reconcile(run)
+    if not sums.is_whole or (run.origin and run.origin.averaged):
+        pytest.skip("no differences can be tested")
+    told = compare([([run], [other_system(run, 2)])], 0.02)
+    [pair] = told.pairs
+    every = (pair.latency, *pair.rows)
+    rows = list(csv.DictReader(io.StringIO(changes.to_csv(told))))
+    assert [(ns(row["a_ms"]), ns(row["b_ms"])) for row in rows] == [
+        (round(row.a_ns or 0), round(row.b_ns or 0)) for row in every
+    ]
+    assert {row["ratio_of"] for row in rows} == {"times"}
+    forms = shown(changes.table(told, limit=None)), changes.markdown(told).splitlines()
+    for lines in forms:
+        assert any("B / A" in line for line in lines)
+        for row in every:
+            ratio = f"{row.ratio:.3f}"
+            assert any(
+                row.name.replace("_", "") in line.replace("\\", "").replace("_", "")
+                and ratio in line
+                for line in lines
+            )
+
+
+def test_in_turn_the_times_are_the_runs_own_and_the_ratios_say_that_they_are_not() -> None:
+    layers = (1_000_000, 300_000, 500_000)
+    machine = inturn.Machine({"a": layers, "b": layers}, traced_cost_ns=300_000)
+    runs = inturn.measured(machine, 3)
+    told = compare([([runs[0]], [runs[1]])], 0.02, in_turn=True)
+    [pair] = told.pairs
+    plain = json.loads(changes.to_json_text(told))
+    for side, run in zip("ab", runs, strict=True):
+        sums = reconcile(run)
+        [figures] = plain["pairs"]
+        assert ns(figures["latency"][f"{side}_ms"]) == sums.total_ns
+        assert ns(figures[f"overhead_{side}_ms"]) == sums.overhead_ns
+        own = times(run)
+        for row in figures["rows"]:
+            assert ns(row[f"{side}_ms"]) == sum(own[name] for name in row["layers"])
+    assert plain["ratios_of"] == "neighbouring blocks"
+    rows = csv.DictReader(io.StringIO(changes.to_csv(told)))
+    assert {row["ratio_of"] for row in rows} == {"neighbouring blocks"}
+    for text in ("\n".join(shown(changes.table(told))), changes.markdown(told)):
+        assert "B / A" not in text
+        assert "paired: B over A as the median of blocks" in text
+        assert f"(paired {pair.latency.ratio:.3f}" in text

@@ -28,7 +28,7 @@ LINKS = ("backends", "exporters", "zoo", "site")
 SMOKE = """
 import importlib.metadata, importlib.resources, pathlib, site, sys
 import onnxprof.backends.ort.backend, onnxprof.exporters, onnxprof.zoo, onnxprof.cli.main
-from onnxprof import plugins
+from onnxprof.plugins import registry as plugins
 assert pathlib.Path(site.__file__).name == "site.py", site.__file__
 assert plugins.backends()["ort"].error == "", plugins.backends()["ort"]
 package = importlib.resources.files("onnxprof")

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.cli.main import app
-from onnxprof.errors import StoreError, UsageError
+from onnxprof.errors import StoreError
 from onnxprof.imports import build, files
 from onnxprof.imports.build import Facts
 from onnxprof.model.file import open_model
@@ -156,8 +156,8 @@ def test_averages_have_no_quantiles(models: Path) -> None:
 
 def test_align_shows_it_beside_a_measured_run_and_gives_no_verdict(models: Path) -> None:
     from onnxprof.compare.align import align
-    from onnxprof.compare.changes import Verdict
     from onnxprof.compare.table import RowKind
+    from onnxprof.compare.verdict import Verdict
 
     run, other = made(models), made(models)
     cells = [row.cells[1] for row in align([run, other]).rows if row.kind is RowKind.BLOCK]
@@ -169,7 +169,7 @@ def test_align_shows_it_beside_a_measured_run_and_gives_no_verdict(models: Path)
 def test_align_takes_one_without_latencies_and_says_what_is_not_known(models: Path) -> None:
     from onnxprof.compare.align import align
     from onnxprof.compare.systems import refuse_unlike
-    from onnxprof.publish.comparing.alignment import Choice, column_text, remark_text
+    from onnxprof.publish.comparing.alignment import Choice, column_text, remark_texts
     from onnxprof.publish.comparing.alignment_text import markdown, plain, to_csv
 
     bare, whole = made(models, times=False), made(models)
@@ -182,7 +182,7 @@ def test_align_takes_one_without_latencies_and_says_what_is_not_known(models: Pa
     assert sum(shares) == pytest.approx(1)
     assert {row.cells[1].ratio for row in found.rows} == {1.0}
     assert "no latency" in column_text(found.columns[1], found)
-    assert any("overhead is not known" in remark_text(r, found) for r in found.remarks)
+    assert any("overhead is not known" in text for text in remark_texts(found))
     assert plain(found)["columns"][1]["total_ns"] is None
     assert "**" in markdown(found, Choice())
     total = to_csv(found).splitlines()[-1]
@@ -201,7 +201,7 @@ def test_a_table_of_one_without_latencies(models: Path) -> None:
         [line] = [line for line in done.output.splitlines() if line.strip().startswith(name)]
         assert "unknown" in line
     over = CliRunner().invoke(app, ["align", *paths, "--over", "batch"])
-    assert isinstance(over.exception, UsageError)
+    assert isinstance(over.exception, StoreError)
     assert "no un-profiled samples" in str(over.exception)
 
 

@@ -17,17 +17,19 @@ from support import inturn
 from support.inturn import Machine, against, job, measured
 from support.networks import models
 
-from onnxprof.compare.changes import Caveat, Verdict, compare
+from onnxprof.compare.changes import compare
+from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import BackendError
 from onnxprof.jobs import sweep, turns
 from onnxprof.jobs.child import Job
 from onnxprof.jobs.in_turn import alternate, cores
 from onnxprof.jobs.sweep import Options, Planned
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.model.file import open_model
 from onnxprof.processes.confined import Limits
 from onnxprof.records.device import Device
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.testing import sample_run, sample_table
 
 MS = 1_000_000
@@ -271,7 +273,7 @@ def test_later_processes_cut_where_the_first_one_did(monkeypatch) -> None:
         run = sample_run(seed=len(asked))
         assert run.timings
         rounds = np.arange(12).reshape(3, 4)
-        timings = replace(run.timings, prefix_steps=(0, 2, 3), prefix_ns=rounds)
+        timings = replace(run.timings, timer=Timer.PREFIX, prefix_steps=(0, 2, 3), prefix_ns=rounds)
         return replace(run, timings=timings)
 
     monkeypatch.setattr(sweep, "run_isolated", measured)

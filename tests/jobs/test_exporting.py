@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from support import fake_exporter as fake
+from support.exporters import site  # noqa: F401
 from support.networks import models
 
 from onnxprof.checks import exported

@@ -15,10 +15,11 @@ from onnxprof.cli.progress import Meter
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.outlook import Notice, Outlook, in_turn_s
 from onnxprof.jobs.sweep import Options, Planned, measured
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
+from onnxprof.records.step import Timer
 from onnxprof.testing import FakeBackend, sample_run, sample_table
 
 MS = 1_000_000

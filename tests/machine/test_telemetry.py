@@ -217,7 +217,7 @@ def test_no_zone_is_a_reason(tmp_path: Path) -> None:
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from onnxprof import rapl
+from onnxprof.machine import rapl
 if os.getuid() == 0:
     os.setuid(65534)
 found, absent = rapl.zones(Path(sys.argv[1]))

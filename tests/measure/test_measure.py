@@ -16,9 +16,10 @@ from onnxprof.analysis.step_times import estimates
 from onnxprof.analysis.thresholds import unsteadiness
 from onnxprof.errors import BackendError
 from onnxprof.measure import cuts
-from onnxprof.measure.protocol import Budget, Measurement, Timer, measure
+from onnxprof.measure.protocol import Budget, Measurement, measure
 from onnxprof.plugins.backend import Session, Trace, Workload
 from onnxprof.records.layer import PreparedModel, Tensor
+from onnxprof.records.step import Timer
 from onnxprof.records.warning import WarningKind
 from onnxprof.testing import FakeBackend, FakeSession, ScriptedClock, sample_table
 

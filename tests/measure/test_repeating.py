@@ -14,13 +14,14 @@ from onnxprof.analysis import step_times
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.measure import repeats as repeating
-from onnxprof.measure.protocol import Budget, Measurement, Timer, measure
+from onnxprof.measure.protocol import Budget, Measurement, measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import StepRepeater, Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings
 from onnxprof.testing import FakeBackend, sample_run, sample_table
 

@@ -15,11 +15,12 @@ from support.networks.models import node, value, weight
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
 from onnxprof.backends.ort import backend
-from onnxprof.measure.protocol import Budget, Measurement, Timer, measure
+from onnxprof.measure.protocol import Budget, Measurement, measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import Workload
+from onnxprof.records.step import Timer
 from onnxprof.records.warning import WarningKind
 from onnxprof.testing import sample_run
 

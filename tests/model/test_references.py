@@ -18,8 +18,7 @@ from support.networks import models
 from onnxprof.errors import ModelError, StoreError, UsageError
 from onnxprof.jobs.sweep import Options, plan
 from onnxprof.model.file import open_model
-from onnxprof.model.sources import onnx_hub
-from onnxprof.model.sources import resolve as references
+from onnxprof.model.sources import onnx_hub, policy
 from onnxprof.model.sources.resolve import resolve
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -260,10 +259,10 @@ def test_a_download_above_the_bound_is_refused_with_its_size(
 @pytest.mark.parametrize(("text", "size"), [("", 4e9), ("8G", 8e9), ("1.5gb", 1.5e9), ("7", 7)])
 def test_the_bound(text: str, size: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONNXPROF_MAX_DOWNLOAD", text)
-    assert references.limit() == size
+    assert policy.limit() == size
     monkeypatch.setenv("ONNXPROF_MAX_DOWNLOAD", f"{text}much")
     with pytest.raises(UsageError, match="no size"):
-        references.limit()
+        policy.limit()
 
 
 def test_progress_reaches_the_end(server: Server) -> None:

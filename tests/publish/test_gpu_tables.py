@@ -18,7 +18,7 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
 from onnxprof.analysis.warnings import step_warnings
 from onnxprof.errors import BackendError, StoreError
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, measure
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.publish.tables import gpu, run_summary
 from onnxprof.publish.text.warnings import warning_text
@@ -26,6 +26,7 @@ from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.folder import Store, load
 from onnxprof.testing import FakeBackend, FakeSession, sample_run, sample_table
@@ -45,7 +46,7 @@ def gpu_run() -> Run:
         run,
         request=replace(run.request, provider="cuda"),
         device=Device("cuda:0:fake-gpu", "cuda", "Fake GPU", 80 << 30, 132, 16_896, ("sm_90",)),
-        timings=replace(run.timings, step_ns=step_ns, host_ns=host_ns),
+        timings=replace(run.timings, step_ns=step_ns, host_ns=host_ns, timer=Timer.CUPTI),
         kernels=(
             KernelRow("void conv2d<float, 4>(Params, [x])", 45_000_000, 50, 890_000, 910_000),
             KernelRow("sgemm_128x64", 20_000_000, 100, 100_000, 300_000),

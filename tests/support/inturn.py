@@ -19,11 +19,12 @@ from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.sweep import Planned
 from onnxprof.jobs.turns import Obedience, Served
 from onnxprof.machine.other_programs import Others
-from onnxprof.measure.protocol import Blocks, Budget, Timer, measure
+from onnxprof.measure.protocol import Blocks, Budget, measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table
 
 MS = 1_000_000

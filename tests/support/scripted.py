@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnxprof.analysis.processes import merge
-from onnxprof.compare.changes import Pair, Verdict, compare
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.compare.changes import Pair, compare
+from onnxprof.compare.verdict import Verdict
+from onnxprof.measure.protocol import Budget, measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table, scripted_noise
 
 #: Twelve layers from 1 % to a quarter of the time; the ninth holds 5 %.

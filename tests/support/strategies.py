@@ -13,7 +13,7 @@ from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Request, Run
-from onnxprof.records.step import Confidence, Granularity, Step
+from onnxprof.records.step import Confidence, Granularity, Step, Timer
 from onnxprof.records.telemetry import Absence, Energy, Quantity, Series, Telemetry
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
@@ -136,7 +136,10 @@ def timings(draw: st.DrawFn, steps: int, least: int = 0) -> Timings:
     repeats = draw(st.lists(st.integers(0, 3), min_size=steps, max_size=steps))
     again = (sum(n > 0 for n in repeats), draw(st.integers(0, 3)))
     hosted = (steps, traced) if draw(st.booleans()) else (0, 0)
+    timers = [Timer.TRACE, *([Timer.PREFIX] if prefixes and rounds else [])]
+    timers += [Timer.CUPTI] if hosted == (steps, traced) else []
     return Timings(
+        timer=draw(st.sampled_from(timers)),
         load_ns=draw(counts),
         first_ns=draw(counts),
         warmup_ns=draw(samples(draw(st.integers(0, 3)), 0)),

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from onnxprof import zoo
 from onnxprof.cli.commands.zoo import app
 from onnxprof.errors import ModelError, StoreError, UsageError
-from onnxprof.zoo import cache, files
+from onnxprof.zoo import cache, materialisation
 from onnxprof.zoo.catalogue import skeleton_path
 from onnxprof.zoo.making import skeleton, wire
 from onnxprof.zoo.making.generator import normals
@@ -132,7 +132,7 @@ def test_unstamped_file_is_verified_not_made_again(tmp_path: Path) -> None:
 
 
 def test_wrong_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "stream", lambda *_: "0" * 64)
+    monkeypatch.setattr(materialisation, "stream", lambda *_: "0" * 64)
     with pytest.raises(ModelError, match="not the published 514dea8073d1"):
         zoo.materialise("lenet", cache=tmp_path)
     assert not list((tmp_path / "zoo").iterdir())
@@ -209,11 +209,11 @@ def test_clean_takes_only_what_is_asked(tmp_path: Path) -> None:
     lenet, squeezenet = (zoo.materialise(n, cache=tmp_path) for n in ("lenet", "squeezenet"))
     other = lenet.with_name("mine.onnx")
     other.write_bytes(b"")
-    assert files.clear("lenet", tmp_path) >= zoo.entry("lenet").bytes
+    assert materialisation.clear("lenet", tmp_path) >= zoo.entry("lenet").bytes
     assert (lenet.exists(), squeezenet.exists()) == (False, True)
-    files.clear(cache=tmp_path)
+    materialisation.clear(cache=tmp_path)
     assert list(lenet.parent.iterdir()) == [other]
-    assert files.clear(cache=tmp_path / "nothing") == 0
+    assert materialisation.clear(cache=tmp_path / "nothing") == 0
 
 
 def test_clean_tells_names_apart_that_begin_alike(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_clean_tells_names_apart_that_begin_alike(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("resnet50", "resnet50-v2", "resnet50-cifar10"):
         (folder / f"{name}-0123456789ab.onnx").write_bytes(b"12345")
-    assert files.clear("resnet50", tmp_path) == 5
+    assert materialisation.clear("resnet50", tmp_path) == 5
     left = sorted(path.name for path in folder.iterdir())
     assert left == ["resnet50-cifar10-0123456789ab.onnx", "resnet50-v2-0123456789ab.onnx"]
 

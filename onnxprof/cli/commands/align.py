@@ -116,16 +116,14 @@ def align(
     Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
-    from onnxprof.cli.options import parse_batches, parse_names
+    from onnxprof.cli.options import parse_filters
     from onnxprof.compare.systems import refuse_unlike
     from onnxprof.publish.comparing.alignment import Choice, Sort
-    from onnxprof.store.folder import Filters
 
     printed = _format(format_, output)
-    backends = parse_names(backend, "--backend") if backend else ()
-    batches = parse_batches(batch) if batch else ()
-    filters = Filters(tuple(model or ()), tuple(device or ()), backends, batches)
-    chosen = _ordered(_chosen(runs or [], store, filters, whole=over is not None), backends)
+    filters = parse_filters(model, device, [backend] if backend else (), batch)
+    named = _chosen(runs or [], store, filters, whole=over is not None)
+    chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     found = _aligned(chosen, over, baseline, threshold)

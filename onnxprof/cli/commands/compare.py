@@ -93,11 +93,11 @@ def compare(
     A and B are ids or files of runs, folders of runs, or two models that are measured in
     turn on the spot. The exit code is 1 if anything is slower.
     """
-    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims, parse_filters
     from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget, Timer
+    from onnxprof.measure.protocol import Budget
     from onnxprof.processes.confined import Limits
-    from onnxprof.store.folder import Filters
+    from onnxprof.records.step import Timer
 
     chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
@@ -118,8 +118,7 @@ def compare(
         )
         pairing = _measured(a, b, options, store)
     else:
-        devices, backends = _given(device), _given(backend)
-        filters = Filters(tuple(model or ()), devices, backends, batches)
+        filters = parse_filters(model, _given(device), _given(backend), batch)
         pairing = _stored(a, b, store, filters)
     comparison = _compared(pairing, threshold, force, in_turn)
     _tell(comparison)

@@ -78,7 +78,7 @@ def _is_zoo(target: str, exporter: str) -> bool:
 def _from_zoo(target: str, output: Path, with_inputs: bool) -> int:
     from onnxprof.errors import UsageError
     from onnxprof.zoo.catalogue import entry
-    from onnxprof.zoo.files import copy_out, materialise
+    from onnxprof.zoo.materialisation import copy_out, materialise
 
     if with_inputs:
         raise UsageError("a network of the zoo has its own inputs", remedy="Leave --input out")

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from onnxprof.cli.progress import Meter
     from onnxprof.jobs.sweep import Options, Outcome, Planned
-    from onnxprof.measure.protocol import Timer
-    from onnxprof.records.step import Granularity
+    from onnxprof.records.step import Granularity, Timer
     from onnxprof.store.folder import Store
 
 _FEW_LAYERS, _MANY_LAYERS = 5, 10
@@ -171,7 +170,7 @@ def _granularity(text: str) -> Granularity:
 
 def _timer(text: str) -> Timer:
     from onnxprof.errors import UsageError
-    from onnxprof.measure.protocol import Timer
+    from onnxprof.records.step import Timer
 
     try:
         return Timer(text)

@@ -61,7 +61,8 @@ def provenance(
 
     from onnxprof.cli.options import parse_dims
     from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget, Timer
+    from onnxprof.measure.protocol import Budget
+    from onnxprof.records.step import Timer
 
     chosen = _choose(format, output)
     options = Options(

@@ -74,9 +74,10 @@ def list_(
     ),
 ) -> None:
     """List stored runs, newest last."""
+    from onnxprof.cli.options import parse_filters
     from onnxprof.publish.tables import runs as runlist
 
-    roots, filters = _roots(store), _filters(model, device, backend, batch)
+    roots, filters = _roots(store), parse_filters(model, device, backend, batch)
     found = [] if _is_empty(roots) else _select("", roots, filters)
     if not found:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")
@@ -102,10 +103,11 @@ def show(
 
     Where several runs match, the newest is shown.
     """
+    from onnxprof.cli.options import parse_filters
     from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
 
-    found = _select(what, _roots(store), _filters(model, device, backend, batch))
+    found = _select(what, _roots(store), parse_filters(model, device, backend, batch))
     run = load(found[-1].path)
     if len(found) > 1:
         note(f"{len(found)} runs match; this is the newest: {found[-1].path}")
@@ -141,11 +143,12 @@ def export(
     Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
     on a GPU and on the host) are CSV, of runs on a GPU.
     """
+    from onnxprof.cli.options import parse_filters
     from onnxprof.publish.text.safe import counted
     from onnxprof.store.folder import load_good
 
     chosen = _format(format_, output)
-    found = _select(what, _roots(store), _filters(model, device, backend, batch))
+    found = _select(what, _roots(store), parse_filters(model, device, backend, batch))
     runs = [run for _, run in load_good([summary.path for summary in found], note)]
     failed = [run for run in runs if run.timings is None]
     if failed and chosen is not ExportFormat.JSON:
@@ -215,16 +218,6 @@ def import_(
 
 
 _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
-
-
-def _filters(
-    model: list[str] | None, device: list[str] | None, backend: list[str] | None, batch: str
-) -> Filters:
-    from onnxprof.cli.options import parse_batches
-    from onnxprof.store.folder import Filters
-
-    batches = parse_batches(batch) if batch else ()
-    return Filters(tuple(model or ()), tuple(device or ()), tuple(backend or ()), batches)
 
 
 def _roots(store: list[str] | None) -> list[Path]:

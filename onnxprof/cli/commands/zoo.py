@@ -52,8 +52,8 @@ def materialise(
     from pathlib import Path
 
     from onnxprof.zoo.catalogue import entry
-    from onnxprof.zoo.files import copy_out
-    from onnxprof.zoo.files import materialise as make
+    from onnxprof.zoo.materialisation import copy_out
+    from onnxprof.zoo.materialisation import materialise as make
 
     chosen = _chosen(names, everything)
     if output and len(chosen) > 1:
@@ -148,7 +148,7 @@ def clean(
     from onnxprof.publish.tables.zoo import scaled
     from onnxprof.zoo.cache import folder
     from onnxprof.zoo.catalogue import entry, plain
-    from onnxprof.zoo.files import clear
+    from onnxprof.zoo.materialisation import clear
 
     chosen = entry(plain(name)).name if name else None
     typer.echo(f"freed {scaled(clear(chosen), 'B')} in {folder()}")

@@ -78,7 +78,7 @@ def _meant(reference: str) -> str:
 
 
 def _from_zoo(name: str, progress: Progress | None) -> Resolved:
-    from onnxprof.zoo.files import materialise
+    from onnxprof.zoo.materialisation import materialise
 
     told = (lambda done, total: progress(name, done, total)) if progress else None
     return Resolved(Path(materialise(name, told)), name, f"zoo:{name}")

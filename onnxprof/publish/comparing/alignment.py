@@ -9,17 +9,12 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
 
-from onnxprof.compare.changes import Verdict
-from onnxprof.compare.table import Alignment, Cell, Column, Fate, Remark, RemarkKind, Row, RowKind
-from onnxprof.publish.text import sentences
+from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind
+from onnxprof.publish.text import sentences, verdicts
 from onnxprof.publish.text.safe import CUTS, Cut, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
 
-#: What a verdict adds to a ratio; nothing where the measurement does not tell.
-MARKS = {Verdict.SLOWER: "▲", Verdict.FASTER: "▼", Verdict.SAME: "="}
-#: Behind a time whose step is tied to its layers by inference.
-INFERRED = "~"
 _FATES = {
     Fate.FOLDED: "folded",
     Fate.CONSTANT: "constant",
@@ -266,47 +261,10 @@ def _outputs(run: Run) -> str:
     return {True: "outputs ✓", False: "outputs ✗", None: "outputs not compared"}[passed]
 
 
-def remark_text(remark: Remark, alignment: Alignment) -> str:
-    """A caveat in a sentence or two."""
-    names = ", ".join(printable(alignment.columns[i].label) for i in remark.columns)
-    return f"{names}: {_REMARKS[remark.kind]}"
-
-
-_REMARKS = {
-    RemarkKind.WRONG_OUTPUTS: "outputs differ from the reference's: fast or not, wrong.",
-    RemarkKind.MODELS_DIFFER: (
-        "another model file than the baseline's; layers were matched by their names."
-    ),
-    RemarkKind.ONE_STEP: (
-        "ran as one step, which tells nothing of its layers; it is in the sums alone."
-    ),
-    RemarkKind.NO_STEP_TIMES: "no layer was timed; it is in the median alone.",
-    RemarkKind.NO_LATENCY: (
-        "imported without un-profiled latencies, so its overhead is not known; shares are of its"
-        " steps' sum."
-    ),
-    RemarkKind.AVERAGED: (
-        "its step times are averages that another program wrote; ratios of its layers have no"
-        " interval."
-    ),
-    RemarkKind.COARSE: (
-        "one step covers most of the layers, so they are one block; leave it out to see more."
-    ),
-    RemarkKind.INFERRED: f"{INFERRED} marks steps whose layers were not checked by values.",
-    RemarkKind.TIMER_INFLATION: (
-        "the timer made inferences longer; trust the layers' order and shares. Against another"
-        " runtime's timer no layer is called slower or faster."
-    ),
-    RemarkKind.NOT_DECIDED: (
-        "one process on a busy machine: nothing is called slower or faster. Measure with"
-        " --processes 10, or on an idle machine."
-    ),
-    RemarkKind.BUSY_MACHINE: "other programs kept the machine busy; expect wide intervals.",
-    RemarkKind.SINGLE_PROCESS: (
-        "one process: how far processes differ is assumed, not measured. Measure with"
-        " --processes 10."
-    ),
-}
+def remark_texts(alignment: Alignment) -> list[str]:
+    """The caveats, a sentence or two each."""
+    names = [column.label for column in alignment.columns]
+    return [verdicts.remark_text(remark, names) for remark in alignment.remarks]
 
 
 def untimed_texts(alignment: Alignment) -> Iterator[str]:
@@ -328,9 +286,7 @@ def _counted(fates: Counter[Fate]) -> str:
 def rule_text(alignment: Alignment) -> str:
     """What the marks mean."""
     base = printable(alignment.columns[alignment.baseline].label)
-    much = sentences.percent(alignment.threshold)
     return (
-        f"Ratio: time over that of {base}. ▲ slower, ▼ faster: by more than {much}, with 95 %"
-        f" confidence; = within ±{much}; no mark: the measurement does not tell. Layers that any"
-        " run executes as one step share a row."
+        f"Ratio: time over that of {base}. {verdicts.marks_text(alignment.threshold)} Layers that"
+        " any run executes as one step share a row."
     )

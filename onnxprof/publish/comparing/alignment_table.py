@@ -12,11 +12,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.compare.changes import Verdict
 from onnxprof.compare.table import Alignment, Cell, Row
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Picked, Scale
-from onnxprof.publish.text import sentences
+from onnxprof.publish.text import sentences, verdicts
 from onnxprof.publish.text.safe import printable, shortened
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -26,7 +25,6 @@ _NAMES, _OPERATORS = (20, 44), (12, 34)
 #: What names get at least where there are bars and intervals.
 _WIDE_NAMES = 28
 _HEADING = 9
-_STYLES = {Verdict.SLOWER: "red", Verdict.FASTER: "green", Verdict.SAME: "dim"}
 
 
 def table(alignment: Alignment, choice: Choice) -> RenderableType:
@@ -39,7 +37,7 @@ def table(alignment: Alignment, choice: Choice) -> RenderableType:
         Text(shared.title(alignment), style="bold"),
         _runs(alignment),
         _Fitted(alignment, picked),
-        *_caveats([shared.remark_text(remark, alignment) for remark in alignment.remarks]),
+        *_caveats(shared.remark_texts(alignment)),
         *legend,
         Text(shared.rule_text(alignment), style="dim"),
     )
@@ -243,7 +241,7 @@ def _run_parts(
     heading = _heading(alignment, number)
     plain = tuple(struck + line.style for line in lines)
     marked = tuple(
-        struck + f"{line.style} {_STYLES.get(cell.verdict, '') if cell.verdict else ''}"
+        struck + f"{line.style} {verdicts.STYLES.get(cell.verdict, '') if cell.verdict else ''}"
         for line, cell in zip(lines, cells, strict=True)
     )
     if base or level.times:
@@ -279,14 +277,13 @@ def _time(line: _Line, number: int) -> str:
         return "unknown "
     if figure is None:
         return f"{shared.untimed_text(cell)} " if line.barred else ""
-    return f"{figure}{shared.INFERRED if shared.is_inferred(cell) else ' '}"
+    return f"{figure}{verdicts.INFERRED if shared.is_inferred(cell) else ' '}"
 
 
 def _ratio(cell: Cell) -> str:
     if cell.ratio is None:
         return ""
-    mark = shared.MARKS.get(cell.verdict, " ") if cell.verdict else " "
-    return f"{shared.number(cell.ratio)}{mark}"
+    return f"{shared.number(cell.ratio)}{verdicts.mark(cell.verdict, ' ')}"
 
 
 def _bar(share: float | None, longest: float) -> str:

@@ -10,7 +10,7 @@ from onnxprof.analysis.reconcile import milliseconds
 from onnxprof.compare.table import Alignment, Cell, Column, Row
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Scale
-from onnxprof.publish.text import sentences
+from onnxprof.publish.text import sentences, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable
 from onnxprof.store.encoding import to_json
@@ -37,8 +37,8 @@ def markdown(alignment: Alignment, choice: Choice) -> str:
         lines.append(_markdown_row(rest, alignment, scale, name))
     lines += [_markdown_row(row, alignment, scale, _name(row)) for row in _sums(alignment)]
     lines += [""]
-    lines += [f"> {in_markdown(shared.remark_text(r, alignment))}  " for r in alignment.remarks]
-    lines += [f"> {in_markdown(text)}  " for text in shared.untimed_texts(alignment)]
+    notes = [*shared.remark_texts(alignment), *shared.untimed_texts(alignment)]
+    lines += [f"> {in_markdown(text)}  " for text in notes]
     return "\n".join([*lines, "", f"<sub>{in_markdown(shared.rule_text(alignment))}</sub>"]) + "\n"
 
 
@@ -64,14 +64,13 @@ def _markdown_cell(cell: Cell, scale: Scale, base: bool, wrong: bool, row: Row) 
     """The time, struck out where the outputs are wrong, and the ratio or the share."""
     figure = "" if cell.ns is None else str(scale.rounded(cell.ns))
     struck = f"~~{figure}~~" if wrong and figure else figure
-    mark = f" {shared.INFERRED}".replace("~", "\\~") if shared.is_inferred(cell) else ""
+    mark = f" {verdicts.INFERRED}".replace("~", "\\~") if shared.is_inferred(cell) else ""
     time = f"{struck}{mark}" if figure else shared.untimed_text(cell) if row.layers else ""
     if base:
         return f"{time} | {'' if cell.share is None else sentences.percent(cell.share)}"
     ratio = "" if cell.ratio is None else shared.number(cell.ratio)
     between = f" ({shared.interval_text(cell)})" if cell.interval else ""
-    verdict = f" {shared.MARKS.get(cell.verdict, '')}" if cell.verdict else ""
-    return f"{time} | {ratio}{between}{verdict}".rstrip()
+    return f"{time} | {ratio}{between} {verdicts.mark(cell.verdict)}".rstrip()
 
 
 def _sums(alignment: Alignment) -> tuple[Row, ...]:

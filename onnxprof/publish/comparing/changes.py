@@ -13,40 +13,22 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.compare.changes import Caveat, Comparison, Pair, Row, Verdict
-from onnxprof.publish.text import sentences
+from onnxprof.compare.changes import Comparison, Pair, Row
+from onnxprof.compare.verdict import Verdict
+from onnxprof.publish.text import sentences, verdicts
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import to_json
 
-#: Columns of the CSV, in order; JSON rows have these keys from `layer` on.
+#: Columns of the CSV, in order; JSON rows have these keys from `layer` to `only_b`.
 COLUMNS = (
     *("model", "batch", "layer", "layers", "share", "a_ms", "b_ms", "ratio", "low", "high"),
-    *("q", "verdict", "only_a", "only_b"),
+    *("q", "verdict", "only_a", "only_b", "ratio_of"),
 )
 _WIDTH = 79
 _LONGEST = 80
 _LOUD = (Verdict.SLOWER, Verdict.FASTER, Verdict.ONLY_A, Verdict.ONLY_B)
-_STYLES = {Verdict.SLOWER: "red", Verdict.FASTER: "green", Verdict.UNDECIDED: "dim"}
-_ICONS = {Verdict.SLOWER: "🔴 ", Verdict.FASTER: "🟢 "}
-_CAVEATS = {
-    Caveat.SINGLE_PROCESS: (
-        "One process on a side: how far processes differ here is assumed, not measured, so"
-        " only large changes are told. Measure with --processes 10."
-    ),
-    Caveat.BUSY_MACHINE: "Other programs kept the machine busy: expect wide intervals.",
-    Caveat.TIMER_INFLATION: (
-        "The runtime's profiler makes steps longer: changes of short layers read too small."
-    ),
-    Caveat.TIMERS_DIFFER: "The sides' layers were timed in different ways (see stderr).",
-    Caveat.NO_COMMON_LAYER: "No layer has the same name on both sides: only latency is compared.",
-    Caveat.WRONG_OUTPUTS: "Outputs of a side differ from the reference's: fast or not, wrong.",
-}
-_BOTH = (
-    "One process on a side, on a busy machine: nothing is decided from that. Measure with"
-    " --processes 10, or on an idle machine."
-)
 
 
 def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
@@ -59,7 +41,7 @@ def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
         parts += [
             *_heading(pair),
             _pair_table(pair, limit, comparison.in_turn),
-            Text(_verdict_text(pair)),
+            Text(_verdict_text(pair, comparison.in_turn)),
         ]
         parts += [*_warned(caveats(pair)), ""]
     parts += _warned(list(_unmatched(comparison)))
@@ -78,7 +60,8 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
     lines = [f"### onnxprof: {_outcome(comparison)}", ""]
     for pair in comparison.pairs:
         shown, rest = _chosen(pair, limit)
-        lines += [f"**{in_markdown(_title(pair))}** — {in_markdown(_verdict_text(pair))}", ""]
+        verdict = _verdict_text(pair, comparison.in_turn)
+        lines += [f"**{in_markdown(_title(pair))}** — {in_markdown(verdict)}", ""]
         head = _ratio_head(comparison.in_turn)
         lines += [*_markdown_table([pair.latency, *shown], _scale(pair), head), ""]
         if rest:
@@ -106,7 +89,8 @@ def _csv_records(comparison: Comparison) -> Iterator[dict[str, Any]]:
         for row in (pair.latency, *pair.rows):
             record = _record(row)
             names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
-            yield {"model": asked.model_name, "batch": asked.batch, **record, **names}
+            whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
+            yield whole | {"ratio_of": _ratio_of(comparison)}
 
 
 def told(pair: Pair) -> list[str]:
@@ -115,22 +99,24 @@ def told(pair: Pair) -> list[str]:
 
 
 def caveats(pair: Pair) -> list[str]:
-    """What limits the verdicts, a sentence each."""
-    if {Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE} <= set(pair.caveats):
-        others = [c for c in pair.caveats if c not in (Caveat.SINGLE_PROCESS, Caveat.BUSY_MACHINE)]
-        return [_BOTH, *(_CAVEATS[caveat] for caveat in others)]
-    return [_CAVEATS[caveat] for caveat in pair.caveats]
+    """What limits the verdicts, a sentence or two each."""
+    return [verdicts.remark_text(remark, "AB") for remark in pair.remarks]
 
 
 def _plain(comparison: Comparison) -> dict[str, Any]:
     return {
         "threshold": comparison.threshold,
-        "ratios_of": "neighbouring blocks" if comparison.in_turn else "times",
+        "ratios_of": _ratio_of(comparison),
         "regressed": comparison.regressed,
         "pairs": [_plain_pair(pair) for pair in comparison.pairs],
         "unmatched_a": [_side(run) for run in comparison.unmatched_a],
         "unmatched_b": [_side(run) for run in comparison.unmatched_b],
     }
+
+
+def _ratio_of(comparison: Comparison) -> str:
+    """What ratios are of, since those of blocks need not be the quotients of the times."""
+    return "neighbouring blocks" if comparison.in_turn else "times"
 
 
 def _plain_pair(pair: Pair) -> dict[str, Any]:
@@ -240,7 +226,9 @@ def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
         justify: Literal["left", "right"] = "left" if head == "verdict" else "right"
         grid.add_column(head, justify=justify, no_wrap=True, min_width=width)
     for row, line in zip(shown, lines, strict=False):
-        grid.add_row(*map(Text, (_name(row, names), *line)), style=_STYLES.get(row.verdict, ""))
+        grid.add_row(
+            *map(Text, (_name(row, names), *line)), style=verdicts.STYLES.get(row.verdict, "")
+        )
     if rest:
         grid.add_row(Text(f"({len(rest)} more rows)"), style="dim")
     grid.add_section()
@@ -248,7 +236,7 @@ def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
         told = map(scale.text, pair.interruptions_ns)
         grid.add_row("(interruptions)", "", *told, style="dim")
     grid.add_row("(overhead)", "", a, b, style="dim")
-    style = f"bold {_STYLES.get(pair.latency.verdict, '')}".strip()
+    style = f"bold {verdicts.STYLES.get(pair.latency.verdict, '')}".strip()
     grid.add_row(*map(Text, (pair.latency.name, *lines[-1])), style=style)
     return grid
 
@@ -278,19 +266,21 @@ def _counted(rows: Sequence[Row]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
 
 
-def _verdict_text(pair: Pair) -> str:
+def _verdict_text(pair: Pair, in_turn: bool) -> str:
     row = pair.latency
     low, high = row.interval or (1.0, 1.0)
-    ratio = "" if row.ratio is None else f" ({row.ratio:.3f}, {low:.3f} to {high:.3f})"
+    of = f"{_ratio_head(in_turn)} " if in_turn else ""
+    ratio = "" if row.ratio is None else f" ({of}{row.ratio:.3f}, {low:.3f} to {high:.3f})"
     layers = f"; layers: {_counted(pair.rows)}" if pair.rows else ""
     return f"Latency of B: {row.verdict}{ratio}{layers}."
 
 
 def _outcome(comparison: Comparison) -> str:
     if comparison.regressed:
-        return "🔴 slower"
+        return f"{verdicts.ICONS[Verdict.SLOWER]}slower"
     rows = [row for pair in comparison.pairs for row in (pair.latency, *pair.rows)]
-    return "🟢 faster" if any(r.verdict is Verdict.FASTER for r in rows) else "no regression found"
+    faster = any(row.verdict is Verdict.FASTER for row in rows)
+    return f"{verdicts.ICONS[Verdict.FASTER]}faster" if faster else "no regression found"
 
 
 def _unmatched(comparison: Comparison) -> Iterator[str]:
@@ -306,12 +296,7 @@ def _rule(comparison: Comparison) -> str:
         "paired: B over A as the median of blocks that were measured one after the other, without"
         " what the profiler adds to a layer; it need not be the quotient of the times beside it. "
     )
-    threshold = sentences.percent(comparison.threshold)
-    return (paired if comparison.in_turn else "") + (
-        f"slower, faster: by more than {threshold}, at most 5 % of such rows by chance;"
-        f" same: the interval is within ±{threshold};"
-        " undecided: the measurement does not tell."
-    )
+    return f"{paired if comparison.in_turn else ''}{verdicts.words_text(comparison.threshold)}"
 
 
 def _markdown_table(rows: Sequence[Row], scale: _Scale, head: str) -> Iterator[str]:
@@ -320,4 +305,4 @@ def _markdown_table(rows: Sequence[Row], scale: _Scale, head: str) -> Iterator[s
     for row in rows:
         figures = _figures(row, scale)
         cells = [in_markdown(_name(row, _LONGEST)), *figures[:-1]]
-        yield f"| {' | '.join(cells)} | {_ICONS.get(row.verdict, '')}{figures[-1]} |"
+        yield f"| {' | '.join(cells)} | {verdicts.ICONS.get(row.verdict, '')}{figures[-1]} |"

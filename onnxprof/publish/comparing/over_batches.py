@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.reconcile import milliseconds
-from onnxprof.compare.changes import Verdict
 from onnxprof.compare.over_batches import Batches, BlockRow, Point, speedup, speedup_interval
-from onnxprof.compare.table import Cell, RemarkKind
+from onnxprof.compare.table import Cell
+from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Sort
 from onnxprof.publish.comparing.alignment_text import plain
-from onnxprof.publish.text import sentences
+from onnxprof.publish.text import sentences, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
@@ -31,9 +31,6 @@ COLUMNS = (
 _HEADS = ("batch", "system", "latency", "±", "inferences/s", "samples/s", "speed-up", "95 %")
 #: Narrower than this a table has no room for the half width of the latency's interval.
 _WIDE = 96
-#: Faster is a gain here, so the arrows point up for it.
-_MARKS = {Verdict.FASTER: "▲", Verdict.SLOWER: "▼", Verdict.SAME: "="}
-_STYLES = {Verdict.FASTER: "green", Verdict.SLOWER: "red", Verdict.SAME: "dim"}
 _NAMES = 44
 
 
@@ -59,7 +56,7 @@ def markdown(found: Batches, choice: Choice) -> str:
         for row in rows:
             names = shared.layers_text(row.layers, 80), shared.operators_text(row.operators, 80)
             cells = (_percent(cells[number]) for cells in row.cells)
-            lines.append(f"| {' | '.join([*map(in_markdown, names), *cells])} |")
+            lines.append(f"| {' | '.join(map(in_markdown, (*names, *cells)))} |")
         lines += ["", f"{rest} more blocks are not shown."] if rest else []
     lines += ["", *(f"> {in_markdown(text)}  " for text in _caveats(found))]
     return "\n".join([*lines, "", f"<sub>{in_markdown(_rule(found))}</sub>"]) + "\n"
@@ -85,7 +82,7 @@ def _models(found: Batches, width: int) -> Table:
     for number, (texts, verdict) in enumerate(rows):
         if texts[0] and number:
             grid.add_section()
-        style = _STYLES.get(verdict, "") if verdict else ""
+        style = verdicts.STYLES.get(verdict, "") if verdict else ""
         cells = (texts[0], shortened(texts[1], max(6, names)), *texts[2:])
         grid.add_row(*(Text(cells[i], style=style if i > 5 else "") for i in shown))
     return grid
@@ -132,8 +129,8 @@ def _percent(cell: Cell | None) -> str:
     faster = speedup(cell)
     if faster is None:
         return "" if cell.ns is not None else shared.untimed_text(cell)
-    mark = _MARKS.get(cell.verdict, " ") if cell.verdict else " "
-    return f"{_signed(faster)} %{mark}".rstrip(" ")
+    mark = verdicts.SIGNED_MARKS.get(cell.verdict, "") if cell.verdict else ""
+    return f"{_signed(faster)} %{mark}"
 
 
 def _layers_title(found: Batches, number: int) -> str:
@@ -189,7 +186,7 @@ def _layer_grid(
     named = shared.layer_names([row.layers for row in rows], max(12, min(_NAMES, room)))
     for name, row in zip(named, rows, strict=True):
         cells = [row.cells[place][number] for place in chosen]
-        styles = [_STYLES.get(c.verdict, "") if c and c.verdict else "" for c in cells]
+        styles = [verdicts.STYLES.get(c.verdict, "") if c and c.verdict else "" for c in cells]
         texts = [Text(_percent(c), style=s) for c, s in zip(cells, styles, strict=True)]
         grid.add_row(Text(name), *texts)
     return grid
@@ -197,12 +194,11 @@ def _layer_grid(
 
 def _caveats(found: Batches) -> Iterator[str]:
     """Those of all batches, each once, with the batches it holds at."""
-    told: dict[tuple[RemarkKind, str], list[int]] = {}
+    told: dict[str, list[int]] = {}
     for batch, alignment in zip(found.batches, found.alignments, strict=True):
-        for remark in alignment.remarks:
-            text = shared.remark_text(remark, alignment)
-            told.setdefault((remark.kind, text), []).append(batch)
-    for (_, text), batches in told.items():
+        for text in shared.remark_texts(alignment):
+            told.setdefault(text, []).append(batch)
+    for text, batches in told.items():
         where = "" if len(batches) == len(found.batches) else f"Batch {_joined(batches)}: "
         yield f"{where}{text}"
     if found.alone:
@@ -221,11 +217,9 @@ def _notes(found: Batches) -> list[RenderableType]:
 
 
 def _rule(found: Batches) -> str:
-    much = sentences.percent(found.alignments[0].threshold)
     return (
-        f"Speed-up: throughput over that of {printable(found.systems[0])}, less 100 %. Its 95 %"
-        f" interval is ▲ wholly above {much}, ▼ wholly below -{much}, = within ±{much}; no mark:"
-        " the measurement does not tell."
+        f"Speed-up: throughput over that of {printable(found.systems[0])}, less 100 %."
+        f" {verdicts.signed_marks_text(found.alignments[0].threshold)}"
     )
 
 

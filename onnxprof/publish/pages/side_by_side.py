@@ -9,17 +9,17 @@ from typing import Any
 from onnxprof.compare.align import align
 from onnxprof.compare.table import Alignment, Cell, Row
 from onnxprof.publish.comparing.alignment import (
-    MARKS,
     interval_text,
     is_inferred,
     operators_text,
-    remark_text,
+    remark_texts,
     rule_text,
     untimed_text,
 )
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.embed import embedded, joined
 from onnxprof.publish.text.numbers import printable
+from onnxprof.publish.text.verdicts import mark
 
 #: More runs than this do not stand side by side on a page; the command shows them all.
 MOST_COLUMNS = 8
@@ -93,7 +93,7 @@ def _plain(alignment: Alignment) -> dict[str, Any]:
         "rows": [_row(row) for row in rows],
         "rest": [len(rest), _added(rest)] if rest else None,
         "sums": [[name, [_cell(cell) for cell in row.cells]] for name, row in sums],
-        "remarks": [remark_text(remark, alignment) for remark in alignment.remarks],
+        "remarks": remark_texts(alignment),
         "rule": rule_text(alignment),
         "labels": [printable(column.label) for column in alignment.columns],
         "wrong": [column.wrong for column in alignment.columns],
@@ -138,5 +138,9 @@ def _cell(cell: Cell) -> list[Any]:
     """Nanoseconds, the verdict's mark, the interval of the ratio; or why there is no time."""
     if cell.ns is None:
         return [None, untimed_text(cell)]
-    mark = MARKS.get(cell.verdict, "") if cell.verdict else ""
-    return [cell.ns, mark, interval_text(cell), *(["inferred"] if is_inferred(cell) else [])]
+    return [
+        cell.ns,
+        mark(cell.verdict),
+        interval_text(cell),
+        *(["inferred"] if is_inferred(cell) else []),
+    ]

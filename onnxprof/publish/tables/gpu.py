@@ -15,6 +15,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from onnxprof.analysis.step_times import divided
 from onnxprof.publish.text import sentences
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import printable, shortened
@@ -35,7 +36,7 @@ _NAMES = 44
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """A step by both clocks: medians over the traced inferences."""
+    """A step by both clocks: the device's as in every table, the host's a median."""
 
     step: str
     layers: tuple[str, ...]
@@ -53,7 +54,7 @@ def step_times(run: Run) -> list[StepTimes]:
     timings = run.timings
     if timings is None or not timings.host_ns.size:
         return []
-    device = np.rint(np.median(timings.step_ns, axis=1)).astype(int).tolist()
+    device = divided(run).whole_ns.tolist()
     host = np.rint(np.median(timings.host_ns, axis=1)).astype(int).tolist()
     return [
         StepTimes(step.name, step.layers, on_device, on_host)

@@ -24,10 +24,10 @@ from support.runs.openvino_runs import (
 from onnxprof.backends.openvino.backend import OpenvinoBackend
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.machine.kernel import usable_cores
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, measure
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend, Trace, Workload
-from onnxprof.records.step import Confidence, Granularity
+from onnxprof.records.step import Confidence, Granularity, Timer
 from onnxprof.records.warning import WarningKind
 
 # not importorskip: importing OpenVINO by itself reports to its makers

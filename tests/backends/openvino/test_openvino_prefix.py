@@ -17,8 +17,9 @@ from onnxprof.backends.openvino.backend import CountingSession, OpenvinoBackend
 from onnxprof.backends.openvino.graphs.steps import executed
 from onnxprof.backends.openvino.prefix import _work
 from onnxprof.errors import BackendError
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, measure
 from onnxprof.plugins.backend import CutChecker, PrefixSource, Trace, Workload
+from onnxprof.records.step import Timer
 from onnxprof.records.warning import WarningKind
 
 
@@ -77,10 +78,33 @@ def test_prefixes_run_the_nodes_of_the_whole_and_yield_its_values(build, tmp_pat
         assert not Counter(_work(part)) - whole
         session.infer()
         names = made.session._prefixes.crossing(count)
-        expected = whole_values(made.job, names)
-        for name, found in session.values().items():
-            seen = expected[name][tuple(slice(0, size) for size in found.shape)]
-            np.testing.assert_allclose(found, seen, rtol=1e-3, atol=1e-4)
+        expected = {n: sunk(v) for n, v in whole_values(made.job, names).items()}
+        for joined, found in session.values().items():
+            seen = np.concatenate([expected[name] for name in joined.split("+")])
+            np.testing.assert_allclose(found.reshape(-1), seen, rtol=1e-3, atol=1e-4)
+
+
+def sunk(value: np.ndarray) -> np.ndarray:
+    """What a sink reads of a tensor: batch and channels, or all but the last axis if fewer."""
+    whole = max(0, min(2, value.ndim - 1))
+    first = (slice(None),) * whole + (slice(0, 1),) * (value.ndim - whole)
+    return value[first].reshape(-1)
+
+
+def test_a_prefix_has_one_output_however_many_tensors_cross_the_cut(tmp_path: Path) -> None:
+    made = opened(residual(), tmp_path)
+    several = [n for n in made.possible if len(made.session._prefixes.crossing(n)) > 1]
+    assert several
+    for session in made.session.prefixes(several):
+        assert len(session.values()) == 1
+
+
+def test_the_longest_prefix_has_the_outputs_and_inputs_of_the_model(tmp_path: Path) -> None:
+    made = opened(residual(), tmp_path)
+    (whole,) = made.session.prefixes([made.trace.length])
+    compiled, own = whole.loaded.compiled, made.session._session.loaded.compiled
+    assert len(compiled.outputs) == len(own.outputs)
+    assert len(compiled.inputs) == len(own.inputs)
 
 
 @pytest.mark.parametrize("name", ["squeezenet", "shufflenet"])

@@ -261,7 +261,8 @@ def test_a_whole_measurement_over_a_recorded_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from onnxprof.backends.tensorrt import memory as tensorrt_memory
-    from onnxprof.measure.protocol import Budget, Timer, measure
+    from onnxprof.measure.protocol import Budget, measure
+    from onnxprof.records.step import Timer
     from onnxprof.testing import ScriptedClock
 
     work, clock = workload(tmp_path, "residual"), ScriptedClock()

@@ -16,12 +16,12 @@ from support.networks import models
 from onnxprof.backends.torch.backend import TorchBackend
 from onnxprof.checks.reference import check
 from onnxprof.errors import BackendError, ModelError, UsageError
-from onnxprof.measure.protocol import Budget, Timer, measure
+from onnxprof.measure.protocol import Budget, measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import PrefixSource, Trace, Workload
-from onnxprof.records.step import Confidence, Granularity
+from onnxprof.records.step import Confidence, Granularity, Timer
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
 
@@ -87,6 +87,27 @@ def test_each_layer_is_a_step_of_its_own(build: Builder, tmp_path: Path) -> None
     assert trace.step_ns.shape == (len(trace.steps), 4)
     assert (trace.step_ns >= 0).all()
     assert not set(covered) & set(trace.folded)
+
+
+def test_times_of_layers_take_no_memory_while_measuring(tmp_path: Path) -> None:
+    """A small array for each inference would move the buffers of the un-profiled session."""
+    job = workload(models.save(models.lenet(), tmp_path))
+    with TorchBackend().open_traced(job, 5) as session:
+        kept = session._times._kept
+        for _ in range(5):
+            session.infer()
+        assert session._times._kept is kept
+
+
+def test_more_inferences_than_were_announced_are_kept_in_order() -> None:
+    times = torch_session.Times(layers=2, inferences=1)
+    for number in range(5):
+        times.next()[:] = (number, -number)
+    np.testing.assert_array_equal(times.taken(), [[0, 1, 2, 3, 4], [0, -1, -2, -3, -4]])
+
+
+def test_times_of_no_inferences_are_none() -> None:
+    assert torch_session.Times(layers=3, inferences=0).taken().shape == (3, 0)
 
 
 def test_every_live_layer_of_a_real_network_has_a_time() -> None:

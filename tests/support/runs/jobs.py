@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from onnxprof.jobs.child import Job
-from onnxprof.measure.protocol import Budget, Timer
+from onnxprof.measure.protocol import Budget
 from onnxprof.model.file import open_model
 from onnxprof.records.device import Device
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import Granularity, Timer
 
 
 def job(path: Path, backend: str = "ort", **changes) -> Job:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 
 
 def prefixed(run: Run, medians: list[int], cuts: tuple[int, ...], plain: int = 0) -> Run:
@@ -19,6 +20,6 @@ def prefixed(run: Run, medians: list[int], cuts: tuple[int, ...], plain: int = 0
     times = np.array(medians, np.int64)[:, None] + np.array([-3, 0, 3])
     latency = np.full(run.timings.latency_ns.shape, plain or medians[-1], np.int64)
     timings = dataclasses.replace(
-        run.timings, prefix_ns=times, prefix_steps=cuts, latency_ns=latency
+        run.timings, timer=Timer.PREFIX, prefix_ns=times, prefix_steps=cuts, latency_ns=latency
     )
     return dataclasses.replace(run, steps=steps, timings=timings)

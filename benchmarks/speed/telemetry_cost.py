@@ -1,7 +1,7 @@
 """By how much reading power, memory and clocks slows the inferences beside it.
 
-    python benchmarks/telemetry_cost.py [--model zoo:squeezenet] [--backend ort] [--device cpu]
-        [--seconds 30] [--block 0.25] [--interval-ms 25]
+    python benchmarks/speed/telemetry_cost.py [--model zoo:squeezenet] [--backend ort]
+        [--device cpu] [--seconds 30] [--block 0.25] [--interval-ms 25]
 
 Blocks of un-profiled inferences with the reading thread beside them alternate with blocks without,
 the order turning round with each pair; printed is the ratio of the medians with its interval over

@@ -1,6 +1,6 @@
 """How long `onnxprof --help` takes, next to a Python that does nothing.
 
-    python benchmarks/startup.py [ROUNDS]
+    python benchmarks/speed/startup.py [ROUNDS]
 
 The two alternate, so that a busy machine slows both; medians and their ratio are printed.
 """

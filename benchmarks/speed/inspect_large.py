@@ -1,6 +1,6 @@
 """Inspect a model of 5,000 nodes with 10 GB of (sparse) external data: time and peak memory.
 
-python benchmarks/inspect_large.py
+python benchmarks/speed/inspect_large.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where the wall time of a `profile` goes: loading and inference, or onnxprof itself.
 
-    python benchmarks/profile_overhead.py [MODEL] [--batches 1,2,4,8,16,32] [--budget 5]
+    python benchmarks/speed/profile_overhead.py [MODEL] [--batches 1,2,4,8,16,32] [--budget 5]
 
 Prints, for each batch size and in all, the share of the wall time that is neither loading a
 session nor running one: starting the process, preparing the model, reading traces, tying
