@@ -19,7 +19,7 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish.tables import run_summary
 from onnxprof.publish.tables import runs as runlist
 from onnxprof.publish.tables import timings as timing_csv
-from onnxprof.publish.text import sentences
+from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.safe import printable
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.layer import Tensor
@@ -187,7 +187,7 @@ def test_every_warning_has_words(kind: WarningKind, value: float) -> None:
     ],
 )
 def test_durations(ns: int, text: str) -> None:
-    assert sentences.duration(ns) == text
+    assert numbers.duration(ns) == text
 
 
 def test_the_list_groups_runs_and_names_failures() -> None:

@@ -10,7 +10,7 @@ from onnxprof.analysis.reconcile import milliseconds
 from onnxprof.compare.table import Alignment, Cell, Column, Row
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Scale
-from onnxprof.publish.text import sentences, verdicts
+from onnxprof.publish.text import numbers, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable
 from onnxprof.store.encoding import to_json
@@ -67,7 +67,7 @@ def _markdown_cell(cell: Cell, scale: Scale, base: bool, wrong: bool, row: Row) 
     mark = f" {verdicts.INFERRED}".replace("~", "\\~") if shared.is_inferred(cell) else ""
     time = f"{struck}{mark}" if figure else shared.untimed_text(cell) if row.layers else ""
     if base:
-        return f"{time} | {'' if cell.share is None else sentences.percent(cell.share)}"
+        return f"{time} | {'' if cell.share is None else numbers.percent(cell.share)}"
     ratio = "" if cell.ratio is None else shared.number(cell.ratio)
     between = f" ({shared.interval_text(cell)})" if cell.interval else ""
     return f"{time} | {ratio}{between} {verdicts.mark(cell.verdict)}".rstrip()

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from onnxprof.compare.changes import Comparison, Pair, Row
 from onnxprof.compare.verdict import Verdict
-from onnxprof.publish.text import sentences, verdicts
+from onnxprof.publish.text import numbers, sentences, verdicts
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
@@ -243,7 +243,7 @@ def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
 
 def _figures(row: Row, scale: _Scale) -> tuple[str, ...]:
     return (
-        sentences.percent(row.share),
+        numbers.percent(row.share),
         scale.text(row.a_ns),
         scale.text(row.b_ns),
         "" if row.ratio is None else f"{row.ratio:.3f}",

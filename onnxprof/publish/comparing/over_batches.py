@@ -18,7 +18,7 @@ from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Sort
 from onnxprof.publish.comparing.alignment_text import plain
-from onnxprof.publish.text import sentences, verdicts
+from onnxprof.publish.text import numbers, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
@@ -102,8 +102,8 @@ def _figures(point: Point, base: bool) -> tuple[str, ...]:
     low, high = point.interval_ns
     between = speedup_interval(point.cell)
     return (
-        ("✗ " if point.column.wrong else "") + sentences.duration(point.latency_ns),
-        sentences.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
+        ("✗ " if point.column.wrong else "") + numbers.duration(point.latency_ns),
+        numbers.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
         _rate(point.inferences_per_s),
         _rate(point.samples_per_s),
         "baseline" if base else _percent(point.cell),

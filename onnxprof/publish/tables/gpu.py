@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.step_times import divided
-from onnxprof.publish.text import sentences
+from onnxprof.publish.text import numbers
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import printable, shortened
 from onnxprof.records.gpu import ApiRow, KernelRow
@@ -148,10 +148,10 @@ def _table(
     for row, count in rows[:limit]:
         cells = (
             shortened(printable(row.name), _NAMES),
-            sentences.percent(row.total_ns / whole if whole else 0.0),
-            sentences.duration(row.total_ns),
+            numbers.percent(row.total_ns / whole if whole else 0.0),
+            numbers.duration(row.total_ns),
             str(count),
-            *map(sentences.duration, (row.average_ns, row.min_ns, row.max_ns)),
+            *map(numbers.duration, (row.average_ns, row.min_ns, row.max_ns)),
         )
         table.add_row(*map(Text, cells))
     _rest(table, len(rows), limit)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.safe import printable, shortened
-from onnxprof.publish.text.sentences import percent
 from onnxprof.records.run import Request
 from onnxprof.records.step import Step
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.publish.tables.timings import timing_records
-from onnxprof.publish.text import sentences
+from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.run import Run
@@ -174,7 +174,7 @@ def _figures(summary: Summary) -> tuple[str | Text, ...]:
     return (
         batch,
         f"{summary.median_ns / 1e6:.3f}",
-        "" if half is None else sentences.percent(half),
+        "" if half is None else numbers.percent(half),
         "" if share is None else f"{100 * share:.0f} %",
         caveats,
     )

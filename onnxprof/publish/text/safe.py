@@ -83,6 +83,19 @@ def in_markdown(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\|*_`[]~#" else c for c in text)
 
 
+def in_page(text: str) -> str:
+    """The text with what XML, a page or a reader chokes on made visible.
+
+    Control, format and surrogate characters become escapes, code points that are no
+    characters U+FFFD; what is left encodes as UTF-8 and is valid XML 1.0.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        "\ufffd" if unicodedata.category(char) == "Cn" else char for char in printable(text)
+    )
+
+
 def in_json(text: str) -> str:
     """JSON's text with its control and format characters escaped, which leaves it as it was."""
     if text.isascii():
