@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onnxprof import folders
+from onnxprof.errors import StoreError
 
 _OURS = re.compile(r"(?P<model>(?P<name>.+)-[0-9a-f]{12}\.onnx)(\.\w+)*")
 
@@ -32,6 +33,20 @@ def locked(path: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):  # who waits for it takes no lock on a file that is gone
                 lock.unlink()
+
+
+@contextmanager
+def storing(target: Path, size: int = 0) -> Iterator[None]:
+    """Turn a full or read-only disk into one clear error; `size` is in bytes, 0 if not known."""
+    try:
+        yield
+    except OSError as error:
+        room = f"Make room for {size / 1e6:,.1f} MB there" if size else "Make room there"
+        raise StoreError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(target),
+            remedy=f"{room}, or choose another folder ({folders.CACHE} sets the cache's)",
+        ) from error
 
 
 def stamp(path: Path) -> None:

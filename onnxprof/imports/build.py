@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from onnxprof.imports.files import Reader, Recorded
 from onnxprof.machine.cpu import slug
 from onnxprof.model.file import ModelFile
 from onnxprof.model.layers import inspect
-from onnxprof.model.sources.resolve import is_remote
+from onnxprof.model.sources.resolve import published
 from onnxprof.model.suggestion import refuse_missing
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
@@ -75,9 +74,7 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
         recorded = replace(recorded, lacks=lacks)
     steps = tuple(_step(i, step, recorded, table) for i, step in enumerate(ties.steps))
     timings = _timings(recorded, ties.steps)
-    known = model.facts()
-    if not is_remote(known.reference):
-        known = replace(known, reference=Path(known.reference).name)
+    known = published(model.facts())
     device = _device(recorded, facts)
     return Run(
         request=Request(

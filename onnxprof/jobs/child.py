@@ -24,7 +24,7 @@ from onnxprof.machine import clocks, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Budget, Measurement, measure
-from onnxprof.model.sources.resolve import is_remote
+from onnxprof.model.sources.resolve import published
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes import scratch
 from onnxprof.processes.confined import Limits, cause, confine, end
@@ -209,13 +209,6 @@ def _record(
         kernels=found.trace.kernels,
         api_calls=found.trace.api_calls,
     )
-
-
-def published(facts: ModelFacts) -> ModelFacts:
-    """The facts without the folder that the model lies in: records are made to be shown."""
-    if is_remote(facts.reference):
-        return facts
-    return replace(facts, reference=Path(facts.reference).name)
 
 
 def request(job: Job, batch: int, inputs_sha256: str = "") -> Request:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.child import Job, failed, published, run_isolated
+from onnxprof.jobs.child import Job, failed, run_isolated
 from onnxprof.jobs.outlook import Notice
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
@@ -27,7 +27,7 @@ from onnxprof.model.file import (
 )
 from onnxprof.model.layers import inspect
 from onnxprof.model.sources.policy import Progress, Resolved
-from onnxprof.model.sources.resolve import resolve
+from onnxprof.model.sources.resolve import published, resolve
 from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
