@@ -12,6 +12,8 @@ from onnx import ModelProto, NodeProto
 
 from onnxprof.checks.parity import compare
 from onnxprof.errors import BackendError, ExportError, OnnxprofError
+from onnxprof.model.graph.operators import plain_domain
+from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.walk import graphs
 from onnxprof.model.rebatch.operands import Operands
 from onnxprof.model.rebatch.plan import plan
@@ -68,7 +70,7 @@ def check(
 
 def _loaded(path: Path, where: str) -> ModelProto:
     try:
-        return onnx.load(path, load_external_data=False)
+        return read_file(path)
     except Exception as error:
         raise ExportError(f"the exporter wrote no ONNX file: {error}", where=where) from error
 
@@ -91,7 +93,7 @@ def check_operators(model: ModelProto, where: str) -> None:
 def _is_known(node: NodeProto, opsets: Mapping[str, int]) -> bool:
     if node.domain == "com.microsoft":
         return True
-    domain = "" if node.domain == "ai.onnx" else node.domain
+    domain = plain_domain(node.domain)
     version = opsets.get(node.domain, opsets.get(domain, 0))
     return domain in _DOMAINS and onnx.defs.has(node.op_type, version, domain)
 

@@ -28,7 +28,6 @@ from onnxprof.errors import OnnxprofError
 from onnxprof.plugins import registry
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import entry
-from onnxprof.zoo.report import scaled
 
 if TYPE_CHECKING:
     from onnxprof.model.feeds import Arrays
@@ -326,29 +325,3 @@ def _child(
         sender.send(Checked(name, (str(error),)))
     except Exception as error:
         sender.send(Checked(name, (f"{type(error).__name__}: {str(error)[:300]}",)))
-
-
-CHECK_HEADING = f"{'NETWORK':<22}{'MADE':>7}{'ALL':>8}{'TENSORS':>9}{'OUTPUTS':>20}  VERDICT"
-
-
-def check_line(checked: Checked) -> str:
-    """One network of `zoo check`: seconds to make it, seconds in all, tensors, range, verdict."""
-    reach = f"{checked.smallest:.1e} to {checked.largest:.1e}" if checked.largest else "–"
-    times = ", ".join(f"{ms:.4g} ms at {batch}" for batch, ms in checked.batch_ms)
-    verdict = f"FAILED: {'; '.join(checked.faults[:5])}" if checked.faults else "ok"
-    more = len(checked.faults) - 5
-    return (
-        f"{checked.name:<22}{checked.made_seconds:>5.1f} s{checked.seconds:>6.1f} s"
-        f"{checked.activations:>9}{reach:>20}  {verdict}"
-        + (f"; {more} more" if more > 0 else "")
-        + (f"\n{'':<22}{times}; {scaled(checked.memory_bytes, 'B')} of memory" if times else "")
-    )
-
-
-def check_summary(found: Sequence[Checked], seconds: float) -> str:
-    """The last line of `zoo check`."""
-    failed = [checked.name for checked in found if checked.faults]
-    verdict = f"{len(failed)} failed: {', '.join(failed)}" if failed else "all are good"
-    return (
-        f"{len(found)} {'network' if len(found) == 1 else 'networks'} in {seconds:.0f} s; {verdict}"
-    )

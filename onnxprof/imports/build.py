@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,14 +13,14 @@ from onnxprof.errors import UsageError
 from onnxprof.machine.cpu import slug
 from onnxprof.model.file import ModelFile
 from onnxprof.model.layers import inspect
-from onnxprof.model.sources.resolve import is_remote
+from onnxprof.model.sources.resolve import published
 from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.readers import Recorded, Recording
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.provenance.onnx_graph import read_graph
-from onnxprof.provenance.steps import NamedStep
+from onnxprof.provenance.ties import TiedStep
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import RUNTIME, Request, Run
@@ -72,9 +71,7 @@ def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
         recorded = replace(recorded, lacks=lacks)
     steps = tuple(_step(i, step, recorded, table) for i, step in enumerate(ties.steps))
     timings = _timings(recorded, ties.steps)
-    known = model.facts()
-    if not is_remote(known.reference):
-        known = replace(known, reference=Path(known.reference).name)
+    known = published(model.facts())
     device = _device(recorded, facts)
     return Run(
         request=Request(
@@ -141,7 +138,7 @@ def _has_batch(recorded: Recorded, evidence: Sequence[Evidence], table: LayerTab
     return bool(pairs)
 
 
-def _step(position: int, step: NamedStep, recorded: Recorded, table: LayerTable) -> Step:
+def _step(position: int, step: TiedStep, recorded: Recorded, table: LayerTable) -> Step:
     units = [recorded.units[i] for i in step.members]
     return Step(
         name=" + ".join(unit.name for unit in units),
@@ -156,7 +153,7 @@ def _step(position: int, step: NamedStep, recorded: Recorded, table: LayerTable)
     )
 
 
-def _timings(recorded: Recorded, steps: Sequence[NamedStep]) -> Timings:
+def _timings(recorded: Recorded, steps: Sequence[TiedStep]) -> Timings:
     sums = [recorded.unit_ns[list(step.members)].sum(axis=0) for step in steps]
     latency = recorded.latency_ns
     return Timings(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.measure.budget import Budget
 from onnxprof.model.opened import Opened
-from onnxprof.model.sources.resolve import is_remote
+from onnxprof.model.sources.resolve import published
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Request, Run
@@ -100,13 +99,6 @@ def record(job: Job, inputs_sha256: str = "") -> Run:
 def failed(job: Job, reason: str) -> Run:
     """The record of a job that gave no times."""
     return replace(record(job), failure=reason)
-
-
-def published(facts: ModelFacts) -> ModelFacts:
-    """The facts without the folder that the model lies in: records are made to be shown."""
-    if is_remote(facts.reference):
-        return facts
-    return replace(facts, reference=Path(facts.reference).name)
 
 
 def now() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.job import Job, failed, published
+from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import run_isolated
@@ -29,7 +29,7 @@ from onnxprof.model.layers import inspect
 from onnxprof.model.opened import Opened, opened
 from onnxprof.model.rebatch.axes import BatchAxes
 from onnxprof.model.sources.policy import Progress, Resolved
-from onnxprof.model.sources.resolve import resolve
+from onnxprof.model.sources.resolve import published, resolve
 from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend

@@ -15,6 +15,7 @@ from onnxprof.model.graph import functions
 from onnxprof.model.graph import parameters as weights
 from onnxprof.model.graph.data_files import DataFolder, is_external, stored_tensors
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.skim import read_structure
 from onnxprof.model.graph.walk import Naming, check_tensors, graphs, normalise
 from onnxprof.model.rebatch import plan as rebatch
@@ -238,7 +239,7 @@ def _refuse_missing(missing: tuple[FreeDim, ...]) -> None:
 def _load_full(model: ModelFile) -> onnx.ModelProto:
     if model.path.stat().st_size > _MAX_SERIALISED:
         _refuse_size(model.path)
-    full = onnx.load(str(model.path), load_external_data=False)
+    full = read_file(model.path)
     functions.inline(full, model.path)
     normalise(full, model.path)
     return full

@@ -41,6 +41,7 @@ HEAVIER = (*HEAVY, "numpy", "psutil", "rich")
 #: What a command may import of ours at the top, beside typer: its parameters.
 LIGHT = (
     "onnxprof.cli.lazy",
+    "onnxprof.cli.output",
     "onnxprof.cli.parameters",
     "onnxprof.jobs.options",
     "onnxprof.records.step",

@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.output import (
+    TABLES,
+    deliver,
+    display,
+    file_format,
+    plain_text,
+    say,
+    terminal_width,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -128,7 +138,10 @@ def align(
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     found = _aligned(chosen, over, baseline, threshold)
-    _deliver(found, choice, printed, output)
+    if printed is Format.TABLE and output is None:
+        display(_table(found, choice, terminal_width()))
+    else:
+        deliver(_text(found, choice, printed), output)
 
 
 def _chosen(
@@ -146,8 +159,8 @@ def _chosen(
     need = Need.LATENCIES if whole else Need.TIMES
     found: dict[Path, Run] = {}
     for text in texts or [""]:
-        meant = newest(select(text, [folders.store(store)], filters, need, say=_say))
-        for path, run in load_good([summary.path for summary in meant], _say):
+        meant = newest(select(text, [folders.store(store)], filters, need, say=say))
+        for path, run in load_good([summary.path for summary in meant], say):
             found.setdefault(path.resolve(), run)
     return list(found.values())
 
@@ -196,34 +209,7 @@ def _number(baseline: str, names: Sequence[str]) -> int:
 
 
 def _format(given: Format | None, output: Path | None) -> Format:
-    from onnxprof.cli.output import TABLES, file_format
-
     return Format(file_format(given or "", output, TABLES, Format.TABLE))
-
-
-def _deliver(
-    found: Alignment | Batches, choice: Choice, chosen: Format, output: Path | None
-) -> None:
-    from onnxprof.errors import UsageError
-
-    if chosen is Format.TABLE and output is None:
-        return _print(found, choice)
-    data = _text(found, choice, chosen).encode("utf-8", "backslashreplace")
-    if output is None:
-        return typer.echo(data, nl=False)
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror or error}", where=str(output)
-        ) from error
-
-
-def _print(found: Alignment | Batches, choice: Choice) -> None:
-    from onnxprof.cli.output import stdout_console
-
-    console = stdout_console(highlight=False)
-    console.print(_table(found, choice, console.width), markup=False)
 
 
 def _table(found: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
@@ -238,18 +224,12 @@ def _table(found: Alignment | Batches, choice: Choice, width: int) -> Renderable
 
 def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
     """As text, a table for a terminal of 80 columns."""
-    import io
-
-    from rich.console import Console
-
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing import alignment_text
     from onnxprof.publish.comparing import over_batches as alignment_batches
 
     if chosen is Format.TABLE:
-        sink = io.StringIO()
-        Console(file=sink, width=80).print(_table(found, choice, 80), markup=False)
-        return sink.getvalue()
+        return plain_text(_table(found, choice, 80))
     if isinstance(found, Alignment):
         if chosen is Format.MARKDOWN:
             return alignment_text.markdown(found, choice)
@@ -260,9 +240,3 @@ def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
     if chosen is Format.CSV:
         return alignment_batches.to_csv(found)
     return alignment_batches.to_json_text(found)
-
-
-def _say(message: str) -> None:
-    from onnxprof.publish.text.safe import printable
-
-    typer.echo(f"onnxprof: {printable(message)}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
@@ -111,7 +112,7 @@ def compare(
         pairing = _stored(a, b, store, filters)
     comparison = _compared(pairing, threshold, force, in_turn)
     _tell(comparison)
-    _deliver(comparison, chosen, output, None if all_ else 12)
+    _report(comparison, chosen, output, None if all_ else 12)
     return int(comparison.regressed)
 
 
@@ -148,7 +149,7 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
             where=f"{a}, {b}",
             remedy="Runs of one request share an id: name their .parquet files instead",
         )
-    sides = [[run for _, run in load_good(paths, _say)] for paths in chosen]
+    sides = [[run for _, run in load_good(paths, say)] for paths in chosen]
     found = pair(*sides)
     if not found.pairs:
         raise UsageError(
@@ -163,7 +164,7 @@ def _paths(text: str, store: Path | None, filters: Filters) -> list[Path]:
     from onnxprof import folders
     from onnxprof.store.select import Need, select
 
-    found = select(text, [folders.store(store)], filters, Need.LATENCIES, say=_say)
+    found = select(text, [folders.store(store)], filters, Need.LATENCIES, say=say)
     return [summary.path for summary in found]
 
 
@@ -175,8 +176,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from rich.console import Console
 
     from onnxprof import folders
-    from onnxprof.cli.fetching import fetching
-    from onnxprof.cli.progress import Meter
+    from onnxprof.cli.progress import Meter, fetching
     from onnxprof.compare.pairing import Pairing
     from onnxprof.errors import UsageError
     from onnxprof.jobs.in_turn import alternate
@@ -194,7 +194,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
         place.check_writable()
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
-    with held(plans[0][0].device.id, _say):
+    with held(plans[0][0].device.id, say):
         plans = [proven(each, options, lambda *_: None) for each in plans]
     matched = _matched(*plans)
     pairs: list[tuple[Run, Run]] = []
@@ -203,14 +203,14 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     planning_s = time.monotonic() - began
     announced = partial(_announce, batches, options.processes, seconds, planning_s)
     device = matched[0][0].device.id
-    with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
+    with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, say):
         for ours, theirs in matched:
             known = partial(announced, silent=bool(pairs))
             pairs.append(alternate(ours, theirs, options.limits, meter.update, announce=known))
             meter.done()
             if place is not None:
                 for run in pairs[-1]:
-                    _say(f"stored {place.save(run)}")
+                    say(f"stored {place.save(run)}")
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
 
 
@@ -232,7 +232,7 @@ def _announce(
         return
     whole = planning_s + sum(seconds(batch / batches[0]) for batch in batches)
     sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
-    _say(
+    say(
         f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
         f" {whole:.0f} s with starting and checking them; fewer --processes take less"
     )
@@ -244,7 +244,7 @@ def _matched(a: list[Job], b: list[Job]) -> list[tuple[Job, Job]]:
 
     for job in (*a, *b):
         if job.table.obstacle:
-            _say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
+            say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
     theirs = {job.batch: job for job in b}
     found = [(ours, theirs[ours.batch]) for ours in a if ours.batch in theirs]
     if not found:
@@ -281,39 +281,23 @@ def _tell(comparison: Comparison) -> None:
 
     for pair in comparison.pairs:
         for line in told(pair):
-            _say(f"{pair.a[0].request.model_name}: {line}")
+            say(f"{pair.a[0].request.model_name}: {line}")
 
 
 def _format(given: Format | None, output: Path | None) -> Format:
-    from onnxprof.cli.output import TABLES, file_format
-
     return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
-def _deliver(
-    comparison: Comparison, chosen: Format, output: Path | None, limit: int | None
-) -> None:
-    from onnxprof.errors import UsageError
+def _report(comparison: Comparison, chosen: Format, output: Path | None, limit: int | None) -> None:
+    from onnxprof.publish.comparing import changes as renderers
 
-    text = _rendered(comparison, chosen, limit, output is None)
-    if output is None:
-        typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
-        return
-    try:
-        output.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror or error}", where=str(output)
-        ) from error
+    if chosen is Format.TABLE and output is None:
+        display(renderers.table(comparison, limit=limit))
+    else:
+        deliver(_text(comparison, chosen, limit), output)
 
 
-def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: bool) -> str:
-    """The text; a table for a terminal is printed here, in its colours."""
-    import io
-
-    from rich.console import Console
-
-    from onnxprof.cli.output import stdout_console
+def _text(comparison: Comparison, chosen: Format, limit: int | None) -> str:
     from onnxprof.publish.comparing import changes as renderers
 
     if chosen is Format.JSON:
@@ -322,13 +306,4 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
         return renderers.to_csv(comparison)
     if chosen is Format.MARKDOWN:
         return renderers.markdown(comparison)
-    sink = io.StringIO()
-    console = stdout_console(highlight=False) if shown else Console(file=sink, width=80)
-    console.print(renderers.table(comparison, limit=limit), markup=False)
-    return sink.getvalue()
-
-
-def _say(message: str) -> None:
-    from onnxprof.publish.text.safe import printable
-
-    typer.echo(f"onnxprof: {printable(message)}", err=True)
+    return plain_text(renderers.table(comparison, limit=limit))

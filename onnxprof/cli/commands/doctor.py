@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.output import note
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -46,7 +48,7 @@ def doctor(
     else:
         typer.echo("\n".join(map(printable, _lines(found, tests))))
     if not found.works:
-        typer.echo('No backend works here: pip install "onnxprof[cpu]"', err=True)
+        note('No backend works here: pip install "onnxprof[cpu]"')
         raise typer.Exit(1)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
 
@@ -68,7 +69,7 @@ def profile(
 
 
 def _plan(options: Options, console: Console) -> list[Job]:
-    from onnxprof.cli.fetching import fetching
+    from onnxprof.cli.progress import fetching
     from onnxprof.jobs.sweep import plan
 
     with fetching(console) as progress:
@@ -82,7 +83,7 @@ def _say_obstacles(planned: list[Job]) -> None:
     for name, batch, obstacle in dict.fromkeys(
         (job.facts.name, job.batch, job.table.obstacle) for job in planned if job.table.obstacle
     ):
-        _say(f"{name} stays at batch {batch}: {obstacle}")
+        say(f"{name} stays at batch {batch}: {obstacle}")
 
 
 def _say_dims(planned: list[Job], options: Options) -> None:
@@ -93,7 +94,7 @@ def _say_dims(planned: list[Job], options: Options) -> None:
         for axis, _ in options.dims
         if axis not in dict(job.options.dims)
     ):
-        _say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
+        say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
 
 
 def _measure(
@@ -114,7 +115,7 @@ def _measure(
                 meter.done()
                 _show(outcome, quiet, _MANY_LAYERS if len(planned) == 1 else _FEW_LAYERS)
     except KeyboardInterrupt:
-        _say(f"interrupted; {len(outcomes)} of {len(planned)} done and stored in {store.root}")
+        say(f"interrupted; {len(outcomes)} of {len(planned)} done and stored in {store.root}")
         return 130
     return _close(outcomes, store)
 
@@ -130,7 +131,7 @@ def _swept(
     from onnxprof.processes.device_lock import held
 
     for device_id, jobs in groupby(planned, lambda job: job.device.id):
-        with held(device_id, _say, wait_s):
+        with held(device_id, say, wait_s):
             asked = list(jobs)
             kept = proven(asked, options, meter.update)
             _say_obstacles([each for each in kept if each not in asked])
@@ -144,7 +145,7 @@ def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
     from onnxprof.publish.tables.run_summary import summary
 
     if outcome.error is not None:
-        _say(str(outcome.error))
+        say(str(outcome.error))
     elif not quiet:
         console = stdout_console()
         console.print(summary(outcome.run, limit=limit))
@@ -155,16 +156,10 @@ def _close(outcomes: list[Outcome], store: Store) -> int:
     lost = sum(outcome.error is not None for outcome in outcomes)
     wrong = sum(o.run.parity is not None and o.run.parity.passed is False for o in outcomes)
     good = len(outcomes) - lost
-    _say(
+    say(
         (f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}" if good else "")
         + (f"{'; ' if good else ''}{lost} failed" if lost else "")
         + (f"; {wrong} with wrong outputs" if wrong else "")
         + (". Next: onnxprof runs list, onnxprof site build" if good else "")
     )
     return 2 if lost else int(wrong > 0)
-
-
-def _say(message: str) -> None:
-    from onnxprof.publish.text.safe import printable
-
-    typer.echo(f"onnxprof: {printable(message)}", err=True)

@@ -18,7 +18,7 @@ from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.backends.ort.device_timer import DeviceTimer
 from onnxprof.backends.ort.profile import Profile
 from onnxprof.backends.ort.runtime import providers
-from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider, device_index
+from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider
 from onnxprof.backends.ort.runtime.session import place_of
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.jobs.options import Options
@@ -27,6 +27,7 @@ from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import Workload
+from onnxprof.records.device import device_index
 from onnxprof.records.step import Confidence
 
 ort = pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
