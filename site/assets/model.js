@@ -40,14 +40,8 @@
       : `${name.slice(0, head)}…${name.slice(name.length - limit + 1 + head)}`;
   };
 
-  const broken = (name) => {
-    const bdi = el("bdi");
-    for (const piece of name.match(/[^/_.:-]*[/_.:-]+|[^/_.:-]+$/g) ?? [name]) {
-      if (bdi.firstChild) bdi.append(el("wbr"));
-      bdi.append(piece);
-    }
-    return bdi;
-  };
+  // A name apart from the direction of its neighbours; the style sheet lets it break.
+  const isolated = (name) => el("bdi", "", name);
 
   const svg = (tag, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -103,7 +97,7 @@
   };
 
   const tableRow = (row, place, unit, most) => {
-    const head = el("th", "", broken(row.name));
+    const head = el("th", "", isolated(row.name));
     head.scope = "row";
     const order = el("td", "w", place ? String(place) : "");
     if (place) order.dataset.v = place;
@@ -133,7 +127,7 @@
   // Steps with all their layers: [name, all names, operators, median].
   const showSlowest = (run, unit, most) => {
     at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns]) => {
-      const head = el("span", "name", broken(name), " ", el("span", "op", op));
+      const head = el("span", "name", isolated(name), " ", el("span", "op", op));
       head.title = whole;
       return el("li", "", head,
         el("span", "figure", `${three(ns / unit[1])} ${unit[0]}`),
@@ -260,7 +254,7 @@
   Object.assign(window.onnxprof, {
     graph: receive("graph"), aligned: receive("aligned"),
     model: {
-      data, el, svg, bar, broken, short, rowOf, three, fixed, percent, unitFor, number, ask,
+      data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
       other, goTo, current: () => shown,
     },
   });

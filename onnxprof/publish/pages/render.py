@@ -120,13 +120,11 @@ def markup(text: str) -> Markup:
 
 
 @lru_cache(maxsize=1 << 16)
-def _broken(name: str) -> Markup:
-    """A name that may break at its separators, isolated from the direction of its neighbours."""
-    from markupsafe import Markup, escape
+def _isolated(name: str) -> Markup:
+    """A name apart from the direction of its neighbours; the style sheet lets it break."""
+    from markupsafe import Markup
 
-    return Markup("<bdi>{}</bdi>").format(
-        Markup("<wbr>").join(escape(piece) for piece in numbers.pieces(name))
-    )
+    return Markup("<bdi>{}</bdi>").format(numbers.printable(name))
 
 
 def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
@@ -160,7 +158,7 @@ def _environment() -> Environment:
     )
     env.finalize = lambda value: numbers.printable(value) if type(value) is str else value
     env.filters |= {
-        "broken": _broken,
+        "isolated": _isolated,
         "brief": lambda name: numbers.shortened(name, 64),
         "count": numbers.count,
         "size": numbers.size,
