@@ -2,6 +2,9 @@
 // Shows the run that the fragment names: #SYSTEM/BATCH, or two to compare: #SYSTEM/BATCH~SYSTEM/BATCH.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  // Operators and shapes come once each, and as their numbers where they stand.
+  for (const set of data.sets) for (const layer of set) layer[1] = data.names[layer[1]];
+  for (const table of data.tables) table.shapes = table.shapes.map((i) => data.shapes[i]);
   const at = (id) => document.getElementById(id);
   const select = at("system");
   const radios = [...document.querySelectorAll("#batches input")];

@@ -159,6 +159,14 @@ def test_the_embedded_rows_add_up(built: Path) -> None:
             assert sum(m or 0 for m in run["m"][:-1]) == run["m"][-1] == run["total"]
 
 
+def test_operators_and_shapes_are_embedded_once(built: Path) -> None:
+    data = data_of(built / "models" / "alpha" / "index.html")
+    assert len({*data["shapes"]}) == len(data["shapes"])
+    nodes = sample_run("alpha", 1).table.nodes
+    layers = data["sets"][data["tables"][0]["set"]]
+    assert [data["names"][op] for _, op, _ in layers] == [layer.op_type for layer in nodes]
+
+
 def test_the_newest_good_run_is_shown_and_the_others_are_listed(built: Path) -> None:
     (page,) = [p for p in catalogue(runs()) if p.slug == "alpha"]
     entry = next(e for e in page.entries if e.batch == 8 and e.system == 0)
