@@ -111,21 +111,35 @@
       stepCell(row.step));
   };
 
-  const showTiming = (run) => {
+  const showTiming = (run, there = false) => {
     const table = at("timing-table");
     at("shown").classList.toggle("unmeasured", Boolean(run.fail));
     at("unmeasured").hidden = !run.fail;
     if (run.fail) return;
     const unit = unitFor(run.total);
     const rows = run.m.map((_, i) => rowOf(run, i));
-    const most = longest(rows.slice(0, -run.sums));
-    const body = rows.slice(0, -run.sums).map((row, i) => tableRow(row, i + 1, unit, most));
+    const body = rows.slice(0, -run.sums);
+    const most = longest(body);
     for (const label of table.querySelectorAll("[data-u]")) label.textContent = unit[0];
-    table.tBodies[0].replaceChildren(...body);
+    window.onnxprof.rows(table, timed(body, unit, most), there);
+    if (there) return;
     table.tFoot.replaceChildren(...rows.slice(-run.sums).map((row) => tableRow(row, 0, unit, most)));
-    window.onnxprof.again(table);
     showSlowest(run, unit, most);
   };
+
+  // What site.js makes the rows of the timing table from; keys in the order of its columns.
+  const timed = (body, unit, most) => ({
+    count: body.length,
+    row: (i) => tableRow(body[i], i + 1, unit, most),
+    key: (i, column) => {
+      const { name, op, shape, m, lo, hi, share, status, step } = body[i];
+      return [i + 1, name, op, shape, m, lo, hi, share === null ? null : m, null, status, step][column];
+    },
+    text: (i) => {
+      const { name, op, shape, status, step } = body[i];
+      return [name, op, shape, status, step].join(" ");
+    },
+  });
 
   // Steps with all their layers: [name, all names, operators, median].
   const showSlowest = (run, unit, most) => {
@@ -160,11 +174,14 @@
     at("svg").href = `plot/batch-${run.batch}.svg`;
   };
 
+  // The shapes at the batch size that is shown, of those tensors that the page came with.
+  let shapes = data.tables[data.runs[Math.max(first, 0)].table].shapes;
   const showShapes = (run) => {
     const table = data.tables[run.table];
     if (table.set !== data.tables[data.runs[Math.max(first, 0)].table].set) return;
+    shapes = table.shapes;
     for (const node of document.querySelectorAll("[data-t]")) {
-      node.textContent = table.shapes[node.dataset.t];
+      node.textContent = shapes[node.dataset.t];
     }
     for (const node of document.querySelectorAll("summary [data-batch]")) {
       node.textContent = run.batch;
@@ -195,6 +212,7 @@
     if (run === shown) return;
     const there = !shown && run === data.runs[Math.max(first, 0)];
     shown = run;
+    if (there) showTiming(run, true);
     for (const part of there ? [showChoice] : [showChoice, showWords, showTiming, showFiles, showShapes]) {
       part(run);
     }
@@ -255,10 +273,10 @@
   window.addEventListener("hashchange", () => show(wanted()));
   select.disabled = false;
   Object.assign(window.onnxprof, {
-    graph: receive("graph"), aligned: receive("aligned"),
+    graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
-      other, goTo, current: () => shown,
+      other, goTo, current: () => shown, shapes: () => shapes,
     },
   });
   show(wanted());

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.pages import charts, embed, side_by_side
+from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
 from onnxprof.publish.text import numbers
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 REMEDY = charts.REMEDY
-ASSETS = ("style.css", "site.js", "model.js", "scene.js", "plot.js", "compare.js", "charts.js")
+ASSETS = (
+    *("style.css", "site.js", "model.js", "layers.js"),
+    *("scene.js", "plot.js", "compare.js", "charts.js"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ def _environment() -> Environment:
         "num": _number,
         "unit_for": numbers.unit_for,
         "views": embed,
+        "layer_views": layer_rows,
         "sentence_of": reconciliation_text,
     }
     return env
