@@ -1,26 +1,36 @@
 """What a model's page weighs, when it first paints, how fast it sorts and draws 5,000 layers.
 
-    python benchmarks/speed/site_page.py [--rounds 5]
+    python benchmarks/speed/site_page.py [--rounds 5] [--build DIR | --sites DIR...]
 
 Needs Playwright and a chromium on the path. The runs are those of `site_build.py`, made up: 180
 layers on three devices at six batch sizes, and single runs of 1,000 and 5,000 layers. Times are
 medians of so many fresh pages, served over http from this machine; sorting and drawing count to
 the end of the second frame after the click, when the rows in view stand.
+
+The pages of 1,000 and 5,000 layers are also weighed, each in a browser of its own: bytes of HTML,
+elements, resident memory of the process that shows the page, CPU seconds of all processes of the
+browser and seconds until the second frame after the page is loaded. The bare limit is the page that
+explains the method, which has no table; the exponent is that of growth with layers. `--sites`
+weighs sites that `--build` of several revisions wrote, in alternation.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import math
 import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 from typing import Any
 
+import psutil
 import site_build
 from playwright.sync_api import sync_playwright
 
@@ -31,6 +41,9 @@ LAYERS = (180, 1_000, 5_000)
 PAGES = [f"models/network-{number:03}/index.html" for number in range(len(LAYERS))]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+PLAIN = "method.html"
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+MEASURES = {"kB of HTML": 1e3, "elements": 1, "MB of memory": 1e6, "CPU s": 1, "seconds": 1}
 TIMED = """async (act) => {
   const start = performance.now();
   eval(act);
@@ -91,15 +104,79 @@ def plotted(page: Any, address: str) -> dict[str, float]:
     return {name: float(page.evaluate(TIMED, act)) for name, act in acts.items()}
 
 
-def main(rounds: int) -> int:
+def processes() -> list[psutil.Process]:
+    """Those of the browser, not the program that drives it."""
+    return [p for p in psutil.Process().children(recursive=True) if p.name().startswith("chrom")]
+
+
+def cpu_seconds() -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes())
+
+
+def heaviness(launch: Callable[[], Any], folder: Path, path: str) -> list[float]:
+    """The figures of MEASURES for a page in a browser that has shown nothing else."""
+    with served(folder) as address:
+        browser = launch()
+        page = browser.new_page(bypass_csp=True)
+        page.evaluate(FRAMES)
+        before, start = cpu_seconds(), perf_counter()
+        page.goto(f"{address}/{path}")
+        page.evaluate(FRAMES)
+        wall, cpu = perf_counter() - start, cpu_seconds() - before
+        page.wait_for_timeout(500)
+        shown = [p for p in processes() if "--type=renderer" in p.cmdline()]
+        memory = max(process.memory_info().rss for process in shown)
+        elements = page.evaluate("document.querySelectorAll('*').length")
+        browser.close()
+    return [(folder / path).stat().st_size, elements, memory, cpu, wall]
+
+
+def weigh(launch: Callable[[], Any], folders: Sequence[Path], rounds: int) -> None:
+    pages = {"no table": PLAIN, "1,000 layers": PAGES[1], "5,000 layers": PAGES[2]}
+    found: dict[tuple[Path, str], list[list[float]]] = {}
+    for _ in range(rounds):
+        for folder in folders:
+            for name, path in pages.items():
+                found.setdefault((folder, name), []).append(heaviness(launch, folder, path))
+    middle = {
+        key: [median(column) for column in zip(*rows, strict=True)] for key, rows in found.items()
+    }
+    for i, (measure, unit) in enumerate(MEASURES.items()):
+        for folder in folders:
+            limit, small, large = (middle[folder, name][i] for name in pages)
+            print(
+                f"{measure:<14}{folder.name:<12}no table {limit / unit:9.2f}"
+                f"   1,000 layers {small / unit:9.2f} ({small / limit:6.2f} x)"
+                f"   5,000 layers {large / unit:9.2f} ({large / limit:6.2f} x)"
+                f"   exponent {math.log(large / small, 5):5.2f}"
+            )
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    with server(folder) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+
+
+def main(rounds: int, sites: Sequence[Path]) -> int:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         print("there is no chromium on the path", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as base, sync_playwright() as driver:
+
+        def launch() -> Any:
+            return driver.chromium.launch(executable_path=chromium, args=FLAGS)
+
+        if sites:
+            weigh(launch, sites, rounds)
+            return 0
         folder = Path(base) / "public"
         build(folder)
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        weigh(launch, [folder], rounds)
+        browser = launch()
 
         def fresh(act: Callable[..., Any], *more: Any) -> Any:
             # the pages' policy forbids eval, which only this program uses
@@ -108,11 +185,8 @@ def main(rounds: int) -> int:
             context.close()
             return found
 
-        with server(folder) as httpd:
-            threading.Thread(target=httpd.serve_forever, daemon=True).start()
-            address = f"http://127.0.0.1:{httpd.server_port}"
+        with served(folder) as address:
             report(fresh, folder, rounds)
-            httpd.shutdown()
         browser.close()
     return 0
 
@@ -135,4 +209,10 @@ def report(fresh: Callable[..., Any], folder: Path, rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    sys.exit(main(parser.parse_args().rounds))
+    parser.add_argument("--build", type=Path, help="only write the site")
+    parser.add_argument("--sites", type=Path, nargs="+", default=[])
+    asked = parser.parse_args()
+    if asked.build:
+        build(asked.build)
+    else:
+        sys.exit(main(asked.rounds, asked.sites))

@@ -2,7 +2,7 @@
 // Two runs side by side, and all runtimes of a batch size.
 (() => {
   const {
-    data, el, bar, broken, rowOf, three, fixed, percent, unitFor, number, ask, other, goTo,
+    data, el, bar, isolated, rowOf, three, fixed, percent, unitFor, number, ask, other, goTo,
     current,
   } = window.onnxprof.model;
   const at = (id) => document.getElementById(id);
@@ -88,7 +88,7 @@
       .join(" + ");
   };
   const named = (block) => {
-    const head = el("th", "", broken(called(block)));
+    const head = el("th", "", isolated(called(block)));
     head.scope = "row";
     if (block.names.length > 1) head.title = block.names.slice(0, 20).join(" + ");
     return head;
@@ -193,7 +193,7 @@
     const row = table.tHead.rows[0];
     row.replaceChildren(row.cells[0], row.cells[1], ...heads);
     table.tBodies[0].replaceChildren(...found.rows.map(([name, whole, ops, cells]) => {
-      const first = el("th", "", broken(name));
+      const first = el("th", "", isolated(name));
       first.scope = "row";
       if (whole !== name) first.title = whole;
       return el("tr", "", first, el("td", "l w soft", ops), ...alignedCells(cells, unit));

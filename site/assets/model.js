@@ -2,6 +2,9 @@
 // Shows the run that the fragment names: #SYSTEM/BATCH, or two to compare: #SYSTEM/BATCH~SYSTEM/BATCH.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  // Operators and shapes come once each, and as their numbers where they stand.
+  for (const set of data.sets) for (const layer of set) layer[1] = data.names[layer[1]];
+  for (const table of data.tables) table.shapes = table.shapes.map((i) => data.shapes[i]);
   const at = (id) => document.getElementById(id);
   const select = at("system");
   const radios = [...document.querySelectorAll("#batches input")];
@@ -40,14 +43,8 @@
       : `${name.slice(0, head)}…${name.slice(name.length - limit + 1 + head)}`;
   };
 
-  const broken = (name) => {
-    const bdi = el("bdi");
-    for (const piece of name.match(/[^/_.:-]*[/_.:-]+|[^/_.:-]+$/g) ?? [name]) {
-      if (bdi.firstChild) bdi.append(el("wbr"));
-      bdi.append(piece);
-    }
-    return bdi;
-  };
+  // A name apart from the direction of its neighbours; the style sheet lets it break.
+  const isolated = (name) => el("bdi", "", name);
 
   const svg = (tag, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -103,7 +100,7 @@
   };
 
   const tableRow = (row, place, unit, most) => {
-    const head = el("th", "", broken(row.name));
+    const head = el("th", "", isolated(row.name));
     head.scope = "row";
     const order = el("td", "w", place ? String(place) : "");
     if (place) order.dataset.v = place;
@@ -114,26 +111,40 @@
       stepCell(row.step));
   };
 
-  const showTiming = (run) => {
+  const showTiming = (run, there = false) => {
     const table = at("timing-table");
     at("shown").classList.toggle("unmeasured", Boolean(run.fail));
     at("unmeasured").hidden = !run.fail;
     if (run.fail) return;
     const unit = unitFor(run.total);
     const rows = run.m.map((_, i) => rowOf(run, i));
-    const most = longest(rows.slice(0, -run.sums));
-    const body = rows.slice(0, -run.sums).map((row, i) => tableRow(row, i + 1, unit, most));
+    const body = rows.slice(0, -run.sums);
+    const most = longest(body);
     for (const label of table.querySelectorAll("[data-u]")) label.textContent = unit[0];
-    table.tBodies[0].replaceChildren(...body);
+    window.onnxprof.rows(table, timed(body, unit, most), there);
+    if (there) return;
     table.tFoot.replaceChildren(...rows.slice(-run.sums).map((row) => tableRow(row, 0, unit, most)));
-    window.onnxprof.again(table);
     showSlowest(run, unit, most);
   };
+
+  // What site.js makes the rows of the timing table from; keys in the order of its columns.
+  const timed = (body, unit, most) => ({
+    count: body.length,
+    row: (i) => tableRow(body[i], i + 1, unit, most),
+    key: (i, column) => {
+      const { name, op, shape, m, lo, hi, share, status, step } = body[i];
+      return [i + 1, name, op, shape, m, lo, hi, share === null ? null : m, null, status, step][column];
+    },
+    text: (i) => {
+      const { name, op, shape, status, step } = body[i];
+      return [name, op, shape, status, step].join(" ");
+    },
+  });
 
   // Steps with all their layers: [name, all names, operators, median].
   const showSlowest = (run, unit, most) => {
     at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns]) => {
-      const head = el("span", "name", broken(name), " ", el("span", "op", op));
+      const head = el("span", "name", isolated(name), " ", el("span", "op", op));
       head.title = whole;
       return el("li", "", head,
         el("span", "figure", `${three(ns / unit[1])} ${unit[0]}`),
@@ -163,11 +174,14 @@
     at("svg").href = `plot/batch-${run.batch}.svg`;
   };
 
+  // The shapes at the batch size that is shown, of those tensors that the page came with.
+  let shapes = data.tables[data.runs[Math.max(first, 0)].table].shapes;
   const showShapes = (run) => {
     const table = data.tables[run.table];
     if (table.set !== data.tables[data.runs[Math.max(first, 0)].table].set) return;
+    shapes = table.shapes;
     for (const node of document.querySelectorAll("[data-t]")) {
-      node.textContent = table.shapes[node.dataset.t];
+      node.textContent = shapes[node.dataset.t];
     }
     for (const node of document.querySelectorAll("summary [data-batch]")) {
       node.textContent = run.batch;
@@ -198,6 +212,7 @@
     if (run === shown) return;
     const there = !shown && run === data.runs[Math.max(first, 0)];
     shown = run;
+    if (there) showTiming(run, true);
     for (const part of there ? [showChoice] : [showChoice, showWords, showTiming, showFiles, showShapes]) {
       part(run);
     }
@@ -258,10 +273,10 @@
   window.addEventListener("hashchange", () => show(wanted()));
   select.disabled = false;
   Object.assign(window.onnxprof, {
-    graph: receive("graph"), aligned: receive("aligned"),
+    graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
     model: {
-      data, el, svg, bar, broken, short, rowOf, three, fixed, percent, unitFor, number, ask,
-      other, goTo, current: () => shown,
+      data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
+      other, goTo, current: () => shown, shapes: () => shapes,
     },
   });
   show(wanted());

@@ -23,21 +23,85 @@
   // The first rows at once, the others frame by frame: a browser lays out what is moved anew.
   const AT_ONCE = 80;
   const turns = new WeakMap();
-  const arrange = (body, rows) => {
+  const inTurns = (body, count, put) => {
     const turn = {};
     turns.set(body, turn);
-    body.prepend(...rows.slice(0, AT_ONCE));
-    const more = (from) => {
-      if (from >= rows.length) return;
+    const next = (from) => {
+      put(from, from + AT_ONCE);
+      if (from + AT_ONCE >= count) return;
       // after a frame has been shown, not before
       requestAnimationFrame(() => setTimeout(() => {
-        const last = rows[from - 1];
-        if (turns.get(body) !== turn || last.parentNode !== body) return;
-        last.after(...rows.slice(from, from + AT_ONCE));
-        more(from + AT_ONCE);
+        if (turns.get(body) === turn) next(from + AT_ONCE);
       }));
     };
-    more(AT_ONCE);
+    next(0);
+  };
+  const arrange = (body, rows) => inTurns(body, rows.length, (from, to) => {
+    if (!from) body.prepend(...rows.slice(0, to));
+    else if (rows[from - 1].parentNode === body) rows[from - 1].after(...rows.slice(from, to));
+  });
+
+  // Tables whose rows are made when they are shown: { count, row(i), key(i, column), text(i) }. The
+  // page never holds more of them than were asked for.
+  const sources = new WeakMap();
+
+  const controls = (table) => {
+    const line = document.createElement("p");
+    line.className = "more";
+    line.hidden = true;
+    const said = document.createElement("span");
+    said.setAttribute("aria-live", "polite");
+    const buttons = document.createElement("span");
+    buttons.className = "buttons";
+    line.append(said, buttons);
+    for (const all of [false, true]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.addEventListener("click", () => ask(table, all));
+      buttons.append(button);
+    }
+    table.closest(".scroll").after(line);
+    return line;
+  };
+
+  const ask = (table, all) => {
+    const source = sources.get(table);
+    const had = source.limit;
+    source.limit = all ? Infinity : had + source.window;
+    lay(table, had);
+    // A button that is gone leaves the focus to the rows.
+    if (source.line.hidden) table.closest(".scroll").focus({ preventScroll: true });
+  };
+
+  const lay = (table, from = 0) => {
+    const source = sources.get(table);
+    const body = table.tBodies[0];
+    const rows = source.shown.slice(0, source.limit);
+    const kept = from ? body.rows.length : 0;
+    if (!kept) body.replaceChildren();
+    inTurns(body, rows.length - kept, (start, end) => {
+      body.append(...rows.slice(kept + start, kept + end).map(source.row));
+    });
+    count(source);
+  };
+
+  const count = ({ line, shown, limit, window }) => {
+    const [said, buttons] = line.children;
+    const rest = shown.length - Math.min(limit, shown.length);
+    line.hidden = !rest;
+    if (!rest) return;
+    const words = (number) => number.toLocaleString("en-US");
+    said.textContent = `The first ${words(limit)} of ${words(shown.length)} rows. `;
+    buttons.children[0].textContent = `Show ${words(Math.min(window, rest))} more`;
+    buttons.children[1].textContent = `Show all ${words(shown.length)}`;
+  };
+
+  const choose = (source) => {
+    const { words, order, text } = source;
+    source.shown = !words.length ? order : order.filter((i) => {
+      const found = text(i).toLowerCase();
+      return words.every((word) => found.includes(word));
+    });
   };
 
   const sort = (th, direction) => {
@@ -46,11 +110,17 @@
     const index = column(th);
     const sign = direction === "descending" ? -1 : 1;
     const body = table.tBodies[0];
-    const rows = [...body.rows].map((row) => [key(row, index, numeric), row]);
+    const source = sources.get(table);
+    const rows = source ? source.order.map((i) => [source.key(i, index), i])
+      : [...body.rows].map((row) => [key(row, index, numeric), row]);
     rows.sort((a, b) => compare(a[0], b[0], numeric, sign));
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     th.setAttribute("aria-sort", direction);
-    arrange(body, rows.map((pair) => pair[1]));
+    const sorted = rows.map((pair) => pair[1]);
+    if (!source) { arrange(body, sorted); return; }
+    source.order = sorted;
+    choose(source);
+    lay(table);
   };
 
   // The first click on a number shows the largest; a row number counts up.
@@ -83,9 +153,21 @@
     });
   };
 
-  const filter = (table) => {
+  const asked = (table) => {
     const input = document.querySelector(`input[data-filter~="${table.id}"]`);
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    return input ? input.value.toLowerCase().split(/\s+/).filter(Boolean) : [];
+  };
+
+  const filter = (table) => {
+    const words = asked(table);
+    const source = sources.get(table);
+    if (source) {
+      source.words = words;
+      choose(source);
+      lay(table);
+      tell(table, words.length, source.shown.length, source.count);
+      return;
+    }
     const wanted = picked(table);
     const rows = [...table.tBodies[0].rows];
     let shown = 0;
@@ -95,11 +177,14 @@
       shown += !row.hidden;
     }
     showColumns(table, wanted);
+    tell(table, words.length || Object.keys(wanted).length, shown, rows.length);
+  };
+
+  const tell = (table, narrowed, shown, all) => {
     const output = document.querySelector(`output[data-count="${table.id}"]`);
     if (!output) return;
     output.dataset.all ??= output.textContent;
-    const asked = words.length || Object.keys(wanted).length;
-    output.textContent = asked ? `${shown} of ${rows.length}` : output.dataset.all;
+    output.textContent = narrowed ? `${shown} of ${all}` : output.dataset.all;
   };
 
   const named = (list) => list.split(" ").map((id) => document.getElementById(id));
@@ -111,6 +196,20 @@
       if (th) sort(th, th.getAttribute("aria-sort"));
       const input = document.querySelector(`input[data-filter~="${table.id}"]`);
       if (input && input.value) filter(table);
+    },
+    // What the rows are made from now on; `there` where the page holds the first of them already.
+    rows(table, source, there = false) {
+      const window = Number(table.dataset.window);
+      const before = sources.get(table) ?? { line: controls(table), limit: window };
+      const order = [...Array(source.count).keys()];
+      sources.set(table, {
+        ...source, window, order, shown: order, words: [], line: before.line, limit: before.limit,
+      });
+      const sorted = table.tHead.querySelector("th[aria-sort]");
+      if (sorted) sort(sorted, sorted.getAttribute("aria-sort"));
+      else if (!there) lay(table);
+      else count(sources.get(table));
+      if (asked(table).length) filter(table);
     },
   };
 

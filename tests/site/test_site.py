@@ -21,9 +21,10 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.commands.site import app
 from onnxprof.errors import UsageError
 from onnxprof.publish.disk.serve import server
-from onnxprof.publish.pages import embed
+from onnxprof.publish.pages import embed, layer_rows
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.site import build as site
+from onnxprof.publish.tables.layers import to_csv
 from onnxprof.publish.tables.timings import timing_csv
 from onnxprof.records.step import Granularity
 from onnxprof.store.folder import Store
@@ -157,6 +158,37 @@ def test_the_embedded_rows_add_up(built: Path) -> None:
     for run in data_of(built / "models" / "alpha" / "index.html")["runs"]:
         if "fail" not in run:
             assert sum(m or 0 for m in run["m"][:-1]) == run["m"][-1] == run["total"]
+
+
+def test_the_script_of_the_layer_table_has_every_row_and_no_text_twice(built: Path) -> None:
+    table = sample_run("alpha", 1).table
+    text = (built / "models" / "alpha" / layer_rows.SCRIPT).read_text("utf-8")
+    found = json.loads(text.removeprefix("onnxprof.layers(0,").removesuffix(");\n"))
+    assert found["name"] == [layer.name for layer in table]
+    assert [found["words"][i] for i in found["type"]] == [layer.layer_type for layer in table]
+    made = [[found["tensors"][t] for t in tensors] for tensors in found["out"]]
+    assert made == [[tensor.name for tensor in layer.outputs] for layer in table]
+    given = [[found["tensors"][t] for t in tensors] for tensors in found["in"]]
+    assert given == [[t.name for t in layer.inputs if layer.op_type] for layer in table]
+    attributes = [found["attributes"][i] for i in found["attrs"]]
+    assert attributes == [[list(pair) for pair in layer.attributes] for layer in table]
+    assert len({*found["words"]}) == len(found["words"])
+    csv_text = (built / "models" / "alpha" / layer_rows.CSV).read_bytes()
+    assert csv_text == to_csv([table]).encode()
+
+
+def test_the_script_of_hostile_layers_ends_no_element(built: Path) -> None:
+    (folder,) = [p for p in (built / "models").iterdir() if "script" in p.name]
+    text = (folder / layer_rows.SCRIPT).read_text("utf-8")
+    assert not re.search("[<>&\u2028\x00-\x09\x0b-\x1f]", text)
+
+
+def test_operators_and_shapes_are_embedded_once(built: Path) -> None:
+    data = data_of(built / "models" / "alpha" / "index.html")
+    assert len({*data["shapes"]}) == len(data["shapes"])
+    nodes = sample_run("alpha", 1).table.nodes
+    layers = data["sets"][data["tables"][0]["set"]]
+    assert [data["names"][op] for _, op, _ in layers] == [layer.op_type for layer in nodes]
 
 
 def test_the_newest_good_run_is_shown_and_the_others_are_listed(built: Path) -> None:

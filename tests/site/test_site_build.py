@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -180,6 +181,24 @@ def test_work_is_done_in_processes_that_are_replaced() -> None:
     assert len({*heavy, os.getpid()}) == 4
     light = list(process_pool.spread(pid, range(3), lambda _: 1, workers=1))
     assert len(set(light)) == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "free", "limit", "workers"),
+    [(8, 64, None, 8), (8, 3, None, 3), (8, 64, 2, 2), (1, 64, None, 1), (8, 0, None, 1)],
+)
+def test_there_are_as_many_workers_as_cores_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch, cores: int, free: int, limit: int | None, workers: int
+) -> None:
+    room = process_pool.WORKER_BYTES
+    monkeypatch.setattr(process_pool.kernel, "usable_cores", lambda _: cores)
+    monkeypatch.setattr(
+        process_pool.psutil, "virtual_memory", lambda: SimpleNamespace(available=free * room)
+    )
+    monkeypatch.setattr(
+        process_pool.kernel, "memory_limit", lambda _: None if limit is None else limit * room
+    )
+    assert process_pool.fitting() == workers
 
 
 def test_a_worker_that_dies_costs_time_only() -> None:

@@ -113,18 +113,19 @@ def fate(row: TimedRow) -> str:
 
 
 @dataclass(slots=True)
-class _Pool:
-    """Distinct values in the order of their first use."""
+class Pool:
+    """Distinct values in the order of their first use, each known by its place."""
 
     places: dict[Any, int] = field(default_factory=dict)
 
     def place(self, value: Any) -> int:
+        """Where the value is, at the end where it is new."""
         return self.places.setdefault(value, len(self.places))
 
 
 def page_data(page: ModelPage) -> dict[str, Any]:
     """Everything the page's script needs to show any run of the model."""
-    names, sets, tables, graphs = _Pool(), _Pool(), _Pool(), _Pool()
+    names, sets, tables, graphs, shapes = Pool(), Pool(), Pool(), Pool(), Pool()
     runs = [_run(entry, names, sets, tables, graphs) for entry in page.entries]
     return {
         "systems": [
@@ -132,12 +133,16 @@ def page_data(page: ModelPage) -> dict[str, Any]:
             for s, short in zip(page.systems, short_labels(page), strict=True)
         ],
         "runs": runs,
-        "sets": [list(found) for found in sets.places],
+        "sets": [
+            [[name, names.place(operator), tensor] for name, operator, tensor in layers]
+            for layers in sets.places
+        ],
         "tables": [
-            {"set": number, "graph": graph, "shapes": list(shapes)}
-            for number, graph, shapes in tables.places
+            {"set": number, "graph": graph, "shapes": [shapes.place(text) for text in found]}
+            for number, graph, found in tables.places
         ],
         "names": list(names.places),
+        "shapes": list(shapes.places),
     }
 
 
@@ -167,7 +172,7 @@ def shapes_of(table: LayerTable) -> tuple[str, ...]:
     return tuple(shapes[name] for name in tensor_names(table))
 
 
-def _run(entry: Entry, names: _Pool, sets: _Pool, tables: _Pool, graphs: _Pool) -> dict[str, Any]:
+def _run(entry: Entry, names: Pool, sets: Pool, tables: Pool, graphs: Pool) -> dict[str, Any]:
     run = entry.run
     layers = sets.place(_layer_set(run.table))
     graph = graphs.place(topology(run.table))
@@ -197,7 +202,7 @@ def _layer_set(table: LayerTable) -> tuple[tuple[str, str, int], ...]:
     )
 
 
-def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any]:
+def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]:
     places = {id(layer): i for i, layer in enumerate(entry.run.table.nodes)}
     body, sums = body_rows(result), closing_rows(result)
     rows = [*body, *sums]
@@ -252,7 +257,7 @@ def _homes(rows: Sequence[TimedRow]) -> list[int]:
     return [timed.get(id(row.step), -1) for row in rows if row.status is Status.FUSED]
 
 
-def _kinds(rows: Sequence[TimedRow], table: LayerTable, names: _Pool) -> list[tuple[int, int]]:
+def _kinds(rows: Sequence[TimedRow], table: LayerTable, names: Pool) -> list[tuple[int, int]]:
     """Of rows whose step computes something its first layer does not say: row, operator."""
     operators = {layer.name: layer.op_type for layer in table.nodes}
     found = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.pages import charts, embed, side_by_side
+from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
 from onnxprof.publish.text import numbers
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 REMEDY = charts.REMEDY
-ASSETS = ("style.css", "site.js", "model.js", "scene.js", "plot.js", "compare.js", "charts.js")
+ASSETS = (
+    *("style.css", "site.js", "model.js", "layers.js"),
+    *("scene.js", "plot.js", "compare.js", "charts.js"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,11 @@ def markup(text: str) -> Markup:
 
 
 @lru_cache(maxsize=1 << 16)
-def _broken(name: str) -> Markup:
-    """A name that may break at its separators, isolated from the direction of its neighbours."""
-    from markupsafe import Markup, escape
+def _isolated(name: str) -> Markup:
+    """A name apart from the direction of its neighbours; the style sheet lets it break."""
+    from markupsafe import Markup
 
-    return Markup("<bdi>{}</bdi>").format(
-        Markup("<wbr>").join(escape(piece) for piece in numbers.pieces(name))
-    )
+    return Markup("<bdi>{}</bdi>").format(in_page(name))
 
 
 def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
@@ -161,7 +162,7 @@ def _environment() -> Environment:
     )
     env.finalize = lambda value: in_page(value) if type(value) is str else value
     env.filters |= {
-        "broken": _broken,
+        "isolated": _isolated,
         "brief": lambda name: shortened(in_page(name), 64),
         "count": numbers.count,
         "size": numbers.size,
@@ -177,6 +178,7 @@ def _environment() -> Environment:
         "num": _number,
         "unit_for": numbers.unit_for,
         "views": embed,
+        "layer_views": layer_rows,
         "sentence_of": reconciliation_text,
     }
     return env

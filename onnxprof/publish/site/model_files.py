@@ -12,7 +12,7 @@ from pathlib import Path
 from onnxprof.errors import StoreError
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.drawing import plot
-from onnxprof.publish.pages import downloads, graph_view, render, side_by_side
+from onnxprof.publish.pages import downloads, graph_view, layer_rows, render, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import timings as pdf
@@ -151,8 +151,12 @@ def _files(
     yield "index.html", encoded(render.model_page(page, site))
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
-    for path, script in (*graph_view.scripts(page), *side_by_side.scripts(page)):
-        yield path, encoded(script)
+    for path, text in (
+        *graph_view.scripts(page),
+        *side_by_side.scripts(page),
+        *layer_rows.files(page),
+    ):
+        yield path, encoded(text)
     for entry in page.entries:
         if entry.result:
             yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run]))

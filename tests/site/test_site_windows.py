@@ -1,0 +1,234 @@
+"""Long tables in a real Chromium: a page holds the rows that were asked for, and no others."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.sites import hostile_run, long_run, runs, scoped_run
+
+from onnxprof.publish.pages import graph_view, layer_rows, render
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.site.build import build_site
+from onnxprof.publish.site.model_files import encoded
+from onnxprof.records.run import Run
+
+pytest_plugins = ["support.browsing"]
+pytestmark = pytest.mark.browser
+
+Until = Callable[[str], None]
+over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
+ELEMENTS = "document.querySelectorAll('*').length"
+TIMING, LAYERS = "#timing-table", "#layers-table"
+
+
+def called(run: Run, name: str) -> Run:
+    return dataclasses.replace(run, request=dataclasses.replace(run.request, model_name=name))
+
+
+def write_page(folder: Path, found: Sequence[Run]) -> None:
+    """A model's page with the scripts that it asks for, without drawings and documents."""
+    (page,) = catalogue(found)
+    home = folder / "models" / page.slug
+    (home / "plot").mkdir(parents=True)
+    html = render.model_page(page, render.SiteFacts("t", "0", ""))
+    for path, text in (("index.html", html), *graph_view.scripts(page), *layer_rows.files(page)):
+        (home / path).write_bytes(encoded(text))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("windows") / "sub path"
+    build_site(runs(), folder)
+    for layers in (1000, 5000):
+        write_page(folder, [called(scoped_run(layers), f"long-{layers}")])
+    short = long_run(210)
+    twice = dataclasses.replace(
+        short,
+        table=dataclasses.replace(short.table, batch=2),
+        request=dataclasses.replace(short.request, batch=2),
+    )
+    write_page(folder, [called(run, "two") for run in (short, twice)])
+    write_page(folder, [called(hostile_run(), "hostile")])
+    return folder
+
+
+def rows(page: Any, table: str) -> int:
+    return int(page.evaluate(f"document.querySelector('{table}').tBodies[0].rows.length"))
+
+
+def more(page: Any, table: str, words: str) -> Any:
+    return page.locator(f".scroll:has({table}) + .more button", has_text=words)
+
+
+def opened(page: Any, root: str, model: str, until: Until) -> None:
+    """A model's page with its layer table open and drawn."""
+    page.goto(f"{root}/models/{model}/index.html")
+    page.click("#information ~ details summary")
+    until("document.querySelector('.scroll:has(#layers-table) + .more') !== null")
+
+
+@over_http
+@pytest.mark.parametrize(("layers", "kilobytes"), [(1000, 400), (5000, 1000)])
+def test_a_page_holds_few_elements_before_more_are_asked_for(
+    page: Any, root: str, out: Path, layers: int, kilobytes: int
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    assert (out / f"models/long-{layers}/index.html").stat().st_size < kilobytes * 1000
+    page.goto(f"{root}/models/long-{layers}/index.html")
+    assert page.evaluate(ELEMENTS) < 6_000
+    assert page.locator("wbr").count() == 0
+    assert rows(page, TIMING) == 200
+    assert not [url for url in asked if url.endswith(f"long-{layers}/layers.js")]
+
+
+def test_the_layer_table_comes_when_it_is_opened(page: Any, root: str, until: Until) -> None:
+    opened(page, root, "long-5000", until)
+    until(f"document.querySelector('{LAYERS}').tBodies[0].rows.length === 200")
+    assert page.evaluate(ELEMENTS) < 20_000
+    page.fill("#find-layer", "op_4321")
+    assert rows(page, LAYERS) == 1
+    assert page.inner_text("output[data-count=layers-table]").startswith("1 of 5")
+    page.fill("#find-layer", "")
+    page.click(f"{LAYERS} thead button:has-text('#')")
+    page.click(f"{LAYERS} thead button:has-text('#')")
+    assert "op_4999" in page.locator(f"{LAYERS} tbody th").first.inner_text()
+
+
+@over_http
+def test_more_rows_are_one_click_or_key_away(page: Any, root: str, until: Until) -> None:
+    page.goto(f"{root}/models/long-1000/index.html")
+    assert "The first 200 of 1,000 rows" in page.inner_text(f".scroll:has({TIMING}) + .more")
+    more(page, TIMING, "Show 200 more").focus()
+    page.keyboard.press("Enter")
+    until(f"document.querySelector('{TIMING}').tBodies[0].rows.length === 400")
+    assert page.evaluate("document.activeElement.textContent") == "Show 200 more"
+    more(page, TIMING, "Show all 1,000").click()
+    until(f"document.querySelector('{TIMING}').tBodies[0].rows.length === 1000")
+    places = page.locator(f"{TIMING} tbody td:first-child").all_inner_texts()
+    assert places == [str(i + 1) for i in range(1000)]
+    assert not page.is_visible(f".scroll:has({TIMING}) + .more")
+    assert page.evaluate("document.activeElement.className") == "scroll", "the focus is kept"
+
+
+@over_http
+def test_sorting_and_search_see_the_rows_that_are_not_shown(
+    page: Any, root: str, until: Until
+) -> None:
+    page.goto(f"{root}/models/long-1000/index.html")
+    page.click(f"{TIMING} thead button:has-text('#')")
+    page.click(f"{TIMING} thead button:has-text('#')")
+    assert "op_999" in page.locator(f"{TIMING} tbody th").first.inner_text()
+    until(f"document.querySelector('{TIMING}').tBodies[0].rows.length === 200")
+    page.fill("#find-timing", "block19/ op_99")
+    assert page.locator(f"{TIMING} tbody th").all_inner_texts() == [
+        f"net/stage4/block19/op_{i}" for i in range(999, 989, -1)
+    ]
+    assert page.inner_text("output[data-count=timing-table]") == "10 of 1000"
+    page.fill("#find-timing", "nothing-of-the-kind")
+    assert rows(page, TIMING) == 0
+    page.fill("#find-timing", "")
+    until(f"document.querySelector('{TIMING}').tBodies[0].rows.length === 200")
+
+
+@over_http
+def test_another_run_keeps_the_order_and_how_many_rows_are_shown(
+    page: Any, root: str, until: Until
+) -> None:
+    page.goto(f"{root}/models/two/index.html")
+    more(page, TIMING, "Show all 210").click()
+    page.click(f"{TIMING} thead button:has-text('#')")
+    page.click(f"{TIMING} thead button:has-text('#')")
+    page.check("#batches input[value='2']")
+    until("document.querySelector('#csv').href.includes('b2')")
+    until(f"document.querySelector('{TIMING}').tBodies[0].rows.length === 210")
+    assert page.locator(f"{TIMING} tbody td:first-child").first.inner_text() == "210"
+
+
+@over_http
+def test_opened_rows_are_those_that_the_page_came_with(
+    page: Any, root: str, browser: Any, until: Until
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(f"{root}/models/two/index.html")
+    written = plain.evaluate(f"document.querySelector('{LAYERS}').tBodies[0].innerHTML")
+    context.close()
+    opened(page, root, "two", until)
+    made = page.evaluate(
+        f"[...document.querySelector('{LAYERS}').tBodies[0].rows].slice(0, 50)"
+        ".map((row) => row.outerHTML).join('')"
+    )
+    assert made == written.replace("\n", "")
+
+
+@over_http
+def test_without_scripts_the_first_rows_and_the_csv_are_there(
+    browser: Any, root: str, out: Path
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{root}/models/long-1000/index.html")
+    assert rows(page, TIMING) == 200
+    assert "The first 200 of 1,000 rows" in page.inner_text("#timing ~ .measured")
+    page.click("#information ~ details summary")
+    assert rows(page, LAYERS) == 50
+    link = page.get_attribute("#information ~ details a[download]", "href")
+    text = (out / "models" / "long-1000" / str(link)).read_text("utf-8")
+    names = [row["layer_name"] for row in csv.DictReader(io.StringIO(text))]
+    assert len(names) > 1000
+    assert "net/stage4/block19/op_999" in names
+    context.close()
+
+
+@over_http
+def test_names_are_text_in_rows_made_later(page: Any, root: str, until: Until) -> None:
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    opened(page, root, "hostile", until)
+    assert "</script><img" in page.inner_text(f"{LAYERS} tbody")
+    assert page.locator("main img").count() == 0
+
+
+@over_http
+def test_rows_that_cannot_be_loaded_are_said_to_be_missing(
+    browser: Any, root: str, out: Path
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/models/two/layers.js", lambda route: route.abort())
+    page.goto(f"{root}/models/two/index.html")
+    page.click("#information ~ details summary")
+    page.wait_for_selector("#layers-said:not(:empty)")
+    assert page.inner_text("#layers-said") == "layers.js could not be loaded."
+    assert rows(page, LAYERS) == 50
+    context.close()
+
+
+@over_http
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_in_long_tables(browser: Any, root: str, scheme: str, width: int) -> None:
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    # the policy of the pages would keep the checker out
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
+    page = context.new_page()
+    page.goto(f"{root}/models/two/index.html")
+    page.click("#information ~ details summary")
+    page.wait_for_selector(f".scroll:has({LAYERS}) + .more")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate(axe)
+    found = page.evaluate(
+        "axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.map("
+        "(v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))]))"
+    )
+    assert found == []
+    context.close()
