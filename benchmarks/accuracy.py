@@ -23,9 +23,11 @@ from onnxprof.analysis import step_times
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import run_isolated
-from onnxprof.jobs.sweep import Options, Planned, plan
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.parent import run_isolated
+from onnxprof.jobs.sweep import plan
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
@@ -89,16 +91,16 @@ class Row:
         )
 
 
-def timed(planned: Planned) -> tuple[Run, float]:
+def timed(planned: Job) -> tuple[Run, float]:
     """A run and its seconds."""
     began = time.monotonic()
-    run = run_isolated(planned.job, Limits(), lambda *_: None)
+    run = run_isolated(planned, Limits(), lambda *_: None)
     return run, time.monotonic() - began
 
 
 def planned_for(
     model: str, batch: int, threads: int, arguments: argparse.Namespace, timer: Timer
-) -> Planned:
+) -> Job:
     """What to measure, without comparing outputs."""
     options = Options(
         models=(model if model.endswith(".onnx") else f"zoo:{model}",),

@@ -26,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.analysis import step_times
-from onnxprof.jobs.child import run_isolated
-from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.parent import run_isolated
+from onnxprof.jobs.sweep import plan
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
@@ -104,7 +105,7 @@ def measured(model: str, arguments: argparse.Namespace) -> tuple[list[Run], list
     for _ in range(arguments.repeat):
         for runs, beside in ((quiet, nullcontext()), (busy, busy_core())):
             with beside:
-                runs.append(run_isolated(planned.job, Limits(), lambda *_: None))
+                runs.append(run_isolated(planned, Limits(), lambda *_: None))
     return quiet, busy
 
 

@@ -63,8 +63,9 @@ def verdicts(pairs: list[Pair]) -> str:
 def measured(model: str, budget: float, pool: int, threads: int) -> tuple[list[Run], list[Run]]:
     """Processes of one model on either side, measured in turn; the n-th of both are a pair."""
     from onnxprof.jobs.in_turn import alternate
-    from onnxprof.jobs.sweep import Options, plan
-    from onnxprof.measure.protocol import Budget
+    from onnxprof.jobs.options import Options
+    from onnxprof.jobs.sweep import plan
+    from onnxprof.measure.budget import Budget
 
     given = {"threads": threads, "budget": Budget(budget * pool), "processes": pool}
     planned = plan(Options((model,), parity=False, **given))[0]

@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 #: What the packages of a `pip install "onnxprof[site]"` and its tests are called.
 WANTED = (
     *("onnx", "numpy", "scipy", "pyarrow", "typer", "rich", "psutil", "platformdirs"),
+    "filelock",
     *("jinja2", "typst", "graphlay", "plotly", "nvidia-ml-py"),
     *("pytest", "pytest-randomly", "hypothesis"),
 )

@@ -33,9 +33,10 @@ from onnx import helper, numpy_helper
 
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.child import run_isolated
-from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.parent import run_isolated
+from onnxprof.jobs.sweep import plan
+from onnxprof.measure.budget import Budget
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -181,7 +182,7 @@ def profiled(path: str, backend: str, arguments: argparse.Namespace) -> Run:
         parity=False,
         telemetry=False,
     )
-    return run_isolated(plan(options)[0].job, Limits(), lambda *_: None)
+    return run_isolated(plan(options)[0], Limits(), lambda *_: None)
 
 
 def inner_rows(run: Run) -> list[int]:

@@ -20,9 +20,10 @@ from collections import Counter
 from onnxprof.analysis.step_times import estimates
 from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import run_isolated
-from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.parent import run_isolated
+from onnxprof.jobs.sweep import plan
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Timer
@@ -64,7 +65,7 @@ def measured(model: str, arguments: argparse.Namespace) -> Run:
         dims=tuple(parse_dims(arguments.dim).items()),
         parity=False,
     )
-    return run_isolated(plan(options)[0].job, Limits(), lambda *_: None)
+    return run_isolated(plan(options)[0], Limits(), lambda *_: None)
 
 
 def line(cells: tuple[str, ...]) -> str:

@@ -10,11 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnxprof
+from onnxprof.errors import OnnxprofError, UsageError
 from onnxprof.machine.facts import environment
 from onnxprof.machine.gpus import cuda_devices
 from onnxprof.machine.telemetry import readable
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.registry import Plugin, backends, exporters
+from onnxprof.plugins.verbs import SelfTest, SelfTesting
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.telemetry import Absence
 
@@ -76,6 +78,17 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Tested:
+    """A backend that has tests of its own, and how they went."""
+
+    backend: str
+    result: SelfTest | None
+    """None where they could not run."""
+    error: str = ""
+    """Why they could not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Everything that `onnxprof doctor` prints."""
 
@@ -111,6 +124,30 @@ def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
         facts=environment(),
         notes=tuple(_notes()),
     )
+
+
+def self_tests() -> tuple[Tested, ...]:
+    """Run the tests of every backend that has some.
+
+    Raises UsageError where those of none can run.
+    """
+    found: list[Tested] = []
+    for name, plugin in backends().items():
+        if isinstance(plugin.value, SelfTesting):
+            found.append(_tested(name, plugin.value))
+    if not any(tested.result for tested in found):
+        reasons = "; ".join(tested.error for tested in found) or "no backend has tests of its own"
+        raise UsageError(f"--conformance can test nothing: {reasons}")
+    return tuple(found)
+
+
+def _tested(name: str, backend: SelfTesting) -> Tested:
+    try:
+        return Tested(name, backend.self_test())
+    except OnnxprofError as error:
+        return Tested(name, None, str(error))
+    except Exception as error:  # a stranger's code, whatever the contract says
+        return Tested(name, None, f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def folder(purpose: str, path: Path) -> Folder:

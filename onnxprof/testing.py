@@ -137,9 +137,8 @@ class FakeBackend:
         yield self._session(workload, 0)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """A session at the scripted speed plus the timer's cost."""
-        del inferences
         yield self._session(workload, self.traced_cost_ns)
 
     def _session(self, workload: Workload, traced_cost_ns: int) -> FakeSession:

@@ -10,11 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onnxprof import folders
-
-try:
-    import fcntl
-except ImportError:  # Windows: files appear atomically all the same, at worst made twice
-    fcntl = None  # type: ignore[assignment]
+from onnxprof.errors import StoreError
 
 _OURS = re.compile(r"(?P<model>(?P<name>.+)-[0-9a-f]{12}\.onnx)(\.\w+)*")
 
@@ -27,32 +23,30 @@ def folder(root: Path | None = None) -> Path:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that belongs to `path`, waiting for it; it leaves no file behind."""
-    if fcntl is None:
-        yield
-        return
+    from filelock import FileLock
+
     lock = _beside(path, "lock")
-    handle = _acquire(lock)
+    # A lock that is a mere file would outlive a process that is killed.
+    with FileLock(lock, fallback_to_soft=False):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # who waits for it takes no lock on a file that is gone
+                lock.unlink()
+
+
+@contextmanager
+def storing(target: Path, size: int = 0) -> Iterator[None]:
+    """Turn a full or read-only disk into one clear error; `size` is in bytes, 0 if not known."""
     try:
         yield
-    finally:
-        with suppress(OSError):
-            lock.unlink()
-        os.close(handle)
-
-
-def _acquire(lock: Path) -> int:
-    """Lock the file that bears the name now, not one that its last holder has unlinked."""
-    while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), os.stat(lock)):
-                    return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+    except OSError as error:
+        room = f"Make room for {size / 1e6:,.1f} MB there" if size else "Make room there"
+        raise StoreError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(target),
+            remedy=f"{room}, or choose another folder ({folders.CACHE} sets the cache's)",
+        ) from error
 
 
 def stamp(path: Path) -> None:
@@ -81,9 +75,8 @@ def partial(path: Path) -> Path:
 
 def drop_partials(path: Path) -> None:
     """Remove what processes that died while writing `path` left. Call it under the lock."""
-    if fcntl is not None:
-        for stale in path.parent.glob(f"{path.name}.*.part"):
-            stale.unlink(missing_ok=True)
+    for stale in path.parent.glob(f"{path.name}.*.part"):
+        stale.unlink(missing_ok=True)
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -8,11 +8,9 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from onnxprof import folders
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache as store
 from onnxprof.zoo.catalogue import entry, skeleton_path
@@ -42,7 +40,7 @@ def materialise(name: str, progress: Progress | None = None, cache: Path | None 
     target = store.folder(cache) / f"{name}-{item.sha256[:12]}.onnx"
     if _is_intact(target, item):
         return target
-    with _storing(target, item.bytes):
+    with store.storing(target, item.bytes):
         target.parent.mkdir(parents=True, exist_ok=True)
         with store.locked(target):
             if not _is_intact(target, item):
@@ -111,7 +109,7 @@ def copy_out(source: Path, target: Path) -> Path:
     if target.is_dir():
         target = target / source.name
     partial = store.partial(target)
-    with _storing(target, source.stat().st_size):
+    with store.storing(target, source.stat().st_size):
         try:
             shutil.copyfile(source, partial)
             os.replace(partial, target)
@@ -174,17 +172,3 @@ def _different(item: Entry, made: str) -> ModelError:
         where=f"zoo:{item.name}",
         remedy="Reinstall onnxprof; if that does not help, report this with your NumPy version",
     )
-
-
-@contextmanager
-def _storing(target: Path, size: int) -> Iterator[None]:
-    """Turn a full or read-only disk into one clear error."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written ({error.strerror or error})",
-            where=str(target),
-            remedy=f"Make room for {size / 1e6:,.1f} MB there, "
-            f"or choose another folder ({folders.CACHE} sets the cache's)",
-        ) from error

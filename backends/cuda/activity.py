@@ -111,9 +111,13 @@ def attribute(
         else:
             device[window.step, window.inference] += activity.duration_ns
     return Attribution(
-        *(device, host_times(windows, shape), stray, len(lost), sum(lost)),
-        kernel_rows(a for a in activities if a.correlation in owner),
-        api_rows(call for call in launches if call.correlation in owner),
+        device_ns=device,
+        host_ns=host_times(windows, shape),
+        stray_ns=stray,
+        lost=len(lost),
+        lost_ns=sum(lost),
+        kernels=kernel_rows(a for a in activities if a.correlation in owner),
+        api_calls=api_rows(call for call in launches if call.correlation in owner),
     )
 
 

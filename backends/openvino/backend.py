@@ -15,15 +15,16 @@ import numpy as np
 from onnxprof.backends.openvino import runtime
 from onnxprof.backends.openvino.counters import Counters, step_times
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
-from onnxprof.backends.openvino.graphs.graphs import Ties
 from onnxprof.backends.openvino.graphs.steps import Listed, executed, producers, steps_of, tied
 from onnxprof.backends.openvino.prefix import Prefixes
 from onnxprof.backends.openvino.runtime import Found, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, load
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.model.graph.read import read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.plugins.readers import FileReader
+from onnxprof.provenance.ties import Ties
 from onnxprof.records.device import Availability, Device
-from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Granularity
 from onnxprof.records.timings import Samples
 
@@ -59,6 +60,16 @@ class OpenvinoBackend:
         except Exception:  # `availability` gives the reason
             return ()
 
+    def packages(self) -> Sequence[str]:
+        """OpenVINO alone."""
+        return ("openvino",)
+
+    def readers(self) -> Sequence[FileReader]:
+        """What benchmark_app writes."""
+        from onnxprof.backends.openvino.readers import READERS
+
+        return READERS
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A compiled model as a user of the runtime would have it for low latency."""
@@ -67,9 +78,8 @@ class OpenvinoBackend:
         yield BoundSession(loaded, workload.inputs)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """The same with performance counters."""
-        del inferences
         core, found = _chosen(workload)
         began = time.perf_counter_ns()
         loaded = load(workload, core, found.target, producers(workload.table))
@@ -160,14 +170,22 @@ class CountingSession:
         loaded = self._session.loaded
         with runtime_errors("cannot describe what it runs"):
             nodes = executed(loaded.compiled.get_runtime_model(), listed)
-        original = _structure(self._workload.model)
+        original = read_prepared(self._workload.model)
         ties, graph = tied(original, self._workload.table, nodes, loaded.marks)
         steps = steps_of(ties, nodes, listed, loaded.marks, f"OpenVINO {self._kind.upper()}")
         self._prefixes = Prefixes(
-            *(self._workload, self._core, self._found.target, loaded, graph, ties.steps, nodes)
+            workload=self._workload,
+            core=self._core,
+            target=self._found.target,
+            loaded=loaded,
+            graph=graph,
+            steps=ties.steps,
+            nodes=nodes,
         )
         return Trace(
-            *(steps, self._times(nodes, ties), ties.folded),
+            steps=steps,
+            step_ns=self._times(nodes, ties),
+            folded=ties.folded,
             length=len(steps),
             barred=self._prefixes.barred,
         )
@@ -191,12 +209,3 @@ class CountingSession:
         times = step_times(names, self._counters, means=self._kind != "npu")
         grouped = [times[list(step.members)].sum(axis=0) for step in ties.steps]
         return np.array(grouped, np.int64).reshape(len(grouped), times.shape[1])
-
-
-def _structure(model: PreparedModel) -> Any:
-    """The graph as an ONNX message; data that lies outside stays there."""
-    import onnx
-
-    if isinstance(model.source, bytes):
-        return onnx.load_model_from_string(model.source)
-    return onnx.load(str(model.source), load_external_data=False)

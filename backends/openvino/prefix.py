@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
-from onnxprof.backends.openvino.graphs.graphs import TiedStep
 from onnxprof.backends.openvino.graphs.marks import anonymous
 from onnxprof.backends.openvino.graphs.steps import executed, runs
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, Loaded, properties
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
+from onnxprof.provenance.ties import TiedStep
 from onnxprof.provenance.topology import Graph
 
 _PROBE = "onnxprof_empty"

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
-from onnxprof.backends.openvino.graphs.graphs import TiedStep
 from onnxprof.backends.openvino.graphs.graphs import tie as tie_nodes
 from onnxprof.backends.openvino.graphs.marks import MARK
 from onnxprof.backends.openvino.graphs.twins import twins
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.provenance.order import placed
-from onnxprof.provenance.steps import NamedStep, NamedTies
+from onnxprof.provenance.ties import TiedStep, Ties
 from onnxprof.provenance.topology import Graph
 from onnxprof.records.step import Confidence
 
@@ -87,12 +86,12 @@ def tie(
     graph: Graph,
     evidence: Sequence[Evidence],
     original: Any,
-) -> NamedTies:
+) -> Ties:
     """Tie the units of a report to the layers of `original`, an ONNX graph of topology `graph`."""
     marks, made = _marked(nodes, names, _placed(nodes, graph, evidence))
     found = tie_nodes(graph, made, marks, lambda: twins(original), reported=True)
     steps = [_step(step, nodes, evidence) for step in found.steps]
-    return NamedTies(tuple(steps), found.folded)
+    return Ties(tuple(steps), found.folded)
 
 
 def _placed(
@@ -148,9 +147,9 @@ def _mark(layers: tuple[str, ...], marks: dict[str, tuple[str, ...]]) -> str:
     return name
 
 
-def _step(step: TiedStep, nodes: Sequence[Listed], evidence: Sequence[Evidence]) -> NamedStep:
+def _step(step: TiedStep, nodes: Sequence[Listed], evidence: Sequence[Evidence]) -> TiedStep:
     units = tuple(nodes[place].unit for place in step.members)
     if not step.layers:
-        return NamedStep(units)
+        return TiedStep(units)
     told = next((evidence[unit].told for unit in units if evidence[unit].layers), "")
-    return NamedStep(units, step.layers, Confidence.INFERRED, told or "operator and place")
+    return TiedStep(units, step.layers, Confidence.INFERRED, told or "operator and place")

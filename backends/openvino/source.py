@@ -20,6 +20,7 @@ import numpy as np
 
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.data_files import DataFolder, is_external, location, stored_tensors
+from onnxprof.model.graph.read import read_prepared
 from onnxprof.records.layer import PreparedModel
 
 #: Elements of a sparse tensor that are written out at most: 1 GiB of float32.
@@ -34,7 +35,7 @@ def readable(model: PreparedModel) -> Iterator[str | bytes]:
     a scratch folder, with links to the data beside them. Raises ModelError for data outside of
     the model's folder, wherever in the model it is asked for.
     """
-    made = _loaded(model)
+    made = read_prepared(model)
     data = DataFolder.of_prepared(model)
     outside = {location(t): data.place(t).file for t in stored_tensors(made) if is_external(t)}
     changed = _simplified(made)
@@ -51,14 +52,6 @@ def readable(model: PreparedModel) -> Iterator[str | bytes]:
         for name, there in outside.items():
             _link(there.resolve(), Path(scratch, name))
         yield str(path)
-
-
-def _loaded(model: PreparedModel) -> Any:
-    import onnx
-
-    if isinstance(model.source, bytes):
-        return onnx.load_model_from_string(model.source)
-    return onnx.load(str(model.source), load_external_data=False)
 
 
 def _simplified(model: Any) -> Any | None:

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from onnxprof.backends.ort import partition
 from onnxprof.backends.ort.check.verify import OrtProof, claims_of
 from onnxprof.backends.ort.device_timer import DeviceTimer
-from onnxprof.backends.ort.graphs.graphs import Ties, tie
+from onnxprof.backends.ort.graphs.graphs import TiedNodes, tie
 from onnxprof.backends.ort.prefix import open_prefixes, output_types
 from onnxprof.backends.ort.profile import Profile, read_profile
 from onnxprof.backends.ort.repeat import Repeater
@@ -26,7 +28,10 @@ from onnxprof.backends.ort.timed import build_trace, joined_steps
 from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import free_bytes
+from onnxprof.model.graph.read import read_file, read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.plugins.readers import FileReader
+from onnxprof.plugins.verbs import Arrays, FileSession
 from onnxprof.provenance.onnx_graph import graph_attributes
 from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.device import Availability, Device
@@ -34,6 +39,8 @@ from onnxprof.records.step import Granularity
 
 #: The runtime's switch for its own telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
+#: Distributions that bring the runtime with other providers.
+_BUILDS = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
 
 
@@ -76,6 +83,30 @@ class OrtBackend:
         found = providers.PROVIDERS.get(provider)
         return found.kind if found else ""
 
+    def packages(self) -> Sequence[str]:
+        """The builds of onnxruntime."""
+        return ("onnxruntime", *_BUILDS)
+
+    def readers(self) -> Sequence[FileReader]:
+        """What its own profiler writes."""
+        from onnxprof.backends.ort.readers import READERS
+
+        return READERS
+
+    def tensor_values(
+        self, workload: Workload, model: Any, feeds: Sequence[Arrays]
+    ) -> list[dict[str, NDArray[Any]]]:
+        """Each tensor of an ONNX message, unoptimised on the CPU, for each set of inputs."""
+        from onnxprof.backends.ort.check.observe import reference_values
+
+        return reference_values(workload, model, feeds)
+
+    def file_session(self, path: Path, *, lean: bool = False) -> FileSession:
+        """A file on the CPU; `lean` keeps weights in one form, not in a packed one as well."""
+        from onnxprof.backends.ort.file_session import OrtFileSession
+
+        return OrtFileSession(path, lean=lean)
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A session as a user of the runtime would create it."""
@@ -83,9 +114,8 @@ class OrtBackend:
         yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """A session under the runtime's profiler, which keeps its files in a scratch folder."""
-        del inferences
         _check(workload)
         with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
             yield _open_profiled(workload, Path(scratch))
@@ -212,7 +242,7 @@ class ProfiledSession(BoundSession):
         rows = {key: row for row, entry in enumerate(joined) for key in entry.keys}
         return self._device.timed(made, path, rows, self._epoch_ns)
 
-    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+    def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
         """The profile, what ran tied to the layers, and how many nodes a cut can count."""
         ties = _ties(self._workload, self._saved)
         control_flow = {node.name for node in ties.nodes if node.has_subgraph}
@@ -238,7 +268,9 @@ class ProfiledSession(BoundSession):
     def proof(self) -> OrtProof:
         """What checks the steps by their values, with the saved graph; call it last."""
         self.session = None
-        return OrtProof.kept(self._workload, _original(self._workload), self._saved, self._claims)
+        return OrtProof.kept(
+            self._workload, read_prepared(self._workload.model), self._saved, self._claims
+        )
 
 
 class CompiledSession(ProfiledSession):
@@ -249,32 +281,23 @@ class CompiledSession(ProfiledSession):
         self._provider = providers.provider_of(workload).name
         self._taken = partition.subgraphs(session, self._provider)
 
-    def _tied(self, path: Path) -> tuple[Profile, Ties, int]:
+    def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
         basic = _at_level(self._workload, self._saved, "ORT_ENABLE_BASIC")
         if basic is None:
-            return read_profile(path, ()), Ties(), 0
+            return read_profile(path, ()), TiedNodes(), 0
         control_flow = {n.name for n in basic.graph.node if any(True for _ in graph_attributes(n))}
         profile = read_profile(path, control_flow)
-        original = _original(self._workload)
+        original = read_prepared(self._workload.model)
         ties = partition.tie_compiled(original, basic, self._taken, profile, self._provider)
         return profile, ties, 0
 
 
-def _original(workload: Workload) -> Any:
-    import onnx
-
-    source = workload.model.source
-    if isinstance(source, bytes):
-        return onnx.load_model_from_string(source)
-    return onnx.load(str(source), load_external_data=False)
-
-
-def _ties(workload: Workload, saved: Path) -> Ties:
+def _ties(workload: Workload, saved: Path) -> TiedNodes:
     """Tie the saved graph to the original; nothing where it could not be saved."""
     executed = _structure(saved)
     if executed is None:
-        return Ties()
-    original = _original(workload)
+        return TiedNodes()
+    original = read_prepared(workload.model)
     witness = (
         executed
         if workload.granularity is Granularity.WRITTEN
@@ -284,9 +307,7 @@ def _ties(workload: Workload, saved: Path) -> Ties:
 
 
 def _structure(path: Path) -> Any:
-    import onnx
-
-    return onnx.load(str(path), load_external_data=False) if path.exists() else None
+    return read_file(path) if path.exists() else None
 
 
 def _at_level(workload: Workload, beside: Path, level: str) -> Any:

@@ -15,9 +15,10 @@ from onnxprof.backends.cuda import collector as cupti_torch
 from onnxprof.backends.cuda.activity import Attribution, attribute, profile_windows
 from onnxprof.backends.cuda.collector import Collector, TorchCollector
 from onnxprof.backends.ort.profile import Key, event_key
-from onnxprof.backends.ort.runtime.providers import cuda_version, device_index, provider_of
+from onnxprof.backends.ort.runtime.providers import cuda_version, provider_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Trace, Workload
+from onnxprof.records.device import device_index
 from onnxprof.records.step import Confidence, Step
 
 _STRAY = "(device, between steps)"

@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 
 from onnxprof.backends.ort.graphs.earlier import Earlier
-from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties
+from onnxprof.backends.ort.graphs.graphs import ExecutedNode, TiedNodes
 from onnxprof.backends.ort.graphs.walk import INSERTED, proposals
 from onnxprof.backends.ort.profile import Key, Profile
 from onnxprof.provenance.onnx_graph import read_graph
@@ -45,7 +45,7 @@ def tie_compiled(
     taken: Subgraphs,
     profile: Profile,
     provider: str,
-) -> Ties:
+) -> TiedNodes:
     """Tie what ran, one node a profile key in the order of execution, to the original's layers.
 
     Compiled subgraphs cover what lies behind their nodes; the others are known by their names.
@@ -57,7 +57,7 @@ def tie_compiled(
     anchors = [a for i, key in enumerate(keys) if (a := _anchor(i, key, owned, earlier, witness))]
     computed = {name for node in before.nodes for name in node.outputs}
     found = assign(before, anchors, fixed=computed & witness.constants)
-    return Ties([_executed(i, key, found) for i, key in enumerate(keys)], list(found.folded))
+    return TiedNodes([_executed(i, key, found) for i, key in enumerate(keys)], list(found.folded))
 
 
 def _matched(

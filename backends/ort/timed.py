@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties
+from onnxprof.backends.ort.graphs.graphs import ExecutedNode, TiedNodes
 from onnxprof.backends.ort.graphs.walk import MOVERS
 from onnxprof.backends.ort.profile import Key, Profile, keys_by_node
 from onnxprof.plugins.backend import Trace
@@ -33,7 +33,7 @@ class TimedNodes:
     places: tuple[int, ...] = ()
     """Where its nodes stand in the graph; empty for a node of a subgraph."""
     numbers: tuple[int, ...] = ()
-    """Where its nodes stand in `Ties.nodes`, those of subgraphs as well."""
+    """Where its nodes stand in `TiedNodes.nodes`, those of subgraphs as well."""
 
     @property
     def barred(self) -> range:
@@ -42,7 +42,7 @@ class TimedNodes:
 
 
 def build_trace(
-    profile: Profile, ties: Ties, length: int, operators: Mapping[str, str] | None = None
+    profile: Profile, ties: TiedNodes, length: int, operators: Mapping[str, str] | None = None
 ) -> Trace:
     """Join a profile with the graph that ran, of `length` nodes: one step a node, in order.
 
@@ -59,17 +59,21 @@ def build_trace(
     shapes = tuple(s for entry in joined for s in _original_shapes(entry, profile))
     known = all(entry.node.position >= 0 for entry in joined)
     return Trace(
-        *(steps, times, tuple(ties.folded), shapes, length if known else 0),
+        steps=steps,
+        step_ns=times,
+        folded=tuple(ties.folded),
+        shapes=shapes,
+        length=length if known else 0,
         barred=frozenset(place for entry in joined for place in entry.barred),
     )
 
 
-def joined_steps(profile: Profile, ties: Ties) -> list[TimedNodes]:
+def joined_steps(profile: Profile, ties: TiedNodes) -> list[TimedNodes]:
     """What ran, a step each, with its keys in the profile."""
     return _gathered(_join(profile, ties), ties)
 
 
-def _join(profile: Profile, ties: Ties) -> list[TimedNodes]:
+def _join(profile: Profile, ties: TiedNodes) -> list[TimedNodes]:
     """Match profile keys to executed nodes by name and operator, repeated ones in order."""
     nodes = ((node.name, node.op_type) for node in ties.nodes)
     waiting, joined = keys_by_node(profile.steps, nodes), []
@@ -82,7 +86,7 @@ def _join(profile: Profile, ties: Ties) -> list[TimedNodes]:
     return joined + [TimedNodes(ExecutedNode(k[0], k[1], (), False, -1), (k,)) for k in strangers]
 
 
-def _gathered(joined: list[TimedNodes], ties: Ties) -> list[TimedNodes]:
+def _gathered(joined: list[TimedNodes], ties: TiedNodes) -> list[TimedNodes]:
     """Let what several nodes compute together be one step, that of the node which completes it."""
     place = {id(node): i for i, node in enumerate(ties.nodes)}
     there = {place[id(entry.node)] for entry in joined if id(entry.node) in place}

@@ -17,10 +17,13 @@ from onnxprof.backends.tensorrt.build import build, logger, runtime_errors
 from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.machine import gpus
+from onnxprof.model.graph.read import read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
+from onnxprof.plugins.readers import FileReader
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
-from onnxprof.records.device import Availability, Device
+from onnxprof.provenance.ties import TiedStep
+from onnxprof.records.device import Availability, Device, device_index
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Confidence, Granularity, Step
 
@@ -57,6 +60,16 @@ class TensorrtBackend:
         states = self.availability()
         return gpus.cuda_devices().devices if states[0].usable else ()
 
+    def packages(self) -> Sequence[str]:
+        """TensorRT, or the one for RTX."""
+        return ("tensorrt", "tensorrt-rtx")
+
+    def readers(self) -> Sequence[FileReader]:
+        """What trtexec writes."""
+        from onnxprof.backends.tensorrt.readers import READERS
+
+        return READERS
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """An engine as trtexec would build it, at one size. Building may take minutes."""
@@ -64,9 +77,8 @@ class TensorrtBackend:
             yield EngineSession(trt, engine, memory, workload)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """The same engine under an IProfiler."""
-        del inferences
 
         def traced(engine: Any, reports: Reports) -> Trace:
             inspector = engine.create_engine_inspector()
@@ -132,12 +144,6 @@ def _check(workload: Workload) -> None:
         )
 
 
-def device_index(device_id: str) -> int:
-    """CUDA's number in `cuda:1:nvidia-h200`; the first where no device is named."""
-    number = (*device_id.split(":"), "", "")[1]
-    return int(number) if number.isdecimal() else 0
-
-
 def _plan(trt: Any, workload: Workload) -> bytes:
     """The engine, built once for the sessions of one workload."""
     model, device = workload.model, workload.device
@@ -191,23 +197,16 @@ def _times(order: Sequence[str], inferences: Sequence[Sequence[tuple[str, float]
 
 
 def _graph(workload: Workload, found: Sequence[Evidence]) -> Any:
-    import onnx
-
     from onnxprof.provenance.onnx_graph import read_graph
 
-    source = workload.model.source
-    model = (
-        onnx.load_model_from_string(source)
-        if isinstance(source, bytes)
-        else onnx.load(str(source), load_external_data=False)
-    )
+    model = read_prepared(workload.model)
     named = {name for each in found for name in each.layers}
     return named_steps.without_sizes(read_graph(model.graph), workload.table, named)
 
 
 def _step(
     position: int,
-    step: named_steps.NamedStep,
+    step: TiedStep,
     layers: Sequence[tensorrt_layers.EngineLayer],
     workload: Workload,
 ) -> Step:

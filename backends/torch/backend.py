@@ -8,6 +8,7 @@ from typing import Any
 
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, TracedSession, Workload
+from onnxprof.plugins.verbs import SelfTest
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 
@@ -42,6 +43,20 @@ class TorchBackend:
 
         return devices()
 
+    def packages(self) -> Sequence[str]:
+        """torch alone."""
+        return ("torch",)
+
+    def self_test(self) -> SelfTest:
+        """The node tests of the installed onnx package; half a minute."""
+        try:
+            import torch  # noqa: F401
+        except ImportError as error:
+            raise _missing(error) from None
+        from onnxprof.backends.torch.conformance import torch_conformance
+
+        return torch_conformance()
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """An un-profiled session, compiled if the provider says so."""
@@ -49,7 +64,7 @@ class TorchBackend:
             yield _compiled(workload, device) if _compiles(workload) else _eager(workload, device)
 
     @contextmanager
-    def open_traced(self, workload: Workload, inferences: int) -> Iterator[TracedSession]:
+    def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """A session with a time for each layer; a compiled model is one step."""
         from onnxprof.backends.torch.session import TracedTorchSession
 
@@ -57,7 +72,7 @@ class TorchBackend:
             if _compiles(workload):
                 yield _compiled(workload, device)
             else:
-                yield TracedTorchSession(workload, device, inferences)
+                yield TracedTorchSession(workload, device)
 
 
 def _compiles(workload: Workload) -> bool:
@@ -83,9 +98,7 @@ def _ready(workload: Workload) -> Iterator[Any]:
     try:
         import torch
     except ImportError as error:
-        raise BackendError(
-            f"torch cannot be imported: {error}", where="torch", remedy=_REMEDY
-        ) from None
+        raise _missing(error) from None
     from onnxprof.backends.torch.devices import torch_device
 
     if workload.own_process:  # the number of threads is one of the whole process
@@ -97,6 +110,10 @@ def _ready(workload: Workload) -> Iterator[Any]:
                 yield device
         else:
             yield device
+
+
+def _missing(error: ImportError) -> BackendError:
+    return BackendError(f"torch cannot be imported: {error}", where="torch", remedy=_REMEDY)
 
 
 def _check(workload: Workload) -> None:

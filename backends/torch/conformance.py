@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,60 +17,21 @@ import numpy as np
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.values import to_numpy, to_torch
 from onnxprof.backends.torch.program.loader import load
+from onnxprof.plugins.verbs import SelfTest, Verdict, Yardstick
 from onnxprof.records.layer import PreparedModel
 
 #: What onnx2pytorch, which runs ONNX graphs on torch as well, passes of how many.
-YARDSTICK = (588, 776)
+YARDSTICK = Yardstick("onnx2pytorch", 588, 776)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one node test."""
-
-    name: str
-    failure: str = ""
-    """Why it does not pass, in one line; empty if it does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conformance:
-    """All node tests of the installed onnx package, and what became of each."""
-
-    onnx: str
-    torch: str
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def passed(self) -> int:
-        """How many pass."""
-        return sum(not verdict.failure for verdict in self.verdicts)
-
-    @property
-    def share(self) -> float:
-        """Those as a fraction of all."""
-        return self.passed / len(self.verdicts)
-
-    @property
-    def failures(self) -> tuple[Verdict, ...]:
-        """Those that do not pass."""
-        return tuple(verdict for verdict in self.verdicts if verdict.failure)
-
-    def __str__(self) -> str:
-        total = len(self.verdicts)
-        told = f"{self.passed} of the {total} node tests of onnx {self.onnx} pass"
-        return f"{told} ({100 * self.share:.1f} %)"
-
-
-def comparison() -> str:
-    """The yardstick, in a line."""
-    passed, total = YARDSTICK
-    return f"{passed} of {total} pass ({100 * passed / total:.1f} %)"
-
-
-def torch_conformance() -> Conformance:
+def torch_conformance() -> SelfTest:
     """Run all of them, on the CPU; takes about half a minute."""
-    verdicts = tuple(judge(case) for case in cases())
-    return Conformance(version("onnx"), str(torch.__version__), verdicts)
+    return SelfTest(
+        runtime=f"torch {torch.__version__}",
+        suite=f"node tests of onnx {version('onnx')}",
+        verdicts=tuple(judge(case) for case in cases()),
+        yardstick=YARDSTICK,
+    )
 
 
 def cases() -> Sequence[Any]:

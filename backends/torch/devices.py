@@ -9,7 +9,7 @@ from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import completed, cuda_id
-from onnxprof.records.device import Availability, Device
+from onnxprof.records.device import Availability, Device, device_index
 
 
 def cuda_device(index: int, properties: Any) -> Device:
@@ -65,14 +65,13 @@ def torch_device(provider: str, device_id: str) -> Any:
 
     Raises BackendError where there is no such device.
     """
-    kind, _, rest = device_id.partition(":")
+    kind = device_id.partition(":")[0]
     if (kind or provider) != "cuda":
         return torch.device("cpu")
     if not torch.cuda.is_available():
         state = _no_cuda("torch", f"torch {torch.__version__}")
         raise BackendError(state.detail, where="torch", remedy=state.remedy)
-    number = rest.partition(":")[0]
-    index = int(number) if number.isdecimal() else 0
+    index = device_index(device_id)
     if index >= torch.cuda.device_count():
         raise BackendError(
             f"there is no CUDA device {index}", where="torch", remedy="See onnxprof doctor"

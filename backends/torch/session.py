@@ -175,12 +175,12 @@ class Times:
 class TracedTorchSession(TorchSession):
     """A session that takes the time after each layer; those of subgraphs are timed inside."""
 
-    def __init__(self, workload: Workload, device: Any, inferences: int) -> None:
+    def __init__(self, workload: Workload, device: Any) -> None:
         self._workload = workload
         self._marks = Marks(device)
         self._inner: list[tuple[Call, Call, Any, Any]] = []
         super().__init__(prepare(workload, device, self._timed), device)
-        self._times = Times(len(self.loaded.layers), inferences)
+        self._times = Times(len(self.loaded.layers), workload.most_traced)
         self._seen: set[int] = set()
         self._shapes: dict[int, tuple[Tensor, ...]] = {}
 

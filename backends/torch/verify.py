@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.values import to_numpy
-from onnxprof.backends.torch.program.loader import read
 from onnxprof.backends.torch.program.program import UNWANTED, Call
 from onnxprof.errors import BackendError
+from onnxprof.model.graph.read import read_prepared
+from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Bounds, Workload
 from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.provenance.topology import Graph
@@ -63,14 +64,12 @@ class TorchProof:
     def _checked(
         self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
     ) -> tuple[Step, ...]:
-        from onnxprof.backends.ort.check.observe import reference_values
-
         deadline = time.monotonic() + bounds.seconds
-        model = read(self.workload.model)
+        model = read_prepared(self.workload.model)
         graph = read_graph(model.graph)
         if (held := _bytes(self.workload, len(feeds))) > bounds.memory_bytes:
             return all_unchecked(steps, f"its tensors take {held / 2**30:.1f} GiB")
-        expected = reference_values(self.workload, model, feeds)
+        expected = registry.reference().tensor_values(self.workload, model, feeds)
         with torch.inference_mode():
             found = [self._values(inputs) for inputs in feeds]
         runs = [Observed(*pair) for pair in zip(expected, found, strict=True)]

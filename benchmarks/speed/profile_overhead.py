@@ -15,8 +15,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from onnxprof.jobs.sweep import Options, Planned, plan, sweep
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan, sweep
+from onnxprof.measure.budget import Budget
 from onnxprof.store.folder import Store
 
 #: Phases in which a session is loaded or run.
@@ -40,7 +42,7 @@ class Watch:
         self.seconds[self.phase] += now - self.since
         self.phase, self.since = phase, now
 
-    def update(self, planned: Planned, phase: str, share: float) -> None:
+    def update(self, planned: Job, phase: str, share: float) -> None:
         """A worker says what it does."""
         del planned, share
         self.enter(phase)
@@ -71,7 +73,7 @@ def main() -> None:
             limits = Options(models=()).limits
             for _ in sweep([job], limits, Store(Path(folder)), watch.update):
                 watch.enter("")
-            report(f"batch {job.job.batch}", {k: v for k, v in watch.seconds.items() if k})
+            report(f"batch {job.batch}", {k: v for k, v in watch.seconds.items() if k})
             for phase, taken in watch.seconds.items():
                 overall.seconds[phase] += taken
     report("all", {k: v for k, v in overall.seconds.items() if k})

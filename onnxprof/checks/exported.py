@@ -12,10 +12,14 @@ from onnx import ModelProto, NodeProto
 
 from onnxprof.checks.parity import compare
 from onnxprof.errors import BackendError, ExportError, OnnxprofError
+from onnxprof.model.graph.operators import plain_domain
+from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.walk import graphs
 from onnxprof.model.rebatch.operands import Operands
 from onnxprof.model.rebatch.plan import plan
+from onnxprof.plugins import registry
 from onnxprof.plugins.exporter import Sample
+from onnxprof.plugins.verbs import FileSession
 from onnxprof.records.parity import OutputParity
 
 #: Domains of operators that runtimes know beside ONNX's own.
@@ -66,7 +70,7 @@ def check(
 
 def _loaded(path: Path, where: str) -> ModelProto:
     try:
-        return onnx.load(path, load_external_data=False)
+        return read_file(path)
     except Exception as error:
         raise ExportError(f"the exporter wrote no ONNX file: {error}", where=where) from error
 
@@ -89,7 +93,7 @@ def check_operators(model: ModelProto, where: str) -> None:
 def _is_known(node: NodeProto, opsets: Mapping[str, int]) -> bool:
     if node.domain == "com.microsoft":
         return True
-    domain = "" if node.domain == "ai.onnx" else node.domain
+    domain = plain_domain(node.domain)
     version = opsets.get(node.domain, opsets.get(domain, 0))
     return domain in _DOMAINS and onnx.defs.has(node.op_type, version, domain)
 
@@ -165,7 +169,6 @@ def blamed(model: ModelProto, dims: Mapping[str, int]) -> str:
 
 def _agreements(path: Path, samples: Sequence[Sample], where: str) -> Iterator[Agreement]:
     session = _session(path, where)
-    names = [output.name for output in session.get_outputs()]
     for sample in samples:
         found = _run(session, sample, where)
         if len(found) != len(sample.outputs):
@@ -173,33 +176,28 @@ def _agreements(path: Path, samples: Sequence[Sample], where: str) -> Iterator[A
                 f"it has {len(found)} outputs, the framework's network {len(sample.outputs)}",
                 where=where,
             )
-        pairs = zip(names, sample.outputs, found, strict=True)
+        pairs = zip(session.outputs, sample.outputs, found, strict=True)
         yield Agreement(sample.batch, tuple(compare(n, want, got) for n, want, got in pairs))
 
 
-def _session(path: Path, where: str) -> Any:
+def _session(path: Path, where: str) -> FileSession:
+    reference = registry.reference()
     try:
-        import onnxruntime
+        return reference.file_session(path)
     except ImportError as error:
         remedy = 'pip install "onnxprof[cpu]"'
         raise BackendError(
             "onnxruntime is needed to check it", where=where, remedy=remedy
         ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         line = str(error).splitlines()[0]
         raise ExportError(f"onnxruntime does not load it: {line}", where=where) from error
 
 
-def _run(session: Any, sample: Sample, where: str) -> list[Any]:
-    known = {value.name for value in session.get_inputs()}
-    fed = {name: array for name, array in sample.inputs.items() if name in known}
+def _run(session: FileSession, sample: Sample, where: str) -> list[Any]:
+    fed = {name: array for name, array in sample.inputs.items() if name in session.inputs}
     try:
-        result: list[Any] = session.run(None, fed)
+        return session.run(fed)
     except Exception as error:
         line = str(error).splitlines()[0]
         raise ExportError(f"it fails at batch {sample.batch}: {line}", where=where) from error
-    return result

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onnxprof.checks.parity import Noise, compare, parts_of_one, slack
 from onnxprof.errors import OnnxprofError
+from onnxprof.model.graph.operators import RANDOM_OPERATORS
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend, Workload
 from onnxprof.records.layer import Layer, LayerTable, Tensor
@@ -21,8 +22,6 @@ from onnxprof.records.warning import RunWarning, WarningKind
 
 Values = Mapping[str, NDArray[Any]]
 
-#: Operators of ONNX that draw random numbers at run time.
-_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomUniform")
 #: How far inputs are moved to see what rounding makes of a network, relative to each element: less
 #: than a step of 8 bits, or a unit of half precision's rounding.
 _STEPS, _HALVES = (1e-4, 1e-3, 1e-2), (1e-3, 1e-3)
@@ -41,7 +40,7 @@ def check(workload: Workload, values: Values) -> Parity:
         return Parity(reason="the backend hands out no outputs to compare")
     gc.collect()
     try:
-        reference = registry.backend("ort")
+        reference = registry.reference()
         outputs, expected = _infer(reference, workload)
     except (OnnxprofError, MemoryError) as error:
         return Parity(reason=f"there is no reference: {error or 'out of memory'}")
@@ -130,7 +129,7 @@ def draws(layer: Layer) -> bool:
     if layer.domain:
         return False
     dropping = layer.op_type == "Dropout" and len(layer.inputs) > _TRAINING_MODE
-    return dropping or layer.op_type.removesuffix("Like") in _RANDOM
+    return dropping or layer.op_type in RANDOM_OPERATORS
 
 
 def _infer(backend: Backend, workload: Workload) -> tuple[tuple[Tensor, ...], Values]:

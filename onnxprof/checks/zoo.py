@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from onnxprof.checks.activations import fault_of, masked_tensors
 from onnxprof.errors import OnnxprofError
+from onnxprof.plugins import registry
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import entry
-from onnxprof.zoo.report import scaled
 
 if TYPE_CHECKING:
     from onnxprof.model.feeds import Arrays
@@ -142,16 +142,6 @@ def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
     return (Path(shutil.copyfile(path, scratch / path.name)) if keep else path), made
 
 
-def _session(path: Path) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    # Half of the memory: weights are not held in a second, packed form.
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
 def _opened(
     path: Path, batch: int, dims: Mapping[str, int]
 ) -> tuple[ModelFile, LayerTable, Arrays]:
@@ -172,13 +162,13 @@ def _outputs(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) 
     if table.obstacle:
         found.faults.append(f"batch {batch}: {table.obstacle}")
         return 0.0
-    session = _session(path)
-    session.run(None, inputs)
+    session = registry.reference().file_session(path, lean=True)
+    session.run(inputs)
     began = time.perf_counter_ns()
-    values = session.run(None, inputs)
+    values = session.run(inputs)
     elapsed = (time.perf_counter_ns() - began) / 1e6
-    for output, value in zip(session.get_outputs(), values, strict=True):
-        where = f"batch {batch}: output {output.name}"
+    for name, value in zip(session.outputs, values, strict=True):
+        where = f"batch {batch}: output {name}"
         if not isinstance(value, np.ndarray):
             continue
         if value.ndim == 0 or value.shape[0] != batch:
@@ -214,22 +204,11 @@ def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findin
     whole = path.stat().st_size
     for share in _shares(names, sizes):
         _append_outputs(path, share)
-        session = _session(path)
-        values = session.run_with_ort_values(
-            share, {name: _ort_value(array) for name, array in inputs.items()}
-        )
-        for name in share:
-            value = values.pop(0)
-            if value.is_tensor():
-                _check_activation(name, value.numpy(), name in masked, found)
-        del session, values
+        session = registry.reference().file_session(path, lean=True)
+        for name, value in session.tensors(inputs, share):
+            _check_activation(name, value, name in masked, found)
+        del session
         os.truncate(path, whole)
-
-
-def _ort_value(array: NDArray[Any]) -> Any:
-    import onnxruntime as ort
-
-    return ort.OrtValue.ortvalue_from_numpy(array)
 
 
 def _bytes(shape: Any) -> int:
@@ -346,29 +325,3 @@ def _child(
         sender.send(Checked(name, (str(error),)))
     except Exception as error:
         sender.send(Checked(name, (f"{type(error).__name__}: {str(error)[:300]}",)))
-
-
-CHECK_HEADING = f"{'NETWORK':<22}{'MADE':>7}{'ALL':>8}{'TENSORS':>9}{'OUTPUTS':>20}  VERDICT"
-
-
-def check_line(checked: Checked) -> str:
-    """One network of `zoo check`: seconds to make it, seconds in all, tensors, range, verdict."""
-    reach = f"{checked.smallest:.1e} to {checked.largest:.1e}" if checked.largest else "–"
-    times = ", ".join(f"{ms:.4g} ms at {batch}" for batch, ms in checked.batch_ms)
-    verdict = f"FAILED: {'; '.join(checked.faults[:5])}" if checked.faults else "ok"
-    more = len(checked.faults) - 5
-    return (
-        f"{checked.name:<22}{checked.made_seconds:>5.1f} s{checked.seconds:>6.1f} s"
-        f"{checked.activations:>9}{reach:>20}  {verdict}"
-        + (f"; {more} more" if more > 0 else "")
-        + (f"\n{'':<22}{times}; {scaled(checked.memory_bytes, 'B')} of memory" if times else "")
-    )
-
-
-def check_summary(found: Sequence[Checked], seconds: float) -> str:
-    """The last line of `zoo check`."""
-    failed = [checked.name for checked in found if checked.faults]
-    verdict = f"{len(failed)} failed: {', '.join(failed)}" if failed else "all are good"
-    return (
-        f"{len(found)} {'network' if len(found) == 1 else 'networks'} in {seconds:.0f} s; {verdict}"
-    )

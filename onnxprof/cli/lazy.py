@@ -20,6 +20,8 @@ class Lazy:
     attribute: str
     """A function, or a `typer.Typer` of subcommands."""
     help: str
+    is_made: bool = False
+    """The function is to be called, and gives the one that is the command."""
 
 
 class _Placeholder(TyperCommand):
@@ -64,6 +66,8 @@ def lazy_group(table: Mapping[str, Lazy]) -> type[LazyGroup]:
 def load(name: str, entry: Lazy) -> Any:
     """Import a command. Its help is plain text: rich costs more than everything else in it."""
     target = getattr(import_module(entry.module), entry.attribute)
+    if entry.is_made:
+        target = target()
     if isinstance(target, typer.Typer):
         target.rich_markup_mode = None
         command: Any = get_group(target)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _HANDLER = "onnxprof"
 #: Formats of a table, with the endings of their files.
@@ -68,6 +70,60 @@ def stdout_console(**options: Any) -> Console:
             raise BrokenPipeError
 
     return Quiet(**options)
+
+
+def say(message: str) -> None:
+    """A line of onnxprof's on stderr: what became of the work. Names in it are untrusted."""
+    note(f"onnxprof: {message}")
+
+
+def note(message: str) -> None:
+    """A line on stderr about what is printed: what is left out, what else there is."""
+    from onnxprof.publish.text.safe import printable
+
+    typer.echo(printable(message), err=True)
+
+
+def display(*parts: RenderableType) -> None:
+    """Tables and texts on stdout, as wide as the terminal and in its colours."""
+    console = stdout_console(highlight=False)
+    for part in parts:
+        console.print(part, markup=False)
+
+
+def terminal_width() -> int:
+    """The columns that `display` has."""
+    return stdout_console().width
+
+
+def plain_text(*parts: RenderableType, width: int = 80) -> str:
+    """Tables and texts for a file: without colours, so many columns wide."""
+    from rich.console import Console
+
+    sink = io.StringIO()
+    console = Console(file=sink, width=width, highlight=False)
+    for part in parts:
+        console.print(part, markup=False)
+    return sink.getvalue()
+
+
+def deliver(content: str | bytes, output: str | Path | None = None) -> None:
+    """Write to a file, or to stdout where none is named; `-` is stdout, too.
+
+    Raises UsageError where the file cannot be written.
+    """
+    from onnxprof.errors import UsageError
+
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    if output is None or str(output) in ("", "-"):
+        typer.echo(data, nl=False)
+        return
+    try:
+        Path(output).write_bytes(data)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written: {error.strerror or error}", where=str(output)
+        ) from error
 
 
 def abandon_stdout() -> None:

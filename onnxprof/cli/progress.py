@@ -1,16 +1,43 @@
-"""The progress line of a sweep: what is being measured, how far, how long is left."""
+"""Progress on a terminal: of what is fetched, and of what is being measured."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-
 if TYPE_CHECKING:
-    from onnxprof.jobs.sweep import Planned
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from onnxprof.jobs.job import Job
+    from onnxprof.model.sources.policy import Progress
+
+
+@contextmanager
+def fetching(console: Console) -> Iterator[Progress | None]:
+    """A callback that draws a bar for each download; None where there is no terminal."""
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    from onnxprof.publish.text.safe import printable
+
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, object] = {}
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(printable(what), total=None)
+            bars.update(tasks[what], completed=done, total=total or None)  # type: ignore[arg-type]
+
+        yield advance
 
 
 class Meter:
@@ -20,6 +47,8 @@ class Meter:
     """
 
     def __init__(self, console: Console, jobs: int, budget_seconds: float) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
         self._jobs = jobs
         self._budget = budget_seconds
         self._done = 0
@@ -47,7 +76,7 @@ class Meter:
     ) -> None:
         self._bar.stop()
 
-    def update(self, planned: Planned, phase: str, share: float) -> None:
+    def update(self, job: Job, phase: str, share: float) -> None:
         """Say what the current job does; `share` is the part of its budget that is spent."""
         from onnxprof.jobs.outlook import Notice
         from onnxprof.publish.text.safe import printable
@@ -59,7 +88,6 @@ class Meter:
             return
         if self._task is None or self._bar.disable:
             return
-        job = planned.job
         name = printable(job.facts.name)
         self._bar.update(
             self._task,

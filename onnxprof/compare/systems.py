@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from onnxprof.errors import UsageError
-from onnxprof.records.run import Request, Run
+from onnxprof.records.run import RUNTIME, Request, Run
 
-#: Packages whose name is not that of their backend.
+#: Packages whose name is not that of their backend, in runs that do not say which they ran on.
 _PACKAGES = {"ort": "onnxruntime"}
 
 
@@ -56,6 +56,8 @@ def runtime_version(run: Run) -> str:
     backend = run.request.backend
     name = _PACKAGES.get(backend, backend)
     facts = dict(run.environment)
+    if told := facts.get(RUNTIME):
+        return told
     packages = [key for key in facts if key == name or key.startswith(f"{name}-")]
     return f"{packages[0]} {facts[packages[0]]}" if packages else ""
 

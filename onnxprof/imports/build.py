@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from onnxprof import __version__
 from onnxprof.analysis import warnings
 from onnxprof.errors import UsageError
-from onnxprof.imports.files import Reader, Recorded
 from onnxprof.machine.cpu import slug
 from onnxprof.model.file import ModelFile
 from onnxprof.model.layers import inspect
-from onnxprof.model.sources.resolve import is_remote
+from onnxprof.model.sources.resolve import published
 from onnxprof.model.suggestion import refuse_missing
+from onnxprof.plugins import registry
+from onnxprof.plugins.readers import Recorded, Recording
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.provenance.onnx_graph import read_graph
-from onnxprof.provenance.steps import NamedStep
+from onnxprof.provenance.ties import TiedStep
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
-from onnxprof.records.run import Request, Run
+from onnxprof.records.run import RUNTIME, Request, Run
 from onnxprof.records.step import Confidence, Step
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
 _BLOCKS = 24
-#: Fewer known names than this part of those in a file, and it is of another model.
-_KNOWN = {"tensorrt": 0.5}
-#: onnxruntime and OpenVINO make names up, so there a file of the right model may know few.
-_KNOWN_ELSE = 0.2
 _NONE = np.zeros(0, np.int64)
 
 
@@ -53,7 +49,7 @@ class Facts:
     created: str = ""
 
 
-def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
+def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
     """The run. Raises UsageError for files of another model or batch, or that are damaged."""
     refuse_missing(model, dict(facts.dims))
     table = inspect(model, facts.batch, dict(facts.dims))
@@ -64,9 +60,9 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
             remedy=f"Use --batch {table.batch}",
         )
     names = Names(table)
-    recorded = reader(names, table)
+    recorded = recording(names, table)
     evidence = tuple(named_steps.outermost(unit.evidence, table) for unit in recorded.units)
-    _refuse_stranger(model, names, evidence, recorded.backend)
+    _refuse_stranger(model, names, evidence, recorded)
     named = {name for found in evidence for name in found.layers}
     graph = named_steps.without_sizes(read_graph(model.structure.graph), table, named)
     ties = recorded.tie(graph, evidence, model.structure.graph)
@@ -75,9 +71,7 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
         recorded = replace(recorded, lacks=lacks)
     steps = tuple(_step(i, step, recorded, table) for i, step in enumerate(ties.steps))
     timings = _timings(recorded, ties.steps)
-    known = model.facts()
-    if not is_remote(known.reference):
-        known = replace(known, reference=Path(known.reference).name)
+    known = published(model.facts())
     device = _device(recorded, facts)
     return Run(
         request=Request(
@@ -106,20 +100,15 @@ def build(model: ModelFile, reader: Reader, facts: Facts) -> Run:
 
 
 def _refuse_stranger(
-    model: ModelFile, names: Names, evidence: Sequence[Evidence], backend: str
+    model: ModelFile, names: Names, evidence: Sequence[Evidence], recorded: Recorded
 ) -> None:
     strange, told = named_steps.missing(names, evidence)
-    least = _KNOWN.get(backend, _KNOWN_ELSE)
-    detailed = (
-        ", and layer information of an engine built with --profilingVerbosity=detailed"
-        if backend == "tensorrt"
-        else ""
-    )
-    if told - strange < max(least * told, 1):
+    if told - strange < max(recorded.least_known * told, 1):
+        more = f", and {recorded.remedy}" if recorded.remedy else ""
         raise UsageError(
             f"the files name {told} ONNX layers, of which this model has {told - strange}",
             where=str(model.path),
-            remedy=f"Give the very ONNX file that was profiled{detailed}",
+            remedy=f"Give the very ONNX file that was profiled{more}",
         )
 
 
@@ -149,7 +138,7 @@ def _has_batch(recorded: Recorded, evidence: Sequence[Evidence], table: LayerTab
     return bool(pairs)
 
 
-def _step(position: int, step: NamedStep, recorded: Recorded, table: LayerTable) -> Step:
+def _step(position: int, step: TiedStep, recorded: Recorded, table: LayerTable) -> Step:
     units = [recorded.units[i] for i in step.members]
     return Step(
         name=" + ".join(unit.name for unit in units),
@@ -164,7 +153,7 @@ def _step(position: int, step: NamedStep, recorded: Recorded, table: LayerTable)
     )
 
 
-def _timings(recorded: Recorded, steps: Sequence[NamedStep]) -> Timings:
+def _timings(recorded: Recorded, steps: Sequence[TiedStep]) -> Timings:
     sums = [recorded.unit_ns[list(step.members)].sum(axis=0) for step in steps]
     latency = recorded.latency_ns
     return Timings(
@@ -185,14 +174,10 @@ def _device(recorded: Recorded, facts: Facts) -> Device:
     return Device(f"{kind}:{number}{slug(name) or 'unknown'}", kind, name)
 
 
-#: What the versions of runtimes are called in the facts about a measured run.
-_PACKAGES = {"tensorrt": "tensorrt", "ort": "onnxruntime", "openvino": "openvino"}
-
-
 def _environment(recorded: Recorded, facts: Facts) -> tuple[tuple[str, str], ...]:
     """What is known of the other machine, and who imported; nothing about this one."""
     version = facts.runtime.split()[-1] if facts.runtime.split() else ""
-    told = ((_PACKAGES[recorded.backend], version), ("runtime", facts.runtime))
+    told = ((registry.packages_of(recorded.backend)[0], version), (RUNTIME, facts.runtime))
     return (*((key, value) for key, value in told if value), ("imported by", __version__))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -11,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,79 +18,34 @@ from typing import TYPE_CHECKING
 
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.checked import feeds, with_parity, with_verdicts
+from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook
 from onnxprof.machine import clocks, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
-from onnxprof.measure.protocol import Blocks, Budget, Measurement, measure
-from onnxprof.model.sources.resolve import is_remote
+from onnxprof.measure.protocol import Blocks, Measurement, measure
+from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Workload
-from onnxprof.processes import scratch
-from onnxprof.processes.confined import Limits, cause, confine, end
-from onnxprof.records.device import Device
-from onnxprof.records.layer import Layer, LayerTable, ModelFacts, Tensor
-from onnxprof.records.parity import Parity
-from onnxprof.records.run import Request, Run
-from onnxprof.records.step import Granularity, Timer
+from onnxprof.processes.confined import Limits, confine
+from onnxprof.records.layer import Layer, LayerTable, Tensor
+from onnxprof.records.run import Run
+from onnxprof.records.step import Timer
 from onnxprof.records.warning import RunWarning
 
 if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
-
     from onnxprof.model.feeds import Arrays
     from onnxprof.model.file import ModelFile
 
-_GRACE_SECONDS = 5.0
 #: Says which block is measured when, and watches others meanwhile.
 Conduct = Callable[[Others, Blocks], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything that a process needs to measure one model at one batch size."""
-
-    facts: ModelFacts
-    backend: str
-    provider: str
-    device: Device
-    batch: int
-    obstacle: str
-    """Why this is the model's own batch, where another was asked for."""
-    dims: tuple[tuple[str, int], ...]
-    threads: int
-    granularity: Granularity
-    budget: Budget
-    timer: Timer
-    seed: int
-    inputs: str
-    """The user's .npz file; empty for generated inputs."""
-    command: str
-    environment: tuple[tuple[str, str], ...]
-    parity: bool = True
-    """Whether to compare the outputs with the reference's."""
-    verify: bool = True
-    """Whether to check by values that each step did the work of its layers."""
-    verify_seconds: float = 60.0
-    """How long that check may take."""
-    telemetry: bool = True
-    """Whether to add a steady stretch and to read power, memory and clocks beside it."""
-    processes: int = 1
-    """Processes that share the measurement; `budget` is that of each."""
-    prefix_steps: tuple[int, ...] = ()
-    """Where the first process cut the graph, for the later ones."""
-    repeats: tuple[int, ...] = ()
-    """How often the first process repeated which step, for the later ones."""
-    file: str = ""
-    """The model's file on this machine, already resolved; empty to resolve the reference."""
-    free_batch: bool = False
-    """The file leaves its batch free."""
-    notes: tuple[RunWarning, ...] = ()  # known before measuring
+Progress = Callable[[str, float], None]
+Keep = Callable[[Run], None]
 
 
 def perform(
     job: Job,
-    progress: Callable[[str, float], None],
-    keep: Callable[[Run], None] = lambda _: None,
+    progress: Progress,
+    keep: Keep = lambda _: None,
     *,
     own_process: bool = False,
     conduct: Conduct | None = None,
@@ -101,28 +55,22 @@ def perform(
     `keep` is given the run before its outputs are compared, so that a reference which
     crashes takes no measurement with it. `conduct` decides when which block is measured.
     """
-    from onnxprof.checks.batches.proof import beside
-    from onnxprof.model.file import open_model, prepare
-    from onnxprof.model.layers import inspect
-    from onnxprof.plugins import registry
-
     progress("preparing", 0.0)
-    model = replace(open_model(job.file or job.facts.reference), name=job.facts.name)
-    table = replace(inspect(model, job.batch, dims := dict(job.dims)), obstacle=job.obstacle)
-    inputs, digest = _inputs(job, table, model)
-    workload = Workload(
-        *(prepare(model, job.batch, dims), table, inputs, job.threads, job.provider),
-        *(job.granularity, own_process, job.device.id, job.timer.value),
-        tell=lambda text: progress(text, 0.0),
-    )
+    options, model = job.options, job.model.unpacked()
+    inputs, digest = _inputs(job, model)
+    work = _workload(job, model, inputs, own_process, progress)
     busy = Others()
     own = nullcontext() if conduct else busy.watched()
     with own, clocks.watched() as held, _watching(job) as watch:
         found = measure(
-            *(registry.backend(job.backend), workload, job.budget, time.perf_counter_ns, progress),
-            timer=job.timer,
-            keep_values=job.parity,
-            keep_proof=job.verify,
+            backend=registry.backend(options.backend),
+            workload=work,
+            budget=job.budget,
+            clock=time.perf_counter_ns,
+            progress=progress,
+            timer=options.timer,
+            keep_values=options.parity,
+            keep_proof=options.verify,
             wanted_cuts=job.prefix_steps,
             wanted_repeats=job.repeats,
             observer=watch,
@@ -131,77 +79,99 @@ def perform(
         )
     seen = watch.warnings() if watch else ()
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
-    record = _record(job, table, digest, found, told)
-    run = replace(record, telemetry=watch.telemetry() if watch else None)
+    run = _recorded(job, digest, found, told)
+    run = replace(run, telemetry=watch.telemetry() if watch else None)
     progress("checking provenance", 1.0)
-    fed = partial(feeds, inputs, table, model, job.seed) if job.verify else None
-    run = with_verdicts(run, found.proof, fed, keep, job.verify_seconds)
-    if job.parity:
-        keep(run)
-        progress("comparing outputs", 1.0)
-        run = with_parity(run, workload, found.values)
-        keep(run)
-        run = beside(run, job.file, job.inputs, job.budget.seconds) if job.free_batch else run
-    return run
+    fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
+    run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
+    return _compared(job, run, work, found, progress, keep) if options.parity else run
+
+
+def _workload(
+    job: Job, model: ModelFile, inputs: Arrays, own_process: bool, progress: Progress
+) -> Workload:
+    from onnxprof.model.file import prepare
+
+    return Workload(
+        model=prepare(model, job.batch, dict(job.options.dims)),
+        table=job.table,
+        inputs=inputs,
+        threads=job.options.threads,
+        provider=job.provider,
+        granularity=job.options.granularity,
+        own_process=own_process,
+        device=job.device.id,
+        timer=job.options.timer.value,
+        tell=lambda text: progress(text, 0.0),
+    )
+
+
+def _compared(
+    job: Job, run: Run, work: Workload, found: Measurement, progress: Progress, keep: Keep
+) -> Run:
+    """The run with its outputs compared, and beside them the batch that the file leaves free."""
+    from onnxprof.checks.batches.proof import beside
+
+    keep(run)
+    progress("comparing outputs", 1.0)
+    run = with_parity(run, work, found.values)
+    keep(run)
+    if not job.is_free:
+        return run
+    return beside(run, job.model, job.options.inputs, job.budget.seconds)
 
 
 def _foresee(
     job: Job,
     watch: telemetry.Watch | None,
-    progress: Callable[[str, float], None],
+    progress: Progress,
     load_ns: int,
     inference_ns: int,
 ) -> None:
     """Announce a measurement that takes longer than its budget."""
     from onnxprof.checks.batches.proof import seconds_for
 
+    options = job.options
     outlook = Outlook(
         load_s=load_ns / 1e9,
         inference_s=inference_ns / 1e9,
         budget_s=job.budget.seconds,
         stretch_s=watch.seconds if watch and watch.is_long_enough else 0.0,
-        prefixes=job.timer is Timer.PREFIX,
-        verify=job.verify,
-        verify_limit_s=job.verify_seconds,
-        parity=job.parity,
-        proof_limit_s=seconds_for(job.budget.seconds) if job.free_batch and job.batch > 1 else 0.0,
-        processes=job.processes,
+        prefixes=options.timer is Timer.PREFIX,
+        verify=options.verify,
+        verify_limit_s=options.verify_seconds,
+        parity=options.parity,
+        proof_limit_s=seconds_for(job.budget.seconds) if job.is_free and job.batch > 1 else 0.0,
+        processes=options.processes,
     )
     if outlook.is_long:
-        progress(outlook.notice(f"{job.facts.name} at batch {job.batch}"), 0.0)
+        progress(outlook.notice(job.title), 0.0)
 
 
 @contextmanager
 def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
     """A watch that has seen the device at rest; None where telemetry is not wanted."""
-    if not job.telemetry:
+    if not job.options.telemetry:
         yield None
         return
-    with telemetry.watching(job.device, job.budget.seconds * job.processes) as watch:
+    with telemetry.watching(job.device, job.budget.seconds * job.options.processes) as watch:
         watch.idle()
         yield watch
 
 
-def _inputs(job: Job, table: LayerTable, model: ModelFile) -> tuple[Arrays, str]:
+def _inputs(job: Job, model: ModelFile) -> tuple[Arrays, str]:
     from onnxprof.model.feeds import from_file, generate
     from onnxprof.model.file import declared_fills
 
-    if job.inputs:
-        return from_file(Path(job.inputs), table)
-    return generate(table, job.seed, declared_fills(model)), ""
+    if job.options.inputs:
+        return from_file(Path(job.options.inputs), job.table)
+    return generate(job.table, job.options.seed, declared_fills(model)), ""
 
 
-def _record(
-    job: Job, table: LayerTable, digest: str, found: Measurement, told: Sequence[RunWarning]
-) -> Run:
-    return Run(
-        request=request(job, table.batch, digest),
-        model=published(job.facts),
-        device=job.device,
-        environment=job.environment,
-        created=now(),
-        command=job.command,
-        table=observed(table, found),
+def _recorded(job: Job, digest: str, found: Measurement, told: Sequence[RunWarning]) -> Run:
+    return replace(
+        record(job, digest),
+        table=observed(job.table, found),
         steps=found.trace.steps,
         folded=found.trace.folded,
         timings=found.timings,
@@ -209,37 +179,6 @@ def _record(
         kernels=found.trace.kernels,
         api_calls=found.trace.api_calls,
     )
-
-
-def published(facts: ModelFacts) -> ModelFacts:
-    """The facts without the folder that the model lies in: records are made to be shown."""
-    if is_remote(facts.reference):
-        return facts
-    return replace(facts, reference=Path(facts.reference).name)
-
-
-def request(job: Job, batch: int, inputs_sha256: str = "") -> Request:
-    """What the job asks for."""
-    return Request(
-        model_name=job.facts.name,
-        model_sha256=job.facts.sha256,
-        backend=job.backend,
-        provider=job.provider,
-        device_id=job.device.id,
-        batch=batch,
-        dims=job.dims,
-        threads=job.threads,
-        granularity=job.granularity,
-        timer=job.timer.value,
-        seed=job.seed,
-        inputs_sha256=inputs_sha256,
-        processes=job.processes,
-    )
-
-
-def now() -> str:
-    """UTC in ISO 8601, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def observed(table: LayerTable, found: Measurement) -> LayerTable:
@@ -264,89 +203,6 @@ def _seen(tensor: Tensor, seen: dict[str, Tensor]) -> Tensor:
         return tensor
     found = seen[tensor.name]
     return replace(tensor, shape=found.shape, dtype=tensor.dtype or found.dtype, observed=True)
-
-
-def failed(job: Job, table: LayerTable, reason: str) -> Run:
-    """The record of a job that gave no times."""
-    return Run(
-        request=request(job, job.batch),
-        model=published(job.facts),
-        device=job.device,
-        environment=job.environment,
-        created=now(),
-        command=job.command,
-        table=table,
-        failure=reason,
-    )
-
-
-def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None]) -> Run:
-    """Measure in a fresh process.
-
-    Raises what the measurement raised, and BackendError where the process crashed, ran out
-    of time or out of memory. An interrupt ends the process and goes on to the caller.
-    """
-    context = multiprocessing.get_context("spawn")
-    with scratch.scratch() as folder:
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=child, args=(job, limits, sender, folder), daemon=True)
-        process.start()
-        sender.close()
-        kept: list[Run] = []
-        try:
-            return as_run(listen(process, receiver, limits, progress, kept))
-        except BackendError as error:
-            if not kept:
-                raise
-            return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
-        finally:
-            end(process)
-            receiver.close()
-
-
-def listen(
-    process: SpawnProcess,
-    receiver: Connection,
-    limits: Limits,
-    progress: Callable[[str, float], None],
-    kept: list[Run],
-    wanted: str = "run",
-    spent: float = 0.0,
-) -> object:
-    """What comes with the `wanted` message; `spent` seconds of the limit are used already.
-
-    Passes progress on and collects measured runs. Raises what the process sends as an error,
-    and BackendError where it ends or takes too long.
-    """
-    deadline = time.monotonic() + limits.seconds - spent
-    doing = ""
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not receiver.poll(left):
-            raise BackendError(
-                f"stopped after {limits.seconds:.0f} s{doing}", remedy="Allow more with --timeout"
-            )
-        try:
-            kind, value = receiver.recv()
-        except (EOFError, OSError):
-            process.join(_GRACE_SECONDS)
-            raise BackendError(f"the measuring process {cause(process.exitcode)}") from None
-        if kind == "progress":
-            progress(*value)
-            doing = f", while {value[0]}"
-        elif kind == "measured":
-            kept.append(as_run(value))
-        elif kind == wanted:
-            return value
-        else:
-            raise value
-
-
-def as_run(value: object) -> Run:
-    """What a process sent, if it is a run. Raises TypeError."""
-    if not isinstance(value, Run):
-        raise TypeError(f"a worker sent {type(value).__name__}")
-    return value
 
 
 def child(

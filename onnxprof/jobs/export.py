@@ -19,7 +19,9 @@ import psutil
 from onnxprof.checks.exported import Agreement, check
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
 from onnxprof.jobs import export_child
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.model.graph.parameters import parameters
+from onnxprof.model.graph.read import read_file
 from onnxprof.plugins.exporter import Exporter, ExportRequest, InputSpec, Sample
 from onnxprof.plugins.registry import exporter, exporters
 
@@ -249,8 +251,8 @@ def _checked(
 def _described(
     path: Path, order: Order, framework: str, agreements: tuple[Agreement, ...]
 ) -> Exported:
-    model = onnx.load(path, load_external_data=False)
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    model = read_file(path)
+    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
     made = Exported(
         order.output,
         True,

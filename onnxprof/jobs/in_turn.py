@@ -11,15 +11,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import replace
 from functools import partial
 
 from onnxprof.analysis.processes import merge
-from onnxprof.jobs.child import Job
+from onnxprof.jobs.job import Job
 from onnxprof.jobs.outlook import Notice, in_turn_s
-from onnxprof.jobs.sweep import Planned
 from onnxprof.jobs.turns import Kind, Served, served
-from onnxprof.measure.protocol import Budget
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
@@ -34,15 +32,15 @@ _FEWEST = 3
 
 #: Given the seconds from the start to the end, as a function of how much larger a batch is.
 Announce = Callable[[Callable[[float], float]], None]
-Report = Callable[[Planned, str, float], None]
+Report = Callable[[Job, str, float], None]
 Open = Callable[
     [Job, Limits, Callable[[str, float], None], frozenset[int]], AbstractContextManager[Served]
 ]
 
 
 def alternate(
-    a: Planned,
-    b: Planned,
+    a: Job,
+    b: Job,
     limits: Limits,
     progress: Report,
     start: Open = served,
@@ -56,7 +54,7 @@ def alternate(
     Raises what a measurement raised; limits are those of each process.
     """
     found: list[tuple[Run, Run]] = []
-    pairs = a.job.processes
+    pairs = a.options.processes
     while len(found) < pairs:
         told = partial(_tell, progress, len(found), pairs)
         first = announce if not found else lambda _: None
@@ -64,16 +62,14 @@ def alternate(
     return merge([ours for ours, _ in found]), merge([theirs for _, theirs in found])
 
 
-def _tell(
-    progress: Report, pair: int, pairs: int, planned: Planned, phase: str, share: float
-) -> None:
+def _tell(progress: Report, pair: int, pairs: int, job: Job, phase: str, share: float) -> None:
     where = f" (pair {pair + 1} of {pairs})" if pairs > 1 else ""
-    progress(planned, phase + where, (pair + share) / pairs)
+    progress(job, phase + where, (pair + share) / pairs)
 
 
 def _pair(
-    a: Planned,
-    b: Planned,
+    a: Job,
+    b: Job,
     number: int,
     limits: Limits,
     progress: Report,
@@ -82,20 +78,21 @@ def _pair(
 ) -> tuple[Run, Run]:
     """Every other pair begins with B."""
     began = time.monotonic()
-    budget = Budget(a.job.budget.seconds + b.job.budget.seconds)
+    budget = Budget(a.budget.seconds + b.budget.seconds)
     sides = (a, b) if number % 2 == 0 else (b, a)
     with ExitStack() as opened:
         both: list[Served] = []
-        for each in sides:
-            job = replace(each.job, timer=Timer.TRACE, telemetry=False)
+        for side in sides:
+            job = side.asking(timer=Timer.TRACE, telemetry=False)
             if number:
-                job = replace(job, parity=False)
-            told = partial(_loading, progress, each)
+                job = job.asking(parity=False)
+            told = partial(_loading, progress, side)
             both.append(opened.enter_context(start(job, limits, told, cores(job, number))))
             both[-1].ready()
         inferences_s = sum(process.usual_ns for process in both) / 1e9
-        known = (time.monotonic() - began, budget.seconds, inferences_s, a.job.processes)
-        announce(partial(in_turn_s, *known))
+        ready_s = time.monotonic() - began
+        pairs = a.options.processes
+        announce(lambda scale: in_turn_s(ready_s, budget.seconds, inferences_s, pairs, scale))
         _take_turns(both, budget.ns, partial(progress, a, "measuring"))
         runs = [process.finish() for process in both]
     return (runs[0], runs[1]) if number % 2 == 0 else (runs[1], runs[0])
@@ -107,16 +104,16 @@ def cores(job: Job, pair: int) -> frozenset[int]:
     Else one may have a quieter core than the other. Every other pair has the next core. Empty
     for all cores: those that compute with several threads share them anyway.
     """
-    if job.threads != 1 or job.device.kind != "cpu" or not hasattr(os, "sched_getaffinity"):
+    if job.options.threads != 1 or job.device.kind != "cpu" or not hasattr(os, "sched_getaffinity"):
         return frozenset()
     usable = sorted(os.sched_getaffinity(0))
     return frozenset({usable[pair // 2 % len(usable)]})
 
 
-def _loading(progress: Report, planned: Planned, phase: str, share: float) -> None:
+def _loading(progress: Report, job: Job, phase: str, share: float) -> None:
     """What a process says; how far the pair is, it does not know."""
     if not isinstance(phase, Notice):
-        progress(planned, phase, 1.0 if share >= 1 else 0.0)
+        progress(job, phase, 1.0 if share >= 1 else 0.0)
 
 
 def _take_turns(both: Sequence[Served], budget_ns: int, told: Callable[[float], None]) -> None:

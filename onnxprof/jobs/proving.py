@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 from onnxprof.checks.batches.proof import Question, seconds_for, verdicts
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import Job, listen
-from onnxprof.jobs.sweep import Options, Planned, command_line
-from onnxprof.model.file import open_model
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options, command_line
+from onnxprof.jobs.parent import listen
 from onnxprof.model.layers import inspect
 from onnxprof.processes.confined import Limits, confine, confined, end
 from onnxprof.records.layer import LayerTable
@@ -24,10 +24,10 @@ from onnxprof.records.layer import LayerTable
 #: Seconds to start a process and load the model, beside those that the proof may take.
 _START_SECONDS = 20.0
 
-Report = Callable[[Planned, str, float], None]
+Report = Callable[[Job, str, float], None]
 
 
-def proven(planned: Sequence[Planned], options: Options, progress: Report) -> list[Planned]:
+def proven(jobs: Sequence[Job], options: Options, progress: Report) -> list[Job]:
     """The same jobs, with what running the model at their batches has shown.
 
     A model whose items meet at another batch than its own is measured at its own, once, with
@@ -36,60 +36,56 @@ def proven(planned: Sequence[Planned], options: Options, progress: Report) -> li
     what its author made of the batch is measured, and checked beside its outputs.
     """
     known: dict[Question, tuple[Verdict, ...]] = {}
-    found: dict[tuple[str, str, int], Planned] = {}
-    for each in planned:
-        batches = tuple(dict.fromkeys(p.job.batch for p in planned if _is_due(p, each)))
-        if not _is_due(each, each):
-            settled = each
+    found: dict[tuple[str, str, int], Job] = {}
+    for job in jobs:
+        batches = tuple(dict.fromkeys(other.batch for other in jobs if _is_due(other, job)))
+        if not _is_due(job, job):
+            settled = job
         else:
-            question = question_of(each.job, batches)
+            question = question_of(job, batches)
             if question not in known:
-                told = _told(progress, each)
-                known[question] = proved(question, options.limits, told)
-            settled = _settled(each, known[question][batches.index(each.job.batch)], options)
-        key = (settled.job.device.id, settled.job.facts.sha256, settled.job.batch)
+                known[question] = proved(question, options.limits, partial(progress, job))
+            settled = _settled(job, known[question][batches.index(job.batch)], options)
+        key = (settled.device.id, settled.facts.sha256, settled.batch)
         if key not in found or settled.table.obstacle:
             found[key] = settled
     return list(found.values())
 
 
-def _told(progress: Report, planned: Planned) -> Callable[[str, float], None]:
-    return lambda phase, share: progress(planned, phase, share)
-
-
-def _is_due(planned: Planned, like: Planned) -> bool:
+def _is_due(job: Job, like: Job) -> bool:
     """Whether a job is at another batch than the one that its file fixes, of the same model."""
-    moved = planned.own_batch not in (0, planned.job.batch)
-    return moved and (planned.job.file, planned.job.dims) == (like.job.file, like.job.dims)
+    moved = job.own_batch not in (0, job.batch)
+    return moved and _which(job) == _which(like)
 
 
-def _settled(planned: Planned, verdict: Verdict, options: Options) -> Planned:
+def _which(job: Job) -> object:
+    return job.model.path, job.options.dims
+
+
+def _settled(job: Job, verdict: Verdict, options: Options) -> Job:
     if verdict.kind is not Kind.MIXES:
-        return replace(planned, job=replace(planned.job, notes=tuple(warnings_of(verdict))))
-    job, own = planned.job, planned.own_batch
-    work = partial(_table, job, own)
+        return replace(job, notes=tuple(warnings_of(verdict)))
+    work = partial(_table, job)
     table = confined(work, options.limits, "planning", job.facts.name)
+    job = job.asking(batches=(job.own_batch,))
     table = replace(table, obstacle=verdict.subject)
-    sized = replace(options, dims=job.dims, device=options.device or job.device.kind)
-    command = command_line(job.facts, sized, own, job.threads)
-    job = replace(job, batch=own, obstacle=verdict.subject, command=command)
-    return replace(planned, job=job, table=table)
+    return replace(job, table=table, command=command_line(job.options))
 
 
-def _table(job: Job, batch: int) -> LayerTable:
-    return inspect(open_model(job.file), batch, dict(job.dims))
+def _table(job: Job) -> LayerTable:
+    """The layers at the model's own batch."""
+    return inspect(job.model.unpacked(), job.own_batch, dict(job.options.dims))
 
 
 def question_of(job: Job, batches: tuple[int, ...]) -> Question:
     """What is to be proved before, or beside, a measurement."""
     return Question(
-        file=job.file or job.facts.reference,
-        name=job.facts.name,
+        model=job.model,
         batches=batches,
-        dims=job.dims,
-        seed=job.seed,
-        inputs=job.inputs,
-        threads=job.threads,
+        dims=job.options.dims,
+        seed=job.options.seed,
+        inputs=job.options.inputs,
+        threads=job.options.threads,
         seconds=seconds_for(job.budget.seconds),
     )
 

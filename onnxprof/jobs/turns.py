@@ -18,7 +18,9 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.child import Job, as_run, child, listen
+from onnxprof.jobs.child import child
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.parent import as_run, listen
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks
 from onnxprof.processes.confined import Limits, end
@@ -99,8 +101,15 @@ class Served:
     def _wait(self, wanted: str) -> object:
         began = time.monotonic()
         try:
-            given = (self.process, self.channel, self.limits, self.progress, self.kept)
-            return listen(*given, wanted, self.spent)
+            return listen(
+                process=self.process,
+                receiver=self.channel,
+                limits=self.limits,
+                progress=self.progress,
+                kept=self.kept,
+                wanted=wanted,
+                spent=self.spent,
+            )
         except OnnxprofError as error:
             where = error.where or self.where
             raise type(error)(error.what, where=where, remedy=error.remedy) from error
@@ -124,8 +133,7 @@ def served(
         try:
             process.start()
             theirs.close()
-            where = f"{job.facts.name} at batch {job.batch}"
-            yield Served(process, ours, limits, progress, where)
+            yield Served(process, ours, limits, progress, job.title)
         finally:
             if process.pid is not None:
                 end(process)

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -18,23 +18,14 @@ import psutil
 from onnxprof.machine.clocks import held_back, turbo
 from onnxprof.machine.cpu import cpu_device, physical_cores
 from onnxprof.machine.kernel import Machine, affinity, cpu_quota, memory_limit, usable_cores
+from onnxprof.plugins import registry, verbs
+from onnxprof.plugins.backend import Backend
+from onnxprof.records.run import RUNTIME
 
 __all__ = ["FACTS", "Fact", "Machine", "cpu_device", "environment", "usable_cores"]
 
-#: Packages whose version changes what is measured; those that are installed are listed.
-PACKAGES = (
-    "onnxprof",
-    "onnx",
-    "numpy",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "openvino",
-    "tensorrt",
-    "tensorrt-rtx",
-    "torch",
-)
+#: Packages of every run; backends add theirs.
+_PACKAGES = ("onnxprof", "onnx", "numpy")
 #: Variables that change how fast a runtime is.
 _VARIABLES = re.compile(
     r"(OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|VECLIB|DNNL|ONEDNN|ORT|OV|CUDA|CUDNN|CUBLAS|TRT|MALLOC)_\w+"
@@ -55,11 +46,19 @@ class Fact:
     show: Callable[[Value], str] = str
 
 
-def environment(machine: Machine | None = None) -> tuple[tuple[str, str], ...]:
-    """Every fact that is known here, as keys and printable values; runs no other program."""
+def environment(
+    machine: Machine | None = None, backend: Backend | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Every fact that is known here, as keys and printable values; runs no other program.
+
+    Packages are those that any backend names, if they are installed; the first one of `backend`
+    is the runtime.
+    """
     given = machine or Machine()
     facts = [(fact.key, fact.show(value)) for fact in FACTS if _known(value := fact.read(given))]
-    return (*facts, *_versions(), *_variables(given.environ))
+    variables = _variables(given.environ)  # before backends are loaded, which may set some
+    packages = _versions(dict.fromkeys((*_PACKAGES, *registry.every_package())))
+    return (*facts, *_runtime(backend), *packages, *variables)
 
 
 def _known(value: Value) -> bool:
@@ -191,8 +190,13 @@ FACTS: tuple[Fact, ...] = (
 )
 
 
-def _versions() -> tuple[tuple[str, str], ...]:
-    found = ((package, _version(package)) for package in PACKAGES)
+def _runtime(backend: Backend | None) -> tuple[tuple[str, str], ...]:
+    found = _versions(verbs.packages(backend)) if backend else ()
+    return tuple((RUNTIME, f"{package} {number}") for package, number in found[:1])
+
+
+def _versions(packages: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    found = ((package, _version(package)) for package in packages)
     return tuple((package, number) for package, number in found if number)
 
 

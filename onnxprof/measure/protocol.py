@@ -20,6 +20,7 @@ from onnxprof.analysis.warnings import INFLATION, warnings_of
 from onnxprof.errors import BackendError
 from onnxprof.measure import cuts
 from onnxprof.measure import repeats as repeating
+from onnxprof.measure.budget import Budget
 from onnxprof.measure.sampler import Clock, Progress, Sampler, no_garbage_collection
 from onnxprof.plugins.backend import (
     Backend,
@@ -37,13 +38,12 @@ from onnxprof.plugins.backend import (
     Verifiable,
     Workload,
 )
+from onnxprof.plugins.verbs import open_traced
 from onnxprof.records.layer import Tensor
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings, traced_by
 from onnxprof.records.warning import RunWarning, WarningKind
 
-_TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
-_FEWEST_TRACED = 20
 #: Nanoseconds of inferences, no samples, after another process had the processor.
 _REFILL = 1_000_000
 #: Rounds of the model and one prefix below which prefixes tell no more than the trace.
@@ -54,18 +54,6 @@ _LOOKS = (0.3, 0.45, 0.6)
 _EXTENSION = 0.25
 #: The part of the free memory that prefixes may take.
 _MEMORY = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How long to measure one model at one batch size, in seconds, loading not counted."""
-
-    seconds: float = 5.0
-
-    @property
-    def ns(self) -> int:
-        """The same in nanoseconds."""
-        return int(self.seconds * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +149,8 @@ def measure(
         if observer is not None:
             observer.loaded(plain)
         progress("loading under the timer", sampler.spent)
-        most = max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(workload.table.nodes)))
-        with backend.open_traced(workload, most) as traced:
+        most = workload.most_traced
+        with open_traced(backend, workload) as traced:
             if conduct is None:
                 steps = _time_steps(sampler, plain, traced, most, timer, wanted)
             else:

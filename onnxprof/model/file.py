@@ -15,6 +15,7 @@ from onnxprof.model.graph import functions
 from onnxprof.model.graph import parameters as weights
 from onnxprof.model.graph.data_files import DataFolder, is_external, stored_tensors
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.skim import read_structure
 from onnxprof.model.graph.walk import Naming, check_tensors, graphs, normalise
 from onnxprof.model.rebatch import plan as rebatch
@@ -49,7 +50,7 @@ class ModelFile:
     def facts(self) -> ModelFacts:
         """Which bytes these are. Reads the file and its external data once, in chunks."""
         digest, total = hashlib.sha256(), 0
-        for path in (self.path, *self._external_files()):
+        for path in self.files():
             total += _feed(digest, path)
         return ModelFacts(
             name=self.name,
@@ -67,11 +68,12 @@ class ModelFile:
             parameters=self.parameters,
         )
 
-    def _external_files(self) -> list[Path]:
+    def files(self) -> list[Path]:
+        """The model file and those of its external data, in order of first use."""
         data = DataFolder.of(self.path)
         outside = filter(is_external, stored_tensors(self.structure))
         files = (data.place(tensor).file for tensor in outside)
-        return list(dict.fromkeys(files))
+        return [self.path, *dict.fromkeys(files)]
 
 
 def _text(value: str | bytes) -> str:
@@ -237,7 +239,7 @@ def _refuse_missing(missing: tuple[FreeDim, ...]) -> None:
 def _load_full(model: ModelFile) -> onnx.ModelProto:
     if model.path.stat().st_size > _MAX_SERIALISED:
         _refuse_size(model.path)
-    full = onnx.load(str(model.path), load_external_data=False)
+    full = read_file(model.path)
     functions.inline(full, model.path)
     normalise(full, model.path)
     return full

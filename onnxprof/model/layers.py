@@ -11,7 +11,7 @@ from onnx import GraphProto, NodeProto
 
 from onnxprof.model.file import ModelFile, rebatched
 from onnxprof.model.graph.attributes import attributes
-from onnxprof.model.graph.operators import layer_type, shape_operands
+from onnxprof.model.graph.operators import layer_type, plain_domain, shape_operands
 from onnxprof.model.graph.walk import initializer_names, subgraphs, true_inputs
 from onnxprof.model.shapes import infer
 from onnxprof.model.shapes.rules.scope import Scope
@@ -76,7 +76,7 @@ class _Lister:
     def _node(
         self, node: NodeProto, inputs: tuple[Tensor, ...], scope: Scope, parent: str
     ) -> Layer:
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        domain = plain_domain(node.domain)
         opset = self._opsets.get(domain, self._opsets.get("ai.onnx", 0) if not domain else 0)
         return Layer(
             name=node.name,

@@ -16,6 +16,9 @@ from onnxprof.records.layer import LayerTable, PreparedModel, Tensor
 from onnxprof.records.step import Granularity, Step
 from onnxprof.records.timings import Samples
 
+_TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
+_FEWEST_TRACED = 20
+
 
 def _nobody(text: str) -> None:
     """Listens to nothing."""
@@ -39,6 +42,11 @@ class Workload:
     """The timer that is asked for, for backends that have more than one."""
     tell: Callable[[str], None] = field(default=_nobody, compare=False, repr=False)
     """Hears, in a line, what loading is at, from a backend that may take minutes for it."""
+
+    @property
+    def most_traced(self) -> int:
+        """How many inferences a measurement takes under the timer, at most or about."""
+        return max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(self.table.nodes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +222,8 @@ class Backend(Protocol):
     def open(self, workload: Workload) -> AbstractContextManager[Session]:
         """Load for un-profiled inference. Raises BackendError."""
 
-    def open_traced(
-        self, workload: Workload, inferences: int
-    ) -> AbstractContextManager[TracedSession]:
-        """Load under the timer, for at most so many inferences. Raises BackendError."""
+    def open_traced(self, workload: Workload) -> AbstractContextManager[TracedSession]:
+        """Load under the timer. Raises BackendError."""
 
 
 @runtime_checkable

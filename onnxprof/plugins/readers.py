@@ -1,10 +1,153 @@
-"""What readers of files that other profilers wrote have in common."""
+"""What a backend reads of the files that other profilers of its runtime write.
+
+A `FileReader` says which options of `onnxprof runs import` take the files, and makes of them
+one `Recorded`: names, times, and what is lacking.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from onnxprof.errors import BackendError
+import numpy as np
+
+from onnxprof.errors import BackendError, UsageError
+from onnxprof.provenance import steps
+from onnxprof.provenance.names import Evidence, Names
+from onnxprof.records.layer import LayerTable, Tensor
+from onnxprof.records.run import Origin
+from onnxprof.records.timings import Samples
+
+#: A month.
+_LONGEST_NS = 30 * 24 * 3600 * 1e9
+
+
+def _none() -> Samples:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class FileOption:
+    """An option of `runs import` that takes a file, and what such a file looks like."""
+
+    name: str
+    """As it is typed: `--ort-profile`."""
+    help: str
+    keys: tuple[str, ...] = ()
+    """Keys that only files for this option have, in their JSON object or first list entry."""
+    looks_right: Callable[[str], bool] = lambda _: False
+    """Whether a text that is no JSON is such a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file, read whole."""
+
+    path: Path
+    data: bytes
+    options: tuple[FileOption, ...] = ()
+    """Every option that takes a file, to say which one a file is for that another cannot read."""
+
+    @property
+    def text(self) -> str:
+        """As text; bytes that are no UTF-8 stay themselves, since names come from models."""
+        return self.data.decode("utf-8", "surrogateescape")
+
+    def json(self) -> Any:
+        """The JSON value; control characters inside of strings are taken, for trtexec writes them.
+
+        Raises UsageError.
+        """
+        try:
+            return json.loads(self.text, strict=False)
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:160]
+            where = str(self.path)
+            raise UsageError(f"is no JSON: {reason}", where=where, remedy=self._of_text()) from None
+
+    @property
+    def digest(self) -> tuple[str, str]:
+        """Name and SHA-256."""
+        return self.path.name, hashlib.sha256(self.data).hexdigest()
+
+    def hint(self) -> str:
+        """Which option the file is for, where its JSON tells."""
+        try:
+            data = json.loads(self.text, strict=False)
+        except (ValueError, RecursionError):
+            return ""
+        rows = data if isinstance(data, list) else [data]
+        keys = next((set(row) for row in rows if isinstance(row, dict)), set())
+        found = (option for option in self.options if keys.intersection(option.keys))
+        return _looks_like(next(found, None))
+
+    def _of_text(self) -> str:
+        found = (option for option in self.options if option.looks_right(self.text))
+        return _looks_like(next(found, None))
+
+
+def _looks_like(option: FileOption | None) -> str:
+    return f"It looks like a file for {option.name}" if option else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One thing that the other program measured."""
+
+    name: str
+    kind: str
+    evidence: Evidence
+    provider: str = ""
+    outputs: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What some files hold, whoever wrote them."""
+
+    origin: Origin
+    backend: str
+    device_kind: str
+    units: tuple[Unit, ...]
+    unit_ns: Samples
+    """Shape [units, inferences], or one column of averages."""
+    lacks: tuple[str, ...]
+    """What a measurement of onnxprof's own would hold, in words."""
+    latency_ns: Samples = field(default_factory=_none)
+    """Un-profiled inferences, shape [n]; empty where there are none."""
+    traced_ns: Samples = field(default_factory=_none)
+    """Inferences under the timer, shape [inferences]; empty where they were not timed."""
+    load_ns: int = 0
+    first_ns: int = 0
+    tie: steps.Tie = steps.tie_by_names
+    """How the units are tied to the layers of an ONNX graph."""
+    least_known: float = 0.2
+    """Of the names in files of the right model, the part that the model has at least.
+
+    Runtimes that make names up know few.
+    """
+    remedy: str = ""
+    """What else to give where fewer are known."""
+
+
+Recording = Callable[[Names, LayerTable], Recorded]
+"""From the names and layers of the model to what the files hold. Raises UsageError."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Reads what one program writes."""
+
+    program: str
+    """As its users call it: `trtexec`."""
+    options: tuple[FileOption, ...]
+    """The first takes the profile, which makes a run; files for the others go with it."""
+    read: Callable[[Mapping[str, Source]], Recording]
+    """From the files that were given, by the names of their options; the profile is there."""
 
 
 def milliseconds(value: Any, where: str) -> float:
@@ -12,3 +155,24 @@ def milliseconds(value: Any, where: str) -> float:
     if type(value) not in (int, float) or not 0 <= value < 3.6e6:
         raise BackendError(f"no time in milliseconds: {str(value)[:40]}", where=where[:200])
     return float(value)
+
+
+def parsed(source: Source, parse: Callable[[Any], Any], given: Any = None) -> Any:
+    """What `parse` makes of the file's JSON, or of what is given; its errors name the file."""
+    try:
+        return parse(source.json() if given is None else given)
+    except BackendError as error:
+        remedy = error.remedy or (source.hint() if error.what.startswith("no ") else "")
+        raise UsageError(error.what, where=str(source.path), remedy=remedy) from None
+
+
+def nanoseconds(values: Sequence[float]) -> Samples:
+    """Milliseconds as whole nanoseconds. Raises UsageError for what no clock gives."""
+    try:
+        ns = np.rint(np.array(values, np.float64) * 1e6)
+    except OverflowError:
+        ns = np.array([np.inf])
+    if not (np.abs(ns) < _LONGEST_NS).all():  # neither is NaN
+        raise UsageError("it has durations that no clock gives")
+    made: Samples = ns.astype(np.int64)
+    return made

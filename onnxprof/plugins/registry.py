@@ -15,9 +15,12 @@ from typing import Any, Generic, TypeVar
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.exporter import Exporter
+from onnxprof.plugins.verbs import Reference, packages
 
 BACKENDS = "onnxprof.backends"
 EXPORTERS = "onnxprof.exporters"
+#: The backend that outputs and steps of the others are held against.
+_REFERENCE = "ort"
 
 _OURS = "onnxprof"
 _VERBS: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +45,11 @@ class Plugin(Generic[T_co]):
     """Why it did not load; empty where it did."""
     remedy: str = ""
     """What to install or change; empty where it loaded."""
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it comes with onnxprof."""
+        return self.target.startswith(f"{_OURS}.")
 
 
 def backends() -> Mapping[str, Plugin[Backend]]:
@@ -70,6 +78,31 @@ def exporter(name: str) -> Exporter:
     """
     found: Exporter = _get(EXPORTERS, "exporter", name)
     return found
+
+
+def reference() -> Reference:
+    """The backend that outputs and steps of the others are held against.
+
+    Raises BackendError or UsageError where it is not there.
+    """
+    found: Reference = _get(BACKENDS, "backend", _REFERENCE)
+    return found
+
+
+def packages_of(name: str) -> tuple[str, ...]:
+    """The packages of a backend, the runtime's first; the name where none are known.
+
+    Stored runs name backends that may not be here.
+    """
+    point = _registered(BACKENDS).get(name)
+    value = _load(BACKENDS, name, point).value if point else None
+    return (packages(value) if value else ()) or (name,)
+
+
+def every_package() -> tuple[str, ...]:
+    """The packages of all backends, sorted."""
+    loaded = (plugin.value for plugin in backends().values())
+    return tuple(sorted({name for value in loaded if value for name in packages(value)}))
 
 
 def backend_names() -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """One measurement a device at a time: a lock that other onnxprof processes wait for.
 
-The lock is the kernel's (flock(2)) on a file that is never removed, so it ends with the process
-that holds it, however that ends. What the file says is for people alone.
+The lock is the system's, so it ends with the process that holds it, however that ends. The note
+beside it says who that is, for people alone.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onnxprof import folders
 from onnxprof.errors import BackendError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 _POLL_S = 0.2
 _MOST_BYTES = 4096
@@ -60,39 +59,41 @@ def held(device_id: str, say: Say, wait_s: float | None = None) -> Iterator[None
     `say` is told for whom this waits, and if there can be no lock here. Raises BackendError if
     the lock is not free after `wait_s` seconds; None waits for as long as it takes.
     """
-    file = _opened(device_id, say)
-    if file is None:
+    try:
+        lock = _lock(device_id)
+        _acquire(lock, device_id, say, wait_s)
+    except OSError as error:  # no such folder, a link in the lock's place, a file system without
+        say(f"{device_id} is not locked ({error.strerror or error}): let nothing else run on it")
         yield
         return
-    with file:
-        _acquire(file, device_id, say, wait_s)
-        _write(file, json.dumps(asdict(_myself())).encode()[:_MOST_BYTES])
-        try:
-            yield
-        finally:
-            _write(file, b"")
-
-
-def _opened(device_id: str, say: Say) -> FileIO | None:
-    """The lock's file, or None where there can be no lock, which is told."""
-    if fcntl is None:
-        return None
+    note = _note(lock)
+    _write(note, json.dumps(asdict(_myself())).encode()[:_MOST_BYTES])
     try:
-        path = folder()
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.-]+", "-", device_id).strip("-.") or "device"
-        descriptor = os.open(path / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        say(f"{device_id} is not locked ({error.strerror or error}): let nothing else run on it")
-        return None
-    return FileIO(descriptor, "r+")
+        yield
+    finally:
+        _write(note, b"")
+        lock.release()
 
 
-def _acquire(file: FileIO, device_id: str, say: Say, wait_s: float | None) -> None:
+def _lock(device_id: str) -> BaseFileLock:
+    from filelock import FileLock
+
+    path = folder()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = re.sub(r"[^\w.-]+", "-", device_id).strip("-.") or "device"
+    # A lock that is a mere file would outlive a process that is killed.
+    return FileLock(path / f"{name}.lock", mode=0o600, fallback_to_soft=False)
+
+
+def _note(lock: BaseFileLock) -> Path:
+    return Path(lock.lock_file).with_suffix(".holder")
+
+
+def _acquire(lock: BaseFileLock, device_id: str, say: Say, wait_s: float | None) -> None:
     began = time.monotonic()
     told: Holder | None = None
-    while not _locked(file):
-        holder = _holder(file)
+    while not _locked(lock):
+        holder = _holder(_note(lock))
         if wait_s is not None and time.monotonic() - began >= wait_s:
             raise BackendError(
                 f"{device_id} is in use by {holder}", remedy="Wait for it, or measure elsewhere"
@@ -103,20 +104,21 @@ def _acquire(file: FileIO, device_id: str, say: Say, wait_s: float | None) -> No
         time.sleep(_POLL_S)
 
 
-def _locked(file: FileIO) -> bool:
+def _locked(lock: BaseFileLock) -> bool:
+    from filelock import Timeout
+
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(timeout=0)
+    except Timeout:
         return False
-    except OSError:  # a file system without locks
-        return True
     return True
 
 
-def _holder(file: FileIO) -> Holder:
-    """What the file says, which may be nothing, old or nonsense."""
+def _holder(note: Path) -> Holder:
+    """What the holder's note says, which may be nothing, old or nonsense."""
     try:
-        data = json.loads(os.pread(file.fileno(), _MOST_BYTES, 0))
+        with _opened(note, os.O_RDONLY) as file:
+            data = json.loads(file.read(_MOST_BYTES))
         pid, command, since = (data[name] for name in ("pid", "command", "since"))
         return Holder(int(pid), str(command)[:_LONGEST_COMMAND], str(since)[:40])
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
@@ -129,8 +131,13 @@ def _myself() -> Holder:
     return Holder(os.getpid(), shlex.join(words)[:_LONGEST_COMMAND], since)
 
 
-def _write(file: FileIO, content: bytes) -> None:
+def _write(note: Path, content: bytes) -> None:
     """What cannot be written is not missed: the lock holds without it."""
-    with suppress(OSError):
-        file.truncate(0)
-        os.pwrite(file.fileno(), content, 0)
+    with suppress(OSError), _opened(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
+        file.write(content)
+
+
+def _opened(note: Path, flags: int) -> FileIO:
+    """The file itself: nobody's link is followed."""
+    descriptor = os.open(note, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    return FileIO(descriptor, "w" if flags & os.O_WRONLY else "r")

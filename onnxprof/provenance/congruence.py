@@ -9,13 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
+from onnxprof.model.graph.operators import RANDOM_OPERATORS
 from onnxprof.provenance.topology import Graph, GraphNode
-
-#: Operators whose result differs from call to call, so that it is never a constant.
-RANDOM_OPERATORS = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"}
-    | {"Bernoulli"}
-)
 
 #: Operators that pass their first input on at inference, so that a runtime drops them.
 PASSIVE = frozenset({"Dropout", "Identity"})

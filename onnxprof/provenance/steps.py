@@ -9,48 +9,29 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from onnxprof.provenance.names import APPENDED, Evidence, Names
 from onnxprof.provenance.order import placed
 from onnxprof.provenance.runs import filled
 from onnxprof.provenance.slice import Anchor, assign
+from onnxprof.provenance.ties import TiedStep, Ties
 from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.step import Confidence
 
-
-@dataclass(frozen=True, slots=True)
-class NamedStep:
-    """One or more measured units that compute something together."""
-
-    members: tuple[int, ...]
-    """Their places in the file, in order."""
-    layers: tuple[str, ...] = ()
-    confidence: Confidence = Confidence.NONE
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NamedTies:
-    """Every measured unit in exactly one step, by their first members, and what none needs."""
-
-    steps: tuple[NamedStep, ...]
-    folded: tuple[str, ...] = ()
-
-
 #: From the topology of a graph, what units say, and the graph itself, to steps.
-Tie = Callable[[Graph, Sequence[Evidence], Any], NamedTies]
+Tie = Callable[[Graph, Sequence[Evidence], Any], Ties]
 
 
-def tie_by_names(graph: Graph, evidence: Sequence[Evidence], original: Any) -> NamedTies:
+def tie_by_names(graph: Graph, evidence: Sequence[Evidence], original: Any) -> Ties:
     """`tie`, for who has the graph itself at hand as well."""
     del original
     return tie(graph, evidence)
 
 
-def tie(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
+def tie(graph: Graph, evidence: Sequence[Evidence]) -> Ties:
     """Close the sets of layers, and join units that compute parts of the same layers.
 
     Where several units name a layer, the last of them completes it, so it is that one's. A
@@ -95,7 +76,7 @@ def _joined(evidence: Sequence[Evidence]) -> list[Evidence]:
     return made
 
 
-def _tied(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
+def _tied(graph: Graph, evidence: Sequence[Evidence]) -> Ties:
     claims = _grown(graph, evidence)
     owner = {name: unit for unit, layers in enumerate(claims) for name in layers}
     own = [tuple(n for n in layers if owner[n] == u) for u, layers in enumerate(claims)]
@@ -113,7 +94,7 @@ def _tied(graph: Graph, evidence: Sequence[Evidence]) -> NamedTies:
         for unit, layers in enumerate(claims)
         if layers and not found.layers.get(unit)
     }
-    return NamedTies(tuple(_steps(evidence, found.layers, found.inferred, helps)), found.folded)
+    return Ties(tuple(_steps(evidence, found.layers, found.inferred, helps)), found.folded)
 
 
 def _confidence(found: Evidence) -> Confidence:
@@ -183,12 +164,12 @@ def _steps(
     layers: Mapping[int, tuple[str, ...]],
     inferred: frozenset[int],
     helps: Mapping[int, int],
-) -> Iterable[NamedStep]:
+) -> Iterable[TiedStep]:
     members: dict[int, list[int]] = defaultdict(list)
     for unit in range(len(evidence)):
         members[_served(unit, helps)].append(unit)
     steps = [
-        NamedStep(
+        TiedStep(
             tuple(joined),
             layers.get(unit, ()),
             _weaker(evidence[unit], unit in inferred) if layers.get(unit) else Confidence.NONE,
@@ -233,21 +214,40 @@ def without_sizes(graph: Graph, table: LayerTable, named: Iterable[str]) -> Grap
     return replace(graph, constants=graph.constants | sizes)
 
 
-def outermost(found: Evidence, table: LayerTable) -> Evidence:
-    """The evidence with layers of subgraphs replaced by the control-flow layers around them."""
-    parents = {layer.name: layer.parent for layer in table.nodes if layer.parent}
-    layers = []
-    for name in found.layers:
-        while name in parents:
+def climbed(
+    names: Iterable[str], parents: Mapping[str, str], graph: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The layers, those of subgraphs replaced by the control-flow layers around them.
+
+    What stands in `graph` stays as it is; without one only the outermost layers stay.
+    """
+    found = []
+    for name in names:
+        while name not in graph and name in parents:
             name = parents[name]
-        layers.append(name)
-    return replace(found, layers=tuple(dict.fromkeys(layers)))
+        found.append(name)
+    return tuple(dict.fromkeys(found))
 
 
-def with_inner(layers: Sequence[str], table: LayerTable) -> tuple[str, ...]:
-    """Layers in table order, with those inside of a control-flow layer's subgraphs."""
+def parents_of(table: LayerTable) -> dict[str, str]:
+    """From each layer of a subgraph to the control-flow layer that holds it."""
+    return {layer.name: layer.parent for layer in table.nodes if layer.parent}
+
+
+def outermost(found: Evidence, table: LayerTable) -> Evidence:
+    """The evidence with the control-flow layers of the main graph for what lies in subgraphs."""
+    return replace(found, layers=climbed(found.layers, parents_of(table)))
+
+
+def with_inner(
+    layers: Sequence[str], table: LayerTable, apart: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Layers in table order, with those inside of a control-flow layer's subgraphs.
+
+    `apart` are those of subgraphs that were put in their control-flow layer's place, or never run.
+    """
     covered = set(layers)
     for layer in table.nodes:  # a subgraph's layers may come before or after, but nest inwards
-        if layer.parent in covered:
+        if layer.parent in covered and layer.name not in apart:
             covered.add(layer.name)
     return tuple(layer.name for layer in table.nodes if layer.name in covered)

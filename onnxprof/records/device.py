@@ -29,6 +29,12 @@ class Device:
     """The highest clock of a GPU's memory."""
 
 
+def device_index(device_id: str) -> int:
+    """The runtime's number of a device: 1 for `cuda:1:nvidia-h200`; 0 where the id gives none."""
+    number = device_id.partition(":")[2].partition(":")[0]
+    return int(number) if number.isdecimal() else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Availability:
     """Whether a backend works on a device here, and if not, why."""

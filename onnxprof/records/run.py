@@ -19,6 +19,8 @@ from onnxprof.records.warning import RunWarning
 
 #: Version of the stored record; a reader refuses what it does not know.
 SCHEMA_VERSION = 1
+#: The key in `Run.environment` of the runtime's package and version.
+RUNTIME = "runtime"
 
 
 @dataclass(frozen=True, slots=True)

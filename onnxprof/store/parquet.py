@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +29,70 @@ if TYPE_CHECKING:
 SCHEMA_KEY = b"onnxprof.schema"
 RUN_KEY = b"onnxprof.run"
 SUMMARY_KEY = b"onnxprof.summary"
-#: Columns of the sample rows, and the values of `kind` in the order in which they are stored.
+#: Columns of the sample rows.
 COLUMNS = ("kind", "step", "sample", "block", "duration_ns")
-KINDS = ("warmup", "latency", "traced", "step", "prefix", "empty", "host", "repeat")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Samples of one kind: the field of `Timings` that holds them, and what a row of it is of."""
+
+    name: str
+    field: str
+    labels: Callable[[Timings], NDArray[Any]] | None = None
+    """The label of each row of a table of samples; None where samples are of whole inferences."""
+    block: str = ""
+    """The field with the block of each sample of a row; empty where there are none."""
+    usual: Any = None
+    """The shape in files that do not give one; None where all give it."""
+
+    def samples(self, timings: Timings) -> Samples:
+        """Those of a measurement."""
+        found: Samples = getattr(timings, self.field)
+        return found
+
+    def shape(self, facts: Mapping[str, Any]) -> tuple[int, ...]:
+        """As a file gives it. Raises ValueError for another number of axes, or a negative one."""
+        given = facts[self.name] if self.usual is None else facts.get(self.name, self.usual)
+        shape = (given,) if isinstance(given, int) else tuple(given)
+        if len(shape) != (1 if self.labels is None else 2) or min(shape) < 0:
+            raise ValueError(f"counts of samples make no sense: {facts}")
+        return shape
+
+
+def _of_steps(timings: Timings) -> NDArray[Any]:
+    return np.arange(len(timings.step_ns))
+
+
+def _of_host(timings: Timings) -> NDArray[Any]:
+    return np.arange(len(timings.host_ns))
+
+
+def _of_prefixes(timings: Timings) -> NDArray[Any]:
+    return len(timings.step_ns) + np.arange(len(timings.prefix_ns))
+
+
+def _of_repeated(timings: Timings) -> NDArray[Any]:
+    return np.flatnonzero(timings.repeats)
+
+
+_NONE = (0, 0)
+#: In the order in which they are stored.
+_TABLE = (
+    _Kind("warmup", "warmup_ns"),
+    _Kind("latency", "latency_ns", block="latency_block"),
+    _Kind("traced", "traced_ns", block="traced_block"),
+    _Kind("step", "step_ns", _of_steps, block="traced_block"),
+    _Kind("prefix", "prefix_ns", _of_prefixes, usual=_NONE),
+    _Kind("empty", "empty_ns", usual=0),
+    _Kind("host", "host_ns", _of_host, block="traced_block", usual=_NONE),
+    _Kind("repeat", "repeat_ns", _of_repeated, usual=_NONE),
+)
+#: The values of `kind`.
+KINDS = tuple(kind.name for kind in _TABLE)
+#: Fields of `Timings` that the file's facts hold as they are.
+_NUMBERS = ("load_ns", "first_ns")
+_LISTS = ("prefix_steps", "block_process", "round_process", "repeats", "repeat_process")
 
 
 def to_bytes(run: Run) -> bytes:
@@ -115,22 +178,11 @@ def _metadata(run: Run) -> dict[bytes, bytes]:
 def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
     if timings is None:
         return None
+    shapes = {kind.name: [int(n) for n in kind.samples(timings).shape] for kind in _TABLE}
     return {
-        "load_ns": int(timings.load_ns),
-        "first_ns": int(timings.first_ns),
-        "warmup": int(timings.warmup_ns.size),
-        "latency": int(timings.latency_ns.size),
-        "traced": int(timings.traced_ns.size),
-        "step": [int(n) for n in timings.step_ns.shape],
-        "prefix": [int(n) for n in timings.prefix_ns.shape],
-        "prefix_steps": list(timings.prefix_steps),
-        "empty": int(timings.empty_ns.size),
-        "host": [int(n) for n in timings.host_ns.shape],
-        "block_process": list(timings.block_process),
-        "round_process": list(timings.round_process),
-        "repeats": list(timings.repeats),
-        "repeat": [int(n) for n in timings.repeat_ns.shape],
-        "repeat_process": list(timings.repeat_process),
+        **{name: int(getattr(timings, name)) for name in _NUMBERS},
+        **{name: list(getattr(timings, name)) for name in _LISTS},
+        **{name: shape if len(shape) > 1 else shape[0] for name, shape in shapes.items()},
     }
 
 
@@ -138,33 +190,10 @@ def _rows(run: Run) -> pa.Table:
     import pyarrow as pa
 
     timings = run.timings or _nothing()
-    parts = (
-        *(timings.warmup_ns, timings.latency_ns, timings.traced_ns),
-        *(timings.step_ns.ravel(), timings.prefix_ns.ravel(), timings.empty_ns),
-        *(timings.host_ns.ravel(), timings.repeat_ns.ravel()),
-    )
-    sizes = [part.size for part in parts]
-    steps, inferences = timings.step_ns.shape
-    prefixes, rounds = timings.prefix_ns.shape
-    hosts = len(timings.host_ns)
-    numbers = [
-        *map(np.arange, sizes[:3]),
-        *(np.tile(np.arange(inferences), steps), np.tile(np.arange(rounds), prefixes)),
-        np.arange(sizes[5]),
-        np.tile(np.arange(inferences), hosts),
-        np.tile(np.arange(timings.repeat_ns.shape[1]), len(timings.repeat_ns)),
-    ]
-    block = _blocks(timings, sizes)
+    columns = [_columns(kind, timings) for kind in _TABLE]
+    step, sample, block, durations = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    sizes = [kind.samples(timings).size for kind in _TABLE]
     labels = [*_labels(run.steps), *(f"(first {n} steps)" for n in timings.prefix_steps)]
-    step = np.concatenate(
-        [
-            *(np.full(sum(sizes[:3]), -1), np.repeat(np.arange(steps), inferences)),
-            np.repeat(np.arange(steps, steps + prefixes), rounds),
-            np.full(sizes[5], -1),
-            np.repeat(np.arange(hosts), inferences),
-            np.repeat(np.flatnonzero(timings.repeats), timings.repeat_ns.shape[1]),
-        ]
-    )
     kind = pa.DictionaryArray.from_arrays(
         pa.array(np.repeat(np.arange(len(KINDS), dtype=np.int8), sizes)),
         pa.array(KINDS, pa.string()),
@@ -176,28 +205,26 @@ def _rows(run: Run) -> pa.Table:
         {
             "kind": kind,
             "step": names,
-            "sample": np.concatenate(numbers).astype(np.int32),
-            "block": pa.array(block, mask=block < 0),
-            "duration_ns": np.concatenate(parts).astype(np.int64),
+            "sample": sample.astype(np.int32),
+            "block": pa.array(block.astype(np.int32), mask=block < 0),
+            "duration_ns": durations.astype(np.int64),
         }
     )
 
 
-def _blocks(timings: Timings, sizes: list[int]) -> NDArray[np.int32]:
-    """The block of each row; -1 where a kind of sample has none."""
-    traced = _or_none(timings.traced_block, sizes[2])
-    parts = (
-        *(np.full(sizes[0], -1), _or_none(timings.latency_block, sizes[1]), traced),
-        _or_none(np.tile(traced, len(timings.step_ns)), sizes[3]),
-        np.full(sizes[4] + sizes[5], -1),
-        _or_none(np.tile(traced, len(timings.host_ns)), sizes[6]),
-        np.full(sizes[7], -1),
+def _columns(kind: _Kind, timings: Timings) -> tuple[NDArray[Any], ...]:
+    """Label, number, block and duration of each sample; -1 where it has no label or block."""
+    samples = kind.samples(timings)
+    labels = np.full(1, -1) if kind.labels is None else kind.labels(timings)
+    a_row = samples.shape[-1]
+    none = np.zeros(0, np.int32)
+    block = np.tile(getattr(timings, kind.block) if kind.block else none, len(labels))
+    return (
+        np.repeat(labels, a_row),
+        np.tile(np.arange(a_row), len(labels)),
+        block if block.size == samples.size else np.full(samples.size, -1, np.int32),
+        samples.ravel(),
     )
-    return np.concatenate(parts).astype(np.int32)
-
-
-def _or_none(block: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    return block if block.size == size else np.full(size, -1, np.int32)
 
 
 def _labels(steps: tuple[Step, ...]) -> list[str]:
@@ -213,7 +240,15 @@ def _labels(steps: tuple[Step, ...]) -> list[str]:
 
 def _nothing() -> Timings:
     none = np.zeros(0, np.int64)
-    return Timings(0, 0, none, none, none.astype(np.int32), none, none.reshape(0, 0))
+    return Timings(
+        load_ns=0,
+        first_ns=0,
+        warmup_ns=none,
+        latency_ns=none,
+        latency_block=none.astype(np.int32),
+        traced_ns=none,
+        step_ns=none.reshape(0, 0),
+    )
 
 
 def read_summary(path: Path) -> Summary:
@@ -277,41 +312,24 @@ def _known(metadata: dict[bytes, bytes] | None) -> dict[bytes, bytes]:
 
 
 def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
-    warmup, latency, traced = (facts[kind] for kind in KINDS[:3])
-    shape, prefixes = tuple(facts["step"]), tuple(facts.get("prefix", (0, 0)))
-    empty = facts.get("empty", 0)
-    counts = (warmup, latency, traced, *shape, *prefixes, empty)
-    if len(shape) != 2 or len(prefixes) != 2 or shape[0] != steps or min(counts) < 0:
-        raise ValueError(f"counts of samples make no sense: {facts}")
-    if (host := tuple(facts.get("host", (0, 0)))) not in (shape, (0, 0)):
-        raise ValueError(f"the host's times make no sense: {facts}")
-    sizes = [warmup, latency, traced, shape[0] * shape[1], prefixes[0] * prefixes[1], empty]
-    repeated = _repeated_shape(facts)
-    sizes += [host[0] * host[1], repeated[0] * repeated[1]]
-    ends = np.cumsum(sizes)
+    shapes = _shapes(facts, steps)
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     if ends[-1] != table.num_rows:
         raise ValueError(f"{table.num_rows} rows where {ends[-1]} were written")
     durations: Samples = table["duration_ns"].to_numpy()
-    parts = np.split(durations, ends[:7])
-    timings = Timings(
-        facts["load_ns"],
-        facts["first_ns"],
-        parts[0],
-        parts[1],
-        _block(table, warmup, latency),
-        parts[2],
-        parts[3].reshape(shape),
-        _block(table, warmup + latency, traced),
-        parts[4].reshape(prefixes),
-        tuple(facts.get("prefix_steps", ())),
-        parts[5],
-        tuple(facts.get("block_process", ())),
-        tuple(facts.get("round_process", ())),
-        parts[6].reshape(host),
-        tuple(facts.get("repeats", ())),
-        parts[7].reshape(repeated),
-        tuple(facts.get("repeat_process", ())),
-    )
+    parts = np.split(durations, ends[:-1])
+    starts = dict(zip(KINDS, (0, *ends[:-1]), strict=True))
+    values: dict[str, Any] = {
+        **{name: facts[name] for name in _NUMBERS},
+        **{name: tuple(facts.get(name, ())) for name in _LISTS},
+        **{
+            kind.field: part.reshape(shapes[kind.name])
+            for kind, part in zip(_TABLE, parts, strict=True)
+        },
+        "latency_block": _block(table, int(starts["latency"]), *shapes["latency"]),
+        "traced_block": _block(table, int(starts["traced"]), *shapes["traced"]),
+    }
+    timings = Timings(**values)
     if not _processes_fit(timings):
         raise ValueError("not every block or round has a process")
     return timings
@@ -327,11 +345,16 @@ def _with_timer(timings: Timings, stored: str | None) -> Timings:
     return found
 
 
-def _repeated_shape(facts: dict[str, Any]) -> tuple[int, int]:
-    steps, rounds = facts.get("repeat", (0, 0))
-    if min(steps, rounds) < 0 or steps != sum(n > 0 for n in facts.get("repeats", ())):
+def _shapes(facts: dict[str, Any], steps: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each kind of samples. Raises ValueError for those that make no sense."""
+    shapes = {kind.name: kind.shape(facts) for kind in _TABLE}
+    if shapes["step"][0] != steps:
+        raise ValueError(f"counts of samples make no sense: {facts}")
+    if shapes["host"] not in (shapes["step"], _NONE):
+        raise ValueError(f"the host's times make no sense: {facts}")
+    if shapes["repeat"][0] != sum(n > 0 for n in facts.get("repeats", ())):
         raise ValueError(f"the times of repeated steps make no sense: {facts}")
-    return steps, rounds
+    return shapes
 
 
 def _block(table: pa.Table, start: int, size: int) -> NDArray[np.int32]:

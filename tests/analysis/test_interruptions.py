@@ -16,7 +16,8 @@ from onnxprof.analysis.interruptions import quieten
 from onnxprof.analysis.processes import merge
 from onnxprof.analysis.reconcile import Reconciliation, Status, reconcile
 from onnxprof.analysis.step_times import divided
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run

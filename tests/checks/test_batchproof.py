@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,13 @@ from onnxprof.checks.batches.trial import Trial
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.cli.main import app
 from onnxprof.jobs import proving
-from onnxprof.jobs.sweep import Options, plan
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan
+from onnxprof.measure.budget import Budget
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect
+from onnxprof.model.opened import opened
 from onnxprof.processes.confined import Limits
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.parity import OutputParity
@@ -39,13 +41,14 @@ pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 BATCHES = (3, 8)
 
 
-#: A busy machine is no reason that a batch stays unproven.
-asked = partial(Question, seconds=300.0)
+def asked_of(path: Path, batches: tuple[int, ...], **changes) -> Question:
+    """With time enough: a busy machine is no reason that a batch stays unproven."""
+    return Question(opened(open_model(str(path))), batches, **({"seconds": 300.0} | changes))
 
 
 def proof(made: ModelProto, folder: Path, **changes) -> list[Verdict]:
     path = models.save(made, folder)
-    return list(verdicts(asked(str(path), "model", BATCHES, **changes)))
+    return list(verdicts(asked_of(path, BATCHES, **changes)))
 
 
 @pytest.mark.parametrize("layer", mixing_models.BY_SHAPE)
@@ -83,7 +86,7 @@ def test_networks_of_every_style_hold(build, tmp_path: Path) -> None:
 
 def test_a_batch_below_the_own_one_is_proved_too(tmp_path: Path) -> None:
     path = models.save(mixing_models.SOUND["pairs"](), tmp_path)
-    assert list(verdicts(asked(str(path), "m", (1, 6)))) == [Verdict(Kind.HOLDS)] * 2
+    assert list(verdicts(asked_of(path, (1, 6)))) == [Verdict(Kind.HOLDS)] * 2
 
 
 def test_dynamic_quantisation_is_no_mixing(tmp_path: Path) -> None:
@@ -139,7 +142,7 @@ def test_given_inputs_are_varied_where_they_repeat(tmp_path: Path) -> None:
     taken = items.take(range(4))["x"]
     assert len({row.tobytes() for row in taken}) == 4
     assert all(sorted(row) == [0, 1, 2, 3] for row in taken)
-    question = asked(str(model.path), "m", (8,), inputs=str(tmp_path / "in.npz"))
+    question = asked_of(model.path, (8,), inputs=str(tmp_path / "in.npz"))
     assert [v.kind for v in verdicts(question)] == [Kind.MIXES]
 
 
@@ -183,7 +186,7 @@ def test_items_are_taken_along_their_own_axis() -> None:
     assert taken["w"].tolist() == [1, 1, 1]
 
 
-def settled(made: ModelProto, folder: Path, monkeypatch, batches=(1, 8)) -> list[proving.Planned]:
+def settled(made: ModelProto, folder: Path, monkeypatch, batches=(1, 8)) -> list[Job]:
     """Planned and proved, in this process."""
     path = models.save(made, folder)
     options = Options((str(path),), batches=batches, budget=Budget(0.2), threads=1)
@@ -194,21 +197,21 @@ def settled(made: ModelProto, folder: Path, monkeypatch, batches=(1, 8)) -> list
 def test_a_fixed_batch_that_mixes_is_measured_once_at_its_own(tmp_path, monkeypatch) -> None:
     made = mixing_models.BY_VALUE["pick (Gather)"]()
     (only,) = settled(made, tmp_path, monkeypatch)
-    assert (only.job.batch, only.table.batch) == (1, 1)
-    assert "layer pick (Gather)" in only.job.obstacle == only.table.obstacle
-    assert "--batch 1 " in only.job.command
+    assert (only.batch, only.table.batch) == (1, 1)
+    assert "layer pick (Gather)" in only.table.obstacle
+    assert "--batch 1 " in only.command
 
 
 def test_a_fixed_batch_that_holds_is_measured_without_a_note(tmp_path, monkeypatch) -> None:
     first, second = settled(models.lenet(1), tmp_path, monkeypatch)
-    assert (first.job.batch, second.job.batch) == (1, 8)
-    assert first.job.notes == second.job.notes == ()
+    assert (first.batch, second.batch) == (1, 8)
+    assert first.notes == second.notes == ()
 
 
 def test_dynamic_quantisation_is_measured_with_a_note(tmp_path, monkeypatch) -> None:
     *_, last = settled(mixing_models.quantised_dynamically(), tmp_path, monkeypatch)
-    assert last.job.batch == 8
-    assert [note.kind for note in last.job.notes] == [WarningKind.QUANTISED_TOGETHER]
+    assert last.batch == 8
+    assert [note.kind for note in last.notes] == [WarningKind.QUANTISED_TOGETHER]
 
 
 def test_a_free_batch_is_its_authors_and_carries_a_caveat(tmp_path: Path) -> None:
@@ -216,14 +219,14 @@ def test_a_free_batch_is_its_authors_and_carries_a_caveat(tmp_path: Path) -> Non
     assert inspect(open_model(str(path)), 8).obstacle == ""
     run = sample_run()
     run = replace(run, request=replace(run.request, batch=8), warnings=())
-    (warning,) = beside(run, str(path), "", 0.2).warnings
+    (warning,) = beside(run, opened(open_model(str(path))), "", 0.2).warnings
     assert warning.kind is WarningKind.ITEMS_MIX
     assert "scores (MatMul)" in warning.subject
 
 
 def test_the_process_of_a_proof_sends_a_verdict_a_batch(tmp_path: Path) -> None:
     path = models.save(mixing_models.BY_VALUE["top (ReduceMax)"](), tmp_path)
-    question = asked(str(path), "m", BATCHES)
+    question = asked_of(path, BATCHES)
     found = proving.proved(question, Limits(60), lambda *_: None)
     assert [v.kind for v in found] == [Kind.MIXES] * 2
     short = proving.proved(question, Limits(0.01), lambda *_: None)
@@ -297,7 +300,7 @@ def test_inspect_calls_a_batch_unproven_that_only_values_refuse(
     assert note.endswith("stays at 1")
     assert len(note) <= 80
     assert "unproven" not in done.stdout
-    assert {v.kind for v in verdicts(asked(str(path), "net", (8,)))} == {Kind.MIXES}
+    assert {v.kind for v in verdicts(asked_of(path, (8,)))} == {Kind.MIXES}
 
 
 def test_items_that_meet_in_an_axis_of_batch_times_heads_are_named(tmp_path: Path) -> None:
@@ -307,7 +310,7 @@ def test_items_that_meet_in_an_axis_of_batch_times_heads_are_named(tmp_path: Pat
         image, out = [models.value("x", ["batch*heads", 8])], [models.value("y", None)]
         stored = [models.ints("s", -1, 3, 8), models.ints("one", 1)]
         path = models.save(models.model(list(nodes), image, out, stored), tmp_path)
-        verdicts_of = verdicts(asked(str(path), "m", (4,), dims=(("heads", 3),)))
+        verdicts_of = verdicts(asked_of(path, (4,), dims=(("heads", 3),)))
         return " ".join(f"{verdict.kind} {verdict.subject}" for verdict in verdicts_of)
 
     group = node("Reshape", ["x", "s"], ["g"], "group")

@@ -18,7 +18,8 @@ from support.runs.jobs import job
 
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.checks.reference import check, warnings_of
-from onnxprof.jobs.child import perform, run_isolated
+from onnxprof.jobs.child import perform
+from onnxprof.jobs.parent import run_isolated
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -191,7 +192,7 @@ def test_a_reference_that_does_not_load_is_no_failure(
     from onnxprof.plugins import registry
     from onnxprof.testing import FakeBackend
 
-    monkeypatch.setattr(registry, "backend", lambda _: FakeBackend(broken="no such kernel"))
+    monkeypatch.setattr(registry, "reference", lambda: FakeBackend(broken="no such kernel"))
     parity = check(asked, {"Plus214_Output_0": np.zeros((2, 10), np.float32)})
     assert parity.passed is None
     assert "no such kernel" in parity.reason

@@ -15,6 +15,7 @@ from onnxprof import doctor as diagnose
 from onnxprof.cli.commands.doctor import doctor
 from onnxprof.errors import UsageError
 from onnxprof.plugins.registry import Plugin
+from onnxprof.plugins.verbs import SelfTest, Verdict
 from onnxprof.records.device import Availability
 from onnxprof.testing import FakeBackend
 
@@ -43,6 +44,7 @@ class Rude(FakeBackend):
 BROKEN: Plugin[FakeBackend] = Plugin(
     "gone", "gone_plugin:Gone", "strange 1.2", None, "No module named 'gone_plugin'", "Reinstall it"
 )
+TESTS = "--conformance"
 
 
 def plugin(backend: FakeBackend) -> Plugin[FakeBackend]:
@@ -128,32 +130,65 @@ def test_the_node_tests_that_torch_passes_are_counted_on_demand(
 ) -> None:
     pytest.importorskip("torch", reason="needs onnxprof[torch]")
     from onnxprof.backends.torch import conformance
+    from onnxprof.backends.torch.backend import TorchBackend
 
+    torch = plugin(TorchBackend())
     some = [case for case in conformance.cases() if case.name in ("test_abs", "test_sin")]
     strings = [case for case in conformance.cases() if case.name == "test_string_concat"]
     monkeypatch.setattr(conformance, "cases", lambda: [*some, *strings])
-    shown = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance").output
+    shown = run(monkeypatch, plugin(FakeBackend()), torch, arguments="--conformance").output
     assert "2 of the 3 node tests of onnx" in " ".join(shown.split())
     assert "test_string_concat" in shown
     assert "588 of 776" in shown, "the yardstick beside it"
-    result = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance --format json")
-    record = json.loads(result.stdout)["conformance"]
+    result = run(monkeypatch, torch, arguments="--conformance --format json")
+    record = json.loads(result.stdout)["conformance"]["torch"]
     assert record["passed"] == 2
     assert len(record["verdicts"]) == 3
-    assert record["yardstick"] == {"passed": 588, "of": 776}
+    assert record["yardstick"] == {"name": "onnx2pytorch", "passed": 588, "of": 776}
 
 
 def test_counting_node_tests_needs_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnxprof.backends.torch.backend import TorchBackend
+
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setitem(sys.modules, "torch.nn.functional", None)
-    for name in [name for name in sys.modules if name.startswith("onnxprof.backends.torch.")]:
-        package, _, short = name.rpartition(".")
-        # set again in the end, or the package would keep the modules of this test
-        monkeypatch.setattr(sys.modules[package], short, sys.modules[name], raising=False)
-        monkeypatch.delitem(sys.modules, name)
-    result = run(monkeypatch, plugin(FakeBackend()), arguments="--conformance")
+    result = run(monkeypatch, plugin(FakeBackend()), plugin(TorchBackend()), arguments=TESTS)
     assert isinstance(result.exception, UsageError)
+    assert "torch cannot be imported" in str(result.exception)
     assert 'pip install "onnxprof[torch]"' in str(result.exception)
+
+
+@dataclass
+class SelfTested(FakeBackend):
+    """A backend with two tests, one of which fails."""
+
+    name: str = "tested"
+    error: Exception | None = None
+
+    def self_test(self) -> SelfTest:
+        if self.error:
+            raise self.error
+        verdicts = (Verdict("adds"), Verdict("rounds", "0.5 gives 1"))
+        return SelfTest("testrt 2.0", "sums of testrt", verdicts)
+
+
+def test_every_backend_with_tests_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = SelfTested(name="broken", error=RuntimeError("two\nlines"))
+    plugins = plugin(SelfTested()), plugin(broken), plugin(FakeBackend())
+    shown = " ".join(run(monkeypatch, *plugins, arguments=TESTS).output.split())
+    assert "testrt 2.0 1 of the 2 sums of testrt pass (50.0 %)" in shown
+    assert "rounds 0.5 gives 1" in shown
+    assert "broken could not be tested: broken: RuntimeError: two lines" in shown
+    result = run(monkeypatch, *plugins, arguments=f"{TESTS} --format json")
+    record = json.loads(result.stdout)["conformance"]
+    assert record["tested"]["passed"] == 1
+    assert record["tested"]["yardstick"] is None
+    assert record["broken"] == {"error": "broken: RuntimeError: two lines"}
+
+
+def test_without_any_tests_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch, plugin(FakeBackend()), arguments=TESTS)
+    assert isinstance(result.exception, UsageError)
+    assert "no backend has tests of its own" in str(result.exception)
 
 
 def test_a_missing_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from onnxprof.cli.commands.zoo import app
 from onnxprof.cli.options import parse_batches, parse_names
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.jobs.sweep import Options, plan
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan
 from onnxprof.model.file import open_model
 
 
@@ -64,8 +65,8 @@ def free(path: Path, *axes: str) -> str:
 
 def test_a_size_goes_to_the_models_that_have_the_axis(tmp_path: Path) -> None:
     both = free(tmp_path / "a.onnx", "N", "length"), free(tmp_path / "b.onnx", "N")
-    jobs = [each.job for each in plan(Options(both, dims=(("length", 7),)))]
-    assert [job.dims for job in jobs] == [(("length", 7),), ()]
+    jobs = plan(Options(both, dims=(("length", 7),)))
+    assert [job.options.dims for job in jobs] == [(("length", 7),), ()]
     assert ["--dim" in job.command for job in jobs] == [True, False]
     with pytest.raises(UsageError, match="no symbolic axis 'foo'"):
         plan(Options(both, dims=(("length", 7), ("foo", 3))))

@@ -11,7 +11,7 @@ import pytest
 from support.networks import models
 from support.places import ROOT
 
-from onnxprof.cli.output import file_format
+from onnxprof.cli.output import deliver, file_format, note, say
 from onnxprof.errors import UsageError
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
@@ -155,3 +155,31 @@ def test_every_command_refuses_them_before_it_works(folder: Path, words: str, re
     assert done.returncode == 2
     assert b"csv (.csv)" in done.stderr, done.stderr
     assert not list(folder.glob("out.*"))
+
+
+def test_what_goes_to_a_file_is_encoded_whatever_it_holds(tmp_path: Path) -> None:
+    deliver("净\ud800\r\n", tmp_path / "text")
+    assert (tmp_path / "text").read_bytes() == "净\\ud800\r\n".encode()
+    deliver(b"\x00\xff", tmp_path / "bytes")
+    assert (tmp_path / "bytes").read_bytes() == b"\x00\xff"
+
+
+@pytest.mark.parametrize("output", [None, "", "-"])
+def test_without_a_file_it_goes_to_stdout(
+    output: str | None, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    deliver("a\r\n", output)
+    assert capsysbinary.readouterr().out == b"a\r\n"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written: No such file or directory") as caught:
+        deliver("x", tmp_path / "nowhere" / "x.csv")
+    assert "nowhere" in str(caught.value)
+
+
+def test_what_is_said_obeys_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+    say("evil\x1b[31m")
+    note("evil\nline")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "onnxprof: evil\\x1b[31m\nevil\\nline\n")

@@ -8,7 +8,6 @@ import io
 import itertools
 import json
 import math
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 from support import strategies as own
-from support.places import GOLDEN
+from support.golden import check_golden
 
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.processes import merge
@@ -42,14 +41,6 @@ from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
 CONV, RELU, GEMM = (layer.name for layer in sample_run().table.nodes)
-
-
-def check_golden(name: str, made: str) -> None:
-    """Compare with a golden file; ONNXPROF_UPDATE_GOLDEN=1 rewrites it."""
-    path = GOLDEN / name
-    if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
-        path.write_text(made, "utf-8")
-    assert made == path.read_text("utf-8")
 
 
 def several(backend: str = "ort", scale: float = 1.0, batch: int = 1, fused: bool = True) -> Run:

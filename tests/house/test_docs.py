@@ -95,3 +95,15 @@ def test_the_licence_is_the_standard_text() -> None:
     text = (ROOT / "LICENSE").read_text("utf-8")
     assert text.lstrip().startswith("Apache License\n")
     assert len(text) == 11_358
+
+
+def test_the_modules_that_the_documents_name_are_there() -> None:
+    homes = (ROOT, ROOT / "onnxprof", ROOT / "tests" / "hostile")
+    named = {
+        (page.name, name)
+        for page in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+        for name in re.findall(r"`([a-z_0-9/]+\.py)`", page.read_text("utf-8"))
+    }
+    lost = {each for each in named if not any((home / each[1]).is_file() for home in homes)}
+    assert len(named) > 20
+    assert lost == set()

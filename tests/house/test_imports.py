@@ -17,6 +17,7 @@ from support.house import (
     PICTURE,
     SOURCES,
     arrows,
+    imports,
     ours,
     page,
     picture,
@@ -30,10 +31,21 @@ from onnxprof.cli.main import COMMANDS
 MOST_MODULES = 14
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
 RUNTIMES = ("onnxruntime", "torch", "openvino", "tensorrt", "tensorrt_rtx", "tensorflow", "keras")
+#: Runtimes that networks are defined in, too: exporters and the zoo's makers import them.
+FRAMEWORKS = ("torch", "tensorflow", "keras")
+BACKENDS = "onnxprof.backends."
 OPTIONAL = ("jinja2", "typst", "graphlay", "plotly")
 #: What no `--help` needs; the list of commands needs no more than typer.
 HEAVY = (*RUNTIMES, *OPTIONAL, "onnx", "scipy", "pyarrow", "google.protobuf")
 HEAVIER = (*HEAVY, "numpy", "psutil", "rich")
+#: What a command may import of ours at the top, beside typer: its parameters.
+LIGHT = (
+    "onnxprof.cli.lazy",
+    "onnxprof.cli.output",
+    "onnxprof.cli.parameters",
+    "onnxprof.jobs.options",
+    "onnxprof.records.step",
+)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -43,6 +55,25 @@ def test_imports_point_downwards(module: str) -> None:
         theirs = room(imported)
         allowed = theirs == mine or (mine and theirs and HEIGHT[theirs] < HEIGHT[mine])
         assert allowed or not mine, f"{module} may not import {imported}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_its_own_folder_names_a_backends_modules(module: str) -> None:
+    def owner(name: str) -> str:
+        return ".".join(name.split(".")[:3]) if name.startswith(BACKENDS) else ""
+
+    mine = owner(module)
+    shared = f"{BACKENDS}cuda" if mine else ""
+    for imported in imports(module):
+        assert owner(imported) in ("", mine, shared), f"{module} may not import {imported}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_backends_import_runtimes(module: str) -> None:
+    if not module.startswith(BACKENDS):
+        allowed = FRAMEWORKS if module.startswith(("onnxprof.exporters.", "onnxprof.zoo.")) else ()
+        tops = {name.partition(".")[0] for name in imports(module)}
+        assert tops & set(RUNTIMES) <= set(allowed), module
 
 
 def test_every_package_stands_on_a_floor() -> None:
@@ -122,7 +153,8 @@ def test_every_module_imports_without_runtimes_and_extras() -> None:
     [
         (["--help"], HEAVIER),
         (["--version"], HEAVIER),
-        (["profile", "--help"], HEAVY),
+        (["profile", "--help"], HEAVIER),
+        (["compare", "--help"], HEAVIER),
         (["inspect", "--help"], HEAVY),
         (["runs", "--help"], HEAVY),
     ],
@@ -142,12 +174,13 @@ print("LOADED", [name for name in {unwanted!r} if name in sys.modules])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_imports_only_typer_and_the_standard_library_at_the_top(command: str) -> None:
+def test_a_command_imports_little_at_the_top(command: str) -> None:
+    """What its parameters are made of, and no more."""
     for node in ast.parse(MODULES[COMMANDS[command].module].read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom | ast.Import):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            tops = {name.partition(".")[0] for name in names}
+            tops = {name.partition(".")[0] for name in names if name not in LIGHT}
             assert tops <= {"typer", *sys.stdlib_module_names}, names
 
 

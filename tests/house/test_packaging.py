@@ -129,7 +129,11 @@ def test_nothing_else_reaches_the_top_of_site_packages(dist: Path) -> None:
 
 def test_the_wheel_has_the_parts_that_must_be_there(dist: Path) -> None:
     files = wheel_files(only(dist, "*.whl"))
-    assert {"onnxprof/py.typed", "onnxprof/backends/ort.py", "onnxprof/cli/doctor.py"} <= set(files)
+    assert {
+        "onnxprof/py.typed",
+        "onnxprof/backends/ort/backend.py",
+        "onnxprof/cli/commands/doctor.py",
+    } <= set(files)
     for folder in ("onnxprof/zoo/skeletons/", "onnxprof/site/templates/", "onnxprof/site/assets/"):
         assert [name for name in files if name.startswith(folder)], folder
     assert [name for name in files if name.endswith(".dist-info/licenses/LICENSE")]

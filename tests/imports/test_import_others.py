@@ -129,7 +129,7 @@ def test_a_report_made_here_ties_as_the_backend_does(tmp_path: Path, form: str) 
     run = importing.build(opened, files.chosen({"--benchmark-app": str(report)}), Facts(batch=2))
     table = inspect(opened, 2)
     work = Workload(prepare(opened, 2, {}), table, generate(table), 1)
-    with OpenvinoBackend().open_traced(work, 2) as session:
+    with OpenvinoBackend().open_traced(work) as session:
         session.infer()
         measured = session.trace()
     assert {s.layers for s in run.steps if s.layers} == {
@@ -159,7 +159,7 @@ def test_a_profile_made_here_ties_as_the_backend_does(tmp_path: Path, build: Any
     run = importing.build(opened, files.chosen({"--ort-profile": str(profile)}), Facts(batch=2))
     table = inspect(opened, 2)
     work = Workload(prepare(opened, 2, {}), table, generate(table), 1)
-    with OrtBackend().open_traced(work, 2) as session:
+    with OrtBackend().open_traced(work) as session:
         session.infer()
         measured = session.trace()
     assert {s.layers for s in run.steps} == {s.layers for s in measured.steps}

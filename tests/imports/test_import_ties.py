@@ -55,7 +55,7 @@ def workload(path: Path, batch: int) -> Workload:
 
 
 def measured(backend: Backend, job: Workload) -> Trace:
-    with backend.open_traced(job, 2) as session:
+    with backend.open_traced(job) as session:
         session.infer()
         return session.trace()
 

@@ -21,16 +21,18 @@ from onnxprof.compare.changes import compare
 from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import BackendError
 from onnxprof.jobs import sweep, turns
-from onnxprof.jobs.child import Job
 from onnxprof.jobs.in_turn import alternate, cores
-from onnxprof.jobs.sweep import Options, Planned
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options
+from onnxprof.measure.budget import Budget
 from onnxprof.model.file import open_model
+from onnxprof.model.layers import inspect
+from onnxprof.model.opened import opened
 from onnxprof.processes.confined import Limits
 from onnxprof.records.device import Device
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
-from onnxprof.testing import sample_run, sample_table
+from onnxprof.testing import sample_run
 
 MS = 1_000_000
 LAYERS = (1_000_000, 300_000, 500_000)
@@ -49,8 +51,8 @@ def test_blocks_go_to_and_fro_in_pairs_of_fresh_processes() -> None:
     machine = Machine({"a": LAYERS, "b": LAYERS})
     a, b = measured(machine, 3, 0.1)
     assert [name for name, _ in machine.told] == [*"ab", *"ba", *"ab"]
-    assert [asked.parity for _, asked in machine.told] == 2 * [True] + 4 * [False]
-    assert {asked.timer for _, asked in machine.told} == {Timer.TRACE}
+    assert [asked.options.parity for _, asked in machine.told] == 2 * [True] + 4 * [False]
+    assert {asked.options.timer for _, asked in machine.told} == {Timer.TRACE}
     assert machine.orders[:8] == [
         *(("a", "plain"), ("b", "plain"), ("b", "traced"), ("a", "traced")),
         *(("b", "plain"), ("a", "plain"), ("a", "traced"), ("b", "traced")),
@@ -67,7 +69,7 @@ def test_blocks_go_to_and_fro_in_pairs_of_fresh_processes() -> None:
 def test_progress_only_grows_and_names_the_pair() -> None:
     machine = Machine({"a": LAYERS, "b": LAYERS})
     told: list[tuple[str, float]] = []
-    plans = [Planned(job(name, 2, 0.1), sample_table()) for name in "ab"]
+    plans = [job(name, 2, 0.1) for name in "ab"]
     alternate(
         *(plans[0], plans[1], Limits(60)),
         lambda planned, phase, share: told.append((phase, share)),
@@ -153,7 +155,7 @@ def test_runs_that_were_not_in_turn_are_refused() -> None:
 def test_one_thread_is_on_one_core_and_the_next_pairs_on_the_next(monkeypatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1}, raising=False)
     assert [cores(job(), pair) for pair in range(6)] == [{1}, {1}, {3}, {3}, {1}, {1}]
-    assert cores(replace(job(), threads=2), 0) == set()
+    assert cores(job().asking(threads=2), 0) == set()
     gpu = Device("cuda:0", "cuda", "GPU")
     assert cores(replace(job(), device=gpu), 0) == set()
 
@@ -227,10 +229,11 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def real(folder: Path, name: str) -> Planned:
+def real(folder: Path, name: str) -> Job:
     path = models.save(models.linear(), folder, f"{name}.onnx")
-    asked = replace(job(name, 1, 0.2), backend="mortal", file=str(path), parity=False)
-    return Planned(replace(asked, facts=open_model(str(path)).facts()), sample_table())
+    model = open_model(str(path))
+    asked = job(name, 1, 0.2).asking(backend="mortal", parity=False)
+    return replace(asked, model=opened(model), table=inspect(model, 1))
 
 
 def test_processes_of_their_own_take_turns(mortal: Path) -> None:
@@ -256,7 +259,7 @@ def test_what_goes_wrong_in_one_process_ends_both(
 
 
 def test_an_interrupt_ends_both(mortal: Path) -> None:
-    def interrupted(planned: Planned, phase: str, share: float) -> None:
+    def interrupted(planned: Job, phase: str, share: float) -> None:
         if phase == "measuring":
             raise KeyboardInterrupt
 
@@ -269,7 +272,7 @@ def test_later_processes_cut_where_the_first_one_did(monkeypatch) -> None:
     asked: list[tuple[Timer, tuple[int, ...]]] = []
 
     def measured(job: Job, limits: Limits, progress: Any) -> Run:
-        asked.append((job.timer, job.prefix_steps))
+        asked.append((job.options.timer, job.prefix_steps))
         run = sample_run(seed=len(asked))
         assert run.timings
         rounds = np.arange(12).reshape(3, 4)
@@ -277,7 +280,7 @@ def test_later_processes_cut_where_the_first_one_did(monkeypatch) -> None:
         return replace(run, timings=timings)
 
     monkeypatch.setattr(sweep, "run_isolated", measured)
-    merged = sweep.measured(Planned(job("a", 3), sample_table()), Limits(), lambda *_: None)
+    merged = sweep.measured(job("a", 3), Limits(), lambda *_: None)
     assert asked == [(Timer.AUTO, ())] + 2 * [(Timer.PREFIX, (0, 2, 3))]
     assert merged.timings is not None
     assert merged.timings.prefix_steps == (0, 2, 3)

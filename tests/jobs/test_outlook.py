@@ -13,9 +13,11 @@ from support.inturn import Machine, job
 from onnxprof.cli.commands import compare
 from onnxprof.cli.progress import Meter
 from onnxprof.jobs.in_turn import alternate
+from onnxprof.jobs.options import Options
 from onnxprof.jobs.outlook import Notice, Outlook, in_turn_s
-from onnxprof.jobs.sweep import Options, Planned, measured
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.jobs.sweep import measured
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
@@ -78,7 +80,7 @@ def test_every_phase_counts() -> None:
 
 def test_the_notice_is_a_line_where_no_progress_is_shown() -> None:
     sink = io.StringIO()
-    planned = Planned(job(), sample_table())
+    planned = job()
     with Meter(Console(file=sink, width=40), 1, 2.0) as meter:
         meter.update(planned, "loading", 0.0)
         meter.update(planned, SLOW.notice("net\x1b at batch 1"), 0.0)
@@ -95,7 +97,7 @@ def test_of_several_processes_the_first_speaks(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("onnxprof.jobs.sweep.run_isolated", run)
     told: list[str] = []
-    planned = Planned(job(processes=3), sample_table())
+    planned = job(processes=3)
     measured(planned, Limits(60), lambda planned, phase, share: told.append(phase))
     assert [phase for phase in told if isinstance(phase, Notice)] == ["long"]
     assert told[1:3] == ["measuring (process 1 of 3)", "measuring (process 2 of 3)"]
@@ -114,7 +116,7 @@ def test_the_check_by_values_is_bounded_by_the_budget(
 
 def test_models_in_turn_announce_once_when_the_first_pair_is_warm() -> None:
     machine = Machine({"a": [80 * MS], "b": [90 * MS]}, jitter=0.001)
-    plans = [Planned(job(name, 3, 0.05), sample_table()) for name in "ab"]
+    plans = [job(name, 3, 0.05) for name in "ab"]
     found: list[tuple[int, float, float]] = []
 
     def announce(seconds) -> None:

@@ -11,7 +11,8 @@ from support.networks import models
 from support.runs.jobs import job
 
 from onnxprof.errors import BackendError
-from onnxprof.jobs.child import perform, run_isolated
+from onnxprof.jobs.child import perform
+from onnxprof.jobs.parent import run_isolated
 from onnxprof.machine.other_programs import Others
 from onnxprof.processes.confined import Limits
 from onnxprof.records.warning import WarningKind

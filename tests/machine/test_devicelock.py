@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -110,7 +111,7 @@ def test_a_crash_frees_the_device(locks: Path) -> None:
     with holder() as first:
         first.send_signal(signal.SIGKILL)
         first.wait(30)
-        (stale,) = locks.iterdir()
+        (stale,) = locks.glob("*.holder")
         assert json.loads(stale.read_bytes())["pid"] == first.pid
         with held("cpu:fake", no_word, 0.0):
             assert json.loads(stale.read_bytes())["pid"] == os.getpid()
@@ -131,8 +132,8 @@ def test_a_crash_frees_the_device(locks: Path) -> None:
 )
 def test_nonsense_in_the_file_is_harmless(locks: Path, content: bytes) -> None:
     with holder():
-        (lock,) = locks.iterdir()
-        lock.write_bytes(content)
+        (note,) = locks.glob("*.holder")
+        note.write_bytes(content)
         with (
             pytest.raises(BackendError, match="in use by another onnxprof process"),
             held("cpu:fake", no_word, 0.0),
@@ -142,8 +143,8 @@ def test_nonsense_in_the_file_is_harmless(locks: Path, content: bytes) -> None:
 
 def test_a_hostile_id_stays_in_the_folder(locks: Path) -> None:
     with held("../../cpu:/etc/x", no_word):
-        (lock,) = locks.iterdir()
-    assert lock.name == "cpu-etc-x.lock"
+        names = {path.name for path in locks.iterdir()}
+    assert names == {"cpu-etc-x.lock", "cpu-etc-x.holder"}
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
@@ -159,6 +160,26 @@ def test_where_there_can_be_no_lock_it_goes_on_and_says_so(locks: Path, kind: st
     assert len(told) == 1
     assert told[0].startswith("cpu:fake is not locked (")
     assert not (locks.parent / "elsewhere").exists()
+
+
+def test_no_link_is_followed_to_say_who_holds_it(locks: Path) -> None:
+    locks.mkdir()
+    (locks / "cpu-fake.holder").symlink_to(locks.parent / "elsewhere")
+    with held("cpu:fake", no_word):
+        pass
+    assert not (locks.parent / "elsewhere").exists()
+
+
+def test_where_locks_would_be_mere_files_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Such a file would outlive a process that is killed, and block the next.
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "not implemented here")
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    told: list[str] = []
+    with held("cpu:fake", told.append), held("cpu:fake", told.append):
+        pass
+    assert told == ["cpu:fake is not locked (not implemented here): let nothing else run on it"] * 2
 
 
 def test_it_may_be_held_again_after_an_error() -> None:
@@ -240,4 +261,4 @@ def test_comparing_two_models_takes_the_lock_once(model: Path, locks: Path) -> N
     _, err = process.communicate(timeout=120)
     assert process.returncode in (0, 1), err
     assert "waiting" not in err
-    assert [lock.read_bytes() for lock in locks.iterdir()] == [b""]
+    assert [note.read_bytes() for note in locks.glob("*.holder")] == [b""]

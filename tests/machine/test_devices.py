@@ -16,7 +16,8 @@ from onnxprof import doctor as diagnose
 from onnxprof.cli.commands.compare import compare
 from onnxprof.cli.commands.doctor import doctor
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.jobs.sweep import Options, command_line, plan
+from onnxprof.jobs.options import Options, command_line
+from onnxprof.jobs.sweep import plan
 from onnxprof.machine.cpu import base_clock_mhz, cpu_device
 from onnxprof.machine.gpus import Gpus, cuda_devices
 from onnxprof.machine.kernel import Machine
@@ -25,7 +26,7 @@ from onnxprof.plugins.placement import pick_devices
 from onnxprof.plugins.registry import Plugin
 from onnxprof.publish.text.device import device_text
 from onnxprof.records.device import Availability, Device
-from onnxprof.testing import FakeBackend, sample_run
+from onnxprof.testing import FakeBackend
 
 LIST = """
 import json
@@ -245,7 +246,7 @@ def test_all_devices_are_planned_one_after_another_each_by_its_id(
 ) -> None:
     monkeypatch.setattr(registry, "backend", lambda name: Several())
     path = models.save(models.lenet(), tmp_path)
-    jobs = [each.job for each in plan(Options((str(path),), batches=(1, 2), device="all"))]
+    jobs = plan(Options((str(path),), batches=(1, 2), device="all"))
     assert [(job.device.id, job.batch) for job in jobs] == [
         *(("cpu:fake", 1), ("cpu:fake", 2)),
         *(("cuda:0:nvidia-l4", 1), ("cuda:0:nvidia-l4", 2)),
@@ -262,11 +263,10 @@ def test_two_models_are_not_compared_on_all_devices(tmp_path: Path) -> None:
 
 
 def test_the_command_that_measures_again_says_what_was_left_out() -> None:
-    facts = sample_run().model
-    assert "telemetry" not in command_line(facts, Options(("m",)), 1, 1)
+    assert "telemetry" not in command_line(Options(("m",)))
     bare = Options(("m",), device="cuda:1:nvidia-l4", telemetry=False)
-    assert command_line(facts, bare, 1, 1).endswith("--no-telemetry")
-    assert "--device cuda:1:nvidia-l4" in command_line(facts, bare, 1, 1)
+    assert command_line(bare).endswith("--no-telemetry")
+    assert "--device cuda:1:nvidia-l4" in command_line(bare)
 
 
 @pytest.mark.parametrize(

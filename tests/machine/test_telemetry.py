@@ -21,10 +21,11 @@ from support.networks import models
 
 from onnxprof.errors import BackendError
 from onnxprof.jobs.child import perform
-from onnxprof.jobs.sweep import Options, next_process, plan
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import next_process, plan
 from onnxprof.machine import cpufreq, memory, rapl
 from onnxprof.machine.telemetry import Recorder, Watch
-from onnxprof.measure.protocol import Budget
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.publish.tables.run_summary import summary
 from onnxprof.publish.tables.runs import list_records
@@ -403,7 +404,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small model measured by onnxruntime, with its telemetry."""
     path = models.save(models.lenet(), tmp_path_factory.mktemp("model"))
     options = Options((str(path),), threads=1, budget=Budget(0.5), parity=False)
-    return perform(plan(options)[0].job, lambda phase, share: None)
+    return perform(plan(options)[0], lambda phase, share: None)
 
 
 def test_a_real_run_has_its_stretch_and_its_memory(measured: Run) -> None:
@@ -427,8 +428,8 @@ def test_later_processes_and_runs_without_it_have_none(measured: Run, tmp_path: 
     path = models.save(models.lenet(), tmp_path)
     options = Options((str(path),), threads=1, budget=Budget(0.5), parity=False, telemetry=False)
     planned = plan(options)[0]
-    assert perform(planned.job, lambda phase, share: None).telemetry is None
-    wanting = replace(planned, job=replace(planned.job, telemetry=True, processes=2))
+    assert perform(planned, lambda phase, share: None).telemetry is None
+    wanting = planned.asking(telemetry=True, processes=2)
     later = next_process(wanting, [measured], Limits(), lambda each, phase, share: None)
     assert later.telemetry is None
 

@@ -16,7 +16,8 @@ from onnxprof.analysis.step_times import estimates
 from onnxprof.analysis.thresholds import unsteadiness
 from onnxprof.errors import BackendError
 from onnxprof.measure import cuts
-from onnxprof.measure.protocol import Budget, Measurement, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import Measurement, measure
 from onnxprof.plugins.backend import Session, Trace, Workload
 from onnxprof.records.layer import PreparedModel, Tensor
 from onnxprof.records.step import Timer
@@ -79,8 +80,8 @@ def test_blocks_alternate_and_open_with_an_inference_that_is_no_sample() -> None
                 yield Noted(session, "plain")
 
         @contextmanager
-        def open_traced(self, job: Workload, inferences: int):
-            with super().open_traced(job, inferences) as session:
+        def open_traced(self, job: Workload):
+            with super().open_traced(job) as session:
                 yield Noted(session, "traced")
 
     class Noted:

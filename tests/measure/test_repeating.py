@@ -14,7 +14,8 @@ from onnxprof.analysis import step_times
 from onnxprof.analysis.processes import merge, parts
 from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.measure import repeats as repeating
-from onnxprof.measure.protocol import Budget, Measurement, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import Measurement, measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -137,7 +138,7 @@ def test_onnxruntime_runs_the_nodes_of_a_step_so_many_times(tmp_path: Path, copi
     table = inspect(model, 1, {})
     arrays = generate(table, 0, {})
     workload = Workload(prepare(model, 1, {}), table, arrays, 1)
-    with OrtBackend().open_traced(workload, 10) as traced:
+    with OrtBackend().open_traced(workload) as traced:
         traced.infer()
         trace = traced.trace()
         assert isinstance(traced, StepRepeater)

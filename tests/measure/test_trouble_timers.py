@@ -15,7 +15,8 @@ from support.networks.models import node, value, weight
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
 from onnxprof.backends.ort import backend
-from onnxprof.measure.protocol import Budget, Measurement, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import Measurement, measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect

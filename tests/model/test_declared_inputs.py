@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from onnxprof.cli.main import app
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.jobs.child import run_isolated
-from onnxprof.jobs.sweep import Options, plan
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.parent import run_isolated
+from onnxprof.jobs.sweep import plan
 from onnxprof.model.feeds import feeds, generate
 from onnxprof.model.file import ModelFile, declared_fills, open_model, with_defaults
 from onnxprof.model.layers import inspect
@@ -54,8 +55,8 @@ def test_a_plan_states_the_sizes_that_it_took(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     path = models.save(declare(embedding(), "dims", {"sequence": 7}), tmp_path)
     planned = plan(Options(models=(str(path),)))[0]
-    assert planned.job.dims == planned.table.dims == (("sequence", 7),)
-    assert "--dim sequence=7" in planned.job.command
+    assert planned.options.dims == planned.table.dims == (("sequence", 7),)
+    assert "--dim sequence=7" in planned.command
     with pytest.raises(UsageError, match="no size given for symbolic axes: sequence"):
         plan(Options(models=(str(models.save(embedding(), tmp_path)),)))
 
@@ -65,10 +66,10 @@ def test_a_run_is_fed_what_the_file_declares(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     made = declare(embedding(), "dims", {"sequence": 5})
     declare(made, "inputs", {"ids": {"kind": "integers", "low": 48, "high": 50}})
-    job = plan(Options(models=(str(models.save(made, tmp_path)),)))[0].job
+    job = plan(Options(models=(str(models.save(made, tmp_path)),)))[0]
     from dataclasses import replace
 
-    from onnxprof.measure.protocol import Budget
+    from onnxprof.measure.budget import Budget
 
     job = replace(job, budget=Budget(0.05))
     run = run_isolated(job, Limits(120), lambda *_: None)

@@ -219,7 +219,7 @@ def test_inner_operators_are_timed(tmp_path, backend):
     file = opened(two_blocks(), tmp_path)
     table = inspect(file, 1, {})
     job = Workload(prepare(file, 1, {}), table, generate(table), 1)
-    with registry.backend(backend).open_traced(job, 3) as session:
+    with registry.backend(backend).open_traced(job) as session:
         for _ in range(3):
             session.infer()
         trace = session.trace()

@@ -16,7 +16,8 @@ import pytest
 from support.networks import models
 
 from onnxprof.errors import ModelError, StoreError, UsageError
-from onnxprof.jobs.sweep import Options, plan
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan
 from onnxprof.model.file import open_model
 from onnxprof.model.sources import onnx_hub, policy
 from onnxprof.model.sources.resolve import resolve
@@ -422,9 +423,9 @@ def test_the_pinned_sources_are_a_commit_and_its_mirror() -> None:
 def test_a_planned_run_can_be_repeated_and_its_worker_needs_no_network(server: Server) -> None:
     pytest.importorskip("onnxruntime")
     put(server, "onnx/model.onnx", MODEL)
-    job = plan(Options(models=("hf:org/net/onnx/model.onnx",)))[0].job
+    job = plan(Options(models=("hf:org/net/onnx/model.onnx",)))[0]
     assert f"profile hf:org/net/onnx/model.onnx@{COMMIT} " in job.command
-    assert Path(job.file).read_bytes() == MODEL
+    assert job.model.path.read_bytes() == MODEL
     assert job.facts.name == "net"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console, Group
-from support.places import GOLDEN
+from support.golden import check_golden
 
 from onnxprof.analysis.intervals import by_process
 from onnxprof.analysis.processes import merge
@@ -18,7 +18,8 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
 from onnxprof.analysis.warnings import step_warnings
 from onnxprof.errors import BackendError, StoreError
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.publish.tables import gpu, run_summary
 from onnxprof.publish.text.warnings import warning_text
@@ -60,14 +61,6 @@ def gpu_run() -> Run:
     )
 
 
-def golden(name: str, text: str) -> None:
-    """Compare with a golden file; ONNXPROF_GOLDEN=1 writes it anew."""
-    path = GOLDEN / name
-    if os.environ.get("ONNXPROF_GOLDEN"):
-        path.write_text(text, "utf-8")
-    assert path.read_text("utf-8") == text
-
-
 def shown(run: Run, limit: int | None = 10, width: int = 100) -> str:
     console = Console(width=width, record=True, file=open(os.devnull, "w"), highlight=False)  # noqa: SIM115
     console.print(Group(*gpu.tables(run, limit)), markup=False)
@@ -75,13 +68,13 @@ def shown(run: Run, limit: int | None = 10, width: int = 100) -> str:
 
 
 def test_the_csv_tables() -> None:
-    golden("gpu_kernels.csv", gpu.kernels_csv([gpu_run()]))
-    golden("gpu_api.csv", gpu.api_csv([gpu_run()]))
-    golden("gpu_steps.csv", gpu.steps_csv([gpu_run()]))
+    check_golden("gpu_kernels.csv", gpu.kernels_csv([gpu_run()]))
+    check_golden("gpu_api.csv", gpu.api_csv([gpu_run()]))
+    check_golden("gpu_steps.csv", gpu.steps_csv([gpu_run()]))
 
 
 def test_the_terminals_tables() -> None:
-    golden("gpu_100.txt", shown(gpu_run()))
+    check_golden("gpu_100.txt", shown(gpu_run()))
 
 
 def test_a_factor_of_forty_is_there_to_see_in_both_directions() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from support import strategies
-from support.places import GOLDEN
+from support.golden import check_golden
 from typer.testing import CliRunner
 
 from onnxprof.analysis.reconcile import Status, reconcile
@@ -25,14 +24,6 @@ from onnxprof.records.step import Step
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
-
-
-def check_golden(name: str, made: str) -> None:
-    """Compare with a golden file; ONNXPROF_UPDATE_GOLDEN=1 rewrites it."""
-    path = GOLDEN / name
-    if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
-        path.write_text(made, "utf-8")
-    assert made == path.read_text("utf-8")
 
 
 def test_golden_files() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from support.places import GOLDEN
+from support.golden import check_golden
 from support.sites import long_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
@@ -43,11 +43,8 @@ def test_what_a_pdf_is_made_of() -> None:
         sample_run(batch=8), warnings=(RunWarning(WarningKind.WIDE_INTERVAL, 0.023),)
     )
     document = json.loads(timings.manuscript(run, reconcile(run)).data)
-    golden = GOLDEN / "pdf_sample_b8.json"
     made = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
-        golden.write_text(made, "utf-8")
-    assert made == golden.read_text("utf-8")
+    check_golden("pdf_sample_b8.json", made)
 
 
 def test_a_pdf_shows_the_title_the_rows_and_what_they_add_up_to() -> None:

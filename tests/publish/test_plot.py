@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.places import GOLDEN
+from support.golden import check_golden
 
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars, layout, plot
 from onnxprof.publish.text import numbers
+from onnxprof.publish.text.safe import in_page
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.testing import sample_table
 
 HOSTILE = "<script>alert(1)</script>\"'&\x00\x1b\u202e\ud800\uffff名前" + "x" * 300
-
-
-def check_golden(name: str, made: str) -> None:
-    """Compare with a golden file; ONNXPROF_UPDATE_GOLDEN=1 rewrites it."""
-    path = GOLDEN / name
-    if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
-        path.write_text(made, "utf-8")
-    assert made == path.read_text("utf-8")
 
 
 def chain(n: int, skips: tuple[tuple[int, int], ...] = ()) -> LayerTable:
@@ -170,7 +162,7 @@ def test_three_significant_digits(value: float, text: str) -> None:
 
 @given(st.text())
 def test_printable_text_is_valid_xml_and_utf8(text: str) -> None:
-    shown = numbers.printable(text)
+    shown = in_page(text)
     assert ET.fromstring(f"<a>{shown.replace('&', '').replace('<', '')}</a>") is not None
     assert "".join(numbers.pieces(text)) == shown
     assert numbers.softened(text).replace(numbers.ZERO_WIDTH, "") == shown

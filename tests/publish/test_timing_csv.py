@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import json
-import os
 from decimal import Decimal
 
 import pyarrow.parquet as pq
@@ -14,14 +13,14 @@ import pytest
 from hypothesis import given
 from rich.console import Console, RenderableType
 from support import strategies
-from support.places import GOLDEN
+from support.golden import check_golden
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish.tables import run_summary
 from onnxprof.publish.tables import runs as runlist
 from onnxprof.publish.tables import timings as timing_csv
-from onnxprof.publish.text import sentences
-from onnxprof.publish.text.safe import in_csv
+from onnxprof.publish.text import numbers, sentences
+from onnxprof.publish.text.safe import printable
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.layer import Tensor
 from onnxprof.records.run import Run
@@ -29,7 +28,6 @@ from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.summary import summarise
 from onnxprof.testing import sample_run
 
-GOLDEN = GOLDEN / "timing.csv"
 HEADER = (
     "model,device,backend,batch,layer_name,layer_type,op_type,input_names,output_names,"
     "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat"
@@ -60,15 +58,12 @@ def renamed(name: str) -> Run:
 
 
 def test_golden_file() -> None:
-    """ONNXPROF_UPDATE_GOLDEN=1 rewrites it."""
     made = timing_csv.timing_csv([sample_run(), sample_run(batch=8, fused=False)])
-    if os.environ.get("ONNXPROF_UPDATE_GOLDEN"):
-        GOLDEN.write_text(made, "utf-8")
-    assert made == GOLDEN.read_text("utf-8")
+    check_golden("timing.csv", made)
 
 
 def test_header_is_as_agreed() -> None:
-    assert timing_csv.timing_csv([]) == HEADER + "\n"
+    assert timing_csv.timing_csv([]) == HEADER + "\r\n"
 
 
 @given(strategies.runs(failures=False, least=1))
@@ -84,9 +79,9 @@ def test_printed_medians_add_up_exactly(run: Run) -> None:
 def test_any_name_survives_the_quoting(run: Run) -> None:
     rows = parsed(timing_csv.timing_csv([run]))
     assert [row["layer_name"] for row in rows[: len(run.table)]] == [
-        in_csv(layer.name) for layer in run.table
+        printable(layer.name, keep="\n") for layer in run.table
     ]
-    assert {row["model"] for row in rows} == {in_csv(run.request.model_name)}
+    assert {row["model"] for row in rows} == {printable(run.request.model_name, keep="\n")}
 
 
 def test_several_runs_share_a_header_and_failed_ones_are_left_out() -> None:
@@ -192,7 +187,7 @@ def test_every_warning_has_words(kind: WarningKind, value: float) -> None:
     ],
 )
 def test_durations(ns: int, text: str) -> None:
-    assert sentences.duration(ns) == text
+    assert numbers.duration(ns) == text
 
 
 def test_the_list_groups_runs_and_names_failures() -> None:

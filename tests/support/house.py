@@ -26,7 +26,9 @@ SOURCES = {
 #: The lowest floor first. A package imports those below it and its own modules and packages.
 FLOORS = (
     ("errors", "folders", "records"),
-    ("plugins", "processes", "provenance", "model.graph"),
+    ("processes", "model.graph"),
+    ("provenance",),
+    ("plugins",),
     ("machine", "analysis", "exporters", "testing", "backends.cuda"),
     ("measure", "store", "compare", "zoo", "doctor"),
     ("model", "backends.ort", "backends.openvino", "backends.tensorrt", "backends.torch"),

@@ -8,23 +8,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from onnxprof.compare.changes import Pair, compare
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.child import Job
 from onnxprof.jobs.in_turn import alternate
-from onnxprof.jobs.sweep import Planned
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options
 from onnxprof.jobs.turns import Obedience, Served
 from onnxprof.machine.other_programs import Others
-from onnxprof.measure.protocol import Blocks, Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import Blocks, measure
+from onnxprof.model.opened import Opened
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run
-from onnxprof.records.step import Timer
 from onnxprof.testing import FakeBackend, ScriptedClock, sample_run, sample_table
 
 MS = 1_000_000
@@ -36,9 +38,13 @@ def job(name: str = "a", processes: int = 2, seconds: float = 0.5) -> Job:
     """What is asked for, of a model that nobody opens."""
     run = sample_run(name)
     return Job(
-        *(run.model, "fake", "cpu", run.device, 1, "", (), 1, run.request.granularity),
-        **{"timer": Timer.AUTO, "budget": Budget(seconds), "seed": 0, "inputs": ""},
-        **{"command": "", "environment": (), "processes": processes},
+        model=Opened(run.model, Path(), b"", ()),
+        table=sample_table(),
+        options=Options((name,), backend="fake", threads=1, processes=processes),
+        budget=Budget(seconds),
+        device=run.device,
+        environment=(),
+        command="",
     )
 
 
@@ -106,10 +112,10 @@ class Machine:
         workload = Workload(PreparedModel(b"", None), table, {}, 1)  # type: ignore[arg-type]
         conduct: Callable[[Blocks], None] = partial(Obedience(channel), Others())
         found = measure(
-            *(backend, workload, asked.budget, self.clock, lambda *_: None), conduct=conduct
+            backend, workload, asked.budget, self.clock, lambda *_: None, conduct=conduct
         )
         made = sample_run(name)
-        request = replace(made.request, timer=asked.timer.value)
+        request = replace(made.request, timer=asked.options.timer.value)
         steps, timings = found.trace.steps, found.timings
         if name in self.fused:
             covered = replace(steps[0], layers=(*steps[0].layers, *steps[1].layers))
@@ -156,7 +162,7 @@ def measured(
     machine: Machine, pairs: int, seconds: float = 0.5, names: str = "ab"
 ) -> tuple[Run, Run]:
     """Both models in so many pairs of processes."""
-    plans = [Planned(job(name, pairs, seconds), sample_table()) for name in names]
+    plans = [job(name, pairs, seconds) for name in names]
     return alternate(plans[0], plans[1], Limits(60), lambda *_: None, machine.start)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from onnxprof.analysis.processes import merge
 from onnxprof.compare.changes import Pair, compare
 from onnxprof.compare.verdict import Verdict
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.run import Run

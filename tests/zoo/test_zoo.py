@@ -21,9 +21,9 @@ from onnxprof import zoo
 from onnxprof.checks import zoo as zoocheck
 from onnxprof.cli.commands.zoo import app
 from onnxprof.errors import ModelError, UsageError
+from onnxprof.publish.tables.zoo import FORMATS, facts, markdown
 from onnxprof.zoo.catalogue import entries, skeleton_path, sources
 from onnxprof.zoo.making import rules, skeleton
-from onnxprof.zoo.report import FORMATS, facts, markdown
 from onnxprof.zoo.sources.counts import count
 from onnxprof.zoo.sources.export import build
 
@@ -241,7 +241,7 @@ def test_unknown_name(name: str, hint: str) -> None:
 
 def test_catalogue_imports_neither_onnx_nor_numpy() -> None:
     code = (
-        "import sys; from onnxprof import zoo; from onnxprof.zoo.report import table; "
+        "import sys; from onnxprof import zoo; from onnxprof.publish.tables.zoo import table; "
         "table(zoo.entries()); print([m for m in ('onnx', 'numpy', 'onnxruntime') "
         "if m in sys.modules])"
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto, TensorProto, shape_inference
 
 from onnxprof.errors import ModelError
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 Shapes = dict[str, tuple[int, ...]]
@@ -38,7 +39,7 @@ def count(model: ModelProto) -> Figures:
     parameters = sum(math.prod(t.dims) for t in weights)
     shapes = _shapes(model)
     macs = sum(_macs(node, shapes) for node in graph.node)
-    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    opset = next(o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS)
     return Figures(parameters, macs, len(graph.node), opset)
 
 

@@ -8,33 +8,16 @@ names. Nodes that share a layer, or that stand inside one, are one step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from onnxprof.backends.openvino.graphs.clues import LAYOUT, PASSIVE, Clues, RuntimeNode
 from onnxprof.backends.openvino.graphs.holders import Groups, Held, Twins, hold, unite_shared
 from onnxprof.backends.openvino.graphs.marks import Marks
 from onnxprof.provenance.slice import Anchor, Assignment, assign
+from onnxprof.provenance.ties import TiedStep, Ties
 from onnxprof.provenance.topology import Graph
 from onnxprof.records.step import Confidence
-
-
-@dataclass(frozen=True, slots=True)
-class TiedStep:
-    """Executed nodes that are timed as one, and what they cover."""
-
-    members: tuple[int, ...]
-    layers: tuple[str, ...] = ()
-    confidence: Confidence = Confidence.NONE
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ties:
-    """Every step in execution order, and the layers that were computed while loading."""
-
-    steps: tuple[TiedStep, ...]
-    folded: tuple[str, ...] = ()
 
 
 def tie(
@@ -131,20 +114,19 @@ def _is_edge(name: str, inside: set[str], clues: Clues) -> bool:
     return inside.isdisjoint(makers) or inside.isdisjoint(readers)
 
 
-def with_bodies(ties: Ties, inner: Mapping[str, Sequence[str]]) -> Ties:
+def with_bodies(ties: Ties, with_inner: Callable[[Sequence[str]], tuple[str, ...]]) -> Ties:
     """The same, where a control-flow layer's step covers the layers of its subgraphs, too.
 
-    The runtime times the control-flow node as a whole. `inner` maps such layers to those inside
+    The runtime times the control-flow node as a whole. `with_inner` adds to layers those inside
     them, which no other step covers.
     """
-    return replace(ties, steps=tuple(_with_body(step, inner) for step in ties.steps))
+    return replace(ties, steps=tuple(_with_body(step, with_inner) for step in ties.steps))
 
 
-def _with_body(step: TiedStep, inner: Mapping[str, Sequence[str]]) -> TiedStep:
-    more = tuple(name for layer in step.layers for name in inner.get(layer, ()))
-    if not more:
-        return step
-    return replace(step, layers=(*step.layers, *more), confidence=Confidence.INFERRED)
+def _with_body(step: TiedStep, with_inner: Callable[[Sequence[str]], tuple[str, ...]]) -> TiedStep:
+    layers = with_inner(step.layers)
+    sure = step.confidence if len(layers) == len(step.layers) else Confidence.INFERRED
+    return replace(step, layers=layers, confidence=sure)
 
 
 def _anchor(number: int, places: tuple[int, ...], clues: Clues, held: Held) -> Anchor | None:

@@ -9,12 +9,14 @@ from functools import partial
 from typing import Any
 
 from onnxprof.backends.openvino.graphs.clues import SINK, RuntimeNode
-from onnxprof.backends.openvino.graphs.graphs import TiedStep, Ties, tie, with_bodies
+from onnxprof.backends.openvino.graphs.graphs import tie, with_bodies
 from onnxprof.backends.openvino.graphs.marks import Marks, marks_in
 from onnxprof.backends.openvino.graphs.twins import twins
 from onnxprof.provenance.onnx_graph import inlined
+from onnxprof.provenance.steps import climbed, parents_of, with_inner, without_sizes
+from onnxprof.provenance.ties import TiedStep, Ties
 from onnxprof.provenance.topology import Graph
-from onnxprof.records.layer import Layer, LayerTable
+from onnxprof.records.layer import LayerTable
 from onnxprof.records.step import Step
 
 #: Nodes that are in place where the runtime gives them no implementation of their own.
@@ -136,58 +138,20 @@ def tied(
     live = {
         name for n in nodes if n.ran for m in marks_in(n.originals) for name in marks.get(m, ())
     }
-    layers = {layer.name: layer for layer in table.nodes}
     moved = frozenset(
         tensor.name
-        for name in live
-        if name in layers and layers[name].parent
-        for tensor in layers[name].outputs
-    )
-    graph, _ = inlined(original.graph, moved, frozenset())
-    graph = replace(graph, constants=graph.constants | _known_sizes(table, live))
-    flat = {node.name for node in graph.nodes}
-    outer = {mark: _climb(names, layers, flat) for mark, names in marks.items()}
-    made = tie(graph, nodes, outer, partial(twins, original.graph))
-    ties = with_bodies(made, _inner(table, flat))
-    order = {layer.name: number for number, layer in enumerate(table)}
-    return replace(ties, steps=tuple(_sorted(step, order) for step in ties.steps)), graph
-
-
-def _sorted(step: TiedStep, order: Mapping[str, int]) -> TiedStep:
-    """The step with its layers in table order."""
-    return replace(step, layers=tuple(sorted(step.layers, key=lambda name: order[name])))
-
-
-def _known_sizes(table: LayerTable, live: set[str]) -> frozenset[str]:
-    """What layers yield that ask for sizes which are known, unless the runtime does run them."""
-    return frozenset(
-        layer.outputs[0].name
         for layer in table.nodes
-        if layer.op_type in ("Shape", "Size") and not layer.domain and layer.name not in live
-        if all(tensor.is_static for tensor in layer.inputs)
+        if layer.name in live and layer.parent
+        for tensor in layer.outputs
     )
-
-
-def _climb(names: Sequence[str], layers: Mapping[str, Layer], flat: set[str]) -> tuple[str, ...]:
-    """The layers themselves, or the control-flow layers of the graph that hold them."""
-    found = []
-    for name in names:
-        while name not in flat and name in layers and layers[name].parent:
-            name = layers[name].parent
-        found.append(name)
-    return tuple(dict.fromkeys(found))
-
-
-def _inner(table: LayerTable, flat: set[str]) -> dict[str, list[str]]:
-    """For each control-flow layer that runs as one the layers inside it, in table order."""
-    found: dict[str, list[str]] = defaultdict(list)
-    layers = {layer.name: layer for layer in table.nodes}
-    opened = {layers[name].parent for name in flat if name in layers}
-    for layer in table.nodes:
-        if layer.name not in flat:
-            for name in _climb((layer.name,), layers, flat):
-                found[name].append(layer.name)
-    return {name: inside for name, inside in found.items() if name not in opened}
+    whole, _ = inlined(original.graph, moved, frozenset())
+    graph = without_sizes(whole, table, live)
+    flat, parents = {node.name for node in graph.nodes}, parents_of(table)
+    outer = {mark: climbed(names, parents, flat) for mark, names in marks.items()}
+    made = tie(graph, nodes, outer, partial(twins, original.graph))
+    opened = {parents[name] for name in flat if name in parents}
+    apart = flat | {name for name, parent in parents.items() if parent in opened}
+    return with_bodies(made, partial(with_inner, table=table, apart=apart)), graph
 
 
 def steps_of(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-#: Operators whose result differs between two of them that are written alike.
-_EACH_ANEW = ("Random", "Multinomial", "Bernoulli", "Dropout")
+from onnxprof.model.graph.operators import MAY_DRAW
 
 
 def twins(graph: Any) -> dict[str, str]:
@@ -19,7 +18,7 @@ def twins(graph: Any) -> dict[str, str]:
     seen: dict[tuple[Any, ...], Any] = {}
     found: dict[str, str] = {}
     for node in graph.node:
-        if node.op_type.startswith(_EACH_ANEW):
+        if node.op_type in MAY_DRAW:
             continue
         inputs = tuple(same.get(name, name) for name in node.input)
         attributes = sorted(a.SerializeToString(deterministic=True) for a in node.attribute)

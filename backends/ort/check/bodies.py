@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from onnxprof.backends.ort.check.unfold import Path, Pending, Unfolded, scanned, unfolded
 from onnxprof.errors import BackendError
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.provenance.onnx_graph import graph_attributes
 
 Array = NDArray[Any]
@@ -42,7 +43,7 @@ def settled(model: onnx.ModelProto, read: Read, deadline: float = float("inf")) 
 
 
 def _version(model: onnx.ModelProto) -> int:
-    plain = (each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    plain = (each.version for each in model.opset_import if each.domain in DEFAULT_DOMAINS)
     return max(plain, default=1)
 
 

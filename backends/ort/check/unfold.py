@@ -38,7 +38,7 @@ class Pending:
 
 @dataclass(slots=True)
 class Unfolded:
-    """What was made of a model; nodes are numbered as `ort_graphs.Ties` has them."""
+    """What was made of a model; nodes are numbered as `TiedNodes` has them."""
 
     model: onnx.ModelProto
     graph: Graph

@@ -62,7 +62,7 @@ class Joined(Protocol):
 
 
 def claims_of(joined: Sequence[Joined]) -> list[Claim]:
-    """What each step claims, in order; nodes are numbered as in `ort_graphs.Ties`."""
+    """What each step claims, in order; nodes are numbered as in `TiedNodes`."""
     return [
         Claim(i, tuple(sorted(entry.numbers)), entry.node.layers) for i, entry in enumerate(joined)
     ]

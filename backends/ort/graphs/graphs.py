@@ -45,7 +45,7 @@ class ExecutedNode:
     evidence: str = ""
     anchors: tuple[str, ...] = ()
     head: int = -1
-    """For a node inside another's work, the place of that node in `Ties.nodes`; else -1."""
+    """For a node inside another's work, the place of that node in `TiedNodes.nodes`; else -1."""
     source: str = ""
     """Of a node without layers the original tensor that it passes on, or first reads."""
     shared: tuple[str, ...] = ()
@@ -53,16 +53,18 @@ class ExecutedNode:
 
 
 @dataclass(slots=True)
-class Ties:
+class TiedNodes:
     """Every executed node in file order, subgraphs included, and the layers that none needs."""
 
     nodes: list[ExecutedNode] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
 
 
-def tie(original: onnx.ModelProto, extended: onnx.ModelProto, executed: onnx.ModelProto) -> Ties:
+def tie(
+    original: onnx.ModelProto, extended: onnx.ModelProto, executed: onnx.ModelProto
+) -> TiedNodes:
     """Tie the executed graph to the original, with the extended level's names as a witness."""
-    ties = Ties()
+    ties = TiedNodes()
     _tie_graph((original.graph, extended.graph, executed.graph), _Outside(), ties)
     return ties
 
@@ -81,7 +83,7 @@ class _Outside:
     """Of the outermost control-flow node."""
 
 
-def _tie_graph(graphs: _Triple, outside: _Outside, ties: Ties) -> None:
+def _tie_graph(graphs: _Triple, outside: _Outside, ties: TiedNodes) -> None:
     original, extended, executed = graphs
     running = read_graph(executed)
     before, conditions = inlined(original, moved_tensors(running), outside.constants)

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import onnx
 
+from onnxprof.model.graph.read import read_file
+
 
 def load_saved(path: Path) -> onnx.ModelProto:
     """The saved graph without its weights; names of its top level are as they were saved."""
-    model = onnx.load(str(path), load_external_data=False)
+    model = read_file(path)
     _store_once(model.graph)
     numbers = count()
     _tell_apart(model.graph, frozenset(_made(model.graph)), {}, numbers)

@@ -21,7 +21,7 @@ from onnxprof.errors import BackendError, UsageError
 from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import cuda_devices
 from onnxprof.plugins.backend import Workload
-from onnxprof.records.device import Availability, Device
+from onnxprof.records.device import Availability, Device, device_index
 
 CPU = "CPUExecutionProvider"
 
@@ -74,12 +74,6 @@ def _options(workload: Workload) -> dict[str, str]:
     if workload.provider == "openvino":
         return {"device_type": "CPU", "num_of_threads": str(workload.threads)}
     return {"device_id": str(device_index(workload.device))}
-
-
-def device_index(device_id: str) -> int:
-    """1 for `cuda:1:nvidia-h200`; 0 where the id gives no number."""
-    number = device_id.partition(":")[2].partition(":")[0]
-    return int(number) if number.isdecimal() else 0
 
 
 def require(session: Any, workload: Workload) -> None:

@@ -14,6 +14,7 @@ from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
+from onnxprof.records.device import device_index
 from onnxprof.records.layer import PreparedModel, Tensor
 from onnxprof.records.step import Granularity
 
@@ -121,7 +122,7 @@ def place_of(workload: Workload) -> Place:
     """On the device itself for CUDA, so that copies are no part of the latency."""
     if ort_providers.provider_of(workload).kind != "cuda":
         return Place()
-    return Place("cuda", ort_providers.device_index(workload.device))
+    return Place("cuda", device_index(workload.device))
 
 
 class BoundSession:

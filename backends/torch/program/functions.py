@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-_SAME = ("", "ai.onnx")
+from onnxprof.model.graph.operators import plain_domain
 
 
 def definition(
@@ -24,7 +24,7 @@ def definition(
 def _specified(
     node: onnx.NodeProto, opset: int, type_of: Callable[[str], Any]
 ) -> onnx.FunctionProto | None:
-    domain = "" if node.domain in _SAME else node.domain
+    domain = plain_domain(node.domain)
     try:
         schema: Any = onnx.defs.get_schema(node.op_type, opset, domain)
     except onnx.defs.SchemaError:

@@ -20,12 +20,10 @@ from onnxprof.backends.torch.program.functions import definition, types_of
 from onnxprof.backends.torch.program.program import OMITTED, UNWANTED, Call, Program
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.data_files import DataFolder
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS, MAY_DRAW
+from onnxprof.model.graph.read import read_prepared
 from onnxprof.records.layer import PreparedModel
 
-_RANDOM = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"}
-    | {"Bernoulli", "Dropout"}
-)
 #: Functions inside functions; a definition that calls itself has no end.
 _DEEPEST = 16
 #: Given a call of a subgraph and the call that holds the subgraph.
@@ -68,20 +66,13 @@ class _Context:
         return self.types.get(name)
 
 
-def read(prepared: PreparedModel) -> onnx.ModelProto:
-    """The model's graph; external data stay where they are."""
-    if isinstance(prepared.source, bytes):
-        return onnx.load_model_from_string(prepared.source)
-    return onnx.load(str(prepared.source), load_external_data=False)
-
-
 def load(prepared: PreparedModel, *, fold: bool, wrap: Wrap | None = None) -> Loaded:
     """Make the program; `wrap` may put something around each call of a subgraph.
 
     Layers that depend on constants alone are computed now if `fold` says so, and those that
     nothing depends on are left out. Raises BackendError for what torch cannot run.
     """
-    model = read(prepared)
+    model = read_prepared(prepared)
     folder = DataFolder.of_prepared(prepared)
     context = _Context(model, folder, fold, wrap, _has_unsigned(model))
     opsets = {o.domain: o.version for o in model.opset_import}
@@ -219,7 +210,7 @@ class _Builder:
     def _add(self, node: onnx.NodeProto) -> None:
         layer = not self.inside
         number = len(self.context.layers) if layer else -1
-        call = Call(node.name, node.op_type, print, (), (), tuple(node.output), number=number)
+        call = Call(node.name, node.op_type, output_names=tuple(node.output), number=number)
         if layer:
             at = len(self.program.calls) if self.parent < 0 else self.context.layers[self.parent][2]
             self.context.layers.append((call, self.parent, at))
@@ -251,7 +242,7 @@ class _Builder:
         constant = node.op_type == "Constant"
         if not (constant or self.context.fold) or not known.issuperset(call.inputs):
             return False
-        if node.op_type in _RANDOM or not node.output:
+        if node.op_type in MAY_DRAW or not node.output:
             return False
         try:
             result = call.function(*[self.program.template[i] for i in call.inputs])
@@ -302,7 +293,7 @@ class _Builder:
         return facts
 
     def _opset(self, domain: str) -> int:
-        names = table.DEFAULT_DOMAINS if domain in table.DEFAULT_DOMAINS else (domain,)
+        names = DEFAULT_DOMAINS if domain in DEFAULT_DOMAINS else (domain,)
         return next((self.opsets[name] for name in names if name in self.opsets), 1)
 
     def _set(self, node: onnx.NodeProto) -> list[Any]:

@@ -18,15 +18,20 @@ from onnxprof.plugins.source_places import without_places
 OMITTED, UNWANTED = 0, 1
 
 
+def unbound(*given: Any) -> Any:
+    """The function of a call that was given none yet."""
+    raise NotImplementedError(f"a call with {len(given)} inputs has no function")
+
+
 @dataclass(slots=True)
 class Call:
     """One layer: a function, and the slots of what goes in and comes out."""
 
     name: str
     op_type: str
-    function: Function
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
+    function: Function = unbound
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
     output_names: tuple[str, ...] = ()
     host: tuple[int, ...] = ()
     """Positions of inputs that are read on the host."""

@@ -19,9 +19,7 @@ from onnxprof.backends.torch.ops import (
     shape,
     signal,
 )
-
-#: The default domain under both of its names.
-DEFAULT_DOMAINS = ("", "ai.onnx")
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 
 
 @cache

@@ -17,6 +17,8 @@ from onnxprof.checks.batches.items import Pool
 from onnxprof.checks.reference import draws
 from onnxprof.errors import OnnxprofError
 from onnxprof.model.file import ModelFile, prepare
+from onnxprof.model.graph.operators import MAY_DRAW
+from onnxprof.model.graph.read import read_prepared
 from onnxprof.model.graph.walk import reads, walk
 from onnxprof.model.layers import inspect
 from onnxprof.plugins import registry
@@ -68,7 +70,7 @@ class Lab:
         level = Granularity.EXECUTED if optimised else Granularity.WRITTEN
         work = Workload(model, self.table(batch), self.pool.take(items), self.threads)
         gc.collect()
-        with registry.backend("ort").open(replace(work, granularity=level)) as session:
+        with registry.reference().open(replace(work, granularity=level)) as session:
             began = time.monotonic()
             session.infer()
             self._item_seconds = (time.monotonic() - began) / batch
@@ -101,7 +103,7 @@ class Lab:
         made = self._source(batch)
         if not (self.changes or more or self.is_random):
             return made
-        proto = _loaded(made)
+        proto = read_prepared(made)
         for change in (*((_seeded,) if self.is_random else ()), *self.changes):
             change(proto)
         known = {output.name for output in proto.graph.output}
@@ -149,17 +151,10 @@ class Lab:
             yield tuple(share)
 
 
-def _loaded(model: PreparedModel) -> ModelProto:
-    if isinstance(model.source, bytes):
-        return onnx.load_model_from_string(model.source)
-    return onnx.load(str(model.source), load_external_data=False)
-
-
 def _seeded(model: ModelProto) -> None:
     """Let layers that draw random numbers draw the same in each session."""
     for node in walk(model.graph):
-        draw = node.op_type.removesuffix("Like") in ("RandomNormal", "RandomUniform", "Bernoulli")
-        if not draw and node.op_type not in ("Multinomial", "Dropout"):
+        if node.op_type not in MAY_DRAW:
             continue
         kept = [attribute for attribute in node.attribute if attribute.name != "seed"]
         del node.attribute[:]

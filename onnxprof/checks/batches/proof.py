@@ -11,7 +11,8 @@ from onnxprof.checks.batches.lab import Lab
 from onnxprof.checks.batches.trial import Trial
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.errors import OnnxprofError
-from onnxprof.model.file import ModelFile, batch_axes, open_model, plan_for, with_defaults
+from onnxprof.model.file import ModelFile, batch_axes, plan_for, with_defaults
+from onnxprof.model.opened import Opened
 from onnxprof.records.run import Run
 
 #: Seconds that a proof may take, and as a multiple of the budget of a measurement.
@@ -24,8 +25,7 @@ _MOST_BYTES = 2 << 30
 class Question:
     """A model and the batches that it is to be measured at."""
 
-    file: str
-    name: str
+    model: Opened
     batches: tuple[int, ...]
     dims: tuple[tuple[str, int], ...] = ()
     seed: int = 0
@@ -40,13 +40,21 @@ def seconds_for(budget_seconds: float) -> float:
     return max(_LEAST_SECONDS, _BUDGETS * budget_seconds)
 
 
-def beside(run: Run, file: str, inputs: str, budget_seconds: float) -> Run:
+def beside(run: Run, model: Opened, inputs: str, budget_seconds: float) -> Run:
     """The run with what a proof at its batch says of a file that leaves its batch free."""
     asked = run.request
     if asked.batch == 1:
         return run
-    given = (asked.dims, asked.seed, inputs, asked.threads, seconds_for(budget_seconds))
-    (verdict,) = verdicts(Question(file, asked.model_name, (asked.batch,), *given))
+    question = Question(
+        model=model,
+        batches=(asked.batch,),
+        dims=asked.dims,
+        seed=asked.seed,
+        inputs=inputs,
+        threads=asked.threads,
+        seconds=seconds_for(budget_seconds),
+    )
+    (verdict,) = verdicts(question)
     if verdict.kind is Kind.UNPROVEN:  # nothing speaks against what its author says
         return run
     return replace(run, warnings=(*run.warnings, *warnings_of(verdict)))
@@ -56,9 +64,9 @@ def verdicts(question: Question) -> Iterator[Verdict]:
     """The outcome for each batch, one after the other. Never raises OnnxprofError."""
     deadline = time.monotonic() + question.seconds
     try:
-        model = replace(open_model(question.file), name=question.name)
+        model = question.model.unpacked()
         known = _meeting(model, question)
-        reason = "" if known else _hindrance(model)
+        reason = "" if known else _hindrance(question.model.facts.file_bytes)
         trials = [] if reason or known else _trials(model, question, deadline)
     except OnnxprofError as error:
         known, trials, reason = None, [], error.what
@@ -70,8 +78,7 @@ def verdicts(question: Question) -> Iterator[Verdict]:
         yield known or next(held, found[0] if found else Verdict(Kind.UNPROVEN, reason))
 
 
-def _hindrance(model: ModelFile) -> str:
-    size = model.facts().file_bytes
+def _hindrance(size: int) -> str:
     return (
         f"a model of {size / (1 << 30):.1f} GiB is not run again for it"
         if (size > _MOST_BYTES)

@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.output import (
+    TABLES,
+    deliver,
+    display,
+    file_format,
+    plain_text,
+    say,
+    terminal_width,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,6 +54,48 @@ class Over(StrEnum):
     BATCH = "batch"
 
 
+_Baseline = Annotated[
+    str,
+    typer.Option(
+        metavar="N|NAME", help="Column that ratios are over, by number or name.  [default: 1]"
+    ),
+]
+_Over = Annotated[Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")]
+_Sort = Annotated[
+    Order, typer.Option(help="time: the baseline's; gap: how far times lie apart from it.")
+]
+_Limit = Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")]
+_Share = Annotated[
+    float,
+    typer.Option(min=0.0, max=1.0, help="Only blocks with this part of some run's latency."),
+]
+_Threshold = Annotated[
+    float, typer.Option(min=0.0, max=10.0, help="The smallest difference that matters.")
+]
+_Format = Annotated[
+    Format | None, typer.Option("--format", help="Default: as the file's name ends, else table.")
+]
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+]
+_Models = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
+]
+_Batches = Annotated[
+    str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
+]
+_Backends = Annotated[
+    str, typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order.")
+]
+_Devices = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
+]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
+]
+
+
 def align(
     runs: Annotated[
         list[str] | None,
@@ -52,54 +104,23 @@ def align(
             help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
         ),
     ] = None,
-    baseline: Annotated[
-        str,
-        typer.Option(
-            metavar="N|NAME", help="Column that ratios are over, by number or name.  [default: 1]"
-        ),
-    ] = "",
-    over: Annotated[
-        Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")
-    ] = None,
-    sort: Annotated[
-        Order, typer.Option(help="time: the baseline's; gap: how far times lie apart from it.")
-    ] = Order.GRAPH,
-    limit: Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")] = 20,
+    baseline: _Baseline = "",
+    over: _Over = None,
+    sort: _Sort = Order.GRAPH,
+    limit: _Limit = 20,
     all_: Annotated[bool, typer.Option("--all", help="Every block.")] = False,
-    min_share: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Only blocks with this part of some run's latency."),
-    ] = 0.0,
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=10.0, help="The smallest difference that matters.")
-    ] = 0.02,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: as the file's name ends, else table."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
-    ] = None,
-    batch: Annotated[
-        str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
-    ] = "",
-    backend: Annotated[
-        str,
-        typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order."),
-    ] = "",
-    device: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
-    ] = None,
+    min_share: _Share = 0.0,
+    threshold: _Threshold = 0.02,
+    format_: _Format = None,
+    output: _Output = None,
+    model: _Models = None,
+    batch: _Batches = "",
+    backend: _Backends = "",
+    device: _Devices = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
-    ] = False,
+    force: _Force = False,
 ) -> None:
     """Put runs of one model on several systems side by side, a block of layers a row.
 
@@ -117,7 +138,10 @@ def align(
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     found = _aligned(chosen, over, baseline, threshold)
-    _deliver(found, choice, printed, output)
+    if printed is Format.TABLE and output is None:
+        display(_table(found, choice, terminal_width()))
+    else:
+        deliver(_text(found, choice, printed), output)
 
 
 def _chosen(
@@ -135,8 +159,8 @@ def _chosen(
     need = Need.LATENCIES if whole else Need.TIMES
     found: dict[Path, Run] = {}
     for text in texts or [""]:
-        meant = newest(select(text, [folders.store(store)], filters, need, say=_say))
-        for path, run in load_good([summary.path for summary in meant], _say):
+        meant = newest(select(text, [folders.store(store)], filters, need, say=say))
+        for path, run in load_good([summary.path for summary in meant], say):
             found.setdefault(path.resolve(), run)
     return list(found.values())
 
@@ -185,34 +209,7 @@ def _number(baseline: str, names: Sequence[str]) -> int:
 
 
 def _format(given: Format | None, output: Path | None) -> Format:
-    from onnxprof.cli.output import TABLES, file_format
-
     return Format(file_format(given or "", output, TABLES, Format.TABLE))
-
-
-def _deliver(
-    found: Alignment | Batches, choice: Choice, chosen: Format, output: Path | None
-) -> None:
-    from onnxprof.errors import UsageError
-
-    if chosen is Format.TABLE and output is None:
-        return _print(found, choice)
-    data = _text(found, choice, chosen).encode("utf-8", "backslashreplace")
-    if output is None:
-        return typer.echo(data, nl=False)
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror or error}", where=str(output)
-        ) from error
-
-
-def _print(found: Alignment | Batches, choice: Choice) -> None:
-    from onnxprof.cli.output import stdout_console
-
-    console = stdout_console(highlight=False)
-    console.print(_table(found, choice, console.width), markup=False)
 
 
 def _table(found: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
@@ -227,18 +224,12 @@ def _table(found: Alignment | Batches, choice: Choice, width: int) -> Renderable
 
 def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
     """As text, a table for a terminal of 80 columns."""
-    import io
-
-    from rich.console import Console
-
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing import alignment_text
     from onnxprof.publish.comparing import over_batches as alignment_batches
 
     if chosen is Format.TABLE:
-        sink = io.StringIO()
-        Console(file=sink, width=80).print(_table(found, choice, 80), markup=False)
-        return sink.getvalue()
+        return plain_text(_table(found, choice, 80))
     if isinstance(found, Alignment):
         if chosen is Format.MARKDOWN:
             return alignment_text.markdown(found, choice)
@@ -249,9 +240,3 @@ def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
     if chosen is Format.CSV:
         return alignment_batches.to_csv(found)
     return alignment_batches.to_json_text(found)
-
-
-def _say(message: str) -> None:
-    from onnxprof.publish.text.safe import printable
-
-    typer.echo(f"onnxprof: {printable(message)}", err=True)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
+from onnxprof.cli.parameters import Own, takes
+from onnxprof.jobs.options import Options
+from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from onnxprof.compare.changes import Comparison, Pair
     from onnxprof.compare.pairing import Pairing
-    from onnxprof.jobs.sweep import Options, Planned
+    from onnxprof.jobs.job import Job
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
 
@@ -27,7 +32,46 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+_Threshold = Annotated[
+    float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
+]
+_Format = Annotated[
+    Format | None, typer.Option("--format", help="Default: as the file's name ends, else table.")
+]
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+]
+_Force = Annotated[bool, typer.Option("--force", help="Even at different batches, axes or inputs.")]
+_Models = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Of runs: of these models; repeatable.")
+]
+_Batches = Annotated[
+    str, typer.Option(metavar="N,N", help="Of runs: of these batches; of models: at these.")
+]
+_Backend = Annotated[
+    str, typer.Option(help="Of runs: of this backend; of models: on it.  [default: ort]")
+]
+_Device = Annotated[
+    str,
+    typer.Option(help="Of runs: of this device; of models: on it.  [default: the backend's first]"),
+]
+_Store = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
+]
+
+
+@takes(
+    *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
+    *("device", "threads", "budget", "processes", "dim", "store"),
+    threads=Own("Of models: threads; 0 for every usable core."),
+    budget=Own(
+        "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
+    ),
+    processes=Own("Of models: pairs of fresh processes, in turns.", default=10),
+)
 def compare(
+    asked: dict[str, Any],
     a: Annotated[
         str,
         typer.Argument(
@@ -36,91 +80,39 @@ def compare(
         ),
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
-    ] = 0.02,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: as the file's name ends, else table."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
-    ] = None,
+    threshold: _Threshold = 0.02,
+    format_: _Format = None,
+    output: _Output = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Even at different batches, axes or inputs.")
-    ] = False,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Of runs: of these models; repeatable.")
-    ] = None,
-    batch: Annotated[
-        str, typer.Option(metavar="N,N", help="Of runs: of these batches; of models: at these.")
-    ] = "",
-    backend: Annotated[
-        str, typer.Option(help="Of runs: of this backend; of models: on it.  [default: ort]")
-    ] = "",
-    device: Annotated[
-        str,
-        typer.Option(
-            help="Of runs: of this device; of models: on it.  [default: the backend's first]"
-        ),
-    ] = "",
-    threads: Annotated[
-        int, typer.Option(min=0, max=1024, help="Of models: threads; 0 for every usable core.")
-    ] = 0,
-    budget: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            help="Of models: seconds of measuring for each, starting processes not counted.",
-        ),
-    ] = 10.0,
-    processes: Annotated[
-        int, typer.Option(min=1, max=1000, help="Of models: pairs of fresh processes, in turns.")
-    ] = 10,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
-    ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
-    ] = None,
+    force: _Force = False,
+    model: _Models = None,
+    batch: _Batches = "",
+    backend: _Backend = "",
+    device: _Device = "",
+    store: _Store = None,
 ) -> int:
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
     turn on the spot. The exit code is 1 if anything is slower.
     """
-    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims, parse_filters
-    from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget
+    from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
     from onnxprof.processes.confined import Limits
-    from onnxprof.records.step import Timer
 
     chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
     in_turn = _are_models(a, b)
     if in_turn:
-        options = Options(
-            models=(),
-            backend=backend or "ort",
-            device=device,
-            batches=batches or (1,),
-            dims=tuple(parse_dims(dim or []).items()),
-            threads=threads,
-            budget=Budget(budget),
-            telemetry=False,
-            processes=processes,
-            timer=Timer.TRACE,
-            limits=Limits(memory_bytes=memory_limit(0)),
-        )
+        asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
+        limits = Limits(memory_bytes=memory_limit(0))
+        options = Options((), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
         pairing = _measured(a, b, options, store)
     else:
         filters = parse_filters(model, _given(device), _given(backend), batch)
         pairing = _stored(a, b, store, filters)
     comparison = _compared(pairing, threshold, force, in_turn)
     _tell(comparison)
-    _deliver(comparison, chosen, output, None if all_ else 12)
+    _report(comparison, chosen, output, None if all_ else 12)
     return int(comparison.regressed)
 
 
@@ -157,7 +149,7 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
             where=f"{a}, {b}",
             remedy="Runs of one request share an id: name their .parquet files instead",
         )
-    sides = [[run for _, run in load_good(paths, _say)] for paths in chosen]
+    sides = [[run for _, run in load_good(paths, say)] for paths in chosen]
     found = pair(*sides)
     if not found.pairs:
         raise UsageError(
@@ -172,7 +164,7 @@ def _paths(text: str, store: Path | None, filters: Filters) -> list[Path]:
     from onnxprof import folders
     from onnxprof.store.select import Need, select
 
-    found = select(text, [folders.store(store)], filters, Need.LATENCIES, say=_say)
+    found = select(text, [folders.store(store)], filters, Need.LATENCIES, say=say)
     return [summary.path for summary in found]
 
 
@@ -184,8 +176,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     from rich.console import Console
 
     from onnxprof import folders
-    from onnxprof.cli.fetching import fetching
-    from onnxprof.cli.progress import Meter
+    from onnxprof.cli.progress import Meter, fetching
     from onnxprof.compare.pairing import Pairing
     from onnxprof.errors import UsageError
     from onnxprof.jobs.in_turn import alternate
@@ -203,23 +194,23 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
         place.check_writable()
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
-    with held(plans[0][0].job.device.id, _say):
+    with held(plans[0][0].device.id, say):
         plans = [proven(each, options, lambda *_: None) for each in plans]
     matched = _matched(*plans)
     pairs: list[tuple[Run, Run]] = []
     seconds = options.process_budget.seconds * options.processes * 2
-    batches = [ours.table.batch for ours, _ in matched]
+    batches = [ours.batch for ours, _ in matched]
     planning_s = time.monotonic() - began
     announced = partial(_announce, batches, options.processes, seconds, planning_s)
-    device = matched[0][0].job.device.id
-    with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, _say):
+    device = matched[0][0].device.id
+    with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, say):
         for ours, theirs in matched:
             known = partial(announced, silent=bool(pairs))
             pairs.append(alternate(ours, theirs, options.limits, meter.update, announce=known))
             meter.done()
             if place is not None:
                 for run in pairs[-1]:
-                    _say(f"stored {place.save(run)}")
+                    say(f"stored {place.save(run)}")
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
 
 
@@ -241,24 +232,23 @@ def _announce(
         return
     whole = planning_s + sum(seconds(batch / batches[0]) for batch in batches)
     sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
-    _say(
+    say(
         f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
         f" {whole:.0f} s with starting and checking them; fewer --processes take less"
     )
 
 
-def _matched(a: list[Planned], b: list[Planned]) -> list[tuple[Planned, Planned]]:
+def _matched(a: list[Job], b: list[Job]) -> list[tuple[Job, Job]]:
     """By batch; a model that keeps its own batch says why."""
     from onnxprof.errors import UsageError
 
-    for planned in (*a, *b):
-        if planned.table.obstacle:
-            batch, name = planned.table.batch, planned.job.facts.name
-            _say(f"{name} stays at batch {batch}: {planned.table.obstacle}")
-    theirs = {planned.table.batch: planned for planned in b}
-    found = [(ours, theirs[ours.table.batch]) for ours in a if ours.table.batch in theirs]
+    for job in (*a, *b):
+        if job.table.obstacle:
+            say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
+    theirs = {job.batch: job for job in b}
+    found = [(ours, theirs[ours.batch]) for ours in a if ours.batch in theirs]
     if not found:
-        raise UsageError(f"no batch size works for both: {a[0].table.batch}, {b[0].table.batch}")
+        raise UsageError(f"no batch size works for both: {a[0].batch}, {b[0].batch}")
     return found
 
 
@@ -291,39 +281,23 @@ def _tell(comparison: Comparison) -> None:
 
     for pair in comparison.pairs:
         for line in told(pair):
-            _say(f"{pair.a[0].request.model_name}: {line}")
+            say(f"{pair.a[0].request.model_name}: {line}")
 
 
 def _format(given: Format | None, output: Path | None) -> Format:
-    from onnxprof.cli.output import TABLES, file_format
-
     return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
-def _deliver(
-    comparison: Comparison, chosen: Format, output: Path | None, limit: int | None
-) -> None:
-    from onnxprof.errors import UsageError
+def _report(comparison: Comparison, chosen: Format, output: Path | None, limit: int | None) -> None:
+    from onnxprof.publish.comparing import changes as renderers
 
-    text = _rendered(comparison, chosen, limit, output is None)
-    if output is None:
-        typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
-        return
-    try:
-        output.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror or error}", where=str(output)
-        ) from error
+    if chosen is Format.TABLE and output is None:
+        display(renderers.table(comparison, limit=limit))
+    else:
+        deliver(_text(comparison, chosen, limit), output)
 
 
-def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: bool) -> str:
-    """The text; a table for a terminal is printed here, in its colours."""
-    import io
-
-    from rich.console import Console
-
-    from onnxprof.cli.output import stdout_console
+def _text(comparison: Comparison, chosen: Format, limit: int | None) -> str:
     from onnxprof.publish.comparing import changes as renderers
 
     if chosen is Format.JSON:
@@ -332,13 +306,4 @@ def _rendered(comparison: Comparison, chosen: Format, limit: int | None, shown: 
         return renderers.to_csv(comparison)
     if chosen is Format.MARKDOWN:
         return renderers.markdown(comparison)
-    sink = io.StringIO()
-    console = stdout_console(highlight=False) if shown else Console(file=sink, width=80)
-    console.print(renderers.table(comparison, limit=limit), markup=False)
-    return sink.getvalue()
-
-
-def _say(message: str) -> None:
-    from onnxprof.publish.text.safe import printable
-
-    typer.echo(f"onnxprof: {printable(message)}", err=True)
+    return plain_text(renderers.table(comparison, limit=limit))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.output import note
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from onnxprof.backends.torch.conformance import Conformance
-    from onnxprof.doctor import Diagnosis
+    from onnxprof.doctor import Diagnosis, Tested
 
 WIDTH = 80
 
@@ -30,24 +31,24 @@ def doctor(
     ),
     conformance: Annotated[
         bool,
-        typer.Option("--conformance", help="Run ONNX's node tests through torch; half a minute."),
+        typer.Option("--conformance", help="Run the tests that backends have; half a minute."),
     ] = False,
 ) -> None:
     """Say which backends and devices work here and, for those that do not, what to install.
 
     Exit code 0 if at least one backend works, else 1.
     """
-    from onnxprof.doctor import diagnose
+    from onnxprof.doctor import diagnose, self_tests
     from onnxprof.publish.text.safe import in_json, printable
 
     found = diagnose(_folders())
-    tests = _conformance() if conformance else None
+    tests = self_tests() if conformance else ()
     if format_ is Format.JSON:
         typer.echo(in_json(_json(found, tests)))
     else:
         typer.echo("\n".join(map(printable, _lines(found, tests))))
     if not found.works:
-        typer.echo('No backend works here: pip install "onnxprof[cpu]"', err=True)
+        note('No backend works here: pip install "onnxprof[cpu]"')
         raise typer.Exit(1)
 
 
@@ -57,48 +58,36 @@ def _folders() -> dict[str, Path]:
     return {"cache": folders.cache(), "store": folders.store(), "locks": folders.locks()}
 
 
-def _conformance() -> Conformance:
-    """Raises UsageError where there is no torch to run the tests."""
-    from onnxprof.errors import UsageError
-
-    try:
-        from onnxprof.backends.torch.conformance import torch_conformance
-
-        return torch_conformance()
-    except ImportError as error:
-        raise UsageError(
-            f"--conformance runs torch, which cannot be imported: {error}",
-            remedy='pip install "onnxprof[torch]"',
-        ) from None
+def _tests(found: Sequence[Tested]) -> Iterator[tuple[str, str]]:
+    for tested in found:
+        if tested.result is None:
+            yield tested.backend, f"could not be tested: {tested.error}"
+            continue
+        yield tested.result.runtime, str(tested.result)
+        if yardstick := tested.result.yardstick:
+            yield yardstick.name, f"for comparison: {yardstick}"
+        yield from ((verdict.name, verdict.failure) for verdict in tested.result.failures)
 
 
-def _tests(found: Conformance) -> Iterator[tuple[str, str]]:
-    from onnxprof.backends.torch.conformance import comparison
-
-    yield f"torch {found.torch}", str(found)
-    yield "onnx2pytorch", f"for comparison: {comparison()}"
-    yield from ((verdict.name, verdict.failure) for verdict in found.failures)
-
-
-def _json(found: Diagnosis, tests: Conformance | None) -> str:
+def _json(found: Diagnosis, tests: Sequence[Tested]) -> str:
     import json
     from dataclasses import asdict
 
     record = {"works": found.works, **asdict(found), "facts": dict(found.facts)}
-    if tests is not None:
-        from onnxprof.backends.torch.conformance import YARDSTICK
-
-        passed, total = YARDSTICK
-        yardstick = {"passed": passed, "of": total}
-        record["conformance"] = {
-            **asdict(tests),
-            "passed": tests.passed,
-            "yardstick": yardstick,
-        }
+    if tests:
+        record["conformance"] = {tested.backend: _test_json(tested) for tested in tests}
     return json.dumps(record, indent=2, ensure_ascii=False)
 
 
-def _lines(found: Diagnosis, tests: Conformance | None) -> Iterator[str]:
+def _test_json(tested: Tested) -> dict[str, object]:
+    from dataclasses import asdict
+
+    if tested.result is None:
+        return {"error": tested.error}
+    return {**asdict(tested.result), "passed": tested.result.passed}
+
+
+def _lines(found: Diagnosis, tests: Sequence[Tested]) -> Iterator[str]:
     yield f"onnxprof {found.version}"
     yield from _section("Backends", _backends(found))
     yield from _section("Devices", _devices(found))
@@ -106,9 +95,7 @@ def _lines(found: Diagnosis, tests: Conformance | None) -> Iterator[str]:
     yield from _section("Extras", _extras(found))
     yield from _section("Folders", _places(found))
     yield from _section("Machine", found.facts)
-    yield from _section(
-        "Conformance (and the node tests that do not pass)", _tests(tests) if tests else ()
-    )
+    yield from _section("Conformance (and the tests that do not pass)", _tests(tests))
     yield from _section("Take note", (("!", note) for note in found.notes))
 
 

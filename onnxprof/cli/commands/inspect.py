@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.output import TABLES, deliver, display, file_format, note, plain_text
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
 
     from onnxprof.model.file import ModelFile
     from onnxprof.model.sources.policy import Resolved
@@ -50,7 +54,7 @@ def inspect(
     seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
     _tell_obstacles(seen.tables, seen.name, batches)
     for doubt in seen.doubts:
-        _note(seen.name, doubt)
+        note(f"note: {seen.name}: {doubt}")
     fed = seen.fed if chosen in ("table", "json") else {}
     _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
@@ -58,7 +62,7 @@ def inspect(
 def _found(model: str) -> Resolved:
     from rich.console import Console
 
-    from onnxprof.cli.fetching import fetching
+    from onnxprof.cli.progress import fetching
     from onnxprof.model.sources.resolve import resolve
 
     with fetching(Console(stderr=True)) as progress:
@@ -103,7 +107,6 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
 
 
 def _choose(layout: str, given: str, output: Path | None) -> str:
-    from onnxprof.cli.output import TABLES, file_format
     from onnxprof.errors import UsageError
 
     if layout not in ("full", "classic"):
@@ -119,22 +122,13 @@ def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
 
 
 def _tell_obstacles(tables: Sequence[LayerTable], name: str, batches: tuple[int, ...]) -> None:
-    from onnxprof.publish.text.safe import printable
-
     for table in tables:
         if table.obstacle:
             asked = ", ".join(str(b) for b in batches if b != table.batch)
-            note = f"note: {name} stays at batch {table.batch} ({asked} asked): "
-            typer.echo(printable(note + table.obstacle), err=True)
-    for note in dict.fromkeys(note for table in tables for note in table.notes):
+            note(f"note: {name} stays at batch {table.batch} ({asked} asked): {table.obstacle}")
+    for text in dict.fromkeys(text for table in tables for text in table.notes):
         rest = "the sizes that the file declares are not used"
-        _note(name, f"{note}; {rest}")
-
-
-def _note(name: str, text: str) -> None:
-    from onnxprof.publish.text.safe import printable
-
-    typer.echo(printable(f"note: {name}: {text}"), err=True)
+        note(f"note: {name}: {text}; {rest}")
 
 
 def _write(
@@ -149,50 +143,28 @@ def _write(
     from onnxprof.publish.tables import layers
 
     if chosen == "table":
-        text = _terminal(tables, name, layout, parameters, output, fed)
+        parts = _parts(tables, name, layout, parameters, fed)
+        if output is None:
+            return display(*parts)
+        text = plain_text(*parts, width=120)
     elif chosen == "csv":
         text = layers.to_csv(tables, layout)
     elif chosen == "json":
         text = layers.to_json(tables, layout, name, fed)
     else:
         text = layers.to_markdown(tables, layout, name)
-    if output is not None:
-        _save(text, output)
-    elif text:
-        typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    deliver(text, output)
 
 
-def _terminal(
-    tables: Sequence[LayerTable],
-    name: str,
-    layout: str,
-    parameters: int,
-    output: Path | None,
-    fed: dict[str, str],
-) -> str:
-    """Print the tables, or give their text where it goes to a file."""
-    import io
-
-    from rich.console import Console
-
-    from onnxprof.cli.output import stdout_console
+def _parts(
+    tables: Sequence[LayerTable], name: str, layout: str, parameters: int, fed: dict[str, str]
+) -> Iterator[RenderableType]:
+    """Each table with its sums, then what the inputs are fed."""
     from onnxprof.publish.tables import layers
     from onnxprof.publish.text.safe import printable
 
-    buffer = io.StringIO()
-    console = Console(file=buffer, width=120) if output else stdout_console(soft_wrap=False)
     for table in tables:
-        console.print(layers.to_table(table, layout, f"{name}, batch {table.batch}"))
-        console.print(layers.summary(table, parameters), highlight=False)
+        yield layers.to_table(table, layout, f"{name}, batch {table.batch}")
+        yield layers.summary(table, parameters)
     for given, what in fed.items():
-        console.print(printable(f"{given} is fed {what}"), highlight=False, markup=False)
-    return buffer.getvalue()
-
-
-def _save(text: str, output: Path) -> None:
-    from onnxprof.errors import UsageError
-
-    try:
-        output.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=str(output)) from None
+        yield printable(f"{given} is fed {what}")

@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text
+from onnxprof.cli.parameters import Own, takes
+from onnxprof.jobs.options import Options
+from onnxprof.records.step import Timer
 
-    from onnxprof.jobs.sweep import Options
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console, RenderableType
+
     from onnxprof.publish.tables.provenance import Checked
     from onnxprof.records.run import Request, Run
 
-_FORMATS = ("table", "csv", "json")
-_SUFFIXES = {".csv": "csv", ".json": "json", ".txt": "table"}
+_FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
 
 
+@takes(
+    *("model", "backend", "provider", "device", "batch", "threads", "budget", "dim", "inputs"),
+    *("seed", "format", "output"),
+    provider=Own("How the backend runs it; see docs/backends.md."),
+    device=Own("A device's id or kind [default: the provider's]."),
+    batch=Own("Batch size.", default=1, least=1),
+    budget=Own("Seconds of measuring, for the steps' shares.", default=0.5),
+)
 def provenance(
+    asked: dict[str, Any],
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="An ONNX file, zoo:NAME, hub:NAME or hf:…")
     ],
-    backend: Annotated[str, typer.Option(help="The runtime; see onnxprof doctor.")] = "ort",
-    provider: Annotated[
-        str, typer.Option(help="How the backend runs it; see docs/backends.md.")
-    ] = "",
-    device: Annotated[
-        str, typer.Option(help="A device's id or kind [default: the provider's].")
-    ] = "",
-    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
-    threads: Annotated[
-        int, typer.Option(min=0, max=1024, help="Threads; 0 for every usable core.")
-    ] = 0,
-    budget: Annotated[
-        float, typer.Option(min=0.01, help="Seconds of measuring, for the steps' shares.")
-    ] = 0.5,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
-    ] = None,
-    inputs: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Arrays to feed, by input name.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of generated inputs.")] = 0,
     format: Annotated[
         str, typer.Option(help="table, csv or json; by default that of the output file.")
     ] = "",
@@ -56,27 +49,14 @@ def provenance(
     """
     from rich.console import Console
 
-    from onnxprof.cli.options import parse_dims
-    from onnxprof.jobs.sweep import Options
-    from onnxprof.measure.protocol import Budget
-    from onnxprof.records.step import Timer
-
     chosen = _choose(format, output)
     options = Options(
         models=(model,),
-        backend=backend,
-        device=device,
-        provider=provider,
-        batches=(batch,),
-        dims=tuple(parse_dims(dim or []).items()),
-        threads=threads,
-        budget=Budget(budget),
         timer=Timer.TRACE,
-        seed=seed,
-        inputs=str(inputs.resolve()) if inputs else "",
         parity=False,
         only_verify=True,
         telemetry=False,
+        **asked,
     )
     run = _measured(options, Console(stderr=True))
     _write(run, chosen, output)
@@ -86,22 +66,19 @@ def provenance(
 def _choose(given: str, output: Path | None) -> str:
     from onnxprof.errors import UsageError
 
-    chosen = given or (_SUFFIXES.get(output.suffix.lower(), "") if output else "table")
-    if chosen not in _FORMATS:
-        what = f"no format {chosen!r}" if chosen else f"cannot tell a format from {str(output)!r}"
-        raise UsageError(what, remedy=f"Choose --format {', '.join(_FORMATS[:-1])} or json")
-    return chosen
+    if given and given not in _FORMATS:
+        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(_FORMATS)}")
+    return file_format(given, output, _FORMATS, "table")
 
 
 def _measured(options: Options, console: Console) -> Run:
-    from onnxprof.cli.fetching import fetching
-    from onnxprof.cli.progress import Meter
+    from onnxprof.cli.progress import Meter, fetching
     from onnxprof.jobs.sweep import measured, plan
 
     with fetching(console) as progress:
-        planned = plan(options, progress)[0]
+        job = plan(options, progress)[0]
     with Meter(console, 1, options.budget.seconds) as meter:
-        return measured(planned, options.limits, meter.update)
+        return measured(job, options.limits, meter.update)
 
 
 def _write(run: Run, chosen: str, output: Path | None) -> None:
@@ -111,38 +88,22 @@ def _write(run: Run, chosen: str, output: Path | None) -> None:
     times = [] if run.timings is None else estimates(run.steps, run.timings).tolist()
     checked = shown.rows(run.steps, times)
     if chosen == "table":
-        text = _terminal(run.request, checked)
+        parts = _parts(run.request, checked)
+        if output is None:
+            return display(*parts)
+        text = plain_text(*parts)
     else:
         text = shown.to_csv(checked) if chosen == "csv" else shown.to_json(run.request, checked)
-    if output is not None:
-        _save(text, output)
-    else:
-        typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    deliver(text, output)
 
 
-def _terminal(request: Request, checked: list[Checked]) -> str:
-    import io
-
-    from rich.console import Console
-
+def _parts(request: Request, checked: list[Checked]) -> Iterator[RenderableType]:
     from onnxprof.publish.tables import provenance as shown
     from onnxprof.publish.text.safe import printable
 
-    buffer = io.StringIO()
-    console = Console(file=buffer, width=Console().width, soft_wrap=False)
     title = f"{request.model_name}, batch {request.batch}, {request.backend} {request.provider}"
-    console.print(shown.to_table(checked, printable(title)))
+    yield shown.to_table(checked, printable(title))
     for i, reason in enumerate(shown.reasons(checked), 1):
-        console.print(f"[{i}] {printable(reason)}", highlight=False, markup=False)
-    console.print()
-    console.print(shown.summary(checked), highlight=False, markup=False)
-    return buffer.getvalue()
-
-
-def _save(text: str, output: Path) -> None:
-    from onnxprof.errors import UsageError
-
-    try:
-        output.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=str(output)) from None
+        yield f"[{i}] {printable(reason)}"
+    yield ""
+    yield shown.summary(checked)

@@ -7,17 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.lazy import Lazy, lazy_group
+from onnxprof.cli.output import deliver, display, file_format, note
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from rich.console import RenderableType
 
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
     from onnxprof.store.summary import Summary
 
-app = typer.Typer(help="List, show and export stored runs.", no_args_is_help=True)
+_LATER = {
+    "import": Lazy(
+        "onnxprof.cli.commands.runs_import",
+        "command",
+        "Make a run of what another profiler wrote about an ONNX file, and store it.",
+        is_made=True,
+    )
+}
+app = typer.Typer(
+    cls=lazy_group(_LATER), help="List, show and export stored runs.", no_args_is_help=True
+)
 
 _PATTERN = "Part of the name, or all of it with * and ?; repeatable."
 Model = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help=_PATTERN)]
@@ -80,13 +91,13 @@ def list_(
     roots, filters = _roots(store), parse_filters(model, device, backend, batch)
     found = [] if _is_empty(roots) else _select("", roots, filters)
     if not found:
-        _tell(f"No runs in {_places(roots)}. {_REMEDY}.")
+        note(f"No runs in {_places(roots)}. {_REMEDY}.")
     if format_ is ListFormat.JSON:
-        _write(runlist.list_json(found))
+        deliver(runlist.list_json(found))
     elif format_ is ListFormat.CSV:
-        _write(runlist.list_csv(found))
+        deliver(runlist.list_csv(found))
     elif found:
-        _print(runlist.list_table(found))
+        display(runlist.list_table(found))
 
 
 @app.command()
@@ -110,10 +121,10 @@ def show(
     found = _select(what, _roots(store), parse_filters(model, device, backend, batch))
     run = load(found[-1].path)
     if len(found) > 1:
-        _tell(f"{len(found)} runs match; this is the newest: {found[-1].path}")
+        note(f"{len(found)} runs match; this is the newest: {found[-1].path}")
     limit = None if all_ else 20
     shown = gpu.tables(run, limit)
-    _print(run_summary.facts(run), "", run_summary.summary(run, limit=limit), *shown)
+    display(run_summary.facts(run), "", run_summary.summary(run, limit=limit), *shown)
 
 
 @app.command()
@@ -149,72 +160,15 @@ def export(
 
     chosen = _format(format_, output)
     found = _select(what, _roots(store), parse_filters(model, device, backend, batch))
-    runs = [run for _, run in load_good([summary.path for summary in found], _tell)]
+    runs = [run for _, run in load_good([summary.path for summary in found], note)]
     failed = [run for run in runs if run.timings is None]
     if failed and chosen is not ExportFormat.JSON:
         lost = counted(len(failed), "failed run", "failed runs")
-        typer.echo(f"{lost} left out; --format json has them", err=True)
+        note(f"{lost} left out; --format json has them")
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay([run for run in runs if run.timings is not None], output)
     else:
         _deliver(_render(runs, chosen), output, chosen)
-
-
-@app.command("import")
-def import_(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The ONNX file that was profiled.")],
-    profile: Annotated[
-        str, typer.Option(metavar="FILE", help="What trtexec --exportProfile wrote.")
-    ] = "",
-    engine_layers: Annotated[
-        str, typer.Option(metavar="FILE", help="What trtexec --exportLayerInfo wrote.")
-    ] = "",
-    times: Annotated[
-        str, typer.Option(metavar="FILE", help="What trtexec --exportTimes wrote.")
-    ] = "",
-    ort_profile: Annotated[
-        str, typer.Option(metavar="FILE", help="A profile of onnxruntime's, JSON.")
-    ] = "",
-    benchmark_app: Annotated[
-        str, typer.Option(metavar="FILE", help="A counters report of OpenVINO's, CSV or JSON.")
-    ] = "",
-    batch: Annotated[int, typer.Option(min=1, help="Batch size that was profiled.")] = 1,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
-    ] = None,
-    device_name: Annotated[
-        str, typer.Option(metavar="NAME", help="Where it ran: 'NVIDIA H200'.")
-    ] = "",
-    device_kind: Annotated[
-        str, typer.Option(metavar="KIND", help="cpu, cuda, gpu or npu. Default: as is usual.")
-    ] = "",
-    runtime: Annotated[
-        str, typer.Option(metavar="NAME", help="Name and version: 'TensorRT 11.0'.")
-    ] = "",
-    threads: Annotated[int, typer.Option(min=0, help="Threads that it had; 0: not known.")] = 0,
-    store: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of runs, else $ONNXPROF_STORE, else runs.")
-    ] = "",
-) -> None:
-    """Make a run of what another profiler wrote about an ONNX file, and store it.
-
-    trtexec: --profile, with --engine-layers and --times. onnxruntime: --ort-profile. OpenVINO:
-    --benchmark-app.
-    """
-    from onnxprof.cli.commands.runs_import import Told, import_run
-    from onnxprof.publish.tables import run_summary
-
-    files = {
-        "--engine-layers": engine_layers,
-        "--profile": profile,
-        "--times": times,
-        "--ort-profile": ort_profile,
-        "--benchmark-app": benchmark_app,
-    }
-    told = Told(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
-    run, path = import_run(model, files, told, _roots([store] if store else None)[0])
-    _print(run_summary.facts(run), "", run_summary.summary(run, limit=20))
-    typer.echo(f"stored as {path}", err=True)
 
 
 _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
@@ -224,12 +178,6 @@ def _roots(store: list[str] | None) -> list[Path]:
     from onnxprof import folders
 
     return [folders.store(folder) for folder in store] if store else [folders.store()]
-
-
-def _tell(message: str) -> None:
-    from onnxprof.publish.text.safe import printable
-
-    typer.echo(printable(message), err=True)
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:
@@ -246,11 +194,10 @@ def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]
     """The runs that are meant, oldest first."""
     from onnxprof.store.select import select
 
-    return select(what, roots, filters, say=_tell)
+    return select(what, roots, filters, say=note)
 
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:
-    from onnxprof.cli.output import file_format
 
     endings = dict.fromkeys(map(str, ExportFormat), (".csv",))
     endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
@@ -258,7 +205,7 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
     return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 
-def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
+def _render(runs: Sequence[Run], chosen: ExportFormat) -> str | bytes:
     from onnxprof.publish.overlays import chrome
     from onnxprof.publish.tables import gpu, timings
     from onnxprof.publish.tables import runs as runlist
@@ -273,7 +220,7 @@ def _render(runs: Sequence[Run], chosen: ExportFormat) -> bytes:
         ExportFormat.API_CALLS: gpu.api_csv,
         ExportFormat.DEVICE_HOST: gpu.steps_csv,
     }
-    return writers[chosen](runs).encode("utf-8", "backslashreplace")
+    return writers[chosen](runs)
 
 
 def _overlay(runs: Sequence[Run], output: str) -> None:
@@ -287,8 +234,8 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     is_file = output.lower().endswith(".json") and not Path(output).is_dir()
     if runs and (is_file or (len(runs) == 1 and not Path(output or "-").is_dir())):
         if len(runs) > 1:
-            typer.echo(f"{len(runs)} runs match; {output} is of the newest", err=True)
-        return _deliver(node_data(runs[-1]).encode(), output, chosen)
+            note(f"{len(runs)} runs match; {output} is of the newest")
+        return _deliver(node_data(runs[-1]), output, chosen)
     if not runs or output in ("", "-"):
         raise UsageError(
             f"an overlay is of one run with times, {len(runs)} match",
@@ -299,33 +246,14 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     except OSError as error:
         raise UsageError(f"no folder: {error.strerror or error}", where=output) from error
     for name, text in files(runs).items():
-        _deliver(text.encode(), str(Path(output) / name), chosen)
+        _deliver(text, str(Path(output) / name), chosen)
 
 
-def _deliver(data: bytes, output: str, chosen: ExportFormat) -> None:
+def _deliver(content: str | bytes, output: str, chosen: ExportFormat) -> None:
     import sys
-    from pathlib import Path
 
     from onnxprof.errors import UsageError
 
     if not output and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal", remedy="Name a file with -o FILE")
-    if not output or output == "-":
-        typer.echo(data, nl=False)
-        return
-    try:
-        Path(output).write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror or error}", where=output) from error
-
-
-def _write(text: str) -> None:
-    typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
-
-
-def _print(*parts: RenderableType) -> None:
-    from onnxprof.cli.output import stdout_console
-
-    console = stdout_console(highlight=False)
-    for part in parts:
-        console.print(part, markup=False)
+    deliver(content, output)

@@ -1,23 +1,95 @@
-"""What `onnxprof runs import` does with its options."""
+"""`onnxprof runs import`, with the options of the readers that the backends here have."""
 
 from __future__ import annotations
 
+import inspect
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from onnxprof import folders
 from onnxprof.cli.options import memory_limit, parse_dims
+from onnxprof.cli.output import stdout_console
 from onnxprof.imports.build import Facts, build
-from onnxprof.imports.files import chosen
-from onnxprof.jobs.child import now
+from onnxprof.imports.files import chosen, options, readers
+from onnxprof.jobs.job import now
 from onnxprof.model.file import open_found, with_defaults
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import is_remote, resolve
+from onnxprof.plugins.readers import FileOption, FileReader
 from onnxprof.processes.confined import Limits, confined
+from onnxprof.publish.tables import run_summary
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
+
+
+def command() -> Callable[..., None]:
+    """The command, with an option for each file that a backend here can read."""
+    plain = inspect.signature(_import, eval_str=True).parameters
+    known = readers()
+    given = {option.name: option for option in options(known) if _variable(option) not in plain}
+
+    def command(**values: object) -> None:
+        files = {name: str(values.pop(_variable(option))) for name, option in given.items()}
+        _import(files=files, **values)  # type: ignore[arg-type]
+
+    model, _, *rest = plain.values()
+    parameters = [model, *map(_parameter, given.values()), *rest]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__doc__ = f"{_import.__doc__}\n\n{' '.join(map(_summary, known))}"
+    return command
+
+
+def _variable(option: FileOption) -> str:
+    return option.name.removeprefix("--").replace("-", "_")
+
+
+def _parameter(option: FileOption) -> inspect.Parameter:
+    typed = Annotated[str, typer.Option(option.name, metavar="FILE", help=option.help)]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(_variable(option), kind, default="", annotation=typed)
+
+
+def _summary(reader: FileReader) -> str:
+    """`trtexec: --profile, with --engine-layers and --times.`"""
+    first, *more = (option.name for option in reader.options)
+    return f"{reader.program}: {first}{', with ' if more else ''}{' and '.join(more)}."
+
+
+def _import(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The ONNX file that was profiled.")],
+    files: Mapping[str, str],
+    batch: Annotated[int, typer.Option(min=1, help="Batch size that was profiled.")] = 1,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
+    ] = None,
+    device_name: Annotated[
+        str, typer.Option(metavar="NAME", help="Where it ran: 'NVIDIA H200'.")
+    ] = "",
+    device_kind: Annotated[
+        str, typer.Option(metavar="KIND", help="cpu, cuda, gpu or npu. Default: as is usual.")
+    ] = "",
+    runtime: Annotated[
+        str, typer.Option(metavar="NAME", help="Name and version: 'TensorRT 11.0'.")
+    ] = "",
+    threads: Annotated[int, typer.Option(min=0, help="Threads that it had; 0: not known.")] = 0,
+    store: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder of runs, else $ONNXPROF_STORE, else runs.")
+    ] = "",
+) -> None:
+    """Make a run of what another profiler wrote about an ONNX file, and store it."""
+    told = Told(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
+    run, path = import_run(model, files, told, folders.store(store))
+    console = stdout_console(highlight=False)
+    for part in (run_summary.facts(run), "", run_summary.summary(run, limit=20)):
+        console.print(part, markup=False)
+    typer.echo(f"stored as {path}", err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +131,7 @@ def _made(found: Resolved, files: Mapping[str, str], told: Told, command: str) -
 def command_line(model: str, files: Mapping[str, str], told: Told) -> str:
     """The command that imports this again; of files the names alone."""
     words = ["onnxprof", "runs", "import", model if is_remote(model) else Path(model).name]
-    options = {option: Path(file).name for option, file in files.items() if file} | {
+    options = {option: Path(file).name for option, file in sorted(files.items()) if file} | {
         "--batch": str(told.batch),
         "--device-name": told.device_name,
         "--device-kind": told.device_kind,

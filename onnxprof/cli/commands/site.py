@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.output import note
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -52,7 +54,7 @@ def build(
     folder = folders.expanded(out).resolve()
     check_replaceable(folder)
     roots = _roots(store or ())
-    with device_lock.held(str(folder), lambda line: typer.echo(line, err=True)):
+    with device_lock.held(str(folder), note):
         _tell(build_from_stores(roots, folder, title, base_url))
 
 
@@ -87,13 +89,13 @@ def _roots(named: Sequence[str]) -> list[Path]:
 
 def _tell(built: Built) -> None:
     for problem in built.problems:
-        typer.echo(f"left out: {problem}", err=True)
+        note(f"left out: {problem}")
     counts = ((built.models, "model"), (built.runs, "run"), (built.files, "file"))
     reused = f"; {built.reused} from the cache" if built.reused else ""
     typer.echo(", ".join(_many(n, noun) for n, noun in counts) + reused)
     typer.echo(str(built.index))
     if not built.runs and not built.problems:
-        typer.echo("No run yet: onnxprof profile zoo:lenet measures one.", err=True)
+        note("No run yet: onnxprof profile zoo:lenet measures one.")
 
 
 def _many(n: int, noun: str) -> str:

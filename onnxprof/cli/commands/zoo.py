@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxprof.checks.zoo import Checked
 
 app = typer.Typer(no_args_is_help=True, help="Networks that come with onnxprof.")
 
 All = Annotated[bool, typer.Option("--all", help="Every network.")]
+_CHECK_HEADING = f"{'NETWORK':<22}{'MADE':>7}{'ALL':>8}{'TENSORS':>9}{'OUTPUTS':>20}  VERDICT"
 
 
 @app.command("list")
@@ -17,8 +23,8 @@ def list_networks(
     format: Annotated[str, typer.Option(help="table, json, csv or md.")] = "table",
 ) -> None:
     """List the networks with their size and cost."""
+    from onnxprof.publish.tables.zoo import FORMATS
     from onnxprof.zoo.catalogue import entries
-    from onnxprof.zoo.report import FORMATS
 
     if format not in FORMATS:
         raise _usage(f"no such format: {format}", f"Choose from {', '.join(FORMATS)}")
@@ -28,8 +34,8 @@ def list_networks(
 @app.command()
 def info(name: Annotated[str, typer.Argument(help="A network of the zoo.")]) -> None:
     """Show the facts of one network."""
+    from onnxprof.publish.tables.zoo import facts
     from onnxprof.zoo.catalogue import entry, plain
-    from onnxprof.zoo.report import facts
 
     typer.echo(facts(entry(plain(name))), nl=False)
 
@@ -79,12 +85,14 @@ def check(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a network.")] = 600.0,
 ) -> int:
     """Materialise and run networks; look at every activation. Exit code 1 if one fails."""
-    from onnxprof.checks.zoo import CHECK_HEADING, check_apart, check_line, check_summary
+    from onnxprof.checks.zoo import check_apart
     from onnxprof.cli.options import parse_batches, parse_dims
 
     def one(name: str) -> Any:
         return check_apart(
-            *(name, batches, dims),
+            name,
+            batches,
+            dims,
             keep=keep,
             activations=activations,
             memory_bytes=int(memory * 2**30),
@@ -96,17 +104,42 @@ def check(
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen, found, began = _chosen(names, everything), [], time.perf_counter()
-    typer.echo(CHECK_HEADING)
+    typer.echo(_CHECK_HEADING)
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for checked in pool.map(one, chosen):
                 found.append(checked)
-                typer.echo(check_line(checked))
+                typer.echo(_check_line(checked))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    typer.echo(check_summary(found, time.perf_counter() - began))
+    typer.echo(_check_summary(found, time.perf_counter() - began))
     return int(any(checked.faults for checked in found))
+
+
+def _check_line(checked: Checked) -> str:
+    """One network of `zoo check`: seconds to make it, seconds in all, tensors, range, verdict."""
+    from onnxprof.publish.tables.zoo import scaled
+
+    reach = f"{checked.smallest:.1e} to {checked.largest:.1e}" if checked.largest else "–"
+    times = ", ".join(f"{ms:.4g} ms at {batch}" for batch, ms in checked.batch_ms)
+    verdict = f"FAILED: {'; '.join(checked.faults[:5])}" if checked.faults else "ok"
+    more = len(checked.faults) - 5
+    return (
+        f"{checked.name:<22}{checked.made_seconds:>5.1f} s{checked.seconds:>6.1f} s"
+        f"{checked.activations:>9}{reach:>20}  {verdict}"
+        + (f"; {more} more" if more > 0 else "")
+        + (f"\n{'':<22}{times}; {scaled(checked.memory_bytes, 'B')} of memory" if times else "")
+    )
+
+
+def _check_summary(found: Sequence[Checked], seconds: float) -> str:
+    """The last line of `zoo check`."""
+    failed = [checked.name for checked in found if checked.faults]
+    verdict = f"{len(failed)} failed: {', '.join(failed)}" if failed else "all are good"
+    return (
+        f"{len(found)} {'network' if len(found) == 1 else 'networks'} in {seconds:.0f} s; {verdict}"
+    )
 
 
 @app.command()
@@ -114,10 +147,10 @@ def clean(
     name: Annotated[str | None, typer.Argument(help="One network only.")] = None,
 ) -> None:
     """Remove materialised networks from the cache."""
+    from onnxprof.publish.tables.zoo import scaled
     from onnxprof.zoo.cache import folder
     from onnxprof.zoo.catalogue import entry, plain
     from onnxprof.zoo.materialisation import clear
-    from onnxprof.zoo.report import scaled
 
     chosen = entry(plain(name)).name if name else None
     typer.echo(f"freed {scaled(clear(chosen), 'B')} in {folder()}")

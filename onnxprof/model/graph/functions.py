@@ -16,7 +16,7 @@ import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
 from onnxprof.errors import ModelError
-from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.graph.operators import plain_domain
 from onnxprof.model.graph.walk import graphs, subgraphs, walk
 
 #: No network has more nodes; a runtime would take hours to load them.
@@ -86,20 +86,16 @@ def _refuse(path: Path, what: str) -> None:
 
 def _means_the_same(function: FunctionProto, model: ModelProto) -> bool:
     """Whether the body's operators are the same under the versions that the model imports."""
-    mine = {_plain(o.domain): o.version for o in function.opset_import}
-    theirs = {_plain(o.domain): o.version for o in model.opset_import}
+    mine = {plain_domain(o.domain): o.version for o in function.opset_import}
+    theirs = {plain_domain(o.domain): o.version for o in model.opset_import}
     for node in _nodes(function):
-        domain = _plain(node.domain)
+        domain = plain_domain(node.domain)
         own, other = mine.get(domain), theirs.get(domain)
         if own is None or other is None or own == other:
             continue
         if _since(node.op_type, domain, own) != _since(node.op_type, domain, other):
             return False
     return True
-
-
-def _plain(domain: str) -> str:
-    return "" if domain in DEFAULT_DOMAINS else domain
 
 
 def _since(op_type: str, domain: str, version: int) -> int:
@@ -111,11 +107,11 @@ def _since(op_type: str, domain: str, version: int) -> int:
 
 
 def _import_domains(model: ModelProto, functions: Iterable[FunctionProto]) -> None:
-    there = {_plain(o.domain) for o in model.opset_import}
+    there = {plain_domain(o.domain) for o in model.opset_import}
     for function in functions:
         for entry in function.opset_import:
-            if _plain(entry.domain) not in there:
-                there.add(_plain(entry.domain))
+            if plain_domain(entry.domain) not in there:
+                there.add(plain_domain(entry.domain))
                 model.opset_import.add(domain=entry.domain, version=entry.version)
 
 

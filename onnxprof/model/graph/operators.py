@@ -1,7 +1,8 @@
-"""The coarse layer classes, and which operands of an operator describe shapes."""
+"""Facts about operators: coarse classes, operands that describe shapes, random numbers."""
 
 from __future__ import annotations
 
+#: The default domain under both of its names.
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 _CLASSES = {
@@ -13,6 +14,18 @@ _CLASSES = {
     "BatchNorm": ("BatchNormalization",),
 }
 _CLASS_OF = {op: name for name, ops in _CLASSES.items() for op in ops}
+
+#: Positions of a recurrent operator's initial states, which have the batch at axis 1 (operator
+#: specification, layout 0).
+STATE_INPUTS = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+
+#: Operators whose results differ from call to call, so that none is a constant or another's equal.
+RANDOM_OPERATORS = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"}
+    | {"Bernoulli"}
+)
+#: With the one that draws where a model switches it on.
+MAY_DRAW = RANDOM_OPERATORS | {"Dropout"}
 
 #: Positions of operands that say what a shape is, or which part of one is meant.
 _SHAPE_OPERANDS: dict[str, tuple[int, ...]] = {
@@ -39,6 +52,11 @@ _SHAPE_OPERANDS: dict[str, tuple[int, ...]] = {
         )
     },
 }  # fmt: skip
+
+
+def plain_domain(domain: str) -> str:
+    """The domain under one name: empty for the default one."""
+    return "" if domain in DEFAULT_DOMAINS else domain
 
 
 def layer_type(op_type: str, domain: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from onnx import ModelProto, TypeProto, ValueInfoProto
 
 from onnxprof.errors import UsageError
+from onnxprof.model.graph.operators import STATE_INPUTS
 from onnxprof.model.graph.walk import graphs, initializer_names
 from onnxprof.model.shapes.rules import sizes
 
@@ -17,8 +18,6 @@ _BATCH_NAMES = {"n", "b", "bs", "bsz", "nb"}
 _ANONYMOUS = re.compile(r"^(unk__\d+|unknown.*|\?|-1|None)?$")
 _NOT_BATCH = re.compile(r"seq|len|time|height|width|chan|frame|^[hwtlsc]$", re.IGNORECASE)
 _PRODUCT = re.compile(r"\s*[\w.]+(\s*\*\s*[\w.]+)+\s*")
-#: Operators whose initial states have the batch at axis 1 (operator specification, layout 0).
-_STATE_INPUTS = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
 Axis = tuple[str, int]
 
@@ -191,7 +190,7 @@ def _state_inputs(model: ModelProto) -> set[str]:
     return {
         node.input[i]
         for node in nodes
-        for i in _STATE_INPUTS.get(node.op_type, ())
+        for i in STATE_INPUTS.get(node.op_type, ())
         if i < len(node.input) and not any(a.name == "layout" and a.i for a in node.attribute)
     }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from onnxprof.errors import UsageError
-from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS, STATE_INPUTS
 from onnxprof.model.graph.weights import MAX_TENSOR_BYTES, element_bits
 from onnxprof.model.rebatch import axes as batchaxes
 from onnxprof.model.rebatch import targets
@@ -31,7 +31,6 @@ MAX_BATCH = 1 << 20
 _PRIMES = (251, 257, 263, 269, 1009)
 _ROUNDS = 40
 _LARGEST_SIZE = 1 << 31
-_STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,7 @@ class _Tracer:
         rules = {"Reshape": 1, "Expand": 1, "Resize": 3, "Slice": 2}
         position = rules.get(at.node.op_type)
         if position is None:
-            if at.node.op_type in _STATES:
+            if at.node.op_type in STATE_INPUTS:
                 self._states(out, index, at, axis)
             return
         raw = self._operands.value(at, position)
@@ -244,7 +243,7 @@ class _Tracer:
 
     def _states(self, out: dict[Place, Edit], index: int, at: Placed, axis: int) -> None:
         """Constant initial states are repeated for every item of the batch."""
-        for position in _STATES[at.node.op_type]:
+        for position in STATE_INPUTS[at.node.op_type]:
             name = at.node.input[position] if position < len(at.node.input) else ""
             state = self._scopes[index].shape(name) if name else None
             if state is None or len(state) != 3:

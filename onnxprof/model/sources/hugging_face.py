@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof import folders
-from onnxprof.errors import ModelError, OnnxprofError, StoreError, UsageError
+from onnxprof.errors import ModelError, OnnxprofError, UsageError
 from onnxprof.model.sources.policy import (
     Progress,
     Resolved,
@@ -30,6 +30,7 @@ from onnxprof.model.sources.policy import (
     unreachable,
 )
 from onnxprof.processes.confined import Limits, confined
+from onnxprof.zoo import cache
 
 _REFERENCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>.+)", re.ASCII | re.DOTALL)
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -170,7 +171,8 @@ def _got(hub: Any, place: _Place, size: int, before: int, progress: Progress | N
     bar = _bar(progress, posixpath.basename(place.file))
     path = Path(
         hub.hf_hub_download(
-            *(place.repo, place.file),
+            repo_id=place.repo,
+            filename=place.file,
             endpoint=_endpoint(),
             local_files_only=_offline(),
             library_name="onnxprof",
@@ -268,11 +270,11 @@ def _assembled(
 
 def _laid(source: Path, target: Path) -> Path:
     real = source.resolve()
-    try:
+    with cache.storing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and target.samefile(real):
             return target
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+        partial = cache.partial(target)
         partial.unlink(missing_ok=True)
         try:
             os.link(real, partial)
@@ -280,12 +282,6 @@ def _laid(source: Path, target: Path) -> Path:
             shutil.copyfile(real, partial)
         os.replace(partial, target)
         partial.unlink(missing_ok=True)  # replacing a link by another to the same file is a no-op
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written ({error.strerror or error})",
-            where=str(target),
-            remedy="Make room there, or choose another folder with ONNXPROF_CACHE",
-        ) from error
     return target
 
 

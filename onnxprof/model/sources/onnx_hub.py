@@ -23,7 +23,7 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from onnxprof import folders
-from onnxprof.errors import ModelError, StoreError, UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.model.sources.policy import (
     Progress,
     Resolved,
@@ -165,7 +165,8 @@ def _manifest(reference: str) -> bytes:
     if len(data) > _MAX_MANIFEST:
         raise ModelError(f"the manifest is larger than {megabytes(_MAX_MANIFEST)}", where=url)
     json_or_error(data, url)
-    with _storing(target):
+    with cache.storing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         partial = cache.partial(target)
         partial.write_bytes(data)
         os.replace(partial, target)
@@ -203,9 +204,11 @@ def _cached(model: Listed, reference: str, progress: Progress | None) -> Path:
     url = f"{_base() or FILES_BASE}/{quote(model.path)}"
     _refuse_offline(reference, url, target)
     check_size(reference, model.size)
-    with _storing(target), cache.locked(target):
-        if not _is_intact(target, model):
-            _download(url, target, model, reference, progress)
+    with cache.storing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with cache.locked(target):
+            if not _is_intact(target, model):
+                _download(url, target, model, reference, progress)
     return target
 
 
@@ -320,17 +323,3 @@ def _opened(url: str, reference: str) -> Iterator[IO[bytes]]:
         raise unreachable(reference, f"there is no connection ({reason})", _by_hand(url)) from None
     with answer:
         yield answer
-
-
-@contextmanager
-def _storing(target: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one clear error."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written ({error.strerror or error})",
-            where=str(target),
-            remedy=f"Make room there, or choose another folder with {folders.CACHE}",
-        ) from error

@@ -8,10 +8,12 @@ size being known and its digest checked. A file that bears the reference's name 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from onnxprof.errors import ModelError
 from onnxprof.model.sources.policy import Progress, Resolved
+from onnxprof.records.layer import ModelFacts
 
 SCHEMES = ("zoo", "hub", "hf")
 
@@ -42,6 +44,13 @@ def resolve(reference: str, progress: Progress | None = None) -> Resolved:
 def is_remote(reference: str) -> bool:
     """Whether a reference names a model by a scheme, not by a path."""
     return reference.partition(":")[0] in SCHEMES and ":" in reference
+
+
+def published(facts: ModelFacts) -> ModelFacts:
+    """The facts without the folder that the model lies in: records are made to be shown."""
+    if is_remote(facts.reference):
+        return facts
+    return replace(facts, reference=Path(facts.reference).name)
 
 
 def _is_file(path: Path) -> bool:

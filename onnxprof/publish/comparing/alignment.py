@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind
-from onnxprof.publish.text import sentences, verdicts
+from onnxprof.publish.text import numbers, sentences, verdicts
 from onnxprof.publish.text.safe import CUTS, Cut, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
@@ -253,7 +253,7 @@ def _latency(column: Column) -> str:
         return "no latency"
     low, high = column.interval_ns
     half = (high - low) / 2 / column.total_ns if column.total_ns else 0.0
-    return f"{sentences.duration(column.total_ns)} ±{sentences.percent(half)}"
+    return f"{numbers.duration(column.total_ns)} ±{numbers.percent(half)}"
 
 
 def _outputs(run: Run) -> str:

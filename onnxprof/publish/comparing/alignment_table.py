@@ -15,7 +15,7 @@ from rich.text import Text
 from onnxprof.compare.table import Alignment, Cell, Row
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Picked, Scale
-from onnxprof.publish.text import sentences, verdicts
+from onnxprof.publish.text import numbers, verdicts
 from onnxprof.publish.text.safe import printable, shortened
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -248,7 +248,7 @@ def _run_parts(
         texts = tuple(_time(line, number) for line in lines)
         yield _Part(f"{heading}\n{unit} ", texts, plain, gap=1)
     if base and level.shares:
-        shares = tuple("" if c.share is None else sentences.percent(c.share) for c in cells)
+        shares = tuple("" if c.share is None else numbers.percent(c.share) for c in cells)
         yield _Part("share", shares, plain)
     if level.bars:
         bars = tuple(

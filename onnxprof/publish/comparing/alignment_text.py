@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,9 @@ from onnxprof.analysis.reconcile import milliseconds
 from onnxprof.compare.table import Alignment, Cell, Column, Row
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Scale
-from onnxprof.publish.text import sentences, verdicts
-from onnxprof.publish.text.safe import CsvWriter, in_markdown, printable
+from onnxprof.publish.text import numbers, verdicts
+from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.safe import in_markdown, printable
 from onnxprof.store.encoding import to_json
 
 #: Columns of the CSV before those of the runs.
@@ -67,7 +67,7 @@ def _markdown_cell(cell: Cell, scale: Scale, base: bool, wrong: bool, row: Row) 
     mark = f" {verdicts.INFERRED}".replace("~", "\\~") if shared.is_inferred(cell) else ""
     time = f"{struck}{mark}" if figure else shared.untimed_text(cell) if row.layers else ""
     if base:
-        return f"{time} | {'' if cell.share is None else sentences.percent(cell.share)}"
+        return f"{time} | {'' if cell.share is None else numbers.percent(cell.share)}"
     ratio = "" if cell.ratio is None else shared.number(cell.ratio)
     between = f" ({shared.interval_text(cell)})" if cell.interval else ""
     return f"{time} | {ratio}{between} {verdicts.mark(cell.verdict)}".rstrip()
@@ -86,19 +86,18 @@ def _name(row: Row) -> str:
 
 
 def to_csv(alignment: Alignment) -> str:
-    """Every block in graph order, then the sums: RFC 4180, lines end in `\\n`.
+    """Every block in graph order, then the sums.
 
     Milliseconds have six decimals, so each run's blocks, `no layer`, `interruptions` and
     `overhead` add up to its `total` exactly. Names are joined with `;`.
     """
-    sink = io.StringIO()
-    writer = CsvWriter(sink, lineterminator="\n")
     runs = [f"{column.label} {figure}" for column in alignment.columns for figure in FIGURES]
-    writer.writerow([*COLUMNS, *runs])
-    for row in (*alignment.rows, *_sums(alignment)):
-        figures = [text for cell in row.cells for text in _csv_cell(cell)]
-        writer.writerow([row.kind.value, ";".join(row.layers), ";".join(row.operators), *figures])
-    return sink.getvalue()
+    return csv_text([*COLUMNS, *runs], map(_csv_row, (*alignment.rows, *_sums(alignment))))
+
+
+def _csv_row(row: Row) -> tuple[str, ...]:
+    figures = (text for cell in row.cells for text in _csv_cell(cell))
+    return row.kind.value, ";".join(row.layers), ";".join(row.operators), *figures
 
 
 def _csv_cell(cell: Cell) -> Iterator[str]:

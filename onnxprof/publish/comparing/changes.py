@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,8 +15,9 @@ from rich.text import Text
 
 from onnxprof.compare.changes import Comparison, Pair, Row
 from onnxprof.compare.verdict import Verdict
-from onnxprof.publish.text import sentences, verdicts
-from onnxprof.publish.text.safe import in_csv, in_markdown, printable, shortened
+from onnxprof.publish.text import numbers, sentences, verdicts
+from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import to_json
 
@@ -80,19 +79,18 @@ def to_json_text(comparison: Comparison) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One row a model and layer, RFC 4180, lines end in `\\n`; names are joined with `;`."""
-    sink = io.StringIO()
-    writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    """One row a model and layer; names are joined with `;`."""
+    return csv_of_records(COLUMNS, _csv_records(comparison))
+
+
+def _csv_records(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for pair in comparison.pairs:
         asked = pair.a[0].request
         for row in (pair.latency, *pair.rows):
             record = _record(row)
             names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
             whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
-            whole["ratio_of"] = _ratio_of(comparison)
-            writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
-    return sink.getvalue()
+            yield whole | {"ratio_of": _ratio_of(comparison)}
 
 
 def told(pair: Pair) -> list[str]:
@@ -245,7 +243,7 @@ def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
 
 def _figures(row: Row, scale: _Scale) -> tuple[str, ...]:
     return (
-        sentences.percent(row.share),
+        numbers.percent(row.share),
         scale.text(row.a_ns),
         scale.text(row.b_ns),
         "" if row.ratio is None else f"{row.ratio:.3f}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -19,8 +18,9 @@ from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Sort
 from onnxprof.publish.comparing.alignment_text import plain
-from onnxprof.publish.text import sentences, verdicts
-from onnxprof.publish.text.safe import CsvWriter, in_markdown, printable, shortened
+from onnxprof.publish.text import numbers, verdicts
+from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
 #: Columns of the CSV; a row a batch, system and block, and one of the whole with no layers.
 COLUMNS = (
@@ -102,8 +102,8 @@ def _figures(point: Point, base: bool) -> tuple[str, ...]:
     low, high = point.interval_ns
     between = speedup_interval(point.cell)
     return (
-        ("✗ " if point.column.wrong else "") + sentences.duration(point.latency_ns),
-        sentences.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
+        ("✗ " if point.column.wrong else "") + numbers.duration(point.latency_ns),
+        numbers.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
         _rate(point.inferences_per_s),
         _rate(point.samples_per_s),
         "baseline" if base else _percent(point.cell),
@@ -224,10 +224,11 @@ def _rule(found: Batches) -> str:
 
 
 def to_csv(found: Batches) -> str:
-    """A row a batch and system, without layers, then one a block: RFC 4180, `\\n` line ends."""
-    sink = io.StringIO()
-    writer = CsvWriter(sink, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    """A row a batch and system, without layers, then one a block."""
+    return csv_text(COLUMNS, _csv_rows(found))
+
+
+def _csv_rows(found: Batches) -> Iterator[tuple[str | int, ...]]:
     for place, batch in enumerate(found.batches):
         for number, point in enumerate(found.points[place]):
             if point is None:
@@ -236,14 +237,11 @@ def to_csv(found: Batches) -> str:
             low, high = point.interval_ns
             rates = f"{point.inferences_per_s:.6g}", f"{point.samples_per_s:.6g}"
             limits = milliseconds(low), milliseconds(high)
-            writer.writerow(
-                [*head, "", "", *_timed(point.cell, limits), *rates, *_gain(point.cell)]
-            )
+            yield *head, "", "", *_timed(point.cell, limits), *rates, *_gain(point.cell)
             for row in found.rows:
                 cell = row.cells[place][number] or Cell()
                 names = ";".join(row.layers), ";".join(row.operators)
-                writer.writerow([*head, *names, *_timed(cell, ("", "")), "", "", *_gain(cell)])
-    return sink.getvalue()
+                yield *head, *names, *_timed(cell, ("", "")), "", "", *_gain(cell)
 
 
 def _timed(cell: Cell, limits: tuple[str, str]) -> tuple[str, ...]:

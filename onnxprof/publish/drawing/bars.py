@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from onnxprof.publish.text.numbers import printable, shortened, three
+from onnxprof.publish.text.numbers import three
+from onnxprof.publish.text.safe import in_page, shortened
 
 XY = tuple[float, float]
 
@@ -145,7 +146,7 @@ def _line(line: Line, x: Callable[[float], float], y: Callable[[float], float]) 
 
 def _dot(line: Line, point: XY, x: Callable[[float], float], y: Callable[[float], float]) -> str:
     batch, value = point
-    words = f"{printable(line.label)}, batch {batch:g}: {three(value)}"
+    words = f"{in_page(line.label)}, batch {batch:g}: {three(value)}"
     return (
         f'<a href="#{escape(line.key)}/{batch:g}" data-batch="{batch:g}" '
         f'aria-label="{escape(words)}"><circle cx="{x(batch):.1f}" cy="{y(value):.1f}" r="3"/>'
@@ -166,6 +167,6 @@ def _end_labels(
     return [
         f'<a href="#{escape(line.key)}/{line.points[0][0]:g}" class="name" '
         f'data-system="{escape(line.key)}"><text x="{x:g}" y="{place - lift:.1f}">'
-        f"{escape(shortened(line.label, 36))}</text></a>"
+        f"{escape(shortened(in_page(line.label), 36))}</text></a>"
         for place, (_, _, line) in zip(places, ends, strict=True)
     ]

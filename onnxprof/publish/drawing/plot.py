@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from html import escape
 
 from onnxprof.publish.drawing.layout import Box, Drawing, Edge, Point, lay_out
-from onnxprof.publish.text.numbers import printable, shape_text, shortened
+from onnxprof.publish.text.numbers import sizes_text
+from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
 #: An edge that skips more ranks than this becomes a reference beside its consumer: long
@@ -246,7 +247,7 @@ def _heading(title: str, table: LayerTable, constant: int, layered: bool) -> str
     note = f", {constant} constant, not drawn" if constant else ""
     note += "" if layered else "; too large to lay out: layers in file order"
     return (
-        f'<text class="h" x="{_n(_MARGIN)}" y="26">{_text(shortened(title, 40))}</text>'
+        f'<text class="h" x="{_n(_MARGIN)}" y="26">{_text(shortened(in_page(title), 40))}</text>'
         f'<text class="n" x="{_n(_MARGIN)}" y="42">batch {table.batch}, {len(table.nodes)} layers'
         f"{note}</text>"
     )
@@ -255,9 +256,11 @@ def _heading(title: str, table: LayerTable, constant: int, layered: bool) -> str
 def _node(layer: Layer, corner: Point) -> str:
     if layer.kind is LayerKind.INPUT:
         return _input(layer, corner)
-    shape = shape_text(layer.outputs[0].shape) if layer.outputs else ""
+    shape = sizes_text(layer.outputs[0].shape) if layer.outputs else ""
     shape = shortened(shape, 26)
-    operator = shortened(layer.op_type, max(5, int((213 - _FIGURE * len(shape)) / _LETTER)))
+    operator = shortened(
+        in_page(layer.op_type), max(5, int((213 - _FIGURE * len(shape)) / _LETTER))
+    )
     return (
         f'<g transform="translate({_n(corner[0])} {_n(corner[1])})">'
         f"<title>{_tooltip(layer)}</title>"
@@ -265,34 +268,35 @@ def _node(layer: Layer, corner: Point) -> str:
         f'<rect class="k{_class(layer)}" width="3" height="{_n(_NODE.height)}"/>'
         f'<text class="o" x="10" y="18">{_text(operator)}</text>'
         f'<text class="s" x="224" y="18">{_text(shape)}</text>'
-        f'<text class="n" x="10" y="34">{_text(shortened(layer.name, 37))}</text></g>'
+        f'<text class="n" x="10" y="34">{_text(shortened(in_page(layer.name), 37))}</text></g>'
     )
 
 
 def _input(layer: Layer, corner: Point) -> str:
-    shape = shape_text(layer.outputs[0].shape) if layer.outputs else ""
+    shape = sizes_text(layer.outputs[0].shape) if layer.outputs else ""
     return (
         f'<g transform="translate({_n(corner[0])} {_n(corner[1])})">'
         f"<title>{_tooltip(layer)}</title>"
         f'<rect class="i" width="{_n(_INPUT.width)}" height="{_n(_INPUT.height)}" rx="15"/>'
-        f'<text class="n" x="14" y="19">{_text(shortened(layer.name, 18))}</text>'
+        f'<text class="n" x="14" y="19">{_text(shortened(in_page(layer.name), 18))}</text>'
         f'<text class="s" x="218" y="19">{_text(shortened(shape, 18))}</text></g>'
     )
 
 
 def _reference(producer: Layer, corner: Point) -> str:
+    name = shortened(in_page(producer.name), 23)
     return (
         f'<g transform="translate({_n(corner[0])} {_n(corner[1])})">'
         f"<title>from {_text(producer.name)}</title>"
         f'<rect class="i d" width="{_n(_REFERENCE.width)}" height="{_n(_REFERENCE.height)}"/>'
-        f'<text class="r" x="6" y="13.5">← {_text(shortened(producer.name, 23))}</text></g>'
+        f'<text class="r" x="6" y="13.5">← {_text(name)}</text></g>'
     )
 
 
 def _tooltip(layer: Layer) -> str:
     lines = [layer.name, f"{layer.op_type or layer.layer_type}"]
-    lines += [f"in {t.name} {t.dtype} {shape_text(t.shape)}" for t in layer.inputs if layer.op_type]
-    lines += [f"out {t.name} {t.dtype} {shape_text(t.shape)}" for t in layer.outputs]
+    lines += [f"in {t.name} {t.dtype} {sizes_text(t.shape)}" for t in layer.inputs if layer.op_type]
+    lines += [f"out {t.name} {t.dtype} {sizes_text(t.shape)}" for t in layer.outputs]
     return "\n".join(_text(line) for line in lines)
 
 
@@ -308,7 +312,7 @@ def _path(points: Sequence[Point]) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(printable(text))
+    return escape(in_page(text))
 
 
 def _n(value: float) -> str:

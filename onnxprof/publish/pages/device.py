@@ -13,6 +13,7 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
 from onnxprof.publish.pages.render import SiteFacts, render
 from onnxprof.publish.tables.gpu import api_csv, kernels_csv
 from onnxprof.publish.tables.timings import COLUMNS
+from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import count, size, unique_slug
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
@@ -157,7 +158,7 @@ def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
 def _join(parts: Iterable[Path], target: Path) -> None:
     """One CSV of several under one header; none is ever in memory whole."""
     with target.open("wb") as whole:
-        whole.write(f"{','.join(COLUMNS)}\n".encode())
+        whole.write(csv_text(COLUMNS, ()).encode())
         for part in parts:
             with part.open("rb") as rows:
                 rows.readline()

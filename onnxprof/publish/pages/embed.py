@@ -12,7 +12,8 @@ from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.publish.drawing.plot import COMPUTE, topology
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
-from onnxprof.publish.text.numbers import printable, tensor_text
+from onnxprof.publish.text.numbers import sized_text
+from onnxprof.publish.text.safe import in_page
 from onnxprof.publish.text.sentences import doubt_text, reconciliation_text
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.layer import LayerTable
@@ -127,7 +128,7 @@ def page_data(page: ModelPage) -> dict[str, Any]:
     runs = [_run(entry, names, sets, tables, graphs) for entry in page.entries]
     return {
         "systems": [
-            {"key": s.key, "label": printable(s.label), "short": printable(short)}
+            {"key": s.key, "label": in_page(s.label), "short": in_page(short)}
             for s, short in zip(page.systems, short_labels(page), strict=True)
         ],
         "runs": runs,
@@ -162,7 +163,7 @@ def tensor_names(table: LayerTable) -> list[str]:
 
 def shapes_of(table: LayerTable) -> tuple[str, ...]:
     """The shapes of `tensor_names`, as text."""
-    shapes = {t.name: tensor_text(t) for layer in table for t in (*layer.inputs, *layer.outputs)}
+    shapes = {t.name: sized_text(t) for layer in table for t in (*layer.inputs, *layer.outputs)}
     return tuple(shapes[name] for name in tensor_names(table))
 
 
@@ -175,11 +176,11 @@ def _run(entry: Entry, names: _Pool, sets: _Pool, tables: _Pool, graphs: _Pool) 
         "batch": entry.batch,
         "table": tables.place((layers, graph, shapes_of(run.table))),
         "stem": entry.stem,
-        "made": printable(run.created),
-        "cmd": printable(run.command),
+        "made": in_page(run.created),
+        "cmd": in_page(run.command),
     }
     if entry.result is None:
-        return found | {"fail": printable(run.failure or "no times were stored")}
+        return found | {"fail": in_page(run.failure or "no times were stored")}
     return found | _result(entry, entry.result, names)
 
 
@@ -188,8 +189,8 @@ def _layer_set(table: LayerTable) -> tuple[tuple[str, str, int], ...]:
     tensors = {name: i for i, name in enumerate(tensor_names(table))}
     return tuple(
         (
-            printable(layer.name),
-            printable(layer.op_type),
+            in_page(layer.name),
+            in_page(layer.op_type),
             tensors[layer.outputs[0].name] if layer.outputs else -1,
         )
         for layer in table.nodes
@@ -205,23 +206,23 @@ def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any
         "total": result.total_ns,
         "whole": result.is_whole,
         "pm": _half_width(result),
-        "wrong": printable(entry.wrong),
+        "wrong": in_page(entry.wrong),
         "slow": [
             [
-                printable(culprit(row)),
-                printable(" + ".join(covered(row))),
-                printable(operators(row, entry.run.table)),
+                in_page(culprit(row)),
+                in_page(" + ".join(covered(row))),
+                in_page(operators(row, entry.run.table)),
                 row.median_ns,
             ]
             for row in slowest(result)
         ],
         **_spent(entry.run),
-        "text": printable(reconciliation_text(result, entry.run)),
-        "warn": [printable(warning_text(warning)) for warning in entry.run.warnings],
+        "text": in_page(reconciliation_text(result, entry.run)),
+        "warn": [in_page(warning_text(warning)) for warning in entry.run.warnings],
         "l": [places.get(id(row.layer), -1) for row in rows],
         "n": [names.place(_shown_name(row)) for row in rows],
         "s": [names.place(fate(row)) for row in rows],
-        "t": [names.place(printable(row.step.name if row.step else "")) for row in rows],
+        "t": [names.place(in_page(row.step.name if row.step else "")) for row in rows],
         "o": [names.place(_operator(row)) for row in rows],
         "h": _homes(rows),
         "k": _kinds(rows, entry.run.table, names),
@@ -232,11 +233,11 @@ def _result(entry: Entry, result: Reconciliation, names: _Pool) -> dict[str, Any
 
 
 def _shown_name(row: TimedRow) -> str:
-    return "" if row.layer else printable(row.name)
+    return "" if row.layer else in_page(row.name)
 
 
 def _operator(row: TimedRow) -> str:
-    return "" if row.layer or not row.step else printable(row.step.op_type)
+    return "" if row.layer or not row.step else in_page(row.step.op_type)
 
 
 def _half_width(result: Reconciliation) -> float:
@@ -259,7 +260,7 @@ def _kinds(rows: Sequence[TimedRow], table: LayerTable, names: _Pool) -> list[tu
         if row.status is Status.TIMED and row.layer and row.layer.op_type not in COMPUTE:
             told = [operators.get(name, "") for name in covered(row)]
             main = next((operator for operator in told if operator in COMPUTE), "")
-            found += [(i, names.place(printable(main)))] if main else []
+            found += [(i, names.place(in_page(main)))] if main else []
     return found
 
 

@@ -16,7 +16,7 @@ from onnxprof.publish.drawing.plot import BOXES, cut_long, drawn, links, topolog
 from onnxprof.publish.drawing.scopes import Scope, gathered
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.embed import embedded, tensor_names
-from onnxprof.publish.text.numbers import printable
+from onnxprof.publish.text.safe import in_page
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
 #: Kinds of boxes, as numbers that the script knows.
@@ -44,7 +44,7 @@ def graph(table: LayerTable) -> dict[str, Any]:
     tensors = {name: i for i, name in enumerate(tensor_names(table))}
     root = gathered([layer.name for layer in layers])
     return {
-        "tensors": [printable(name) for name in tensors],
+        "tensors": [in_page(name) for name in tensors],
         "nodes": [
             [
                 place.get(id(layer), -1),
@@ -128,7 +128,7 @@ def _placed(room: _Room, boxes: Sequence[tuple[int, int]], edges: Sequence[Edge]
     drawing = lay_out(sizes, edges)
     corners = zip(boxes, drawing.corners, strict=True)
     return {
-        "name": printable(room.scope.name),
+        "name": in_page(room.scope.name),
         "up": room.up,
         "w": round(drawing.width),
         "h": round(drawing.height),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean, stdev
 
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.render import SiteFacts, markup, render
+from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import slug, unique_slug
-from onnxprof.publish.text.safe import CsvWriter
 from onnxprof.records.step import Granularity
 
 #: Pages at most: n systems make n (n - 1) / 2 pairs. Those with the most models come first.
@@ -194,16 +193,16 @@ def pair_page(pair: Pair, site: SiteFacts) -> str:
 
 def pair_csv(pair: Pair) -> str:
     """A row a model and batch size that both ran, under COLUMNS."""
-    sink = io.StringIO()
-    writer = CsvWriter(sink, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    return csv_text(COLUMNS, _csv_rows(pair))
+
+
+def _csv_rows(pair: Pair) -> Iterator[tuple[str | int, ...]]:
     for row in pair.rows:
         for batch, cell in zip(pair.batches, row.cells, strict=True):
             if not cell.why:
                 times = (f"{_latency(entry) / 1e6:.6f}" for entry in (cell.a, cell.b))
                 name = row.model.facts.name
-                writer.writerow((name, batch, *pair.names, *times, f"{cell.ratio:.6g}"))
-    return sink.getvalue()
+                yield name, batch, *pair.names, *times, f"{cell.ratio:.6g}"
 
 
 def _latency(entry: Entry | None) -> int:

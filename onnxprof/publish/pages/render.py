@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from onnxprof.publish.pages import charts, embed, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
 from onnxprof.publish.text import numbers
+from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.publish.text.sentences import reconciliation_text
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.layer import Layer, LayerKind, Tensor
@@ -158,17 +159,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    env.finalize = lambda value: numbers.printable(value) if type(value) is str else value
+    env.finalize = lambda value: in_page(value) if type(value) is str else value
     env.filters |= {
         "broken": _broken,
-        "brief": lambda name: numbers.shortened(name, 64),
+        "brief": lambda name: shortened(in_page(name), 64),
         "count": numbers.count,
         "size": numbers.size,
         "three": numbers.three,
         "decimals": numbers.decimals,
-        "duration": numbers.duration,
-        "percent": numbers.percent,
-        "tensor": numbers.tensor_text,
+        "duration": partial(numbers.duration, style=numbers.TYPESET),
+        "percent": numbers.percent_cell,
+        "tensor": numbers.sized_text,
         "caveat": warning_text,
         "bar": lambda share: markup(bars.bar(share)),
     }

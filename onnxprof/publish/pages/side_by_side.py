@@ -18,7 +18,7 @@ from onnxprof.publish.comparing.alignment import (
 )
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.embed import embedded, joined
-from onnxprof.publish.text.numbers import printable
+from onnxprof.publish.text.safe import in_page
 from onnxprof.publish.text.verdicts import mark
 
 #: More runs than this do not stand side by side on a page; the command shows them all.
@@ -95,7 +95,7 @@ def _plain(alignment: Alignment) -> dict[str, Any]:
         "sums": [[name, [_cell(cell) for cell in row.cells]] for name, row in sums],
         "remarks": remark_texts(alignment),
         "rule": rule_text(alignment),
-        "labels": [printable(column.label) for column in alignment.columns],
+        "labels": [in_page(column.label) for column in alignment.columns],
         "wrong": [column.wrong for column in alignment.columns],
     }
 
@@ -123,11 +123,11 @@ def _added(rows: Sequence[Row]) -> list[int]:
 
 def _row(row: Row) -> list[Any]:
     """What it is called, all of its layers, operators, and a cell a run."""
-    names = [printable(name) for name in row.layers[:_MOST_NAMES]]
+    names = [in_page(name) for name in row.layers[:_MOST_NAMES]]
     more = len(row.layers) - len(names)
     whole = " + ".join([*names, *([f"{more} more"] if more else [])])
     return [
-        printable(joined(row.layers)),
+        in_page(joined(row.layers)),
         whole,
         operators_text(row.operators, 40),
         [_cell(cell) for cell in row.cells],

@@ -7,7 +7,7 @@ import re
 
 from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.typesetter import Manuscript
-from onnxprof.publish.text.numbers import shortened
+from onnxprof.publish.text.safe import in_page, shortened
 
 #: What a PDF's page may measure at most, in points (ISO 32000-1, annex C.2).
 MOST_POINTS = 14_400
@@ -32,7 +32,7 @@ def manuscript(svg: str, model: str, batch: int) -> Manuscript:
         "svg": legible(printed(svg)),
         "width": round(width * scale, 2),
         "height": round(height * scale, 2),
-        "title": f"{legible(shortened(model, 60))}, batch {batch}",
+        "title": f"{legible(shortened(in_page(model), 60))}, batch {batch}",
     }
     text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return Manuscript("plot.typ", text, _CREATED)

@@ -11,6 +11,7 @@ from onnxprof.publish.pages.catalogue import wrong_text
 from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.typesetter import Manuscript, compile_pdf
 from onnxprof.publish.text import numbers
+from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.run import Run
@@ -43,7 +44,7 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "title": _soft(run.request.model_name),
         "subtitle": f"{_plain(run.device.name or run.device.id)} · {_plain(run.request.backend)} · "
         f"batch {run.request.batch}",
-        "footer": legible(numbers.shortened(run.request.model_name, 60)),
+        "footer": legible(shortened(in_page(run.request.model_name), 60)),
         "facts": [[name, _wrapped(value)] for name, value in _facts(run)],
         "sentence": _plain(reconciliation_text(result, run)) + ".",
         "wrong": _plain(wrong_text(run)),
@@ -89,10 +90,10 @@ def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> dict[str
         "place": str(place) if place else "",
         "name": _soft(row.name) + (" ?" if row.doubt else ""),
         "operator": _soft(operator, 19),
-        "shape": _plain(numbers.tensor_text(layer.outputs[0])) if layer and layer.outputs else "",
+        "shape": _plain(numbers.sized_text(layer.outputs[0])) if layer and layer.outputs else "",
         "fate": _fate(row),
         "times": [_time(ns, unit) for ns in (row.median_ns, row.p5_ns, row.p95_ns)],
-        "share": "" if row.share is None else numbers.percent(row.share),
+        "share": "" if row.share is None else numbers.percent_cell(row.share),
         "bar": _bar(row, most),
         "total": row.status is Status.TOTAL,
     }
@@ -129,4 +130,4 @@ def _soft(name: str, longest: int = 24) -> str:
 
 def _plain(text: str) -> str:
     """Text that the document's fonts can show whole."""
-    return legible(numbers.printable(text))
+    return legible(in_page(text))

@@ -6,7 +6,6 @@ The two differ: the host launches a step, copies for it and allocates, and seldo
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.step_times import divided
-from onnxprof.publish.text import sentences
-from onnxprof.publish.text.safe import CsvWriter, printable, shortened
+from onnxprof.publish.text import numbers
+from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.safe import printable, shortened
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.run import Run
 
@@ -64,25 +64,21 @@ def step_times(run: Run) -> list[StepTimes]:
 
 def kernels_csv(runs: Iterable[Run]) -> str:
     """A row a kernel of each run, the longest total first."""
-    return _csv(KERNEL_COLUMNS, ((run, row) for run in runs for row in _kernels(run.kernels)))
+    return _csv_of(KERNEL_COLUMNS, ((run, row) for run in runs for row in _kernels(run.kernels)))
 
 
 def api_csv(runs: Iterable[Run]) -> str:
     """A row a function of the CUDA runtime, likewise."""
-    return _csv(API_COLUMNS, ((run, row) for run in runs for row in _calls(run.api_calls)))
+    return _csv_of(API_COLUMNS, ((run, row) for run in runs for row in _calls(run.api_calls)))
 
 
 def steps_csv(runs: Iterable[Run]) -> str:
     """A row a step with both of its times; runs that know one of them alone have none."""
-    return _csv(STEP_COLUMNS, ((run, _step(row)) for run in runs for row in step_times(run)))
+    return _csv_of(STEP_COLUMNS, ((run, _step(row)) for run in runs for row in step_times(run)))
 
 
-def _csv(columns: Sequence[str], rows: Iterable[tuple[Run, tuple[str, ...]]]) -> str:
-    out = io.StringIO()
-    writer = CsvWriter(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows((*_run(run), *row) for run, row in rows)
-    return out.getvalue()
+def _csv_of(columns: Sequence[str], rows: Iterable[tuple[Run, tuple[str, ...]]]) -> str:
+    return csv_text(columns, ((*_run(run), *row) for run, row in rows))
 
 
 def _run(run: Run) -> tuple[str, ...]:
@@ -152,10 +148,10 @@ def _table(
     for row, count in rows[:limit]:
         cells = (
             shortened(printable(row.name), _NAMES),
-            sentences.percent(row.total_ns / whole if whole else 0.0),
-            sentences.duration(row.total_ns),
+            numbers.percent(row.total_ns / whole if whole else 0.0),
+            numbers.duration(row.total_ns),
             str(count),
-            *map(sentences.duration, (row.average_ns, row.min_ns, row.max_ns)),
+            *map(numbers.duration, (row.average_ns, row.min_ns, row.max_ns)),
         )
         table.add_row(*map(Text, cells))
     _rest(table, len(rows), limit)

@@ -6,13 +6,12 @@ blank names, and a Reshape's shape operand shows its resolved target as its shap
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import (
-    CsvWriter,
     counted,
     in_json,
     printable,
@@ -132,16 +131,12 @@ def rows(table: LayerTable, layout: str) -> tuple[Row, list[Row]]:
 
 
 def to_csv(tables: Sequence[LayerTable], layout: str = "full") -> str:
-    """RFC 4180, CRLF line ends; more than one table adds a leading `batch` column."""
-    out = io.StringIO()
-    writer = CsvWriter(out)
-    many = len(tables) > 1
-    for index, table in enumerate(tables):
-        head, body = rows(table, layout)
-        if index == 0:
-            writer.writerow(("batch", *head) if many else head)
-        writer.writerows((str(table.batch), *row) if many else row for row in body)
-    return out.getvalue()
+    """More than one table adds a leading `batch` column."""
+    head = CLASSIC if layout == "classic" else FULL
+    if len(tables) == 1:
+        return csv_text(head, rows(tables[0], layout)[1])
+    every = ((str(table.batch), *row) for table in tables for row in rows(table, layout)[1])
+    return csv_text(("batch", *head), every)
 
 
 def to_json(

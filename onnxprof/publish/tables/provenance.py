@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.safe import printable, shortened
-from onnxprof.publish.text.sentences import percent
 from onnxprof.records.run import Request
 from onnxprof.records.step import Step
 
@@ -109,13 +108,8 @@ def _layers_text(layers: Sequence[str]) -> str:
 
 
 def to_csv(checked: Sequence[Checked]) -> str:
-    """A line a step: RFC 4180, lines end in `\\n`; names of layers are joined with `;`."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in checked:
-        writer.writerow(_cells(row).values())
-    return sink.getvalue()
+    """A line a step; names of layers are joined with `;`."""
+    return csv_of_records(COLUMNS, map(_cells, checked))
 
 
 def _cells(row: Checked) -> dict[str, str]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
-from onnxprof.publish.text import sentences
+from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
 from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text.warnings import warning_text
@@ -125,7 +125,7 @@ class _Line:
         return (
             self.ms + self.mark,
             self.p95,
-            "" if self.share is None else sentences.percent(self.share),
+            "" if self.share is None else numbers.percent(self.share),
         )
 
     def cells(self, scale: float, names: int, types: int, cut: Cut) -> tuple[Text, ...]:
@@ -280,8 +280,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
         ("axes", sizes),
-        ("load", sentences.duration(timings.load_ns) if timings and timings.load_ns else ""),
-        ("first", sentences.duration(timings.first_ns) if timings and timings.first_ns else ""),
+        ("load", numbers.duration(timings.load_ns) if timings and timings.load_ns else ""),
+        ("first", numbers.duration(timings.first_ns) if timings and timings.first_ns else ""),
         ("outputs", sentences.parity_text(run.parity)),
         *telemetry_facts(run.telemetry),
         ("created", run.created),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.publish.tables.timings import timing_records
-from onnxprof.publish.text import sentences
-from onnxprof.publish.text.safe import in_csv, printable
+from onnxprof.publish.text import numbers, sentences
+from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.safe import printable
 from onnxprof.records.run import Run
 from onnxprof.records.warning import WarningKind
 from onnxprof.store import encoding
@@ -65,14 +64,10 @@ def list_json(summaries: Iterable[Summary]) -> str:
 
 
 def list_csv(summaries: Iterable[Summary]) -> str:
-    """RFC 4180 with `\\n` at the ends of lines; warnings are joined with `;`."""
-    sink = io.StringIO()
-    writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for record in list_records(summaries):
-        whole = record | {"warnings": ";".join(record["warnings"])}
-        writer.writerow({k: in_csv(v) if isinstance(v, str) else v for k, v in whole.items()})
-    return sink.getvalue()
+    """A row a run; warnings are joined with `;`."""
+    records = list_records(summaries)
+    joined = (record | {"warnings": ";".join(record["warnings"])} for record in records)
+    return csv_of_records(COLUMNS, joined)
 
 
 def list_table(summaries: Sequence[Summary]) -> RenderableType:
@@ -179,7 +174,7 @@ def _figures(summary: Summary) -> tuple[str | Text, ...]:
     return (
         batch,
         f"{summary.median_ns / 1e6:.3f}",
-        "" if half is None else sentences.percent(half),
+        "" if half is None else numbers.percent(half),
         "" if share is None else f"{100 * share:.0f} %",
         caveats,
     )

@@ -1,7 +1,6 @@
 """The per-layer timing table of stored runs: CSV, JSON and Parquet rows.
 
-CSV as RFC 4180 has it, except that lines end in `\\n` alone (sections 2.1, and 2.6 and 2.7 for
-quotes). Tensor names are joined with `;`, shapes look like `[[1,3,8,8],[4,3,3,3]]`: a symbolic
+Tensor names are joined with `;`, shapes look like `[[1,3,8,8],[4,3,3,3]]`: a symbolic
 axis stands there by its name, an unknown axis or rank as `?`.
 """
 
@@ -11,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from onnxprof.analysis.reconcile import TimedRow, milliseconds, reconcile
-from onnxprof.publish.text.safe import in_csv, shape_text
+from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.safe import shape_text
 from onnxprof.publish.text.sentences import doubt_text
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
@@ -56,11 +56,8 @@ def timing_csv(runs: Iterable[Run]) -> str:
     `(interruptions)` and `(overhead)` are among them.
     Raises StoreError for a run whose times do not match its steps.
     """
-    lines = [",".join(COLUMNS)]
-    for run in runs:
-        if run.timings is not None:
-            lines += (",".join(map(_field, row)) for row in _printed(run))
-    return "\n".join(lines) + "\n"
+    timed = (run for run in runs if run.timings is not None)
+    return csv_text(COLUMNS, (row for run in timed for row in _printed(run)))
 
 
 def timing_records(run: Run) -> list[dict[str, Cell]]:
@@ -126,13 +123,13 @@ def _utf8(value: Cell) -> Cell:
     return value.encode("utf-8", "backslashreplace").decode()
 
 
-def _printed(run: Run) -> Iterator[list[str]]:
+def _printed(run: Run) -> Iterator[list[Cell]]:
     for row in reconcile(run).rows:
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield [
-            *("" if value is None else str(value) for value in _description(run, row)),
+            *_description(run, row),
             *("" if ns is None else milliseconds(ns) for ns in times),
-            str(row.samples) if row.samples else "",
+            row.samples or None,
             "" if row.share is None else f"{row.share:.6g}",
             _caveat(row),
         ]
@@ -190,11 +187,3 @@ def _step_cells(row: TimedRow) -> tuple[str, ...]:
 
 def _names(tensors: Iterable[Tensor]) -> str:
     return ";".join(tensor.name for tensor in tensors)
-
-
-def _field(text: str) -> str:
-    """Quote where RFC 4180 asks for it; control characters are escaped."""
-    text = in_csv(text)
-    if any(mark in text for mark in ',"\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text

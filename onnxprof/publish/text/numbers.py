@@ -7,8 +7,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import NamedTuple
 
-from onnxprof.publish.text.safe import printable as escaped
+from onnxprof.publish.text.safe import in_page
 from onnxprof.records.layer import Shape, Tensor
 
 ZERO_WIDTH = "\u200b"
@@ -16,22 +17,9 @@ _BREAK_AFTER = re.compile(r"([/_.:\-]+)")
 _SLUG_GAP = re.compile(r"[^a-z0-9]+")
 
 
-def printable(text: str) -> str:
-    """The text with what XML, a page or a reader chokes on made visible.
-
-    Control, format and surrogate characters become escapes, code points that are no
-    characters U+FFFD; what is left encodes as UTF-8 and is valid XML 1.0.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        "\ufffd" if unicodedata.category(char) == "Cn" else char for char in escaped(text)
-    )
-
-
 def pieces(name: str) -> list[str]:
     """Split a name where a line may break: after `/`, `_`, `.`, `:` and `-`."""
-    parts = _BREAK_AFTER.split(printable(name))
+    parts = _BREAK_AFTER.split(in_page(name))
     joined = [
         parts[i] + (parts[i + 1] if i + 1 < len(parts) else "") for i in range(0, len(parts), 2)
     ]
@@ -43,15 +31,6 @@ def softened(name: str, longest: int = 24) -> str:
     return ZERO_WIDTH.join(
         piece[i : i + longest] for piece in pieces(name) for i in range(0, len(piece), longest)
     )
-
-
-def shortened(name: str, limit: int) -> str:
-    """The name cut in its middle to at most `limit` characters; its end tells most."""
-    name = printable(name)
-    if len(name) <= limit:
-        return name
-    head = (limit - 1) // 3
-    return f"{name[:head]}…{name[-(limit - 1 - head) :]}"
 
 
 def slug(text: str) -> str:
@@ -74,17 +53,37 @@ def unique_slug(text: str, taken: Iterable[str], identity: str) -> str:
     return f"{plain}-{digest}".strip("-")
 
 
-def decimals(value: float, most: int = 3) -> int:
-    """Decimals that print three significant digits, but at most so many of them."""
+class Style(NamedTuple):
+    """How figures are written."""
+
+    digits: int
+    """Significant ones, of which at most `digits - 1`, and at most three, are decimals."""
+    space: str
+    minus: str
+
+
+#: For terminals, and wherever text is read by programs, too.
+PLAIN = Style(4, " ", "-")
+#: For pages and PDFs.
+TYPESET = Style(3, "\u00a0", "\u2212")
+
+
+def decimals(value: float, most: int = 3, digits: int = 3) -> int:
+    """Decimals that print so many significant digits, but at most so many of them."""
     if value == 0 or not math.isfinite(value):
         return 0
-    exponent = math.floor(math.log10(abs(float(f"{value:.3g}"))))
-    return min(most, max(0, 2 - exponent))
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    return min(most, max(0, digits - 1 - exponent))
+
+
+def figure(value: float, style: Style, most: int = 3) -> str:
+    """The value with the style's digits and minus sign, thousands set off."""
+    return f"{value:,.{decimals(value, most, style.digits)}f}".replace("-", style.minus)
 
 
 def three(value: float, most: int = 3) -> str:
     """The value with three significant digits, thousands set off, a true minus sign."""
-    return f"{value:,.{decimals(value, most)}f}".replace("-", "\u2212")
+    return figure(value, TYPESET, most)
 
 
 #: The unit of a table of times: its name and how many nanoseconds it is.
@@ -98,18 +97,25 @@ def unit_for(total_ns: int) -> Unit:
     return MICROSECONDS if total_ns < 20_000_000 else MILLISECONDS
 
 
-def duration(ns: int) -> str:
-    """One duration with its unit, three significant digits."""
+def duration(ns: float, style: Style = PLAIN) -> str:
+    """One duration with its unit: `870 ns`, `45.91 µs`, `1.154 ms`, `2.041 s`."""
     for name, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
         if abs(ns) >= size:
-            return f"{three(ns / size)}\u00a0{name}"
-    return f"{ns}\u00a0ns"
+            return f"{figure(ns / size, style)}{style.space}{name}"
+    return f"{ns:.0f}{style.space}ns".replace("-", style.minus)
 
 
-def percent(share: float) -> str:
-    """A share in per cent, without the sign: one decimal from 10 up, two below."""
+def percent(fraction: float) -> str:
+    """A fraction as a percentage to one decimal, `<0.1 %` where it is tiny."""
+    if 0 < abs(fraction) < 0.0005:
+        return "<0.1 %"
+    return f"{100 * fraction:.1f} %"
+
+
+def percent_cell(share: float) -> str:
+    """A share under a heading that has the sign: one decimal from 10 up, two below."""
     value = share * 100
-    return f"{value:.{1 if abs(value) >= 9.995 else 2}f}".replace("-", "\u2212")
+    return f"{value:.{1 if abs(value) >= 9.995 else 2}f}".replace("-", TYPESET.minus)
 
 
 def count(value: int) -> str:
@@ -128,18 +134,18 @@ def size(value: int) -> str:
     return f"{value}\u00a0B"
 
 
-def shape_text(shape: Shape) -> str:
+def sizes_text(shape: Shape) -> str:
     """Axes joined by ×; `?` where unknown, `scalar` for rank 0, empty for unknown rank."""
     if shape is None:
         return ""
     if not shape:
         return "scalar"
-    return "×".join("?" if dim is None else printable(str(dim)) for dim in shape)
+    return "×".join("?" if dim is None else in_page(str(dim)) for dim in shape)
 
 
-def tensor_text(tensor: Tensor) -> str:
+def sized_text(tensor: Tensor) -> str:
     """A tensor's shape, and its value where it is a shape operand."""
-    text = shape_text(tensor.shape)
+    text = sizes_text(tensor.shape)
     if tensor.value is None:
         return text
     return f"{text} = [{', '.join(map(str, tensor.value))}]"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from typing import TextIO
+from collections.abc import Callable, Sequence
 
 from onnxprof.records.layer import Shape, Tensor
 
@@ -85,25 +83,17 @@ def in_markdown(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\|*_`[]~#" else c for c in text)
 
 
-def in_csv(text: str) -> str:
-    """Without control characters but line breaks, which CSV quotes."""
-    return printable(text, keep="\n")
+def in_page(text: str) -> str:
+    """The text with what XML, a page or a reader chokes on made visible.
 
-
-class CsvWriter:
-    """Writes CSV whose cells hold no control characters: names are untrusted."""
-
-    def __init__(self, sink: TextIO, lineterminator: str = "\r\n") -> None:
-        self._writer = csv.writer(sink, lineterminator=lineterminator)
-
-    def writerow(self, cells: Iterable[object]) -> None:
-        """One line; what is no text is written as it is."""
-        self._writer.writerow([in_csv(c) if isinstance(c, str) else c for c in cells])
-
-    def writerows(self, rows: Iterable[Iterable[object]]) -> None:
-        """A line for each."""
-        for row in rows:
-            self.writerow(row)
+    Control, format and surrogate characters become escapes, code points that are no
+    characters U+FFFD; what is left encodes as UTF-8 and is valid XML 1.0.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        "\ufffd" if unicodedata.category(char) == "Cn" else char for char in printable(text)
+    )
 
 
 def in_json(text: str) -> str:

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from onnxprof.analysis.reconcile import CLOSING, Doubt, Reconciliation
+from onnxprof.publish.text.numbers import duration, percent
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Request, Run
 
 #: Traced over un-profiled from which on tracing costs something in print.
 _SHOWS = 1.005
-
-
-def duration(ns: float) -> str:
-    """A duration to four digits: `870 ns`, `45.91 µs`, `1.154 ms`, `2.041 s`."""
-    for limit, unit, scale in ((1e3, "ns", 1.0), (1e6, "µs", 1e3), (1e9, "ms", 1e6)):
-        if abs(ns) < limit:
-            return f"{_digits(ns / scale, 0 if unit == 'ns' else 4)} {unit}"
-    return f"{_digits(ns / 1e9, 4)} s"
-
-
-def _digits(value: float, significant: int) -> str:
-    whole = len(str(int(abs(value))))
-    return f"{value:.{max(0, significant - whole)}f}"
-
-
-def percent(fraction: float) -> str:
-    """A fraction as a percentage to one decimal, more where it is tiny: `0.4 %`, `<0.1 %`."""
-    if 0 < abs(fraction) < 0.0005:
-        return "<0.1 %"
-    return f"{100 * fraction:.1f} %"
 
 
 def runtime(asked: Request) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxprof.compare.verdict import FALSE_DISCOVERIES, Caveat, Remark, Verdict
+from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.safe import printable
-from onnxprof.publish.text.sentences import percent
 
 #: Behind a ratio of times; nothing where the measurement does not tell.
 MARKS = {Verdict.SLOWER: "▲", Verdict.FASTER: "▼", Verdict.SAME: "="}

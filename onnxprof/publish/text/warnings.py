@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.safe import printable
-from onnxprof.publish.text.sentences import percent
 from onnxprof.records.warning import RunWarning
 from onnxprof.records.warning_entry import Amount, Figure, Unit, Values
 

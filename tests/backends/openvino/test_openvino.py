@@ -24,7 +24,8 @@ from support.runs.openvino_runs import (
 from onnxprof.backends.openvino.backend import OpenvinoBackend
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.machine.kernel import usable_cores
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend, Trace, Workload
 from onnxprof.records.step import Confidence, Granularity, Timer

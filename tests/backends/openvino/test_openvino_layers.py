@@ -175,7 +175,7 @@ def recorded(job: Workload, patch: pytest.MonkeyPatch) -> Recorded:
         return tied(original, table, nodes, marks)
 
     patch.setattr(backend, "tied", spy)
-    with OpenvinoBackend().open_traced(job, 2) as session:
+    with OpenvinoBackend().open_traced(job) as session:
         session.infer()
         session.trace()
         listed = session._listed()

@@ -17,7 +17,8 @@ from onnxprof.backends.openvino.backend import CountingSession, OpenvinoBackend
 from onnxprof.backends.openvino.graphs.steps import executed
 from onnxprof.backends.openvino.prefix import _work
 from onnxprof.errors import BackendError
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import CutChecker, PrefixSource, Trace, Workload
 from onnxprof.records.step import Timer
 from onnxprof.records.warning import WarningKind
@@ -27,7 +28,7 @@ class Opened:
     """A traced session that stays open, and what it says."""
 
     def __init__(self, job: Workload) -> None:
-        self._context = OpenvinoBackend().open_traced(job, 2)
+        self._context = OpenvinoBackend().open_traced(job)
         self.job = job
         self.session: CountingSession = self._context.__enter__()
         self.session.infer()
@@ -166,7 +167,7 @@ def test_the_prefix_timer_measures(tmp_path: Path) -> None:
 def test_prefixes_are_asked_for_after_the_steps_are_known(tmp_path: Path) -> None:
     job = workload(models.save(models.linear(), tmp_path))
     with (
-        OpenvinoBackend().open_traced(job, 1) as session,
+        OpenvinoBackend().open_traced(job) as session,
         pytest.raises(BackendError, match="before `trace`"),
     ):
         session.prefixes([0])

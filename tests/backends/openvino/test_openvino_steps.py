@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from onnxprof.backends.openvino.counters import Counters, step_times
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
-from onnxprof.backends.openvino.graphs.graphs import Ties, tie, with_bodies
+from onnxprof.backends.openvino.graphs.graphs import tie, with_bodies
 from onnxprof.backends.openvino.graphs.marks import MARK
 from onnxprof.backends.openvino.graphs.steps import Listed, runs, settled, strangers
 from onnxprof.backends.openvino.runtime import devices, reason
+from onnxprof.provenance.ties import Ties
 from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.step import Confidence
 
@@ -191,7 +192,7 @@ def test_what_reads_constants_alone_ran_while_loading() -> None:
 
 def test_a_control_flow_step_covers_what_is_inside() -> None:
     ties = tie(chain(("loop", "Loop")), run(work("Loop", m(1), 0)), {m(1): ("loop",)})
-    (step,) = with_bodies(ties, {"loop": ["double", "still"]}).steps
+    (step,) = with_bodies(ties, lambda layers: (*layers, "double", "still")).steps
     assert step.layers == ("loop", "double", "still")
     assert step.confidence is Confidence.INFERRED
 

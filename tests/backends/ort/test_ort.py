@@ -181,7 +181,7 @@ def test_prefixes_run_the_first_steps_and_give_the_same_results(build, tmp_path:
     if build is models.branching:
         fusions.needs_cut_branches()
     job = workload(models.save(build(), tmp_path))
-    with OrtBackend().open_traced(job, 3) as session:
+    with OrtBackend().open_traced(job) as session:
         for _ in range(3):
             session.infer()
         whole = session.values()

@@ -19,8 +19,9 @@ from onnxprof.backends.cuda import driver as cuda_driver
 from onnxprof.backends.cuda.driver import driver_problem, explained
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.errors import BackendError
-from onnxprof.jobs.sweep import Options, plan, sweep
-from onnxprof.measure.protocol import Budget
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan, sweep
+from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
 from onnxprof.store.folder import Store, load
 

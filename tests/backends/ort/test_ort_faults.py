@@ -93,7 +93,7 @@ def test_two_linear_layers_in_a_row_are_two_steps(tmp_path: Path) -> None:
 def test_inlined_bodies_are_steps_and_can_be_cut(tmp_path: Path) -> None:
     """Their nodes have no names, of which the profile must tell the types all the same."""
     job = workload(models.save(fusions.functions(), tmp_path))
-    with OrtBackend().open_traced(job, 3) as session:
+    with OrtBackend().open_traced(job) as session:
         for _ in range(3):
             session.infer()
         trace = session.trace()
@@ -142,7 +142,7 @@ def dead_branch() -> onnx.ModelProto:
 
 def test_a_graph_with_a_dead_branch_is_cut_anywhere(tmp_path: Path) -> None:
     job = workload(models.save(dead_branch(), tmp_path))
-    with OrtBackend().open_traced(job, 2) as session:
+    with OrtBackend().open_traced(job) as session:
         session.infer()
         trace = session.trace()
         prefixes = session.prefixes(range(trace.length + 1))
@@ -333,7 +333,7 @@ def branch_named_by_number() -> onnx.ModelProto:
 
 def test_nodes_that_are_named_by_their_numbers_have_their_layers(tmp_path: Path) -> None:
     job = workload(models.save(branch_named_by_number(), tmp_path))
-    with OrtBackend().open_traced(job, 1) as session:
+    with OrtBackend().open_traced(job) as session:
         session.infer()
         trace = session.trace()
         for prefix in session.prefixes(range(trace.length + 1)):

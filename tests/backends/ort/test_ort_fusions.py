@@ -84,7 +84,7 @@ def test_gathers_that_became_a_split_are_one_step(tmp_path: Path) -> None:
 def test_a_step_of_several_nodes_takes_all_of_their_time(tmp_path: Path) -> None:
     """Together the steps take the time of every node in the profile."""
     path = models.save(fusions.functions(), tmp_path)
-    with OrtBackend().open_traced(workload(path), 20) as session:
+    with OrtBackend().open_traced(workload(path)) as session:
         for _ in range(20):
             session.infer()
         trace = session.trace()
@@ -104,7 +104,7 @@ def test_no_cut_parts_a_step(tmp_path: Path) -> None:
 
 def test_prefixes_of_a_transformer_give_the_same_results(tmp_path: Path) -> None:
     job = workload(models.save(fusions.transformer(), tmp_path), 2)
-    with OrtBackend().open(job) as plain, OrtBackend().open_traced(job, 3) as session:
+    with OrtBackend().open(job) as plain, OrtBackend().open_traced(job) as session:
         plain.infer()
         session.infer()
         trace = session.trace()

@@ -21,9 +21,10 @@ from support.runs import instruction_sets
 from support.runs.ort_runs import workload
 
 from onnxprof.backends.ort import backend
-from onnxprof.backends.ort.graphs.graphs import ExecutedNode, Ties, tie
+from onnxprof.backends.ort.graphs.graphs import ExecutedNode, TiedNodes, tie
 from onnxprof.backends.ort.graphs.walk import INSERTED, SUFFIXES
 from onnxprof.backends.ort.timed import title
+from onnxprof.model.graph.read import read_prepared
 from onnxprof.provenance.onnx_graph import graph_attributes
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
@@ -57,10 +58,10 @@ def live(build: Callable[[], onnx.ModelProto], folder: Path) -> Case:
     path = folder / f"{build.__name__}.executed.onnx"
     backend._saving(job, path, lambda _: None)
     witness = backend._at_level(job, path, "ORT_ENABLE_EXTENDED")
-    return backend._original(job), witness, backend._structure(path)
+    return read_prepared(job.model), witness, backend._structure(path)
 
 
-def identities(ties: Ties, original: onnx.ModelProto) -> Counter[str]:
+def identities(ties: TiedNodes, original: onnx.ModelProto) -> Counter[str]:
     """What each step does, and what works for it."""
     operators = {node.name: node.op_type for node in original.graph.node}
 

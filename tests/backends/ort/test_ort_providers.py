@@ -18,14 +18,16 @@ from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.backends.ort.device_timer import DeviceTimer
 from onnxprof.backends.ort.profile import Profile
 from onnxprof.backends.ort.runtime import providers
-from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider, device_index
+from onnxprof.backends.ort.runtime.providers import PROVIDERS, Provider
 from onnxprof.backends.ort.runtime.session import place_of
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.jobs.sweep import Options, plan
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
 from onnxprof.plugins.backend import Workload
+from onnxprof.records.device import device_index
 from onnxprof.records.step import Confidence
 
 ort = pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
@@ -257,7 +259,7 @@ needs_openvino = pytest.mark.skipif(
 @needs_openvino
 def test_openvino_takes_what_it_can_and_the_rest_is_the_cpus(tmp_path: Path) -> None:
     asked = workload(models.save(mixed(), tmp_path), provider="openvino")
-    with OrtBackend().open_traced(asked, 3) as session:
+    with OrtBackend().open_traced(asked) as session:
         for _ in range(3):
             session.infer()
         trace = session.trace()
@@ -286,7 +288,7 @@ def test_layers_on_the_device_add_up_to_its_own_measure_of_the_whole(tmp_path: P
     table = inspect(model, 32)
     asked = Workload(*(prepare(model, 32, {}), table, generate(table), 1, "cuda"), timer="cupti")
     backend = OrtBackend()
-    with backend.open_traced(asked, 30) as session:
+    with backend.open_traced(asked) as session:
         session.infer()
         with session.recording():  # type: ignore[attr-defined]
             for _ in range(20):

@@ -31,7 +31,7 @@ from onnxprof.backends.tensorrt.backend import TensorrtBackend, trace_of
 from onnxprof.backends.tensorrt.build import build
 from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, Reports
 from onnxprof.errors import BackendError, UsageError
-from onnxprof.records.device import Availability, Device
+from onnxprof.records.device import Availability, Device, device_index
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Granularity
 
@@ -261,7 +261,8 @@ def test_a_whole_measurement_over_a_recorded_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from onnxprof.backends.tensorrt import memory as tensorrt_memory
-    from onnxprof.measure.protocol import Budget, measure
+    from onnxprof.measure.budget import Budget
+    from onnxprof.measure.protocol import measure
     from onnxprof.records.step import Timer
     from onnxprof.testing import ScriptedClock
 
@@ -314,5 +315,5 @@ def test_the_cache_of_timings_stays_in_the_cache_folder(
     monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path))
     path = backend.cache_file("11.0.0/../..", "cuda:1:../x")
     assert path.parent == tmp_path / "tensorrt"
-    assert backend.device_index("cuda:1:nvidia-h200") == 1
-    assert backend.device_index("") == 0
+    assert device_index("cuda:1:nvidia-h200") == 1
+    assert device_index("") == 0

@@ -16,7 +16,8 @@ from support.networks import models
 from onnxprof.backends.torch.backend import TorchBackend
 from onnxprof.checks.reference import check
 from onnxprof.errors import BackendError, ModelError, UsageError
-from onnxprof.measure.protocol import Budget, measure
+from onnxprof.measure.budget import Budget
+from onnxprof.measure.protocol import measure
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -46,7 +47,7 @@ def workload(path: Path, batch: int = 1, **options) -> Workload:
 
 
 def trace_of(job: Workload, inferences: int = 3) -> Trace:
-    with TorchBackend().open_traced(job, inferences) as session:
+    with TorchBackend().open_traced(job) as session:
         for _ in range(inferences):
             session.infer()
         return session.trace()
@@ -92,7 +93,7 @@ def test_each_layer_is_a_step_of_its_own(build: Builder, tmp_path: Path) -> None
 def test_times_of_layers_take_no_memory_while_measuring(tmp_path: Path) -> None:
     """A small array for each inference would move the buffers of the un-profiled session."""
     job = workload(models.save(models.lenet(), tmp_path))
-    with TorchBackend().open_traced(job, 5) as session:
+    with TorchBackend().open_traced(job) as session:
         kept = session._times._kept
         for _ in range(5):
             session.infer()
@@ -153,7 +154,7 @@ def test_a_body_that_runs_often_is_timed_as_a_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_prefixes_are_the_first_layers(build: Builder, tmp_path: Path) -> None:
-    with TorchBackend().open_traced(workload(models.save(build(), tmp_path)), 1) as session:
+    with TorchBackend().open_traced(workload(models.save(build(), tmp_path))) as session:
         session.infer()
         trace = session.trace()
         assert isinstance(session, PrefixSource)

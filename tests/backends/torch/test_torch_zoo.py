@@ -44,7 +44,7 @@ def test_it_runs_with_parity_and_every_step_is_a_layer(name: str) -> None:
     table = inspect(model, 2, dims)
     inputs = generate(table, 0, declared_fills(model))
     job = Workload(prepare(model, 2, dims), table, inputs, threads=2)
-    with TorchBackend().open_traced(job, 1) as session:
+    with TorchBackend().open_traced(job) as session:
         session.infer()
         parity = check(job, session.values())
         trace = session.trace()

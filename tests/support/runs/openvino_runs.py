@@ -25,7 +25,7 @@ def workload(path: Path, batch: int = 1, threads: int = 1, **options) -> Workloa
 
 
 def trace_of(job: Workload, inferences: int = 3) -> Trace:
-    with OpenvinoBackend().open_traced(job, inferences) as session:
+    with OpenvinoBackend().open_traced(job) as session:
         for _ in range(inferences):
             session.infer()
         return session.trace()

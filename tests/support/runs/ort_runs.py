@@ -18,7 +18,7 @@ def workload(path: Path, batch: int = 1, **options) -> Workload:
 
 
 def trace_of(job: Workload, inferences: int = 3) -> Trace:
-    with OrtBackend().open_traced(job, inferences) as session:
+    with OrtBackend().open_traced(job) as session:
         for _ in range(inferences):
             session.infer()
         return session.trace()

@@ -25,7 +25,7 @@ class Checked:
 
     def __init__(self, job: Workload) -> None:
         self.job = job
-        with OrtBackend().open_traced(job, 1) as session:
+        with OrtBackend().open_traced(job) as session:
             session.infer()
             self.trace = session.trace()
             self.proof = session.proof()

@@ -54,7 +54,7 @@ def _function(schema: Any, call: Call) -> FunctionProto | None:
             for name in call.node.input
         ]
         text = known and schema.get_context_dependent_function_with_opset_version(
-            *(max(known), call.node.SerializeToString(), [t.SerializeToString() for t in types])
+            max(known), call.node.SerializeToString(), [t.SerializeToString() for t in types]
         )
     else:
         return None

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, TypeProto
 
-from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.graph.operators import plain_domain
 from onnxprof.model.shapes.rules.call import Call, Types
 from onnxprof.model.shapes.rules.scope import Scope, element_type, shape_of, tensor_type
 
@@ -31,7 +31,7 @@ class RefusedError(Exception):
 @lru_cache(maxsize=1024)
 def schema_of(op_type: str, domain: str, opset: int) -> Any:
     """The operator's schema in an opset; None for an operator that ONNX does not have."""
-    domain = "" if domain in DEFAULT_DOMAINS else domain
+    domain = plain_domain(domain)
     try:
         return onnx.defs.get_schema(op_type, opset, domain)
     except Exception:  # no such operator, or not yet in this opset

@@ -1,20 +1,21 @@
-"""The catalogue in print: pure functions from entries to text."""
+"""The zoo's catalogue in print: pure functions from entries to text."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
+from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.zoo.declaration import Entry
 
 _HEADINGS = ("NAME", "NETWORK", "INPUT", "PARAMS", "MACS", "FILE")
 #: Columns that hold figures stand flush right.
 _FIGURES = 3
-
-
+_COLUMNS = (
+    *("name", "title", "task", "paper", "year", "licence", "inputs"),
+    *("parameters", "macs", "nodes", "opset", "bytes", "sha256"),
+)
 #: What the families are called; another one by its module's name.
 _FAMILIES = {
     "light": "Topologies of the onnx package, and LeNet",
@@ -56,16 +57,8 @@ def to_json(entries: Sequence[Entry]) -> str:
 
 def to_csv(entries: Sequence[Entry]) -> str:
     """One row a network; inputs separated by semicolons."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    fields = ("name", "title", "task", "paper", "year", "licence")
-    figures = ("parameters", "macs", "nodes", "opset", "bytes", "sha256")
-    writer.writerow((*fields, "inputs", *figures))
-    for entry in entries:
-        inputs = "; ".join(map(str, entry.inputs))
-        facts = asdict(entry)
-        writer.writerow([*(facts[f] for f in fields), inputs, *(facts[f] for f in figures)])
-    return out.getvalue()
+    records = (asdict(e) | {"inputs": "; ".join(map(str, e.inputs))} for e in entries)
+    return csv_of_records(_COLUMNS, records)
 
 
 def markdown(entries: Sequence[Entry]) -> str:

@@ -1,0 +1,43 @@
+"""An ONNX file in a session of its own, as it is: for checks that have no layer table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from onnxprof.plugins.verbs import Arrays
+
+_SILENT = 4
+
+
+class OrtFileSession:
+    """A file that is loaded with the runtime's usual optimisations, on the CPU."""
+
+    def __init__(self, path: Path, *, lean: bool = False) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.log_severity_level = _SILENT
+        if lean:  # half of the memory: weights are not held in a second, packed form
+            options.add_session_config_entry("session.disable_prepacking", "1")
+        self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._value_of = ort.OrtValue.ortvalue_from_numpy
+        self.inputs = [value.name for value in self._session.get_inputs()]
+        self.outputs = [value.name for value in self._session.get_outputs()]
+
+    def run(self, feeds: Arrays) -> list[Any]:
+        """The values of all outputs, in order. Raises what the runtime raises."""
+        values: list[Any] = self._session.run(None, dict(feeds))
+        return values
+
+    def tensors(self, feeds: Arrays, wanted: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Outputs by name, copied one by one; what is no tensor is left out."""
+        fed = {name: self._value_of(array) for name, array in feeds.items()}
+        values = self._session.run_with_ort_values(list(wanted), fed)
+        for name in wanted:
+            value = values.pop(0)
+            if value.is_tensor():
+                yield name, value.numpy()

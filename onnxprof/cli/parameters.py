@@ -1,0 +1,135 @@
+"""Parameters of commands that the table of options states, for typer to read."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onnxprof.cli.options import parse_batches, parse_dims
+from onnxprof.errors import UsageError
+from onnxprof.jobs.options import TABLE, Option
+from onnxprof.measure.budget import Budget
+
+_FIELDS = {option.name: field for field, option in TABLE.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What one command has of an option in its own way; the rest is the table's."""
+
+    help: str = ""
+    default: Any = None
+    least: float | None = None
+
+
+def takes(*names: str, **own: Own) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command these parameters, in this order: its own, and those of the table.
+
+    Those of the table come to it as its first argument, by the fields of `Options`.
+    """
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        mine = inspect.signature(function, eval_str=True).parameters
+        signature = inspect.Signature(
+            [
+                mine[name] if name in mine else _parameter(TABLE[_FIELDS[name]], own.get(name))
+                for name in names
+            ]
+        )
+
+        @wraps(function)
+        def command(*positional: Any, **given: Any) -> int:
+            bound = signature.bind(*positional, **given)
+            bound.apply_defaults()
+            asked = {
+                _FIELDS[name]: _value(TABLE[_FIELDS[name]], value)
+                for name, value in bound.arguments.items()
+                if name not in mine
+            }
+            rest = {name: value for name, value in bound.arguments.items() if name in mine}
+            return function(asked, **rest)
+
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def _parameter(option: Option, own: Own | None) -> inspect.Parameter:
+    """A parameter as typer reads it from a signature."""
+    own = own or Own()
+    usual = option.default if own.default is None else own.default
+    kind, default = _given(option, usual)
+    switch = (f"{option.flag}/--no-{option.name}",) if kind is bool else ()
+    least = option.least if own.least is None else own.least
+    details = typer.Option(
+        *switch,
+        help=own.help or option.help,
+        metavar=option.metavar,
+        min=least,
+        max=option.most,
+    )
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=default,
+        annotation=Annotated[kind, details],
+    )
+
+
+def _given(option: Option, default: Any) -> tuple[Any, Any]:
+    """What typer makes of an option's text, and what it gives where there is none."""
+    if isinstance(default, Budget):
+        return float, default.seconds
+    if isinstance(default, StrEnum):
+        return str, default.value
+    if isinstance(default, tuple):
+        return (str, option.texts(default)[0]) if default else (list[str] | None, None)
+    return type(default), default
+
+
+def _value(option: Option, given: Any) -> Any:
+    """A field of `Options` from what typer gives. Raises UsageError."""
+    if isinstance(option.default, Budget):
+        return Budget(given)
+    if isinstance(option.default, StrEnum):
+        return _choice(option, given)
+    read = _READERS.get(option.flag)
+    return given if read is None else read(given)
+
+
+def _choice(option: Option, text: str) -> StrEnum:
+    choices: type[StrEnum] = type(option.default)
+    try:
+        return choices(text)
+    except ValueError:
+        *others, last = (choice.value for choice in choices)
+        remedy = f"Choose {', '.join(others)} or {last}"
+        raise UsageError(f"no {option.name} {text!r}", remedy=remedy) from None
+
+
+def _sizes(given: str | int) -> tuple[int, ...]:
+    return (given,) if isinstance(given, int) else parse_batches(given)
+
+
+def _axes(given: Sequence[str] | None) -> tuple[tuple[str, int], ...]:
+    return tuple(parse_dims(given or []).items())
+
+
+def _file(given: str | Path) -> str:
+    return str(Path(given).resolve()) if given else ""
+
+
+#: By flag, where the value is not what typer gives.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "--batch": _sizes,
+    "--dim": _axes,
+    "--inputs": _file,
+}

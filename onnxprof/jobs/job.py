@@ -1,0 +1,106 @@
+"""One measurement as a process is given it, and what stands in its record whatever comes of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from onnxprof.jobs.options import TABLE, Options
+from onnxprof.measure.budget import Budget
+from onnxprof.model.opened import Opened
+from onnxprof.model.sources.resolve import published
+from onnxprof.records.device import Device
+from onnxprof.records.layer import LayerTable, ModelFacts
+from onnxprof.records.run import Request, Run
+from onnxprof.records.warning import RunWarning
+
+#: The options that a stored run keeps, under the same names.
+_KEPT = tuple(field.name for field in fields(Request) if field.name in TABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A model at one batch size, as it was planned, and all that a process needs to measure it."""
+
+    model: Opened
+    table: LayerTable
+    """At the batch to measure; says why that is the model's own, where another was asked for."""
+    options: Options
+    """What was asked for, with what planning settled: one model and batch, sizes, threads."""
+    budget: Budget
+    """That of each process."""
+    device: Device
+    environment: tuple[tuple[str, str], ...]
+    command: str
+    own_batch: int = 0
+    """The batch that the file fixes; 0 where it leaves the batch free."""
+    is_free: bool = False
+    """The file leaves its batch free."""
+    notes: tuple[RunWarning, ...] = ()
+    """What is known before measuring."""
+    prefix_steps: tuple[int, ...] = ()
+    """Where the first process cut the graph, for the later ones."""
+    repeats: tuple[int, ...] = ()
+    """How often the first process repeated which step, for the later ones."""
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Which bytes are measured."""
+        return self.model.facts
+
+    @property
+    def batch(self) -> int:
+        """The batch to measure at."""
+        return self.table.batch
+
+    @property
+    def provider(self) -> str:
+        """How the backend is to run it; the device's kind where nothing else was asked for."""
+        return self.options.provider or self.device.kind
+
+    @property
+    def title(self) -> str:
+        """The model and its batch, for messages."""
+        return f"{self.facts.name} at batch {self.batch}"
+
+    def asking(self, **changes: Any) -> Job:
+        """The same with other options."""
+        return replace(self, options=replace(self.options, **changes))
+
+
+def request(job: Job, inputs_sha256: str = "") -> Request:
+    """What the job asks for, as it is stored."""
+    asked = {name: getattr(job.options, name) for name in _KEPT}
+    settled = {"provider": job.provider, "timer": job.options.timer.value}
+    return Request(
+        model_name=job.facts.name,
+        model_sha256=job.facts.sha256,
+        device_id=job.device.id,
+        batch=job.batch,
+        inputs_sha256=inputs_sha256,
+        **(asked | settled),
+    )
+
+
+def record(job: Job, inputs_sha256: str = "") -> Run:
+    """The run before anything was measured."""
+    return Run(
+        request=request(job, inputs_sha256),
+        model=published(job.facts),
+        device=job.device,
+        environment=job.environment,
+        created=now(),
+        command=job.command,
+        table=job.table,
+    )
+
+
+def failed(job: Job, reason: str) -> Run:
+    """The record of a job that gave no times."""
+    return replace(record(job), failure=reason)
+
+
+def now() -> str:
+    """UTC in ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

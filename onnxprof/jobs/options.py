@@ -1,0 +1,205 @@
+"""What a user may ask of a measurement, each option stated once.
+
+The parameters of commands, the printed command, the job and the stored request are read from the
+fields of `Options`; this module is as light as a `--help` needs it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxprof.measure.budget import Budget
+from onnxprof.records.step import Granularity, Timer
+
+if TYPE_CHECKING:
+    from onnxprof.processes.confined import Limits
+
+#: How long the check by values may take: in budgets of a process, at least, and at most.
+_CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
+#: Where the check is all that was asked for.
+_ONLY_CHECKING_S = 600.0
+#: A process's part of the budget is not cut below this.
+_LEAST_SECONDS = 0.25
+
+Texts = Callable[[Any], list[str]]
+
+
+def _plainly(value: Any) -> list[str]:
+    return [str(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a command line has one field of `Options`; its default's type says how it is read."""
+
+    default: Any
+    flag: str
+    help: str
+    metavar: str | None = None
+    least: float | None = None
+    most: float | None = None
+    always: bool = False
+    """Stands in the printed command even where it has its default."""
+    texts: Texts = _plainly
+    """A value as the texts behind the flag, which is repeated before each of them."""
+
+    @property
+    def name(self) -> str:
+        """The flag without its dashes."""
+        return self.flag.removeprefix("--")
+
+    def words(self, value: Any) -> list[str]:
+        """What gives the value in a command; a switch is on without a word."""
+        if isinstance(value, bool):
+            return [] if value else [f"--no-{self.name}"]
+        return [word for text in self.texts(value) for word in (self.flag, text)]
+
+
+def _said(flag: str, help: str, **details: Any) -> dict[str, Any]:
+    return {"flag": flag, "help": help, **details}
+
+
+def _limits() -> Limits:
+    from onnxprof.processes.confined import Limits
+
+    return Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user asked to be measured; options in the order of the printed command."""
+
+    models: tuple[str, ...]
+    backend: str = field(
+        default="ort", metadata=_said("--backend", "The runtime; see onnxprof doctor.", always=True)
+    )
+    device: str = field(
+        default="",
+        metadata=_said(
+            "--device",
+            "A device's id, its kind, or all of the backend's [default: its first].",
+            always=True,
+        ),
+    )
+    batches: tuple[int, ...] = field(
+        default=(1,),
+        metadata=_said(
+            "--batch",
+            "Batch sizes, as in 1,8.",
+            always=True,
+            texts=lambda sizes: [",".join(map(str, sizes))],
+        ),
+    )
+    threads: int = field(
+        default=0,
+        metadata=_said(
+            "--threads", "Threads; 0 for every usable core.", always=True, least=0, most=1024
+        ),
+    )
+    budget: Budget = field(
+        default=Budget(),
+        metadata=_said(
+            "--budget",
+            "Seconds of measuring for each model and batch size.",
+            always=True,
+            least=0.01,
+            texts=lambda budget: [f"{budget.seconds:g}"],
+        ),
+    )
+    provider: str = field(
+        default="",
+        metadata=_said(
+            "--provider",
+            "Execution provider or mode of the backend: cuda, openvino, compile.",
+        ),
+    )
+    dims: tuple[tuple[str, int], ...] = field(
+        default=(),
+        metadata=_said(
+            "--dim",
+            "Size of a symbolic axis.",
+            metavar="NAME=SIZE",
+            texts=lambda dims: [f"{name}={size}" for name, size in dims],
+        ),
+    )
+    granularity: Granularity = field(
+        default=Granularity.EXECUTED,
+        metadata=_said(
+            "--granularity",
+            "executed (optimised) or written (one step a layer).",
+        ),
+    )
+    timer: Timer = field(
+        default=Timer.AUTO,
+        metadata=_said(
+            "--timer",
+            "auto, trace (the runtime's profiler), prefix (un-profiled) or cupti (on a GPU).",
+        ),
+    )
+    seed: int = field(default=0, metadata=_said("--seed", "Seed of generated inputs.", least=0))
+    inputs: str = field(
+        default="",
+        metadata=_said(
+            "--inputs",
+            "Arrays to feed, by input name.",
+            metavar="FILE.npz",
+            texts=lambda file: [Path(file).name],
+        ),
+    )
+    processes: int = field(
+        default=1,
+        metadata=_said(
+            "--processes",
+            "Fresh processes that share the budget, 0.25 s each at least.",
+            least=1,
+            most=1000,
+        ),
+    )
+    parity: bool = field(
+        default=True, metadata=_said("--parity", "Compare outputs with unoptimised onnxruntime.")
+    )
+    verify: bool = field(
+        default=True, metadata=_said("--verify", "Check by values which layers a step computed.")
+    )
+    telemetry: bool = field(
+        default=True, metadata=_said("--telemetry", "Read power, memory, clocks afterwards.")
+    )
+    only_verify: bool = False
+    """The check by values is what was asked for: it has its longest time."""
+    limits: Limits = field(default_factory=_limits)
+
+    @property
+    def process_budget(self) -> Budget:
+        """A process's part of the budget: not below a quarter of a second, or all of it."""
+        whole = self.budget.seconds
+        return Budget(max(whole / self.processes, min(whole, _LEAST_SECONDS)))
+
+    @property
+    def verify_seconds(self) -> float:
+        """How long the check by values may take in a process."""
+        if self.only_verify:
+            return _ONLY_CHECKING_S
+        wanted = _CHECKING * self.process_budget.seconds
+        return min(max(wanted, _LEAST_CHECKING_S), _MOST_CHECKING_S)
+
+
+#: By the name of the field.
+TABLE: Mapping[str, Option] = {
+    each.name: Option(default=each.default, **each.metadata)
+    for each in fields(Options)
+    if each.metadata
+}
+
+
+def command_line(options: Options) -> str:
+    """The command that measures this again, for a shell; of a file of inputs, the name alone."""
+    words = ["onnxprof", "profile", *options.models]
+    for name, option in TABLE.items():
+        value = getattr(options, name)
+        if option.always or value != option.default:
+            words += option.words(value)
+    return shlex.join(words)

@@ -1,0 +1,27 @@
+"""ONNX messages of models, without the weights that lie in files beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+    from onnxprof.records.layer import PreparedModel
+
+
+def read_file(path: str | Path) -> onnx.ModelProto:
+    """The model in a file; external data stay where they are."""
+    import onnx
+
+    return onnx.load(str(path), load_external_data=False)
+
+
+def read_prepared(model: PreparedModel) -> onnx.ModelProto:
+    """The model that a runtime is to load, from its file or from memory."""
+    import onnx
+
+    if isinstance(model.source, bytes):
+        return onnx.load_model_from_string(model.source)
+    return read_file(model.source)

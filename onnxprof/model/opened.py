@@ -1,0 +1,59 @@
+"""A model that one process has opened and checked, for another to go on with."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxprof.errors import ModelError
+from onnxprof.model.file import ModelFile
+from onnxprof.records.layer import ModelFacts
+
+#: A file, its size in bytes, and when it was last written, in nanoseconds.
+Stamp = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of a model; the graph stays packed for those who only pass it on."""
+
+    facts: ModelFacts
+    path: Path
+    packed: bytes
+    stamps: tuple[Stamp, ...]
+
+    def unpacked(self) -> ModelFile:
+        """The model, without opening its file again.
+
+        Raises ModelError where the file is no longer the one that was opened.
+        """
+        model: ModelFile = pickle.loads(self.packed)
+        if not self.stamps or _stamps([Path(path) for path, *_ in self.stamps]) != self.stamps:
+            self._refuse_other(model)
+        return model
+
+    def _refuse_other(self, model: ModelFile) -> None:
+        """A file may be written anew and say the same; its digest tells."""
+        if model.facts().sha256 != self.facts.sha256:
+            raise ModelError(
+                "has changed since the measurement was planned",
+                where=str(self.path),
+                remedy="Measure it again",
+            )
+
+
+def opened(model: ModelFile) -> Opened:
+    """The model for another process, with its digest. Reads the file once, in chunks."""
+    stamps = _stamps(model.files())
+    return Opened(model.facts(), model.path, pickle.dumps(model), stamps)
+
+
+def _stamps(files: Sequence[Path]) -> tuple[Stamp, ...]:
+    """Empty where a file cannot be seen, which reading it then says."""
+    try:
+        seen = [(str(file), file.stat()) for file in files]
+    except OSError:
+        return ()
+    return tuple((name, found.st_size, found.st_mtime_ns) for name, found in seen)
