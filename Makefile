@@ -15,7 +15,7 @@ BATCHES ?= 1,2,4,8,16,32
 BUDGET ?= 1
 DEMO ?= demo
 ARGS ?=
-WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto --dist loadgroup)
+WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto)
 
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := .venv/$(BIN)/python -m

@@ -1,6 +1,6 @@
-"""How a session of tests is run: its processes, what goes to one of them, and what was skipped.
+"""How a session of tests is run: its processes, what each of them gets, and what was skipped.
 
-A plugin that `tests/conftest.py` names. It also holds without pytest-xdist.
+A plugin that `tests/conftest.py` names. It works without pytest-xdist, too.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +18,28 @@ from onnxprof.machine.kernel import usable_cores
 #: What one process may take: torch, a network of 600 MB, and a child with the same.
 PROCESS_BYTES = 3 << 30
 FEWEST, MOST = 2, 8
-SHARED = ("module", "package")
+
+#: Files of long tests that share nothing: each test is handed out on its own.
+SPREAD = frozenset(
+    {
+        "tests/backends/openvino/test_openvino_layers.py",
+        "tests/backends/openvino/test_openvino_prefix.py",
+        "tests/backends/torch/test_torch_backend.py",
+        "tests/backends/torch/test_torch_zoo.py",
+        "tests/checks/test_batchproof.py",
+        "tests/zoo/test_zoo.py",
+    }
+)
+#: Files whose tests hold the device, wait for a limit or send signals: never two at once.
+ALONE = frozenset(
+    {
+        "tests/cli/test_cli_profile.py",
+        "tests/hostile/test_kills.py",
+        "tests/hostile/test_limits.py",
+        "tests/jobs/test_worker.py",
+        "tests/machine/test_devicelock.py",
+    }
+)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -31,19 +53,27 @@ def workers(cores: int, available_bytes: int) -> int:
     return max(FEWEST, min(cores, available_bytes // PROCESS_BYTES, MOST))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send the tests that share a fixture of their module to one process, which makes it once."""
-    for item in items:
-        if shares(item) and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One file after another, but for those that are spread and those that must be alone."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid)
+
+    return ByFile(config, log)
 
 
-def shares(item: pytest.Item) -> bool:
-    """Whether a fixture that the test needs is made once for its module."""
-    known = getattr(item, "_fixtureinfo", None)
-    definitions = known.name2fixturedefs.values() if known else ()
-    return any(one.scope in SHARED for found in definitions for one in found)
+def unit(nodeid: str) -> str:
+    """What goes to a process as a whole: a test, a file, or several files.
+
+    The largest units are handed out first, so that in the end single tests fill the cores.
+    """
+    file = nodeid.partition("::")[0]
+    if file in ALONE:
+        return "alone"
+    return nodeid if file in SPREAD else file
 
 
 def pytest_collection_finish() -> None:
