@@ -19,7 +19,7 @@ WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto)
 
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := .venv/$(BIN)/python -m
-# Hundreds of processes are started, and none need compile what another has.
+#: Hundreds of processes are started; none need compile what another has compiled.
 TESTS := PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 ifneq ($(origin PYTHON),undefined)
 export PYTHON
@@ -51,7 +51,7 @@ test-lowest:
 
 test-hostile:
 	@.ci/venv cpu,site,test
-	$(RUN) pytest tests/hostile -m hostile $(ARGS)
+	$(TESTS) tests/hostile -m hostile $(ARGS)
 
 lint:
 	@.ci/venv cpu,site,lint
