@@ -1,5 +1,6 @@
 # make demo    profile a few networks and build the site
-# make test    run the whole suite        (make test ARGS="-k store" for a part of it)
+# make test    run the whole suite, a process for each core
+#              (ARGS="-k store" for a part of it, ARGS=-n0 in one process)
 # make test-export   export with torch and TensorFlow (in .venv-export, some 3 GB)
 # make test-lowest   its core with the lowest declared versions (in .venv-lowest)
 # make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
@@ -14,9 +15,12 @@ BATCHES ?= 1,2,4,8,16,32
 BUDGET ?= 1
 DEMO ?= demo
 ARGS ?=
+WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto)
 
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := .venv/$(BIN)/python -m
+#: Hundreds of processes are started; none need compile what another has compiled.
+TESTS := PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 ifneq ($(origin PYTHON),undefined)
 export PYTHON
 endif
@@ -36,7 +40,7 @@ demo:
 
 test:
 	@.ci/venv cpu,site,test
-	$(RUN) pytest $(ARGS)
+	$(TESTS) $(WORKERS) $(ARGS)
 
 test-export:
 	@.ci/venv cpu,export,test .venv-export
@@ -47,7 +51,7 @@ test-lowest:
 
 test-hostile:
 	@.ci/venv cpu,site,test
-	$(RUN) pytest tests/hostile -m hostile $(ARGS)
+	$(TESTS) tests/hostile -m hostile $(ARGS)
 
 lint:
 	@.ci/venv cpu,site,lint

@@ -8,8 +8,11 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
 import pytest
 from hypothesis import settings
+
+pytest_plugins = ["support.session"]
 
 # A busy machine is no bug: no test fails for being slow.
 settings.register_profile("onnxprof", deadline=None)
@@ -32,11 +35,18 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONNXPROF_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("ONNXPROF_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(_compiled()))
         patch.setenv("COLUMNS", "80")
         patch.setenv("NO_COLOR", "1")
         for name in ("FORCE_COLOR", "PYTHONPATH"):
             patch.delenv(name, raising=False)
         yield
+
+
+def _compiled() -> Path:
+    """What torch compiled stays from one session to the next: kernels by their source's digest."""
+    kept = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    return Path(kept or platformdirs.user_cache_path("onnxprof") / "tests" / "inductor")
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ def three() -> list[Run]:
 
 
 @given(st.lists(own.runs(failures=False, least=1), min_size=1, max_size=3))
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_columns_add_up_whatever_the_runs(runs: list[Run]) -> None:
     runs = [r for r in runs if r.timings is not None and r.timings.block_process == ()]
     runs = [r for r in runs if r.timings.timer is not Timer.PREFIX and not r.timings.round_process]

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from rich.console import Console, RenderableType
 from support import strategies
 from support.golden import check_golden
@@ -67,6 +67,7 @@ def test_header_is_as_agreed() -> None:
 
 
 @given(strategies.runs(failures=False, least=1))
+@settings(max_examples=50)
 def test_printed_medians_add_up_exactly(run: Run) -> None:
     rows = parsed(timing_csv.timing_csv([run]))
     *above, total = [Decimal(row["median_ms"] or 0) for row in rows]
@@ -76,6 +77,7 @@ def test_printed_medians_add_up_exactly(run: Run) -> None:
 
 
 @given(strategies.runs(failures=False, least=1))
+@settings(max_examples=50)
 def test_any_name_survives_the_quoting(run: Run) -> None:
     rows = parsed(timing_csv.timing_csv([run]))
     assert [row["layer_name"] for row in rows[: len(run.table)]] == [
