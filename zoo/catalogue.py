@@ -53,10 +53,10 @@ def entries() -> tuple[Entry, ...]:
 
 def entry(name: str) -> Entry:
     """The network of that name. Raises UsageError for a name that the zoo does not have."""
-    found = next((entry for entry in entries() if entry.name == name), None)
-    if found is None:
+    match = next((entry for entry in entries() if entry.name == name), None)
+    if match is None:
         raise _unknown(name)
-    return found
+    return match
 
 
 def plain(name: str) -> str:
@@ -66,10 +66,10 @@ def plain(name: str) -> str:
 
 def sources() -> dict[str, Source]:
     """Where the graph of each network comes from."""
-    found: dict[str, Source] = {}
+    every: dict[str, Source] = {}
     for family in FAMILIES:
-        found |= import_module(f"onnxprof.zoo.families.{family}").SOURCES
-    return {name: found[name] for name in names()}
+        every |= import_module(f"onnxprof.zoo.families.{family}").SOURCES
+    return {name: every[name] for name in names()}
 
 
 def skeleton_path(name: str) -> Path:

@@ -45,9 +45,9 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Read one message."""
-        found = re.search(r"op \[(.+): (\w+)\] is not supported", record.getMessage())
-        if found:
-            self.unknown.append((found[1], found[2]))
+        match = re.search(r"op \[(.+): (\w+)\] is not supported", record.getMessage())
+        if match:
+            self.unknown.append((match[1], match[2]))
 
 
 def convert(network: Network, request: ExportRequest) -> ModelProto:
@@ -97,10 +97,10 @@ def _converted(network: Network, request: ExportRequest) -> ModelProto:
     return proto
 
 
-def _unknown(found: Sequence[tuple[str, str]], network: Network) -> ExportError | None:
-    if not found:
+def _unknown(unsupported: Sequence[tuple[str, str]], network: Network) -> ExportError | None:
+    if not unsupported:
         return None
-    layer, operator = found[0]
+    layer, operator = unsupported[0]
     return ExportError(
         f"tf2onnx has no translation of operator {operator} (layer {_clean(layer)})",
         where=network.target,
@@ -158,14 +158,14 @@ class _Scopes:
 def _claimed(scopes: Iterable[str], layers: Sequence[str]) -> dict[str, str]:
     """The layer of each scope that has one."""
     free = set(scopes)
-    found: dict[str, str] = {}
+    layer_of: dict[str, str] = {}
     for layer in layers:
         pattern = re.compile(rf"{re.escape(layer)}(_\d+)?")
         own = sorted((s for s in free if pattern.fullmatch(s)), key=lambda s: (len(s), s))
         if own:
             free.discard(own[0])
-            found[own[0]] = layer
-    return found
+            layer_of[own[0]] = layer
+    return layer_of
 
 
 def _mark(model: ir.Model, scopes: _Scopes) -> None:

@@ -90,10 +90,10 @@ def from_keras(model: Any, target: str) -> Network:
 
 def _layers(model: Any) -> list[str]:
     """Names of all layers, those of nested models too, in order."""
-    found = [model.name]
+    names = [model.name]
     for layer in getattr(model, "layers", ()):
-        found += _layers(layer)
-    return found
+        names += _layers(layer)
+    return names
 
 
 def _saved_model(target: str) -> Network:
@@ -120,8 +120,8 @@ def _saved_model(target: str) -> Network:
     def call(*tensors: Any) -> Sequence[Any]:
         # The closure keeps `loaded` alive: its variables go with it.
         assert loaded is not None
-        found = signature(**dict(zip(specs, tensors, strict=True)))
-        return [found[name] for name in outputs]
+        results = signature(**dict(zip(specs, tensors, strict=True)))
+        return [results[name] for name in outputs]
 
     inputs = tuple(_spec(name, spec.dtype.name, spec.shape) for name, spec in specs.items())
     return Network(target, inputs, outputs, call)
@@ -162,8 +162,8 @@ def _free(item: InputSpec, request: ExportRequest) -> InputSpec:
 
 def samples(network: Network, request: ExportRequest) -> list[Sample]:
     """What the framework computes at the batch sizes asked for; none that the network refuses."""
-    found = (_sample(network, batch, feeds) for batch, feeds in trials(request))
-    return [sample for sample in found if sample is not None]
+    computed = (_sample(network, batch, feeds) for batch, feeds in trials(request))
+    return [sample for sample in computed if sample is not None]
 
 
 def _sample(network: Network, batch: int, feeds: Sequence[Arrays]) -> Sample | None:

@@ -23,9 +23,9 @@ def translated(error: BaseException, target: str) -> ExportError:
     """The error of the exporter as one of ours, with its remedy."""
     causes = list(_causes(error))
     for cause in causes:
-        found = _OPERATOR.search(str(cause))
-        if found and "No ONNX function found" in str(cause):
-            operator = found[1] if found[2] == "default" else f"{found[1]}.{found[2]}"
+        match = _OPERATOR.search(str(cause))
+        if match and "No ONNX function found" in str(cause):
+            operator = match[1] if match[2] == "default" else f"{match[1]}.{match[2]}"
             return ExportError(
                 f"torch's exporter has no translation of operator {operator}",
                 where=target,

@@ -30,16 +30,16 @@ def load(target: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     torch.manual_seed(0)
-    found = _attribute(_imported(path, target), name, target)
-    if not isinstance(found, torch.nn.Module) and callable(found):
-        found = _called(found, target)
-    if not isinstance(found, torch.nn.Module):
+    module = _attribute(_imported(path, target), name, target)
+    if not isinstance(module, torch.nn.Module) and callable(module):
+        module = _called(module, target)
+    if not isinstance(module, torch.nn.Module):
         raise ExportError(
-            f"gives a {type(found).__name__}, no torch.nn.Module",
+            f"gives a {type(module).__name__}, no torch.nn.Module",
             where=target,
             remedy="Name a module, or a function that returns one",
         )
-    return found.cpu().eval()
+    return module.cpu().eval()
 
 
 def _imported(path: str, target: str) -> Any:
@@ -65,12 +65,12 @@ def _line(error: BaseException) -> str:
 
 
 def _attribute(module: Any, name: str, target: str) -> Any:
-    found = module
+    value = module
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(value, part):
             raise ExportError(f"has no {part!r}", where=target, remedy=_offer(module))
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
 def _offer(module: Any) -> str:
@@ -143,8 +143,8 @@ def run(module: Any, inputs: Mapping[str, Any], target: str) -> Any:
 
 def samples(module: Any, request: ExportRequest) -> Sequence[Sample]:
     """What torch computes at the batch sizes asked for, as far as the module takes them."""
-    found = (_sample(module, request, batch, feeds) for batch, feeds in trials(request))
-    return [sample for sample in found if sample is not None]
+    computed = (_sample(module, request, batch, feeds) for batch, feeds in trials(request))
+    return [sample for sample in computed if sample is not None]
 
 
 def _sample(

@@ -70,10 +70,10 @@ class Decoder(nn.Module):
     def forward(self, target: Tensor, memory: Tensor) -> Tensor:
         """Ids [batch, target] to logits [batch, target, vocabulary]."""
         x = self.first(self.embedding(target).transpose(0, 1))
-        found = self.attention(x.transpose(0, 1), memory).transpose(0, 1)
-        x = self.second(torch.cat((x, found), dim=2))
+        context = self.attention(x.transpose(0, 1), memory).transpose(0, 1)
+        x = self.second(torch.cat((x, context), dim=2))
         for layer in self.others:
-            x = layer(torch.cat((x, found), dim=2)) + x
+            x = layer(torch.cat((x, context), dim=2)) + x
         logits: Tensor = self.logits(x.transpose(0, 1))
         return logits
 
