@@ -19,16 +19,16 @@ def masked_tensors(graph: Any) -> set[str]:
     """Tensors that may hold minus infinity: scores and masks on their way to a softmax."""
     makers = {name: node for node in graph.node for name in node.output}
     waiting = [n.input[0] for n in graph.node if n.op_type in ("Softmax", "LogSoftmax")]
-    found: set[str] = set()
+    masked: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in masked:
             continue
-        found.add(name)
+        masked.add(name)
         maker = makers.get(name)
         if maker is not None and maker.op_type in _MASKING:
             waiting.extend(maker.input)
-    return found
+    return masked
 
 
 def fault_of(value: NDArray[Any], masked: bool) -> str:

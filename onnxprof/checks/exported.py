@@ -157,12 +157,12 @@ def _unscaled(model: ModelProto, samples: Sequence[Sample]) -> Iterator[str]:
 def blamed(model: ModelProto, dims: Mapping[str, int]) -> str:
     """The layer that holds on to the batch, in words; empty where none can be named."""
     try:
-        found = plan(model, dims)
+        batch_plan = plan(model, dims)
     except OnnxprofError:
         return ""
-    if found.obstacle or not found.edits:
-        return found.obstacle
-    (index, position), _ = min(found.edits, key=lambda edit: edit[0])
+    if batch_plan.obstacle or not batch_plan.edits:
+        return batch_plan.obstacle
+    (index, position), _ = min(batch_plan.edits, key=lambda edit: edit[0])
     node = Operands(model).nodes[index].node
     return f"layer {node.name} ({node.op_type}): its operand {node.input[position]} is fixed"
 
@@ -170,13 +170,13 @@ def blamed(model: ModelProto, dims: Mapping[str, int]) -> str:
 def _agreements(path: Path, samples: Sequence[Sample], where: str) -> Iterator[Agreement]:
     session = _session(path, where)
     for sample in samples:
-        found = _run(session, sample, where)
-        if len(found) != len(sample.outputs):
+        outputs = _run(session, sample, where)
+        if len(outputs) != len(sample.outputs):
             raise ExportError(
-                f"it has {len(found)} outputs, the framework's network {len(sample.outputs)}",
+                f"it has {len(outputs)} outputs, the framework's network {len(sample.outputs)}",
                 where=where,
             )
-        pairs = zip(session.outputs, sample.outputs, found, strict=True)
+        pairs = zip(session.outputs, sample.outputs, outputs, strict=True)
         yield Agreement(sample.batch, tuple(compare(n, want, got) for n, want, got in pairs))
 
 

@@ -157,8 +157,8 @@ def compare(
     if not _is_number(reference):
         return _exact(name, reference, candidate)
     if max(_float_tolerance(str(a.dtype)) for a in (reference, candidate)):
-        found = _floats(name, reference, candidate, of_one)
-        return _as_a_whole(found, reference, candidate, slack, noise) if slack.whole else found
+        errors = _floats(name, reference, candidate, of_one)
+        return _as_a_whole(errors, reference, candidate, slack, noise) if slack.whole else errors
     return _integers(name, reference, candidate, slack, noise)
 
 
@@ -201,7 +201,7 @@ def _integers(
 
 
 def _as_a_whole(
-    found: OutputParity, reference: Array, candidate: Array, slack: Slack, noise: Noise | None
+    errors: OutputParity, reference: Array, candidate: Array, slack: Slack, noise: Noise | None
 ) -> OutputParity:
     """The verdict on the output of a network of low precision."""
     error = _error_rms(reference, candidate)
@@ -211,8 +211,8 @@ def _as_a_whole(
     tolerance = max(_whole_allowed(slack, noise), _GRID_PART * step)
     worst = max(_WORST_FACTOR * tolerance, _NOISE_FACTOR * (noise or _NO_NOISE).max_rel)
     worst = max(worst, _GRID_STEPS * step)
-    passed = relative <= tolerance and found.max_rel <= worst and not found.nan_mismatch
-    made = replace(found, tolerance=tolerance, passed=passed, whole=True, worst_tolerance=worst)
+    passed = relative <= tolerance and errors.max_rel <= worst and not errors.nan_mismatch
+    made = replace(errors, tolerance=tolerance, passed=passed, whole=True, worst_tolerance=worst)
     return replace(made, rms_rel=relative, cosine=_cosine(reference, candidate))
 
 

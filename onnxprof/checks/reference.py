@@ -45,11 +45,11 @@ def check(workload: Workload, values: Values) -> Parity:
     except (OnnxprofError, MemoryError) as error:
         return Parity(reason=f"there is no reference: {error or 'out of memory'}")
     name = f"{reference.availability()[0].detail}, CPU, optimisations off"
-    found = tuple(_compared(outputs, expected, values, workload.table, {}))
-    if any(map(_may_be_noise(workload.table), found)):
+    outcomes = tuple(_compared(outputs, expected, values, workload.table, {}))
+    if any(map(_may_be_noise(workload.table), outcomes)):
         noise = _noise(reference, workload, expected)
-        found = tuple(_compared(outputs, expected, values, workload.table, noise))
-    return Parity(name, found)
+        outcomes = tuple(_compared(outputs, expected, values, workload.table, noise))
+    return Parity(name, outcomes)
 
 
 def _may_be_noise(table: LayerTable) -> Callable[[OutputParity], bool]:
@@ -79,9 +79,9 @@ def _noise(reference: Backend, workload: Workload, expected: Values) -> Mapping[
         except (OnnxprofError, MemoryError):
             return dict.fromkeys(expected)
         for name, array in values.items():
-            found = compare(name, expected[name], array, slack(workload.table))
+            error = compare(name, expected[name], array, slack(workload.table))
             known = moved[name]
-            both = max(known.rms_rel, found.rms_rel or 0.0), max(known.max_rel, found.max_rel)
+            both = max(known.rms_rel, error.rms_rel or 0.0), max(known.max_rel, error.max_rel)
             moved[name] = Noise(*both)
     return moved
 

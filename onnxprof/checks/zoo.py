@@ -94,19 +94,19 @@ def _checked(
     scratch: Path,
 ) -> Checked:
     began = time.perf_counter()
-    found = _Findings()
+    findings = _Findings()
     path, made = _file(name, keep, scratch)
-    times = tuple((batch, _outputs(path, batch, dims, found)) for batch in batches)
+    times = tuple((batch, _outputs(path, batch, dims, findings)) for batch in batches)
     if activations:
-        _activations(path, batches[0], dims, found)
+        _activations(path, batches[0], dims, findings)
     return Checked(
         name,
-        tuple(found.faults),
+        tuple(findings.faults),
         made,
         times,
-        found.smallest if np.isfinite(found.smallest) else 0.0,
-        found.largest,
-        found.activations,
+        findings.smallest if np.isfinite(findings.smallest) else 0.0,
+        findings.largest,
+        findings.activations,
         time.perf_counter() - began,
         _peak(),
     )
@@ -156,11 +156,11 @@ def _opened(
     return model, table, generate(table, batch, declared_fills(model))
 
 
-def _outputs(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) -> float:
+def _outputs(path: Path, batch: int, dims: Mapping[str, int], findings: _Findings) -> float:
     """Check the outputs at a batch; returns the milliseconds of the second inference."""
     _, table, inputs = _opened(path, batch, dims)
     if table.obstacle:
-        found.faults.append(f"batch {batch}: {table.obstacle}")
+        findings.faults.append(f"batch {batch}: {table.obstacle}")
         return 0.0
     session = registry.reference().file_session(path, lean=True)
     session.run(inputs)
@@ -172,27 +172,27 @@ def _outputs(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) 
         if not isinstance(value, np.ndarray):
             continue
         if value.ndim == 0 or value.shape[0] != batch:
-            found.faults.append(f"{where} is {list(value.shape)}, without the batch")
-        _in_range(where, value, found)
+            findings.faults.append(f"{where} is {list(value.shape)}, without the batch")
+        _in_range(where, value, findings)
     return elapsed
 
 
-def _in_range(where: str, value: NDArray[Any], found: _Findings) -> None:
+def _in_range(where: str, value: NDArray[Any], findings: _Findings) -> None:
     if value.dtype.kind != "f" or not value.size:
         return
     sizes = np.abs(value.astype(np.float64, copy=False))
     there = sizes[sizes > 0]
     if not np.isfinite(sizes).all() or not there.size:
-        found.faults.append(f"{where} is {'all 0' if not sizes.any() else 'not finite'}")
+        findings.faults.append(f"{where} is {'all 0' if not sizes.any() else 'not finite'}")
         return
     low, high = float(there.min()), float(there.max())
-    found.smallest, found.largest = min(found.smallest, low), max(found.largest, high)
+    findings.smallest, findings.largest = min(findings.smallest, low), max(findings.largest, high)
     small = int((there < SMALLEST).sum())
     if high > LARGEST or high < SMALLEST or small > max(1, _CHANCE * sizes.size):
-        found.faults.append(f"{where} reaches from {low:.2g} to {high:.2g}, {small} too small")
+        findings.faults.append(f"{where} reaches from {low:.2g} to {high:.2g}, {small} too small")
 
 
-def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) -> None:
+def _activations(path: Path, batch: int, dims: Mapping[str, int], findings: _Findings) -> None:
     model, table, inputs = _opened(path, batch, dims)
     if table.obstacle:
         return
@@ -206,7 +206,7 @@ def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findin
         _append_outputs(path, share)
         session = registry.reference().file_session(path, lean=True)
         for name, value in session.tensors(inputs, share):
-            _check_activation(name, value, name in masked, found)
+            _check_activation(name, value, name in masked, findings)
         del session
         os.truncate(path, whole)
 
@@ -246,14 +246,14 @@ def _append_outputs(path: Path, names: Sequence[str]) -> None:
         file.write(header(7, len(payload)) + payload)
 
 
-def _check_activation(name: str, value: NDArray[Any], masked: bool, found: _Findings) -> None:
-    found.activations += 1
+def _check_activation(name: str, value: NDArray[Any], masked: bool, findings: _Findings) -> None:
+    findings.activations += 1
     if value.dtype not in (np.float32, np.float64):
         if value.dtype == np.float16 and not np.isfinite(value).all():
-            found.faults.append(f"{name} is not finite")
+            findings.faults.append(f"{name} is not finite")
         return
     if fault := fault_of(value, masked):
-        found.faults.append(f"{name} {fault}")
+        findings.faults.append(f"{name} {fault}")
 
 
 def check_apart(
@@ -288,9 +288,9 @@ def _apart(
     try:
         if not receiver.poll(seconds):
             return Checked(name, (f"was stopped after {seconds:.0f} s",), seconds=seconds)
-        found = receiver.recv()
-        assert isinstance(found, Checked)
-        return found
+        result = receiver.recv()
+        assert isinstance(result, Checked)
+        return result
     except EOFError:
         process.join()
         return Checked(name, (f"its process ended with code {process.exitcode}",))

@@ -33,13 +33,13 @@ def touched(lab: Lab, runs: Sequence[Values], item: int, names: Sequence[str]) -
     has no size of its own before it is run (NonZero, …) is passed over.
     """
     one, both, other = runs
-    found = []
+    changed = []
     for name in names:
         if name not in one or name not in both or not _is_static(lab, name):
             continue
         if is_touched(both[name], other[name], one[name].shape, lab.own, 2 * lab.own, item):
-            found.append(name)
-    return found
+            changed.append(name)
+    return changed
 
 
 def _is_static(lab: Lab, name: str) -> bool:
@@ -65,8 +65,8 @@ def _first(
     lab: Lab, outputs: Sequence[str], search: Callable[[Sequence[NodeProto]], NodeProto | None]
 ) -> NodeProto | None:
     for share in lab.shares(lab.behind(outputs)):
-        if (found := search(share)) is not None:
-            return found
+        if (node := search(share)) is not None:
+            return node
     return None
 
 
@@ -129,8 +129,8 @@ def first_interleaved(
                     return node
         return None
 
-    found = _first(lab, outputs, apart)
-    return None if found is None or found.op_type in _REORDERING else found
+    node = _first(lab, outputs, apart)
+    return None if node is None or node.op_type in _REORDERING else node
 
 
 def fixed_quantisation(values: Values, nodes: Sequence[NodeProto]) -> Callable[[ModelProto], None]:

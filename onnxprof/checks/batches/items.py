@@ -48,11 +48,11 @@ class Pool:
         axis = self._axes.get(name, self._scattered.get(name))
         if axis is None or array.ndim <= axis or array.shape[axis] % self._count:
             return array
-        each = array.shape[axis] // self._count
-        parts = (each, self._count) if name in self._scattered else (self._count, each)
+        places = array.shape[axis] // self._count
+        parts = (places, self._count) if name in self._scattered else (self._count, places)
         split = array.reshape(*array.shape[:axis], *parts, *array.shape[axis + 1 :])
         taken = np.take(split, list(indices), axis=axis + (name in self._scattered))
-        shape = (*array.shape[:axis], len(indices) * each, *array.shape[axis + 1 :])
+        shape = (*array.shape[:axis], len(indices) * places, *array.shape[axis + 1 :])
         return np.ascontiguousarray(taken.reshape(shape))
 
 

@@ -129,12 +129,12 @@ class Lab:
 
     def behind(self, outputs: Sequence[str]) -> tuple[NodeProto, ...]:
         """The nodes that these tensors are made by, in order."""
-        wanted, found = set(outputs), []
+        wanted, nodes = set(outputs), []
         for node in reversed(self.nodes):
             if wanted.intersection(node.output):
                 wanted |= reads(node)
-                found.append(node)
-        return tuple(reversed(found))
+                nodes.append(node)
+        return tuple(reversed(nodes))
 
     def shares(self, nodes: Sequence[NodeProto]) -> Iterator[tuple[NodeProto, ...]]:
         """The nodes in groups whose outputs fit into memory together."""

@@ -62,7 +62,7 @@ def is_touched(
         return False
     for at in placements(small, own, before.shape, batch):
         rest = [part(same, at, batch, start, count) for start, count in _others(item, batch)]
-        if all(each.all() for each in rest):
+        if all(unchanged.all() for unchanged in rest):
             return False
     return True
 

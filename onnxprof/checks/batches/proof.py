@@ -73,9 +73,9 @@ def verdicts(question: Question) -> Iterator[Verdict]:
     except MemoryError:
         known, trials, reason = None, [], "memory ran out"
     for batch in question.batches:
-        found = [_tried(trial, batch) for trial in trials]
-        held = (verdict for verdict in found if verdict.kind is Kind.HOLDS)
-        yield known or next(held, found[0] if found else Verdict(Kind.UNPROVEN, reason))
+        outcomes = [_tried(trial, batch) for trial in trials]
+        held = (verdict for verdict in outcomes if verdict.kind is Kind.HOLDS)
+        yield known or next(held, outcomes[0] if outcomes else Verdict(Kind.UNPROVEN, reason))
 
 
 def _hindrance(size: int) -> str:
@@ -89,8 +89,8 @@ def _hindrance(size: int) -> str:
 def _meeting(model: ModelFile, question: Question) -> Verdict | None:
     """What shapes alone say; then nothing needs to be run."""
     dims = with_defaults(model, dict(question.dims))
-    found = plan_for(model, dims, deep=True).mixing
-    return Verdict(Kind.MIXES, found) if found else None
+    mixing = plan_for(model, dims, deep=True).mixing
+    return Verdict(Kind.MIXES, mixing) if mixing else None
 
 
 def _trials(model: ModelFile, question: Question, deadline: float) -> list[Trial]:

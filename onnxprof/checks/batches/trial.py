@@ -86,11 +86,11 @@ class Trial:
         scattered: list[str] = []
         known = 0
         for name in many:
-            found = [self._gap(name, many[name], batch, start) for start in starts]
-            told = [each for each in found if each is not None]
-            known += bool(told)
-            gaps += [gap for gap, _ in told if not gap.passed]
-            scattered += [name for gap, first in told if gap.passed and not first][:1]
+            gaps_here = [self._gap(name, many[name], batch, start) for start in starts]
+            comparable = [gap for gap in gaps_here if gap is not None]
+            known += bool(comparable)
+            gaps += [gap for gap, _ in comparable if not gap.passed]
+            scattered += [name for gap, first in comparable if gap.passed and not first][:1]
         if gaps:
             return self._apart(gaps, batch)
         if scattered and (node := blame.first_interleaved(self.lab, scattered, self._differs)):
@@ -110,10 +110,10 @@ class Trial:
         one = self._single(start).get(name)
         if one is None:
             return None
-        found = self._nearest(name, one, many, batch, start)
+        nearest = self._nearest(name, one, many, batch, start)
         tensor = self.lab.tensors.get(name)
-        certain = found[0].passed or (tensor is not None and tensor.is_static)
-        return found if certain else None
+        certain = nearest[0].passed or (tensor is not None and tensor.is_static)
+        return nearest if certain else None
 
     def _nearest(
         self, name: str, one: NDArray[Any], many: NDArray[Any], batch: int, start: int
@@ -126,12 +126,12 @@ class Trial:
         if not fits:
             shapes = f"{list(many.shape)} at batch {batch}, {list(one.shape)} at {own}"
             return OutputParity(name, np.inf, np.inf, passed=False, note=shapes), True
-        found = [
+        gaps = [
             self._compared(name, part(one, at, own, 0, count), part(many, at, batch, start, count))
             for at in fits
         ]
-        good = next((i for i, gap in enumerate(found) if gap.passed), 0)
-        return found[good], not good
+        good = next((i for i, gap in enumerate(gaps) if gap.passed), 0)
+        return gaps[good], not good
 
     def _compared(self, name: str, one: NDArray[Any], many: NDArray[Any]) -> OutputParity:
         table = self.lab.table(self.lab.own)
