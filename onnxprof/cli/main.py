@@ -132,7 +132,7 @@ def _run(arguments: list[str]) -> int:
         abandon_stdout()
         return _UNREAD
     except OSError as error:
-        return _told(error, _of_system(error), 2)
+        return _report(error, _of_system(error), 2)
     except Exception as error:
         return _of_exception(error)
 
@@ -142,14 +142,14 @@ def _of_exception(error: Exception) -> int:
     from onnxprof.errors import OnnxprofError
 
     if isinstance(error, OnnxprofError):
-        return _told(error, str(error), error.exit_code)
+        return _report(error, str(error), error.exit_code)
     shown = getattr(error, "format_message", None)
     if shown is not None:
-        return _told(error, shown(), 2)
+        return _report(error, shown(), 2)
     if type(error).__name__ == "Abort":
         _say("interrupted")
         return _INTERRUPTED
-    return _told(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
+    return _report(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
 
 
 def _exit_code(result: object) -> int:
@@ -161,7 +161,7 @@ def _of_system(error: OSError) -> str:
     return f"{place}{error.strerror or error}"
 
 
-def _told(error: BaseException, message: str, code: int) -> int:
+def _report(error: BaseException, message: str, code: int) -> int:
     if os.environ.get("ONNXPROF_DEBUG"):
         import traceback
 

@@ -103,8 +103,8 @@ class Meter:
     def _left(self, share: float) -> float:
         finished = self._done + share
         elapsed = time.monotonic() - self._began
-        each = elapsed / finished if finished > 0.5 else self._budget + 1
-        return each * (self._jobs - finished)
+        seconds_each = elapsed / finished if finished > 0.5 else self._budget + 1
+        return seconds_each * (self._jobs - finished)
 
 
 def _clock(seconds: float) -> str:

@@ -78,5 +78,5 @@ def chosen(files: Mapping[str, str]) -> Recording:
 
 def _listed(known: Sequence[FileReader]) -> str:
     """`--profile (trtexec), --ort-profile (onnxruntime) or …`."""
-    told = [f"{reader.options[0].name} ({reader.program})" for reader in known]
-    return " or ".join(filter(None, (", ".join(told[:-1]), *told[-1:])))
+    profiles = [f"{reader.options[0].name} ({reader.program})" for reader in known]
+    return " or ".join(filter(None, (", ".join(profiles[:-1]), *profiles[-1:])))

@@ -137,11 +137,11 @@ def align(
     chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
-    found = _aligned(chosen, over, baseline, threshold)
+    aligned = _aligned(chosen, over, baseline, threshold)
     if printed is Format.TABLE and output is None:
-        display(_table(found, choice, terminal_width()))
+        display(_table(aligned, choice, terminal_width()))
     else:
-        deliver(_text(found, choice, printed), output)
+        deliver(_text(aligned, choice, printed), output)
 
 
 def _chosen(
@@ -157,12 +157,12 @@ def _chosen(
     from onnxprof.store.select import Need, select
 
     need = Need.LATENCIES if whole else Need.TIMES
-    found: dict[Path, Run] = {}
+    run_of: dict[Path, Run] = {}
     for text in texts or [""]:
         meant = newest(select(text, [folders.store(store)], filters, need, say=say))
         for path, run in load_good([summary.path for summary in meant], say):
-            found.setdefault(path.resolve(), run)
-    return list(found.values())
+            run_of.setdefault(path.resolve(), run)
+    return list(run_of.values())
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
@@ -212,31 +212,31 @@ def _format(given: Format | None, output: Path | None) -> Format:
     return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
-def _table(found: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
+def _table(aligned: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing import alignment_table
     from onnxprof.publish.comparing import over_batches as alignment_batches
 
-    if isinstance(found, Alignment):
-        return alignment_table.table(found, choice)
-    return alignment_batches.table(found, choice, width)
+    if isinstance(aligned, Alignment):
+        return alignment_table.table(aligned, choice)
+    return alignment_batches.table(aligned, choice, width)
 
 
-def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
+def _text(aligned: Alignment | Batches, choice: Choice, chosen: Format) -> str:
     """As text, a table for a terminal of 80 columns."""
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing import alignment_text
     from onnxprof.publish.comparing import over_batches as alignment_batches
 
     if chosen is Format.TABLE:
-        return plain_text(_table(found, choice, 80))
-    if isinstance(found, Alignment):
+        return plain_text(_table(aligned, choice, 80))
+    if isinstance(aligned, Alignment):
         if chosen is Format.MARKDOWN:
-            return alignment_text.markdown(found, choice)
+            return alignment_text.markdown(aligned, choice)
         whole = alignment_text.to_csv if chosen is Format.CSV else alignment_text.to_json_text
-        return whole(found)
+        return whole(aligned)
     if chosen is Format.MARKDOWN:
-        return alignment_batches.markdown(found, choice)
+        return alignment_batches.markdown(aligned, choice)
     if chosen is Format.CSV:
-        return alignment_batches.to_csv(found)
-    return alignment_batches.to_json_text(found)
+        return alignment_batches.to_csv(aligned)
+    return alignment_batches.to_json_text(aligned)

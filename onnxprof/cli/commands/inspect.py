@@ -50,7 +50,7 @@ def inspect(
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
-    work = partial(_seen, _found(model), batches, dims)
+    work = partial(_seen, _resolved(model), batches, dims)
     seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
     _tell_obstacles(seen.tables, seen.name, batches)
     for doubt in seen.doubts:
@@ -59,7 +59,7 @@ def inspect(
     _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
 
-def _found(model: str) -> Resolved:
+def _resolved(model: str) -> Resolved:
     from rich.console import Console
 
     from onnxprof.cli.progress import fetching
@@ -81,17 +81,17 @@ class _Seen:
     """What shapes cannot tell of another batch than the file's own."""
 
 
-def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
+def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
     """Look at the file; the work that an untrusted one may make long."""
     from onnxprof.model.file import doubt, open_found, with_defaults
     from onnxprof.model.layers import inspect
 
-    opened = open_found(found)
+    opened = open_found(file)
     sizes = with_defaults(opened, dims)
     tables = _distinct([inspect(opened, size, sizes) for size in batches])
     doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
-    told = tuple(text for text in doubts if text)
-    return _Seen(opened.name, tables, opened.parameters, _fed(opened, tables[0]), told)
+    open_points = tuple(text for text in doubts if text)
+    return _Seen(opened.name, tables, opened.parameters, _fed(opened, tables[0]), open_points)
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:

@@ -134,7 +134,7 @@ def _swept(
         with held(device_id, say, wait_s):
             asked = list(jobs)
             kept = proven(asked, options, meter.update)
-            _say_obstacles([each for each in kept if each not in asked])
+            _say_obstacles([job for job in kept if job not in asked])
             for _ in asked[len(kept) :]:
                 meter.done()
             yield from sweep(kept, options.limits, store, meter.update)

@@ -103,18 +103,18 @@ def check(
     from concurrent.futures import ThreadPoolExecutor
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
-    chosen, found, began = _chosen(names, everything), [], time.perf_counter()
+    chosen, results, began = _chosen(names, everything), [], time.perf_counter()
     typer.echo(_CHECK_HEADING)
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for checked in pool.map(one, chosen):
-                found.append(checked)
+                results.append(checked)
                 typer.echo(_check_line(checked))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    typer.echo(_check_summary(found, time.perf_counter() - began))
-    return int(any(checked.faults for checked in found))
+    typer.echo(_check_summary(results, time.perf_counter() - began))
+    return int(any(checked.faults for checked in results))
 
 
 def _check_line(checked: Checked) -> str:
@@ -133,13 +133,12 @@ def _check_line(checked: Checked) -> str:
     )
 
 
-def _check_summary(found: Sequence[Checked], seconds: float) -> str:
+def _check_summary(results: Sequence[Checked], seconds: float) -> str:
     """The last line of `zoo check`."""
-    failed = [checked.name for checked in found if checked.faults]
+    failed = [checked.name for checked in results if checked.faults]
     verdict = f"{len(failed)} failed: {', '.join(failed)}" if failed else "all are good"
-    return (
-        f"{len(found)} {'network' if len(found) == 1 else 'networks'} in {seconds:.0f} s; {verdict}"
-    )
+    noun = "network" if len(results) == 1 else "networks"
+    return f"{len(results)} {noun} in {seconds:.0f} s; {verdict}"
 
 
 @app.command()

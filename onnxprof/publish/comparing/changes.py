@@ -67,7 +67,7 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
         if rest:
             lines += [f"<details><summary>{_more(rest)}</summary>", ""]
             lines += [*_markdown_table(rest, _scale(pair), head), "", "</details>", ""]
-        lines += [f"> {in_markdown(text)}  " for text in (*told(pair), *caveats(pair))]
+        lines += [f"> {in_markdown(text)}  " for text in (*difference_texts(pair), *caveats(pair))]
         lines += [""]
     lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
     return "\n".join([*lines, f"<sub>{_rule(comparison)}</sub>"]) + "\n"
@@ -93,7 +93,7 @@ def _csv_records(comparison: Comparison) -> Iterator[dict[str, Any]]:
             yield whole | {"ratio_of": _ratio_of(comparison)}
 
 
-def told(pair: Pair) -> list[str]:
+def difference_texts(pair: Pair) -> list[str]:
     """In what the two sides differ, a line each."""
     return [printable(f"{d.what} differs: {d.a} in A, {d.b} in B") for d in pair.differences]
 
@@ -233,8 +233,8 @@ def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
         grid.add_row(Text(f"({len(rest)} more rows)"), style="dim")
     grid.add_section()
     if any(ns is not None for ns in pair.interruptions_ns):
-        told = map(scale.text, pair.interruptions_ns)
-        grid.add_row("(interruptions)", "", *told, style="dim")
+        interruptions = map(scale.text, pair.interruptions_ns)
+        grid.add_row("(interruptions)", "", *interruptions, style="dim")
     grid.add_row("(overhead)", "", a, b, style="dim")
     style = f"bold {verdicts.STYLES.get(pair.latency.verdict, '')}".strip()
     grid.add_row(*map(Text, (pair.latency.name, *lines[-1])), style=style)
