@@ -106,8 +106,8 @@ def _summed(cells: Sequence[Cell]) -> Cell:
 
 def layer_names(named: Sequence[Sequence[str]], longest: int) -> list[str]:
     """`layers_text` of rows below one another, cut so that as few as can be look the same."""
-    told = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
-    return max(told, key=lambda texts: len(set(texts)))
+    versions = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
+    return max(versions, key=lambda texts: len(set(texts)))
 
 
 def layers_text(layers: Sequence[str], longest: int, cut: Cut = shortened) -> str:
@@ -115,11 +115,11 @@ def layers_text(layers: Sequence[str], longest: int, cut: Cut = shortened) -> st
     first, last = printable(layers[0]), printable(layers[-1])
     if len(layers) == 1:
         return cut(first, longest)
-    told = f"{first} … {last}"
-    if len(told) > longest:
-        told = f"{first} … {_ending(first, last)}"
-    if len(told) <= longest:
-        return told
+    text = f"{first} … {last}"
+    if len(text) > longest:
+        text = f"{first} … {_ending(first, last)}"
+    if len(text) <= longest:
+        return text
     more = f" +{len(layers) - 1}"
     return cut(first, longest - len(more)) + more
 
@@ -138,14 +138,14 @@ def operators_text(operators: Sequence[str], longest: int) -> str:
     """`Conv+BatchNormalization+Relu`; what is in the middle gives way first."""
     parts = [printable(name) for name in operators if name]
     counted = [(name, len(list(same))) for name, same in groupby(parts)]
-    told = [f"{name}×{count}" if count > 1 else name for name, count in counted]
-    if len("+".join(told)) <= longest or len(told) < 2:
-        return shortened("+".join(told), longest)
-    for kept in range(len(told) - 1, 0, -1):
-        short = "+".join([*told[:kept], "…", told[-1]])
+    names = [f"{name}×{count}" if count > 1 else name for name, count in counted]
+    if len("+".join(names)) <= longest or len(names) < 2:
+        return shortened("+".join(names), longest)
+    for kept in range(len(names) - 1, 0, -1):
+        short = "+".join([*names[:kept], "…", names[-1]])
         if len(short) <= longest:
             return short
-    return shortened(f"{told[0]}+…", longest)
+    return shortened(f"{names[0]}+…", longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +207,8 @@ def title(alignment: Alignment) -> str:
 
 def _common(alignment: Alignment) -> list[str]:
     """Facts that all columns share, said once."""
-    told = [_facts(column) for column in alignment.columns]
-    return [fact for fact, *others in zip(*told, strict=True) if set(others) <= {fact}]
+    rows = [_facts(column) for column in alignment.columns]
+    return [fact for fact, *others in zip(*rows, strict=True) if set(others) <= {fact}]
 
 
 def _facts(column: Column) -> tuple[str, ...]:

@@ -185,12 +185,12 @@ def _added(
     figures: Sequence[tuple[Decimal | None, ...]], row: Row, scale: Scale
 ) -> tuple[Decimal | None, ...]:
     """What is printed adds up; a run without blocks has the sum it has."""
-    found: list[Decimal | None] = []
+    sums: list[Decimal | None] = []
     for i, cell in enumerate(row.cells):
         parts = [line[i] for line in figures]
-        told = [part for part in parts if part is not None]
-        found.append(sum(told, Decimal(0)) if told else _rounded(cell, scale))
-    return tuple(found)
+        known = [part for part in parts if part is not None]
+        sums.append(sum(known, Decimal(0)) if known else _rounded(cell, scale))
+    return tuple(sums)
 
 
 def _fitting(
@@ -313,11 +313,11 @@ def _grid(
             no_wrap=True,
             min_width=part.width - 1,
         )
-    told = shared.layer_names([line.name for line in lines], names)
+    names_cut = shared.layer_names([line.name for line in lines], names)
     for i, line in enumerate(lines):
         if line.section:
             grid.add_section()
-        cells = [Text(told[i], style=line.style)]
+        cells = [Text(names_cut[i], style=line.style)]
         if level.operators:
             cells.append(Text(f" {shared.operators_text(line.operators, kinds)}", style="dim"))
         grid.add_row(*cells, *(Text(part.texts[i], style=part.styles[i].strip()) for part in parts))

@@ -27,8 +27,8 @@ def markdown(alignment: Alignment, choice: Choice) -> str:
     picked = shared.pick(alignment, choice)
     lines = [f"**{in_markdown(shared.title(alignment))}**", ""]
     for column in alignment.columns:
-        told = shared.column_text(column, alignment)
-        lines.append(f"- **{in_markdown(printable(column.label))}**: {in_markdown(told)}")
+        facts = shared.column_text(column, alignment)
+        lines.append(f"- **{in_markdown(printable(column.label))}**: {in_markdown(facts)}")
     scale = Scale.of(alignment)
     lines += ["", *_heading(alignment, scale)]
     lines += [_markdown_row(row, alignment, scale) for row in picked.shown]
@@ -44,8 +44,10 @@ def markdown(alignment: Alignment, choice: Choice) -> str:
 
 def _heading(alignment: Alignment, scale: Scale) -> Iterator[str]:
     base = alignment.baseline
-    told = [f"{in_markdown(printable(column.label))} {scale.unit}" for column in alignment.columns]
-    heads = [f"{head} | ratio" if i != base else f"{head} | share" for i, head in enumerate(told)]
+    labels = [
+        f"{in_markdown(printable(column.label))} {scale.unit}" for column in alignment.columns
+    ]
+    heads = [f"{head} | ratio" if i != base else f"{head} | share" for i, head in enumerate(labels)]
     yield f"| layers | operators | {' | '.join(heads)} |"
     yield f"| --- | --- | {' | '.join(['---: | ---:'] * len(heads))} |"
 

@@ -71,13 +71,13 @@ class Cache:
 
     def _entries(self) -> list[tuple[int, int, Path]]:
         """When each was used, its size and where it is; leftovers of killed builds among them."""
-        found = []
+        entries = []
         with os.scandir(self.folder) as listing:
             for item in listing:
                 with suppress(OSError):
                     facts = item.stat()
-                    found.append((facts.st_mtime_ns, facts.st_size, Path(item.path)))
-        return found
+                    entries.append((facts.st_mtime_ns, facts.st_size, Path(item.path)))
+        return entries
 
 
 def user_cache() -> Cache:

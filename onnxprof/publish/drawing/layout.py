@@ -67,10 +67,10 @@ def _layered(boxes: Sequence[Box], edges: Sequence[Edge]) -> Drawing:
     nodes = [{"size": {"width": b.width, "height": b.height}, "shape": "box"} for b in boxes]
     links = [{"source": a, "target": b, "weight": 1.0} for a, b in edges]
     try:
-        found = graphlay.layout({"nodes": nodes, "edges": links}, options=_OPTIONS)
+        layout = graphlay.layout({"nodes": nodes, "edges": links}, options=_OPTIONS)
     except graphlay.GraphlayError:
         return _column(boxes, edges)
-    return _shifted(boxes, found.raw)
+    return _shifted(boxes, layout.raw)
 
 
 def _shifted(boxes: Sequence[Box], raw: dict[str, Any]) -> Drawing:

@@ -55,8 +55,8 @@ def _events(run: Run, number: int) -> Iterator[Event]:
         at_ns += max(row.median_ns or 0, 0)
     for row in sums.rows:
         if row.status in (Status.INTERRUPTIONS, Status.OVERHEAD) and row.median_ns is not None:
-            told = {"share": row.share, "total_us": sums.total_ns / 1000}
-            yield _event(row, number, at_ns, told)
+            args = {"share": row.share, "total_us": sums.total_ns / 1000}
+            yield _event(row, number, at_ns, args)
             at_ns += max(row.median_ns, 0)
 
 
@@ -88,8 +88,8 @@ def _place(row: TimedRow, steps: tuple[Step, ...], number: Mapping[int, int]) ->
         return 0, len(steps)
     if (known := number.get(id(step))) is not None:
         return step.position, known
-    told = (i for i, one in enumerate(steps) if step.name.startswith(f"{one.name} + "))
-    return step.position, next(told, len(steps))
+    numbers = (i for i, one in enumerate(steps) if step.name.startswith(f"{one.name} + "))
+    return step.position, next(numbers, len(steps))
 
 
 def _event(row: TimedRow, number: int, at_ns: int, args: Event) -> Event:
@@ -124,8 +124,8 @@ def _args(row: TimedRow, layers: Mapping[str, Layer]) -> Event:
 
 def _figures(row: TimedRow) -> Event:
     times = {"p5_us": row.p5_ns, "p95_us": row.p95_ns}
-    told = {name: ns / 1000 for name, ns in times.items() if ns is not None}
-    return {"share": row.share, "samples": row.samples, **told}
+    limits = {name: ns / 1000 for name, ns in times.items() if ns is not None}
+    return {"share": row.share, "samples": row.samples, **limits}
 
 
 def _inputs(covered: list[Layer]) -> tuple[Tensor, ...]:

@@ -45,7 +45,7 @@ def node_data(run: Run) -> str:
         if row.median_ns is not None and row.layer is not None and row.layer.name in places:
             graph, node = places[row.layer.name]
             graphs[graph][node] = {"value": row.median_ns / 1e6}
-    whole = {name: {"results": found, "gradient": GRADIENT} for name, found in graphs.items()}
+    whole = {name: {"results": results, "gradient": GRADIENT} for name, results in graphs.items()}
     return json.dumps(whole, indent=1) + "\n"
 
 

@@ -25,4 +25,4 @@ def legible(text: str) -> str:
     """The text with what the fonts cannot show as escapes of Python's form."""
     if text.isascii():
         return text
-    return _OTHERS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _OTHERS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

@@ -40,12 +40,12 @@ def manuscript(svg: str, model: str, batch: int) -> Manuscript:
 
 def printed(svg: str) -> str:
     """The drawing with its custom properties filled in, and without what paper has no use for."""
-    return _TITLES.sub("", _STYLE.sub(lambda found: _plain_style(found[1]), svg, count=1))
+    return _TITLES.sub("", _STYLE.sub(lambda match: _plain_style(match[1]), svg, count=1))
 
 
 def _size(svg: str) -> tuple[float, float]:
-    found = _SIZE.search(svg)
-    return (float(found[1]), float(found[2])) if found else (1.0, 1.0)
+    match = _SIZE.search(svg)
+    return (float(match[1]), float(match[2])) if match else (1.0, 1.0)
 
 
 def _plain_style(css: str) -> str:

@@ -61,11 +61,11 @@ def compile_pdf(manuscript: Manuscript) -> bytes:
 def pressed(manuscript: Manuscript, kept: Cache) -> bytes:
     """The PDF of a manuscript, from the cache where it is there."""
     key = manuscript.digest()
-    found = kept.get(key)
-    if found is None:
-        found = compile_pdf(manuscript)
-        kept.put(key, found)
-    return found
+    pdf = kept.get(key)
+    if pdf is None:
+        pdf = compile_pdf(manuscript)
+        kept.put(key, pdf)
+    return pdf
 
 
 @dataclass(slots=True)

@@ -93,11 +93,11 @@ def to_table(checked: Sequence[Checked], title: str) -> Table:
     made.add_column("verdict", no_wrap=True)
     numbers = {reason: f" [{i}]" for i, reason in enumerate(reasons(checked), 1)}
     for row in checked:
-        told = f"{row.outcome or 'no layer'}{numbers.get(row.reason, '')}"
+        verdict = f"{row.outcome or 'no layer'}{numbers.get(row.reason, '')}"
         share = "" if row.share is None else percent(row.share)
         name = printable(shortened(row.step.name, 2 * _WIDEST_STEP))
         cells = (name, printable(row.step.op_type), _layers_text(row.step.layers), share)
-        made.add_row(*map(Text, cells), Text(told, style=_STYLES.get(row.outcome, "dim")))
+        made.add_row(*map(Text, cells), Text(verdict, style=_STYLES.get(row.outcome, "dim")))
     return made
 
 

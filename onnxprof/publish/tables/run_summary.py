@@ -175,13 +175,13 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
     rows = [row for row in _ranked(sums)[:limit] if row.doubt is not None]
     if not rows:
         return None
-    told = [
+    listed_rows = [
         f"{printable(shortened(row.name, 24))} ({sentences.doubt_text(row.doubt)})"
         for row in rows[:_MOST_DOUBTS]
         if row.doubt is not None
     ]
-    more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
-    listed = ", ".join(told + more)
+    more = [f"{len(rows) - len(listed_rows)} more"] if len(rows) > len(listed_rows) else []
+    listed = ", ".join(listed_rows + more)
     return Text(f"? {sentences.DOUBTFUL}: {listed}.")
 
 
@@ -246,8 +246,8 @@ def _untimed(sums: Reconciliation) -> Text | None:
             (Status.UNKNOWN, "without a step that provably did its work"),
         )
     ]
-    told = "; ".join(f"{count} {text}" for count, text in counts if count)
-    return Text(f"Layers without a row: {told}.", style="dim") if told else None
+    text_parts = "; ".join(f"{count} {text}" for count, text in counts if count)
+    return Text(f"Layers without a row: {text_parts}.", style="dim") if text_parts else None
 
 
 def _headline(run: Run) -> Text:

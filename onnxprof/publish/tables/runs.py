@@ -192,8 +192,8 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
         if _is_wrong(s)
     ]
     if any(s.layer_share is not None for s in summaries):
-        told = "layers: what the steps add up to, in per cent of the median latency"
-        notes.append(Text(told, style="dim"))
+        legend = "layers: what the steps add up to, in per cent of the median latency"
+        notes.append(Text(legend, style="dim"))
     if any(s.warnings for s in summaries):
         notes.append(
             Text("caveats: their number; `onnxprof runs show ID` spells them out", style="dim")

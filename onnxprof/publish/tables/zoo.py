@@ -44,10 +44,12 @@ def table(entries: Sequence[Entry]) -> str:
 
 def _by_family(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
     """Titles of families and their networks, both in the catalogue's order."""
-    found: dict[str, list[Entry]] = {}
+    families: dict[str, list[Entry]] = {}
     for entry in entries:
-        found.setdefault(entry.family, []).append(entry)
-    return [(_FAMILIES.get(name, name.replace("_", " ")), each) for name, each in found.items()]
+        families.setdefault(entry.family, []).append(entry)
+    return [
+        (_FAMILIES.get(name, name.replace("_", " ")), members) for name, members in families.items()
+    ]
 
 
 def to_json(entries: Sequence[Entry]) -> str:

@@ -27,8 +27,8 @@ def reconciliation_text(sums: Reconciliation, run: Run) -> str:
     """One sentence on how the steps, the overhead and the un-profiled median fit together."""
     timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
     if not sums.is_whole:
-        told = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
-        parts = [part for part in told if part]
+        sentences = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
+        parts = [part for part in sentences if part]
         return "; ".join(["no un-profiled latency, so the overhead is not known", *parts])
     parts = [
         f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} samples)",
@@ -103,9 +103,9 @@ def parity_text(parity: Parity | None) -> str:
         return ""
     if parity.reason:
         return f"not compared: {printable(parity.reason)}"
-    told = [printable(_output_text(output)) for output in parity.outputs]
-    more = [f"{len(told) - 3} more"] if len(told) > 4 else []
-    return "; ".join((told[:3] if more else told) + more)
+    texts = [printable(_output_text(output)) for output in parity.outputs]
+    more = [f"{len(texts) - 3} more"] if len(texts) > 4 else []
+    return "; ".join((texts[:3] if more else texts) + more)
 
 
 def _output_text(output: OutputParity) -> str:
