@@ -246,24 +246,24 @@ def sizes_from(path: Path, inputs: Mapping[str, Shape]) -> dict[str, int]:
     Only headers are read. Raises UsageError for a file that is none, and for an axis to which
     two arrays give two sizes.
     """
-    found: dict[str, tuple[int, str]] = {}
+    sizes: dict[str, tuple[int, str]] = {}
     for name, shape in _shapes(path).items():
         wanted = inputs.get(name) or ()
         for symbol, size in zip(wanted, shape, strict=False) if len(wanted) == len(shape) else ():
             if not isinstance(symbol, str):
                 continue
-            before, first = found.setdefault(symbol, (size, name))
+            before, first = sizes.setdefault(symbol, (size, name))
             if before != size:
                 raise UsageError(
                     f"axis {symbol!r} is {before} in {first!r} and {size} in {name!r}",
                     where=str(path),
                 )
-    return {symbol: size for symbol, (size, _) in found.items()}
+    return {symbol: size for symbol, (size, _) in sizes.items()}
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of a file's arrays."""
-    found = {}
+    shapes = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
@@ -271,10 +271,10 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
                     version = np.lib.format.read_magic(file)
                     read = np.lib.format.read_array_header_1_0
                     read = read if version == (1, 0) else np.lib.format.read_array_header_2_0
-                    found[member.removesuffix(".npy")] = read(file)[0]
+                    shapes[member.removesuffix(".npy")] = read(file)[0]
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, *_DAMAGED) as error:
         raise _unreadable(path, error) from None
-    return found
+    return shapes
 
 
 def _unreadable(path: Path, error: Exception) -> UsageError:

@@ -97,9 +97,9 @@ def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     return open_found(resolve(reference, progress))
 
 
-def open_found(found: Resolved) -> ModelFile:
+def open_found(resolved: Resolved) -> ModelFile:
     """Check and read the model behind a reference. Raises ModelError with what is wrong."""
-    path = found.path
+    path = resolved.path
     try:
         structure = read_structure(path)
     except (OSError, ValueError) as error:
@@ -110,7 +110,7 @@ def open_found(found: Resolved) -> ModelFile:
     naming = normalise(structure, path)
     naming = replace(naming, changed=naming.changed or inlined)
     check_tensors(structure, path)
-    return ModelFile(path, found.name, found.reference, structure, naming, parameters)
+    return ModelFile(path, resolved.name, resolved.reference, structure, naming, parameters)
 
 
 def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
@@ -131,13 +131,13 @@ def plan_for(model: ModelFile, dims: Mapping[str, int], *, deep: bool) -> Plan:
     key = tuple(sorted(dims.items()))
     if key in model._plans:
         return model._plans[key]
-    found = rebatch.survey(model.structure)
-    check_dims(found.free, found.batch, dims)
+    batch_plan = rebatch.survey(model.structure)
+    check_dims(batch_plan.free, batch_plan.batch, dims)
     if not deep:
-        return found
-    found = rebatch.plan(model.structure, dims)
-    model._plans[key] = found
-    return found
+        return batch_plan
+    batch_plan = rebatch.plan(model.structure, dims)
+    model._plans[key] = batch_plan
+    return batch_plan
 
 
 def rebatched(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Rebatched:
@@ -175,18 +175,18 @@ def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free
-    return tuple(each for each in free if each.name not in dims)
+    return tuple(dim for dim in free if dim.name not in dims)
 
 
 def model_axes(model: ModelFile) -> frozenset[str]:
     """Names of all symbolic axes of the inputs, the batch's among them."""
     plan = plan_for(model, {}, deep=False)
-    return frozenset((*plan.batch.symbols, *(each.name for each in plan.free)))
+    return frozenset((*plan.batch.symbols, *(dim.name for dim in plan.free)))
 
 
 def free_axes(model: ModelFile) -> dict[str, Shape]:
     """Shapes of the inputs, in which only the symbolic axes that need a size have a name."""
-    free = {each.name for each in missing_dims(model, {})}
+    free = {dim.name for dim in missing_dims(model, {})}
     return {
         name: tuple(d if d in free else None for d in shape)
         for name, shape in input_shapes(model.structure).items()

@@ -34,8 +34,8 @@ def uses(table: LayerTable, inputs: tuple[Tensor, ...]) -> dict[str, Use]:
     for layer in table.nodes:
         for position, name in _places(layer):
             readers[name].append((layer, position))
-    found = {tensor.name: list(_of(tensor.name, readers)) for tensor in inputs}
-    return {name: _narrowest(all_) for name, all_ in found.items() if all_}
+    uses_of = {tensor.name: list(_of(tensor.name, readers)) for tensor in inputs}
+    return {name: _narrowest(all_) for name, all_ in uses_of.items() if all_}
 
 
 def _places(layer: Layer) -> Iterator[tuple[int, str]]:

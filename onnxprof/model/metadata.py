@@ -31,17 +31,17 @@ _MAX_NUMBER = float(1 << 53)
 
 def dims(model: ModelProto, where: str = "") -> dict[str, int]:
     """Default sizes by symbol. Raises ModelError."""
-    found = _object(model, DIMS_KEY, where, "Give sizes with --dim")
-    for name, size in found.items():
+    sizes = _object(model, DIMS_KEY, where, "Give sizes with --dim")
+    for name, size in sizes.items():
         if type(size) is not int or not 0 <= size <= MAX_SIZE:
             raise _bad(DIMS_KEY, f"{name!r} is {size!r}, no size", where, "Give sizes with --dim")
-    return found
+    return sizes
 
 
 def fills(model: ModelProto, where: str = "") -> dict[str, Fill]:
     """What to feed by input name. Raises ModelError."""
-    found = _object(model, INPUTS_KEY, where, _ARRAYS)
-    return {name: _fill(name, facts, where) for name, facts in found.items()}
+    declared = _object(model, INPUTS_KEY, where, _ARRAYS)
+    return {name: _fill(name, facts, where) for name, facts in declared.items()}
 
 
 _ARRAYS = "Give arrays with --inputs FILE.npz"
@@ -70,12 +70,12 @@ def _object(model: ModelProto, key: str, where: str, remedy: str) -> dict[str, A
     if len(text) > _MAX_TEXT:
         raise _bad(key, f"it is longer than {_MAX_TEXT} characters", where, remedy)
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise _bad(key, "it is no JSON", where, remedy) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise _bad(key, "it is no JSON object", where, remedy)
-    return found
+    return value
 
 
 def _metadata(model: ModelProto) -> Mapping[str, str | bytes]:

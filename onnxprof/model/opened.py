@@ -56,4 +56,4 @@ def _stamps(files: Sequence[Path]) -> tuple[Stamp, ...]:
         seen = [(str(file), file.stat()) for file in files]
     except OSError:
         return ()
-    return tuple((name, found.st_size, found.st_mtime_ns) for name, found in seen)
+    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in seen)

@@ -43,12 +43,12 @@ def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
 
 def _remedy(model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]) -> str:
     nodes = sum(1 for _ in walk(model.structure.graph)) + 1
-    always = {name for found in _tried(model, dims) for name, _ in found}
+    always = {name for refusals in _tried(model, dims) for name, _ in refusals}
     first = fair = ""
     for trial in islice(_trials(missing), max(_MOST_NODES // nodes, 1)):
         refused, doubtful = (
-            [each for each in found if each[0] not in always]
-            for found in _tried(model, {**dims, **trial})
+            [refusal for refusal in refusals if refusal[0] not in always]
+            for refusals in _tried(model, {**dims, **trial})
         )
         if not refused and not doubtful:
             return f"Add {_options(trial)}"

@@ -48,11 +48,11 @@ def stored_tensors(message: Any) -> Iterator[Any]:
             held = getattr(message, name)
         else:
             held = (getattr(message, name),) if message.HasField(name) else ()
-        for each in held:
+        for child in held:
             if is_tensor:
-                yield each
+                yield child
             else:
-                yield from stored_tensors(each)
+                yield from stored_tensors(child)
 
 
 @cache
@@ -80,7 +80,7 @@ def _leads_on(kind: Any, met: frozenset[str]) -> bool:
     if kind.full_name in met:
         return False
     inner = (field.message_type for field in kind.fields if field.message_type is not None)
-    return any(_leads_on(each, met | {kind.full_name}) for each in inner)
+    return any(_leads_on(message, met | {kind.full_name}) for message in inner)
 
 
 def is_external(tensor: Any) -> bool:
@@ -107,7 +107,7 @@ class DataFolder:
     def __init__(self, folder: Path, also: Path | None = None) -> None:
         """`also` is a second folder that links may lead to."""
         self._folder = folder
-        self._allowed = tuple(each.resolve() for each in (folder, also) if each)
+        self._allowed = tuple(path.resolve() for path in (folder, also) if path)
         self._sizes: dict[str, int] = {}
 
     @classmethod
@@ -139,21 +139,21 @@ class DataFolder:
 
     def read(self, tensor: Any, need: int) -> bytes:
         """The first `need` bytes of external data. Raises ModelError as `place` does."""
-        found = self.place(tensor)
-        check_length(tensor, found, need)
+        place = self.place(tensor)
+        check_length(tensor, place, need)
         try:
-            with found.file.open("rb") as file:
-                file.seek(found.offset)
+            with place.file.open("rb") as file:
+                file.seek(place.offset)
                 return file.read(need)
         except OSError as error:
             reason = error.strerror or error
-            _refuse(tensor, f"its external data file {found.file.name!r} cannot be read: {reason}")
+            _refuse(tensor, f"its external data file {place.file.name!r} cannot be read: {reason}")
 
     def _size(self, tensor: Any, name: str) -> int:
         file = self._folder / name
         try:
             target = file.resolve()
-            found = target.stat()
+            status = target.stat()
         except FileNotFoundError:
             _refuse(tensor, f"its external data file {file.name!r} is missing")
         except (OSError, RuntimeError) as error:  # a loop of links raises either, by Python's age
@@ -161,9 +161,9 @@ class DataFolder:
             _refuse(tensor, f"its external data file {file.name!r} cannot be read: {reason}")
         if not any(target.is_relative_to(folder) for folder in self._allowed):
             _refuse_outside(tensor, name)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             _refuse(tensor, f"its external data file {file.name!r} is no regular file")
-        return found.st_size
+        return status.st_size
 
 
 def _real(path: Path) -> Path:
@@ -195,11 +195,11 @@ def _number(tensor: Any, key: str, default: int) -> int:
     return int(text)
 
 
-def check_length(tensor: Any, found: Place, need: int) -> None:
+def check_length(tensor: Any, place: Place, need: int) -> None:
     """Raise ModelError where the data at a place are fewer than `need` bytes."""
-    if found.length < need:
-        there = os.stat(found.file).st_size
-        _refuse_short(tensor, found.file, found.offset + need, there)
+    if place.length < need:
+        there = os.stat(place.file).st_size
+        _refuse_short(tensor, place.file, place.offset + need, there)
 
 
 def _refuse_short(tensor: Any, file: Path, need: int, there: int) -> NoReturn:

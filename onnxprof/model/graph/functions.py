@@ -156,7 +156,7 @@ class _Count:
         waiting, open_ = [start], set[_Key]()
         while waiting:
             key = waiting[-1]
-            missing = [each for each in self._calls[key] if each not in self._known]
+            missing = [called for called in self._calls[key] if called not in self._known]
             if key in self._known or not missing:
                 waiting.pop()
                 open_.discard(key)
@@ -168,12 +168,12 @@ class _Count:
             waiting.extend(dict.fromkeys(missing))
 
     def _sum(self, key: _Key) -> _Size:
-        function, called = self._functions[key], [self._known[each] for each in self._calls[key]]
+        function, called = self._functions[key], [self._known[size] for size in self._calls[key]]
         own = sum(1 for _ in _nodes(function)) - len(called)
         return _Size(
-            own + sum(each.nodes for each in called),
-            function.ByteSize() + sum(each.size for each in called),
-            1 + max((each.depth for each in called), default=0),
+            own + sum(size.nodes for size in called),
+            function.ByteSize() + sum(size.size for size in called),
+            1 + max((size.depth for size in called), default=0),
         )
 
 
@@ -193,7 +193,7 @@ class _Inliner:
 
     def replace(self, graph: GraphProto) -> None:
         """Expand a graph's calls and those of its subgraphs."""
-        nodes = [each for node in graph.node for each in self._expanded(node)]
+        nodes = [expanded for node in graph.node for expanded in self._expanded(node)]
         copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
         del graph.node[:]
         graph.node.extend(copies)
@@ -205,8 +205,8 @@ class _Inliner:
                 self.replace(inner)
             yield node
             return
-        for each in self._body(function, node):
-            yield from self._expanded(each)
+        for body_node in self._body(function, node):
+            yield from self._expanded(body_node)
 
     def _body(self, function: FunctionProto, call: NodeProto) -> Iterator[NodeProto]:
         if len(call.input) > len(function.input) or len(call.output) > len(function.output):

@@ -67,7 +67,7 @@ def parameters(model: ModelProto) -> int:
     for body in bodies:
         for node in body:
             nodes.append(node)
-            nodes.extend(each for _, graph in subgraphs(node) for each in walk(graph))
+            nodes.extend(inner for _, graph in subgraphs(node) for inner in walk(graph))
     roles = _Roles(nodes)
     total = sum(roles.weight(t) for graph in _all_graphs(model) for t in _initializers(graph))
     constants = (t for node in nodes for t in _constants(node))

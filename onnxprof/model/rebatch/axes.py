@@ -154,14 +154,14 @@ def _batch_symbols(
 ) -> set[str]:
     texts = [d for dims in shapes.values() for d in dims if isinstance(d, str)]
     named = {name for text in texts for name in computed.get(text, (text,))}
-    found = {d for d in named if "batch" in d.lower()}
-    found = found or {d for d in named if d.lower() in _BATCH_NAMES}
+    symbols = {d for d in named if "batch" in d.lower()}
+    symbols = symbols or {d for d in named if d.lower() in _BATCH_NAMES}
     first = next(iter(shapes.values()), [0])[0]
     first = computed.get(first, (first,))[0]
-    if not found and isinstance(first, str) and not _NOT_BATCH.search(_plain(first)):
-        found = {first}
+    if not symbols and isinstance(first, str) and not _NOT_BATCH.search(_plain(first)):
+        symbols = {first}
     fronts = ((n, d[0]) for n, d in shapes.items())
-    return found | {d for n, d in fronts if isinstance(d, str) and _is_anonymous(d, n)}
+    return symbols | {d for n, d in fronts if isinstance(d, str) and _is_anonymous(d, n)}
 
 
 def _plain(symbol: str) -> str:
@@ -197,14 +197,14 @@ def _state_inputs(model: ModelProto) -> set[str]:
 
 def free_dims(model: ModelProto, batch: BatchAxes) -> tuple[FreeDim, ...]:
     """Symbolic input axes other than the batch, in order of appearance."""
-    found: dict[str, list[str]] = {}
+    inputs_of: dict[str, list[str]] = {}
     shapes = _shapes(model)
     computed = _computed(shapes)
     for name, dims in shapes.items():
         for dim in (inner for d in dims if isinstance(d, str) for inner in computed.get(d, (d,))):
             if dim not in batch.symbols:
-                found.setdefault(dim, []).append(name)
-    return tuple(FreeDim(n, tuple(dict.fromkeys(inputs))) for n, inputs in found.items())
+                inputs_of.setdefault(dim, []).append(name)
+    return tuple(FreeDim(n, tuple(dict.fromkeys(inputs))) for n, inputs in inputs_of.items())
 
 
 def check_dims(free: tuple[FreeDim, ...], batch: BatchAxes, dims: Mapping[str, int]) -> None:
@@ -230,7 +230,7 @@ def all_sizes(
     Raises UsageError where a computed size is none.
     """
     known = {**dict.fromkeys(batch.symbols, size), **dims}
-    found = dict(known)
+    size_of = dict(known)
     for text, inside in _computed(_shapes(model)).items():
         value = sizes.evaluate(str(text), known)
         if value is None and not known.keys() >= set(inside):
@@ -239,8 +239,8 @@ def all_sizes(
             given = ", ".join(f"{name}={known[name]}" for name in inside)
             came = "no number" if value is None else str(value)
             raise UsageError(f"an axis of size {text!r} would be {came}", where=given)
-        found[str(text)] = int(value)
-    return found
+        size_of[str(text)] = int(value)
+    return size_of
 
 
 def _axes_there(known: Sequence[str], batch: BatchAxes) -> str:
@@ -274,6 +274,6 @@ def _substitute(value: TypeProto, known: Mapping[str, int]) -> None:
         _substitute(getattr(value, kind).elem_type, known)
     if kind == "tensor_type":
         for dim in value.tensor_type.shape.dim:
-            found = sizes.evaluate(dim.dim_param, known) if dim.dim_param else None
-            if found is not None and found.denominator == 1 and found >= 0:
-                dim.dim_value = int(found)
+            size = sizes.evaluate(dim.dim_param, known) if dim.dim_param else None
+            if size is not None and size.denominator == 1 and size >= 0:
+                dim.dim_value = int(size)

@@ -190,8 +190,8 @@ def _attribute(node: NodeProto, name: str, default: int) -> int:
 
 
 def _text(node: NodeProto, name: str) -> str:
-    found: Iterator[bytes] = (a.s for a in node.attribute if a.name == name)
-    return next(found, b"").decode("utf-8", "replace")
+    values: Iterator[bytes] = (a.s for a in node.attribute if a.name == name)
+    return next(values, b"").decode("utf-8", "replace")
 
 
 def _ints(node: NodeProto, name: str) -> list[int]:

@@ -99,5 +99,5 @@ def _needed(graph: GraphProto) -> set[str]:
             continue
         wanted |= reads(node)
         for _, inner in subgraphs(node):
-            wanted.update(name for each in walk(inner) for name in each.output)
+            wanted.update(name for inner_node in walk(inner) for name in inner_node.output)
     return wanted

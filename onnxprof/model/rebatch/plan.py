@@ -77,17 +77,19 @@ def survey(model: ModelProto) -> Plan:
 
 def plan(model: ModelProto, dims: Mapping[str, int]) -> Plan:
     """Find the edits that let the batch through, or the obstacle."""
-    found = survey(model)
-    if found.obstacle:
-        return found
-    own = found.batch.own
-    base = infer.infer(_sized(model, found, own, dims, {}), trust_declared=False)
-    tracer = _Tracer(model, found, base, dims)
+    outline = survey(model)
+    if outline.obstacle:
+        return outline
+    own = outline.batch.own
+    base = infer.infer(_sized(model, outline, own, dims, {}), trust_declared=False)
+    tracer = _Tracer(model, outline, base, dims)
     edits, marked = tracer.settle()
-    search = Obstacles(model, found.batch, base, marked, tracer.prime)
+    search = Obstacles(model, outline.batch, base, marked, tracer.prime)
     mixing = search.mixing(_opset(model))
-    obstacle = search.find() or (mixing if found.batch.fixed else "")
-    return Plan(found.batch, found.free, tuple(edits.items()), obstacle, found.unnamed, mixing)
+    obstacle = search.find() or (mixing if outline.batch.fixed else "")
+    return Plan(
+        outline.batch, outline.free, tuple(edits.items()), obstacle, outline.unnamed, mixing
+    )
 
 
 def _opset(model: ModelProto) -> int:

@@ -91,20 +91,20 @@ def _loop(bodies: Bodies) -> Types:
     goes_on = tensor_type(TensorProto.BOOL, ())
     # a body runs only where its condition holds
     values = {body.input[1].name: np.array(True)}
-    states, found = list(carried), list[TypeProto | None]()
+    states, outputs = list(carried), list[TypeProto | None]()
     for left in reversed(range(_PASSES)):
         if left < 2 or not bodies.spare():
             states = [_elements_only(state) for state in states]
-        found = bodies.outputs("body", [count, goes_on, *states], values)
-        wider = [_either(a, b) for a, b in zip(states, found[1:], strict=False)]
+        outputs = bodies.outputs("body", [count, goes_on, *states], values)
+        wider = [_either(a, b) for a, b in zip(states, outputs[1:], strict=False)]
         if wider == states:
             break
         states = wider
     held = len(states)
     whole = endless and _keeps_on(bodies, body)
     trips = call.scalar(0) if call.name(0) and whole else None
-    stacks = [_stacked(each, trips, 0) for each in found[1 + held :]]
-    return [*(_either(a, b) for a, b in zip(states, found[1:], strict=False)), *stacks]
+    stacks = [_stacked(output, trips, 0) for output in outputs[1 + held :]]
+    return [*(_either(a, b) for a, b in zip(states, outputs[1:], strict=False)), *stacks]
 
 
 def _elements_only(held: TypeProto | None) -> TypeProto | None:
@@ -123,15 +123,15 @@ def _keeps_on(bodies: Bodies, body: GraphProto) -> bool:
     return value is not None and value.dtype != object and bool(value.all())
 
 
-def _stacked(each: TypeProto | None, count: Dim, axis: int) -> TypeProto | None:
+def _stacked(item: TypeProto | None, count: Dim, axis: int) -> TypeProto | None:
     """The type of what is stacked along a new axis."""
-    if each is None or each.WhichOneof("value") != "tensor_type":
+    if item is None or item.WhichOneof("value") != "tensor_type":
         return None
-    shape = shape_of(each)
+    shape = shape_of(item)
     if shape is None or not -len(shape) - 1 <= axis <= len(shape):
-        return tensor_type(element_type(each), None)
+        return tensor_type(element_type(item), None)
     at = axis + len(shape) + 1 if axis < 0 else axis
-    return tensor_type(element_type(each), (*shape[:at], count, *shape[at:]))
+    return tensor_type(element_type(item), (*shape[:at], count, *shape[at:]))
 
 
 def _scan(bodies: Bodies) -> Types:
@@ -144,12 +144,12 @@ def _scan(bodies: Bodies) -> Types:
     types = [call.type(held + i) for i in range(scanned)]
     slices = [_slice(t, axis) for t, axis in zip(types, axes, strict=False)]
     states = [call.type(i) for i in range(held)]
-    found = bodies.outputs("body", [*states, *slices])
+    outputs = bodies.outputs("body", [*states, *slices])
     count = next((s for t, a in zip(types, axes, strict=False) if (s := _length(t, a))), None)
-    stacks = found[held:]
+    stacks = outputs[held:]
     out_axes = call.attribute("scan_output_axes") or [0] * len(stacks)
     made = [_stacked(t, count, axis) for t, axis in zip(stacks, out_axes, strict=False)]
-    return [*(_either(a, b) for a, b in zip(states, found, strict=False)), *made]
+    return [*(_either(a, b) for a, b in zip(states, outputs, strict=False)), *made]
 
 
 def _unknown(bodies: Bodies) -> Types:
@@ -174,11 +174,11 @@ def _sequence_map(bodies: Bodies) -> Types:
     call = bodies.call
     items = [_item(call.type(i)) for i in range(len(call.node.input))]
     made = []
-    for each in bodies.outputs("body", items):
+    for item in bodies.outputs("body", items):
         held = TypeProto()
-        if each is not None:
-            held.sequence_type.elem_type.CopyFrom(each)
-        made.append(held if each is not None else None)
+        if item is not None:
+            held.sequence_type.elem_type.CopyFrom(item)
+        made.append(held if item is not None else None)
     return list(made)
 
 

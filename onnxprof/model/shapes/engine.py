@@ -94,15 +94,15 @@ class Engine:
         if made is None or any(n.op_type == call.node.op_type for n in made.graph.node):
             return types
         scope = Engine(made, trusted=False).run(made.graph)
-        found = (scope.type_of(name) if name else None for name in call.node.output)
-        return [refine(held, inner) for held, inner in zip(types, found, strict=True)]
+        inner_types = (scope.type_of(name) if name else None for name in call.node.output)
+        return [refine(held, inner) for held, inner in zip(types, inner_types, strict=True)]
 
     def _refuse(self, node: NodeProto, reason: str) -> None:
         if reason and len(self._refusals) < _MAX_REFUSALS:
             self._refusals.append((node.name, reason))
 
     def _control(self, call: Call, index: int, inner: Sequence[tuple[str, GraphProto]]) -> Types:
-        found: dict[str, Scope] = {}
+        scopes: dict[str, Scope] = {}
         before, refused = self._refusals, list[list[tuple[str, str]]]()
 
         def body(
@@ -114,17 +114,17 @@ class Engine:
             refused.append(self._refusals)
             return self._body(graph, call.scope, types, values)
 
-        held_graphs = control.Bodies(call, body, lambda: self._budget > 0, found)
+        held_graphs = control.Bodies(call, body, lambda: self._budget > 0, scopes)
         types = control.infer(held_graphs)
         self._refusals = before
         if call.node.op_type != "If":
             refused = refused[-1:]
         # a branch that refuses is no harm while another one does not, if that is the one that runs
         known = before if all(refused) else self._doubts
-        known.extend(each for refusals in refused for each in refusals)
+        known.extend(refusal for refusals in refused for refusal in refusals)
         del known[_MAX_REFUSALS:]
         for position, (name, graph) in enumerate(inner):
-            held = found.get(name) if held_graphs.graph(name) is graph else None
+            held = scopes.get(name) if held_graphs.graph(name) is graph else None
             call.scope.inner[index, position] = held or self._body(graph, call.scope, (), {})
         return types
 

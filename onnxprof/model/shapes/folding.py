@@ -66,8 +66,8 @@ def _split(node: NodeProto, value_of: Callable[[str], Array | None]) -> list[Arr
         return []
     axis, count = given.get("axis", 0), len(node.output)
     if lengths is None:
-        each = -(-data.shape[axis] // count)
-        lengths = [each] * count
+        length = -(-data.shape[axis] // count)
+        lengths = [length] * count
     return list(np.split(data, np.cumsum(lengths)[:-1], axis=axis))
 
 
@@ -105,11 +105,11 @@ def _on_sizes(node: NodeProto, inputs: _Inputs) -> Array | None:
     columns = np.broadcast_arrays(*(_need(v) for v in inputs))
     if columns[0].size > MAX_ELEMENTS:
         return None
-    found = [rule(*map(_size, row)) for row in zip(*(c.flat for c in columns), strict=True)]
+    sizes_out = [rule(*map(_size, row)) for row in zip(*(c.flat for c in columns), strict=True)]
     if node.op_type in _COMPARISONS:
-        known = None not in found
-        return np.array(found, bool).reshape(columns[0].shape) if known else None
-    return _objects([_held(value) for value in found], columns[0].shape)
+        known = None not in sizes_out
+        return np.array(sizes_out, bool).reshape(columns[0].shape) if known else None
+    return _objects([_held(value) for value in sizes_out], columns[0].shape)
 
 
 def _size(value: Any) -> Dim:

@@ -153,10 +153,10 @@ def _located(hub: Any, place: _Place) -> tuple[str, int]:
 
 def _cached(hub: Any, place: _Place) -> str:
     """The commit of the cached file; empty where there is none."""
-    found = hub.try_to_load_from_cache(place.repo, place.file, **_options(place))
-    if not isinstance(found, str):
+    path = hub.try_to_load_from_cache(place.repo, place.file, **_options(place))
+    if not isinstance(path, str):
         return ""
-    return _commit_of(Path(found), place)
+    return _commit_of(Path(path), place)
 
 
 def _commit_of(path: Path, place: _Place) -> str:
@@ -218,9 +218,9 @@ def _check(path: Path, place: _Place) -> None:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     if digest.hexdigest() != blob:
-        for each in (path.parent / os.readlink(path), path):
+        for damaged in (path.parent / os.readlink(path), path):
             with suppress(OSError):
-                each.unlink()
+                damaged.unlink()
         raise ModelError(
             f"the file's digest is {digest.hexdigest()[:12]}…, not {blob[:12]}…; it was removed",
             where=str(place),
@@ -237,15 +237,15 @@ def _external(path: Path, place: _Place) -> list[str]:
     from onnxprof.model.graph.skim import read_structure
 
     folder = posixpath.dirname(place.file)
-    found: dict[str, None] = {}
+    files: dict[str, None] = {}
     for tensor in filter(is_external, stored_tensors(read_structure(path))):
         with suppress(OnnxprofError):
             name = location(tensor)
             refuse_path(str(place), name)
-            found[posixpath.join(folder, name)] = None
-    if len(found) > _MAX_EXTERNAL:
-        raise ModelError(f"names {len(found)} files of external data", where=str(place))
-    return list(found)
+            files[posixpath.join(folder, name)] = None
+    if len(files) > _MAX_EXTERNAL:
+        raise ModelError(f"names {len(files)} files of external data", where=str(place))
+    return list(files)
 
 
 def _assembled(

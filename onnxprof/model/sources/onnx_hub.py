@@ -127,10 +127,10 @@ def choose(models: list[Listed], name: str, opset: str, reference: str) -> Liste
 def _hint(name: str, known: set[str]) -> str:
     from difflib import get_close_matches
 
-    lowered = {each.lower(): each for each in sorted(known)}
+    lowered = {model.lower(): model for model in sorted(known)}
     close = get_close_matches(name.lower(), lowered, n=5, cutoff=0.4)
-    found = [lowered[each] for each in close] or sorted(known)[:5]
-    return f"It has {', '.join(found)}, …; see its manifest at {_base() or MANIFEST_BASE}"
+    offered = [lowered[model] for model in close] or sorted(known)[:5]
+    return f"It has {', '.join(offered)}, …; see its manifest at {_base() or MANIFEST_BASE}"
 
 
 def _base() -> str:
@@ -190,9 +190,9 @@ def _in_folder(folder: Path, model: Listed, reference: str) -> Path:
     if not path.is_file():
         raise ModelError("no such file", where=str(path), remedy=f"Put it there, or unset {BASE}")
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != model.sha256:
-        raise _different(reference, str(path), found, model)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != model.sha256:
+        raise _different(reference, str(path), digest, model)
     return path
 
 
@@ -219,9 +219,9 @@ def _download(
     partial = cache.partial(target)
     try:
         with _opened(url, reference) as answer, partial.open("wb") as file:
-            found = _copied(answer, file, model, reference, progress)
-        if found != model.sha256:
-            raise _different(reference, url, found, model)
+            digest = _copied(answer, file, model, reference, progress)
+        if digest != model.sha256:
+            raise _different(reference, url, digest, model)
         os.replace(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -280,9 +280,9 @@ def _is_intact(target: Path, model: Listed) -> bool:
     return intact
 
 
-def _different(reference: str, where: str, found: str, model: Listed) -> ModelError:
+def _different(reference: str, where: str, digest: str, model: Listed) -> ModelError:
     return ModelError(
-        f"the file has SHA-256 {found[:12]}…, not the manifest's {model.sha256[:12]}…",
+        f"the file has SHA-256 {digest[:12]}…, not the manifest's {model.sha256[:12]}…",
         where=f"{reference}, {where}",
         remedy="Do not use it: it is damaged, or it was tampered with",
     )

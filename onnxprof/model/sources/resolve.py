@@ -82,12 +82,12 @@ def _meant(reference: str) -> str:
 
     close = get_close_matches(name.lower(), names(), n=3, cutoff=0.8 if name != reference else 0.6)
     close = [name.lower()] if name.lower() in close else close
-    meant = f"Did you mean {' or '.join(f'zoo:{each}' for each in close)}? " if close else ""
+    meant = f"Did you mean {' or '.join(f'zoo:{match}' for match in close)}? " if close else ""
     return f"{meant}onnxprof zoo list has the networks that come with onnxprof"
 
 
 def _from_zoo(name: str, progress: Progress | None) -> Resolved:
     from onnxprof.zoo.materialisation import materialise
 
-    told = (lambda done, total: progress(name, done, total)) if progress else None
-    return Resolved(Path(materialise(name, told)), name, f"zoo:{name}")
+    advance = (lambda done, total: progress(name, done, total)) if progress else None
+    return Resolved(Path(materialise(name, advance)), name, f"zoo:{name}")

@@ -88,8 +88,8 @@ class Call:
 def version(domain: str, opsets: Mapping[str, int]) -> int:
     """The imported version of a domain; 1 where none is imported."""
     if domain in DEFAULT_DOMAINS:
-        found = [opsets[name] for name in DEFAULT_DOMAINS if name in opsets]
-        return max(found, default=1)
+        versions = [opsets[name] for name in DEFAULT_DOMAINS if name in opsets]
+        return max(versions, default=1)
     return opsets.get(domain, 1)
 
 

@@ -112,13 +112,13 @@ def _gemm(call: Call, b: int = 1) -> Types:
 
 
 def _qgemm(call: Call) -> Types:
-    found = _gemm(call, 3)
+    types = _gemm(call, 3)
     elements = call.elements(8) if call.name(8) else _FLOAT
-    return _as(found, elements, call)
+    return _as(types, elements, call)
 
 
-def _as(found: Types, elements: int, call: Call) -> Types:
-    return [t and call.types(shape_of(t), elements=elements)[0] for t in found]
+def _as(types: Types, elements: int, call: Call) -> Types:
+    return [t and call.types(shape_of(t), elements=elements)[0] for t in types]
 
 
 def _embed(call: Call) -> Types:

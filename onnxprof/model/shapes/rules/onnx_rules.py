@@ -44,8 +44,8 @@ def ask(call: Call) -> Types:
     if schema is None:
         return [None] * len(call.node.output)
     _check_form(schema, call)
-    found = _infer(schema, call)
-    return [_bounded(found.get(name)) for name in call.node.output]
+    types = _infer(schema, call)
+    return [_bounded(types.get(name)) for name in call.node.output]
 
 
 def _check_form(schema: Any, call: Call) -> None:
@@ -75,12 +75,14 @@ def _check_split(call: Call, outputs: int) -> None:
         raise RefusedError(f"it yields {count} parts, and has {outputs} outputs")
 
 
-def _bounded(found: TypeProto | None) -> TypeProto | None:
-    if found is None or found.WhichOneof("value") != "tensor_type":
-        return found
-    if any(dim.dim_value < 0 for dim in found.tensor_type.shape.dim):
-        raise RefusedError(f"it would yield {[d.dim_value for d in found.tensor_type.shape.dim]}")
-    return tensor_type(element_type(found), shape_of(found))
+def _bounded(inferred: TypeProto | None) -> TypeProto | None:
+    if inferred is None or inferred.WhichOneof("value") != "tensor_type":
+        return inferred
+    if any(dim.dim_value < 0 for dim in inferred.tensor_type.shape.dim):
+        raise RefusedError(
+            f"it would yield {[d.dim_value for d in inferred.tensor_type.shape.dim]}"
+        )
+    return tensor_type(element_type(inferred), shape_of(inferred))
 
 
 def _infer(schema: Any, call: Call) -> Mapping[str, TypeProto]:
@@ -113,7 +115,7 @@ def contents(
     scope: Scope, names: Sequence[str], types: Mapping[str, TypeProto]
 ) -> dict[str, TensorProto]:
     """Small contents that are wholly known, as tensors of the types that the operands have."""
-    found = {}
+    tensors = {}
     for name in names:
         value = scope.value_of(name)
         if value is None or value.dtype == object or value.size > _MAX_ELEMENTS:
@@ -123,7 +125,7 @@ def contents(
             warnings.simplefilter("ignore")
             try:
                 wanted = value.astype(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else value
-                found[name] = onnx.numpy_helper.from_array(np.asarray(wanted), name)
+                tensors[name] = onnx.numpy_helper.from_array(np.asarray(wanted), name)
             except Exception:  # a type that numpy does not have: contents stay unknown
                 continue
-    return found
+    return tensors

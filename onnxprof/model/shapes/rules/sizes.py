@@ -45,14 +45,14 @@ def parse(text: str) -> Tree | None:
 
 
 def _tokens(text: str) -> list[str] | None:
-    found, at, end = [], 0, len(text.rstrip())
+    tokens, at, end = [], 0, len(text.rstrip())
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
             return None
-        found.append(match[1] or match[2] or match[3])
+        tokens.append(match[1] or match[2] or match[3])
         at = match.end()
-    return found
+    return tokens
 
 
 class _Parser:
@@ -146,12 +146,12 @@ def _value(tree: Tree, sizes: Mapping[str, int]) -> Fraction | None:
         return Fraction(tree)
     if isinstance(tree, str):
         return Fraction(sizes[tree]) if tree in sizes else None
-    operands = [_value(each, sizes) for each in tree[1]]
-    known = [each for each in operands if each is not None]
+    operands = [_value(operand, sizes) for operand in tree[1]]
+    known = [operand for operand in operands if operand is not None]
     if len(known) != len(operands):
         return None
-    found = _apply(tree[0], known)
-    return found if found is not None and abs(found) < _MAX_COUNT else None
+    value = _apply(tree[0], known)
+    return value if value is not None and abs(value) < _MAX_COUNT else None
 
 
 def _apply(operator: str, x: list[Fraction]) -> Fraction | None:
@@ -178,10 +178,10 @@ def _apply(operator: str, x: list[Fraction]) -> Fraction | None:
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """One spelling for equal sums; a text that is no sum of products stays as it is."""
-    found = _sum_of(text)
-    if found is None:
+    terms = _sum_of(text)
+    if terms is None:
         return text
-    spelt = _spell(found)
+    spelt = _spell(terms)
     return spelt if isinstance(spelt, str) else text
 
 
@@ -294,7 +294,7 @@ def _tree_text(tree: Tree) -> str:
         return str(tree)
     operator, operands = tree
     if operator in _FUNCTIONS:
-        inner = [_tree_text(each) for each in operands]
+        inner = [_tree_text(operand) for operand in operands]
         bare = [x[1:-1] if x.startswith("(") and x.endswith(")") else x for x in inner]
         return f"{operator}({', '.join(bare)})"
     parts = [f"({_tree_text(x)})" if isinstance(x, tuple) else str(x) for x in operands]

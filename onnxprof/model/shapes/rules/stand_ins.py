@@ -39,9 +39,9 @@ def _standard(
         if name and (shape, kind) != (held, call.elements(position)):
             scope.declare(name, tensor_type(kind, shape))
     node = _node(call.node, op_type, names)
-    found = onnx_rules.ask(Call(node, scope, {**call.opsets, "": _OPSET}))
+    types = onnx_rules.ask(Call(node, scope, {**call.opsets, "": _OPSET}))
     kind = elements or call.elements(chosen[0])
-    shapes = [None if held is None else shape_of(held) for held in found]
+    shapes = [None if held is None else shape_of(held) for held in types]
     return [tensor_type(kind, _last(shape) if last else shape) for shape in shapes[:1]]
 
 
