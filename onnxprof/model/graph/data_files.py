@@ -1,8 +1,8 @@
-"""Every tensor that a model stores, and the files in which data may lie outside of it.
+"""Every tensor that a model stores, and the files of external data.
 
-External data: a file's name and bounds as entries of a tensor
-(https://onnx.ai/onnx/repo-docs/ExternalData.html).
-Whoever reads such data asks `DataFolder` for it.
+A tensor with external data names a file, an offset and a length
+(https://onnx.ai/onnx/repo-docs/ExternalData.html). All reading of such files goes through
+`DataFolder`, which checks them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 from onnxprof.errors import ModelError
 from onnxprof.records.layer import PreparedModel
 
-#: Keys that a reader obeys; given twice, two readers could obey different ones.
+#: Keys that decide which bytes are read; of a key given twice two readers could take either.
 _OBEYED = ("location", "offset", "length")
-#: onnxruntime's and OpenVINO's mark for an address in their own memory in place of a file.
+#: In place of a file's name: onnxruntime's and OpenVINO's mark of an address in their memory.
 _ADDRESS_MARK = "_ORT_MEM_ADDR_"
 _MOST_DIGITS = 19
 _REMEDY = "Export or download the model again, with its data file"
@@ -28,13 +28,13 @@ _REMEDY = "Export or download the model again, with its data file"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the data of a tensor lie."""
+    """The bytes of a file that are a tensor's data."""
 
     file: Path
-    """In the model's folder, as the tensor names it."""
+    """Path of the file, in the model's folder."""
     offset: int
     length: int
-    """Bytes: as declared, else all that the file holds behind the offset."""
+    """Bytes: as declared, else from the offset to the file's end."""
 
 
 def stored_tensors(message: Any) -> Iterator[Any]:
@@ -57,7 +57,7 @@ def stored_tensors(message: Any) -> Iterator[Any]:
 
 @cache
 def _ways(kind: Any) -> tuple[tuple[str, bool, bool], ...]:
-    """Fields of a message that lead to tensors: name, whether repeated, whether a tensor."""
+    """Fields whose messages are or contain tensors: (name, is repeated, is a tensor)."""
     return tuple(
         (field.name, _is_repeated(field), _is_tensor(field.message_type))
         for field in kind.fields
@@ -112,20 +112,22 @@ class DataFolder:
 
     @classmethod
     def of_prepared(cls, model: PreparedModel) -> DataFolder:
-        """That of a model as a runtime is to load it."""
+        """The folder of a prepared model."""
         return cls(model.folder) if isinstance(model.source, bytes) else cls.of(model.source)
 
     @classmethod
     def of(cls, model: Path) -> DataFolder:
-        """That of a model's file. Where this is a link, as in a download cache, the data may
-        lie beside the file that it leads to."""
+        """The folder of a model file.
+
+        Where the file is a link, as in a download cache, the data may also lie beside its target.
+        """
         return cls(model.parent, _real(model).parent)
 
     def place(self, tensor: Any) -> Place:
-        """Where external data lie, once that is known to be a part of a file in the folder.
+        """File, offset and length of external data, checked.
 
-        Raises ModelError for a file elsewhere, for what is no regular file, and for bounds that
-        it does not have.
+        Raises ModelError for a file outside the folder, one that is not a regular file, and
+        an offset or length beyond the file's end.
         """
         name = location(tensor)
         if name not in self._sizes:

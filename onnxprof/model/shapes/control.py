@@ -1,7 +1,7 @@
-"""Shapes through If, Loop, Scan and SequenceMap: their bodies, and what comes out of them.
+"""Shape inference of If, Loop, Scan and SequenceMap, through their bodies.
 
-Semantics are those of https://onnx.ai/onnx/operators. A body is walked again where what a Loop
-carries changes its shape; `spare` bounds that, since bodies hold bodies.
+Semantics are those of https://onnx.ai/onnx/operators. A Loop's body is walked again where a
+carried value changes its shape; `spare` bounds the work, since bodies can be nested.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onnxprof.model.shapes.rules.call import Call, Types, join
 from onnxprof.model.shapes.rules.scope import Scope, element_type, shape_of, tensor_type
 from onnxprof.records.layer import Dim, Shape
 
-#: Walks a body whose inputs have these types and values, and gives its scope.
+#: Walks a body whose inputs have these types and values; returns the body's scope.
 Walk = Callable[[GraphProto, Sequence[TypeProto | None], Mapping[str, np.ndarray]], Scope]
 _PASSES = 4
 
@@ -30,7 +30,7 @@ class Bodies:
     call: Call
     walk: Walk
     spare: Callable[[], bool]
-    """Whether there is work left for a body to be walked more than once."""
+    """Whether the budget allows to walk a body more than once."""
     scopes: dict[str, Scope]
     """The last scope of each body, by the attribute that holds it."""
 
@@ -72,7 +72,7 @@ def _if(bodies: Bodies) -> Types:
 
 
 def _either(a: TypeProto | None, b: TypeProto | None) -> TypeProto | None:
-    """What holds of both types."""
+    """The type that covers both; None where they have nothing in common."""
     if a is None or b is None or a.WhichOneof("value") != b.WhichOneof("value"):
         return None
     if a.WhichOneof("value") != "tensor_type":
@@ -117,14 +117,14 @@ def _is_true(call: Call, position: int) -> bool:
 
 
 def _keeps_on(bodies: Bodies, body: GraphProto) -> bool:
-    """Whether the body always says that the loop goes on."""
+    """Whether the body's condition output is always true."""
     scope = bodies.scopes.get("body")
     value = None if scope is None else scope.value_of(body.output[0].name)
     return value is not None and value.dtype != object and bool(value.all())
 
 
 def _stacked(item: TypeProto | None, count: Dim, axis: int) -> TypeProto | None:
-    """The type of what is stacked along a new axis."""
+    """The type of `count` tensors of a type, stacked along a new axis."""
     if item is None or item.WhichOneof("value") != "tensor_type":
         return None
     shape = shape_of(item)

@@ -129,7 +129,7 @@ def _gated_bias(call: Call) -> Types:
 
 
 def _remove_padding(call: Call) -> Types:
-    """Which tokens are padding is known at run time only."""
+    """The number of tokens that are not padding is known at run time only."""
     data = call.shape(0)
     batch = _axis(data, 0)
     bounds = sizes.add(batch, 1)

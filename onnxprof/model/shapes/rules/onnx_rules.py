@@ -1,7 +1,7 @@
-"""ONNX's own shape inference, asked of one node at a time.
+"""ONNX's own shape inference, applied to one node at a time.
 
-Asked of a whole model it propagates the contents of tensors without a bound, and makes up
-names for sizes that it does not know.
+Applied to a whole model it propagates the contents of tensors without a bound, and invents
+names for unknown sizes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def schema_of(op_type: str, domain: str, opset: int) -> Any:
 
 
 def ask(call: Call) -> Types:
-    """What ONNX says of the node's outputs. Raises RefusedError where it takes no such operands."""
+    """The outputs' types as ONNX infers them. Raises RefusedError for operands that do not fit."""
     schema = schema_of(call.node.op_type, call.node.domain, call.opset())
     if schema is None:
         return [None] * len(call.node.output)
@@ -49,10 +49,9 @@ def ask(call: Call) -> Types:
 
 
 def _check_form(schema: Any, call: Call) -> None:
-    """Raise RefusedError for a node that ONNX's rules may not be asked about.
+    """Raise RefusedError for a node that does not have the form of its operator.
 
-    They are compiled code that trusts a node to have the form of its operator: another one
-    can end the process.
+    ONNX's rules are compiled code that does not check this; such a node can crash the process.
     """
     node, counts = call.node, (len(call.node.input), len(call.node.output))
     if not schema.min_input <= counts[0] <= schema.max_input:
@@ -114,7 +113,7 @@ def _reason(error: Exception) -> str:
 def contents(
     scope: Scope, names: Sequence[str], types: Mapping[str, TypeProto]
 ) -> dict[str, TensorProto]:
-    """Small contents that are wholly known, as tensors of the types that the operands have."""
+    """Small, wholly known contents as tensors of the operands' types, by name."""
     tensors = {}
     for name in names:
         value = scope.value_of(name)

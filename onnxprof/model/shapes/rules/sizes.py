@@ -1,4 +1,4 @@
-"""Sizes that are symbols: small sums of products, as in `2*batch` and `past + tokens`.
+"""Symbolic sizes: small sums of products, as in `2*batch` and `past + tokens`.
 
 A size is an integer, an expression as text, or None where nothing is known. Expressions are
 what exporters write as names of axes: names, whole numbers, `+ - * / //`, `floor`, `ceil`,
@@ -30,7 +30,7 @@ Tree = int | str | tuple[str, tuple["Tree", ...]]
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Tree | None:
-    """The expression as a tree; None for what is none (then the text is a mere name)."""
+    """The expression as a tree; None where the text is no expression (then it is a mere name)."""
     if len(text) > MAX_TEXT:
         return None
     tokens = _tokens(text)
@@ -56,7 +56,7 @@ def _tokens(text: str) -> list[str] | None:
 
 
 class _Parser:
-    """Recursive descent over tokens. Raises ValueError for what is no expression."""
+    """Recursive descent over tokens. Raises ValueError where they are no expression."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens, self._at = tokens, 0
@@ -177,7 +177,7 @@ def _apply(operator: str, x: list[Fraction]) -> Fraction | None:
 
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """One spelling for equal sums; a text that is no sum of products stays as it is."""
+    """A spelling that is the same for equal sums; any other text is unchanged."""
     terms = _sum_of(text)
     if terms is None:
         return text
@@ -186,7 +186,7 @@ def canonical(text: str) -> str:
 
 
 def add(*sizes: Dim) -> Dim:
-    """The sum, as a number where all are."""
+    """The sum: a number if all sizes are numbers, else an expression; None where not known."""
     total: _Sum = {}
     for size in sizes:
         part = _sum_of(size)
@@ -197,7 +197,7 @@ def add(*sizes: Dim) -> Dim:
 
 
 def subtract(a: Dim, b: Dim) -> Dim:
-    """The difference; None where it cannot be told."""
+    """The difference; None where it is not known."""
     left, right = _sum_of(a), _sum_of(b)
     if left is None or right is None:
         return a if b == 0 else None
@@ -221,7 +221,7 @@ def multiply(*sizes: Dim) -> Dim:
 
 
 def divide(a: Dim, b: Dim) -> Dim:
-    """The exact quotient; None where it is not exact or cannot be told."""
+    """The exact quotient; None where it is not exact or not known."""
     if b == 1:
         return a
     left, right = _sum_of(a), _sum_of(b)
@@ -249,7 +249,7 @@ def floor_divide(a: Dim, b: Dim) -> Dim:
 
 
 def _lone(sizes: tuple[Dim, ...], neutral: int) -> Dim:
-    """The only size that is not neutral: a name that takes part in no arithmetic stays one."""
+    """The only size that is not neutral, else None; for names that are no expressions."""
     rest = [size for size in sizes if size != neutral]
     return rest[0] if len(rest) == 1 else None
 

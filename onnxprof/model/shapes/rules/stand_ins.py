@@ -46,7 +46,7 @@ def _standard(
 
 
 def _plain(elements: int) -> int:
-    """Standard convolutions and pools take no integers of 8 bits: shapes are all that is asked."""
+    """Replace 8-bit integers, which standard operators refuse, by float: only shapes matter."""
     return _FLOAT if elements in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8) else elements
 
 
