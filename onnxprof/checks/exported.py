@@ -1,4 +1,4 @@
-"""Whether an exported file is sound: valid, free in its batch, and right."""
+"""Checks of an exported file: valid ONNX, a free batch axis, the framework's outputs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Agreement:
 
     @property
     def worst(self) -> OutputParity:
-        """The output that is furthest off for its tolerance."""
+        """The output that fails, if any does, with the largest relative error."""
         return max(self.outputs, key=lambda o: (not o.passed, o.max_rel, o.max_abs))
 
 
@@ -56,7 +56,7 @@ def check(
 
     `batch` is the symbol that the batch must have, empty where it is fixed; `batches` those
     that the file must run at; `where` names the target in messages. Raises ExportError for
-    what makes the file unusable; wrong numbers are in what it returns.
+    an unusable file; wrong outputs are only reported in the agreements returned.
     """
     structure = _loaded(path, where)
     check_operators(structure, where)
@@ -113,7 +113,7 @@ def check_batch(
     where: str,
     dims: Mapping[str, int],
 ) -> None:
-    """Raise ExportError where an input or output has a batch that is not free, with the layer."""
+    """Raise ExportError, naming the layer, where an input or output has a fixed batch."""
     done = {sample.batch for sample in samples}
     missing = [size for size in batches if size not in done]
     fixed = [value.name for value in (*_inputs(model), *model.graph.output) if not _is_free(value)]

@@ -1,9 +1,8 @@
-"""`onnxprof zoo check`: networks of the zoo materialised and run, every activation looked at.
+"""`onnxprof zoo check`: materialise and run networks of the zoo, and check every activation.
 
 Each network has a process of its own with a bound on its memory. At each batch size every output
-must have the batch on axis 0 and be finite and in range; at the first of them every activation
-of the main graph is made an output, in as many sessions as keep a session's share of
-them under `SHARE_BYTES`.
+must have the batch on axis 0 and be finite and in range. At the first batch size all activations
+of the main graph are made outputs, in sessions of at most `SHARE_BYTES` of them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
     from onnxprof.records.layer import LayerTable
 
-#: Bytes of activations that one session hands out.
+#: Bytes of activations that one session has as outputs.
 SHARE_BYTES = 768 << 20
 #: Bounds on the magnitude of an output's elements.
 SMALLEST, LARGEST = 1e-6, 1e6
@@ -45,13 +44,13 @@ _CHANCE = 2e-5
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found of one network."""
+    """The result of checking one network."""
 
     name: str
     faults: tuple[str, ...] = ()
     """What is wrong; empty for a good network."""
     made_seconds: float = 0.0
-    """Materialising it."""
+    """Seconds that materialising took."""
     batch_ms: tuple[tuple[int, float], ...] = ()
     """Milliseconds of the second inference at each batch size."""
     smallest: float = 0.0
@@ -61,7 +60,7 @@ class Checked:
     """Tensors between the layers that were looked at."""
     seconds: float = 0.0
     memory_bytes: int = 0
-    """The most that the process held; with `inline` that of the whole program so far."""
+    """Peak resident memory of the process that did the check."""
 
 
 @dataclass(slots=True)
@@ -122,7 +121,7 @@ def _peak() -> int:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder beside the cache, which is where there is room for networks."""
+    """A temporary folder beside the cache, on a disk that has room for networks."""
     root = cache.folder().parent
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="check-", dir=root) as folder:
@@ -130,9 +129,9 @@ def _scratch() -> Iterator[Path]:
 
 
 def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
-    """A file of the network that may be changed, and the seconds that making it took.
+    """(a file of the network that may be changed, seconds that materialising took).
 
-    With `keep` it is a copy of the one that stays in the cache.
+    With `keep` the file is a copy of the one that stays in the cache.
     """
     from onnxprof.zoo.materialisation import materialise
 
@@ -220,7 +219,7 @@ def _bytes(shape: Any) -> int:
 
 
 def _shares(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """The names in order, cut where the next one would not fit."""
+    """The names in order, in groups of at most `SHARE_BYTES`."""
     share: list[str] = []
     held = 0
     for name in names:
@@ -235,7 +234,7 @@ def _shares(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str
 
 
 def _append_outputs(path: Path, names: Sequence[str]) -> None:
-    """Make tensors outputs; protobuf merges a message that is written twice."""
+    """Make tensors outputs by appending to the file: protobuf merges a repeated message."""
     from onnx import GraphProto, ValueInfoProto
 
     from onnxprof.zoo.making.wire import header
@@ -266,7 +265,7 @@ def check_apart(
     memory_bytes: int,
     seconds: float,
 ) -> Checked:
-    """Check one network in a process of its own; what ends that process is a fault."""
+    """Check one network in a process of its own; if that process ends early, that is a fault."""
     entry(name)
     options = (tuple(batches), dict(dims), keep, activations)
     with _scratch() as scratch:  # here, so that a process which is killed leaves nothing behind

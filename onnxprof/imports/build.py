@@ -34,23 +34,23 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What no file tells, as the user gives it."""
+    """Facts that no file contains and that the user gives."""
 
     batch: int = 1
     dims: tuple[tuple[str, int], ...] = ()
     device_name: str = ""
     device_kind: str = ""
-    """`cpu`, `cuda`, `gpu`, `npu`; empty for what the program mostly runs on."""
+    """`cpu`, `cuda`, `gpu`, `npu`; empty for the kind that the profiled program usually runs on."""
     runtime: str = ""
     """Name and version: `TensorRT 11.0`."""
     threads: int = 0
-    """0 where that is not known."""
+    """Number of threads; 0 where it is not known."""
     command: str = ""
     created: str = ""
 
 
 def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
-    """The run. Raises UsageError for files of another model or batch, or that are damaged."""
+    """The run that the files describe. Raises UsageError for another model's or batch's files."""
     refuse_missing(model, dict(facts.dims))
     table = inspect(model, facts.batch, dict(facts.dims))
     if table.batch != facts.batch:
@@ -113,9 +113,9 @@ def _refuse_stranger(
 
 
 def _has_batch(recorded: Recorded, evidence: Sequence[Evidence], table: LayerTable) -> bool:
-    """Whether files tell shapes of tensors that the model knows; most must be of this batch.
+    """Whether the files contain shapes of the model's tensors, most of which must have this batch.
 
-    Raises UsageError where they are of another.
+    Raises UsageError where most have another batch.
     """
     known = {t.name: t.shape for layer in table.nodes for t in layer.outputs if t.is_static}
     layers = {layer.name: layer for layer in table.nodes}
@@ -175,7 +175,7 @@ def _device(recorded: Recorded, facts: Facts) -> Device:
 
 
 def _environment(recorded: Recorded, facts: Facts) -> tuple[tuple[str, str], ...]:
-    """What is known of the other machine, and who imported; nothing about this one."""
+    """Software of the machine that was profiled, and the version of onnxprof that imports."""
     version = facts.runtime.split()[-1] if facts.runtime.split() else ""
     facts_given = ((registry.packages_of(recorded.backend)[0], version), (RUNTIME, facts.runtime))
     return (*((key, value) for key, value in facts_given if value), ("imported by", __version__))

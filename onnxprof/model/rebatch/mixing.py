@@ -144,7 +144,7 @@ class Mixing:
         return "repeats the batch as a whole, so that copies of an item lie apart" if met else ""
 
     def _touches(self, shape: Shape, first: int, last: int | None, why: str) -> str:
-        """`why` where axis `first` (any axis from it on if `last` is -1) is the batch; else empty."""
+        """`why` if axis `first` (or any from it on, with `last` -1) is the batch; else empty."""
         met = [a for a in self._marks(shape) if a == first or (last is not None and a >= first)]
         return why if met else ""
 
