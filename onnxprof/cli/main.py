@@ -75,9 +75,10 @@ def root(
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted.
+    """Run a command and exit.
 
-    A signal that asks for an end gives 128 and its number.
+    Exit codes: 0 success, 1 a negative result, 2 bad use or input, 130 interrupted; after SIGTERM
+    or SIGHUP 128 and the signal's number.
     """
     adapt_streams()
     ended_by = _heed_signals()
@@ -90,9 +91,10 @@ def main() -> None:
 
 
 def _heed_signals() -> list[int]:
-    """Let a request to end clean up as an interrupt does; it stands in the list that is returned.
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, so that they clean up as Ctrl-C does.
 
-    A signal that is ignored stays so, as that of a closed terminal under nohup.
+    Returns a list to which a received signal is appended. A signal that is ignored stays so, as
+    SIGHUP under nohup.
     """
     ended_by: list[int] = []
 
@@ -108,10 +110,10 @@ def _heed_signals() -> list[int]:
 
 
 def _leave(code: int) -> None:
-    """End at once with this code, whatever the interpreter remembers of the interrupt.
+    """Exit at once with this code.
 
-    CPython ends by the signal where the interrupt fell into code run by exec(), as when a
-    module with dataclasses is imported, even though it was caught.
+    CPython would kill itself by the signal where the interrupt, though caught, hit code run by
+    exec(), as while a module with dataclasses is imported.
     """
     with suppress(OSError):
         sys.stdout.flush()
@@ -138,7 +140,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _of_exception(error: Exception) -> int:
-    """Our errors and bad usage have messages of their own; anything else is a bug of ours."""
+    """Print an error's message; returns the exit code. Unknown exceptions are reported as bugs."""
     from onnxprof.errors import OnnxprofError
 
     if isinstance(error, OnnxprofError):
@@ -171,6 +173,6 @@ def _report(error: BaseException, message: str, code: int) -> int:
 
 
 def _say(message: str) -> None:
-    """One line on stderr; control characters from an untrusted file are made visible."""
+    """Print one line on stderr, with control characters (from untrusted files) escaped."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
     print(f"onnxprof: {text.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)

@@ -40,7 +40,7 @@ class Format(StrEnum):
 
 
 class Order(StrEnum):
-    """Order of the blocks."""
+    """How the blocks are sorted."""
 
     GRAPH = "graph"
     TIME = "time"
@@ -147,9 +147,9 @@ def align(
 def _chosen(
     texts: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
 ) -> list[Run]:
-    """What is named, each run once; of folders the newest run of each system that has times.
+    """The runs that the arguments name, each once; of a folder the newest run of each system.
 
-    `whole` leaves out imported runs without latencies.
+    Runs without times are left out; with `whole` imported runs without latencies, too.
     """
     from onnxprof import folders
     from onnxprof.compare.systems import newest
@@ -166,7 +166,7 @@ def _chosen(
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
-    """In the order of the backends that were asked for, else as they came."""
+    """The runs in the order of the requested backends; without those, in the given order."""
 
     def place(run: Run) -> int:
         name = run.request.backend.casefold()
@@ -190,7 +190,7 @@ def _aligned(
 
 
 def _number(baseline: str, names: Sequence[str]) -> int:
-    """Of the column that is meant, counted from 0."""
+    """The index of the column that `--baseline` names. Raises UsageError unless it is one."""
     from onnxprof.errors import UsageError
 
     if not baseline:
@@ -223,7 +223,7 @@ def _table(aligned: Alignment | Batches, choice: Choice, width: int) -> Renderab
 
 
 def _text(aligned: Alignment | Batches, choice: Choice, chosen: Format) -> str:
-    """As text, a table for a terminal of 80 columns."""
+    """The alignment in the chosen format; a table is laid out for 80 columns."""
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing import alignment_text
     from onnxprof.publish.comparing import over_batches as alignment_batches

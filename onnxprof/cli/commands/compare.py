@@ -223,10 +223,10 @@ def _announce(
     *,
     silent: bool,
 ) -> None:
-    """How long it will take from start to end, since the budget is that of measuring alone.
+    """Print how long the comparison will take in all, since the budget is for measuring alone.
 
-    `seconds` gives those of one batch size, by how much larger it is than the first; the
-    first one speaks for all.
+    `seconds` estimates the duration of a batch size from its ratio to the first one. `silent`
+    prints nothing: one line covers all batch sizes.
     """
     if silent:
         return
@@ -239,7 +239,7 @@ def _announce(
 
 
 def _matched(a: list[Job], b: list[Job]) -> list[tuple[Job, Job]]:
-    """By batch; a model that keeps its own batch says why."""
+    """Pairs of jobs with the same batch; prints why a model stays at its own batch."""
     from onnxprof.errors import UsageError
 
     for job in (*a, *b):

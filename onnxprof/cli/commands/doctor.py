@@ -19,7 +19,7 @@ WIDTH = 80
 
 
 class Format(StrEnum):
-    """How to print."""
+    """How to print a diagnosis."""
 
     TABLE = "table"
     JSON = "json"

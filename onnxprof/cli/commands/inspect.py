@@ -71,18 +71,18 @@ def _resolved(model: str) -> Resolved:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the output says of a model."""
+    """Facts of a model that the output shows."""
 
     name: str
     tables: list[LayerTable]
     parameters: int
     fed: dict[str, str]
     doubts: tuple[str, ...]
-    """What shapes cannot tell of another batch than the file's own."""
+    """Reasons why shapes alone do not prove a batch, see `onnxprof.model.file.doubt`."""
 
 
 def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
-    """Look at the file; the work that an untrusted one may make long."""
+    """Open and inspect the file: the work that an untrusted file can make long."""
     from onnxprof.model.file import doubt, open_found, with_defaults
     from onnxprof.model.layers import inspect
 
@@ -95,7 +95,7 @@ def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Se
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
-    """What each input would be fed with; a bad declaration is told instead."""
+    """The values that each input would get, in words; the error for an invalid declaration."""
     from onnxprof.errors import ModelError
     from onnxprof.model.feeds import declared, feeds
     from onnxprof.model.file import declared_fills
@@ -117,7 +117,7 @@ def _choose(layout: str, given: str, output: Path | None) -> str:
 
 
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
-    """Two batches that both fell back to the model's own give one table."""
+    """The tables without repeats, which arise where batches fall back to the file's own."""
     return list({table.batch: table for table in tables}.values())
 
 
@@ -159,7 +159,7 @@ def _write(
 def _parts(
     tables: Sequence[LayerTable], name: str, layout: str, parameters: int, fed: dict[str, str]
 ) -> Iterator[RenderableType]:
-    """Each table with its sums, then what the inputs are fed."""
+    """Each table with its summary line, then the values that the inputs get."""
     from onnxprof.publish.tables import layers
     from onnxprof.publish.text.safe import printable
 

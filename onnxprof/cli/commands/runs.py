@@ -61,7 +61,7 @@ class ListFormat(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """What to export."""
+    """Formats of exported runs."""
 
     CSV = "csv"
     JSON = "json"
@@ -191,7 +191,7 @@ def _places(roots: Sequence[Path]) -> str:
 
 
 def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]:
-    """The runs that are meant, oldest first."""
+    """Summaries of the stored runs that the text and the filters name, oldest first."""
     from onnxprof.store.select import select
 
     return select(what, roots, filters, say=note)
@@ -224,7 +224,7 @@ def _render(runs: Sequence[Run], chosen: ExportFormat) -> str | bytes:
 
 
 def _overlay(runs: Sequence[Run], output: str) -> None:
-    """One file a run: Model Explorer shows a file as one set of results, under its name."""
+    """Write one file per run: Model Explorer shows a file as one set of results."""
     from pathlib import Path
 
     from onnxprof.errors import UsageError

@@ -94,7 +94,7 @@ def _import(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Options about what the files do not say."""
+    """Facts about the profiled run that the files do not contain, as options."""
 
     batch: int
     dims: tuple[str, ...]
@@ -131,7 +131,7 @@ def _made(file: Resolved, files: Mapping[str, str], context: Context, command: s
 
 
 def command_line(model: str, files: Mapping[str, str], context: Context) -> str:
-    """The command that imports this again; of files the names alone."""
+    """The command that repeats this import, with files' names instead of paths."""
     words = ["onnxprof", "runs", "import", model if is_remote(model) else Path(model).name]
     options = {option: Path(file).name for option, file in sorted(files.items()) if file} | {
         "--batch": str(context.batch),

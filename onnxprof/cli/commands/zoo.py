@@ -118,7 +118,7 @@ def check(
 
 
 def _check_line(checked: Checked) -> str:
-    """One network of `zoo check`: seconds to make it, seconds in all, tensors, range, verdict."""
+    """A network's line in `zoo check`: seconds of making, all seconds, tensors, range, verdict."""
     from onnxprof.publish.tables.zoo import scaled
 
     reach = f"{checked.smallest:.1e} to {checked.largest:.1e}" if checked.largest else "–"
@@ -182,7 +182,7 @@ def _usage(what: str, remedy: str) -> Exception:
 
 
 def _bar(name: str) -> AbstractContextManager[Any]:
-    """A callback that draws a progress bar on stderr; None where that is no terminal."""
+    """A context with a callback that draws a bar on stderr; None where that is no terminal."""
     from contextlib import nullcontext
 
     from rich.console import Console
