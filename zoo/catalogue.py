@@ -1,7 +1,7 @@
-"""The networks of the zoo: looked up.
+"""Looking up the networks of the zoo.
 
-What is counted or digested (`skeletons/index.json`) is written by `onnxprof zoo export`;
-what a person must know stands in `families/`. Importing this imports neither onnx nor numpy.
+Counts and digests (`skeletons/index.json`) are written by `onnxprof zoo export`; all other facts
+are in `families/`. Importing this imports neither onnx nor numpy.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def entry(name: str) -> Entry:
 
 
 def plain(name: str) -> str:
-    """A name as commands of the zoo take it: with or without `zoo:` before it."""
+    """A network's name without the prefix `zoo:`, which commands of the zoo accept."""
     return name.removeprefix("zoo:")
 
 

@@ -30,7 +30,7 @@ class Attention(nn.Module):
         self.direction = nn.Parameter(torch.ones(WIDTH))
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """What [batch, target, width] finds in [batch, sequence, width]."""
+        """The context [batch, target, width] of queries in states [batch, sequence, width]."""
         sums = self.query(x)[:, :, None, :] + self.key(memory)[:, None, :, :] + self.bias
         direction = self.gain * self.direction * self.direction.square().sum().rsqrt()
         weights = (torch.tanh(sums) @ direction).softmax(-1)
