@@ -23,7 +23,7 @@ _LONGEST = 80
 
 
 def markdown(alignment: Alignment, choice: Choice) -> str:
-    """A table for a document or a comment: times, ratios with intervals, sums, caveats."""
+    """A Markdown table of times and ratios with intervals, sums and caveats."""
     picked = shared.pick(alignment, choice)
     lines = [f"**{in_markdown(shared.title(alignment))}**", ""]
     for column in alignment.columns:
@@ -83,7 +83,7 @@ def _sums(alignment: Alignment) -> tuple[Row, ...]:
 
 
 def _name(row: Row) -> str:
-    """What the row of a sum is called."""
+    """The printed name of a sum's row, as `(overhead)`."""
     return f"({'median' if row.kind.value == 'total' else row.kind.value})"
 
 
@@ -113,12 +113,12 @@ def _csv_cell(cell: Cell) -> Iterator[str]:
 
 
 def to_json_text(alignment: Alignment) -> str:
-    """Everything, for programs."""
+    """The whole alignment as JSON."""
     return json.dumps(plain(alignment), indent=2, allow_nan=False) + "\n"
 
 
 def plain(alignment: Alignment) -> dict[str, Any]:
-    """An alignment as plain values; steps of a cell are named."""
+    """An alignment as dicts, lists and numbers; steps of a cell are given by name."""
     return {
         "baseline": alignment.baseline,
         "threshold": alignment.threshold,

@@ -32,9 +32,9 @@ _LOUD = (Verdict.SLOWER, Verdict.FASTER, Verdict.ONLY_A, Verdict.ONLY_B)
 
 
 def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
-    """For people at a terminal, 80 columns: per pair the latency, then layers by their time.
+    """A terminal table of 80 columns: per pair the layers by share, then the latency.
 
-    Layers that changed are all shown; of the others only as many as make up `limit`.
+    All layers that changed are shown, and others up to `limit` rows in all.
     """
     parts: list[RenderableType] = []
     for pair in comparison.pairs:
@@ -56,7 +56,7 @@ def _warned(texts: Sequence[str]) -> list[RenderableType]:
 
 
 def markdown(comparison: Comparison, *, limit: int = 12) -> str:
-    """For a comment on a pull request: the verdict, what changed, the rest folded away."""
+    """Markdown for a pull request: verdict, changed layers, the others in a folded section."""
     lines = [f"### onnxprof: {_outcome(comparison)}", ""]
     for pair in comparison.pairs:
         shown, rest = _chosen(pair, limit)
@@ -74,7 +74,7 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
 
 
 def to_json_text(comparison: Comparison) -> str:
-    """Everything, for programs."""
+    """The whole comparison as JSON."""
     return json.dumps(_plain(comparison), indent=2, allow_nan=False) + "\n"
 
 
@@ -94,12 +94,12 @@ def _csv_records(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def difference_texts(pair: Pair) -> list[str]:
-    """In what the two sides differ, a line each."""
+    """Facts that differ between the two sides, a line each."""
     return [printable(f"{d.what} differs: {d.a} in A, {d.b} in B") for d in pair.differences]
 
 
 def caveats(pair: Pair) -> list[str]:
-    """What limits the verdicts, a sentence or two each."""
+    """The caveats that limit the verdicts, as sentences."""
     return [verdicts.remark_text(remark, "AB") for remark in pair.remarks]
 
 
@@ -115,7 +115,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
 
 
 def _ratio_of(comparison: Comparison) -> str:
-    """What ratios are of, since those of blocks need not be the quotients of the times."""
+    """The basis of the ratios: in-turn ratios need not be the quotients of the printed times."""
     return "neighbouring blocks" if comparison.in_turn else "times"
 
 

@@ -22,20 +22,20 @@ from onnxprof.publish.text import numbers, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
-#: Columns of the CSV; a row a batch, system and block, and one of the whole with no layers.
+#: Columns of the CSV: a row per batch, system and block, and one without layers for the model.
 COLUMNS = (
     *("model", "batch", "system", "layers", "operators", "ms", "low_ms", "high_ms", "share"),
     *("inferences_per_s", "samples_per_s", "speedup_percent", "low_percent", "high_percent"),
     "verdict",
 )
 _HEADS = ("batch", "system", "latency", "±", "inferences/s", "samples/s", "speed-up", "95 %")
-#: Narrower than this a table has no room for the half width of the latency's interval.
+#: Least width of a table with a column for the half width of the latency's interval.
 _WIDE = 96
 _NAMES = 44
 
 
 def table(comparison: Batches, choice: Choice, width: int = 80) -> RenderableType:
-    """For people at a terminal: the models' table, then one of layers for each other system."""
+    """Terminal tables: latency and speed-up by batch, then layers for each further system."""
     parts: list[RenderableType] = [
         Text(_title(comparison), style="bold"),
         _models(comparison, width),
@@ -73,7 +73,7 @@ def _title(comparison: Batches) -> str:
 
 
 def _models(comparison: Batches, width: int) -> Table:
-    """The name of a system gives way, figures never do."""
+    """The table of latencies; names of systems are cut to fit, figures are not."""
     shown = [i for i, head in enumerate(_HEADS) if width >= _WIDE or head != "±"]
     rows = list(_model_rows(comparison))
     widths = [max(map(len, column)) for column in zip(_HEADS, *(t for t, _ in rows), strict=True)]
@@ -128,7 +128,7 @@ def _signed(fraction: float) -> str:
 
 
 def _percent(cell: Cell | None) -> str:
-    """The speed-up with its mark, or why there is none."""
+    """The speed-up in per cent with its mark, or why there is none."""
     if cell is None:
         return ""
     faster = speedup(cell)
@@ -143,7 +143,7 @@ def _layers_title(comparison: Batches, number: int) -> str:
 
 
 def _picked(comparison: Batches, number: int, choice: Choice) -> tuple[list[BlockRow], int]:
-    """Blocks that take longest, in the order asked for, and how many are left out."""
+    """(blocks that take longest, in the chosen order; how many others there are)."""
     rows = [row for row in comparison.rows if row.longest >= choice.min_share]
     ranked = sorted(rows, key=lambda row: -_rank(row, number, choice.sort))
     kept = ranked if choice.limit is None else ranked[: choice.limit]
@@ -165,7 +165,7 @@ def _rank(row: BlockRow, number: int, sort: Sort) -> float:
 def _layer_tables(
     comparison: Batches, number: int, choice: Choice, width: int
 ) -> Iterator[RenderableType]:
-    """As many batches side by side as there is room for."""
+    """Tables of layers' speed-ups, each with as many batches as fit the width."""
     rows, rest = _picked(comparison, number, choice)
     if not rows:
         return
@@ -198,7 +198,7 @@ def _layer_grid(
 
 
 def _caveats(comparison: Batches) -> Iterator[str]:
-    """Those of all batches, each once, with the batches it holds at."""
+    """Caveats of all batches without repeats, with the batches to which they apply."""
     batches_of: dict[str, list[int]] = {}
     for batch, alignment in zip(comparison.batches, comparison.alignments, strict=True):
         for text in shared.remark_texts(alignment):
@@ -229,7 +229,7 @@ def _rule(comparison: Batches) -> str:
 
 
 def to_csv(comparison: Batches) -> str:
-    """A row a batch and system, without layers, then one a block."""
+    """CSV: for each batch and system a row without layers, then a row per block."""
     return csv_text(COLUMNS, _csv_rows(comparison))
 
 
@@ -261,7 +261,7 @@ def _gain(cell: Cell) -> tuple[str, ...]:
 
 
 def to_json_text(comparison: Batches) -> str:
-    """Everything, for programs: the alignment at each batch, and what it comes to."""
+    """The whole comparison as JSON: latencies and the alignment at each batch."""
     document = {
         "model": comparison.model,
         "systems": list(comparison.systems),

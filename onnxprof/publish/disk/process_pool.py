@@ -1,4 +1,4 @@
-"""Work spread over processes, each replaced before it has grown large."""
+"""Tasks in worker processes, which are replaced before their memory has grown large."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 WORKERS = 2
-#: Weight after which a process makes room for a fresh one, since typst keeps what it has seen.
+#: Weight of tasks after which a process is replaced, since typst caches all that it sees.
 MOST_WEIGHT = 120
 
 
 def spread(
     work: Callable[[T], R], tasks: Sequence[T], weight: Callable[[T], int], workers: int = WORKERS
 ) -> Iterator[R]:
-    """The results in the order of the tasks, each made in a process of its own kind.
+    """Results in the order of the tasks, which run in `workers` processes.
 
-    A task whose process dies, for want of memory perhaps, is done here instead. Where the reader
-    stops early, what has not begun is never done.
+    A task whose process dies, as for lack of memory, is run in this process instead. If the
+    caller stops early, tasks that have not begun are cancelled.
     """
     benches = threading.local()
     opened: list[_Bench[T, R]] = []
@@ -69,5 +69,5 @@ class _Bench(Generic[T, R]):
 
 
 def _deaf() -> None:
-    """An interrupt is for the process that waits; it ends the others in good order."""
+    """Ignore interrupts in a worker: the waiting process handles them and ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -38,7 +38,7 @@ def chrome_trace(runs: Iterable[Run]) -> str:
 
 
 def run_label(run: Run) -> str:
-    """What tells a run from others: model, backend, device, batch and threads."""
+    """A label that identifies a run: model, backend, device, batch and threads."""
     asked = run.request
     threads = sentences.threads(asked.threads)
     parts = (asked.model_name, asked.backend, asked.device_id, f"batch {asked.batch}", threads)
@@ -82,7 +82,10 @@ def _in_order(run: Run, sums: Reconciliation) -> list[TimedRow]:
 
 
 def _place(row: TimedRow, steps: tuple[Step, ...], number: Mapping[int, int]) -> tuple[int, int]:
-    """Steps that share a row were put together as a new one, named after the first."""
+    """The sort key of a row: position and index of its first step.
+
+    Steps that share a row were merged into a new one, whose name begins with the first one's.
+    """
     step = row.step
     if step is None:
         return 0, len(steps)
@@ -93,7 +96,7 @@ def _place(row: TimedRow, steps: tuple[Step, ...], number: Mapping[int, int]) ->
 
 
 def _event(row: TimedRow, number: int, at_ns: int, args: Event) -> Event:
-    """A slice; a moment where the row is negative, as an inflated run's overhead is."""
+    """A slice, or a moment for a negative time, as the overhead of an inflated run."""
     ns = row.median_ns or 0
     event = {"name": row.name, "cat": row.status.value, "ts": at_ns / 1000}
     if ns >= 0:

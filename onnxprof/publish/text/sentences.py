@@ -1,4 +1,4 @@
-"""Plain words for what a run says about itself, for terminals and pages alike."""
+"""Sentences about a run's times and outputs, for terminals and pages."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from onnxprof.publish.text.safe import printable
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Request, Run
 
-#: Traced over un-profiled from which on tracing costs something in print.
+#: Least ratio of traced to un-profiled latency that is printed as a cost of tracing.
 _SHOWS = 1.005
 
 
 def runtime(asked: Request) -> str:
-    """`ort`, `ort (openvino)`: the provider, unless a device of this kind has it anyway."""
+    """`ort`, `ort (openvino)`: the backend, and the provider unless it is the device's kind."""
     plain = ("", asked.device_id.partition(":")[0])
     return asked.backend if asked.provider in plain else f"{asked.backend} ({asked.provider})"
 
 
 def threads(count: int) -> str:
-    """`1 thread`, `8 threads`; an imported run may not know."""
+    """`1 thread`, `8 threads`; `threads not known` for 0, as in imported runs."""
     return f"{count} thread{'' if count == 1 else 's'}" if count else "threads not known"
 
 
@@ -75,7 +75,7 @@ def _timer_text(sums: Reconciliation, run: Run) -> str:
     return f"{timer} (with it an inference takes {sums.inflation:.2f} times as long)"
 
 
-#: What `?` behind a time means.
+#: The meaning of `?` behind a time.
 DOUBTFUL = "Too few samples, too scattered ones, or too short a time, for a rank"
 
 
@@ -98,7 +98,7 @@ def _stray_text(sums: Reconciliation) -> str:
 
 
 def parity_text(parity: Parity | None) -> str:
-    """What became of comparing the outputs, in a line; empty where that was not asked for."""
+    """The outcome of comparing outputs, in a line; empty where it was not requested."""
     if parity is None:
         return ""
     if parity.reason:
@@ -122,7 +122,7 @@ def _worst_text(output: OutputParity) -> str:
 
 
 def _whole_text(output: OutputParity) -> str:
-    """Of a network of low precision: the error as a whole, and what its rounding explains."""
+    """For a network of low precision: the error of the whole output, and its tolerance."""
     error, allowed = percent(output.rms_rel or 0.0), percent(output.tolerance)
     if output.cosine is None:
         return f"{error} of its elements differ, where rounding explains {allowed}"

@@ -1,4 +1,4 @@
-"""Power, memory and clocks of a run in plain words, for terminals, pages and headers."""
+"""Power, memory and clocks of a run as text, for terminals and pages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _UNITS = {
     Quantity.DEVICE_MEMORY: ("device memory", "MiB", 1.0),
     Quantity.PROCESS_MEMORY: ("device memory of the process", "MiB", 1.0),
 }
-#: What fits into one line of a summary; the statistic that says most.
+#: Quantities in the one-line summary, with the statistic that is shown.
 _BRIEF = {Quantity.POWER: "mean", Quantity.CLOCK: "median", Quantity.DEVICE_MEMORY: "most"}
 
 
 def telemetry_line(telemetry: Telemetry | None) -> str:
-    """One line; empty where nothing was read."""
+    """Telemetry in one line; empty without any."""
     if telemetry is None:
         return ""
     parts = [
@@ -40,7 +40,7 @@ def telemetry_line(telemetry: Telemetry | None) -> str:
 
 
 def telemetry_facts(telemetry: Telemetry | None) -> Iterator[tuple[str, str]]:
-    """Names and values, one a thing that was read or could not be."""
+    """(name, value) of every quantity, and of those that could not be read the reason."""
     if telemetry is None:
         return
     if telemetry.inferences:
