@@ -173,7 +173,7 @@ def _agreements(path: Path, samples: Sequence[Sample], where: str) -> Iterator[A
         outputs = _run(session, sample, where)
         if len(outputs) != len(sample.outputs):
             raise ExportError(
-                f"it has {len(outputs)} outputs, the framework's network {len(sample.outputs)}",
+                f"the file has {len(outputs)} outputs, the network has {len(sample.outputs)}",
                 where=where,
             )
         pairs = zip(session.outputs, sample.outputs, outputs, strict=True)
@@ -187,11 +187,11 @@ def _session(path: Path, where: str) -> FileSession:
     except ImportError as error:
         remedy = 'pip install "onnxprof[cpu]"'
         raise BackendError(
-            "onnxruntime is needed to check it", where=where, remedy=remedy
+            "onnxruntime is needed to check the file", where=where, remedy=remedy
         ) from error
     except Exception as error:
         line = str(error).splitlines()[0]
-        raise ExportError(f"onnxruntime does not load it: {line}", where=where) from error
+        raise ExportError(f"onnxruntime does not load the file: {line}", where=where) from error
 
 
 def _run(session: FileSession, sample: Sample, where: str) -> list[Any]:
@@ -200,4 +200,4 @@ def _run(session: FileSession, sample: Sample, where: str) -> list[Any]:
         return session.run(fed)
     except Exception as error:
         line = str(error).splitlines()[0]
-        raise ExportError(f"it fails at batch {sample.batch}: {line}", where=where) from error
+        raise ExportError(f"the file fails at batch {sample.batch}: {line}", where=where) from error

@@ -108,7 +108,7 @@ def _refuse_stranger(
         raise UsageError(
             f"the files name {named} ONNX layers, of which this model has {named - strange}",
             where=str(model.path),
-            remedy=f"Give the very ONNX file that was profiled{more}",
+            remedy=f"Give the same ONNX file that was profiled{more}",
         )
 
 

@@ -107,7 +107,7 @@ def _guessed(tensor: Tensor, use: Use, length: int) -> Feed:
 def _by_name(name: str, tensor: Tensor, limit: int, length: int) -> Feed | None:
     whole = tensor.dtype.startswith(("int", "uint"))
     if "padding_mask" in name:  # torch's convention: true where there is padding
-        return Feed(Fill("constant", 0), "a mask of padding, of which there is none")
+        return Feed(Fill("constant", 0), "a padding mask without padding")
     if "mask" in name:
         return Feed(Fill("constant", 1), "a mask that hides nothing")
     if whole and _POSITIONS.search(name):
@@ -128,12 +128,12 @@ def _by_type(dtype: str) -> Feed:
         return Feed(Fill("integers", 0, 2), "of type bool")
     limits = _limits(_dtype(dtype)) if dtype in _NARROW else None
     if limits is not None:
-        return Feed(Fill("integers", limits[0], limits[1] + 1), "all of its type")
+        return Feed(Fill("integers", limits[0], limits[1] + 1), "every value of the type")
     if dtype == "float8_e8m0fnu":  # powers of two, without a sign
         return Feed(Fill("uniform", 0.5, 2.0), "of a type without a sign")
     if dtype.startswith(("int", "uint")):
-        return Feed(Fill("integers", 0, 2), "nothing says what they mean")
-    return Feed(Fill("normal"), "nothing says what they mean")
+        return Feed(Fill("integers", 0, 2), "by type alone")
+    return Feed(Fill("normal"), "by type alone")
 
 
 def _length(table: LayerTable) -> int:

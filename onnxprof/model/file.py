@@ -170,7 +170,7 @@ def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
     if batch == plan.batch.own or plan.obstacle:
         return ""
     if plan.mixing:
-        return f"items of the batch meet, as its author left open: {plan.mixing}"
+        return f"the batch is free, but items influence each other: {plan.mixing}"
     if not plan.batch.fixed:
         return ""
     return f"batch {batch} is unproven; profile proves it or stays at {plan.batch.own}"

@@ -197,7 +197,7 @@ def _key_lengths(layer: Layer) -> Use:
 
 def _largest(layer: Layer) -> Use:
     length = _length(_shape(layer, 0), _integer(layer, "axis", -1))
-    return _constant(1, "how many are kept") if length else Use()
+    return _constant(1, "the number of values kept") if length else Use()
 
 
 _RULES: Mapping[tuple[str, int], Callable[[Layer], Use]] = {
@@ -224,11 +224,11 @@ _RULES: Mapping[tuple[str, int], Callable[[Layer], Use]] = {
     ("RNN", 4): _steps,
     ("Attention", 3): _key_lengths,
     ("TopK", 1): _largest,
-    ("Tile", 1): _always(1, "each once"),
+    ("Tile", 1): _always(1, "one repetition"),
     ("Expand", 1): _always(1, "no wider than the data"),
     ("Pad", 1): _always(0, "no padding"),
     ("Slice", 1): _always(0, "from the start"),
     ("Slice", 2): _always(_END, "to the end"),
-    ("Slice", 4): _always(1, "each"),
+    ("Slice", 4): _always(1, "a step of one"),
     ("Resize", 2): _always(1, "a scale of one"),
 }

@@ -94,7 +94,7 @@ class Trial:
         if gaps:
             return self._apart(gaps, batch)
         if scattered and (node := blame.first_interleaved(self.lab, scattered, self._differs)):
-            what = "repeats the batch as a whole, so that what belongs to an item lies apart"
+            what = "repeats the batch as a whole, so that the parts of an item lie apart"
             return Verdict(Kind.MIXES, blame.text(node, what))
         if not known:
             return Verdict(Kind.UNPROVEN, "the sizes of its outputs depend on the data")
@@ -146,9 +146,9 @@ class Trial:
         """The verdict where items mix: the first layer that mixes them, or dynamic quantisation."""
         node = blame.first_touched(self.lab, names, item, self.spare)
         if node is None:
-            return Verdict(Kind.MIXES, f"items meet in output {names[0]!r}")
+            return Verdict(Kind.MIXES, f"items mix in output {names[0]!r}")
         if node.op_type not in blame.DYNAMIC:
-            return Verdict(Kind.MIXES, blame.text(node, "lets items of the batch meet"))
+            return Verdict(Kind.MIXES, blame.text(node, "mixes items of the batch"))
         return self._quantised(node)
 
     def _quantised(self, node: NodeProto) -> Verdict:
@@ -164,7 +164,7 @@ class Trial:
             met = blame.touched(still, (one, both, other), item, list(one))
             again = blame.first_touched(still, met, item, self.spare) if met else None
             if again is not None and again.op_type not in blame.DYNAMIC:
-                return Verdict(Kind.MIXES, blame.text(again, "lets items of the batch meet"))
+                return Verdict(Kind.MIXES, blame.text(again, "mixes items of the batch"))
         return Verdict(Kind.QUANTISED, blame.text(node, "takes one range of the whole batch"))
 
     def _apart(self, gaps: Sequence[OutputParity], batch: int) -> Verdict:

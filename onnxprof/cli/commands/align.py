@@ -62,12 +62,12 @@ _Baseline = Annotated[
 ]
 _Over = Annotated[Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")]
 _Sort = Annotated[
-    Order, typer.Option(help="time: the baseline's; gap: how far times lie apart from it.")
+    Order, typer.Option(help="time: the baseline's; gap: the difference from the baseline.")
 ]
 _Limit = Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")]
 _Share = Annotated[
     float,
-    typer.Option(min=0.0, max=1.0, help="Only blocks with this part of some run's latency."),
+    typer.Option(min=0.0, max=1.0, help="Only blocks with this part of any run's latency."),
 ]
 _Threshold = Annotated[
     float, typer.Option(min=0.0, max=10.0, help="The smallest difference that matters.")
@@ -80,19 +80,19 @@ _Output = Annotated[
 ]
 _Models = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
+    typer.Option(metavar="NAME", help="Only runs of this model; named files are always taken."),
 ]
 _Batches = Annotated[
-    str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
+    str, typer.Option(metavar="N,N", help="Only runs at this batch; several with --over.")
 ]
 _Backends = Annotated[
-    str, typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order.")
+    str, typer.Option(metavar="NAME,NAME", help="Only runs of these backends, in this order.")
 ]
 _Devices = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
+    list[str] | None, typer.Option(metavar="NAME", help="Only runs of this device; repeatable.")
 ]
 _Force = Annotated[
-    bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
+    bool, typer.Option("--force", help="Allow other inputs, and models that differ.")
 ]
 
 

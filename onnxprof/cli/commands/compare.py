@@ -41,19 +41,22 @@ _Format = Annotated[
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
 ]
-_Force = Annotated[bool, typer.Option("--force", help="Even at different batches, axes or inputs.")]
+_Force = Annotated[bool, typer.Option("--force", help="Allow different batches, axes or inputs.")]
 _Models = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Of runs: of these models; repeatable.")
+    list[str] | None, typer.Option(metavar="NAME", help="Of runs: only these models; repeatable.")
 ]
 _Batches = Annotated[
-    str, typer.Option(metavar="N,N", help="Of runs: of these batches; of models: at these.")
+    str,
+    typer.Option(metavar="N,N", help="Of runs: only these; of models: those to measure."),
 ]
 _Backend = Annotated[
-    str, typer.Option(help="Of runs: of this backend; of models: on it.  [default: ort]")
+    str, typer.Option(help="Of runs: only this one; of models: the one to use.  [default: ort]")
 ]
 _Device = Annotated[
     str,
-    typer.Option(help="Of runs: of this device; of models: on it.  [default: the backend's first]"),
+    typer.Option(
+        help="Of runs: only this one; of models: the one to use.  [default: the backend's first]"
+    ),
 ]
 _Store = Annotated[
     Path | None,

@@ -79,10 +79,11 @@ def check(
         bool, typer.Option("--keep/--no-keep", help="Leave the files in the cache.")
     ] = False,
     activations: Annotated[
-        bool, typer.Option("--activations/--outputs-only", help="Look between the layers, too.")
+        bool,
+        typer.Option("--activations/--outputs-only", help="Check inner tensors, too."),
     ] = True,
-    memory: Annotated[float, typer.Option(min=0, help="GiB a network; 0 for no bound.")] = 6.0,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds a network.")] = 600.0,
+    memory: Annotated[float, typer.Option(min=0, help="GiB per network; 0 for no limit.")] = 6.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds per network.")] = 600.0,
 ) -> int:
     """Materialise and run networks; look at every activation. Exit code 1 if one fails."""
     from onnxprof.checks.zoo import check_apart

@@ -41,7 +41,7 @@ class Mixing:
             return ""
         given = [scope.shape(name) if name else None for name in node.input]
         if self._is_product(node, scope, given):
-            return "sets every item of the batch against every other"
+            return "combines every item of the batch with every other"
         if node.domain not in DEFAULT_DOMAINS:
             return ""
         check = _CHECKS.get(node.op_type)

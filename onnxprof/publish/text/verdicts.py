@@ -54,7 +54,7 @@ _CAVEATS = {
     Caveat.BUSY_MACHINE: "other programs kept the machine busy; expect wide intervals.",
     Caveat.SINGLE_PROCESS: (
         "one process: how far processes differ is assumed, not measured, so only large changes"
-        " are told. Measure with --processes 10."
+        " are reported. Measure with --processes 10."
     ),
 }
 
