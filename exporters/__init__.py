@@ -1,1 +1,1 @@
-"""Frameworks: one module each, found through the entry-point group ``onnxprof.exporters``."""
+"""Exporters by framework, registered in the entry-point group ``onnxprof.exporters``."""

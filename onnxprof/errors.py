@@ -6,7 +6,7 @@ from typing import Any
 
 
 class OnnxprofError(Exception):
-    """What was wrong, where, and what to do about it; the command line prints one line of it."""
+    """An error with what was wrong, where, and a remedy; the command line prints it in one line."""
 
     exit_code = 2
 
@@ -22,7 +22,7 @@ class OnnxprofError(Exception):
         return f"{place}{self.what}{remedy}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Survive the way back from a worker process, keyword arguments included."""
+        """Pickle with the keyword arguments, so that a worker process can return the error."""
         return _rebuild, (type(self), self.what, self.where, self.remedy)
 
 
@@ -39,7 +39,7 @@ class ModelError(OnnxprofError):
 
 
 class BackendError(OnnxprofError):
-    """A runtime refused, failed or is not there."""
+    """A runtime refused a model, failed, or is not installed."""
 
 
 class StoreError(OnnxprofError):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 #: Stored runs; `runs` in the current folder where it is not set.
 STORE = "ONNXPROF_STORE"
-#: Made and downloaded models, parts of sites, timings of tactics; else the user's cache.
+#: Made and downloaded models, parts of sites, timings of tactics; by default the user's cache.
 CACHE = "ONNXPROF_CACHE"
-#: Locks of devices and of sites; else the user's folder for running processes.
+#: Locks of devices and of sites; by default the user's runtime folder.
 LOCKS = "ONNXPROF_LOCKS"
-#: What Hugging Face downloaded; else where its library keeps it.
+#: Hugging Face's downloads; by default the folder of huggingface_hub.
 HUGGING_FACE = "HF_HUB_CACHE"
 
 
@@ -33,14 +33,14 @@ def store(given: str | Path | None = None) -> Path:
 
 
 def cache() -> Path:
-    """Where everything lies that can be made or downloaded again."""
+    """The folder of files that can be made or downloaded again."""
     from platformdirs import user_cache_path
 
     return chosen(CACHE) or user_cache_path("onnxprof")
 
 
 def locks() -> Path:
-    """Where the locks lie that onnxprof processes of one user wait for."""
+    """The folder of locks, shared by the onnxprof processes of one user."""
     return chosen(LOCKS) or _runtime()
 
 

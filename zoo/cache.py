@@ -1,4 +1,4 @@
-"""The folder of materialised networks: its place, its locks, its stamps, its clearing."""
+"""The folder of materialised networks: location, locks, stamps of verified files, clearing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def storing(target: Path, size: int = 0) -> Iterator[None]:
 
 
 def stamp(path: Path) -> None:
-    """Note that the file's digest was verified; without a place to note it, do nothing."""
+    """Record beside the file that its digest was verified; does nothing on a read-only disk."""
     with suppress(OSError):
         _beside(path, "verified").write_text(json.dumps(_identity(path)), "utf-8")
 

@@ -1,7 +1,7 @@
-"""The networks of the zoo: looked up.
+"""Looking up the networks of the zoo.
 
-What is counted or digested (`skeletons/index.json`) is written by `onnxprof zoo export`;
-what a person must know stands in `families/`. Importing this imports neither onnx nor numpy.
+Counts and digests (`skeletons/index.json`) are written by `onnxprof zoo export`; all other facts
+are in `families/`. Importing this imports neither onnx nor numpy.
 """
 
 from __future__ import annotations
@@ -53,23 +53,23 @@ def entries() -> tuple[Entry, ...]:
 
 def entry(name: str) -> Entry:
     """The network of that name. Raises UsageError for a name that the zoo does not have."""
-    found = next((entry for entry in entries() if entry.name == name), None)
-    if found is None:
+    match = next((entry for entry in entries() if entry.name == name), None)
+    if match is None:
         raise _unknown(name)
-    return found
+    return match
 
 
 def plain(name: str) -> str:
-    """A name as commands of the zoo take it: with or without `zoo:` before it."""
+    """A network's name without the prefix `zoo:`, which commands of the zoo accept."""
     return name.removeprefix("zoo:")
 
 
 def sources() -> dict[str, Source]:
     """Where the graph of each network comes from."""
-    found: dict[str, Source] = {}
+    every: dict[str, Source] = {}
     for family in FAMILIES:
-        found |= import_module(f"onnxprof.zoo.families.{family}").SOURCES
-    return {name: found[name] for name in names()}
+        every |= import_module(f"onnxprof.zoo.families.{family}").SOURCES
+    return {name: every[name] for name in names()}
 
 
 def skeleton_path(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What the zoo declares of a network, and where its graph comes from."""
+"""Records of the zoo's networks: inputs, published figures, sources of the graphs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Values of an input that make sense; the model file carries them in its metadata."""
+    """Sensible values for an input; the model file has them in its metadata."""
 
     kind: str
     """`normal`, `uniform` (low to high), `integers` (low to high - 1), `constant` (low),
@@ -31,7 +31,7 @@ class Input:
     """Axis 0 is `batch`; another symbol has its default size in `Entry.dims`."""
     dtype: str = "float32"
     fill: Fill | None = None
-    """What to feed; None for standard normal values."""
+    """Values for the input; None for standard normal values."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
@@ -62,7 +62,7 @@ class Entry:
     """Where the graph comes from."""
     published: Published = Published()
     licence: str = "Apache-2.0"
-    """Of the definition."""
+    """Licence of the definition."""
     dims: tuple[tuple[str, int], ...] = ()
     """Default sizes of symbolic axes other than the batch."""
     family: str = ""
@@ -85,16 +85,16 @@ class Source:
 
     build: Callable[[Entry], ModelProto]
     gains: tuple[tuple[str, float], ...] = ()
-    """Patterns of tensor names, and factors on their values; the rules are right for the rest."""
+    """(pattern of tensor names, factor on the values); 1.0 for tensors without a pattern."""
     shifts: tuple[tuple[str, float], ...] = ()
-    """Patterns of tensor names, and what their values get on top, to keep outputs off zero."""
+    """(pattern of tensor names, term added to the values), to keep outputs away from 0."""
 
     def gain(self, tensor: str) -> float:
         """The factor on one tensor's values."""
         return _matching(self.gains, tensor, 1.0)
 
     def shift(self, tensor: str) -> float:
-        """What is added to one tensor's values, after the factor."""
+        """The term that is added to one tensor's values, after the factor."""
         return _matching(self.shifts, tensor, 0.0)
 
 

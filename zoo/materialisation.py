@@ -1,4 +1,4 @@
-"""From skeleton to file: the same bytes everywhere, streamed, verified, atomic."""
+"""Making model files from skeletons: the same bytes everywhere, streamed, verified, atomic."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _THREADS = 4
 def materialise(name: str, progress: Progress | None = None, cache: Path | None = None) -> Path:
     """The ONNX file of a zoo network, made on first use and kept in the cache.
 
-    `cache` takes the place of `$ONNXPROF_CACHE` and the user's cache. A file that is there
+    `cache` takes the place of `$ONNXPROF_CACHE` and the user's cache. An existing file
     is used if its SHA-256 is the catalogue's, or if it is unchanged since that was checked;
-    else it is made anew. A second process waits for the first. Raises UsageError for an
+    otherwise it is made again. A second process waits for the first. Raises UsageError for an
     unknown name, StoreError where the cache cannot be written, ModelError where the bytes
     are not the published ones.
     """
@@ -73,7 +73,7 @@ def stream(
 
 
 def _chunks(pieces: list[Piece]) -> Iterator[Chunk]:
-    """Weights are made by threads a few chunks ahead, and yielded in order."""
+    """The file in chunks, in order; threads make the weights a few chunks ahead."""
     threads = min(_THREADS, os.cpu_count() or 1)
     ahead: deque[Future[Chunk]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="zoo")

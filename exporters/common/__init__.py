@@ -1,1 +1,1 @@
-"""What exporters share."""
+"""Parts that all exporters share: inputs, names, and tidying of graphs."""

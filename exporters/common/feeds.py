@@ -1,4 +1,4 @@
-"""What a network is fed when it is traced and checked."""
+"""Input arrays for tracing and checking a network."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from onnxprof.errors import ExportError
 from onnxprof.plugins.exporter import ExportRequest, InputSpec
 
 Arrays = dict[str, NDArray[Any]]
-#: Size of a free axis that the user gives none with --dim.
+#: Size of a free axis for which the user gives no --dim.
 SIZE = 16
 
 
 def arrays(request: ExportRequest, batch: int, stretch: int = 1) -> Arrays:
-    """Seeded values of every input: standard normal; integers 0 and 1, which index any table;
-    ones for masks. Free axes but the batch are `stretch` times as long as they need be.
-    Raises ExportError for a dtype that NumPy does not have.
+    """Seeded values by input: standard normal floats; integers 0 and 1, which index any table;
+    ones for masks. Free axes other than the batch are `stretch` times their given size.
+    Raises ExportError for a dtype that is neither a number nor bool in NumPy.
     """
     symbols = {symbol for item in request.inputs for symbol in item.symbols().values()}
     wanted = dict(request.dims)
@@ -31,10 +31,10 @@ def arrays(request: ExportRequest, batch: int, stretch: int = 1) -> Arrays:
 
 
 def trials(request: ExportRequest) -> Iterator[tuple[int, list[Arrays]]]:
-    """For each batch size what to feed: the first that the network takes.
+    """(batch, candidate inputs) for each batch size; the first that the network accepts is used.
 
-    Batches after the first come with free axes of twice the length, to show one that the
-    export has fixed; a network with a longest length may not take that.
+    Batches after the first double the other free axes at first, to reveal an axis that the
+    export has fixed; a network with a maximum length may not accept that.
     """
     others = {s for item in request.inputs for s in item.symbols().values()} - {request.batch}
     for index, batch in enumerate(request.batches):
@@ -67,7 +67,7 @@ def _dtype(item: InputSpec) -> np.dtype[Any]:
 
 
 def free_batch(item: InputSpec, batch: str) -> InputSpec:
-    """Axis 0 as the batch; without a symbol for it, at 1 unless it has a size."""
+    """The input with axis 0 named `batch`; if that is empty, of size 1 unless it has a size."""
     if not item.shape:
         return item
     first = item.shape[0]

@@ -11,7 +11,7 @@ REMEDY = 'pip install "onnxprof[export]"'
 
 
 def availability(exporter: str, *modules: str) -> Availability:
-    """Usable where every module can be found; imports none of them."""
+    """Availability of an exporter: usable if every module is installed. Imports none of them."""
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         return Availability(

@@ -1,4 +1,4 @@
-"""Names of layers and tensors after the modules that they stand in."""
+"""Names of layers and tensors, made from the modules that contain them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Names:
 
 
 def name_all(model: ir.Model, given: frozenset[str], outputs: Sequence[str], scope: Scope) -> None:
-    """Name nodes like `layer1/0/conv1/Conv`, what they yield after them, operands after their use.
+    """Name nodes like `layer1/0/conv1/Conv`, outputs after their node, constants after their use.
 
-    Inputs and what was `given` as a parameter or buffer keep their names. `outputs` name the
-    graph's outputs where there are as many names as outputs.
+    Inputs and `given` parameters and buffers keep their names. `outputs` name the graph's outputs
+    where there are as many names as outputs.
     """
     tensors = Names()
     graph = model.graph
@@ -82,7 +82,7 @@ def _subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
 
 
 def _name_operands(graph: ir.Graph, given: frozenset[str], tensors: Names) -> None:
-    """Name constants after the first node that reads them, and what they are to it."""
+    """Name constants after the first node that reads them and their role there."""
     constants = {v for name, v in graph.initializers.items() if name not in given}
     for node in graph.all_nodes():
         for index, value in enumerate(node.inputs):
@@ -98,7 +98,7 @@ def _rename(value: ir.Value, name: str) -> None:
 
 
 def _role(node: ir.Node, index: int) -> str:
-    """What an operand is called in the operator's schema."""
+    """The operand's name in the operator's schema; `input_INDEX` without a schema."""
     import onnx
 
     try:

@@ -1,7 +1,7 @@
-"""From what a framework's exporter writes to a graph that a person would draw.
+"""Simplifying the graph that a framework's exporter writes, and naming its layers.
 
-Works on an `onnx_ir.Model`, in place. The passes are onnx-ir's and onnxscript's; what is our
-own is which of them run, what keeps its name, and the names of layers.
+Works on an `onnx_ir.Model`, in place. The passes are onnx-ir's and onnxscript's; their choice,
+the names that are kept and the names of layers are ours.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def tidy(
     fold_batch_norm: bool = False,
     keep_names: bool = True,
 ) -> None:
-    """Fold, simplify, name, and strip what tells of the machine.
+    """Fold constants, simplify, name nodes, and remove metadata about the machine.
 
-    `parameters` are the weights: their values are left alone, and their names kept; so are
-    those of every other initializer, unless the exporter has merely numbered them. `scope`
-    gives the modules around a node.
+    `parameters` are the weights, whose values and names are kept. With `keep_names` all other
+    initializers keep their names, too; without it they are renamed, as where the exporter only
+    numbered them. `scope` returns the modules around a node.
     """
     from onnx_ir.passes import common
     from onnxscript.rewriter import RewritePass
@@ -63,9 +63,10 @@ def tidy(
 
 
 def _transpose_weights(model: ir.Model, parameters: frozenset[str]) -> None:
-    """Store a weight the way that its only use reads it: Linear holds [out, in], MatMul [in, out].
+    """Transpose stored weights that are only read through a Transpose, and remove that node.
 
-    A weight with other uses (a tied embedding) keeps its Transpose.
+    torch's Linear stores [out, in], MatMul reads [in, out]. A weight with other uses (a tied
+    embedding) keeps its Transpose.
     """
     for name, value in list(model.graph.initializers.items()):
         nodes = value.consumers()
@@ -92,7 +93,7 @@ def _transpose(value: ir.Value, order: tuple[int, ...]) -> None:
 
 
 def _simplify(model: ir.Model) -> None:
-    """Constant folding and rewriting, until nothing changes; blind to the weights' values."""
+    """Fold constants and apply rewrite rules until nothing changes, at most four times."""
     from onnx_ir.passes import PassManager, common
     from onnxscript.optimizer import fold_constants
     from onnxscript.rewriter import RewritePass
@@ -117,7 +118,7 @@ def _simplify(model: ir.Model) -> None:
 
 @contextlib.contextmanager
 def _hidden(model: ir.Model, parameters: frozenset[str]) -> Iterator[None]:
-    """Keep values of weights from whoever would drop a bias of zeros or a scale of ones."""
+    """Remove weights' values in a `with` block, so that no pass drops a bias of zeros."""
     values = [v for name, v in model.graph.initializers.items() if name in parameters]
     tensors = [value.const_value for value in values]
     for value in values:
@@ -130,7 +131,7 @@ def _hidden(model: ir.Model, parameters: frozenset[str]) -> Iterator[None]:
 
 
 def _rules(names: Sequence[str]) -> list[Any]:
-    """onnxscript's default rules; those that fold batch normalisation stand apart."""
+    """Rewrite rules of onnxscript by name."""
     from onnxscript.rewriter.rules import common
 
     return [getattr(common, name) for name in names]
@@ -184,7 +185,7 @@ _BATCH_NORM_RULES = (
 
 
 def _share_constants(model: ir.Model, given: frozenset[str]) -> None:
-    """Let equal operands be one tensor. Weights stay apart, equal as they may be at first."""
+    """Merge equal constants into one tensor; weights are not merged, even if equal."""
     kept: dict[tuple[Any, ...], ir.Value] = {}
     for name, value in list(model.graph.initializers.items()):
         tensor = value.const_value

@@ -24,11 +24,11 @@ class KerasExporter:
         return availability(self.name, "keras", "tensorflow", "tf2onnx", "onnxscript")
 
     def accepts(self, target: str) -> bool:
-        """A file of Keras's, or a folder with a `saved_model.pb`."""
+        """Whether the target ends like a Keras file, or is a folder with a `saved_model.pb`."""
         return target.endswith(_SUFFIXES) or (Path(target) / "saved_model.pb").is_file()
 
     def export(self, request: ExportRequest) -> Sequence[Sample]:
-        """Convert at a free batch, unless it is to be fixed."""
+        """Write the ONNX file, with a free batch if the request names one; returns samples."""
         silence()
         from onnxprof.exporters.keras import graph, model
 
@@ -39,7 +39,7 @@ class KerasExporter:
 
 
 def silence() -> None:
-    """Before TensorFlow is imported: on the CPU, in one way of rounding, without its remarks."""
+    """Set TensorFlow's environment before its import: CPU only, no oneDNN, few log messages."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     from onnx import ModelProto
 
-#: The latest that tf2onnx 1.17 writes.
+#: The latest opset that tf2onnx 1.17 writes.
 LATEST_OPSET = 18
 _SCOPE = "scope"
 _LARGEST = 1_900_000_000
 _CALLS = re.compile(r"^(StatefulPartitionedCall|PartitionedCall)(_\d+)?$")
-#: What a weight is to the operator that reads it, as Keras calls it.
+#: Keras's name of a weight, by operator and input position.
 _ROLES = {
     ("Conv", 1): "kernel",
     ("Conv", 2): "bias",
@@ -37,21 +37,21 @@ _ROLES = {
 
 
 class _Log(logging.Handler):
-    """Keeps what tf2onnx says of operators that it does not know."""
+    """Collects (layer, operator) of tf2onnx's log messages about unsupported operators."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unknown: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Read one message."""
-        found = re.search(r"op \[(.+): (\w+)\] is not supported", record.getMessage())
-        if found:
-            self.unknown.append((found[1], found[2]))
+        """Parse one log message."""
+        match = re.search(r"op \[(.+): (\w+)\] is not supported", record.getMessage())
+        if match:
+            self.unknown.append((match[1], match[2]))
 
 
 def convert(network: Network, request: ExportRequest) -> ModelProto:
-    """The ONNX graph. Raises ExportError, with the operator that tf2onnx lacks if it is that."""
+    """The ONNX graph. Raises ExportError, which names the operator that tf2onnx lacks, if any."""
     import onnx_ir
     from onnx_ir.passes.common import ShapeInferencePass
 
@@ -97,10 +97,10 @@ def _converted(network: Network, request: ExportRequest) -> ModelProto:
     return proto
 
 
-def _unknown(found: Sequence[tuple[str, str]], network: Network) -> ExportError | None:
-    if not found:
+def _unknown(unsupported: Sequence[tuple[str, str]], network: Network) -> ExportError | None:
+    if not unsupported:
         return None
-    layer, operator = found[0]
+    layer, operator = unsupported[0]
     return ExportError(
         f"tf2onnx has no translation of operator {operator} (layer {_clean(layer)})",
         where=network.target,
@@ -122,16 +122,16 @@ def _clean(name: str) -> str:
 
 
 def _parts(name: str) -> list[str]:
-    """Scopes of a node, without the calls of functions that TensorFlow wraps around."""
+    """Parts of a node's name, without those of function calls that TensorFlow inserts."""
     return [part for part in name.split("/") if part and not _CALLS.match(part)]
 
 
 class _Scopes:
-    """Which of Keras's layers a node stands in.
+    """The Keras layers that contain a node.
 
-    tf2onnx's names end in the operation, and TensorFlow numbers scopes anew: the scope of
-    layer `conv2d` may be `conv2d_1`, that of `conv2d_1` then `conv2d_1_2`. Layers take their
-    scopes in order.
+    tf2onnx's names end in the operation, and TensorFlow numbers scopes again: the scope of
+    layer `conv2d` may be `conv2d_1`, that of `conv2d_1` then `conv2d_1_2`. Scopes are assigned
+    to layers in order.
     """
 
     def __init__(self, model: ir.Model, layers: Sequence[str]) -> None:
@@ -142,9 +142,9 @@ class _Scopes:
         self._outermost = first if whole and all(len(path) > 1 for path in whole) else None
 
     def __call__(self, node: ir.Node) -> tuple[str, ...]:
-        """The layers around a node, less the model that is around all.
+        """The layers around a node, without a model that contains all of them.
 
-        What tf2onnx inserts has a number for a name: it belongs to the layer that reads it.
+        Nodes that tf2onnx inserts have no scope: they belong to the layer that reads them.
         """
         if "/" not in (node.name or ""):
             readers = [use.node for value in node.outputs for use in value.uses()]
@@ -156,20 +156,20 @@ class _Scopes:
 
 
 def _claimed(scopes: Iterable[str], layers: Sequence[str]) -> dict[str, str]:
-    """The layer of each scope that has one."""
+    """The layer's name by scope; scopes without a layer are left out."""
     free = set(scopes)
-    found: dict[str, str] = {}
+    layer_of: dict[str, str] = {}
     for layer in layers:
         pattern = re.compile(rf"{re.escape(layer)}(_\d+)?")
         own = sorted((s for s in free if pattern.fullmatch(s)), key=lambda s: (len(s), s))
         if own:
             free.discard(own[0])
-            found[own[0]] = layer
-    return found
+            layer_of[own[0]] = layer
+    return layer_of
 
 
 def _mark(model: ir.Model, scopes: _Scopes) -> None:
-    """Write scopes where they survive the rewriting."""
+    """Store the scopes in the nodes' metadata, which rewriting keeps."""
     for node in model.graph.all_nodes():
         node.metadata_props[_SCOPE] = json.dumps(scopes(node))
 
@@ -198,7 +198,7 @@ def _name_weights(model: ir.Model) -> None:
 
 
 def _name_batch(model: ir.Model, request: ExportRequest) -> None:
-    """Axis 0 of outputs that have no size there is the batch; tf2onnx has numbered its symbols."""
+    """Name axis 0 of the outputs as the batch where it has no size, in place of tf2onnx's name."""
     import onnx_ir
 
     for value in model.graph.outputs:
@@ -208,7 +208,7 @@ def _name_batch(model: ir.Model, request: ExportRequest) -> None:
 
 
 def write(proto: ModelProto, path: str) -> None:
-    """One file, or two where a message would be too long."""
+    """Save the model, with external data where a protobuf message would be too large."""
     import onnx
 
     beside = proto.ByteSize() > _LARGEST

@@ -1,4 +1,4 @@
-"""A network of Keras's or TensorFlow's: loaded, its inputs read, and run."""
+"""Loading a Keras or TensorFlow network, reading its inputs, and running it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What there is to export."""
+    """A loaded network and its inputs and outputs."""
 
     target: str
     inputs: tuple[InputSpec, ...]
-    """With a free batch and free axes named after the input."""
+    """Axis 0 is named `batch` if it is free; other free axes are named after the input."""
     outputs: tuple[str, ...]
     call: Callable[..., Sequence[Any]]
-    """From the inputs in order to the outputs in order."""
+    """A function from the inputs, in order, to the outputs, in order."""
     layers: tuple[str, ...] = ()
     """Names of Keras's layers, in order."""
 
 
 def load(target: str) -> Network:
-    """A model file of Keras's, or a SavedModel. Raises ExportError."""
+    """Load a Keras file, or the folder of a SavedModel. Raises ExportError."""
     if not Path(target).exists():
         raise ExportError("no such file", where=target, remedy="Check the path")
     return _saved_model(target) if Path(target).is_dir() else from_keras(_loaded(target), target)
@@ -67,7 +67,7 @@ def _refused(error: Exception, target: str) -> ExportError:
 
 
 def from_keras(model: Any, target: str) -> Network:
-    """A Keras model that is built. Raises ExportError for one without a fixed set of inputs."""
+    """The network of a built Keras model. Raises ExportError if it does not define its inputs."""
     try:
         inputs = [_spec(tensor.name, tensor.dtype, tensor.shape) for tensor in model.inputs]
         names = [*model.output_names] if len(model.outputs) > 1 else ["output"]
@@ -90,10 +90,10 @@ def from_keras(model: Any, target: str) -> Network:
 
 def _layers(model: Any) -> list[str]:
     """Names of all layers, those of nested models too, in order."""
-    found = [model.name]
+    names = [model.name]
     for layer in getattr(model, "layers", ()):
-        found += _layers(layer)
-    return found
+        names += _layers(layer)
+    return names
 
 
 def _saved_model(target: str) -> Network:
@@ -120,8 +120,8 @@ def _saved_model(target: str) -> Network:
     def call(*tensors: Any) -> Sequence[Any]:
         # The closure keeps `loaded` alive: its variables go with it.
         assert loaded is not None
-        found = signature(**dict(zip(specs, tensors, strict=True)))
-        return [found[name] for name in outputs]
+        results = signature(**dict(zip(specs, tensors, strict=True)))
+        return [results[name] for name in outputs]
 
     inputs = tuple(_spec(name, spec.dtype.name, spec.shape) for name, spec in specs.items())
     return Network(target, inputs, outputs, call)
@@ -136,9 +136,9 @@ def _spec(name: str, dtype: str, shape: Sequence[int | None]) -> InputSpec:
 
 
 def with_inputs(network: Network, request: ExportRequest) -> ExportRequest:
-    """The request with the network's own inputs, where the user declares none.
+    """The request with the network's inputs added for those that the user does not declare.
 
-    Raises ExportError for one that it does not have.
+    Raises ExportError for an input that the network does not have.
     """
     given = {item.name: item for item in request.inputs}
     known = [item.name for item in network.inputs]
@@ -155,19 +155,19 @@ def with_inputs(network: Network, request: ExportRequest) -> ExportRequest:
 
 
 def _free(item: InputSpec, request: ExportRequest) -> InputSpec:
-    """A batch that the network fixes stays as it is: the check says so."""
+    """The input with a free batch; a fixed batch is unchanged, and the later check reports it."""
     free = bool(item.shape) and isinstance(item.shape[0], str)
     return free_batch(item, request.batch) if free else item
 
 
 def samples(network: Network, request: ExportRequest) -> list[Sample]:
-    """What the framework computes at the batch sizes asked for; none that the network refuses."""
-    found = (_sample(network, batch, feeds) for batch, feeds in trials(request))
-    return [sample for sample in found if sample is not None]
+    """The framework's outputs at the requested batch sizes, without those that it refuses."""
+    computed = (_sample(network, batch, feeds) for batch, feeds in trials(request))
+    return [sample for sample in computed if sample is not None]
 
 
 def _sample(network: Network, batch: int, feeds: Sequence[Arrays]) -> Sample | None:
-    """On the first of the feeds that the network takes; the check knows what to make of none."""
+    """Outputs for the first of the feeds that the network accepts; None if it accepts none."""
     for fed in feeds:
         outputs = _outputs(network, fed)
         if outputs is not None:

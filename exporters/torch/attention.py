@@ -1,4 +1,4 @@
-"""Scaled dot-product attention as the textbook draws it, for opsets without an Attention operator.
+"""Scaled dot-product attention in basic operators, for opsets without an Attention operator.
 
 The formula: Vaswani et al. 2017, "Attention Is All You Need", equation 1; the meaning of the
 masks: torch's documentation of `scaled_dot_product_attention`.
@@ -18,10 +18,10 @@ ATTENTION_OPSET = 23
 
 
 def translations(opset: int, *, zero_masked_rows: bool) -> dict[Callable[..., Any], Any]:
-    """What to give torch's exporter as its translation table.
+    """The translation table for torch's exporter: attention by operator.
 
-    Where a mask leaves nothing of a row, torch's result is zero. `zero_masked_rows` keeps
-    that, for two more nodes a layer; without it such a row attends to everything equally.
+    Where a mask excludes a whole row, torch's result is zero. `zero_masked_rows` keeps that,
+    with two more nodes a layer; without it such a row attends to everything equally.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What torch's exporter says when it fails, put into one line."""
+"""Errors of torch's exporter as ours, in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPECIALISED = re.compile(
 
 
 def insists_on_sizes(error: BaseException) -> bool:
-    """Whether the module works at the traced sizes only."""
+    """Whether the error says that the module works at the traced sizes only."""
     return any(_SPECIALISED.search(str(cause)) for cause in _causes(error))
 
 
@@ -23,9 +23,9 @@ def translated(error: BaseException, target: str) -> ExportError:
     """The error of the exporter as one of ours, with its remedy."""
     causes = list(_causes(error))
     for cause in causes:
-        found = _OPERATOR.search(str(cause))
-        if found and "No ONNX function found" in str(cause):
-            operator = found[1] if found[2] == "default" else f"{found[1]}.{found[2]}"
+        match = _OPERATOR.search(str(cause))
+        if match and "No ONNX function found" in str(cause):
+            operator = match[1] if match[2] == "default" else f"{match[1]}.{match[2]}"
             return ExportError(
                 f"torch's exporter has no translation of operator {operator}",
                 where=target,
@@ -41,7 +41,7 @@ def translated(error: BaseException, target: str) -> ExportError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it, the first cause last."""
+    """The error and its chain of causes, the first cause last."""
     current: BaseException | None = error
     while current is not None:
         yield current

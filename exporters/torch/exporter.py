@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
-#: What torch calls the scope of what it inserts to read a size.
+#: torch's scope of nodes that it inserts to read a size.
 _NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"
 #: The batch of the example; torch would take 0 and 1 for constants.
 _TRACED = 2
@@ -36,13 +36,13 @@ class TorchExporter:
         return availability(self.name, "torch", "onnxscript")
 
     def accepts(self, target: str) -> bool:
-        """A colon between a module and a name in it."""
+        """Whether the target is a module's name, a colon and a name in that module."""
         module, colon, name = target.partition(":")
         parts = (*module.split("."), *name.split("."))
         return bool(colon) and all(part.isidentifier() for part in parts)
 
     def export(self, request: ExportRequest) -> Sequence[Sample]:
-        """Write the module, traced on a batch of two; a batch that it insists on stays fixed."""
+        """Write the module, traced at batch 2; a batch that it requires stays fixed."""
         from onnxprof.exporters.torch import module as torch_module
 
         module = torch_module.load(request.target)
@@ -117,8 +117,8 @@ def to_model(
     """The ONNX graph of a torch module, traced on example tensors (by the names of `forward`).
 
     `axes` names the symbolic axes of each input. Weights stay in the graph as initializers,
-    named after the module's parameters; module scopes become names of layers; nothing tells
-    of this machine's folders. Without names for the `outputs`, a mapping's keys or a named
+    named after the module's parameters; module scopes become names of layers; paths of this
+    machine are removed. Without names for the `outputs`, a mapping's keys or a named
     tuple's fields name them. The module is left in eval mode. Batch normalisation stays a
     layer of its own, unless it is to be folded into the convolution before it. Attention
     whose mask leaves nothing of a row gives zeros in torch; `zero_masked_rows` keeps that,
@@ -152,12 +152,12 @@ def to_model(
 
 
 def output_names(result: Any) -> tuple[str, ...]:
-    """Names for what `forward` returned, in order; nested ones are joined with an underscore."""
+    """Names of the tensors that `forward` returned, in order; nested keys joined by `_`."""
     return tuple(name for name, _ in leaves(result))
 
 
 def leaves(result: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every tensor of what `forward` returned, with a name."""
+    """(name, tensor) of every tensor that `forward` returned, in order."""
     import torch
 
     if isinstance(result, torch.Tensor):
@@ -184,7 +184,7 @@ def _scope(node: ir.Node) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on packages that are not installed, and its deprecations."""
+    """Suppress the exporter's log messages below errors, and all warnings."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""The user's module: loaded, fed, run and saved."""
+"""Loading the user's torch module, running it on inputs, and saving its graph."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def load(target: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     torch.manual_seed(0)
-    found = _attribute(_imported(path, target), name, target)
-    if not isinstance(found, torch.nn.Module) and callable(found):
-        found = _called(found, target)
-    if not isinstance(found, torch.nn.Module):
+    module = _attribute(_imported(path, target), name, target)
+    if not isinstance(module, torch.nn.Module) and callable(module):
+        module = _called(module, target)
+    if not isinstance(module, torch.nn.Module):
         raise ExportError(
-            f"gives a {type(found).__name__}, no torch.nn.Module",
+            f"gives a {type(module).__name__}, no torch.nn.Module",
             where=target,
             remedy="Name a module, or a function that returns one",
         )
-    return found.cpu().eval()
+    return module.cpu().eval()
 
 
 def _imported(path: str, target: str) -> Any:
@@ -65,16 +65,16 @@ def _line(error: BaseException) -> str:
 
 
 def _attribute(module: Any, name: str, target: str) -> Any:
-    found = module
+    value = module
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(value, part):
             raise ExportError(f"has no {part!r}", where=target, remedy=_offer(module))
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
 def _offer(module: Any) -> str:
-    """Names in the module that might be meant."""
+    """The remedy: names of functions and classes that the module defines."""
     own = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
     defined = [n for n in own if getattr(vars(module)[n], "__module__", "") == module.__name__]
     return f"It defines {', '.join(defined[:8])}" if defined else "See what the file defines"
@@ -126,7 +126,7 @@ def examples(request: ExportRequest, batch: int) -> dict[str, Any]:
 
 
 def run(module: Any, inputs: Mapping[str, Any], target: str) -> Any:
-    """What `forward` returns. Raises ExportError where it fails."""
+    """The result of `forward` on these inputs. Raises ExportError where it fails."""
     import torch
 
     try:
@@ -142,15 +142,15 @@ def run(module: Any, inputs: Mapping[str, Any], target: str) -> Any:
 
 
 def samples(module: Any, request: ExportRequest) -> Sequence[Sample]:
-    """What torch computes at the batch sizes asked for, as far as the module takes them."""
-    found = (_sample(module, request, batch, feeds) for batch, feeds in trials(request))
-    return [sample for sample in found if sample is not None]
+    """torch's outputs at the requested batch sizes, without those that the module refuses."""
+    computed = (_sample(module, request, batch, feeds) for batch, feeds in trials(request))
+    return [sample for sample in computed if sample is not None]
 
 
 def _sample(
     module: Any, request: ExportRequest, batch: int, feeds: Sequence[Arrays]
 ) -> Sample | None:
-    """On the first of the feeds that the module takes; the check knows what to make of none."""
+    """Outputs for the first of the feeds that the module accepts; None if it accepts none."""
     import torch
 
     from onnxprof.exporters.torch.exporter import leaves
@@ -188,7 +188,7 @@ def free_axes(model: ir.Model, samples: Sequence[Sample]) -> None:
 
 
 def save(model: ir.Model, path: str) -> None:
-    """One file, or two where a message would be too long."""
+    """Save the model, with external data where a protobuf message would be too large."""
     import onnx_ir
 
     tensors = (value.const_value for value in model.graph.initializers.values())

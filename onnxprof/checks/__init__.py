@@ -1,1 +1,1 @@
-"""Whether what a model computes is right."""
+"""Checks of a model's outputs: against a reference, over batches, of the zoo, of exports."""

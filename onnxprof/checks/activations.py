@@ -1,4 +1,4 @@
-"""Whether a tensor between two layers holds sound numbers."""
+"""Checks of the values of a tensor between two layers: NaN, infinities, denormal numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: What a score of minus infinity passes through on its way to a softmax.
+#: Operators through which a score of minus infinity may pass on its way to a softmax.
 _MASKING = frozenset(
     {"Add", "Where", "Cast", "Reshape", "Expand", "Slice", "Unsqueeze", "Squeeze", "Identity"}
     | {"Transpose", "Concat", "Mul", "Tile", "Gather", "Trilu", "Sub", "ConstantOfShape", "Max"}
@@ -19,20 +19,23 @@ def masked_tensors(graph: Any) -> set[str]:
     """Tensors that may hold minus infinity: scores and masks on their way to a softmax."""
     makers = {name: node for node in graph.node for name in node.output}
     waiting = [n.input[0] for n in graph.node if n.op_type in ("Softmax", "LogSoftmax")]
-    found: set[str] = set()
+    masked: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in masked:
             continue
-        found.add(name)
+        masked.add(name)
         maker = makers.get(name)
         if maker is not None and maker.op_type in _MASKING:
             waiting.extend(maker.input)
-    return found
+    return masked
 
 
 def fault_of(value: NDArray[Any], masked: bool) -> str:
-    """What is wrong with a tensor's values, told from their bits, a block at a time."""
+    """What is wrong with a tensor's values, in words; empty for sound ones.
+
+    `masked` tensors may hold minus infinity. Bit patterns are tested, a block at a time.
+    """
     bits: Any = np.uint32 if value.dtype == np.float32 else np.uint64
     mantissa = 23 if value.dtype == np.float32 else 52
     infinite = bits((2 ** (value.itemsize * 8 - 1 - mantissa) - 1) << mantissa)

@@ -1,4 +1,4 @@
-"""Whether an exported file is sound: valid, free in its batch, and right."""
+"""Checks of an exported file: valid ONNX, a free batch axis, the framework's outputs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Agreement:
 
     @property
     def worst(self) -> OutputParity:
-        """The output that is furthest off for its tolerance."""
+        """The output that fails, if any does, with the largest relative error."""
         return max(self.outputs, key=lambda o: (not o.passed, o.max_rel, o.max_abs))
 
 
@@ -56,7 +56,7 @@ def check(
 
     `batch` is the symbol that the batch must have, empty where it is fixed; `batches` those
     that the file must run at; `where` names the target in messages. Raises ExportError for
-    what makes the file unusable; wrong numbers are in what it returns.
+    an unusable file; wrong outputs are only reported in the agreements returned.
     """
     structure = _loaded(path, where)
     check_operators(structure, where)
@@ -113,7 +113,7 @@ def check_batch(
     where: str,
     dims: Mapping[str, int],
 ) -> None:
-    """Raise ExportError where an input or output has a batch that is not free, with the layer."""
+    """Raise ExportError, naming the layer, where an input or output has a fixed batch."""
     done = {sample.batch for sample in samples}
     missing = [size for size in batches if size not in done]
     fixed = [value.name for value in (*_inputs(model), *model.graph.output) if not _is_free(value)]
@@ -157,12 +157,12 @@ def _unscaled(model: ModelProto, samples: Sequence[Sample]) -> Iterator[str]:
 def blamed(model: ModelProto, dims: Mapping[str, int]) -> str:
     """The layer that holds on to the batch, in words; empty where none can be named."""
     try:
-        found = plan(model, dims)
+        batch_plan = plan(model, dims)
     except OnnxprofError:
         return ""
-    if found.obstacle or not found.edits:
-        return found.obstacle
-    (index, position), _ = min(found.edits, key=lambda edit: edit[0])
+    if batch_plan.obstacle or not batch_plan.edits:
+        return batch_plan.obstacle
+    (index, position), _ = min(batch_plan.edits, key=lambda edit: edit[0])
     node = Operands(model).nodes[index].node
     return f"layer {node.name} ({node.op_type}): its operand {node.input[position]} is fixed"
 
@@ -170,13 +170,13 @@ def blamed(model: ModelProto, dims: Mapping[str, int]) -> str:
 def _agreements(path: Path, samples: Sequence[Sample], where: str) -> Iterator[Agreement]:
     session = _session(path, where)
     for sample in samples:
-        found = _run(session, sample, where)
-        if len(found) != len(sample.outputs):
+        outputs = _run(session, sample, where)
+        if len(outputs) != len(sample.outputs):
             raise ExportError(
-                f"it has {len(found)} outputs, the framework's network {len(sample.outputs)}",
+                f"the file has {len(outputs)} outputs, the network has {len(sample.outputs)}",
                 where=where,
             )
-        pairs = zip(session.outputs, sample.outputs, found, strict=True)
+        pairs = zip(session.outputs, sample.outputs, outputs, strict=True)
         yield Agreement(sample.batch, tuple(compare(n, want, got) for n, want, got in pairs))
 
 
@@ -187,11 +187,11 @@ def _session(path: Path, where: str) -> FileSession:
     except ImportError as error:
         remedy = 'pip install "onnxprof[cpu]"'
         raise BackendError(
-            "onnxruntime is needed to check it", where=where, remedy=remedy
+            "onnxruntime is needed to check the file", where=where, remedy=remedy
         ) from error
     except Exception as error:
         line = str(error).splitlines()[0]
-        raise ExportError(f"onnxruntime does not load it: {line}", where=where) from error
+        raise ExportError(f"onnxruntime does not load the file: {line}", where=where) from error
 
 
 def _run(session: FileSession, sample: Sample, where: str) -> list[Any]:
@@ -200,4 +200,4 @@ def _run(session: FileSession, sample: Sample, where: str) -> list[Any]:
         return session.run(fed)
     except Exception as error:
         line = str(error).splitlines()[0]
-        raise ExportError(f"it fails at batch {sample.batch}: {line}", where=where) from error
+        raise ExportError(f"the file fails at batch {sample.batch}: {line}", where=where) from error

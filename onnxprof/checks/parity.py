@@ -1,12 +1,12 @@
-"""Outputs against a reference: how far apart two arrays are, and whether that is too far.
+"""Outputs against a reference: the error between two arrays, and whether it is tolerable.
 
 An error counts relative to max(|reference|, root mean square of the reference): rounding in a
-long sum is of the size of its terms, so an element that happens to be near zero has no claim
-to a small error of its own. One figure, `max_rel`, then meets one tolerance.
+long sum is of the size of its terms, so an element that happens to be near zero cannot be held
+to a small error relative to itself. One figure, `max_rel`, is compared with one tolerance.
 
-A network that computes in 16 bits or fewer is judged by each output as a whole: every layer
-rounds coarsely, and its worst element says little. There the root mean square of the errors,
-over that of the reference, meets the tolerance.
+Outputs of a network that computes in 16 bits or fewer are judged as a whole: every layer
+rounds coarsely, and the worst element says little. There the root mean square of the errors,
+divided by that of the reference, is compared with the tolerance.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FLOAT8 = 0.5
 #: far below is known to a few roundings of 1 alone. Measured with onnxruntime 1.32: 8.9e-8 for
 #: the 4.1e-8 of -17, and 0 below -18. So errors up to this many units of 1's last place pass.
 _UNITS_OF_ONE = 2
-#: Operators whose results are so, and those that only move what they are given.
+#: Operators with such results, and operators that only move their input's elements.
 _PARTS_OF_ONE = ("Sigmoid", "HardSigmoid")
 _MOVING = (
     *("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split"),
@@ -79,12 +79,12 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Slack:
-    """What a model's own arithmetic asks for, whatever the dtype of its outputs."""
+    """Tolerances that a model's internal precision requires, whatever the dtype of its outputs."""
 
     relative: float = 0.0
-    """The least tolerance of floating-point outputs: of whole outputs, if it is not 0."""
+    """The least tolerance of floating-point outputs; if above 0, outputs are judged as a whole."""
     steps: int = 0
-    """By how many steps quantised outputs may differ."""
+    """By how many quantisation steps 8-bit outputs may differ."""
 
     @property
     def whole(self) -> bool:
@@ -94,7 +94,7 @@ class Slack:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What the reference's own output moves by when its inputs move a little."""
+    """The error of the reference's own output when its inputs change a little."""
 
     rms_rel: float = 0.0
     max_rel: float = 0.0
@@ -104,7 +104,7 @@ _NO_NOISE = Noise()
 
 
 def slack(table: LayerTable) -> Slack:
-    """A model that computes in half precision or in 8 bits may not be held to float32."""
+    """The tolerances of a model: larger where it computes in half precision or in 8 bits."""
     types = {tensor.dtype for layer in table.nodes for tensor in layer.outputs}
     relative = max(map(_whole_tolerance, types), default=0.0)
     if any(_is_quantising(layer.op_type) for layer in table.nodes):
@@ -117,7 +117,7 @@ def _whole_tolerance(dtype: str) -> float:
 
 
 def parts_of_one(table: LayerTable, output: str) -> bool:
-    """Whether an output of a model is what a Sigmoid yields, moved about at most."""
+    """Whether an output's elements come from a Sigmoid, through operators that only move them."""
     maker = {tensor.name: layer for layer in table.nodes for tensor in layer.outputs}
     layer = maker.get(output)
     while layer is not None and layer.op_type in _MOVING and not layer.domain and layer.inputs:
@@ -144,10 +144,10 @@ def compare(
     of_one: bool = False,
     noise: Noise | None = None,
 ) -> OutputParity:
-    """Hold an output against the reference's. NaNs and infinities must be at the same places.
+    """Compare an output with the reference's. NaNs and infinities must be at the same places.
 
-    `of_one`: its elements are parts of 1, see `parts_of_one`. `noise`: what the reference's
-    own output moves by; None if it is not known.
+    `of_one`: the elements are parts of 1, see `parts_of_one`. `noise`: the error of the
+    reference's own output when its inputs change a little; None if not known.
     """
     if reference.shape != candidate.shape:
         shapes = f"shape {list(candidate.shape)} where the reference has {list(reference.shape)}"
@@ -157,8 +157,8 @@ def compare(
     if not _is_number(reference):
         return _exact(name, reference, candidate)
     if max(_float_tolerance(str(a.dtype)) for a in (reference, candidate)):
-        found = _floats(name, reference, candidate, of_one)
-        return _as_a_whole(found, reference, candidate, slack, noise) if slack.whole else found
+        errors = _floats(name, reference, candidate, of_one)
+        return _as_a_whole(errors, reference, candidate, slack, noise) if slack.whole else errors
     return _integers(name, reference, candidate, slack, noise)
 
 
@@ -167,7 +167,7 @@ def _unlike(name: str, note: str) -> OutputParity:
 
 
 def _is_number(array: Array) -> bool:
-    """Bools, strings and objects are none; ml_dtypes' numbers are of kind V."""
+    """Whether elements are numbers: not bools, strings or objects. ml_dtypes' have kind V."""
     return array.dtype.kind not in "bOSU"
 
 
@@ -179,9 +179,9 @@ def _exact(name: str, reference: Array, candidate: Array) -> OutputParity:
 def _integers(
     name: str, reference: Array, candidate: Array, slack: Slack, noise: Noise | None
 ) -> OutputParity:
-    """Equal, or of neighbouring steps where a quantised model yields 8 bits.
+    """Integers must be equal, or within `slack.steps` for the 8-bit outputs of a quantised model.
 
-    Of others, such as the numbers of classes, as large a part may differ as noise makes differ.
+    With noise, `_NOISE_FACTOR` times the part of elements that it makes differ may differ.
     """
     steps = slack.steps if str(reference.dtype) in _EIGHT_BITS else 0
     worst = scale = 0.0
@@ -201,9 +201,9 @@ def _integers(
 
 
 def _as_a_whole(
-    found: OutputParity, reference: Array, candidate: Array, slack: Slack, noise: Noise | None
+    errors: OutputParity, reference: Array, candidate: Array, slack: Slack, noise: Noise | None
 ) -> OutputParity:
-    """The verdict on the output of a network of low precision."""
+    """Judge the output of a network of low precision by its root mean square error."""
     error = _error_rms(reference, candidate)
     size = _root_mean_square(reference)
     relative = error / size if size else float("inf") if error else 0.0
@@ -211,8 +211,8 @@ def _as_a_whole(
     tolerance = max(_whole_allowed(slack, noise), _GRID_PART * step)
     worst = max(_WORST_FACTOR * tolerance, _NOISE_FACTOR * (noise or _NO_NOISE).max_rel)
     worst = max(worst, _GRID_STEPS * step)
-    passed = relative <= tolerance and found.max_rel <= worst and not found.nan_mismatch
-    made = replace(found, tolerance=tolerance, passed=passed, whole=True, worst_tolerance=worst)
+    passed = relative <= tolerance and errors.max_rel <= worst and not errors.nan_mismatch
+    made = replace(errors, tolerance=tolerance, passed=passed, whole=True, worst_tolerance=worst)
     return replace(made, rms_rel=relative, cosine=_cosine(reference, candidate))
 
 
@@ -224,7 +224,7 @@ def _whole_allowed(slack: Slack, noise: Noise | None) -> float:
 
 
 def _error_rms(reference: Array, candidate: Array) -> float:
-    """Over the elements that are finite on both sides."""
+    """Root mean square error over the elements that are finite in both arrays."""
     total, count = 0.0, 0
     for wide, other in _finite_pairs(reference, candidate):
         total += float(np.square(np.abs(wide - other)).sum())
@@ -233,7 +233,7 @@ def _error_rms(reference: Array, candidate: Array) -> float:
 
 
 def _cosine(reference: Array, candidate: Array) -> float | None:
-    """None where one of them has no length."""
+    """Cosine of the angle between the arrays as vectors; None where one of them is zero."""
     dot = one = two = 0.0
     for wide, other in _finite_pairs(reference, candidate):
         dot += float(np.vdot(wide, other).real)
@@ -276,7 +276,7 @@ def _same(wide: Array, other: Array) -> NDArray[np.bool_]:
 
 
 def _root_mean_square(array: Array) -> float:
-    """Of the finite elements; relative to the largest, so that no square leaves its range."""
+    """Root mean square of the finite elements, computed without overflow of the squares."""
     top = max((float(part.max(initial=0.0)) for part in _sizes(array)), default=0.0)
     if not top:
         return 0.0
@@ -285,7 +285,7 @@ def _root_mean_square(array: Array) -> float:
 
 
 def _grid_step(array: Array) -> float:
-    """The least distance of its values; 0 where there are too many for a grid of 8 bits."""
+    """The least distance between two of the values; 0 where they are too many for 8 bits."""
     values = np.zeros(0)
     for (part,) in _chunks(array):
         wide = _wide(part)

@@ -29,10 +29,10 @@ _TRAINING_MODE = 2  # the input of Dropout that switches it on, since opset 12
 
 
 def check(workload: Workload, values: Values) -> Parity:
-    """Compare what a session gave with the reference on the same inputs.
+    """Compare a session's outputs with those of the reference on the same inputs.
 
-    It is loaded here, so what was measured should have been let go of before. Where there is
-    no reference or nothing to compare, the reason is on the record; that is no failure.
+    The reference is loaded here, so the measured session should have been closed before. Without
+    a reference or outputs to compare, the record has the reason; that is no failure.
     """
     if layer := _random(workload.table):
         return Parity(reason=f"{layer.op_type} {layer.name} draws random numbers")
@@ -45,15 +45,15 @@ def check(workload: Workload, values: Values) -> Parity:
     except (OnnxprofError, MemoryError) as error:
         return Parity(reason=f"there is no reference: {error or 'out of memory'}")
     name = f"{reference.availability()[0].detail}, CPU, optimisations off"
-    found = tuple(_compared(outputs, expected, values, workload.table, {}))
-    if any(map(_may_be_noise(workload.table), found)):
+    outcomes = tuple(_compared(outputs, expected, values, workload.table, {}))
+    if any(map(_may_be_noise(workload.table), outcomes)):
         noise = _noise(reference, workload, expected)
-        found = tuple(_compared(outputs, expected, values, workload.table, noise))
-    return Parity(name, found)
+        outcomes = tuple(_compared(outputs, expected, values, workload.table, noise))
+    return Parity(name, outcomes)
 
 
 def _may_be_noise(table: LayerTable) -> Callable[[OutputParity], bool]:
-    """Whether what failed may be no more than rounding makes of this network."""
+    """A test whether an output that failed may differ by the network's rounding alone."""
     narrow = slack(table).whole
 
     def failed(output: OutputParity) -> bool:
@@ -64,9 +64,9 @@ def _may_be_noise(table: LayerTable) -> Callable[[OutputParity], bool]:
 
 
 def _noise(reference: Backend, workload: Workload, expected: Values) -> Mapping[str, Noise | None]:
-    """What each output of the reference moves by, at most, when its inputs move a little.
+    """The largest error of each reference output when the inputs change a little.
 
-    None where no input can be moved, or the reference does not run again.
+    None for every output where no input can be changed, or the reference fails to run again.
     """
     sizes = _STEPS if slack(workload.table).steps else _HALVES
     if not any(array.dtype.kind == "f" for array in workload.inputs.values()):
@@ -79,15 +79,15 @@ def _noise(reference: Backend, workload: Workload, expected: Values) -> Mapping[
         except (OnnxprofError, MemoryError):
             return dict.fromkeys(expected)
         for name, array in values.items():
-            found = compare(name, expected[name], array, slack(workload.table))
+            error = compare(name, expected[name], array, slack(workload.table))
             known = moved[name]
-            both = max(known.rms_rel, found.rms_rel or 0.0), max(known.max_rel, found.max_rel)
+            both = max(known.rms_rel, error.rms_rel or 0.0), max(known.max_rel, error.max_rel)
             moved[name] = Noise(*both)
     return moved
 
 
 def shaken(array: NDArray[Any], size: float, seed: int) -> NDArray[Any]:
-    """Floats moved by up to so much of each, at least by two units of their rounding."""
+    """Floats changed by a random part of each, up to `size` or two units of rounding."""
     if array.dtype.kind != "f":
         return array
     noise = np.random.default_rng([seed, array.size]).uniform(-1, 1, array.shape)
@@ -96,7 +96,7 @@ def shaken(array: NDArray[Any], size: float, seed: int) -> NDArray[Any]:
 
 
 def warnings_of(parity: Parity) -> Iterator[RunWarning]:
-    """A caveat where an output failed: the worst error, and whose it is."""
+    """A warning where an output failed: the worst error, and the name of that output."""
     failed = [output for output in parity.outputs if output.passed is False]
     if failed:
         worst = max(failed, key=lambda output: (_error(output), output.nan_mismatch))
@@ -105,12 +105,12 @@ def warnings_of(parity: Parity) -> Iterator[RunWarning]:
 
 
 def _error(output: OutputParity) -> float:
-    """The figure that the verdict rests on."""
+    """The error that was compared with the tolerance."""
     return (output.rms_rel or 0.0) if _is_off_as_a_whole(output) else output.max_rel
 
 
 def _bound(output: OutputParity) -> float:
-    """What that figure was held against, of networks of low precision."""
+    """The tolerance of that error for networks of low precision; 0 for others."""
     if not output.whole:
         return 0.0
     return output.tolerance if _is_off_as_a_whole(output) else output.worst_tolerance
@@ -133,7 +133,7 @@ def draws(layer: Layer) -> bool:
 
 
 def _infer(backend: Backend, workload: Workload) -> tuple[tuple[Tensor, ...], Values]:
-    """On the CPU, whatever device, provider and timer the workload asks for."""
+    """Outputs and values of an inference on the CPU, whatever device the workload asks for."""
     on_cpu = replace(workload, provider="cpu", device="", timer="auto")
     plain = replace(on_cpu, granularity=Granularity.WRITTEN)
     with backend.open(plain) as session:

@@ -1,9 +1,8 @@
-"""`onnxprof zoo check`: networks of the zoo materialised and run, every activation looked at.
+"""`onnxprof zoo check`: materialise and run networks of the zoo, and check every activation.
 
 Each network has a process of its own with a bound on its memory. At each batch size every output
-must have the batch on axis 0 and be finite and in range; at the first of them every activation
-of the main graph is made an output, in as many sessions as keep a session's share of
-them under `SHARE_BYTES`.
+must have the batch on axis 0 and be finite and in range. At the first batch size all activations
+of the main graph are made outputs, in sessions of at most `SHARE_BYTES` of them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
     from onnxprof.records.layer import LayerTable
 
-#: Bytes of activations that one session hands out.
+#: Bytes of activations that one session has as outputs.
 SHARE_BYTES = 768 << 20
 #: Bounds on the magnitude of an output's elements.
 SMALLEST, LARGEST = 1e-6, 1e6
@@ -45,13 +44,13 @@ _CHANCE = 2e-5
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found of one network."""
+    """The result of checking one network."""
 
     name: str
     faults: tuple[str, ...] = ()
     """What is wrong; empty for a good network."""
     made_seconds: float = 0.0
-    """Materialising it."""
+    """Seconds that materialising took."""
     batch_ms: tuple[tuple[int, float], ...] = ()
     """Milliseconds of the second inference at each batch size."""
     smallest: float = 0.0
@@ -61,7 +60,7 @@ class Checked:
     """Tensors between the layers that were looked at."""
     seconds: float = 0.0
     memory_bytes: int = 0
-    """The most that the process held; with `inline` that of the whole program so far."""
+    """Peak resident memory of the process that did the check."""
 
 
 @dataclass(slots=True)
@@ -94,19 +93,19 @@ def _checked(
     scratch: Path,
 ) -> Checked:
     began = time.perf_counter()
-    found = _Findings()
+    findings = _Findings()
     path, made = _file(name, keep, scratch)
-    times = tuple((batch, _outputs(path, batch, dims, found)) for batch in batches)
+    times = tuple((batch, _outputs(path, batch, dims, findings)) for batch in batches)
     if activations:
-        _activations(path, batches[0], dims, found)
+        _activations(path, batches[0], dims, findings)
     return Checked(
         name,
-        tuple(found.faults),
+        tuple(findings.faults),
         made,
         times,
-        found.smallest if np.isfinite(found.smallest) else 0.0,
-        found.largest,
-        found.activations,
+        findings.smallest if np.isfinite(findings.smallest) else 0.0,
+        findings.largest,
+        findings.activations,
         time.perf_counter() - began,
         _peak(),
     )
@@ -122,7 +121,7 @@ def _peak() -> int:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder beside the cache, which is where there is room for networks."""
+    """A temporary folder beside the cache, on a disk that has room for networks."""
     root = cache.folder().parent
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="check-", dir=root) as folder:
@@ -130,9 +129,9 @@ def _scratch() -> Iterator[Path]:
 
 
 def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
-    """A file of the network that may be changed, and the seconds that making it took.
+    """(a file of the network that may be changed, seconds that materialising took).
 
-    With `keep` it is a copy of the one that stays in the cache.
+    With `keep` the file is a copy of the one that stays in the cache.
     """
     from onnxprof.zoo.materialisation import materialise
 
@@ -156,11 +155,11 @@ def _opened(
     return model, table, generate(table, batch, declared_fills(model))
 
 
-def _outputs(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) -> float:
+def _outputs(path: Path, batch: int, dims: Mapping[str, int], findings: _Findings) -> float:
     """Check the outputs at a batch; returns the milliseconds of the second inference."""
     _, table, inputs = _opened(path, batch, dims)
     if table.obstacle:
-        found.faults.append(f"batch {batch}: {table.obstacle}")
+        findings.faults.append(f"batch {batch}: {table.obstacle}")
         return 0.0
     session = registry.reference().file_session(path, lean=True)
     session.run(inputs)
@@ -172,27 +171,27 @@ def _outputs(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) 
         if not isinstance(value, np.ndarray):
             continue
         if value.ndim == 0 or value.shape[0] != batch:
-            found.faults.append(f"{where} is {list(value.shape)}, without the batch")
-        _in_range(where, value, found)
+            findings.faults.append(f"{where} is {list(value.shape)}, without the batch")
+        _in_range(where, value, findings)
     return elapsed
 
 
-def _in_range(where: str, value: NDArray[Any], found: _Findings) -> None:
+def _in_range(where: str, value: NDArray[Any], findings: _Findings) -> None:
     if value.dtype.kind != "f" or not value.size:
         return
     sizes = np.abs(value.astype(np.float64, copy=False))
     there = sizes[sizes > 0]
     if not np.isfinite(sizes).all() or not there.size:
-        found.faults.append(f"{where} is {'all 0' if not sizes.any() else 'not finite'}")
+        findings.faults.append(f"{where} is {'all 0' if not sizes.any() else 'not finite'}")
         return
     low, high = float(there.min()), float(there.max())
-    found.smallest, found.largest = min(found.smallest, low), max(found.largest, high)
+    findings.smallest, findings.largest = min(findings.smallest, low), max(findings.largest, high)
     small = int((there < SMALLEST).sum())
     if high > LARGEST or high < SMALLEST or small > max(1, _CHANCE * sizes.size):
-        found.faults.append(f"{where} reaches from {low:.2g} to {high:.2g}, {small} too small")
+        findings.faults.append(f"{where} reaches from {low:.2g} to {high:.2g}, {small} too small")
 
 
-def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findings) -> None:
+def _activations(path: Path, batch: int, dims: Mapping[str, int], findings: _Findings) -> None:
     model, table, inputs = _opened(path, batch, dims)
     if table.obstacle:
         return
@@ -206,7 +205,7 @@ def _activations(path: Path, batch: int, dims: Mapping[str, int], found: _Findin
         _append_outputs(path, share)
         session = registry.reference().file_session(path, lean=True)
         for name, value in session.tensors(inputs, share):
-            _check_activation(name, value, name in masked, found)
+            _check_activation(name, value, name in masked, findings)
         del session
         os.truncate(path, whole)
 
@@ -220,7 +219,7 @@ def _bytes(shape: Any) -> int:
 
 
 def _shares(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """The names in order, cut where the next one would not fit."""
+    """The names in order, in groups of at most `SHARE_BYTES`."""
     share: list[str] = []
     held = 0
     for name in names:
@@ -235,7 +234,7 @@ def _shares(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str
 
 
 def _append_outputs(path: Path, names: Sequence[str]) -> None:
-    """Make tensors outputs; protobuf merges a message that is written twice."""
+    """Make tensors outputs by appending to the file: protobuf merges a repeated message."""
     from onnx import GraphProto, ValueInfoProto
 
     from onnxprof.zoo.making.wire import header
@@ -246,14 +245,14 @@ def _append_outputs(path: Path, names: Sequence[str]) -> None:
         file.write(header(7, len(payload)) + payload)
 
 
-def _check_activation(name: str, value: NDArray[Any], masked: bool, found: _Findings) -> None:
-    found.activations += 1
+def _check_activation(name: str, value: NDArray[Any], masked: bool, findings: _Findings) -> None:
+    findings.activations += 1
     if value.dtype not in (np.float32, np.float64):
         if value.dtype == np.float16 and not np.isfinite(value).all():
-            found.faults.append(f"{name} is not finite")
+            findings.faults.append(f"{name} is not finite")
         return
     if fault := fault_of(value, masked):
-        found.faults.append(f"{name} {fault}")
+        findings.faults.append(f"{name} {fault}")
 
 
 def check_apart(
@@ -266,7 +265,7 @@ def check_apart(
     memory_bytes: int,
     seconds: float,
 ) -> Checked:
-    """Check one network in a process of its own; what ends that process is a fault."""
+    """Check one network in a process of its own; if that process ends early, that is a fault."""
     entry(name)
     options = (tuple(batches), dict(dims), keep, activations)
     with _scratch() as scratch:  # here, so that a process which is killed leaves nothing behind
@@ -288,9 +287,9 @@ def _apart(
     try:
         if not receiver.poll(seconds):
             return Checked(name, (f"was stopped after {seconds:.0f} s",), seconds=seconds)
-        found = receiver.recv()
-        assert isinstance(found, Checked)
-        return found
+        result = receiver.recv()
+        assert isinstance(result, Checked)
+        return result
     except EOFError:
         process.join()
         return Checked(name, (f"its process ended with code {process.exitcode}",))

@@ -14,22 +14,22 @@ from typer.main import get_command, get_group
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """Where a command lives, and the line that stands for it until then."""
+    """The place of a command, and its help line until it is imported."""
 
     module: str
     attribute: str
     """A function, or a `typer.Typer` of subcommands."""
     help: str
     is_made: bool = False
-    """The function is to be called, and gives the one that is the command."""
+    """Whether `attribute` is a function that returns the command's function."""
 
 
 class _Placeholder(TyperCommand):
-    """Stands in the group's list; never invoked."""
+    """A command in the group's list that is not imported yet; never invoked."""
 
 
 class InterruptedCommandError(Exception):
-    """A command was interrupted; typer would end without a word on a KeyboardInterrupt."""
+    """A command was interrupted; on a KeyboardInterrupt typer would exit without a message."""
 
 
 class LazyGroup(TyperGroup):
@@ -43,14 +43,14 @@ class LazyGroup(TyperGroup):
             self.add_command(_Placeholder(name, help=entry.help), name)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an interrupt leaves it as an error that the caller can report."""
+        """Run the command. Raises InterruptedCommandError on an interrupt."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise InterruptedCommandError from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Put the real command in the placeholder's stead, then go on with it."""
+        """Import the command and replace its placeholder."""
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(command, _Placeholder) and name is not None:
             command = load(name, self.table[name])
@@ -64,7 +64,7 @@ def lazy_group(table: Mapping[str, Lazy]) -> type[LazyGroup]:
 
 
 def load(name: str, entry: Lazy) -> Any:
-    """Import a command. Its help is plain text: rich costs more than everything else in it."""
+    """Import a command. Its help is plain text, since importing rich takes most of the time."""
     target = getattr(import_module(entry.module), entry.attribute)
     if entry.is_made:
         target = target()

@@ -75,9 +75,10 @@ def root(
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 fine, 1 a measured no, 2 bad use or input, 130 interrupted.
+    """Run a command and exit.
 
-    A signal that asks for an end gives 128 and its number.
+    Exit codes: 0 success, 1 a negative result, 2 bad use or input, 130 interrupted; after SIGTERM
+    or SIGHUP 128 and the signal's number.
     """
     adapt_streams()
     ended_by = _heed_signals()
@@ -90,9 +91,10 @@ def main() -> None:
 
 
 def _heed_signals() -> list[int]:
-    """Let a request to end clean up as an interrupt does; it stands in the list that is returned.
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, so that they clean up as Ctrl-C does.
 
-    A signal that is ignored stays so, as that of a closed terminal under nohup.
+    Returns a list to which a received signal is appended. A signal that is ignored stays so, as
+    SIGHUP under nohup.
     """
     ended_by: list[int] = []
 
@@ -108,10 +110,10 @@ def _heed_signals() -> list[int]:
 
 
 def _leave(code: int) -> None:
-    """End at once with this code, whatever the interpreter remembers of the interrupt.
+    """Exit at once with this code.
 
-    CPython ends by the signal where the interrupt fell into code run by exec(), as when a
-    module with dataclasses is imported, even though it was caught.
+    CPython would kill itself by the signal where the interrupt, though caught, hit code run by
+    exec(), as while a module with dataclasses is imported.
     """
     with suppress(OSError):
         sys.stdout.flush()
@@ -132,24 +134,24 @@ def _run(arguments: list[str]) -> int:
         abandon_stdout()
         return _UNREAD
     except OSError as error:
-        return _told(error, _of_system(error), 2)
+        return _report(error, _of_system(error), 2)
     except Exception as error:
         return _of_exception(error)
 
 
 def _of_exception(error: Exception) -> int:
-    """Our errors and bad usage have messages of their own; anything else is a bug of ours."""
+    """Print an error's message; returns the exit code. Unknown exceptions are reported as bugs."""
     from onnxprof.errors import OnnxprofError
 
     if isinstance(error, OnnxprofError):
-        return _told(error, str(error), error.exit_code)
+        return _report(error, str(error), error.exit_code)
     shown = getattr(error, "format_message", None)
     if shown is not None:
-        return _told(error, shown(), 2)
+        return _report(error, shown(), 2)
     if type(error).__name__ == "Abort":
         _say("interrupted")
         return _INTERRUPTED
-    return _told(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
+    return _report(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
 
 
 def _exit_code(result: object) -> int:
@@ -161,7 +163,7 @@ def _of_system(error: OSError) -> str:
     return f"{place}{error.strerror or error}"
 
 
-def _told(error: BaseException, message: str, code: int) -> int:
+def _report(error: BaseException, message: str, code: int) -> int:
     if os.environ.get("ONNXPROF_DEBUG"):
         import traceback
 
@@ -171,6 +173,6 @@ def _told(error: BaseException, message: str, code: int) -> int:
 
 
 def _say(message: str) -> None:
-    """One line on stderr; control characters from an untrusted file are made visible."""
+    """Print one line on stderr, with control characters (from untrusted files) escaped."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
     print(f"onnxprof: {text.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)

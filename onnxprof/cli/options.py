@@ -1,4 +1,4 @@
-"""Option texts that several commands share, parsed."""
+"""Parsing of option texts that several commands share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse_filters(
     backends: Sequence[str] | None,
     batch: str,
 ) -> Filters:
-    """Which stored runs pass: backends may be several in one text. Raises UsageError."""
+    """Filters of stored runs; a text may list several backends. Raises UsageError."""
     from onnxprof.store.folder import Filters
 
     names = [name for text in backends or () for name in parse_names(text, "--backend")]
@@ -72,7 +72,7 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
 
 
 def memory_limit(gib: float) -> int:
-    """Bytes that one measurement may use; nearly all that is free where 0 is asked for."""
+    """Bytes that one measurement may use; for 0 GiB, 95 % of the available memory."""
     import psutil
 
     return int(gib * 2**30) if gib else int(psutil.virtual_memory().available * 0.95)

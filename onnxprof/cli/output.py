@@ -1,4 +1,4 @@
-"""What every command writes with: any encoding, a reader that leaves, formats by file ending."""
+"""Output of commands: any encoding, closed pipes, files, formats by file ending."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "json": (".json",),
     "md": (".md", ".markdown"),
 }
-#: What stands for characters of ours where an encoding lacks them; of one column where tables
-#: have them.
+#: ASCII replacements of our non-ASCII characters; those in tables stay one column wide.
 _STAND_INS = {
     **dict.fromkeys("█▉▊▋▌", "#"),
     **dict.fromkeys("▍▎▏", " "),
@@ -38,9 +37,9 @@ _STAND_INS = {
 
 
 def adapt_streams() -> None:
-    """Let no character that stdout or stderr cannot encode end a command.
+    """Replace characters that stdout or stderr cannot encode, instead of failing.
 
-    Marks of ours become ASCII, the letters of names `\\uXXXX`.
+    Our own marks become ASCII, other characters `\\uXXXX`.
     """
     codecs.register_error(_HANDLER, _stand_in)
     for stream in (sys.stdout, sys.stderr):
@@ -60,11 +59,11 @@ def _escaped(character: str) -> str:
 
 
 def stdout_console(**options: Any) -> Console:
-    """A console on stdout that leaves it to `main` what happens when its reader has gone."""
+    """A console on stdout that raises BrokenPipeError, for `main` to handle, on a closed pipe."""
     from rich.console import Console
 
     class Quiet(Console):
-        """rich would end the process with exit code 1."""
+        """A console without rich's own reaction to a closed pipe, which is exit code 1."""
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
@@ -73,31 +72,31 @@ def stdout_console(**options: Any) -> Console:
 
 
 def say(message: str) -> None:
-    """A line of onnxprof's on stderr: what became of the work. Names in it are untrusted."""
+    """Print a line about the work's progress on stderr, after `onnxprof: `, escaped."""
     note(f"onnxprof: {message}")
 
 
 def note(message: str) -> None:
-    """A line on stderr about what is printed: what is left out, what else there is."""
+    """Print a line on stderr that comments the output, as on what is left out, escaped."""
     from onnxprof.publish.text.safe import printable
 
     typer.echo(printable(message), err=True)
 
 
 def display(*parts: RenderableType) -> None:
-    """Tables and texts on stdout, as wide as the terminal and in its colours."""
+    """Print tables and texts on stdout, in the terminal's width and colours."""
     console = stdout_console(highlight=False)
     for part in parts:
         console.print(part, markup=False)
 
 
 def terminal_width() -> int:
-    """The columns that `display` has."""
+    """The width that `display` uses, in columns."""
     return stdout_console().width
 
 
 def plain_text(*parts: RenderableType, width: int = 80) -> str:
-    """Tables and texts for a file: without colours, so many columns wide."""
+    """Tables and texts as plain text, `width` columns wide."""
     from rich.console import Console
 
     sink = io.StringIO()
@@ -108,7 +107,7 @@ def plain_text(*parts: RenderableType, width: int = 80) -> str:
 
 
 def deliver(content: str | bytes, output: str | Path | None = None) -> None:
-    """Write to a file, or to stdout where none is named; `-` is stdout, too.
+    """Write to a file, or to stdout if none is named; `-` means stdout.
 
     Raises UsageError where the file cannot be written.
     """
@@ -127,7 +126,7 @@ def deliver(content: str | bytes, output: str | Path | None = None) -> None:
 
 
 def abandon_stdout() -> None:
-    """Nobody reads it any more: what is still buffered goes nowhere."""
+    """Redirect stdout to the null device after its pipe was closed, so that flushing succeeds."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""Parameters of commands that the table of options states, for typer to read."""
+"""Parameters of commands, made for typer from the table of options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIELDS = {option.name: field for field, option in TABLE.items()}
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What one command has of an option in its own way; the rest is the table's."""
+    """A command's own help, default or least value of an option of the table."""
 
     help: str = ""
     default: Any = None
@@ -30,9 +30,10 @@ class Own:
 
 
 def takes(*names: str, **own: Own) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command these parameters, in this order: its own, and those of the table.
+    """A decorator that gives a command these parameters, in this order.
 
-    Those of the table come to it as its first argument, by the fields of `Options`.
+    Names are the function's own parameters or options of the table. The latter are passed as the
+    function's first argument: a dict by the fields of `Options`.
     """
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
@@ -85,7 +86,7 @@ def _parameter(option: Option, own: Own | None) -> inspect.Parameter:
 
 
 def _given(option: Option, default: Any) -> tuple[Any, Any]:
-    """What typer makes of an option's text, and what it gives where there is none."""
+    """(type, default) of the option as typer needs them."""
     if isinstance(default, Budget):
         return float, default.seconds
     if isinstance(default, StrEnum):
@@ -127,7 +128,7 @@ def _file(given: str | Path) -> str:
     return str(Path(given).resolve()) if given else ""
 
 
-#: By flag, where the value is not what typer gives.
+#: By flag: how a value from typer becomes that of the field, where the two differ.
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "--batch": _sizes,
     "--dim": _axes,

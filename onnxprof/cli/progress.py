@@ -1,4 +1,4 @@
-"""Progress on a terminal: of what is fetched, and of what is being measured."""
+"""Progress bars on a terminal: of downloads, and of measurements."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def fetching(console: Console) -> Iterator[Progress | None]:
 
 
 class Meter:
-    """Shows progress on a terminal; elsewhere only what is worth a line of its own.
+    """Shows the progress of jobs on a terminal; elsewhere prints only notices.
 
-    The time left is guessed from the jobs that are done, and before that from the budget.
+    The time left is estimated from the jobs that are done, before that from the budget.
     """
 
     def __init__(self, console: Console, jobs: int, budget_seconds: float) -> None:
@@ -77,7 +77,7 @@ class Meter:
         self._bar.stop()
 
     def update(self, job: Job, phase: str, share: float) -> None:
-        """Say what the current job does; `share` is the part of its budget that is spent."""
+        """Show the job's phase, or print a notice; `share` is the spent part of its budget."""
         from onnxprof.jobs.outlook import Notice
         from onnxprof.publish.text.safe import printable
 
@@ -97,14 +97,14 @@ class Meter:
         )
 
     def done(self) -> None:
-        """The current job is over."""
+        """Count the current job as done."""
         self._done += 1
 
     def _left(self, share: float) -> float:
         finished = self._done + share
         elapsed = time.monotonic() - self._began
-        each = elapsed / finished if finished > 0.5 else self._budget + 1
-        return each * (self._jobs - finished)
+        seconds_each = elapsed / finished if finished > 0.5 else self._budget + 1
+        return seconds_each * (self._jobs - finished)
 
 
 def _clock(seconds: float) -> str:

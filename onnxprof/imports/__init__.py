@@ -1,1 +1,1 @@
-"""What other profilers wrote, as runs."""
+"""Files of other profilers, imported as runs."""

@@ -34,23 +34,23 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What no file tells, as the user gives it."""
+    """Facts that no file contains and that the user gives."""
 
     batch: int = 1
     dims: tuple[tuple[str, int], ...] = ()
     device_name: str = ""
     device_kind: str = ""
-    """`cpu`, `cuda`, `gpu`, `npu`; empty for what the program mostly runs on."""
+    """`cpu`, `cuda`, `gpu`, `npu`; empty for the kind that the profiled program usually runs on."""
     runtime: str = ""
     """Name and version: `TensorRT 11.0`."""
     threads: int = 0
-    """0 where that is not known."""
+    """Number of threads; 0 where it is not known."""
     command: str = ""
     created: str = ""
 
 
 def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
-    """The run. Raises UsageError for files of another model or batch, or that are damaged."""
+    """The run that the files describe. Raises UsageError for another model's or batch's files."""
     refuse_missing(model, dict(facts.dims))
     table = inspect(model, facts.batch, dict(facts.dims))
     if table.batch != facts.batch:
@@ -63,7 +63,7 @@ def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
     recorded = recording(names, table)
     evidence = tuple(named_steps.outermost(unit.evidence, table) for unit in recorded.units)
     _refuse_stranger(model, names, evidence, recorded)
-    named = {name for found in evidence for name in found.layers}
+    named = {name for proof in evidence for name in proof.layers}
     graph = named_steps.without_sizes(read_graph(model.structure.graph), table, named)
     ties = recorded.tie(graph, evidence, model.structure.graph)
     if not _has_batch(recorded, evidence, table):
@@ -102,28 +102,28 @@ def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
 def _refuse_stranger(
     model: ModelFile, names: Names, evidence: Sequence[Evidence], recorded: Recorded
 ) -> None:
-    strange, told = named_steps.missing(names, evidence)
-    if told - strange < max(recorded.least_known * told, 1):
+    strange, named = named_steps.missing(names, evidence)
+    if named - strange < max(recorded.least_known * named, 1):
         more = f", and {recorded.remedy}" if recorded.remedy else ""
         raise UsageError(
-            f"the files name {told} ONNX layers, of which this model has {told - strange}",
+            f"the files name {named} ONNX layers, of which this model has {named - strange}",
             where=str(model.path),
-            remedy=f"Give the very ONNX file that was profiled{more}",
+            remedy=f"Give the same ONNX file that was profiled{more}",
         )
 
 
 def _has_batch(recorded: Recorded, evidence: Sequence[Evidence], table: LayerTable) -> bool:
-    """Whether files tell shapes of tensors that the model knows; most must be of this batch.
+    """Whether the files contain shapes of the model's tensors, most of which must have this batch.
 
-    Raises UsageError where they are of another.
+    Raises UsageError where most have another batch.
     """
     known = {t.name: t.shape for layer in table.nodes for t in layer.outputs if t.is_static}
     layers = {layer.name: layer for layer in table.nodes}
     pairs = []
-    for unit, found in zip(recorded.units, evidence, strict=True):
+    for unit, proof in zip(recorded.units, evidence, strict=True):
         tensors = unit.outputs
-        if len(found.layers) == 1 and layers[found.layers[0]].op_type == unit.kind:
-            given = layers[found.layers[0]].outputs
+        if len(proof.layers) == 1 and layers[proof.layers[0]].op_type == unit.kind:
+            given = layers[proof.layers[0]].outputs
             tensors = tuple(
                 replace(t, name=g.name) for t, g in zip(tensors, given, strict=False) if not t.name
             )
@@ -175,10 +175,10 @@ def _device(recorded: Recorded, facts: Facts) -> Device:
 
 
 def _environment(recorded: Recorded, facts: Facts) -> tuple[tuple[str, str], ...]:
-    """What is known of the other machine, and who imported; nothing about this one."""
+    """Software of the machine that was profiled, and the version of onnxprof that imports."""
     version = facts.runtime.split()[-1] if facts.runtime.split() else ""
-    told = ((registry.packages_of(recorded.backend)[0], version), (RUNTIME, facts.runtime))
-    return (*((key, value) for key, value in told if value), ("imported by", __version__))
+    facts_given = ((registry.packages_of(recorded.backend)[0], version), (RUNTIME, facts.runtime))
+    return (*((key, value) for key, value in facts_given if value), ("imported by", __version__))
 
 
 def _warnings(
@@ -189,12 +189,12 @@ def _warnings(
     evidence: Sequence[Evidence],
     names: Names,
 ) -> Iterator[RunWarning]:
-    strange, told = named_steps.missing(names, evidence)
+    strange, named = named_steps.missing(names, evidence)
     lacks = [
         *recorded.lacks,
         *(["the device was not named"] if not facts.device_name else []),
         *(["the runtime's version was not given"] if not facts.runtime else []),
-        *([f"{strange} of {told} names in it are no layers of the model"] if strange else []),
+        *([f"{strange} of {named} names in it are no layers of the model"] if strange else []),
         "outputs were not compared",
     ]
     yield RunWarning(WarningKind.IMPORTED, float(recorded.origin.inferences), "; ".join(lacks))

@@ -1,4 +1,4 @@
-"""The files that a user gives, each to the reader of a backend that knows it."""
+"""Reading the files that a user gives, by the reader of the backend that knows them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnxprof.errors import UsageError
 from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.readers import FileOption, FileReader, Recording, Source
 
-#: What a file may hold at most; onnxruntime ends a profile of its own at about this.
+#: Largest file that is read; onnxruntime stops writing a profile at about this size.
 MAX_BYTES = 256 << 20
 _OPTION = re.compile(r"--[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -18,7 +18,7 @@ _OPTION = re.compile(r"--[a-z][a-z0-9]*(-[a-z0-9]+)*")
 def readers() -> tuple[FileReader, ...]:
     """The readers of every backend, the built-in ones' first; an option belongs to one of them.
 
-    One that claims another's option, or what is no option, is left out.
+    A reader is left out if one of its options is already taken or not spelt like an option.
     """
     plugins = registry.backends().values()
     every = (
@@ -42,7 +42,7 @@ def options(known: Sequence[FileReader]) -> Iterator[FileOption]:
 
 
 def read(path: Path, known: Sequence[FileReader] = ()) -> Source:
-    """A file to import from. Raises UsageError for none, an empty one and one too big."""
+    """A file to import from. Raises UsageError if it is missing, empty or over MAX_BYTES."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -58,7 +58,7 @@ def read(path: Path, known: Sequence[FileReader] = ()) -> Source:
 
 
 def chosen(files: Mapping[str, str]) -> Recording:
-    """What the files hold that were given, by option. Raises UsageError."""
+    """The recording that the files, by option, make up. Raises UsageError."""
     known = readers()
     given = {option: read(Path(file), known) for option, file in files.items() if file}
     profiles = {reader.options[0].name: reader for reader in known}
@@ -78,5 +78,5 @@ def chosen(files: Mapping[str, str]) -> Recording:
 
 def _listed(known: Sequence[FileReader]) -> str:
     """`--profile (trtexec), --ort-profile (onnxruntime) or …`."""
-    told = [f"{reader.options[0].name} ({reader.program})" for reader in known]
-    return " or ".join(filter(None, (", ".join(told[:-1]), *told[-1:])))
+    profiles = [f"{reader.options[0].name} ({reader.program})" for reader in known]
+    return " or ".join(filter(None, (", ".join(profiles[:-1]), *profiles[-1:])))

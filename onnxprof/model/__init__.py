@@ -1,1 +1,1 @@
-"""From a name to a checked file, its layers, and what it is fed."""
+"""From a model's name to a checked file, the layers in it, and the arrays for its inputs."""

@@ -1,4 +1,4 @@
-"""What a model is fed: arrays generated from declared types with a seed, or the user's own."""
+"""Input arrays of a model: generated from declared types with a seed, or the user's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from onnxprof.records.layer import LayerKind, LayerTable, Shape, Tensor
 from onnxprof.zoo.declaration import Fill
 
 Arrays = dict[str, NDArray[Any]]
-#: Integers of which every value is as likely as another.
+#: Integer types whose inputs take every value with the same probability.
 _NARROW = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 _TEXTS = ("str", "string", "object")
 #: Names that exporters of transformers, speech and detection models give their inputs.
@@ -33,18 +33,18 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 
 def declared(table: LayerTable) -> tuple[Tensor, ...]:
-    """The model's true inputs, as declared."""
+    """The model's inputs, initializers left out, with their declared types and shapes."""
     return tuple(layer.outputs[0] for layer in table if layer.kind is LayerKind.INPUT)
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What one input is fed with, and why."""
+    """The values chosen for one input, and the reason for the choice."""
 
     fill: Fill
     why: str
     modulus: int = 0
-    """Values count round from here; 0 where they do not."""
+    """A `range` starts again at 0 when it reaches this; 0 for a range without a bound."""
 
     def __str__(self) -> str:
         return f"{_spoken(self.fill)} ({self.why})"
@@ -65,7 +65,7 @@ def _spoken(fill: Fill) -> str:
 
 
 def feeds(table: LayerTable, declared_fills: Mapping[str, Fill] | None = None) -> dict[str, Feed]:
-    """What each input is fed with: as the file declares, else as its name, type and use say."""
+    """The values for each input by name: as the file declares, else by its name, type and use."""
     given = declared_fills or {}
     inputs = declared(table)
     used, length = uses(table, inputs), _length(table)
@@ -80,17 +80,17 @@ def feeds(table: LayerTable, declared_fills: Mapping[str, Fill] | None = None) -
 def generate(
     table: LayerTable, seed: int = 0, declared_fills: Mapping[str, Fill] | None = None
 ) -> Arrays:
-    """Inputs at the table's batch as `feeds` says; the same for the same seed.
+    """Input arrays at the table's batch, chosen as by `feeds`; the same for the same seed.
 
-    Raises UsageError for what cannot be made up, ModelError for a declared value that the
-    input's type does not have.
+    Raises UsageError for a shape or type for which no values can be made up, ModelError for a
+    declared value that the input's type does not have.
     """
     chosen = feeds(table, declared_fills)
     return {t.name: _array(t, seed, chosen[t.name]) for t in declared(table)}
 
 
 def _guessed(tensor: Tensor, use: Use, length: int) -> Feed:
-    """By what an operator wants, by name where that is a convention of exporters, else by type."""
+    """Values by what an operator requires, else by a naming convention, else by type."""
     name, limit = tensor.name.lower(), use.limit
     if tensor.dtype in _TEXTS:
         return Feed(Fill("text"), "a string")
@@ -107,7 +107,7 @@ def _guessed(tensor: Tensor, use: Use, length: int) -> Feed:
 def _by_name(name: str, tensor: Tensor, limit: int, length: int) -> Feed | None:
     whole = tensor.dtype.startswith(("int", "uint"))
     if "padding_mask" in name:  # torch's convention: true where there is padding
-        return Feed(Fill("constant", 0), "a mask of padding, of which there is none")
+        return Feed(Fill("constant", 0), "a padding mask without padding")
     if "mask" in name:
         return Feed(Fill("constant", 1), "a mask that hides nothing")
     if whole and _POSITIONS.search(name):
@@ -128,16 +128,16 @@ def _by_type(dtype: str) -> Feed:
         return Feed(Fill("integers", 0, 2), "of type bool")
     limits = _limits(_dtype(dtype)) if dtype in _NARROW else None
     if limits is not None:
-        return Feed(Fill("integers", limits[0], limits[1] + 1), "all of its type")
+        return Feed(Fill("integers", limits[0], limits[1] + 1), "every value of the type")
     if dtype == "float8_e8m0fnu":  # powers of two, without a sign
         return Feed(Fill("uniform", 0.5, 2.0), "of a type without a sign")
     if dtype.startswith(("int", "uint")):
-        return Feed(Fill("integers", 0, 2), "nothing says what they mean")
-    return Feed(Fill("normal"), "nothing says what they mean")
+        return Feed(Fill("integers", 0, 2), "by type alone")
+    return Feed(Fill("normal"), "by type alone")
 
 
 def _length(table: LayerTable) -> int:
-    """The longest axis that has a name, else the second of the first input that has two."""
+    """The longest named axis, else axis 1 of the first input that has an axis 1, else 1."""
     if table.dims:
         return max(size for _, size in table.dims)
     shapes = [t.shape for t in declared(table) if t.shape is not None and len(t.shape) > 1]
@@ -243,27 +243,27 @@ def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
 def sizes_from(path: Path, inputs: Mapping[str, Shape]) -> dict[str, int]:
     """Sizes that the arrays of a file give to the symbolic axes of a model's inputs.
 
-    Only headers are read. Raises UsageError for a file that is none, and for an axis to which
-    two arrays give two sizes.
+    Only headers are read. Raises UsageError for a file that is not a readable .npz, and for an
+    axis to which two arrays give different sizes.
     """
-    found: dict[str, tuple[int, str]] = {}
+    sizes: dict[str, tuple[int, str]] = {}
     for name, shape in _shapes(path).items():
         wanted = inputs.get(name) or ()
         for symbol, size in zip(wanted, shape, strict=False) if len(wanted) == len(shape) else ():
             if not isinstance(symbol, str):
                 continue
-            before, first = found.setdefault(symbol, (size, name))
+            before, first = sizes.setdefault(symbol, (size, name))
             if before != size:
                 raise UsageError(
                     f"axis {symbol!r} is {before} in {first!r} and {size} in {name!r}",
                     where=str(path),
                 )
-    return {symbol: size for symbol, (size, _) in found.items()}
+    return {symbol: size for symbol, (size, _) in sizes.items()}
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of a file's arrays."""
-    found = {}
+    shapes = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
@@ -271,10 +271,10 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
                     version = np.lib.format.read_magic(file)
                     read = np.lib.format.read_array_header_1_0
                     read = read if version == (1, 0) else np.lib.format.read_array_header_2_0
-                    found[member.removesuffix(".npy")] = read(file)[0]
+                    shapes[member.removesuffix(".npy")] = read(file)[0]
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, *_DAMAGED) as error:
         raise _unreadable(path, error) from None
-    return found
+    return shapes
 
 
 def _unreadable(path: Path, error: Exception) -> UsageError:

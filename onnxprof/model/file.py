@@ -1,4 +1,4 @@
-"""From what a user names to a checked model file, and from there to what a runtime loads."""
+"""From a model's reference to a checked model file, and from there to what a runtime loads."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class ModelFile:
 
     path: Path
     name: str
-    """What it is called in tables and in the store: the file's stem, or the zoo's name."""
+    """The model's name in tables and in the store: the file's stem, or the zoo's name."""
     reference: str
-    """As the user gave it, with the revision of a remote one filled in."""
+    """The reference as the user gave it; that of a remote file has its revision filled in."""
     structure: onnx.ModelProto
     """The graph without large weights (they keep dims and type); node names are unique."""
     naming: Naming
     parameters: int
-    """Elements of its weights, see `weights.parameters`."""
+    """Number of elements of all weights, see `weights.parameters`."""
     _plans: dict[tuple[tuple[str, int], ...], Plan] = field(default_factory=dict, repr=False)
 
     def facts(self) -> ModelFacts:
-        """Which bytes these are. Reads the file and its external data once, in chunks."""
+        """Digest, size and header facts. Reads the file and its external data once, in chunks."""
         digest, total = hashlib.sha256(), 0
         for path in self.files():
             total += _feed(digest, path)
@@ -93,13 +93,13 @@ def _feed(digest: hashlib._Hash, path: Path) -> int:
 
 
 def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
-    """Find, check and read a model. Raises ModelError or UsageError with what is wrong."""
+    """Resolve a reference, then check and read the model. Raises ModelError or UsageError."""
     return open_found(resolve(reference, progress))
 
 
-def open_found(found: Resolved) -> ModelFile:
-    """Check and read the model behind a reference. Raises ModelError with what is wrong."""
-    path = found.path
+def open_found(resolved: Resolved) -> ModelFile:
+    """Check and read the file that a reference was resolved to. Raises ModelError."""
+    path = resolved.path
     try:
         structure = read_structure(path)
     except (OSError, ValueError) as error:
@@ -110,7 +110,7 @@ def open_found(found: Resolved) -> ModelFile:
     naming = normalise(structure, path)
     naming = replace(naming, changed=naming.changed or inlined)
     check_tensors(structure, path)
-    return ModelFile(path, found.name, found.reference, structure, naming, parameters)
+    return ModelFile(path, resolved.name, resolved.reference, structure, naming, parameters)
 
 
 def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
@@ -127,23 +127,27 @@ def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
 
 
 def plan_for(model: ModelFile, dims: Mapping[str, int], *, deep: bool) -> Plan:
-    """The re-batching plan, worked out once a model; `deep` looks into the graph."""
+    """The re-batching plan.
+
+    Without `deep` it has the batch axes and free axes only; with it also the edits or the obstacle
+    in the graph, computed once per model and dims.
+    """
     key = tuple(sorted(dims.items()))
     if key in model._plans:
         return model._plans[key]
-    found = rebatch.survey(model.structure)
-    check_dims(found.free, found.batch, dims)
+    batch_plan = rebatch.survey(model.structure)
+    check_dims(batch_plan.free, batch_plan.batch, dims)
     if not deep:
-        return found
-    found = rebatch.plan(model.structure, dims)
-    model._plans[key] = found
-    return found
+        return batch_plan
+    batch_plan = rebatch.plan(model.structure, dims)
+    model._plans[key] = batch_plan
+    return batch_plan
 
 
 def rebatched(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Rebatched:
-    """The structure at a batch, or at the model's own with the obstacle named.
+    """The structure at a batch, or at the file's own batch with the obstacle named.
 
-    Raises UsageError for a batch or a dim that makes no sense.
+    Raises UsageError for an invalid batch or dim.
     """
     plan = _plan(model, batch, dims)
     return rebatch.at_batch(model.structure, plan, batch, dims, model.path.parent)
@@ -156,17 +160,17 @@ def _plan(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Plan:
 
 
 def batch_axes(model: ModelFile, dims: Mapping[str, int]) -> BatchAxes:
-    """Where the batch enters the model, and which is its own."""
+    """The batch axes of the inputs, and the batch size that the file has."""
     return plan_for(model, dims, deep=False).batch
 
 
 def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
-    """What shapes alone leave open, or find fault with, at a batch; empty at the model's own."""
+    """Why shapes alone do not prove a batch; empty at the file's own batch or with an obstacle."""
     plan = _plan(model, batch, dims)
     if batch == plan.batch.own or plan.obstacle:
         return ""
     if plan.mixing:
-        return f"items of the batch meet, as its author left open: {plan.mixing}"
+        return f"the batch is free, but items influence each other: {plan.mixing}"
     if not plan.batch.fixed:
         return ""
     return f"batch {batch} is unproven; profile proves it or stays at {plan.batch.own}"
@@ -175,18 +179,18 @@ def doubt(model: ModelFile, batch: int, dims: Mapping[str, int]) -> str:
 def missing_dims(model: ModelFile, dims: Mapping[str, int]) -> tuple[FreeDim, ...]:
     """Symbolic input axes that have neither the batch nor a size in `dims`."""
     free = plan_for(model, dims, deep=False).free
-    return tuple(each for each in free if each.name not in dims)
+    return tuple(dim for dim in free if dim.name not in dims)
 
 
 def model_axes(model: ModelFile) -> frozenset[str]:
-    """Names of all symbolic axes of the inputs, the batch's among them."""
+    """Names of all symbolic axes of the inputs, batch axes included."""
     plan = plan_for(model, {}, deep=False)
-    return frozenset((*plan.batch.symbols, *(each.name for each in plan.free)))
+    return frozenset((*plan.batch.symbols, *(dim.name for dim in plan.free)))
 
 
 def free_axes(model: ModelFile) -> dict[str, Shape]:
-    """Shapes of the inputs, in which only the symbolic axes that need a size have a name."""
-    free = {each.name for each in missing_dims(model, {})}
+    """Input shapes by input name: the names of axes that need a size, None for every other axis."""
+    free = {dim.name for dim in missing_dims(model, {})}
     return {
         name: tuple(d if d in free else None for d in shape)
         for name, shape in input_shapes(model.structure).items()
@@ -196,7 +200,7 @@ def free_axes(model: ModelFile) -> dict[str, Shape]:
 def with_defaults(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
     """The sizes given, and for the other symbolic axes those that the file declares.
 
-    Raises UsageError for a dim that makes no sense, ModelError for a declaration that does not.
+    Raises UsageError for an invalid dim, ModelError for an invalid declaration.
     """
     missing = missing_dims(model, dims)
     declared = declarations.dims(model.structure, str(model.path)) if missing else {}
@@ -204,12 +208,12 @@ def with_defaults(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
 
 
 def declared_fills(model: ModelFile) -> dict[str, Fill]:
-    """What the file wants its inputs fed with. Raises ModelError for what makes no sense."""
+    """Fills by input name, as the file declares them. Raises ModelError for an invalid one."""
     return declarations.fills(model.structure, str(model.path))
 
 
 def prepare(model: ModelFile, batch: int, dims: Mapping[str, int]) -> PreparedModel:
-    """The model as a runtime is to load it, at a batch (or at its own, see `rebatched`).
+    """The model as a runtime is to load it, at a batch (or the file's own, see `rebatched`).
 
     The file itself where naming its symbolic sizes is enough, else the changed model's bytes.
     Raises UsageError listing the sizes that are missing, ModelError for a changed model of

@@ -1,4 +1,4 @@
-"""What the graph does with its inputs: what they index, count or repeat, and within what bounds."""
+"""How operators use a model's inputs (index, length, count), and the values that they allow."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ _TRANSPARENT = frozenset(
     {"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Flatten", "Transpose", "Clip"}
     | {"Slice", "Expand", "Tile", "Concat", "Where", "Split", "Trilu"}
 )
-#: Slices that are asked for up to here go to the end.
+#: As the end of a Slice: the end of the axis.
 _END = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What an input must be for an operator to take it."""
+    """The values of an input that an operator accepts."""
 
     limit: int = 0
-    """It indexes this many rows; 0 where it indexes nothing."""
+    """Number of rows that the input indexes; 0 where it is no index."""
     fill: Fill | None = None
     why: str = ""
 
 
 def uses(table: LayerTable, inputs: tuple[Tensor, ...]) -> dict[str, Use]:
-    """For each input that an operator reads in such a way: the narrowest of the uses."""
+    """The narrowest use of each input by name; inputs that any value fits are left out."""
     readers: dict[str, list[tuple[Layer, int]]] = defaultdict(list)
     for layer in table.nodes:
         for position, name in _places(layer):
             readers[name].append((layer, position))
-    found = {tensor.name: list(_of(tensor.name, readers)) for tensor in inputs}
-    return {name: _narrowest(all_) for name, all_ in found.items() if all_}
+    uses_of = {tensor.name: list(_of(tensor.name, readers)) for tensor in inputs}
+    return {name: _narrowest(all_) for name, all_ in uses_of.items() if all_}
 
 
 def _places(layer: Layer) -> Iterator[tuple[int, str]]:
-    """Positions among the operator's inputs, with names.
+    """(position, name) of a layer's inputs.
 
-    A layer lists only the inputs that are present, so where one before them may be left out,
-    types tell which they are.
+    A layer lists only the inputs that are present; where an earlier one may be left out, positions
+    are recognised by type and rank.
     """
     marks = _MARKED.get(layer.op_type)
     if marks is None or not layer.inputs:
@@ -97,7 +97,7 @@ def _of(name: str, readers: Mapping[str, list[tuple[Layer, int]]]) -> Iterator[U
 
 
 def _passes(layer: Layer, position: int) -> bool:
-    """Whether what comes in at a position comes out again, moved but not changed."""
+    """Whether the layer only moves or repeats the values of the input at this position."""
     places = {"Where": (1, 2), "Concat": range(len(layer.inputs))}
     return layer.op_type in _TRANSPARENT and position in places.get(layer.op_type, (0,))
 
@@ -130,7 +130,7 @@ def _rows(position: int, attribute: str = "axis") -> Callable[[Layer], Use]:
 
 
 def _any_axis(layer: Layer) -> Use:
-    """Indices into several axes: as many as the shortest of them is long."""
+    """Indices into several axes, bounded by the shortest of them."""
     data, indices = _shape(layer, 0), _shape(layer, 1)
     first = _integer(layer, "batch_dims", 0)
     count = indices[-1] if indices else None
@@ -188,7 +188,7 @@ def _positions(table: int) -> Callable[[Layer], Use]:
 
 
 def _key_lengths(layer: Layer) -> Use:
-    """A mask of one number an item says how many tokens count; others are masks of ones."""
+    """A one-dimensional mask holds the number of valid tokens per item; others hold ones."""
     mask, tokens = _shape(layer, 3), _length(_shape(layer, 0), 1)
     if mask is not None and len(mask) == 1:
         return _constant(tokens, "tokens that count")
@@ -197,7 +197,7 @@ def _key_lengths(layer: Layer) -> Use:
 
 def _largest(layer: Layer) -> Use:
     length = _length(_shape(layer, 0), _integer(layer, "axis", -1))
-    return _constant(1, "how many are kept") if length else Use()
+    return _constant(1, "the number of values kept") if length else Use()
 
 
 _RULES: Mapping[tuple[str, int], Callable[[Layer], Use]] = {
@@ -224,11 +224,11 @@ _RULES: Mapping[tuple[str, int], Callable[[Layer], Use]] = {
     ("RNN", 4): _steps,
     ("Attention", 3): _key_lengths,
     ("TopK", 1): _largest,
-    ("Tile", 1): _always(1, "each once"),
+    ("Tile", 1): _always(1, "one repetition"),
     ("Expand", 1): _always(1, "no wider than the data"),
     ("Pad", 1): _always(0, "no padding"),
     ("Slice", 1): _always(0, "from the start"),
     ("Slice", 2): _always(_END, "to the end"),
-    ("Slice", 4): _always(1, "each"),
+    ("Slice", 4): _always(1, "a step of one"),
     ("Resize", 2): _always(1, "a scale of one"),
 }

@@ -23,8 +23,8 @@ _NONE: Mapping[str, int] = MappingProxyType({})
 def inspect(model: ModelFile, batch: int, dims: Mapping[str, int] = _NONE) -> LayerTable:
     """Every layer at a batch size; axes without a size in `dims` stay symbolic.
 
-    A model that cannot be re-batched is shown at its own batch, with the obstacle named.
-    Raises UsageError for a batch or a dim that makes no sense.
+    A model that cannot be re-batched is shown at the file's batch, with the obstacle named.
+    Raises UsageError for an invalid batch or dim.
     """
     sized = rebatched(model, batch, dims)
     graph = sized.structure.graph
@@ -46,7 +46,7 @@ class _Lister:
     def rows(
         self, graph: GraphProto, scope: Scope, parent: str, attribute: str = ""
     ) -> Iterator[Layer]:
-        """The graph's rows: what each node is given for the first time, then the node."""
+        """The graph's rows: inputs and constants stand before the first node that reads them."""
         self._kinds = {
             **self._kinds,
             **{n: (k, parent) for n, k in _kinds(graph, not parent).items()},
@@ -94,13 +94,13 @@ class _Lister:
 
 
 def _kinds(graph: GraphProto, top: bool) -> dict[str, LayerKind]:
-    """What is given to the graph; what a Loop feeds its body is neither input nor stored."""
+    """Kinds of the graph's inputs and initializers by name; inputs of a subgraph have none."""
     kinds = dict.fromkeys(true_inputs(graph) if top else (), LayerKind.INPUT)
     return {**kinds, **dict.fromkeys(initializer_names(graph), LayerKind.INITIALIZER)}
 
 
 def _tensors(node: NodeProto, scope: Scope) -> list[tuple[Tensor, bool]]:
-    """The node's inputs that are present, each with whether it is a shape operand."""
+    """(tensor, is a shape operand) for the node's inputs that are present."""
     positions = shape_operands(node.op_type, node.domain)
     return [
         _operand(scope, name) if index in positions else (scope.tensor(name), False)

@@ -1,9 +1,9 @@
-"""What a model file says of its own inputs: default sizes of its axes, and values to feed.
+"""Declarations in a model file's metadata: default sizes of axes, and values for inputs.
 
 Two entries of `metadata_props` in JSON, which the zoo's networks carry and any file may:
 `onnxprof.dims` maps a symbolic axis to its usual size, `onnxprof.inputs` an input to a fill,
-`{"kind": "integers", "low": 0, "high": 30522}`. A file is untrusted: what does not make sense
-is a ModelError when it is needed, and is never looked at where the user gives sizes and arrays.
+`{"kind": "integers", "low": 0, "high": 30522}`. Files are untrusted: an invalid entry is a
+ModelError when it is needed, and is ignored where the user gives sizes and arrays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DIMS_KEY = "onnxprof.dims"
 INPUTS_KEY = "onnxprof.inputs"
 KINDS = ("normal", "uniform", "integers", "constant", "range")
-#: No sequence or image is longer; what is computed from it is bounded elsewhere.
+#: Larger than any sequence or image axis.
 MAX_SIZE = 1 << 20
 _MAX_TEXT = 1 << 16
 #: Whole numbers up to here are exact in the JSON of every language.
@@ -30,18 +30,18 @@ _MAX_NUMBER = float(1 << 53)
 
 
 def dims(model: ModelProto, where: str = "") -> dict[str, int]:
-    """Default sizes by symbol. Raises ModelError."""
-    found = _object(model, DIMS_KEY, where, "Give sizes with --dim")
-    for name, size in found.items():
+    """Default sizes by symbolic axis. Raises ModelError for an invalid entry."""
+    sizes = _object(model, DIMS_KEY, where, "Give sizes with --dim")
+    for name, size in sizes.items():
         if type(size) is not int or not 0 <= size <= MAX_SIZE:
             raise _bad(DIMS_KEY, f"{name!r} is {size!r}, no size", where, "Give sizes with --dim")
-    return found
+    return sizes
 
 
 def fills(model: ModelProto, where: str = "") -> dict[str, Fill]:
-    """What to feed by input name. Raises ModelError."""
-    found = _object(model, INPUTS_KEY, where, _ARRAYS)
-    return {name: _fill(name, facts, where) for name, facts in found.items()}
+    """Fills by input name. Raises ModelError for an invalid entry."""
+    declared = _object(model, INPUTS_KEY, where, _ARRAYS)
+    return {name: _fill(name, facts, where) for name, facts in declared.items()}
 
 
 _ARRAYS = "Give arrays with --inputs FILE.npz"
@@ -70,12 +70,12 @@ def _object(model: ModelProto, key: str, where: str, remedy: str) -> dict[str, A
     if len(text) > _MAX_TEXT:
         raise _bad(key, f"it is longer than {_MAX_TEXT} characters", where, remedy)
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise _bad(key, "it is no JSON", where, remedy) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise _bad(key, "it is no JSON object", where, remedy)
-    return found
+    return value
 
 
 def _metadata(model: ModelProto) -> Mapping[str, str | bytes]:

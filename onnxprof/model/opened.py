@@ -1,4 +1,4 @@
-"""A model that one process has opened and checked, for another to go on with."""
+"""A model that one process has opened and checked, handed to another process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stamp = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known of a model; the graph stays packed for those who only pass it on."""
+    """Facts of an opened model; the graph stays pickled until it is needed."""
 
     facts: ModelFacts
     path: Path
@@ -35,7 +35,7 @@ class Opened:
         return model
 
     def _refuse_other(self, model: ModelFile) -> None:
-        """A file may be written anew and say the same; its digest tells."""
+        """Raise ModelError unless the file, though newly written, has the same digest."""
         if model.facts().sha256 != self.facts.sha256:
             raise ModelError(
                 "has changed since the measurement was planned",
@@ -51,9 +51,9 @@ def opened(model: ModelFile) -> Opened:
 
 
 def _stamps(files: Sequence[Path]) -> tuple[Stamp, ...]:
-    """Empty where a file cannot be seen, which reading it then says."""
+    """Stamps of the files; empty where one cannot be read."""
     try:
         seen = [(str(file), file.stat()) for file in files]
     except OSError:
         return ()
-    return tuple((name, found.st_size, found.st_mtime_ns) for name, found in seen)
+    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in seen)

@@ -1,4 +1,4 @@
-"""Sizes that a model takes, for the message that asks for them: what it says must run."""
+"""Sizes of symbolic axes that a graph accepts, to suggest in the error that asks for them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PAST = re.compile(r"past|cache", re.IGNORECASE)
 _TOTAL = re.compile(r"total", re.IGNORECASE)
 #: Nodes looked at in all trials together: an error message must not take long.
 _MOST_NODES = 100_000
-#: A node's name, and what it says.
+#: (node name, why it does not accept its operands).
 _Refusal = tuple[str, str]
 
 
 def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
     """Raise UsageError for symbolic axes without a size, with sizes that the graph takes.
 
-    Where no trial gets through, the message names the node that refuses.
+    Where no trial succeeds, the message names the node that refuses the first one.
     """
     missing = missing_dims(model, dims)
     if not missing:
@@ -43,12 +43,12 @@ def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
 
 def _remedy(model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]) -> str:
     nodes = sum(1 for _ in walk(model.structure.graph)) + 1
-    always = {name for found in _tried(model, dims) for name, _ in found}
+    always = {name for refusals in _tried(model, dims) for name, _ in refusals}
     first = fair = ""
     for trial in islice(_trials(missing), max(_MOST_NODES // nodes, 1)):
         refused, doubtful = (
-            [each for each in found if each[0] not in always]
-            for found in _tried(model, {**dims, **trial})
+            [refusal for refusal in refusals if refusal[0] not in always]
+            for refusals in _tried(model, {**dims, **trial})
         )
         if not refused and not doubtful:
             return f"Add {_options(trial)}"
@@ -65,7 +65,7 @@ def _options(sizes: Mapping[str, int]) -> str:
 
 
 def _tried(model: ModelFile, dims: Mapping[str, int]) -> tuple[list[_Refusal], list[_Refusal]]:
-    """Nodes that do not take their operands at these sizes, and those that may not."""
+    """(certain, possible) refusals of operands by nodes at these sizes."""
     try:
         structure = rebatched(model, 1, dims).structure
     except OnnxprofError as error:
@@ -75,7 +75,7 @@ def _tried(model: ModelFile, dims: Mapping[str, int]) -> tuple[list[_Refusal], l
 
 
 def _trials(missing: tuple[FreeDim, ...]) -> Iterator[dict[str, int]]:
-    """All axes of one size, empty caches, a batch among them, caches that the total has to hold."""
+    """Sizes to try: one for all axes; then with empty caches, one axis of 1, or a doubled total."""
     for general, image in zip(_GENERAL, _IMAGES, strict=True):
         usual = {m.name: image if _SPATIAL.search(m.name) else general for m in missing}
         yield usual

@@ -29,7 +29,7 @@ _VIEWS = {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Identity", "Flatten"}
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """Where a weight ends up, views of it followed."""
+    """The node that computes with a weight, after Reshapes and other views."""
 
     node: NodeProto
     index: int
@@ -49,10 +49,10 @@ def assign(
 ) -> None:
     """Replace the data of every weight of a model by its recipe, in place.
 
-    `gain` gives a factor by tensor name, 1.0 for most, and `shift` what is added to it, mostly
-    0.0: the departures from the rules that a network may make, to keep its sums and its
-    softmax in range and its outputs off zero. Raises ModelError for a
-    weight above `KEEP_BYTES` whose consumer no rule covers.
+    `gain` returns a factor on the values by tensor name, 1.0 for most, and `shift` a term added
+    to them, 0.0 for most: a network's departures from the rules, which keep sums and softmax in
+    range and outputs away from 0. Raises ModelError for a weight above `KEEP_BYTES` whose
+    consumer no rule covers.
     """
     for tensor in model.graph.initializer:
         if tensor.data_type not in _FLOATS or _is_operand(model.graph, tensor.name):

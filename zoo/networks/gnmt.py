@@ -30,7 +30,7 @@ class Attention(nn.Module):
         self.direction = nn.Parameter(torch.ones(WIDTH))
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """What [batch, target, width] finds in [batch, sequence, width]."""
+        """The context [batch, target, width] of queries in states [batch, sequence, width]."""
         sums = self.query(x)[:, :, None, :] + self.key(memory)[:, None, :, :] + self.bias
         direction = self.gain * self.direction * self.direction.square().sum().rsqrt()
         weights = (torch.tanh(sums) @ direction).softmax(-1)
@@ -70,10 +70,10 @@ class Decoder(nn.Module):
     def forward(self, target: Tensor, memory: Tensor) -> Tensor:
         """Ids [batch, target] to logits [batch, target, vocabulary]."""
         x = self.first(self.embedding(target).transpose(0, 1))
-        found = self.attention(x.transpose(0, 1), memory).transpose(0, 1)
-        x = self.second(torch.cat((x, found), dim=2))
+        context = self.attention(x.transpose(0, 1), memory).transpose(0, 1)
+        x = self.second(torch.cat((x, context), dim=2))
         for layer in self.others:
-            x = layer(torch.cat((x, found), dim=2)) + x
+            x = layer(torch.cat((x, context), dim=2)) + x
         logits: Tensor = self.logits(x.transpose(0, 1))
         return logits
 

@@ -17,7 +17,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a network weighs and costs."""
+    """Size and cost of a network."""
 
     parameters: int
     """Elements of all floating-point initializers, batch-norm statistics included, scalars not."""
@@ -68,7 +68,7 @@ def _defaults(model: ModelProto) -> dict[str, int]:
 
 
 def _macs(node: NodeProto, shapes: Shapes) -> int:
-    """Outputs times the products that go into each; inputs times their uses where transposed."""
+    """Multiply-accumulates: outputs times products per output; for ConvTranspose by inputs."""
     if node.op_type in ("LSTM", "GRU"):
         return _recurrent_macs(node, shapes)
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):

@@ -1,4 +1,4 @@
-"""Skeletons from their sources, for maintainers: `onnxprof zoo export`."""
+"""Writing skeletons from their sources, for maintainers: `onnxprof zoo export`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _built(source: Source, item: Entry) -> ModelProto:
 
 
 def _declare(model: ModelProto, item: Entry) -> None:
-    """Put sensible inputs and lengths into the file, where whoever measures it finds them."""
+    """Store fills of inputs and default lengths of axes in the file's metadata."""
     fills = {i.name: asdict(i.fill) for i in item.inputs if i.fill is not None}
     for key, facts in (("onnxprof.inputs", fills), ("onnxprof.dims", dict(item.dims))):
         if facts:
@@ -107,7 +107,7 @@ def _changes(before: ModelProto | None, after: ModelProto) -> str:
 
 
 def _difference(before: Iterable[Any], after: Iterable[Any]) -> str:
-    """Of nodes or tensors, by name."""
+    """Numbers of nodes or tensors added, removed and changed, by name, in words."""
     old, new = ({item.name: item for item in items} for items in (before, after))
     changed = sum(old[name] != new[name] for name in old.keys() & new.keys())
     return f"{len(new.keys() - old)} added, {len(old.keys() - new)} removed, {changed} changed"

@@ -1,1 +1,1 @@
-"""Whether a batch of k different items gives what k runs of one item give, by running both."""
+"""Proofs that a batch of k different items equals k runs of one item, by running both."""

@@ -1,4 +1,4 @@
-"""The first layer at which a batch is no longer so many items beside each other."""
+"""The first layer at which a batch is no longer the same as its items run one by one."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from onnxprof.checks.batches.layouts import is_touched, part, placements
 from onnxprof.model.file import batch_axes
 from onnxprof.model.rebatch.trace import dependent
 
-#: Operators that quantise by the range of the tensor that they are given.
+#: Operators that quantise by the range of their input tensor.
 DYNAMIC = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM")
 #: Operators that put the batch behind another axis on purpose.
 _REORDERING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Einsum")
 
 
 def text(node: NodeProto, what: str) -> str:
-    """A layer and what it does to the batch, in words."""
+    """`layer NAME (OPERATOR): what`, where `what` says how it treats the batch."""
     return f"layer {node.name} ({node.op_type}): {what}"
 
 
 def touched(lab: Lab, runs: Sequence[Values], item: int, names: Sequence[str]) -> list[str]:
-    """Of these tensors those in which replacing an item changed others.
+    """Names of those tensors in which replacing an item changed the values of other items.
 
-    `runs` are one at the own batch, one at twice that, and that with the item replaced. What
-    has no size of its own before it is run (NonZero, …) is passed over.
+    `runs` are one at the file's own batch, one at twice that, and the latter with the item
+    replaced. Tensors whose size depends on data (NonZero, …) are left out.
     """
     one, both, other = runs
-    found = []
+    changed = []
     for name in names:
         if name not in one or name not in both or not _is_static(lab, name):
             continue
         if is_touched(both[name], other[name], one[name].shape, lab.own, 2 * lab.own, item):
-            found.append(name)
-    return found
+            changed.append(name)
+    return changed
 
 
 def _is_static(lab: Lab, name: str) -> bool:
@@ -48,7 +48,7 @@ def _is_static(lab: Lab, name: str) -> bool:
 
 
 def first_touched(lab: Lab, outputs: Sequence[str], item: int, spare: int) -> NodeProto | None:
-    """The first layer on the way to these outputs that lets an item change others."""
+    """The first layer that these outputs depend on and in which an item changes others."""
     own, pair = list(range(lab.own)), list(range(2 * lab.own))
     other = [spare if index == item else index for index in pair]
 
@@ -65,8 +65,8 @@ def _first(
     lab: Lab, outputs: Sequence[str], search: Callable[[Sequence[NodeProto]], NodeProto | None]
 ) -> NodeProto | None:
     for share in lab.shares(lab.behind(outputs)):
-        if (found := search(share)) is not None:
-            return found
+        if (node := search(share)) is not None:
+            return node
     return None
 
 
@@ -76,9 +76,10 @@ def first_unlike(
     batch: int,
     differs: Callable[[NDArray[Any], NDArray[Any], str], bool],
 ) -> NodeProto | None:
-    """The first layer on the way to these outputs that gives the first items other values.
+    """The first layer that these outputs depend on and whose values for the first items differ.
 
-    `differs` holds what a layer gives at the own batch against its part of the batch.
+    `differs` compares a layer's output at the file's own batch with the same items' part of its
+    output at `batch`.
     """
     moving = dependent(lab.model.structure.graph, batch_axes(lab.model, lab.dims))
     count = min(lab.own, batch)
@@ -104,9 +105,9 @@ def first_unlike(
 def first_interleaved(
     lab: Lab, outputs: Sequence[str], differs: Callable[[NDArray[Any], NDArray[Any], str], bool]
 ) -> NodeProto | None:
-    """The first layer behind which items no longer lie one after the other in their axis.
+    """The first layer in whose output items are no longer contiguous along their axis.
 
-    None where that is a matter of order alone, such as time before batch.
+    None where that layer only moves axes, as from [batch, time] to [time, batch].
     """
     moving = dependent(lab.model.structure.graph, batch_axes(lab.model, lab.dims))
 
@@ -129,12 +130,12 @@ def first_interleaved(
                     return node
         return None
 
-    found = _first(lab, outputs, apart)
-    return None if found is None or found.op_type in _REORDERING else found
+    node = _first(lab, outputs, apart)
+    return None if node is None or node.op_type in _REORDERING else node
 
 
 def fixed_quantisation(values: Values, nodes: Sequence[NodeProto]) -> Callable[[ModelProto], None]:
-    """A change that has every DynamicQuantizeLinear use the scale and zero point it had here."""
+    """A change of a graph: DynamicQuantizeLinear gets fixed scales and zero points, of `values`."""
     known: Mapping[str, tuple[Any, Any]] = {
         node.output[0]: (values[node.output[1]], values[node.output[2]])
         for node in nodes

@@ -1,4 +1,4 @@
-"""Different items to feed a model with, one after the other or as a batch."""
+"""Different items as inputs of a model, one by one or as a batch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from onnxprof.model.layers import inspect
 from onnxprof.model.rebatch.axes import Axis
 
 _SHAKE = 1e-6
-#: Orders of its values that are tried for an item.
+#: Permutations of an item's values that are tried to make it differ from earlier items.
 _ATTEMPTS = 8
 
 
 class Pool:
-    """So many items, of which any can be taken together."""
+    """A number of items, any of which can be taken together as a batch."""
 
     def __init__(
         self,
@@ -30,16 +30,16 @@ class Pool:
         count: int,
         scattered: Sequence[Axis] = (),
     ) -> None:
-        """`scattered` are axes in which an item has several places, with all others between."""
+        """`scattered` are axes in which the entries of an item alternate with those of others."""
         self._arrays, self._count = dict(arrays), count
         self._axes, self._scattered = dict(axes), dict(scattered)
 
     def take(self, indices: Sequence[int]) -> Arrays:
-        """Inputs at the batch of as many items; what has no batch is the same each time."""
+        """Input arrays with these items as the batch; inputs without a batch axis are the same."""
         return {name: self._taken(name, array, indices) for name, array in self._arrays.items()}
 
     def shaken(self) -> Pool:
-        """The same items, floats changed by a millionth: by some units of float32's rounding."""
+        """The same items, floats changed by up to a millionth: some units of float32's rounding."""
         made = {name: shaken(array, _SHAKE, 1) for name, array in self._arrays.items()}
         scattered = tuple(self._scattered.items())
         return Pool(made, tuple(self._axes.items()), self._count, scattered)
@@ -48,11 +48,11 @@ class Pool:
         axis = self._axes.get(name, self._scattered.get(name))
         if axis is None or array.ndim <= axis or array.shape[axis] % self._count:
             return array
-        each = array.shape[axis] // self._count
-        parts = (each, self._count) if name in self._scattered else (self._count, each)
+        places = array.shape[axis] // self._count
+        parts = (places, self._count) if name in self._scattered else (self._count, places)
         split = array.reshape(*array.shape[:axis], *parts, *array.shape[axis + 1 :])
         taken = np.take(split, list(indices), axis=axis + (name in self._scattered))
-        shape = (*array.shape[:axis], len(indices) * each, *array.shape[axis + 1 :])
+        shape = (*array.shape[:axis], len(indices) * places, *array.shape[axis + 1 :])
         return np.ascontiguousarray(taken.reshape(shape))
 
 
@@ -65,7 +65,7 @@ def pool(
     inputs: str,
     scattered: Sequence[Axis] = (),
 ) -> Pool:
-    """Items as the measurement has them: generated, or the user's own and others like them.
+    """A pool of items: generated as for a measurement, or the user's and permutations of them.
 
     Raises what `generate` and `from_file` raise.
     """
@@ -79,7 +79,7 @@ def pool(
 
 
 def _varied(array: NDArray[Any], axis: int, seed: int) -> NDArray[Any]:
-    """A copy in which an item that repeats an earlier one has its own values in another order."""
+    """A copy in which the values of repeated items are permuted, so that all items differ."""
     items = np.moveaxis(array.copy(), axis, 0)
     seen: set[bytes] = set()
     for number, item in enumerate(items):

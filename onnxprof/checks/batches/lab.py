@@ -1,4 +1,4 @@
-"""Runs a model on the reference: at any batch, with any tensors as outputs, changed at will."""
+"""Runs of a model on the reference backend: at any batch, with any outputs, graph changed."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from onnxprof.records.step import Granularity
 Values = Mapping[str, NDArray[Any]]
 Change = Callable[[ModelProto], None]
 
-#: Bytes of tensors that one run makes outputs of.
+#: Bytes of tensors that one run may have as additional outputs.
 _SHARE_BYTES = 256 << 20
 _SEED = 1.0
 
 
 class OutOfTime(OnnxprofError):
-    """The proof was given less time than it needs."""
+    """The deadline of a proof has passed."""
 
 
 @dataclass
 class Lab:
-    """One model, its items, and the time until which it may be run."""
+    """A model, a pool of items, and a deadline for running it."""
 
     model: ModelFile
     dims: Mapping[str, int]
     own: int
-    """The batch of the file."""
+    """The file's own batch size."""
     pool: Pool
     threads: int = 1
     deadline: float = float("inf")
-    """On `time.monotonic`."""
+    """In seconds of `time.monotonic`."""
     changes: tuple[Change, ...] = ()
-    """What is done to the graph before it is run."""
+    """Functions that change the graph before it is run."""
     _item_seconds: float = 0.0
     _prepared: dict[int, PreparedModel] = field(default_factory=dict, repr=False)
     _tables: dict[int, LayerTable] = field(default_factory=dict, repr=False)
@@ -59,9 +59,9 @@ class Lab:
     def run(
         self, items: Sequence[int], more: Sequence[str] = (), *, optimised: bool = False
     ) -> Values:
-        """Outputs, and the tensors named besides, of these items as one batch.
+        """Run these items as one batch; returns outputs and the tensors named in `more`.
 
-        Raises OutOfTime, and what the runtime raises.
+        Raises OutOfTime, and BackendError from the runtime.
         """
         if time.monotonic() > self.deadline:
             raise OutOfTime("there was no time left")
@@ -77,15 +77,15 @@ class Lab:
             return session.values()
 
     def has_time_for(self, batch: int) -> bool:
-        """Whether a batch would be done before the deadline, by what the last run took."""
+        """Whether a run of this batch would end before the deadline, by the last run's duration."""
         return time.monotonic() + batch * self._item_seconds < self.deadline
 
     def changed_by(self, change: Change) -> Lab:
-        """The same with one more change to the graph."""
+        """A lab with one more change to the graph."""
         return replace(self, changes=(*self.changes, change))
 
     def fed_with(self, pool: Pool) -> Lab:
-        """The same with other items."""
+        """A lab with other items."""
         return replace(self, pool=pool)
 
     def table(self, batch: int) -> LayerTable:
@@ -114,30 +114,30 @@ class Lab:
 
     @cached_property
     def is_random(self) -> bool:
-        """Whether a layer draws random numbers, so that no two runs are alike."""
+        """Whether a layer draws random numbers, so that runs cannot be compared."""
         return any(draws(layer) for layer in self.table(self.own).nodes)
 
     @cached_property
     def nodes(self) -> tuple[NodeProto, ...]:
-        """The nodes of the main graph, in order; the operators in subgraphs belong to theirs."""
+        """The nodes of the main graph, in order; those of subgraphs count as their outer node."""
         return tuple(self.model.structure.graph.node)
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """What layers yield, with their shapes at the file's own batch."""
+        """Outputs of all layers by name, with their shapes at the file's own batch."""
         return {t.name: t for layer in self.table(self.own).nodes for t in layer.outputs}
 
     def behind(self, outputs: Sequence[str]) -> tuple[NodeProto, ...]:
-        """The nodes that these tensors are made by, in order."""
-        wanted, found = set(outputs), []
+        """The nodes that these tensors depend on, in order."""
+        wanted, nodes = set(outputs), []
         for node in reversed(self.nodes):
             if wanted.intersection(node.output):
                 wanted |= reads(node)
-                found.append(node)
-        return tuple(reversed(found))
+                nodes.append(node)
+        return tuple(reversed(nodes))
 
     def shares(self, nodes: Sequence[NodeProto]) -> Iterator[tuple[NodeProto, ...]]:
-        """The nodes in groups whose outputs fit into memory together."""
+        """The nodes in groups whose outputs take at most `_SHARE_BYTES`."""
         share: list[NodeProto] = []
         held = 0
         for node in nodes:
@@ -152,7 +152,7 @@ class Lab:
 
 
 def _seeded(model: ModelProto) -> None:
-    """Let layers that draw random numbers draw the same in each session."""
+    """Give layers that draw random numbers a fixed seed."""
     for node in walk(model.graph):
         if node.op_type not in MAY_DRAW:
             continue
@@ -163,7 +163,7 @@ def _seeded(model: ModelProto) -> None:
 
 
 def _bytes(tensor: Tensor | None) -> int:
-    """An axis of unknown size counts as 64, at two items."""
+    """Estimated bytes of a tensor at two items; an axis of unknown size counts as 64."""
     count = 8
     for size in (tensor.shape if tensor is not None else None) or (1 << 16,):
         count *= size if isinstance(size, int) else 64

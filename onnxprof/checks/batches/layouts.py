@@ -1,4 +1,4 @@
-"""Where the items of a batch lie in a tensor, and whether one item's part is what it was."""
+"""Where the items of a batch lie in a tensor, and whether an item's part has changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Placement:
 
     axis: int
     outer: int = 1
-    """Elements of the axis for each of which the batch is gone through: 1 where it comes first."""
+    """Factor of the axis that is outside of the batch: 1 where the batch is outermost."""
 
 
 def placements(small: Sequence[int], own: int, large: Sequence[int], batch: int) -> list[Placement]:
@@ -40,7 +40,7 @@ def _divisors(number: int) -> Iterator[int]:
 
 
 def part(array: Array, at: Placement, batch: int, start: int, count: int) -> Array:
-    """The part of some items, with axes for what lies before, in and behind the batch."""
+    """The part of `count` items from `start` on; the axis is split into outer, items and inner."""
     axis, shape = at.axis, array.shape
     split = (*shape[:axis], at.outer, batch, shape[axis] // at.outer // batch, *shape[axis + 1 :])
     index = (*[slice(None)] * (axis + 1), slice(start, start + count))
@@ -50,7 +50,7 @@ def part(array: Array, at: Placement, batch: int, start: int, count: int) -> Arr
 def is_touched(
     before: Array, after: Array, small: Sequence[int], own: int, batch: int, item: int
 ) -> bool:
-    """Whether replacing an item of a batch changed what belongs to others, bit by bit.
+    """Whether replacing an item of a batch changed values of other items, compared exactly.
 
     `small` is the shape at the batch `own`. Where shapes do not follow the batch, any change
     counts.
@@ -62,7 +62,7 @@ def is_touched(
         return False
     for at in placements(small, own, before.shape, batch):
         rest = [part(same, at, batch, start, count) for start, count in _others(item, batch)]
-        if all(each.all() for each in rest):
+        if all(unchanged.all() for unchanged in rest):
             return False
     return True
 

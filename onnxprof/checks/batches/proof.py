@@ -1,4 +1,4 @@
-"""A proof from a file to its verdicts."""
+"""Proving batches of a model: from an opened file to a verdict for each batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from onnxprof.model.file import ModelFile, batch_axes, plan_for, with_defaults
 from onnxprof.model.opened import Opened
 from onnxprof.records.run import Run
 
-#: Seconds that a proof may take, and as a multiple of the budget of a measurement.
+#: A proof may take the larger of these seconds and this multiple of a measurement's budget.
 _LEAST_SECONDS, _BUDGETS = 10.0, 4.0
 #: Files of more than this are not loaded again for a proof.
 _MOST_BYTES = 2 << 30
@@ -36,12 +36,12 @@ class Question:
 
 
 def seconds_for(budget_seconds: float) -> float:
-    """How long a proof may take beside a measurement with this budget."""
+    """Seconds that a proof may take for a measurement with this budget."""
     return max(_LEAST_SECONDS, _BUDGETS * budget_seconds)
 
 
 def beside(run: Run, model: Opened, inputs: str, budget_seconds: float) -> Run:
-    """The run with what a proof at its batch says of a file that leaves its batch free."""
+    """The run with warnings from a proof at its batch; for files with a symbolic batch axis."""
     asked = run.request
     if asked.batch == 1:
         return run
@@ -73,9 +73,9 @@ def verdicts(question: Question) -> Iterator[Verdict]:
     except MemoryError:
         known, trials, reason = None, [], "memory ran out"
     for batch in question.batches:
-        found = [_tried(trial, batch) for trial in trials]
-        held = (verdict for verdict in found if verdict.kind is Kind.HOLDS)
-        yield known or next(held, found[0] if found else Verdict(Kind.UNPROVEN, reason))
+        outcomes = [_tried(trial, batch) for trial in trials]
+        held = (verdict for verdict in outcomes if verdict.kind is Kind.HOLDS)
+        yield known or next(held, outcomes[0] if outcomes else Verdict(Kind.UNPROVEN, reason))
 
 
 def _hindrance(size: int) -> str:
@@ -87,14 +87,14 @@ def _hindrance(size: int) -> str:
 
 
 def _meeting(model: ModelFile, question: Question) -> Verdict | None:
-    """What shapes alone say; then nothing needs to be run."""
+    """The verdict if shapes alone show that items mix, so that no run is needed; else None."""
     dims = with_defaults(model, dict(question.dims))
-    found = plan_for(model, dims, deep=True).mixing
-    return Verdict(Kind.MIXES, found) if found else None
+    mixing = plan_for(model, dims, deep=True).mixing
+    return Verdict(Kind.MIXES, mixing) if mixing else None
 
 
 def _trials(model: ModelFile, question: Question, deadline: float) -> list[Trial]:
-    """One, or two where an axis has several places an item, which may lie together or apart."""
+    """One trial; two where an axis is a multiple of the batch: entries of an item may alternate."""
     dims = with_defaults(model, dict(question.dims))
     batch = batch_axes(model, dims)
     largest = max(2 * batch.own, *question.batches)

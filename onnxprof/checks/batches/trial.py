@@ -1,12 +1,12 @@
-"""The proof itself, cheapest question first.
+"""The steps of a proof, from cheap to expensive.
 
-1. Two runs of the file's own batch against one of both together: are the values the same?
-2. That run with one item replaced: do the others stay the same, bit by bit?
-3. The batch asked for against the first and the last run.
+1. Two runs at the file's own batch against one run of both together: are the values the same?
+2. The run of both with one item replaced: do the other items stay exactly the same?
+3. A run at the requested batch against the first and the last run at the file's own batch.
 
-Where 3 would take longer than there is time for, 1 and 2 decide: what is changed in the file for
-another batch is the same for each. Where 2 says that items meet, the first layer that lets them
-is named; where only 1 differs, a difference in rounding is tried, which may change as much.
+If there is no time for 3, steps 1 and 2 decide, since the edits of the graph are the same for
+every batch. If 2 shows that items mix, the first layer that mixes them is named. If only 1
+differs, the difference is compared with the effect of rounding, which may be as large.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from onnxprof.model.file import batch_axes
 from onnxprof.model.rebatch.trace import dependent
 from onnxprof.records.parity import OutputParity
 
-#: How much further apart two batches may be than a change in rounding makes outputs.
+#: Outputs may differ by this many times what a change in rounding makes of them.
 _ROUNDING_FACTOR = 30.0
 _WIDE = ("float32", "float64")
 
 
 @dataclass
 class Trial:
-    """Proves a model at one batch after the other; what holds for all of them is done once."""
+    """Proves a model at one batch after the other; steps 1 and 2 are done once for all."""
 
     lab: Lab
     spare: int
-    """An item of the pool that is in none of the batches."""
+    """Index of an item of the pool that is in none of the batches, to replace others."""
     _singles: dict[int, Values] = field(default_factory=dict)
     _common: Verdict | None = None
 
     def prove(self, batch: int) -> Verdict:
-        """Whether that batch is so many items. Raises what the runs raise."""
+        """The verdict on a batch size. Raises OutOfTime and BackendError."""
         if self._common is None:
             self._common = self._pair()
         if self._common.kind is not Kind.HOLDS or batch == 2 * self.lab.own:
@@ -53,7 +53,7 @@ class Trial:
         return self._whole(batch)
 
     def _single(self, first: int) -> Values:
-        """One run of the own batch, whose items are these and those behind it."""
+        """The run at the file's own batch that starts at item `first`."""
         if first not in self._singles:
             items = range(first, first + self.lab.own)
             self._singles[first] = self.lab.run(list(items), self._watched)
@@ -81,20 +81,20 @@ class Trial:
         )
 
     def _values(self, many: Values, batch: int, starts: Sequence[int]) -> Verdict:
-        """Whether the parts of a batch are what the runs that start at these items gave."""
+        """Compare parts of a batch with runs at the file's own batch that start at these items."""
         gaps: list[OutputParity] = []
         scattered: list[str] = []
         known = 0
         for name in many:
-            found = [self._gap(name, many[name], batch, start) for start in starts]
-            told = [each for each in found if each is not None]
-            known += bool(told)
-            gaps += [gap for gap, _ in told if not gap.passed]
-            scattered += [name for gap, first in told if gap.passed and not first][:1]
+            gaps_here = [self._gap(name, many[name], batch, start) for start in starts]
+            comparable = [gap for gap in gaps_here if gap is not None]
+            known += bool(comparable)
+            gaps += [gap for gap, _ in comparable if not gap.passed]
+            scattered += [name for gap, first in comparable if gap.passed and not first][:1]
         if gaps:
             return self._apart(gaps, batch)
         if scattered and (node := blame.first_interleaved(self.lab, scattered, self._differs)):
-            what = "repeats the batch as a whole, so that what belongs to an item lies apart"
+            what = "repeats the batch as a whole, so that the parts of an item lie apart"
             return Verdict(Kind.MIXES, blame.text(node, what))
         if not known:
             return Verdict(Kind.UNPROVEN, "the sizes of its outputs depend on the data")
@@ -103,17 +103,17 @@ class Trial:
     def _gap(
         self, name: str, many: NDArray[Any], batch: int, start: int
     ) -> tuple[OutputParity, bool] | None:
-        """How far the items' part is from their own run, and whether they lie one by one.
+        """(error of the items' part against their own run, whether the items are contiguous).
 
         None for a tensor whose size depends on the data.
         """
         one = self._single(start).get(name)
         if one is None:
             return None
-        found = self._nearest(name, one, many, batch, start)
+        nearest = self._nearest(name, one, many, batch, start)
         tensor = self.lab.tensors.get(name)
-        certain = found[0].passed or (tensor is not None and tensor.is_static)
-        return found if certain else None
+        certain = nearest[0].passed or (tensor is not None and tensor.is_static)
+        return nearest if certain else None
 
     def _nearest(
         self, name: str, one: NDArray[Any], many: NDArray[Any], batch: int, start: int
@@ -126,12 +126,12 @@ class Trial:
         if not fits:
             shapes = f"{list(many.shape)} at batch {batch}, {list(one.shape)} at {own}"
             return OutputParity(name, np.inf, np.inf, passed=False, note=shapes), True
-        found = [
+        gaps = [
             self._compared(name, part(one, at, own, 0, count), part(many, at, batch, start, count))
             for at in fits
         ]
-        good = next((i for i, gap in enumerate(found) if gap.passed), 0)
-        return found[good], not good
+        good = next((i for i, gap in enumerate(gaps) if gap.passed), 0)
+        return gaps[good], not good
 
     def _compared(self, name: str, one: NDArray[Any], many: NDArray[Any]) -> OutputParity:
         table = self.lab.table(self.lab.own)
@@ -143,16 +143,16 @@ class Trial:
         return not self._compared(name, one, many).passed
 
     def _meeting(self, names: Sequence[str], item: int) -> Verdict:
-        """Items meet: where, and is it a dynamic quantisation alone?"""
+        """The verdict where items mix: the first layer that mixes them, or dynamic quantisation."""
         node = blame.first_touched(self.lab, names, item, self.spare)
         if node is None:
-            return Verdict(Kind.MIXES, f"items meet in output {names[0]!r}")
+            return Verdict(Kind.MIXES, f"items mix in output {names[0]!r}")
         if node.op_type not in blame.DYNAMIC:
-            return Verdict(Kind.MIXES, blame.text(node, "lets items of the batch meet"))
+            return Verdict(Kind.MIXES, blame.text(node, "mixes items of the batch"))
         return self._quantised(node)
 
     def _quantised(self, node: NodeProto) -> Verdict:
-        """With the scales held still, do items still meet?"""
+        """The verdict for a dynamic quantisation: do items mix with fixed scales, too?"""
         lab, own = self.lab, self.lab.own
         plain = [n for n in lab.nodes if n.op_type == blame.DYNAMIC[0]]
         scales = [name for n in plain for name in n.output if name]
@@ -164,11 +164,11 @@ class Trial:
             met = blame.touched(still, (one, both, other), item, list(one))
             again = blame.first_touched(still, met, item, self.spare) if met else None
             if again is not None and again.op_type not in blame.DYNAMIC:
-                return Verdict(Kind.MIXES, blame.text(again, "lets items of the batch meet"))
+                return Verdict(Kind.MIXES, blame.text(again, "mixes items of the batch"))
         return Verdict(Kind.QUANTISED, blame.text(node, "takes one range of the whole batch"))
 
     def _apart(self, gaps: Sequence[OutputParity], batch: int) -> Verdict:
-        """Values differ though no item changes another, so the batch's size or rounding does."""
+        """The verdict where values differ though no item changes another: rounding, or a layer."""
         worst = max(gaps, key=lambda gap: gap.max_rel)
         if np.isfinite(worst.max_rel) and worst.max_rel <= _ROUNDING_FACTOR * self._shaken(gaps):
             return Verdict(Kind.ROUNDING, worst.name, worst.max_rel)
@@ -180,7 +180,7 @@ class Trial:
         return Verdict(Kind.MIXES, blame.text(node, what), worst.max_rel)
 
     def _shaken(self, gaps: Sequence[OutputParity]) -> float:
-        """How far outputs move by changes of the size of rounding: other inputs, other kernels."""
+        """The largest error that rounding makes: inputs moved a little, or other kernels."""
         first = self._single(0)
         items = list(range(self.lab.own))
         moved = self.lab.fed_with(self.lab.pool.shaken()).run(items, self._watched)
@@ -194,7 +194,7 @@ class Trial:
 
     @cached_property
     def _watched(self) -> list[str]:
-        """Tensors to look at in place of outputs whose sizes depend on the data."""
+        """Tensors to compare in place of outputs whose sizes depend on the data."""
         lab = self.lab
         moving = dependent(lab.model.structure.graph, batch_axes(lab.model, lab.dims))
         open_ends = [n.name for n in lab.model.structure.graph.output]

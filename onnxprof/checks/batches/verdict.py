@@ -1,4 +1,4 @@
-"""What became of a proof, and the caveats that it puts on a run."""
+"""The verdict of a proof, and the warnings that a run gets from it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Kind(StrEnum):
 
     HOLDS = "holds"
     MIXES = "mixes"
-    """Items meet: the batch is another network than the file's."""
+    """Items of the batch influence each other, so the batch is another network than the file's."""
     QUANTISED = "quantised"
-    """Items meet only in the range that a dynamic quantisation takes of the whole batch."""
+    """Items influence each other only by the range that a dynamic quantisation takes of all."""
     ROUNDING = "rounding"
-    """Items do not meet, and a difference in rounding changes the outputs as much."""
+    """Items are independent; outputs differ by no more than rounding can make them differ."""
     UNPROVEN = "unproven"
 
 
@@ -30,7 +30,7 @@ class Verdict:
     subject: str = ""
     """The layer and what it does, the output that differs, or why nothing is proven."""
     value: float = 0.0
-    """By how much outputs differ, where that is told."""
+    """By how much outputs differ, relative to the reference; 0 where that was not compared."""
 
 
 _KINDS = {
@@ -42,6 +42,6 @@ _KINDS = {
 
 
 def warnings_of(verdict: Verdict) -> Iterator[RunWarning]:
-    """The caveat of a run at that batch; none where the proof holds."""
+    """The warning for a run at that batch; none where the proof holds."""
     if verdict.kind is not Kind.HOLDS:
         yield RunWarning(_KINDS[verdict.kind], verdict.value, verdict.subject)

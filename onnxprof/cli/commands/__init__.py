@@ -1,1 +1,1 @@
-"""One module a command: parses, calls, prints."""
+"""The commands, one module each: they parse options, call the library and print."""

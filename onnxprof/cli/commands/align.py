@@ -40,7 +40,7 @@ class Format(StrEnum):
 
 
 class Order(StrEnum):
-    """Order of the blocks."""
+    """How the blocks are sorted."""
 
     GRAPH = "graph"
     TIME = "time"
@@ -62,12 +62,12 @@ _Baseline = Annotated[
 ]
 _Over = Annotated[Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")]
 _Sort = Annotated[
-    Order, typer.Option(help="time: the baseline's; gap: how far times lie apart from it.")
+    Order, typer.Option(help="time: the baseline's; gap: the difference from the baseline.")
 ]
 _Limit = Annotated[int, typer.Option(min=1, help="Blocks to show; the others are one row.")]
 _Share = Annotated[
     float,
-    typer.Option(min=0.0, max=1.0, help="Only blocks with this part of some run's latency."),
+    typer.Option(min=0.0, max=1.0, help="Only blocks with this part of any run's latency."),
 ]
 _Threshold = Annotated[
     float, typer.Option(min=0.0, max=10.0, help="The smallest difference that matters.")
@@ -80,19 +80,19 @@ _Output = Annotated[
 ]
 _Models = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Only of this model; a file is always meant."),
+    typer.Option(metavar="NAME", help="Only runs of this model; named files are always taken."),
 ]
 _Batches = Annotated[
-    str, typer.Option(metavar="N,N", help="Only of this batch, or these with --over.")
+    str, typer.Option(metavar="N,N", help="Only runs at this batch; several with --over.")
 ]
 _Backends = Annotated[
-    str, typer.Option(metavar="NAME,NAME", help="Only of these backends, in this order.")
+    str, typer.Option(metavar="NAME,NAME", help="Only runs of these backends, in this order.")
 ]
 _Devices = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Only of this device; repeatable.")
+    list[str] | None, typer.Option(metavar="NAME", help="Only runs of this device; repeatable.")
 ]
 _Force = Annotated[
-    bool, typer.Option("--force", help="Even of other inputs, or of models that differ.")
+    bool, typer.Option("--force", help="Allow other inputs, and models that differ.")
 ]
 
 
@@ -137,19 +137,19 @@ def align(
     chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
-    found = _aligned(chosen, over, baseline, threshold)
+    aligned = _aligned(chosen, over, baseline, threshold)
     if printed is Format.TABLE and output is None:
-        display(_table(found, choice, terminal_width()))
+        display(_table(aligned, choice, terminal_width()))
     else:
-        deliver(_text(found, choice, printed), output)
+        deliver(_text(aligned, choice, printed), output)
 
 
 def _chosen(
     texts: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
 ) -> list[Run]:
-    """What is named, each run once; of folders the newest run of each system that has times.
+    """The runs that the arguments name, each once; of a folder the newest run of each system.
 
-    `whole` leaves out imported runs without latencies.
+    Runs without times are left out; with `whole` imported runs without latencies, too.
     """
     from onnxprof import folders
     from onnxprof.compare.systems import newest
@@ -157,16 +157,16 @@ def _chosen(
     from onnxprof.store.select import Need, select
 
     need = Need.LATENCIES if whole else Need.TIMES
-    found: dict[Path, Run] = {}
+    run_of: dict[Path, Run] = {}
     for text in texts or [""]:
         meant = newest(select(text, [folders.store(store)], filters, need, say=say))
         for path, run in load_good([summary.path for summary in meant], say):
-            found.setdefault(path.resolve(), run)
-    return list(found.values())
+            run_of.setdefault(path.resolve(), run)
+    return list(run_of.values())
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
-    """In the order of the backends that were asked for, else as they came."""
+    """The runs in the order of the requested backends; without those, in the given order."""
 
     def place(run: Run) -> int:
         name = run.request.backend.casefold()
@@ -190,7 +190,7 @@ def _aligned(
 
 
 def _number(baseline: str, names: Sequence[str]) -> int:
-    """Of the column that is meant, counted from 0."""
+    """The index of the column that `--baseline` names. Raises UsageError unless it is one."""
     from onnxprof.errors import UsageError
 
     if not baseline:
@@ -212,31 +212,31 @@ def _format(given: Format | None, output: Path | None) -> Format:
     return Format(file_format(given or "", output, TABLES, Format.TABLE))
 
 
-def _table(found: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
+def _table(aligned: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing import alignment_table
     from onnxprof.publish.comparing import over_batches as alignment_batches
 
-    if isinstance(found, Alignment):
-        return alignment_table.table(found, choice)
-    return alignment_batches.table(found, choice, width)
+    if isinstance(aligned, Alignment):
+        return alignment_table.table(aligned, choice)
+    return alignment_batches.table(aligned, choice, width)
 
 
-def _text(found: Alignment | Batches, choice: Choice, chosen: Format) -> str:
-    """As text, a table for a terminal of 80 columns."""
+def _text(aligned: Alignment | Batches, choice: Choice, chosen: Format) -> str:
+    """The alignment in the chosen format; a table is laid out for 80 columns."""
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing import alignment_text
     from onnxprof.publish.comparing import over_batches as alignment_batches
 
     if chosen is Format.TABLE:
-        return plain_text(_table(found, choice, 80))
-    if isinstance(found, Alignment):
+        return plain_text(_table(aligned, choice, 80))
+    if isinstance(aligned, Alignment):
         if chosen is Format.MARKDOWN:
-            return alignment_text.markdown(found, choice)
+            return alignment_text.markdown(aligned, choice)
         whole = alignment_text.to_csv if chosen is Format.CSV else alignment_text.to_json_text
-        return whole(found)
+        return whole(aligned)
     if chosen is Format.MARKDOWN:
-        return alignment_batches.markdown(found, choice)
+        return alignment_batches.markdown(aligned, choice)
     if chosen is Format.CSV:
-        return alignment_batches.to_csv(found)
-    return alignment_batches.to_json_text(found)
+        return alignment_batches.to_csv(aligned)
+    return alignment_batches.to_json_text(aligned)

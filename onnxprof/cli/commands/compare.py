@@ -41,19 +41,22 @@ _Format = Annotated[
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
 ]
-_Force = Annotated[bool, typer.Option("--force", help="Even at different batches, axes or inputs.")]
+_Force = Annotated[bool, typer.Option("--force", help="Allow different batches, axes or inputs.")]
 _Models = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Of runs: of these models; repeatable.")
+    list[str] | None, typer.Option(metavar="NAME", help="Of runs: only these models; repeatable.")
 ]
 _Batches = Annotated[
-    str, typer.Option(metavar="N,N", help="Of runs: of these batches; of models: at these.")
+    str,
+    typer.Option(metavar="N,N", help="Of runs: only these; of models: those to measure."),
 ]
 _Backend = Annotated[
-    str, typer.Option(help="Of runs: of this backend; of models: on it.  [default: ort]")
+    str, typer.Option(help="Of runs: only this one; of models: the one to use.  [default: ort]")
 ]
 _Device = Annotated[
     str,
-    typer.Option(help="Of runs: of this device; of models: on it.  [default: the backend's first]"),
+    typer.Option(
+        help="Of runs: only this one; of models: the one to use.  [default: the backend's first]"
+    ),
 ]
 _Store = Annotated[
     Path | None,
@@ -150,22 +153,22 @@ def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
             remedy="Runs of one request share an id: name their .parquet files instead",
         )
     sides = [[run for _, run in load_good(paths, say)] for paths in chosen]
-    found = pair(*sides)
-    if not found.pairs:
+    pairing = pair(*sides)
+    if not pairing.pairs:
         raise UsageError(
             "no model was measured at the same batch size on both sides",
             where=f"{a}, {b}",
             remedy="Name two runs instead of folders to compare them all the same",
         )
-    return found
+    return pairing
 
 
 def _paths(text: str, store: Path | None, filters: Filters) -> list[Path]:
     from onnxprof import folders
     from onnxprof.store.select import Need, select
 
-    found = select(text, [folders.store(store)], filters, Need.LATENCIES, say=say)
-    return [summary.path for summary in found]
+    summaries = select(text, [folders.store(store)], filters, Need.LATENCIES, say=say)
+    return [summary.path for summary in summaries]
 
 
 def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
@@ -195,7 +198,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     with fetching(Console(stderr=True)) as progress:
         plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
     with held(plans[0][0].device.id, say):
-        plans = [proven(each, options, lambda *_: None) for each in plans]
+        plans = [proven(jobs, options, lambda *_: None) for jobs in plans]
     matched = _matched(*plans)
     pairs: list[tuple[Run, Run]] = []
     seconds = options.process_budget.seconds * options.processes * 2
@@ -223,10 +226,10 @@ def _announce(
     *,
     silent: bool,
 ) -> None:
-    """How long it will take from start to end, since the budget is that of measuring alone.
+    """Print how long the comparison will take in all, since the budget is for measuring alone.
 
-    `seconds` gives those of one batch size, by how much larger it is than the first; the
-    first one speaks for all.
+    `seconds` estimates the duration of a batch size from its ratio to the first one. `silent`
+    prints nothing: one line covers all batch sizes.
     """
     if silent:
         return
@@ -239,17 +242,17 @@ def _announce(
 
 
 def _matched(a: list[Job], b: list[Job]) -> list[tuple[Job, Job]]:
-    """By batch; a model that keeps its own batch says why."""
+    """Pairs of jobs with the same batch; prints why a model stays at its own batch."""
     from onnxprof.errors import UsageError
 
     for job in (*a, *b):
         if job.table.obstacle:
             say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
     theirs = {job.batch: job for job in b}
-    found = [(ours, theirs[ours.batch]) for ours in a if ours.batch in theirs]
-    if not found:
+    matches = [(ours, theirs[ours.batch]) for ours in a if ours.batch in theirs]
+    if not matches:
         raise UsageError(f"no batch size works for both: {a[0].batch}, {b[0].batch}")
-    return found
+    return matches
 
 
 def _compared(pairing: Pairing, threshold: float, force: bool, in_turn: bool) -> Comparison:
@@ -257,11 +260,11 @@ def _compared(pairing: Pairing, threshold: float, force: bool, in_turn: bool) ->
 
     from onnxprof.compare.changes import compare as judge
 
-    found = judge(pairing.pairs, threshold, in_turn=in_turn)
+    comparison = judge(pairing.pairs, threshold, in_turn=in_turn)
     if not force:
-        for pair in found.pairs:
+        for pair in comparison.pairs:
             _refuse_incomparable(pair)
-    return replace(found, unmatched_a=pairing.unmatched_a, unmatched_b=pairing.unmatched_b)
+    return replace(comparison, unmatched_a=pairing.unmatched_a, unmatched_b=pairing.unmatched_b)
 
 
 def _refuse_incomparable(pair: Pair) -> None:
@@ -277,10 +280,10 @@ def _refuse_incomparable(pair: Pair) -> None:
 
 
 def _tell(comparison: Comparison) -> None:
-    from onnxprof.publish.comparing.changes import told
+    from onnxprof.publish.comparing.changes import difference_texts
 
     for pair in comparison.pairs:
-        for line in told(pair):
+        for line in difference_texts(pair):
             say(f"{pair.a[0].request.model_name}: {line}")
 
 

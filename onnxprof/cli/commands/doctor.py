@@ -19,7 +19,7 @@ WIDTH = 80
 
 
 class Format(StrEnum):
-    """How to print."""
+    """How to print a diagnosis."""
 
     TABLE = "table"
     JSON = "json"
@@ -41,13 +41,13 @@ def doctor(
     from onnxprof.doctor import diagnose, self_tests
     from onnxprof.publish.text.safe import in_json, printable
 
-    found = diagnose(_folders())
+    diagnosis = diagnose(_folders())
     tests = self_tests() if conformance else ()
     if format_ is Format.JSON:
-        typer.echo(in_json(_json(found, tests)))
+        typer.echo(in_json(_json(diagnosis, tests)))
     else:
-        typer.echo("\n".join(map(printable, _lines(found, tests))))
-    if not found.works:
+        typer.echo("\n".join(map(printable, _lines(diagnosis, tests))))
+    if not diagnosis.works:
         note('No backend works here: pip install "onnxprof[cpu]"')
         raise typer.Exit(1)
 
@@ -58,8 +58,8 @@ def _folders() -> dict[str, Path]:
     return {"cache": folders.cache(), "store": folders.store(), "locks": folders.locks()}
 
 
-def _tests(found: Sequence[Tested]) -> Iterator[tuple[str, str]]:
-    for tested in found:
+def _tests(tests: Sequence[Tested]) -> Iterator[tuple[str, str]]:
+    for tested in tests:
         if tested.result is None:
             yield tested.backend, f"could not be tested: {tested.error}"
             continue
@@ -69,11 +69,11 @@ def _tests(found: Sequence[Tested]) -> Iterator[tuple[str, str]]:
         yield from ((verdict.name, verdict.failure) for verdict in tested.result.failures)
 
 
-def _json(found: Diagnosis, tests: Sequence[Tested]) -> str:
+def _json(diagnosis: Diagnosis, tests: Sequence[Tested]) -> str:
     import json
     from dataclasses import asdict
 
-    record = {"works": found.works, **asdict(found), "facts": dict(found.facts)}
+    record = {"works": diagnosis.works, **asdict(diagnosis), "facts": dict(diagnosis.facts)}
     if tests:
         record["conformance"] = {tested.backend: _test_json(tested) for tested in tests}
     return json.dumps(record, indent=2, ensure_ascii=False)
@@ -87,51 +87,51 @@ def _test_json(tested: Tested) -> dict[str, object]:
     return {**asdict(tested.result), "passed": tested.result.passed}
 
 
-def _lines(found: Diagnosis, tests: Sequence[Tested]) -> Iterator[str]:
-    yield f"onnxprof {found.version}"
-    yield from _section("Backends", _backends(found))
-    yield from _section("Devices", _devices(found))
-    yield from _section("Plugins that did not load", _broken(found))
-    yield from _section("Extras", _extras(found))
-    yield from _section("Folders", _places(found))
-    yield from _section("Machine", found.facts)
+def _lines(diagnosis: Diagnosis, tests: Sequence[Tested]) -> Iterator[str]:
+    yield f"onnxprof {diagnosis.version}"
+    yield from _section("Backends", _backends(diagnosis))
+    yield from _section("Devices", _devices(diagnosis))
+    yield from _section("Plugins that did not load", _broken(diagnosis))
+    yield from _section("Extras", _extras(diagnosis))
+    yield from _section("Folders", _places(diagnosis))
+    yield from _section("Machine", diagnosis.facts)
     yield from _section("Conformance (and the tests that do not pass)", _tests(tests))
-    yield from _section("Take note", (("!", note) for note in found.notes))
+    yield from _section("Take note", (("!", note) for note in diagnosis.notes))
 
 
-def _backends(found: Diagnosis) -> Iterator[tuple[str, str]]:
-    for entry in found.backends:
+def _backends(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    for entry in diagnosis.backends:
         state = "works" if entry.usable else "does not work"
         yield f"{entry.backend} {entry.device}", f"{state}: {entry.detail}"
         if entry.remedy:
             yield "", f"-> {entry.remedy}"
-    if not found.backends:
+    if not diagnosis.backends:
         yield "none", "no backend is registered"
         yield "", "-> pip install -e . in onnxprof's source tree, or reinstall onnxprof"
 
 
-def _devices(found: Diagnosis) -> Iterator[tuple[str, str]]:
+def _devices(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     from onnxprof.publish.text.device import device_text
 
-    for seen in found.devices:
+    for seen in diagnosis.devices:
         users = ", ".join(seen.backends) or "no backend"
         yield seen.device.id, f"{device_text(seen.device)}; used by {users}"
         sources = ", ".join(("peak memory", *seen.sources))
         yield "", f"telemetry: {sources}"
         for absence in seen.absent:
             yield "", f"not read: {absence.what} ({absence.reason})"
-    if found.no_gpu:
-        yield "cuda", f"none: {found.no_gpu}"
+    if diagnosis.no_gpu:
+        yield "cuda", f"none: {diagnosis.no_gpu}"
 
 
-def _broken(found: Diagnosis) -> Iterator[tuple[str, str]]:
-    for plugin in found.broken:
+def _broken(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    for plugin in diagnosis.broken:
         yield f"{plugin.kind} {plugin.name}", f"{plugin.distribution}: {plugin.error}"
         yield "", f"-> {plugin.remedy}"
 
 
-def _extras(found: Diagnosis) -> Iterator[tuple[str, str]]:
-    for extra in found.extras:
+def _extras(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    for extra in diagnosis.extras:
         present = ", ".join(f"{package} {number}" for package, number in extra.installed)
         lacks = f"lacks {', '.join(extra.missing)}" if extra.missing else ""
         detail = "; ".join(part for part in (present, lacks) if part)
@@ -140,8 +140,8 @@ def _extras(found: Diagnosis) -> Iterator[tuple[str, str]]:
             yield "", f"-> {extra.remedy}"
 
 
-def _places(found: Diagnosis) -> Iterator[tuple[str, str]]:
-    for place in found.folders:
+def _places(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    for place in diagnosis.folders:
         state = "" if place.exists else ", not there yet"
         room = f"{place.free_bytes / 1e9:.1f} GB free" if place.writable else "cannot be written to"
         yield place.purpose, f"{place.path} ({room}{state})"

@@ -99,7 +99,7 @@ def _run(order: Order) -> Exported:
 
 
 def _status(text: str) -> AbstractContextManager[Any]:
-    """A line on stderr while it lasts; nothing where that is no terminal."""
+    """A status line on stderr for the time of a `with` block; none where that is no terminal."""
     from contextlib import nullcontext
 
     from rich.console import Console

@@ -50,7 +50,7 @@ def inspect(
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
-    work = partial(_seen, _found(model), batches, dims)
+    work = partial(_seen, _resolved(model), batches, dims)
     seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
     _tell_obstacles(seen.tables, seen.name, batches)
     for doubt in seen.doubts:
@@ -59,7 +59,7 @@ def inspect(
     _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
 
-def _found(model: str) -> Resolved:
+def _resolved(model: str) -> Resolved:
     from rich.console import Console
 
     from onnxprof.cli.progress import fetching
@@ -71,31 +71,31 @@ def _found(model: str) -> Resolved:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the output says of a model."""
+    """Facts of a model that the output shows."""
 
     name: str
     tables: list[LayerTable]
     parameters: int
     fed: dict[str, str]
     doubts: tuple[str, ...]
-    """What shapes cannot tell of another batch than the file's own."""
+    """Reasons why shapes alone do not prove a batch, see `onnxprof.model.file.doubt`."""
 
 
-def _seen(found: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
-    """Look at the file; the work that an untrusted one may make long."""
+def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
+    """Open and inspect the file: the work that an untrusted file can make long."""
     from onnxprof.model.file import doubt, open_found, with_defaults
     from onnxprof.model.layers import inspect
 
-    opened = open_found(found)
+    opened = open_found(file)
     sizes = with_defaults(opened, dims)
     tables = _distinct([inspect(opened, size, sizes) for size in batches])
     doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
-    told = tuple(text for text in doubts if text)
-    return _Seen(opened.name, tables, opened.parameters, _fed(opened, tables[0]), told)
+    open_points = tuple(text for text in doubts if text)
+    return _Seen(opened.name, tables, opened.parameters, _fed(opened, tables[0]), open_points)
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
-    """What each input would be fed with; a bad declaration is told instead."""
+    """The values that each input would get, in words; the error for an invalid declaration."""
     from onnxprof.errors import ModelError
     from onnxprof.model.feeds import declared, feeds
     from onnxprof.model.file import declared_fills
@@ -117,7 +117,7 @@ def _choose(layout: str, given: str, output: Path | None) -> str:
 
 
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
-    """Two batches that both fell back to the model's own give one table."""
+    """The tables without repeats, which arise where batches fall back to the file's own."""
     return list({table.batch: table for table in tables}.values())
 
 
@@ -159,7 +159,7 @@ def _write(
 def _parts(
     tables: Sequence[LayerTable], name: str, layout: str, parameters: int, fed: dict[str, str]
 ) -> Iterator[RenderableType]:
-    """Each table with its sums, then what the inputs are fed."""
+    """Each table with its summary line, then the values that the inputs get."""
     from onnxprof.publish.tables import layers
     from onnxprof.publish.text.safe import printable
 

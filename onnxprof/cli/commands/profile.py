@@ -87,7 +87,7 @@ def _say_obstacles(planned: list[Job]) -> None:
 
 
 def _say_dims(planned: list[Job], options: Options) -> None:
-    """A size that is not for every model."""
+    """Print which models do not have an axis that is given with --dim."""
     for name, axis in dict.fromkeys(
         (job.facts.name, axis)
         for job in planned
@@ -123,7 +123,7 @@ def _measure(
 def _swept(
     planned: list[Job], options: Options, store: Store, meter: Meter, wait_s: float | None
 ) -> Iterator[Outcome]:
-    """Device by device, each locked while it is measured on."""
+    """Measure device by device, holding the device's lock meanwhile."""
     from itertools import groupby
 
     from onnxprof.jobs.proving import proven
@@ -134,7 +134,7 @@ def _swept(
         with held(device_id, say, wait_s):
             asked = list(jobs)
             kept = proven(asked, options, meter.update)
-            _say_obstacles([each for each in kept if each not in asked])
+            _say_obstacles([job for job in kept if job not in asked])
             for _ in asked[len(kept) :]:
                 meter.done()
             yield from sweep(kept, options.limits, store, meter.update)

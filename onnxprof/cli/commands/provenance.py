@@ -26,7 +26,7 @@ _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
 @takes(
     *("model", "backend", "provider", "device", "batch", "threads", "budget", "dim", "inputs"),
     *("seed", "format", "output"),
-    provider=Own("How the backend runs it; see docs/backends.md."),
+    provider=Own("Provider of the backend; see docs/backends.md."),
     device=Own("A device's id or kind [default: the provider's]."),
     batch=Own("Batch size.", default=1, least=1),
     budget=Own("Seconds of measuring, for the steps' shares.", default=0.5),

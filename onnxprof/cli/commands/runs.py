@@ -61,7 +61,7 @@ class ListFormat(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """What to export."""
+    """Formats of exported runs."""
 
     CSV = "csv"
     JSON = "json"
@@ -89,15 +89,15 @@ def list_(
     from onnxprof.publish.tables import runs as runlist
 
     roots, filters = _roots(store), parse_filters(model, device, backend, batch)
-    found = [] if _is_empty(roots) else _select("", roots, filters)
-    if not found:
+    summaries = [] if _is_empty(roots) else _select("", roots, filters)
+    if not summaries:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")
     if format_ is ListFormat.JSON:
-        deliver(runlist.list_json(found))
+        deliver(runlist.list_json(summaries))
     elif format_ is ListFormat.CSV:
-        deliver(runlist.list_csv(found))
-    elif found:
-        display(runlist.list_table(found))
+        deliver(runlist.list_csv(summaries))
+    elif summaries:
+        display(runlist.list_table(summaries))
 
 
 @app.command()
@@ -118,10 +118,10 @@ def show(
     from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
 
-    found = _select(what, _roots(store), parse_filters(model, device, backend, batch))
-    run = load(found[-1].path)
-    if len(found) > 1:
-        note(f"{len(found)} runs match; this is the newest: {found[-1].path}")
+    summaries = _select(what, _roots(store), parse_filters(model, device, backend, batch))
+    run = load(summaries[-1].path)
+    if len(summaries) > 1:
+        note(f"{len(summaries)} runs match; this is the newest: {summaries[-1].path}")
     limit = None if all_ else 20
     shown = gpu.tables(run, limit)
     display(run_summary.facts(run), "", run_summary.summary(run, limit=limit), *shown)
@@ -159,8 +159,8 @@ def export(
     from onnxprof.store.folder import load_good
 
     chosen = _format(format_, output)
-    found = _select(what, _roots(store), parse_filters(model, device, backend, batch))
-    runs = [run for _, run in load_good([summary.path for summary in found], note)]
+    summaries = _select(what, _roots(store), parse_filters(model, device, backend, batch))
+    runs = [run for _, run in load_good([summary.path for summary in summaries], note)]
     failed = [run for run in runs if run.timings is None]
     if failed and chosen is not ExportFormat.JSON:
         lost = counted(len(failed), "failed run", "failed runs")
@@ -191,7 +191,7 @@ def _places(roots: Sequence[Path]) -> str:
 
 
 def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]:
-    """The runs that are meant, oldest first."""
+    """Summaries of the stored runs that the text and the filters name, oldest first."""
     from onnxprof.store.select import select
 
     return select(what, roots, filters, say=note)
@@ -224,7 +224,7 @@ def _render(runs: Sequence[Run], chosen: ExportFormat) -> str | bytes:
 
 
 def _overlay(runs: Sequence[Run], output: str) -> None:
-    """One file a run: Model Explorer shows a file as one set of results, under its name."""
+    """Write one file per run: Model Explorer shows a file as one set of results."""
     from pathlib import Path
 
     from onnxprof.errors import UsageError

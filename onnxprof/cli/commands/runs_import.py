@@ -41,7 +41,7 @@ def command() -> Callable[..., None]:
     model, _, *rest = plain.values()
     parameters = [model, *map(_parameter, given.values()), *rest]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__doc__ = f"{_import.__doc__}\n\n{' '.join(map(_summary, known))}"
     return command
 
@@ -84,8 +84,8 @@ def _import(
     ] = "",
 ) -> None:
     """Make a run of what another profiler wrote about an ONNX file, and store it."""
-    told = Told(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
-    run, path = import_run(model, files, told, folders.store(store))
+    context = Context(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
+    run, path = import_run(model, files, context, folders.store(store))
     console = stdout_console(highlight=False)
     for part in (run_summary.facts(run), "", run_summary.summary(run, limit=20)):
         console.print(part, markup=False)
@@ -93,8 +93,8 @@ def _import(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Options about what the files do not say."""
+class Context:
+    """Facts about the profiled run that the files do not contain, as options."""
 
     batch: int
     dims: tuple[str, ...]
@@ -104,42 +104,44 @@ class Told:
     threads: int
 
 
-def import_run(model: str, files: Mapping[str, str], told: Told, root: Path) -> tuple[Run, Path]:
+def import_run(
+    model: str, files: Mapping[str, str], context: Context, root: Path
+) -> tuple[Run, Path]:
     """The run that these files make, and where it is stored. Raises OnnxprofError."""
     chosen(files)  # refuses before anything is fetched
-    work = partial(_made, resolve(model), dict(files), told, command_line(model, files, told))
+    work = partial(_made, resolve(model), dict(files), context, command_line(model, files, context))
     run = confined(work, Limits(memory_bytes=memory_limit(0)), "reading", model)
     return run, Store(root).save(run)
 
 
-def _made(found: Resolved, files: Mapping[str, str], told: Told, command: str) -> Run:
-    opened = open_found(found)
-    dims = with_defaults(opened, parse_dims(told.dims))
+def _made(file: Resolved, files: Mapping[str, str], context: Context, command: str) -> Run:
+    opened = open_found(file)
+    dims = with_defaults(opened, parse_dims(context.dims))
     facts = Facts(
-        batch=told.batch,
+        batch=context.batch,
         dims=tuple(dims.items()),
-        device_name=told.device_name,
-        device_kind=told.device_kind,
-        runtime=told.runtime,
-        threads=told.threads,
+        device_name=context.device_name,
+        device_kind=context.device_kind,
+        runtime=context.runtime,
+        threads=context.threads,
         command=command,
         created=now(),
     )
     return build(opened, chosen(files), facts)
 
 
-def command_line(model: str, files: Mapping[str, str], told: Told) -> str:
-    """The command that imports this again; of files the names alone."""
+def command_line(model: str, files: Mapping[str, str], context: Context) -> str:
+    """The command that repeats this import, with files' names instead of paths."""
     words = ["onnxprof", "runs", "import", model if is_remote(model) else Path(model).name]
     options = {option: Path(file).name for option, file in sorted(files.items()) if file} | {
-        "--batch": str(told.batch),
-        "--device-name": told.device_name,
-        "--device-kind": told.device_kind,
-        "--runtime": told.runtime,
-        "--threads": str(told.threads or ""),
+        "--batch": str(context.batch),
+        "--device-name": context.device_name,
+        "--device-kind": context.device_kind,
+        "--runtime": context.runtime,
+        "--threads": str(context.threads or ""),
     }
     for option, text in options.items():
         words += [option, text] if text else []
-    for item in told.dims:
+    for item in context.dims:
         words += ["--dim", item]
     return shlex.join(words)

@@ -76,7 +76,7 @@ def serve(
 
 
 def _roots(named: Sequence[str]) -> list[Path]:
-    """The stores to read; one that is named must be there, the default need not."""
+    """The folders of runs to read. Raises UsageError if one that is named does not exist."""
     from onnxprof import folders
     from onnxprof.errors import UsageError
 

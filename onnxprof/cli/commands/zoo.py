@@ -79,10 +79,11 @@ def check(
         bool, typer.Option("--keep/--no-keep", help="Leave the files in the cache.")
     ] = False,
     activations: Annotated[
-        bool, typer.Option("--activations/--outputs-only", help="Look between the layers, too.")
+        bool,
+        typer.Option("--activations/--outputs-only", help="Check inner tensors, too."),
     ] = True,
-    memory: Annotated[float, typer.Option(min=0, help="GiB a network; 0 for no bound.")] = 6.0,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds a network.")] = 600.0,
+    memory: Annotated[float, typer.Option(min=0, help="GiB per network; 0 for no limit.")] = 6.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds per network.")] = 600.0,
 ) -> int:
     """Materialise and run networks; look at every activation. Exit code 1 if one fails."""
     from onnxprof.checks.zoo import check_apart
@@ -103,22 +104,22 @@ def check(
     from concurrent.futures import ThreadPoolExecutor
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
-    chosen, found, began = _chosen(names, everything), [], time.perf_counter()
+    chosen, results, began = _chosen(names, everything), [], time.perf_counter()
     typer.echo(_CHECK_HEADING)
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for checked in pool.map(one, chosen):
-                found.append(checked)
+                results.append(checked)
                 typer.echo(_check_line(checked))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    typer.echo(_check_summary(found, time.perf_counter() - began))
-    return int(any(checked.faults for checked in found))
+    typer.echo(_check_summary(results, time.perf_counter() - began))
+    return int(any(checked.faults for checked in results))
 
 
 def _check_line(checked: Checked) -> str:
-    """One network of `zoo check`: seconds to make it, seconds in all, tensors, range, verdict."""
+    """A network's line in `zoo check`: seconds of making, all seconds, tensors, range, verdict."""
     from onnxprof.publish.tables.zoo import scaled
 
     reach = f"{checked.smallest:.1e} to {checked.largest:.1e}" if checked.largest else "–"
@@ -133,13 +134,12 @@ def _check_line(checked: Checked) -> str:
     )
 
 
-def _check_summary(found: Sequence[Checked], seconds: float) -> str:
+def _check_summary(results: Sequence[Checked], seconds: float) -> str:
     """The last line of `zoo check`."""
-    failed = [checked.name for checked in found if checked.faults]
+    failed = [checked.name for checked in results if checked.faults]
     verdict = f"{len(failed)} failed: {', '.join(failed)}" if failed else "all are good"
-    return (
-        f"{len(found)} {'network' if len(found) == 1 else 'networks'} in {seconds:.0f} s; {verdict}"
-    )
+    noun = "network" if len(results) == 1 else "networks"
+    return f"{len(results)} {noun} in {seconds:.0f} s; {verdict}"
 
 
 @app.command()
@@ -183,7 +183,7 @@ def _usage(what: str, remedy: str) -> Exception:
 
 
 def _bar(name: str) -> AbstractContextManager[Any]:
-    """A callback that draws a progress bar on stderr; None where that is no terminal."""
+    """A context with a callback that draws a bar on stderr; None where that is no terminal."""
     from contextlib import nullcontext
 
     from rich.console import Console

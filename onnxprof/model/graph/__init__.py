@@ -1,1 +1,1 @@
-"""An ONNX file node by node: bytes, weights, edges, facts about operators."""
+"""Parts of an ONNX file: bytes, weights, nodes and edges, and facts about operators."""

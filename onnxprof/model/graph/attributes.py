@@ -14,7 +14,7 @@ _LONGEST_TEXT = 200
 
 
 def attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:
-    """Names and values in file order; tensors and graphs by what they hold, lists cut short."""
+    """Names and values in file order; tensors as type and shape, graphs as a count, lists cut."""
     return tuple((a.name, _text(a)) for a in node.attribute)
 
 

@@ -1,8 +1,8 @@
-"""Every tensor that a model stores, and the files in which data may lie outside of it.
+"""Every tensor that a model stores, and the files of external data.
 
-External data: a file's name and bounds as entries of a tensor
-(https://onnx.ai/onnx/repo-docs/ExternalData.html).
-Whoever reads such data asks `DataFolder` for it.
+A tensor with external data names a file, an offset and a length
+(https://onnx.ai/onnx/repo-docs/ExternalData.html). All reading of such files goes through
+`DataFolder`, which checks them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 from onnxprof.errors import ModelError
 from onnxprof.records.layer import PreparedModel
 
-#: Keys that a reader obeys; given twice, two readers could obey different ones.
+#: Keys that decide which bytes are read; of a key given twice two readers could take either.
 _OBEYED = ("location", "offset", "length")
-#: onnxruntime's and OpenVINO's mark for an address in their own memory in place of a file.
+#: In place of a file's name: onnxruntime's and OpenVINO's mark of an address in their memory.
 _ADDRESS_MARK = "_ORT_MEM_ADDR_"
 _MOST_DIGITS = 19
 _REMEDY = "Export or download the model again, with its data file"
@@ -28,13 +28,13 @@ _REMEDY = "Export or download the model again, with its data file"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the data of a tensor lie."""
+    """The bytes of a file that are a tensor's data."""
 
     file: Path
-    """In the model's folder, as the tensor names it."""
+    """Path of the file, in the model's folder."""
     offset: int
     length: int
-    """Bytes: as declared, else all that the file holds behind the offset."""
+    """Bytes: as declared, else from the offset to the file's end."""
 
 
 def stored_tensors(message: Any) -> Iterator[Any]:
@@ -48,16 +48,16 @@ def stored_tensors(message: Any) -> Iterator[Any]:
             held = getattr(message, name)
         else:
             held = (getattr(message, name),) if message.HasField(name) else ()
-        for each in held:
+        for child in held:
             if is_tensor:
-                yield each
+                yield child
             else:
-                yield from stored_tensors(each)
+                yield from stored_tensors(child)
 
 
 @cache
 def _ways(kind: Any) -> tuple[tuple[str, bool, bool], ...]:
-    """Fields of a message that lead to tensors: name, whether repeated, whether a tensor."""
+    """Fields whose messages are or contain tensors: (name, is repeated, is a tensor)."""
     return tuple(
         (field.name, _is_repeated(field), _is_tensor(field.message_type))
         for field in kind.fields
@@ -80,7 +80,7 @@ def _leads_on(kind: Any, met: frozenset[str]) -> bool:
     if kind.full_name in met:
         return False
     inner = (field.message_type for field in kind.fields if field.message_type is not None)
-    return any(_leads_on(each, met | {kind.full_name}) for each in inner)
+    return any(_leads_on(message, met | {kind.full_name}) for message in inner)
 
 
 def is_external(tensor: Any) -> bool:
@@ -107,25 +107,27 @@ class DataFolder:
     def __init__(self, folder: Path, also: Path | None = None) -> None:
         """`also` is a second folder that links may lead to."""
         self._folder = folder
-        self._allowed = tuple(each.resolve() for each in (folder, also) if each)
+        self._allowed = tuple(path.resolve() for path in (folder, also) if path)
         self._sizes: dict[str, int] = {}
 
     @classmethod
     def of_prepared(cls, model: PreparedModel) -> DataFolder:
-        """That of a model as a runtime is to load it."""
+        """The folder of a prepared model."""
         return cls(model.folder) if isinstance(model.source, bytes) else cls.of(model.source)
 
     @classmethod
     def of(cls, model: Path) -> DataFolder:
-        """That of a model's file. Where this is a link, as in a download cache, the data may
-        lie beside the file that it leads to."""
+        """The folder of a model file.
+
+        Where the file is a link, as in a download cache, the data may also lie beside its target.
+        """
         return cls(model.parent, _real(model).parent)
 
     def place(self, tensor: Any) -> Place:
-        """Where external data lie, once that is known to be a part of a file in the folder.
+        """File, offset and length of external data, checked.
 
-        Raises ModelError for a file elsewhere, for what is no regular file, and for bounds that
-        it does not have.
+        Raises ModelError for a file outside the folder, one that is not a regular file, and
+        an offset or length beyond the file's end.
         """
         name = location(tensor)
         if name not in self._sizes:
@@ -139,21 +141,21 @@ class DataFolder:
 
     def read(self, tensor: Any, need: int) -> bytes:
         """The first `need` bytes of external data. Raises ModelError as `place` does."""
-        found = self.place(tensor)
-        check_length(tensor, found, need)
+        place = self.place(tensor)
+        check_length(tensor, place, need)
         try:
-            with found.file.open("rb") as file:
-                file.seek(found.offset)
+            with place.file.open("rb") as file:
+                file.seek(place.offset)
                 return file.read(need)
         except OSError as error:
             reason = error.strerror or error
-            _refuse(tensor, f"its external data file {found.file.name!r} cannot be read: {reason}")
+            _refuse(tensor, f"its external data file {place.file.name!r} cannot be read: {reason}")
 
     def _size(self, tensor: Any, name: str) -> int:
         file = self._folder / name
         try:
             target = file.resolve()
-            found = target.stat()
+            status = target.stat()
         except FileNotFoundError:
             _refuse(tensor, f"its external data file {file.name!r} is missing")
         except (OSError, RuntimeError) as error:  # a loop of links raises either, by Python's age
@@ -161,9 +163,9 @@ class DataFolder:
             _refuse(tensor, f"its external data file {file.name!r} cannot be read: {reason}")
         if not any(target.is_relative_to(folder) for folder in self._allowed):
             _refuse_outside(tensor, name)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             _refuse(tensor, f"its external data file {file.name!r} is no regular file")
-        return found.st_size
+        return status.st_size
 
 
 def _real(path: Path) -> Path:
@@ -195,11 +197,11 @@ def _number(tensor: Any, key: str, default: int) -> int:
     return int(text)
 
 
-def check_length(tensor: Any, found: Place, need: int) -> None:
+def check_length(tensor: Any, place: Place, need: int) -> None:
     """Raise ModelError where the data at a place are fewer than `need` bytes."""
-    if found.length < need:
-        there = os.stat(found.file).st_size
-        _refuse_short(tensor, found.file, found.offset + need, there)
+    if place.length < need:
+        there = os.stat(place.file).st_size
+        _refuse_short(tensor, place.file, place.offset + need, there)
 
 
 def _refuse_short(tensor: Any, file: Path, need: int, there: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """Calls of a model's own functions, replaced by the nodes of their bodies.
 
 A node of a body is called CALL/NODE, and so is each tensor inside, so that rows keep the call
-as their scope. What an expansion would come to is counted before anything is copied: a file of
+as their scope. The nodes of an expansion are counted before anything is copied: a file of
 a thousand bytes can ask for 2**60 nodes. Functions that the ONNX standard defines for its own
 operators are left alone. Semantics: https://onnx.ai/onnx/repo-docs/IR.html, "Functions".
 """
@@ -29,11 +29,11 @@ _Key = tuple[str, str, str]
 
 
 def inline(model: ModelProto, path: Path) -> bool:
-    """Replace every call in place; whether there was one.
+    """Replace every call in place; returns whether there was one.
 
     A function whose operators mean something else in the model's own opset stays as it is.
-    Raises ModelError for functions that call themselves, that are missing an operand, or that
-    come to too much.
+    Raises ModelError for functions that call themselves, calls with too many operands, names
+    that are not UTF-8, and an expansion beyond MAX_NODES, MAX_BYTES or MAX_DEPTH.
     """
     functions = {_key_of(f): f for f in model.functions}
     if not functions:
@@ -116,7 +116,7 @@ def _import_domains(model: ModelProto, functions: Iterable[FunctionProto]) -> No
 
 
 class _Size(NamedTuple):
-    """What a body comes to with all that it calls."""
+    """Nodes, bytes and call depth of a body once all calls in it are expanded."""
 
     nodes: int
     size: int
@@ -124,7 +124,7 @@ class _Size(NamedTuple):
 
 
 class _Count:
-    """Counts what the calls come to, without expanding them."""
+    """Counts nodes, bytes and depth of calls without expanding them."""
 
     def __init__(self, functions: Mapping[_Key, FunctionProto], path: Path) -> None:
         self._functions, self._path = functions, path
@@ -132,7 +132,7 @@ class _Count:
         self._known: dict[_Key, _Size] = {}
 
     def check(self, graph: GraphProto) -> int:
-        """The number of calls in a graph. Raises ModelError where they come to too much."""
+        """The number of calls in a graph. Raises ModelError where expansion exceeds the limits."""
         calls = self._called(walk(graph))
         for key in dict.fromkeys(calls):
             self._visit(key)
@@ -152,11 +152,11 @@ class _Count:
         _refuse(self._path, f"its local functions {what}")
 
     def _visit(self, start: _Key) -> None:
-        """Callees first, without recursion: a file may chain any number of functions."""
+        """Count callees before callers, without recursion: call chains may be of any length."""
         waiting, open_ = [start], set[_Key]()
         while waiting:
             key = waiting[-1]
-            missing = [each for each in self._calls[key] if each not in self._known]
+            missing = [called for called in self._calls[key] if called not in self._known]
             if key in self._known or not missing:
                 waiting.pop()
                 open_.discard(key)
@@ -168,12 +168,12 @@ class _Count:
             waiting.extend(dict.fromkeys(missing))
 
     def _sum(self, key: _Key) -> _Size:
-        function, called = self._functions[key], [self._known[each] for each in self._calls[key]]
+        function, called = self._functions[key], [self._known[size] for size in self._calls[key]]
         own = sum(1 for _ in _nodes(function)) - len(called)
         return _Size(
-            own + sum(each.nodes for each in called),
-            function.ByteSize() + sum(each.size for each in called),
-            1 + max((each.depth for each in called), default=0),
+            own + sum(size.nodes for size in called),
+            function.ByteSize() + sum(size.size for size in called),
+            1 + max((size.depth for size in called), default=0),
         )
 
 
@@ -182,7 +182,7 @@ def _spoken(count: int) -> str:
 
 
 class _Inliner:
-    """Replaces calls by bodies, with names that are new."""
+    """Replaces calls by bodies, whose nodes and tensors get unique names."""
 
     def __init__(
         self, functions: Mapping[_Key, FunctionProto], model: ModelProto, path: Path
@@ -193,7 +193,7 @@ class _Inliner:
 
     def replace(self, graph: GraphProto) -> None:
         """Expand a graph's calls and those of its subgraphs."""
-        nodes = [each for node in graph.node for each in self._expanded(node)]
+        nodes = [expanded for node in graph.node for expanded in self._expanded(node)]
         copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
         del graph.node[:]
         graph.node.extend(copies)
@@ -205,8 +205,8 @@ class _Inliner:
                 self.replace(inner)
             yield node
             return
-        for each in self._body(function, node):
-            yield from self._expanded(each)
+        for body_node in self._body(function, node):
+            yield from self._expanded(body_node)
 
     def _body(self, function: FunctionProto, call: NodeProto) -> Iterator[NodeProto]:
         if len(call.input) > len(function.input) or len(call.output) > len(function.output):
@@ -235,7 +235,7 @@ class _Inliner:
             yield onnx.helper.make_node("Identity", [source], [target], name=name)
 
     def _prefix(self, function: FunctionProto, call: NodeProto) -> str:
-        """The call's name, with a number where a name in it would not be new."""
+        """The call's name, with a number behind it where a name made from it would be taken."""
         wanted = call.name or next((o for o in call.output if o), call.op_type)
         inside = [name for node in _nodes(function) for name in (node.name, *node.output) if name]
         while True:
@@ -256,7 +256,7 @@ def _names(graph: GraphProto) -> Iterator[str]:
 
 
 def _attributes(function: FunctionProto, call: NodeProto) -> dict[str, AttributeProto]:
-    """What the call says, and the function's defaults for the rest."""
+    """Attributes of a call by name; the function's defaults for those that it does not set."""
     defaults = {a.name: a for a in function.attribute_proto}
     return {**defaults, **{a.name: a for a in call.attribute}}
 

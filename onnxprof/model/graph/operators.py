@@ -19,15 +19,15 @@ _CLASS_OF = {op: name for name, ops in _CLASSES.items() for op in ops}
 #: specification, layout 0).
 STATE_INPUTS = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
-#: Operators whose results differ from call to call, so that none is a constant or another's equal.
+#: Operators whose results differ from call to call: never constant, never equal to another node.
 RANDOM_OPERATORS = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"}
     | {"Bernoulli"}
 )
-#: With the one that draws where a model switches it on.
+#: The same and Dropout, which draws random numbers in training mode.
 MAY_DRAW = RANDOM_OPERATORS | {"Dropout"}
 
-#: Positions of operands that say what a shape is, or which part of one is meant.
+#: Input positions of operands that are shapes, or axes and bounds of a part of one.
 _SHAPE_OPERANDS: dict[str, tuple[int, ...]] = {
     "Reshape": (1,),
     "Expand": (1,),

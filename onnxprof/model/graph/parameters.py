@@ -1,4 +1,4 @@
-"""How many parameters a model has: the elements of its weights, whatever they are stored as.
+"""How many parameters a model has: the elements of all weights in any storage type.
 
 Counted are floating-point initializers and Constant tensors, and integers of 8 bits or fewer,
 which quantisers make of weights; int32 where a convolution or product reads them as its bias.
@@ -67,7 +67,7 @@ def parameters(model: ModelProto) -> int:
     for body in bodies:
         for node in body:
             nodes.append(node)
-            nodes.extend(each for _, graph in subgraphs(node) for each in walk(graph))
+            nodes.extend(inner for _, graph in subgraphs(node) for inner in walk(graph))
     roles = _Roles(nodes)
     total = sum(roles.weight(t) for graph in _all_graphs(model) for t in _initializers(graph))
     constants = (t for node in nodes for t in _constants(node))
@@ -88,7 +88,7 @@ def _initializers(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def _constants(node: NodeProto) -> Iterator[TensorProto]:
-    """What a Constant node holds, under the name that its readers know it by."""
+    """Tensors of a Constant node (without data), named after the node's output."""
     if node.op_type != "Constant" or not node.output:
         return
     for attribute in node.attribute:
@@ -104,7 +104,7 @@ def _constants(node: NodeProto) -> Iterator[TensorProto]:
 
 
 class _Roles:
-    """What the stored tensors are read as, by name."""
+    """Names of stored tensors by role: scales, biases, packed weights, other operands."""
 
     def __init__(self, nodes: list[NodeProto]) -> None:
         self._scales: set[str] = set()
@@ -132,7 +132,7 @@ class _Roles:
             self._packed[node.input[at]] = bits
 
     def weight(self, tensor: TensorProto) -> int:
-        """The elements that count."""
+        """How many of a tensor's elements count as parameters."""
         name, count = tensor.name, int(math.prod(tensor.dims))
         if not tensor.dims or (name in self._scales and name not in self._read):
             return 0

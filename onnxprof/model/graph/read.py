@@ -1,4 +1,4 @@
-"""ONNX messages of models, without the weights that lie in files beside them."""
+"""Reading models as ONNX messages; external data are not loaded."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def read_file(path: str | Path) -> onnx.ModelProto:
-    """The model in a file; external data stay where they are."""
+    """The model in a file, without its external data."""
     import onnx
 
     return onnx.load(str(path), load_external_data=False)
 
 
 def read_prepared(model: PreparedModel) -> onnx.ModelProto:
-    """The model that a runtime is to load, from its file or from memory."""
+    """A prepared model, from a file or from memory, without its external data."""
     import onnx
 
     if isinstance(model.source, bytes):

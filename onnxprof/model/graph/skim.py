@@ -39,7 +39,7 @@ _FIXED_SIZE_DATA = {4: 4, 10: 8}
 _VARINT_DATA = (5, 7, 11)
 _RAW_DATA = 9
 _DOC_STRING = 12
-#: What a weight whose data were left out says as its doc string; no file can say it beforehand.
+#: Doc string that marks a weight whose data were left out; random, so that no file contains it.
 LEFT_OUT = b"data left out by onnxprof " + secrets.token_hex(8).encode()
 
 
@@ -151,7 +151,7 @@ class _Skim:
 
 
 def _held(number: int, data: memoryview) -> tuple[int, int] | None:
-    """Bytes of raw data and elements of typed data in a field; None for other fields."""
+    """(bytes of raw data, elements of typed data) in a field of a tensor; None for other fields."""
     if number == _RAW_DATA:
         return len(data), 0
     if number in _FIXED_SIZE_DATA:

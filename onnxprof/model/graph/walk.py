@@ -58,7 +58,7 @@ def true_inputs(graph: GraphProto) -> list[str]:
 
 
 def captured(node: NodeProto) -> set[str]:
-    """Names that the node's subgraphs take from outside."""
+    """Names of outer tensors that the node's subgraphs read."""
     names: set[str] = set()
     if not node.attribute:
         return names
@@ -80,7 +80,7 @@ def reads(node: NodeProto) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What naming and sorting did to a model."""
+    """Which nodes of a model were renamed or moved."""
 
     given: dict[str, str]
     """Layer name to the name in the file (empty where the file gives none)."""
@@ -135,7 +135,10 @@ def _names(graph: GraphProto) -> Iterator[tuple[str, str]]:
 
 
 def _name_nodes(graph: GraphProto) -> dict[str, str]:
-    """Own names are claimed first, those of the main graph before those of subgraphs."""
+    """Give each node a unique name; returns the file's name by unique name.
+
+    Names from the file take precedence, those of the main graph over those of subgraphs.
+    """
     top = list(graph.node)
     inner = [n for node in top for _, g in subgraphs(node) for n in walk(g)]
     nodes = top + inner
@@ -170,7 +173,7 @@ def unused(wanted: str, taken: Callable[[str], bool], tried: dict[str, int] | No
 
 
 def _order(graph: GraphProto, outer: set[str], path: Path) -> bool:
-    """Sort the nodes if they are not, here and in subgraphs; whether anything moved."""
+    """Sort the nodes of a graph and its subgraphs topologically; returns whether any moved."""
     given = outer | {i.name for i in graph.input} | initializer_names(graph)
     _check_single_producer(graph, initializer_names(graph) | set(true_inputs(graph)), path)
     needs = [reads(node) for node in graph.node]

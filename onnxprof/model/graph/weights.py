@@ -1,4 +1,4 @@
-"""Stored tensors: element types, sizes, and whether the data are really there."""
+"""Stored tensors: element types, sizes, and checks that the data are complete."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BITS = {
 
 
 def type_name(data_type: int) -> str:
-    """ONNX's name of an element type: `FLOAT`, `INT8`; UNDEFINED for one that it does not have."""
+    """ONNX's name of an element type: `FLOAT`, `INT8`; UNDEFINED for an unknown number."""
     try:
         return str(TensorProto.DataType.Name(data_type))
     except ValueError:
@@ -59,7 +59,7 @@ def is_floating(data_type: int) -> bool:
 
 
 def element_count(tensor: TensorProto, where: str) -> int:
-    """The product of the dims. Raises ModelError for a negative or an absurd one."""
+    """The product of the dims. Raises ModelError for a negative dim or over MAX_ELEMENTS."""
     if any(d < 0 for d in tensor.dims):
         raise ModelError(f"negative dimension in {list(tensor.dims)}", where=where, remedy=_REMEDY)
     count: int = math.prod(tensor.dims)
@@ -102,9 +102,10 @@ def _typed_counts(tensor: TensorProto) -> tuple[int, ...]:
 
 
 def check(tensor: TensorProto, path: Path, data: DataFolder) -> None:
-    """Compare what the tensor claims with what is stored, in `data` or here. Raises ModelError.
+    """Compare a tensor's dims with the size of its data. Raises ModelError where they differ.
 
-    A tensor whose data were left out on reading was checked then and passes.
+    `data` is the folder of external data. A tensor whose data were left out on reading was
+    checked then and passes.
     """
     where = f"{path}, tensor {tensor.name!r}"
     count, size = element_count(tensor, where), size_bytes(tensor, where)

@@ -1,1 +1,1 @@
-"""Another batch size, or the layer that forbids it."""
+"""Changing a model's batch size, or naming the layer that prevents it."""

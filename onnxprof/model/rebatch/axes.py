@@ -1,4 +1,4 @@
-"""Which axes of a model's inputs are the batch, and which others have no size yet."""
+"""The batch axes of a model's inputs, and the other symbolic axes, which need a size."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Axis = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class BatchAxes:
-    """Where the batch enters the model."""
+    """The batch axes of a model's inputs, and the file's own batch size."""
 
     axes: tuple[Axis, ...]
     """(input name, axis) of each batch axis."""
     own: int
-    """The file's own batch: the fixed size, or 1 where the batch is symbolic."""
+    """The file's own batch size: the fixed size, or 1 where the batch is symbolic."""
     fixed: bool
-    """The file fixes the batch, so another one needs a rewrite."""
+    """Whether the file fixes the batch, so that another size needs a rewrite of the graph."""
     symbols: tuple[str, ...] = ()
     """Names of the symbolic batch axes."""
     scaled: tuple[Axis, ...] = ()
@@ -46,11 +46,11 @@ class FreeDim:
 
     name: str
     inputs: tuple[str, ...]
-    """The inputs that have it."""
+    """Names of the inputs that have this axis."""
 
 
 def tensor_type(value: TypeProto) -> TypeProto.Tensor | None:
-    """The tensor type, seen through an optional; None for sequences and maps."""
+    """The tensor type, also of an optional tensor; None for sequences and maps."""
     if value.HasField("tensor_type"):
         return value.tensor_type
     if value.HasField("optional_type"):
@@ -65,7 +65,10 @@ def input_values(model: ModelProto) -> list[ValueInfoProto]:
 
 
 def name_anonymous(model: ModelProto) -> bool:
-    """Give every input axis that has neither size nor name one like `data.axis2`."""
+    """Name every input axis that has neither size nor name, as in `data.axis2`.
+
+    Returns whether there was such an axis.
+    """
     changed = False
     for name, axis, dim in _axes(model):
         sized = dim.HasField("dim_value") and dim.dim_value >= 0
@@ -85,7 +88,7 @@ def _axes(model: ModelProto) -> Iterator[tuple[str, int, Any]]:
 
 
 def input_shapes(model: ModelProto) -> dict[str, list[int | str]]:
-    """Input shapes; an axis that has neither size nor name has the name that it would be given."""
+    """Input shapes by name; an axis without size and name is named as by `name_anonymous`."""
     copy = ModelProto()
     copy.graph.input.extend(input_values(model))
     name_anonymous(copy)
@@ -115,12 +118,13 @@ def find(model: ModelProto) -> BatchAxes:
 
 
 def _computed(shapes: Mapping[str, list[int | str]]) -> dict[int | str, tuple[str, ...]]:
-    """Names of axes that are expressions, as `2*batch` and `past + tokens`, with the names inside.
+    """Axis names that are expressions, as `2*batch` and `past + tokens`, with the names inside.
 
-    Names of axes may hold any character: a text is an expression where each name in it also
-    is an axis of its own, or where one is or there is no other, and more than a hyphen (`axis-0`).
-    So is a product with the batch (`batch*heads`), whatever stands beside it: its size is not the
-    batch's, so the other factors need sizes of their own.
+    Names of axes may hold any character, so a text counts as an expression only where
+    - every name in it is also an axis by itself, or
+    - it has an operator other than a hyphen (`axis-0`), and one name in it is an axis by itself
+      or it has one name only, or
+    - it is a product with the batch (`batch*heads`), whose other factors need sizes as well.
     """
     texts = {d for dims in shapes.values() for d in dims if isinstance(d, str)}
     parsed = {text: sizes.names(text) for text in texts}
@@ -154,14 +158,14 @@ def _batch_symbols(
 ) -> set[str]:
     texts = [d for dims in shapes.values() for d in dims if isinstance(d, str)]
     named = {name for text in texts for name in computed.get(text, (text,))}
-    found = {d for d in named if "batch" in d.lower()}
-    found = found or {d for d in named if d.lower() in _BATCH_NAMES}
+    symbols = {d for d in named if "batch" in d.lower()}
+    symbols = symbols or {d for d in named if d.lower() in _BATCH_NAMES}
     first = next(iter(shapes.values()), [0])[0]
     first = computed.get(first, (first,))[0]
-    if not found and isinstance(first, str) and not _NOT_BATCH.search(_plain(first)):
-        found = {first}
+    if not symbols and isinstance(first, str) and not _NOT_BATCH.search(_plain(first)):
+        symbols = {first}
     fronts = ((n, d[0]) for n, d in shapes.items())
-    return found | {d for n, d in fronts if isinstance(d, str) and _is_anonymous(d, n)}
+    return symbols | {d for n, d in fronts if isinstance(d, str) and _is_anonymous(d, n)}
 
 
 def _plain(symbol: str) -> str:
@@ -197,18 +201,18 @@ def _state_inputs(model: ModelProto) -> set[str]:
 
 def free_dims(model: ModelProto, batch: BatchAxes) -> tuple[FreeDim, ...]:
     """Symbolic input axes other than the batch, in order of appearance."""
-    found: dict[str, list[str]] = {}
+    inputs_of: dict[str, list[str]] = {}
     shapes = _shapes(model)
     computed = _computed(shapes)
     for name, dims in shapes.items():
         for dim in (inner for d in dims if isinstance(d, str) for inner in computed.get(d, (d,))):
             if dim not in batch.symbols:
-                found.setdefault(dim, []).append(name)
-    return tuple(FreeDim(n, tuple(dict.fromkeys(inputs))) for n, inputs in found.items())
+                inputs_of.setdefault(dim, []).append(name)
+    return tuple(FreeDim(n, tuple(dict.fromkeys(inputs))) for n, inputs in inputs_of.items())
 
 
 def check_dims(free: tuple[FreeDim, ...], batch: BatchAxes, dims: Mapping[str, int]) -> None:
-    """Raise UsageError for a size given to an axis that the model does not have."""
+    """Raise UsageError for a size of the batch or of an unknown axis, and for an invalid size."""
     known = [f.name for f in free]
     for name, size in dims.items():
         if name in batch.symbols:
@@ -225,12 +229,12 @@ def check_dims(free: tuple[FreeDim, ...], batch: BatchAxes, dims: Mapping[str, i
 def all_sizes(
     model: ModelProto, batch: BatchAxes, size: int, dims: Mapping[str, int]
 ) -> dict[str, int]:
-    """Sizes by the names that stand on the inputs' axes, those of computed axes included.
+    """Sizes by the names of the inputs' axes, computed axes included.
 
-    Raises UsageError where a computed size is none.
+    Raises UsageError where an expression yields no valid size.
     """
     known = {**dict.fromkeys(batch.symbols, size), **dims}
-    found = dict(known)
+    size_of = dict(known)
     for text, inside in _computed(_shapes(model)).items():
         value = sizes.evaluate(str(text), known)
         if value is None and not known.keys() >= set(inside):
@@ -239,12 +243,12 @@ def all_sizes(
             given = ", ".join(f"{name}={known[name]}" for name in inside)
             came = "no number" if value is None else str(value)
             raise UsageError(f"an axis of size {text!r} would be {came}", where=given)
-        found[str(text)] = int(value)
-    return found
+        size_of[str(text)] = int(value)
+    return size_of
 
 
 def _axes_there(known: Sequence[str], batch: BatchAxes) -> str:
-    """What `--dim` may name instead; the batch is an axis, but not one of these."""
+    """The remedy for an unknown axis: the axes that `--dim` may name, or `--batch`."""
     if known:
         return f"It has: {', '.join(known)}"
     if batch.symbols:
@@ -256,7 +260,7 @@ def _axes_there(known: Sequence[str], batch: BatchAxes) -> str:
 def set_sizes(model: ModelProto, batch: BatchAxes, size: int, dims: Mapping[str, int]) -> None:
     """Fix the batch axes, and every axis whose name is in dims, wherever it is declared.
 
-    Raises UsageError where a size that is computed from them makes none.
+    Raises UsageError where an expression yields no valid size.
     """
     known = all_sizes(model, batch, size, dims)
     for graph in graphs(model.graph):
@@ -274,6 +278,6 @@ def _substitute(value: TypeProto, known: Mapping[str, int]) -> None:
         _substitute(getattr(value, kind).elem_type, known)
     if kind == "tensor_type":
         for dim in value.tensor_type.shape.dim:
-            found = sizes.evaluate(dim.dim_param, known) if dim.dim_param else None
-            if found is not None and found.denominator == 1 and found >= 0:
-                dim.dim_value = int(found)
+            size = sizes.evaluate(dim.dim_param, known) if dim.dim_param else None
+            if size is not None and size.denominator == 1 and size >= 0:
+                dim.dim_value = int(size)

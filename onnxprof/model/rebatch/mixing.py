@@ -1,8 +1,8 @@
-"""Whether a layer lets the items of a batch meet, by the axes that it works over.
+"""Whether a layer mixes the items of a batch, judged by the axes that its operator works over.
 
-The batch is where a size is a multiple of the prime that was traced through the graph. What is
-said here is certain of the layer (operator specifications, https://onnx.ai/onnx/operators);
-what only values can tell is left to `batchproof`.
+A batch axis is one whose size is a multiple of the prime that was traced through the graph.
+The rules follow from the operator specifications (https://onnx.ai/onnx/operators); mixing that
+depends on values is checked by running the model (`onnxprof.checks.batches`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnxprof.model.shapes.rules.scope import Scope
 from onnxprof.records.layer import Shape
 
 _SOFTMAX = ("Softmax", "LogSoftmax", "Hardmax")
-#: Before this opset these took everything from their axis on.
+#: Before this opset, softmax operators worked over all axes from `axis` on.
 _ONE_AXIS_SINCE = 13
 _TRAINING_SINCE, _TRAINING_ATTRIBUTE_SINCE = 7, 14
 _POOLS = ("AveragePool", "MaxPool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
@@ -30,18 +30,18 @@ _WITHIN = "normalises over the batch"
 
 
 class Mixing:
-    """Looks at one node after the other, in a graph whose batch is the prime."""
+    """Rules by operator, for the nodes of a graph whose batch is the prime."""
 
     def __init__(self, prime: int, opset: int, dependent: set[str]) -> None:
         self._prime, self._opset, self._dependent = prime, opset, dependent
 
     def reason(self, node: NodeProto, scope: Scope) -> str:
-        """How items meet in the node; empty where that is not certain."""
+        """How the node mixes items of the batch, in words; empty where that is not certain."""
         if not self._dependent.intersection(node.input) or not node.output:
             return ""
         given = [scope.shape(name) if name else None for name in node.input]
         if self._is_product(node, scope, given):
-            return "sets every item of the batch against every other"
+            return "combines every item of the batch with every other"
         if node.domain not in DEFAULT_DOMAINS:
             return ""
         check = _CHECKS.get(node.op_type)
@@ -67,29 +67,29 @@ class Mixing:
         return _OVER if set(axes).intersection(self._marks(given[0])) else ""
 
     def softmax(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
-        """One axis, or since its axis on."""
+        """Softmax works over one axis; before opset 13 over all axes from `axis` on."""
         single = self._opset >= _ONE_AXIS_SINCE
         axis = _axis(node, given[0], -1 if single else 1)
         return self._touches(given[0], axis, None if single else -1, _WITHIN)
 
     def one_axis(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
-        """ArgMax and TopK."""
+        """ArgMax, ArgMin and TopK work over one axis."""
         default = -1 if node.op_type == "TopK" else 0
         return self._touches(given[0], _axis(node, given[0], default), None, _OVER)
 
     def cumulative(self, _: NodeProto, scope: Scope, given: Sequence[Shape]) -> str:
-        """CumSum, whose axis is an operand."""
+        """CumSum works over one axis, which is an operand."""
         value = scope.value_of(_.input[1]) if len(_.input) > 1 else None
         if value is None or given[0] is None or value.dtype == object:
             return ""
         return self._touches(given[0], int(value.flat[0]) % len(given[0]), None, _OVER)
 
     def layer_norm(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
-        """Everything from an axis on."""
+        """Layer normalisation works over all axes from `axis` on."""
         return self._touches(given[0], _axis(node, given[0], -1), -1, _WITHIN)
 
     def batch_norm(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
-        """In training mode it takes mean and variance of the batch itself."""
+        """Batch normalisation in training mode computes mean and variance over the batch."""
         if self._opset >= _TRAINING_ATTRIBUTE_SINCE:
             training = bool(_attribute(node, "training_mode", 0))
         else:
@@ -98,21 +98,21 @@ class Mixing:
         return "normalises over the batch (training mode)" if met else ""
 
     def spatial(self, _: NodeProto, __: Scope, given: Sequence[Shape]) -> str:
-        """Windows slide over every axis behind the channels."""
+        """Convolutions and pools work over all axes from 2 on."""
         return self._touches(given[0], 2, -1, _OVER)
 
     def channels(self, _: NodeProto, __: Scope, given: Sequence[Shape]) -> str:
-        """LRN and the norms of a group, an instance."""
+        """LRN, instance and group normalisation work over all axes from 1 on."""
         return self._touches(given[0], 1, -1, _WITHIN)
 
     def product(self, _: NodeProto, __: Scope, given: Sequence[Shape]) -> str:
-        """MatMul sums over the last axis of the left, the last but one of the right."""
+        """MatMul sums over the left operand's last axis and the right one's last but one."""
         left, right = given[0], given[1] if len(given) > 1 else None
         last = self._touches(left, len(left or ()) - 1, None, _OVER)
         return last or self._touches(right, max(len(right or ()) - 2, 0), None, _OVER)
 
     def gemm(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
-        """As a MatMul, either side transposed at will."""
+        """Gemm sums as MatMul does, with either operand transposed by an attribute."""
         left = 0 if _attribute(node, "transA", 0) else 1
         right = 1 if _attribute(node, "transB", 0) else 0
         other = given[1] if len(given) > 1 else None
@@ -121,7 +121,7 @@ class Mixing:
         )
 
     def einsum(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
-        """A letter that is summed over."""
+        """Einsum sums over the letters that are missing from its output."""
         equation = str(_text(node, "equation")).replace(" ", "")
         terms, arrow, out = equation.partition("->")
         if not arrow or "." in equation:
@@ -132,11 +132,11 @@ class Mixing:
         return ""
 
     def recurrent(self, node: NodeProto, _: Scope, given: Sequence[Shape]) -> str:
-        """The axis of time."""
+        """Recurrent operators work over the axis of time."""
         return self._touches(given[0], 1 if _attribute(node, "layout", 0) else 0, None, _OVER)
 
     def repeated(self, node: NodeProto, scope: Scope, given: Sequence[Shape]) -> str:
-        """A batch that is repeated as a whole has its items in turn, not each beside itself."""
+        """Tile of a batch axis repeats the batch as a whole: copies of an item lie apart."""
         times = scope.value_of(node.input[1]) if len(node.input) > 1 else None
         if times is None or times.dtype == object:
             return ""
@@ -144,7 +144,7 @@ class Mixing:
         return "repeats the batch as a whole, so that copies of an item lie apart" if met else ""
 
     def _touches(self, shape: Shape, first: int, last: int | None, why: str) -> str:
-        """Whether the batch is at an axis, or at any from it on where `last` is -1."""
+        """`why` if axis `first` (or any from it on, with `last` -1) is the batch; else empty."""
         met = [a for a in self._marks(shape) if a == first or (last is not None and a >= first)]
         return why if met else ""
 
@@ -168,7 +168,7 @@ _CHECKS = {operator: check for operators, check in _RULES.items() for operator i
 
 
 def _reduced(node: NodeProto, scope: Scope, rank: int) -> list[int]:
-    """The axes that a reduction works over; none where they are not known."""
+    """The axes that a reduction works over; empty where they are not known."""
     given = _ints(node, "axes")
     if len(node.input) > 1 and node.input[1]:
         value = scope.value_of(node.input[1])
@@ -190,8 +190,8 @@ def _attribute(node: NodeProto, name: str, default: int) -> int:
 
 
 def _text(node: NodeProto, name: str) -> str:
-    found: Iterator[bytes] = (a.s for a in node.attribute if a.name == name)
-    return next(found, b"").decode("utf-8", "replace")
+    values: Iterator[bytes] = (a.s for a in node.attribute if a.name == name)
+    return next(values, b"").decode("utf-8", "replace")
 
 
 def _ints(node: NodeProto, name: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""The first layer that does not let another batch through, by shapes alone."""
+"""The first layer that prevents another batch size, by shapes alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxprof.model.shapes.rules.scope import Scope
 
 
 class Obstacles:
-    """Looks for the first layer that does not let the batch through."""
+    """Compares shapes at the file's own batch with those at a prime batch, layer by layer."""
 
     def __init__(
         self, model: ModelProto, batch: BatchAxes, base: Scope, marked: Scope, prime: int
@@ -35,7 +35,7 @@ class Obstacles:
         return ""
 
     def mixing(self, opset: int) -> str:
-        """The first layer in which items of the batch meet, on the way to an output."""
+        """The first layer that mixes items of the batch and that an output depends on, in words."""
         wanted = _needed(self._graph)
         rules = Mixing(self._prime, opset, self._dependent)
         for node, marked in zip(walk(self._graph), scopes(self._graph, self._marked), strict=True):
@@ -92,12 +92,12 @@ class Obstacles:
 
 
 def _needed(graph: GraphProto) -> set[str]:
-    """The tensors that the graph's outputs are made of, those of subgraphs all included."""
+    """Tensors that the graph's outputs depend on, with all tensors of subgraphs on the way."""
     wanted = {output.name for output in graph.output}
     for node in reversed(graph.node):
         if not wanted.intersection(node.output) or node.op_type in ABOUT:
             continue
         wanted |= reads(node)
         for _, inner in subgraphs(node):
-            wanted.update(name for each in walk(inner) for name in each.output)
+            wanted.update(name for inner_node in walk(inner) for name in inner_node.output)
     return wanted

@@ -1,4 +1,4 @@
-"""Constant operands of nodes: finding them, and giving a node other values."""
+"""Constant operands of nodes: looking them up and replacing their values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What an operand is to become: new integers, or the old rows repeated along an axis."""
+    """The change of an operand: new integers, or its rows repeated along an axis."""
 
     factors: tuple[Factor, ...] = ()
     repeat_axis: int | None = None
@@ -41,7 +41,7 @@ class Placed:
 
 
 def placed(graph: GraphProto, outer: tuple[GraphProto, ...] = ()) -> Iterator[Placed]:
-    """Every node in walk order."""
+    """Every node with the graphs around it, in walk order."""
     chain = (*outer, graph)
     for node in graph.node:
         yield Placed(node, chain)
@@ -134,7 +134,7 @@ def _holders(graph: GraphProto) -> dict[str, TensorProto | NodeProto]:
 
 
 def _constant_tensor(node: NodeProto | None) -> TensorProto:
-    """The node's tensor attribute; values given as plain attributes become one."""
+    """The node's tensor attribute, which replaces values given as plain attributes."""
     assert node is not None
     for attribute in node.attribute:
         if attribute.name == "value":
@@ -158,7 +158,7 @@ def _change(tensor: TensorProto, edit: Edit, batch: int, folder: Path) -> None:
 
 
 def _repeat(tensor: TensorProto, axis: int, batch: int, folder: Path) -> None:
-    """Row i becomes the old row i modulo the old count."""
+    """Resize an axis to the batch: new row i is old row i modulo the old size."""
     own = tensor.dims[axis]
     if is_external(tensor):
         need = weights.size_bytes(tensor, f"tensor {tensor.name!r}")

@@ -1,9 +1,9 @@
-"""Carry another batch size through a model, or say which layer stands in the way.
+"""Rewrite a model for another batch size, or name the layer that prevents it.
 
-A batch that the file fixes is found by its trace: shapes are inferred at the file's own
-batch and at a prime, and an axis is the batch where its size at the prime is a multiple of
-that prime. Fixed operands (Reshape targets, …) that block the trace are rewritten, and the
-trace is taken again, until it does not change.
+A fixed batch is traced through the graph: shapes are inferred at the file's own batch and at a
+prime, and axes whose size at the prime is a multiple of that prime are batch axes. Fixed
+operands (Reshape targets, …) that block the trace are rewritten, and the shapes are inferred
+again, until nothing changes.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _LARGEST_SIZE = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to give a model another batch; good for any size."""
+    """The edits that give a model another batch size; the same for every size."""
 
     batch: BatchAxes
     free: tuple[FreeDim, ...]
     edits: tuple[tuple[Place, Edit], ...] = ()
     obstacle: str = ""
     unnamed: bool = False
-    """Input axes without a name were given one."""
+    """Whether input axes had neither size nor name and were given a name."""
     mixing: str = ""
-    """The layer in which items of the batch meet, where shapes alone say so."""
+    """The layer that mixes items of the batch, in words; empty where shapes show none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Rebatched:
 
     structure: ModelProto
     batch: int
-    """The batch it is at: the one asked for, or the model's own where there is an obstacle."""
+    """The batch size of `structure`: as requested, or the file's own where there is an obstacle."""
     obstacle: str
     rewritten: bool
-    """More than naming sizes was needed, so declared shapes of the file may be stale."""
+    """Whether the graph was edited, so that shapes declared in the file may be stale."""
 
 
 def check_batch(batch: int) -> None:
-    """Raise UsageError for a batch size that is none."""
+    """Raise UsageError for a batch size below 1 or above MAX_BATCH."""
     if batch < 1:
         raise UsageError(f"batch {batch} makes no sense", remedy="Give a batch of 1 or more")
     if batch > MAX_BATCH:
@@ -68,7 +68,7 @@ def check_batch(batch: int) -> None:
 
 
 def survey(model: ModelProto) -> Plan:
-    """Batch axes and free axes, without looking into the graph. Leaves the model alone."""
+    """A plan with batch axes and free axes only, from the inputs. Does not change the model."""
     copy = _copy(model)
     unnamed = batchaxes.name_anonymous(copy)
     batch = batchaxes.find(copy)
@@ -76,18 +76,20 @@ def survey(model: ModelProto) -> Plan:
 
 
 def plan(model: ModelProto, dims: Mapping[str, int]) -> Plan:
-    """Find the edits that let the batch through, or the obstacle."""
-    found = survey(model)
-    if found.obstacle:
-        return found
-    own = found.batch.own
-    base = infer.infer(_sized(model, found, own, dims, {}), trust_declared=False)
-    tracer = _Tracer(model, found, base, dims)
+    """A plan with the edits that another batch needs, or with the obstacle."""
+    outline = survey(model)
+    if outline.obstacle:
+        return outline
+    own = outline.batch.own
+    base = infer.infer(_sized(model, outline, own, dims, {}), trust_declared=False)
+    tracer = _Tracer(model, outline, base, dims)
     edits, marked = tracer.settle()
-    search = Obstacles(model, found.batch, base, marked, tracer.prime)
+    search = Obstacles(model, outline.batch, base, marked, tracer.prime)
     mixing = search.mixing(_opset(model))
-    obstacle = search.find() or (mixing if found.batch.fixed else "")
-    return Plan(found.batch, found.free, tuple(edits.items()), obstacle, found.unnamed, mixing)
+    obstacle = search.find() or (mixing if outline.batch.fixed else "")
+    return Plan(
+        outline.batch, outline.free, tuple(edits.items()), obstacle, outline.unnamed, mixing
+    )
 
 
 def _opset(model: ModelProto) -> int:
@@ -97,7 +99,7 @@ def _opset(model: ModelProto) -> int:
 def at_batch(
     model: ModelProto, how: Plan, batch: int, dims: Mapping[str, int], folder: Path
 ) -> Rebatched:
-    """A copy of the model at the batch size, or at its own where the plan has an obstacle."""
+    """A copy of the model at the batch size, or at the file's own where there is an obstacle."""
     size = how.batch.own if how.obstacle and batch != how.batch.own else batch
     obstacle = how.obstacle if size != batch else ""
     moved = size != how.batch.own
@@ -156,7 +158,7 @@ class _Tracer:
         self.prime = next((p for p in _PRIMES if not any(d % p == 0 for d in sizes if d)), 1013)
 
     def settle(self) -> tuple[dict[Place, Edit], Scope]:
-        """Edits, and the types at the prime with them."""
+        """The edits, and the scope with the types that they yield at the prime batch."""
         edits = self._guess()
         for _ in range(_ROUNDS):
             sized = _sized(self._model, self._plan, self.prime, self._dims, edits)
@@ -168,7 +170,7 @@ class _Tracer:
         return edits, marked
 
     def _guess(self) -> dict[Place, Edit]:
-        """Most batches stay in front: start from there, so that one more round is enough."""
+        """Edits for a batch that stays axis 0, as most do: a start that saves rounds."""
         edits: dict[Place, Edit] = {}
         for index, at in enumerate(self._operands.nodes):
             if _is(at, "Reshape") and at.node.input[0] in self._dependent:
@@ -232,7 +234,7 @@ class _Tracer:
     def _slice(
         self, at: Placed, ends: list[int], axis: int, size: object, rank: int
     ) -> tuple[Factor, ...] | None:
-        """A slice that took the whole batch goes on taking it."""
+        """New ends for a Slice that takes the whole batch axis; None for any other."""
         starts, axes = self._operands.value(at, 1), self._operands.value(at, 3)
         order = [int(a) % rank for a in axes] if axes is not None else list(range(len(ends)))
         if axis not in order or starts is None or not isinstance(size, int):

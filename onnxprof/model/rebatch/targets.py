@@ -1,4 +1,4 @@
-"""How a fixed operand must change for the batch to pass through its node."""
+"""The values that a fixed operand needs for another batch size."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reshape_target(
 
 
 def _landing(data: Shape, out: Shape, axis: int, rank: int) -> int | None:
-    """The output axis that the batch is part of.
+    """The output axis that contains the batch; None where it is not known.
 
     Row-major order keeps what lies before an axis before it: the batch lands where the
     product of the sizes before it is the same.

@@ -1,4 +1,4 @@
-"""How the batch shows in a graph whose inputs have a prime batch."""
+"""Recognising batch axes in a graph whose inputs have a prime number as their batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxprof.model.rebatch.axes import BatchAxes
 from onnxprof.model.shapes.rules.scope import Scope
 from onnxprof.records.layer import Shape
 
-#: Operators that tell about a tensor's shape, not its contents.
+#: Operators that depend on a tensor's shape, not on its contents.
 ABOUT = ("Shape", "Size")
 
 
@@ -26,7 +26,7 @@ def scopes(graph: GraphProto, scope: Scope) -> Iterator[Scope]:
 
 
 def dependent(graph: GraphProto, batch: BatchAxes) -> set[str]:
-    """Tensors whose contents follow from inputs with a batch; sizes of tensors do not count."""
+    """Tensors whose contents depend on inputs with a batch, other than through shapes."""
     names = {name for name, _ in (*batch.axes, *batch.scaled)}
     _spread(graph, names)
     return names
@@ -51,6 +51,6 @@ def marks(shape: Shape, prime: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def count(shape: Shape) -> int | None:
-    """The elements of a tensor whose axes are all known."""
+    """The number of elements; None where an axis is not known."""
     sizes = [d for d in shape or () if isinstance(d, int)]
     return math.prod(sizes) if shape is not None and len(sizes) == len(shape) else None

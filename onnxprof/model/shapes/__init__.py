@@ -1,1 +1,1 @@
-"""Shapes worked out node by node: rules of operators, subgraphs, and sizes that are symbols."""
+"""Shape inference node by node: rules of operators, subgraphs, symbolic sizes."""

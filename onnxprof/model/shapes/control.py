@@ -1,7 +1,7 @@
-"""Shapes through If, Loop, Scan and SequenceMap: their bodies, and what comes out of them.
+"""Shape inference of If, Loop, Scan and SequenceMap, through their bodies.
 
-Semantics are those of https://onnx.ai/onnx/operators. A body is walked again where what a Loop
-carries changes its shape; `spare` bounds that, since bodies hold bodies.
+Semantics are those of https://onnx.ai/onnx/operators. A Loop's body is walked again where a
+carried value changes its shape; `spare` bounds the work, since bodies can be nested.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onnxprof.model.shapes.rules.call import Call, Types, join
 from onnxprof.model.shapes.rules.scope import Scope, element_type, shape_of, tensor_type
 from onnxprof.records.layer import Dim, Shape
 
-#: Walks a body whose inputs have these types and values, and gives its scope.
+#: Walks a body whose inputs have these types and values; returns the body's scope.
 Walk = Callable[[GraphProto, Sequence[TypeProto | None], Mapping[str, np.ndarray]], Scope]
 _PASSES = 4
 
@@ -30,7 +30,7 @@ class Bodies:
     call: Call
     walk: Walk
     spare: Callable[[], bool]
-    """Whether there is work left for a body to be walked more than once."""
+    """Whether the budget allows to walk a body more than once."""
     scopes: dict[str, Scope]
     """The last scope of each body, by the attribute that holds it."""
 
@@ -72,7 +72,7 @@ def _if(bodies: Bodies) -> Types:
 
 
 def _either(a: TypeProto | None, b: TypeProto | None) -> TypeProto | None:
-    """What holds of both types."""
+    """The type that covers both; None where they have nothing in common."""
     if a is None or b is None or a.WhichOneof("value") != b.WhichOneof("value"):
         return None
     if a.WhichOneof("value") != "tensor_type":
@@ -91,20 +91,20 @@ def _loop(bodies: Bodies) -> Types:
     goes_on = tensor_type(TensorProto.BOOL, ())
     # a body runs only where its condition holds
     values = {body.input[1].name: np.array(True)}
-    states, found = list(carried), list[TypeProto | None]()
+    states, outputs = list(carried), list[TypeProto | None]()
     for left in reversed(range(_PASSES)):
         if left < 2 or not bodies.spare():
             states = [_elements_only(state) for state in states]
-        found = bodies.outputs("body", [count, goes_on, *states], values)
-        wider = [_either(a, b) for a, b in zip(states, found[1:], strict=False)]
+        outputs = bodies.outputs("body", [count, goes_on, *states], values)
+        wider = [_either(a, b) for a, b in zip(states, outputs[1:], strict=False)]
         if wider == states:
             break
         states = wider
     held = len(states)
     whole = endless and _keeps_on(bodies, body)
     trips = call.scalar(0) if call.name(0) and whole else None
-    stacks = [_stacked(each, trips, 0) for each in found[1 + held :]]
-    return [*(_either(a, b) for a, b in zip(states, found[1:], strict=False)), *stacks]
+    stacks = [_stacked(output, trips, 0) for output in outputs[1 + held :]]
+    return [*(_either(a, b) for a, b in zip(states, outputs[1:], strict=False)), *stacks]
 
 
 def _elements_only(held: TypeProto | None) -> TypeProto | None:
@@ -117,21 +117,21 @@ def _is_true(call: Call, position: int) -> bool:
 
 
 def _keeps_on(bodies: Bodies, body: GraphProto) -> bool:
-    """Whether the body always says that the loop goes on."""
+    """Whether the body's condition output is always true."""
     scope = bodies.scopes.get("body")
     value = None if scope is None else scope.value_of(body.output[0].name)
     return value is not None and value.dtype != object and bool(value.all())
 
 
-def _stacked(each: TypeProto | None, count: Dim, axis: int) -> TypeProto | None:
-    """The type of what is stacked along a new axis."""
-    if each is None or each.WhichOneof("value") != "tensor_type":
+def _stacked(item: TypeProto | None, count: Dim, axis: int) -> TypeProto | None:
+    """The type of `count` tensors of a type, stacked along a new axis."""
+    if item is None or item.WhichOneof("value") != "tensor_type":
         return None
-    shape = shape_of(each)
+    shape = shape_of(item)
     if shape is None or not -len(shape) - 1 <= axis <= len(shape):
-        return tensor_type(element_type(each), None)
+        return tensor_type(element_type(item), None)
     at = axis + len(shape) + 1 if axis < 0 else axis
-    return tensor_type(element_type(each), (*shape[:at], count, *shape[at:]))
+    return tensor_type(element_type(item), (*shape[:at], count, *shape[at:]))
 
 
 def _scan(bodies: Bodies) -> Types:
@@ -144,12 +144,12 @@ def _scan(bodies: Bodies) -> Types:
     types = [call.type(held + i) for i in range(scanned)]
     slices = [_slice(t, axis) for t, axis in zip(types, axes, strict=False)]
     states = [call.type(i) for i in range(held)]
-    found = bodies.outputs("body", [*states, *slices])
+    outputs = bodies.outputs("body", [*states, *slices])
     count = next((s for t, a in zip(types, axes, strict=False) if (s := _length(t, a))), None)
-    stacks = found[held:]
+    stacks = outputs[held:]
     out_axes = call.attribute("scan_output_axes") or [0] * len(stacks)
     made = [_stacked(t, count, axis) for t, axis in zip(stacks, out_axes, strict=False)]
-    return [*(_either(a, b) for a, b in zip(states, found, strict=False)), *made]
+    return [*(_either(a, b) for a, b in zip(states, outputs, strict=False)), *made]
 
 
 def _unknown(bodies: Bodies) -> Types:
@@ -174,11 +174,11 @@ def _sequence_map(bodies: Bodies) -> Types:
     call = bodies.call
     items = [_item(call.type(i)) for i in range(len(call.node.input))]
     made = []
-    for each in bodies.outputs("body", items):
+    for item in bodies.outputs("body", items):
         held = TypeProto()
-        if each is not None:
-            held.sequence_type.elem_type.CopyFrom(each)
-        made.append(held if each is not None else None)
+        if item is not None:
+            held.sequence_type.elem_type.CopyFrom(item)
+        made.append(held if item is not None else None)
     return list(made)
 
 

@@ -1,4 +1,4 @@
-"""One walk over a graph: contents first, then types, then the bodies that a node holds."""
+"""The walk over a graph that infers contents and types node by node, bodies included."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Engine:
         return types
 
     def _worked_out(self, node: NodeProto, scope: Scope, key: Key | None) -> Types:
-        """The outputs' types; kept under the key unless the node refuses its operands."""
+        """Infer the outputs' types; they are memoised unless the node refuses its operands."""
         call = Call(node, scope, self._opsets)
         values = folding.evaluate(node, scope.shape, scope.value_of)
         scope.values.update(values)
@@ -84,7 +84,7 @@ class Engine:
         return self._memo.keep(key, types, tuple(values.get(name) for name in node.output))
 
     def _through_body(self, call: Call, types: Types) -> Types:
-        """What the operators that define this one say of its outputs."""
+        """The outputs' types, refined by inference on the operators that define this one."""
         if any(not _has_rank(call.type(i)) for i, name in enumerate(call.node.input) if name):
             return types
         try:
@@ -94,15 +94,15 @@ class Engine:
         if made is None or any(n.op_type == call.node.op_type for n in made.graph.node):
             return types
         scope = Engine(made, trusted=False).run(made.graph)
-        found = (scope.type_of(name) if name else None for name in call.node.output)
-        return [refine(held, inner) for held, inner in zip(types, found, strict=True)]
+        inner_types = (scope.type_of(name) if name else None for name in call.node.output)
+        return [refine(held, inner) for held, inner in zip(types, inner_types, strict=True)]
 
     def _refuse(self, node: NodeProto, reason: str) -> None:
         if reason and len(self._refusals) < _MAX_REFUSALS:
             self._refusals.append((node.name, reason))
 
     def _control(self, call: Call, index: int, inner: Sequence[tuple[str, GraphProto]]) -> Types:
-        found: dict[str, Scope] = {}
+        scopes: dict[str, Scope] = {}
         before, refused = self._refusals, list[list[tuple[str, str]]]()
 
         def body(
@@ -114,17 +114,17 @@ class Engine:
             refused.append(self._refusals)
             return self._body(graph, call.scope, types, values)
 
-        held_graphs = control.Bodies(call, body, lambda: self._budget > 0, found)
+        held_graphs = control.Bodies(call, body, lambda: self._budget > 0, scopes)
         types = control.infer(held_graphs)
         self._refusals = before
         if call.node.op_type != "If":
             refused = refused[-1:]
-        # a branch that refuses is no harm while another one does not, if that is the one that runs
+        # only doubts where one branch accepts its operands: it may be the one that runs
         known = before if all(refused) else self._doubts
-        known.extend(each for refusals in refused for each in refusals)
+        known.extend(refusal for refusals in refused for refusal in refusals)
         del known[_MAX_REFUSALS:]
         for position, (name, graph) in enumerate(inner):
-            held = found.get(name) if held_graphs.graph(name) is graph else None
+            held = scopes.get(name) if held_graphs.graph(name) is graph else None
             call.scope.inner[index, position] = held or self._body(graph, call.scope, (), {})
         return types
 
@@ -145,14 +145,14 @@ class Engine:
 
 
 def _has_rank(held: TypeProto | None) -> bool:
-    """Whether nothing more than sizes can be learnt of a tensor; anything but a tensor is known."""
+    """Whether a tensor's rank is known; true of types that are no tensors."""
     if held is None or not held.WhichOneof("value"):
         return False
     return held.WhichOneof("value") != "tensor_type" or shape_of(held) is not None
 
 
 def _entering(given: TypeProto | None, declared: TypeProto) -> TypeProto:
-    """What a body is given counts; its element type is declared where nothing else says it."""
+    """The type of a body's input: as passed in, with the declared element type where unknown."""
     if given is not None and given.WhichOneof("value"):
         kind = element_type(given) or element_type(declared)
         whole = given.WhichOneof("value") != "tensor_type" or element_type(given)
@@ -211,7 +211,7 @@ def _is_whole(held: TypeProto | None) -> bool:
 
 
 def _shielded(rule: object, call: Call) -> Types:
-    """A rule meets any attribute and any operand; where it stumbles nothing is known."""
+    """Apply a rule; nothing is known where ill-formed attributes or operands make it fail."""
     try:
         return rule(call)  # type: ignore[operator,no-any-return]
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError):

@@ -1,7 +1,7 @@
 """Evaluate the small integer computations that exporters leave around shapes.
 
-Sizes that stay symbolic travel as expressions (`2*tokens`) in an object array, in which `?` is
-a size of which nothing is known. Semantics are those of the operators in
+Symbolic sizes are expressions (`2*tokens`) in an object array, in which `?` is an unknown size.
+Semantics are those of the operators in
 https://onnx.ai/onnx/operators.
 """
 
@@ -66,8 +66,8 @@ def _split(node: NodeProto, value_of: Callable[[str], Array | None]) -> list[Arr
         return []
     axis, count = given.get("axis", 0), len(node.output)
     if lengths is None:
-        each = -(-data.shape[axis] // count)
-        lengths = [each] * count
+        length = -(-data.shape[axis] // count)
+        lengths = [length] * count
     return list(np.split(data, np.cumsum(lengths)[:-1], axis=axis))
 
 
@@ -105,11 +105,11 @@ def _on_sizes(node: NodeProto, inputs: _Inputs) -> Array | None:
     columns = np.broadcast_arrays(*(_need(v) for v in inputs))
     if columns[0].size > MAX_ELEMENTS:
         return None
-    found = [rule(*map(_size, row)) for row in zip(*(c.flat for c in columns), strict=True)]
+    sizes_out = [rule(*map(_size, row)) for row in zip(*(c.flat for c in columns), strict=True)]
     if node.op_type in _COMPARISONS:
-        known = None not in found
-        return np.array(found, bool).reshape(columns[0].shape) if known else None
-    return _objects([_held(value) for value in found], columns[0].shape)
+        known = None not in sizes_out
+        return np.array(sizes_out, bool).reshape(columns[0].shape) if known else None
+    return _objects([_held(value) for value in sizes_out], columns[0].shape)
 
 
 def _size(value: Any) -> Dim:
@@ -119,13 +119,13 @@ def _size(value: Any) -> Dim:
 
 
 def _held(value: Dim) -> Any:
-    """A size as it stands in an array; what integers of 64 bits do not hold is unknown."""
+    """A size as an array element: `?` where unknown or beyond 64 bits."""
     wide = isinstance(value, int) and abs(value) > _MAX_INT
     return "?" if value is None or wide else value
 
 
 def _equal(a: Dim, b: Dim) -> bool | None:
-    """Sizes are never negative, and equal expressions are equal sizes."""
+    """Whether two sizes, which are never negative, are equal; None where that is not known."""
     if a is None or b is None:
         return None
     if isinstance(a, int) and isinstance(b, int):
@@ -306,7 +306,7 @@ def _divide(a: Array, b: Array) -> Array:
 
 
 def _larger(a: Dim, b: Dim) -> Dim:
-    """The larger of two sizes, where that can be told."""
+    """The larger of two sizes; None where that is not known."""
     if isinstance(a, int) and isinstance(b, int):
         return max(a, b)
     return a if a == b else None
@@ -328,7 +328,7 @@ def _chosen(condition: Array, a: Array, b: Array) -> Array:
 
 
 def _scatter(x: _Inputs, _: _Attributes) -> Array | None:
-    """ScatterND: exporters put one size into a shape with it."""
+    """ScatterND, with which exporters set one size of a shape."""
     data, indices, updates = (_need(v) for v in x)
     if _.get("reduction", b"none") != b"none":
         return None

@@ -34,7 +34,7 @@ def infer(model: ModelProto, trust_declared: bool = True) -> Scope:
 
 
 def _contradictions(graph: GraphProto, scope: Scope) -> Iterator[str]:
-    """Where the file declares other sizes than those that follow from its inputs."""
+    """Tensors whose declared sizes contradict those inferred from the inputs, in words."""
     for value in (*graph.value_info, *graph.output):
         known, declared = scope.shape(value.name), shape_of(value.type)
         if known is not None and declared is not None and _differ(known, declared):
@@ -59,7 +59,7 @@ def _words(shape: Shape) -> str:
 
 
 def _all_known(graph: GraphProto, scope: Scope) -> bool:
-    """Whether there is nothing that a declaration could add."""
+    """Whether every shape is known, so that declarations would add nothing."""
     names = (name for node in graph.node for name in node.output if name)
     whole = all((shape := scope.shape(name)) is not None and None not in shape for name in names)
     return whole and all(

@@ -1,4 +1,4 @@
-"""What was worked out for one node, for others that do the same on operands of the same types."""
+"""A memo of inferred types, shared by nodes with equal operators, attributes and operands."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _MOST_BYTES = 4096
 
 
 class Memo:
-    """Types and small contents of outputs, by operator, attributes, and what the operands are."""
+    """Types and small contents of outputs, by operator, attributes and operands' types."""
 
     def __init__(self) -> None:
         self._held: dict[Key, tuple[Types, Values]] = {}
         self._numbers: dict[object, int] = {}
         self._seen: dict[int, tuple[object, int]] = {}
-        """Objects by id, kept so that no other takes the id, with the number of what they hold."""
+        """(object, number of its content) by id; kept so that the id is not reused."""
         self._shared: dict[int, TypeProto] = {}
 
     def key(self, node: NodeProto, scope: Scope) -> Key | None:
-        """What the node's outputs follow from; None for a node with large attributes."""
+        """A key of all that determines the outputs; None for a node with large attributes."""
         attributes: tuple[bytes, ...] = ()
         if node.attribute:
             if sum(a.ByteSize() for a in node.attribute) > _MOST_BYTES:
@@ -41,11 +41,11 @@ class Memo:
         return node.op_type, node.domain, attributes, operands, same, tuple(map(bool, node.output))
 
     def get(self, key: Key) -> tuple[Types, Values] | None:
-        """Types and contents by position, as they were kept."""
+        """Memoised types and contents of the outputs by position; None where there are none."""
         return self._held.get(key)
 
     def keep(self, key: Key, types: Types, values: Values) -> Types:
-        """Keep what was worked out; the same types, equal ones as one object."""
+        """Store types and contents under a key; returns the types, equal ones as one object."""
         shared = [None if held is None else self._one(held) for held in types]
         self._held[key] = shared, values
         return shared
@@ -57,7 +57,7 @@ class Memo:
         return self._number(scope.type_of(name)), self._number(scope.value_of(name))
 
     def _number(self, held: TypeProto | NDArray[Any] | None) -> int:
-        """The same for what is equal."""
+        """A number that is the same for equal types or arrays; 0 for None."""
         if held is None:
             return 0
         known = self._seen.get(id(held))
@@ -75,6 +75,6 @@ def _content(held: TypeProto | NDArray[Any]) -> object:
 
 
 def _places(names: Sequence[str]) -> tuple[int, ...]:
-    """Which operands are the same tensor."""
+    """For each operand the position of the first operand of the same name."""
     first: dict[str, int] = {}
     return tuple(first.setdefault(name, place) for place, name in enumerate(names))

@@ -1,4 +1,4 @@
-"""Operands that ONNX's shape inference lets pass, and that no runtime takes."""
+"""Operands that ONNX's shape inference accepts, but that no runtime accepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnxprof.records.layer import Shape
 
 
 def misfit(call: Call, types: Types) -> str:
-    """Why the node cannot work on its operands; empty where it can, or where that is not known."""
+    """Why the node cannot be executed on these operands, in words; empty where nothing is wrong."""
     check = _CHECKS.get(call.node.op_type)
     try:
         return "" if check is None else check(call, types)
@@ -53,7 +53,7 @@ def _weights(call: Call) -> Shape:
 
 
 def _states(call: Call, _: Types) -> str:
-    """Initial states of another batch than the sequences."""
+    """Initial states whose batch differs from that of the sequences."""
     layout = call.integer("layout")
     batch = _known(call.shape(0), 0 if layout else 1)
     for position in (5, 6) if call.node.op_type == "LSTM" else (5,):

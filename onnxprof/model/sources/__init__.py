@@ -1,1 +1,1 @@
-"""What a user may name, and the file that it stands for."""
+"""References to models (path, zoo:, hub:, hf:), resolved to files."""

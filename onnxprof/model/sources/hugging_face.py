@@ -1,8 +1,8 @@
 """`hf:ORG/REPO/FILE[@REV]`: one file of a Hugging Face repository, with its external data.
 
-huggingface_hub fetches and caches; its variables (HF_ENDPOINT, HF_HOME, HF_TOKEN,
-HF_HUB_OFFLINE) count. A cached file is called after its digest (SHA-256 of large files, Git's
-SHA-1 of small ones), which is checked on each use: a link's target is not to be trusted blindly.
+The huggingface_hub package downloads and caches; its variables (HF_ENDPOINT, HF_HOME, HF_TOKEN,
+HF_HUB_OFFLINE) apply. Cached files are named after their digests (SHA-256 of large files, Git's
+SHA-1 of small ones), which are checked on each use.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class _Place:
 def fetch(text: str, progress: Progress | None = None) -> Resolved:
     """The file and its external data, from the cache or downloaded into it.
 
-    The reference that comes back carries the commit. Raises UsageError for a reference that
-    makes no sense, ModelError where the file cannot be had or is not what its digest says.
+    The returned reference names the commit. Raises UsageError for an invalid reference, ModelError
+    where the file cannot be downloaded or has another digest.
     """
     place = _parsed(text)
     hub = _library(place)
@@ -87,7 +87,7 @@ def _parsed(text: str) -> _Place:
 
 
 def _name(place: _Place) -> str:
-    """FILE's stem; most exports are called model.onnx, and then the repository's name serves."""
+    """The model's name: the file's stem; a leading `model` becomes the repository's name."""
     stem = posixpath.splitext(posixpath.basename(place.file))[0]
     repo = place.repo.partition("/")[2]
     return repo + stem.removeprefix("model") if stem.startswith("model") else stem
@@ -106,7 +106,7 @@ def _library(place: _Place) -> Any:
 
 
 def _endpoint() -> str | None:
-    """Read now, not when the library was loaded, as all its variables here."""
+    """The server's address from HF_ENDPOINT, read at each call; None for the default."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
@@ -121,10 +121,10 @@ def _offline() -> bool:
 
 
 def _located(hub: Any, place: _Place) -> tuple[str, int]:
-    """The commit that a revision means, and the file's size; (commit, 0) where it is cached.
+    """(commit, size in bytes) of a file at a revision; (commit, 0) where it is cached.
 
-    A commit that is cached is not asked for. A branch is, and what the cache has of it serves
-    where there is no network.
+    A cached commit needs no request. A branch is looked up, or taken from the cache where there
+    is no network.
     """
     from huggingface_hub import errors
 
@@ -153,19 +153,22 @@ def _located(hub: Any, place: _Place) -> tuple[str, int]:
 
 def _cached(hub: Any, place: _Place) -> str:
     """The commit of the cached file; empty where there is none."""
-    found = hub.try_to_load_from_cache(place.repo, place.file, **_options(place))
-    if not isinstance(found, str):
+    path = hub.try_to_load_from_cache(place.repo, place.file, **_options(place))
+    if not isinstance(path, str):
         return ""
-    return _commit_of(Path(found), place)
+    return _commit_of(Path(path), place)
 
 
 def _commit_of(path: Path, place: _Place) -> str:
-    """A cached file lies in a folder that is called after its commit."""
+    """The commit of a cached file: the name of the snapshot folder that it lies in."""
     return path.parents[place.file.count("/")].name
 
 
 def _got(hub: Any, place: _Place, size: int, before: int, progress: Progress | None) -> Path:
-    """Download unless it is cached, within the bound on `before` bytes and these; check it."""
+    """Download a file unless it is cached, and check its digest; returns its path.
+
+    `before` is how many bytes the same reference has downloaded, which count towards the bound.
+    """
     if size:
         check_size(str(place), before + size)
     bar = _bar(progress, posixpath.basename(place.file))
@@ -185,7 +188,7 @@ def _got(hub: Any, place: _Place, size: int, before: int, progress: Progress | N
 
 
 def _bar(progress: Progress | None, name: str) -> Any:
-    """A class in tqdm's form that tells `progress`, and draws nothing itself."""
+    """A subclass of tqdm that reports to `progress` and draws nothing."""
     from huggingface_hub.utils import tqdm
 
     class Bar(tqdm):  # type: ignore[misc,type-arg,unused-ignore]
@@ -203,7 +206,7 @@ def _bar(progress: Progress | None, name: str) -> Any:
 
 
 def _check(path: Path, place: _Place) -> None:
-    """Hold a cached file to the digest that it is called after; remove it if it is another."""
+    """Compare a cached file with the digest in its name. Removes it, and raises, if they differ."""
     try:
         blob = Path(os.readlink(path)).name
     except OSError:  # a cache without links does not say
@@ -218,9 +221,9 @@ def _check(path: Path, place: _Place) -> None:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     if digest.hexdigest() != blob:
-        for each in (path.parent / os.readlink(path), path):
+        for damaged in (path.parent / os.readlink(path), path):
             with suppress(OSError):
-                each.unlink()
+                damaged.unlink()
         raise ModelError(
             f"the file's digest is {digest.hexdigest()[:12]}…, not {blob[:12]}…; it was removed",
             where=str(place),
@@ -231,32 +234,31 @@ def _check(path: Path, place: _Place) -> None:
 def _external(path: Path, place: _Place) -> list[str]:
     """The repository's files that hold the model's external data.
 
-    Locations that lead out of the model's folder are left to `open_model`, which refuses them.
+    Locations outside the model's folder are left out here; `open_model` refuses them.
     """
     from onnxprof.model.graph.data_files import is_external, location, stored_tensors
     from onnxprof.model.graph.skim import read_structure
 
     folder = posixpath.dirname(place.file)
-    found: dict[str, None] = {}
+    files: dict[str, None] = {}
     for tensor in filter(is_external, stored_tensors(read_structure(path))):
         with suppress(OnnxprofError):
             name = location(tensor)
             refuse_path(str(place), name)
-            found[posixpath.join(folder, name)] = None
-    if len(found) > _MAX_EXTERNAL:
-        raise ModelError(f"names {len(found)} files of external data", where=str(place))
-    return list(found)
+            files[posixpath.join(folder, name)] = None
+    if len(files) > _MAX_EXTERNAL:
+        raise ModelError(f"names {len(files)} files of external data", where=str(place))
+    return list(files)
 
 
 def _assembled(
     hub: Any, place: _Place, path: Path, data: list[str], progress: Progress | None
 ) -> Path:
-    """The model beside its data as real files, which runtimes and our own checks insist on.
+    """The path of a model that has its external data beside it as regular files.
 
-    The library's cache has links to files called after their digests; here are hard links to
-    the same bytes, or copies where the disk has no such thing.
+    Runtimes and our own checks need this; the library's cache has symbolic links only. The files
+    are hard links to the cached ones, or copies where the disk does not support hard links.
     """
-
     root = folders.cache() / "hf" / place.repo.replace("/", "--") / place.revision
     target = _laid(path, root / place.file)
     total = path.stat().st_size

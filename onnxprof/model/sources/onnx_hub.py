@@ -3,8 +3,8 @@
 The zoo is a manifest, `ONNX_HUB_MANIFEST.json`, and the files that it names with size and
 digest. The client `onnx.hub` left the onnx package in 2026 (onnx/onnx pull request 7678), and
 GitHub stopped serving the files; the zoo's own mirror on Hugging Face has them. So the manifest
-is read at a pinned commit, and the bytes may come from anywhere: the manifest says which they
-must be. As in `onnx.hub`, names are matched without case and the largest opset wins.
+is read at a pinned commit, and files from any mirror must have its digests.
+As in `onnx.hub`, names are matched without case and the largest opset wins.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MANIFEST = "ONNX_HUB_MANIFEST.json"
 #: The last commit that changed the zoo: the notice of its deprecation, July 2025.
 COMMIT = "b1eeaa1ac722dcc1cd1a8284bde34393dab61c3d"
 MANIFEST_BASE = f"https://raw.githubusercontent.com/onnx/models/{COMMIT}"
-#: The zoo's mirror; what it gives is held to the manifest's digests.
+#: The zoo's mirror, whose files are checked against the manifest's digests.
 FILES_BASE = "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main"
 #: Environment variable with a folder or an address that has the manifest and the files.
 BASE = "ONNXPROF_HUB"
@@ -64,8 +64,8 @@ class Listed:
 def fetch(text: str, progress: Progress | None = None) -> Resolved:
     """The file of a model of the zoo, downloaded on first use.
 
-    Raises UsageError for a name that the zoo does not have, ModelError where the model cannot
-    be had or its bytes are not those of the manifest, StoreError for a cache that is full.
+    Raises UsageError for an unknown name, ModelError where the model cannot be downloaded or
+    has another digest than the manifest, StoreError where the cache cannot be written.
     """
     name, _, opset = text.partition("@")
     reference = f"hub:{text}"
@@ -77,7 +77,7 @@ def fetch(text: str, progress: Progress | None = None) -> Resolved:
 
 
 def listed(reference: str) -> list[Listed]:
-    """Every model of the manifest. Raises ModelError where it cannot be had or read."""
+    """Every model of the manifest. Raises ModelError where that cannot be downloaded or read."""
     text = _manifest(reference)
     try:
         entries = json.loads(text)
@@ -91,7 +91,7 @@ def listed(reference: str) -> list[Listed]:
 
 
 def _entry(entry: dict[str, Any]) -> Listed | None:
-    """An entry that can be checked; one without a digest is left out."""
+    """The model that an entry describes; None for an entry without a digest to check."""
     facts = entry["metadata"]
     sha256 = str(facts.get("model_sha", "")).lower()
     if not re.fullmatch("[0-9a-f]{64}", sha256):
@@ -107,7 +107,7 @@ def _entry(entry: dict[str, Any]) -> Listed | None:
 
 
 def choose(models: list[Listed], name: str, opset: str, reference: str) -> Listed:
-    """The one of that name at an opset, or at the largest. Raises UsageError."""
+    """The model of that name at an opset, or at its largest. Raises UsageError."""
     named = [model for model in models if model.name.lower() == name.strip().lower()]
     fitting = [model for model in named if opset in ("", str(model.opset))]
     if fitting:
@@ -127,10 +127,10 @@ def choose(models: list[Listed], name: str, opset: str, reference: str) -> Liste
 def _hint(name: str, known: set[str]) -> str:
     from difflib import get_close_matches
 
-    lowered = {each.lower(): each for each in sorted(known)}
+    lowered = {model.lower(): model for model in sorted(known)}
     close = get_close_matches(name.lower(), lowered, n=5, cutoff=0.4)
-    found = [lowered[each] for each in close] or sorted(known)[:5]
-    return f"It has {', '.join(found)}, …; see its manifest at {_base() or MANIFEST_BASE}"
+    offered = [lowered[model] for model in close] or sorted(known)[:5]
+    return f"It has {', '.join(offered)}, …; see its manifest at {_base() or MANIFEST_BASE}"
 
 
 def _base() -> str:
@@ -174,7 +174,7 @@ def _manifest(reference: str) -> bytes:
 
 
 def json_or_error(data: bytes, url: str) -> None:
-    """Raise ModelError for an answer that is no JSON: a login page must not be kept."""
+    """Raise ModelError for an answer that is not JSON, such as a login page."""
     try:
         json.loads(data)
     except (ValueError, RecursionError):
@@ -182,7 +182,7 @@ def json_or_error(data: bytes, url: str) -> None:
 
 
 def _in_folder(folder: Path, model: Listed, reference: str) -> Path:
-    """A file of the user's mirror: checked, never changed."""
+    """The path of a model in the user's mirror. Raises ModelError where its digest is wrong."""
     refuse_path(reference, model.path)
     path = folder / model.path
     if not path.resolve().is_relative_to(folder.resolve()):
@@ -190,9 +190,9 @@ def _in_folder(folder: Path, model: Listed, reference: str) -> Path:
     if not path.is_file():
         raise ModelError("no such file", where=str(path), remedy=f"Put it there, or unset {BASE}")
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != model.sha256:
-        raise _different(reference, str(path), found, model)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != model.sha256:
+        raise _different(reference, str(path), digest, model)
     return path
 
 
@@ -219,9 +219,9 @@ def _download(
     partial = cache.partial(target)
     try:
         with _opened(url, reference) as answer, partial.open("wb") as file:
-            found = _copied(answer, file, model, reference, progress)
-        if found != model.sha256:
-            raise _different(reference, url, found, model)
+            digest = _copied(answer, file, model, reference, progress)
+        if digest != model.sha256:
+            raise _different(reference, url, digest, model)
         os.replace(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -280,9 +280,9 @@ def _is_intact(target: Path, model: Listed) -> bool:
     return intact
 
 
-def _different(reference: str, where: str, found: str, model: Listed) -> ModelError:
+def _different(reference: str, where: str, digest: str, model: Listed) -> ModelError:
     return ModelError(
-        f"the file has SHA-256 {found[:12]}…, not the manifest's {model.sha256[:12]}…",
+        f"the file has SHA-256 {digest[:12]}…, not the manifest's {model.sha256[:12]}…",
         where=f"{reference}, {where}",
         remedy="Do not use it: it is damaged, or it was tampered with",
     )
@@ -308,7 +308,7 @@ def _by_hand(url: str, target: Path | None = None) -> str:
 
 @contextmanager
 def _opened(url: str, reference: str) -> Iterator[IO[bytes]]:
-    """The answer of a server, or a ModelError that says what it said."""
+    """A server's answer. Raises ModelError where it refuses or cannot be reached."""
     try:
         # The schemes are http and https only: `_local_base` has taken the rest.
         answer = urlopen(Request(url, headers={"User-Agent": "onnxprof"}), timeout=_TIMEOUT_SECONDS)

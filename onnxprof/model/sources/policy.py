@@ -1,4 +1,4 @@
-"""What may be downloaded: whether at all, how much, and under which names."""
+"""Limits on downloads: whether any are allowed, their size, and valid file names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onnxprof.errors import ModelError, UsageError
 
-#: Called with what is being fetched or made, bytes done and bytes in all.
+#: Called with the name of a file that is downloaded or made, bytes done and bytes in all.
 Progress = Callable[[str, int, int], None]
 #: Environment variable that forbids any download.
 OFFLINE = "ONNXPROF_OFFLINE"
@@ -76,6 +76,6 @@ def refuse_path(reference: str, file: str) -> None:
 
 
 def unreachable(reference: str, why: str, remedy: str) -> ModelError:
-    """The error for a model that is neither in the cache nor to be had from the network."""
+    """The error for a model that is not in the cache and cannot be downloaded."""
     offline = f"{OFFLINE} is set" if is_offline() else why
     return ModelError(f"not in the cache, and {offline}", where=reference, remedy=remedy)

@@ -1,8 +1,8 @@
-"""What a user may write where a model is asked for, and the file that it stands for.
+"""From a model's reference, as a user writes it, to a file.
 
 `PATH`, `zoo:NAME`, `hub:NAME[@OPSET]` (the ONNX Model Zoo) and `hf:ORG/REPO/FILE[@REV]`
-(Hugging Face). Nothing is downloaded that was not asked for by name, and nothing without its
-size being known and its digest checked. A file that bears the reference's name is a path.
+(Hugging Face). Only references with a scheme cause downloads, which have bounded sizes and
+checked digests. Where a file has the reference's name, that file is meant.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SCHEMES = ("zoo", "hub", "hf")
 def resolve(reference: str, progress: Progress | None = None) -> Resolved:
     """Find, make or download the file that a reference stands for.
 
-    Raises UsageError for a reference that makes no sense or may not be downloaded, ModelError
-    where there is no such model or its bytes are wrong, StoreError where the cache cannot be
+    Raises UsageError for an invalid reference or a download that is not allowed, ModelError
+    where there is no such model or its digest is wrong, StoreError where the cache cannot be
     written.
     """
     path = Path(reference)
@@ -82,12 +82,12 @@ def _meant(reference: str) -> str:
 
     close = get_close_matches(name.lower(), names(), n=3, cutoff=0.8 if name != reference else 0.6)
     close = [name.lower()] if name.lower() in close else close
-    meant = f"Did you mean {' or '.join(f'zoo:{each}' for each in close)}? " if close else ""
+    meant = f"Did you mean {' or '.join(f'zoo:{match}' for match in close)}? " if close else ""
     return f"{meant}onnxprof zoo list has the networks that come with onnxprof"
 
 
 def _from_zoo(name: str, progress: Progress | None) -> Resolved:
     from onnxprof.zoo.materialisation import materialise
 
-    told = (lambda done, total: progress(name, done, total)) if progress else None
-    return Resolved(Path(materialise(name, told)), name, f"zoo:{name}")
+    advance = (lambda done, total: progress(name, done, total)) if progress else None
+    return Resolved(Path(materialise(name, advance)), name, f"zoo:{name}")

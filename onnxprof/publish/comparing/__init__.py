@@ -1,1 +1,1 @@
-"""Several runs in print."""
+"""Rendering comparisons of several runs: alignments, changes, batches."""

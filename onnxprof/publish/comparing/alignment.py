@@ -1,4 +1,4 @@
-"""What every form of an alignment shares: which blocks are shown, and what they are called."""
+"""Parts that all renderers of an alignment share: the choice of blocks, names, captions."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Choice:
 
     sort: Sort = Sort.GRAPH
     limit: int | None = None
-    """This many: those with the largest shares, or the first in the order that was asked for."""
+    """How many blocks: those with the largest shares, or the first ones in the chosen order."""
     min_share: float = 0.0
-    """Those that take this fraction of a run's latency, in any run."""
+    """Only blocks that take at least this fraction of the latency of any run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def pick(alignment: Alignment, choice: Choice) -> Picked:
 
 
 def _share(row: Row, _: int) -> float:
-    """Its largest share of any run's latency."""
+    """The row's largest share of any run's latency."""
     return max((cell.share or 0.0 for cell in row.cells), default=0.0)
 
 
@@ -78,12 +78,12 @@ def _ratio(row: Row, _: int) -> float:
 
 
 def _gap(row: Row, baseline: int) -> float:
-    """How far a time lies apart from the baseline's, whichever is longer."""
+    """The largest difference between a run's time and the baseline's, in nanoseconds."""
     first = row.cells[baseline].ns or 0
     return max(abs((cell.ns or 0) - first) for cell in row.cells)
 
 
-#: What is shown where not all is, and in which order; graph order shows what weighs most.
+#: Sort keys, largest first; for graph order the key only selects the blocks that are shown.
 _KEYS: dict[Sort, Callable[[Row, int], float]] = {
     Sort.GRAPH: _share,
     Sort.TIME: _time,
@@ -105,27 +105,27 @@ def _summed(cells: Sequence[Cell]) -> Cell:
 
 
 def layer_names(named: Sequence[Sequence[str]], longest: int) -> list[str]:
-    """`layers_text` of rows below one another, cut so that as few as can be look the same."""
-    told = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
-    return max(told, key=lambda texts: len(set(texts)))
+    """`layers_text` of several rows, by the cut that leaves the most of them distinct."""
+    versions = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
+    return max(versions, key=lambda texts: len(set(texts)))
 
 
 def layers_text(layers: Sequence[str], longest: int, cut: Cut = shortened) -> str:
-    """`first … last`, cut where it must be; the last without what they share."""
+    """`first … last`, shortened to `longest` where needed: the last name without a common path."""
     first, last = printable(layers[0]), printable(layers[-1])
     if len(layers) == 1:
         return cut(first, longest)
-    told = f"{first} … {last}"
-    if len(told) > longest:
-        told = f"{first} … {_ending(first, last)}"
-    if len(told) <= longest:
-        return told
+    text = f"{first} … {last}"
+    if len(text) > longest:
+        text = f"{first} … {_ending(first, last)}"
+    if len(text) <= longest:
+        return text
     more = f" +{len(layers) - 1}"
     return cut(first, longest - len(more)) + more
 
 
 def _ending(first: str, last: str) -> str:
-    """What is left of the last name without the path that both have."""
+    """The last name without the path that both names have in common."""
     shared = 0
     for ours, theirs in zip(first.split("/")[:-1], last.split("/")[:-1], strict=False):
         if ours != theirs:
@@ -135,42 +135,42 @@ def _ending(first: str, last: str) -> str:
 
 
 def operators_text(operators: Sequence[str], longest: int) -> str:
-    """`Conv+BatchNormalization+Relu`; what is in the middle gives way first."""
+    """`Conv+BatchNormalization+Relu`; operators in the middle are omitted to fit `longest`."""
     parts = [printable(name) for name in operators if name]
     counted = [(name, len(list(same))) for name, same in groupby(parts)]
-    told = [f"{name}×{count}" if count > 1 else name for name, count in counted]
-    if len("+".join(told)) <= longest or len(told) < 2:
-        return shortened("+".join(told), longest)
-    for kept in range(len(told) - 1, 0, -1):
-        short = "+".join([*told[:kept], "…", told[-1]])
+    names = [f"{name}×{count}" if count > 1 else name for name, count in counted]
+    if len("+".join(names)) <= longest or len(names) < 2:
+        return shortened("+".join(names), longest)
+    for kept in range(len(names) - 1, 0, -1):
+        short = "+".join([*names[:kept], "…", names[-1]])
         if len(short) <= longest:
             return short
-    return shortened(f"{told[0]}+…", longest)
+    return shortened(f"{names[0]}+…", longest)
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One unit for all times of a table, five digits of the shortest latency."""
+    """The unit and decimals of all times in a table: five digits for the shortest latency."""
 
     unit: str
     digits: int
 
     @classmethod
     def of(cls, alignment: Alignment) -> Scale:
-        """Fit for this alignment."""
+        """The scale of an alignment's times."""
         sums = zip(alignment.columns, alignment.layer_sum.cells, strict=True)
         least = min(cell.ns or 0 if c.total_ns is None else c.total_ns for c, cell in sums)
         unit, ns = ("µs", 1_000) if least < 1_000_000 else ("ms", 1_000_000)
         return cls(unit, max(0, 5 - len(str(least // ns))))
 
     def rounded(self, ns: int) -> Decimal:
-        """The figure as it is printed."""
+        """A time of so many nanoseconds in the unit, rounded."""
         unit = 1_000 if self.unit == "µs" else 1_000_000
         return (Decimal(ns) / unit).quantize(Decimal(1).scaleb(-self.digits))
 
 
 def number(ratio: float) -> str:
-    """A ratio to three digits or so."""
+    """A ratio with about three digits; `>9999` from 10,000 on."""
     for limit, digits in ((0.0995, 3), (9.995, 2), (99.95, 1)):
         if ratio < limit:
             return f"{ratio:.{digits}f}"
@@ -178,23 +178,23 @@ def number(ratio: float) -> str:
 
 
 def interval_text(cell: Cell) -> str:
-    """`0.97–1.04`, or nothing."""
+    """The interval of the ratio, as `0.97–1.04`; empty without one."""
     return "" if cell.interval is None else "–".join(map(number, cell.interval))
 
 
 def untimed_text(cell: Cell) -> str:
-    """Why a cell has no time: what became of most of its layers."""
+    """Why a cell has no time: the most frequent fate of its layers."""
     counts = Counter(fate for _, fate in cell.missing)
     return _FATES[counts.most_common(1)[0][0]] if counts else "·"
 
 
 def is_inferred(cell: Cell) -> bool:
-    """Whether a step of it is tied to its layers by inference."""
+    """Whether a step in the cell was assigned to layers by inference alone."""
     return cell.ns is not None and cell.confidence is Confidence.INFERRED
 
 
 def title(alignment: Alignment) -> str:
-    """Model, batch, how many runs and blocks."""
+    """The title: model, batch, facts common to all runs, number of runs and blocks."""
     asked = alignment.columns[0].run.request
     names = " and ".join(dict.fromkeys(c.run.request.model_name for c in alignment.columns))
     sizes = "".join(f", {name}={size}" for name, size in asked.dims)
@@ -206,9 +206,9 @@ def title(alignment: Alignment) -> str:
 
 
 def _common(alignment: Alignment) -> list[str]:
-    """Facts that all columns share, said once."""
-    told = [_facts(column) for column in alignment.columns]
-    return [fact for fact, *others in zip(*told, strict=True) if set(others) <= {fact}]
+    """Facts that are the same in all columns."""
+    rows = [_facts(column) for column in alignment.columns]
+    return [fact for fact, *others in zip(*rows, strict=True) if set(others) <= {fact}]
 
 
 def _facts(column: Column) -> tuple[str, ...]:
@@ -225,7 +225,7 @@ def _plural(count: int, what: str) -> str:
 
 
 def column_text(column: Column, alignment: Alignment) -> str:
-    """Where and how a column was measured, less what the title says, and its latency."""
+    """A column's latency, and where and how it was measured, without facts in the title."""
     run = column.run
     provider = run.request.provider
     common = _common(alignment)
@@ -248,7 +248,7 @@ def _timer(run: Run) -> str:
 
 
 def _latency(column: Column) -> str:
-    """The median and how well it is known."""
+    """The median latency and the half width of its interval in per cent."""
     if column.total_ns is None or column.interval_ns is None:
         return "no latency"
     low, high = column.interval_ns
@@ -262,13 +262,13 @@ def _outputs(run: Run) -> str:
 
 
 def remark_texts(alignment: Alignment) -> list[str]:
-    """The caveats, a sentence or two each."""
+    """The caveats as sentences."""
     names = [column.label for column in alignment.columns]
     return [verdicts.remark_text(remark, names) for remark in alignment.remarks]
 
 
 def untimed_texts(alignment: Alignment) -> Iterator[str]:
-    """What became of layers without a time: in their blocks by column, then of the others."""
+    """Counts of layers without a time by fate: per column for those in blocks, then the others."""
     for i, column in enumerate(alignment.columns):
         fates = Counter(fate for row in alignment.rows for _, fate in row.cells[i].missing)
         del fates[Fate.UNTOLD]
@@ -284,7 +284,7 @@ def _counted(fates: Counter[Fate]) -> str:
 
 
 def rule_text(alignment: Alignment) -> str:
-    """What the marks mean."""
+    """A legend: the ratio, the marks, and how blocks are formed."""
     base = printable(alignment.columns[alignment.baseline].label)
     return (
         f"Ratio: time over that of {base}. {verdicts.marks_text(alignment.threshold)} Layers that"

@@ -1,4 +1,4 @@
-"""An alignment for people at a terminal: as much as its width has room for."""
+"""An alignment as a terminal table, with as many columns as fit the width."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from onnxprof.publish.text.safe import printable, shortened
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _BAR = 8
-#: What names and operators get: at least the first, at most the last of these.
+#: Least and largest widths of names and of operators.
 _NAMES, _OPERATORS = (20, 44), (12, 34)
-#: What names get at least where there are bars and intervals.
+#: Least width of names in a table with bars or intervals.
 _WIDE_NAMES = 28
 _HEADING = 9
 
 
 def table(alignment: Alignment, choice: Choice) -> RenderableType:
-    """Heading, one line a run, the blocks, how they add up, caveats."""
+    """The whole output: title, a line per run, the blocks and their sums, caveats, legend."""
     picked = shared.pick(alignment, choice)
     legend: list[RenderableType] = [
         Text(line, style="dim") for line in shared.untimed_texts(alignment)
@@ -56,7 +56,7 @@ def _runs(alignment: Alignment) -> Table:
 
 
 def printable_text(label: str) -> Text:
-    """A label, cut to what a line has room for."""
+    """A label, escaped, of at most 30 characters."""
     return Text(shortened(printable(label), 30))
 
 
@@ -69,11 +69,11 @@ def _caveats(lines: Sequence[str]) -> list[RenderableType]:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """What is shown of each run; the widest first, and what fits is taken."""
+    """Which columns are shown of each run; the first of `_LEVELS` that fits is taken."""
 
     operators: bool = True
     times: bool = True
-    """Of every run, not of the baseline alone."""
+    """Whether every run has a column of times, or the baseline alone."""
     shares: bool = True
     intervals: bool = False
     bars: bool = False
@@ -93,7 +93,7 @@ _LEVELS = (
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A printed column: heading, a text a line, and a style each."""
+    """A printed column: heading, and a text and a style for each line."""
 
     heading: str
     texts: tuple[str, ...]
@@ -103,14 +103,14 @@ class _Part:
 
     @property
     def width(self) -> int:
-        """With the gap before it, which the table's own divider is one of."""
+        """The width with the gap before the column, which includes the table's divider."""
         lines = (*self.heading.split("\n"), *self.texts)
         return max(map(len, lines)) + self.gap
 
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """Laid out when it is printed; runs that do not fit go into further tables."""
+    """A table laid out when it is printed; runs that do not fit are shown in further tables."""
 
     alignment: Alignment
     picked: Picked
@@ -133,7 +133,7 @@ class _Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A row as it is printed: figures that add up, a mark, a style."""
+    """A row as it is printed, with figures that add up."""
 
     name: tuple[str, ...]
     operators: tuple[str, ...]
@@ -144,7 +144,7 @@ class _Line:
     """Whether a rule stands above it."""
     barred: bool = False
     unknown: bool = False
-    """Whether a time that is not there is one that nobody measured."""
+    """Whether a missing time is printed as `unknown`."""
 
 
 def _lines(alignment: Alignment, picked: Picked) -> Iterator[_Line]:
@@ -184,13 +184,13 @@ def _rounded(cell: Cell, scale: Scale) -> Decimal | None:
 def _added(
     figures: Sequence[tuple[Decimal | None, ...]], row: Row, scale: Scale
 ) -> tuple[Decimal | None, ...]:
-    """What is printed adds up; a run without blocks has the sum it has."""
-    found: list[Decimal | None] = []
+    """Sums of the printed figures per run; for a run without figures the cell's own time."""
+    sums: list[Decimal | None] = []
     for i, cell in enumerate(row.cells):
         parts = [line[i] for line in figures]
-        told = [part for part in parts if part is not None]
-        found.append(sum(told, Decimal(0)) if told else _rounded(cell, scale))
-    return tuple(found)
+        known = [part for part in parts if part is not None]
+        sums.append(sum(known, Decimal(0)) if known else _rounded(cell, scale))
+    return tuple(sums)
 
 
 def _fitting(
@@ -264,14 +264,14 @@ def _run_parts(
 
 
 def _heading(alignment: Alignment, number: int) -> str:
-    """The label, a word a line; a run with wrong outputs has a cross."""
+    """The label, one word per line, after a cross for a run with wrong outputs."""
     column = alignment.columns[number]
     label = f"{'✗' if column.wrong else ''}{printable(column.label)}"
     return "\n".join(f"{shortened(word, _HEADING)} " for word in label.split(" "))
 
 
 def _time(line: _Line, number: int) -> str:
-    """With a place for the mark behind it, so that points stand below points."""
+    """A time and its mark; a blank in place of no mark, so that decimal points align."""
     cell, figure = line.cells[number], line.figures[number]
     if figure is None and line.unknown:
         return "unknown "
@@ -287,7 +287,7 @@ def _ratio(cell: Cell) -> str:
 
 
 def _bar(share: float | None, longest: float) -> str:
-    """Of the run's own latency, so that a slow run does not dwarf the others."""
+    """A bar for the share of the run's own latency, relative to the largest share."""
     eighths = round((share or 0.0) / longest * _BAR * 8) if longest else 0
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
@@ -313,11 +313,11 @@ def _grid(
             no_wrap=True,
             min_width=part.width - 1,
         )
-    told = shared.layer_names([line.name for line in lines], names)
+    names_cut = shared.layer_names([line.name for line in lines], names)
     for i, line in enumerate(lines):
         if line.section:
             grid.add_section()
-        cells = [Text(told[i], style=line.style)]
+        cells = [Text(names_cut[i], style=line.style)]
         if level.operators:
             cells.append(Text(f" {shared.operators_text(line.operators, kinds)}", style="dim"))
         grid.add_row(*cells, *(Text(part.texts[i], style=part.styles[i].strip()) for part in parts))
@@ -325,7 +325,7 @@ def _grid(
 
 
 def _widths(lines: Sequence[_Line], room: int, level: _Level) -> tuple[int, int]:
-    """Names and operators share what figures leave, names first."""
+    """Widths of names and operators in the room that figures leave."""
     names, kinds = _wanted(lines)
     if not level.operators:
         return max(8, min(names, room)), 0

@@ -23,12 +23,12 @@ _LONGEST = 80
 
 
 def markdown(alignment: Alignment, choice: Choice) -> str:
-    """A table for a document or a comment: times, ratios with intervals, sums, caveats."""
+    """A Markdown table of times and ratios with intervals, sums and caveats."""
     picked = shared.pick(alignment, choice)
     lines = [f"**{in_markdown(shared.title(alignment))}**", ""]
     for column in alignment.columns:
-        told = shared.column_text(column, alignment)
-        lines.append(f"- **{in_markdown(printable(column.label))}**: {in_markdown(told)}")
+        facts = shared.column_text(column, alignment)
+        lines.append(f"- **{in_markdown(printable(column.label))}**: {in_markdown(facts)}")
     scale = Scale.of(alignment)
     lines += ["", *_heading(alignment, scale)]
     lines += [_markdown_row(row, alignment, scale) for row in picked.shown]
@@ -44,8 +44,10 @@ def markdown(alignment: Alignment, choice: Choice) -> str:
 
 def _heading(alignment: Alignment, scale: Scale) -> Iterator[str]:
     base = alignment.baseline
-    told = [f"{in_markdown(printable(column.label))} {scale.unit}" for column in alignment.columns]
-    heads = [f"{head} | ratio" if i != base else f"{head} | share" for i, head in enumerate(told)]
+    labels = [
+        f"{in_markdown(printable(column.label))} {scale.unit}" for column in alignment.columns
+    ]
+    heads = [f"{head} | ratio" if i != base else f"{head} | share" for i, head in enumerate(labels)]
     yield f"| layers | operators | {' | '.join(heads)} |"
     yield f"| --- | --- | {' | '.join(['---: | ---:'] * len(heads))} |"
 
@@ -81,7 +83,7 @@ def _sums(alignment: Alignment) -> tuple[Row, ...]:
 
 
 def _name(row: Row) -> str:
-    """What the row of a sum is called."""
+    """The printed name of a sum's row, as `(overhead)`."""
     return f"({'median' if row.kind.value == 'total' else row.kind.value})"
 
 
@@ -111,12 +113,12 @@ def _csv_cell(cell: Cell) -> Iterator[str]:
 
 
 def to_json_text(alignment: Alignment) -> str:
-    """Everything, for programs."""
+    """The whole alignment as JSON."""
     return json.dumps(plain(alignment), indent=2, allow_nan=False) + "\n"
 
 
 def plain(alignment: Alignment) -> dict[str, Any]:
-    """An alignment as plain values; steps of a cell are named."""
+    """An alignment as dicts, lists and numbers; steps of a cell are given by name."""
     return {
         "baseline": alignment.baseline,
         "threshold": alignment.threshold,

@@ -32,9 +32,9 @@ _LOUD = (Verdict.SLOWER, Verdict.FASTER, Verdict.ONLY_A, Verdict.ONLY_B)
 
 
 def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
-    """For people at a terminal, 80 columns: per pair the latency, then layers by their time.
+    """A terminal table of 80 columns: per pair the layers by share, then the latency.
 
-    Layers that changed are all shown; of the others only as many as make up `limit`.
+    All layers that changed are shown, and others up to `limit` rows in all.
     """
     parts: list[RenderableType] = []
     for pair in comparison.pairs:
@@ -56,7 +56,7 @@ def _warned(texts: Sequence[str]) -> list[RenderableType]:
 
 
 def markdown(comparison: Comparison, *, limit: int = 12) -> str:
-    """For a comment on a pull request: the verdict, what changed, the rest folded away."""
+    """Markdown for a pull request: verdict, changed layers, the others in a folded section."""
     lines = [f"### onnxprof: {_outcome(comparison)}", ""]
     for pair in comparison.pairs:
         shown, rest = _chosen(pair, limit)
@@ -67,14 +67,14 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
         if rest:
             lines += [f"<details><summary>{_more(rest)}</summary>", ""]
             lines += [*_markdown_table(rest, _scale(pair), head), "", "</details>", ""]
-        lines += [f"> {in_markdown(text)}  " for text in (*told(pair), *caveats(pair))]
+        lines += [f"> {in_markdown(text)}  " for text in (*difference_texts(pair), *caveats(pair))]
         lines += [""]
     lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
     return "\n".join([*lines, f"<sub>{_rule(comparison)}</sub>"]) + "\n"
 
 
 def to_json_text(comparison: Comparison) -> str:
-    """Everything, for programs."""
+    """The whole comparison as JSON."""
     return json.dumps(_plain(comparison), indent=2, allow_nan=False) + "\n"
 
 
@@ -93,13 +93,13 @@ def _csv_records(comparison: Comparison) -> Iterator[dict[str, Any]]:
             yield whole | {"ratio_of": _ratio_of(comparison)}
 
 
-def told(pair: Pair) -> list[str]:
-    """In what the two sides differ, a line each."""
+def difference_texts(pair: Pair) -> list[str]:
+    """Facts that differ between the two sides, a line each."""
     return [printable(f"{d.what} differs: {d.a} in A, {d.b} in B") for d in pair.differences]
 
 
 def caveats(pair: Pair) -> list[str]:
-    """What limits the verdicts, a sentence or two each."""
+    """The caveats that limit the verdicts, as sentences."""
     return [verdicts.remark_text(remark, "AB") for remark in pair.remarks]
 
 
@@ -115,7 +115,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
 
 
 def _ratio_of(comparison: Comparison) -> str:
-    """What ratios are of, since those of blocks need not be the quotients of the times."""
+    """The basis of the ratios: in-turn ratios need not be the quotients of the printed times."""
     return "neighbouring blocks" if comparison.in_turn else "times"
 
 
@@ -233,8 +233,8 @@ def _pair_table(pair: Pair, limit: int | None, in_turn: bool) -> Table:
         grid.add_row(Text(f"({len(rest)} more rows)"), style="dim")
     grid.add_section()
     if any(ns is not None for ns in pair.interruptions_ns):
-        told = map(scale.text, pair.interruptions_ns)
-        grid.add_row("(interruptions)", "", *told, style="dim")
+        interruptions = map(scale.text, pair.interruptions_ns)
+        grid.add_row("(interruptions)", "", *interruptions, style="dim")
     grid.add_row("(overhead)", "", a, b, style="dim")
     style = f"bold {verdicts.STYLES.get(pair.latency.verdict, '')}".strip()
     grid.add_row(*map(Text, (pair.latency.name, *lines[-1])), style=style)

@@ -22,35 +22,38 @@ from onnxprof.publish.text import numbers, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
-#: Columns of the CSV; a row a batch, system and block, and one of the whole with no layers.
+#: Columns of the CSV: a row per batch, system and block, and one without layers for the model.
 COLUMNS = (
     *("model", "batch", "system", "layers", "operators", "ms", "low_ms", "high_ms", "share"),
     *("inferences_per_s", "samples_per_s", "speedup_percent", "low_percent", "high_percent"),
     "verdict",
 )
 _HEADS = ("batch", "system", "latency", "±", "inferences/s", "samples/s", "speed-up", "95 %")
-#: Narrower than this a table has no room for the half width of the latency's interval.
+#: Least width of a table with a column for the half width of the latency's interval.
 _WIDE = 96
 _NAMES = 44
 
 
-def table(found: Batches, choice: Choice, width: int = 80) -> RenderableType:
-    """For people at a terminal: the models' table, then one of layers for each other system."""
-    parts: list[RenderableType] = [Text(_title(found), style="bold"), _models(found, width)]
-    for number in range(1, len(found.systems)):
-        parts += [*_layer_tables(found, number, choice, width)]
-    return Group(*parts, *_notes(found), Text(_rule(found), style="dim"))
+def table(comparison: Batches, choice: Choice, width: int = 80) -> RenderableType:
+    """Terminal tables: latency and speed-up by batch, then layers for each further system."""
+    parts: list[RenderableType] = [
+        Text(_title(comparison), style="bold"),
+        _models(comparison, width),
+    ]
+    for number in range(1, len(comparison.systems)):
+        parts += [*_layer_tables(comparison, number, choice, width)]
+    return Group(*parts, *_notes(comparison), Text(_rule(comparison), style="dim"))
 
 
-def markdown(found: Batches, choice: Choice) -> str:
+def markdown(comparison: Batches, choice: Choice) -> str:
     """The same tables for a document."""
-    lines = [f"**{in_markdown(_title(found))}**", "", f"| {' | '.join(_HEADS)} |"]
+    lines = [f"**{in_markdown(_title(comparison))}**", "", f"| {' | '.join(_HEADS)} |"]
     lines.append("| ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |")
-    lines += [f"| {' | '.join(map(in_markdown, texts))} |" for texts, _ in _model_rows(found)]
-    for number in range(1, len(found.systems)):
-        rows, rest = _picked(found, number, choice)
-        heads = [f"batch {batch}" for batch in found.batches]
-        lines += ["", in_markdown(_layers_title(found, number)), ""]
+    lines += [f"| {' | '.join(map(in_markdown, texts))} |" for texts, _ in _model_rows(comparison)]
+    for number in range(1, len(comparison.systems)):
+        rows, rest = _picked(comparison, number, choice)
+        heads = [f"batch {batch}" for batch in comparison.batches]
+        lines += ["", in_markdown(_layers_title(comparison, number)), ""]
         lines.append(f"| layers | operators | {' | '.join(heads)} |")
         lines.append(f"| --- | --- | {' | '.join(['---:'] * len(heads))} |")
         for row in rows:
@@ -58,19 +61,21 @@ def markdown(found: Batches, choice: Choice) -> str:
             cells = (_percent(cells[number]) for cells in row.cells)
             lines.append(f"| {' | '.join(map(in_markdown, (*names, *cells)))} |")
         lines += ["", f"{rest} more blocks are not shown."] if rest else []
-    lines += ["", *(f"> {in_markdown(text)}  " for text in _caveats(found))]
-    return "\n".join([*lines, "", f"<sub>{in_markdown(_rule(found))}</sub>"]) + "\n"
+    lines += ["", *(f"> {in_markdown(text)}  " for text in _caveats(comparison))]
+    return "\n".join([*lines, "", f"<sub>{in_markdown(_rule(comparison))}</sub>"]) + "\n"
 
 
-def _title(found: Batches) -> str:
-    others = ", ".join(found.systems[1:])
-    return printable(f"{found.model}: {others} against {found.systems[0]}, batch by batch")
+def _title(comparison: Batches) -> str:
+    others = ", ".join(comparison.systems[1:])
+    return printable(
+        f"{comparison.model}: {others} against {comparison.systems[0]}, batch by batch"
+    )
 
 
-def _models(found: Batches, width: int) -> Table:
-    """The name of a system gives way, figures never do."""
+def _models(comparison: Batches, width: int) -> Table:
+    """The table of latencies; names of systems are cut to fit, figures are not."""
     shown = [i for i, head in enumerate(_HEADS) if width >= _WIDE or head != "±"]
-    rows = list(_model_rows(found))
+    rows = list(_model_rows(comparison))
     widths = [max(map(len, column)) for column in zip(_HEADS, *(t for t, _ in rows), strict=True)]
     names = width - sum(widths[i] + 2 for i in shown if i != 1) - 4
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -88,12 +93,12 @@ def _models(found: Batches, width: int) -> Table:
     return grid
 
 
-def _model_rows(found: Batches) -> Iterator[tuple[tuple[str, ...], Verdict | None]]:
-    for batch, points in zip(found.batches, found.points, strict=True):
+def _model_rows(comparison: Batches) -> Iterator[tuple[tuple[str, ...], Verdict | None]]:
+    for batch, points in zip(comparison.batches, comparison.points, strict=True):
         shown = str(batch)
         for number, point in enumerate(points):
             if point is not None:
-                name = printable(found.systems[number])
+                name = printable(comparison.systems[number])
                 yield (shown, name, *_figures(point, number == 0)), point.cell.verdict
                 shown = ""
 
@@ -123,7 +128,7 @@ def _signed(fraction: float) -> str:
 
 
 def _percent(cell: Cell | None) -> str:
-    """The speed-up with its mark, or why there is none."""
+    """The speed-up in per cent with its mark, or why there is none."""
     if cell is None:
         return ""
     faster = speedup(cell)
@@ -133,18 +138,18 @@ def _percent(cell: Cell | None) -> str:
     return f"{_signed(faster)} %{mark}"
 
 
-def _layers_title(found: Batches, number: int) -> str:
-    return printable(f"Speed-up of {found.systems[number]}, layer by layer")
+def _layers_title(comparison: Batches, number: int) -> str:
+    return printable(f"Speed-up of {comparison.systems[number]}, layer by layer")
 
 
-def _picked(found: Batches, number: int, choice: Choice) -> tuple[list[BlockRow], int]:
-    """Blocks that take longest, in the order asked for, and how many are left out."""
-    rows = [row for row in found.rows if row.longest >= choice.min_share]
+def _picked(comparison: Batches, number: int, choice: Choice) -> tuple[list[BlockRow], int]:
+    """(blocks that take longest, in the chosen order; how many others there are)."""
+    rows = [row for row in comparison.rows if row.longest >= choice.min_share]
     ranked = sorted(rows, key=lambda row: -_rank(row, number, choice.sort))
     kept = ranked if choice.limit is None else ranked[: choice.limit]
     if choice.sort is Sort.GRAPH:
-        kept = [row for row in found.rows if any(row is its for its in kept)]
-    return kept, len(found.rows) - len(kept)
+        kept = [row for row in comparison.rows if any(row is picked for picked in kept)]
+    return kept, len(comparison.rows) - len(kept)
 
 
 def _rank(row: BlockRow, number: int, sort: Sort) -> float:
@@ -152,37 +157,37 @@ def _rank(row: BlockRow, number: int, sort: Sort) -> float:
     if sort is Sort.RATIO:
         return max((theirs.ratio or 0.0 for _, theirs in pairs if theirs), default=0.0)
     if sort is Sort.GAP:
-        told = ((a.ns or 0, b.ns or 0) for a, b in pairs if a and b)
-        return max((abs(b - a) for a, b in told), default=0.0)
+        times = ((a.ns or 0, b.ns or 0) for a, b in pairs if a and b)
+        return max((abs(b - a) for a, b in times), default=0.0)
     return row.longest
 
 
 def _layer_tables(
-    found: Batches, number: int, choice: Choice, width: int
+    comparison: Batches, number: int, choice: Choice, width: int
 ) -> Iterator[RenderableType]:
-    """As many batches side by side as there is room for."""
-    rows, rest = _picked(found, number, choice)
+    """Tables of layers' speed-ups, each with as many batches as fit the width."""
+    rows, rest = _picked(comparison, number, choice)
     if not rows:
         return
-    yield Text(_layers_title(found, number), style="bold")
+    yield Text(_layers_title(comparison, number), style="bold")
     names = [shared.layers_text(row.layers, _NAMES) for row in rows]
     texts = [[_percent(cells[number]) for cells in row.cells] for row in rows]
     widest = max(8, *(len(text) for line in texts for text in line)) + 2
     count = max(1, (width - min(max(map(len, names)), 24) - 2) // widest)
-    for start in range(0, len(found.batches), count):
-        chosen = range(start, min(start + count, len(found.batches)))
-        yield _layer_grid(found, number, rows, chosen, width - widest * len(chosen) - 2)
+    for start in range(0, len(comparison.batches), count):
+        chosen = range(start, min(start + count, len(comparison.batches)))
+        yield _layer_grid(comparison, number, rows, chosen, width - widest * len(chosen) - 2)
     if rest:
         yield Text(f"({rest} more blocks)", style="dim")
 
 
 def _layer_grid(
-    found: Batches, number: int, rows: Sequence[BlockRow], chosen: Sequence[int], room: int
+    comparison: Batches, number: int, rows: Sequence[BlockRow], chosen: Sequence[int], room: int
 ) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column("layers", no_wrap=True)
     for place in chosen:
-        grid.add_column(f"batch {found.batches[place]}", justify="right", no_wrap=True)
+        grid.add_column(f"batch {comparison.batches[place]}", justify="right", no_wrap=True)
     named = shared.layer_names([row.layers for row in rows], max(12, min(_NAMES, room)))
     for name, row in zip(named, rows, strict=True):
         cells = [row.cells[place][number] for place in chosen]
@@ -192,53 +197,53 @@ def _layer_grid(
     return grid
 
 
-def _caveats(found: Batches) -> Iterator[str]:
-    """Those of all batches, each once, with the batches it holds at."""
-    told: dict[str, list[int]] = {}
-    for batch, alignment in zip(found.batches, found.alignments, strict=True):
+def _caveats(comparison: Batches) -> Iterator[str]:
+    """Caveats of all batches without repeats, with the batches to which they apply."""
+    batches_of: dict[str, list[int]] = {}
+    for batch, alignment in zip(comparison.batches, comparison.alignments, strict=True):
         for text in shared.remark_texts(alignment):
-            told.setdefault(text, []).append(batch)
-    for text, batches in told.items():
-        where = "" if len(batches) == len(found.batches) else f"Batch {_joined(batches)}: "
+            batches_of.setdefault(text, []).append(batch)
+    for text, batches in batches_of.items():
+        where = "" if len(batches) == len(comparison.batches) else f"Batch {_joined(batches)}: "
         yield f"{where}{text}"
-    if found.alone:
-        yield f"Batch {_joined(found.alone)} was not measured on both and is left out."
+    if comparison.alone:
+        yield f"Batch {_joined(comparison.alone)} was not measured on both and is left out."
 
 
 def _joined(batches: Sequence[int]) -> str:
     return ", ".join(map(str, batches))
 
 
-def _notes(found: Batches) -> list[RenderableType]:
+def _notes(comparison: Batches) -> list[RenderableType]:
     grid = Table.grid(padding=(0, 1))
-    for text in _caveats(found):
+    for text in _caveats(comparison):
         grid.add_row(Text("!"), Text(text), style="yellow")
     return [grid] if grid.row_count else []
 
 
-def _rule(found: Batches) -> str:
+def _rule(comparison: Batches) -> str:
     return (
-        f"Speed-up: throughput over that of {printable(found.systems[0])}, less 100 %."
-        f" {verdicts.signed_marks_text(found.alignments[0].threshold)}"
+        f"Speed-up: throughput over that of {printable(comparison.systems[0])}, less 100 %."
+        f" {verdicts.signed_marks_text(comparison.alignments[0].threshold)}"
     )
 
 
-def to_csv(found: Batches) -> str:
-    """A row a batch and system, without layers, then one a block."""
-    return csv_text(COLUMNS, _csv_rows(found))
+def to_csv(comparison: Batches) -> str:
+    """CSV: for each batch and system a row without layers, then a row per block."""
+    return csv_text(COLUMNS, _csv_rows(comparison))
 
 
-def _csv_rows(found: Batches) -> Iterator[tuple[str | int, ...]]:
-    for place, batch in enumerate(found.batches):
-        for number, point in enumerate(found.points[place]):
+def _csv_rows(comparison: Batches) -> Iterator[tuple[str | int, ...]]:
+    for place, batch in enumerate(comparison.batches):
+        for number, point in enumerate(comparison.points[place]):
             if point is None:
                 continue
-            head = found.model, batch, found.systems[number]
+            head = comparison.model, batch, comparison.systems[number]
             low, high = point.interval_ns
             rates = f"{point.inferences_per_s:.6g}", f"{point.samples_per_s:.6g}"
             limits = milliseconds(low), milliseconds(high)
             yield *head, "", "", *_timed(point.cell, limits), *rates, *_gain(point.cell)
-            for row in found.rows:
+            for row in comparison.rows:
                 cell = row.cells[place][number] or Cell()
                 names = ";".join(row.layers), ";".join(row.operators)
                 yield *head, *names, *_timed(cell, ("", "")), "", "", *_gain(cell)
@@ -255,25 +260,25 @@ def _gain(cell: Cell) -> tuple[str, ...]:
     return *("" if f is None else f"{100 * f:.6g}" for f in figures), verdict
 
 
-def to_json_text(found: Batches) -> str:
-    """Everything, for programs: the alignment at each batch, and what it comes to."""
-    told = {
-        "model": found.model,
-        "systems": list(found.systems),
-        "left_out": list(found.alone),
-        "batches": [_plain(found, place) for place in range(len(found.batches))],
+def to_json_text(comparison: Batches) -> str:
+    """The whole comparison as JSON: latencies and the alignment at each batch."""
+    document = {
+        "model": comparison.model,
+        "systems": list(comparison.systems),
+        "left_out": list(comparison.alone),
+        "batches": [_plain(comparison, place) for place in range(len(comparison.batches))],
     }
-    return json.dumps(told, indent=2, allow_nan=False) + "\n"
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _plain(found: Batches, place: int) -> dict[str, Any]:
+def _plain(comparison: Batches, place: int) -> dict[str, Any]:
     return {
-        "batch": found.batches[place],
+        "batch": comparison.batches[place],
         "points": [
-            None if point is None else _plain_point(found.systems[number], point)
-            for number, point in enumerate(found.points[place])
+            None if point is None else _plain_point(comparison.systems[number], point)
+            for number, point in enumerate(comparison.points[place])
         ],
-        "alignment": plain(found.alignments[place]),
+        "alignment": plain(comparison.alignments[place]),
     }
 
 

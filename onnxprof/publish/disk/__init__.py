@@ -1,1 +1,1 @@
-"""Files of a site: cache, swap, worker processes, server."""
+"""Files and processes of a site: cache, replacement of folders, workers, server."""

@@ -1,4 +1,4 @@
-"""What builds made before, by the digest of everything that it was made of."""
+"""A cache of files that site builds made, by the digest of all their inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onnxprof import folders
 MOST_BYTES = 2 << 30
 _DIGEST_BYTES = 32
 _TEMPORARY = ".tmp"
-#: What is made of a run depends on these, too; a wheel names its version.
+#: Packages whose versions the made files depend on, too.
 _LIBRARIES = ("jinja2", "typst", "graphlay", "pyarrow", "numpy")
 #: Links to folders beside the package; `rglob` does not follow them.
 _BESIDE = ("", "backends", "zoo", "site")
@@ -27,12 +27,12 @@ _PATTERNS = ("*.py", "templates/*", "assets/*", "index.json")
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder of entries, each behind its own SHA-256; one that cannot be written is no loss."""
+    """A folder of entries, each preceded by its SHA-256. Failing writes are ignored."""
 
     folder: Path
 
     def get(self, key: str) -> bytes | None:
-        """The entry, now the one used last; None where there is none that is whole."""
+        """The entry's content, marked as just used; None if there is no intact entry."""
         place = self.folder / key
         try:
             stored = place.read_bytes()
@@ -47,7 +47,7 @@ class Cache:
         return None
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep the entry, whole or not at all."""
+        """Store an entry atomically."""
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(_TEMPORARY, dir=self.folder)
@@ -60,7 +60,7 @@ class Cache:
                 Path(temporary).unlink(missing_ok=True)
 
     def prune(self, most_bytes: int = MOST_BYTES) -> None:
-        """Remove what was used longest ago until the rest is no larger than that."""
+        """Remove least recently used entries until the rest takes at most `most_bytes`."""
         with suppress(OSError):
             held = sorted(self._entries(), reverse=True)
             kept = 0
@@ -70,23 +70,23 @@ class Cache:
                     path.unlink(missing_ok=True)
 
     def _entries(self) -> list[tuple[int, int, Path]]:
-        """When each was used, its size and where it is; leftovers of killed builds among them."""
-        found = []
+        """(time of last use in ns, bytes, path) of every file, also those of killed builds."""
+        entries = []
         with os.scandir(self.folder) as listing:
             for item in listing:
                 with suppress(OSError):
                     facts = item.stat()
-                    found.append((facts.st_mtime_ns, facts.st_size, Path(item.path)))
-        return found
+                    entries.append((facts.st_mtime_ns, facts.st_size, Path(item.path)))
+        return entries
 
 
 def user_cache() -> Cache:
-    """Below `ONNXPROF_CACHE`, else below the user's cache folder."""
+    """The cache in `ONNXPROF_CACHE`, else in the user's cache folder."""
     return Cache(folders.cache() / "site")
 
 
 def digest(*parts: str | bytes) -> str:
-    """SHA-256 of the parts, in hexadecimal; where one ends counts, too."""
+    """SHA-256 of the parts and their lengths, in hexadecimal."""
     whole = sha256()
     for part in parts:
         raw = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")

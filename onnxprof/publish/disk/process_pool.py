@@ -1,4 +1,4 @@
-"""Work spread over processes, each replaced before it has grown large."""
+"""Tasks in worker processes, which are replaced before their memory has grown large."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 #: What a worker may come to hold, with room: 232 MB were seen.
 WORKER_BYTES = 300 * 2**20
-#: Weight after which a process makes room for a fresh one, since typst keeps what it has seen.
+#: Weight of tasks after which a process is replaced, since typst caches all that it sees.
 MOST_WEIGHT = 120
 
 
@@ -39,7 +39,7 @@ def spread(
     weight: Callable[[T], int],
     workers: int | None = None,
 ) -> Iterator[R]:
-    """The results in the order of the tasks, each made in a process of its own kind.
+    """Results in the order of the tasks, which run in `workers` processes.
 
     There are as many processes as `fitting` says, unless `workers` does. A task whose process
     dies, for want of memory perhaps, is done here instead. Where the reader stops early, what has
@@ -89,7 +89,7 @@ class _Bench(Generic[T, R]):
 
 
 def _settle() -> None:
-    """An interrupt is for the process that waits; it ends the others in good order.
+    """Ignore interrupts in a worker: the waiting process handles them and ends the workers.
 
     One thread sets a document: the cores are shared out by process, and threads cost 5 % more.
     """

@@ -1,4 +1,4 @@
-"""A web server for a built site: to this machine alone, and quiet."""
+"""A web server for a built site, on the loopback interface only and without a log."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from onnxprof.errors import UsageError
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def send_head(self) -> Any:
-        """Refuse a path that no file can have, as one with a NUL."""
+        """Answer 400 to a path that no file can have, as one with a NUL."""
         try:
             return super().send_head()
         except ValueError:
@@ -24,7 +24,7 @@ class _Quiet(SimpleHTTPRequestHandler):
             return None
 
     def end_headers(self) -> None:
-        """Let no browser keep a page: the next build replaces it."""
+        """Tell browsers not to cache pages, which the next build replaces."""
         self.send_header("Cache-Control", "no-cache")
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
@@ -32,7 +32,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 1024
-    """Connections that may wait at once: five, the default, are fewer than one page opens."""
+    """Connections that may wait at once; a page opens more than the default of five."""
 
 
 def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:

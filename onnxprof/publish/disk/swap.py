@@ -1,4 +1,4 @@
-"""One folder put in the place of another, whole or not at all."""
+"""Replacing one folder by another, atomically where the system can."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from onnxprof.errors import UsageError
 
-#: A folder with this file in it is ours to replace.
+#: File that marks a folder as a site that may be replaced.
 MARKER = ".onnxprof-site"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-#: Age after which a scaffold is that of a build that was killed.
+#: Age in seconds after which a scaffold is taken for that of a killed build.
 _STALE_S = 6 * 3600
 
 
@@ -37,7 +37,7 @@ def check_replaceable(out: Path) -> None:
 
 @contextmanager
 def scaffold(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to build in; gone afterwards, whatever happens."""
+    """A temporary folder beside `out` to build in. Raises UsageError where it cannot be written."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _sweep(out)
@@ -60,7 +60,10 @@ def scaffold(out: Path) -> Iterator[Path]:
 
 
 def swap(folder: Path, out: Path) -> None:
-    """Put the new site in the old one's place; of two builds at once the later one stays."""
+    """Replace the old site by the new one; of two simultaneous builds the later one stays.
+
+    Raises UsageError where `out` is no site, or other builds keep replacing it.
+    """
     for attempt in range(9):
         check_replaceable(out)
         if _exchanged(folder, out):
@@ -75,7 +78,7 @@ def _prefix(out: Path) -> str:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what builds left that were killed."""
+    """Remove scaffolds of killed builds."""
     oldest_ns = time.time_ns() - _STALE_S * 10**9
     for path in out.parent.iterdir():
         with suppress(OSError):
@@ -84,10 +87,10 @@ def _sweep(out: Path) -> None:
 
 
 def _exchanged(folder: Path, out: Path) -> bool:
-    """Let the two folders change places in one go, as renameat2(2) of Linux can.
+    """Exchange the two folders atomically, by renameat2(2) of Linux.
 
-    False where the system cannot, or there is nothing to change places with. The old site is
-    then where the new one was built, and goes with the scaffold.
+    Returns False where the system cannot, or `out` does not exist. After an exchange the old site
+    lies in the scaffold and is removed with it.
     """
     try:
         call = ctypes.CDLL(None, use_errno=True).renameat2
@@ -99,7 +102,7 @@ def _exchanged(folder: Path, out: Path) -> bool:
 
 
 def _replaced(folder: Path, out: Path, old: Path) -> bool:
-    """Whether the folder is in place; False if another build put its own there meanwhile."""
+    """Replace by two renames; returns False if another build has created `out` meanwhile."""
     with suppress(FileNotFoundError):
         out.rename(old)
     try:

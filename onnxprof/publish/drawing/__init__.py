@@ -1,1 +1,1 @@
-"""SVG."""
+"""Charts and model plots as SVG."""

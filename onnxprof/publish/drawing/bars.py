@@ -1,4 +1,4 @@
-"""Small charts as inline SVG, without a style of their own: the page's sheet colours them."""
+"""Small charts as inline SVG, styled by the page's style sheet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Line:
 
 
 def sparkline(points: Sequence[XY], width: int = 72, height: int = 18) -> str:
-    """A line without axes, both scales logarithmic, its last point marked.
+    """A line without axes on logarithmic scales, with the last point marked; empty below 2 points.
 
     The scale spans a factor of three at least, so that noise does not look like a trend.
     """
@@ -43,7 +43,7 @@ def sparkline(points: Sequence[XY], width: int = 72, height: int = 18) -> str:
 
 
 def bar(share: float, width: int = 100) -> str:
-    """A bar for a share of 0 to 1; what is outside is cut off."""
+    """A bar for a share, which is clamped to 0 to 1."""
     length = round(max(0.0, min(1.0, share)) * width, 1)
     return (
         f'<svg class="bar" viewBox="0 0 {width} 10" preserveAspectRatio="none" '
@@ -93,7 +93,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def three_short(value: float) -> str:
-    """An axis label: no trailing zeros."""
+    """An axis label without trailing zeros."""
     return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
@@ -107,7 +107,7 @@ def _log_scale(values: Sequence[float], span: tuple[float, float]) -> Callable[[
 
 
 def _widened(values: Sequence[float], factor: float = 3.0) -> list[float]:
-    """The values, with two more around them where they span less than the factor."""
+    """The values, with a lower and a higher one added where they span less than the factor."""
     low, high = min(values), max(values)
     if high / low >= factor:
         return list(values)
@@ -127,7 +127,7 @@ def _foot(x: float, label: str, height: float) -> str:
 
 
 def _spread(batches: Sequence[float], x: Callable[[float], float]) -> list[float]:
-    """Batches whose labels do not touch."""
+    """The batches whose labels fit without touching each other."""
     kept: list[float] = []
     for batch in batches:
         if not kept or x(batch) - x(kept[-1]) >= 26:
@@ -158,7 +158,7 @@ def _dot(line: Line, point: XY, x: Callable[[float], float], y: Callable[[float]
 def _end_labels(
     lines: Sequence[Line], x: float, y: Callable[[float], float], bottom: float
 ) -> list[str]:
-    """Names beside the ends of the lines, pushed apart."""
+    """Labels at the ends of the lines, moved apart vertically."""
     ends = sorted((y(line.points[-1][1]) + 4, line.key, line) for line in lines if line.points)
     places: list[float] = []
     for at, _, _ in ends:

@@ -1,4 +1,4 @@
-"""Positions for the boxes of a layered graph: the only room that knows the layout engine."""
+"""Positions of boxes and edges in a layered graph; the only module that uses graphlay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from onnxprof.errors import UsageError
 Point = tuple[float, float]
 Edge = tuple[int, int]
 
-#: Above these the engine's time is no longer that of a page build; measured: 1,000 boxes
+#: Larger graphs are not laid out, since that takes too long for a page; measured: 1,000 boxes
 #: take 0.5 s, 3,000 take 3 s on one core.
 MAX_BOXES = 3_000
 MAX_DUMMIES = 60_000
@@ -25,7 +25,7 @@ _OPTIONS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """What a node of the drawing needs, in CSS pixels."""
+    """Size of a node in CSS pixels."""
 
     width: float
     height: float
@@ -33,20 +33,20 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Where every box went (its top left corner) and how every edge runs."""
+    """Top left corners of the boxes, points of the edges, and the size of the drawing."""
 
     corners: tuple[Point, ...]
     paths: tuple[tuple[Point, ...], ...]
     width: float
     height: float
     layered: bool
-    """False where the graph was too big for the engine and stands in one column."""
+    """False where the graph was too large to lay out, and the boxes stand in one column."""
 
 
 def lay_out(boxes: Sequence[Box], edges: Sequence[Edge]) -> Drawing:
     """Place the boxes top to bottom along the edges, deterministically.
 
-    What the engine cannot do in seconds is stacked in the given order instead. Raises
+    A graph that is too large is stacked in the given order instead. Raises
     UsageError if the engine is not installed.
     """
     if not boxes:
@@ -67,10 +67,10 @@ def _layered(boxes: Sequence[Box], edges: Sequence[Edge]) -> Drawing:
     nodes = [{"size": {"width": b.width, "height": b.height}, "shape": "box"} for b in boxes]
     links = [{"source": a, "target": b, "weight": 1.0} for a, b in edges]
     try:
-        found = graphlay.layout({"nodes": nodes, "edges": links}, options=_OPTIONS)
+        layout = graphlay.layout({"nodes": nodes, "edges": links}, options=_OPTIONS)
     except graphlay.GraphlayError:
         return _column(boxes, edges)
-    return _shifted(boxes, found.raw)
+    return _shifted(boxes, layout.raw)
 
 
 def _shifted(boxes: Sequence[Box], raw: dict[str, Any]) -> Drawing:

@@ -1,4 +1,4 @@
-"""The model plot: a layer table in, an SVG that stands on its own out.
+"""The model plot: a self-contained SVG of a layer table.
 
 The topology is the same at every batch size, so a graph is laid out once (`plan`) and drawn
 once a batch size (`draw`); only the shape texts differ.
@@ -15,8 +15,8 @@ from onnxprof.publish.text.numbers import sizes_text
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
-#: An edge that skips more ranks than this becomes a reference beside its consumer: long
-#: edges make a layered drawing slow to compute and unreadable (DESIGN.md section 8).
+#: An edge that skips more ranks than this becomes a reference beside the consumer: long edges
+#: make a layered drawing slow to compute and unreadable.
 LONGEST_EDGE = 60
 
 #: Width and height of a layer, an input, a folded scope and a reference.
@@ -86,7 +86,7 @@ _MOVEMENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A laid-out graph: which rows of the layer table are drawn, where, and what links them."""
+    """A laid-out graph: the drawn rows of the layer table, positions and edges."""
 
     rows: tuple[int, ...]
     """Row of the layer table behind each box; references come after them."""
@@ -162,8 +162,8 @@ fill:var(--ink);font-variant-numeric:tabular-nums}
 def drawn(table: LayerTable) -> tuple[int, ...]:
     """Rows of the inputs and of the nodes that depend on them.
 
-    What is computed from constants alone is computed while loading; drawn, it would stand at
-    the top, far from its only consumer.
+    Nodes that depend on constants alone are left out: they are computed while loading, and would
+    be drawn at the top, far from their consumers.
     """
     known: set[str] = set()
     rows = []
@@ -208,7 +208,7 @@ def links(layers: Sequence[Layer]) -> list[Edge]:
 
 
 def _out_of_subgraphs(layers: Sequence[Layer], links: dict[Edge, None]) -> list[Edge]:
-    """The ends of a subgraph lead to the control-flow layer that holds it."""
+    """Edges from the last layers of a subgraph to the control-flow layer that contains it."""
     place = {layer.name: i for i, layer in enumerate(layers) if layer.kind is LayerKind.NODE}
     leads = {source for source, _ in links}
     return [
@@ -219,7 +219,7 @@ def _out_of_subgraphs(layers: Sequence[Layer], links: dict[Edge, None]) -> list[
 
 
 def cut_long(links: Sequence[Edge], n: int) -> tuple[list[Edge], list[Edge]]:
-    """Edges of `n` boxes that are drawn, and those that skip too many ranks for it."""
+    """(edges to draw, edges that skip more than LONGEST_EDGE ranks) of `n` boxes."""
     rank = _ranks(links, n)
     kept = [(a, b) for a, b in links if rank[b] - rank[a] <= LONGEST_EDGE]
     cut = [(a, b) for a, b in links if rank[b] - rank[a] > LONGEST_EDGE]

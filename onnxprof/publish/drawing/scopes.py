@@ -1,7 +1,7 @@
-"""Layers in file order, gathered into the scopes of their names, so that a large graph folds.
+"""Grouping layers into scopes by the paths in their names, so that large graphs can be folded.
 
-A scope is a run of neighbours: file order is topological, so that a graph whose scopes are
-folded has no cycle even where the names of two scopes interleave.
+A scope is a range of layers in file order, which is topological, so that folding scopes causes
+no cycle even where the names of two scopes interleave.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-#: A graph of at most so many layers is drawn whole.
+#: Graphs of at most this many layers are not grouped.
 MOST_WHOLE = 300
-#: A scope with at most so many layers has none inside it.
+#: Scopes of at most this many layers have no scopes inside.
 MOST_PLAIN = 48
-#: More than this in one drawing are gathered by place where their names do not help.
+#: More members than this are grouped into chunks by position.
 MOST_MEMBERS = 120
 _DEEPEST = 12
-#: A scope with more than this of its neighbours says nothing: what it holds takes its place.
+#: A scope with more than this part of its parent's layers is replaced by its members.
 _MOST_OF_IT = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Some neighbours with what their names share; members are layers by number, and scopes."""
+    """A range of layers with a common path; members are layers by number, and scopes."""
 
     name: str
     members: tuple[int | Scope, ...]
@@ -38,7 +38,7 @@ class Scope:
 
 
 def gathered(names: Sequence[str], most: int = MOST_WHOLE) -> Scope:
-    """The scopes of these names; one without any inside for at most so many."""
+    """The layers as a scope of scopes; without inner scopes for at most `most` names."""
     if len(names) <= most:
         return Scope("", tuple(range(len(names))))
     paths = _paths(names)
@@ -46,7 +46,7 @@ def gathered(names: Sequence[str], most: int = MOST_WHOLE) -> Scope:
 
 
 def _paths(names: Sequence[str]) -> list[list[str]]:
-    """Names at their slashes, or at their dots where few have slashes."""
+    """Names split at slashes, or at dots where few names have slashes."""
     slashed = sum("/" in name.strip("/") for name in names)
     mark = "/" if 2 * slashed > len(names) else "."
     return [name.strip(mark).split(mark, _DEEPEST) for name in names]
@@ -70,7 +70,7 @@ def _members(
 
 
 def _runs(paths: Sequence[list[str]], low: int, high: int, depth: int) -> Iterator[tuple[int, int]]:
-    """Neighbours in one scope at this depth; a layer outside of any stands alone."""
+    """Ranges of layers in the same scope at this depth; a layer without a scope is alone."""
     start = low
     for i in range(low + 1, high + 1):
         if i == high or not _together(paths[i - 1], paths[i], depth):
@@ -87,7 +87,7 @@ def _is_scope(path: list[str], depth: int) -> bool:
 
 
 def _chunked(members: Sequence[int | Scope], paths: Sequence[list[str]]) -> tuple[int | Scope, ...]:
-    """Members by place where there are too many: about as many chunks as there are in each."""
+    """Too many members grouped by position into chunks, about as many as members in each."""
     if len(members) <= MOST_MEMBERS:
         return tuple(members)
     size = math.isqrt(len(members) - 1) + 1

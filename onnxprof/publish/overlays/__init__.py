@@ -1,1 +1,1 @@
-"""Formats of other viewers."""
+"""Runs in the formats of other viewers: Chrome traces and Model Explorer."""

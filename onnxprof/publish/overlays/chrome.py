@@ -38,7 +38,7 @@ def chrome_trace(runs: Iterable[Run]) -> str:
 
 
 def run_label(run: Run) -> str:
-    """What tells a run from others: model, backend, device, batch and threads."""
+    """A label that identifies a run: model, backend, device, batch and threads."""
     asked = run.request
     threads = sentences.threads(asked.threads)
     parts = (asked.model_name, asked.backend, asked.device_id, f"batch {asked.batch}", threads)
@@ -55,8 +55,8 @@ def _events(run: Run, number: int) -> Iterator[Event]:
         at_ns += max(row.median_ns or 0, 0)
     for row in sums.rows:
         if row.status in (Status.INTERRUPTIONS, Status.OVERHEAD) and row.median_ns is not None:
-            told = {"share": row.share, "total_us": sums.total_ns / 1000}
-            yield _event(row, number, at_ns, told)
+            args = {"share": row.share, "total_us": sums.total_ns / 1000}
+            yield _event(row, number, at_ns, args)
             at_ns += max(row.median_ns, 0)
 
 
@@ -82,18 +82,21 @@ def _in_order(run: Run, sums: Reconciliation) -> list[TimedRow]:
 
 
 def _place(row: TimedRow, steps: tuple[Step, ...], number: Mapping[int, int]) -> tuple[int, int]:
-    """Steps that share a row were put together as a new one, named after the first."""
+    """The sort key of a row: position and index of its first step.
+
+    Steps that share a row were merged into a new one, whose name begins with the first one's.
+    """
     step = row.step
     if step is None:
         return 0, len(steps)
     if (known := number.get(id(step))) is not None:
         return step.position, known
-    told = (i for i, one in enumerate(steps) if step.name.startswith(f"{one.name} + "))
-    return step.position, next(told, len(steps))
+    numbers = (i for i, one in enumerate(steps) if step.name.startswith(f"{one.name} + "))
+    return step.position, next(numbers, len(steps))
 
 
 def _event(row: TimedRow, number: int, at_ns: int, args: Event) -> Event:
-    """A slice; a moment where the row is negative, as an inflated run's overhead is."""
+    """A slice, or a moment for a negative time, as the overhead of an inflated run."""
     ns = row.median_ns or 0
     event = {"name": row.name, "cat": row.status.value, "ts": at_ns / 1000}
     if ns >= 0:
@@ -124,8 +127,8 @@ def _args(row: TimedRow, layers: Mapping[str, Layer]) -> Event:
 
 def _figures(row: TimedRow) -> Event:
     times = {"p5_us": row.p5_ns, "p95_us": row.p95_ns}
-    told = {name: ns / 1000 for name, ns in times.items() if ns is not None}
-    return {"share": row.share, "samples": row.samples, **told}
+    limits = {name: ns / 1000 for name, ns in times.items() if ns is not None}
+    return {"share": row.share, "samples": row.samples, **limits}
 
 
 def _inputs(covered: list[Layer]) -> tuple[Tensor, ...]:

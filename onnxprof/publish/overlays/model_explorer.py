@@ -21,7 +21,7 @@ from onnxprof.records.layer import Layer
 from onnxprof.records.run import Run
 from onnxprof.store.folder import path_part
 
-#: From cheap to dear, of one hue, so that it can be told without seeing red from green.
+#: From cheap to expensive, in one hue, for readers who cannot tell red from green.
 GRADIENT = (
     {"stop": 0, "bgColor": "#fff7ec", "textColor": "#1f1f1f"},
     {"stop": 0.5, "bgColor": "#fc8d59", "textColor": "#1f1f1f"},
@@ -29,14 +29,14 @@ GRADIENT = (
 )
 _NAMELESS = "<main>"
 
-#: A graph's id and a node's.
+#: (graph id, node id).
 Place = tuple[str, str]
 
 
 def node_data(run: Run) -> str:
     """The median of each layer that has a time, in milliseconds, on the layer's node.
 
-    As in the CSV, a fused step stands on its first layer alone, so that groups add up. Raises
+    As in the CSV, a fused step is assigned to its first layer alone, so that groups add up. Raises
     StoreError for a failed run.
     """
     places = node_places(run)
@@ -45,7 +45,7 @@ def node_data(run: Run) -> str:
         if row.median_ns is not None and row.layer is not None and row.layer.name in places:
             graph, node = places[row.layer.name]
             graphs[graph][node] = {"value": row.median_ns / 1e6}
-    whole = {name: {"results": found, "gradient": GRADIENT} for name, found in graphs.items()}
+    whole = {name: {"results": results, "gradient": GRADIENT} for name, results in graphs.items()}
     return json.dumps(whole, indent=1) + "\n"
 
 
@@ -67,7 +67,7 @@ def _stem(run: Run) -> str:
 
 
 def node_places(run: Run) -> dict[str, Place]:
-    """Where the adapter draws the node layers of the table, by the layer's name."""
+    """Graph and node ids of the adapter by layer name, for the layers that it draws."""
     main = run.model.graph_name or _NAMELESS
     naming = _Naming()
     places: dict[str, Place] = {}

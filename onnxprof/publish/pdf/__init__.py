@@ -1,1 +1,1 @@
-"""PDF."""
+"""Model plots and timing tables as PDF."""

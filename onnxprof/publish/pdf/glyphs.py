@@ -1,4 +1,4 @@
-"""What the fonts of a PDF can show.
+"""Escapes for characters that the fonts of a PDF do not have.
 
 Documents use the fonts within the typst package alone, so that they have the same bytes on every
 machine. Those cover Latin, Greek, Cyrillic and the symbols of mathematics; any other character is
@@ -22,7 +22,7 @@ _OTHERS = re.compile(f"[^\n{''.join(f'{chr(a)}-{chr(b)}' for a, b in SHOWN)}]")
 
 
 def legible(text: str) -> str:
-    """The text with what the fonts cannot show as escapes of Python's form."""
+    """The text with Python's escapes for characters that the fonts do not have."""
     if text.isascii():
         return text
-    return _OTHERS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _OTHERS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

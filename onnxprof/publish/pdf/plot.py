@@ -9,7 +9,7 @@ from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.typesetter import Manuscript
 from onnxprof.publish.text.safe import in_page, shortened
 
-#: What a PDF's page may measure at most, in points (ISO 32000-1, annex C.2).
+#: Largest width or height of a PDF page, in points (ISO 32000-1, annex C.2).
 MOST_POINTS = 14_400
 _POINTS_PER_PIXEL = 0.75
 _CREATED = "1980-01-01T00:00:00Z"
@@ -25,7 +25,7 @@ _FONT = re.compile(r"font:([\d.]+px)[^;}]*")
 
 
 def manuscript(svg: str, model: str, batch: int) -> Manuscript:
-    """What the PDF of a drawing is made of."""
+    """The manuscript of a drawing's PDF."""
     width, height = _size(svg)
     scale = min(_POINTS_PER_PIXEL, MOST_POINTS / max(width, height, 1.0))
     data = {
@@ -39,13 +39,13 @@ def manuscript(svg: str, model: str, batch: int) -> Manuscript:
 
 
 def printed(svg: str) -> str:
-    """The drawing with its custom properties filled in, and without what paper has no use for."""
-    return _TITLES.sub("", _STYLE.sub(lambda found: _plain_style(found[1]), svg, count=1))
+    """The drawing with custom properties replaced by values, without tooltips and media rules."""
+    return _TITLES.sub("", _STYLE.sub(lambda match: _plain_style(match[1]), svg, count=1))
 
 
 def _size(svg: str) -> tuple[float, float]:
-    found = _SIZE.search(svg)
-    return (float(found[1]), float(found[2])) if found else (1.0, 1.0)
+    match = _SIZE.search(svg)
+    return (float(match[1]), float(match[2])) if match else (1.0, 1.0)
 
 
 def _plain_style(css: str) -> str:

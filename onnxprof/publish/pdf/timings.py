@@ -29,7 +29,7 @@ def timing_pdf(run: Run) -> bytes:
 
 
 def manuscript(run: Run, result: Reconciliation) -> Manuscript:
-    """What the PDF of a run is made of. Names reach typst as data, never as source."""
+    """The manuscript of a run's PDF. Names are passed to typst as data, never as source."""
     document = _document(run, result)
     data = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return Manuscript("timing.typ", data, run.created)
@@ -112,7 +112,7 @@ def _time(ns: int | None, unit: numbers.Unit) -> str:
 
 
 def _bar(row: TimedRow, most: float) -> float:
-    """Length of the bar, of 1 for the longest row."""
+    """Length of the bar, relative to the longest row's."""
     if row.share is None or row.status is Status.TOTAL:
         return 0.0
     return round(max(0.0, min(1.0, row.share / most)), 4)

@@ -1,4 +1,4 @@
-"""Typst, run in this process, behind a cache that knows a document by what it is made of."""
+"""Typesetting by typst in this process, with a cache by digests of the documents' inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEPT_FOR = 10
 
 @dataclass(frozen=True, slots=True)
 class Manuscript:
-    """What a document is made of: a template's name, its data as JSON, its date."""
+    """The inputs of a document: a template's name, data as JSON, a date."""
 
     template: str
     data: str
@@ -28,7 +28,7 @@ class Manuscript:
     """ISO 8601; the document carries this time, so that its bytes do not depend on the clock."""
 
     def digest(self) -> str:
-        """Of everything that the bytes of the document depend on."""
+        """Digest of everything that the bytes of the document depend on."""
         return digest(_typst_version(), _source(self.template), self.data, self.created)
 
 
@@ -61,16 +61,16 @@ def compile_pdf(manuscript: Manuscript) -> bytes:
 def pressed(manuscript: Manuscript, kept: Cache) -> bytes:
     """The PDF of a manuscript, from the cache where it is there."""
     key = manuscript.digest()
-    found = kept.get(key)
-    if found is None:
-        found = compile_pdf(manuscript)
-        kept.put(key, found)
-    return found
+    pdf = kept.get(key)
+    if pdf is None:
+        pdf = compile_pdf(manuscript)
+        kept.put(key, pdf)
+    return pdf
 
 
 @dataclass(slots=True)
 class _Seen:
-    """How much this process's compiler has been given since it last forgot."""
+    """Characters of data that this process has passed to typst since its cache was emptied."""
 
     characters: int = 0
 
@@ -79,7 +79,7 @@ _SEEN = _Seen()
 
 
 def _forget(characters: int) -> None:
-    """Count what is to come; first make the compiler forget what it has seen, if that is much."""
+    """Empty typst's cache if much data has passed through it, then count the next document's."""
     import typst
 
     if _SEEN.characters > _MOST_DATA:

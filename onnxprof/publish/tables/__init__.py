@@ -1,1 +1,1 @@
-"""Runs and layers as rows: terminal, CSV, JSON, Parquet."""
+"""Runs and layers as tables: for terminals, CSV, JSON, Parquet."""

@@ -1,7 +1,7 @@
-"""What a GPU did, as GPU profilers print it: kernels, calls of the CUDA runtime, and for each
-step its time on the device beside its time as the host sees it.
+"""GPU activity as tables: kernels, calls of the CUDA runtime, and steps' device and host times.
 
-The two differ: the host launches a step, copies for it and allocates, and seldom waits for it.
+Device and host times of a step differ: the host launches the step, copies and allocates for it,
+and seldom waits until the device is done.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from onnxprof.records.run import Run
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-#: What stands in front of each row of a CSV.
+#: Columns of the run, the first ones in each CSV.
 _RUN = ("model", "device", "backend", "provider", "batch")
 _FIGURES = ("average_ns", "minimum_ns", "maximum_ns", "name")
 KERNEL_COLUMNS = (*_RUN, "share", "total_ns", "instances", *_FIGURES)
@@ -36,7 +36,7 @@ _NAMES = 44
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """A step by both clocks: the device's as in every table, the host's a median."""
+    """A step's times: on the device as in every table, on the host the median."""
 
     step: str
     layers: tuple[str, ...]
@@ -45,12 +45,12 @@ class StepTimes:
 
     @property
     def factor(self) -> float | None:
-        """How many times longer it took on the host; None where the device did nothing."""
+        """Host time divided by device time; None where the device did nothing."""
         return self.host_ns / self.device_ns if self.device_ns else None
 
 
 def step_times(run: Run) -> list[StepTimes]:
-    """Every step, in the order of the run; nothing where only one of the times is known."""
+    """Both times of every step, in the run's order; empty for a run without host times."""
     timings = run.timings
     if timings is None or not timings.host_ns.size:
         return []
@@ -63,17 +63,17 @@ def step_times(run: Run) -> list[StepTimes]:
 
 
 def kernels_csv(runs: Iterable[Run]) -> str:
-    """A row a kernel of each run, the longest total first."""
+    """CSV with a row per kernel of each run, the longest total first."""
     return _csv_of(KERNEL_COLUMNS, ((run, row) for run in runs for row in _kernels(run.kernels)))
 
 
 def api_csv(runs: Iterable[Run]) -> str:
-    """A row a function of the CUDA runtime, likewise."""
+    """CSV with a row per function of the CUDA runtime, the longest total first."""
     return _csv_of(API_COLUMNS, ((run, row) for run in runs for row in _calls(run.api_calls)))
 
 
 def steps_csv(runs: Iterable[Run]) -> str:
-    """A row a step with both of its times; runs that know one of them alone have none."""
+    """CSV with a row per step and its two times; without rows for runs without host times."""
     return _csv_of(STEP_COLUMNS, ((run, _step(row)) for run in runs for row in step_times(run)))
 
 
@@ -112,7 +112,7 @@ def _cells(row: KernelRow | ApiRow, count: int, whole: int) -> tuple[str, ...]:
 
 
 def tables(run: Run, limit: int | None = 10) -> list[RenderableType]:
-    """Whatever of the three tables the run has, for a terminal; `limit` bounds their rows."""
+    """Those of the three tables for which the run has data, with at most `limit` rows each."""
     made: list[RenderableType] = []
     if steps := step_times(run):
         made += ["", "On the device and on the host, a step", _step_table(steps, limit)]
@@ -164,7 +164,7 @@ def _rest(table: Table, count: int, limit: int | None) -> None:
 
 
 def _grid(headings: Sequence[str]) -> Table:
-    """The first column holds names, which are broken where figures need the room."""
+    """An empty table: names in the first column, folded to fit; figures in the others."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(headings[0], overflow="fold")
     for heading in headings[1:]:

@@ -55,8 +55,8 @@ Row = tuple[str, ...]
 def reshape_targets(table: LayerTable) -> dict[str, tuple[Dim, ...]]:
     """Shape operand of each Reshape to its target as resolved (0 and -1 replaced).
 
-    An operand of several Reshapes has the target of the first; what inference does not know
-    keeps the operand's own values.
+    An operand of several Reshapes has the target of the first. Where inference knows no shape,
+    the target is the operand's own values.
     """
     targets: dict[str, tuple[Dim, ...]] = {}
     for layer in table.nodes:
@@ -70,7 +70,7 @@ def reshape_targets(table: LayerTable) -> dict[str, tuple[Dim, ...]]:
 
 
 def classic_rows(table: LayerTable) -> list[Row]:
-    """The rows under CLASSIC."""
+    """Rows in the classic layout, with the columns of CLASSIC."""
     targets = reshape_targets(table)
     return [_classic(layer, targets) for layer in table]
 
@@ -99,7 +99,7 @@ def _shapes(tensors: Sequence[Tensor], targets: Mapping[str, tuple[Dim, ...]]) -
 
 
 def full_rows(table: LayerTable) -> list[Row]:
-    """The rows under FULL; names are joined by `;`, attributes are `name=value`."""
+    """Rows in the full layout, with the columns of FULL; lists are joined by `;`."""
     return [_full(layer) for layer in table]
 
 
@@ -131,7 +131,7 @@ def rows(table: LayerTable, layout: str) -> tuple[Row, list[Row]]:
 
 
 def to_csv(tables: Sequence[LayerTable], layout: str = "full") -> str:
-    """More than one table adds a leading `batch` column."""
+    """The tables as CSV; several tables have a leading column `batch`."""
     head = CLASSIC if layout == "classic" else FULL
     if len(tables) == 1:
         return csv_text(head, rows(tables[0], layout)[1])
@@ -145,9 +145,9 @@ def to_json(
     model: str = "",
     fed: Mapping[str, str] | None = None,
 ) -> str:
-    """An object a table; a list of them where there are several tables.
+    """The table as a JSON object, or several tables as a list of objects.
 
-    `fed` says of each input what it would be fed with.
+    `fed` describes the values for each input by name.
     """
     made = [{**_object(table, layout, model), "fed": dict(fed or {})} for table in tables]
     whole = made[0] if len(made) == 1 else made
@@ -193,7 +193,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 
 def to_markdown(tables: Sequence[LayerTable], layout: str = "full", model: str = "") -> str:
-    """A heading and a table for each batch."""
+    """The tables as Markdown, each under a heading."""
     return "\n".join(_markdown(table, layout, model) for table in tables)
 
 
@@ -247,7 +247,7 @@ def _name_cell(layer: Layer) -> str:
 
 
 def _type_cell(layer: Layer) -> str:
-    """The layer type, then the operator with the opset version, where that says more."""
+    """Layer type (where it differs from the operator), domain, and operator with opset version."""
     if not layer.op_type:
         return layer.layer_type
     domain = f"{layer.domain}\n" if layer.domain else ""
@@ -257,7 +257,7 @@ def _type_cell(layer: Layer) -> str:
 
 
 def _tensor_cell(layer: Layer) -> str:
-    """A line a tensor; that of a row that is itself a tensor has no need to repeat its name."""
+    """A line per tensor; without the name in rows of inputs and constants, named already."""
     if layer.kind is not LayerKind.NODE:
         return "\n".join(
             printable(tensor_text(t).removeprefix(t.name + " ")) for t in layer.outputs
@@ -294,7 +294,7 @@ _CLASSIC_GRID: _Grid = (
 
 
 def summary(table: LayerTable, parameters: int) -> str:
-    """One line: how many layers, other rows and parameters, and at which batch."""
+    """One line: numbers of layers, other rows and parameters, the batch, unknown shapes."""
     layers = len(table.nodes)
     parts = [
         counted(layers, "layer", "layers"),

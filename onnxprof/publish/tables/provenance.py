@@ -1,4 +1,4 @@
-"""Which layers each step claims and whether that was verified: terminal, CSV or JSON."""
+"""The layers of each step and whether they were verified, for terminals, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 COLUMNS = ("step", "op_type", "layers", "share", "confidence", "verdict", "reason", "evidence")
 VERIFIED, REFUTED, UNCHECKED = "verified", "refuted", "not checked"
-#: What the table marks each outcome with.
+#: Styles of the outcomes in the table.
 _STYLES = {VERIFIED: "green", REFUTED: "bold red", UNCHECKED: "yellow"}
 _NAMES, _WIDEST_STEP = 44, 30
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A step and what became of its claim."""
+    """A step and the outcome of verifying its layers."""
 
     step: Step
     outcome: str
-    """Empty where it claims no layers."""
+    """One of VERIFIED, REFUTED, UNCHECKED; empty for a step without layers."""
     reason: str
     share: float | None
-    """Of the time of all steps; None where there is none."""
+    """Part of the time of all steps; None without times."""
 
 
 def rows(steps: Sequence[Step], times: Sequence[float] = ()) -> list[Checked]:
-    """One a step, in order; `times` are those of the steps, in any unit."""
+    """A row per step, in order; `times` are those of the steps, in any unit."""
     total = sum(times)
     return [
         Checked(step, *_parted(step), times[i] / total if total else None)
@@ -51,7 +51,7 @@ def _parted(step: Step) -> tuple[str, str]:
 
 
 def verified_share(checked: Sequence[Checked]) -> float | None:
-    """The verified part of the time of the steps that claim layers; None without times."""
+    """The verified part of the time of all steps with layers; None without times."""
     claims = [row for row in checked if row.outcome]
     total = sum(row.share or 0.0 for row in claims)
     if not total:
@@ -76,12 +76,12 @@ def summary(checked: Sequence[Checked]) -> str:
 
 
 def reasons(checked: Sequence[Checked]) -> list[str]:
-    """Why steps were not verified, each once, in the order of the steps."""
+    """Reasons why steps were not verified, without repeats, in the order of the steps."""
     return list(dict.fromkeys(row.reason for row in checked if row.reason))
 
 
 def to_table(checked: Sequence[Checked], title: str) -> Table:
-    """For a terminal: a line a step; the numbers in brackets count `reasons`."""
+    """A terminal table with a line per step; numbers in brackets refer to `reasons`."""
     from rich.table import Table
     from rich.text import Text
 
@@ -93,11 +93,11 @@ def to_table(checked: Sequence[Checked], title: str) -> Table:
     made.add_column("verdict", no_wrap=True)
     numbers = {reason: f" [{i}]" for i, reason in enumerate(reasons(checked), 1)}
     for row in checked:
-        told = f"{row.outcome or 'no layer'}{numbers.get(row.reason, '')}"
+        verdict = f"{row.outcome or 'no layer'}{numbers.get(row.reason, '')}"
         share = "" if row.share is None else percent(row.share)
         name = printable(shortened(row.step.name, 2 * _WIDEST_STEP))
         cells = (name, printable(row.step.op_type), _layers_text(row.step.layers), share)
-        made.add_row(*map(Text, cells), Text(told, style=_STYLES.get(row.outcome, "dim")))
+        made.add_row(*map(Text, cells), Text(verdict, style=_STYLES.get(row.outcome, "dim")))
     return made
 
 
@@ -108,7 +108,7 @@ def _layers_text(layers: Sequence[str]) -> str:
 
 
 def to_csv(checked: Sequence[Checked]) -> str:
-    """A line a step; names of layers are joined with `;`."""
+    """CSV with a row per step; names of layers are joined by `;`."""
     return csv_of_records(COLUMNS, map(_cells, checked))
 
 
@@ -127,7 +127,7 @@ def _cells(row: Checked) -> dict[str, str]:
 
 
 def to_json(request: Request, checked: Sequence[Checked]) -> str:
-    """The model, the verified share, and an object a step."""
+    """JSON with the model, the verified share, and an object per step."""
     document = {
         "model": request.model_name,
         "backend": request.backend,

@@ -1,4 +1,4 @@
-"""A run for people at a terminal: facts, sums, the slowest layers, caveats. Fits 80 columns."""
+"""A run on a terminal of 80 columns or more: facts, sums, the slowest layers, caveats."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
 
 
 def facts(run: Run) -> RenderableType:
-    """What was measured, on what, and how to measure it again."""
+    """A table of facts: model, device, options, environment, the command to repeat the run."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -57,7 +57,7 @@ def facts(run: Run) -> RenderableType:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """The timing table, its names cut to the width there is when it is printed."""
+    """The timing table, laid out for the width at which it is printed."""
 
     sums: Reconciliation
     run: Run
@@ -71,7 +71,7 @@ class _Fitted:
 def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 80) -> Table:
     """The timing table, slowest row first, then the rest, the overhead and the total.
 
-    Names and types give way where it would be wider than `width`; figures never do.
+    Names and types are cut to fit `width`; figures never are.
     """
     lines = _lines(sums, run.table, limit)
     types = max(len("type"), *(min(len(line.kind), width // 6) for line in lines))
@@ -114,14 +114,14 @@ class _Line:
     style: str = ""
     closing: bool = False
     more: str = ""
-    """How many other layers the step covers, as ` +2`."""
+    """The number of further layers of the step, as ` +2`."""
     mark: str = ""
-    """Behind the time: `?` where its rank is in doubt; a blank keeps points below points."""
+    """Printed after the time: `?` if the rank is in doubt, a blank to align decimal points."""
     section: bool = False
     """Whether a rule stands above it."""
 
     def figures(self) -> tuple[str, str, str]:
-        """The cells that are never cut."""
+        """The cells that are never cut: time, p95, share."""
         return (
             self.ms + self.mark,
             self.p95,
@@ -129,7 +129,7 @@ class _Line:
         )
 
     def cells(self, scale: float, names: int, types: int, cut: Cut) -> tuple[Text, ...]:
-        """One cell a column; the bar is relative to `scale`, names are cut by `cut`."""
+        """The cells of all columns; the bar is relative to `scale`, names are cut by `cut`."""
         bar = "" if self.closing else _bar((self.share or 0.0) / scale if scale else 0)
         name = cut(self.name, names - len(self.more)) + self.more
         cells = (name, shortened(self.kind, types), *self.figures())
@@ -171,17 +171,17 @@ def _any_marked(lines: Sequence[_Line]) -> bool:
 
 
 def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
-    """Which of the rows that are shown may rank otherwise, and why."""
+    """A note on the shown rows whose rank is in doubt, with the reasons; None without any."""
     rows = [row for row in _ranked(sums)[:limit] if row.doubt is not None]
     if not rows:
         return None
-    told = [
+    listed_rows = [
         f"{printable(shortened(row.name, 24))} ({sentences.doubt_text(row.doubt)})"
         for row in rows[:_MOST_DOUBTS]
         if row.doubt is not None
     ]
-    more = [f"{len(rows) - len(told)} more"] if len(rows) > len(told) else []
-    listed = ", ".join(told + more)
+    more = [f"{len(rows) - len(listed_rows)} more"] if len(rows) > len(listed_rows) else []
+    listed = ", ".join(listed_rows + more)
     return Text(f"? {sentences.DOUBTFUL}: {listed}.")
 
 
@@ -206,7 +206,7 @@ def _p95(ns: int, digits: int) -> str:
 
 
 def _namesake(row: TimedRow, covered: Sequence[Layer]) -> str:
-    """The layer that a reader will look for: of a FusedConv, the Conv."""
+    """The row's printed name: the layer whose operator is in the step's, as Conv in FusedConv."""
     executed = row.step.op_type if row.step else ""
     alike = (layer.name for layer in covered if layer.op_type and layer.op_type in executed)
     return next(alike, row.name)
@@ -236,7 +236,7 @@ def _bar(fraction: float) -> str:
 
 
 def _untimed(sums: Reconciliation) -> Text | None:
-    """What became of the nodes that have no time of their own."""
+    """A note on how many layers have no row, by reason; None if all have one."""
     counts = [
         (sum(row.status is status for row in sums.rows), text)
         for status, text in (
@@ -246,8 +246,8 @@ def _untimed(sums: Reconciliation) -> Text | None:
             (Status.UNKNOWN, "without a step that provably did its work"),
         )
     ]
-    told = "; ".join(f"{count} {text}" for count, text in counts if count)
-    return Text(f"Layers without a row: {told}.", style="dim") if told else None
+    text_parts = "; ".join(f"{count} {text}" for count, text in counts if count)
+    return Text(f"Layers without a row: {text_parts}.", style="dim") if text_parts else None
 
 
 def _headline(run: Run) -> Text:

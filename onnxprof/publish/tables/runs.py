@@ -49,22 +49,22 @@ COLUMNS = (
 
 
 def run_id(summary: Summary) -> str:
-    """Seven hex digits of the request's digest, as the file's name has it."""
+    """The run's id: the first seven hex digits of the request's digest, as in the file's name."""
     return encoding.request_digest(summary.request)[:7]
 
 
 def list_records(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
-    """One object a run under COLUMNS; None where nothing was measured."""
+    """A dict per run with the keys of COLUMNS; None for values that were not measured."""
     return [_record(summary) for summary in summaries]
 
 
 def list_json(summaries: Iterable[Summary]) -> str:
-    """A list of objects; warnings are a list of kinds."""
+    """The runs as a JSON list of objects; warnings are a list of kinds."""
     return json.dumps(list_records(summaries), indent=2) + "\n"
 
 
 def list_csv(summaries: Iterable[Summary]) -> str:
-    """A row a run; warnings are joined with `;`."""
+    """The runs as CSV; warnings are joined by `;`."""
     records = list_records(summaries)
     joined = (record | {"warnings": ";".join(record["warnings"])} for record in records)
     return csv_of_records(COLUMNS, joined)
@@ -192,8 +192,8 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
         if _is_wrong(s)
     ]
     if any(s.layer_share is not None for s in summaries):
-        told = "layers: what the steps add up to, in per cent of the median latency"
-        notes.append(Text(told, style="dim"))
+        legend = "layers: what the steps add up to, in per cent of the median latency"
+        notes.append(Text(legend, style="dim"))
     if any(s.warnings for s in summaries):
         notes.append(
             Text("caveats: their number; `onnxprof runs show ID` spells them out", style="dim")

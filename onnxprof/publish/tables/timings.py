@@ -43,7 +43,7 @@ COLUMNS = (
     "caveat",
 )
 _TIMES = ("median_ms", "p5_ms", "p95_ms")
-#: What tells repeated runs apart in the Arrow table.
+#: Columns of the Arrow table that identify a run among repeated ones.
 _ASKED = ("run", "created", "threads", "granularity", "timer")
 
 Cell = str | int | float | None
@@ -61,7 +61,7 @@ def timing_csv(runs: Iterable[Run]) -> str:
 
 
 def timing_records(run: Run) -> list[dict[str, Cell]]:
-    """The same rows as values: times in milliseconds, None where the CSV is blank.
+    """The rows of `timing_csv` as dicts: times in milliseconds, None where the CSV is blank.
 
     Raises StoreError for a failed run.
     """
@@ -69,9 +69,9 @@ def timing_records(run: Run) -> list[dict[str, Cell]]:
 
 
 def timing_table(runs: Iterable[Run]) -> pa.Table:
-    """The same rows as an Arrow table, with what tells repeated runs apart in front.
+    """The rows of `timing_csv` as an Arrow table, with columns that identify the run in front.
 
-    These are `run` (a digest of what was asked), `created`, `threads`, `granularity`, `timer`.
+    These are `run` (the digest of the request), `created`, `threads`, `granularity`, `timer`.
     """
     import pyarrow as pa
 
@@ -117,7 +117,7 @@ def _identity(run: Run) -> tuple[Cell, ...]:
 
 
 def _utf8(value: Cell) -> Cell:
-    """Names come from files that need not be clean; Arrow takes no lone surrogates."""
+    """The value as valid UTF-8, since Arrow refuses lone surrogates in names from files."""
     if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-8", "backslashreplace").decode()
@@ -166,7 +166,7 @@ def _description(run: Run, row: TimedRow) -> tuple[Cell, ...]:
 
 
 def _layer_cells(layer: Layer) -> tuple[str, ...]:
-    """Type, operator, names and shapes; a tensor that is given stands there by its shape alone."""
+    """Type, operator, names and shapes; inputs and constants have their shape alone."""
     if layer.kind is LayerKind.NODE:
         names = (_names(layer.inputs), _names(layer.outputs))
         shapes = (shapes_text(layer.inputs), shapes_text(layer.outputs))

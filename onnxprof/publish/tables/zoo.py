@@ -1,4 +1,4 @@
-"""The zoo's catalogue in print: pure functions from entries to text."""
+"""Renderers of the zoo's catalogue, from entries to text."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.zoo.declaration import Entry
 
 _HEADINGS = ("NAME", "NETWORK", "INPUT", "PARAMS", "MACS", "FILE")
-#: Columns that hold figures stand flush right.
+#: The number of right-aligned columns, which are the last ones.
 _FIGURES = 3
 _COLUMNS = (
     *("name", "title", "task", "paper", "year", "licence", "inputs"),
     *("parameters", "macs", "nodes", "opset", "bytes", "sha256"),
 )
-#: What the families are called; another one by its module's name.
+#: Titles of families by module; other families are titled by their module's name.
 _FAMILIES = {
     "light": "Topologies of the onnx package, and LeNet",
     "keras_mnist": "Keras's MNIST pair",
@@ -31,7 +31,7 @@ _WIDTH = 80
 
 
 def table(entries: Sequence[Entry]) -> str:
-    """One line a network under its family, within 80 columns; a long title is cut."""
+    """A table of 80 columns with a line per network, by family; long titles are cut."""
     rows = [_HEADINGS, *(_row(entry) for entry in entries)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
     others = sum(widths) - widths[1] + 2 * (len(widths) - 1)
@@ -44,19 +44,21 @@ def table(entries: Sequence[Entry]) -> str:
 
 def _by_family(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
     """Titles of families and their networks, both in the catalogue's order."""
-    found: dict[str, list[Entry]] = {}
+    families: dict[str, list[Entry]] = {}
     for entry in entries:
-        found.setdefault(entry.family, []).append(entry)
-    return [(_FAMILIES.get(name, name.replace("_", " ")), each) for name, each in found.items()]
+        families.setdefault(entry.family, []).append(entry)
+    return [
+        (_FAMILIES.get(name, name.replace("_", " ")), members) for name, members in families.items()
+    ]
 
 
 def to_json(entries: Sequence[Entry]) -> str:
-    """Every fact of every network, as a list of objects."""
+    """All facts of the networks as a JSON list of objects."""
     return json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False) + "\n"
 
 
 def to_csv(entries: Sequence[Entry]) -> str:
-    """One row a network; inputs separated by semicolons."""
+    """CSV with a row per network; inputs are joined by `; `."""
     records = (asdict(e) | {"inputs": "; ".join(map(str, e.inputs))} for e in entries)
     return csv_of_records(_COLUMNS, records)
 
@@ -95,7 +97,7 @@ def _markdown_family(title: str, members: Iterable[Entry]) -> str:
 
 
 def facts(entry: Entry) -> str:
-    """One network, a line a fact."""
+    """The facts of one network, a line each."""
     published = entry.published
     pairs = [
         ("name", entry.name),

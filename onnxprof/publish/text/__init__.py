@@ -1,1 +1,1 @@
-"""Numbers, names and sentences: the only place that words a figure."""
+"""Numbers, names and sentences as text, for all renderers."""

@@ -1,4 +1,4 @@
-"""CSV as RFC 4180 has it, written here alone: lines end in `\\r\\n`, the last one too."""
+"""The only CSV writer, by RFC 4180: every line ends in `\\r\\n`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from onnxprof.publish.text.safe import printable
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """A header and a line a row; None is blank.
+    """CSV with a header and the rows; None is blank.
 
-    Names are untrusted: control characters in texts are escaped, but line breaks, which CSV quotes.
+    Control characters other than line breaks are escaped, since names are untrusted.
     """
     sink = io.StringIO()
     writer = csv.writer(sink)
@@ -22,7 +22,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def csv_of_records(columns: Sequence[str], records: Iterable[Mapping[str, object]]) -> str:
-    """Likewise, of the values that stand under the columns' names."""
+    """CSV with a header and a row per record, of the values under the columns' names."""
     return csv_text(columns, ([record[name] for name in columns] for record in records))
 
 

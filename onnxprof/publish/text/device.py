@@ -1,4 +1,4 @@
-"""A device in plain words."""
+"""A device's facts in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How numbers, names and shapes are put into words: no markup, no records of runs."""
+"""Formatting of numbers, names and shapes, without markup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pieces(name: str) -> list[str]:
 
 
 def softened(name: str, longest: int = 24) -> str:
-    """The name with zero-width spaces where a line may break, also inside endless words."""
+    """The name with zero-width spaces where a line may break, at least every `longest` letters."""
     return ZERO_WIDTH.join(
         piece[i : i + longest] for piece in pieces(name) for i in range(0, len(piece), longest)
     )
@@ -54,22 +54,22 @@ def unique_slug(text: str, taken: Iterable[str], identity: str) -> str:
 
 
 class Style(NamedTuple):
-    """How figures are written."""
+    """Digits, space and minus sign of figures."""
 
     digits: int
-    """Significant ones, of which at most `digits - 1`, and at most three, are decimals."""
+    """Significant digits, of which at most `digits - 1`, and at most three, are decimals."""
     space: str
     minus: str
 
 
-#: For terminals, and wherever text is read by programs, too.
+#: For terminals, and for text that programs may read.
 PLAIN = Style(4, " ", "-")
 #: For pages and PDFs.
 TYPESET = Style(3, "\u00a0", "\u2212")
 
 
 def decimals(value: float, most: int = 3, digits: int = 3) -> int:
-    """Decimals that print so many significant digits, but at most so many of them."""
+    """How many decimals show `digits` significant digits, at most `most`."""
     if value == 0 or not math.isfinite(value):
         return 0
     exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
@@ -93,7 +93,7 @@ MILLISECONDS: Unit = ("ms", 1_000_000)
 
 
 def unit_for(total_ns: int) -> Unit:
-    """One unit for all of a run's times, so that they compare at a glance."""
+    """The unit for all times of a run, by the run's total."""
     return MICROSECONDS if total_ns < 20_000_000 else MILLISECONDS
 
 
@@ -113,7 +113,7 @@ def percent(fraction: float) -> str:
 
 
 def percent_cell(share: float) -> str:
-    """A share under a heading that has the sign: one decimal from 10 up, two below."""
+    """A share in per cent without the sign: one decimal from 10 up, two below."""
     value = share * 100
     return f"{value:.{1 if abs(value) >= 9.995 else 2}f}".replace("-", TYPESET.minus)
 

@@ -1,4 +1,4 @@
-"""Names and shapes as text that is safe to print: a model's names are untrusted."""
+"""Untrusted names and shapes as text that is safe to print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def printable(text: str, keep: str = "") -> str:
-    """The text with control characters escaped, so that a terminal shows and obeys nothing."""
+    """The text with control and format characters escaped, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(c if c in keep or not _is_unsafe(c) else _escape(c) for c in text)
@@ -46,7 +46,7 @@ def tensor_text(tensor: Tensor) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Both ends of a long name: the start says where it is, the end which it is."""
+    """A long text with its middle cut out: a third of the start, two thirds of the end."""
     if len(text) <= longest:
         return text
     head = (longest - 1) // 3
@@ -54,7 +54,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def _evenly(text: str, longest: int) -> str:
-    """As much of the start as of the end."""
+    """A long text with its middle cut out: equal parts of start and end."""
     head = (longest - 1) // 2
     return text if len(text) <= longest else f"{text[:head]}…{text[head + 1 - longest :]}"
 
@@ -68,26 +68,25 @@ def _end(text: str, longest: int) -> str:
 
 
 Cut = Callable[[str, int], str]
-#: Ways to cut names that stand below one another; the first of those that tell most apart is best.
+#: Ways to cut names in a column, by preference among those that leave most of them distinct.
 CUTS: tuple[Cut, ...] = (shortened, _evenly, _start, _end)
 
 
 def telling_cut(texts: Sequence[tuple[str, int]]) -> Cut:
-    """The one after which most of these texts, each with its longest, still look different."""
+    """The cut that leaves most of these (text, longest) pairs distinct."""
     return max(CUTS, key=lambda cut: len({cut(text, longest) for text, longest in texts}))
 
 
 def in_markdown(text: str) -> str:
-    """Names are untrusted: no cell, tag, link or mention may come of them."""
+    """The text with Markdown and HTML escaped, so that it forms no cell, tag, link or mention."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
     return "".join(f"\\{c}" if c in "\\|*_`[]~#" else c for c in text)
 
 
 def in_page(text: str) -> str:
-    """The text with what XML, a page or a reader chokes on made visible.
+    """The text as valid UTF-8 and XML 1.0 (markup is not escaped).
 
-    Control, format and surrogate characters become escapes, code points that are no
-    characters U+FFFD; what is left encodes as UTF-8 and is valid XML 1.0.
+    Control, format and surrogate characters become escapes, unassigned code points U+FFFD.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -97,7 +96,7 @@ def in_page(text: str) -> str:
 
 
 def in_json(text: str) -> str:
-    """JSON's text with its control and format characters escaped, which leaves it as it was."""
+    """A JSON document with control and format characters escaped; its values are the same."""
     if text.isascii():
         return text
     return "".join(_json_escape(c) if c != "\n" and _is_unsafe(c) else c for c in text)

@@ -1,4 +1,4 @@
-"""Plain words for what a run says about itself, for terminals and pages alike."""
+"""Sentences about a run's times and outputs, for terminals and pages."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from onnxprof.publish.text.safe import printable
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Request, Run
 
-#: Traced over un-profiled from which on tracing costs something in print.
+#: Least ratio of traced to un-profiled latency that is printed as a cost of tracing.
 _SHOWS = 1.005
 
 
 def runtime(asked: Request) -> str:
-    """`ort`, `ort (openvino)`: the provider, unless a device of this kind has it anyway."""
+    """`ort`, `ort (openvino)`: the backend, and the provider unless it is the device's kind."""
     plain = ("", asked.device_id.partition(":")[0])
     return asked.backend if asked.provider in plain else f"{asked.backend} ({asked.provider})"
 
 
 def threads(count: int) -> str:
-    """`1 thread`, `8 threads`; an imported run may not know."""
+    """`1 thread`, `8 threads`; `threads not known` for 0, as in imported runs."""
     return f"{count} thread{'' if count == 1 else 's'}" if count else "threads not known"
 
 
@@ -27,8 +27,8 @@ def reconciliation_text(sums: Reconciliation, run: Run) -> str:
     """One sentence on how the steps, the overhead and the un-profiled median fit together."""
     timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
     if not sums.is_whole:
-        told = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
-        parts = [part for part in told if part]
+        sentences = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
+        parts = [part for part in sentences if part]
         return "; ".join(["no un-profiled latency, so the overhead is not known", *parts])
     parts = [
         f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} samples)",
@@ -75,7 +75,7 @@ def _timer_text(sums: Reconciliation, run: Run) -> str:
     return f"{timer} (with it an inference takes {sums.inflation:.2f} times as long)"
 
 
-#: What `?` behind a time means.
+#: The meaning of `?` behind a time.
 DOUBTFUL = "Too few samples, too scattered ones, or too short a time, for a rank"
 
 
@@ -98,14 +98,14 @@ def _stray_text(sums: Reconciliation) -> str:
 
 
 def parity_text(parity: Parity | None) -> str:
-    """What became of comparing the outputs, in a line; empty where that was not asked for."""
+    """The outcome of comparing outputs, in a line; empty where it was not requested."""
     if parity is None:
         return ""
     if parity.reason:
         return f"not compared: {printable(parity.reason)}"
-    told = [printable(_output_text(output)) for output in parity.outputs]
-    more = [f"{len(told) - 3} more"] if len(told) > 4 else []
-    return "; ".join((told[:3] if more else told) + more)
+    texts = [printable(_output_text(output)) for output in parity.outputs]
+    more = [f"{len(texts) - 3} more"] if len(texts) > 4 else []
+    return "; ".join((texts[:3] if more else texts) + more)
 
 
 def _output_text(output: OutputParity) -> str:
@@ -122,7 +122,7 @@ def _worst_text(output: OutputParity) -> str:
 
 
 def _whole_text(output: OutputParity) -> str:
-    """Of a network of low precision: the error as a whole, and what its rounding explains."""
+    """For a network of low precision: the error of the whole output, and its tolerance."""
     error, allowed = percent(output.rms_rel or 0.0), percent(output.tolerance)
     if output.cosine is None:
         return f"{error} of its elements differ, where rounding explains {allowed}"

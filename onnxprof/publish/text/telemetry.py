@@ -1,4 +1,4 @@
-"""Power, memory and clocks of a run in plain words, for terminals, pages and headers."""
+"""Power, memory and clocks of a run as text, for terminals and pages."""
 
 from __future__ import annotations
 
@@ -17,60 +17,63 @@ _UNITS = {
     Quantity.DEVICE_MEMORY: ("device memory", "MiB", 1.0),
     Quantity.PROCESS_MEMORY: ("device memory of the process", "MiB", 1.0),
 }
-#: What fits into one line of a summary; the statistic that says most.
+#: Quantities in the one-line summary, with the statistic that is shown.
 _BRIEF = {Quantity.POWER: "mean", Quantity.CLOCK: "median", Quantity.DEVICE_MEMORY: "most"}
 
 
-def telemetry_line(found: Telemetry | None) -> str:
-    """One line; empty where nothing was read."""
-    if found is None:
+def telemetry_line(telemetry: Telemetry | None) -> str:
+    """Telemetry in one line; empty without any."""
+    if telemetry is None:
         return ""
-    parts = [_joules(found.per_inference_mj(e)) + f" an inference ({e.source})" for e in _of(found)]
-    for series in found.series:
+    parts = [
+        _joules(telemetry.per_inference_mj(e)) + f" an inference ({e.source})"
+        for e in _of(telemetry)
+    ]
+    for series in telemetry.series:
         if series.quantity in _BRIEF:
             name, unit, scale = _UNITS[series.quantity]
             value = getattr(series, _BRIEF[series.quantity]) * scale
             parts.append(f"{name} {value:.0f} {unit} ({series.source})")
-    if found.peak_resident_bytes:
-        parts.append(f"at most {found.peak_resident_bytes / _MIB:,.0f} MiB resident")
+    if telemetry.peak_resident_bytes:
+        parts.append(f"at most {telemetry.peak_resident_bytes / _MIB:,.0f} MiB resident")
     return printable("; ".join(parts))
 
 
-def telemetry_facts(found: Telemetry | None) -> Iterator[tuple[str, str]]:
-    """Names and values, one a thing that was read or could not be."""
-    if found is None:
+def telemetry_facts(telemetry: Telemetry | None) -> Iterator[tuple[str, str]]:
+    """(name, value) of every quantity, and of those that could not be read the reason."""
+    if telemetry is None:
         return
-    if found.inferences:
-        cores = found.cpu_seconds / found.seconds if found.seconds else 0.0
+    if telemetry.inferences:
+        cores = telemetry.cpu_seconds / telemetry.seconds if telemetry.seconds else 0.0
         yield (
             "steady stretch",
-            f"{found.inferences:,} inferences in {found.seconds:.2f} s,"
-            f" {cores:.1f} cores busy, read every {found.interval_ms:.0f} ms",
+            f"{telemetry.inferences:,} inferences in {telemetry.seconds:.2f} s,"
+            f" {cores:.1f} cores busy, read every {telemetry.interval_ms:.0f} ms",
         )
-    for energy in _of(found):
-        yield f"energy, {energy.source}", _energy(found, energy)
-    for series in found.series:
+    for energy in _of(telemetry):
+        yield f"energy, {energy.source}", _energy(telemetry, energy)
+    for series in telemetry.series:
         yield f"{_UNITS[series.quantity][0]}, {series.source}", _series(series)
-    if found.peak_resident_bytes:
-        yield "peak resident", _resident(found)
-    if found.arena_bytes is not None:
-        yield "arena", f"{found.arena_bytes / _MIB:,.1f} MiB"
-    for absence in found.absent:
+    if telemetry.peak_resident_bytes:
+        yield "peak resident", _resident(telemetry)
+    if telemetry.arena_bytes is not None:
+        yield "arena", f"{telemetry.arena_bytes / _MIB:,.1f} MiB"
+    for absence in telemetry.absent:
         yield f"no {absence.what}", printable(absence.reason)
 
 
-def _of(found: Telemetry) -> tuple[Energy, ...]:
-    return found.energies if found.inferences else ()
+def _of(telemetry: Telemetry) -> tuple[Energy, ...]:
+    return telemetry.energies if telemetry.inferences else ()
 
 
 def _joules(millijoules: float) -> str:
     return f"{millijoules / 1e3:.3g} J" if abs(millijoules) >= 1e3 else f"{millijoules:.3g} mJ"
 
 
-def _energy(found: Telemetry, energy: Energy) -> str:
-    above = found.above_idle_mj(energy)
+def _energy(telemetry: Telemetry, energy: Energy) -> str:
+    above = telemetry.above_idle_mj(energy)
     more = "" if above is None else f", {_joules(above)} above idle ({energy.idle_w:.1f} W)"
-    return f"{_joules(found.per_inference_mj(energy))} an inference{more}"
+    return f"{_joules(telemetry.per_inference_mj(energy))} an inference{more}"
 
 
 def _series(series: Series) -> str:
@@ -82,6 +85,6 @@ def _series(series: Series) -> str:
     return f"{spread} (least, median, most of {count} readings{idle})"
 
 
-def _resident(found: Telemetry) -> str:
-    before = f"{found.start_resident_bytes / _MIB:,.0f} MiB before loading"
-    return f"{found.peak_resident_bytes / _MIB:,.0f} MiB, {before}"
+def _resident(telemetry: Telemetry) -> str:
+    before = f"{telemetry.start_resident_bytes / _MIB:,.0f} MiB before loading"
+    return f"{telemetry.peak_resident_bytes / _MIB:,.0f} MiB, {before}"

@@ -1,4 +1,4 @@
-"""Verdicts in print: marks, colours, what they mean, and what limits them, for every table."""
+"""Marks, colours and legends of verdicts, and sentences for caveats, for every table."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from onnxprof.compare.verdict import FALSE_DISCOVERIES, Caveat, Remark, Verdict
 from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.safe import printable
 
-#: Behind a ratio of times; nothing where the measurement does not tell.
+#: Marks after a ratio of times; none for an undecided one.
 MARKS = {Verdict.SLOWER: "▲", Verdict.FASTER: "▼", Verdict.SAME: "="}
-#: Behind a speed-up in per cent, whose sign is the direction.
+#: Marks after a speed-up in per cent, whose sign is the direction.
 SIGNED_MARKS = {Verdict.SLOWER: "*", Verdict.FASTER: "*", Verdict.SAME: "="}
-#: Before the word in Markdown.
+#: Icons before a verdict's word in Markdown.
 ICONS = {Verdict.SLOWER: "🔴 ", Verdict.FASTER: "🟢 "}
 #: Colours of a terminal.
 STYLES = {Verdict.SLOWER: "red", Verdict.FASTER: "green", Verdict.UNDECIDED: "dim"}
-#: Behind a time whose step is tied to its layers by inference.
+#: Mark after a time whose step was assigned to layers by inference.
 INFERRED = "~"
 
 _UNTOLD = "the measurement does not tell"
-#: What follows the names of the runs that a caveat is about.
+#: Sentences of caveats, printed after the names of the runs concerned.
 _CAVEATS = {
     Caveat.WRONG_OUTPUTS: "outputs differ from the reference's: fast or not, wrong.",
     Caveat.MODELS_DIFFER: (
@@ -54,25 +54,25 @@ _CAVEATS = {
     Caveat.BUSY_MACHINE: "other programs kept the machine busy; expect wide intervals.",
     Caveat.SINGLE_PROCESS: (
         "one process: how far processes differ is assumed, not measured, so only large changes"
-        " are told. Measure with --processes 10."
+        " are reported. Measure with --processes 10."
     ),
 }
 
 
 def remark_text(remark: Remark, names: Sequence[str]) -> str:
-    """A caveat in a sentence or two, after the names of what it is about; `names` has all."""
+    """A caveat as sentences, after the names of its columns; `names` are those of all columns."""
     about = ", ".join(printable(names[i]) for i in remark.columns)
     words = _CAVEATS[remark.kind]
     return f"{about}: {words}" if about else words[0].upper() + words[1:]
 
 
 def mark(verdict: Verdict | None, blank: str = "") -> str:
-    """What stands behind a ratio of times."""
+    """The mark after a ratio of times; `blank` if there is none."""
     return MARKS.get(verdict, blank) if verdict else blank
 
 
 def marks_text(threshold: float) -> str:
-    """What the marks behind ratios mean."""
+    """A legend of the marks after ratios."""
     much = percent(threshold)
     return (
         f"{MARKS[Verdict.SLOWER]} slower, {MARKS[Verdict.FASTER]} faster: by more than {much}, with"
@@ -81,7 +81,7 @@ def marks_text(threshold: float) -> str:
 
 
 def signed_marks_text(threshold: float) -> str:
-    """What the marks behind speed-ups mean."""
+    """A legend of the marks after speed-ups."""
     much = percent(threshold)
     return (
         f"{SIGNED_MARKS[Verdict.FASTER]} faster (+) or slower (-) by more than {much}, with 95 %"
@@ -90,7 +90,7 @@ def signed_marks_text(threshold: float) -> str:
 
 
 def words_text(threshold: float) -> str:
-    """What the words mean where the rows of a comparison are judged together."""
+    """A legend of the verdicts' words, for rows that are judged together."""
     much = percent(threshold)
     return (
         f"slower, faster: by more than {much}, at most {100 * FALSE_DISCOVERIES:.0f} % of such rows"

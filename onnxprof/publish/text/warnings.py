@@ -18,7 +18,7 @@ _FORMATS: dict[Unit, Callable[[float], str]] = {
 
 
 def warning_text(warning: RunWarning) -> str:
-    """What the warning means for a reader of the numbers, in one or two sentences."""
+    """The warning in one or two sentences, with its figures."""
     entry = warning.kind.entry
     value, bound = _amount(warning.value, entry.value), _amount(warning.bound, entry.bound)
     return entry.words(Values(value, bound, printable(warning.subject).rstrip(".")))

@@ -52,10 +52,10 @@ def _multi_head(call: Call, past: int = 6) -> Types:
     """query [batch, tokens, hidden], or packed [batch, tokens, heads, 3, head]."""
     query, key, value = (call.shape(i) for i in range(3))
     batch, tokens, heads = _axis(query, 0), _axis(query, 1), call.integer("num_heads")
-    each = _last(query) if query and len(query) == 5 else sizes.divide(_last(query), heads)
+    head = _last(query) if query and len(query) == 5 else sizes.divide(_last(query), heads)
     if query is not None and len(query) == 4:
-        tokens, each = query[2], query[3]
-    kept, width = _kept(key, value, tokens, each, heads)
+        tokens, head = query[2], query[3]
+    kept, width = _kept(key, value, tokens, head, heads)
     if not call.name(1):
         kept = tokens
     before: Dim = _axis(call.shape(past), 2) if call.name(past) else 0
@@ -64,10 +64,10 @@ def _multi_head(call: Call, past: int = 6) -> Types:
     if call.integer("past_present_share_buffer") or call.name(past + 2):
         total = before if call.name(past) else total
     out = (batch, tokens, sizes.multiply(heads, width)) if query is not None else None
-    return call.types(out, (batch, heads, total, each), (batch, heads, total, width))
+    return call.types(out, (batch, heads, total, head), (batch, heads, total, width))
 
 
-def _kept(key: Shape, value: Shape, tokens: Dim, each: Dim, heads: int) -> tuple[Dim, Dim]:
+def _kept(key: Shape, value: Shape, tokens: Dim, head: Dim, heads: int) -> tuple[Dim, Dim]:
     """How many keys there are, and the size of a value's head."""
     if key is not None and len(key) == 5:  # packed keys and values
         return key[1], key[4]
@@ -75,7 +75,7 @@ def _kept(key: Shape, value: Shape, tokens: Dim, each: Dim, heads: int) -> tuple
         return value[2], value[3]
     if value is not None:
         return _axis(key, 1), sizes.divide(_last(value), heads)
-    return _axis(key, 1) if key is not None else tokens, each
+    return _axis(key, 1) if key is not None else tokens, head
 
 
 def _decoder_multi_head(call: Call) -> Types:
@@ -88,16 +88,16 @@ def _grouped(call: Call) -> Types:
         call.shape(0), call.integer("num_heads"), call.integer("kv_num_heads"),
     )  # fmt: skip
     packed = not call.name(1)
-    each = sizes.divide(_last(query), heads + 2 * grouped if packed else heads)
+    head = sizes.divide(_last(query), heads + 2 * grouped if packed else heads)
     past, total = call.shape(3), call.scalar(6)
     kept: Dim = total if not call.name(3) else _longer(_axis(past, 2), total)
-    width = sizes.multiply(heads, each)
+    width = sizes.multiply(heads, head)
     out = None if query is None else (*query[:-1], width)
-    present = (_axis(query, 0), grouped, kept, each)
-    found = call.types(out, present, present)
+    present = (_axis(query, 0), grouped, kept, head)
+    types = call.types(out, present, present)
     if call.name(3) and call.elements(3):
-        return [found[0], *call.types(present, present, elements=call.elements(3))]
-    return found
+        return [types[0], *call.types(present, present, elements=call.elements(3))]
+    return types
 
 
 def _longer(past: Dim, total: Dim) -> Dim:
@@ -129,7 +129,7 @@ def _gated_bias(call: Call) -> Types:
 
 
 def _remove_padding(call: Call) -> Types:
-    """Which tokens are padding is known at run time only."""
+    """The number of tokens that are not padding is known at run time only."""
     data = call.shape(0)
     batch = _axis(data, 0)
     bounds = sizes.add(batch, 1)

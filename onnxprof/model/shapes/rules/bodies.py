@@ -1,4 +1,4 @@
-"""Operators that ONNX defines by others, and for which its inference says nothing: their bodies."""
+"""Function bodies of operators that ONNX defines by other operators, for inference on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DOMAIN = "onnxprof.body"
 
 
 def model_of(call: Call) -> ModelProto | None:
-    """A model of the node alone, its body in its place; None where it has none."""
+    """A model with the body of the node's operator alone; None where ONNX defines no body."""
     schema = onnx_rules.schema_of(call.node.op_type, call.node.domain, call.opset())
     function = None if schema is None else _function(schema, call)
     if function is None:
@@ -42,7 +42,7 @@ def model_of(call: Call) -> ModelProto | None:
 
 
 def _function(schema: Any, call: Call) -> FunctionProto | None:
-    """The definition under the opset that the model imports."""
+    """The function that defines the operator in the model's opset; None where there is none."""
     own = version("", call.opsets)
     if schema.has_function:
         known = [v for v in schema.function_opset_versions if v <= own]

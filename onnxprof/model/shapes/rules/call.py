@@ -1,4 +1,4 @@
-"""One node with what is known of its operands, as the rules of operators ask for it."""
+"""A node with the known types, shapes and values of its operands, for the operators' rules."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class Call:
 def version(domain: str, opsets: Mapping[str, int]) -> int:
     """The imported version of a domain; 1 where none is imported."""
     if domain in DEFAULT_DOMAINS:
-        found = [opsets[name] for name in DEFAULT_DOMAINS if name in opsets]
-        return max(found, default=1)
+        versions = [opsets[name] for name in DEFAULT_DOMAINS if name in opsets]
+        return max(versions, default=1)
     return opsets.get(domain, 1)
 
 
@@ -133,14 +133,14 @@ def matmul(a: Shape, b: Shape) -> Shape:
 
 
 def join(a: Shape, b: Shape) -> Shape:
-    """What two shapes have in common."""
+    """The shape that covers both: sizes that differ are None, as is the result if ranks differ."""
     if a is None or b is None or len(a) != len(b):
         return None
     return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
 
 
 def refine(known: TypeProto | None, other: TypeProto | None) -> TypeProto | None:
-    """The first type, with what only the second knows of its shape and elements."""
+    """The first type, completed by sizes and an element type that only the second has."""
     if known is None or not known.WhichOneof("value"):
         return other
     if other is None or known.WhichOneof("value") != "tensor_type":

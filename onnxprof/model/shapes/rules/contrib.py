@@ -1,7 +1,7 @@
 """Shapes of onnxruntime's own operators, as a table.
 
-Facts are from onnxruntime's docs/ContribOperators.md; what an operator yields beyond its main
-output is given where exporters and optimisers use it, else left open.
+Facts are from onnxruntime's docs/ContribOperators.md. Outputs other than an operator's first
+have rules where exporters and optimisers use them, else no type.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FLOAT, _INT32, _BOOL = TensorProto.FLOAT, TensorProto.INT32, TensorProto.BOOL
 
 
 def rule_of(node: NodeProto) -> Rule | None:
-    """The rule of an operator that only onnxruntime has; also under the default domain."""
+    """The rule of an onnxruntime operator, also in the default domain; None without one."""
     if node.domain in _DOMAINS or node.op_type in _IN_DEFAULT_DOMAIN:
         return RULES.get(node.op_type)
     return None
@@ -36,7 +36,7 @@ def _like(call: Call, position: int = 0, elements: int | None = None) -> Types:
 
 
 def _normalised(call: Call) -> Types:
-    """Output, mean, inverse deviation, and the sum that was normalised."""
+    """Outputs: the normalised tensor, mean, inverse deviation, and the sum before normalisation."""
     shape = call.shape(0)
     reduced = None if shape is None else (*shape[:-1], 1)
     whole = call.types(shape)[0]
@@ -73,7 +73,7 @@ def _halved(call: Call) -> Types:
 
 
 def _turned(shape: Shape, turned: int, batch_turned: int) -> Shape:
-    """Transposed as FusedMatMul does it: batch axes shifted, then the last two swapped."""
+    """The shape as FusedMatMul transposes it: batch axes shifted, then the last two swapped."""
     if shape is None or len(shape) < 2:
         return shape
     out = list(shape)
@@ -98,7 +98,7 @@ def _matmul(call: Call, weights: int = 1, scale: int = -1) -> Types:
 
 
 def _packed_matmul(call: Call) -> Types:
-    """Weights packed to few bits: N columns, as an attribute."""
+    """Weights packed to few bits; attribute N is the number of columns."""
     shape = call.shape(0)
     return call.types(None if not shape else (*shape[:-1], call.attribute("N")))
 
@@ -112,13 +112,13 @@ def _gemm(call: Call, b: int = 1) -> Types:
 
 
 def _qgemm(call: Call) -> Types:
-    found = _gemm(call, 3)
+    types = _gemm(call, 3)
     elements = call.elements(8) if call.name(8) else _FLOAT
-    return _as(found, elements, call)
+    return _as(types, elements, call)
 
 
-def _as(found: Types, elements: int, call: Call) -> Types:
-    return [t and call.types(shape_of(t), elements=elements)[0] for t in found]
+def _as(types: Types, elements: int, call: Call) -> Types:
+    return [t and call.types(shape_of(t), elements=elements)[0] for t in types]
 
 
 def _embed(call: Call) -> Types:

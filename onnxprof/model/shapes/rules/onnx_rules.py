@@ -1,7 +1,7 @@
-"""ONNX's own shape inference, asked of one node at a time.
+"""ONNX's own shape inference, applied to one node at a time.
 
-Asked of a whole model it propagates the contents of tensors without a bound, and makes up
-names for sizes that it does not know.
+Applied to a whole model it propagates the contents of tensors without a bound, and invents
+names for unknown sizes.
 """
 
 from __future__ import annotations
@@ -39,20 +39,19 @@ def schema_of(op_type: str, domain: str, opset: int) -> Any:
 
 
 def ask(call: Call) -> Types:
-    """What ONNX says of the node's outputs. Raises RefusedError where it takes no such operands."""
+    """The outputs' types as ONNX infers them. Raises RefusedError for operands that do not fit."""
     schema = schema_of(call.node.op_type, call.node.domain, call.opset())
     if schema is None:
         return [None] * len(call.node.output)
     _check_form(schema, call)
-    found = _infer(schema, call)
-    return [_bounded(found.get(name)) for name in call.node.output]
+    types = _infer(schema, call)
+    return [_bounded(types.get(name)) for name in call.node.output]
 
 
 def _check_form(schema: Any, call: Call) -> None:
-    """Raise RefusedError for a node that ONNX's rules may not be asked about.
+    """Raise RefusedError for a node that does not have the form of its operator.
 
-    They are compiled code that trusts a node to have the form of its operator: another one
-    can end the process.
+    ONNX's rules are compiled code that does not check this; such a node can crash the process.
     """
     node, counts = call.node, (len(call.node.input), len(call.node.output))
     if not schema.min_input <= counts[0] <= schema.max_input:
@@ -75,12 +74,14 @@ def _check_split(call: Call, outputs: int) -> None:
         raise RefusedError(f"it yields {count} parts, and has {outputs} outputs")
 
 
-def _bounded(found: TypeProto | None) -> TypeProto | None:
-    if found is None or found.WhichOneof("value") != "tensor_type":
-        return found
-    if any(dim.dim_value < 0 for dim in found.tensor_type.shape.dim):
-        raise RefusedError(f"it would yield {[d.dim_value for d in found.tensor_type.shape.dim]}")
-    return tensor_type(element_type(found), shape_of(found))
+def _bounded(inferred: TypeProto | None) -> TypeProto | None:
+    if inferred is None or inferred.WhichOneof("value") != "tensor_type":
+        return inferred
+    if any(dim.dim_value < 0 for dim in inferred.tensor_type.shape.dim):
+        raise RefusedError(
+            f"it would yield {[d.dim_value for d in inferred.tensor_type.shape.dim]}"
+        )
+    return tensor_type(element_type(inferred), shape_of(inferred))
 
 
 def _infer(schema: Any, call: Call) -> Mapping[str, TypeProto]:
@@ -112,8 +113,8 @@ def _reason(error: Exception) -> str:
 def contents(
     scope: Scope, names: Sequence[str], types: Mapping[str, TypeProto]
 ) -> dict[str, TensorProto]:
-    """Small contents that are wholly known, as tensors of the types that the operands have."""
-    found = {}
+    """Small, wholly known contents as tensors of the operands' types, by name."""
+    tensors = {}
     for name in names:
         value = scope.value_of(name)
         if value is None or value.dtype == object or value.size > _MAX_ELEMENTS:
@@ -123,7 +124,7 @@ def contents(
             warnings.simplefilter("ignore")
             try:
                 wanted = value.astype(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else value
-                found[name] = onnx.numpy_helper.from_array(np.asarray(wanted), name)
+                tensors[name] = onnx.numpy_helper.from_array(np.asarray(wanted), name)
             except Exception:  # a type that numpy does not have: contents stay unknown
                 continue
-    return found
+    return tensors

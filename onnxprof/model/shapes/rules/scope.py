@@ -1,4 +1,4 @@
-"""What is known of each tensor of a graph: its type, its shape, and small contents."""
+"""Known types, shapes and small contents of a graph's tensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_SIZE = (1 << 63) - 1
 
 @dataclass(slots=True)
 class Scope:
-    """Types and known values of one graph's tensors; a name not in it is looked up outside."""
+    """Types and known values of one graph's tensors; other names are looked up in `outer`."""
 
     outer: Scope | None = None
     types: dict[str, TypeProto] = field(default_factory=dict)
@@ -28,13 +28,13 @@ class Scope:
     inner: dict[tuple[int, int], Scope] = field(default_factory=dict)
     """Scopes of subgraphs, by node index and position among the node's subgraphs."""
     refusals: list[tuple[str, str]] = field(default_factory=list)
-    """Names of nodes that do not take their operands, each with the reason."""
+    """(node name, reason) of each node that does not accept its operands."""
     doubts: list[tuple[str, str]] = field(default_factory=list)
-    """The same in one branch of an If whose other branch takes them."""
+    """The same for nodes in one branch of an If whose other branch accepts its operands."""
     disbelieved: tuple[str, ...] = ()
-    """Declarations of the file that its own graph contradicts, in words."""
+    """Declared shapes that contradict the inferred ones, in words."""
     _facts: dict[int, tuple[TypeProto, Shape, str]] = field(default_factory=dict)
-    """Shape and name of a type by its id, which many tensors may share; the type is kept."""
+    """(type, shape, type's name) by the type's id; kept so that the id is not reused."""
 
     def type_of(self, name: str) -> TypeProto | None:
         """The tensor's type, or None if nothing is known."""

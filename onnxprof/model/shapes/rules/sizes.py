@@ -1,4 +1,4 @@
-"""Sizes that are symbols: small sums of products, as in `2*batch` and `past + tokens`.
+"""Symbolic sizes: small sums of products, as in `2*batch` and `past + tokens`.
 
 A size is an integer, an expression as text, or None where nothing is known. Expressions are
 what exporters write as names of axes: names, whole numbers, `+ - * / //`, `floor`, `ceil`,
@@ -30,7 +30,7 @@ Tree = int | str | tuple[str, tuple["Tree", ...]]
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Tree | None:
-    """The expression as a tree; None for what is none (then the text is a mere name)."""
+    """The expression as a tree; None where the text is no expression (then it is a mere name)."""
     if len(text) > MAX_TEXT:
         return None
     tokens = _tokens(text)
@@ -45,18 +45,18 @@ def parse(text: str) -> Tree | None:
 
 
 def _tokens(text: str) -> list[str] | None:
-    found, at, end = [], 0, len(text.rstrip())
+    tokens, at, end = [], 0, len(text.rstrip())
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
             return None
-        found.append(match[1] or match[2] or match[3])
+        tokens.append(match[1] or match[2] or match[3])
         at = match.end()
-    return found
+    return tokens
 
 
 class _Parser:
-    """Recursive descent over tokens. Raises ValueError for what is no expression."""
+    """Recursive descent over tokens. Raises ValueError where they are no expression."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens, self._at = tokens, 0
@@ -146,12 +146,12 @@ def _value(tree: Tree, sizes: Mapping[str, int]) -> Fraction | None:
         return Fraction(tree)
     if isinstance(tree, str):
         return Fraction(sizes[tree]) if tree in sizes else None
-    operands = [_value(each, sizes) for each in tree[1]]
-    known = [each for each in operands if each is not None]
+    operands = [_value(operand, sizes) for operand in tree[1]]
+    known = [operand for operand in operands if operand is not None]
     if len(known) != len(operands):
         return None
-    found = _apply(tree[0], known)
-    return found if found is not None and abs(found) < _MAX_COUNT else None
+    value = _apply(tree[0], known)
+    return value if value is not None and abs(value) < _MAX_COUNT else None
 
 
 def _apply(operator: str, x: list[Fraction]) -> Fraction | None:
@@ -177,16 +177,16 @@ def _apply(operator: str, x: list[Fraction]) -> Fraction | None:
 
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """One spelling for equal sums; a text that is no sum of products stays as it is."""
-    found = _sum_of(text)
-    if found is None:
+    """A spelling that is the same for equal sums; any other text is unchanged."""
+    terms = _sum_of(text)
+    if terms is None:
         return text
-    spelt = _spell(found)
+    spelt = _spell(terms)
     return spelt if isinstance(spelt, str) else text
 
 
 def add(*sizes: Dim) -> Dim:
-    """The sum, as a number where all are."""
+    """The sum: a number if all sizes are numbers, else an expression; None where not known."""
     total: _Sum = {}
     for size in sizes:
         part = _sum_of(size)
@@ -197,7 +197,7 @@ def add(*sizes: Dim) -> Dim:
 
 
 def subtract(a: Dim, b: Dim) -> Dim:
-    """The difference; None where it cannot be told."""
+    """The difference; None where it is not known."""
     left, right = _sum_of(a), _sum_of(b)
     if left is None or right is None:
         return a if b == 0 else None
@@ -221,7 +221,7 @@ def multiply(*sizes: Dim) -> Dim:
 
 
 def divide(a: Dim, b: Dim) -> Dim:
-    """The exact quotient; None where it is not exact or cannot be told."""
+    """The exact quotient; None where it is not exact or not known."""
     if b == 1:
         return a
     left, right = _sum_of(a), _sum_of(b)
@@ -249,7 +249,7 @@ def floor_divide(a: Dim, b: Dim) -> Dim:
 
 
 def _lone(sizes: tuple[Dim, ...], neutral: int) -> Dim:
-    """The only size that is not neutral: a name that takes part in no arithmetic stays one."""
+    """The only size that is not neutral, else None; for names that are no expressions."""
     rest = [size for size in sizes if size != neutral]
     return rest[0] if len(rest) == 1 else None
 
@@ -294,7 +294,7 @@ def _tree_text(tree: Tree) -> str:
         return str(tree)
     operator, operands = tree
     if operator in _FUNCTIONS:
-        inner = [_tree_text(each) for each in operands]
+        inner = [_tree_text(operand) for operand in operands]
         bare = [x[1:-1] if x.startswith("(") and x.endswith(")") else x for x in inner]
         return f"{operator}({', '.join(bare)})"
     parts = [f"({_tree_text(x)})" if isinstance(x, tuple) else str(x) for x in operands]

@@ -39,14 +39,14 @@ def _standard(
         if name and (shape, kind) != (held, call.elements(position)):
             scope.declare(name, tensor_type(kind, shape))
     node = _node(call.node, op_type, names)
-    found = onnx_rules.ask(Call(node, scope, {**call.opsets, "": _OPSET}))
+    types = onnx_rules.ask(Call(node, scope, {**call.opsets, "": _OPSET}))
     kind = elements or call.elements(chosen[0])
-    shapes = [None if held is None else shape_of(held) for held in found]
+    shapes = [None if held is None else shape_of(held) for held in types]
     return [tensor_type(kind, _last(shape) if last else shape) for shape in shapes[:1]]
 
 
 def _plain(elements: int) -> int:
-    """Standard convolutions and pools take no integers of 8 bits: shapes are all that is asked."""
+    """Replace 8-bit integers, which standard operators refuse, by float: only shapes matter."""
     return _FLOAT if elements in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8) else elements
 
 

@@ -1,4 +1,4 @@
-"""Shapes that standard operators yield from symbolic sizes, which ONNX's own rules leave open.
+"""Shapes of standard operators with symbolic sizes, which ONNX's own rules do not infer.
 
 Semantics are those of https://onnx.ai/onnx/operators.
 """
@@ -38,7 +38,7 @@ def _copied(data: Shape, axis: int) -> Dim:
 
 
 def _uncancelled(data: tuple[Dim, ...], rest: list[Dim]) -> Dim:
-    """The quotient once sizes that stand on both sides are gone, whatever they are."""
+    """The quotient of two products, after factors that both have are cancelled."""
     left = list(data)
     for size in list(rest):
         if size is not None and size in left:
@@ -48,7 +48,7 @@ def _uncancelled(data: tuple[Dim, ...], rest: list[Dim]) -> Dim:
 
 
 def _open(call: Call, position: int) -> Shape:
-    """A shape of which the rank is known, from the length of the operand that holds it."""
+    """A shape of unknown sizes whose rank is the length of the operand; None if that is unknown."""
     length = call.shape(position)
     if length is None or len(length) != 1 or not isinstance(length[0], int):
         return None
@@ -140,7 +140,7 @@ def _sliced(size: Dim, start: Dim, end: Dim, step: Dim) -> Dim:
 
 
 def _between(size: str, start: Dim, end: Dim) -> Dim:
-    """Bounds that are sizes themselves: what exporters write lies within the axis."""
+    """The length of a slice with symbolic bounds, which are assumed to lie within the axis."""
     if start == 0 and isinstance(end, str):
         names = sizes.names(size)
         return end if all(name in names for name in sizes.names(end)) else None
@@ -186,7 +186,7 @@ def _pad(call: Call) -> Types:
 
 
 def _dropout(call: Call) -> Types:
-    """The mask has its data's shape; ONNX's rule forgets it before opset 12."""
+    """The mask has the data's shape, which ONNX's rule does not infer before opset 12."""
     mask = TensorProto.BOOL if call.opset() >= 10 else call.elements(0)
     shape = call.shape(0)
     return [*call.types(shape), *call.types(shape, elements=mask)]
@@ -233,7 +233,7 @@ def _one_hot(call: Call) -> Types:
 
 
 def _spatial(call: Call) -> Types:
-    """Depth to space and back, with symbolic heights and widths."""
+    """DepthToSpace and SpaceToDepth, with symbolic heights and widths."""
     data, block = call.shape(0), call.integer("blocksize", 1)
     if data is None or len(data) != 4:
         return [None]
