@@ -46,8 +46,8 @@ _MOVING = (
     *("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split"),
     *("Gather", "Concat"),
 )
-#: What whole outputs may differ by, as a root mean square. Measured with onnxruntime 1.32, its
-#: optimised runs against the unoptimised: in float16 1.4e-5 to 7.3e-4 (ResNet-18 and 50,
+#: Tolerances of whole outputs, as a relative root mean square error. Measured with onnxruntime
+#: 1.32, its optimised runs against the unoptimised: in float16 1.4e-5 to 7.3e-4 (ResNet-18 and 50,
 #: SqueezeNet, MobileNet v2, ShuffleNet; bfloat16 has an eighth of the precision), in 8 bits 0.013
 #: to 0.028 where the output is not on a coarse grid.
 #: One layer's weights taken 1.1 times too large make 0.017 to 0.1 in float16, taken 1.25 times
@@ -55,16 +55,17 @@ _MOVING = (
 _WHOLE = {"float16": 3e-3, "bfloat16": 2.4e-2}
 _WHOLE_FLOAT8 = 0.2
 _WHOLE_QUANTISED = 0.02
-#: Networks differ in what their layers make of rounding. `noise` is what the reference itself
-#: moves by when its inputs are moved by less than a step: a value on the edge of two steps falls
-#: to either side, in each layer. onnxruntime's two runs differ by 0.6 to 1.3 times as much, so
-#: this many times passes; without a noise, this.
+#: How much rounding changes outputs differs from network to network. `noise` is the error of the
+#: reference itself when its inputs change by less than a quantisation step: in each layer values
+#: near the edge of two steps may fall on either side. onnxruntime's optimised and unoptimised runs
+#: differ by 0.6 to 1.3 times the noise, so up to `_NOISE_FACTOR` times it passes; without a noise
+#: the tolerance is `_WITHOUT_NOISE`. `_MOST` is the largest tolerance that noise can give.
 _NOISE_FACTOR = 2.5
 _WITHOUT_NOISE = {"half": 1e-2, "quantised": 0.1}
 _MOST = 0.3
-#: The worst element of an output that is right is off by 1.4 to 4 times the root mean square
-#: (outputs of 10 to 1,000 elements), so more than this many times what the whole may be off by is
-#: an error of few elements: two classes that have changed places.
+#: In correct outputs of 10 to 1,000 elements the worst element's error is 1.4 to 4 times the root
+#: mean square. More than this factor times the tolerance means that few elements are wrong, such
+#: as two classes that have changed places.
 _WORST_FACTOR = 6.0
 #: An output that is itself on a grid (no more values than 8 bits have) may be off by this part of
 #: a step, and an element by two steps: a softmax over 1,000 classes has few steps that are not 0.

@@ -22,8 +22,8 @@ from onnxprof.records.warning import RunWarning, WarningKind
 
 Values = Mapping[str, NDArray[Any]]
 
-#: How far inputs are moved to see what rounding makes of a network, relative to each element: less
-#: than a step of 8 bits, or a unit of half precision's rounding.
+#: Relative changes of the inputs that show the effect of rounding on a network: less than a step
+#: of 8 bits, or a unit of half precision's rounding.
 _STEPS, _HALVES = (1e-4, 1e-3, 1e-2), (1e-3, 1e-3)
 _TRAINING_MODE = 2  # the input of Dropout that switches it on, since opset 12
 

@@ -103,7 +103,7 @@ def test_keep_leaves_a_file_that_fails(tmp_path):
         ("invalid", "not valid"),
         ("hard", "layer flat (Reshape)"),
         ("insists", "layer flat (Reshape)"),
-        ("two", "1 outputs, the framework's network 2"),
+        ("two", "1 outputs, the network has 2"),
     ],
 )
 def test_failed_export_names_what_and_where_and_leaves_the_old_file(kind, message, tmp_path):
