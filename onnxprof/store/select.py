@@ -13,8 +13,9 @@ from onnxprof import folders
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.store import parquet
 from onnxprof.store.encoding import request_digest
-from onnxprof.store.folder import SUFFIX, Filters, scan, tell
+from onnxprof.store.folder import Filters, scan, tell
 from onnxprof.store.summary import Summary
+from onnxprof.store.walk import SUFFIX
 
 _REMEDY = (
     "Give an id of `onnxprof runs list`, a .parquet file or a folder of runs;"
