@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from itertools import starmap
+from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -240,6 +241,8 @@ def _converter(kind: Any) -> Converter:
         return _union_converter(get_args(kind))
     if kind is float:
         return _to_float
+    if kind is Path:
+        return Path
     return _scalar_converter(kind)
 
 

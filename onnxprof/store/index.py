@@ -41,6 +41,19 @@ Mark = tuple[int, int, int, int]
 Entry = tuple[Mark, Summary]
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Nothing of this is garbage: to look for some takes half as long again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collection()
 def summaries(root: Path) -> dict[str, Summary | StoreError]:
     """By real path the summary of each run below a folder, or why it cannot be read.
 
@@ -94,23 +107,10 @@ def read(root: Path, files: int) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for place in _places(root):
         try:
-            with _without_collection():
-                entries |= _decoded(_bytes(place, files), os.path.join(root, ""))
+            entries |= _decoded(_bytes(place, files), os.path.join(root, ""))
         except guard.ERRORS:
             continue
     return entries
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Nothing of an index is garbage: to look for some takes as long as to read it."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def write(root: Path, entries: Mapping[str, Entry], files: int) -> None:
@@ -187,7 +187,6 @@ def _decoded(data: bytes, folder: str) -> dict[str, Entry]:
     facts = guard.facts_in(body)
     names, marks = facts["names"], zip(*facts["marks"], strict=True)
     pool = encoding.records(Request, facts["requests"], {})
-    columns = facts["summaries"] | {"path": names}
-    special = {"request": pool.__getitem__, "path": lambda name: Path(folder + name)}
-    found = encoding.records(Summary, columns, special)
+    columns = facts["summaries"] | {"path": [folder + name for name in names]}
+    found = encoding.records(Summary, columns, {"request": pool.__getitem__})
     return dict(zip(names, zip(marks, found, strict=True), strict=True))

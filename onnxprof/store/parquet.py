@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -253,17 +254,18 @@ def _nothing() -> Timings:
 
 def read_summary(path: Path) -> Summary:
     """The summary of a stored run. Raises StoreError for a file that is not one."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with _reading(path):
         guard.check_file(path)
-        metadata = _known(pq.read_metadata(path).metadata)
+        with pa.OSFile(os.fspath(path)) as source, pq.ParquetFile(source) as file:
+            metadata = _known(file.metadata.metadata)
         facts = guard.facts_in(metadata[SUMMARY_KEY])
-        facts.pop("path", None)
-        summary = encoding.from_json(Summary, facts)
+        summary = encoding.from_json(Summary, facts | {"path": path})
     if summary.estimator != ESTIMATOR:
-        summary = summarise(read_run(path))
-    return dataclasses.replace(summary, path=path)
+        return dataclasses.replace(summarise(read_run(path)), path=path)
+    return summary
 
 
 def read_run(path: Path) -> Run:
