@@ -166,21 +166,26 @@ def load_all(
     return runs, [*problems, *more]
 
 
-def load_good(paths: Sequence[Path], say: Callable[[str], None]) -> list[tuple[Path, Run]]:
+def load_good(paths: Iterable[Path], say: Callable[[str], None]) -> list[tuple[Path, Run]]:
     """The runs in these files that can be read; `say` hears which are left out.
 
     Raises StoreError where none can be read.
     """
-    runs: list[tuple[Path, Run]] = []
+    return list(each_good(paths, say))
+
+
+def each_good(paths: Iterable[Path], say: Callable[[str], None]) -> Iterator[tuple[Path, Run]]:
+    """As `load_good`, one run at a time; what is left out is said after the last one."""
     problems: list[StoreError] = []
+    is_any = False
     for path in paths:
         good, bad = load_each([path])
-        runs += [(path, run) for run in good]
+        is_any |= bool(good)
         problems += bad
-    if problems and not runs:
+        yield from ((path, run) for run in good)
+    if problems and not is_any:
         raise problems[0]
     tell(problems, say)
-    return runs
 
 
 def tell(problems: Sequence[StoreError], say: Callable[[str], None]) -> None:

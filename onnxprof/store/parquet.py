@@ -280,7 +280,7 @@ def read_run(path: Path) -> Run:
             if facts["timings"] is None:
                 return run
             guard.check_rows(file, facts["timings"])
-            table = file.read(["block", "duration_ns"])
+            table = file.read(["block", "duration_ns"], use_threads=False)
             guard.check_samples(table)
         timings = _timings(facts["timings"], table, len(run.steps))
         return dataclasses.replace(run, timings=_with_timer(timings, facts.get("timer")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -108,7 +108,16 @@ def everything(runs: Iterable[Run]) -> str:
 
     The facts are those of the stored file (docs/store.md); `rows` is empty for a failed run.
     """
-    return json.dumps({"runs": [_whole(run) for run in runs]}, separators=(",", ":")) + "\n"
+    return "".join(everything_parts(runs))
+
+
+def everything_parts(runs: Iterable[Run]) -> Iterator[str]:
+    """The same text in parts, a run each, as the runs come."""
+    before = '{"runs":['
+    for run in runs:
+        yield before + json.dumps(_whole(run), separators=(",", ":"))
+        before = ","
+    yield "]}\n" if before == "," else f"{before}]}}\n"
 
 
 def _whole(run: Run) -> dict[str, Any]:
