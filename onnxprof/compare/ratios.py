@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.analysis.intervals import trimmed_means
 from onnxprof.records.timings import Indices
 
 Floats = NDArray[np.float64]
@@ -94,7 +95,7 @@ class Ratios:
 def group(values: Floats, process: Indices) -> Group:
     """One time a row and process from block values of shape [rows, blocks]."""
     parts = [values[:, process == p] for p in np.unique(process)]
-    times = [_trimmed_mean(part, _BLOCK_CUT) for part in parts]
+    times = [trimmed_means(part, _BLOCK_CUT) for part in parts]
     return Group(
         np.stack(times, axis=1),
         np.stack([variance_within(p, t) for p, t in zip(parts, times, strict=True)], axis=1),
@@ -136,7 +137,7 @@ def ratios(a: Group, b: Group) -> Ratios:
     assumed = FLOOR**2 + np.concatenate([a.within, b.within], axis=1).mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares_a + squares_b) / (FLOOR_DF + seen)
     variance = np.maximum(moderated, (squares_a + squares_b) / max(1, seen))
-    effect = _trimmed_mean(logs_b, _PROCESS_CUT) - _trimmed_mean(logs_a, _PROCESS_CUT)
+    effect = trimmed_means(logs_b, _PROCESS_CUT) - trimmed_means(logs_a, _PROCESS_CUT)
     return Ratios(effect, np.sqrt(variance * (1 / kept_a + 1 / kept_b)), FLOOR_DF + seen)
 
 
@@ -179,7 +180,7 @@ def paired_ratios(found: Pairs) -> Ratios:
     moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
     seen = squares / max(1, kept - 1)
     variance = np.maximum(moderated, seen)
-    effect = _trimmed_mean(found.apart, _PROCESS_CUT)
+    effect = trimmed_means(found.apart, _PROCESS_CUT)
     df = kept - 1 + np.where(seen > moderated, 0.0, FLOOR_DF)
     return Ratios(effect, np.sqrt(variance / kept), df)
 
@@ -206,14 +207,6 @@ def log(times: Floats) -> Floats:
     """The logarithm; NaN of no time."""
     logs: Floats = np.log(np.where(times > 0, times, np.nan))
     return logs
-
-
-def _trimmed_mean(values: Floats, part: float) -> Floats:
-    """Over the last axis, without that part at each end."""
-    count = values.shape[-1]
-    cut = int(part * count)
-    mean: Floats = np.sort(values, axis=-1)[..., cut : count - cut].mean(axis=-1)
-    return mean
 
 
 def _winsorised(values: Floats, part: float) -> tuple[Floats, int]:

@@ -17,6 +17,8 @@ from onnxprof.records.run import Run
 from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Indices, Timings
 
+#: Cut off at each end of a block's samples.
+_BLOCK_CUT = 0.2
 #: Replicates that the rounds of a process's prefixes are divided into.
 _ROUNDS = 12
 
@@ -111,7 +113,7 @@ def _by_blocks(timings: Timings) -> tuple[Floats, Indices]:
         block = np.zeros(timings.step_ns.shape[1], np.int32)
     numbers = np.unique(block)
     columns = [timings.step_ns[:, block == number] for number in numbers]
-    times = [[intervals.trimmed_mean_ns(samples) for samples in column] for column in columns]
+    times = [intervals.trimmed_means(column, _BLOCK_CUT) for column in columns]
     return np.array(times, np.float64).reshape(len(columns), -1).T, numbers
 
 
