@@ -167,6 +167,7 @@ def export(
 
 def _loaded(summaries: Sequence[Summary], *, keeps_failed: bool) -> Iterator[Run]:
     """A few at a time, as all of a store may be more than memory holds."""
+    from collections import deque
     from itertools import islice
 
     from onnxprof.publish.text.safe import counted
@@ -174,10 +175,13 @@ def _loaded(summaries: Sequence[Summary], *, keeps_failed: bool) -> Iterator[Run
 
     failed = 0
     readable = each_good((summary.path for summary in summaries), note)
-    while few := [run for _, run in islice(readable, _AT_ONCE)]:
-        kept = [run for run in few if keeps_failed or run.timings is not None]
-        failed += len(few) - len(kept)
-        yield from kept
+    while few := deque(run for _, run in islice(readable, _AT_ONCE)):
+        while few:
+            if keeps_failed or few[0].timings is not None:
+                yield few.popleft()
+            else:
+                few.popleft()
+                failed += 1
     if failed:
         lost = counted(failed, "failed run", "failed runs")
         note(f"{lost} left out; --format json has them")
