@@ -147,10 +147,10 @@ def pairs(a: Floats, b: Floats, pair: Indices) -> Pairs:
     What the machine did to both blocks cancels in their ratio. Of a pair's ratios the median
     counts, since any block may have been interrupted.
     """
-    each = [_pair(a[:, pair == p], b[:, pair == p]) for p in np.unique(pair)]
+    both = [_pair(a[:, pair == p], b[:, pair == p]) for p in np.unique(pair)]
     return Pairs(
-        np.stack([apart for apart, _ in each], axis=1),
-        np.stack([within for _, within in each], axis=1),
+        np.stack([apart for apart, _ in both], axis=1),
+        np.stack([within for _, within in both], axis=1),
     )
 
 
@@ -168,19 +168,19 @@ def _pair(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     )
 
 
-def paired_ratios(found: Pairs) -> Ratios:
+def paired_ratios(measured: Pairs) -> Ratios:
     """B over A, row by row, from processes that took turns.
 
     As `ratios`, of the pairs' logarithms: the pair is the unit, since what differs between two
     processes from their start on is in all their blocks. Pairs that differ by more than what is
     assumed speak for themselves, with their own degrees of freedom.
     """
-    squares, kept = _winsorised(found.apart, _PROCESS_CUT)
-    assumed = 2 * FLOOR**2 + found.within.mean(axis=1)
+    squares, kept = _winsorised(measured.apart, _PROCESS_CUT)
+    assumed = 2 * FLOOR**2 + measured.within.mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
     seen = squares / max(1, kept - 1)
     variance = np.maximum(moderated, seen)
-    effect = trimmed_means(found.apart, _PROCESS_CUT)
+    effect = trimmed_means(measured.apart, _PROCESS_CUT)
     df = kept - 1 + np.where(seen > moderated, 0.0, FLOOR_DF)
     return Ratios(effect, np.sqrt(variance / kept), df)
 
@@ -224,5 +224,5 @@ def _autocorrelation(values: Floats) -> Floats:
     centred = values - values.mean(axis=-1, keepdims=True)
     squares = (centred**2).sum(axis=-1)
     products = (centred[..., 1:] * centred[..., :-1]).sum(axis=-1)
-    found: Floats = products / np.where(squares > 0, squares, 1.0)
-    return found
+    correlation: Floats = products / np.where(squares > 0, squares, 1.0)
+    return correlation

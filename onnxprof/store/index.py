@@ -163,7 +163,7 @@ def _head(body: bytes) -> bytes:
 
 def _encoded(entries: Mapping[str, Entry]) -> bytes:
     marks = [mark for mark, _ in entries.values()]
-    found = [summary for _, summary in entries.values()]
+    listed = [summary for _, summary in entries.values()]
     pool: dict[Request, int] = {}
     special = {
         "request": lambda request: pool.setdefault(request, len(pool)),
@@ -172,7 +172,7 @@ def _encoded(entries: Mapping[str, Entry]) -> bytes:
     body = {
         "names": list(entries),
         "marks": [list(column) for column in zip(*marks, strict=True)],
-        "summaries": encoding.columns(Summary, found, special),
+        "summaries": encoding.columns(Summary, listed, special),
         "requests": encoding.columns(Request, tuple(pool), {}),
     }
     text = encoding.dumps(body)
@@ -188,5 +188,5 @@ def _decoded(data: bytes, folder: str) -> dict[str, Entry]:
     names, marks = facts["names"], zip(*facts["marks"], strict=True)
     pool = encoding.records(Request, facts["requests"], {})
     columns = facts["summaries"] | {"path": [folder + name for name in names]}
-    found = encoding.records(Summary, columns, {"request": pool.__getitem__})
-    return dict(zip(names, zip(marks, found, strict=True), strict=True))
+    listed = encoding.records(Summary, columns, {"request": pool.__getitem__})
+    return dict(zip(names, zip(marks, listed, strict=True), strict=True))

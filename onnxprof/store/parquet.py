@@ -49,8 +49,8 @@ class _Kind:
 
     def samples(self, timings: Timings) -> Samples:
         """Those of a measurement."""
-        found: Samples = getattr(timings, self.field)
-        return found
+        samples: Samples = getattr(timings, self.field)
+        return samples
 
     def shape(self, facts: Mapping[str, Any]) -> tuple[int, ...]:
         """As a file gives it. Raises ValueError for another number of axes, or a negative one."""
@@ -341,10 +341,10 @@ def _with_timer(timings: Timings, stored: str | None) -> Timings:
     """Runs of earlier versions name no timer; theirs is the one whose times were printed."""
     is_cut = timings.prefix_ns.size > 0 and not timings.host_ns.size
     derived = Timer.PREFIX if is_cut else traced_by(timings.host_ns)
-    found = dataclasses.replace(timings, timer=derived if stored is None else Timer(stored))
-    if not _timer_fits(found):
-        raise ValueError(f"the {found.timer} timer has no times")
-    return found
+    timed = dataclasses.replace(timings, timer=derived if stored is None else Timer(stored))
+    if not _timer_fits(timed):
+        raise ValueError(f"the {timed.timer} timer has no times")
+    return timed
 
 
 def _shapes(facts: dict[str, Any], steps: int) -> dict[str, tuple[int, ...]]:
