@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,16 +75,18 @@ def relative_half_width(samples: Samples, confidence: float = 0.95) -> float:
     return (high - low) / 2 / middle if middle else float("inf")
 
 
-def trimmed_mean_ns(samples: Samples, cut: float = 0.2) -> float:
-    """The mean without the lowest and the highest `cut` of the samples, in nanoseconds.
+def trimmed_means(values: NDArray[Any], cut: float = 0.2) -> NDArray[np.float64]:
+    """Means along the last axis, without the lowest and the highest `cut` of the values.
 
-    Unlike a median it is not bound to the ticks of a coarse clock. Raises ValueError for no
-    samples and for a cut that leaves none.
+    Unlike a median such a mean is not bound to the ticks of a coarse clock. Raises ValueError for
+    no values and for a cut that leaves none.
     """
-    if samples.size == 0 or not 0 <= cut < 0.5:
-        raise ValueError("no samples" if samples.size == 0 else f"no cut: {cut}")
-    trimmed = int(cut * samples.size)
-    return float(np.sort(samples, axis=None)[trimmed : samples.size - trimmed].mean())
+    count = values.shape[-1]
+    if count == 0 or not 0 <= cut < 0.5:
+        raise ValueError("no samples" if count == 0 else f"no cut: {cut}")
+    trimmed = int(cut * count)
+    ordered = np.sort(np.ascontiguousarray(values), axis=-1)
+    return np.asarray(ordered[..., trimmed : count - trimmed].mean(axis=-1), np.float64)
 
 
 def sample_process(timings: Timings) -> Indices:

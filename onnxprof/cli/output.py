@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import secrets
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,18 +113,45 @@ def deliver(content: str | bytes, output: str | Path | None = None) -> None:
 
     Raises UsageError where the file cannot be written.
     """
+    deliver_parts([content], output)
+
+
+def deliver_parts(parts: Iterable[str | bytes], output: str | Path | None = None) -> None:
+    """As `deliver`, a part at a time; a file changes once all of them are there."""
     from onnxprof.errors import UsageError
 
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     if output is None or str(output) in ("", "-"):
-        typer.echo(data, nl=False)
+        for part in parts:
+            typer.echo(_encoded(part), nl=False)
         return
     try:
-        Path(output).write_bytes(data)
+        _write(Path(output), map(_encoded, parts))
     except OSError as error:
         raise UsageError(
             f"cannot be written: {error.strerror or error}", where=str(output)
         ) from error
+
+
+def _encoded(part: str | bytes) -> bytes:
+    return part.encode("utf-8", "backslashreplace") if isinstance(part, str) else part
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> None:
+    """Pipes, devices, links and what lies in a folder that is read-only are written in place."""
+    replaceable = path.is_file() and os.access(path, os.W_OK) and not path.is_symlink()
+    if (path.exists() and not replaceable) or not os.access(path.parent, os.W_OK):
+        with path.open("wb") as file:
+            file.writelines(parts)
+        return
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.writelines(parts)
+        if replaceable:
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def abandon_stdout() -> None:

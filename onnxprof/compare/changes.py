@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,12 +140,12 @@ def compare(
     of `alternate`, whose blocks have neighbours on the other side. Raises StoreError for runs
     without times, and ValueError for runs that were not measured in turn.
     """
-    found = [_pair(tuple(a), tuple(b), threshold, in_turn) for a, b in pairs]
-    models = _judged([pair.latency for pair in found], threshold)
-    layers = iter(_judged([row for pair in found for row in pair.rows], threshold))
+    measured = [_pair(tuple(a), tuple(b), threshold, in_turn) for a, b in pairs]
+    models = _judged([pair.latency for pair in measured], threshold)
+    layers = iter(_judged([row for pair in measured for row in pair.rows], threshold))
     judged = [
         replace(pair, latency=model, rows=tuple(next(layers) for _ in pair.rows))
-        for pair, model in zip(found, models, strict=True)
+        for pair, model in zip(measured, models, strict=True)
     ]
     return Comparison(tuple(_restrained(p, in_turn) for p in judged), threshold, in_turn)
 
@@ -180,8 +180,8 @@ def _undecided(row: Row) -> Row:
 def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:
     sides = [joined([latency_group(run) for run in side]) for side in (a, b)]
     times = [printed_latency_ns(side) for side in (a, b)]
-    found = paired_ratios(_beside(a, b)) if in_turn else ratios(*sides).of_times(*times)
-    latency = _rows([("(latency)", ())], found, times, threshold)[0]
+    apart = paired_ratios(_beside(a, b)) if in_turn else ratios(*sides).of_times(*times)
+    latency = _rows([("(latency)", ())], apart, times, threshold)[0]
     processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
     rows = tuple(_layer_rows(a, b, threshold, in_turn))
     total = latency.a_ns or 1.0
@@ -209,11 +209,12 @@ def _layer_rows(
     blocks = [block for block in blocks if any(block.steps)]
     steps = [[block.steps[i] for block in blocks] for i in range(len(runs))]
     apart, means = _judged_layers(runs, steps, len(a), in_turn)
-    labels = [(_title(block, runs), block.layers) for block in blocks]
+    operators = {layer.name: layer.op_type for run in runs for layer in run.table.nodes}
+    labels = [(_title(block, runs, operators), block.layers) for block in blocks]
     rows = _rows(labels, apart, means, threshold)
     names = _names(a), _names(b)
-    found = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
-    return [row for row in found if row.a_ns or row.b_ns]
+    placed = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
+    return [row for row in placed if row.a_ns or row.b_ns]
 
 
 def _judged_layers(
@@ -228,9 +229,9 @@ def _judged_layers(
     alike = cut_alike(runs)
     if in_turn:
         cost = profilers_cost_ns(alike)
-        found = [true_replicates(run, cost) for run in alike]
-        each = [times.summed(rows) for times, rows in zip(found, steps, strict=True)]
-        return paired_ratios(side_by_side(*each)), times
+        of_steps = [true_replicates(run, cost) for run in alike]
+        of_rows = [side.summed(rows) for side, rows in zip(of_steps, steps, strict=True)]
+        return paired_ratios(side_by_side(*of_rows)), times
     groups = [row_group(run, rows) for run, rows in zip(alike, steps, strict=True)]
     joint = [joined(groups[side]) for side in sides]
     return ratios(*joint).of_times(*times), times
@@ -263,25 +264,25 @@ def _placed(
     return row
 
 
-def _title(block: Block, runs: Sequence[Run]) -> str:
+def _title(block: Block, runs: Sequence[Run], operators: Mapping[str, str]) -> str:
     """The layer that a reader will look for: of a FusedConv, the Conv."""
     if not block.layers:
         return "(no layer)"
     steps = [run.steps[i] for run, own in zip(runs, block.steps, strict=True) for i in own]
     executed = max(steps, key=lambda step: len(step.layers)).op_type
-    kinds = {layer.name: layer.op_type for run in runs for layer in run.table.nodes}
-    alike = (name for name in block.layers if kinds.get(name) and kinds[name] in executed)
+    known = ((name, operators.get(name)) for name in block.layers)
+    alike = (name for name, operator in known if operator and operator in executed)
     return next(alike, block.layers[0])
 
 
 def _rows(
-    labels: Sequence[Label], found: Ratios, means: Sequence[Floats], threshold: float
+    labels: Sequence[Label], apart: Ratios, means: Sequence[Floats], threshold: float
 ) -> list[Row]:
     """Undecided rows, with their p-value as `q`."""
-    p = found.p_values(float(np.log1p(threshold)))
-    low, high = found.interval()
+    p = apart.p_values(float(np.log1p(threshold)))
+    low, high = apart.interval()
     return [
-        _row(label, (means[0][i], means[1][i]), (found.effect[i], low[i], high[i], p[i]))
+        _row(label, (means[0][i], means[1][i]), (apart.effect[i], low[i], high[i], p[i]))
         for i, label in enumerate(labels)
     ]
 
@@ -315,8 +316,8 @@ def differences(a: Run, b: Run) -> tuple[Difference, ...]:
     asked = [Difference(what, ours, theirs) for (what, ours), theirs in facts if ours != theirs]
     ours, theirs = dict(a.environment), dict(b.environment)
     keys = [key for key in {**ours, **theirs} if key not in _FLEETING]
-    found = [Difference(key, ours.get(key, "none"), theirs.get(key, "none")) for key in keys]
-    return (*asked, *(fact for fact in found if fact.a != fact.b))
+    machine = [Difference(key, ours.get(key, "none"), theirs.get(key, "none")) for key in keys]
+    return (*asked, *(fact for fact in machine if fact.a != fact.b))
 
 
 def _facts(run: Run) -> dict[str, str]:

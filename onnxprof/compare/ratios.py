@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.analysis.intervals import trimmed_means
 from onnxprof.records.timings import Indices
 
 Floats = NDArray[np.float64]
@@ -94,7 +95,7 @@ class Ratios:
 def group(values: Floats, process: Indices) -> Group:
     """One time a row and process from block values of shape [rows, blocks]."""
     parts = [values[:, process == p] for p in np.unique(process)]
-    times = [_trimmed_mean(part, _BLOCK_CUT) for part in parts]
+    times = [trimmed_means(part, _BLOCK_CUT) for part in parts]
     return Group(
         np.stack(times, axis=1),
         np.stack([variance_within(p, t) for p, t in zip(parts, times, strict=True)], axis=1),
@@ -136,7 +137,7 @@ def ratios(a: Group, b: Group) -> Ratios:
     assumed = FLOOR**2 + np.concatenate([a.within, b.within], axis=1).mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares_a + squares_b) / (FLOOR_DF + seen)
     variance = np.maximum(moderated, (squares_a + squares_b) / max(1, seen))
-    effect = _trimmed_mean(logs_b, _PROCESS_CUT) - _trimmed_mean(logs_a, _PROCESS_CUT)
+    effect = trimmed_means(logs_b, _PROCESS_CUT) - trimmed_means(logs_a, _PROCESS_CUT)
     return Ratios(effect, np.sqrt(variance * (1 / kept_a + 1 / kept_b)), FLOOR_DF + seen)
 
 
@@ -146,10 +147,10 @@ def pairs(a: Floats, b: Floats, pair: Indices) -> Pairs:
     What the machine did to both blocks cancels in their ratio. Of a pair's ratios the median
     counts, since any block may have been interrupted.
     """
-    each = [_pair(a[:, pair == p], b[:, pair == p]) for p in np.unique(pair)]
+    both = [_pair(a[:, pair == p], b[:, pair == p]) for p in np.unique(pair)]
     return Pairs(
-        np.stack([apart for apart, _ in each], axis=1),
-        np.stack([within for _, within in each], axis=1),
+        np.stack([apart for apart, _ in both], axis=1),
+        np.stack([within for _, within in both], axis=1),
     )
 
 
@@ -167,19 +168,19 @@ def _pair(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     )
 
 
-def paired_ratios(found: Pairs) -> Ratios:
+def paired_ratios(measured: Pairs) -> Ratios:
     """B over A, row by row, from processes that took turns.
 
     As `ratios`, of the pairs' logarithms: the pair is the unit, since what differs between two
     processes from their start on is in all their blocks. Pairs that differ by more than what is
     assumed speak for themselves, with their own degrees of freedom.
     """
-    squares, kept = _winsorised(found.apart, _PROCESS_CUT)
-    assumed = 2 * FLOOR**2 + found.within.mean(axis=1)
+    squares, kept = _winsorised(measured.apart, _PROCESS_CUT)
+    assumed = 2 * FLOOR**2 + measured.within.mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
     seen = squares / max(1, kept - 1)
     variance = np.maximum(moderated, seen)
-    effect = _trimmed_mean(found.apart, _PROCESS_CUT)
+    effect = trimmed_means(measured.apart, _PROCESS_CUT)
     df = kept - 1 + np.where(seen > moderated, 0.0, FLOOR_DF)
     return Ratios(effect, np.sqrt(variance / kept), df)
 
@@ -208,14 +209,6 @@ def log(times: Floats) -> Floats:
     return logs
 
 
-def _trimmed_mean(values: Floats, part: float) -> Floats:
-    """Over the last axis, without that part at each end."""
-    count = values.shape[-1]
-    cut = int(part * count)
-    mean: Floats = np.sort(values, axis=-1)[..., cut : count - cut].mean(axis=-1)
-    return mean
-
-
 def _winsorised(values: Floats, part: float) -> tuple[Floats, int]:
     """Sum of squares of a sample whose ends are drawn in, scaled for what is kept; and that."""
     count = values.shape[-1]
@@ -231,5 +224,5 @@ def _autocorrelation(values: Floats) -> Floats:
     centred = values - values.mean(axis=-1, keepdims=True)
     squares = (centred**2).sum(axis=-1)
     products = (centred[..., 1:] * centred[..., :-1]).sum(axis=-1)
-    found: Floats = products / np.where(squares > 0, squares, 1.0)
-    return found
+    correlation: Floats = products / np.where(squares > 0, squares, 1.0)
+    return correlation

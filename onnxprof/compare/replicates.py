@@ -17,6 +17,8 @@ from onnxprof.records.run import Run
 from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Indices, Timings
 
+#: Cut off at each end of a block's samples.
+_BLOCK_CUT = 0.2
 #: Replicates that the rounds of a process's prefixes are divided into.
 _ROUNDS = 12
 
@@ -83,17 +85,17 @@ def _nodes(run: Run) -> NDArray[np.int64]:
 
 def true_replicates(run: Run, cost_ns: float) -> Replicates:
     """Replicates of each step without the profiler's cost. Raises StoreError for none."""
-    found = step_replicates(run)
-    times = lightened(found.times_ns, cost_ns * _nodes(run)[:, None])
-    return replace(found, times_ns=times)
+    sampled = step_replicates(run)
+    times = lightened(sampled.times_ns, cost_ns * _nodes(run)[:, None])
+    return replace(sampled, times_ns=times)
 
 
-def _gathered(each: Sequence[tuple[Floats, Indices]]) -> Replicates:
-    process = [np.full(block.size, number, np.int32) for number, (_, block) in enumerate(each)]
+def _gathered(processes: Sequence[tuple[Floats, Indices]]) -> Replicates:
+    process = [np.full(block.size, number, np.int32) for number, (_, block) in enumerate(processes)]
     return Replicates(
-        np.concatenate([times for times, _ in each], axis=1),
+        np.concatenate([times for times, _ in processes], axis=1),
         np.concatenate(process),
-        np.concatenate([block for _, block in each]),
+        np.concatenate([block for _, block in processes]),
     )
 
 
@@ -111,7 +113,7 @@ def _by_blocks(timings: Timings) -> tuple[Floats, Indices]:
         block = np.zeros(timings.step_ns.shape[1], np.int32)
     numbers = np.unique(block)
     columns = [timings.step_ns[:, block == number] for number in numbers]
-    times = [[intervals.trimmed_mean_ns(samples) for samples in column] for column in columns]
+    times = [intervals.trimmed_means(column, _BLOCK_CUT) for column in columns]
     return np.array(times, np.float64).reshape(len(columns), -1).T, numbers
 
 
@@ -148,8 +150,8 @@ def _latency_of(timings: Timings, chosen: Indices) -> Group:
 
 def row_group(run: Run, rows: Sequence[Steps]) -> Group:
     """One time a row and process."""
-    found = step_replicates(run).summed(rows)
-    return group(found.times_ns, found.process)
+    summed = step_replicates(run).summed(rows)
+    return group(summed.times_ns, summed.process)
 
 
 def printed_ns(runs: Sequence[Run], rows: Sequence[Sequence[Steps]]) -> Floats:
@@ -157,8 +159,8 @@ def printed_ns(runs: Sequence[Run], rows: Sequence[Sequence[Steps]]) -> Floats:
 
     `rows` holds for each run the steps of each row.
     """
-    each = [_row_ns(run, steps) for run, steps in zip(runs, rows, strict=True)]
-    mean: Floats = np.mean(each, axis=0)
+    times = [_row_ns(run, steps) for run, steps in zip(runs, rows, strict=True)]
+    mean: Floats = np.mean(times, axis=0)
     return mean
 
 
@@ -175,10 +177,10 @@ def printed_latency_ns(runs: Sequence[Run]) -> Floats:
 
 def printed_interruptions_ns(runs: Sequence[Run]) -> float | None:
     """What interruptions took, of several runs the mean; None where no run's timer can tell."""
-    told = [divided(run).interruptions_ns for run in runs]
-    if all(ns is None for ns in told):
+    interruptions = [divided(run).interruptions_ns for run in runs]
+    if all(ns is None for ns in interruptions):
         return None
-    return float(np.mean([round(ns or 0.0) for ns in told]))
+    return float(np.mean([round(ns or 0.0) for ns in interruptions]))
 
 
 def side_by_side(a: Replicates, b: Replicates) -> Pairs:

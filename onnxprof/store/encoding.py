@@ -15,6 +15,8 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache
+from itertools import starmap
+from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -41,14 +43,22 @@ _FACTS = ("created", "command", "environment", "folded", "failure")
 _CLAIMS = ("layers", "shared")
 
 
+#: What JSON has as it is; most values are of these.
+_PLAIN_TYPES = (str, int, bool, types.NoneType)
+
+#: One for all: `json.dumps` makes a new one for each value.
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=True)
+
+
 def dumps(value: Json) -> bytes:
     """Compact JSON in ASCII, the same bytes for equal values. Raises ValueError for NaN."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"), sort_keys=True)
-    return text.encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def to_json(value: Any) -> Json:
     """A record, or what a record may hold, as JSON values; defaults are written out."""
+    if type(value) in _PLAIN_TYPES:
+        return value
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -78,19 +88,25 @@ def request_digest(request: Request) -> str:
     Fields at their default are left out, so that a field that is added later, with a default,
     leaves older digests as they are. The order of `dims` does not matter.
     """
-    asked = dataclasses.replace(request, dims=tuple(sorted(request.dims)))
-    defaults = {f.name: to_json(f.default) for f in dataclasses.fields(Request)}
-    facts = {k: v for k, v in to_json(asked).items() if v != defaults[k]}
+    values = ((name, getattr(request, name), usual) for name, usual in _request_defaults())
+    facts = {name: to_json(value) for name, value, usual in values if value != usual}
+    if "dims" in facts:
+        facts["dims"].sort()
     return hashlib.sha256(dumps(facts)).hexdigest()[:12]
+
+
+@cache
+def _request_defaults() -> tuple[tuple[str, Any], ...]:
+    return tuple((f.name, f.default) for f in dataclasses.fields(Request))
 
 
 def run_to_json(run: Run) -> dict[str, Json]:
     """Every fact of a run, its samples left out."""
     pool: dict[Tensor, int] = {}
     rows = {layer.name: i for i, layer in enumerate(run.table) if layer.kind is LayerKind.NODE}
-    layers = _columns(Layer, run.table.layers, _pooled(pool))
+    layers = columns(Layer, run.table.layers, _pooled(pool))
     claims = dict.fromkeys(_CLAIMS, lambda names: [rows.get(name, name) for name in names])
-    steps = _columns(Step, run.steps, _pooled(pool) | claims)
+    steps = columns(Step, run.steps, _pooled(pool) | claims)
     table = {f: to_json(getattr(run.table, f)) for f in ("batch", "dims", "obstacle")}
     return {
         "schema": run.schema,
@@ -100,12 +116,12 @@ def run_to_json(run: Run) -> dict[str, Json]:
         "warnings": to_json(run.warnings),
         "parity": to_json(run.parity),
         "telemetry": to_json(run.telemetry),
-        "kernels": _columns(KernelRow, run.kernels, {}),
-        "api_calls": _columns(ApiRow, run.api_calls, {}),
+        "kernels": columns(KernelRow, run.kernels, {}),
+        "api_calls": columns(ApiRow, run.api_calls, {}),
         "origin": to_json(run.origin),
         "timer": None if run.timings is None else to_json(run.timings.timer),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
-        "tensors": _columns(Tensor, tuple(pool), {}),
+        "tensors": columns(Tensor, tuple(pool), {}),
         "table": table | {"layers": layers},
         "steps": steps,
     }
@@ -120,9 +136,9 @@ def run_from_json(data: Json) -> Run:
 
 
 def _run_from_json(data: Json) -> Run:
-    pool = _records(Tensor, data["tensors"], {})
+    pool = records(Tensor, data["tensors"], {})
     tensors = {"inputs": _picker(pool), "outputs": _picker(pool)}
-    layers = _records(Layer, data["table"]["layers"], tensors)
+    layers = records(Layer, data["table"]["layers"], tensors)
     claims = dict.fromkeys(_CLAIMS, _namer([layer.name for layer in layers]))
     table = data["table"]
     hints = _hints(Run)
@@ -136,12 +152,12 @@ def _run_from_json(data: Json) -> Run:
             _converter(_hints(LayerTable)["dims"])(table.get("dims", [])),
             _converter(str)(table.get("obstacle", "")),
         ),
-        steps=tuple(_records(Step, data["steps"], tensors | claims)),
+        steps=tuple(records(Step, data["steps"], tensors | claims)),
         warnings=tuple(from_json(RunWarning, item) for item in data.get("warnings", [])),
         parity=None if data.get("parity") is None else from_json(Parity, data["parity"]),
         telemetry=_optional(Telemetry, data.get("telemetry")),
-        kernels=tuple(_records(KernelRow, data.get("kernels", {}), {})),
-        api_calls=tuple(_records(ApiRow, data.get("api_calls", {}), {})),
+        kernels=tuple(records(KernelRow, data.get("kernels", {}), {})),
+        api_calls=tuple(records(ApiRow, data.get("api_calls", {}), {})),
         origin=_optional(Origin, data.get("origin")),
         schema=_converter(int)(data["schema"]),
         **{name: _converter(hints[name])(data[name]) for name in _FACTS},
@@ -173,9 +189,7 @@ def _index(value: Json) -> int:
     return value
 
 
-def _columns(
-    cls: type, records: Sequence[Any], special: Mapping[str, Converter]
-) -> dict[str, Json]:
+def columns(cls: type, records: Sequence[Any], special: Mapping[str, Converter]) -> dict[str, Json]:
     """One list a field; a field that is at its default everywhere is left out."""
     columns: dict[str, Json] = {}
     for f in dataclasses.fields(cls):
@@ -185,12 +199,27 @@ def _columns(
     return columns
 
 
-def _records(cls: type[T], columns: Json, special: Mapping[str, Converter]) -> list[T]:
+def records(cls: type[T], columns: Json, special: Mapping[str, Converter]) -> list[T]:
+    """Records from `columns`; a field without a list has its default in all of them.
+
+    Raises ValueError or KeyError for what `columns` does not give.
+    """
     hints = _hints(cls)  # type: ignore[arg-type]
-    names = [f.name for f in dataclasses.fields(cls) if f.name in columns]  # type: ignore[arg-type]
-    lists = [map(special.get(n) or _converter(hints[n]), columns[n]) for n in names]
-    rows = zip(*lists, strict=True)
-    return [cls(**dict(zip(names, row, strict=True))) for row in rows]
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    known = {
+        f.name: list(map(special.get(f.name) or _converter(hints[f.name]), columns[f.name]))
+        for f in fields
+        if f.name in columns
+    }
+    count = len(next(iter(known.values()), ()))
+    lists = [known[f.name] if f.name in known else [_default(f)] * count for f in fields]
+    return list(starmap(cls, zip(*lists, strict=True)))
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is dataclasses.MISSING:
+        raise ValueError(f"{field.name} is missing")
+    return field.default
 
 
 @cache
@@ -212,6 +241,8 @@ def _converter(kind: Any) -> Converter:
         return _union_converter(get_args(kind))
     if kind is float:
         return _to_float
+    if kind is Path:
+        return Path
     return _scalar_converter(kind)
 
 

@@ -19,13 +19,13 @@ from typing import TypeVar
 
 from onnxprof.errors import StoreError
 from onnxprof.records.run import Request, Run
-from onnxprof.store import parquet
+from onnxprof.store import index, parquet
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.summary import Summary
+from onnxprof.store.walk import SUFFIX, run_files
 
 T = TypeVar("T")
 
-SUFFIX = ".parquet"
 _FAILED = "-failed"
 #: A run takes some ten to a hundred kilobytes.
 _PROBE_BYTES = 1 << 18
@@ -127,11 +127,8 @@ class Store:
 
     def paths(self) -> Iterator[Path]:
         """Every file that looks like a run, in the order of folders and names."""
-        for folder, subfolders, names in os.walk(self.root):
-            subfolders.sort()
-            for name in sorted(names):
-                if name.endswith(SUFFIX) and not name.startswith("."):
-                    yield Path(folder, name)
+        for file in run_files(self.root):
+            yield Path(file.path)
 
     def _folder(self, request: Request) -> Path:
         parts = (request.model_name, request.device_id, request.backend)
@@ -148,12 +145,15 @@ def scan(
 ) -> tuple[list[Summary], list[StoreError]]:
     """Summaries of the runs that pass, oldest first, and what could not be read.
 
-    Reads no samples and no layer tables, under a millisecond a file, unless an older version
-    derived the summary in another way.
+    Reads no samples and no layer tables, unless an older version derived the summary in another
+    way, and no file that the store's index knows. A file of several stores counts once.
     """
     wanted = filters or Filters()
-    summaries, problems = _each(_all_paths(stores), parquet.read_summary)
-    kept = [summary for summary in summaries if wanted.accept(summary)]
+    outcomes: dict[str, Summary | StoreError] = {}
+    for root in stores:
+        outcomes |= index.summaries(root)
+    problems = [outcome for outcome in outcomes.values() if isinstance(outcome, StoreError)]
+    kept = [s for s in outcomes.values() if isinstance(s, Summary) and wanted.accept(s)]
     return sorted(kept, key=lambda summary: (summary.created, str(summary.path))), problems
 
 
@@ -166,21 +166,26 @@ def load_all(
     return runs, [*problems, *more]
 
 
-def load_good(paths: Sequence[Path], say: Callable[[str], None]) -> list[tuple[Path, Run]]:
+def load_good(paths: Iterable[Path], say: Callable[[str], None]) -> list[tuple[Path, Run]]:
     """The runs in these files that can be read; `say` hears which are left out.
 
     Raises StoreError where none can be read.
     """
-    runs: list[tuple[Path, Run]] = []
+    return list(each_good(paths, say))
+
+
+def each_good(paths: Iterable[Path], say: Callable[[str], None]) -> Iterator[tuple[Path, Run]]:
+    """As `load_good`, one run at a time; what is left out is said after the last one."""
     problems: list[StoreError] = []
+    is_any = False
     for path in paths:
         good, bad = load_each([path])
-        runs += [(path, run) for run in good]
+        is_any |= bool(good)
         problems += bad
-    if problems and not runs:
+        yield from ((path, run) for run in good)
+    if problems and not is_any:
         raise problems[0]
     tell(problems, say)
-    return runs
 
 
 def tell(problems: Sequence[StoreError], say: Callable[[str], None]) -> None:
@@ -220,13 +225,6 @@ def _match(pattern: str, name: str) -> bool:
     if "*" in pattern or "?" in pattern:
         return fnmatchcase(name, pattern.replace("[", "[[]"))
     return pattern in name
-
-
-def _all_paths(stores: Iterable[Path]) -> list[Path]:
-    """Every run of the stores once, even where one store lies within another."""
-    # realpath, as resolve() raises where links run in a loop
-    found = {os.path.realpath(path): path for root in stores for path in Store(root).paths()}
-    return list(found.values())
 
 
 def _each(paths: Iterable[Path], read: Callable[[Path], T]) -> tuple[list[T], list[StoreError]]:

@@ -37,16 +37,16 @@ ERRORS = (
 
 def check_file(path: Path) -> None:
     """Raise ValueError for what is no regular file: opening a pipe or a device may never end."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is no regular file")
-    if found.st_size > MAX_BYTES:
-        raise ValueError(f"it has {found.st_size} bytes, more than any run")
+    if status.st_size > MAX_BYTES:
+        raise ValueError(f"it has {status.st_size} bytes, more than any run")
 
 
 def facts_in(text: bytes) -> dict[str, Any]:
     """The object that is written there as JSON. Raises ValueError and RecursionError."""
-    facts = json.loads(text, parse_constant=_refuse_constant)
+    facts = _DECODER.decode(text.decode("utf-8", "surrogatepass"))
     if not isinstance(facts, dict):
         raise ValueError("its facts are no object")
     return facts
@@ -54,6 +54,10 @@ def facts_in(text: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+#: One for all: `json.loads` makes a new one for each text.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def check_rows(file: pq.ParquetFile, timings: dict[str, Any]) -> None:
@@ -99,6 +103,6 @@ def check_numbers(timings: dict[str, Any]) -> None:
     for name, value in timings.items():
         if isinstance(value, list) != (name in _LISTS):
             raise ValueError(f"{name} is {'no' if name in _LISTS else 'a'} list")
-        for each in value if isinstance(value, list) else [value]:
-            if type(each) is not int or not 0 <= each <= LARGEST:
-                raise ValueError(f"{str(each)[:40]!r} is no count")
+        for item in value if isinstance(value, list) else [value]:
+            if type(item) is not int or not 0 <= item <= LARGEST:
+                raise ValueError(f"{str(item)[:40]!r} is no count")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,8 +49,8 @@ class _Kind:
 
     def samples(self, timings: Timings) -> Samples:
         """Those of a measurement."""
-        found: Samples = getattr(timings, self.field)
-        return found
+        samples: Samples = getattr(timings, self.field)
+        return samples
 
     def shape(self, facts: Mapping[str, Any]) -> tuple[int, ...]:
         """As a file gives it. Raises ValueError for another number of axes, or a negative one."""
@@ -253,17 +254,18 @@ def _nothing() -> Timings:
 
 def read_summary(path: Path) -> Summary:
     """The summary of a stored run. Raises StoreError for a file that is not one."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with _reading(path):
         guard.check_file(path)
-        metadata = _known(pq.read_metadata(path).metadata)
+        with pa.OSFile(os.fspath(path)) as source, pq.ParquetFile(source) as file:
+            metadata = _known(file.metadata.metadata)
         facts = guard.facts_in(metadata[SUMMARY_KEY])
-        facts.pop("path", None)
-        summary = encoding.from_json(Summary, facts)
+        summary = encoding.from_json(Summary, facts | {"path": path})
     if summary.estimator != ESTIMATOR:
-        summary = summarise(read_run(path))
-    return dataclasses.replace(summary, path=path)
+        return dataclasses.replace(summarise(read_run(path)), path=path)
+    return summary
 
 
 def read_run(path: Path) -> Run:
@@ -278,7 +280,7 @@ def read_run(path: Path) -> Run:
             if facts["timings"] is None:
                 return run
             guard.check_rows(file, facts["timings"])
-            table = file.read(["block", "duration_ns"])
+            table = file.read(["block", "duration_ns"], use_threads=False)
             guard.check_samples(table)
         timings = _timings(facts["timings"], table, len(run.steps))
         return dataclasses.replace(run, timings=_with_timer(timings, facts.get("timer")))
@@ -339,10 +341,10 @@ def _with_timer(timings: Timings, stored: str | None) -> Timings:
     """Runs of earlier versions name no timer; theirs is the one whose times were printed."""
     is_cut = timings.prefix_ns.size > 0 and not timings.host_ns.size
     derived = Timer.PREFIX if is_cut else traced_by(timings.host_ns)
-    found = dataclasses.replace(timings, timer=derived if stored is None else Timer(stored))
-    if not _timer_fits(found):
-        raise ValueError(f"the {found.timer} timer has no times")
-    return found
+    timed = dataclasses.replace(timings, timer=derived if stored is None else Timer(stored))
+    if not _timer_fits(timed):
+        raise ValueError(f"the {timed.timer} timer has no times")
+    return timed
 
 
 def _shapes(facts: dict[str, Any], steps: int) -> dict[str, tuple[int, ...]]:

@@ -13,8 +13,9 @@ from onnxprof import folders
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.store import parquet
 from onnxprof.store.encoding import request_digest
-from onnxprof.store.folder import SUFFIX, Filters, scan, tell
+from onnxprof.store.folder import Filters, scan, tell
 from onnxprof.store.summary import Summary
+from onnxprof.store.walk import SUFFIX
 
 _REMEDY = (
     "Give an id of `onnxprof runs list`, a .parquet file or a folder of runs;"
@@ -58,12 +59,12 @@ def select(
         return [_of_file(path, need)]
     is_id = bool(text) and not path.is_dir()
     places = stores if is_id or not text else [path]
-    found, problems = scan(places, filters)
+    runs, problems = scan(places, filters)
     tell(problems, say)
     if is_id:
-        found = [run for run in found if request_digest(run.request).startswith(text.lower())]
+        runs = [run for run in runs if request_digest(run.request).startswith(text.lower())]
     where = ", ".join(map(str, places))
-    good = _with(need, found, f"{text} in {where}" if is_id else where, say)
+    good = _with(need, runs, f"{text} in {where}" if is_id else where, say)
     if is_id and len(good) > 1:
         say(f"{len(good)} runs are called {text}; the newest is {good[-1].path}")
     return good[-1:] if is_id else good
@@ -81,16 +82,16 @@ def _reason(run: Summary) -> str:
 
 
 def _with(
-    need: Need, found: Sequence[Summary], where: str, say: Callable[[str], None]
+    need: Need, runs: Sequence[Summary], where: str, say: Callable[[str], None]
 ) -> list[Summary]:
     """Those that have what is needed."""
-    good = [run for run in found if need.met(run)]
-    lost = f"{len(found) - len(good)} run{'' if len(found) - len(good) == 1 else 's'}"
-    if not found:
+    good = [run for run in runs if need.met(run)]
+    lost = f"{len(runs) - len(good)} run{'' if len(runs) - len(good) == 1 else 's'}"
+    if not runs:
         raise UsageError("no stored run matches", where=where, remedy=_REMEDY)
     if not good:
-        what = f"{lost} without {need} and no other match: {_reason(found[-1])}"
+        what = f"{lost} without {need} and no other match: {_reason(runs[-1])}"
         raise UsageError(what, where=where, remedy=_REMEDY)
-    if len(good) < len(found):
+    if len(good) < len(runs):
         say(f"{lost} without {need} in {where} left out")
     return good

@@ -89,14 +89,14 @@ def summarise(run: Run) -> Summary:
     )
 
 
-def _telemetry_figures(found: Telemetry | None) -> dict[str, Any]:
-    if found is None:
+def _telemetry_figures(telemetry: Telemetry | None) -> dict[str, Any]:
+    if telemetry is None:
         return {}
-    spent = found.device_mj()
+    spent = telemetry.device_mj()
     return {
-        "energy_mj": _quotient(spent, found.inferences),
-        "power_w": _quotient(spent, found.seconds * 1e3),
-        "peak_resident_bytes": found.peak_resident_bytes or None,
+        "energy_mj": _quotient(spent, telemetry.inferences),
+        "power_w": _quotient(spent, telemetry.seconds * 1e3),
+        "peak_resident_bytes": telemetry.peak_resident_bytes or None,
     }
 
 

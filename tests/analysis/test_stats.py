@@ -85,11 +85,11 @@ def test_relative_half_width() -> None:
 
 
 def test_trimmed_mean() -> None:
-    assert intervals.trimmed_mean_ns(np.array([1, 2, 3, 4, 1000])) == 3
-    assert intervals.trimmed_mean_ns(np.array([1, 2]), 0.4) == 1.5
+    assert intervals.trimmed_means(np.array([1, 2, 3, 4, 1000])) == 3
+    assert intervals.trimmed_means(np.array([1, 2]), 0.4) == 1.5
     for samples, cut in ((np.zeros(0), 0.2), (np.ones(3), 0.5)):
         with pytest.raises(ValueError, match="no "):
-            intervals.trimmed_mean_ns(samples, cut)
+            intervals.trimmed_means(samples, cut)
 
 
 @pytest.mark.parametrize(("processes", "least"), [(2, 0.93), (4, 0.93), (6, 0.95), (12, 0.94)])

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,7 +17,10 @@ from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.runs import app
 from onnxprof.errors import StoreError, UsageError
+from onnxprof.publish.tables import timings
+from onnxprof.records.run import Run
 from onnxprof.records.warning import RunWarning, WarningKind
+from onnxprof.store import parquet
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
@@ -175,6 +179,52 @@ def test_export_takes_the_format_from_the_name(root: Path, tmp_path: Path) -> No
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 27
     good("export", "--store", root, "-o", tmp_path / "out.json")
     assert len(json.loads((tmp_path / "out.json").read_text())["runs"]) == 4
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_export_holds_a_few_runs_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    for batch in range(1, 41):
+        Store(tmp_path / "runs").save(sample_run("lenet", batch))
+    alive: list[weakref.ref[object]] = []
+    most, read = 0, parquet.read_run
+
+    def counted(path: Path) -> Run:
+        nonlocal most
+        loaded = read(path)
+        alive.append(weakref.ref(loaded.timings.latency_ns))
+        most = max(most, sum(ref() is not None for ref in alive))
+        return loaded
+
+    monkeypatch.setattr(parquet, "read_run", counted)
+    good("export", "--store", tmp_path / "runs", "-o", tmp_path / f"out.{ending}")
+    assert len(alive) == 40
+    assert most <= 20
+
+
+def test_parquet_has_a_row_group_for_so_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timings, "_GROUP_ROWS", 20)
+    runs = [sample_run("lenet", batch) for batch in range(1, 6)]
+    file = pq.ParquetFile(io.BytesIO(timings.timing_parquet(runs)))
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [27, 18]
+    assert file.read() == timings.timing_table(runs)
+    assert pq.read_table(io.BytesIO(timings.timing_parquet([]))) == timings.timing_table([])
+
+
+def test_an_export_that_fails_leaves_the_file_that_was_there(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.csv"
+    output.write_text("before")
+
+    def damaged(path: Path) -> Run:
+        raise StoreError("cannot be read", where=str(path))
+
+    monkeypatch.setattr(parquet, "read_run", damaged)
+    assert isinstance(run("export", "--store", root, "-o", output).exception, StoreError)
+    assert output.read_text() == "before"
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_export_to_where_nothing_can_be_written(root: Path, tmp_path: Path) -> None:

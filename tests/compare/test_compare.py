@@ -18,6 +18,7 @@ from onnxprof.compare.pairing import pair
 from onnxprof.compare.replicates import step_replicates
 from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import StoreError
+from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step, Timer
@@ -240,3 +241,24 @@ def test_a_slowdown_of_5_percent_in_a_layer_of_5_percent_is_found() -> None:
 
 def test_intervals_hold_the_truth_where_processes_differ() -> None:
     assert scripted.coverage(4, 60, 0.03) >= 0.9
+
+
+def test_tables_are_walked_as_often_for_many_blocks_as_for_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    walks = []
+    walk = LayerTable.nodes.fget
+    assert walk is not None
+
+    def counted(table: LayerTable) -> tuple[Layer, ...]:
+        walks.append(table)
+        return walk(table)
+
+    monkeypatch.setattr(LayerTable, "nodes", property(counted))
+    counts = []
+    for fused in (True, False):
+        a, b = (sample_run(fused=fused, seed=seed) for seed in (0, 1))
+        walks.clear()
+        compare([((a,), (b,))], 0.02)
+        counts.append(len(walks))
+    assert counts[0] == counts[1]

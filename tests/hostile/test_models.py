@@ -15,7 +15,7 @@ from onnxprof.model.layers import inspect
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.publish.tables import layers
 
-_LIMITS = Limits(300, 4 << 30)
+_LIMITS = Limits(3000, 4 << 30)
 
 
 def look(path: Path) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.places import ROOT
 
-from onnxprof.publish.text.csv import csv_of_records, csv_text
+from onnxprof.publish.text.csv import csv_of_records, csv_parts, csv_text
 
 
 def test_every_line_ends_in_crlf() -> None:
@@ -44,6 +45,20 @@ def test_records_need_every_column() -> None:
     assert csv_of_records(("b", "a"), [{"a": 1, "b": 2, "c": 3}]) == "b,a\r\n2,1\r\n"
     with pytest.raises(KeyError, match="b"):
         csv_of_records(("b",), [{"a": 1}])
+
+
+def test_parts_come_before_the_last_row_is_asked_for() -> None:
+    asked: list[int] = []
+
+    def rows() -> Iterator[tuple[str]]:
+        for number in range(100):
+            asked.append(number)
+            yield ("x" * 10_000,)
+
+    parts = csv_parts(("a",), rows())
+    first = next(parts)
+    assert len(asked) < 10
+    assert first + "".join(parts) == csv_text(("a",), rows())
 
 
 def test_nobody_else_writes_csv() -> None:

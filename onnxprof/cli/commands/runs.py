@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxprof.cli.lazy import Lazy, lazy_group
-from onnxprof.cli.output import deliver, display, file_format, note
+from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from onnxprof.records.run import Run
@@ -89,15 +89,15 @@ def list_(
     from onnxprof.publish.tables import runs as runlist
 
     roots, filters = _roots(store), parse_filters(model, device, backend, batch)
-    summaries = [] if _is_empty(roots) else _select("", roots, filters)
-    if not summaries:
+    listed = [] if _is_empty(roots) else _select("", roots, filters)
+    if not listed:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")
     if format_ is ListFormat.JSON:
-        deliver(runlist.list_json(summaries))
+        deliver(runlist.list_json(listed))
     elif format_ is ListFormat.CSV:
-        deliver(runlist.list_csv(summaries))
-    elif summaries:
-        display(runlist.list_table(summaries))
+        deliver(runlist.list_csv(listed))
+    elif listed:
+        display(runlist.list_table(listed))
 
 
 @app.command()
@@ -155,21 +155,40 @@ def export(
     on a GPU and on the host) are CSV, of runs on a GPU.
     """
     from onnxprof.cli.options import parse_filters
-    from onnxprof.publish.text.safe import counted
-    from onnxprof.store.folder import load_good
 
     chosen = _format(format_, output)
     summaries = _select(what, _roots(store), parse_filters(model, device, backend, batch))
-    runs = [run for _, run in load_good([summary.path for summary in summaries], note)]
-    failed = [run for run in runs if run.timings is None]
-    if failed and chosen is not ExportFormat.JSON:
-        lost = counted(len(failed), "failed run", "failed runs")
-        note(f"{lost} left out; --format json has them")
+    runs = _loaded(summaries, keeps_failed=chosen is ExportFormat.JSON)
     if chosen is ExportFormat.MODEL_EXPLORER:
-        _overlay([run for run in runs if run.timings is not None], output)
+        _overlay(list(runs), output)
     else:
         _deliver(_render(runs, chosen), output, chosen)
 
+
+def _loaded(summaries: Sequence[Summary], *, keeps_failed: bool) -> Iterator[Run]:
+    """A few at a time, as all of a store may be more than memory holds."""
+    from collections import deque
+    from itertools import islice
+
+    from onnxprof.publish.text.safe import counted
+    from onnxprof.store.folder import each_good
+
+    failed = 0
+    readable = each_good((summary.path for summary in summaries), note)
+    while few := deque(run for _, run in islice(readable, _AT_ONCE)):
+        while few:
+            if keeps_failed or few[0].timings is not None:
+                yield few.popleft()
+            else:
+                few.popleft()
+                failed += 1
+    if failed:
+        lost = counted(failed, "failed run", "failed runs")
+        note(f"{lost} left out; --format json has them")
+
+
+#: Runs that are read before they are rendered: by turns, each finds the caches full of the other.
+_AT_ONCE = 16
 
 _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
 
@@ -205,22 +224,25 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
     return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 
-def _render(runs: Sequence[Run], chosen: ExportFormat) -> str | bytes:
+def _render(runs: Iterable[Run], chosen: ExportFormat) -> Iterable[str | bytes]:
     from onnxprof.publish.overlays import chrome
     from onnxprof.publish.tables import gpu, timings
     from onnxprof.publish.tables import runs as runlist
 
-    if chosen is ExportFormat.PARQUET:
-        return timings.timing_parquet(runs)
+    in_parts: dict[ExportFormat, Callable[[Iterable[Run]], Iterable[str | bytes]]] = {
+        ExportFormat.CSV: timings.timing_csv_parts,
+        ExportFormat.JSON: runlist.everything_parts,
+        ExportFormat.PARQUET: timings.timing_parquet_parts,
+    }
+    if chosen in in_parts:
+        return in_parts[chosen](runs)
     writers = {
-        ExportFormat.CSV: timings.timing_csv,
-        ExportFormat.JSON: runlist.everything,
         ExportFormat.CHROME: chrome.chrome_trace,
         ExportFormat.KERNELS: gpu.kernels_csv,
         ExportFormat.API_CALLS: gpu.api_csv,
         ExportFormat.DEVICE_HOST: gpu.steps_csv,
     }
-    return writers[chosen](runs)
+    return (writers[chosen](runs),)
 
 
 def _overlay(runs: Sequence[Run], output: str) -> None:
@@ -235,7 +257,7 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     if runs and (is_file or (len(runs) == 1 and not Path(output or "-").is_dir())):
         if len(runs) > 1:
             note(f"{len(runs)} runs match; {output} is of the newest")
-        return _deliver(node_data(runs[-1]), output, chosen)
+        return _deliver([node_data(runs[-1])], output, chosen)
     if not runs or output in ("", "-"):
         raise UsageError(
             f"an overlay is of one run with times, {len(runs)} match",
@@ -246,14 +268,14 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     except OSError as error:
         raise UsageError(f"no folder: {error.strerror or error}", where=output) from error
     for name, text in files(runs).items():
-        _deliver(text, str(Path(output) / name), chosen)
+        _deliver([text], str(Path(output) / name), chosen)
 
 
-def _deliver(content: str | bytes, output: str, chosen: ExportFormat) -> None:
+def _deliver(parts: Iterable[str | bytes], output: str, chosen: ExportFormat) -> None:
     import sys
 
     from onnxprof.errors import UsageError
 
     if not output and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal", remedy="Name a file with -o FILE")
-    deliver(content, output)
+    deliver_parts(parts, output)

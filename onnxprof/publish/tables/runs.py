@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from onnxprof.publish.tables.timings import timing_records
+from onnxprof.publish.tables.many_rows import Cell, Column, ManyRows
 from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import printable
@@ -77,10 +75,8 @@ def list_table(summaries: Sequence[Summary]) -> RenderableType:
     """
     groups: dict[str, list[Summary]] = {}
     for summary in reversed(summaries):
-        groups.setdefault(_heading(summary), []).insert(0, summary)
-    parts: list[RenderableType] = []
-    for heading, runs in reversed(groups.items()):
-        parts += [Text(heading, style="bold"), _group(runs)]
+        groups.setdefault(_heading(summary), []).append(summary)
+    parts = [ManyRows(name, _LISTED, _rows(runs)) for name, runs in reversed(groups.items())]
     return Group(*parts, *_notes(summaries))
 
 
@@ -91,18 +87,20 @@ def _heading(summary: Summary) -> str:
     return printable(", ".join(names))
 
 
-def _group(summaries: Sequence[Summary]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("batch", justify="right", no_wrap=True)
-    table.add_column("median ms", justify="right", no_wrap=True, min_width=12)
-    table.add_column("±", justify="right", no_wrap=True, min_width=6)
-    for name in ("layers", "caveats"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("created", "id"):
-        table.add_column(name, no_wrap=True)
-    for summary in summaries:
-        table.add_row(*_figures(summary), _moment(summary), run_id(summary))
-    return table
+_LISTED = (
+    Column("batch", "right"),
+    Column("median ms", "right", min_width=12),
+    Column("±", "right", min_width=6),
+    Column("layers", "right"),
+    Column("caveats", "right"),
+    Column("created"),
+    Column("id"),
+)
+
+
+def _rows(newest_first: Sequence[Summary]) -> list[tuple[Cell, ...]]:
+    """The oldest first."""
+    return [(*_figures(s), _moment(s), run_id(s)) for s in reversed(newest_first)]
 
 
 def everything(runs: Iterable[Run]) -> str:
@@ -110,10 +108,21 @@ def everything(runs: Iterable[Run]) -> str:
 
     The facts are those of the stored file (docs/store.md); `rows` is empty for a failed run.
     """
-    return json.dumps({"runs": [_whole(run) for run in runs]}, separators=(",", ":")) + "\n"
+    return "".join(everything_parts(runs))
+
+
+def everything_parts(runs: Iterable[Run]) -> Iterator[str]:
+    """The same text in parts, a run each, as the runs come."""
+    before = '{"runs":['
+    for run in runs:
+        yield before + json.dumps(_whole(run), separators=(",", ":"))
+        before = ","
+    yield "]}\n" if before == "," else f"{before}]}}\n"
 
 
 def _whole(run: Run) -> dict[str, Any]:
+    from onnxprof.publish.tables.timings import timing_records
+
     return encoding.run_to_json(run) | {
         "timings": encoding.timings_to_json(run.timings),
         "rows": timing_records(run) if run.timings else [],
@@ -159,13 +168,14 @@ def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / 1e6
 
 
-def _moment(summary: Summary) -> Text:
-    return Text(printable(summary.created.replace("T", " ")[:16]))
+def _moment(summary: Summary) -> str:
+    return printable(summary.created.replace("T", " ")[:16])
 
 
-def _figures(summary: Summary) -> tuple[str | Text, ...]:
+def _figures(summary: Summary) -> tuple[Cell, ...]:
     batch = str(summary.request.batch)
-    caveats = Text(str(len(summary.warnings) or ""), style="red" if _is_wrong(summary) else "")
+    count = str(len(summary.warnings) or "")
+    caveats = Text(count, style="red") if _is_wrong(summary) else count
     if summary.failure:
         return batch, Text("failed", style="red"), "", "", caveats
     if summary.median_ns is None:
@@ -192,8 +202,8 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
         if _is_wrong(s)
     ]
     if any(s.layer_share is not None for s in summaries):
-        legend = "layers: what the steps add up to, in per cent of the median latency"
-        notes.append(Text(legend, style="dim"))
+        words = "layers: what the steps add up to, in per cent of the median latency"
+        notes.append(Text(words, style="dim"))
     if any(s.warnings for s in summaries):
         notes.append(
             Text("caveats: their number; `onnxprof runs show ID` spells them out", style="dim")

@@ -6,11 +6,12 @@ axis stands there by its name, an unknown axis or rank as `?`.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.reconcile import TimedRow, milliseconds, reconcile
-from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
 from onnxprof.publish.text.sentences import doubt_text
 from onnxprof.records.layer import Layer, LayerKind, Tensor
@@ -46,6 +47,9 @@ _TIMES = ("median_ms", "p5_ms", "p95_ms")
 #: Columns of the Arrow table that identify a run among repeated ones.
 _ASKED = ("run", "created", "threads", "granularity", "timer")
 
+#: Rows of a row group of the Parquet file, some 50 MB while they are gathered.
+_GROUP_ROWS = 1 << 17
+
 Cell = str | int | float | None
 
 
@@ -56,8 +60,13 @@ def timing_csv(runs: Iterable[Run]) -> str:
     `(interruptions)` and `(overhead)` are among them.
     Raises StoreError for a run whose times do not match its steps.
     """
+    return "".join(timing_csv_parts(runs))
+
+
+def timing_csv_parts(runs: Iterable[Run]) -> Iterator[str]:
+    """The same text in parts, as the runs come."""
     timed = (run for run in runs if run.timings is not None)
-    return csv_text(COLUMNS, (row for run in timed for row in _printed(run)))
+    return csv_parts(COLUMNS, (row for run in timed for row in _printed(run)))
 
 
 def timing_records(run: Run) -> list[dict[str, Cell]]:
@@ -75,10 +84,7 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
     """
     import pyarrow as pa
 
-    whole = dict.fromkeys(("batch", "threads", "samples"), pa.int64())
-    real = dict.fromkeys((*_TIMES, "share"), pa.float64())
-    types = whole | real
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
+    schema = _schema()
     rows = [
         (*asked, *map(_utf8, _values(run, row)))
         for run in runs
@@ -91,15 +97,72 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    whole = dict.fromkeys(("batch", "threads", "samples"), pa.int64())
+    real = dict.fromkeys((*_TIMES, "share"), pa.float64())
+    types = whole | real
+    return pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
+
+
 def timing_parquet(runs: Iterable[Run]) -> bytes:
     """The table of `timing_table` as a Parquet file."""
-    import io
+    return b"".join(timing_parquet_parts(runs))
 
+
+def timing_parquet_parts(runs: Iterable[Run]) -> Iterator[bytes]:
+    """The same file in parts, a row group each, as the runs come."""
     import pyarrow.parquet as pq
 
-    sink = io.BytesIO()
-    pq.write_table(timing_table(runs), sink, compression="zstd")
-    return sink.getvalue()
+    sink = _Parts()
+    with pq.ParquetWriter(sink, _schema(), compression="zstd") as writer:
+        for table in _row_groups(timing_table([run]) for run in runs):
+            writer.write_table(table)
+            yield sink.taken()
+    yield sink.taken()
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Tables put together to one of many rows; one at least, which may be empty."""
+    import pyarrow as pa
+
+    waiting = [timing_table([])]
+    count = groups = 0
+    for table in tables:
+        waiting.append(table)
+        count += table.num_rows
+        if count >= _GROUP_ROWS:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, count, groups = [], 0, groups + 1
+    if count or not groups:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+class _Parts(io.RawIOBase):
+    """A file for writing alone, whose bytes are taken out in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        part = bytes(data)
+        self._parts.append(part)
+        self._written += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._written
+
+    def taken(self) -> bytes:
+        """What was written since the last time."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
 
 
 def shapes_text(tensors: Iterable[Tensor]) -> str:

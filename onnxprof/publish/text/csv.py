@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from onnxprof.publish.text.safe import printable
+
+#: Characters from which on a part of a CSV is handed on.
+_PART = 1 << 16
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
@@ -14,11 +17,21 @@ def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
     Control characters other than line breaks are escaped, since names are untrusted.
     """
+    return "".join(csv_parts(columns, rows))
+
+
+def csv_parts(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """The same text in parts of whole lines, as the rows come."""
     sink = io.StringIO()
     writer = csv.writer(sink)
     writer.writerow(columns)
-    writer.writerows([_cell(cell) for cell in row] for row in rows)
-    return sink.getvalue()
+    for row in rows:
+        writer.writerow([_cell(cell) for cell in row])
+        if sink.tell() >= _PART:
+            yield sink.getvalue()
+            sink.seek(0)
+            sink.truncate()
+    yield sink.getvalue()
 
 
 def csv_of_records(columns: Sequence[str], records: Iterable[Mapping[str, object]]) -> str:

@@ -1,0 +1,126 @@
+"""Tables of many rows for a terminal or a file: rich's own look, at a hundredth of its time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+Cell = str | Text
+_BOLD, _PLAIN = Style(bold=True), Style()
+_GAP = "   "
+#: What stands left and right of a row.
+_EDGES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading, and how the cells below it stand."""
+
+    head: str
+    justify: Literal["left", "right"] = "left"
+    min_width: int = 0
+
+    def aligned(self, text: str, width: int) -> str:
+        """The text padded to that width."""
+        return text.rjust(width) if self.justify == "right" else text.ljust(width)
+
+
+@dataclass(frozen=True, slots=True)
+class ManyRows:
+    """A heading and a table below it, whose cells have one line and at most one style each.
+
+    What rich alone can lay out (too wide, other than ASCII, a console without box characters) is
+    left to rich.
+    """
+
+    heading: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType | Segment]:
+        """What rich calls to print this."""
+        if self.heading.isascii() and len(self.heading) <= options.max_width:
+            yield from (Segment(self.heading, _BOLD), Segment.line())
+        else:
+            yield Text(self.heading, style="bold")
+        texts = [[_text(cell) for cell in row] for row in self.rows]
+        widths = self._widths(texts)
+        shape = box.SIMPLE_HEAD.substitute(options, safe=console.safe_box)
+        is_wide = sum(widths) + len(_GAP) * (len(widths) - 1) + _EDGES > options.max_width
+        if is_wide or shape is not box.SIMPLE_HEAD or not _are_ascii(texts):
+            yield self._by_rich()
+        else:
+            yield from self._segments(console, texts, widths)
+
+    def _widths(self, texts: Sequence[Sequence[str]]) -> list[int]:
+        heads = [[column.head for column in self.columns]]
+        longest = [max(map(len, cells)) for cells in zip(*heads, *texts, strict=True)]
+        return [max(w, c.min_width) for w, c in zip(longest, self.columns, strict=True)]
+
+    def _segments(
+        self, console: Console, texts: Sequence[Sequence[str]], widths: Sequence[int]
+    ) -> Iterator[Segment]:
+        edge = _line(" " * width for width in widths)
+        yield edge
+        yield from self._head(widths)
+        yield _line(("─" * width for width in widths), "───")
+        for row, cells in zip(self.rows, texts, strict=True):
+            padded = [c.aligned(t, w) for c, t, w in zip(self.columns, cells, widths, strict=True)]
+            if all(type(cell) is str for cell in row):
+                yield _line(padded)
+            else:
+                yield from _styled(console, row, padded)
+        yield edge
+
+    def _head(self, widths: Sequence[int]) -> Iterator[Segment]:
+        for column, width in zip(self.columns, widths, strict=True):
+            yield Segment(" ", _PLAIN)
+            is_first, is_last = column is self.columns[0], column is self.columns[-1]
+            if not is_first:
+                yield Segment(" ", _BOLD)
+            yield Segment(column.aligned(column.head, width), _BOLD)
+            yield Segment(" ", _PLAIN if is_last else _BOLD)
+        yield Segment.line()
+
+    def _by_rich(self) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for column in self.columns:
+            table.add_column(
+                column.head,
+                justify=column.justify,
+                no_wrap=True,
+                min_width=column.min_width or None,
+            )
+        for row in self.rows:
+            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        return table
+
+
+def _text(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else cell.plain
+
+
+def _are_ascii(texts: Iterable[Iterable[str]]) -> bool:
+    """Whether a character is a column, and a cell a line."""
+    return all(text.isascii() and text.isprintable() for row in texts for text in row)
+
+
+def _line(cells: Iterable[str], gap: str = _GAP) -> Segment:
+    return Segment(f" {gap.join(cells)} \n")
+
+
+def _styled(console: Console, row: Sequence[Cell], padded: Sequence[str]) -> Iterator[Segment]:
+    for number, (cell, text) in enumerate(zip(row, padded, strict=True)):
+        yield Segment(_GAP if number else " ", _PLAIN)
+        yield Segment(text, _PLAIN if isinstance(cell, str) else console.get_style(cell.style))
+    yield Segment(" \n", _PLAIN)
