@@ -87,8 +87,8 @@ def tie_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning
     """Warnings about steps' time in no layer, or in layers that names alone identify."""
     times = estimates(steps, timings)
     total = max(1.0, float(times.sum()))
-    nobody = np.array([not step.layers for step in steps], bool)
-    if (share := float(times[nobody].sum()) / total) > _UNATTRIBUTED:
+    unattributed = np.array([not step.layers for step in steps], bool)
+    if (share := float(times[unattributed].sum()) / total) > _UNATTRIBUTED:
         yield RunWarning(WarningKind.UNATTRIBUTED_TIME, share)
     believed = np.array([bool(step.layers and unchecked(step)) for step in steps], bool)
     if (share := float(times[believed].sum()) / total) > _UNVERIFIED:
