@@ -1,6 +1,6 @@
 """benchmark_app's report of performance counters, as CSV or JSON (`-report_type *_counters`).
 
-Both the C++ and the Python tool write the same: one table of nodes for each infer request
+The C++ and the Python tool write the same: one table of nodes for each infer request
 (`detailed_counters`), or their mean (`average_counters`), in milliseconds with three places.
 """
 
@@ -24,7 +24,7 @@ _TAKEN_IN = "undef"
 #: A name that OpenVINO made up: `Multiply_9950`, of no layer of the model.
 _MADE_UP = re.compile(r"^[A-Z]\w*_\d+$")
 _IDLE = frozenset({"Parameter", "Const", "Constant", "Result", "Input", "Output"})
-#: ONNX operators that a node whose name was lost may stand for.
+#: ONNX operators that a node without a known name may compute.
 _OPERATORS = {
     "Convolution": ("Conv",),
     "GroupConvolution": ("Conv",),
@@ -47,11 +47,11 @@ class Counted:
     ms: float
     ran: bool
     primitive: str = ""
-    """What computes it: `brgconv_avx2_f32`; `undef` for a node that another one took in."""
+    """The implementation: `brgconv_avx2_f32`; `undef` for a node fused into another."""
 
 
 def looks_like_csv(text: str) -> bool:
-    """Whether this is the CSV form."""
+    """Whether a text is the CSV form of the report."""
     return text.lstrip("\ufeff").startswith(_HEADER)
 
 
@@ -108,7 +108,7 @@ def _ran(status: Any) -> bool:
 
 
 def _checked(requests: list[list[Counted]]) -> list[list[Counted]]:
-    """Requests that list the same nodes. Raises BackendError if there is nothing in them."""
+    """The requests. Raises BackendError if they are empty or list different nodes."""
     if any(len(request) == 1 for request in requests):
         raise BackendError(
             "it holds one node: benchmark_app in Python writes no more into its average as JSON",
@@ -124,27 +124,27 @@ def _checked(requests: list[list[Counted]]) -> list[list[Counted]]:
 
 
 def listed(requests: Sequence[Sequence[Counted]]) -> list[Listed]:
-    """Every node but those that another took in, which stand with that one.
+    """Every node, with the nodes that are fused into it.
 
-    The CPU plugin lists those right behind the node that computes them.
+    The CPU plugin lists fused nodes right behind the node that computes them.
     """
-    found: list[Listed] = []
+    nodes: list[Listed] = []
     units = 0
     for place, node in enumerate(requests[0]):
         works = any(_is_work(request[place]) for request in requests)
-        if not works and node.primitive == _TAKEN_IN and found:
-            found[-1] = replace(found[-1], taken=(*found[-1].taken, node.name))
+        if not works and node.primitive == _TAKEN_IN and nodes:
+            nodes[-1] = replace(nodes[-1], taken=(*nodes[-1].taken, node.name))
             continue
         unit = units if works else -1
         units += works
-        found.append(Listed(node.name, node.kind, node.primitive, unit, place))
-    return found
+        nodes.append(Listed(node.name, node.kind, node.primitive, unit, place))
+    return nodes
 
 
 def _is_work(node: Counted) -> bool:
-    """Whether a node is a step: it took time, or would have if a microsecond were shorter.
+    """Whether a node does work: it took time, or has an implementation.
 
-    The status is of no help: a node that took less than a microsecond is listed as not run.
+    The status is not used: a node that took less than a microsecond is listed as not run.
     """
     if node.kind in _IDLE or node.primitive == _TAKEN_IN:
         return False
@@ -152,13 +152,13 @@ def _is_work(node: Counted) -> bool:
 
 
 def evidence(node: Listed, names: Names) -> Evidence:
-    """Which layers a node stands for: OpenVINO calls it after a layer or an output tensor."""
+    """The layers of a node, which OpenVINO names after a layer or an output tensor."""
     if node.operation == "Reorder":
         return Evidence("inserted copy")
     own, inner = _layers((node.name,), names), _layers(node.taken, names)
-    inner_told = "names of nodes that it took in" if inner else "operator and place"
+    inner_source = "names of nodes that it took in" if inner else "operator and place"
     return Evidence(
-        "node's name" if own else inner_told,
+        "node's name" if own else inner_source,
         tuple(dict.fromkeys((*own, *inner))),
         tuple(_read((node.name, *node.taken), names)),
         exact=False,
@@ -167,14 +167,14 @@ def evidence(node: Listed, names: Names) -> Evidence:
 
 
 def _read(given: Iterable[str], names: Names) -> Iterator[str]:
-    """Names as the model has them, and those that it does not have unless they are made up."""
+    """Names of layers in the model, and unknown names that OpenVINO did not make up."""
     for name in given:
-        if found := _layers((name,), names):
-            yield found[0]
+        if layers := _layers((name,), names):
+            yield layers[0]
         elif not _MADE_UP.search(name):
             yield name
 
 
 def _layers(given: Iterable[str], names: Names) -> tuple[str, ...]:
-    found = (layers_of(name, names) for name in given)
-    return tuple(dict.fromkeys(layer for layers in found for layer in layers))
+    matches = (layers_of(name, names) for name in given)
+    return tuple(dict.fromkeys(layer for layers in matches for layer in layers))
