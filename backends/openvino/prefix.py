@@ -131,7 +131,7 @@ class Prefixes:
         return self.made[count]
 
     def _opened(self, count: int) -> BoundSession | None:
-        """The session of a prefix, with joined sinks if these change no node, else with single ones."""
+        """The session of a prefix, with joined sinks unless these change a node."""
         names = self._ends(count)
         alone, joined = [[name] for name in names], _joined(self.loaded.model, names)
         ways = [joined, alone] if joined != alone else [alone]
