@@ -41,7 +41,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """An optional part and its installed and missing packages."""
+    """An optional part, with installed and missing packages."""
 
     name: str
     purpose: str

@@ -41,7 +41,7 @@ class ScriptedClock:
 _SCRIPT = 2048
 
 Duration = Callable[[int], int]
-"""From the number of an inference, counted from 0, to its duration in nanoseconds."""
+"""From the number of an inference, counted from 0, to the duration in nanoseconds."""
 
 
 @dataclass(slots=True)

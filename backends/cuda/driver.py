@@ -94,7 +94,7 @@ def driver_problem(library: str = "", *, built_for: str = "") -> Problem | None:
     try:
         return _asked(driver, built_for)
     except AttributeError:
-        return Problem(f"{library} is no driver of NVIDIA's", "Install the driver")
+        return Problem(f"{library} is not NVIDIA's driver", "Install the driver")
 
 
 def _asked(driver: ctypes.CDLL, built_for: str) -> Problem | None:

@@ -85,7 +85,7 @@ def step_times(nodes: Sequence[str], counters: Counters, *, means: bool = True) 
 
 
 def _from_means(values: Times, counts: NDArray[np.int64], taken: Times) -> Times:
-    """One node's nanoseconds in each inference, from its mean at each reading."""
+    """One node's nanoseconds in each inference, from the mean at each reading."""
     totals = np.where(values > 0, values * counts + (counts - 1) / 2, 0.0)
     times = np.zeros(taken.size)
     start, past = 0, 0.0

@@ -58,7 +58,7 @@ def looks_like_csv(text: str) -> bool:
 def parse_csv(text: str) -> list[list[Counted]]:
     """A list a request. Raises BackendError for another file."""
     if not looks_like_csv(text):
-        raise BackendError("no counters of benchmark_app: its first line is another")
+        raise BackendError("not a counters report of benchmark_app: the first line differs")
     requests: list[list[Counted]] = []
     for row in csv.reader(text.lstrip("\ufeff").splitlines(), delimiter=";"):
         if row[:1] == ["layerName"]:
@@ -70,7 +70,7 @@ def parse_csv(text: str) -> list[list[Counted]]:
 
 def _of_row(row: list[str]) -> Counted:
     if len(row) < 6:
-        raise BackendError(f"no counters of benchmark_app: a row has {len(row)} columns")
+        raise BackendError(f"not a counters report of benchmark_app: a row has {len(row)} columns")
     # a name may hold the separator: the columns are counted from the end
     name, (status, kind, primitive, ms) = ";".join(row[:-5]), row[-5:-1]
     return Counted(name, kind, _number(ms, name), _ran(status), primitive)
@@ -82,7 +82,9 @@ def parse_json(data: Any) -> list[list[Counted]]:
     if tables is None and isinstance(data, dict):
         tables = [data.get("avg_performance")]
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BackendError("no counters of benchmark_app: it has no `detailed_performance`")
+        raise BackendError(
+            "not a counters report of benchmark_app: there is no `detailed_performance`"
+        )
     return _checked([list(_of_table(table)) for table in tables])
 
 
@@ -90,7 +92,7 @@ def _of_table(table: dict[str, Any]) -> Iterator[Counted]:
     nodes = table.get("nodes")
     for node in nodes if isinstance(nodes, list) else ():
         if not isinstance(node, dict) or not isinstance(node.get("name"), str):
-            raise BackendError("no counters of benchmark_app: a node has no name")
+            raise BackendError("not a counters report of benchmark_app: a node has no name")
         ms = _number(node.get("real_time"), node["name"])
         kind, primitive = (str(node.get(key, "")) for key in ("node_type", "exec_type"))
         yield Counted(node["name"], kind, ms, _ran(node.get("status")), primitive)
@@ -100,7 +102,7 @@ def _number(value: Any, where: str) -> float:
     try:
         return milliseconds(float(value), where)
     except (TypeError, ValueError):
-        raise BackendError(f"no time in milliseconds: {str(value)[:40]}", where=where) from None
+        raise BackendError(f"not a time in milliseconds: {str(value)[:40]}", where=where) from None
 
 
 def _ran(status: Any) -> bool:
@@ -111,15 +113,15 @@ def _checked(requests: list[list[Counted]]) -> list[list[Counted]]:
     """The requests. Raises BackendError if they are empty or list different nodes."""
     if any(len(request) == 1 for request in requests):
         raise BackendError(
-            "it holds one node: benchmark_app in Python writes no more into its average as JSON",
+            "the report has one node: benchmark_app in Python writes only one to JSON averages",
             remedy="Use -report_type detailed_counters, or leave -json_stats out",
         )
     full = [request for request in requests if any(node.ran for node in request)]
     if not full:
-        raise BackendError("no node in it was executed")
+        raise BackendError("no node in the report was executed")
     names = [node.name for node in full[0]]
     if any([node.name for node in request] != names for request in full):
-        raise BackendError("its requests list different nodes")
+        raise BackendError("the requests of the report list different nodes")
     return full
 
 

@@ -1,4 +1,4 @@
-"""The OpenVINO runtime itself: importing it quietly, its devices, its errors in one line."""
+"""The OpenVINO runtime itself: quiet import, devices, errors in one line."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
         yield
     except (OnnxprofError, KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:  # the runtime raises RuntimeError, TypeError and classes of its own
+    except Exception as error:  # the runtime raises RuntimeError, TypeError and other classes
         raise BackendError(
             f"OpenVINO {what}: {reason(error)}", where="openvino", remedy=remedy
         ) from error

@@ -32,7 +32,7 @@ class Loaded:
 
 
 def load(workload: Workload, core: Any, target: str, producers: Producers | None = None) -> Loaded:
-    """Read, give every input its size and compile. Raises BackendError.
+    """Read, set the size of every input and compile. Raises BackendError.
 
     With `producers`, which map original tensors to their layers, operations are marked and
     performance counters are on.
@@ -167,7 +167,7 @@ def array_of(tensor: Any) -> NDArray[Any] | None:
     return np.array(tensor.data)
 
 
-#: Types that the runtime hands out as bytes, several elements in one or in a format of its own.
+#: Types that the runtime returns as bytes, packed or in a special format.
 _PACKED = frozenset({"u1", "u2", "u3", "u4", "u6", "i4", "nf4", "f4e2m1", "f8e4m3", "f8e5m2"})
 
 

@@ -65,7 +65,7 @@ def _simplified(model: Any) -> Any | None:
 
 
 def _written_out(graph: Any) -> bool:
-    """Replace the sparse tensors of a graph and its subgraphs; returns whether there were any."""
+    """Replace the sparse tensors of a graph with subgraphs; returns whether there were any."""
     changed = bool(graph.sparse_initializer)
     graph.initializer.extend(_dense(tensor) for tensor in graph.sparse_initializer)
     graph.ClearField("sparse_initializer")

@@ -1,4 +1,4 @@
-"""onnxruntime's providers, timed by its own profiler or, on CUDA, by activity records."""
+"""onnxruntime's providers, timed by the runtime's profiler or, on CUDA, by activity records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 
-#: The runtime's switch for its own telemetry.
+#: The environment variable that controls the runtime's telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 #: Distributions that bring the runtime with other providers.
 _BUILDS = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
@@ -115,7 +115,7 @@ class OrtBackend:
 
     @contextmanager
     def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
-        """A session under the runtime's profiler, which keeps its files in a scratch folder."""
+        """A session under the runtime's profiler, with the profile in a scratch folder."""
         _check(workload)
         with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
             yield _open_profiled(workload, Path(scratch))

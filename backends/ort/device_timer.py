@@ -27,7 +27,7 @@ _LAUNCHES = "onnxruntime's own profiler times launches on CUDA"
 
 @dataclass(slots=True)
 class DeviceTimer:
-    """A collector of activity records, where the device has one and its times are wanted."""
+    """A collector of activity records, where the device has one and device times are wanted."""
 
     collector: Collector | None = None
     obstacle: str = ""

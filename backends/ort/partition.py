@@ -104,7 +104,7 @@ def _anchor(
 
 
 def _by_name(place: int, key: Key, earlier: Earlier, witness: Graph) -> Anchor | None:
-    """A node that was not compiled: known by its name at the basic level or originally."""
+    """A node that was not compiled: known by name at the basic level or in the original."""
     name, operator, _ = key
     if operator in INSERTED:
         return None

@@ -1,6 +1,6 @@
 """Growing prefixes of the graph that onnxruntime executes, each a session of its own.
 
-The optimised graph is saved with its packed weights beside it, so that every prefix maps the
+The optimised graph is saved with packed weights beside it, so that every prefix maps the
 same bytes; loaded with optimisations off, it runs the same steps as the whole graph.
 """
 

@@ -30,10 +30,10 @@ class Profile:
     """The times and outputs in the profile of one session."""
 
     steps: dict[Key, dict[int, int]] = field(default_factory=dict)
-    """For each node that ran, its own nanoseconds in each inference that it took part in."""
+    """For each executed node, nanoseconds by inference, without those of inner nodes."""
     providers: dict[Key, str] = field(default_factory=dict)
     shapes: dict[Key, tuple[tuple[str, tuple[int, ...]], ...]] = field(default_factory=dict)
-    """For each node its outputs' dtypes and shapes."""
+    """Dtypes and shapes of outputs, by node."""
     inferences: int = 0
 
 

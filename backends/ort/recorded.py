@@ -25,7 +25,7 @@ _TAKING = {
 _QUANTISING = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "QuantizeLinear")
 #: Reshapes around a Gemm that stands for MatMul and Add on more than two axes.
 _AROUND = {"gemm_input_reshape": 1, "gemm_output_reshape": -1}
-#: Operators that the runtime inserts under names of its own.
+#: Operators that the runtime inserts under made-up names.
 _ARRANGING = frozenset({"Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
 #: Suffixes that optimisers append to the name of a layer that they replace.
 _TOKEN = re.compile(r"_token_\d+$")
@@ -40,14 +40,16 @@ _ENDS = {"BiasGelu": "Gelu", "FastGelu": "Gelu", "QuickGelu": "Mul", "FusedGemm"
 def parse_events(data: Any, control_flow: Collection[str]) -> Profile:
     """Times by node and inference. Raises BackendError for other data than a profile."""
     if not isinstance(data, list) or not all(isinstance(event, dict) for event in data):
-        raise BackendError("no profile of onnxruntime: it is no list of events")
+        raise BackendError("not a profile of onnxruntime: the JSON is not a list of events")
     try:
         profile = collect(data, control_flow)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackendError(f"no profile of onnxruntime: {type(error).__name__}: {error}") from None
+        raise BackendError(
+            f"not a profile of onnxruntime: {type(error).__name__}: {error}"
+        ) from None
     if not profile.inferences:
         raise BackendError(
-            "no inference in it that ran to its end",
+            "the profile has no complete inference",
             remedy="Call end_profiling() after at least one run(), or set enable_profiling",
         )
     return profile

@@ -22,7 +22,7 @@ from onnxprof.records.step import Confidence, Step
 
 @dataclass(frozen=True, slots=True)
 class TimedNodes:
-    """A step of the profile, with its nodes in the executed graph."""
+    """A step of the profile, with the nodes in the executed graph."""
 
     node: ExecutedNode
     keys: tuple[Key, ...]

@@ -24,7 +24,7 @@ _ITEM = "[ONNX Layer: "
 _SEPARATORS = re.compile("[\x1e\x1f]|(?<=\\])(?=\\[ONNX Layer: )")
 #: Copies between formats that TensorRT inserts; the name tells only the layer they serve.
 _COPY = re.compile(r"Reformatting CopyNode|Reformatted (Input|Output) Tensor|copied_squeeze_after_")
-#: An engine with several optimization profiles repeats its layers for each profile.
+#: An engine with several optimization profiles repeats the layers for each profile.
 _PROFILE = re.compile(r"\s\[profile \d+\]$")
 _FOREIGN = re.compile(r"\{ForeignNode\[(.*)\]\}", re.DOTALL)
 #: Point-wise fusions nest: PWN(PWN(a), b).
@@ -51,7 +51,7 @@ def parse_engine(data: Any) -> tuple[EngineLayer, ...]:
     """
     layers = data.get("Layers") if isinstance(data, dict) else None
     if not isinstance(layers, list):
-        raise BackendError("no layer information of TensorRT: it has no list `Layers`")
+        raise BackendError("not layer information of TensorRT: there is no list `Layers`")
     if len(layers) > _MOST_LAYERS:
         raise BackendError(f"{len(layers)} layers are more than any engine has")
     return tuple(_layer(entry) for entry in layers)
@@ -61,7 +61,7 @@ def _layer(entry: Any) -> EngineLayer:
     if isinstance(entry, str):
         return EngineLayer(entry)
     if not isinstance(entry, dict) or not isinstance(entry.get("Name"), str):
-        raise BackendError("no layer information of TensorRT: a layer has no `Name`")
+        raise BackendError("not layer information of TensorRT: a layer has no `Name`")
     metadata = entry.get("Metadata")
     return EngineLayer(
         entry["Name"],
@@ -143,17 +143,17 @@ def parse_profile(data: Any) -> tuple[int, tuple[tuple[str, float], ...]]:
     BackendError for another file.
     """
     if not isinstance(data, list) or not data or not isinstance(data[0], dict):
-        raise BackendError("no profile of trtexec: it is no list of objects")
+        raise BackendError("not a profile of trtexec: the JSON is not a list of objects")
     count = data[0].get("count", 0)
     rows = data[1:] if "count" in data[0] else data
     if type(count) is not int or not 0 <= count < 2**31:
-        raise BackendError("no profile of trtexec: its count makes no sense")
+        raise BackendError("not a profile of trtexec: its count is not a number of inferences")
     return count, tuple(_profiled(row) for row in rows)
 
 
 def _profiled(row: Any) -> tuple[str, float]:
     if not isinstance(row, Mapping) or not isinstance(row.get("name"), str):
-        raise BackendError("no profile of trtexec: a layer has no `name`")
+        raise BackendError("not a profile of trtexec: a layer has no `name`")
     return row["name"], milliseconds(row.get("medianMs", row.get("averageMs")), row["name"])
 
 
@@ -163,7 +163,7 @@ def parse_times(data: Any) -> tuple[float, ...]:
     This is `computeMs`, without copies from and to the host. Raises BackendError for another file.
     """
     if not isinstance(data, list) or not data:
-        raise BackendError("no times of trtexec: it is no list of inferences")
+        raise BackendError("not times of trtexec: the JSON is not a list of inferences")
     values = [row.get("computeMs") if isinstance(row, dict) else None for row in data]
     return tuple(milliseconds(value, "computeMs") for value in values)
 

@@ -60,7 +60,7 @@ class CompiledSession(TorchSession):
             ]  # names the stage, not the reason
             reason = without_places(stated[0])[:300] if stated else type(error).__name__
             raise BackendError(
-                f"torch.compile cannot compile it: {reason}",
+                f"torch.compile cannot compile the model: {reason}",
                 where="torch",
                 remedy="It needs a C++ compiler on the CPU; or use --provider eager",
             ) from error

@@ -27,7 +27,7 @@ _EVIDENCE = "runs operator by operator"
 
 
 def prepare(workload: Workload, device: Any, wrap: Any = None) -> Loaded:
-    """Load the model onto a device, its inputs bound. Raises BackendError."""
+    """Load the model onto a device, with inputs bound. Raises BackendError."""
     fold = workload.granularity is Granularity.EXECUTED
     try:
         loaded = load(workload.model, fold=fold, wrap=wrap)
@@ -64,7 +64,7 @@ def synchroniser(device: Any) -> Callable[[], None]:
 
 
 class TorchSession:
-    """A program with its inputs bound; an inference ends when the device is done."""
+    """A program with bound inputs; an inference ends when the device is done."""
 
     def __init__(self, loaded: Loaded, device: Any) -> None:
         self.loaded, self.device = loaded, device

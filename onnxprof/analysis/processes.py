@@ -272,7 +272,7 @@ def cut_alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def parts(run: Run) -> list[Run]:
-    """A run taken apart into its processes again: the samples of each, numbered from 0.
+    """A merged run split into processes again: one run each, with blocks numbered from 0.
 
     Warm-ups stay with the first; loading, first inference and warnings are those of the
     whole. A run of one process is returned as it is.

@@ -18,7 +18,7 @@ from onnxprof.records.run import Run
 from onnxprof.records.step import Step
 from onnxprof.records.timings import Timings
 
-#: A row is in doubt where its median's interval is wider than this, relative to its lower end.
+#: A row is in doubt if the interval of the median is wider than this, relative to the lower end.
 _UNSURE = 0.5
 _SAME_TICKS = 2
 

@@ -26,7 +26,7 @@ class HeldBack:
     heat: int = 0
     """Thermal events of the core or package with the most."""
     quota: int = 0
-    """Periods in which the control group had used up its quota."""
+    """Periods in which the control group's quota was used up."""
 
 
 def held_back(machine: Machine) -> HeldBack:

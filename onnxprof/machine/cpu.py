@@ -1,4 +1,4 @@
-"""The processor: its model name, its stable id, its cores and instruction sets."""
+"""The processor: model name, stable id, cores and instruction sets."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Machine:
 
 
 def usable_cores(machine: Machine | None = None) -> int:
-    """Logical processors that this process may keep busy: its affinity, within its quota.
+    """Logical processors that this process may keep busy: by affinity and quota.
 
     A quota of 1.5 processors counts as one, since a second thread would be throttled.
     """

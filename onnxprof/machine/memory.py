@@ -1,4 +1,4 @@
-"""Resident memory of this process, now and at its peak."""
+"""Resident memory of this process, now and at the peak."""
 
 from __future__ import annotations
 

@@ -126,8 +126,9 @@ def measure(
     conduct: Callable[[Blocks], None] | None = None,
     warm: Callable[[int, int], None] = lambda *_: None,
 ) -> Measurement:
-    """Measure one workload, and keep its outputs' values if asked to.
+    """Measure one workload.
 
+    `keep_values` keeps the values of the outputs, and `keep_proof` the check of the steps.
     `wanted_cuts` and `wanted_repeats` are the prefixes and the repeated steps of another process,
     in the form of `Timings.prefix_steps` and `Timings.repeats`; they are timed here, too, as far
     as memory allows. `conduct`, if given, measures the blocks in place of the budget; the timer is

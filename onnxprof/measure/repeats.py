@@ -19,7 +19,7 @@ _MOST_COPIES = 500
 ROUNDS = 25
 FEWEST_ROUNDS = 5
 SHARE = 0.3
-#: A round runs each session twice, the first time to bring its weights back into the caches.
+#: A round runs each session twice, first to refill the caches.
 _CALLS = 2
 
 

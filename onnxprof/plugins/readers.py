@@ -153,7 +153,7 @@ class FileReader:
 def milliseconds(value: Any, where: str) -> float:
     """A time in milliseconds, at most an hour. Raises BackendError for any other value."""
     if type(value) not in (int, float) or not 0 <= value < 3.6e6:
-        raise BackendError(f"no time in milliseconds: {str(value)[:40]}", where=where[:200])
+        raise BackendError(f"not a time in milliseconds: {str(value)[:40]}", where=where[:200])
     return float(value)
 
 
@@ -173,6 +173,6 @@ def nanoseconds(values: Sequence[float]) -> Samples:
     except OverflowError:
         ns = np.array([np.inf])
     if not (np.abs(ns) < _LONGEST_NS).all():  # neither is NaN
-        raise UsageError("it has durations that no clock gives")
+        raise UsageError("the file has durations that are impossible")
     made: Samples = ns.astype(np.int64)
     return made

@@ -26,7 +26,7 @@ from onnxprof.errors import ModelError, OnnxprofError
 T = TypeVar("T")
 
 _GRACE_SECONDS = 5.0
-#: prctl(2): the signal that this process gets when its parent dies.
+#: prctl(2): the signal that this process gets when the parent dies.
 _PR_SET_PDEATHSIG = 1
 
 

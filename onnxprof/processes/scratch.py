@@ -18,7 +18,7 @@ except ImportError:  # not on Windows
 
 PREFIX = "onnxprof-"
 _OWNER = ".owner"
-#: A folder younger than this may not have its lock yet.
+#: Seconds of age below which a folder may lack a lock.
 _YOUNG_S = 60.0
 _SWEPT: list[Path] = []
 

@@ -15,7 +15,7 @@ from onnxprof.provenance.topology import Graph, GraphNode
 #: Operators that pass their first input on at inference, so that a runtime drops them.
 PASSIVE = frozenset({"Dropout", "Identity"})
 
-#: Operators that read the shape of a tensor and none of its values.
+#: Operators that read the shape of a tensor but no values.
 SHAPE_READERS = frozenset({"Shape", "Size"})
 
 
@@ -47,7 +47,7 @@ def representatives(graph: Graph) -> dict[str, str]:
 
 
 def is_passive(node: GraphNode) -> bool:
-    """Whether the first output of a node is its first input."""
+    """Whether the first output of a node equals the first input."""
     return node.op_type in PASSIVE and bool(node.inputs) and bool(node.outputs)
 
 

@@ -1,6 +1,6 @@
 """From executed steps back to ONNX layers, for any runtime.
 
-A step is known by its *anchors*: the tensors of the original graph that it produces. The
+A step is identified by *anchors*: the tensors of the original graph that it produces. The
 layers it covers are the backward slice from those anchors that stops at every other step's
 anchors, at what is given, and at constants (docs/architecture.md, "Provenance").
 """
@@ -48,7 +48,7 @@ class Assignment:
     inferred: frozenset[int] = field(default_factory=frozenset)
     """Steps that were given a layer which several steps could have computed."""
     shared: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Layers of a step that equal another of its layers, and so were computed with it."""
+    """Layers that equal another layer of their step, and so were computed with that."""
 
 
 def assign(original: Graph, anchors: Sequence[Anchor], fixed: Iterable[str] = ()) -> Assignment:
@@ -84,7 +84,7 @@ class Slicer:
     shapes: set[str]
     fixed: frozenset[str]
     holders: Mapping[str, set[int]]
-    """The steps that yield a tensor or an equal one, by its representative."""
+    """From representatives of tensors to the steps that yield them."""
     skipped: set[str] = field(default_factory=set)
     """Tensors known from shapes alone that slices stopped at."""
 
@@ -234,7 +234,7 @@ def _by_step(graph: Graph, owners: Mapping[str, int]) -> dict[int, tuple[str, ..
 
 
 def extend_forward(original: Graph, tensor: str, operators: Sequence[str]) -> str:
-    """Follow `tensor` through the operators that a runtime appended to its step.
+    """Follow `tensor` through the operators that a runtime appended to the step.
 
     Returns the last tensor reached; stops early where no consumer has the next operator.
     """

@@ -1,4 +1,4 @@
-"""A graph as its nodes and the tensors between them, without weights."""
+"""A graph of nodes and the tensors between them, without weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """One graph or subgraph: nodes in topological order, and the names of its constants."""
+    """One graph or subgraph: nodes in topological order, and names of constants."""
 
     nodes: tuple[GraphNode, ...]
     constants: frozenset[str] = frozenset()

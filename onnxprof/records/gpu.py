@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KernelRow:
-    """One kernel, copy or fill by its name, over all traced inferences."""
+    """All executions of one kernel, copy or fill over the traced inferences."""
 
     name: str
     total_ns: int

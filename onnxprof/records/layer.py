@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-#: One axis: its size, the name of a symbolic size, or None where nothing is known.
+#: One axis: the size, the name of a symbolic size, or None if not known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None

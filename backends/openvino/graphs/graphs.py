@@ -1,4 +1,4 @@
-"""The graph that OpenVINO runs, and the layers that its nodes are tied to.
+"""The graph that OpenVINO executes, with nodes tied to layers.
 
 An executed node lists the operations that it computes, by the marks of `marks.py`. Marks are
 evidence, not proof: nodes that optimisation made have none, a fused bias may lose the MatMul's,

@@ -1,7 +1,7 @@
 """Which nodes did the work of layers whose marks optimisation lost.
 
-A node that computes but names no layer did the layers between its neighbours. A layer that then
-remains belongs to the node of its twin, if the graph computes the same twice; else to a node
+A node that computes but names no layer did the layers between the neighbours. A layer that then
+remains belongs to the node of an equal layer, if the graph computes the same twice; else to a node
 behind or before it that can have computed it. A layer that only arranges data, and that no
 working node names, was left out by the runtime.
 """
@@ -77,7 +77,7 @@ def hold(clues: Clues, groups: Groups, twins: Twins) -> Held:
 
 
 def _copiers(clues: Clues, groups: Groups, held: Held) -> None:
-    """Give an in-place Concat to the reorders that copy its inputs into place."""
+    """Give an in-place Concat to the reorders that copy the inputs into place."""
     first: dict[str, int] = {}
     for place in range(len(clues.nodes)):
         for name in clues.copied_into(place):

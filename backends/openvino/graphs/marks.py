@@ -24,7 +24,7 @@ _DATA = frozenset({"Constant", "Parameter", "Result"})
 
 
 def mark(model: Any, producers: Mapping[str, Sequence[str]]) -> Marks:
-    """Rename every operation of a model that was just read, its subgraphs' as well.
+    """Rename every operation of a model that was just read, subgraphs included.
 
     `producers` maps each tensor of the ONNX graph to the names of its layers.
     """

@@ -1,4 +1,4 @@
-"""From OpenVINO's runtime model and its counters to the steps of a trace."""
+"""From OpenVINO's runtime model and counters to the steps of a trace."""
 
 from __future__ import annotations
 

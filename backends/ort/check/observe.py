@@ -92,7 +92,7 @@ def _as_it_is(made: Any) -> None:
 
 
 def with_outputs(model: onnx.ModelProto, wanted: Wanted = None) -> onnx.ModelProto:
-    """The model with these tensors, or every tensor, of its top-level nodes as outputs."""
+    """The model with these tensors, or every tensor, of the top-level nodes as outputs."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     there = {value.name for value in made.graph.output}

@@ -112,7 +112,7 @@ class OrtProof:
     def kept(
         cls, workload: Workload, original: onnx.ModelProto, saved: Path, claims: Sequence[Claim]
     ) -> OrtProof:
-        """Move the executed graph and its weights to where they outlive the session."""
+        """Move the executed graph and the weights to a folder that outlives the session."""
         scratch = TemporaryDirectory(prefix="onnxprof-")
         for path in saved.parent.glob(f"{saved.stem}.*"):
             shutil.move(path, scratch.name)

@@ -243,7 +243,7 @@ def _executed(
 def _subgraphs(
     original: onnx.GraphProto, extended: onnx.GraphProto, executed: onnx.GraphProto
 ) -> Iterator[tuple[int, _Triple]]:
-    """Each executed subgraph with its original and its form at the extended level.
+    """Executed subgraphs, with their original and extended forms and a position.
 
     Subgraphs are matched by the control-flow node's name or, where inlining changed the name, by
     the outputs. The number is the position of the control-flow node in the executed graph.

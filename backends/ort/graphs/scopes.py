@@ -17,7 +17,7 @@ from onnxprof.model.graph.read import read_file
 
 
 def load_saved(path: Path) -> onnx.ModelProto:
-    """The saved graph without its weights; names of its top level are as they were saved."""
+    """The saved graph without weights; names of the top level are unchanged."""
     model = read_file(path)
     _store_once(model.graph)
     numbers = count()

@@ -20,7 +20,7 @@ from onnxprof.provenance.topology import Graph, GraphNode
 
 #: Operators inserted by the layout optimiser and the partitioner; they belong to no layer.
 INSERTED = frozenset({"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"})
-#: Operators that give a tensor another shape and leave its bytes as they are.
+#: Operators that give a tensor another shape and leave the bytes unchanged.
 VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"})
 #: Operators that optimisers move; weak evidence where they yield another layer's tensor.
 MOVERS = VIEWS | {"Transpose", "Cast"}

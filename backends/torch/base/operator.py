@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator: a function of its inputs whose keyword-only parameters are its attributes.
+    """One operator: a function of the inputs, with attributes as keyword-only parameters.
 
     Omitted inputs are None. A parameter `outputs` is given how many outputs the node has,
     `inputs` how many inputs, and `opset` the version of the operators that the model imports.
@@ -47,7 +47,7 @@ def sized(function: Function | Operator, *positions: int) -> Operator:
 
 
 def made(function: Function) -> Operator:
-    """An operator whose function is made from its attributes when the model is loaded."""
+    """An operator whose function is made from the attributes when the model is loaded."""
     return Operator(function, made=True)
 
 

@@ -41,8 +41,8 @@ class Loaded:
     output_types: list[int]
     """ONNX's element types of the outputs; 0 where none is declared."""
     layers: list[tuple[Call, int, int]]
-    """Every call that is a layer, the number of the layer that holds it (or -1), and its
-    position among the calls of the main graph."""
+    """For every call that is a layer: the call, the number of the layer that holds it (or -1), and
+    the position among the calls of the main graph."""
     folded: list[str]
 
 

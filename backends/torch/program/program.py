@@ -154,7 +154,7 @@ def layer_error(call: Call | None, error: Exception) -> BackendError:
     if is_memory_error(error):
         return BackendError("out of memory", where=where, remedy="Use a smaller --batch")
     return BackendError(
-        f"torch cannot run it: {without_places(lines[0])[:300]}",
+        f"torch cannot run the layer: {without_places(lines[0])[:300]}",
         where=where,
         remedy="Other inputs? See --inputs and --dim",
     )

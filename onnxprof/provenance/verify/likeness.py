@@ -336,7 +336,7 @@ def _both(first: Move, second: Move, places: Places) -> Places:
 
 
 def _permuted(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
-    """One of the two with its axes in another order; axes of length 1 do not count."""
+    """Layouts with the axes in another order; axes of length 1 do not count."""
     there, here = _squeezed(original), _squeezed(executed)
     for order in _orders(there):
         shape = [there[i] for i in order]

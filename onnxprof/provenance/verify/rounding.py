@@ -59,7 +59,7 @@ def rounding_size(
     largest: Callable[[str], float],
     steps: int = _STEPS,
 ) -> float:
-    """The size of the numbers that a tensor was computed from, as far as its layers tell.
+    """The size of the numbers that a tensor was computed from, as far as the layers tell.
 
     `largest` returns the largest value of a tensor, or 0 if it is not known.
     """
