@@ -1,1 +1,1 @@
-"""Runtimes: one module each, found through the entry-point group ``onnxprof.backends``."""
+"""Runtimes: one package each, registered in the entry-point group ``onnxprof.backends``."""

@@ -1,4 +1,4 @@
-"""What works here and what does not: backends, plugins, extras, folders, the machine."""
+"""The state of this installation: backends, plugins, extras, folders, the machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """An optional part and which of its packages are here."""
+    """An optional part, with installed and missing packages."""
 
     name: str
     purpose: str
@@ -70,20 +70,20 @@ class Seen:
 
     device: Device
     backends: tuple[str, ...]
-    """What runs on it; empty for a GPU that only its driver lists."""
+    """Backends that run on the device; empty for a GPU that only the driver lists."""
     sources: tuple[str, ...]
-    """What is read beside measurements on it."""
+    """Sources of telemetry beside measurements on the device."""
     absent: tuple[Absence, ...]
-    """What cannot be read, and why."""
+    """Telemetry that cannot be read, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A backend that has tests of its own, and how they went."""
+    """A backend with a self-test, and the result."""
 
     backend: str
     result: SelfTest | None
-    """None where they could not run."""
+    """None where the tests could not run."""
     error: str = ""
     """Why they could not."""
 
@@ -127,18 +127,18 @@ def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
 
 
 def self_tests() -> tuple[Tested, ...]:
-    """Run the tests of every backend that has some.
+    """Run the self-test of every backend that has one.
 
-    Raises UsageError where those of none can run.
+    Raises UsageError if no backend has tests that can run.
     """
-    found: list[Tested] = []
+    results: list[Tested] = []
     for name, plugin in backends().items():
         if isinstance(plugin.value, SelfTesting):
-            found.append(_tested(name, plugin.value))
-    if not any(tested.result for tested in found):
-        reasons = "; ".join(tested.error for tested in found) or "no backend has tests of its own"
+            results.append(_tested(name, plugin.value))
+    if not any(tested.result for tested in results):
+        reasons = "; ".join(tested.error for tested in results) or "no backend has tests of its own"
         raise UsageError(f"--conformance can test nothing: {reasons}")
-    return tuple(found)
+    return tuple(results)
 
 
 def _tested(name: str, backend: SelfTesting) -> Tested:
@@ -146,7 +146,7 @@ def _tested(name: str, backend: SelfTesting) -> Tested:
         return Tested(name, backend.self_test())
     except OnnxprofError as error:
         return Tested(name, None, str(error))
-    except Exception as error:  # a stranger's code, whatever the contract says
+    except Exception as error:  # third-party code may raise anything
         return Tested(name, None, f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
@@ -167,7 +167,7 @@ def _availability(loaded: Mapping[str, Plugin[Backend]]) -> Iterator[Availabilit
 def _ask(name: str, backend: Backend) -> tuple[Availability, ...]:
     try:
         return tuple(backend.availability())
-    except Exception as error:  # a stranger's code, whatever the contract says
+    except Exception as error:  # third-party code may raise anything
         detail = f"asked for its devices it raised {type(error).__name__}: {error}"
         return (Availability(name, "", False, " ".join(detail.split()), "Report it to its makers"),)
 
@@ -175,9 +175,9 @@ def _ask(name: str, backend: Backend) -> tuple[Availability, ...]:
 def _devices(loaded: Mapping[str, Plugin[Backend]], gpus: tuple[Device, ...]) -> Iterator[Seen]:
     """Each device once, with the names of the backends that run on it."""
     owners = {name: _devices_of(plugin.value) for name, plugin in loaded.items() if plugin.value}
-    found = {device.id: device for device in gpus}
-    found = {device.id: device for owned in owners.values() for device in owned} | found
-    for device in found.values():
+    devices = {device.id: device for device in gpus}
+    devices = {device.id: device for owned in owners.values() for device in owned} | devices
+    for device in devices.values():
         users = [name for name, owned in owners.items() if device.id in {d.id for d in owned}]
         yield Seen(device, tuple(users), *readable(device))
 
@@ -197,10 +197,10 @@ def _broken(kind: str, loaded: Mapping[str, Plugin[object]]) -> Iterator[Broken]
 
 def _extra(name: str) -> Extra:
     purpose, packages = EXTRAS[name]
-    found = tuple((package, number) for package in packages if (number := _version(package)))
+    installed = tuple((package, number) for package in packages if (number := _version(package)))
     missing = tuple(package for package in packages if not _version(package))
     remedy = f'pip install "onnxprof[{name}]"' if missing else ""
-    return Extra(name, purpose, found, missing, remedy)
+    return Extra(name, purpose, installed, missing, remedy)
 
 
 def _notes() -> Iterator[str]:

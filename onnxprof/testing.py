@@ -1,4 +1,4 @@
-"""For whoever writes a plugin or a renderer: a fake backend, a scripted clock, a sample run.
+"""Helpers for tests of plugins and renderers: a fake backend, a scripted clock, a sample run.
 
 Nothing here touches a runtime, so a test of a protocol takes milliseconds.
 """
@@ -24,16 +24,16 @@ from onnxprof.records.timings import Timings
 
 @dataclass(slots=True)
 class ScriptedClock:
-    """A clock that moves only when told to; call it for the time in nanoseconds."""
+    """A clock that moves only by `advance`; calling it returns the time in nanoseconds."""
 
     now_ns: int = 0
 
     def __call__(self) -> int:
-        """The time."""
+        """The time in nanoseconds."""
         return self.now_ns
 
     def advance(self, ns: int) -> None:
-        """Move on by so many nanoseconds."""
+        """Move the time forward by `ns` nanoseconds."""
         self.now_ns += ns
 
 
@@ -41,7 +41,7 @@ class ScriptedClock:
 _SCRIPT = 2048
 
 Duration = Callable[[int], int]
-"""From the number of an inference, counted from 0, to its duration in nanoseconds."""
+"""From the number of an inference, counted from 0, to the duration in nanoseconds."""
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class FakeSession:
     unrepeatable: frozenset[int] = frozenset()
 
     def infer(self) -> None:
-        """Advance the clock by what the script says."""
+        """Advance the clock by the scripted duration."""
         times = [duration(self.count) + self.traced_cost_ns for duration in self.step_ns]
         self.clock.advance(sum(times) + self.gap_ns)
         self.seen.append(times)
@@ -75,14 +75,14 @@ class FakeSession:
         return self.answers
 
     def trace(self) -> Trace:
-        """One exact step a layer."""
+        """A trace with one exact step for each layer."""
         nodes = self.workload.table.nodes
         steps = tuple(_step(layer, position) for position, layer in enumerate(nodes))
         times = np.array(self.seen, np.int64).T.reshape(len(steps), -1)
         return Trace(steps, times, length=len(steps))
 
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
-        """Sessions of the first steps, un-profiled; each takes the gap as well."""
+        """Un-profiled sessions of the first steps; an inference includes the gap."""
         if self.uncuttable:
             raise BackendError(self.uncuttable, where="fake")
         return [
@@ -91,7 +91,7 @@ class FakeSession:
         ]
 
     def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
-        """Sessions of one step so many times over, un-profiled; each takes the gap as well."""
+        """Un-profiled sessions that repeat one step; an inference includes the gap."""
         return {
             step: FakeSession(
                 self.clock, self.workload, self.step_ns[step : step + 1] * count, self.gap_ns
@@ -103,7 +103,7 @@ class FakeSession:
 
 @dataclass(slots=True)
 class FakeBackend:
-    """A runtime whose steps take what a script says; one step a node layer.
+    """A runtime with scripted step times; one step for each node layer.
 
     `step_ns` holds one entry a node layer, an integer or a function of the inference's
     number; `gap_ns` passes between the steps of each inference; a traced inference takes
@@ -124,11 +124,11 @@ class FakeBackend:
     name: str = "fake"
 
     def availability(self) -> Sequence[Availability]:
-        """Always there."""
+        """The fake device, always available."""
         return (Availability(self.name, "cpu:fake", True, "1.0"),)
 
     def devices(self) -> Sequence[Device]:
-        """One device."""
+        """The fake device."""
         return (Device("cpu:fake", "cpu", "Fake CPU", physical_cores=1, logical_cores=1),)
 
     @contextmanager

@@ -1,1 +1,1 @@
-"""What several backends share on NVIDIA: the driver, and CUPTI."""
+"""Shared by the backends that run on NVIDIA GPUs: the driver, and CUPTI."""

@@ -1,5 +1,5 @@
-"""What a GPU did, from CUPTI's activity records: kernels to the calls that launched them, and
-those to the steps on whose behalf the host made them.
+"""From CUPTI's activity records to steps: kernels are matched with the calls that launched them,
+and calls with the steps during which the host made them.
 
 A kernel's record carries the correlation id of the runtime call that launched it (NVIDIA CUPTI
 documentation, "Activity API"); that call was made at a time and on a thread, inside the window
@@ -18,7 +18,7 @@ import numpy as np
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.timings import Samples
 
-#: The step of a window that is a whole inference; what lies in no step's window is its own.
+#: The step number of a window that is a whole inference; it gets the time outside of all steps.
 WHOLE = -1
 #: onnxruntime's profile counts whole microseconds, rounded down, in starts and in durations.
 ROUNDING_NS = 1000
@@ -37,7 +37,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the device did for a call: a kernel, a copy, a fill. A CUDA graph does many for one."""
+    """Work of the device for a call: a kernel, copy or fill. A CUDA graph has many for one call."""
 
     correlation: int
     name: str
@@ -58,25 +58,25 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The device's and the host's time, by step and inference."""
+    """Device and host time by step and inference, in nanoseconds."""
 
     device_ns: Samples
     """Shape [steps, inferences]: kernels, copies and fills, added up."""
     host_ns: Samples
     """Shape [steps, inferences]: the windows, less those of steps inside of them."""
     stray_ns: Samples
-    """Shape [inferences]: the device's time for an inference, but for none of its steps."""
+    """Shape [inferences]: device time of an inference that belongs to none of the steps."""
     lost: int
-    """Activities without a call, or whose call was made in no window."""
+    """Number of activities without a call, or with a call outside of all windows."""
     lost_ns: int
     kernels: tuple[KernelRow, ...] = ()
     api_calls: tuple[ApiRow, ...] = ()
 
 
 def clock_offset(before_ns: int, seen_ns: int, after_ns: int) -> int:
-    """What to add to the records' clock, given a moment on it that lay between two of ours.
+    """Nanoseconds to add to the records' clock so that `seen_ns` lies between our two times.
 
-    0 where the clocks agree as far as that tells, else the least that makes them.
+    0 where it does already, else the offset with the smallest size.
     """
     return max(before_ns - seen_ns, 0) + min(after_ns - seen_ns, 0)
 
@@ -132,10 +132,10 @@ def owners(
     calls: dict[int, list[Launch]] = defaultdict(list)
     for call in launches:
         calls[threads.get(call.thread, call.thread)].append(call)
-    found: dict[int, Window] = {}
+    owned: dict[int, Window] = {}
     for thread, mine in by_thread.items():
-        found.update(_swept(mine, calls[thread], slack_ns))
-    return found
+        owned.update(_swept(mine, calls[thread], slack_ns))
+    return owned
 
 
 def _swept(
@@ -155,8 +155,9 @@ def _swept(
 def matched_threads(windows: Sequence[Window], launches: Sequence[Launch]) -> Mapping[int, int]:
     """From a thread as the records name it to the same thread as the windows name it.
 
-    Both use the system's id where they know it, but CUPTI numbers threads its own way. A thread
-    that the windows do not know is theirs which most of its calls fall into the windows of.
+    Both use the system's id where it is known, but CUPTI may number threads in another way. A
+    thread that the windows do not know is matched with the thread whose windows contain most
+    of its calls.
     """
     known = {window.thread for window in windows}
     spans = {thread: _union([w for w in windows if w.thread == thread]) for thread in sorted(known)}
@@ -193,7 +194,7 @@ def _holds(span: tuple[Samples, Samples], moment: int) -> bool:
 
 
 def host_times(windows: Sequence[Window], shape: tuple[int, int]) -> Samples:
-    """Each step's time on the host, less that of the steps inside of it: [steps, inferences]."""
+    """Host time of steps, less that of steps inside of them; shape [steps, inferences]."""
     times = np.zeros(shape, np.int64)
     inside: dict[int, list[Window]] = defaultdict(list)
     for window in sorted(windows, key=lambda w: (w.start_ns, -w.end_ns)):
@@ -211,7 +212,7 @@ def host_times(windows: Sequence[Window], shape: tuple[int, int]) -> Samples:
 
 
 def kernel_rows(activities: Iterable[Activity]) -> tuple[KernelRow, ...]:
-    """One row a name, the longest total first."""
+    """One row for each kernel name, the longest total first."""
     times: dict[str, list[int]] = defaultdict(list)
     for activity in activities:
         times[activity.name].append(activity.duration_ns)
@@ -220,7 +221,7 @@ def kernel_rows(activities: Iterable[Activity]) -> tuple[KernelRow, ...]:
 
 
 def api_rows(calls: Iterable[Launch]) -> tuple[ApiRow, ...]:
-    """One row a function of the CUDA runtime, the longest total first."""
+    """One row for each function of the CUDA runtime, the longest total first."""
     times: dict[str, list[int]] = defaultdict(list)
     for call in calls:
         times[call.name].append(call.duration_ns)
@@ -233,10 +234,10 @@ def profile_windows(
 ) -> list[Window]:
     """Windows from the events of an onnxruntime profile that began at `start_ns`.
 
-    `key` gives an event's key and `rows` the step of each. An inference ends with `model_run`,
-    which comes after the events of its nodes; that window is the inference's own.
+    `key` returns an event's key, and `rows` maps keys to steps. An inference ends with the event
+    `model_run`, which follows the events of the nodes and gives the window of the inference.
     """
-    found: list[Window] = []
+    opened: list[Window] = []
     inference = 0
     for event in events:
         is_run = event.get("name") == "model_run"
@@ -248,6 +249,6 @@ def profile_windows(
         began = start_ns + int(event["ts"]) * 1000
         ended = began + int(event["dur"]) * 1000
         if is_run or step != WHOLE:
-            found.append(Window(step, inference, int(event.get("tid", 0)), began, ended))
+            opened.append(Window(step, inference, int(event.get("tid", 0)), began, ended))
         inference += is_run
-    return found
+    return opened

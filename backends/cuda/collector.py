@@ -1,6 +1,6 @@
 """CUPTI's activity records by way of torch's profiler, for kernels that others launch.
 
-CUPTI watches the whole process, so it sees what onnxruntime does. Nothing of torch runs.
+CUPTI watches the whole process, and so records onnxruntime's work. No torch operator runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from onnxprof.records.gpu import ApiRow, KernelRow
 _MARK = "onnxprof clock"
 _CALLS = frozenset({"cuda_runtime", "cuda_driver"})
 _WORK = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
-#: Inferences behind the tables of a runtime that times its steps by other means.
+#: The number of inferences recorded for the tables of a runtime with another timer.
 _TABLED = 10
 _REMEDY = "Install a CUDA build of torch; its profiler brings CUPTI"
 #: CUPTI has one subscriber a process, and drivers may keep it for root (NVIDIA's notice
@@ -34,23 +34,23 @@ _SILENT = (
 
 
 class Collector(Protocol):
-    """Gathers records between `start` and `stop`, again and again."""
+    """Gathers records between `start` and `stop`, any number of times."""
 
     launches: list[Launch]
-    """On the clock that counts from the epoch."""
+    """Times are on the clock that counts from the epoch."""
     activities: list[Activity]
 
     def start(self) -> None:
         """Record from here on."""
 
     def stop(self) -> None:
-        """Stop, and keep what was recorded. Call it when the device is done."""
+        """Stop, and keep the records. Call this when the device is done."""
 
 
 def obstacle(built_for: str = "") -> str:
-    """Why there are no activity records here, and what to install; empty where there may be.
+    """Why activity records are impossible here, and what to install; empty where possible.
 
-    `built_for` is the version of CUDA, as `12.8`, of the runtime that is to be watched.
+    `built_for` is the version of CUDA, as `12.8`, of the runtime that is to be recorded.
     """
     try:
         import torch
@@ -68,7 +68,7 @@ def obstacle(built_for: str = "") -> str:
 
 
 def silence(collector: Collector, work: Callable[[], None]) -> str:
-    """Why nothing is recorded of what the device does, found out by `work`; empty where it is."""
+    """Why no activity is recorded while `work` runs; empty if some is recorded."""
     if reason := _recorded(collector, work):
         return f"nothing can be recorded of the device: {reason}"
     recorded = bool(collector.activities)
@@ -94,7 +94,7 @@ def tables(
 
 
 def _recorded(collector: Collector, work: Callable[[], None]) -> str:
-    """Do some work while records are gathered; returns why that failed, if it did."""
+    """Do some work while records are gathered; returns the reason of a failure, or nothing."""
     try:
         collector.start()
         try:
@@ -107,7 +107,7 @@ def _recorded(collector: Collector, work: Callable[[], None]) -> str:
 
 
 def fill(index: int) -> None:
-    """A little work for the device of this number."""
+    """Run a small kernel on the device of this number."""
     import torch
 
     torch.ones(1, device=torch.device("cuda", index))
@@ -119,13 +119,13 @@ def _line(error: Exception) -> str:
 
 
 class TorchCollector:
-    """A collector of torch's; each stretch has its own record and its own look at the clocks."""
+    """A collector by torch's profiler; every stretch has records and a clock offset of its own."""
 
     def __init__(self) -> None:
         self.launches: list[Launch] = []
         self.activities: list[Activity] = []
         self.offsets: list[int] = []
-        """What torch's clock had to be moved by in each stretch, to count from the epoch."""
+        """Nanoseconds added to torch's clock in each stretch, to count from the epoch."""
         self._profile: Any = None
         self._bracket = (0, 0)
 
@@ -156,7 +156,7 @@ class TorchCollector:
 
 
 def sorted_out(events: Iterable[Any]) -> tuple[list[Launch], list[Activity], int]:
-    """Calls, what the device did, and when the mark was made (0 if it was not)."""
+    """Calls, activities of the device, and the time of the mark (0 if there is none)."""
     launches: list[Launch] = []
     activities: list[Activity] = []
     mark = 0
@@ -172,7 +172,7 @@ def sorted_out(events: Iterable[Any]) -> tuple[list[Launch], list[Activity], int
 
 
 def _launch(event: Any) -> Launch:
-    """Of a call on the host the resource is the thread."""
+    """A call as a `Launch`; the resource of a call on the host is the thread."""
     return Launch(
         correlation=event.correlation_id(),
         thread=event.device_resource_id(),

@@ -1,4 +1,4 @@
-"""CUDA's driver: whether it answers, how new a CUDA it knows, and what CUDA's errors mean.
+"""CUDA's driver: whether it answers, the CUDA version it supports, and CUDA's errors.
 
 Numbers are those of `cudaError` in NVIDIA's CUDA Runtime API reference; `CUresult` of the driver
 API has the same ones for everything that is listed here.
@@ -20,7 +20,7 @@ _XID = f"{_SMI}, and what the kernel's log says of it (dmesg, Xid)"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something does not work here."""
+    """Why something does not work here, and the remedy."""
 
     detail: str
     remedy: str
@@ -71,7 +71,7 @@ _ERRORS: Mapping[int, Problem] = {
 
 
 def explained(number: int, text: str = "") -> Problem:
-    """What an error means for a user; `text` is what CUDA says of it."""
+    """A user's explanation of an error number; `text` is CUDA's own message."""
     said = f"CUDA error {number}: {text.strip()}" if text.strip() else f"CUDA error {number}"
     known = _ERRORS.get(number)
     return Problem(f"{known.detail} ({said})", known.remedy) if known else Problem(said, _SMI)
@@ -94,7 +94,7 @@ def driver_problem(library: str = "", *, built_for: str = "") -> Problem | None:
     try:
         return _asked(driver, built_for)
     except AttributeError:
-        return Problem(f"{library} is no driver of NVIDIA's", "Install the driver")
+        return Problem(f"{library} is not NVIDIA's driver", "Install the driver")
 
 
 def _asked(driver: ctypes.CDLL, built_for: str) -> Problem | None:
@@ -106,7 +106,7 @@ def _asked(driver: ctypes.CDLL, built_for: str) -> Problem | None:
 
 
 def _too_old(driver: ctypes.CDLL, built_for: str) -> Problem | None:
-    """A driver runs whatever is built for its own major version of CUDA or an older one."""
+    """The problem of a driver whose major version of CUDA is older than the runtime's, if it is."""
     wanted = built_for.partition(".")[0]
     newest = ctypes.c_int(0)
     if not wanted.isdecimal() or driver.cuDriverGetVersion(ctypes.byref(newest)):

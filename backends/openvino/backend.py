@@ -1,6 +1,6 @@
 """OpenVINO on Intel's and AMD's CPUs, and on GPUs and NPUs by Intel where the runtime lists them.
 
-What is set, what is measured and how far it can be trusted stands in docs/backends.md.
+docs/backends.md describes the settings, the measurement and its limits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnxprof.backends.openvino.counters import Counters, step_times
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
 from onnxprof.backends.openvino.graphs.steps import Listed, executed, producers, steps_of, tied
 from onnxprof.backends.openvino.prefix import Prefixes
-from onnxprof.backends.openvino.runtime import Found, runtime_errors
+from onnxprof.backends.openvino.runtime import ListedDevice, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession, load
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.model.graph.read import read_prepared
@@ -28,7 +28,7 @@ from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 from onnxprof.records.timings import Samples
 
-#: What loads faster than this is cut into prefixes without being asked for, up to 24 of them.
+#: Models that load faster than this are cut into prefixes by default, up to 24 of them.
 _QUICK_NS = 1_000_000_000
 
 
@@ -41,54 +41,54 @@ class OpenvinoBackend:
         """The devices that the runtime lists, or why there is none."""
         try:
             module = runtime.runtime()
-            found = runtime.devices(module.Core())
+            listed = runtime.devices(module.Core())
         except Exception as error:  # a broken wheel or driver can fail in any way
             detail = f"OpenVINO cannot be used: {runtime.reason(error)}"
             return (Availability(self.name, "cpu", False, detail, runtime.REMEDY),)
-        if not found:
+        if not listed:
             remedy = f"Reinstall it: {runtime.REMEDY}"
             detail = "OpenVINO lists no device"
             return (Availability(self.name, "cpu", False, detail, remedy),)
         number = runtime.version(module)
-        return tuple(Availability(self.name, each.device.id, True, number) for each in found)
+        return tuple(Availability(self.name, entry.device.id, True, number) for entry in listed)
 
     def devices(self) -> Sequence[Device]:
         """The devices that the runtime lists; of several GPUs the first."""
         try:
             core = runtime.runtime().Core()
-            return tuple(each.device for each in runtime.devices(core))
+            return tuple(entry.device for entry in runtime.devices(core))
         except Exception:  # `availability` gives the reason
             return ()
 
     def packages(self) -> Sequence[str]:
-        """OpenVINO alone."""
+        """The distribution `openvino`."""
         return ("openvino",)
 
     def readers(self) -> Sequence[FileReader]:
-        """What benchmark_app writes."""
+        """The reader of benchmark_app's reports."""
         from onnxprof.backends.openvino.readers import READERS
 
         return READERS
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
-        """A compiled model as a user of the runtime would have it for low latency."""
-        core, found = _chosen(workload)
-        loaded = load(workload, core, found.target)
+        """A model compiled with the runtime's settings for low latency."""
+        core, device = _chosen(workload)
+        loaded = load(workload, core, device.target)
         yield BoundSession(loaded, workload.inputs)
 
     @contextmanager
     def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
-        """The same with performance counters."""
-        core, found = _chosen(workload)
+        """A model compiled with performance counters."""
+        core, device = _chosen(workload)
         began = time.perf_counter_ns()
-        loaded = load(workload, core, found.target, producers(workload.table))
+        loaded = load(workload, core, device.target, producers(workload.table))
         quick = time.perf_counter_ns() - began < _QUICK_NS
         bound = BoundSession(loaded, workload.inputs)
-        yield CountingSession(bound, workload, core, found, leaves_out=quick)
+        yield CountingSession(bound, workload, core, device, leaves_out=quick)
 
 
-def _chosen(workload: Workload) -> tuple[Any, Found]:
+def _chosen(workload: Workload) -> tuple[Any, ListedDevice]:
     """The runtime's core and the device asked for. Raises BackendError or UsageError."""
     if workload.granularity is Granularity.WRITTEN:
         raise BackendError(
@@ -105,41 +105,41 @@ def _chosen(workload: Workload) -> tuple[Any, Found]:
             remedy=runtime.REMEDY,
         ) from None
     with runtime_errors("cannot list its devices"):
-        found = {each.device.kind: each for each in runtime.devices(core)}
-    if workload.provider not in found:
+        by_kind = {entry.device.kind: entry for entry in runtime.devices(core)}
+    if workload.provider not in by_kind:
         raise UsageError(
             f"the openvino backend has no device {workload.provider!r} here",
-            remedy=f"It has: {', '.join(found) or 'none'}",
+            remedy=f"It has: {', '.join(by_kind) or 'none'}",
         )
-    return core, found[workload.provider]
+    return core, by_kind[workload.provider]
 
 
 class CountingSession:
-    """A session whose performance counters are read now and then, outside of the inference."""
+    """A session whose performance counters are read at intervals, outside of inferences."""
 
     def __init__(
         self,
         session: BoundSession,
         workload: Workload,
         core: Any,
-        found: Found,
+        device: ListedDevice,
         *,
         leaves_out: bool,
     ) -> None:
         self.leaves_out = leaves_out
-        """Counters round down, and see nothing between two nodes."""
+        """True for fast models: counters round down, and miss the time between nodes."""
         self._session = session
         self._workload = workload
         self._core = core
-        self._found = found
-        self._kind = found.device.kind
+        self._listed_device = device
+        self._kind = device.device.kind
         self._prefixes: Prefixes | None = None
         self._counters = Counters()
         self.outputs = session.outputs
         self.values = session.values
 
     def infer(self) -> None:
-        """Run once. Reading the counters is kept rare, since it makes a call longer."""
+        """Run once. Counters are read seldom, since reading makes a call longer."""
         began = time.perf_counter_ns()
         self._session.infer()
         self._counters.add(time.perf_counter_ns() - began)
@@ -154,17 +154,17 @@ class CountingSession:
         return listed
 
     def _listed(self) -> dict[str, Listed]:
-        """What the counters say of each node."""
+        """The counters of every node, by name."""
         with runtime_errors("cannot read its performance counters"):
-            found: dict[str, Listed] = {}
+            listed: dict[str, Listed] = {}
             for entry in self._session.request.profiling_info:
                 micros = round(entry.real_time.total_seconds() * 1e6)
-                before = found[entry.node_name].micros if entry.node_name in found else 0
-                found[entry.node_name] = Listed(entry.node_type, entry.exec_type, micros + before)
-            return found
+                before = listed[entry.node_name].micros if entry.node_name in listed else 0
+                listed[entry.node_name] = Listed(entry.node_type, entry.exec_type, micros + before)
+            return listed
 
     def trace(self) -> Trace:
-        """Read the counters once more and tie what ran to the layers."""
+        """Read the counters once more, and tie the executed nodes to the layers."""
         unread = len(self._counters.taken) > sum(r.count for r in self._counters.readings[-1:])
         listed = self._read() if unread else self._listed()
         loaded = self._session.loaded
@@ -176,7 +176,7 @@ class CountingSession:
         self._prefixes = Prefixes(
             workload=self._workload,
             core=self._core,
-            target=self._found.target,
+            target=self._listed_device.target,
             loaded=loaded,
             graph=graph,
             steps=ties.steps,
@@ -191,7 +191,7 @@ class CountingSession:
         )
 
     def cuttable(self, counts: Sequence[int]) -> Sequence[int]:
-        """Those of the cuts, or near ones, that leave the steps before them as they are."""
+        """The cuts, or near ones, that leave the steps before them unchanged."""
         return self._cuts().checked(counts)
 
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
@@ -204,7 +204,7 @@ class CountingSession:
         return self._prefixes
 
     def _times(self, nodes: Sequence[RuntimeNode], ties: Ties) -> Samples:
-        """Nanoseconds of each step in each inference: the sum of its nodes'."""
+        """Nanoseconds of each step in each inference: the sum over the nodes of the step."""
         names = [node.name for node in nodes]
         times = step_times(names, self._counters, means=self._kind != "npu")
         grouped = [times[list(step.members)].sum(axis=0) for step in ties.steps]

@@ -1,15 +1,15 @@
 """Growing prefixes of a model as OpenVINO runs it, each a compiled model of its own.
 
-OpenVINO cannot be handed the graph that it runs. So the original is cut, at the tensors that
-pass from the executed steps before the cut to those behind it, where no fusion is torn apart.
-Compiling a prefix may still give other nodes than the whole has: each is compared, node by node,
-and a cut that changes anything is refused.
+OpenVINO does not accept the graph that it executes as a model. So the original is cut, at the
+tensors that pass from the executed steps before the cut to those behind it, where no fusion is
+torn apart. Compiling a prefix may still give other nodes than the whole model: the two are
+compared node by node, and a cut that changes any node is refused.
 
-A result in the layout of convolutions would be rearranged as a whole, which nobody does in the
-whole model. So what crosses a cut ends in a *sink*, which reads a few elements of it; that costs
-no more than an output does. The empty prefix has one, too. One output more costs a call one to
-three microseconds: so the sinks of several tensors are joined, and the longest prefix, the whole
-as it is, has none.
+An output in the layout of convolutions would be reordered as a whole, which does not happen in
+the whole model. So a tensor that crosses a cut ends in a *sink*, which reads a few elements and
+costs no more than an output. The empty prefix has a sink, too. Every further output costs a call
+one to three microseconds: so the sinks of several tensors are joined, and the longest prefix, the
+unchanged model, has none.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ from onnxprof.provenance.topology import Graph
 
 _PROBE = "onnxprof_empty"
 _SINK = "onnxprof_sink"
-#: The type of tensors whose sinks are joined; a network hands on few others.
+#: The type of tensors whose sinks are joined; other types are rare.
 _JOINED = "f32"
 
-#: What a node is, whatever it is called: kind, implementation, operations, layout, type, shape.
+#: A node without the name: kind, implementation, operations, layout, type, shape.
 Signature = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Prefixes:
-    """The cuts of one loaded model, after its steps are known."""
+    """The cuts of one loaded model with known steps."""
 
     workload: Workload
     core: Any
     target: str
     loaded: Loaded
     graph: Graph
-    """The topology of the original, with the branches that run put in place."""
+    """The topology of the original, with executed branches in place of their If."""
     steps: Sequence[TiedStep]
     nodes: Sequence[RuntimeNode]
-    """What the whole runs, in execution order."""
+    """The nodes of the whole model, in execution order."""
     made: dict[int, BoundSession | None] = field(default_factory=dict)
     """By the number of steps; None where a cut was refused."""
 
     @property
     def barred(self) -> frozenset[int]:
-        """Cuts that cannot be: no tensor is there, or one that no operation of the model's has.
+        """Impossible cuts: no tensor crosses, or one that no operation of the model yields.
 
-        A step that belongs to no layer works for the one behind it.
+        A step without layers works for the step behind it, so no cut separates the two.
         """
         ports = _ports(self.loaded.model)
         return frozenset(
@@ -73,7 +73,7 @@ class Prefixes:
         )
 
     def crossing(self, count: int) -> list[str]:
-        """The tensors that steps before a cut yield and something behind it needs."""
+        """The tensors that steps before a cut yield and layers behind it need."""
         before = self._before(count)
         yielded = [t for node in self.graph.nodes if node.name in before for t in node.outputs]
         live = self._live()
@@ -84,15 +84,15 @@ class Prefixes:
     def _live(self) -> set[str]:
         """The layers that an output depends on; a runtime drops the others."""
         wanted = set(self.graph.outputs)
-        found = set()
+        live = set()
         for node in reversed(self.graph.nodes):
             if not wanted.isdisjoint(node.outputs):
-                found.add(node.name)
+                live.add(node.name)
                 wanted.update(node.inputs)
-        return found
+        return live
 
     def _before(self, count: int) -> set[str]:
-        """The layers of the first steps, and those that nobody runs and that these read."""
+        """The layers of the first steps, and unexecuted layers whose results these read."""
         before = {name for step in self.steps[:count] for name in step.layers}
         run = {name for step in self.steps for name in step.layers}
         wanted = {t for n in self.graph.nodes if n.name in before for t in n.inputs}
@@ -103,18 +103,18 @@ class Prefixes:
         return before
 
     def checked(self, counts: Sequence[int]) -> list[int]:
-        """Those of the cuts that leave the steps before them as they are; else a near one."""
-        return sorted({found for count in counts if (found := self._near(count)) is not None})
+        """The cuts, or near ones, that leave the steps before them unchanged."""
+        return sorted({cut for count in counts if (cut := self._near(count)) is not None})
 
     def sessions(self, counts: Sequence[int]) -> list[BoundSession]:
-        """A session for each. Raises BackendError for a cut that changes what is executed."""
-        found = [self._session(count) for count in counts]
-        for count, session in zip(counts, found, strict=True):
+        """A session for each cut. Raises BackendError for a cut that changes the executed nodes."""
+        opened = [self._session(count) for count in counts]
+        for count, session in zip(counts, opened, strict=True):
             if session is None:
                 raise BackendError(
                     f"cut after {count} steps, OpenVINO runs other nodes than in the whole model"
                 )
-        return [session for session in found if session is not None]
+        return [session for session in opened if session is not None]
 
     def _near(self, count: int) -> int | None:
         tried = (count, count + 1, count - 1, count + 2, count - 2)
@@ -131,7 +131,7 @@ class Prefixes:
         return self.made[count]
 
     def _opened(self, count: int) -> BoundSession | None:
-        """With joined sinks if that changes nothing, else with one for each tensor."""
+        """The session of a prefix, with joined sinks unless these change a node."""
         names = self._ends(count)
         alone, joined = [[name] for name in names], _joined(self.loaded.model, names)
         ways = [joined, alone] if joined != alone else [alone]
@@ -139,7 +139,7 @@ class Prefixes:
         return next((session for session in tried if session is not None), None)
 
     def _compiled(self, count: int, groups: Sequence[Sequence[str]]) -> BoundSession | None:
-        """A prefix with an output for each group of tensors; None where it runs other nodes."""
+        """A prefix with an output for each group of tensors; None if its nodes differ."""
         model = _cut(self.loaded.model, groups, whole=count == len(self.steps))
         settings = properties(self.workload, self.target, count=False)
         compiled = self.core.compile_model(model, self.target, settings)
@@ -161,7 +161,7 @@ class Prefixes:
         return {**self.workload.inputs, _PROBE: np.zeros(1, np.float32)}
 
     def _is_same(self, compiled: Any, count: int) -> bool:
-        """Whether a prefix runs the very nodes that the whole runs up to there."""
+        """Whether the nodes of a prefix equal those of the whole model before the cut."""
         part = executed(compiled.get_runtime_model(), {})
         return Counter(_work(part)) == Counter(self._expected(count))
 
@@ -185,7 +185,7 @@ def _signature(node: RuntimeNode) -> Signature:
 
 
 def _work(nodes: Sequence[RuntimeNode]) -> Iterator[Signature]:
-    """What nodes do, sinks and what is behind them apart."""
+    """Signatures of the nodes, without sinks and the nodes behind them."""
     sunk: set[int] = set()
     for place, node in enumerate(nodes):
         if node.originals.startswith(_SINK) or not sunk.isdisjoint(node.inputs):
@@ -215,7 +215,7 @@ def _joined(model: Any, names: Sequence[str]) -> list[list[str]]:
 def _cut(model: Any, groups: Sequence[Sequence[str]], *, whole: bool) -> Any:
     """The part of a model before these tensors, each group of which ends in sinks, joined.
 
-    The whole is as it was; the empty part has a sink for an input of its own.
+    The whole model is unchanged; the empty part has a sink for an input of its own.
     """
     openvino = runtime()
     from openvino import opset8
@@ -234,7 +234,7 @@ def _cut(model: Any, groups: Sequence[Sequence[str]], *, whole: bool) -> Any:
 
 
 def _join(ports: Sequence[Any], number: int) -> Any:
-    """One sink for several tensors: what is read of each, end to end."""
+    """One sink for several tensors, which concatenates the elements read of each."""
     from openvino import opset8
 
     if len(ports) == 1:
@@ -250,9 +250,9 @@ def _join(ports: Sequence[Any], number: int) -> Any:
 
 
 def _sink(port: Any, name: str) -> Any:
-    """An operation that reads few elements of a tensor, in whatever layout it is.
+    """An operation that reads few elements of a tensor in any layout.
 
-    Batch and channels stay whole where there are more axes: layouts are made of those.
+    Tensors of more than two axes keep batch and channels whole, since layouts depend on these.
     """
     from openvino import opset8
 

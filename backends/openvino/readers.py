@@ -1,4 +1,4 @@
-"""What OpenVINO's benchmark_app writes into files."""
+"""The reader of reports by OpenVINO's benchmark_app."""
 
 from __future__ import annotations
 

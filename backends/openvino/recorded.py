@@ -1,9 +1,8 @@
 """A report of OpenVINO's counters that came as a file, tied by the rules of the backend itself.
 
-A report lists every node of the graph that ran, in its order, with name, type and what computes
-it, but neither edges nor, inside a node, the operations. So nodes are taken to read the one
-before them, and names that are known to the model stand for marks. What rests on that is
-`inferred` at best.
+A report lists every executed node, in order, with name, type and implementation, but neither
+edges nor the operations inside a node. So a node is assumed to read the one before it, and names
+of the model replace marks. Ties on this basis are `inferred` at best.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from onnxprof.provenance.ties import TiedStep, Ties
 from onnxprof.provenance.topology import Graph
 from onnxprof.records.step import Confidence
 
-#: What the graph that runs calls nodes which reports list by their operation.
+#: From the operation in a report to the kind of node in the executed graph.
 _KINDS: Mapping[str, str] = {
     "Parameter": "Input",
     "Result": "Output",
@@ -39,7 +38,7 @@ _KINDS: Mapping[str, str] = {
     "AvgPool": "Pooling",
     "MaxPool": "Pooling",
 }
-#: Operations of two operands and activations: such a node may compute a chain of them.
+#: Binary operations and activations: a node of these may compute a chain.
 _ELEMENTWISE = frozenset(
     {"Add", "Subtract", "Multiply", "Divide", "Power", "Maximum", "Minimum", "Relu", "Sigmoid"}
     | {"Tanh", "Elu", "Clamp", "Swish", "HSwish", "Gelu", "Mish", "Erf", "Exp", "Sqrt", "Abs"}
@@ -48,36 +47,36 @@ _COPY = "Reorder"
 
 
 def layers_of(name: str, names: Names) -> tuple[str, ...]:
-    """The layers that a node is called after: by name, by output, by both, or with an ending.
+    """The layers that a node is named after: layer name, output tensor, both, or with an ending.
 
-    A convolution whose bias was taken out is `NAME/WithoutBiases`; a layer of several outputs, or
-    one that shares its name, is `NAME_TENSOR`.
+    A convolution whose bias is apart is `NAME/WithoutBiases`; a layer with several outputs, or
+    with a name that other layers share, is `NAME_TENSOR`.
     """
-    if found := names.named(name) or names.named(name.removesuffix("/WithoutBiases")):
-        return found
+    if layers := names.named(name) or names.named(name.removesuffix("/WithoutBiases")):
+        return layers
     cuts = (at for at, sign in enumerate(name) if sign == "_")
     made = (names.producer(name[at + 1 :]) for at in cuts)
-    return next((found for found in made if found and name.startswith(f"{found[0]}_")), ())
+    return next((layers for layers in made if layers and name.startswith(f"{layers[0]}_")), ())
 
 
 def kind(operation: str) -> str:
-    """What the graph that runs calls a node of an operation."""
+    """The kind, in the executed graph, of a node with this operation in a report."""
     return "Eltwise" if operation in _ELEMENTWISE else _KINDS.get(operation, operation)
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One node of a report, those that it took in apart."""
+    """One node of a report, with the nodes that are fused into it."""
 
     name: str
     operation: str
     implementation: str
     unit: int
-    """Which of the measured units it is; -1 for what does no work."""
+    """The number of the measured unit; -1 for a node without work."""
     row: int = 0
-    """Its place in the report."""
+    """Position in the report."""
     taken: tuple[str, ...] = ()
-    """Names of the nodes that it took in."""
+    """Names of the nodes that are fused into this one."""
 
 
 def tie(
@@ -89,19 +88,19 @@ def tie(
 ) -> Ties:
     """Tie the units of a report to the layers of `original`, an ONNX graph of topology `graph`."""
     marks, made = _marked(nodes, names, _placed(nodes, graph, evidence))
-    found = tie_nodes(graph, made, marks, lambda: twins(original), reported=True)
-    steps = [_step(step, nodes, evidence) for step in found.steps]
-    return Ties(tuple(steps), found.folded)
+    ties = tie_nodes(graph, made, marks, lambda: twins(original), reported=True)
+    steps = [_step(step, nodes, evidence) for step in ties.steps]
+    return Ties(tuple(steps), ties.folded)
 
 
 def _placed(
     nodes: Sequence[Listed], graph: Graph, evidence: Sequence[Evidence]
 ) -> dict[int, tuple[str, ...]]:
-    """The layers of each unit by its names, or else by its operator and when it ran.
+    """The layers of each unit by names, or else by operator and execution order.
 
     A recurrent layer of two directions is two nodes, one after the other.
     """
-    layers = {unit: found.layers for unit, found in enumerate(placed(graph, evidence))}
+    layers = {unit: entry.layers for unit, entry in enumerate(placed(graph, evidence))}
     last: dict[str, tuple[str, ...]] = {}
     for node in nodes:
         if node.unit >= 0 and node.operation.endswith("Sequence"):
@@ -113,14 +112,14 @@ def _placed(
 def _marked(
     nodes: Sequence[Listed], names: Names, placed_layers: Mapping[int, tuple[str, ...]]
 ) -> tuple[dict[str, tuple[str, ...]], list[RuntimeNode]]:
-    """The nodes as the runtime would describe them, and the marks that stand for layers."""
+    """Marks for the layers, and the nodes as the runtime would describe them."""
     marks: dict[str, tuple[str, ...]] = {}
     made: list[RuntimeNode] = []
     copies: list[int] = []
     before = -1
     for place, node in enumerate(nodes):
         layers = [layers_of(name, names) for name in (node.name, *node.taken)]
-        listed = [_mark(found, marks) if found else "?" for found in layers]
+        listed = [_mark(named, marks) if named else "?" for named in layers]
         if more := set(placed_layers.get(node.unit, ())).difference(*layers):
             listed.append(_mark(tuple(sorted(more)), marks))
         is_copy = node.operation == _COPY
@@ -151,5 +150,5 @@ def _step(step: TiedStep, nodes: Sequence[Listed], evidence: Sequence[Evidence])
     units = tuple(nodes[place].unit for place in step.members)
     if not step.layers:
         return TiedStep(units)
-    told = next((evidence[unit].told for unit in units if evidence[unit].layers), "")
-    return TiedStep(units, step.layers, Confidence.INFERRED, told or "operator and place")
+    source = next((evidence[unit].source for unit in units if evidence[unit].layers), "")
+    return TiedStep(units, step.layers, Confidence.INFERRED, source or "operator and place")

@@ -1,6 +1,6 @@
 """benchmark_app's report of performance counters, as CSV or JSON (`-report_type *_counters`).
 
-Both the C++ and the Python tool write the same: one table of nodes for each infer request
+The C++ and the Python tool write the same: one table of nodes for each infer request
 (`detailed_counters`), or their mean (`average_counters`), in milliseconds with three places.
 """
 
@@ -24,7 +24,7 @@ _TAKEN_IN = "undef"
 #: A name that OpenVINO made up: `Multiply_9950`, of no layer of the model.
 _MADE_UP = re.compile(r"^[A-Z]\w*_\d+$")
 _IDLE = frozenset({"Parameter", "Const", "Constant", "Result", "Input", "Output"})
-#: ONNX operators that a node whose name was lost may stand for.
+#: ONNX operators that a node without a known name may compute.
 _OPERATORS = {
     "Convolution": ("Conv",),
     "GroupConvolution": ("Conv",),
@@ -47,18 +47,18 @@ class Counted:
     ms: float
     ran: bool
     primitive: str = ""
-    """What computes it: `brgconv_avx2_f32`; `undef` for a node that another one took in."""
+    """The implementation: `brgconv_avx2_f32`; `undef` for a node fused into another."""
 
 
 def looks_like_csv(text: str) -> bool:
-    """Whether this is the CSV form."""
+    """Whether a text is the CSV form of the report."""
     return text.lstrip("\ufeff").startswith(_HEADER)
 
 
 def parse_csv(text: str) -> list[list[Counted]]:
     """A list a request. Raises BackendError for another file."""
     if not looks_like_csv(text):
-        raise BackendError("no counters of benchmark_app: its first line is another")
+        raise BackendError("not a counters report of benchmark_app: the first line differs")
     requests: list[list[Counted]] = []
     for row in csv.reader(text.lstrip("\ufeff").splitlines(), delimiter=";"):
         if row[:1] == ["layerName"]:
@@ -70,7 +70,7 @@ def parse_csv(text: str) -> list[list[Counted]]:
 
 def _of_row(row: list[str]) -> Counted:
     if len(row) < 6:
-        raise BackendError(f"no counters of benchmark_app: a row has {len(row)} columns")
+        raise BackendError(f"not a counters report of benchmark_app: a row has {len(row)} columns")
     # a name may hold the separator: the columns are counted from the end
     name, (status, kind, primitive, ms) = ";".join(row[:-5]), row[-5:-1]
     return Counted(name, kind, _number(ms, name), _ran(status), primitive)
@@ -82,7 +82,9 @@ def parse_json(data: Any) -> list[list[Counted]]:
     if tables is None and isinstance(data, dict):
         tables = [data.get("avg_performance")]
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BackendError("no counters of benchmark_app: it has no `detailed_performance`")
+        raise BackendError(
+            "not a counters report of benchmark_app: there is no `detailed_performance`"
+        )
     return _checked([list(_of_table(table)) for table in tables])
 
 
@@ -90,7 +92,7 @@ def _of_table(table: dict[str, Any]) -> Iterator[Counted]:
     nodes = table.get("nodes")
     for node in nodes if isinstance(nodes, list) else ():
         if not isinstance(node, dict) or not isinstance(node.get("name"), str):
-            raise BackendError("no counters of benchmark_app: a node has no name")
+            raise BackendError("not a counters report of benchmark_app: a node has no name")
         ms = _number(node.get("real_time"), node["name"])
         kind, primitive = (str(node.get(key, "")) for key in ("node_type", "exec_type"))
         yield Counted(node["name"], kind, ms, _ran(node.get("status")), primitive)
@@ -100,7 +102,7 @@ def _number(value: Any, where: str) -> float:
     try:
         return milliseconds(float(value), where)
     except (TypeError, ValueError):
-        raise BackendError(f"no time in milliseconds: {str(value)[:40]}", where=where) from None
+        raise BackendError(f"not a time in milliseconds: {str(value)[:40]}", where=where) from None
 
 
 def _ran(status: Any) -> bool:
@@ -108,43 +110,43 @@ def _ran(status: Any) -> bool:
 
 
 def _checked(requests: list[list[Counted]]) -> list[list[Counted]]:
-    """Requests that list the same nodes. Raises BackendError if there is nothing in them."""
+    """The requests. Raises BackendError if they are empty or list different nodes."""
     if any(len(request) == 1 for request in requests):
         raise BackendError(
-            "it holds one node: benchmark_app in Python writes no more into its average as JSON",
+            "the report has one node: benchmark_app in Python writes only one to JSON averages",
             remedy="Use -report_type detailed_counters, or leave -json_stats out",
         )
     full = [request for request in requests if any(node.ran for node in request)]
     if not full:
-        raise BackendError("no node in it was executed")
+        raise BackendError("no node in the report was executed")
     names = [node.name for node in full[0]]
     if any([node.name for node in request] != names for request in full):
-        raise BackendError("its requests list different nodes")
+        raise BackendError("the requests of the report list different nodes")
     return full
 
 
 def listed(requests: Sequence[Sequence[Counted]]) -> list[Listed]:
-    """Every node but those that another took in, which stand with that one.
+    """Every node, with the nodes that are fused into it.
 
-    The CPU plugin lists those right behind the node that computes them.
+    The CPU plugin lists fused nodes right behind the node that computes them.
     """
-    found: list[Listed] = []
+    nodes: list[Listed] = []
     units = 0
     for place, node in enumerate(requests[0]):
         works = any(_is_work(request[place]) for request in requests)
-        if not works and node.primitive == _TAKEN_IN and found:
-            found[-1] = replace(found[-1], taken=(*found[-1].taken, node.name))
+        if not works and node.primitive == _TAKEN_IN and nodes:
+            nodes[-1] = replace(nodes[-1], taken=(*nodes[-1].taken, node.name))
             continue
         unit = units if works else -1
         units += works
-        found.append(Listed(node.name, node.kind, node.primitive, unit, place))
-    return found
+        nodes.append(Listed(node.name, node.kind, node.primitive, unit, place))
+    return nodes
 
 
 def _is_work(node: Counted) -> bool:
-    """Whether a node is a step: it took time, or would have if a microsecond were shorter.
+    """Whether a node does work: it took time, or has an implementation.
 
-    The status is of no help: a node that took less than a microsecond is listed as not run.
+    The status is not used: a node that took less than a microsecond is listed as not run.
     """
     if node.kind in _IDLE or node.primitive == _TAKEN_IN:
         return False
@@ -152,13 +154,13 @@ def _is_work(node: Counted) -> bool:
 
 
 def evidence(node: Listed, names: Names) -> Evidence:
-    """Which layers a node stands for: OpenVINO calls it after a layer or an output tensor."""
+    """The layers of a node, which OpenVINO names after a layer or an output tensor."""
     if node.operation == "Reorder":
         return Evidence("inserted copy")
     own, inner = _layers((node.name,), names), _layers(node.taken, names)
-    inner_told = "names of nodes that it took in" if inner else "operator and place"
+    inner_source = "names of nodes that it took in" if inner else "operator and place"
     return Evidence(
-        "node's name" if own else inner_told,
+        "node's name" if own else inner_source,
         tuple(dict.fromkeys((*own, *inner))),
         tuple(_read((node.name, *node.taken), names)),
         exact=False,
@@ -167,14 +169,14 @@ def evidence(node: Listed, names: Names) -> Evidence:
 
 
 def _read(given: Iterable[str], names: Names) -> Iterator[str]:
-    """Names as the model has them, and those that it does not have unless they are made up."""
+    """Names of layers in the model, and unknown names that OpenVINO did not make up."""
     for name in given:
-        if found := _layers((name,), names):
-            yield found[0]
+        if layers := _layers((name,), names):
+            yield layers[0]
         elif not _MADE_UP.search(name):
             yield name
 
 
 def _layers(given: Iterable[str], names: Names) -> tuple[str, ...]:
-    found = (layers_of(name, names) for name in given)
-    return tuple(dict.fromkeys(layer for layers in found for layer in layers))
+    matches = (layers_of(name, names) for name in given)
+    return tuple(dict.fromkeys(layer for layers in matches for layer in layers))

@@ -1,4 +1,4 @@
-"""The OpenVINO runtime itself: importing it quietly, its devices, its errors in one line."""
+"""The OpenVINO runtime itself: quiet import, devices, errors in one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onnxprof.records.device import Device
 REMEDY = 'pip install "onnxprof[openvino]"'
 _TELEMETRY = "openvino_telemetry"
 _LONGEST = 300
-#: What the runtime's messages say about its own source, and headings that say nothing.
+#: Parts of the runtime's messages without a reason: places in its source, and headings.
 _NOISE = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
@@ -36,30 +36,29 @@ _NOISE = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedDevice:
     """A device that the runtime lists."""
 
     target: str
-    """What the runtime calls it: `CPU`, `GPU.0`, `NPU`."""
+    """The runtime's name: `CPU`, `GPU.0`, `NPU`."""
     device: Device
 
 
 def runtime() -> Any:
     """The `openvino` module. Raises ImportError, or whatever a broken wheel raises.
 
-    On import the package tells Google Analytics that it was imported, if the package
-    `openvino_telemetry` is there, unless its user declined. A profiler has no business to tell
-    anybody: here that package is not found while OpenVINO is imported, and its stand-in, which
-    sends nothing, takes its place.
+    On import OpenVINO sends a note to Google Analytics if the package `openvino_telemetry` is
+    installed and the user did not decline. A profiler should send nothing: that package is
+    hidden while OpenVINO is imported, and OpenVINO uses its own stand-in, which sends nothing.
     """
-    with _not_found(_TELEMETRY):
+    with _hidden(_TELEMETRY):
         import openvino
     return openvino
 
 
 @contextmanager
-def _not_found(package: str) -> Iterator[None]:
-    """Importing the package fails, unless somebody imported it before."""
+def _hidden(package: str) -> Iterator[None]:
+    """Make importing the package fail during the body, unless it was imported before."""
     if package in sys.modules:
         yield
         return
@@ -72,28 +71,30 @@ def _not_found(package: str) -> Iterator[None]:
 
 @contextmanager
 def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
-    """Turn the runtime's exceptions into one line each."""
+    """Turn the runtime's exceptions into a BackendError of one line."""
     try:
         yield
     except (OnnxprofError, KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:  # the runtime raises RuntimeError, TypeError and classes of its own
+    except Exception as error:  # the runtime raises RuntimeError, TypeError and other classes
         raise BackendError(
             f"OpenVINO {what}: {reason(error)}", where="openvino", remedy=remedy
         ) from error
 
 
 def reason(error: BaseException) -> str:
-    """The first thing that the runtime's message says to a user, in one line.
+    """The first reason in the runtime's message, in one line.
 
-    Its source files and lines, and the conditions that it checked there, are left out.
+    The runtime's source files and lines, and the conditions checked there, are left out.
     """
     text = str(error)
     for pattern in _NOISE:
         text = pattern.sub("\n", text)
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    told = [line.strip(" :") for line in lines if line.strip(" :.")]
-    first = " ".join(told[:2]) if told and told[0].startswith("While ") else "".join(told[:1])
+    stated = [line.strip(" :") for line in lines if line.strip(" :.")]
+    first = (
+        " ".join(stated[:2]) if stated and stated[0].startswith("While ") else "".join(stated[:1])
+    )
     return (without_places(first) or type(error).__name__)[:_LONGEST]
 
 
@@ -102,14 +103,14 @@ def version(module: Any) -> str:
     return f"openvino {str(module.__version__).partition('-')[0]}"
 
 
-def devices(core: Any) -> list[Found]:
+def devices(core: Any) -> list[ListedDevice]:
     """The CPU, and the first GPU and NPU by Intel that the runtime lists."""
-    found: dict[str, Found] = {}
+    by_kind: dict[str, ListedDevice] = {}
     for target in core.available_devices:
         kind = target.partition(".")[0].lower()
         if kind in ("cpu", "gpu", "npu"):
-            found.setdefault(kind, Found(target, _device(core, target, kind)))
-    return list(found.values())
+            by_kind.setdefault(kind, ListedDevice(target, _device(core, target, kind)))
+    return list(by_kind.values())
 
 
 def _device(core: Any, target: str, kind: str) -> Device:

@@ -1,4 +1,4 @@
-"""OpenVINO sessions: what they are created with, and bound inputs and outputs."""
+"""OpenVINO sessions: settings, and bound inputs and outputs."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from onnxprof.records.layer import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A compiled model, and which layers its operations stand for."""
+    """A compiled model, with the marks of its operations."""
 
     compiled: Any
     names: tuple[str, ...]
-    """The model's outputs, in its order."""
+    """The model's outputs, in the model's order."""
     marks: Marks
     model: Any = None
-    """What was compiled, marked; None where it is not marked."""
+    """The marked model that was compiled; None for a model without marks."""
 
 
 def load(workload: Workload, core: Any, target: str, producers: Producers | None = None) -> Loaded:
-    """Read, give every input its size and compile. Raises BackendError.
+    """Read, set the size of every input and compile. Raises BackendError.
 
     With `producers`, which map original tensors to their layers, operations are marked and
     performance counters are on.
@@ -53,7 +53,7 @@ Producers = Mapping[str, Sequence[str]]
 
 
 def properties(workload: Workload, target: str, count: bool) -> dict[str, Any]:
-    """Everything that the measurement depends on, said to the runtime.
+    """All settings of the runtime that the measurement depends on.
 
     On CPUs with AMX or AVX512-BF16 and on GPUs the default is to compute float32 models in half
     precision; here float32 stays float32. An NPU has no float32.
@@ -70,7 +70,7 @@ def properties(workload: Workload, target: str, count: bool) -> dict[str, Any]:
 
 
 def _refuse_fewer_threads(compiled: Any, asked: int, target: str) -> None:
-    """More threads than there are cores are not what the runtime takes, without a word."""
+    """Raise if the runtime silently took fewer threads than were requested."""
     if target != "CPU" or asked <= usable_cores():
         return
     taken = int(compiled.get_property("INFERENCE_NUM_THREADS"))
@@ -83,7 +83,7 @@ def _refuse_fewer_threads(compiled: Any, asked: int, target: str) -> None:
 
 
 def _refuse_strings(model: Any) -> None:
-    """The runtime's Python package may end the process over them (2026.4 does)."""
+    """Raise for tensors of strings, which can crash the runtime's Python package (2026.4)."""
     for port in (*model.inputs, *model.outputs):
         if port.get_element_type().get_type_name() == "string":
             raise BackendError(
@@ -98,7 +98,7 @@ def _outputs(model: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _output_name(port: Any, result: Any) -> str:
-    """The output's name in the file; a tensor that an Identity passes on has several."""
+    """The output's name in the file; behind an Identity, a tensor has several names."""
     given = str(result.get_friendly_name()).removesuffix(SINK)
     return given if given in port.get_names() or not port.get_names() else port.get_any_name()
 
@@ -108,7 +108,7 @@ def _sizes(model: Any, inputs: Mapping[str, NDArray[Any]]) -> dict[str, list[int
 
 
 def _input_names(model: Any, inputs: Mapping[str, NDArray[Any]]) -> list[str]:
-    """For each input of the model its name among the arrays."""
+    """For each input of the model, the name of its array."""
     return [next(n for n in sorted(port.get_names()) if n in inputs) for port in model.inputs]
 
 
@@ -136,7 +136,7 @@ class BoundSession:
         return [_described(name, tensor) for name, tensor in self._results()]
 
     def values(self) -> dict[str, NDArray[Any]]:
-        """Copies of the last outputs; what NumPy has no type for is left out."""
+        """Copies of the last outputs; types without a NumPy array are left out."""
         made = {name: array_of(tensor) for name, tensor in self._results()}
         return {name: array for name, array in made.items() if array is not None}
 
@@ -146,7 +146,7 @@ class BoundSession:
 
 
 def _tensor(array: NDArray[Any]) -> Any:
-    """An array as the runtime's tensor, its memory shared where that is possible."""
+    """An array as a tensor of the runtime, which shares the memory where possible."""
     openvino = runtime()
     if array.dtype.name == "bfloat16":
         raw = array.reshape(-1).view(np.uint8)
@@ -167,7 +167,7 @@ def array_of(tensor: Any) -> NDArray[Any] | None:
     return np.array(tensor.data)
 
 
-#: Types that the runtime hands out as bytes, several elements in one or in a format of its own.
+#: Types that the runtime returns as bytes, packed or in a special format.
 _PACKED = frozenset({"u1", "u2", "u3", "u4", "u6", "i4", "nf4", "f4e2m1", "f8e4m3", "f8e5m2"})
 
 

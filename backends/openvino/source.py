@@ -1,8 +1,8 @@
 """A checked model in a form that OpenVINO's frontend reads: a file, or bytes.
 
-The frontend looks external data up by itself, so it is given links to the very files that were
-checked and nothing else. It knows neither functions local to a model nor sparse initializers:
-the one are put in their places, the others written out.
+The frontend opens external data by itself, so it gets a folder with links to the checked files
+and nothing else. It supports neither functions local to a model nor sparse initializers: the
+functions are inlined, and sparse tensors are written out as dense ones.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from onnxprof.model.graph.data_files import DataFolder, is_external, location, s
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.records.layer import PreparedModel
 
-#: Elements of a sparse tensor that are written out at most: 1 GiB of float32.
+#: The most elements of a sparse tensor that is written out: 1 GiB of float32.
 _MOST = 1 << 28
 
 
 @contextmanager
 def readable(model: PreparedModel) -> Iterator[str | bytes]:
-    """What the runtime can read: the file itself, or bytes where no data lies outside them.
+    """The model as a file, or as bytes where it has no external data.
 
-    It looks external data up beside the file, so changed models that have some are written to
-    a scratch folder, with links to the data beside them. Raises ModelError for data outside of
-    the model's folder, wherever in the model it is asked for.
+    The runtime looks external data up beside the file, so changed models with external data are
+    written to a scratch folder, with links to the data beside them. Raises ModelError for data
+    outside of the model's folder, in any part of the model.
     """
     made = read_prepared(model)
     data = DataFolder.of_prepared(model)
@@ -55,7 +55,7 @@ def readable(model: PreparedModel) -> Iterator[str | bytes]:
 
 
 def _simplified(model: Any) -> Any | None:
-    """The model without functions and sparse tensors; None where it has none."""
+    """The model without functions and sparse tensors; None if it has neither."""
     changed = bool(model.functions)
     if changed:
         from onnx import inliner
@@ -65,8 +65,8 @@ def _simplified(model: Any) -> Any | None:
 
 
 def _written_out(graph: Any) -> bool:
-    """Replace the sparse tensors of a graph and its subgraphs; whether there were any."""
-    found = bool(graph.sparse_initializer)
+    """Replace the sparse tensors of a graph with subgraphs; returns whether there were any."""
+    changed = bool(graph.sparse_initializer)
     graph.initializer.extend(_dense(tensor) for tensor in graph.sparse_initializer)
     graph.ClearField("sparse_initializer")
     for node in graph.node:
@@ -75,10 +75,10 @@ def _written_out(graph: Any) -> bool:
                 attribute.t.CopyFrom(_dense(attribute.sparse_tensor))
                 attribute.ClearField("sparse_tensor")
                 attribute.name, attribute.type = "value", attribute.TENSOR
-                found = True
+                changed = True
             for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                found = _written_out(inner) or found
-    return found
+                changed = _written_out(inner) or changed
+    return changed
 
 
 def _dense(tensor: Any) -> Any:

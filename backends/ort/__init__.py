@@ -1,1 +1,1 @@
-"""onnxruntime: sessions, its profile, growing prefixes, and kernels on a device."""
+"""onnxruntime: sessions, profiles, growing prefixes, and kernels on a device."""

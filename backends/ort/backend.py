@@ -1,4 +1,4 @@
-"""onnxruntime: its providers, timed by its own profiler or, on CUDA, by activity records."""
+"""onnxruntime's providers, timed by the runtime's profiler or, on CUDA, by activity records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 
-#: The runtime's switch for its own telemetry.
+#: The environment variable that controls the runtime's telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 #: Distributions that bring the runtime with other providers.
 _BUILDS = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
@@ -50,11 +50,11 @@ class OrtBackend:
     name = "ort"
 
     def __init__(self) -> None:
-        # since 1.32 the runtime keeps usage data in the user's cache folder, from its import on
+        # since 1.32 importing the runtime writes usage data to the user's cache folder
         os.environ.setdefault(TELEMETRY, "1")
 
     def availability(self) -> Sequence[Availability]:
-        """The CPU provider and the others, or why they are not there."""
+        """The CPU provider and the others, or why they are missing."""
         try:
             import onnxruntime as ort
 
@@ -64,14 +64,14 @@ class OrtBackend:
             remedy = 'pip install "onnxprof[cpu]"'
             return (Availability(self.name, "cpu", False, detail, remedy),)
         switch = os.environ.get(TELEMETRY, "")
-        told = f"{version}; its own telemetry is off ({TELEMETRY}={switch})"
+        note = f"{version}; its own telemetry is off ({TELEMETRY}={switch})"
         cpu = Availability(
-            self.name, cpu_device().id, True, version if switch in ("", "0") else told
+            self.name, cpu_device().id, True, version if switch in ("", "0") else note
         )
         return (cpu, *providers.availability(self.name, version))
 
     def devices(self) -> Sequence[Device]:
-        """The CPU, if onnxruntime is there, and the CUDA devices that it can use."""
+        """The CPU, if onnxruntime is installed, and the CUDA devices that it can use."""
         try:
             import onnxruntime  # noqa: F401
         except Exception:  # a broken wheel can fail in any way
@@ -80,15 +80,15 @@ class OrtBackend:
 
     def kind_of(self, provider: str) -> str:
         """`cpu` or `cuda`; empty for no provider or an unknown one."""
-        found = providers.PROVIDERS.get(provider)
-        return found.kind if found else ""
+        entry = providers.PROVIDERS.get(provider)
+        return entry.kind if entry else ""
 
     def packages(self) -> Sequence[str]:
-        """The builds of onnxruntime."""
+        """The distributions of onnxruntime."""
         return ("onnxruntime", *_BUILDS)
 
     def readers(self) -> Sequence[FileReader]:
-        """What its own profiler writes."""
+        """The reader of onnxruntime's profiles."""
         from onnxprof.backends.ort.readers import READERS
 
         return READERS
@@ -102,20 +102,20 @@ class OrtBackend:
         return reference_values(workload, model, feeds)
 
     def file_session(self, path: Path, *, lean: bool = False) -> FileSession:
-        """A file on the CPU; `lean` keeps weights in one form, not in a packed one as well."""
+        """A session for a file on the CPU; `lean` keeps no packed copy of weights."""
         from onnxprof.backends.ort.file_session import OrtFileSession
 
         return OrtFileSession(path, lean=lean)
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
-        """A session as a user of the runtime would create it."""
+        """A session with the runtime's usual optimisations."""
         _check(workload)
         yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
 
     @contextmanager
     def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
-        """A session under the runtime's profiler, which keeps its files in a scratch folder."""
+        """A session under the runtime's profiler, with the profile in a scratch folder."""
         _check(workload)
         with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
             yield _open_profiled(workload, Path(scratch))
@@ -150,7 +150,7 @@ def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
 def _saving(workload: Workload, path: Path, configure: ort_session.Configure) -> Any:
     """A session that saved its graph; None where it cannot be saved.
 
-    Some graphs (with sparse weights, for instance) can be saved with weights inside alone.
+    Some graphs, such as those with sparse weights, can only be saved with weights inside.
     """
     for outside in (True, False):
         with suppress(BackendError):
@@ -161,9 +161,9 @@ def _saving(workload: Workload, path: Path, configure: ort_session.Configure) ->
 
 
 def _leave_out_empty_packs(path: Path) -> None:
-    """Let the runtime pack weights anew of which it saved an empty part.
+    """Remove packed weights with an empty part, so that the runtime packs them anew.
 
-    It does so for quantised depthwise convolutions, and cannot read such a file.
+    onnxruntime saves such parts for quantised depthwise convolutions, but cannot load them.
     """
     if (model := _structure(path)) is None:
         return
@@ -177,7 +177,7 @@ def _leave_out_empty_packs(path: Path) -> None:
 
 
 def _is_empty_pack(entry: Any) -> bool:
-    """`key|offset;length;flags|…`, a part for each buffer."""
+    """Whether an entry `key|offset;length;flags|…`, a part for each buffer, has an empty part."""
     parts = entry.value.split("|")[1:] if entry.key.startswith("prepacked") else ()
     return any(part.split(";")[1:2] == ["0"] for part in parts)
 
@@ -207,11 +207,11 @@ class ProfiledSession(BoundSession):
 
     @property
     def launches(self) -> str:
-        """Why the profile has nothing but launches, where the device works on by itself."""
+        """Why the profile has only launches; empty where it has execution times."""
         return self._device.obstacle
 
     def free_bytes(self) -> int | None:
-        """What a CUDA device has left, in which every session keeps weights of its own."""
+        """Free memory of a CUDA device, in which every session keeps weights of its own."""
         on_gpu = providers.provider_of(self._workload).kind == "cuda"
         return free_bytes(self._workload.device) if on_gpu else None
 
@@ -222,12 +222,12 @@ class ProfiledSession(BoundSession):
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Gather the device's activity records inside of it, where it has some."""
+        """A context in which the device's activity records are gathered, if there are any."""
         with self._device.recording():
             yield
 
     def trace(self) -> Trace:
-        """End profiling and tie what ran to the layers."""
+        """End profiling and tie the executed nodes to the layers."""
         with runtime_errors("cannot end profiling"):
             path = Path(self.session.end_profiling())
         profile, ties, length = self._tied(path)
@@ -243,7 +243,7 @@ class ProfiledSession(BoundSession):
         return self._device.timed(made, path, rows, self._epoch_ns)
 
     def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
-        """The profile, what ran tied to the layers, and how many nodes a cut can count."""
+        """The profile, the tied nodes, and the number of nodes at which the graph can be cut."""
         ties = _ties(self._workload, self._saved)
         control_flow = {node.name for node in ties.nodes if node.has_subgraph}
         profile = read_profile(path, control_flow)
@@ -253,12 +253,12 @@ class ProfiledSession(BoundSession):
         return profile, ties, len(nodes)
 
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
-        """Sessions for the first nodes of the graph that ran; call it after `trace`."""
+        """Sessions for the first nodes of the executed graph; call this after `trace`."""
         self.session = None
         return open_prefixes(self._workload, self._saved, self._types, counts)
 
     def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
-        """Sessions that repeat one step each, on the CPU; call it after `trace`."""
+        """Sessions that repeat one step each, on the CPU; call this after `trace`."""
         if providers.provider_of(self._workload).kind != "cpu":
             return {}
         self.session = None
@@ -266,7 +266,7 @@ class ProfiledSession(BoundSession):
         return Repeater(self._workload, self._saved, self._types).sessions(places, repeats)
 
     def proof(self) -> OrtProof:
-        """What checks the steps by their values, with the saved graph; call it last."""
+        """The check of the steps by values, with the saved graph; call this last."""
         self.session = None
         return OrtProof.kept(
             self._workload, read_prepared(self._workload.model), self._saved, self._claims
@@ -274,7 +274,7 @@ class ProfiledSession(BoundSession):
 
 
 class CompiledSession(ProfiledSession):
-    """One of a provider that compiles subgraphs, so that the graph that runs cannot be saved."""
+    """A session on a provider that compiles subgraphs, whose executed graph cannot be saved."""
 
     def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
         super().__init__(session, workload, saved)
@@ -293,7 +293,7 @@ class CompiledSession(ProfiledSession):
 
 
 def _ties(workload: Workload, saved: Path) -> TiedNodes:
-    """Tie the saved graph to the original; nothing where it could not be saved."""
+    """Tie the saved graph to the original; empty where it could not be saved."""
     executed = _structure(saved)
     if executed is None:
         return TiedNodes()
@@ -313,8 +313,8 @@ def _structure(path: Path) -> Any:
 def _at_level(workload: Workload, beside: Path, level: str) -> Any:
     """The graph at a level below the highest, where names of nodes and tensors survive.
 
-    A provider that compiles is left out, since nothing could be saved with it: at the basic
-    level its subgraphs are still nodes.
+    The graph is saved without a compiling provider, with which saving fails; at the basic level
+    the nodes of the later subgraphs are still separate.
     """
     import onnxruntime as ort
 

@@ -27,19 +27,19 @@ _LAUNCHES = "onnxruntime's own profiler times launches on CUDA"
 
 @dataclass(slots=True)
 class DeviceTimer:
-    """A collector, where the device has one and is asked for its times."""
+    """A collector of activity records, where the device has one and device times are wanted."""
 
     collector: Collector | None = None
     obstacle: str = ""
-    """Why launches are all that can be seen; empty where that is not so."""
+    """Why only launches can be timed; empty where the device's times can be."""
     insisted: bool = False
-    """Records that match nothing are an error, since there is nothing else to be had."""
+    """Whether unmatched records are an error, since the cupti timer was requested."""
 
     @classmethod
     def of(cls, workload: Workload) -> DeviceTimer:
-        """What the workload's provider and timer need.
+        """The device timer for the workload's provider and timer.
 
-        Raises BackendError where the cupti timer is asked for and cannot be had.
+        Raises BackendError where the cupti timer is requested but not available.
         """
         if provider_of(workload).kind != "cuda":
             return cls()
@@ -59,7 +59,7 @@ class DeviceTimer:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Gather records inside of it."""
+        """A context in which records are gathered."""
         if self.collector is None:
             yield
             return
@@ -70,11 +70,11 @@ class DeviceTimer:
             self.collector.stop()
 
     def timed(self, trace: Trace, profile: Path, rows: Mapping[Key, int], epoch_ns: int) -> Trace:
-        """The trace with the device's times in place of the launches', if there are records.
+        """The trace with the device's times in place of launch times, if there are records.
 
-        `rows` says which step each key of the profile belongs to, and `epoch_ns` when profiling
-        began. Raises BackendError where the records match nothing and are insisted on; else
-        the trace stays as it is, and the obstacle says so.
+        `rows` maps the keys of the profile to steps; `epoch_ns` is the time at which profiling
+        began. Raises BackendError if the records match no step and the cupti timer was
+        requested; else the trace is returned unchanged and `obstacle` is set.
         """
         if self.collector is None:
             return trace
@@ -82,9 +82,9 @@ class DeviceTimer:
             windows = profile_windows(json.load(file), rows, event_key, epoch_ns)
         shape = (len(trace.steps), trace.step_ns.shape[1])
         windows = [window for window in windows if window.inference < shape[1]]
-        found = attribute(windows, self.collector.launches, self.collector.activities, shape)
+        attribution = attribute(windows, self.collector.launches, self.collector.activities, shape)
         try:
-            return on_device(trace, found)
+            return on_device(trace, attribution)
         except BackendError as error:
             if self.insisted:
                 raise
@@ -92,35 +92,37 @@ class DeviceTimer:
             return trace
 
 
-def on_device(trace: Trace, found: Attribution) -> Trace:
-    """The trace with device and host times; what no step launched is a step of its own.
+def on_device(trace: Trace, attribution: Attribution) -> Trace:
+    """The trace with device and host times; work that no step launched is a further step.
 
-    Raises BackendError where there are no records, or where most of the device's time could not
-    be matched with any inference.
+    Raises BackendError if there are no records, or if most of the device's time matches no
+    inference.
     """
-    matched = int(found.device_ns.sum() + found.stray_ns.sum())
-    if not matched or found.lost_ns > matched:
-        told = f"{found.lost} activity records, most of the device's time, match no inference"
+    matched = int(attribution.device_ns.sum() + attribution.stray_ns.sum())
+    if not matched or attribution.lost_ns > matched:
+        message = (
+            f"{attribution.lost} activity records, most of the device's time, match no inference"
+        )
         raise BackendError(
-            told if found.lost else "there is no activity record of any inference",
+            message if attribution.lost else "there is no activity record of any inference",
             remedy="Choose --timer prefix",
         )
     made = replace(
         trace,
-        step_ns=found.device_ns,
-        host_ns=found.host_ns,
-        kernels=found.kernels,
-        api_calls=found.api_calls,
+        step_ns=attribution.device_ns,
+        host_ns=attribution.host_ns,
+        kernels=attribution.kernels,
+        api_calls=attribution.api_calls,
     )
-    return _with_stray(made, found) if found.stray_ns.any() else made
+    return _with_stray(made, attribution) if attribution.stray_ns.any() else made
 
 
-def _with_stray(trace: Trace, found: Attribution) -> Trace:
-    none = np.zeros_like(found.stray_ns)
+def _with_stray(trace: Trace, attribution: Attribution) -> Trace:
+    none = np.zeros_like(attribution.stray_ns)
     stray = Step(_STRAY, "", trace.provider, (), Confidence.NONE, position=len(trace.steps))
     return replace(
         trace,
         steps=(*trace.steps, stray),
-        step_ns=np.vstack([found.device_ns, found.stray_ns]),
-        host_ns=np.vstack([found.host_ns, none]),
+        step_ns=np.vstack([attribution.device_ns, attribution.stray_ns]),
+        host_ns=np.vstack([attribution.host_ns, none]),
     )

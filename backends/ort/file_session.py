@@ -1,4 +1,4 @@
-"""An ONNX file in a session of its own, as it is: for checks that have no layer table."""
+"""Sessions for unchanged ONNX files: for checks that have no layer table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OrtFileSession:
 
         options = ort.SessionOptions()
         options.log_severity_level = _SILENT
-        if lean:  # half of the memory: weights are not held in a second, packed form
+        if lean:  # halves the memory: no packed copy of weights
             options.add_session_config_entry("session.disable_prepacking", "1")
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._value_of = ort.OrtValue.ortvalue_from_numpy
@@ -34,7 +34,7 @@ class OrtFileSession:
         return values
 
     def tensors(self, feeds: Arrays, wanted: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Outputs by name, copied one by one; what is no tensor is left out."""
+        """Outputs by name, copied one by one; outputs that are no tensors are left out."""
         fed = {name: self._value_of(array) for name, array in feeds.items()}
         values = self._session.run_with_ort_values(list(wanted), fed)
         for name in wanted:

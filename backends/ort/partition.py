@@ -1,9 +1,9 @@
 """Which layers a compiled subgraph covers, from the runtime's own list of its nodes.
 
-A provider that compiles (OpenVINO, TensorRT) takes whole subgraphs. The graph that runs then
-cannot be saved, but onnxruntime tells which nodes went into each subgraph (since 1.24, session
-option `session.record_ep_graph_assignment_info`). They are nodes of the graph at the basic level,
-which can be saved without the provider.
+A provider that compiles (OpenVINO, TensorRT) takes whole subgraphs. The executed graph then
+cannot be saved, but onnxruntime lists the nodes of each subgraph (since 1.24, session option
+`session.record_ep_graph_assignment_info`). These are nodes of the graph at the basic level, which
+can be saved without the provider.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Subgraphs = Sequence[tuple[str, ...]]
 
 
 def subgraphs(session: Any, provider: str) -> Subgraphs:
-    """What the session says that the provider took; nothing where it cannot say."""
+    """The subgraphs that the provider took; empty where the session cannot list them."""
     tell = getattr(session, "get_provider_graph_assignment_info", None)
     if tell is None:
         return ()
@@ -46,9 +46,9 @@ def tie_compiled(
     profile: Profile,
     provider: str,
 ) -> TiedNodes:
-    """Tie what ran, one node a profile key in the order of execution, to the original's layers.
+    """Tie the executed nodes, one a profile key in execution order, to the original's layers.
 
-    Compiled subgraphs cover what lies behind their nodes; the others are known by their names.
+    Compiled subgraphs cover the layers of their nodes; other nodes are tied by name.
     """
     before, witness = read_graph(original.graph), read_graph(basic.graph)
     earlier = Earlier(before, {})
@@ -56,17 +56,19 @@ def tie_compiled(
     owned = dict(_matched(keys, taken, profile, provider, witness))
     anchors = [a for i, key in enumerate(keys) if (a := _anchor(i, key, owned, earlier, witness))]
     computed = {name for node in before.nodes for name in node.outputs}
-    found = assign(before, anchors, fixed=computed & witness.constants)
-    return TiedNodes([_executed(i, key, found) for i, key in enumerate(keys)], list(found.folded))
+    assignment = assign(before, anchors, fixed=computed & witness.constants)
+    return TiedNodes(
+        [_executed(i, key, assignment) for i, key in enumerate(keys)], list(assignment.folded)
+    )
 
 
 def _matched(
     keys: Sequence[Key], taken: Subgraphs, profile: Profile, provider: str, witness: Graph
 ) -> Iterator[tuple[Key, tuple[tuple[str, ...], Confidence]]]:
-    """Each compiled step with the nodes in it; nothing if steps and subgraphs do not fit.
+    """Compiled steps with their nodes; empty if steps and subgraphs do not correspond.
 
-    Steps carry the runtime's number of their node, which rises in the order of the subgraphs. That
-    is certain where there is one; where there are more, each must have as many outputs, too.
+    Steps have the runtime's number of their node, which rises in the order of the subgraphs. The
+    match is certain for one subgraph; for more, the numbers of outputs must be equal as well.
     """
     mine = sorted(
         (key for key in keys if profile.providers[key] == provider), key=lambda k: int(k[2] or 0)
@@ -79,7 +81,7 @@ def _matched(
 
 
 def _results(names: Sequence[str], witness: Graph) -> int:
-    """How many tensors leave a subgraph of these nodes."""
+    """The number of tensors that leave a subgraph of these nodes."""
     inside = [node for node in witness.nodes if node.name in names]
     others = [node for node in witness.nodes if node.name not in names]
     read = {name for node in others for name in node.inputs} | set(witness.outputs)
@@ -102,7 +104,7 @@ def _anchor(
 
 
 def _by_name(place: int, key: Key, earlier: Earlier, witness: Graph) -> Anchor | None:
-    """A node that was not compiled: known by its name at the basic level or originally."""
+    """A node that was not compiled: known by name at the basic level or in the original."""
     name, operator, _ = key
     if operator in INSERTED:
         return None
@@ -112,11 +114,11 @@ def _by_name(place: int, key: Key, earlier: Earlier, witness: Graph) -> Anchor |
     return None
 
 
-def _executed(place: int, key: Key, found: Assignment) -> ExecutedNode:
-    layers = found.layers.get(place, ())
+def _executed(place: int, key: Key, assignment: Assignment) -> ExecutedNode:
+    layers = assignment.layers.get(place, ())
     if not layers:
         return ExecutedNode(key[0], key[1], (), False, place)
-    anchor = found.anchors[place]
-    sure = anchor.confidence is Confidence.EXACT and place not in found.inferred
+    anchor = assignment.anchors[place]
+    sure = anchor.confidence is Confidence.EXACT and place not in assignment.inferred
     confidence = Confidence.EXACT if sure else Confidence.INFERRED
     return ExecutedNode(key[0], key[1], (), False, place, layers, confidence, anchor.evidence)

@@ -1,7 +1,7 @@
-"""Growing prefixes of the graph that onnxruntime runs, each a session of its own.
+"""Growing prefixes of the graph that onnxruntime executes, each a session of its own.
 
-The optimised graph is saved with its packed weights beside it, so that every prefix maps the
-same bytes; loaded with optimisations off, it runs the very steps that the whole runs.
+The optimised graph is saved with packed weights beside it, so that every prefix maps the
+same bytes; loaded with optimisations off, it runs the same steps as the whole graph.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def open_prefixes(
 
 
 def unoptimised(made: Any) -> None:
-    """Session options under which the graph runs as it is."""
+    """Set session options under which the graph runs unchanged."""
     import onnxruntime as ort
 
     made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -91,7 +91,7 @@ def typed(name: str, dtypes: Mapping[str, str]) -> onnx.ValueInfoProto:
 
 
 def _empty(executed: onnx.ModelProto) -> onnx.ModelProto:
-    """The cost of a call: the same inputs, and one step that copies one number."""
+    """A model for the cost of a call: the same inputs, and one step that copies one number."""
     probe = onnx.helper.make_tensor_value_info(_PROBE, onnx.TensorProto.FLOAT, [1])
     out = onnx.helper.make_tensor_value_info(f"{_PROBE}_out", onnx.TensorProto.FLOAT, [1])
     node = onnx.helper.make_node("Identity", [_PROBE], [out.name], name=_PROBE)

@@ -12,7 +12,7 @@ from typing import Any
 from onnxprof.errors import BackendError
 
 _KERNEL = "_kernel_time"
-#: What the profile calls a tensor's element type, and NumPy's name for it.
+#: From the profile's name of an element type to NumPy's.
 _DTYPES = {"float": "float32", "double": "float64", "string": "str", "float16": "float16"}
 
 #: Operators that run a graph of their own, whose nodes the profile times, too.
@@ -27,21 +27,21 @@ Key = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Profile:
-    """What one profiled session did."""
+    """The times and outputs in the profile of one session."""
 
     steps: dict[Key, dict[int, int]] = field(default_factory=dict)
-    """For each node that ran, its own nanoseconds in each inference that it took part in."""
+    """For each executed node, nanoseconds by inference, without those of inner nodes."""
     providers: dict[Key, str] = field(default_factory=dict)
     shapes: dict[Key, tuple[tuple[str, tuple[int, ...]], ...]] = field(default_factory=dict)
-    """For each node its outputs' dtypes and shapes."""
+    """Dtypes and shapes of outputs, by node."""
     inferences: int = 0
 
 
 def read_profile(path: Path, control_flow: Collection[str]) -> Profile:
     """Read a profile file. A control-flow node's time is less its subgraph's nodes.
 
-    Of a profile that the runtime truncated (at a million events) the whole inferences are
-    read. Raises BackendError where there is none.
+    Of a profile that the runtime truncated (at a million events) only complete inferences are
+    read. Raises BackendError if there is none.
     """
     with path.open("rb") as file:
         events = json.load(file)
@@ -79,7 +79,7 @@ def _take(
 
 
 def _inside(start: int, open_events: list[tuple[int, int, Key]]) -> int:
-    """Time of the events since `start`, which a control-flow node's subgraph ran."""
+    """Time of the events since `start`, which ran in a control-flow node's subgraph."""
     total = 0
     for began, own, _ in reversed(open_events):
         if began < start:
@@ -107,15 +107,15 @@ def keys_by_node(
     keys = list(keys)
     named = Counter(nodes)
     named.subtract(key[:2] for key in keys if not _may_be_unnamed(key))
-    found: dict[tuple[str, str], list[Key]] = defaultdict(list)
+    by_node: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key in keys:
         name, operator, _ = key
         if _may_be_unnamed(key):
             if named[name, operator] <= 0:
                 name = ""
             named[key[:2]] -= 1
-        found[name, operator].append(key)
-    return found
+        by_node[name, operator].append(key)
+    return by_node
 
 
 def _may_be_unnamed(key: Key) -> bool:
@@ -124,7 +124,7 @@ def _may_be_unnamed(key: Key) -> bool:
 
 
 def event_key(event: Mapping[str, Any]) -> Key:
-    """What tells the node of an event from all others."""
+    """The key of an event's node, which is unique in a session."""
     args = event["args"]
     return event["name"].removesuffix(_KERNEL), args.get("op_name", ""), args.get("node_index", "")
 

@@ -1,4 +1,4 @@
-"""What onnxruntime's profiler writes into files."""
+"""The reader of profiles that onnxruntime writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROFILE = "--ort-profile"
 
 
 def _read(files: Mapping[str, Source]) -> Recording:
-    """A profile as `enable_profiling` makes it."""
+    """Read a profile as written with `enable_profiling`."""
     source = files[PROFILE]
 
     def recorded(names: Names, table: LayerTable) -> Recorded:

@@ -1,7 +1,7 @@
-"""An onnxruntime profile that came as a file: what the names in it say of ONNX layers.
+"""An imported onnxruntime profile: evidence for ONNX layers from the names in it.
 
-The optimised graph is not in a profile, so this is less than `ort_graphs.py` knows: a node
-called like a layer, or like one of its tensors with what the layout optimiser appends.
+A profile does not contain the optimised graph, so there is less evidence than in `graphs.py`: a
+node named like a layer, or like an output tensor with the layout optimiser's suffix.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from onnxprof.backends.ort.profile import Key, Profile, collect
 from onnxprof.errors import BackendError
 from onnxprof.provenance.names import Evidence, Names
 
-#: Operators that may hold what follows them, of which a profile says nothing.
+#: Operators that may include the operators behind them, which a profile does not list.
 _HOLDING = frozenset({"Conv"})
-#: What operators are sure to have taken in after the layer that they are called after.
+#: Operators that a fusion surely includes behind the layer that it is named after.
 _TAKING = {
     "DynamicQuantizeMatMul": ("Cast", "Mul", "Add"),
     "MatMulIntegerToFloat": ("Cast", "Mul", "Add"),
@@ -25,29 +25,31 @@ _TAKING = {
 _QUANTISING = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "QuantizeLinear")
 #: Reshapes around a Gemm that stands for MatMul and Add on more than two axes.
 _AROUND = {"gemm_input_reshape": 1, "gemm_output_reshape": -1}
-#: Operators that the runtime inserts under names of its own.
+#: Operators that the runtime inserts under made-up names.
 _ARRANGING = frozenset({"Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
-#: What optimisers append to the name of a layer that they replace.
+#: Suffixes that optimisers append to the name of a layer that they replace.
 _TOKEN = re.compile(r"_token_\d+$")
-#: A Reshape that took another in, which may be one around a Gemm.
+#: Suffix of a Reshape merged with another one, which may be one around a Gemm.
 _MERGED = "_new_reshape"
-#: What fusions append to the name of a layer that they began or ended with.
+#: Suffixes that fusions append to the name of their first or last layer.
 _FUSION = re.compile(r"/\w+Fusion/?$")
-#: Operators of the runtime's own, and the ones that they end with.
+#: From operators of the runtime to the ONNX operators that they end with.
 _ENDS = {"BiasGelu": "Gelu", "FastGelu": "Gelu", "QuickGelu": "Mul", "FusedGemm": "Gemm"}
 
 
 def parse_events(data: Any, control_flow: Collection[str]) -> Profile:
-    """Times by node and inference. Raises BackendError for what is no profile of onnxruntime."""
+    """Times by node and inference. Raises BackendError for other data than a profile."""
     if not isinstance(data, list) or not all(isinstance(event, dict) for event in data):
-        raise BackendError("no profile of onnxruntime: it is no list of events")
+        raise BackendError("not a profile of onnxruntime: the JSON is not a list of events")
     try:
         profile = collect(data, control_flow)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackendError(f"no profile of onnxruntime: {type(error).__name__}: {error}") from None
+        raise BackendError(
+            f"not a profile of onnxruntime: {type(error).__name__}: {error}"
+        ) from None
     if not profile.inferences:
         raise BackendError(
-            "no inference in it that ran to its end",
+            "the profile has no complete inference",
             remedy="Call end_profiling() after at least one run(), or set enable_profiling",
         )
     return profile
@@ -64,7 +66,7 @@ def is_truncated(data: list[dict[str, Any]]) -> bool:
 
 
 def evidence(key: Key, names: Names) -> Evidence:
-    """Which layers a node of the profile stands for."""
+    """The evidence for the layers of a node of the profile."""
     name, operator, _ = key
     if operator in INSERTED:
         return Evidence("inserted copy")
@@ -72,29 +74,29 @@ def evidence(key: Key, names: Names) -> Evidence:
     name = name if names.resolved((name,)) or not names.named(bare) else bare
     holds = operator.startswith("Fused") or operator in _HOLDING
     takes = _taken(name, operator)
-    if name.endswith(_MERGED) and (found := names.named(name.removesuffix(_MERGED))):
-        return Evidence("node's name", found, found[:1], exact=False, works_for=1)
-    if found := names.resolved((name,)) or names.resolved((_FUSION.sub("", name),)):
-        return Evidence("node's name", found, found[:1], exact=False, grows=holds, takes=takes)
+    if name.endswith(_MERGED) and (layers := names.named(name.removesuffix(_MERGED))):
+        return Evidence("node's name", layers, layers[:1], exact=False, works_for=1)
+    if layers := names.resolved((name,)) or names.resolved((_FUSION.sub("", name),)):
+        return Evidence("node's name", layers, layers[:1], exact=False, grows=holds, takes=takes)
     for suffix in SUFFIXES:
         stem = name.removesuffix(suffix)
-        if stem != name and (found := names.producer(stem) or names.resolved((stem,))):
+        if stem != name and (layers := names.producer(stem) or names.resolved((stem,))):
             return Evidence(
-                "tensor's name", found, found[:1], exact=False, grows=holds, takes=takes
+                "tensor's name", layers, layers[:1], exact=False, grows=holds, takes=takes
             )
-    found = names.producer(name)
+    layers = names.producer(name)
     way = next((way for stem, way in _AROUND.items() if name.startswith(stem)), 0)
-    if way and not found and not name.endswith(_MERGED):
+    if way and not layers and not name.endswith(_MERGED):
         return Evidence("a Reshape around a Gemm", exact=False, works_for=way)
     plain = _ENDS.get(operator, operator.removeprefix("Fused"))
     return Evidence(
-        "tensor's name" if found else "operator and place",
-        found,
-        found[:1] or _given(name, operator),
+        "tensor's name" if layers else "operator and place",
+        layers,
+        layers[:1] or _given(name, operator),
         exact=False,
         grows=holds,
         takes=takes,
-        fills=not found and operator not in _ARRANGING,
+        fills=not layers and operator not in _ARRANGING,
         operators=(plain, "MatMul") if plain == "Gemm" else (plain,),
     )
 
@@ -106,6 +108,6 @@ def _taken(name: str, operator: str) -> tuple[str, ...]:
 
 
 def _given(name: str, operator: str) -> tuple[str, ...]:
-    """A name that an ONNX file may have; none for what the runtime calls nodes of its own."""
+    """The name, if an ONNX file may have it; empty for names that the runtime makes up."""
     own = (operator, "_inlfunc_", *_AROUND)
     return () if name.startswith(own) or not name else (name,)

@@ -1,11 +1,11 @@
 """One step of the executed graph, alone and many times over, for steps too short for a prefix.
 
-A prefix tells the length of a segment; how it divides among steps of a few microseconds it cannot
-tell, since two sessions differ by more than that in where their memory lies. Here a step's nodes
-are copied side by side, each copy reading the values that the step reads in the model, with
-optimisations off so that no copy is merged or dropped. What one copy takes is the un-profiled
-latency, less an empty call's, over the number of copies. Weights and values are in the caches by
-then, as they are for short steps in the model.
+Prefixes give the time of a segment, but cannot divide it among steps of a few microseconds: the
+placement of memory makes two sessions differ by more. So a step's nodes are copied side by side,
+and every copy reads the values that the step reads in the model, with optimisations off so that
+no copy is merged or dropped. The time of one copy is the un-profiled latency, less that of an
+empty call, over the number of copies. Weights and values are then in the caches, as they are for
+short steps in the model.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Repeater:
     def sessions(
         self, places: Mapping[int, Sequence[int]], repeats: Mapping[int, int]
     ) -> dict[int, BoundSession]:
-        """By a step's number, a session that runs its nodes so many times.
+        """From a step's number to a session with `repeats` copies of the step's nodes.
 
         `places` holds the positions of each step's nodes in the saved graph. Steps that cannot
-        be repeated are left out. Raises BackendError where the values that steps read are not
-        to be had.
+        be repeated are left out. Raises BackendError where the values that steps read cannot be
+        computed.
         """
         executed = load_saved(self.saved)
         steps = {
@@ -62,7 +62,7 @@ class Repeater:
         return opened
 
     def _values(self, executed: onnx.ModelProto, steps: Iterator[_Step] | Any) -> dict[str, Any]:
-        """What each step reads, from one inference of the graph that stops at these tensors."""
+        """The values that steps read, from one inference of the graph up to these tensors."""
         given = dict(self.workload.inputs)
         wanted = dict.fromkeys(n for step in steps for n in step.reads if n not in given)
         if not wanted:
@@ -87,7 +87,7 @@ class Repeater:
 class _Step:
     nodes: tuple[onnx.NodeProto, ...]
     reads: tuple[str, ...]
-    """Tensors from outside of the step that are no weights."""
+    """Names of the step's inputs that are no weights."""
     weights: tuple[onnx.TensorProto, ...]
 
     @classmethod
@@ -111,7 +111,7 @@ class _Step:
 def _repeated(
     executed: onnx.ModelProto, step: _Step, repeats: int, values: Mapping[str, Any]
 ) -> onnx.ModelProto:
-    """A model of `repeats` copies of a step's nodes; only the last one's result is read."""
+    """A model of `repeats` copies of a step's nodes; the last copy's results are outputs."""
     missing = [name for name in step.reads if name not in values]
     if missing:
         raise BackendError(f"the value of tensor {missing[0]!r} is not known")
@@ -128,7 +128,7 @@ def _repeated(
 
 
 def _copy(nodes: Sequence[onnx.NodeProto], number: int) -> Iterator[onnx.NodeProto]:
-    """The nodes once more, what they yield and hand to each other renamed."""
+    """A copy of the nodes, with their outputs renamed."""
     own = {name for node in nodes for name in node.output if name}
     for node in nodes:
         made = onnx.NodeProto()

@@ -1,8 +1,7 @@
-"""What onnxruntime's profile timed and what the graph that ran says of it, as steps.
+"""Steps from onnxruntime's profile and the executed graph.
 
-A step is called after what it does, never after what the runtime calls its node: names such
-as `ReorderOutput_token_5` come from the order of a hash table, which differs from process to
-process.
+A step is named after its work, never after the runtime's node: names such as
+`ReorderOutput_token_5` come from the order of a hash table, which differs from process to process.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ from onnxprof.records.step import Confidence, Step
 
 @dataclass(frozen=True, slots=True)
 class TimedNodes:
-    """A step of the profile: its nodes in the executed graph."""
+    """A step of the profile, with the nodes in the executed graph."""
 
     node: ExecutedNode
     keys: tuple[Key, ...]
-    """Its own in the profile first, then those of the nodes that work for it."""
+    """Keys in the profile: the step's node first, then nodes that work for it."""
     first: int = -1
-    """Place in the graph of the first of them; -1 if there is none."""
+    """Position in the graph of the first node; -1 if there is none."""
     places: tuple[int, ...] = ()
-    """Where its nodes stand in the graph; empty for a node of a subgraph."""
+    """Positions of the nodes in the graph; empty for a node of a subgraph."""
     numbers: tuple[int, ...] = ()
-    """Where its nodes stand in `TiedNodes.nodes`, those of subgraphs as well."""
+    """Indices of the nodes in `TiedNodes.nodes`, those of subgraphs included."""
 
     @property
     def barred(self) -> range:
-        """Where a cut would part nodes that belong together."""
+        """Positions where a cut would separate nodes of the step."""
         return range(self.first + 1, self.node.position + 1) if self.first >= 0 else range(0)
 
 
@@ -50,7 +49,7 @@ def build_trace(
     """
     joined = joined_steps(profile, ties)
     titles = _told_apart([title(entry.node, operators or {}) for entry in joined])
-    steps = tuple(_step(*each, profile) for each in zip(joined, titles, strict=True))
+    steps = tuple(_step(*pair, profile) for pair in zip(joined, titles, strict=True))
     times = np.zeros((len(joined), profile.inferences), np.int64)
     for row, entry in enumerate(joined):
         for key in entry.keys:
@@ -69,7 +68,7 @@ def build_trace(
 
 
 def joined_steps(profile: Profile, ties: TiedNodes) -> list[TimedNodes]:
-    """What ran, a step each, with its keys in the profile."""
+    """The executed steps, with their keys in the profile."""
     return _gathered(_join(profile, ties), ties)
 
 
@@ -79,7 +78,7 @@ def _join(profile: Profile, ties: TiedNodes) -> list[TimedNodes]:
     waiting, joined = keys_by_node(profile.steps, nodes), []
     for place, node in enumerate(ties.nodes):
         keys = waiting.get((node.name, node.op_type), [])
-        if keys:  # a node of a subgraph stands behind the place that it counts as
+        if keys:  # a node of a subgraph is behind its control-flow node
             places = (place,) if node.position == place else ()
             joined.append(TimedNodes(node, (keys.pop(0),), places=places, numbers=(place,)))
     strangers = [key for keys in waiting.values() for key in keys]
@@ -87,7 +86,7 @@ def _join(profile: Profile, ties: TiedNodes) -> list[TimedNodes]:
 
 
 def _gathered(joined: list[TimedNodes], ties: TiedNodes) -> list[TimedNodes]:
-    """Let what several nodes compute together be one step, that of the node which completes it."""
+    """Join nodes that compute layers together into the step of the node that completes them."""
     place = {id(node): i for i, node in enumerate(ties.nodes)}
     there = {place[id(entry.node)] for entry in joined if id(entry.node) in place}
     helpers: dict[int, list[TimedNodes]] = defaultdict(list)
@@ -113,7 +112,7 @@ def _with(entry: TimedNodes, helpers: Sequence[TimedNodes]) -> TimedNodes:
 
 
 def _together(parts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """All of them; none where one of them has none."""
+    """The parts joined; empty if one part is empty."""
     return tuple(place for part in parts for place in part) if all(parts) else ()
 
 
@@ -124,7 +123,7 @@ def _work(entry: TimedNodes, helpers: Sequence[TimedNodes]) -> str:
 
 
 def title(node: ExecutedNode, operators: Mapping[str, str]) -> str:
-    """What a step is called: after the layer whose work it does, or what it passes on."""
+    """The name of a step: by the layer whose work it does, or the tensor that it passes on."""
     if not node.layers:
         return f"{node.op_type} of {node.source}" if node.source else node.op_type
     kinds = {
@@ -135,18 +134,18 @@ def title(node: ExecutedNode, operators: Mapping[str, str]) -> str:
     return next(fits, node.layers[-1])
 
 
-#: Operators that stand for one another.
+#: Operators that may replace one another.
 _KIN = {"Gemm": "MatMul", "FusedGemm": "MatMul", "MatMulInteger": "MatMul", "ConvInteger": "Conv"}
 
 
 def _told_apart(titles: Sequence[str]) -> list[str]:
-    """Equal titles are numbered in the order of execution."""
+    """The titles, with equal ones numbered in the order of execution."""
     seen: Counter[str] = Counter()
-    found = []
+    unique = []
     for text in titles:
         seen[text] += 1
-        found.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
-    return found
+        unique.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
+    return unique
 
 
 def _step(entry: TimedNodes, name: str, profile: Profile) -> Step:
@@ -169,7 +168,7 @@ def _step(entry: TimedNodes, name: str, profile: Profile) -> Step:
 
 
 def _tensors(node: ExecutedNode, name: str, count: int) -> Sequence[str]:
-    """The original's names of the outputs, or names made of the step's own."""
+    """The original's names of the outputs, or names made from the step's name."""
     if len(node.anchors) == count:
         return node.anchors
     return [name if i == 0 else f"{name} #{i + 1}" for i in range(count)]

@@ -30,8 +30,8 @@ from onnxprof.records.step import Confidence, Granularity, Step
 REMEDY = 'pip install "onnxprof[tensorrt]"'
 UNVERIFIED = "not yet verified on hardware"
 _OLDEST = 10
-#: The engine that was built last, for the un-profiled and the traced session are to run the
-#: same one: the model, the device and its bytes.
+#: The last built engine, kept so that the un-profiled and the traced session run the same one:
+#: model, device and bytes.
 _BUILT: list[tuple[PreparedModel, str, bytes]] = []
 
 
@@ -47,25 +47,25 @@ class TensorrtBackend:
         except Exception as error:  # a broken wheel or driver can fail in any way
             why = f"{reason(error)} (this backend is {UNVERIFIED})"
             return (Availability(self.name, "cuda", False, why, REMEDY),)
-        found = gpus.cuda_devices()
-        if not found.devices:
+        listed = gpus.cuda_devices()
+        if not listed.devices:
             remedy = "Install an NVIDIA driver; see nvidia-smi"
-            why = f"{found.reason} (this backend is {UNVERIFIED})"
+            why = f"{listed.reason} (this backend is {UNVERIFIED})"
             return (Availability(self.name, "cuda", False, why, remedy),)
-        told = f"TensorRT {trt.__version__}, {UNVERIFIED}"
-        return tuple(Availability(self.name, device.id, True, told) for device in found.devices)
+        detail = f"TensorRT {trt.__version__}, {UNVERIFIED}"
+        return tuple(Availability(self.name, device.id, True, detail) for device in listed.devices)
 
     def devices(self) -> Sequence[Device]:
-        """The GPUs, where TensorRT is there."""
+        """The GPUs, where TensorRT is installed."""
         states = self.availability()
         return gpus.cuda_devices().devices if states[0].usable else ()
 
     def packages(self) -> Sequence[str]:
-        """TensorRT, or the one for RTX."""
+        """The distributions of TensorRT, and of TensorRT for RTX."""
         return ("tensorrt", "tensorrt-rtx")
 
     def readers(self) -> Sequence[FileReader]:
-        """What trtexec writes."""
+        """The reader of trtexec's files."""
         from onnxprof.backends.tensorrt.readers import READERS
 
         return READERS
@@ -90,7 +90,7 @@ class TensorrtBackend:
 
 
 def runtime() -> Any:
-    """The module `tensorrt`, with what it needs beside it. Raises whatever its import raises."""
+    """The module `tensorrt`, after its dependencies. Raises whatever the import raises."""
     import tensorrt
     from cuda.bindings import runtime as _  # noqa: F401
 
@@ -101,14 +101,14 @@ def runtime() -> Any:
 
 
 def reason(error: Exception) -> str:
-    """Why it cannot be used, in a line."""
+    """Why TensorRT cannot be used, in one line."""
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return f"TensorRT cannot be used: {first[:200]}"
 
 
 @contextmanager
 def _loaded(workload: Workload) -> Iterator[tuple[Any, Any, Any]]:
-    """TensorRT, the workload's engine on its device, and memory there. Raises BackendError."""
+    """TensorRT, the workload's engine on the device, and device memory. Raises BackendError."""
     _check(workload)
     try:
         trt = runtime()
@@ -155,31 +155,31 @@ def _plan(trt: Any, workload: Workload) -> bytes:
 
 
 def cache_file(version: str, device_id: str) -> Path:
-    """Where timings of tactics are kept: they hold for one version and one device."""
+    """The file of tactics' timings, which are valid for one version and one device."""
     safe = re.sub(r"[^\w.-]+", "-", f"{version}-{device_id or 'cuda'}")
     return folders.cache() / "tensorrt" / f"{safe}.timing"
 
 
 def trace_of(workload: Workload, engine_json: str, reports: Reports) -> Trace:
-    """What a profiler reported, as steps tied to the workload's layers.
+    """The profiler's reports as a trace, tied to the workload's layers.
 
-    `engine_json` is the engine inspector's text. Raises BackendError for what is none.
+    `engine_json` is the engine inspector's text. Raises BackendError if it is not JSON.
     """
     try:
         described = tensorrt_layers.parse_engine(json.loads(engine_json, strict=False))
     except ValueError as error:
         raise BackendError(f"its engine inspector gives no JSON: {error}") from None
     inferences = reports.whole
-    order = list(dict.fromkeys(name for each in inferences for name, _ in each))
+    order = list(dict.fromkeys(name for inference in inferences for name, _ in inference))
     pairs = tensorrt_layers.joined(described, [(name, 0.0) for name in order])
     layers = [layer for layer, _ in pairs]
     times = _times(order, inferences)
     names = Names(workload.table)
-    found = [
+    evidence = [
         named_steps.outermost(tensorrt_layers.evidence(layer, names), workload.table)
         for layer in layers
     ]
-    ties = named_steps.tie(_graph(workload, found), found)
+    ties = named_steps.tie(_graph(workload, evidence), evidence)
     steps = tuple(_step(i, step, layers, workload) for i, step in enumerate(ties.steps))
     sums = [times[list(step.members)].sum(axis=0) for step in ties.steps]
     shape = (len(steps), len(inferences))
@@ -187,20 +187,20 @@ def trace_of(workload: Workload, engine_json: str, reports: Reports) -> Trace:
 
 
 def _times(order: Sequence[str], inferences: Sequence[Sequence[tuple[str, float]]]) -> Any:
-    """Nanoseconds of each layer in each inference; of a loop's layers all turns together."""
+    """Nanoseconds of each layer in each inference; for layers of a loop, of all iterations."""
     row = {name: i for i, name in enumerate(order)}
     times = np.zeros((len(order), len(inferences)))
-    for column, each in enumerate(inferences):
-        for name, ms in each:
+    for column, inference in enumerate(inferences):
+        for name, ms in inference:
             times[row[name], column] += ms * 1e6
     return np.rint(times).astype(np.int64)
 
 
-def _graph(workload: Workload, found: Sequence[Evidence]) -> Any:
+def _graph(workload: Workload, evidence: Sequence[Evidence]) -> Any:
     from onnxprof.provenance.onnx_graph import read_graph
 
     model = read_prepared(workload.model)
-    named = {name for each in found for name in each.layers}
+    named = {name for entry in evidence for name in entry.layers}
     return named_steps.without_sizes(read_graph(model.graph), workload.table, named)
 
 

@@ -1,7 +1,7 @@
 """TensorRT: a model built into an engine, with progress, and timings of tactics kept.
 
-Written after the Python API of TensorRT 10 and 11, of which this uses what both have. The
-module `tensorrt` comes in as an argument, so that a stand-in with the same few verbs does.
+This uses the part of the Python API that TensorRT 10 and 11 share. The module `tensorrt` is an
+argument, so that tests can pass a stand-in with the same few functions.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from onnxprof.plugins.backend import Workload
 from onnxprof.plugins.source_places import without_places
 from onnxprof.records.layer import PreparedModel
 
-#: Progress is told at most this often.
+#: Least seconds between two lines of progress.
 _EVERY_SECONDS = 0.5
 
 
 @contextmanager
 def runtime_errors(what: str) -> Iterator[None]:
-    """Turn TensorRT's exceptions into one line each."""
+    """Turn TensorRT's exceptions into a BackendError of one line."""
     try:
         yield
     except (BackendError, KeyboardInterrupt):
@@ -41,7 +41,7 @@ def runtime_errors(what: str) -> Iterator[None]:
 
 
 def logger(trt: Any, said: list[str]) -> Any:
-    """A logger that keeps errors, for they hold the reasons, and prints nothing."""
+    """A logger that appends errors, which contain the reasons, to `said` and prints nothing."""
 
     class Kept(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -59,7 +59,7 @@ def build(trt: Any, workload: Workload, cache: Path | None = None) -> bytes:
     """The serialised engine of a model at the sizes of its inputs. Raises BackendError.
 
     Types are the model's own (strongly typed), each input has one size, and the engine keeps
-    all that it can tell of its layers. Tactics that were timed before are taken from `cache`.
+    detailed layer information. Timings of tactics are read from `cache` and added to it.
     """
     said: list[str] = []
     log = logger(trt, said)
@@ -73,7 +73,9 @@ def build(trt: Any, workload: Workload, cache: Path | None = None) -> bytes:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         config.add_optimization_profile(_profile(builder, network, workload.inputs))
         timing = _timing_cache(config, cache)
-        watching = monitor(trt, workload.tell)  # the configuration holds no reference to it
+        watching = monitor(
+            trt, workload.tell
+        )  # kept here, since the configuration holds no reference
         if watching is not None:
             config.progress_monitor = watching
         plan = builder.build_serialized_network(network, config)
@@ -85,7 +87,7 @@ def build(trt: Any, workload: Workload, cache: Path | None = None) -> bytes:
 
 
 class Phases:
-    """What the builder is at, from its several threads, told now and then in a line."""
+    """Progress of the builder, collected from several threads and reported in single lines."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -101,13 +103,13 @@ class Phases:
 
     def done(self, phase: str, steps: int) -> None:
         """So many steps of a phase are done."""
-        with self._lock, suppress(OSError):  # whoever listened may be gone
+        with self._lock, suppress(OSError):  # the listener may have closed
             if (now := time.monotonic()) >= self._due:
                 self._due = now + _EVERY_SECONDS
                 self._tell(f"building the engine: {phase}, {steps} of {self._steps.get(phase, 0)}")
 
     def finish(self, phase: str) -> None:
-        """A phase has ended, be it early."""
+        """A phase has ended, perhaps early."""
         with self._lock:
             self._steps.pop(phase, None)
 
@@ -137,13 +139,13 @@ def monitor(trt: Any, tell: Callable[[str], None]) -> Any:
 
 
 def _flags(trt: Any) -> int:
-    """Strongly typed: the choice of TensorRT 10, the only way of TensorRT 11."""
+    """Flags for a strongly typed network: optional in TensorRT 10, the default in TensorRT 11."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
 
 def _parse(parser: Any, model: PreparedModel) -> bool:
-    """External data is looked up beside the file, or in the folder of the model's bytes."""
+    """Parse a model; external data is looked up beside the file, or in the model's folder."""
     if isinstance(model.source, bytes):
         return bool(parser.parse(model.source, str(model.folder / "model.onnx")))
     return bool(parser.parse_from_file(str(model.source)))
@@ -167,7 +169,7 @@ def _last(said: Sequence[str]) -> str:
 
 
 def _profile(builder: Any, network: Any, inputs: Mapping[str, NDArray[Any]]) -> Any:
-    """One size for every input, so that tactics are chosen for what is measured."""
+    """An optimization profile with one size for every input, the measured one."""
     profile = builder.create_optimization_profile()
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
@@ -183,13 +185,13 @@ def _profile(builder: Any, network: Any, inputs: Mapping[str, NDArray[Any]]) -> 
 
 
 def _timing_cache(config: Any, path: Path | None) -> Any:
-    """A timing cache in use, with what is in the file; None where none can be had."""
+    """A timing cache with the file's contents, set in `config`; None where it is refused."""
     if path is None or not hasattr(config, "create_timing_cache"):
         return None
     known = b""
     with suppress(OSError):
         known = path.read_bytes()
-    for data in (known, b""):  # a damaged file, or another device's, is refused
+    for data in (known, b""):  # a damaged cache, or another device's, is refused
         made = config.create_timing_cache(data)
         if made is not None and config.set_timing_cache(made, False):
             return config.get_timing_cache()
@@ -197,7 +199,7 @@ def _timing_cache(config: Any, path: Path | None) -> Any:
 
 
 def _keep(timing: Any, path: Path) -> None:
-    """Write whole or not at all; a cache that cannot be written costs time, not the run."""
+    """Write the cache atomically; errors are ignored, since the cache only saves time."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")

@@ -1,4 +1,4 @@
-"""What TensorRT says of its engines and layers, read into steps and tied to ONNX layers.
+"""TensorRT's descriptions of engines and layers, read and tied to ONNX layers.
 
 The engine inspector describes each layer of an engine that was built with
 `ProfilingVerbosity.DETAILED` as JSON (TensorRT documentation, "Engine Inspector"). Its
@@ -22,9 +22,9 @@ from onnxprof.records.layer import Tensor
 
 _ITEM = "[ONNX Layer: "
 _SEPARATORS = re.compile("[\x1e\x1f]|(?<=\\])(?=\\[ONNX Layer: )")
-#: Copies between formats that TensorRT inserts; the name tells whom for, not what it computes.
+#: Copies between formats that TensorRT inserts; the name tells only the layer they serve.
 _COPY = re.compile(r"Reformatting CopyNode|Reformatted (Input|Output) Tensor|copied_squeeze_after_")
-#: An engine with several optimization profiles has its layers once for each.
+#: An engine with several optimization profiles repeats the layers for each profile.
 _PROFILE = re.compile(r"\s\[profile \d+\]$")
 _FOREIGN = re.compile(r"\{ForeignNode\[(.*)\]\}", re.DOTALL)
 #: Point-wise fusions nest: PWN(PWN(a), b).
@@ -34,11 +34,11 @@ _MOST_LAYERS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class EngineLayer:
-    """One layer of an engine: what `IProfiler` reports times of."""
+    """One layer of an engine, for which `IProfiler` reports times."""
 
     name: str
     kind: str = ""
-    """TensorRT's `LayerType`: `gemm`, `CaskConvolution`, `kgen`; empty where it is not told."""
+    """TensorRT's `LayerType`: `gemm`, `CaskConvolution`, `kgen`; empty if not known."""
     metadata: str | None = None
     """None where the engine holds names alone."""
     outputs: tuple[Tensor, ...] = ()
@@ -51,7 +51,7 @@ def parse_engine(data: Any) -> tuple[EngineLayer, ...]:
     """
     layers = data.get("Layers") if isinstance(data, dict) else None
     if not isinstance(layers, list):
-        raise BackendError("no layer information of TensorRT: it has no list `Layers`")
+        raise BackendError("not layer information of TensorRT: there is no list `Layers`")
     if len(layers) > _MOST_LAYERS:
         raise BackendError(f"{len(layers)} layers are more than any engine has")
     return tuple(_layer(entry) for entry in layers)
@@ -61,7 +61,7 @@ def _layer(entry: Any) -> EngineLayer:
     if isinstance(entry, str):
         return EngineLayer(entry)
     if not isinstance(entry, dict) or not isinstance(entry.get("Name"), str):
-        raise BackendError("no layer information of TensorRT: a layer has no `Name`")
+        raise BackendError("not layer information of TensorRT: a layer has no `Name`")
     metadata = entry.get("Metadata")
     return EngineLayer(
         entry["Name"],
@@ -77,14 +77,14 @@ def _tensors(entries: Any) -> Iterator[Tensor]:
             yield Tensor(entry["Name"], "", _sizes(entry.get("Dimensions")), observed=True)
 
 
-def _sizes(found: Any) -> tuple[int, ...] | None:
-    if isinstance(found, list) and all(type(size) is int and size >= 0 for size in found):
-        return tuple(found)
+def _sizes(value: Any) -> tuple[int, ...] | None:
+    if isinstance(value, list) and all(type(size) is int and size >= 0 for size in value):
+        return tuple(value)
     return None
 
 
 def mentioned(metadata: str) -> tuple[str, ...]:
-    """The ONNX nodes that a layer's metadata names, in its order, each once."""
+    """The ONNX nodes that a layer's metadata names, in order, without repetition."""
     items = (item.strip() for item in _SEPARATORS.split(metadata))
     named = (i[len(_ITEM) : -1] for i in items if i.startswith(_ITEM) and i.endswith("]"))
     return tuple(dict.fromkeys(named))
@@ -96,7 +96,7 @@ def plain_name(name: str) -> str:
 
 
 def evidence(layer: EngineLayer, names: Names) -> Evidence:
-    """Which ONNX layers an engine's layer stands for, and how that is known.
+    """The ONNX layers of an engine's layer, with the evidence.
 
     Metadata first, then the layer's name: an ONNX name, several joined with ` + ` or ` || `,
     in `PWN(…)`, or a region from the first to the last in `{ForeignNode[a...b]}`.
@@ -104,9 +104,9 @@ def evidence(layer: EngineLayer, names: Names) -> Evidence:
     name = plain_name(layer.name)
     if _COPY.match(name):
         return Evidence("inserted copy")
-    told = mentioned(layer.metadata or "")
-    if told:
-        return Evidence("metadata", names.resolved(told), told)
+    mentions = mentioned(layer.metadata or "")
+    if mentions:
+        return Evidence("metadata", names.resolved(mentions), mentions)
     if region := _FOREIGN.fullmatch(name):
         last = _last_of_region(region[1], names)
         return Evidence("last layer of the region", last, last, exact=False)
@@ -115,14 +115,14 @@ def evidence(layer: EngineLayer, names: Names) -> Evidence:
 
 
 def _last_of_region(text: str, names: Names) -> tuple[str, ...]:
-    """The layer that `first...last` ends with; names may hold dots themselves."""
+    """The layer that `first...last` ends with; names may contain dots."""
     ends = (text[m.end() :] for m in re.finditer(r"(?=(\.\.\.))", text))
     known = (names.resolved((end[3:],)) for end in ends)
-    return next((found for found in known if found), ())
+    return next((layers for layers in known if layers), ())
 
 
 def _parts(name: str, names: Names) -> Iterator[str]:
-    """ONNX names inside of a layer's name; a name that is one itself is not taken apart."""
+    """ONNX names inside of a layer's name; a name that is an ONNX name is not split."""
     if names.resolved((name,)):
         yield name
         return
@@ -137,43 +137,43 @@ def _parts(name: str, names: Names) -> Iterator[str]:
 
 
 def parse_profile(data: Any) -> tuple[int, tuple[tuple[str, float], ...]]:
-    """trtexec's `--exportProfile`: how many inferences, and each layer's milliseconds.
+    """trtexec's `--exportProfile`: the number of inferences, and each layer's milliseconds.
 
     The median where the file has one (TensorRT 8.6 and later), else the mean. Raises
     BackendError for another file.
     """
     if not isinstance(data, list) or not data or not isinstance(data[0], dict):
-        raise BackendError("no profile of trtexec: it is no list of objects")
+        raise BackendError("not a profile of trtexec: the JSON is not a list of objects")
     count = data[0].get("count", 0)
     rows = data[1:] if "count" in data[0] else data
     if type(count) is not int or not 0 <= count < 2**31:
-        raise BackendError("no profile of trtexec: its count makes no sense")
+        raise BackendError("not a profile of trtexec: its count is not a number of inferences")
     return count, tuple(_profiled(row) for row in rows)
 
 
 def _profiled(row: Any) -> tuple[str, float]:
     if not isinstance(row, Mapping) or not isinstance(row.get("name"), str):
-        raise BackendError("no profile of trtexec: a layer has no `name`")
+        raise BackendError("not a profile of trtexec: a layer has no `name`")
     return row["name"], milliseconds(row.get("medianMs", row.get("averageMs")), row["name"])
 
 
 def parse_times(data: Any) -> tuple[float, ...]:
-    """trtexec's `--exportTimes`: what each inference took on the device, in milliseconds.
+    """trtexec's `--exportTimes`: the device time of each inference, in milliseconds.
 
-    `computeMs`: without copies from and to the host. Raises BackendError for another file.
+    This is `computeMs`, without copies from and to the host. Raises BackendError for another file.
     """
     if not isinstance(data, list) or not data:
-        raise BackendError("no times of trtexec: it is no list of inferences")
-    told = [row.get("computeMs") if isinstance(row, dict) else None for row in data]
-    return tuple(milliseconds(value, "computeMs") for value in told)
+        raise BackendError("not times of trtexec: the JSON is not a list of inferences")
+    values = [row.get("computeMs") if isinstance(row, dict) else None for row in data]
+    return tuple(milliseconds(value, "computeMs") for value in values)
 
 
 def joined(
     layers: Sequence[EngineLayer], times: Sequence[tuple[str, float]]
 ) -> list[tuple[EngineLayer, float]]:
-    """Each profiled layer with its description; repeated names in order.
+    """Profiled layers with their descriptions and times; repeated names in order.
 
-    A profile without layer information has names alone.
+    Without layer information, descriptions contain only names.
     """
     waiting: dict[str, list[EngineLayer]] = {}
     for layer in layers:

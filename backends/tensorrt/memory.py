@@ -11,7 +11,7 @@ from onnxprof.errors import BackendError
 
 
 class DeviceMemory:
-    """What a session needs of CUDA; everything is freed by `close`."""
+    """Allocation, copies and a stream on one device; `close` frees everything."""
 
     def __init__(self, index: int) -> None:
         from cuda.bindings import runtime
@@ -23,26 +23,26 @@ class DeviceMemory:
         self.stream = int(self._stream)
 
     def allocate(self, size: int) -> int:
-        """So many bytes. Raises BackendError where there are none left."""
+        """The address of `size` bytes. Raises BackendError if there are too few."""
         self._pointers.append(int(self._call("cudaMalloc", size)))
         return self._pointers[-1]
 
     def to_device(self, pointer: int, array: NDArray[Any]) -> None:
-        """Copy there and wait."""
+        """Copy to the device and wait."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call("cudaMemcpy", pointer, array.ctypes.data, array.nbytes, kind)
 
     def to_host(self, array: NDArray[Any], pointer: int) -> None:
-        """Copy back and wait."""
+        """Copy to the host and wait."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call("cudaMemcpy", array.ctypes.data, pointer, array.nbytes, kind)
 
     def wait(self) -> None:
-        """Return when the stream is done."""
+        """Return when the stream has finished."""
         self._call("cudaStreamSynchronize", self._stream)
 
     def close(self) -> None:
-        """Free everything; a device that is gone is not complained about."""
+        """Free everything; errors of a lost device are ignored."""
         with suppress(BackendError):
             for pointer in self._pointers:
                 self._call("cudaFree", pointer)
@@ -53,7 +53,7 @@ class DeviceMemory:
         error, *results = getattr(self._cuda, name)(*arguments)
         if error != self._cuda.cudaError_t.cudaSuccess:
             _, text = self._cuda.cudaGetErrorString(error)
-            told = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-            remedy = "Use a smaller --batch" if "memory" in told else ""
-            raise BackendError(f"{name}: {told}", where="tensorrt", remedy=remedy)
+            message = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+            remedy = "Use a smaller --batch" if "memory" in message else ""
+            raise BackendError(f"{name}: {message}", where="tensorrt", remedy=remedy)
         return results[0] if results else None

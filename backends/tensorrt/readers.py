@@ -1,4 +1,4 @@
-"""What trtexec writes into files."""
+"""The reader of trtexec's files."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Origin
 
 PROFILE, ENGINE, TIMES = "--profile", "--engine-layers", "--times"
-#: Fewer known names than this part of those in a file, and it is of another model.
+#: If the model has fewer than this part of a file's names, the file is of another model.
 _LEAST_KNOWN = 0.5
 
 
 def _read(files: Mapping[str, Source]) -> Recording:
-    """What `--exportProfile`, `--exportLayerInfo` and `--exportTimes` wrote."""
+    """Read files of `--exportProfile`, `--exportLayerInfo` and `--exportTimes`."""
 
     def recorded(names: Names, _: LayerTable) -> Recorded:
         profile, layers, times = (files.get(option) for option in (PROFILE, ENGINE, TIMES))
         assert profile is not None
-        count, told = parsed(profile, engine_layers.parse_profile)
+        count, layer_times = parsed(profile, engine_layers.parse_profile)
         engine = parsed(layers, engine_layers.parse_engine) if layers else ()
         taken = parsed(times, engine_layers.parse_times) if times else ()
-        pairs = engine_layers.joined(engine, told)
-        if engine and not {layer.name for layer in engine} & {name for name, _ in told}:
+        pairs = engine_layers.joined(engine, layer_times)
+        if engine and not {layer.name for layer in engine} & {name for name, _ in layer_times}:
             raise UsageError(
-                f"no layer of its {len(told)} is among the {len(engine)} of the layer information",
+                f"no layer of its {len(layer_times)} is among the {len(engine)} of the"
+                " layer information",
                 where=str(profile.path),
                 remedy="Export both from one engine",
             )

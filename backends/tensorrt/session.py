@@ -1,6 +1,6 @@
 """TensorRT: sessions over an engine, with bound device memory.
 
-The module `tensorrt` comes in as an argument, as in `tensorrt_build.py`.
+The module `tensorrt` is an argument, as in `build.py`.
 """
 
 from __future__ import annotations
@@ -17,48 +17,48 @@ from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import Tensor
 
-#: Layers an engine may have at most; more than this from a profiler is not one inference.
+#: The most layers of an engine; more reports than this are not one inference.
 _MOST_REPORTS = 1_000_000
 
 
 class Memory(Protocol):
-    """A stream and memory of one device; `tensorrt_memory.py` has the real one."""
+    """A stream and memory of one device; implemented in `memory.py`."""
 
     stream: int
 
     def allocate(self, size: int) -> int:
-        """So many bytes; freed with the session. Raises BackendError where there are none."""
+        """The address of `size` bytes, freed with the session. Raises BackendError."""
 
     def to_device(self, pointer: int, array: NDArray[Any]) -> None:
-        """Copy there and wait."""
+        """Copy to the device and wait."""
 
     def to_host(self, array: NDArray[Any], pointer: int) -> None:
-        """Copy back and wait."""
+        """Copy to the host and wait."""
 
     def wait(self) -> None:
-        """Return when the stream has done its work. Raises BackendError for a failure."""
+        """Return when the stream has finished. Raises BackendError for a failure."""
 
 
 @dataclass(slots=True)
 class Reports:
-    """What a profiler was told: a name and milliseconds for each layer, inference by inference."""
+    """Reports of a profiler: a name and milliseconds for each layer, inference by inference."""
 
     inferences: list[list[tuple[str, float]]] = field(default_factory=list)
     count: int = 0
 
     def begin(self) -> None:
-        """Another inference."""
+        """Begin an inference."""
         self.inferences.append([])
 
     def add(self, name: str, ms: float) -> None:
-        """One layer's time in the inference that began last."""
+        """Add a layer's time to the present inference."""
         self.count += 1
         if self.inferences and self.count <= _MOST_REPORTS:
             self.inferences[-1].append((name, ms))
 
     @property
     def whole(self) -> list[list[tuple[str, float]]]:
-        """The inferences that were kept to their end."""
+        """The inferences with all of their layers."""
         return self.inferences if self.count <= _MOST_REPORTS else self.inferences[:-1]
 
 
@@ -76,7 +76,7 @@ def profiler(trt: Any, reports: Reports) -> Any:
 
 
 class EngineSession:
-    """An engine with an execution context, its inputs and outputs bound once."""
+    """An engine with an execution context, and with inputs and outputs bound once."""
 
     def __init__(self, trt: Any, engine: Any, memory: Memory, workload: Workload) -> None:
         self.engine = engine
@@ -108,15 +108,15 @@ class EngineSession:
 
     def values(self) -> dict[str, NDArray[Any]]:
         """Copies of the last inference's outputs."""
-        found = {}
+        copies = {}
         for name, (array, pointer) in self._outputs.items():
-            found[name] = array.copy()
+            copies[name] = array.copy()
             if not self._on_host(name):
-                self._memory.to_host(found[name], pointer)
-        return found
+                self._memory.to_host(copies[name], pointer)
+        return copies
 
     def _on_host(self, name: str) -> bool:
-        """Tensors that hold sizes are read and written on the host."""
+        """Whether a tensor is on the host, as tensors of sizes are."""
         location = self.engine.get_tensor_location(name)
         return bool(location == self._trt.TensorLocation.HOST)
 
@@ -156,7 +156,7 @@ class EngineSession:
 
 
 class ProfiledSession(EngineSession):
-    """The same under an `IProfiler`."""
+    """An engine session under an `IProfiler`."""
 
     def __init__(
         self,
@@ -169,15 +169,17 @@ class ProfiledSession(EngineSession):
         super().__init__(trt, engine, memory, workload)
         self._reports = Reports()
         self._traced = traced
-        self._profiler = profiler(trt, self._reports)  # the context holds no reference to it
+        self._profiler = profiler(
+            trt, self._reports
+        )  # kept here, since the context holds no reference
         self.context.profiler = self._profiler
 
     def infer(self) -> None:
-        """Run once; the times are reported before it returns."""
+        """Run once; the times are reported before this returns."""
         self._reports.begin()
         super().infer()
 
     def trace(self) -> Any:
-        """What was reported, tied to the layers."""
+        """The trace of all reports, tied to the layers."""
         with runtime_errors("cannot describe its engine"):
             return self._traced(self.engine, self._reports)

@@ -1,1 +1,1 @@
-"""A model run as torch calls, a layer each."""
+"""torch: runs a model as calls, one for each layer."""

@@ -12,7 +12,7 @@ from onnxprof.plugins.verbs import SelfTest
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.step import Granularity
 
-#: What `Workload.provider` may say; a device's kind stands for the first.
+#: Values of `Workload.provider`; a kind of device means the first.
 PROVIDERS = ("eager", "compile")
 _KINDS = ("", "cpu", "cuda")
 _REMEDY = 'pip install "onnxprof[torch]"'
@@ -24,7 +24,7 @@ class TorchBackend:
     name = "torch"
 
     def availability(self) -> Sequence[Availability]:
-        """The CPU and the CUDA devices, or why they are not there."""
+        """The CPU and the CUDA devices, or why they are missing."""
         try:
             import torch  # noqa: F401
 
@@ -44,7 +44,7 @@ class TorchBackend:
         return devices()
 
     def packages(self) -> Sequence[str]:
-        """torch alone."""
+        """The distribution `torch`."""
         return ("torch",)
 
     def self_test(self) -> SelfTest:
@@ -59,7 +59,7 @@ class TorchBackend:
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
-        """An un-profiled session, compiled if the provider says so."""
+        """An un-profiled session, compiled if the provider asks for it."""
         with _ready(workload) as device:
             yield _compiled(workload, device) if _compiles(workload) else _eager(workload, device)
 
@@ -93,7 +93,7 @@ def _compiled(workload: Workload, device: Any) -> TracedSession:
 
 @contextmanager
 def _ready(workload: Workload) -> Iterator[Any]:
-    """The device to run on, with gradients off and the threads that were asked for."""
+    """The device to run on, with gradients off and the requested number of threads."""
     _check(workload)
     try:
         import torch
@@ -101,7 +101,7 @@ def _ready(workload: Workload) -> Iterator[Any]:
         raise _missing(error) from None
     from onnxprof.backends.torch.devices import torch_device
 
-    if workload.own_process:  # the number of threads is one of the whole process
+    if workload.own_process:  # the number of threads is set for the whole process
         torch.set_num_threads(workload.threads)
     device = torch_device(workload.provider, workload.device)
     with torch.inference_mode():

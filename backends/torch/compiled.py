@@ -1,7 +1,7 @@
 """torch.compile over the whole program: one step that covers every layer.
 
-What it fuses cannot be told apart by layer, and times of the layers run one by one would not
-add up to it. So the compiled model is measured as what it is: one step.
+Fused layers cannot be timed separately, and times of the layers run one by one would not add up
+to the compiled latency. So the compiled model is measured as one step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.plugins.source_places import without_places
 from onnxprof.records.step import Confidence, Step
 
-#: It logs every place where it cannot go on; the step says how many parts there are.
+#: This logger reports every graph break; the step's evidence has the number of parts.
 _LOG = "torch._dynamo"
 
 
@@ -47,18 +47,20 @@ class CompiledSession(TorchSession):
         logging.getLogger(_LOG).setLevel(logging.ERROR)
         counters.clear()
         try:
-            with config.patch(compile_threads=1):  # no helpers that would stay on beside the clock
+            with config.patch(compile_threads=1):  # no helper processes beside the measurement
                 self._forward(*self._given)
             self._wait()
             self._parts = int(counters["stats"]["unique_graphs"])
-        except Exception as error:  # any of its stages has errors of its own
+        except Exception as error:  # the stages of compilation have errors of their own
             if is_memory_error(error):
                 raise BackendError("out of memory", remedy="Use a smaller --batch") from error
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            told = [line for line in lines if not line.endswith("raised:")]  # by whom, not what
-            reason = without_places(told[0])[:300] if told else type(error).__name__
+            stated = [
+                line for line in lines if not line.endswith("raised:")
+            ]  # names the stage, not the reason
+            reason = without_places(stated[0])[:300] if stated else type(error).__name__
             raise BackendError(
-                f"torch.compile cannot compile it: {reason}",
+                f"torch.compile cannot compile the model: {reason}",
                 where="torch",
                 remedy="It needs a C++ compiler on the CPU; or use --provider eager",
             ) from error
@@ -71,7 +73,7 @@ class CompiledSession(TorchSession):
         self._times.append(time.perf_counter_ns() - began)
 
     def trace(self) -> Trace:
-        """One step, the whole of each inference."""
+        """A trace with one step, which takes the whole inference."""
         step = Step(
             name="torch.compile",
             op_type="torch.compile",

@@ -1,7 +1,7 @@
 """How many of the ONNX package's node tests the torch backend passes.
 
-Each is a small model with inputs and expected outputs, made by the installed `onnx` package;
-its own backend tests compare in the same way (`onnx/backend/test/runner`).
+A node test is a small model with inputs and expected outputs, made by the installed `onnx`
+package, whose own backend tests compare in the same way (`onnx/backend/test/runner`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from onnxprof.backends.torch.program.loader import load
 from onnxprof.plugins.verbs import SelfTest, Verdict, Yardstick
 from onnxprof.records.layer import PreparedModel
 
-#: What onnx2pytorch, which runs ONNX graphs on torch as well, passes of how many.
+#: The result of onnx2pytorch, which runs ONNX graphs on torch as well.
 YARDSTICK = Yardstick("onnx2pytorch", 588, 776)
 
 
 def torch_conformance() -> SelfTest:
-    """Run all of them, on the CPU; takes about half a minute."""
+    """Run all node tests on the CPU, in about half a minute."""
     return SelfTest(
         runtime=f"torch {torch.__version__}",
         suite=f"node tests of onnx {version('onnx')}",
@@ -35,20 +35,20 @@ def torch_conformance() -> SelfTest:
 
 
 def cases() -> Sequence[Any]:
-    """The node tests, without those that only spell out a function of another."""
+    """The node tests, without those that only expand the function of another test."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they overflow and divide by zero on purpose
         from onnx.backend.test.case.node import collect_testcases
 
-        found: Sequence[Any] = collect_testcases(None)
-    return found
+        collected: Sequence[Any] = collect_testcases(None)
+    return collected
 
 
 def judge(case: Any) -> Verdict:
-    """Run one test; whatever is raised is its failure."""
+    """Run one test; an exception is a failure."""
     try:
         return Verdict(case.name, _difference(case))
-    except Exception as error:  # a failure is what is asked for
+    except Exception as error:  # any exception is a failed test
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return Verdict(case.name, lines[0][:200])
 
@@ -64,9 +64,9 @@ def _difference(case: Any) -> str:
             for slot, value in zip(program.formals, inputs, strict=False):
                 values[slot] = _given(value)
             program.run(values)
-            found = [values[slot] for slot in program.outputs]
+            outputs = [values[slot] for slot in program.outputs]
             kinds = loaded.output_types
-            for want, got, kind in zip(expected, found, kinds, strict=True):
+            for want, got, kind in zip(expected, outputs, kinds, strict=True):
                 if problem := _unlike(want, got, kind, case.rtol, case.atol):
                     return problem
     return ""
@@ -79,7 +79,7 @@ def _given(value: Any) -> Any:
 
 
 def _array(value: Any) -> Any:
-    """Types that NumPy lacks come as they are stored."""
+    """An expected value as an array; types that NumPy lacks are given as stored."""
     import onnx
 
     proto = isinstance(value, onnx.TensorProto)

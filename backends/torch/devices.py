@@ -1,4 +1,4 @@
-"""The devices that torch sees, and why it does not see others."""
+"""The devices that torch can use, and why it cannot use others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxprof.records.device import Availability, Device, device_index
 
 
 def cuda_device(index: int, properties: Any) -> Device:
-    """The record of a CUDA device from what torch tells of it."""
+    """The record of a CUDA device, from torch's properties."""
     capability = f"sm_{properties.major}{properties.minor}"
     return Device(
         id=cuda_id(index, str(properties.name)),
@@ -31,7 +31,7 @@ def devices() -> tuple[Device, ...]:
 
 
 def cuda_devices() -> Sequence[Device]:
-    """In torch's order, with what the driver adds; none where CUDA does not work."""
+    """CUDA devices in torch's order, with facts of the driver; empty if CUDA does not work."""
     if not torch.cuda.is_available():
         return ()
     return [
@@ -41,13 +41,13 @@ def cuda_devices() -> Sequence[Device]:
 
 
 def availability(backend: str) -> tuple[Availability, ...]:
-    """What works, with torch's version, and what does not, with what to do."""
+    """Usable devices with torch's version, and unusable ones with reason and remedy."""
     version = f"torch {torch.__version__}"
     cpu = Availability(backend, cpu_device().id, True, version)
-    found = cuda_devices()
-    if found:
+    usable = cuda_devices()
+    if usable:
         built = f"{version}, CUDA {torch.version.cuda}"
-        return (cpu, *(Availability(backend, device.id, True, built) for device in found))
+        return (cpu, *(Availability(backend, device.id, True, built) for device in usable))
     return (cpu, _no_cuda(backend, version))
 
 
@@ -61,7 +61,7 @@ def _no_cuda(backend: str, version: str) -> Availability:
 
 
 def torch_device(provider: str, device_id: str) -> Any:
-    """The device to run on, for `cuda:1:NAME` or, without an id, the kind that is asked for.
+    """The torch device for an id as `cuda:1:NAME`, or without an id for the requested kind.
 
     Raises BackendError where there is no such device.
     """

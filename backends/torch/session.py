@@ -1,4 +1,4 @@
-"""Sessions over a program: un-profiled, with a time for each layer, and of its first layers."""
+"""Sessions over a program: un-profiled, with a time for each layer, and of the first layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EVIDENCE = "runs operator by operator"
 
 
 def prepare(workload: Workload, device: Any, wrap: Any = None) -> Loaded:
-    """Load the model onto a device, its inputs bound. Raises BackendError."""
+    """Load the model onto a device, with inputs bound. Raises BackendError."""
     fold = workload.granularity is Granularity.EXECUTED
     try:
         loaded = load(workload.model, fold=fold, wrap=wrap)
@@ -56,7 +56,7 @@ def _nothing() -> None:
 
 
 def synchroniser(device: Any) -> Callable[[], None]:
-    """Waits until a device has done all that was asked of it; nothing to wait for on the CPU."""
+    """A function that waits until a device has finished; it does nothing for the CPU."""
     if device.type != "cuda":
         return _nothing
     synchronise = torch.cuda.synchronize
@@ -64,7 +64,7 @@ def synchroniser(device: Any) -> Callable[[], None]:
 
 
 class TorchSession:
-    """A program with its inputs bound; an inference ends when the device is done."""
+    """A program with bound inputs; an inference ends when the device is done."""
 
     def __init__(self, loaded: Loaded, device: Any) -> None:
         self.loaded, self.device = loaded, device
@@ -95,35 +95,35 @@ class TorchSession:
         }
 
     def arena_bytes(self) -> int | None:
-        """The most that torch gave out on a CUDA device; its CPU allocator keeps no account."""
+        """Peak bytes of torch's allocator on a CUDA device; None on the CPU, which has no count."""
         if self.device.type != "cuda":
             return None
         return int(torch.cuda.max_memory_allocated(self.device))
 
 
 class PrefixSession:
-    """The first calls of a program, on the same weights; what they leave is dropped."""
+    """The first calls of a program, with the same weights; results are dropped."""
 
     def __init__(self, program: Program, count: int, device: Any) -> None:
         self._program = Program(program.template, calls=program.calls[:count])
         self._wait = synchroniser(device)
 
     def infer(self) -> None:
-        """Run these calls."""
+        """Run the first calls once."""
         self._program.run(self._program.template.copy())
         self._wait()
 
     def outputs(self) -> Sequence[Tensor]:
-        """A prefix has none that the model knows."""
+        """Empty: a prefix has no outputs of the model."""
         return []
 
     def values(self) -> Values:
-        """None either."""
+        """Empty."""
         return {}
 
 
 class Marks:
-    """Points in time, and how far two of them are apart in nanoseconds."""
+    """Functions that mark a moment, and that give the nanoseconds between two marks."""
 
     def __init__(self, device: Any) -> None:
         on_device = device.type == "cuda"
@@ -136,22 +136,22 @@ def _difference(began: int, ended: int) -> int:
 
 
 def cuda_mark() -> Any:
-    """An event in the current stream, after all that was put there so far."""
+    """An event in the current stream, behind all work enqueued so far."""
     event = torch.cuda.Event(enable_timing=True)
     event.record()
     return event
 
 
 def event_ns(began: Any, ended: Any) -> int:
-    """Nanoseconds between two events that have both passed; torch tells milliseconds."""
+    """Nanoseconds between two completed events; torch gives milliseconds."""
     return round(float(began.elapsed_time(ended)) * 1e6)
 
 
 class Times:
-    """The time of each layer in each inference, in memory that is taken before the first one.
+    """The time of each layer in each inference, in memory allocated before the first inference.
 
-    A small array for each inference would lie between the buffers of layers, and move those of
-    the un-profiled session beside it, which changes its latency by up to a tenth.
+    A small array for each inference would lie between the buffers of layers, and move buffers of
+    the un-profiled session, whose latency then changes by up to a tenth.
     """
 
     def __init__(self, layers: int, inferences: int) -> None:
@@ -159,7 +159,7 @@ class Times:
         self._kept = np.zeros((max(1, inferences), layers), np.int64)
 
     def next(self) -> NDArray[np.int64]:
-        """Room for one more inference; zeros."""
+        """A row of zeros for one more inference."""
         if self.count == len(self._kept):
             self._kept = np.concatenate([self._kept, np.zeros_like(self._kept)])
         room: NDArray[np.int64] = self._kept[self.count]
@@ -167,13 +167,13 @@ class Times:
         return room
 
     def taken(self) -> NDArray[np.int64]:
-        """All that was noted, shape [layers, inferences]."""
+        """All times in nanoseconds, shape [layers, inferences]."""
         noted: NDArray[np.int64] = self._kept[: self.count].T
         return noted
 
 
 class TracedTorchSession(TorchSession):
-    """A session that takes the time after each layer; those of subgraphs are timed inside."""
+    """A session that marks the time after every layer, those of subgraphs included."""
 
     def __init__(self, workload: Workload, device: Any) -> None:
         self._workload = workload
@@ -196,7 +196,7 @@ class TracedTorchSession(TorchSession):
         return run
 
     def infer(self) -> None:
-        """Run every layer once and keep what each took."""
+        """Run every layer once and keep the times."""
         program = self._program
         values = program.template.copy()
         self._inner.clear()
@@ -207,7 +207,7 @@ class TracedTorchSession(TorchSession):
         self._note(marks, self._times.next())
 
     def _note(self, marks: Sequence[Any], taken: NDArray[np.int64]) -> None:
-        """Each layer's own time: what its subgraphs' layers took is theirs."""
+        """Add the layers' own times, without the time of layers in their subgraphs."""
         between = self._marks.between
         for call, began, ended in zip(self._program.calls, marks, marks[1:], strict=False):
             taken[call.number] = between(began, ended)
@@ -218,7 +218,7 @@ class TracedTorchSession(TorchSession):
             self._seen.add(call.number)
 
     def _look(self, call: Call, values: Sequence[Any]) -> None:
-        """Note the shapes that a layer gave, in the first inference alone."""
+        """Note the shapes of a layer's outputs, in the first inference."""
         self._shapes[call.number] = tuple(
             described(name, values[slot])
             for name, slot in zip(call.output_names, call.outputs, strict=True)
@@ -226,7 +226,7 @@ class TracedTorchSession(TorchSession):
         )
 
     def trace(self) -> Trace:
-        """One step a layer, exact; a layer of a branch that was never taken has none."""
+        """A trace with one exact step a layer, without layers of branches that never ran."""
         rows = [
             (number, call, position)
             for number, (call, parent, position) in enumerate(self.loaded.layers)
@@ -263,5 +263,5 @@ class TracedTorchSession(TorchSession):
         return [PrefixSession(self._program, count, self.device) for count in counts]
 
     def proof(self) -> TorchProof:
-        """What checks each layer's values, once this session is gone."""
+        """The check of every layer's values, usable after this session."""
         return TorchProof(self._workload, self.device)

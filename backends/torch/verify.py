@@ -1,7 +1,7 @@
-"""The layers of a torch session, each checked by its values against the reference's.
+"""The check of a torch session's layers: their values are compared with the reference's.
 
-A step of torch is a layer of the file, so nothing is looked up: what a call reads and what it
-yields must be what the tensors of those names are worth in unoptimised onnxruntime.
+A step of torch is a layer of the file, so tensors are matched by name: the inputs and outputs of
+a call must have the values of the same tensors in unoptimised onnxruntime.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NO_REFERENCE = "onnxruntime, which gives the values to compare with, is not ins
 
 @dataclass(slots=True)
 class TorchProof:
-    """A workload, to be run once more with every value kept."""
+    """A workload that is run once more, with every value kept, to check the steps."""
 
     workload: Workload
     device: Any
@@ -50,7 +50,7 @@ class TorchProof:
     def check(
         self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
     ) -> tuple[Step, ...]:
-        """The steps with verdicts."""
+        """The steps with verdicts, as `Proof.check` says."""
         try:
             return self._checked(steps, feeds, bounds)
         except ImportError:
@@ -59,7 +59,7 @@ class TorchProof:
             return all_unchecked(steps, getattr(error, "what", "out of memory"))
 
     def close(self) -> None:
-        """Nothing was kept."""
+        """Do nothing, since no files were kept."""
 
     def _checked(
         self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
@@ -71,30 +71,30 @@ class TorchProof:
             return all_unchecked(steps, f"its tensors take {held / 2**30:.1f} GiB")
         expected = registry.reference().tensor_values(self.workload, model, feeds)
         with torch.inference_mode():
-            found = [self._values(inputs) for inputs in feeds]
-        runs = [Observed(*pair) for pair in zip(expected, found, strict=True)]
+            actual = [self._values(inputs) for inputs in feeds]
+        runs = [Observed(*pair) for pair in zip(expected, actual, strict=True)]
         evidence = Evidence(graph, graph, runs, tolerance_of(runs, (graph,)))
         verdicts = check(evidence, _claims(steps, graph), deadline)
         return judged(steps, [_of_construction(verdict) for verdict in verdicts])
 
     def _values(self, inputs: Feeds) -> Arrays:
-        """What every layer yields, by the names of the file."""
+        """The outputs of every layer, by their names in the file."""
         from onnxprof.backends.torch.session import prepare
 
-        found = dict(inputs)
+        tensors = dict(inputs)
 
         def keep(call: Call, values: Sequence[Any]) -> None:
             for name, slot in zip(call.output_names, call.outputs, strict=True):
                 if slot != UNWANTED and isinstance(values[slot], torch.Tensor):
-                    found[name] = to_numpy(values[slot])
+                    tensors[name] = to_numpy(values[slot])
 
         program = prepare(replace(self.workload, inputs=inputs), self.device).program
         program.run_marked(program.template.copy(), lambda: None, keep)
-        return found
+        return tensors
 
 
 def _of_construction(verdict: Verdict) -> Verdict:
-    """A layer that yields other values is still the layer that ran; parity says how wrong."""
+    """The verdict, with `unchecked` for `refuted`: the layer ran, even if the values are wrong."""
     if verdict.outcome is not Outcome.REFUTED:
         return verdict
     reason = f"{verdict.tensor} is not what the reference has"
@@ -111,6 +111,6 @@ def _claims(steps: Sequence[Step], graph: Graph) -> list[Claim]:
 
 
 def _bytes(workload: Workload, runs: int) -> int:
-    """About what the tensors of both programs take."""
+    """Approximate bytes of the tensors of both programs."""
     shapes = [t.shape or () for layer in workload.table.nodes for t in layer.outputs]
     return 2 * runs * sum(4 * prod(d for d in shape if isinstance(d, int)) for shape in shapes)

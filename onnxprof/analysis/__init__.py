@@ -1,1 +1,1 @@
-"""One run: from raw samples to times, sums and caveats."""
+"""One run: from raw samples to times, sums and warnings."""

@@ -1,4 +1,4 @@
-"""What interrupted an inference: times far above what their step and their inference explain.
+"""Interruptions: times far above the usual time of the step and the speed of the inference.
 
 Another program's turn on the core or an interrupt falls into one step of one inference, while a
 slower clock makes every step of an inference longer. So the speed of each inference is taken
@@ -19,11 +19,11 @@ Times = NDArray[np.float64]
 
 #: An interrupted time lies so many robust standard deviations above the usual one, …
 _SPREADS = 6.0
-#: … is longer than so many usual times or exceeds it by this part of an inference, …
+#: … is longer than so many usual times or exceeds the usual one by this part of an inference, …
 _LONGER, _PART = 2.0, 0.02
 #: … and by more than so many ticks of the clock.
 _TICKS = 3
-#: Shorter parts say little of an inference's speed.
+#: Parts of fewer ticks are too coarse to measure an inference's speed.
 _TELLING_TICKS = 10
 _ROUNDS = 2
 _DEVIATION = 1.4826  # standard deviations in a median absolute deviation, of normal values
@@ -31,19 +31,19 @@ _DEVIATION = 1.4826  # standard deviations in a median absolute deviation, of no
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Traced inferences without what interrupted them."""
+    """Traced inferences without interruptions."""
 
     step_ns: Times
     """Shape [steps, inferences]."""
     whole_ns: Times
-    """Of each inference the steps and what lies between them."""
+    """Nanoseconds of the inferences, the time between steps included; shape [inferences]."""
 
 
 def quieten(step_ns: Samples, whole_ns: Samples) -> Quiet:
-    """Take out what interrupted a step, or the time between steps.
+    """Take interruptions out of the steps and the time between steps.
 
-    `step_ns` has the shape [steps, inferences], `whole_ns` is the length of each inference.
-    What is not interrupted stays as it was sampled, so the parts of an inference add up to it.
+    `step_ns` has the shape [steps, inferences]; `whole_ns` holds the nanoseconds of the
+    inferences. Other times stay as sampled, so the parts of an inference add up to its length.
     """
     steps = step_ns.astype(np.float64)
     parts = np.vstack([steps, whole_ns - steps.sum(axis=0)])
@@ -61,9 +61,9 @@ def quieten(step_ns: Samples, whole_ns: Samples) -> Quiet:
 
 
 def speeds(parts: Times, tick: float) -> Times:
-    """How slow each inference was, 1 in the middle; `parts` has the shape [parts, inferences].
+    """The slowness of each inference, with median 1; `parts` has the shape [parts, inferences].
 
-    Parts that are short against the clock's tick, or not in every inference, have no say.
+    Parts that are short against the clock's tick, or not in every inference, are ignored.
     """
     always = (parts > 0).all(axis=1)
     telling = always & (lower_median(parts) >= _TELLING_TICKS * tick)
@@ -81,8 +81,8 @@ def speeds(parts: Times, tick: float) -> Times:
 def lower_median(values: NDArray[np.float64] | Samples) -> Times:
     """The median over the last axis, of two middle values the lower.
 
-    What interrupts only ever adds, so of two values that differ the lower one is the likelier.
+    Interruptions only add time, so the lower of two differing values is the likelier one.
     """
     middle = (values.shape[-1] - 1) // 2
-    found = np.partition(values, middle, axis=-1)[..., middle]
-    return np.asarray(found, np.float64)
+    medians = np.partition(values, middle, axis=-1)[..., middle]
+    return np.asarray(medians, np.float64)

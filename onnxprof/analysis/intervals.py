@@ -45,7 +45,7 @@ def interval_ranks(n: int, confidence: float = 0.95) -> tuple[int, int] | None:
     tail = (1 - confidence) / 2
     if n < 1 or bdtr(0, n, 0.5) > tail:
         return None
-    rank = max(0, int(bdtrik(tail, n, 0.5)))  # a guess that the next lines correct
+    rank = max(0, int(bdtrik(tail, n, 0.5)))  # an estimate that the next lines correct
     while bdtr(rank, n, 0.5) > tail:
         rank -= 1
     while bdtr(rank + 1, n, 0.5) <= tail:
@@ -90,14 +90,14 @@ def trimmed_means(values: NDArray[Any], cut: float = 0.2) -> NDArray[np.float64]
 
 
 def sample_process(timings: Timings) -> Indices:
-    """The process of each un-profiled sample; all 0 where there was one, or are no blocks."""
+    """The process of each un-profiled sample; all 0 for one process, or without blocks."""
     if not timings.block_process or timings.latency_block.size != timings.latency_ns.size:
         return np.zeros(timings.latency_ns.size, np.int32)
     return np.array(timings.block_process, np.int32)[timings.latency_block]
 
 
 def latency_interval(timings: Timings, confidence: float = 0.95) -> tuple[int, int]:
-    """An interval of the un-profiled median that honours the spread between processes."""
+    """An interval of the un-profiled median that includes the spread between processes."""
     return clustered_median_interval(timings.latency_ns, sample_process(timings), confidence)
 
 
@@ -120,9 +120,9 @@ def clustered_median_interval(
 
 
 def interval_of(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
-    """An interval of what at least two block or process medians have in common.
+    """An interval of the centre of at least two block or process medians.
 
-    By order statistics where there are six, with Student's t where there are fewer.
+    By order statistics for six or more, with Student's t for fewer.
     """
     from scipy.special import stdtrit
 
@@ -135,10 +135,10 @@ def interval_of(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[
 
 
 def by_process(timings: Timings) -> list[Timings]:
-    """The samples of each process, its blocks numbered from 0; as they are where there was one.
+    """The samples of each process, with blocks numbered from 0; unchanged for one process.
 
-    Warm-ups stay with the first; load and first inference are those of the whole. A process
-    without rounds of prefixes has the trace alone.
+    Warm-ups stay with the first process; load and first inference are those of the whole. A
+    process without rounds of prefixes has the trace alone.
     """
     if not (timings.block_process and timings.latency_ns.size and _is_blocked(timings)):
         return [timings]
@@ -179,10 +179,10 @@ def _is_blocked(timings: Timings) -> bool:
 
 
 def inflation_ratios(timings: Timings) -> NDArray[np.float64]:
-    """Traced over un-profiled, one a traced block: medians of the block and of its neighbours.
+    """The ratio of traced to un-profiled medians, for each traced block and its neighbours.
 
-    The neighbours are the un-profiled blocks before and after it, so that what drifts slowly
-    cancels. Empty where samples have no blocks, and for prefixes, which keep no neighbours.
+    The neighbours are the un-profiled blocks before and after, so that a slow drift cancels.
+    Empty where samples have no blocks, and for the prefix timer, which keeps no neighbours.
     """
     if timings.timer is Timer.PREFIX or not _is_blocked(timings):
         return np.zeros(0)
@@ -192,8 +192,8 @@ def inflation_ratios(timings: Timings) -> NDArray[np.float64]:
 def _inflation_ratios(timings: Timings) -> NDArray[np.float64]:
     plain = dict(_medians(timings.latency_ns, timings.latency_block))
     traced = _medians(timings.traced_ns, timings.traced_block)
-    pairs = [(each, [plain[n] for n in (b, b + 1) if plain.get(n)]) for b, each in traced]
-    return np.array([each / np.mean(near) for each, near in pairs if near], np.float64)
+    pairs = [(median, [plain[n] for n in (b, b + 1) if plain.get(n)]) for b, median in traced]
+    return np.array([median / np.mean(near) for median, near in pairs if near], np.float64)
 
 
 def _medians(samples: Samples, block: Indices) -> list[tuple[int, float]]:
@@ -224,12 +224,12 @@ def _block_medians(timings: Timings) -> list[NDArray[np.float64]]:
     """One series a process; none where samples have no blocks."""
     if timings.latency_block.size != timings.latency_ns.size:
         return []
-    each = [_medians(part.latency_ns, part.latency_block) for part in by_process(timings)]
-    return [np.array([median for _, median in medians]) for medians in each]
+    per_process = [_medians(part.latency_ns, part.latency_block) for part in by_process(timings)]
+    return [np.array([median for _, median in medians]) for medians in per_process]
 
 
 def _pairs(series: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Later less earlier value, and how many places lie between, for each pair."""
+    """For each pair, the later less the earlier value, and the distance of their positions."""
     early, late = np.triu_indices(series.size, 1)
     return series[late] - series[early], (late - early).astype(np.float64)
 

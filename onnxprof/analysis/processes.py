@@ -1,6 +1,6 @@
 """One run of several: the same measurement, repeated in fresh processes.
 
-A step is known by what it does, so processes may execute the same steps in another order.
+Steps are identified by the work that they do, so the order may differ between processes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from onnxprof.records.warning import RunWarning, WarningKind
 def merge(runs: Sequence[Run]) -> Run:
     """Put the samples of each run, one a process, end to end; facts are those of the first.
 
-    Loading and first inference are medians over the processes. Of prefixes those stay that all
-    processes timed, and none where one process had none; a warning tells if that is less than
-    the first one timed. Raises BackendError where the processes did not execute the same steps,
+    Loading and first inference are medians over the processes. The prefixes that all processes
+    timed stay, and none if one process had none; a warning says if these are fewer than the
+    first process timed. Raises BackendError where the processes did not execute the same steps,
     and ValueError for no runs and for runs without times.
     """
     if not runs or any(run.timings is None for run in runs):
@@ -53,27 +53,26 @@ def merge(runs: Sequence[Run]) -> Run:
     )
 
 
-#: What a step does (its layers and operator, or its name if it has none), and its number
-#: among the steps that do the same.
+#: A step's operator (or name, if it has no layers), layers, and number among equal steps.
 _Identity = tuple[str, tuple[str, ...], int]
 
 
 def identities(steps: Sequence[Step]) -> list[_Identity]:
-    """What tells each step of a run from the others, and is the same in every process."""
+    """Identities of a run's steps: unique in the run, and the same in every process."""
     seen: Counter[tuple[str, tuple[str, ...]]] = Counter()
-    found = []
+    labels = []
     for step in steps:
         operators = "+".join(sorted(step.op_type.split("+")))
         does = (operators if step.layers else step.name, step.layers)
-        found.append((*does, seen[does]))
+        labels.append((*does, seen[does]))
         seen[does] += 1
-    return found
+    return labels
 
 
 def _in_one_order(runs: Sequence[Run]) -> list[Run]:
-    """The runs with their steps in the order of the first, cut where all of them can be.
+    """The runs with their steps in the order of the first, and only the cuts that all share.
 
-    Raises BackendError where one executed other steps.
+    Raises BackendError where a run executed other steps than the first.
     """
     first = identities(runs[0].steps)
     ordered = [runs[0]]
@@ -105,7 +104,7 @@ def _reordered(run: Run, rows: list[int]) -> Run:
 
 
 def _same_cuts(runs: Sequence[Run]) -> tuple[int, ...]:
-    """Where every run cut the graph, with the same steps before the cut."""
+    """The cuts that every run has with the same steps before them."""
     timings = [run.timings for run in runs if run.timings is not None]
     named = [(run.steps, identities(run.steps)) for run in runs]
 
@@ -121,7 +120,7 @@ def _same_cuts(runs: Sequence[Run]) -> tuple[int, ...]:
 
 
 def _cut_at(runs: Sequence[Run], cuts: tuple[int, ...]) -> list[Run]:
-    """With these prefixes alone; runs without any stay as they are."""
+    """The runs with these prefixes alone; runs without prefixes are unchanged."""
     return [
         replace(run, timings=replace(t, prefix_steps=cuts, prefix_ns=_prefixes(t, cuts)))
         if (t := run.timings) is not None and t.timer is Timer.PREFIX
@@ -131,16 +130,16 @@ def _cut_at(runs: Sequence[Run], cuts: tuple[int, ...]) -> list[Run]:
 
 
 def _fewer_prefixes(timings: Sequence[Timings], wanted: int) -> Iterator[RunWarning]:
-    """Later processes cut where the first one did, unless memory or another order forbids."""
+    """A warning if fewer prefixes are shared than a process timed, for lack of memory or order."""
     kept = len(_common_cuts(timings))
     if 0 < kept < wanted:
         yield RunWarning(WarningKind.FEWER_PREFIXES, float(kept), bound=float(wanted))
 
 
 def _odd(first: Sequence[_Identity], other: Mapping[_Identity, int]) -> str:
-    """A step that only one of them has."""
-    ours = [each for each in first if each not in other]
-    theirs = [each for each in other if each not in set(first)]
+    """Words for a step that only one of two processes has."""
+    ours = [step for step in first if step not in other]
+    theirs = [step for step in other if step not in set(first)]
     if ours and theirs:
         return f"{_words(theirs[0])} in place of {_words(ours[0])}"
     return f"{_words((ours or theirs)[0])} in one of them only"
@@ -181,7 +180,7 @@ def _merged(timings: Sequence[Timings]) -> Timings:
 
 
 def _repeats(timings: Sequence[Timings]) -> dict[str, Any]:
-    """What steps took alone, of those steps that every process repeated as often as the first."""
+    """The repeat fields of the merged timings: steps repeated equally often in all processes."""
     first = np.array(timings[0].repeats, np.int64)
     if not all(t.repeat_ns.size and len(t.repeats) == first.size for t in timings):
         return {}
@@ -197,21 +196,21 @@ def _repeats(timings: Sequence[Timings]) -> dict[str, Any]:
 
 
 def _host(timings: Sequence[Timings]) -> Samples:
-    """None where one process had another timer."""
+    """The host times of all processes; empty where one process had another timer."""
     if all(t.host_ns.size for t in timings):
         return _joined(timings, lambda t: t.host_ns)
     return np.zeros((0, 0), np.int64)
 
 
 def _blocked(timings: Timings) -> Timings:
-    """Samples without blocks are one block."""
+    """The timings with block numbers; samples without blocks become one block."""
     if timings.traced_block.size == timings.traced_ns.size:
         return timings
     return replace(timings, traced_block=np.zeros(timings.traced_ns.size, np.int32))
 
 
 def _common_cuts(timings: Sequence[Timings]) -> tuple[int, ...]:
-    """Where every process cut the graph; the whole and nothing of it are always among them."""
+    """The cuts of every process; the empty prefix and the whole graph are always among them."""
     others = [set(t.prefix_steps) for t in timings]
     return tuple(n for n in timings[0].prefix_steps if all(n in steps for steps in others))
 
@@ -223,7 +222,7 @@ def _prefixes(timings: Timings, cuts: tuple[int, ...]) -> Samples:
 
 
 def _without_prefixes(timings: Timings) -> Timings:
-    """Rounds of prefixes are no neighbours of the traced blocks, so a number lies between."""
+    """The timings of the trace alone. Rounds of prefixes leave a gap in the block numbers."""
     if timings.timer is not Timer.PREFIX:
         return timings
     none = np.zeros((0, 0), np.int64)
@@ -251,7 +250,7 @@ def _processes(counts: Sequence[int]) -> tuple[int, ...]:
 
 
 def _united(runs: Sequence[Run]) -> Iterator[RunWarning]:
-    """Each warning that the samples do not give once, with the figure furthest from zero."""
+    """Warnings that are not derived from samples, once each, with the value furthest from 0."""
     worst: dict[tuple[WarningKind, str], RunWarning] = {}
     for warning in (warning for run in runs for warning in run.warnings):
         known = worst.setdefault((warning.kind, warning.subject), warning)
@@ -261,10 +260,10 @@ def _united(runs: Sequence[Run]) -> Iterator[RunWarning]:
 
 
 def cut_alike(runs: Sequence[Run]) -> list[Run]:
-    """Runs of the same steps with those prefixes alone that all of them timed.
+    """Runs of the same steps with only the prefixes that all of them timed.
 
-    Else the trace would split one segment in one run and another in the next. Runs of
-    different steps, or not all with prefixes, are returned as they are.
+    Otherwise the trace would split different segments in different runs. Runs of different
+    steps, or not all with prefixes, are returned unchanged.
     """
     cut = [run for run in runs if run.timings and run.timings.timer is Timer.PREFIX]
     if len(cut) < len(runs) or len({frozenset(identities(run.steps)) for run in runs}) > 1:
@@ -273,7 +272,7 @@ def cut_alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def parts(run: Run) -> list[Run]:
-    """A run taken apart into its processes again: the samples of each, numbered from 0.
+    """A merged run split into processes again: one run each, with blocks numbered from 0.
 
     Warm-ups stay with the first; loading, first inference and warnings are those of the
     whole. A run of one process is returned as it is.

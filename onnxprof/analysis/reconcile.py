@@ -18,13 +18,13 @@ from onnxprof.records.run import Run
 from onnxprof.records.step import Step
 from onnxprof.records.timings import Timings
 
-#: A row is in doubt where its median's interval is wider than this, relative to its lower end.
+#: A row is in doubt if the interval of the median is wider than this, relative to the lower end.
 _UNSURE = 0.5
 _SAME_TICKS = 2
 
 
 class Status(StrEnum):
-    """What became of a layer at run time."""
+    """The state of a layer at run time."""
 
     TIMED = "timed"
     FUSED = "fused"
@@ -33,25 +33,25 @@ class Status(StrEnum):
     INPUT = "input"
     NOT_EXECUTED = "not executed"
     UNKNOWN = "unknown"
-    """No step is tied to it, but one whose layers were refuted may have done its work."""
+    """No step is tied to the layer, but a step whose layers were refuted may have computed it."""
     UNATTRIBUTED = "unattributed"
     INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"
     TOTAL = "total"
 
 
-#: Rows that sum up rather than stand for a step; the last ones of a table, in this order.
+#: Rows that sum up rather than stand for a step; they close a table, in this order.
 CLOSING = (Status.INTERRUPTIONS, Status.OVERHEAD, Status.TOTAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why a row's samples do not say how it ranks: too few of them, or they scatter too far."""
+    """Why a row's rank is uncertain: too few samples, or samples that scatter too far."""
 
     samples: int
     spread: float
-    """p95 over p5; infinite where p5 is 0. 0 where the median is: it may be any time that the timer
-    cannot tell from 0."""
+    """p95 over p5; infinite where p5 is 0. 0 where the median is 0: the time is then below the
+    timer's resolution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class TimedRow:
 
     `median_ns` is a whole number of nanoseconds, so that the rows add up in print; it is
     None for a layer without a time of its own. p5 and p95 are those of the samples, scaled by the
-    factor that makes their median `median_ns`. `share` is of the un-profiled median. Of an
-    average there are no quantiles, and `samples` is how many inferences it is over (0: unknown).
+    factor that makes their median `median_ns`. `share` is of the un-profiled median. An
+    average has no quantiles; `samples` is then the number of inferences behind it (0: unknown).
     """
 
     name: str
@@ -77,7 +77,7 @@ class TimedRow:
 
     @property
     def rank_ns(self) -> int:
-        """What it is ranked by among the slowest: a row in doubt has taken no less than its p5."""
+        """The time to rank by, in nanoseconds: the p5 of a row in doubt, else the median."""
         ns = self.median_ns if self.doubt is None else self.p5_ns
         return ns or 0
 
@@ -102,12 +102,12 @@ class Reconciliation:
     inflation: float
     """Traced over un-profiled; 1.0 is a timer that costs nothing."""
     empty_ns: int | None
-    """What a call takes that computes nothing; None where that was not measured."""
+    """Nanoseconds of an empty call; None where none was measured."""
     is_whole: bool = True
     """Whether the un-profiled median is known, and so the overhead."""
     interruptions_ns: int | None = None
-    """What other programs and interrupts took of the un-profiled median; None where the timer
-    cannot tell."""
+    """Nanoseconds of the un-profiled median that other programs and interrupts took; None where
+    the timer cannot tell."""
 
     @property
     def overhead_ns(self) -> int:
@@ -125,9 +125,9 @@ def reconcile(run: Run) -> Reconciliation:
     """Build the timing table of a run.
 
     A step stands on the row of its first layer in table order. Where several steps claim a
-    layer, the first has it; a step that is left without a layer of its own shares the row of
-    its first layer, and their times are added inference by inference. A step whose layers are
-    not in the table counts as belonging to none. So every step is in the rows exactly once.
+    layer, the first has it; a step without a layer of its own shares the row of its first
+    layer, and the times are added inference by inference. A step whose layers are not in the
+    table counts as a step without layers. So every step is in the rows exactly once.
 
     Raises StoreError for a run that failed, for one that was not imported and has no un-profiled
     samples, and for one whose times do not match its steps.
@@ -189,7 +189,7 @@ def _checked(run: Run) -> Timings:
 
 @dataclass(slots=True)
 class _Place:
-    """A row that carries a time: the layer it stands at, if any, and the steps added up there."""
+    """A row that has a time: the row number of the layer, if any, and the steps added up."""
 
     layer: int | None
     steps: list[int]
@@ -199,11 +199,11 @@ class _Place:
 class _Homes:
     places: list[_Place]
     owner: dict[int, int]
-    """From the row of a layer to the index in `places` of the time that it is part of."""
+    """From the row of a layer to the index in `places` of the time that contains the layer."""
 
 
 def _homes(run: Run) -> _Homes:
-    """Give every step one row. Rows, not names, are claimed: a name may occur twice."""
+    """Give every step one row; rows are used rather than names, since a name may occur twice."""
     row_of: dict[str, int] = {}
     for i, layer in enumerate(run.table):
         if layer.kind is LayerKind.NODE:
@@ -222,7 +222,7 @@ def _homes(run: Run) -> _Homes:
 
 
 def _step_rows(run: Run, places: list[_Place], division: Division) -> list[TimedRow]:
-    """All at once, shares apart: quantiles of a thousand rows take as long as those of a few."""
+    """The rows of all steps. Quantiles of a thousand rows take as long as those of a few."""
     samples = run.timings.step_ns if run.timings else np.zeros((0, 0), np.int64)
     if not places or not samples.shape[1]:
         return [_step_row(run, place) for place in places]
@@ -256,10 +256,10 @@ def _figures(ns: int, quantiles: Sequence[float], samples: int, uncertain: bool)
 
 
 def _doubts(sums: Times, tick: float) -> list[bool]:
-    """Whether each row is not known to half of its time, by the 95 % interval of its median.
+    """For each row, whether the 95 % interval of the median is wider than half of the time.
 
-    Below six samples there is no such interval, and their whole range counts; of a coarse clock
-    neighbouring ticks are one time.
+    Below six samples there is no such interval, and the whole range counts; neighbouring ticks
+    of a coarse clock count as one time.
     """
     count = sums.shape[1]
     ranks = intervals.interval_ranks(count) or (0, count - 1)

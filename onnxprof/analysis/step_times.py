@@ -1,10 +1,10 @@
-"""The time of each step, from whatever a timer sampled.
+"""The time of each step, estimated from the samples of any timer.
 
-The runtime's profiler samples steps, but its own cost is in every one of them. Where that is
-little, a step's time is its share of the traced inferences that it was seen in, of which the
-un-profiled median is the length. Where it is much, prefixes of the graph, timed un-profiled,
-give the time of a *segment* (the steps between two cuts) as the difference of two medians,
-free of that cost, and the profile splits the time inside a segment.
+The runtime's profiler samples steps, but every sample includes the profiler's own cost. Where
+this cost is small, a step's time is its share of the traced inferences times the un-profiled
+median. Where it is large, prefixes of the graph, timed un-profiled, give the time of a *segment*
+(the steps between two cuts) as the difference of two medians, free of that cost, and the profile
+splits the time inside a segment.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from onnxprof.records.run import Run
 from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Samples, Timings
 
-#: A step keeps at least this part of what the profiler says, however large the bias.
+#: A step keeps at least this part of the profiled time, however large the bias.
 _LEAST = 0.02
-#: Below it the order of un-profiled samples says little.
+#: The fewest un-profiled samples whose order statistics are used.
 _LOWEST_RANK = 0.05
-#: Eleven days in nanoseconds; a file that says more must not overflow anything.
+#: Eleven days in nanoseconds; larger times in a file must not cause an overflow.
 _LONGEST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """How the un-profiled median is divided. What is left over is the runtime's overhead."""
+    """How the un-profiled median is divided; the remainder is the runtime's overhead."""
 
     step_ns: Times
-    """Of each step, shape [steps]."""
+    """Nanoseconds of each step, shape [steps]."""
     interruptions_ns: float | None = None
-    """What other programs and interrupts took; None where the timer cannot tell."""
+    """Nanoseconds that other programs and interrupts took; None where the timer cannot tell."""
     usual_ns: Times | None = None
-    """The usual time of each step in the trace, of which `step_ns` is a multiple."""
+    """The usual time of each step in the trace, in nanoseconds; the ratio scales samples."""
 
     @property
     def whole_ns(self) -> Samples:
-        """The time of each step as every table prints it: whole nanoseconds."""
+        """The time of each step in whole nanoseconds, as every table prints it."""
         return np.asarray(np.rint(np.clip(self.step_ns, -_LONGEST, _LONGEST)), np.int64)
 
     def scaled(self, samples: Samples) -> Times:
@@ -61,19 +61,19 @@ def estimates(steps: Sequence[Step], timings: Timings) -> Times:
 
 
 def divided(run: Run) -> Division:
-    """As `divide`; no steps where the run has no times."""
+    """`divide` for a run; without steps where the run has no times."""
     return divide(run.steps, run.timings) if run.timings else Division(np.zeros(0))
 
 
 def divide(steps: Sequence[Step], timings: Timings) -> Division:
     """Divide the un-profiled median among steps, interruptions and overhead.
 
-    Of several processes each says what share of a quiet inference a step takes, with prefixes of
-    its own median; the mean of the shares counts, and the median of what interruptions took.
+    Every process gives a step's share of a quiet inference or, with prefixes, of the median of
+    that process. The mean of the shares counts, and the median of the interruptions.
     """
     if not timings.step_ns.size:
         return Division(np.zeros(len(steps)))
-    if timings.timer is Timer.CUPTI:  # a device's own clock: no timer is in them
+    if timings.timer is Timer.CUPTI:  # times by the device's own clock are free of the timer's cost
         return Division(np.asarray(np.median(timings.step_ns, axis=1), np.float64))
     if timings.timer is not Timer.PREFIX:
         return _by_trace(timings)
@@ -93,22 +93,22 @@ def divide(steps: Sequence[Step], timings: Timings) -> Division:
 def _by_trace(timings: Timings) -> Division:
     """Shares of quiet traced inferences, times the quiet part of the un-profiled median.
 
-    An inference that the profiler did not make longer is as long as one that it did not see,
-    whatever the machine did meanwhile: so its own length is the measure of its steps, and what
-    it spent between them is overhead. What the profiler adds for certain, `least_inflation`,
-    stays in the steps. Samples without blocks count as they are.
+    Where the profiler does not make inferences longer, a traced inference is as long as an
+    un-profiled one: a step's share is relative to the length of the traced inference, and the
+    time between steps is overhead. The slowdown that is certain, `least_inflation`, stays in
+    the steps. Samples without blocks are used unscaled.
     """
     if not intervals.inflation_ratios(timings).size:
         times = typical_ns(timings)
         return Division(times, usual_ns=times)
     parts = [part for part in intervals.by_process(timings) if part.traced_ns.size]
-    found = [_quiet(part) for part in parts]
-    shares = [_shares(quiet) for quiet in found]
-    kept = [quiet_part(part, quiet) for part, quiet in zip(parts, found, strict=True)]
-    # The median over all samples is not that of the one process that was hit hardest.
+    quiets = [_quiet(part) for part in parts]
+    shares = [_shares(quiet) for quiet in quiets]
+    kept = [quiet_part(part, quiet) for part, quiet in zip(parts, quiets, strict=True)]
+    # The median over processes is not dominated by the process with most interruptions.
     part = float(np.median(kept)) if kept else 1.0
     whole, count = _middle(timings.latency_ns), len(timings.step_ns)
-    usual = [_shares_ns(quiet) for quiet in found]
+    usual = [_shares_ns(quiet) for quiet in quiets]
     return Division(
         _mean(shares, count) * part * whole * least_inflation(timings),
         (1 - part) * whole,
@@ -122,7 +122,7 @@ def _mean(shares: Sequence[Times], steps: int) -> Times:
 
 
 def _quiet(timings: Timings) -> Quiet:
-    """Imported steps may come without the lengths of their inferences."""
+    """Samples without interruptions; the sums of steps replace missing inference lengths."""
     known = timings.traced_ns.size == timings.step_ns.shape[1]
     return quieten(timings.step_ns, timings.traced_ns if known else timings.step_ns.sum(axis=0))
 
@@ -130,7 +130,7 @@ def _quiet(timings: Timings) -> Quiet:
 def _shares(quiet: Quiet) -> Times:
     """Each step's share of the inferences without the shortest and longest eighth.
 
-    Times of the same inferences add up, which medians of each step do not.
+    Times of the same inferences add up; medians of single steps would not.
     """
     count = quiet.whole_ns.size
     kept = np.argsort(quiet.whole_ns, kind="stable")[count // 8 : count - count // 8]
@@ -155,10 +155,10 @@ def _shares_ns(quiet: Quiet) -> Times:
 def quiet_part(timings: Timings, quiet: Quiet) -> float:
     """The part of the un-profiled median that is left without interruptions, at most 1.
 
-    A quiet inference's length has a rank among the traced ones as they were; the un-profiled
-    inference of that rank is as quiet. So where half of the inferences are interrupted, and
-    the medians of both fall on either side by chance, they are not taken for one another. No
-    quiet inference takes less than the fastest un-profiled one.
+    The length of a quiet inference has a rank among the traced inferences; the un-profiled
+    inference of that rank is as quiet. Ranks are compared rather than medians, since these may
+    fall on either side by chance where half of the inferences are interrupted. No quiet
+    inference is shorter than the fastest un-profiled one.
     """
     length, sampled = max(0.0, float(np.median(quiet.whole_ns))), timings.traced_ns
     if float(np.median(sampled)) <= length:
@@ -174,7 +174,7 @@ def quiet_part(timings: Timings, quiet: Quiet) -> float:
 def inflation(timings: Timings) -> float:
     """Traced over un-profiled; 1.0 is a timer that costs nothing, NaN where either is not known.
 
-    The median over pairs of neighbouring blocks where there are such, else a ratio of medians.
+    The median over pairs of neighbouring blocks, or a ratio of medians without blocks.
     """
     ratios = intervals.inflation_ratios(timings)
     if ratios.size:
@@ -185,16 +185,16 @@ def inflation(timings: Timings) -> float:
 
 
 def least_inflation(timings: Timings) -> float:
-    """What the timer makes an inference longer for certain: the lower end of a 95 % interval.
+    """The factor by which the timer certainly slows inferences: lower end of a 95 % interval.
 
-    1 where that is less, since no profiler speeds a runtime up.
+    At least 1, since no profiler speeds a runtime up.
     """
     ratios = intervals.inflation_ratios(timings)
     return max(1.0, intervals.interval_of(ratios)[0]) if ratios.size > 1 else 1.0
 
 
 def empty_call(timings: Timings) -> float | None:
-    """Median nanoseconds of a call that computes nothing; None where that was not measured."""
+    """Median nanoseconds of an empty call; None where none was measured."""
     if timings.timer is Timer.PREFIX:
         return _middle(timings.prefix_ns[0])
     return _middle(timings.empty_ns) if timings.empty_ns.size else None
@@ -208,23 +208,23 @@ def _by_prefixes(steps: Sequence[Step], timings: Timings, sampled: Times) -> Tim
     """Nanoseconds of each step by the prefix timer in one process, shape [steps].
 
     `sampled` is the usual time of each step in the trace, which splits the segments.
-    They add up to the un-profiled median less the empty prefix's. The longest prefix is the
-    whole model again, in other memory; where the two differ, which of small models tells
-    where their buffers came to lie, every segment is scaled by the same factor.
+    The steps add up to the un-profiled median less the empty prefix's. The longest prefix is the
+    whole model again, in other memory. Where the two differ (for small models, by the placement
+    of their buffers), every segment is scaled by the same factor.
     """
-    found = np.zeros(len(steps))
+    step_ns = np.zeros(len(steps))
     factor = agreement(timings)
     nodes = np.array([step.nodes for step in steps])
     alone = repeated(timings)
     for members, total in segments(steps, timings):
-        found[members] = split(sampled[members], total * factor, nodes[members], alone[members])
-    return found
+        step_ns[members] = split(sampled[members], total * factor, nodes[members], alone[members])
+    return step_ns
 
 
 def repeated(timings: Timings) -> Times:
     """Nanoseconds of each step run alone many times over, NaN where it was not; shape [steps].
 
-    A round is a step's `repeats` copies in one call, of which an empty call's time is taken off.
+    A round runs a step's `repeats` copies in one call; the time of an empty call is subtracted.
     """
     known = np.full(len(timings.step_ns), np.nan)
     if not timings.repeat_ns.size:
@@ -236,7 +236,7 @@ def repeated(timings: Timings) -> Times:
 
 
 def agreement(timings: Timings) -> float:
-    """Un-profiled median over the longest prefix's, the empty prefix's taken off both."""
+    """Un-profiled median over the longest prefix's, both less the empty prefix's median."""
     levels = rising(np.median(timings.prefix_ns, axis=1))
     empty = float(levels[0])
     whole = float(levels[-1]) - empty
@@ -247,23 +247,23 @@ def agreement(timings: Timings) -> float:
 def segments(steps: Sequence[Step], timings: Timings) -> list[tuple[NDArray[np.intp], float]]:
     """The steps of each segment and its nanoseconds, neighbours pooled until none is empty.
 
-    Prefixes grow, so their true times do; where noise makes medians fall, they are pooled
+    True times grow with the prefixes; where noise makes medians fall, neighbours are pooled
     (pool adjacent violators, Barlow et al. 1972).
     """
     position = np.array([step.position for step in steps], np.int64)
     total = rising(np.median(timings.prefix_ns, axis=1))
-    found: list[tuple[NDArray[np.intp], float]] = []
+    pooled: list[tuple[NDArray[np.intp], float]] = []
     start, base = 0, float(total[0])
     for cut, reached in zip(timings.prefix_steps[1:], total[1:], strict=True):
         members = np.flatnonzero((position >= start) & (position < cut))
         if members.size and reached > base:
-            found.append((members, float(reached) - base))
+            pooled.append((members, float(reached) - base))
             start, base = cut, float(reached)
     rest = np.flatnonzero(position >= start)
-    if rest.size and found:  # a last segment of no length joins the one before it
-        members, length = found.pop()
-        found.append((np.concatenate([members, rest]), length + float(total[-1]) - base))
-    return found
+    if rest.size and pooled:  # a last segment of no length joins the one before it
+        members, length = pooled.pop()
+        pooled.append((np.concatenate([members, rest]), length + float(total[-1]) - base))
+    return pooled
 
 
 def rising(values: Times) -> Times:
@@ -282,9 +282,9 @@ def split(
 ) -> Times:
     """Divide a segment's time among its steps, in nanoseconds that add up to `total`.
 
-    A step of which `alone` has a time, not NaN, counts with that. Of any other, the sample less a
-    bias that is the same for all executed nodes (the profiler's cost of one), but at least 2 % of
-    the sample. What does not add up is scaled.
+    A step whose time in `alone` is not NaN gets that time. Any other gets the sample less a bias
+    per executed node (the profiler's cost of a node), but at least 2 % of the sample. The times
+    are then scaled to add up to `total`.
     """
     parts = np.full(sampled.size, np.nan) if alone is None else alone.copy()
     others = np.isnan(parts)
@@ -296,7 +296,7 @@ def split(
 
 
 def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:
-    """Nanoseconds that the profiler adds to each executed node, if steps take `total` in truth."""
+    """Nanoseconds that the profiler adds to each executed node, if the steps truly take `total`."""
     if sampled.sum() <= total:
         return 0.0
     low, high = 0.0, float(sampled.max())
@@ -308,7 +308,7 @@ def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:
 
 
 def lightened(sampled: Times, bias: NDArray[np.floating[Any]]) -> Times:
-    """Less the bias, but at least 2 % of what was sampled."""
+    """The samples less the bias, but at least 2 % of the samples."""
     left: Times = np.maximum(sampled - bias, sampled * _LEAST)
     return left
 

@@ -15,7 +15,7 @@ WINDOW = 5
 
 
 def unsteadiness(times: Sequence[int]) -> float:
-    """How far apart the medians of a warm-up's last two windows are, relative to the last.
+    """The difference of the medians of a warm-up's last two windows, relative to the last.
 
     NaN where the warm-up is too short to tell.
     """

@@ -1,4 +1,4 @@
-"""What a reader of a measurement must know, derived from its samples."""
+"""The warnings of a measurement, derived from samples and steps."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from onnxprof.records.warning import RunWarning, WarningKind
 #: Traced over un-profiled latency above which the runtime's profiler distorts the steps.
 INFLATION = 1.02
 _UNATTRIBUTED, _UNVERIFIED = 0.02, 0.03
-#: Where the overhead should lie, as fractions of the median: no lower than this, no higher than
-#: an empty call and that.
+#: Bounds of the overhead as fractions of the median: the lowest value, and the margin above an
+#: empty call.
 _NEGATIVE, _OVERHEAD = -0.01, 0.03
 #: How far the longest prefix may lie from the un-profiled median, relative to it.
 _AGREEMENT = 0.03
@@ -35,7 +35,7 @@ _AGREEMENT = 0.03
 def warnings_of(
     timings: Timings, trace: Trace, workload: Workload, outputs: tuple[Tensor, ...]
 ) -> tuple[RunWarning, ...]:
-    """What a reader of these figures must know."""
+    """All warnings of one measurement."""
     return (
         *_latency_warnings(timings),
         *step_warnings(timings, trace.steps),
@@ -52,7 +52,7 @@ def _latency_warnings(timings: Timings) -> Iterator[RunWarning]:
 
 
 def median_warnings(timings: Timings) -> Iterator[RunWarning]:
-    """How far the un-profiled median can be trusted: samples, interval, drift."""
+    """Warnings about the un-profiled median: samples, interval, drift."""
     samples = timings.latency_ns
     if samples.size < ENOUGH:
         yield RunWarning(WarningKind.FEW_SAMPLES, float(samples.size))
@@ -65,7 +65,7 @@ def median_warnings(timings: Timings) -> Iterator[RunWarning]:
 
 
 def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
-    """How far the steps' times can be trusted: what the timer adds, and what is left over."""
+    """Warnings about the steps' times: the cost of the timer, and the remainder."""
     if timings.timer is Timer.PREFIX:
         yield from _disagreement(timings)
     elif (
@@ -84,11 +84,11 @@ def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarnin
 
 
 def tie_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
-    """How much of the steps' time belongs to no layer, and how much to layers by names alone."""
+    """Warnings about steps' time in no layer, or in layers that names alone identify."""
     times = estimates(steps, timings)
     total = max(1.0, float(times.sum()))
-    nobody = np.array([not step.layers for step in steps], bool)
-    if (share := float(times[nobody].sum()) / total) > _UNATTRIBUTED:
+    unattributed = np.array([not step.layers for step in steps], bool)
+    if (share := float(times[unattributed].sum()) / total) > _UNATTRIBUTED:
         yield RunWarning(WarningKind.UNATTRIBUTED_TIME, share)
     believed = np.array([bool(step.layers and unchecked(step)) for step in steps], bool)
     if (share := float(times[believed].sum()) / total) > _UNVERIFIED:
@@ -97,7 +97,7 @@ def tie_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning
 
 
 def unchecked(step: Step) -> str:
-    """Why it was not checked whether a step did the work of its layers; empty if it was."""
+    """Why a step's layers were not checked by values; empty if they were."""
     outcome, _, reason = step.verdict.partition(": ")
     return reason if outcome == "not checked" else ""
 
@@ -108,10 +108,10 @@ def _is_certain(timings: Timings) -> bool:
 
 
 def _left_over(timings: Timings, division: Division) -> Iterator[RunWarning]:
-    """Overhead is what a call costs that computes nothing; more or less is the timer's doing."""
+    """Warnings if the overhead is negative, or above an empty call and a margin."""
     total = max(1, intervals.median_ns(timings.latency_ns))
-    told = float(division.step_ns.sum()) + (division.interruptions_ns or 0.0)
-    overhead = 1 - told / total
+    explained = float(division.step_ns.sum()) + (division.interruptions_ns or 0.0)
+    overhead = 1 - explained / total
     bound = (empty_call(timings) or 0.0) / total + _OVERHEAD
     if overhead < _NEGATIVE:
         yield RunWarning(WarningKind.NEGATIVE_OVERHEAD, overhead)
@@ -120,7 +120,7 @@ def _left_over(timings: Timings, division: Division) -> Iterator[RunWarning]:
 
 
 def _disagreement(timings: Timings) -> Iterator[RunWarning]:
-    """The longest prefix is the whole model; if it is slower or faster, the cuts distort."""
+    """A warning if the longest prefix, the whole model, is faster or slower than the model."""
     parts = [part for part in intervals.by_process(timings) if part.timer is Timer.PREFIX]
     ratios = [float(np.median(p.prefix_ns[-1])) / np.median(p.latency_ns) for p in parts]
     apart = 1 - float(np.median(ratios))
@@ -129,7 +129,7 @@ def _disagreement(timings: Timings) -> Iterator[RunWarning]:
 
 
 def _fallbacks(timings: Timings, trace: Trace) -> Iterator[RunWarning]:
-    """Steps that another provider executed than the one asked for, and their share of the time."""
+    """Warnings about steps that ran on another provider than requested, with their time."""
     times = estimates(trace.steps, timings)
     providers = np.array([step.provider for step in trace.steps])
     others = {p for p in providers.tolist() if p and p != trace.provider} if trace.provider else ()

@@ -1,1 +1,1 @@
-"""Facts about hardware and system, and readings of both."""
+"""Facts about hardware and operating system, and readings of both."""

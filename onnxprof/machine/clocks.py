@@ -2,7 +2,7 @@
 
 Linux kernel documentation: CPU Performance Scaling (`scaling_governor`, `boost`), intel_pstate
 (`no_turbo`), sysfs-devices-system-cpu (`thermal_throttle`), cgroup-v2 (`cpu.stat`). A virtual
-machine mostly shows none of them, and then there is nothing to say.
+machine mostly shows none of them, and then there are no warnings.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ _CPU = "sys/devices/system/cpu"
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """How often the processor was held back since the machine, or the group, was started."""
+    """Counters of throttling since the machine, or the control group, was started."""
 
     heat: int = 0
-    """Thermal events, of the core or the package that has most."""
+    """Thermal events of the core or package with the most."""
     quota: int = 0
-    """Periods in which the control group had used up its quota."""
+    """Periods in which the control group's quota was used up."""
 
 
 def held_back(machine: Machine) -> HeldBack:
-    """The counters as they stand; 0 where the system shows none."""
+    """The present counters; 0 where the system shows none."""
     counts = machine.texts(f"{_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count")
     heat = max((int(count) for count in counts if count.isdecimal()), default=0)
     stats = [machine.text(f"{folder}/cpu.stat") for folder in groups(machine, "")]
     stats += [machine.text(f"{folder}/cpu.stat") for folder in groups(machine, "cpu")]
-    found = (re.search(r"^nr_throttled (\d+)", text, re.MULTILINE) for text in stats)
-    return HeldBack(heat, max((int(match[1]) for match in found if match), default=0))
+    matches = (re.search(r"^nr_throttled (\d+)", text, re.MULTILINE) for text in stats)
+    return HeldBack(heat, max((int(match[1]) for match in matches if match), default=0))
 
 
 @contextmanager
 def watched(root: Path = Path("/")) -> Iterator[list[RunWarning]]:
-    """Watch the counters; the list tells afterwards by how many events they grew."""
-    told: list[RunWarning] = []
+    """Watch the counters during the body; afterwards the list holds a warning if they grew."""
+    warnings: list[RunWarning] = []
     before = held_back(Machine(root))
-    yield told
+    yield warnings
     after = held_back(Machine(root))
     if after.heat > before.heat:
-        told.append(RunWarning(WarningKind.THROTTLED, after.heat - before.heat, "heat"))
+        warnings.append(RunWarning(WarningKind.THROTTLED, after.heat - before.heat, "heat"))
     if after.quota > before.quota:
         more = after.quota - before.quota
-        told.append(RunWarning(WarningKind.THROTTLED, more, "the control group's quota"))
+        warnings.append(RunWarning(WarningKind.THROTTLED, more, "the control group's quota"))
 
 
 def unlocked(machine: Machine) -> Iterator[RunWarning]:
-    """A warning where the system says that it changes the clock as it sees fit."""
+    """A warning where the system is set to change the clock by itself."""
     governors = sorted(set(machine.texts(f"{_CPU}/cpufreq/policy*/scaling_governor")))
     why = [f"governor {name}" for name in governors if name not in ("performance", "userspace")]
     if turbo(machine):

@@ -1,4 +1,4 @@
-"""The processor: its model name, its stable id, its cores and instruction sets."""
+"""The processor: model name, stable id, cores and instruction sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 from onnxprof.machine.kernel import Machine
 from onnxprof.records.device import Device
 
-#: What changes the speed of inference, as the operating systems call it and as we print it.
+#: Instruction sets that change the speed of inference, by the system's name and by ours.
 FEATURES: Mapping[str, str] = {
     "sse4_2": "sse4.2",
     "avx": "avx",
@@ -62,7 +62,7 @@ _ARM_PARTS: Mapping[str, str] = {
     "0xd49": "Arm Neoverse-N2",
     "0xd4f": "Arm Neoverse-V2",
 }
-#: What a model name says besides the model.
+#: Parts of a model name that do not name the model.
 _NOISE = (
     r"\((r|tm|c)\)",
     r"@.*$",

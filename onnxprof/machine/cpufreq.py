@@ -8,12 +8,12 @@ from pathlib import Path
 
 from onnxprof.records.telemetry import Absence, Quantity
 
-#: Each core that is asked may be woken for it, so not all of a big machine are.
+#: Reading a core's clock may wake it, so not all cores of a big machine are read.
 _MOST_CORES = 32
 
 
 class Cores:
-    """The fastest core's clock: on a machine that is not full, that of a core at work.
+    """The clock of the fastest core; unless all cores are busy, that is a core at work.
 
     Linux kernel documentation, CPU Performance Scaling: `scaling_cur_freq`, in kHz.
     """
@@ -25,7 +25,7 @@ class Cores:
         self.absent: list[Absence] = []
 
     def values(self) -> dict[Quantity, float]:
-        """Raises OSError or ValueError where the files cannot be read any more."""
+        """The clock in MHz. Raises OSError or ValueError where files cannot be read any more."""
         fastest = max(int(path.read_text("utf-8")) for path in self._files)
         return {Quantity.CLOCK: fastest / 1e3}
 
@@ -33,12 +33,12 @@ class Cores:
         """Nothing."""
 
     def held_back(self) -> frozenset[str]:
-        """Nothing: `clocks.py` counts what the kernel tells of that."""
+        """Nothing: `clocks.py` counts throttling."""
         return frozenset()
 
 
 def cores(root: Path = Path("/")) -> tuple[list[Cores], list[Absence]]:
-    """The cores that this process may run on, or why they do not tell."""
+    """The cores that this process may run on, or why their clocks cannot be read."""
     files = tuple(path for path in _files(root) if path.is_file())
     if files:
         return [Cores(files)], []

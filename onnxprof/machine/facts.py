@@ -39,7 +39,7 @@ Value = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One row: what it is called, how to read it (None: not known here), how to print it."""
+    """One fact: the key, how to read the value (None: not known here), how to print it."""
 
     key: str
     read: Callable[[Machine], Value]
@@ -51,8 +51,8 @@ def environment(
 ) -> tuple[tuple[str, str], ...]:
     """Every fact that is known here, as keys and printable values; runs no other program.
 
-    Packages are those that any backend names, if they are installed; the first one of `backend`
-    is the runtime.
+    Packages are the installed ones that any backend names; the first package of `backend` is
+    the runtime.
     """
     given = machine or Machine()
     facts = [(fact.key, fact.show(value)) for fact in FACTS if _known(value := fact.read(given))]
@@ -122,7 +122,7 @@ def _driver(machine: Machine) -> Value:
 
 
 def _throttled(machine: Machine) -> Value:
-    """Told where it is not 0: few systems count."""
+    """Throttling events; None for 0, since few systems count them."""
     return held_back(machine).heat or None
 
 
@@ -134,8 +134,8 @@ def _hypervisor(machine: Machine) -> Value:
 
 def _container(machine: Machine) -> Value:
     marks = {".dockerenv": "docker", "run/.containerenv": "podman"}
-    found = (kind for path, kind in marks.items() if (machine.root / path).exists())
-    return next(found, None)
+    kinds = (kind for path, kind in marks.items() if (machine.root / path).exists())
+    return next(kinds, None)
 
 
 def _caches(machine: Machine) -> Value:
@@ -191,13 +191,13 @@ FACTS: tuple[Fact, ...] = (
 
 
 def _runtime(backend: Backend | None) -> tuple[tuple[str, str], ...]:
-    found = _versions(verbs.packages(backend)) if backend else ()
-    return tuple((RUNTIME, f"{package} {number}") for package, number in found[:1])
+    versions = _versions(verbs.packages(backend)) if backend else ()
+    return tuple((RUNTIME, f"{package} {number}") for package, number in versions[:1])
 
 
 def _versions(packages: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    found = ((package, _version(package)) for package in packages)
-    return tuple((package, number) for package, number in found if number)
+    pairs = ((package, _version(package)) for package in packages)
+    return tuple((package, number) for package, number in pairs if number)
 
 
 def _version(package: str) -> str:

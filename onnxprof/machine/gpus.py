@@ -29,11 +29,11 @@ class Gpus:
 
 
 def cuda_devices(environ: Mapping[str, str] | None = None) -> Gpus:
-    """Those that CUDA shows, in its numbering; never raises."""
+    """The GPUs that CUDA shows, in CUDA's numbering; never raises."""
     try:
         with nvml.opened() as nv:
-            found = nvml.visible(nv, environ)
-            devices = tuple(_device(nv, index, each) for index, each in enumerate(found))
+            handles = nvml.visible(nv, environ)
+            devices = tuple(_device(nv, index, handle) for index, handle in enumerate(handles))
     except nvml.NvmlError as error:
         return Gpus(reason=str(error))
     return Gpus(devices, "" if devices else "the driver lists no device that CUDA may use")
@@ -45,7 +45,7 @@ def cuda_id(index: int, name: str) -> str:
 
 
 def completed(device: Device, environ: Mapping[str, str] | None = None) -> Device:
-    """A GPU as a runtime tells of it, with what the driver knows besides, where there is one."""
+    """A runtime's record of a GPU, with further facts of the driver where there is one."""
     with suppress(nvml.NvmlError), nvml.opened() as nv:
         known = _device(nv, 0, nvml.handle(nv, device.id, environ))
         names = [f.name for f in fields(Device)]
@@ -55,7 +55,7 @@ def completed(device: Device, environ: Mapping[str, str] | None = None) -> Devic
 
 
 def free_bytes(device_id: str) -> int | None:
-    """Memory that nobody has taken on a GPU; None where its driver does not say."""
+    """Free memory of a GPU in bytes; None where the driver does not report it."""
     try:
         with nvml.opened() as nv, nvml.errors(nv):
             return int(nv.nvmlDeviceGetMemoryInfo(nvml.handle(nv, device_id)).free)
@@ -86,7 +86,7 @@ def _device(nv: Any, index: int, handle: Any) -> Device:
 
 
 def _asked(nv: Any, otherwise: Any, query: Any, *arguments: Any) -> Any:
-    """An answer, or `otherwise` where this device does not give one."""
+    """The result of a query, or `otherwise` where this device does not support it."""
     try:
         return query(*arguments)
     except nv.NVMLError:

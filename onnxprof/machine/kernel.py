@@ -1,4 +1,4 @@
-"""What the kernel tells about this machine, read from files below a root that a test may set."""
+"""Facts of the kernel about this machine, read from files below a root that a test may set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NO_LIMIT = 1 << 60
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where to look: a file-system root and the environment variables. Each file is read once."""
+    """A file-system root and environment variables to read facts from; files are read once."""
 
     root: Path = Path("/")
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -37,13 +37,13 @@ class Machine:
         return int(text) if text.isdecimal() else None
 
     def texts(self, pattern: str) -> tuple[str, ...]:
-        """The contents of every file that matches, in the order of their names."""
-        found = (self.text(str(path.relative_to(self.root))) for path in self.root.glob(pattern))
-        return tuple(sorted(text for text in found if text))
+        """The non-empty contents of every file that matches, sorted."""
+        contents = (self.text(str(path.relative_to(self.root))) for path in self.root.glob(pattern))
+        return tuple(sorted(text for text in contents if text))
 
 
 def usable_cores(machine: Machine | None = None) -> int:
-    """Logical processors that this process may keep busy: its affinity, within its quota.
+    """Logical processors that this process may keep busy: by affinity and quota.
 
     A quota of 1.5 processors counts as one, since a second thread would be throttled.
     """

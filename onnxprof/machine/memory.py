@@ -1,4 +1,4 @@
-"""Resident memory of this process, now and at its peak."""
+"""Resident memory of this process, now and at the peak."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import psutil
 
 
 def resident_bytes() -> int:
-    """What is resident now."""
+    """Bytes that are resident now."""
     return int(psutil.Process().memory_info().rss)
 
 
 def peak_resident_bytes(root: Path = Path("/")) -> int:
-    """The most that was resident since the process began; 0 if the system does not say.
+    """The peak of resident bytes since the process began; 0 if the system does not report it.
 
-    Linux: VmHWM of `/proc/self/status` (proc(5)), which, unlike `ru_maxrss`, is not that of the
+    Linux: VmHWM of `/proc/self/status` (proc(5)), which, unlike `ru_maxrss`, leaves out the
     program that started this one. macOS: `ru_maxrss`, in bytes. Windows: the peak working set.
     """
     try:
         text = (root / "proc/self/status").read_text("utf-8", "replace")
     except OSError:
         text = ""
-    told = re.search(r"^VmHWM:\s*(\d+) kB$", text, re.MULTILINE)
-    if told:
-        return int(told[1]) * 1024
+    match = re.search(r"^VmHWM:\s*(\d+) kB$", text, re.MULTILINE)
+    if match:
+        return int(match[1]) * 1024
     if sys.platform == "darwin":
         import resource
 

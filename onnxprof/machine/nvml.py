@@ -1,4 +1,4 @@
-"""NVIDIA's management library: opening it, its devices in CUDA's numbering, what they tell.
+"""NVIDIA's management library: opening it, devices in CUDA's numbering, and their readings.
 
 Through nvidia-ml-py, whose functions mirror the C functions of the NVML API reference. The
 numbering is that of the CUDA C++ Programming Guide, `CUDA_VISIBLE_DEVICES`; where GPUs of
@@ -30,7 +30,7 @@ _MIB = 2.0**20
 
 
 class NvmlError(Exception):
-    """The library is not there, or a device does not answer; the text says which."""
+    """The library is missing, or a device does not answer; the text says which."""
 
 
 @contextmanager
@@ -52,10 +52,10 @@ def opened() -> Iterator[Any]:
 
 
 def visible(nv: Any, environ: Mapping[str, str] | None = None) -> list[Any]:
-    """Handles of the devices that CUDA shows, in its order. Raises NvmlError.
+    """Handles of the devices that CUDA shows, in CUDA's order. Raises NvmlError.
 
-    `CUDA_VISIBLE_DEVICES` lists indices or the beginnings of UUIDs and ends at the first that
-    is none; parts of a GPU (`MIG-…`) are none here.
+    `CUDA_VISIBLE_DEVICES` lists indices or prefixes of UUIDs and ends at the first invalid one;
+    parts of a GPU (`MIG-…`) count as invalid here.
     """
     with errors(nv):
         handles = [nv.nvmlDeviceGetHandleByIndex(i) for i in range(nv.nvmlDeviceGetCount())]
@@ -80,14 +80,14 @@ def _chosen(wanted: str, known: Mapping[str, Any], uuids: Mapping[str, Any]) -> 
 
 
 def handle(nv: Any, device_id: str, environ: Mapping[str, str] | None = None) -> Any:
-    """The device of an id such as `cuda:1:nvidia-h200`.
+    """The handle of the device with an id such as `cuda:1:nvidia-h200`.
 
-    Raises NvmlError where there is none of that number and name.
+    Raises NvmlError where no device has that number and name.
     """
     _, number, name = (*device_id.split(":", 2), "", "")[:3]
     seen = visible(nv, environ)
     index = int(number) if number.isdecimal() else 0
-    alike = [each for each in seen if not name or slug(name_of(nv, each)) == name]
+    alike = [device for device in seen if not name or slug(name_of(nv, device)) == name]
     if index < len(seen) and seen[index] in alike:
         return seen[index]
     if len(alike) == 1:
@@ -95,14 +95,14 @@ def handle(nv: Any, device_id: str, environ: Mapping[str, str] | None = None) ->
     raise NvmlError(f"the driver lists no {device_id}")
 
 
-def name_of(nv: Any, found: Any) -> str:
+def name_of(nv: Any, device: Any) -> str:
     """The device's name, as `NVIDIA H200`. Raises NvmlError."""
     with errors(nv):
-        return _text(nv.nvmlDeviceGetName(found))
+        return _text(nv.nvmlDeviceGetName(device))
 
 
 def driver_version(nv: Any) -> str:
-    """As `580.95.05`. Raises NvmlError."""
+    """The driver's version, as `580.95.05`. Raises NvmlError."""
     with errors(nv):
         return _text(nv.nvmlSystemGetDriverVersion())
 
@@ -117,25 +117,25 @@ def errors(nv: Any) -> Iterator[None]:
 
 
 def _text(value: str | bytes) -> str:
-    """Releases of nvidia-ml-py differ in which of the two they return."""
+    """As text: releases of nvidia-ml-py return either type."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _instant_power(nv: Any, found: Any) -> float:
-    """Power is otherwise an average over a second on most GPUs (nvmlDeviceGetPowerUsage)."""
-    field = nv.nvmlDeviceGetFieldValues(found, [nv.NVML_FI_DEV_POWER_INSTANT])[0]
+def _instant_power(nv: Any, device: Any) -> float:
+    """Power now in watts; nvmlDeviceGetPowerUsage averages over a second on most GPUs."""
+    field = nv.nvmlDeviceGetFieldValues(device, [nv.NVML_FI_DEV_POWER_INSTANT])[0]
     if field.nvmlReturn:
         raise nv.NVMLError(field.nvmlReturn)
     return float(field.value.uiVal) / 1e3
 
 
-def _own_memory(nv: Any, found: Any) -> float | None:
-    held = nv.nvmlDeviceGetComputeRunningProcesses(found)
-    own = [each.usedGpuMemory for each in held if each.pid == os.getpid()]
+def _own_memory(nv: Any, device: Any) -> float | None:
+    held = nv.nvmlDeviceGetComputeRunningProcesses(device)
+    own = [process.usedGpuMemory for process in held if process.pid == os.getpid()]
     return own[0] / _MIB if own and own[0] is not None else None
 
 
-#: How to read each quantity; of several ways the first that works.
+#: Queries by quantity; the first that works is used.
 _QUERIES: Mapping[Quantity, tuple[Query, ...]] = {
     Quantity.POWER: (_instant_power, lambda nv, it: nv.nvmlDeviceGetPowerUsage(it) / 1e3),
     Quantity.UTILISATION: (lambda nv, it: nv.nvmlDeviceGetUtilizationRates(it).gpu / 100,),
@@ -149,11 +149,11 @@ _QUERIES: Mapping[Quantity, tuple[Query, ...]] = {
 }
 
 
-def _counter(nv: Any, found: Any) -> float:
-    return float(nv.nvmlDeviceGetTotalEnergyConsumption(found))
+def _counter(nv: Any, device: Any) -> float:
+    return float(nv.nvmlDeviceGetTotalEnergyConsumption(device))
 
 
-#: The second name is that of drivers before R535.
+#: The second name is for drivers before R535.
 _REASONS: tuple[Query, ...] = (
     lambda nv, it: nv.nvmlDeviceGetCurrentClocksEventReasons(it),
     lambda nv, it: nv.nvmlDeviceGetCurrentClocksThrottleReasons(it),
@@ -161,12 +161,12 @@ _REASONS: tuple[Query, ...] = (
 
 
 class Gpu:
-    """What one GPU tells of itself, again and again; what it does not tell is in `absent`."""
+    """Repeated readings of one GPU; quantities that it does not report are in `absent`."""
 
     source = "nvml"
 
-    def __init__(self, nv: Any, found: Any) -> None:
-        self._nv, self._handle = nv, found
+    def __init__(self, nv: Any, device: Any) -> None:
+        self._nv, self._handle = nv, device
         self.absent: list[Absence] = []
         ways = {quantity: self._first(quantity.value, _QUERIES[quantity]) for quantity in _QUERIES}
         self._queries = {quantity: way for quantity, way in ways.items() if way is not None}
@@ -174,7 +174,7 @@ class Gpu:
         self._reasons = self._first("throttling", _REASONS)
 
     def _first(self, what: str, ways: Sequence[Query]) -> Query | None:
-        """The first way that works now; that none does is told in `absent`."""
+        """The first query that works now; if none does, `absent` gets the reason."""
         reason = ""
         for way in ways:
             try:
@@ -193,11 +193,11 @@ class Gpu:
         return {quantity: float(value) for quantity, value in asked.items() if value is not None}
 
     def energy_mj(self) -> float | None:
-        """Its counter since the driver was loaded; None without one. Raises NvmlError."""
+        """Millijoules since the driver was loaded; None without a counter. Raises NvmlError."""
         return self._asked(self._counter)
 
     def held_back(self) -> frozenset[str]:
-        """What lowers its clock just now. Raises NvmlError."""
+        """The reasons that lower the clock at present. Raises NvmlError."""
         bits = int(self._asked(self._reasons) or 0)
         return frozenset(text for bit, text in HELD_BACK.items() if bits & bit)
 

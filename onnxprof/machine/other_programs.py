@@ -21,7 +21,7 @@ class Others:
     seconds: float = 0.0
     """Wall time watched so far."""
     taken: float = 0.0
-    """Processor seconds of others in it."""
+    """Processor seconds that other processes took in that time."""
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -35,7 +35,7 @@ class Others:
         self.taken += _busy(psutil.cpu_times()) - machine - (time.process_time() - own)
 
     def warnings(self) -> Iterator[RunWarning]:
-        """One if others kept more than a quarter of a core busy."""
+        """A warning if other programs kept more than a quarter of a core busy."""
         cores = self.taken / max(self.seconds, 1e-3)
         if cores > _BUSY_CORES:
             yield RunWarning(WarningKind.BUSY_MACHINE, cores)

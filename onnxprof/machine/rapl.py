@@ -23,7 +23,7 @@ class RaplError(Exception):
 
 
 class Zone:
-    """One zone's counter, unwrapped."""
+    """The energy counter of one zone, corrected for overflow."""
 
     def __init__(self, folder: Path, source: str) -> None:
         self.source = source
@@ -38,7 +38,7 @@ class Zone:
         return {}
 
     def energy_mj(self) -> float:
-        """Since this object was made, in mJ. Raises RaplError."""
+        """Energy since this object was made, in mJ. Raises RaplError."""
         now = _number(self._file)
         passed = now - self._last
         self._spent += passed if passed >= 0 else passed + self._range
@@ -52,20 +52,20 @@ class Zone:
 
 def zones(root: Path = Path("/")) -> tuple[list[Zone], list[Absence]]:
     """The zones that can be read, and why others cannot."""
-    found: list[Zone] = []
+    readable: list[Zone] = []
     absent: list[Absence] = []
     for folder, source in _folders(root):
         try:
-            found.append(Zone(folder, source))
+            readable.append(Zone(folder, source))
         except RaplError as error:
             absent.append(Absence(f"{source} energy", str(error)))
-    if not found and not absent:
+    if not readable and not absent:
         absent.append(Absence("rapl energy", "the kernel shows no such counter"))
-    return found, absent
+    return readable, absent
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, str]]:
-    """Zones and their parts, each with a name that is theirs alone."""
+    """Folders of zones and of their parts, with unique names."""
     for folder in sorted(root.glob(f"{_FOLDER}/intel-rapl:*")):
         try:
             name = (folder / "name").read_text("utf-8").strip()

@@ -24,30 +24,30 @@ from onnxprof.records.warning import RunWarning, WarningKind
 
 Clock = Callable[[], int]
 
-#: The part of the budget that the stretch takes on top of it, and the most that it takes.
+#: The length of the stretch as a part of the budget, which it adds to, and the most seconds.
 _SHARE, _LONGEST_S = 0.2, 1.0
 #: A shorter stretch holds too few updates of any counter to tell anything.
 _SHORTEST_S = 0.05
 _IDLE_S = 0.3
 _INTERVAL_S = 0.025
-#: Readings kept; where there are more, every other one goes and the interval doubles.
+#: The most readings kept; beyond it every other one is dropped and the interval doubles.
 _MOST_READINGS = 400
 
 
 class Source(Protocol):
-    """Something that is read again and again; whatever it raises ends its readings."""
+    """A source of repeated readings; an exception ends them."""
 
     source: str
     absent: list[Absence]
 
     def values(self) -> dict[Quantity, float]:
-        """What it tells just now."""
+        """The present readings by quantity."""
 
     def energy_mj(self) -> float | None:
-        """A counter that only grows; None where it has none."""
+        """An energy counter in mJ that only grows; None where there is none."""
 
     def held_back(self) -> frozenset[str]:
-        """What lowers the device's clock just now."""
+        """The reasons that lower the device's clock at present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class _Reading:
 
 @dataclass(slots=True)
 class Recorder:
-    """Reads sources at intervals, in a thread beside what the caller does."""
+    """Reads sources at intervals, in a thread beside the caller's work."""
 
     sources: Sequence[Source]
     clock: Clock
@@ -70,17 +70,17 @@ class Recorder:
     readings: dict[str, list[_Reading]] = field(default_factory=dict)
 
     def read(self) -> None:
-        """Read every source once. Raises nothing: what fails is not read again."""
+        """Read every source once. Raises nothing: a source that fails is not read again."""
         for source in self.sources:
             if source.source in self.lost:
                 continue
             try:
                 values, energy = source.values(), source.energy_mj()
-                found = _Reading(self.clock(), values, energy, source.held_back())
+                reading = _Reading(self.clock(), values, energy, source.held_back())
             except Exception as error:  # a driver may fail in any way; the measurement stands
                 self.lost[source.source] = str(error) or type(error).__name__
             else:
-                self.readings.setdefault(source.source, []).append(found)
+                self.readings.setdefault(source.source, []).append(reading)
         if any(len(kept) > _MOST_READINGS for kept in self.readings.values()):
             self._thin()
 
@@ -111,10 +111,10 @@ class Recorder:
             self.read()
 
     def powers(self, source: str) -> list[tuple[int, float]]:
-        """Times in ns and W, from the device itself or from steps of its counter."""
+        """Pairs of time in ns and power in W, from readings or from differences of the counter."""
         kept = self.readings.get(source, [])
-        told = [(r.at_ns, r.values[Quantity.POWER]) for r in kept if Quantity.POWER in r.values]
-        return told or [
+        readings = [(r.at_ns, r.values[Quantity.POWER]) for r in kept if Quantity.POWER in r.values]
+        return readings or [
             (b.at_ns, 1e6 * (b.energy_mj - a.energy_mj) / (b.at_ns - a.at_ns))
             for a, b in pairwise(kept)
             if a.energy_mj is not None and b.energy_mj is not None and b.at_ns > a.at_ns
@@ -122,7 +122,7 @@ class Recorder:
 
 
 class Watch:
-    """Looks on while one model is measured: idle, loaded, then the steady stretch."""
+    """Readings around one measurement: idle, loaded, then the steady stretch."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class Watch:
         return self.seconds >= _SHORTEST_S
 
     def idle(self) -> None:
-        """Read the device at rest; call it before anything is loaded."""
+        """Read the idle device; call this before anything is loaded."""
         self._start = memory.resident_bytes()
         if self.sources and self.is_long_enough:
             with self._idle.beside():
@@ -161,7 +161,7 @@ class Watch:
         self._arena = session.arena_bytes() if isinstance(session, ArenaSource) else None
 
     def steady(self, session: Session) -> None:
-        """Infer for the length of the stretch, once at least, and read beside it."""
+        """Infer for the length of the stretch, at least once, while sources are read."""
         if not self.is_long_enough:
             self._absent.append(Absence("steady stretch", "the time budget is too small for one"))
             return
@@ -182,9 +182,9 @@ class Watch:
         self._cpu_seconds = time.process_time() - busy
 
     def telemetry(self) -> Telemetry:
-        """What was read, and what was not, with the reason."""
+        """The readings, and the reasons for missing ones."""
         seconds = (self._ended_ns - self._began_ns) / 1e9
-        series = tuple(each for source in self.sources for each in self._series(source))
+        series = tuple(item for source in self.sources for item in self._series(source))
         energies = (self._energy(source, seconds) for source in self.sources)
         return Telemetry(
             seconds=seconds if self._inferences else 0.0,
@@ -203,14 +203,14 @@ class Watch:
         kept = self._stretch.readings.get(source.source, [])
         at_rest = self._idle.readings.get(source.source, [])
         for quantity in Quantity:
-            told = [(r.at_ns, r.values[quantity]) for r in kept if quantity in r.values]
+            samples = [(r.at_ns, r.values[quantity]) for r in kept if quantity in r.values]
             idle = [r.values[quantity] for r in at_rest if quantity in r.values]
             if quantity is Quantity.POWER:
-                told = self._stretch.powers(source.source)
+                samples = self._stretch.powers(source.source)
                 idle = [watts for _, watts in self._idle.powers(source.source)]
-            if told:
-                at_ms = tuple(round((at - self._began_ns) / 1e6, 1) for at, _ in told)
-                values = tuple(round(value, 3) for _, value in told)
+            if samples:
+                at_ms = tuple(round((at - self._began_ns) / 1e6, 1) for at, _ in samples)
+                values = tuple(round(value, 3) for _, value in samples)
                 rest = round(statistics.median(idle), 3) if idle else None
                 yield Series(quantity, source.source, at_ms, values, rest)
 
@@ -235,8 +235,8 @@ class Watch:
         for name, reason in (self._idle.lost | self._stretch.lost).items():
             count = len(self._stretch.readings.get(name, []))
             yield Absence(name, f"{reason} (after {count} readings)")
-        gpus = {each.source for each in series if each.quantity is Quantity.DEVICE_MEMORY}
-        mine = {each.source for each in series if each.quantity is Quantity.PROCESS_MEMORY}
+        gpus = {item.source for item in series if item.quantity is Quantity.DEVICE_MEMORY}
+        mine = {item.source for item in series if item.quantity is Quantity.PROCESS_MEMORY}
         for name in sorted(gpus - mine):
             reason = "the driver does not list this process; a container hides its number"
             yield Absence(f"{name} {Quantity.PROCESS_MEMORY.value}", reason)
@@ -244,7 +244,7 @@ class Watch:
             yield Absence("arena", "the runtime does not report it to Python")
 
     def warnings(self) -> Iterator[RunWarning]:
-        """What lowered the clock during the stretch: in how many readings, of how many."""
+        """A warning for each reason that lowered the clock, with counts of readings."""
         for kept in self._stretch.readings.values():
             counts = Counter(text for reading in kept for text in reading.held_back)
             for text, count in sorted(counts.items()):
@@ -253,14 +253,14 @@ class Watch:
 
 @contextmanager
 def watching(device: Device, budget_s: float, root: Path = Path("/")) -> Iterator[Watch]:
-    """A watch over what can be read of this device and of the processor; never raises."""
+    """A watch over the readable sources of this device and the processor; never raises."""
     with ExitStack() as stack:
         sources, absent = _sources(stack, device, root)
         yield Watch(sources, absent, budget_s, root=root)
 
 
 def _sources(stack: ExitStack, device: Device, root: Path) -> tuple[list[Source], list[Absence]]:
-    """The device that runs the model comes first, so that every list begins with it."""
+    """The readable sources, those of the device that runs the model first, and the absent ones."""
     sources: list[Source] = []
     absent: list[Absence] = []
     if device.kind == "cuda":
@@ -278,5 +278,5 @@ def readable(device: Device, root: Path = Path("/")) -> tuple[tuple[str, ...], t
     """Names of the sources that answer for this device, and why others do not."""
     with ExitStack() as stack:
         sources, absent = _sources(stack, device, root)
-        told = [*absent, *(each for source in sources for each in source.absent)]
-        return tuple(source.source for source in sources), tuple(told)
+        reasons = [*absent, *(absence for source in sources for absence in source.absent)]
+        return tuple(source.source for source in sources), tuple(reasons)

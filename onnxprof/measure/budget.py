@@ -13,5 +13,5 @@ class Budget:
 
     @property
     def ns(self) -> int:
-        """The same in nanoseconds."""
+        """The budget in nanoseconds."""
         return int(self.seconds * 1e9)

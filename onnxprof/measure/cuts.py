@@ -8,32 +8,32 @@ import numpy as np
 
 from onnxprof.plugins.backend import Trace
 
-#: More cuts than this carry more noise than they tell.
+#: With more cuts than this, noise exceeds the gain in detail.
 MOST = 24
-#: As many segments where all steps are known from elsewhere, to tell what a cold cache costs.
+#: The number of segments where all steps were timed alone: they show what a cold cache costs.
 FEWEST = 3
 #: Rounds that the budget should allow: the noise of a median falls with their square root.
 _ROUNDS = 30
 
 
 def rounds(left_ns: float, inference_ns: float) -> float:
-    """How many rounds of the model and its longest prefix there is time for."""
+    """The number of rounds of the model and the longest prefix that fit into `left_ns`."""
     return left_ns / max(2 * inference_ns, 1.0)
 
 
 def affordable(left_ns: float, inference_ns: float, known: float = 0.0) -> int:
-    """How many cuts leave time for enough rounds, and are worth it.
+    """The number of cuts that leave time for enough rounds.
 
-    A round runs the model once whole, and prefixes that take half of it on average. `known` is
-    the part of an inference in steps that were timed alone: the less is left to find out, the
-    longer are the segments, of which each is as uncertain as two sessions differ by chance.
+    A round runs the whole model once, and prefixes that take half as long on average. `known` is
+    the part of an inference in steps that were timed alone. The larger it is, the fewer and
+    longer are the segments, since a segment is as uncertain as two sessions differ by chance.
     """
     most = FEWEST + (MOST - FEWEST) * (1 - known)
     return max(1, min(round(most), int(4 * rounds(left_ns, inference_ns) / _ROUNDS) - 2))
 
 
 def place(trace: Trace, most: int) -> tuple[int, ...]:
-    """At most so many cuts, as counts of positions: 0 first, the whole graph last.
+    """At most `most` cuts, as counts of positions: 0 first, the whole graph last.
 
     Segments take about the same time by the trace; a cut stands where the next equal part
     of the time is reached.
@@ -47,7 +47,7 @@ def place(trace: Trace, most: int) -> tuple[int, ...]:
 
 
 def thinned(wanted: Sequence[int], most: int) -> tuple[int, ...]:
-    """At most so many cuts of those that are wanted, evenly; nothing and the whole stay."""
+    """At most `most` of the wanted cuts, evenly spaced; the first and the last stay."""
     if len(wanted) - 1 <= most:
         return tuple(wanted)
     chosen = np.linspace(0, len(wanted) - 1, max(1, most) + 1).round().astype(int)

@@ -44,9 +44,9 @@ from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings, traced_by
 from onnxprof.records.warning import RunWarning, WarningKind
 
-#: Nanoseconds of inferences, no samples, after another process had the processor.
+#: Nanoseconds of inferences that are not sampled, after another process had the processor.
 _REFILL = 1_000_000
-#: Rounds of the model and one prefix below which prefixes tell no more than the trace.
+#: Rounds of the model and one prefix below which prefixes are no more precise than the trace.
 _FEWEST_ROUNDS = 10
 #: The parts of the budget after which `auto` looks at the inflation.
 _LOOKS = (0.3, 0.45, 0.6)
@@ -58,7 +58,7 @@ _MEMORY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What `measure` found."""
+    """The result of `measure`."""
 
     timings: Timings
     trace: Trace
@@ -67,24 +67,24 @@ class Measurement:
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """The outputs of the un-profiled session, if they were to be kept."""
     proof: Proof | None = None
-    """What checks the steps, if it was to be kept and the backend has such a thing."""
+    """The check of the steps, if it was to be kept and the backend has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A loaded and warm model, of which someone else says when a block is measured.
+    """A loaded and warm model whose blocks the caller measures one by one.
 
-    A traced block has the number of the un-profiled one before it.
+    A traced block has the number of the un-profiled block before it.
     """
 
     sampler: Sampler
     plain: Session
     traced: TracedSession
     most: int
-    """Inferences that the timer takes."""
+    """The most traced inferences of the measurement."""
 
     def measure_plain(self, ns: int) -> int:
-        """A block of un-profiled inferences; returns the nanoseconds that they took."""
+        """Measure un-profiled inferences for about `ns`; returns the nanoseconds they took."""
         before = self.sampler.used_ns
         self.sampler.refill(partial(self.sampler.timed, self.plain), _REFILL)
         with no_garbage_collection():
@@ -92,7 +92,7 @@ class Blocks:
         return self.sampler.used_ns - before
 
     def measure_traced(self, ns: int) -> int:
-        """A block of traced inferences, as many as the whole budget has room for."""
+        """Measure traced inferences for about `ns`, as many as the budget allows in that time."""
         before = self.sampler.used_ns
         share = 2 * ns / max(1, self.sampler.budget_ns)
         with no_garbage_collection():
@@ -101,7 +101,7 @@ class Blocks:
 
 
 class Observer(Protocol):
-    """Looks on where no latency is sampled."""
+    """Is called at moments when no latency is sampled."""
 
     def loaded(self, session: Session) -> None:
         """The un-profiled session is warm, and no other has been loaded."""
@@ -126,13 +126,14 @@ def measure(
     conduct: Callable[[Blocks], None] | None = None,
     warm: Callable[[int, int], None] = lambda *_: None,
 ) -> Measurement:
-    """Measure one workload, and keep its outputs' values if asked to.
+    """Measure one workload.
 
-    `wanted_cuts` are the prefixes that another process timed, as `Timings.prefix_steps`; they
-    are timed here, too, as far as memory allows, and so are the steps that it repeated,
-    `wanted_repeats`, as `Timings.repeats`. `conduct` says when a block is measured, in place of
-    the budget; the timer is the trace. `warm` hears, before the first sample, what loading and
-    an inference took, in nanoseconds. Raises BackendError where the runtime fails.
+    `keep_values` keeps the values of the outputs, and `keep_proof` the check of the steps.
+    `wanted_cuts` and `wanted_repeats` are the prefixes and the repeated steps of another process,
+    in the form of `Timings.prefix_steps` and `Timings.repeats`; they are timed here, too, as far
+    as memory allows. `conduct`, if given, measures the blocks in place of the budget; the timer is
+    then the trace. `warm` is called before the first sample with the nanoseconds that loading
+    and one inference took. Raises BackendError where the runtime fails.
     """
     sampler = Sampler(clock, progress, budget.ns)
     wanted = _Wanted(tuple(wanted_cuts), tuple(wanted_repeats))
@@ -160,15 +161,15 @@ def measure(
             proof = traced.proof() if keep_proof and isinstance(traced, Verifiable) else None
         if observer is not None:
             progress("watching power and memory", 1.0)
-            del traced  # what it holds is no part of what running the model takes
+            del traced  # its memory must not count as the model's
             gc.collect()
             observer.steady(plain)
     timings = sampler.timings(
         load_ns, first_ns, warmup, steps.trace, steps.timer, steps.cuts, steps.repeats
     )
-    told = warnings_of(timings, steps.trace, workload, outputs)
+    sample_warnings = warnings_of(timings, steps.trace, workload, outputs)
     truncated = _truncated(steps.trace, sampler.traced_count)
-    warnings = (*told, *truncated, *steps.warnings)
+    warnings = (*sample_warnings, *truncated, *steps.warnings)
     return Measurement(timings, steps.trace, outputs, warnings, values, proof)
 
 
@@ -180,7 +181,7 @@ def _truncated(trace: Trace, inferences: int) -> Iterator[RunWarning]:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What another process of the same measurement settled; empty for the first."""
+    """Cuts and repeats of an earlier process of the same measurement; empty in the first."""
 
     cuts: tuple[int, ...] = ()
     repeats: tuple[int, ...] = ()
@@ -203,7 +204,10 @@ def _time_steps(
     timer: Timer,
     wanted: _Wanted,
 ) -> _Steps:
-    """The timer that is asked for, or that fits. Raises BackendError where it is not there."""
+    """Time the steps with the requested timer, or a fitting one for `auto`.
+
+    Raises BackendError where the requested timer is not available.
+    """
     if timer in (Timer.TRACE, Timer.CUPTI):
         steps = _traced(sampler, plain, traced, most)
     else:
@@ -214,9 +218,9 @@ def _time_steps(
 
 
 def _named(steps: _Steps, traced: TracedSession, timer: Timer) -> _Steps:
-    """What is no more than launch times is kept for those who asked for the trace, with a warning.
+    """Mark launch times with a warning, and drop them unless the trace timer was requested.
 
-    Its figure is the part of the steps that have times which rest on launches.
+    The warning's value is the part of the steps whose times are based on launches.
     """
     reason = traced.launches if isinstance(traced, Launcher) else ""
     if not reason:
@@ -224,8 +228,8 @@ def _named(steps: _Steps, traced: TracedSession, timer: Timer) -> _Steps:
     count = len(steps.trace.steps)
     if steps.cuts:
         part = 1 - (len(steps.cuts) - 1) / max(1, count)
-        told = RunWarning(WarningKind.LAUNCH_TIMES, part, reason)
-        return _warned(steps, told) if part > 0 else steps
+        caveat = RunWarning(WarningKind.LAUNCH_TIMES, part, reason)
+        return _warned(steps, caveat) if part > 0 else steps
     if timer is Timer.TRACE:
         return _warned(steps, RunWarning(WarningKind.LAUNCH_TIMES, 1.0, reason))
     why = "; ".join([reason, *(warning.subject for warning in steps.warnings)])
@@ -245,7 +249,7 @@ def _fitting(
     timer: Timer,
     wanted: _Wanted,
 ) -> _Steps:
-    """Trace, look at what tracing costs, and go on with prefixes where that is too much."""
+    """Trace, and go on with prefixes where tracing slows the model down too much."""
     blind = isinstance(traced, Launcher) and bool(traced.launches)
     exact = isinstance(traced, Recorder) and traced.on_device
     cuttable = isinstance(traced, PrefixSource) and not exact
@@ -264,8 +268,8 @@ def _fitting(
         sampler.probed = 0
         reason = str(error) or "out of memory"
     _time_empty(sampler, traced, trace)
-    told = RunWarning(WarningKind.NO_PREFIXES, subject=reason)
-    return _warned(_Steps(trace, traced_by(trace.host_ns)), told)
+    caveat = RunWarning(WarningKind.NO_PREFIXES, subject=reason)
+    return _warned(_Steps(trace, traced_by(trace.host_ns)), caveat)
 
 
 def _found_out(
@@ -308,7 +312,7 @@ def _read(sampler: Sampler, traced: TracedSession) -> _Steps:
 
 
 def _time_empty(sampler: Sampler, traced: TracedSession, trace: Trace) -> None:
-    """What a call costs that computes nothing, to judge the overhead by, where it can be had."""
+    """Time an empty call, with which the overhead is compared, where the session has one."""
     if isinstance(traced, PrefixSource) and trace.length:
         with suppress(BackendError, MemoryError):
             sampler.time_empty(traced.prefixes((0,))[0])
@@ -321,7 +325,7 @@ def _by_prefixes(
     trace: Trace,
     wanted: _Wanted,
 ) -> _Steps:
-    """Time prefixes, and short steps alone. Raises BackendError where there can be none."""
+    """Time prefixes, and short steps alone. Raises BackendError if the graph cannot be cut."""
     if not isinstance(traced, PrefixSource) or not trace.length:
         raise BackendError("the executed graph cannot be cut")
     sampler.progress("loading prefixes", sampler.spent)
@@ -336,7 +340,7 @@ def _by_prefixes(
 def _repeat(
     sampler: Sampler, traced: TracedSession, trace: Trace, settled: Sequence[int]
 ) -> tuple[int, ...]:
-    """Time short steps alone, those that another process repeated if one did."""
+    """Time short steps alone: `settled`, the ones of another process, if there are any."""
     left = max(0, sampler.budget_ns - sampler.used_ns)
     asked = repeating.of(settled) or repeating.wanted(trace, left)
     if not asked or not isinstance(traced, StepRepeater):
@@ -360,9 +364,9 @@ def _device_memory(traced: PrefixSource) -> int | None:
 def _open(
     traced: PrefixSource, trace: Trace, most: int, wanted: Sequence[int]
 ) -> tuple[tuple[int, ...], Sequence[Session]]:
-    """The prefixes' sessions, fewer where they would not fit into memory.
+    """The cuts and the prefixes' sessions, fewer where they would not fit into memory.
 
-    Those that are wanted, if they are of as long a graph, whatever time there is for them.
+    `wanted` cuts are used, whatever time is left, if they belong to a graph of the same length.
     """
     import psutil
 
@@ -371,8 +375,8 @@ def _open(
     ends = list(traced.prefixes((0, trace.length)))
     for session in ends:
         session.infer()
-    each = max(process.memory_info().rss - before, 1)
-    fitting = max(1, int(psutil.virtual_memory().available * _MEMORY / each))
+    prefix_bytes = max(process.memory_info().rss - before, 1)
+    fitting = max(1, int(psutil.virtual_memory().available * _MEMORY / prefix_bytes))
     still = _device_memory(traced)
     if left is not None and still is not None:
         fitting = max(1, min(fitting, int(still * _MEMORY / max(left - still, 1))))

@@ -8,8 +8,8 @@ import numpy as np
 
 from onnxprof.plugins.backend import Trace
 
-#: Nanoseconds of a step below which its share of a segment is measured alone. The profiler counts
-#: whole microseconds and adds about one to each node, so that longer steps are known well enough.
+#: Steps of fewer nanoseconds are measured alone. The profiler counts whole microseconds and adds
+#: about one to each node, so longer steps are known well enough.
 SHORT_NS = 50_000
 #: Nanoseconds that the copies of a step take together, so that an empty call is small beside them.
 TARGET_NS = 250_000
@@ -19,14 +19,14 @@ _MOST_COPIES = 500
 ROUNDS = 25
 FEWEST_ROUNDS = 5
 SHARE = 0.3
-#: A round runs each session twice, the first time to bring its weights back into the caches.
+#: A round runs each session twice, first to refill the caches.
 _CALLS = 2
 
 
 def wanted(trace: Trace, left_ns: float) -> dict[int, int]:
-    """From a step's number to its copies, of as many short steps as there is time for.
+    """From a step's number to the number of copies, for as many short steps as time allows.
 
-    The shortest come first: of them the trace tells least.
+    The shortest come first: their times in the trace are the least precise.
     """
     medians = np.median(trace.step_ns, axis=1) if trace.step_ns.size else np.zeros(0)
     short = [int(i) for i in np.argsort(medians, kind="stable") if 0 < medians[i] < SHORT_NS]
@@ -34,12 +34,12 @@ def wanted(trace: Trace, left_ns: float) -> dict[int, int]:
 
 
 def affordable(left_ns: float) -> int:
-    """How many steps can be repeated in twice the fewest rounds."""
+    """The number of steps that can be repeated in twice the fewest rounds."""
     return int(left_ns * SHARE / (2 * FEWEST_ROUNDS * _CALLS * TARGET_NS))
 
 
 def copies(step_ns: float) -> int:
-    """How many copies of a step of that length make one call."""
+    """The number of copies of a step of that length in one call."""
     return int(min(_MOST_COPIES, max(2.0, TARGET_NS / step_ns)))
 
 
@@ -59,5 +59,5 @@ def known(trace: Trace, repeats: Sequence[int]) -> float:
 
 
 def of(repeats: Sequence[int]) -> dict[int, int]:
-    """The same the other way round."""
+    """From a step's number to the number of copies: the inverse of `listed`."""
     return {step: count for step, count in enumerate(repeats) if count}

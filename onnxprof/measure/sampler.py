@@ -19,10 +19,10 @@ from onnxprof.records.timings import Samples, Timings
 Clock = Callable[[], int]
 #: Called with what is going on and the share of the time budget that is spent.
 Progress = Callable[[str, float], None]
-#: Traced over un-profiled, for certain, beyond which the overhead falls below its bound of -1 %.
+#: Traced over un-profiled latency above which the overhead is certain to fall below -1 %.
 OVERSTATED = 1.01
 _BLOCKS = 24
-_FEWEST_SLOW = 3  # what a model gets whose single inference exceeds the budget
+_FEWEST_SLOW = 3  # samples of a model whose single inference exceeds the budget
 _LONG = 20_000_000  # nanoseconds; filling the caches again is nothing beside it
 _BURST = 2_000_000  # nanoseconds that one session has to itself in a round of prefixes
 _ROUNDS = 40
@@ -32,7 +32,7 @@ _PLAIN = 3  # bursts of the model itself in a round: everything is scaled to its
 
 @dataclass(slots=True)
 class Sampler:
-    """Runs sessions and keeps what each inference took."""
+    """Runs sessions and keeps the duration of every inference."""
 
     clock: Clock
     progress: Progress
@@ -41,10 +41,10 @@ class Sampler:
     last_ns: int = 0
     latency: list[Samples] = field(default_factory=list)
     traced: list[tuple[int, int, int]] = field(default_factory=list)
-    """Block of a traced inference, its position since loading, and how long it took."""
+    """Block, position since loading and nanoseconds of traced inferences."""
     traced_count: int = 0
     probed: int = 0
-    """How many blocks of `latency` only told what tracing costs."""
+    """The number of blocks of `latency` that only served to measure the cost of tracing."""
     prefix_ns: list[Samples] = field(default_factory=list)
     """One array [prefixes, inferences] a round."""
     repeat_ns: list[Samples] = field(default_factory=list)
@@ -52,9 +52,9 @@ class Sampler:
     empty: list[int] = field(default_factory=list)
     steady: bool = False
     usual_ns: int = 0
-    """What an inference takes, by the end of the warm-up."""
+    """Nanoseconds of an inference at the end of the warm-up."""
     block_ns: float = 0.0
-    """How long a block is when un-profiled and traced ones alternate."""
+    """Length of a block when un-profiled and traced ones alternate."""
 
     @property
     def spent(self) -> float:
@@ -64,8 +64,8 @@ class Sampler:
     def inflates(self, bound: float) -> bool:
         """Whether traced over un-profiled exceeds the bound, and not by chance alone.
 
-        The ratio is that of neighbouring blocks; chance alone is where the 95 % interval of its
-        median holds 1, or where there are too few blocks for one.
+        The ratio is the median over neighbouring blocks. It may be chance where the 95 % interval
+        of the median contains 1, or where there are too few blocks for an interval.
         """
         ratios = intervals.inflation_ratios(self._sampled())
         return (
@@ -75,7 +75,7 @@ class Sampler:
         )
 
     def overstates(self) -> bool:
-        """Whether the steps would add up to more than the model takes, by over 1 %."""
+        """Whether the sum of the steps would exceed the latency by over 1 %."""
         ratios = intervals.inflation_ratios(self._sampled())
         return ratios.size > 1 and intervals.interval_of(ratios)[0] > OVERSTATED
 
@@ -96,7 +96,7 @@ class Sampler:
     def warm_up(self, session: Session) -> Samples:
         """Infer until two neighbouring windows agree, for at most 15 % of the budget.
 
-        Twice at least, but once where an inference is so long that it needs no warm caches.
+        At least two inferences, or one if an inference is so long that warm caches do not matter.
         """
         times: list[int] = []
         limit = self.used_ns + int(self.budget_ns * 0.15)
@@ -127,18 +127,18 @@ class Sampler:
                 self.progress("measuring", self.spent)
 
     def first_traced(self, session: TracedSession) -> None:
-        """One inference that is no sample, if there was none yet."""
+        """One traced inference that is not sampled, unless there was one already."""
         if not self.traced_count:
             self._trace_once(session, keep=False)
 
     def refill(self, infer: Callable[[], int], ns: int) -> None:
-        """Infer for so long that another process's traces in the caches are gone."""
+        """Infer for `ns`, unsampled, to refill the caches after another process used them."""
         before = self.used_ns
         while self.last_ns < _LONG and self.used_ns - before < ns:
             infer()
 
     def plain_block(self, session: Session, share: float) -> None:
-        """Un-profiled inferences for so many nanoseconds, but at least one."""
+        """One block of un-profiled inferences for `share` nanoseconds, at least one."""
         self._settle(partial(self.timed, session))
         taken: list[int] = []
         began = self.used_ns
@@ -147,7 +147,7 @@ class Sampler:
         self.latency.append(np.array(taken, np.int64))
 
     def traced_block(self, session: TracedSession, share: float, most: int) -> None:
-        """Traced inferences, likewise, but at most so many."""
+        """One block of traced inferences for `share` nanoseconds, at least one, at most `most`."""
         with session.recording() if isinstance(session, Recorder) else nullcontext():
             self._settle(lambda: self._trace_once(session, keep=False))
             began = self.used_ns
@@ -157,7 +157,7 @@ class Sampler:
                     break
 
     def _settle(self, infer: Callable[[], int]) -> None:
-        """One inference that brings the caches back; it is no sample. A long one needs none."""
+        """One unsampled inference that refills the caches; none if inferences are long."""
         if self.last_ns < _LONG:
             infer()
 
@@ -177,9 +177,9 @@ class Sampler:
         return intervals.relative_half_width(np.concatenate(self.latency)) <= PRECISION
 
     def interleave(self, plain: Session, prefixes: Sequence[Session]) -> None:
-        """Rounds of a burst each of the model and of every prefix, until precise or over.
+        """Rounds of bursts of the model and every prefix, until precise or the budget is used.
 
-        The order turns round with each round, so that a steady drift cancels.
+        The order reverses from round to round, so that a steady drift cancels.
         """
         self.probed = len(self.latency)
         for session in prefixes:
@@ -192,7 +192,7 @@ class Sampler:
                 self.progress("measuring prefixes", self.spent)
 
     def _least_calls(self) -> int:
-        """How many inferences warm a session up at least."""
+        """The least number of warm-up inferences."""
         return 2 if self.last_ns < _LONG else 1
 
     def _burst(self) -> int:
@@ -226,9 +226,9 @@ class Sampler:
         return intervals.relative_half_width(latency) <= PRECISION
 
     def repeat(self, sessions: Sequence[Session], fewest: int, most: int, limit_ns: int) -> None:
-        """Rounds of one inference of every session, the order turning round with each.
+        """Rounds of one inference of every session, in an order that reverses from round to round.
 
-        `fewest` of them in any case, then up to `most` while `limit_ns` of the budget is not used.
+        At least `fewest` rounds, then up to `most` until `limit_ns` of the budget are used.
         """
         with no_garbage_collection():
             while len(self.repeat_ns) < most:
@@ -240,7 +240,7 @@ class Sampler:
     def _repeat_round(self, sessions: Sequence[Session]) -> Samples:
         taken = np.zeros(len(sessions), np.int64)
         for i in range(len(sessions))[:: -1 if len(self.repeat_ns) % 2 else 1]:
-            self.timed(sessions[i])  # brings weights and values back into the caches
+            self.timed(sessions[i])  # unsampled: weights and values return to the caches
             taken[i] = self.timed(sessions[i])
         return taken
 
@@ -281,8 +281,10 @@ class Sampler:
         )
 
     def forget(self, trace: Trace) -> None:
-        """Drop traced inferences that the trace, being truncated, does not hold."""
-        self.traced = [each for each in self.traced if each[1] < trace.step_ns.shape[1]]
+        """Drop traced inferences that a truncated trace does not hold."""
+        self.traced = [
+            inference for inference in self.traced if inference[1] < trace.step_ns.shape[1]
+        ]
 
     def _sampled(self) -> Timings:
         """Un-profiled and traced inferences so far, without their steps."""

@@ -1,1 +1,1 @@
-"""What a plugin implements, and how it is found."""
+"""The protocols that a plugin implements, and the registry that loads plugins."""

@@ -1,4 +1,4 @@
-"""What a plugin implements, and the errors that a user may see."""
+"""The protocols that a backend implements, and the records that they exchange."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
 _FEWEST_TRACED = 20
 
 
-def _nobody(text: str) -> None:
-    """Listens to nothing."""
+def _ignore(text: str) -> None:
+    """Ignore the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +35,32 @@ class Workload:
     provider: str = "cpu"
     granularity: Granularity = Granularity.EXECUTED
     own_process: bool = False
-    """The process is there for this workload alone, so that its settings may be changed."""
+    """Whether the process runs this workload alone, so that process-wide settings may change."""
     device: str = ""
-    """Id of the device to run on; empty for the first that the provider has."""
+    """Id of the device to run on; empty for the provider's first."""
     timer: str = "auto"
-    """The timer that is asked for, for backends that have more than one."""
-    tell: Callable[[str], None] = field(default=_nobody, compare=False, repr=False)
-    """Hears, in a line, what loading is at, from a backend that may take minutes for it."""
+    """The requested timer, for backends that have more than one."""
+    tell: Callable[[str], None] = field(default=_ignore, compare=False, repr=False)
+    """Called with one line about the progress of loading, by backends that may load for minutes."""
 
     @property
     def most_traced(self) -> int:
-        """How many inferences a measurement takes under the timer, at most or about."""
+        """The most traced inferences of a measurement, approximately."""
         return max(_FEWEST_TRACED, _TRACED_STEPS // max(1, len(self.table.nodes)))
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What checking the steps of a run may take."""
+    """The time and memory that checking the steps of a run may take."""
 
     seconds: float = 60.0
     memory_bytes: int = 8 << 30
-    """For the tensors of both graphs; larger models are checked part by part."""
+    """Bytes for the tensors of both graphs; larger models are checked part by part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a timer saw: each step's time in each inference, and what each step covers."""
+    """A timer's record: the steps, their layers, and their times in every inference."""
 
     steps: tuple[Step, ...]
     step_ns: Samples
@@ -70,15 +70,15 @@ class Trace:
     shapes: tuple[Tensor, ...] = ()
     """Run-time shapes of tensors that carry a name of the original graph."""
     length: int = 0
-    """Into how many places the executed graph can be cut; 0 if it cannot."""
+    """The number of positions at which the executed graph can be cut; 0 if it cannot be cut."""
     barred: frozenset[int] = frozenset()
-    """Places where no cut can be: they lie inside a step."""
+    """Positions where no cut is possible, since they lie inside a step."""
     provider: str = ""
-    """The provider that was asked for, named as `Step.provider` is; empty if there are none."""
+    """The requested provider, as in `Step.provider`; empty for a backend without providers."""
     host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
+    """Times of the steps on the host, where `step_ns` is a device's time; of the same shape."""
     launches: str = ""
-    """Why `step_ns` is how long the host took to launch the steps and no more; else empty."""
+    """Why `step_ns` holds only the host's launch times; empty where it holds execution times."""
     kernels: tuple[KernelRow, ...] = ()
     api_calls: tuple[ApiRow, ...] = ()
 
@@ -88,21 +88,21 @@ class Session(Protocol):
     """A loaded model with bound, pre-allocated inputs and outputs."""
 
     def infer(self) -> None:
-        """Run one inference and return when its outputs are there."""
+        """Run one inference and return when the outputs are complete."""
 
     def outputs(self) -> Sequence[Tensor]:
         """Names, dtypes and shapes of the outputs of the last inference."""
 
     def values(self) -> Mapping[str, NDArray[Any]]:
-        """Copies of the last inference's outputs; what is no tensor of NumPy's is left out."""
+        """Copies of the last inference's outputs; those without a NumPy array are left out."""
 
 
 @runtime_checkable
 class ArenaSource(Protocol):
-    """A session whose runtime tells what its allocator holds."""
+    """A session whose runtime reports the memory of its allocator."""
 
     def arena_bytes(self) -> int | None:
-        """The most that was in use since loading; None where it does not say."""
+        """The peak of bytes in use since loading; None where it is not known."""
 
 
 @runtime_checkable
@@ -110,36 +110,36 @@ class TracedSession(Session, Protocol):
     """A session under a timer."""
 
     def trace(self) -> Trace:
-        """End tracing and return every inference since loading, in order. Call it once."""
+        """End tracing and return the trace of every inference since loading. Call this once."""
 
 
 @runtime_checkable
 class Recorder(Protocol):
-    """A traced session with a recorder that would slow the sessions beside it, too."""
+    """A traced session whose recorder would slow other sessions of the process, too."""
 
     @property
     def on_device(self) -> bool:
-        """Whether the times of steps are the device's own, in which the timer's cost is not."""
+        """Whether step times come from the device's clock, free of the timer's cost."""
 
     def recording(self) -> AbstractContextManager[None]:
-        """Record inside of it. What was inferred outside has no times."""
+        """A context in which the session records; inferences outside have no times."""
 
 
 @runtime_checkable
 class Launcher(Protocol):
-    """A traced session that may see no more than how steps are launched."""
+    """A traced session that may see only the launches of steps."""
 
     @property
     def launches(self) -> str:
-        """Why that is all; empty where it sees more."""
+        """Why only launches are seen; empty where execution is seen, too."""
 
 
 @runtime_checkable
 class MemoryBound(Protocol):
-    """A traced session whose prefixes take memory of a device's own."""
+    """A traced session whose prefixes take device memory."""
 
     def free_bytes(self) -> int | None:
-        """What the device has left; None where its memory is the host's, or it does not say."""
+        """Free device memory; None where it is the host's, or not known."""
 
 
 @runtime_checkable
@@ -149,54 +149,54 @@ class PrefixSource(Protocol):
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
         """Un-profiled sessions for the first `count` positions of the graph, for each count.
 
-        0 stands for an empty session with the same inputs. Call it after `trace`. Raises
-        BackendError where that is not possible.
+        0 stands for an empty session with the same inputs. Call this after `trace`. Raises
+        BackendError where the graph cannot be cut.
         """
 
 
 @runtime_checkable
 class CutChecker(Protocol):
-    """A source of prefixes that run what the whole runs at some cuts alone."""
+    """A source of prefixes whose steps equal the whole graph's only at certain cuts."""
 
     def cuttable(self, counts: Sequence[int]) -> Sequence[int]:
-        """Those of the cuts that can be, or near ones in their place, in order."""
+        """The possible ones of these cuts, or near ones in their place, in order."""
 
 
 @runtime_checkable
 class Understating(Protocol):
-    """A traced session whose timer may not see all that a step costs."""
+    """A traced session whose timer may miss a part of a step's time."""
 
     @property
     def leaves_out(self) -> bool:
-        """Whether it misses a part, and prefixes are quick to load."""
+        """Whether the timer misses a part, and prefixes load fast enough to be used instead."""
 
 
 @runtime_checkable
 class StepRepeater(Protocol):
-    """A traced session that can run one step alone, for steps too short for a prefix to tell."""
+    """A traced session that can run one step alone, for steps too short for prefixes."""
 
     def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
-        """By a step's number in the trace, an un-profiled session that runs it so many times.
+        """From a step's number in the trace to an un-profiled session that repeats the step.
 
-        The step reads what it reads in the model. Steps that cannot be repeated are left out.
-        Call it after `trace`. Raises BackendError where none can.
+        The step reads the same values as in the model. Steps that cannot be repeated are left
+        out. Call this after `trace`. Raises BackendError where none can be repeated.
         """
 
 
 class Proof(Protocol):
-    """What is left of a traced session to check its steps with, after all samples are taken."""
+    """Checks the steps of a traced session after all samples are taken."""
 
     def check(
         self, steps: Sequence[Step], feeds: Sequence[Mapping[str, NDArray[Any]]], bounds: Bounds
     ) -> tuple[Step, ...]:
         """The steps with verdicts, by running the model on each set of inputs.
 
-        A step that did not do the work of its layers loses them, or gets those whose work it
-        did. Never raises for what the runtime refuses: the verdict says so.
+        A step that did not do the work of its layers loses them, or gets the layers whose work
+        it did. Errors of the runtime are not raised but become verdicts.
         """
 
     def close(self) -> None:
-        """Let go of files that were kept for it."""
+        """Delete the files that were kept for the check."""
 
 
 @runtime_checkable
@@ -204,12 +204,12 @@ class Verifiable(Protocol):
     """A traced session whose steps can be checked by the values that they compute."""
 
     def proof(self) -> Proof:
-        """What checks its steps once the session is closed; call it after `trace`."""
+        """The check of the steps, usable once the session is closed; call this after `trace`."""
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """One runtime. Constructing it is cheap and imports nothing; its verbs import the runtime."""
+    """One runtime. The constructor is cheap and imports nothing; methods import the runtime."""
 
     name: str
 
@@ -217,7 +217,7 @@ class Backend(Protocol):
         """Which devices work here, and why the others do not. Never raises."""
 
     def devices(self) -> Sequence[Device]:
-        """The devices that work here; the first is taken where the user names none."""
+        """The devices that work here; the first is the default."""
 
     def open(self, workload: Workload) -> AbstractContextManager[Session]:
         """Load for un-profiled inference. Raises BackendError."""
@@ -228,7 +228,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Placing(Protocol):
-    """A backend whose providers do not run on every device."""
+    """A backend whose providers run on certain kinds of devices."""
 
     def kind_of(self, provider: str) -> str:
-        """The kind of device that the provider runs on; empty where it may be any."""
+        """The kind of device that the provider runs on; empty for any kind."""

@@ -1,4 +1,4 @@
-"""What an exporter implements: from a framework to ONNX files."""
+"""The protocol of an exporter: from a framework to ONNX files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class InputSpec:
     dtype: str
     """As NumPy calls it."""
     shape: tuple[int | str, ...]
-    """A symbol is an axis whose size stays free."""
+    """The axes; a symbol is an axis whose size stays free."""
 
     def symbols(self) -> dict[int, str]:
-        """The free axes."""
+        """The symbols by the number of their axis."""
         return {axis: size for axis, size in enumerate(self.shape) if isinstance(size, str)}
 
     def __str__(self) -> str:
@@ -38,22 +38,22 @@ class ExportRequest:
     """The ONNX file to write; weights too big for it go into a file beside it."""
     opset: int
     inputs: tuple[InputSpec, ...] = ()
-    """As the user declares them; an exporter whose targets declare their own takes those."""
+    """The inputs that the user declares; those that a target declares itself take precedence."""
     batch: str = "batch"
     """The symbol of the batch axis; empty where the batch is to be fixed at 1."""
     batches: tuple[int, ...] = ()
     """Batch sizes at which the framework's own outputs are wanted."""
     dims: tuple[tuple[str, int], ...] = ()
-    """Sizes to try of the other symbols."""
+    """Sizes of the other symbols, at which samples are computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a framework computes from some inputs."""
+    """Inputs, and the outputs that the framework computes from them."""
 
     batch: int
     inputs: Mapping[str, NDArray[Any]]
-    """By the names that the ONNX file has."""
+    """By the input names of the ONNX file."""
     outputs: tuple[NDArray[Any], ...]
     """In the order of the ONNX file's outputs."""
 
@@ -62,13 +62,13 @@ class Sample:
 class Exporter(Protocol):
     """One framework: turns a network into an ONNX file.
 
-    Constructing it is cheap and imports nothing. `export` runs in a process of its own.
+    The constructor is cheap and imports nothing. `export` runs in a process of its own.
     """
 
     name: str
 
     def availability(self) -> Availability:
-        """Whether the framework is here, and if not, what to install. Never raises."""
+        """Whether the framework is installed, and if not, what to install. Never raises."""
 
     def accepts(self, target: str) -> bool:
         """Whether a target looks like one of this framework's; loads nothing."""

@@ -1,4 +1,4 @@
-"""Which device of a backend is meant. The backend says what it has and what runs where."""
+"""Choosing a device of a backend by id, kind or provider."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ALL = "all"
 
 
 def pick_devices(backend: Backend, wanted: str, provider: str = "") -> Sequence[Device]:
-    """Every device that the provider runs on for ALL, else the one that is wanted.
+    """Every device that the provider runs on for `ALL`, else the wanted one.
 
-    `wanted` is an id or a kind; empty takes the backend's first device that the provider runs
-    on. Raises BackendError where there is none.
+    `wanted` is an id or a kind; empty takes the first device that the provider runs on. Raises
+    BackendError where there is none.
     """
     if wanted not in ("", ALL):
         return (pick_device(backend, wanted),)
@@ -29,7 +29,7 @@ def pick_devices(backend: Backend, wanted: str, provider: str = "") -> Sequence[
 
 
 def pick_device(backend: Backend, wanted: str) -> Device:
-    """The device with this id or, first come, of this kind. Raises BackendError with why not."""
+    """The device with this id, or the first of this kind. Raises BackendError with the reason."""
     devices = backend.devices()
     for device in devices:
         if wanted in (device.id, device.kind):
@@ -40,7 +40,7 @@ def pick_device(backend: Backend, wanted: str) -> Device:
 def _kind_of(backend: Backend, provider: str) -> str:
     """The kind of device that a provider runs on; empty for any.
 
-    Where a backend does not say, a provider that is called like a kind of device is one.
+    Without `kind_of`, a provider with the name of a kind of device runs on that kind.
     """
     if isinstance(backend, Placing):
         return backend.kind_of(provider)
@@ -49,7 +49,7 @@ def _kind_of(backend: Backend, provider: str) -> str:
 
 
 def _missing(backend: Backend, wanted: str, devices: Sequence[Device]) -> BackendError:
-    """Why there is no such device, in the backend's own words where it has any."""
+    """The error for a missing device, with the backend's own reason where it gives one."""
     kind = wanted.partition(":")[0]
     for state in backend.availability():
         if not state.usable and kind in ("", state.device.partition(":")[0]):

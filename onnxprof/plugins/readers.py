@@ -1,7 +1,7 @@
-"""What a backend reads of the files that other profilers of its runtime write.
+"""Readers of files that other profilers of a backend's runtime write.
 
-A `FileReader` says which options of `onnxprof runs import` take the files, and makes of them
-one `Recorded`: names, times, and what is lacking.
+A `FileReader` declares the options of `onnxprof runs import` that take the files, and turns them
+into one `Recorded`: names, times, and the measurements that are missing.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def _none() -> Samples:
 
 @dataclass(frozen=True, slots=True)
 class FileOption:
-    """An option of `runs import` that takes a file, and what such a file looks like."""
+    """An option of `runs import` that takes a file, and how to recognise such a file."""
 
     name: str
-    """As it is typed: `--ort-profile`."""
+    """The option as it is typed: `--ort-profile`."""
     help: str
     keys: tuple[str, ...] = ()
     """Keys that only files for this option have, in their JSON object or first list entry."""
     looks_right: Callable[[str], bool] = lambda _: False
-    """Whether a text that is no JSON is such a file."""
+    """Whether a text that is not JSON is such a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Source:
     path: Path
     data: bytes
     options: tuple[FileOption, ...] = ()
-    """Every option that takes a file, to say which one a file is for that another cannot read."""
+    """Every option that takes a file, to name the right one in an error."""
 
     @property
     def text(self) -> str:
-        """As text; bytes that are no UTF-8 stay themselves, since names come from models."""
+        """The contents as text; invalid UTF-8 is kept, since names come from models."""
         return self.data.decode("utf-8", "surrogateescape")
 
     def json(self) -> Any:
-        """The JSON value; control characters inside of strings are taken, for trtexec writes them.
+        """The JSON value; control characters in strings are accepted, since trtexec writes them.
 
         Raises UsageError.
         """
@@ -75,19 +75,19 @@ class Source:
         return self.path.name, hashlib.sha256(self.data).hexdigest()
 
     def hint(self) -> str:
-        """Which option the file is for, where its JSON tells."""
+        """A sentence naming the option that the file is for, by its JSON keys; or empty."""
         try:
             data = json.loads(self.text, strict=False)
         except (ValueError, RecursionError):
             return ""
         rows = data if isinstance(data, list) else [data]
         keys = next((set(row) for row in rows if isinstance(row, dict)), set())
-        found = (option for option in self.options if keys.intersection(option.keys))
-        return _looks_like(next(found, None))
+        matches = (option for option in self.options if keys.intersection(option.keys))
+        return _looks_like(next(matches, None))
 
     def _of_text(self) -> str:
-        found = (option for option in self.options if option.looks_right(self.text))
-        return _looks_like(next(found, None))
+        matches = (option for option in self.options if option.looks_right(self.text))
+        return _looks_like(next(matches, None))
 
 
 def _looks_like(option: FileOption | None) -> str:
@@ -96,7 +96,7 @@ def _looks_like(option: FileOption | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One thing that the other program measured."""
+    """One unit that the other program measured: a node, a layer."""
 
     name: str
     kind: str
@@ -107,7 +107,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What some files hold, whoever wrote them."""
+    """The contents of profilers' files in one form."""
 
     origin: Origin
     backend: str
@@ -116,7 +116,7 @@ class Recorded:
     unit_ns: Samples
     """Shape [units, inferences], or one column of averages."""
     lacks: tuple[str, ...]
-    """What a measurement of onnxprof's own would hold, in words."""
+    """Descriptions of what a measurement by onnxprof would contain and these files do not."""
     latency_ns: Samples = field(default_factory=_none)
     """Un-profiled inferences, shape [n]; empty where there are none."""
     traced_ns: Samples = field(default_factory=_none)
@@ -124,41 +124,41 @@ class Recorded:
     load_ns: int = 0
     first_ns: int = 0
     tie: steps.Tie = steps.tie_by_names
-    """How the units are tied to the layers of an ONNX graph."""
+    """The function that ties the units to the layers of an ONNX graph."""
     least_known: float = 0.2
-    """Of the names in files of the right model, the part that the model has at least.
+    """The least part of the names in the files that the right model must have.
 
-    Runtimes that make names up know few.
+    It is small for runtimes that make names up.
     """
     remedy: str = ""
-    """What else to give where fewer are known."""
+    """Further files that the user can give where fewer names are known."""
 
 
 Recording = Callable[[Names, LayerTable], Recorded]
-"""From the names and layers of the model to what the files hold. Raises UsageError."""
+"""From the names and layers of the model to the contents of the files. Raises UsageError."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
-    """Reads what one program writes."""
+    """Reads the files of one program."""
 
     program: str
-    """As its users call it: `trtexec`."""
+    """The program's name: `trtexec`."""
     options: tuple[FileOption, ...]
-    """The first takes the profile, which makes a run; files for the others go with it."""
+    """The first option takes the profile, which is required; the others take further files."""
     read: Callable[[Mapping[str, Source]], Recording]
-    """From the files that were given, by the names of their options; the profile is there."""
+    """From the given files, by the names of their options, to a recording; the profile is given."""
 
 
 def milliseconds(value: Any, where: str) -> float:
-    """A time as the files have it; at most an hour. Raises BackendError for anything else."""
+    """A time in milliseconds, at most an hour. Raises BackendError for any other value."""
     if type(value) not in (int, float) or not 0 <= value < 3.6e6:
-        raise BackendError(f"no time in milliseconds: {str(value)[:40]}", where=where[:200])
+        raise BackendError(f"not a time in milliseconds: {str(value)[:40]}", where=where[:200])
     return float(value)
 
 
 def parsed(source: Source, parse: Callable[[Any], Any], given: Any = None) -> Any:
-    """What `parse` makes of the file's JSON, or of what is given; its errors name the file."""
+    """`parse` applied to the file's JSON, or to `given`; errors name the file."""
     try:
         return parse(source.json() if given is None else given)
     except BackendError as error:
@@ -167,12 +167,12 @@ def parsed(source: Source, parse: Callable[[Any], Any], given: Any = None) -> An
 
 
 def nanoseconds(values: Sequence[float]) -> Samples:
-    """Milliseconds as whole nanoseconds. Raises UsageError for what no clock gives."""
+    """Milliseconds as whole nanoseconds. Raises UsageError for impossible durations."""
     try:
         ns = np.rint(np.array(values, np.float64) * 1e6)
     except OverflowError:
         ns = np.array([np.inf])
     if not (np.abs(ns) < _LONGEST_NS).all():  # neither is NaN
-        raise UsageError("it has durations that no clock gives")
+        raise UsageError("the file has durations that are impossible")
     made: Samples = ns.astype(np.int64)
     return made

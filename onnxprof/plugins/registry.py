@@ -1,7 +1,7 @@
-"""Backends and exporters, found by entry point; nothing is imported before it is asked for.
+"""Backends and exporters, registered by entry point and imported on first use.
 
-The built-in ones come in by the same groups as a stranger's. A plugin that fails to load
-stays in the list, with its reason.
+Built-in and third-party plugins use the same groups. A plugin that fails to load stays in the
+list, with the reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnxprof.plugins.verbs import Reference, packages
 
 BACKENDS = "onnxprof.backends"
 EXPORTERS = "onnxprof.exporters"
-#: The backend that outputs and steps of the others are held against.
+#: The backend that outputs and steps of the others are compared with.
 _REFERENCE = "ort"
 
 _OURS = "onnxprof"
@@ -33,22 +33,22 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Plugin(Generic[T_co]):
-    """A registered plugin: the object, or why there is none."""
+    """A registered plugin: the object, or why it could not be loaded."""
 
     name: str
     target: str
-    """Where it lives, as `package.module:Class`."""
+    """The entry point's value, as `package.module:Class`."""
     distribution: str
     """Name and version of the package that registers it; empty if unknown."""
     value: T_co | None = None
     error: str = ""
-    """Why it did not load; empty where it did."""
+    """Why the plugin did not load; empty if it did."""
     remedy: str = ""
     """What to install or change; empty where it loaded."""
 
     @property
     def is_built_in(self) -> bool:
-        """Whether it comes with onnxprof."""
+        """Whether the plugin comes with onnxprof."""
         return self.target.startswith(f"{_OURS}.")
 
 
@@ -67,8 +67,8 @@ def backend(name: str) -> Backend:
 
     Raises UsageError for a name that nobody registered, BackendError for one that does not load.
     """
-    found: Backend = _get(BACKENDS, "backend", name)
-    return found
+    loaded: Backend = _get(BACKENDS, "backend", name)
+    return loaded
 
 
 def exporter(name: str) -> Exporter:
@@ -76,23 +76,23 @@ def exporter(name: str) -> Exporter:
 
     Raises UsageError for a name that nobody registered, BackendError for one that does not load.
     """
-    found: Exporter = _get(EXPORTERS, "exporter", name)
-    return found
+    loaded: Exporter = _get(EXPORTERS, "exporter", name)
+    return loaded
 
 
 def reference() -> Reference:
-    """The backend that outputs and steps of the others are held against.
+    """The backend that outputs and steps of the others are compared with.
 
-    Raises BackendError or UsageError where it is not there.
+    Raises BackendError or UsageError where it is not available.
     """
-    found: Reference = _get(BACKENDS, "backend", _REFERENCE)
-    return found
+    loaded: Reference = _get(BACKENDS, "backend", _REFERENCE)
+    return loaded
 
 
 def packages_of(name: str) -> tuple[str, ...]:
-    """The packages of a backend, the runtime's first; the name where none are known.
+    """The packages of a backend, the runtime's first; the backend's name if it is not known.
 
-    Stored runs name backends that may not be here.
+    Stored runs may name backends that are not installed.
     """
     point = _registered(BACKENDS).get(name)
     value = _load(BACKENDS, name, point).value if point else None
@@ -140,12 +140,12 @@ def _unknown(noun: str, name: str, known: Sequence[str]) -> UsageError:
 
 
 def _registered(group: str) -> dict[str, EntryPoint]:
-    """Entry points by name. Our own names are ours; of two strangers the second is set apart."""
-    found: dict[str, EntryPoint] = {}
+    """Entry points by name; a name that is taken, built-in ones first, gets the package added."""
+    points: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=group), key=lambda point: _package(point) != _OURS):
-        name = point.name if point.name not in found else f"{point.name} ({_package(point)})"
-        found[name] = point
-    return found
+        name = point.name if point.name not in points else f"{point.name} ({_package(point)})"
+        points[name] = point
+    return points
 
 
 def _load(group: str, name: str, point: EntryPoint) -> Plugin[Any]:

@@ -1,4 +1,4 @@
-"""Where in a runtime's own source an error arose: nothing for who reads a stored run."""
+"""Removes places in a runtime's own source files from error messages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a backend may say beyond its five verbs, and what holds where it does not.
+"""Optional methods of a backend, and the defaults where it has none.
 
-Each verb is a Protocol of its own; the functions ask for it and give the default. A verb of a
-stranger that raises is one that is not there.
+Every optional method has a Protocol of its own; the functions here call it or return the default.
+A third-party method that raises counts as missing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from onnxprof.plugins.backend import Backend, TracedSession, Workload
 
-if TYPE_CHECKING:  # whoever has no readers need not wait for what they import
+if TYPE_CHECKING:  # a backend without readers should not import them
     from onnxprof.plugins.readers import FileReader
 
 T = TypeVar("T")
@@ -26,35 +26,35 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @runtime_checkable
 class Packaged(Protocol):
-    """A backend whose figures depend on the versions of packages."""
+    """A backend that names the packages on which its measurements depend."""
 
     def packages(self) -> Sequence[str]:
-        """Names of the distributions that the environment of a run lists; the runtime's first.
+        """Names of distributions for the environment of a run, the runtime's first.
 
-        Those that are not installed are left out there.
+        Distributions that are not installed are left out of the environment.
         """
 
 
 @runtime_checkable
 class FileReading(Protocol):
-    """A backend that reads what other profilers of its runtime write, for `runs import`."""
+    """A backend that reads files of other profilers of its runtime, for `runs import`."""
 
     def readers(self) -> Sequence[FileReader]:
-        """One for each program that writes such files."""
+        """A reader for every program that writes such files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one test."""
+    """The result of one test."""
 
     name: str
     failure: str = ""
-    """Why it does not pass, in one line; empty if it does."""
+    """Why the test fails, in one line; empty if it passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """How another program does in such tests, for comparison."""
+    """The result of another program in such tests, for comparison."""
 
     name: str
     passed: int
@@ -66,10 +66,10 @@ class Yardstick:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """The tests of a backend, and what became of each."""
+    """The tests of a backend and their results."""
 
     runtime: str
-    """Name and version of what was tested: `torch 2.13.0`."""
+    """Name and version of the tested package: `torch 2.13.0`."""
     suite: str
     """What the tests are called: `node tests of onnx 1.23.0`."""
     verdicts: tuple[Verdict, ...]
@@ -77,27 +77,27 @@ class SelfTest:
 
     @property
     def passed(self) -> int:
-        """How many pass."""
+        """The number of tests that pass."""
         return sum(not verdict.failure for verdict in self.verdicts)
 
     @property
     def share(self) -> float:
-        """Those as a fraction of all."""
+        """The fraction of tests that pass."""
         return self.passed / max(1, len(self.verdicts))
 
     @property
     def failures(self) -> tuple[Verdict, ...]:
-        """Those that do not pass."""
+        """The verdicts of tests that fail."""
         return tuple(verdict for verdict in self.verdicts if verdict.failure)
 
     def __str__(self) -> str:
-        told = f"{self.passed} of the {len(self.verdicts)} {self.suite} pass"
-        return f"{told} ({100 * self.share:.1f} %)"
+        text = f"{self.passed} of the {len(self.verdicts)} {self.suite} pass"
+        return f"{text} ({100 * self.share:.1f} %)"
 
 
 @runtime_checkable
 class SelfTesting(Protocol):
-    """A backend that can test what it computes, for `doctor --conformance`."""
+    """A backend that can test its operators, for `doctor --conformance`."""
 
     def self_test(self) -> SelfTest:
         """Run the tests, in a minute or two. Raises BackendError where they cannot run."""
@@ -118,20 +118,20 @@ class FileSession(Protocol):
         """The values of all outputs, in order. Raises what the runtime raises."""
 
     def tensors(self, feeds: Arrays, wanted: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Outputs by name, copied one by one; what is no tensor is left out."""
+        """Wanted outputs by name, copied one by one; outputs that are no tensors are left out."""
 
 
 @runtime_checkable
 class Reference(Backend, Protocol):
-    """A backend that the outputs and steps of others are held against."""
+    """A backend that the outputs and steps of others are compared with."""
 
     def tensor_values(
         self, workload: Workload, model: Any, feeds: Sequence[Arrays]
     ) -> list[dict[str, NDArray[Any]]]:
-        """What each tensor of `model`, an ONNX message, is worth, unoptimised and on the CPU.
+        """The value of each tensor of `model`, an ONNX message, unoptimised and on the CPU.
 
-        One mapping for each set of inputs; weights outside of the message lie beside the
-        workload's model. Raises BackendError, or ImportError where the runtime is missing.
+        Returns one mapping for each set of inputs; external weights lie beside the workload's
+        model. Raises BackendError, or ImportError where the runtime is missing.
         """
 
     def file_session(self, path: Path, *, lean: bool = False) -> FileSession:
@@ -142,24 +142,24 @@ class Reference(Backend, Protocol):
 
 
 def packages(backend: Backend) -> tuple[str, ...]:
-    """The distributions that bear on its figures; none where it does not say."""
+    """The backend's distributions; empty where it names none."""
     return _asked(backend.packages) if isinstance(backend, Packaged) else ()
 
 
 def readers(backend: Backend) -> tuple[FileReader, ...]:
-    """The readers of files; none where it does not say."""
+    """The backend's readers of files; empty where it has none."""
     return _asked(backend.readers) if isinstance(backend, FileReading) else ()
 
 
 def _asked(verb: Callable[[], Sequence[T]]) -> tuple[T, ...]:
     try:
         return tuple(verb())
-    except Exception:  # a stranger's code must not stop what goes on without it
+    except Exception:  # errors of third-party code must not stop the caller
         return ()
 
 
 def open_traced(backend: Backend, workload: Workload) -> AbstractContextManager[TracedSession]:
-    """Load under the timer; a backend of before may still take a number of inferences."""
+    """Load under the timer; older third-party backends take a number of inferences as well."""
     opening: Callable[..., AbstractContextManager[TracedSession]] = backend.open_traced
     if "inferences" in signature(opening).parameters:
         return opening(workload, workload.most_traced)

@@ -1,7 +1,7 @@
 """Work on untrusted input in a process of its own, with limits on time and memory.
 
-What crashes, hangs or eats memory there costs that piece of work alone, and an interrupt ends it
-at once, even in the middle of a library's long call.
+A crash, a hang or too much memory ends only that piece of work, and an interrupt stops it at
+once, even in the middle of a library's long call.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from onnxprof.errors import ModelError, OnnxprofError
 T = TypeVar("T")
 
 _GRACE_SECONDS = 5.0
-#: prctl(2): the signal that this process gets when its parent dies.
+#: prctl(2): the signal that this process gets when the parent dies.
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one piece of work may take before it is stopped."""
+    """The limits at which one piece of work is stopped."""
 
     seconds: float = 900.0
     memory_bytes: int = 0
@@ -40,10 +40,10 @@ class Limits:
 
 
 def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "") -> T:
-    """What `work` returns, done in a process of its own; it and its result can be pickled.
+    """The result of `work`, called in a process of its own; both must be picklable.
 
-    Raises what `work` raises, and ModelError, naming what it was `doing` and `where`, if it took
-    more than the limits allow or crashed. An interrupt ends the process and goes on to the caller.
+    Raises what `work` raises, and ModelError with `doing` and `where` if the work exceeded the
+    limits or crashed. An interrupt ends the process and reaches the caller.
     """
     if multiprocessing.current_process().daemon:  # confined already
         return work()
@@ -69,7 +69,7 @@ def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "")
 
 
 def _method() -> str:
-    """A copy of this process starts at once; one that has threads is not safe to copy."""
+    """How to start the process: forking is fast, but not safe once there are threads."""
     return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
 
 
@@ -126,7 +126,7 @@ def _send(sender: Connection, answer: tuple[str, object]) -> None:
             sender.send(("memory", None))
         except OSError:
             raise
-        except Exception as error:  # what cannot be pickled
+        except Exception as error:  # an exception or result that cannot be pickled
             sender.send(("error", RuntimeError(f"{type(error).__name__}: {error}; {answer[1]}")))
 
 
@@ -150,12 +150,12 @@ def end(process: Any) -> None:
 
 
 def confine(limits: Limits, parent: int = 0) -> None:
-    """Bound the memory, be the first that the system ends, and end with the `parent`."""
+    """Limit this process's memory, let the system kill it first, and end it with the `parent`."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     if parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before that
+        if os.getppid() != parent:  # the parent died before the signal was set
             os._exit(1)
     if not limits.memory_bytes:
         return

@@ -1,7 +1,7 @@
 """One measurement a device at a time: a lock that other onnxprof processes wait for.
 
-The lock is the system's, so it ends with the process that holds it, however that ends. The note
-beside it says who that is, for people alone.
+The lock is the system's, so it is released when the process that holds it ends, in any way. The
+note beside it names that process, only to be shown to users.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock."""
+    """The process that holds a lock."""
 
     pid: int = 0
     command: str = ""
@@ -48,7 +48,7 @@ class Holder:
 
 
 def folder() -> Path:
-    """`$ONNXPROF_LOCKS`, or the user's folder for running processes on this machine."""
+    """The folder of locks: `$ONNXPROF_LOCKS`, or the user's folder for runtime files."""
     return folders.locks()
 
 
@@ -56,13 +56,14 @@ def folder() -> Path:
 def held(device_id: str, say: Say, wait_s: float | None = None) -> Iterator[None]:
     """Hold the device's lock during the body.
 
-    `say` is told for whom this waits, and if there can be no lock here. Raises BackendError if
-    the lock is not free after `wait_s` seconds; None waits for as long as it takes.
+    `say` gets a line that names the holder while this waits, or that says that locking is
+    impossible here. Raises BackendError if the lock is not free after `wait_s` seconds; None
+    waits without limit.
     """
     try:
         lock = _lock(device_id)
         _acquire(lock, device_id, say, wait_s)
-    except OSError as error:  # no such folder, a link in the lock's place, a file system without
+    except OSError as error:  # no folder, a link in place of the lock, no locks
         say(f"{device_id} is not locked ({error.strerror or error}): let nothing else run on it")
         yield
         return
@@ -91,16 +92,16 @@ def _note(lock: BaseFileLock) -> Path:
 
 def _acquire(lock: BaseFileLock, device_id: str, say: Say, wait_s: float | None) -> None:
     began = time.monotonic()
-    told: Holder | None = None
+    announced: Holder | None = None
     while not _locked(lock):
         holder = _holder(_note(lock))
         if wait_s is not None and time.monotonic() - began >= wait_s:
             raise BackendError(
                 f"{device_id} is in use by {holder}", remedy="Wait for it, or measure elsewhere"
             )
-        if told is None or (holder.pid and holder != told):
+        if announced is None or (holder.pid and holder != announced):
             say(f"waiting for {device_id}, in use by {holder}")
-            told = holder
+            announced = holder
         time.sleep(_POLL_S)
 
 
@@ -115,7 +116,7 @@ def _locked(lock: BaseFileLock) -> bool:
 
 
 def _holder(note: Path) -> Holder:
-    """What the holder's note says, which may be nothing, old or nonsense."""
+    """The holder by the note, which may be missing, outdated or damaged."""
     try:
         with _opened(note, os.O_RDONLY) as file:
             data = json.loads(file.read(_MOST_BYTES))
@@ -132,12 +133,12 @@ def _myself() -> Holder:
 
 
 def _write(note: Path, content: bytes) -> None:
-    """What cannot be written is not missed: the lock holds without it."""
+    """Write the note; errors are ignored, since the lock holds without it."""
     with suppress(OSError), _opened(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
         file.write(content)
 
 
 def _opened(note: Path, flags: int) -> FileIO:
-    """The file itself: nobody's link is followed."""
+    """The opened note; symbolic links are not followed."""
     descriptor = os.open(note, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
     return FileIO(descriptor, "w" if flags & os.O_WRONLY else "r")

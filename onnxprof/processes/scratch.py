@@ -18,7 +18,7 @@ except ImportError:  # not on Windows
 
 PREFIX = "onnxprof-"
 _OWNER = ".owner"
-#: A folder younger than this may not have its lock yet.
+#: Seconds of age below which a folder may lack a lock.
 _YOUNG_S = 60.0
 _SWEPT: list[Path] = []
 
@@ -27,7 +27,8 @@ _SWEPT: list[Path] = []
 def scratch() -> Iterator[str]:
     """A folder for one measurement, removed on the way out.
 
-    A lock in it says that its process lives, so that a later one may remove it if not.
+    A lock in the folder is held while the process lives, so that a later process can remove
+    folders of dead ones.
     """
     _sweep_once()
     made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
@@ -60,15 +61,15 @@ def sweep_leftovers(root: Path, young_s: float = _YOUNG_S) -> list[Path]:
 
 def _is_ours(folder: Path, young_s: float) -> bool:
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return False
-    age = time.clock_gettime(time.CLOCK_REALTIME) - found.st_mtime
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and age > young_s
+    age = time.clock_gettime(time.CLOCK_REALTIME) - status.st_mtime
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and age > young_s
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether nobody holds the lock; a folder without one is not ours to judge."""
+    """Whether nobody holds the lock; False for a folder without a lock."""
     try:
         handle = os.open(folder / _OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

@@ -1,8 +1,8 @@
 """Which tensors of a graph are equal, and which are known from shapes alone.
 
 Two nodes with the same operator, attributes and inputs yield the same values, so a runtime
-may compute them once (value numbering; Cocke and Schwartz, 1970). Tensors that such nodes
-yield have one representative, and so have constants of equal contents.
+may compute them once (value numbering; Cocke and Schwartz, 1970). The outputs of such nodes have
+one representative, and so have constants of equal contents.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from onnxprof.provenance.topology import Graph, GraphNode
 #: Operators that pass their first input on at inference, so that a runtime drops them.
 PASSIVE = frozenset({"Dropout", "Identity"})
 
-#: Operators that read the shape of a tensor and none of its values.
+#: Operators that read the shape of a tensor but no values.
 SHAPE_READERS = frozenset({"Shape", "Size"})
 
 
 def signature(node: GraphNode, same: Mapping[str, str]) -> Hashable:
-    """What the node computes, given the representatives of its inputs; None if not known."""
+    """A key that is equal for nodes of equal results.
+
+    None if the attributes are not known or the operator draws random numbers. `same` gives the
+    representatives of inputs.
+    """
     if not node.digest or node.op_type in RANDOM_OPERATORS:
         return None
     return node.op_type, node.digest, tuple(same.get(name, name) for name in node.inputs)
 
 
 def representatives(graph: Graph) -> dict[str, str]:
-    """From each tensor that equals an earlier one to the first such; others are left out."""
+    """From a tensor that equals an earlier one to the first equal one; others are left out."""
     same: dict[str, str] = {}
     first: dict[Hashable, str] = {}
     for name in sorted(graph.contents):
@@ -43,7 +47,7 @@ def representatives(graph: Graph) -> dict[str, str]:
 
 
 def is_passive(node: GraphNode) -> bool:
-    """Whether the first output of a node is its first input."""
+    """Whether the first output of a node equals the first input."""
     return node.op_type in PASSIVE and bool(node.inputs) and bool(node.outputs)
 
 

@@ -35,8 +35,8 @@ class Names:
 
     def resolved(self, names: Iterable[str]) -> tuple[str, ...]:
         """The layers that go by these names; a name that several share stands for all of them."""
-        found = (layer for name in names for layer in self._layers.get(name, ()))
-        return tuple(dict.fromkeys(found))
+        layers = (layer for name in names for layer in self._layers.get(name, ()))
+        return tuple(dict.fromkeys(layers))
 
     def named(self, name: str) -> tuple[str, ...]:
         """The layers that go by a name, or else the one that yields a tensor of that name."""
@@ -51,20 +51,20 @@ class Names:
 class Evidence:
     """Which layers a step is said to compute."""
 
-    told: str
-    """What said so, in a few words."""
+    source: str
+    """What names them, in a few words: `metadata`, `node's name`."""
     layers: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     """The ONNX names that were read, those unknown to the model among them."""
     exact: bool = True
-    """Whether that is the runtime's own word, and not only a name that looks like it."""
+    """Whether the runtime states the layers; False where only a name resembles a layer's name."""
     grows: bool = False
-    """Whether the step may have taken in activations after it, of which its name says nothing."""
+    """Whether activations behind the layers may be fused into the step without being named."""
     takes: tuple[str, ...] = ()
-    """Operators that it takes in after itself, in this order, each if it is there."""
+    """Operators that are fused in behind the layers where the graph has them, in this order."""
     works_for: int = 0
-    """1: it is a part of the next known unit's work, too; -1: of the one before it."""
+    """1: the step works for the next unit with known layers, too; -1: for the one before."""
     fills: bool = False
-    """Whether it may be any layers that nobody claims; it is placed by when it ran."""
+    """Whether the step may be any layers that no other step names; execution order decides."""
     operators: tuple[str, ...] = ()
-    """ONNX operators that it may stand for, where no name says which layer it is."""
+    """ONNX operators that the step may compute, where no name tells the layer."""

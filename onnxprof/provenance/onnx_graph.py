@@ -1,4 +1,4 @@
-"""The topology of an ONNX graph, with the branches that onnxruntime inlined put in place."""
+"""The topology of an ONNX graph; branches that onnxruntime inlined stand in place of their If."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _contents(tensors: Iterable[onnx.TensorProto]) -> Mapping[str, str]:
 
 
 def _digest(tensor: onnx.TensorProto) -> str:
-    """Of type, shape and values; empty for what is large or kept outside."""
+    """A digest of type, shape and values; empty for a large tensor and for external data."""
     outside = tensor.data_location == onnx.TensorProto.EXTERNAL
     if outside or math.prod(tensor.dims) > _COMPARED_ELEMENTS:
         return ""
@@ -53,19 +53,19 @@ def _digest(tensor: onnx.TensorProto) -> str:
 
 
 def _attributes(node: onnx.NodeProto) -> str:
-    """A digest of attributes and of which inputs are present; empty where a graph is one."""
+    """A digest of attributes and of which inputs are present; empty for a node with subgraphs."""
     if any(True for _ in graph_attributes(node)) or node.domain not in _COMPARABLE:
         return ""
     present = "".join("x" if name else "-" for name in node.input)
     plain = _defaults(node.op_type)
-    told = {a.name: a.SerializeToString(deterministic=True) for a in node.attribute}
-    parts = sorted(data for name, data in told.items() if data != plain.get(name))
+    encoded = {a.name: a.SerializeToString(deterministic=True) for a in node.attribute}
+    parts = sorted(data for name, data in encoded.items() if data != plain.get(name))
     return present + hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
 
 @cache
 def _defaults(op_type: str) -> Mapping[str, bytes]:
-    """The attributes of an operator that may as well be left out, which runtimes write out."""
+    """The default attributes of an operator, serialised; runtimes write them, files may not."""
     try:
         schema = onnx.defs.get_schema(op_type)
     except onnx.defs.SchemaError:
@@ -98,7 +98,7 @@ def _captured(graph: onnx.GraphProto) -> set[str]:
 
 
 def _appended(node: onnx.NodeProto) -> tuple[str, ...]:
-    """Operators that a fused convolution says it computes after itself."""
+    """Operators that a fused convolution applies to the result, by the node's own attributes."""
     if node.op_type not in ("Conv", "FusedConv") or not node.domain.startswith("com.microsoft"):
         return ()
     attributes: dict[str, Any] = {
@@ -111,7 +111,7 @@ def _appended(node: onnx.NodeProto) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Inlined:
-    """What putting branches in place of their If found on the way."""
+    """Constants and conditions collected while branches replace their If."""
 
     constants: set[str] = field(default_factory=set)
     contents: dict[str, str] = field(default_factory=dict)
@@ -124,33 +124,33 @@ def inlined(
 ) -> tuple[Graph, frozenset[str]]:
     """The original topology, in which a branch that yields any of `moved` replaces its If.
 
-    The If itself stays, as a node that reads what the branch yields. With the conditions that
-    were known while loading.
+    The If itself stays, as a node that reads what the branch yields. The second value names the
+    conditions that were known while loading.
     """
-    found = Inlined()
-    nodes = tuple(_flat(graph, moved, found))
+    inlining = Inlined()
+    nodes = tuple(_flat(graph, moved, inlining))
     outputs = tuple(o.name for o in graph.output)
-    graph_read = Graph(nodes, constants | found.constants, outputs, found.contents)
-    return graph_read, frozenset(found.conditions)
+    graph_read = Graph(nodes, constants | inlining.constants, outputs, inlining.contents)
+    return graph_read, frozenset(inlining.conditions)
 
 
-def _flat(graph: onnx.GraphProto, moved: frozenset[str], found: Inlined) -> Iterator[GraphNode]:
-    found.constants.update(t.name for t in graph.initializer)
-    found.contents.update(_contents(graph.initializer))
-    found.constants.update(t.values.name for t in graph.sparse_initializer)
+def _flat(graph: onnx.GraphProto, moved: frozenset[str], inlining: Inlined) -> Iterator[GraphNode]:
+    inlining.constants.update(t.name for t in graph.initializer)
+    inlining.contents.update(_contents(graph.initializer))
+    inlining.constants.update(t.values.name for t in graph.sparse_initializer)
     for node in graph.node:
         branch = next((b.g for b in _likely_first(graph, node) if moved & _produced(b.g)), None)
         if node.op_type != "If" or branch is None:
             yield read_node(node)
             continue
-        yield from _flat(branch, moved, found)
-        found.conditions.add(node.input[0])
+        yield from _flat(branch, moved, inlining)
+        inlining.conditions.add(node.input[0])
         results = tuple(o.name for o in branch.output)
         yield GraphNode(node.name, "If", results, tuple(name for name in node.output if name))
 
 
 def _likely_first(graph: onnx.GraphProto, node: onnx.NodeProto) -> Iterable[onnx.AttributeProto]:
-    """The subgraphs of a node; of an If first the one that a stored condition takes."""
+    """The subgraphs of a node; of an If, the branch that a constant condition selects is first."""
     stored = [t for t in graph.initializer if node.input and t.name == node.input[0]]
     if node.op_type != "If" or not stored:
         return graph_attributes(node)

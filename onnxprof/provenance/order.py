@@ -1,7 +1,7 @@
 """Measured units whose names do not tell which layers they are: placed by operator and order.
 
-OpenVINO calls a convolution whose batch norm it folded `Multiply_9950`. What is left is the
-kind of its work, when it ran, and which layers the units around it are.
+OpenVINO calls a convolution with a folded batch norm `Multiply_9950`. The evidence that remains
+is the unit's operator, the execution order, and the layers of the units around it.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from onnxprof.provenance.topology import Graph, GraphNode
 
 
 def placed(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence of units in the order in which they ran, with layers where names tell none.
+    """The evidence of units in execution order, with layers added where names give none.
 
-    A unit that is known by activations has the layer of its operator in front of them. One
-    that is known by nothing is the first layer of its operator that is left over, waits for
-    none that is, and that nothing ran before which needs it; if there are several, one that the
-    next unit that is known depends on.
+    A unit named after activations gets the layer of its operator in front of them. A unit
+    without a name gets the first unclaimed layer of its operator that depends on no unclaimed
+    layer and that no earlier unit depends on; of several, one that the next named unit
+    depends on.
     """
-    if not any(found.operators for found in evidence):
+    if not any(entry.operators for entry in evidence):
         return list(evidence)
     layers = Layers(graph)
-    taken = {name for found in evidence for name in found.layers}
-    made = [_with_base(layers, found, taken) for found in evidence]
-    wanted = {kind for found in made if not found.layers for kind in found.operators}
+    taken = {name for entry in evidence for name in entry.layers}
+    made = [_with_base(layers, entry, taken) for entry in evidence]
+    wanted = {kind for entry in made if not entry.layers for kind in entry.operators}
     left = [n.name for n in graph.nodes if n.op_type in wanted and n.name not in taken]
     done = 0
-    for unit, found in enumerate(made):
-        if not found.layers and found.operators:
+    for unit, entry in enumerate(made):
+        if not entry.layers and entry.operators:
             after = next((later.layers for later in made[unit + 1 :] if later.layers), ())
-            if name := layers.first(left, found.operators, done, after):
+            if name := layers.first(left, entry.operators, done, after):
                 left.remove(name)
-                made[unit] = replace(found, layers=(name,))
+                made[unit] = replace(entry, layers=(name,))
         done |= layers.needed(made[unit].layers)
     return made
 
 
 class Layers:
-    """The layers of a graph, and what each depends on, as a set of bits."""
+    """The layers of a graph with the layers that they depend on, as sets of bits."""
 
     def __init__(self, graph: Graph) -> None:
         self._maker = {tensor: node for node in graph.nodes for tensor in node.outputs}
@@ -57,7 +57,7 @@ class Layers:
             self._before[node.name] = bits
 
     def sources(self, node: GraphNode) -> Iterator[GraphNode]:
-        """The layers whose outputs one reads."""
+        """The layers whose outputs a layer reads."""
         return (self._maker[tensor] for tensor in node.inputs if tensor in self._maker)
 
     def has(self, bits: int, name: str) -> bool:
@@ -72,18 +72,19 @@ class Layers:
         return bits
 
     def base(self, name: str, operators: Sequence[str], taken: set[str]) -> str:
-        """The layer of these operators behind an activation, over its first operands first.
+        """The layer of one of these operators whose result an activation reads; empty for none.
 
-        What others read as well is no part of a fusion, unless there is nothing else.
+        First operands are searched first. A layer whose result other layers read too is taken
+        only if there is no other, since a fusion would need it twice.
         """
-        found = [*self._bases(name, operators, taken)]
-        alone = (each for each, is_alone in found if is_alone)
-        return next(alone, found[0][0] if found else "")
+        candidates = [*self._bases(name, operators, taken)]
+        alone = (candidate for candidate, is_alone in candidates if is_alone)
+        return next(alone, candidates[0][0] if candidates else "")
 
     def _bases(
         self, name: str, operators: Sequence[str], taken: set[str]
     ) -> Iterator[tuple[str, bool]]:
-        """Layers that may be it, and whether nothing else reads anything on the way."""
+        """Candidate layers, and whether no other layer reads a tensor on the way to them."""
         waiting = [(self._nodes[name], True)] if name in self._nodes else []
         seen = set[str]()
         while waiting:
@@ -98,7 +99,7 @@ class Layers:
     def first(
         self, left: Sequence[str], operators: Sequence[str], done: int, after: Sequence[str]
     ) -> str:
-        """The first of those left over that can have run now; empty if there is none."""
+        """The first layer of `left` whose dependencies are done; empty if there is none."""
         waiting = self._bits(left)
         ready = [
             name
@@ -117,12 +118,12 @@ class Layers:
         return bits
 
 
-def _with_base(layers: Layers, found: Evidence, taken: set[str]) -> Evidence:
-    """The layer of its operator is added to what a unit took in, and to what is taken."""
-    if not (found.layers and found.operators):
-        return found
-    base = layers.base(found.layers[0], found.operators, taken)
+def _with_base(layers: Layers, entry: Evidence, taken: set[str]) -> Evidence:
+    """The evidence with the layer in front of the activations, which is added to `taken`."""
+    if not (entry.layers and entry.operators):
+        return entry
+    base = layers.base(entry.layers[0], entry.operators, taken)
     if not base:
-        return found
+        return entry
     taken.add(base)
-    return replace(found, layers=(base, *found.layers))
+    return replace(entry, layers=(base, *entry.layers))

@@ -1,7 +1,7 @@
-"""Measured units of which nothing is known but when they ran, and between which known ones.
+"""Measured units whose layers follow from execution order alone.
 
-onnxruntime calls a fusion `BiasGelu_token_1`. When the next unit that is known runs, all that it
-depends on was done: what nobody claims of that is the work of the units right before it.
+onnxruntime calls a fusion `BiasGelu_token_1`. When the next unit with known layers runs, every
+layer that it depends on is done: the unclaimed ones are the work of the units right before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnxprof.provenance.topology import Graph
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a fusion is told from its neighbours: by an operator inside, and by its last one."""
+    """Marks of a fusion: an operator that it contains, and the operator that it ends with."""
 
     inside: frozenset[str]
     last: frozenset[str]
@@ -34,22 +34,22 @@ _FORMS = {
 
 
 def filled(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence, in the order in which units ran, with layers for those that may be any."""
+    """The evidence of units in execution order, with layers for units marked `fills`."""
     made = list(evidence)
-    if not any(found.fills for found in made):
+    if not any(entry.fills for entry in made):
         return made
     layers, constant = Layers(graph), constant_tensors(graph)
-    claimed = {name for found in made for name in found.layers}
+    claimed = {name for entry in made for name in entry.layers}
     free = [n for n in graph.nodes if n.name not in claimed and not constant.issuperset(n.outputs)]
     operators = {node.name: node.op_type for node in free}
     last = [node.name for node in graph.nodes if set(node.outputs) & set(graph.outputs)]
     waiting: list[int] = []
     done = 0
-    for unit, found in enumerate([*made, Evidence("", tuple(last))]):
-        if not found.layers:
-            waiting += [unit] if found.fills else []
+    for unit, entry in enumerate([*made, Evidence("", tuple(last))]):
+        if not entry.layers:
+            waiting += [unit] if entry.fills else []
             continue
-        needed = layers.needed(found.layers) & ~done
+        needed = layers.needed(entry.layers) & ~done
         left = [name for name in operators if layers.needed((name,)) & ~done & ~needed == 0]
         _share(made, waiting, [name for name in left if not layers.has(done, name)], operators)
         waiting, done = [], done | needed
@@ -59,7 +59,7 @@ def filled(graph: Graph, evidence: Sequence[Evidence]) -> list[Evidence]:
 def _share(
     made: list[Evidence], units: Sequence[int], left: list[str], operators: dict[str, str]
 ) -> None:
-    """Divide layers, in order, among units; where nothing says how, all units have all."""
+    """Divide layers, in order, among units; where no operator separates them, all get all."""
     forms = [_form(made[unit]) for unit in units]
     start = 0
     for number, unit in enumerate(units):
@@ -70,14 +70,14 @@ def _share(
         start += end
 
 
-def _form(found: Evidence) -> _Form:
-    fits = (form for name, form in _FORMS.items() if any(o.endswith(name) for o in found.operators))
-    own = frozenset(found.operators)
+def _form(entry: Evidence) -> _Form:
+    fits = (form for name, form in _FORMS.items() if any(o.endswith(name) for o in entry.operators))
+    own = frozenset(entry.operators)
     return next(fits, _Form(own, own))
 
 
 def _end(left: Sequence[str], forms: Sequence[_Form], operators: dict[str, str]) -> int:
-    """How many of the layers are the first form's, which another one follows; 0: not known."""
+    """How many of the layers belong to the first form, given the next one; 0 if not known."""
     if len(forms) < 2:
         return 0
     kinds = [operators[name] for name in left]

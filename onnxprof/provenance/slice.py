@@ -1,6 +1,6 @@
 """From executed steps back to ONNX layers, for any runtime.
 
-A step is known by its *anchors*: the tensors of the original graph that it produces. The
+A step is identified by *anchors*: the tensors of the original graph that it produces. The
 layers it covers are the backward slice from those anchors that stops at every other step's
 anchors, at what is given, and at constants (docs/architecture.md, "Provenance").
 """
@@ -23,7 +23,7 @@ from onnxprof.records.step import Confidence
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Which original tensors an executed step is thought to produce, and why."""
+    """The original tensors that an executed step produces, with the evidence for it."""
 
     step: int
     """Position among the executed steps, in execution order."""
@@ -31,15 +31,15 @@ class Anchor:
     confidence: Confidence
     evidence: str
     rank: int = 0
-    """Who keeps a tensor that several steps claim: the highest rank, then the earliest step."""
+    """Of several steps that claim a tensor, the highest rank keeps it, then the earliest step."""
     closed: bool = False
-    """The step computes the tensors from just what it reads, which was checked. A layer that
-    several such steps cover was computed by each, and goes to the first in the file."""
+    """Whether it was checked that the tensors follow from the inputs of the step alone. A layer
+    that several such steps cover was computed in all of them, and goes to the first in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Which layers each step covers, and which layers no step needs."""
+    """The layers that steps cover, and the layers that no step needs."""
 
     layers: Mapping[int, tuple[str, ...]]
     """From a step's position to node names, in the original's order."""
@@ -48,7 +48,7 @@ class Assignment:
     inferred: frozenset[int] = field(default_factory=frozenset)
     """Steps that were given a layer which several steps could have computed."""
     shared: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Layers of a step that equal another of its layers, and so were computed with it."""
+    """Layers that equal another layer of their step, and so were computed with that."""
 
 
 def assign(original: Graph, anchors: Sequence[Anchor], fixed: Iterable[str] = ()) -> Assignment:
@@ -75,7 +75,7 @@ def assign(original: Graph, anchors: Sequence[Anchor], fixed: Iterable[str] = ()
 
 @dataclass(frozen=True, slots=True)
 class Slicer:
-    """Backward slices of a graph, with what they stop at."""
+    """Backward slices of a graph, with the tensors that they stop at."""
 
     produced: Mapping[str, GraphNode]
     same: Mapping[str, str]
@@ -84,7 +84,7 @@ class Slicer:
     shapes: set[str]
     fixed: frozenset[str]
     holders: Mapping[str, set[int]]
-    """The steps that yield a tensor or an equal one, by its representative."""
+    """From representatives of tensors to the steps that yield them."""
     skipped: set[str] = field(default_factory=set)
     """Tensors known from shapes alone that slices stopped at."""
 
@@ -103,14 +103,14 @@ class Slicer:
         """Names of the nodes behind `tensors`, back to what other steps yield, nearest first."""
         wanted = list(tensors)
         on_shapes = self.shapes.issuperset(wanted)
-        found: dict[str, None] = {}
+        visited: dict[str, None] = {}
         while wanted:
             node = self.produced.get(wanted.pop())
-            if node is None or node.name in found:
+            if node is None or node.name in visited:
                 continue
-            found[node.name] = None
+            visited[node.name] = None
             wanted.extend(name for name in node.inputs if self._passes(name, step, on_shapes))
-        return list(found)
+        return list(visited)
 
     def _passes(self, name: str, step: int, on_shapes: bool) -> bool:
         if name in self.constant or name in self.fixed:
@@ -143,9 +143,10 @@ def _owners(
     kept: Mapping[int, Anchor],
     same: Mapping[str, str],
 ) -> tuple[dict[str, int], set[str]]:
-    """One step a layer. What several claim belongs to the step before them, if there is one.
+    """The step of each layer, and the names of the layers that several steps claim.
 
-    So does what only passes its input on: it is no part of the work of the step after it.
+    A layer that several steps claim belongs to the step before them, if there is one. So does a
+    layer that only passes an input on: the step behind it did no work for it.
     """
     claimants: dict[str, list[int]] = defaultdict(list)
     for step in sorted(claims):
@@ -179,7 +180,10 @@ def _owners(
 def _twins(
     graph: Graph, owners: dict[str, int], kept: Mapping[int, Anchor], slicer: Slicer
 ) -> dict[str, int]:
-    """Give layers that equal a covered one to its step; those that do work of their own kind."""
+    """Give layers that equal a covered layer to the step of that layer.
+
+    Returns the steps of such layers, without those that only pass an input on.
+    """
     same = slicer.same
     made = {same.get(t, t): anchor.step for anchor in kept.values() for t in anchor.tensors}
     for node in graph.nodes:
@@ -199,7 +203,7 @@ def _twins(
 
 
 def _live(graph: Graph) -> set[str]:
-    """Names of the nodes that an output of the graph needs; of all, where none is declared."""
+    """Names of the nodes that an output of the graph depends on; all, if no output is declared."""
     needed = set(graph.outputs) or {name for node in graph.nodes for name in node.outputs}
     live = set()
     for node in reversed(graph.nodes):
@@ -230,7 +234,7 @@ def _by_step(graph: Graph, owners: Mapping[str, int]) -> dict[int, tuple[str, ..
 
 
 def extend_forward(original: Graph, tensor: str, operators: Sequence[str]) -> str:
-    """Follow `tensor` through the operators that a runtime appended to its step.
+    """Follow `tensor` through the operators that a runtime appended to the step.
 
     Returns the last tensor reached; stops early where no consumer has the next operator.
     """

@@ -1,8 +1,8 @@
 """Steps that another program measured, tied to ONNX layers by the names that it wrote.
 
-For engines and profiles that came as files: there is no runtime at hand to ask what a step
-computes, so names are all the evidence. The set behind a name is closed by the slice that all
-backends share (`provenance.assign`).
+For engines and profiles that came as files: no runtime can be asked what a step computes, so
+names are all the evidence. `slice.assign`, which all backends share, adds the layers between
+the named ones.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from onnxprof.provenance.topology import Graph, GraphNode
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.step import Confidence
 
-#: From the topology of a graph, what units say, and the graph itself, to steps.
+#: From the topology of a graph, the evidence of units, and the ONNX graph itself, to steps.
 Tie = Callable[[Graph, Sequence[Evidence], Any], Ties]
 
 
 def tie_by_names(graph: Graph, evidence: Sequence[Evidence], original: Any) -> Ties:
-    """`tie`, for who has the graph itself at hand as well."""
+    """`tie` with the signature of `Tie`; the ONNX graph `original` is not needed."""
     del original
     return tie(graph, evidence)
 
@@ -34,44 +34,43 @@ def tie_by_names(graph: Graph, evidence: Sequence[Evidence], original: Any) -> T
 def tie(graph: Graph, evidence: Sequence[Evidence]) -> Ties:
     """Close the sets of layers, and join units that compute parts of the same layers.
 
-    Where several units name a layer, the last of them completes it, so it is that one's. A
-    unit that is left with nothing worked for the one that has its last layer: the two are one
-    step. Units without a name are placed by `named_places.py` and `named_runs.py`. Each
-    layer is covered by at most one step.
+    Where several units name a layer, the last of them completes and keeps it. A unit that keeps
+    no layer worked for the unit that keeps its last one: the two are one step. Units without a
+    name are placed by `order.py` and `runs.py`. A layer is covered by at most one step.
     """
     alone = _with_grown(graph, placed(graph, evidence), helping=False)
     return _tied(graph, filled(graph, _with_grown(graph, _joined(alone), helping=True)))
 
 
 def _with_grown(graph: Graph, evidence: Sequence[Evidence], *, helping: bool) -> list[Evidence]:
-    """The evidence with what units took in; of those alone that help others, or do not."""
+    """The evidence with fused activations added, for units that work for others or for the rest."""
     asked = [
-        found if bool(found.works_for) is helping else replace(found, grows=False, takes=())
-        for found in evidence
+        entry if bool(entry.works_for) is helping else replace(entry, grows=False, takes=())
+        for entry in evidence
     ]
     claims = zip(evidence, _grown(graph, asked), strict=True)
     return [
-        replace(found, layers=layers, **({} if found.works_for and not helping else _DONE))
-        for found, layers in claims
+        replace(entry, layers=layers, **({} if entry.works_for and not helping else _DONE))
+        for entry, layers in claims
     ]
 
 
-#: What is left to find of evidence whose growth is known.
+#: The fields of evidence whose fused activations are settled.
 _DONE: Mapping[str, Any] = {"grows": False, "takes": ()}
 
 
 def _joined(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence, where a unit that works for another and that other share their layers."""
+    """The evidence, in which a unit that works for another one has the layers of both."""
     made = list(evidence)
-    for unit, found in enumerate(evidence):
-        others = range(unit + 1, len(made)) if found.works_for > 0 else range(unit - 1, -1, -1)
+    for unit, entry in enumerate(evidence):
+        others = range(unit + 1, len(made)) if entry.works_for > 0 else range(unit - 1, -1, -1)
         known = (at for at in others if evidence[at].layers and not evidence[at].works_for)
-        other = next(known, None) if found.works_for else None
+        other = next(known, None) if entry.works_for else None
         if other is not None:
-            pair = (found.layers, made[other].layers)[:: found.works_for]
+            pair = (entry.layers, made[other].layers)[:: entry.works_for]
             layers = tuple(dict.fromkeys(name for part in pair for name in part))
             made[unit] = replace(made[unit], layers=layers)
-            if found.works_for > 0:
+            if entry.works_for > 0:
                 made[other] = replace(made[other], layers=layers)
     return made
 
@@ -87,37 +86,41 @@ def _tied(graph: Graph, evidence: Sequence[Evidence]) -> Ties:
         outputs = [t for name in layers if name in nodes for t in nodes[name].outputs]
         if outputs:
             tensors = tuple(t for t in outputs if t in handed) or tuple(outputs[-1:])
-            anchors.append(Anchor(unit, tensors, _confidence(evidence[unit]), evidence[unit].told))
-    found = assign(graph, anchors)
+            anchors.append(
+                Anchor(unit, tensors, _confidence(evidence[unit]), evidence[unit].source)
+            )
+    assignment = assign(graph, anchors)
     helps = {
         unit: owner[layers[-1]]
         for unit, layers in enumerate(claims)
-        if layers and not found.layers.get(unit)
+        if layers and not assignment.layers.get(unit)
     }
-    return Ties(tuple(_steps(evidence, found.layers, found.inferred, helps)), found.folded)
+    return Ties(
+        tuple(_steps(evidence, assignment.layers, assignment.inferred, helps)), assignment.folded
+    )
 
 
-def _confidence(found: Evidence) -> Confidence:
-    return Confidence.EXACT if found.exact else Confidence.INFERRED
+def _confidence(entry: Evidence) -> Confidence:
+    return Confidence.EXACT if entry.exact else Confidence.INFERRED
 
 
 def _grown(graph: Graph, evidence: Sequence[Evidence]) -> list[tuple[str, ...]]:
-    """What each unit claims, with activations after it that nobody else names."""
-    when = {name: unit for unit, found in enumerate(evidence) for name in found.layers}
+    """The layers that units claim, with the activations behind them that no other unit names."""
+    when = {name: unit for unit, entry in enumerate(evidence) for name in entry.layers}
     consumers, nodes = graph.consumers(), {node.name: node for node in graph.nodes}
     maker = graph.producers()
     claims = []
-    for unit, found in enumerate(evidence):
-        layers = found.layers
-        for operator in found.takes if layers else ():
+    for unit, entry in enumerate(evidence):
+        layers = entry.layers
+        for operator in entry.takes if layers else ():
             after = _appended(layers[-1], nodes, consumers, graph, (operator,))
             if after and after not in when:
                 when[after] = unit
                 layers = (*layers, after)
-        while found.grows and layers and (after := _appended(layers[-1], nodes, consumers, graph)):
+        while entry.grows and layers and (after := _appended(layers[-1], nodes, consumers, graph)):
             sources = (maker[tensor].name for tensor in nodes[after].inputs if tensor in maker)
             if after in when or any(when.get(name, unit) > unit for name in sources):
-                break  # another's, or one of its operands was not there yet
+                break  # named by another unit, or an operand is computed later
             when[after] = unit
             layers = (*layers, after)
         claims.append(layers)
@@ -131,7 +134,7 @@ def _appended(
     graph: Graph,
     operators: Collection[str] = APPENDED,
 ) -> str:
-    """The one activation that alone reads what a layer yields; empty where there is none."""
+    """The activation that is the only reader of a layer's output; empty where there is none."""
     outputs = nodes[last].outputs if last in nodes else ()
     readers = [reader for tensor in outputs for reader in consumers.get(tensor, ())]
     if len(readers) != 1 or not graph.outputs or set(outputs) & set(graph.outputs):
@@ -142,21 +145,21 @@ def _appended(
 def _handed(
     graph: Graph, claims: Sequence[Sequence[str]], owner: Mapping[str, int]
 ) -> frozenset[str]:
-    """Tensors that pass from one unit to another, out of the model, or to nobody."""
+    """Tensors that pass from one unit to another, are outputs of the model, or have no reader."""
     claimed = [frozenset(layers) for layers in claims]
     read: dict[str, list[str]] = defaultdict(list)
     for node in graph.nodes:
         for tensor in node.inputs:
             read[tensor].append(node.name)
-    found = set(graph.outputs)
+    tensors = set(graph.outputs)
     for node in graph.nodes:
         unit = owner.get(node.name)
         inside = frozenset() if unit is None else claimed[unit]
         for tensor in node.outputs:
             readers = read[tensor]
             if not all(name in inside and owner[name] == unit for name in readers) or not readers:
-                found.add(tensor)
-    return frozenset(found)
+                tensors.add(tensor)
+    return frozenset(tensors)
 
 
 def _steps(
@@ -173,7 +176,7 @@ def _steps(
             tuple(joined),
             layers.get(unit, ()),
             _weaker(evidence[unit], unit in inferred) if layers.get(unit) else Confidence.NONE,
-            evidence[unit].told,
+            evidence[unit].source,
         )
         for unit, joined in members.items()
     ]
@@ -188,21 +191,21 @@ def _served(unit: int, helps: Mapping[int, int]) -> int:
     return unit
 
 
-def _weaker(found: Evidence, inferred: bool) -> Confidence:
-    return Confidence.INFERRED if inferred else _confidence(found)
+def _weaker(entry: Evidence, inferred: bool) -> Confidence:
+    return Confidence.INFERRED if inferred else _confidence(entry)
 
 
 def missing(names: Names, evidence: Iterable[Evidence]) -> tuple[int, int]:
-    """How many of the ONNX names that were read the model does not have, and how many there are."""
-    told = Counter(name for found in evidence for name in found.names)
-    strange = sum(not names.resolved((name,)) for name in told)
-    return strange, len(told)
+    """How many of the names that were read are unknown to the model, and how many were read."""
+    mentions = Counter(name for entry in evidence for name in entry.names)
+    strange = sum(not names.resolved((name,)) for name in mentions)
+    return strange, len(mentions)
 
 
 def without_sizes(graph: Graph, table: LayerTable, named: Iterable[str]) -> Graph:
     """The graph with known sizes as constants: runtimes compute them while they build.
 
-    What a step is named after is left as it is.
+    Layers in `named`, after which steps are named, stay nodes.
     """
     kept = frozenset(named)
     sizes = frozenset(
@@ -219,24 +222,24 @@ def climbed(
 ) -> tuple[str, ...]:
     """The layers, those of subgraphs replaced by the control-flow layers around them.
 
-    What stands in `graph` stays as it is; without one only the outermost layers stay.
+    Layers named in `graph` stay; if it is empty, only the outermost layers do.
     """
-    found = []
+    outer = []
     for name in names:
         while name not in graph and name in parents:
             name = parents[name]
-        found.append(name)
-    return tuple(dict.fromkeys(found))
+        outer.append(name)
+    return tuple(dict.fromkeys(outer))
 
 
 def parents_of(table: LayerTable) -> dict[str, str]:
-    """From each layer of a subgraph to the control-flow layer that holds it."""
+    """From a layer of a subgraph to the control-flow layer that holds it."""
     return {layer.name: layer.parent for layer in table.nodes if layer.parent}
 
 
-def outermost(found: Evidence, table: LayerTable) -> Evidence:
-    """The evidence with the control-flow layers of the main graph for what lies in subgraphs."""
-    return replace(found, layers=climbed(found.layers, parents_of(table)))
+def outermost(entry: Evidence, table: LayerTable) -> Evidence:
+    """The evidence, in which control-flow layers replace the layers of their subgraphs."""
+    return replace(entry, layers=climbed(entry.layers, parents_of(table)))
 
 
 def with_inner(

@@ -1,4 +1,4 @@
-"""Steps and the layers that they are tied to, whatever found them."""
+"""Steps and the layers that they are tied to, as every backend returns them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class TiedStep:
     """One or more executed nodes, or measured units of a file, that compute something together."""
 
     members: tuple[int, ...]
-    """Their places among the nodes or units, in order."""
+    """Indices of the nodes or units, in order."""
     layers: tuple[str, ...] = ()
     confidence: Confidence = Confidence.NONE
     evidence: str = ""
@@ -20,7 +20,7 @@ class TiedStep:
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """Every node that ran in exactly one step, in order, and layers that were computed earlier."""
+    """The steps, in order, with every executed node in exactly one; and the folded layers."""
 
     steps: tuple[TiedStep, ...]
     folded: tuple[str, ...] = ()

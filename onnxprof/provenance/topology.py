@@ -1,4 +1,4 @@
-"""A graph as its nodes and the tensors between them, without weights."""
+"""A graph of nodes and the tensors between them, without weights."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class GraphNode:
     hints: tuple[str, ...] = ()
     """Operators that the runtime says it appended to this step, in order."""
     digest: str = ""
-    """Stands for the attributes and for which inputs are present; empty if not comparable."""
+    """A digest of the attributes and of which inputs are present; empty if not comparable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """One graph or subgraph: nodes in topological order, and the names of its constants."""
+    """One graph or subgraph: nodes in topological order, and names of constants."""
 
     nodes: tuple[GraphNode, ...]
     constants: frozenset[str] = frozenset()
@@ -32,13 +32,13 @@ class Graph:
     """A digest of the contents of constants, as far as they are known."""
 
     def producers(self) -> dict[str, GraphNode]:
-        """From each tensor to the node that yields it."""
+        """From a tensor to the node that yields it."""
         return {out: node for node in self.nodes for out in node.outputs}
 
     def consumers(self) -> dict[str, list[GraphNode]]:
-        """From each tensor to the nodes that read it, in order."""
-        found: dict[str, list[GraphNode]] = defaultdict(list)
+        """From a tensor to the nodes that read it, in order."""
+        readers: dict[str, list[GraphNode]] = defaultdict(list)
         for node in self.nodes:
             for name in dict.fromkeys(node.inputs):
-                found[name].append(node)
-        return found
+                readers[name].append(node)
+        return readers

@@ -1,1 +1,1 @@
-"""The nouns: layers, steps, devices, runs and what is read beside them, as frozen records."""
+"""Frozen records of layers, steps, devices, runs and telemetry."""

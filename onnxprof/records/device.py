@@ -23,7 +23,7 @@ class Device:
     driver: str = ""
     """Version of a GPU's driver; empty for a CPU."""
     base_clock_mhz: int = 0
-    """The clock that its makers promise under load; 0 if the system does not say."""
+    """The nominal clock under load; 0 if not known."""
     max_clock_mhz: int = 0
     memory_clock_mhz: int = 0
     """The highest clock of a GPU's memory."""
@@ -41,9 +41,9 @@ class Availability:
 
     backend: str
     device: str
-    """A device id where there is one, else the kind asked about (`cpu`, `cuda`)."""
+    """A device id, or the kind of device (`cpu`, `cuda`) where no device works."""
     usable: bool
     detail: str
-    """The runtime's version where usable, else what is missing."""
+    """The runtime's version where usable, else the reason."""
     remedy: str = ""
     """What to install or change; empty where usable."""

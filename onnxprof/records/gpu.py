@@ -1,4 +1,4 @@
-"""What a GPU profiler lists besides layers: kernels, and calls of the CUDA runtime."""
+"""Tables of a GPU profiler: kernels, and calls of the CUDA runtime."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KernelRow:
-    """One kernel, copy or fill by its name, over all traced inferences."""
+    """All executions of one kernel, copy or fill over the traced inferences."""
 
     name: str
     total_ns: int
     """Time on the device."""
     instances: int
-    """How often it ran; never 0."""
+    """The number of executions; never 0."""
     min_ns: int
     max_ns: int
 
@@ -29,9 +29,9 @@ class ApiRow:
 
     name: str
     total_ns: int
-    """Time on the host, with what it waits for."""
+    """Time on the host, waiting included."""
     calls: int
-    """How often it was called; never 0."""
+    """The number of calls; never 0."""
     min_ns: int
     max_ns: int
 

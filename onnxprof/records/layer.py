@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-#: One axis: its size, the name of a symbolic size, or None where nothing is known.
+#: One axis: the size, the name of a symbolic size, or None if not known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None
@@ -24,7 +24,7 @@ class Tensor:
     value: tuple[int, ...] | None = None
     """The contents of a shape operand, resolved at the table's batch size."""
     observed: bool = False
-    """The shape was seen at run time, not inferred."""
+    """Whether the shape was seen at run time rather than inferred."""
 
     @property
     def is_static(self) -> bool:
@@ -46,7 +46,7 @@ class Layer:
     """One row of the layer table: a node of the ONNX graph, or a tensor that is given."""
 
     name: str
-    """Unique among the nodes of a table; the node carries it in the runtime, too."""
+    """Unique among the nodes of a table; the model that a runtime loads uses this name, too."""
     kind: LayerKind
     layer_type: str
     """Coarse class (`Conv`, `ElementWise`, …), or `Input`, `Initializer`, `ShapeOperand`."""
@@ -66,7 +66,7 @@ class Layer:
     parent: str = ""
     """The control-flow layer whose subgraph holds this one; empty at the top level."""
     subgraph: str = ""
-    """The attribute of `parent` that is this subgraph: `body`, `then_branch`; else empty."""
+    """The attribute of `parent` that holds the subgraph: `body`, `then_branch`; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class LayerTable:
     dims: tuple[tuple[str, int], ...] = ()
     """Sizes given to symbolic axes other than the batch."""
     obstacle: str = ""
-    """Why the model stays at its own batch, naming the layer; empty if it was re-batched."""
+    """Why the model keeps the batch of the file, with the layer; empty if it was re-batched."""
     notes: tuple[str, ...] = field(default=(), compare=False)
-    """What the file declares and its own graph contradicts; not stored with a run."""
+    """Declarations of the file that its graph contradicts; not stored with a run."""
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -96,11 +96,11 @@ class LayerTable:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Which bytes were measured."""
+    """Identity and size of the measured model file."""
 
     name: str
     reference: str
-    """What the user asked for: `zoo:NAME`, or a file, of which runs keep the name alone."""
+    """`zoo:NAME`, or the file that the user named; runs keep only the file's name."""
     sha256: str
     """Digest of the model file, followed by its external data in order of first use."""
     file_bytes: int
@@ -117,8 +117,8 @@ class PreparedModel:
     """A model as a runtime is to load it: unique node names, the batch carried through."""
 
     source: Path | bytes
-    """A file that needed no change, or the changed model, serialised."""
+    """The path of an unchanged file, or the changed model, serialised."""
     folder: Path
-    """Where external data of `source` is looked up."""
+    """The folder of the external data of `source`."""
     free_dims: tuple[tuple[str, int], ...] = ()
     """Sizes of the symbolic axes that are still free in `source`, the batch among them."""

@@ -1,4 +1,4 @@
-"""How a run's outputs compare with a reference's."""
+"""The comparison of a run's outputs with a reference's."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OutputParity:
-    """One output of the measured session against the reference's."""
+    """One output of the measured session compared with the reference's."""
 
     name: str
     max_abs: float = 0.0
     """Largest absolute error among elements that are finite on both sides."""
     max_rel: float = 0.0
-    """Largest error relative to the output's scale; `parity.py` says what that is."""
+    """Largest error relative to the output's scale, which `checks/parity.py` defines."""
     nan_mismatch: int = 0
     """Elements that are NaN or infinite on one side only, or infinite with another sign."""
     tolerance: float = 0.0
-    """The largest `max_rel` that passes, or `rms_rel` where the whole counts; for integers the
-    largest `max_abs`, or the largest part of them that differs."""
+    """The largest `max_rel` that passes, or `rms_rel` if the output is judged as a whole; for
+    integers the largest `max_abs`, or the largest part of elements that may differ."""
     passed: bool | None = None
     """None where the output was not compared."""
     note: str = ""
-    """Why it was not compared, or what differs besides its values."""
+    """Why the output was not compared, or what differs besides the values."""
     whole: bool = False
-    """The output is judged as a whole, as low precision asks for, not by its worst element."""
+    """Whether the output is judged as a whole, as for low precision, or by the worst element."""
     rms_rel: float | None = None
-    """Root mean square of the errors over that of the reference; of integers the part of them
-    that differs. None for what has no such figure, and in runs of versions that had none."""
+    """Root mean square of the errors over that of the reference; for integers the part of elements
+    that differ. None for outputs without this figure, and in runs of earlier versions."""
     worst_tolerance: float = 0.0
-    """The largest `max_rel` that passes where the whole counts; 0 elsewhere."""
+    """The largest `max_rel` that passes if the output is judged as a whole; else 0."""
     cosine: float | None = None
-    """Cosine of the angle between the two; None where `rms_rel` is, and for integers."""
+    """Cosine of the angle between both outputs; None where `rms_rel` is None, and for integers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """A run's outputs against those of a reference on the same inputs."""
+    """A run's outputs compared with those of a reference on the same inputs."""
 
     reference: str = ""
     """What computed the reference."""
@@ -47,6 +47,6 @@ class Parity:
 
     @property
     def passed(self) -> bool | None:
-        """Whether every output that was compared passed; None where none was."""
-        told = [output.passed for output in self.outputs if output.passed is not None]
-        return all(told) if told else None
+        """Whether every compared output passed; None if none was compared."""
+        verdicts = [output.passed for output in self.outputs if output.passed is not None]
+        return all(verdicts) if verdicts else None

@@ -1,4 +1,4 @@
-"""The nouns: layers, steps, devices and runs, as frozen records.
+"""A run and the request that asked for it, as frozen records.
 
 Durations are integer nanoseconds and say so in their names. Raw samples are kept;
 every statistic is derived from them when asked for.
@@ -17,7 +17,7 @@ from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning
 
-#: Version of the stored record; a reader refuses what it does not know.
+#: Version of the stored record; readers refuse unknown versions.
 SCHEMA_VERSION = 1
 #: The key in `Run.environment` of the runtime's package and version.
 RUNTIME = "runtime"
@@ -25,7 +25,7 @@ RUNTIME = "runtime"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked to be measured; its digest names the stored run."""
+    """The request for a measurement; the digest of these fields names the stored run."""
 
     model_name: str
     model_sha256: str
@@ -37,33 +37,33 @@ class Request:
     threads: int = 1
     granularity: Granularity = Granularity.EXECUTED
     timer: str = "auto"
-    """The timer asked for; `Run.timer` is the one that was used."""
+    """The requested timer; `Run.timer` is the timer that was used."""
     seed: int = 0
     inputs_sha256: str = ""
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
-    """Fresh processes that the measurement is repeated in."""
+    """The number of fresh processes in which the measurement is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the times of a run come from that another program measured."""
+    """The source of the times of a run that another program measured."""
 
     program: str
-    """What wrote the files: `trtexec`, `onnxruntime`, `benchmark_app`."""
+    """The program that wrote the files: `trtexec`, `onnxruntime`, `benchmark_app`."""
     timer: str
-    """What took the steps' times, as its makers call it: `IProfiler`."""
+    """The timer of the steps, by its own name: `IProfiler`."""
     inferences: int = 0
-    """How many are behind each step's time; 0 if the files do not say."""
+    """The number of inferences behind a step's time; 0 if not known."""
     averaged: bool = False
-    """Step times are means or medians over those inferences, so their spread is not known."""
+    """Whether step times are means or medians over those inferences, with unknown spread."""
     files: tuple[tuple[str, str], ...] = ()
     """Name without folder, and SHA-256, of each file that was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measurement with everything that is needed to check it."""
+    """One measurement, with everything that is needed to verify and repeat it."""
 
     request: Request
     model: ModelFacts
@@ -79,19 +79,19 @@ class Run:
     folded: tuple[str, ...] = ()
     """Node layers that the runtime computed while loading."""
     timings: Timings | None = None
-    """None where the measurement failed."""
+    """Raw samples; None where the measurement failed."""
     warnings: tuple[RunWarning, ...] = ()
     failure: str = ""
-    """Why there are no timings; empty for a good run."""
+    """Why there are no timings; empty for a successful run."""
     parity: Parity | None = None
-    """None where outputs were not to be compared."""
+    """The comparison of outputs; None where none was requested."""
     telemetry: Telemetry | None = None
-    """None where it was not asked for, and in runs of versions that had none."""
+    """Power, memory and clocks; None where not requested, and in runs of earlier versions."""
     origin: Origin | None = None
-    """None where onnxprof itself measured."""
+    """The source of imported times; None where onnxprof measured."""
     kernels: tuple[KernelRow, ...] = ()
     api_calls: tuple[ApiRow, ...] = ()
-    """What ran on the GPU, and calls of the CUDA runtime; empty where no timer knows them."""
+    """Kernels and calls of the CUDA runtime; empty where the timer does not list them."""
     schema: int = field(default=SCHEMA_VERSION)
 
     @property

@@ -1,4 +1,4 @@
-"""What a runtime executed, and the layers that it stands for."""
+"""Executed steps, and the layers that they cover."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a runtime executes as one unit."""
+    """A unit of execution of a runtime, with the layers that it covers."""
 
     name: str
-    """Says what it does, so that it is the same in every process; unique in a run."""
+    """Derived from the step's work, so it is the same in every process; unique in a run."""
     op_type: str
     provider: str
     layers: tuple[str, ...]
-    """Names of the node layers that it covers, in table order; empty if it belongs to none."""
+    """Names of the node layers that the step covers, in table order; may be empty."""
     confidence: Confidence
     evidence: str = ""
-    """What tied the step to its layers, in a few words."""
+    """How the layers were identified, in a few words."""
     outputs: tuple[Tensor, ...] = ()
-    """Its outputs as seen at run time, with the original's names where it has them."""
+    """The outputs at run time, under names of the original where these are known."""
     position: int = 0
-    """Its place in execution order; steps of a subgraph have that of their control-flow step."""
+    """Position in execution order; steps of a subgraph have that of the control-flow step."""
     nodes: int = 1
-    """Nodes of the executed graph that it stands for, where several compute a layer together."""
+    """The number of executed nodes in the step; several may compute a layer together."""
     verdict: str = ""
-    """`verified`, `refuted: …` or `not checked: …`, with why; empty where no check was made."""
+    """`verified`, or `refuted: …` or `not checked: …` with the reason; empty without a check."""
     shared: tuple[str, ...] = ()
-    """Those of `layers` that equal another of them, so that the runtime computed them once."""
+    """Layers among `layers` that equal another one and were computed together with it."""
     runtime_name: str = ""
-    """What the runtime calls it, for its own tools; may differ from process to process."""
+    """The runtime's name of the step, for the runtime's own tools; may differ by process."""
 
     @property
     def is_refuted(self) -> bool:
-        """Whether it lost layers because it did not do their work."""
+        """Whether the step lost layers because it did not do their work."""
         return self.verdict.startswith("refuted")
 
 
 class Timer(StrEnum):
-    """What gives steps their times."""
+    """The source of steps' times."""
 
     AUTO = "auto"
-    """Whichever fits; asked for, never what a run has."""
+    """The timer is chosen automatically; occurs in requests, never in runs."""
     TRACE = "trace"
-    """The runtime's profiler, or another program's in an imported run."""
+    """The runtime's profiler, or another program's profiler in an imported run."""
     PREFIX = "prefix"
-    """Un-profiled prefixes of the graph; the trace divides what lies between two of them."""
+    """Un-profiled prefixes of the graph; the trace divides the time between two of them."""
     CUPTI = "cupti"
-    """A GPU's own clock, as its activity records tell it."""
+    """The GPU's own clock, from CUPTI activity records."""
 
 
 class Granularity(StrEnum):

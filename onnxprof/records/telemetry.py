@@ -1,4 +1,4 @@
-"""What was read beside a steady stretch of inferences: power, memory, clocks, energy.
+"""Readings beside a steady stretch of inferences: power, memory, clocks, energy.
 
 Values are kept as they were read; every statistic is derived from them when asked for.
 """
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """What a series holds; the unit stands in the name."""
+    """The quantity of a series; the name includes the unit."""
 
     POWER = "power_w"
     UTILISATION = "utilisation"
@@ -25,16 +25,16 @@ class Quantity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One quantity, read again and again during the stretch; never empty."""
+    """Repeated readings of one quantity during the stretch; never empty."""
 
     quantity: Quantity
     source: str
-    """Where it was read: `nvml`, `rapl package-0`."""
+    """The source of the readings: `nvml`, `rapl package-0`."""
     at_ms: tuple[float, ...]
-    """When, since the stretch began."""
+    """Times of the readings since the stretch began."""
     values: tuple[float, ...]
     idle: float | None = None
-    """Its median before the model was loaded; None where that was not read."""
+    """Median before the model was loaded; None where it was not read."""
 
     @property
     def least(self) -> float:
@@ -59,7 +59,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """What one part of the machine took over the whole stretch, the idle share included."""
+    """Energy of one part of the machine over the whole stretch, the idle share included."""
 
     source: str
     """`nvml counter`, `nvml power` (mean power times time) or `rapl package-0`."""
@@ -84,7 +84,7 @@ class Telemetry:
     """Length of the stretch; 0 where there was none."""
     inferences: int
     interval_ms: float
-    """Time between two readings that was aimed at."""
+    """The intended time between two readings."""
     series: tuple[Series, ...] = ()
     energies: tuple[Energy, ...] = ()
     cpu_seconds: float = 0.0
@@ -92,9 +92,9 @@ class Telemetry:
     start_resident_bytes: int = 0
     """Resident memory of the measuring process before it loaded the model; 0 if not known."""
     peak_resident_bytes: int = 0
-    """The most that was resident until the un-profiled session was warm; 0 if not known."""
+    """Peak of resident memory until the un-profiled session was warm; 0 if not known."""
     arena_bytes: int | None = None
-    """The most that the runtime's allocator gave out until then; None where it does not say."""
+    """Peak of the runtime's allocator until then; None where it is not reported."""
     absent: tuple[Absence, ...] = ()
 
     def of(self, quantity: Quantity) -> tuple[Series, ...]:
@@ -102,28 +102,28 @@ class Telemetry:
         return tuple(series for series in self.series if series.quantity is quantity)
 
     def device_mj(self) -> float | None:
-        """What the device that ran the model took over the stretch; None where it is not known.
+        """Energy of the device that ran the model over the stretch; None where not known.
 
-        A GPU's own; of a processor that of all packages and their memory (`psys`, the whole
-        board, is more). Of a GPU that did not tell nothing is known, whatever the processor took.
+        For a processor the sum of all packages and their memory (`psys`, the whole board, is
+        left out). A GPU without readings gives None, whatever the processor used.
         """
-        parts = [each.spent_mj for each in self.energies if each.source.startswith("nvml")]
+        parts = [energy.spent_mj for energy in self.energies if energy.source.startswith("nvml")]
         if not any(what.startswith("nvml") for what in self._sources()):
-            parts = [each.spent_mj for each in self.energies if "psys" not in each.source]
+            parts = [energy.spent_mj for energy in self.energies if "psys" not in energy.source]
         return sum(parts) if parts and self.inferences else None
 
     def _sources(self) -> Iterator[str]:
-        """Names of all that was read or could not be."""
-        yield from (each.source for each in self.series)
-        yield from (each.source for each in self.energies)
-        yield from (each.what for each in self.absent)
+        """Names of all sources, those that could not be read included."""
+        yield from (item.source for item in self.series)
+        yield from (item.source for item in self.energies)
+        yield from (item.what for item in self.absent)
 
     def per_inference_mj(self, energy: Energy) -> float:
         """Energy of one inference, the idle share included."""
         return energy.spent_mj / self.inferences
 
     def above_idle_mj(self, energy: Energy) -> float | None:
-        """The same without what the idle part would have taken in that time."""
+        """Energy of one inference less the idle power over the same time."""
         if energy.idle_w is None:
             return None
         return (energy.spent_mj - 1e3 * energy.idle_w * self.seconds) / self.inferences

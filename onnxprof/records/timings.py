@@ -1,4 +1,4 @@
-"""Raw samples of one measurement, as they are kept; every statistic is derived from them."""
+"""Raw samples of one measurement, from which every statistic is derived."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Indices = NDArray[np.int32]
 
 
 def traced_by(host_ns: Samples) -> Timer:
-    """Whose times the steps of a trace have: the device's own where it has the host's beside."""
+    """The timer of a trace: CUPTI where the trace has host times as well, else the trace timer."""
     return Timer.CUPTI if host_ns.size else Timer.TRACE
 
 
@@ -43,19 +43,20 @@ class Timings:
     prefix_steps: tuple[int, ...] = ()
     """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
     empty_ns: Samples = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Un-profiled calls of an empty session with the same inputs; of prefixes the first tells."""
+    """Un-profiled calls of an empty session with the same inputs; for the prefix timer, the first
+    prefix takes this role."""
     block_process: tuple[int, ...] = ()
     """The process that each block was measured in; empty if there was one."""
     round_process: tuple[int, ...] = ()
     """The process that each round of prefixes was measured in; empty if there was one."""
     host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Where `step_ns` is a device's own time, each step's as the host sees it, of that shape."""
+    """Times of the steps on the host, where `step_ns` is a device's time; of the same shape."""
     repeats: tuple[int, ...] = ()
-    """How often each step was run in one un-profiled inference of that step alone; 0 for those
-    that were not, empty for none."""
+    """Copies of each step in the un-profiled session that repeats it alone; 0 for steps that were
+    not repeated, empty if none was."""
     repeat_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Those inferences, shape [steps that were repeated, rounds]."""
+    """Inferences of these sessions, shape [repeated steps, rounds]."""
     repeat_process: tuple[int, ...] = ()
-    """The process that each such round was measured in; empty if there was one."""
+    """The process that each round of repeats was measured in; empty if there was one."""
     timer: Timer = Timer.TRACE
-    """What the steps' times come from; `PREFIX` has `prefix_ns`, and `CUPTI` has `host_ns`."""
+    """The source of the steps' times; `PREFIX` has `prefix_ns`, and `CUPTI` has `host_ns`."""

@@ -1,4 +1,4 @@
-"""What a reader of a run must know before trusting it: the list of warnings, an entry a kind."""
+"""All kinds of warnings of a run, with one entry for each kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REFERENCE = "the reference (onnxruntime on the CPU, unoptimised)"
 
 
 def _text(given: object, text: str) -> str:
-    """A part of a sentence that stands only where a figure or subject is given."""
+    """The text if a figure or subject is given, else an empty string."""
     return text if given else ""
 
 
@@ -24,7 +24,7 @@ class WarningKind(StrEnum):
     entry: Entry
 
     def __new__(cls, entry: Entry) -> Self:
-        """A member that is the name as text."""
+        """A member whose value is its name as text."""
         kind = str.__new__(cls, entry.name)
         kind._value_, kind.entry = entry.name, entry
         return kind
@@ -295,11 +295,11 @@ def _output(values: Values) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunWarning:
-    """One caveat of a run; what its figures and subject are, its kind's entry says."""
+    """One warning of a run; the entry of the kind defines the figures and the subject."""
 
     kind: WarningKind
     value: float = 0.0
     subject: str = ""
     """The layer or output concerned, or a reason."""
     bound: float = 0.0
-    """What the value is held against."""
+    """The limit that the value is compared with."""

@@ -1,4 +1,4 @@
-"""What an entry in the list of warnings says of a kind: its figures, their units, its words."""
+"""The entry of a kind of warning: figures, units and words."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-#: What early runs have in place of infinity.
+#: The value that stands for infinity in early runs.
 _ENDLESS = 1e308
 
 
 class Unit(StrEnum):
-    """How a figure is printed; `onnxprof.publish.text.warnings` has a format for each."""
+    """The unit of a figure; `onnxprof.publish.text.warnings` has a format for each."""
 
     FRACTION = "fraction"
     RATIO = "ratio"
@@ -29,7 +29,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A figure of one warning with its text, which has no sign; false where it is 0 or endless."""
+    """A figure and its unsigned text; false where the figure is 0 or infinite."""
 
     number: float
     text: str
@@ -43,12 +43,12 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the words of a warning are made of: text that is safe to print."""
+    """The values for the words of a warning, as text that is safe to print."""
 
     value: Amount
     bound: Amount
     subject: str
-    """Without a full stop at its end."""
+    """The subject without a full stop at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Entry:
     """One or two sentences: what the warning means for a reader of the numbers."""
     value: Figure | None = None
     bound: Figure | None = None
-    """What the value is held against."""
+    """The limit that the value is compared with."""
     subject: str = ""
     """What the subject is."""
     from_samples: bool = False
-    """Derived from samples and steps: of several processes it is derived anew from all of them."""
+    """Whether the warning is derived from samples and steps, and so anew for merged processes."""

@@ -201,7 +201,10 @@ def test_its_readers_files_are_imported(folder: Path) -> None:
     [
         ("", "--benchmark-app (benchmark_app) or --xpu-log (xpuprof)"),
         ("--xpu-notes log.json --profile log.json", "--xpu-notes: only xpuprof writes that"),
-        ("--profile log.json", "no profile of trtexec: it is no list of objects. It looks like"),
+        (
+            "--profile log.json",
+            "not a profile of trtexec: the JSON is not a list of objects. It looks like",
+        ),
         ("--profile log.json", "It looks like a file for --xpu-log"),
         ("--xpu-log bad.json", "no log of xpuprof"),
     ],

@@ -1,1 +1,1 @@
-"""OpenVINO's executed graphs, and what of the original each node computes."""
+"""OpenVINO's executed graphs, and the layers of the original that their nodes compute."""

@@ -1,4 +1,4 @@
-"""What the nodes of OpenVINO's graph say about the layers of the original, by their marks."""
+"""Marks on the nodes of OpenVINO's graph, read as evidence for layers of the original."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from onnxprof.backends.openvino.graphs.marks import Marks, has_unmarked, is_inne
 from onnxprof.provenance.congruence import constant_tensors
 from onnxprof.provenance.topology import Graph, GraphNode
 
-#: Nodes of the runtime's graph that are no work: data, and the ends of the graph.
+#: Kinds of nodes that do no work: data, and the ends of the graph.
 _DATA = frozenset({"Input", "Const", "Output", "Parameter", "Constant", "Result"})
 _CONSTANTS = ("Const", "Constant")
 _INPUTS = ("Input", "Parameter")
 _OUTPUTS = ("Output", "Result")
-#: How the frontend names the end of the graph: the output tensor's name and this.
+#: The frontend names the end of the graph by the output tensor's name and this suffix.
 SINK = "/sink_port_0"
-#: Operators that arrange data: a runtime may leave them out, and then nobody does their work.
+#: Operators that arrange data: a runtime may leave them out, and then no node does their work.
 LAYOUT = frozenset(
     {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Cast", "CastLike", "Expand"}
 )
 #: Operators that pass their input on, so that a runtime drops them.
 PASSIVE = frozenset({"Dropout", "Identity"})
-#: Operators that copy, which a node that is in place does by doing nothing.
+#: Operators that copy; an in-place node needs no work for them.
 _COPIES = frozenset({"Concat", "Split", "Slice"})
 #: Kinds of nodes that arrange data and compute nothing.
 _ARRANGING = frozenset({"Reorder", "Reshape", "Squeeze", "Unsqueeze", "Transpose"})
 _COPYING = frozenset({"Concatenation", "Split", "Convert"})
-#: Kinds of nodes that compute chains of operators, so that one inside may have lost its name.
+#: Kinds of nodes that compute chains of operators, some of which may have lost their names.
 _CHAINS = frozenset({"Subgraph", "Eltwise", "MHA", "ScaledDotProductAttention", "FakeQuantize"})
 _QUANTISED = ("i8", "u8", "i4", "u4")
 
 _CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv"})
 _PRODUCTS = frozenset({"MatMul", "Gemm", "MatMulInteger", "QLinearMatMul"})
-#: ONNX operators that a node of a kind surely is, where it says nothing else.
+#: The ONNX operators that a node of a kind must be, where it has no mark.
 _KINDS: Mapping[str, frozenset[str]] = {
     "Convolution": _CONVOLUTIONS,
     "GroupConvolution": _CONVOLUTIONS,
@@ -57,48 +57,49 @@ class RuntimeNode:
     name: str
     kind: str
     originals: str = ""
-    """What it computes, as the runtime lists it; empty for a reorder that it inserted."""
+    """The operations of the node, as the runtime lists them; empty for an inserted reorder."""
     implementation: str = ""
     inputs: tuple[int, ...] = ()
-    """Places of the nodes that it reads."""
+    """Positions of the nodes whose results it reads."""
     ran: bool = True
-    """Whether it is work at inference: not in place, not fused into another."""
+    """Whether the node does work at inference: not in place, not fused into another."""
     yields: tuple[str, ...] = ()
-    """Types, layouts and shapes of what it yields."""
+    """Types, layouts and shapes of the outputs."""
 
     @property
     def precision(self) -> str:
-        """The type of what it yields: `f32`, `u8`."""
+        """The type of the first output: `f32`, `u8`."""
         return self.yields[0].partition(",")[0].lower() if self.yields else ""
 
 
 @dataclass(slots=True)
 class Clues:
-    """What the runtime's nodes say, and the original graph's edges.
+    """The marks of the runtime's nodes, and the edges of the original graph.
 
-    A mark on a node that works says whose work it does. One on a node that does none tells no
-    more than which tensor is there: its layer's output, unless the mark is of an inner operation.
+    The marks of a node that works name the layers that it computes. A mark on a node without
+    work only tells which tensor it holds: the layer's output, unless the mark is of an operation
+    inside the layer.
     """
 
     original: Graph
     nodes: Sequence[RuntimeNode]
     layers: list[tuple[str, ...]]
-    """For each node that works or is data the layers that its marks stand for."""
+    """For each node that works or is data, the layers of its marks."""
     landmarks: list[tuple[str, ...]]
-    """For each node that does no work the layers whose output it passes on."""
+    """For each node without work, the layers whose output it passes on."""
     readers: list[list[int]]
-    """For each node the nodes that read it."""
+    """For each node, the nodes that read it."""
     by_name: Mapping[str, GraphNode]
     produced: Mapping[str, GraphNode]
     consumers: Mapping[str, list[GraphNode]]
     constant: set[str]
     """Tensors that depend on no input."""
     reported: bool = False
-    """Whether nodes list no more than what they are called after."""
+    """Whether nodes list only the layer that they are named after, as in reports."""
     computed: set[str] = field(default_factory=set)
-    """Layers that data names, or a node which does more than arrange data."""
+    """Layers named by data, or by a node that does more than arrange data."""
     lost: set[str] = field(default_factory=set)
-    """Layers that were computed at inference by a node that does not say so."""
+    """Layers that were computed at inference by a node that does not name them."""
 
     @classmethod
     def gather(cls, original: Graph, nodes: Sequence[RuntimeNode], marks: Marks) -> Clues:
@@ -109,12 +110,12 @@ class Clues:
                 readers[source].append(place)
         by_name = {node.name: node for node in original.nodes}
 
-        def known(found: Iterable[str]) -> tuple[str, ...]:
-            named = (name for m in found for name in marks.get(m, ()) if name in by_name)
+        def known(marked: Iterable[str]) -> tuple[str, ...]:
+            named = (name for m in marked for name in marks.get(m, ()) if name in by_name)
             return tuple(dict.fromkeys(named))
 
         listed = [marks_in(node.originals) for node in nodes]
-        ends = [[mark for mark in found if not is_inner(mark)] for found in listed]
+        ends = [[mark for mark in marked if not is_inner(mark)] for marked in listed]
         clues = cls(
             original,
             nodes,
@@ -165,7 +166,7 @@ class Clues:
         return self.nodes[place].kind in _DATA
 
     def is_orphan(self, place: int) -> bool:
-        """Whether a node is a layer's work, but does not say which layer's."""
+        """Whether a node does a layer's work without naming the layer."""
         node = self.nodes[place]
         return node.ran and bool(node.originals) and not self.layers[place]
 
@@ -178,7 +179,7 @@ class Clues:
         return not self.arranges(place) and self.nodes[place].kind not in _COPYING
 
     def may_hold(self, place: int, layers: set[str]) -> bool:
-        """Whether a node can have done all this work; a chain has a product only in attention."""
+        """Whether a node can have computed these layers; only attention has products in chains."""
         kinds = {self.by_name[name].op_type for name in layers}
         lone = self.is_chain(place) and kinds & _PRODUCTS and "Softmax" not in kinds
         return self.may_compute(place) and not lone
@@ -192,7 +193,7 @@ class Clues:
         return self.nodes[place].ran and has_unmarked(self.nodes[place].originals)
 
     def is_between(self, layer: str, some: set[str]) -> bool:
-        """Whether a layer lies between two of these: if one node has them, it has this one."""
+        """Whether a layer lies between two of these, so that a node with both computes it, too."""
         sides = (self.around(layer, behind=side) for side in (False, True))
         return all(not some.isdisjoint(side) for side in sides)
 
@@ -206,7 +207,7 @@ class Clues:
         return node.op_type == "DequantizeLinear" and bool(node.inputs)
 
     def is_quantised_before(self, layer: str) -> bool:
-        """Whether what a layer reads is a node's result in eight bits, which nobody widened."""
+        """Whether a layer reads a node's result in eight bits that no other node widened."""
         node = self.by_name[layer]
         makers = {maker.name for maker in self._producer(node.inputs[0])}
         return any(
@@ -215,13 +216,13 @@ class Clues:
         )
 
     def is_kind(self, place: int, layer: str, has: Iterable[str]) -> bool:
-        """Whether a node can be but a layer of this operator, and `has` none of them yet."""
+        """Whether a node must compute a layer of this operator, and `has` contains none yet."""
         kinds = _KINDS.get(self.nodes[place].kind, frozenset())
         taken = any(self.by_name[name].op_type in kinds for name in has)
         return self.by_name[layer].op_type in kinds and not taken
 
     def copied_into(self, place: int) -> tuple[str, ...]:
-        """The layers, in place themselves, whose copying an inserted reorder does."""
+        """The in-place layers whose copying an inserted reorder does."""
         readers = self.readers[place]
         node = self.nodes[place]
         if not node.ran or node.originals or len(readers) != 1:
@@ -241,7 +242,7 @@ class Clues:
         return self._nearest(place, lambda at: self.nodes[at].inputs, _INPUTS)
 
     def _nearest(self, place: int, step: _Next, ends: Sequence[str]) -> list[int]:
-        found: dict[int, None] = {}
+        nearest: dict[int, None] = {}
         seen, waiting = {place}, [place]
         while waiting:
             for at in step(waiting.pop()):
@@ -249,13 +250,13 @@ class Clues:
                     continue
                 seen.add(at)
                 if self.layers[at] or self.landmarks[at] or self.nodes[at].kind in ends:
-                    found[at] = None
+                    nearest[at] = None
                 else:
                     waiting.append(at)
-        return sorted(found)
+        return sorted(nearest)
 
     def lost_between(self, before: Iterable[int], after: Iterable[int]) -> set[str]:
-        """Layers on the way from some nodes to others that no node that works names."""
+        """Layers on the way from some nodes to others that no working node names."""
         start = [tensor for place in before for tensor in self._yielded(place)]
         ahead = self._reach(
             start, self._free(lambda t: self.consumers.get(t, ())), lambda n: n.outputs
@@ -265,7 +266,7 @@ class Clues:
         return ahead & behind & self.lost
 
     def _free(self, near: _Near) -> _Near:
-        """Only over layers that may be passed: lost, or such as arrange data."""
+        """The neighbours that may be passed over: lost layers, and those that arrange data."""
 
         def passed(tensor: str) -> list[GraphNode]:
             return [node for node in near(tensor) if self._is_passed(node)]
@@ -278,8 +279,8 @@ class Clues:
 
     def _yielded(self, place: int) -> list[str]:
         names = self.layers[place] or self.landmarks[place]
-        found = [tensor for name in names for tensor in self.by_name[name].outputs]
-        return found if names else [self.nodes[place].name]
+        tensors = [tensor for name in names for tensor in self.by_name[name].outputs]
+        return tensors if names else [self.nodes[place].name]
 
     def _wanted(self, place: int) -> list[str]:
         if self.landmarks[place]:
@@ -292,17 +293,17 @@ class Clues:
         return (self.produced[tensor],) if tensor in self.produced else ()
 
     def _reach(self, tensors: Iterable[str], near: _Near, onward: _Onward) -> set[str]:
-        found: set[str] = set()
+        reached: set[str] = set()
         waiting = list(tensors)
         while waiting:
             for node in near(waiting.pop()):
-                if node.name not in found:
-                    found.add(node.name)
+                if node.name not in reached:
+                    reached.add(node.name)
                     waiting.extend(onward(node))
-        return found
+        return reached
 
     def around(self, layer: str, *, behind: bool) -> set[str]:
-        """The nearest layers on one side of one, over lost ones and those that arrange data."""
+        """The nearest layers before or behind a layer, past lost and data-arranging ones."""
         node = self.by_name[layer]
         near: _Near = (lambda t: self.consumers.get(t, ())) if behind else self._producer
         ends: set[str] = set()

@@ -1,9 +1,9 @@
-"""The graph that OpenVINO runs, and the layers that its nodes are tied to.
+"""The graph that OpenVINO executes, with nodes tied to layers.
 
-Each executed node lists the operations that it computes, by the marks of `openvino_marks`.
-That is evidence: nodes that optimisation made have no mark, a fused bias may lose its MatMul's,
-and a node that does no work passes marks on. `openvino_holders.py` finds who did what no node
-names. Nodes that share a layer, or that stand inside one, are one step.
+An executed node lists the operations that it computes, by the marks of `marks.py`. Marks are
+evidence, not proof: nodes that optimisation made have none, a fused bias may lose the MatMul's,
+and a node without work passes marks on. `holders.py` finds the nodes that computed layers which
+no node names. Nodes that share a layer, or are parts of one, are one step.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def tie(
 ) -> Ties:
     """Tie the nodes, in execution order, to the layers of `original`.
 
-    Each node that ran is in one step, and each layer in at most one. `reported` says that nodes
-    list what they are called after alone, and not all that they compute.
+    A node that ran is in one step, and a layer in at most one. With `reported`, nodes list only
+    the layer that they are named after, not all layers that they compute.
     """
     clues = Clues.gather(original, nodes, marks)
     clues.reported = reported
@@ -44,32 +44,32 @@ def tie(
         for number, places in enumerate(members)
         if (anchor := _anchor(number, places, clues, held))
     ]
-    found = assign(original, anchors, fixed=clues.fixed())
+    assignment = assign(original, anchors, fixed=clues.fixed())
     steps = tuple(
-        _step(number, places, found, clues, held) for number, places in enumerate(members)
+        _step(number, places, assignment, clues, held) for number, places in enumerate(members)
     )
-    return Ties(steps, found.folded)
+    return Ties(steps, assignment.folded)
 
 
 def _step(
-    number: int, places: tuple[int, ...], found: Assignment, clues: Clues, held: Held
+    number: int, places: tuple[int, ...], assignment: Assignment, clues: Clues, held: Held
 ) -> TiedStep:
     named = {name for place in places for name in clues.layers[place]}
     named |= {name for place in places for name in held.layers.get(place, ())}
     if clues.reported and any(clues.is_chain(place) for place in places):
-        named |= _turned(found.layers.get(number, ()), named, clues)
-    layers = _without_edges(found.layers.get(number, ()), named, clues)
+        named |= _turned(assignment.layers.get(number, ()), named, clues)
+    layers = _without_edges(assignment.layers.get(number, ()), named, clues)
     if not layers:
         return TiedStep(places)
-    anchor = found.anchors[number]
-    contested = number in found.inferred and _is_contested(layers, number, found)
+    anchor = assignment.anchors[number]
+    contested = number in assignment.inferred and _is_contested(layers, number, assignment)
     sure = anchor.confidence is Confidence.EXACT and not contested
     confidence = Confidence.EXACT if sure else Confidence.INFERRED
     return TiedStep(places, layers, confidence, anchor.evidence)
 
 
 def _turned(layers: Sequence[str], named: set[str], clues: Clues) -> set[str]:
-    """The Transposes around the products of a chain, which it takes in and does not list."""
+    """The Transposes around the products of a chain, which are fused in but not listed."""
     idle = {name for names in clues.landmarks for name in names}
     if not any(clues.by_name[name].op_type == "MatMul" for name in named):
         return set()
@@ -77,16 +77,16 @@ def _turned(layers: Sequence[str], named: set[str], clues: Clues) -> set[str]:
     return turns - idle
 
 
-def _is_contested(layers: Sequence[str], number: int, found: Assignment) -> bool:
-    """Whether what several steps could have computed is still among a step's layers."""
-    return len(layers) == len(found.layers[number])
+def _is_contested(layers: Sequence[str], number: int, assignment: Assignment) -> bool:
+    """Whether a step still has layers that several steps could have computed."""
+    return len(layers) == len(assignment.layers[number])
 
 
 def _without_edges(layers: Sequence[str], named: set[str], clues: Clues) -> tuple[str, ...]:
-    """Without layers that no node names, unless they arrange data between two that one does.
+    """The layers without unnamed ones, unless these arrange data between two named layers.
 
-    A Transpose at the edge of a step that nobody names was left out: nothing ran for it. It was
-    not, where arranging is all that the step does.
+    An unnamed Transpose at the edge of a step was left out by the runtime, unless arranging
+    data is all that the step does.
     """
     kept = [name for name in layers if _may_stay(name, named, clues)]
     if all(clues.by_name[name].op_type in LAYOUT for name in named):
@@ -105,7 +105,7 @@ def _may_stay(name: str, named: set[str], clues: Clues) -> bool:
 
 
 def _is_edge(name: str, inside: set[str], clues: Clues) -> bool:
-    """Whether a layer reads nothing of the step's, or nothing of the step's reads it."""
+    """Whether a layer reads no result of the step, or no layer of the step reads its result."""
     node = clues.by_name[name]
     if node.op_type in PASSIVE:
         return False
@@ -115,10 +115,10 @@ def _is_edge(name: str, inside: set[str], clues: Clues) -> bool:
 
 
 def with_bodies(ties: Ties, with_inner: Callable[[Sequence[str]], tuple[str, ...]]) -> Ties:
-    """The same, where a control-flow layer's step covers the layers of its subgraphs, too.
+    """The ties, with the layers of subgraphs added to the step of the control-flow layer.
 
-    The runtime times the control-flow node as a whole. `with_inner` adds to layers those inside
-    them, which no other step covers.
+    The runtime times the control-flow node as a whole. `with_inner` adds to layers the layers
+    inside them.
     """
     return replace(ties, steps=tuple(_with_body(step, with_inner) for step in ties.steps))
 
@@ -130,7 +130,7 @@ def _with_body(step: TiedStep, with_inner: Callable[[Sequence[str]], tuple[str, 
 
 
 def _anchor(number: int, places: tuple[int, ...], clues: Clues, held: Held) -> Anchor | None:
-    """The tensors by which the layers of a step reach the rest of the graph."""
+    """The anchor of a step: the tensors that leave its layers; None for a step without layers."""
     stated = [name for place in places for name in clues.layers[place]]
     guessed = [name for place in places for name in held.layers.get(place, ())]
     layers = set(stated) | set(guessed)

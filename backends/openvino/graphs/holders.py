@@ -1,9 +1,9 @@
 """Which nodes did the work of layers whose marks optimisation lost.
 
-A node that computes but names nothing did what lies between its neighbours. A layer that is
-then still left over is its twin's, if the graph computes the same twice; else that of the node
-behind it or before it that can have done it. What only arranges data, and no node that works
-names, was left out.
+A node that computes but names no layer did the layers between the neighbours. A layer that then
+remains belongs to the node of an equal layer, if the graph computes the same twice; else to a node
+behind or before it that can have computed it. A layer that only arranges data, and that no
+working node names, was left out by the runtime.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from dataclasses import dataclass, field
 
 from onnxprof.backends.openvino.graphs.clues import Clues, RuntimeNode
 
-#: Leads from layers to the first ones that compute the same; asked for only where it matters.
+#: Returns a map from layers to the first equal layer; called only when needed.
 Twins = Callable[[], Mapping[str, str]]
 
 
 class Groups:
-    """Nodes that are one step, as a union-find over their places."""
+    """Groups of nodes that are one step, as a union-find over positions."""
 
     def __init__(self, nodes: Sequence[RuntimeNode]) -> None:
         self._parent = list(range(len(nodes)))
         self._ran = [place for place, node in enumerate(nodes) if node.ran]
 
     def find(self, place: int) -> int:
-        """The place that stands for the whole step."""
+        """The position that represents the step."""
         while self._parent[place] != place:
             self._parent[place] = self._parent[self._parent[place]]
             place = self._parent[place]
         return place
 
     def unite(self, one: int, other: int) -> None:
-        """Both are one step from now on, which stands where the earlier one stands."""
+        """Join two steps into one, at the position of the earlier."""
         first, second = sorted((self.find(one), self.find(other)))
         self._parent[second] = first
 
     def members(self) -> list[tuple[int, ...]]:
-        """The places of each step that ran, in the order of their first ones."""
-        found: dict[int, list[int]] = defaultdict(list)
+        """The positions of the nodes of every step that ran, in order of the first node."""
+        by_root: dict[int, list[int]] = defaultdict(list)
         for place in self._ran:
-            found[self.find(place)].append(place)
-        return [tuple(places) for places in found.values()]
+            by_root[self.find(place)].append(place)
+        return [tuple(places) for places in by_root.values()]
 
 
 @dataclass(slots=True)
@@ -51,12 +51,12 @@ class Held:
 
     layers: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     unsure: set[int] = field(default_factory=set)
-    """Nodes of which it is not certain, or that have no mark themselves."""
+    """Nodes whose layers are uncertain, or that have no mark themselves."""
     shared: set[str] = field(default_factory=set)
-    """Layers that a twin's node computes."""
+    """Layers that the node of an equal layer computes."""
 
     def add(self, place: int, layers: Iterable[str], *, sure: bool = False) -> None:
-        """A node holds these layers."""
+        """Add layers to a node."""
         self.layers[place] += [name for name in layers if name not in self.layers[place]]
         if not sure:
             self.unsure.add(place)
@@ -72,12 +72,12 @@ def hold(clues: Clues, groups: Groups, twins: Twins) -> Held:
         _Holders(clues, held, twins()).find_all()
     for place in range(len(clues.nodes)):
         if clues.is_open(place) and not held.layers.get(place):
-            held.unsure.add(place)  # it did something more, of which nothing is known
+            held.unsure.add(place)  # it computed something more that is not known
     return held
 
 
 def _copiers(clues: Clues, groups: Groups, held: Held) -> None:
-    """A Concat that is in place by itself is done by the reorders that copy into it."""
+    """Give an in-place Concat to the reorders that copy the inputs into place."""
     first: dict[str, int] = {}
     for place in range(len(clues.nodes)):
         for name in clues.copied_into(place):
@@ -86,9 +86,9 @@ def _copiers(clues: Clues, groups: Groups, held: Held) -> None:
 
 
 def _orphans(clues: Clues, groups: Groups, held: Held) -> None:
-    """Nodes without a mark take what nobody names between them and their neighbours.
+    """Give nodes without a mark the unnamed layers between their neighbours.
 
-    Where there is nothing, they are a part of the next node's work.
+    Where there are none, the node is a part of the next node's work.
     """
     first: dict[str, int] = {}
     for place in range(len(clues.nodes)):
@@ -108,21 +108,21 @@ def _orphans(clues: Clues, groups: Groups, held: Held) -> None:
 
 
 def _helped(clues: Clues, place: int) -> int | None:
-    """The node whose work a node is a part of: the next one; a Concat joins what it reads.
+    """The node whose work a node is a part of: the next one, or for a Concat the one before.
 
-    What a report has right behind the inputs may be what its program put there.
+    None for a reported node right behind the inputs, which benchmark_app may have inserted.
     """
-    found = clues.before(place)
-    before = [at for at in found if clues.nodes[at].ran]
+    sources = clues.before(place)
+    before = [at for at in sources if clues.nodes[at].ran]
     if clues.joins(place) and before:
         return before[-1]
-    if clues.reported and all(clues.is_data(at) for at in found):
+    if clues.reported and all(clues.is_data(at) for at in sources):
         return None
     return next((at for at in clues.after(place) if clues.nodes[at].ran), None)
 
 
 class _Holders:
-    """Finds a node for each layer that is left over."""
+    """Finds a node for every remaining layer."""
 
     def __init__(self, clues: Clues, held: Held, twins: Mapping[str, str]) -> None:
         self._clues, self._held, self._twins = clues, held, twins
@@ -145,12 +145,12 @@ class _Holders:
             self._chained,
             self._nearest,
         )
-        found = True
-        while found:  # what is given narrows down where the others can be
-            found = any(sum(rule(name) for name in self._left()) for rule in rules)
+        progress = True
+        while progress:  # every layer that is placed narrows down the others
+            progress = any(sum(rule(name) for name in self._left()) for rule in rules)
 
     def _left(self) -> list[str]:
-        """The last ones first: the nodes behind them are known by then."""
+        """The remaining layers, last first, so that the nodes behind them are known."""
         nodes = reversed(self._clues.original.nodes)
         return [node.name for node in nodes if node.name in self._clues.lost]
 
@@ -171,32 +171,32 @@ class _Holders:
         return self._give(next(fits, None), layer, sure=True)
 
     def _dequantised(self, layer: str) -> bool:
-        """The node that reads eight bits widens them."""
+        """Give a DequantizeLinear to the node that reads the eight bits."""
         near = self._near(layer, behind=True)
         place = near[0] if near and self._clues.widens(layer) else None
         return self._give(place, layer, sure=self._clues.is_quantised_before(layer))
 
     def _chained(self, layer: str) -> bool:
-        """To a chain behind it."""
+        """Give the layer to a chain behind it."""
         near = self._near(layer, behind=True)
         place = next((place for place in near if self._clues.is_chain(place)), None)
         return self._give(place, layer, sure=self._only_open(layer) == place)
 
     def _nearest(self, layer: str) -> bool:
-        """To a node before it that has taken something in, or else to any one behind it."""
+        """Give the layer to a node before it with fused operations, else to any node behind it."""
         before = [at for at in self._near(layer, behind=False) if self._clues.is_open(at)]
-        found = (*before[-1:], *self._near(layer, behind=True))
-        place = found[0] if found else None
+        candidates = (*before[-1:], *self._near(layer, behind=True))
+        place = candidates[0] if candidates else None
         return self._give(place, layer, sure=self._only_open(layer) == place)
 
     def _has(self, place: int) -> set[str]:
         return {*self._clues.layers[place], *self._held.layers.get(place, ())}
 
     def _only_open(self, layer: str) -> int | None:
-        """The one node around a layer that did something which it does not name."""
+        """The only node around a layer that did unnamed work; None if there are several or none."""
         near = {*self._near(layer, behind=True), *self._near(layer, behind=False)}
-        found = [place for place in near if self._clues.is_open(place)]
-        return found[0] if len(found) == 1 else None
+        candidates = [place for place in near if self._clues.is_open(place)]
+        return candidates[0] if len(candidates) == 1 else None
 
     def _twin(self, layer: str) -> int | None:
         root = self._twins.get(layer, layer)
@@ -218,7 +218,7 @@ class _Holders:
 
 
 def unite_shared(clues: Clues, groups: Groups) -> None:
-    """A node whose every layer is another's as well is a part of that other's step."""
+    """Join a node with another one if all of its layers are named by other nodes, too."""
     holders: dict[str, list[int]] = defaultdict(list)
     for place, names in _working(clues):
         for name in names:

@@ -1,9 +1,9 @@
-"""Names of ours for the operations of a model, so that OpenVINO says which layers it runs.
+"""Marks: names given to a model's operations, so that OpenVINO reports which layers it runs.
 
-The frontend names an operation after its ONNX node, and the operations that it adds
-`Reshape_96`, which is what an exporter may have called a node. Names are therefore replaced
-once the model is read, while the tensors still say for sure which layer an operation is of.
-Optimisation carries names along: an executed node lists those of all that it computes.
+The frontend names an operation after the ONNX node, and added operations like `Reshape_96`,
+which may also be the name of a node. So names are replaced by marks once the model is read, while
+the tensors still identify the layer of an operation. Optimisation keeps names: an executed node
+lists the marks of all operations that it computes.
 """
 
 from __future__ import annotations
@@ -12,26 +12,28 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-#: From a mark to the layers that the operation computes, or is a part of.
+#: From a mark to the layers that the operation computes or is a part of.
 Marks = Mapping[str, tuple[str, ...]]
 
 MARK = "onnxprof~"
-#: What the mark of an operation ends with that yields no tensor of the ONNX graph.
+#: The ending of marks of operations that yield no tensor of the ONNX graph.
 INNER = "i~"
 _MARKED = re.compile(rf"{MARK}\d+i?~")
-#: What is no operation: data, and the ends of the graph.
+#: Types of nodes that are no operations: data, and the ends of the graph.
 _DATA = frozenset({"Constant", "Parameter", "Result"})
 
 
 def mark(model: Any, producers: Mapping[str, Sequence[str]]) -> Marks:
-    """Rename every operation of a model that was just read, its subgraphs' as well.
+    """Rename every operation of a model that was just read, subgraphs included.
 
     `producers` maps each tensor of the ONNX graph to the names of its layers.
     """
     made: dict[str, tuple[str, ...]] = {}
     for body in _bodies(model):
         for operation in body.get_ops():
-            if operation.get_type_name() == "Constant":  # no file may call one as a mark is called
+            if (
+                operation.get_type_name() == "Constant"
+            ):  # a constant in a file may be named like a mark
                 operation.set_friendly_name("data")
         for operation, layers in layers_of(list(body.get_ordered_ops()), producers):
             ends = any(name in producers for o in operation.outputs() for name in o.get_names())
@@ -44,9 +46,9 @@ def mark(model: Any, producers: Mapping[str, Sequence[str]]) -> Marks:
 def layers_of(
     operations: Sequence[Any], producers: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[Any, tuple[str, ...]]]:
-    """Each operation, in the order given, with the layers that it stands for.
+    """Operations, in the given order, with the layers that they belong to.
 
-    One that yields no tensor of the ONNX graph is a part of the layer that it works for.
+    An operation that yields no tensor of the ONNX graph belongs to the layer of its readers.
     """
     known: dict[str, tuple[str, ...]] = {}
     for operation in reversed(operations):  # consumers first
@@ -96,16 +98,16 @@ def marks_in(name: str) -> list[str]:
 
 
 def is_inner(mark: str) -> bool:
-    """Whether a mark is of an operation inside a layer, and not of one that yields its output."""
+    """Whether a mark is of an operation inside a layer rather than the one with the output."""
     return mark.endswith(INNER)
 
 
 def anonymous(names: str) -> str:
-    """A list of operations without the names that the runtime made up, which change at will."""
+    """A list of operations without the names that the runtime made up, which may change."""
     marks = sorted(marks_in(names))
     return ",".join((*marks, "*") if has_unmarked(names) else marks)
 
 
 def has_unmarked(names: str) -> bool:
-    """Whether a list of operations has one without a mark: the runtime made it."""
+    """Whether a list of operations has one without a mark, made by the runtime."""
     return bool(names) and any(not _MARKED.search(part) for part in names.split(","))

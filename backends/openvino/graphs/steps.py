@@ -1,4 +1,4 @@
-"""From OpenVINO's runtime model and its counters to the steps of a trace."""
+"""From OpenVINO's runtime model and counters to the steps of a trace."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from onnxprof.provenance.topology import Graph
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.step import Step
 
-#: Nodes that are in place where the runtime gives them no implementation of their own.
+#: Kinds of nodes that are in place if the runtime lists no implementation.
 _IN_PLACE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Concatenation", "Split", "Reorder"})
 CONSTANT = "Const"
 _ENDS = frozenset({"Input", "Output", "Parameter", "Result"})
 _NO_WORK = frozenset({"Input", CONSTANT, "Output"})
-#: How implementations begin that are none: in place, or fused into another node.
+#: Prefixes of implementations that stand for none: in place, or fused into another node.
 _NONE = ("unknown", "undef", "reorder_")
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the performance counters say of a node."""
+    """The performance counters of a node."""
 
     kind: str
     implementation: str
@@ -38,27 +38,27 @@ class Listed:
 
 
 def producers(table: LayerTable) -> dict[str, list[str]]:
-    """From each tensor to its layers; several where branches use one name."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """From a tensor to the layers that yield it; several where branches share a name."""
+    by_tensor: dict[str, list[str]] = defaultdict(list)
     for layer in table.nodes:
         for tensor in layer.outputs:
-            found[tensor.name].append(layer.name)
-    return found
+            by_tensor[tensor.name].append(layer.name)
+    return by_tensor
 
 
 def executed(model: Any, listed: Mapping[str, Listed]) -> list[RuntimeNode]:
     """The nodes of the runtime's own model of what it runs, in execution order.
 
-    Nodes that only the counters know come last; their names are all that ties them to layers.
+    Nodes that are only in the counters come last; their names are the only evidence.
     """
-    told = sorted(
+    described = sorted(
         ((_facts(operation), operation) for operation in model.get_ordered_ops()),
         key=lambda pair: int(pair[0].get("execOrder") or 0),
     )
-    place = {operation.get_name(): number for number, (_, operation) in enumerate(told)}
+    place = {operation.get_name(): number for number, (_, operation) in enumerate(described)}
     nodes = settled(
         _node(facts, operation, place, listed.get(operation.get_friendly_name()))
-        for facts, operation in told
+        for facts, operation in described
     )
     return [*nodes, *strangers(listed, {node.name for node in nodes})]
 
@@ -75,19 +75,19 @@ def strangers(listed: Mapping[str, Listed], known: Collection[str]) -> list[Runt
 def settled(nodes: Iterable[RuntimeNode]) -> list[RuntimeNode]:
     """The nodes, in execution order, with those that read constants alone as constants.
 
-    They ran while loading; they name the layer that reads them, which is no constant.
+    They ran while loading, and are named after the layer that reads them, which is no constant.
     """
-    found: list[RuntimeNode] = []
+    kept: list[RuntimeNode] = []
     for node in nodes:
-        given = bool(node.inputs) and all(found[at].kind == CONSTANT for at in node.inputs)
+        given = bool(node.inputs) and all(kept[at].kind == CONSTANT for at in node.inputs)
         if given and node.kind not in _NO_WORK:
             node = replace(node, kind=CONSTANT, originals="", ran=False)
-        found.append(node)
-    return found
+        kept.append(node)
+    return kept
 
 
 def _facts(operation: Any) -> dict[str, str]:
-    """What the runtime notes about a node, as text."""
+    """The runtime's attributes of a node, as text."""
     return {
         key: value.astype(str) if hasattr(value, "astype") else str(value)
         for key, value in operation.get_rt_info().items()
@@ -118,8 +118,8 @@ def _node(
 def runs(kind: str, implementation: str, micros: int) -> bool:
     """Whether a node does work at inference.
 
-    The runtime says that a node is not executed if it takes less than a microsecond, which is
-    another thing. What is in place has no implementation.
+    The runtime's status "not executed" is no evidence, since it also means less than a
+    microsecond. An in-place node has no implementation.
     """
     if kind in _NO_WORK:
         return False
@@ -132,8 +132,8 @@ def tied(
 ) -> tuple[Ties, Graph]:
     """Tie the nodes to the layers of a model, `original` as an ONNX message.
 
-    A branch of an If whose layers run is put in its place; other subgraphs are their
-    control-flow layer's. With the ties comes that graph.
+    A branch of an If whose layers run replaces the If; layers of other subgraphs belong to the
+    control-flow layer. Returns the ties and the graph with these replacements.
     """
     live = {
         name for n in nodes if n.ran for m in marks_in(n.originals) for name in marks.get(m, ())
@@ -212,9 +212,9 @@ def _name(members: Sequence[RuntimeNode], step: TiedStep, marks: Marks) -> str:
 def _moved(
     place: int, nodes: Sequence[RuntimeNode], readers: Mapping[int, Sequence[int]], marks: Marks
 ) -> str:
-    """What a node that belongs to no layer copies, and for whom; of the runtime's own name nothing.
+    """The name of a step without layers: the operation, the copied tensor and the reader.
 
-    The runtime makes such names up, anew in each process.
+    The runtime's own name is not used, since it may differ from process to process.
     """
     node = nodes[place]
     source = _known(node.inputs, nodes, lambda at: nodes[at].inputs, marks, -1)
@@ -230,7 +230,7 @@ def _known(
     marks: Marks,
     which: int,
 ) -> str:
-    """The layer, input or output at the nearest of these nodes that stands for one."""
+    """The layer, input or output of the nearest node that has one, from these nodes onward."""
     seen: set[int] = set()
     waiting = list(places)
     while waiting:

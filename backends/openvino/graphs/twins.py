@@ -9,14 +9,14 @@ from onnxprof.model.graph.operators import MAY_DRAW
 
 
 def twins(graph: Any) -> dict[str, str]:
-    """From the name of each such node of an ONNX graph to the first node like it.
+    """From the name of a node of an ONNX graph to the first node that computes the same.
 
-    Two are alike if operator, attributes and inputs are, where constants of equal type, shape and
-    bytes are equal whatever they are called.
+    Nodes are equal if operator, attributes and inputs are; constants are equal if type, shape and
+    bytes are, whatever their names.
     """
     same = _equal_constants(graph)
     seen: dict[tuple[Any, ...], Any] = {}
-    found: dict[str, str] = {}
+    firsts: dict[str, str] = {}
     for node in graph.node:
         if node.op_type in MAY_DRAW:
             continue
@@ -25,19 +25,19 @@ def twins(graph: Any) -> dict[str, str]:
         key = (node.domain, node.op_type, inputs, tuple(attributes), len(node.output))
         first = seen.setdefault(key, node)
         if first is not node:
-            found[node.name] = first.name
+            firsts[node.name] = first.name
             same |= zip(node.output, first.output, strict=True)
-    return found
+    return firsts
 
 
 def _equal_constants(graph: Any) -> dict[str, str]:
     first: dict[tuple[Any, ...], str] = {}
-    found = {}
+    same = {}
     for tensor in graph.initializer:
         key = _content(tensor)
         if first.setdefault(key, tensor.name) != tensor.name:
-            found[tensor.name] = first[key]
-    return found
+            same[tensor.name] = first[key]
+    return same
 
 
 def _content(tensor: Any) -> tuple[Any, ...]:

@@ -32,9 +32,9 @@ class Alone:
     deadline: float = float("inf")
 
     def __call__(self, tasks: Sequence[Task]) -> list[Results]:
-        """One result a task, in order.
+        """One result a task, in order; None for a task that fails.
 
-        Where that fails it runs halves of them, so that the one which fails is alone.
+        All tasks run together; if that fails, halves are run until the failing task is alone.
         """
         if time.monotonic() > self.deadline:
             return [None] * len(tasks)
@@ -53,27 +53,29 @@ class Alone:
             {_own(k, name): value for k, task in numbered for name, value in task.fed[i].items()}
             for i in runs
         ]
-        found = reference_values(self.workload, model_of(self.original, tasks), feeds)
+        values = reference_values(self.workload, model_of(self.original, tasks), feeds)
         for k, task in numbered:
             made = [out for node in _nodes(self.original, task) for out in node.output if out]
             names = {name: _own(k, name) for name in made}
-            yield [{n: found[i][own] for n, own in names.items() if own in found[i]} for i in runs]
+            yield [
+                {n: values[i][own] for n, own in names.items() if own in values[i]} for i in runs
+            ]
 
 
 def _own(task: int, name: str) -> str:
-    """What a tensor is called in the model of several tasks."""
+    """The name of a task's tensor in the model of several tasks."""
     return f"{task}:{name}"
 
 
 def _nodes(original: Unfolded, task: Task) -> list[onnx.NodeProto]:
-    """The nodes that yield what the layers of a task yield, in the model's order."""
+    """The nodes of a task's layers, in the model's order."""
     layers = set(task.layers)
     made = {out for node in original.graph.nodes if node.name in layers for out in node.outputs}
     return [node for node in original.model.graph.node if made.intersection(node.output)]
 
 
 def model_of(original: Unfolded, tasks: Sequence[Task]) -> onnx.ModelProto:
-    """The layers of each task with the weights that they read, and what they are fed as inputs."""
+    """A model of the layers of all tasks, with their weights, and with fed tensors as inputs."""
     model = original.model
     made = onnx.ModelProto(ir_version=max(model.ir_version, _IR_VERSION))
     made.opset_import.extend(model.opset_import)
@@ -106,6 +108,6 @@ def _inputs(names: Mapping[str, str], fed: Sequence[Values]) -> Iterator[onnx.Va
 
 
 def _add_weights(made: onnx.GraphProto, graph: onnx.GraphProto, names: set[str]) -> None:
-    made.initializer.extend(each for each in graph.initializer if each.name in names)
-    sparse = (each for each in graph.sparse_initializer if each.values.name in names)
+    made.initializer.extend(tensor for tensor in graph.initializer if tensor.name in names)
+    sparse = (tensor for tensor in graph.sparse_initializer if tensor.values.name in names)
     made.sparse_initializer.extend(sparse)

@@ -1,4 +1,4 @@
-"""Which bodies of control-flow nodes ran, by the values that decide it."""
+"""Which bodies of control-flow nodes ran, by the values of conditions and counts."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.provenance.onnx_graph import graph_attributes
 
 Array = NDArray[Any]
-#: Runs a model and gives the values of some of its tensors. May raise BackendError.
+#: Runs a model and returns the values of some tensors. May raise BackendError.
 Read = Callable[[onnx.ModelProto, Collection[str]], Mapping[str, Array]]
 #: Before this version a Scan had a batch axis.
 _SCAN_WITHOUT_BATCH = 9
 
 
 def settled(model: onnx.ModelProto, read: Read, deadline: float = float("inf")) -> Unfolded:
-    """The model with every body in place that ran, a body inside a body after the outer one.
+    """The model with executed bodies in place of their nodes, outer bodies before inner ones.
 
-    What cannot be run, or is not reached before `deadline`, a moment of `time.monotonic`, stays
-    where it is.
+    A body that cannot be decided, or not before `deadline`, a moment of `time.monotonic`, stays
+    inside its node.
     """
     taken: dict[Path, bool] = {}
     made = unfolded(model, taken)
@@ -43,7 +43,7 @@ def settled(model: onnx.ModelProto, read: Read, deadline: float = float("inf")) 
 
 
 def _version(model: onnx.ModelProto) -> int:
-    plain = (each.version for each in model.opset_import if each.domain in DEFAULT_DOMAINS)
+    plain = (opset.version for opset in model.opset_import if opset.domain in DEFAULT_DOMAINS)
     return max(plain, default=1)
 
 
@@ -53,7 +53,7 @@ def _bodies(pending: Pending) -> list[Path]:
 
 
 def _values(made: Unfolded, read: Read) -> Mapping[str, Array]:
-    """What decides on the pending nodes; the model runs only where that is no constant."""
+    """Values that decide the pending nodes; the model is run only if they are not constant."""
     wanted = {name for pending in made.pending for name in _deciding(pending.node)}
     known = _constants(made.model.graph, wanted)
     return {**known, **read(made.model, wanted - known.keys())} if wanted - known.keys() else known
@@ -83,7 +83,7 @@ def _deciding(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _decided(pending: Pending, known: Mapping[str, Array], version: int) -> Mapping[Path, bool]:
-    """For each body of a node whether it ran; nothing where that is not known."""
+    """For each body of a node, whether it ran; empty where that is not known."""
     node = pending.node
     if node.domain or not {*_deciding(node)} <= known.keys():
         return {}

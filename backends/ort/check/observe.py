@@ -1,7 +1,7 @@
-"""The values of an original graph and of the one that onnxruntime made of it.
+"""The values of an original graph and of the graph that onnxruntime optimised it to.
 
 Both are loaded with optimisations off and with intermediate tensors as outputs, so that the
-saved graph runs the very steps that were timed.
+saved graph runs exactly the steps that were timed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def observed(
 ) -> list[Observed]:
     """One observation for each set of inputs; the executed graph's weights are in `folder`.
 
-    What is no tensor is left out. Raises BackendError.
+    Values that are no tensors are left out. Raises BackendError.
     """
     first = reference_values(workload, original, feeds, wanted[0])
     second = executed_values(workload, executed, folder, feeds, wanted[1])
@@ -76,13 +76,13 @@ def _values(
     names = {value.name for value in model.graph.input}
     shown = replace(place, source=with_outputs(model, wanted).SerializeToString())
     session = ort_session.create(workload, shown, _as_it_is)
-    found: list[Arrays] = []
+    results: list[Arrays] = []
     for inputs in feeds:
         fed = {name: array for name, array in inputs.items() if name in names}
         bound = BoundSession(session, fed, place_of(workload))
         bound.infer()
-        found.append({**fed, **bound.values()})
-    return found
+        results.append({**fed, **bound.values()})
+    return results
 
 
 def _as_it_is(made: Any) -> None:
@@ -92,7 +92,7 @@ def _as_it_is(made: Any) -> None:
 
 
 def with_outputs(model: onnx.ModelProto, wanted: Wanted = None) -> onnx.ModelProto:
-    """The model with these tensors, or every tensor, of its top-level nodes as outputs."""
+    """The model with these tensors, or every tensor, of the top-level nodes as outputs."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     there = {value.name for value in made.graph.output}

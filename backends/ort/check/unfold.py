@@ -1,8 +1,8 @@
-"""A model in which the bodies that ran stand in its main graph.
+"""A model with the executed bodies of control flow in the main graph.
 
-The values inside of a subgraph are no outputs of a model. Here the branch that an If takes
-replaces it, and the first iteration of a Loop or a Scan stands beside it, so that their tensors
-can be read like all others.
+Tensors inside of a subgraph cannot be outputs of a model. Here the branch that an If takes
+replaces the If, and the first iteration of a Loop or Scan stands beside the node, so that their
+tensors can be read like all others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnx.helper import make_node
 from onnxprof.provenance.onnx_graph import graph_attributes, read_graph, read_node
 from onnxprof.provenance.topology import Graph, GraphNode
 
-#: Where a body is: place of the control-flow node and name of its attribute, from outside in.
+#: Path of a body: position of the control-flow node and name of the attribute, outermost first.
 Path = tuple[tuple[int, str], ...]
 
 NEVER_RUN = "its branch did not run"
@@ -28,24 +28,24 @@ HIDDEN = "it runs inside a subgraph, whose values cannot be read"
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A control-flow node of the unfolded graph of which no body stands there."""
+    """A control-flow node in the unfolded graph without a body beside it."""
 
     path: Path
-    """Of the graph that it is in, with its place in that graph behind it."""
+    """Path of the graph that holds the node, and the position in that graph."""
     node: onnx.NodeProto
-    """With the names of the unfolded graph."""
+    """The node, with tensor names of the unfolded graph."""
 
 
 @dataclass(slots=True)
 class Unfolded:
-    """What was made of a model; nodes are numbered as `TiedNodes` has them."""
+    """An unfolded model; nodes are numbered as in `TiedNodes`."""
 
     model: onnx.ModelProto
     graph: Graph
     places: dict[int, int] = field(default_factory=dict)
-    """From the number of a node to its place in `graph`."""
+    """From the number of a node to the position in `graph`."""
     unread: dict[int, str] = field(default_factory=dict)
-    """Why other nodes are not in it."""
+    """From the numbers of other nodes to the reason why they are not in `graph`."""
     skipped: frozenset[str] = frozenset()
     """Names of nodes in branches that were not taken."""
     passing: frozenset[str] = frozenset()
@@ -54,10 +54,10 @@ class Unfolded:
 
 
 def unfolded(model: onnx.ModelProto, taken: Mapping[Path, bool]) -> Unfolded:
-    """Put the bodies into place that `taken` says have run; False says that one did not.
+    """Put executed bodies into the main graph; `taken` says of bodies whether they ran.
 
-    Tensors of a body keep their names where these are used once in the whole model and where
-    the body replaces its node; else they are called after the node as well.
+    Tensors of a body keep their names if these are unique in the model and the body replaces
+    the node; else the node's name is added.
     """
     if not has_bodies(model.graph):
         places = {i: i for i in range(len(model.graph.node))}
@@ -71,7 +71,7 @@ def has_bodies(graph: onnx.GraphProto) -> bool:
 
 
 class _Unfolding:
-    """One model, taken apart and put together."""
+    """The unfolding of one model."""
 
     def __init__(self, model: onnx.ModelProto, taken: Mapping[Path, bool]) -> None:
         self._model, self._taken = model, taken
@@ -85,7 +85,7 @@ class _Unfolding:
         self._passing: set[str] = set()
         self._made = onnx.ModelProto()
         self._made.CopyFrom(model)
-        self._found = Unfolded(self._made, Graph((), frozenset()))
+        self._unfolded = Unfolded(self._made, Graph((), frozenset()))
 
     def run(self) -> Unfolded:
         """Visit every graph that stands in the main graph."""
@@ -93,12 +93,12 @@ class _Unfolding:
         del self._made.graph.node[:]
         self._made.graph.node.extend(self._protos)
         read = read_graph(self._made.graph)
-        self._found.graph = replace(
+        self._unfolded.graph = replace(
             read, nodes=tuple(self._nodes), outputs=(*read.outputs, *self._results)
         )
-        self._found.skipped = frozenset(self._skipped)
-        self._found.passing = frozenset(self._passing)
-        return self._found
+        self._unfolded.skipped = frozenset(self._skipped)
+        self._unfolded.passing = frozenset(self._passing)
+        return self._unfolded
 
     def _visit(self, graph: onnx.GraphProto, path: Path, names: Mapping[str, str]) -> None:
         for place, node in enumerate(graph.node):
@@ -111,17 +111,17 @@ class _Unfolding:
                 if ran is not None:
                     self._iteration(given, bodies[ran], ran, names)
                 elif bodies and not any(p in self._taken for p in bodies):
-                    self._found.pending.append(Pending((*path, (place, "")), given))
+                    self._unfolded.pending.append(Pending((*path, (place, "")), given))
                 self._protos.append(given)
                 self._nodes.append(read_node(given))
-            self._found.places[self._first[path] + place] = len(self._nodes) - 1
+            self._unfolded.places[self._first[path] + place] = len(self._nodes) - 1
             for other in bodies.keys() - {ran}:
                 self._leave_out(bodies[other], other, ran is not None)
 
     def _leave_out(self, body: onnx.GraphProto, path: Path, another_ran: bool) -> None:
         for place, node in enumerate(body.node):
             number = self._first[path] + place
-            self._found.unread[number] = NEVER_RUN if another_ran else HIDDEN
+            self._unfolded.unread[number] = NEVER_RUN if another_ran else HIDDEN
             if another_ran:
                 self._skipped.add(node.name)
             for inner in graph_attributes(node):
@@ -130,7 +130,7 @@ class _Unfolding:
     def _branch(
         self, node: onnx.NodeProto, body: onnx.GraphProto, path: Path, names: Mapping[str, str]
     ) -> None:
-        """The nodes of a branch, and what hands its results on under the names of the If's."""
+        """Add the nodes of a branch, and nodes that pass the results on under the If's names."""
         inner = {**names, **self._own_names(node, body, once=True)}
         self._add_constants(body, inner)
         self._visit(body, path, inner)
@@ -145,7 +145,7 @@ class _Unfolding:
     def _iteration(
         self, node: onnx.NodeProto, body: onnx.GraphProto, path: Path, names: Mapping[str, str]
     ) -> None:
-        """The nodes of a Loop's or a Scan's body on what the first iteration reads."""
+        """Add the nodes of a Loop's or Scan's body, reading the values of the first iteration."""
         inner = {**names, **self._own_names(node, body, once=False)}
         read = self._loop_reads if node.op_type == "Loop" else self._scan_reads
         for value, source in zip(body.input, read(node, body), strict=False):
@@ -162,7 +162,7 @@ class _Unfolding:
         yield from node.input[2:]
 
     def _scan_reads(self, node: onnx.NodeProto, body: onnx.GraphProto) -> Iterator[str]:
-        """The states, and of each scanned tensor what comes first."""
+        """Names of the states, and of the first slice of each scanned tensor."""
         del body
         states = node.input[: len(node.input) - scanned(node)]
         yield from states
@@ -201,18 +201,18 @@ class _Unfolding:
             self._made.graph.sparse_initializer[-1].values.name = names[sparse.values.name]
 
 
-def _number(graph: onnx.GraphProto, path: Path, start: int, found: dict[Path, int]) -> int:
-    """Number a graph's nodes, then those of its bodies; what comes after them all."""
-    found[path] = start
+def _number(graph: onnx.GraphProto, path: Path, start: int, numbers: dict[Path, int]) -> int:
+    """Number a graph's nodes, then those of the bodies; returns the next free number."""
+    numbers[path] = start
     after = start + len(graph.node)
     for place, node in enumerate(graph.node):
         for body in graph_attributes(node):
-            after = _number(body.g, (*path, (place, body.name)), after, found)
+            after = _number(body.g, (*path, (place, body.name)), after, numbers)
     return after
 
 
 def scanned(node: onnx.NodeProto) -> int:
-    """How many of a Scan's inputs are taken apart, which are the last."""
+    """The number of a Scan's inputs that are scanned; these are the last ones."""
     return next((a.i for a in node.attribute if a.name == "num_scan_inputs"), 0)
 
 
@@ -221,7 +221,7 @@ def _ints(node: onnx.NodeProto, name: str) -> list[int]:
 
 
 def _names(graph: onnx.GraphProto) -> Iterator[str]:
-    """What a graph defines by itself, its inputs not counted."""
+    """Names of the tensors that a graph defines, inputs left out."""
     yield from (name for node in graph.node for name in node.output if name)
     yield from (tensor.name for tensor in graph.initializer)
     yield from (tensor.values.name for tensor in graph.sparse_initializer)
@@ -236,7 +236,7 @@ def _every_name(graph: onnx.GraphProto) -> Iterator[str]:
 
 
 def renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
-    """A copy that reads and yields tensors by these names, in its subgraphs as well."""
+    """A copy of a node with renamed tensors, subgraphs included."""
     made = onnx.NodeProto()
     made.CopyFrom(node)
     made.input[:] = [names.get(name, name) for name in node.input]

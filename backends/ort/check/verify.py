@@ -44,25 +44,25 @@ from onnxprof.provenance.verify.verdicts import (
 )
 from onnxprof.records.step import Step
 
-#: Each tensor is in the runtime and copied from it, of the original and of the executed graph.
+#: Copies of a tensor in memory: in the runtime and copied out, for both graphs.
 _COPIES = 4
 _BYTES = 4
 
 
 class Joined(Protocol):
-    """A step as `ort_steps` joins it."""
+    """A step as `timed.py` joins it."""
 
     @property
     def node(self) -> ExecutedNode:
-        """With the layers that it claims."""
+        """The executed node, with the layers that it claims."""
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Where its nodes stand among all nodes of the executed graph, subgraphs included."""
+        """Positions of the nodes among all nodes of the executed graph, subgraphs included."""
 
 
 def claims_of(joined: Sequence[Joined]) -> list[Claim]:
-    """What each step claims, in order; nodes are numbered as in `TiedNodes`."""
+    """The claims of steps, in order; nodes are numbered as in `TiedNodes`."""
     return [
         Claim(i, tuple(sorted(entry.numbers)), entry.node.layers) for i, entry in enumerate(joined)
     ]
@@ -70,7 +70,7 @@ def claims_of(joined: Sequence[Joined]) -> list[Claim]:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both graphs with the bodies that ran in place, and the claims about them."""
+    """Both graphs, with executed bodies in the main graph, and the claims about them."""
 
     original: Unfolded
     executed: Unfolded
@@ -78,12 +78,12 @@ class Sides:
 
     @classmethod
     def of(cls, original: Unfolded, executed: Unfolded, claims: Sequence[Claim]) -> Sides:
-        """From claims that number nodes to claims that say their places."""
+        """Both graphs, and claims with node numbers replaced by positions."""
         return cls(original, executed, [_placed(claim, executed) for claim in claims])
 
     @property
     def graphs(self) -> tuple[Graph, Graph]:
-        """The original's and the executed one's."""
+        """The topologies of the original and the executed graph."""
         return self.original.graph, self.executed.graph
 
 
@@ -104,15 +104,15 @@ class OrtProof:
     original: onnx.ModelProto
     saved: Path
     claims: Sequence[Claim]
-    """One a step, in order; those of steps without layers are empty."""
+    """One claim a step, in order; empty for steps without layers."""
     scratch: TemporaryDirectory[str]
-    """Where the executed graph was saved."""
+    """The folder of the saved executed graph."""
 
     @classmethod
     def kept(
         cls, workload: Workload, original: onnx.ModelProto, saved: Path, claims: Sequence[Claim]
     ) -> OrtProof:
-        """Move the executed graph and its weights to where they outlive the session."""
+        """Move the executed graph and the weights to a folder that outlives the session."""
         scratch = TemporaryDirectory(prefix="onnxprof-")
         for path in saved.parent.glob(f"{saved.stem}.*"):
             shutil.move(path, scratch.name)
@@ -121,7 +121,7 @@ class OrtProof:
     def check(
         self, steps: Sequence[Step], feeds: Sequence[Feeds], bounds: Bounds
     ) -> tuple[Step, ...]:
-        """The steps with verdicts."""
+        """The steps with verdicts, as `Proof.check` says."""
         if not self.saved.exists():
             return all_unchecked(steps, "onnxruntime cannot save the graph that it executes")
         deadline = time.monotonic() + bounds.seconds
@@ -138,7 +138,7 @@ class OrtProof:
         self.scratch.cleanup()
 
     def _sides(self, feeds: Sequence[Feeds], deadline: float) -> Iterator[Sides]:
-        """The graphs with bodies in place and, where these cannot be run, as they are."""
+        """The graphs with bodies in place and, as a fallback if these cannot be run, unchanged."""
         executed = load_saved(self.saved)
         if has_bodies(self.original.graph):
             before = settled(self.original, partial(self._read_original, feeds[0]), deadline)
@@ -176,7 +176,7 @@ class OrtProof:
         return judged(steps, verdicts, mended)
 
     def _parts(self, sides: Sides, memory_bytes: int) -> Iterator[list[Claim]]:
-        """The claims, so many at a time that the tensors at their ends fit into memory."""
+        """The claims in parts whose boundary tensors fit into memory."""
         sizes = {
             tensor.name: _BYTES * prod(d for d in tensor.shape or () if isinstance(d, int))
             for layer in self.workload.table.nodes
@@ -201,9 +201,9 @@ class OrtProof:
         part: Sequence[Claim] | None,
         deadline: float,
     ) -> Evidence:
-        """The values at the ends of these claims, or every value for None."""
+        """The values at the boundaries of these claims, or all values for None."""
         graphs, before = sides.graphs, sides.original
-        if time.monotonic() > deadline:  # no claim will be looked at
+        if time.monotonic() > deadline:  # no claim will be checked
             return Evidence(*graphs, ())
         wanted = (None, None) if part is None else _wanted(sides, part)
         models = sides.original.model, sides.executed.model
@@ -222,7 +222,7 @@ def _wanted(sides: Sides, part: Sequence[Claim]) -> tuple[Wanted, Wanted]:
 
 
 def _reread(sides: Sides, claim: Claim) -> Iterator[str]:
-    """What a step's layers yield, where it reads more than these: it may read what they yield."""
+    """The layers' results, if the step has more inputs than its layers: it may read them."""
     original, executed = sides.graphs
     layers = [node for node in original.nodes if node.name in claim.layers]
     nodes = [executed.nodes[place] for place in claim.nodes]
@@ -231,16 +231,16 @@ def _reread(sides: Sides, claim: Claim) -> Iterator[str]:
 
 
 def _read(nodes: Sequence[GraphNode]) -> set[str]:
-    """What nodes read of others."""
+    """Names of the tensors that nodes read from others."""
     made = {name for node in nodes for name in node.outputs}
     return {name for node in nodes for name in node.inputs} - made
 
 
 def _laid_out(sides: Sides, read: Collection[str]) -> set[str]:
-    """What steps read, and what inserted nodes had that laid it out anew."""
+    """The tensors that steps read, and the inputs of inserted nodes that changed their layout."""
     claimed = {place for claim in sides.claims if claim.layers for place in claim.nodes}
-    found = set(read)
+    tensors = set(read)
     for place, node in reversed(list(enumerate(sides.executed.graph.nodes))):
-        if place not in claimed and found.intersection(node.outputs):
-            found.update(node.inputs)
-    return found
+        if place not in claimed and tensors.intersection(node.outputs):
+            tensors.update(node.inputs)
+    return tensors

@@ -1,1 +1,1 @@
-"""onnxruntime's executed graphs, and what of the original each node computes."""
+"""onnxruntime's executed graphs, and the layers of the original that their nodes compute."""

@@ -1,4 +1,4 @@
-"""One form of a graph, indexed for finding in it what a later form computes."""
+"""An earlier form of a graph, with indices to find the results of a later form in it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from onnxprof.provenance.congruence import (
 )
 from onnxprof.provenance.topology import Graph, GraphNode
 
-#: A slice that has not ended after so many nodes is no step's.
+#: The most nodes in the slice of one step.
 _LONGEST = 4096
-#: How far ahead of its inputs a step's first operator may be, in layers.
+#: The most layers between a step's inputs and the first operator of the step.
 _AHEAD = 6
 
 
 @dataclass(slots=True)
 class Slice:
-    """What lies between a tensor and what is known."""
+    """The nodes between a tensor and the known tensors."""
 
     nodes: list[GraphNode] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
-    """The known tensors and the constants that it ends at, by their representatives."""
+    """The known tensors and the constants that the slice ends at, by representatives."""
 
 
 class Earlier:
-    """The earlier form: the producer of each tensor, its readers, and what equals what."""
+    """The earlier form: producers and readers of tensors, and classes of equal tensors."""
 
     def __init__(self, graph: Graph, outer: Mapping[str, str]) -> None:
         self.graph = graph
@@ -56,7 +56,7 @@ class Earlier:
         return self.same.get(name, name)
 
     def constant_like(self, name: str, digest: str) -> str:
-        """The constant of this name or, if there is none, of these contents; else empty."""
+        """The constant with this name, or else with these contents; empty if there is none."""
         if name in self.constant or name in self.produced:
             return self.one(name)
         return self.one(self._by_contents.get(digest, "")) if digest else ""
@@ -68,11 +68,11 @@ class Earlier:
         return self._signatures.get(signature(node, carried), [])
 
     def between(self, tensor: str, known: Collection[str]) -> Slice | None:
-        """What computes `tensor` from what is known and constants; None if more is needed.
+        """The slice from `known` tensors and constants to `tensor`; None if more is needed.
 
         Chains that read shapes alone are left out, since runtimes know them while loading.
         """
-        found, seen, wanted = Slice(), set[str](), [tensor]
+        result, seen, wanted = Slice(), set[str](), [tensor]
         on_shapes = tensor in self.shapes
         while wanted:
             node = self.produced.get(wanted.pop())
@@ -81,19 +81,19 @@ class Earlier:
             if node.name in seen:
                 continue
             seen.add(node.name)
-            found.nodes.append(node)
+            result.nodes.append(node)
             for name in node.inputs:
                 one = self.one(name)
                 if one in known:
-                    found.reached.add(one)
+                    result.reached.add(one)
                 elif name in self.constant:
-                    found.reached |= self._stored(name)
+                    result.reached |= self._stored(name)
                 elif on_shapes or name not in self.shapes:
                     wanted.append(name)
-        return found
+        return result
 
     def _stored(self, name: str) -> frozenset[str]:
-        """A constant and those that it is computed from, by their representatives."""
+        """A constant and the constants that it is computed from, by representatives."""
         if name not in self._behind:
             seen, wanted = set[str](), [name]
             while wanted:
@@ -105,7 +105,7 @@ class Earlier:
         return self._behind[name]
 
     def ahead(self, known: Collection[str], operators: Collection[str]) -> Iterator[GraphNode]:
-        """Nodes with these operators among the nearest readers of what is known."""
+        """Nodes with these operators among the nearest readers of the known tensors."""
         seen, level = set[str](), list(known)
         for _ in range(_AHEAD):
             nodes = {n.name: n for name in level for n in self.readers.get(name, ())}

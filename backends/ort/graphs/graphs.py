@@ -15,7 +15,7 @@ from onnxprof.backends.ort.graphs.walk import (
     INSERTED,
     MOVERS,
     VIEWS,
-    Found,
+    Match,
     Proposal,
     Walk,
     Walked,
@@ -32,29 +32,29 @@ PASSES_ON = "passes on"
 
 @dataclass(frozen=True, slots=True)
 class ExecutedNode:
-    """A node of the graph that runs, and what it covers."""
+    """A node of the executed graph, and the layers that it covers."""
 
     name: str
     op_type: str
     outputs: tuple[str, ...]
     has_subgraph: bool
     position: int = 0
-    """Place in the file; a subgraph's node has that of its outermost control-flow node."""
+    """Position in the file; nodes of a subgraph have that of the outermost control-flow node."""
     layers: tuple[str, ...] = ()
     confidence: Confidence = Confidence.NONE
     evidence: str = ""
     anchors: tuple[str, ...] = ()
     head: int = -1
-    """For a node inside another's work, the place of that node in `TiedNodes.nodes`; else -1."""
+    """Index in `TiedNodes.nodes` of the node whose work this one is a part of; else -1."""
     source: str = ""
-    """Of a node without layers the original tensor that it passes on, or first reads."""
+    """For a node without layers, the original tensor that it passes on or first reads."""
     shared: tuple[str, ...] = ()
-    """Those of `layers` that equal another of them."""
+    """Layers among `layers` that equal another one."""
 
 
 @dataclass(slots=True)
 class TiedNodes:
-    """Every executed node in file order, subgraphs included, and the layers that none needs."""
+    """The executed nodes in file order, subgraphs included, and the folded layers."""
 
     nodes: list[ExecutedNode] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class TiedNodes:
 def tie(
     original: onnx.ModelProto, extended: onnx.ModelProto, executed: onnx.ModelProto
 ) -> TiedNodes:
-    """Tie the executed graph to the original, with the extended level's names as a witness."""
+    """Tie the executed graph to the original; names of the extended level serve as evidence."""
     ties = TiedNodes()
     _tie_graph((original.graph, extended.graph, executed.graph), _Outside(), ties)
     return ties
@@ -71,16 +71,16 @@ def tie(
 
 @dataclass(frozen=True, slots=True)
 class _Outside:
-    """What a subgraph knows of the graph around it."""
+    """The facts about the surrounding graph that a subgraph needs."""
 
     constants: frozenset[str] = frozenset()
     same: Mapping[str, str] = field(default_factory=dict)
     carried: Mapping[str, str] = field(default_factory=dict)
     """From tensors of the executed graph to original ones."""
     witnessed: Mapping[str, str] = field(default_factory=dict)
-    """The same for the extended level."""
+    """From tensors of the extended level to original ones."""
     place: int | None = None
-    """Of the outermost control-flow node."""
+    """Position of the outermost control-flow node; None in the main graph."""
 
 
 def _tie_graph(graphs: _Triple, outside: _Outside, ties: TiedNodes) -> None:
@@ -93,12 +93,12 @@ def _tie_graph(graphs: _Triple, outside: _Outside, ties: TiedNodes) -> None:
     walked = seen if extended is executed else _over(earlier, witness, seen, after, outside)
     computed = {name for node in before.nodes for name in node.outputs}
     fixed = computed & (_held(after.constants, before) | conditions)
-    found = assign(before, list(_anchors(after, walked, earlier)), fixed)
-    ties.folded.extend(found.folded)
-    works_for, offset = _joined(after, found.layers, walked, computed), len(ties.nodes)
-    found = _pooled(found, works_for, before)
+    assignment = assign(before, list(_anchors(after, walked, earlier)), fixed)
+    ties.folded.extend(assignment.folded)
+    works_for, offset = _joined(after, assignment.layers, walked, computed), len(ties.nodes)
+    assignment = _pooled(assignment, works_for, before)
     for i, (node, proto) in enumerate(zip(after.nodes, executed.node, strict=True)):
-        made = _executed(i, node, proto, found, i if outside.place is None else outside.place)
+        made = _executed(i, node, proto, assignment, i if outside.place is None else outside.place)
         head = offset + works_for[i] if works_for[i] not in (i, -1) else -1
         if i in walked.passed and not made.layers:
             made = replace(made, evidence=f"{PASSES_ON} {walked.passed[i]}")
@@ -113,48 +113,48 @@ def _tie_graph(graphs: _Triple, outside: _Outside, ties: TiedNodes) -> None:
 
 
 def _held(constants: Collection[str], original: Graph) -> set[str]:
-    """The constants, and the names of what they stand for in another type."""
+    """The constants, and the names of the original tensors that they hold in another type."""
     return {*constants, *map(plain_name, set(constants) - original.constants)}
 
 
 def _over(
     earlier: Earlier, witness: Graph, seen: Walked, after: Graph, outside: _Outside
 ) -> Walked:
-    """Walk the executed graph by way of the extended level, then check that on the original."""
+    """Match the executed graph with the extended level, then check the result on the original."""
     middle = Earlier(witness, {})
-    found = Walk(middle, after, {}).run()
+    by_witness = Walk(middle, after, {}).run()
     places = {out: i for i, node in enumerate(witness.nodes) for out in node.outputs}
 
     def propose(place: int) -> Iterator[Proposal]:
-        for each in [found.found[place]] if place in found.found else []:
-            if tensors := _through(each, seen, places):
-                before = seen.found.get(places.get(each.tensors[0], -1))
+        for match in [by_witness.matches[place]] if place in by_witness.matches else []:
+            if tensors := _through(match, seen, places):
+                before = seen.matches.get(places.get(match.tensors[0], -1))
                 yield (
                     tensors,
-                    before.evidence if before and each.evidence == EQUAL else each.evidence,
+                    before.evidence if before and match.evidence == EQUAL else match.evidence,
                 )
 
     passes = {
         place: carried
-        for place, one in found.passed.items()
+        for place, one in by_witness.passed.items()
         if (carried := seen.carried.get(one, ""))
     }
     return Walk(earlier, after, outside.carried, propose, passes).run()
 
 
-def _through(found: Found, seen: Walked, places: Mapping[str, int]) -> tuple[str, ...]:
+def _through(match: Match, seen: Walked, places: Mapping[str, int]) -> tuple[str, ...]:
     """Original tensors that a node yields, given those of the extended level that it yields."""
     tensors: list[str] = []
-    for name in found.tensors:
+    for name in match.tensors:
         if name in seen.yields:
             tensors.append(seen.yields[name])
-        elif (place := places.get(name, -1)) in seen.found:
-            tensors.extend(seen.found[place].tensors)
+        elif (place := places.get(name, -1)) in seen.matches:
+            tensors.extend(seen.matches[place].tensors)
     return tuple(dict.fromkeys(tensors))
 
 
 def _anchors(after: Graph, walked: Walked, earlier: Earlier) -> Iterator[Anchor]:
-    for place, (tensors, evidence, sure) in walked.found.items():
+    for place, (tensors, evidence, sure) in walked.matches.items():
         if place in walked.repeats:
             continue
         how = Confidence.EXACT if sure else Confidence.INFERRED
@@ -163,7 +163,7 @@ def _anchors(after: Graph, walked: Walked, earlier: Earlier) -> Iterator[Anchor]
 
 
 def _rank(node: GraphNode, producer: GraphNode, sure: bool) -> int:
-    """Who keeps a tensor that several nodes claim: who did the work of its layer."""
+    """The rank of a node's claim on a tensor: higher for one that did the layer's work."""
     if node.op_type in MOVERS and node.op_type != producer.op_type:
         return 0
     return 1 + sure + (node.op_type == producer.op_type)
@@ -172,12 +172,12 @@ def _rank(node: GraphNode, producer: GraphNode, sure: bool) -> int:
 def _joined(
     graph: Graph, layers: Mapping[int, tuple[str, ...]], walked: Walked, original: set[str]
 ) -> list[int]:
-    """For each node the one whose layers it works for: often itself; -1 where it has none.
+    """For each node, the node whose layers it works for: often itself; -1 for none.
 
     A runtime may compute a layer in several nodes (a MatMul and its Add as Gemm between two
-    Reshapes; the body of a function). Only the last yields a tensor of the original; what
-    nobody reads but such nodes is part of their work, if it was not inserted for layout. So
-    is what feeds views alone, each of them a layer's result (two Gathers as Split, Squeezes).
+    Reshapes; the body of a function). Only the last yields a tensor of the original. A node
+    that only such nodes read is part of their work, unless it was inserted for layout. So is a
+    node that only feeds views which are layers' results (two Gathers as Split, Squeezes).
     """
     readers: dict[str, list[int]] = defaultdict(list)
     maker = {name: i for i, node in enumerate(graph.nodes) for name in node.outputs}
@@ -190,11 +190,11 @@ def _joined(
         if i in layers or node.op_type in INSERTED or {*graph.outputs} & {*node.outputs}:
             continue
         if i in walked.passed and node.op_type in VIEWS and original & {*node.outputs}:
-            continue  # it gives a result its shape back
+            continue  # it restores the shape of a result
         after = {j for name in node.outputs for j in readers[name]}
         heads = {works_for[j] for j in after}
         if i in walked.passed and node.op_type not in VIEWS and after & heads:
-            continue  # a layout or a type made for the step that reads it
+            continue  # a layout or type for the step that reads it
         views = all(graph.nodes[j].op_type in MOVERS for j in after)
         if heads and -1 not in heads and (len(heads) == 1 or views):
             last = works_for[i] = max(heads)
@@ -207,25 +207,25 @@ def _joined(
     return works_for
 
 
-def _pooled(found: Assignment, works_for: list[int], original: Graph) -> Assignment:
-    """The layers of nodes that work together, on the last of them."""
-    owner = {name: works_for[i] for i, names in found.layers.items() for name in names}
+def _pooled(assignment: Assignment, works_for: list[int], original: Graph) -> Assignment:
+    """The assignment with layers of nodes that work together moved to the last of them."""
+    owner = {name: works_for[i] for i, names in assignment.layers.items() for name in names}
     layers: dict[int, list[str]] = defaultdict(list)
     for node in original.nodes:
         if node.name in owner:
             layers[owner[node.name]].append(node.name)
-    return replace(found, layers={i: tuple(names) for i, names in layers.items()})
+    return replace(assignment, layers={i: tuple(names) for i, names in layers.items()})
 
 
 def _executed(
-    number: int, node: GraphNode, proto: onnx.NodeProto, found: Assignment, position: int
+    number: int, node: GraphNode, proto: onnx.NodeProto, assignment: Assignment, position: int
 ) -> ExecutedNode:
     subgraph = any(True for _ in graph_attributes(proto))
-    layers = found.layers.get(number, ())
+    layers = assignment.layers.get(number, ())
     if not layers:
         return ExecutedNode(node.name, node.op_type, tuple(proto.output), subgraph, position)
-    anchor = found.anchors[number]
-    sure = anchor.confidence is Confidence.EXACT and number not in found.inferred
+    anchor = assignment.anchors[number]
+    sure = anchor.confidence is Confidence.EXACT and number not in assignment.inferred
     return ExecutedNode(
         node.name,
         node.op_type,
@@ -236,17 +236,17 @@ def _executed(
         Confidence.EXACT if sure else Confidence.INFERRED,
         anchor.evidence,
         anchor.tensors,
-        shared=found.shared.get(number, ()),
+        shared=assignment.shared.get(number, ()),
     )
 
 
 def _subgraphs(
     original: onnx.GraphProto, extended: onnx.GraphProto, executed: onnx.GraphProto
 ) -> Iterator[tuple[int, _Triple]]:
-    """Each executed subgraph with its original and its form at the extended level.
+    """Executed subgraphs, with their original and extended forms and a position.
 
-    Found by the control-flow node's name or, where inlining changed that, by its outputs.
-    With the place of the control-flow node in the executed graph.
+    Subgraphs are matched by the control-flow node's name or, where inlining changed the name, by
+    the outputs. The number is the position of the control-flow node in the executed graph.
     """
     known, witness = _by_identity(original), _by_identity(extended)
     for place, node in enumerate(executed.node):

@@ -1,4 +1,4 @@
-"""Names that onnxruntime gives to tensors of a branch that it put in place of its If."""
+"""Names that onnxruntime gives to tensors of a branch that replaced its If."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 
 from onnxprof.provenance.topology import Graph, GraphNode
 
-#: How the runtime marks what it moved out of a branch of an If whose condition is constant.
+#: The runtime's prefix for names moved out of a branch of an If with a constant condition.
 _MOVED = re.compile(r"_if_(?:then|else)_branch(?:_token_\d+)?_")
 
 
 def original_name(name: str) -> str:
     """A tensor's name without the marks that inlining put before it."""
-    while found := _MOVED.match(name):
-        name = name[found.end() :]
+    while match := _MOVED.match(name):
+        name = name[match.end() :]
     return name
 
 
 def unmarked(graph: Graph) -> Graph:
-    """The executed graph with the names that its tensors had inside their branches."""
+    """The executed graph with the names that tensors had inside their branches."""
     return Graph(
         tuple(
             GraphNode(

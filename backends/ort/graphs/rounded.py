@@ -1,8 +1,8 @@
-"""Where the work of a node ends that computes in integers: at the QuantizeLinear of its layer.
+"""The last layer of a node that computes in integers: the QuantizeLinear behind its layer.
 
 onnxruntime fuses a layer between DequantizeLinear and QuantizeLinear into one operator on
 integers (QLinearConv), or runs the layer itself on integers where that changes no number
-(MaxPool, Unsqueeze). Either yields what QuantizeLinear yields, whatever its name says.
+(MaxPool, Unsqueeze). Both yield the result of the QuantizeLinear, whatever their name.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from onnxprof.backends.ort.graphs.earlier import Earlier
 from onnxprof.provenance.topology import GraphNode
 
-#: What the rounding does by itself, so that the runtime drops it, and what leaves numbers alone.
+#: Operators that the runtime drops since rounding does their work, or since they change no number.
 _DROPPED = frozenset(
     {"Relu", "Clip", "Identity", "Dropout", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
 )
 _BETWEEN = 4
-#: A QGemm with so many inputs has a scale and a zero point of its result; without, it yields reals.
+#: A QGemm with so many inputs yields integers, by a scale and a zero point; with fewer, reals.
 _ROUNDING_QGEMM = 8
 
 
@@ -55,21 +55,21 @@ def _is_rounded(tensor: str, earlier: Earlier) -> bool:
 
 
 def _end(tensor: str, earlier: Earlier, read: set[str]) -> str:
-    """The nearest result of a QuantizeLinear of this tensor, the one that `read` scales."""
+    """The nearest result of a QuantizeLinear of this tensor whose scale is in `read`."""
     for _ in range(_BETWEEN):
         readers = earlier.readers.get(earlier.one(tensor), ())
-        found = [reader for reader in readers if reader.op_type == "QuantizeLinear"]
-        if found:
-            return _chosen(found, earlier, read)
+        quantizers = [reader for reader in readers if reader.op_type == "QuantizeLinear"]
+        if quantizers:
+            return _chosen(quantizers, earlier, read)
         if len(readers) != 1 or readers[0].op_type not in _DROPPED:
             return ""
         tensor = readers[0].outputs[0]
     return ""
 
 
-def _chosen(found: Sequence[GraphNode], earlier: Earlier, read: set[str]) -> str:
+def _chosen(quantizers: Sequence[GraphNode], earlier: Earlier, read: set[str]) -> str:
     def known(node: GraphNode) -> int:
         return sum(earlier.one(name) in read for name in node.inputs[1:])
 
-    best = max(found, key=known)
-    return best.outputs[0] if known(best) or len(found) == 1 else ""
+    best = max(quantizers, key=known)
+    return best.outputs[0] if known(best) or len(quantizers) == 1 else ""

@@ -1,8 +1,8 @@
-"""A graph that onnxruntime saved, with names that it takes back.
+"""Loading a graph that onnxruntime saved, with names made unique.
 
-The graphs of an If, Loop or Scan are optimised one by one, so that a name that the runtime makes
-up, such as `reorder_token_0`, may stand in one of them and in the graph around it. While loading it
-refuses such a tensor, and such a node once the body stands in the main graph.
+The subgraphs of an If, Loop or Scan are optimised one by one, so that a name that the runtime
+makes up, such as `reorder_token_0`, may occur in a subgraph and in the graph around it. On
+loading, the runtime refuses such a tensor, and such a node once the body is in the main graph.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnxprof.model.graph.read import read_file
 
 
 def load_saved(path: Path) -> onnx.ModelProto:
-    """The saved graph without its weights; names of its top level are as they were saved."""
+    """The saved graph without weights; names of the top level are unchanged."""
     model = read_file(path)
     _store_once(model.graph)
     numbers = count()
@@ -27,7 +27,7 @@ def load_saved(path: Path) -> onnx.ModelProto:
 
 
 def _store_once(graph: onnx.GraphProto) -> None:
-    """onnxruntime 1.23 may list a weight of an inner graph twice, which it refuses as well."""
+    """Remove repeated weights: onnxruntime 1.23 may save them in subgraphs, but refuses them."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     if len(stored) < len(graph.initializer):
         kept = list(stored.values())
@@ -43,7 +43,7 @@ def _tell_apart(
     renamed: Mapping[str, str],
     numbers: Iterator[int],
 ) -> None:
-    """Rename what the graphs below this one make under names that are known around them."""
+    """Rename tensors of subgraphs whose names are used in a graph around them."""
     for node in graph.node:
         for inner in _graphs(node):
             own = set(_made(inner))
@@ -55,7 +55,7 @@ def _tell_apart(
 
 
 def _name_nodes(graph: onnx.GraphProto, known: set[str], numbers: Iterator[int]) -> None:
-    """Rename nodes of the graphs below this one that are called as another one is."""
+    """Rename nodes of subgraphs whose names another node has."""
     for inner in (inner for node in graph.node for inner in _graphs(node)):
         for node in inner.node:
             if node.name and node.name in known:
@@ -76,7 +76,7 @@ def _graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 
 def _made(graph: onnx.GraphProto) -> Iterator[str]:
-    """What has a value in this graph itself."""
+    """Names of the tensors that this graph itself defines."""
     yield from (value.name for value in graph.input)
     yield from (tensor.name for tensor in graph.initializer)
     yield from (sparse.values.name for sparse in graph.sparse_initializer)

@@ -1,10 +1,9 @@
-"""Two forms of one graph, walked together: what each node of the later form computes.
+"""Two forms of one graph, walked together, to match the results of the later with the earlier.
 
-Nodes are visited in the order of execution. Of each it is known which tensors of the earlier
-form its inputs carry, so a node that applies the same operator to the same inputs yields the
-same result. Where an optimiser rewrote more than that, a name only proposes a result; it
-holds if the earlier form computes it from what the node reads, from constants and from
-nothing else.
+Nodes are visited in the order of execution, so the tensors of the earlier form that a node's
+inputs carry are known. A node that applies the same operator to the same inputs yields the same
+result. Where an optimiser rewrote more, a name only proposes a result; the proposal holds if the
+earlier form computes that result from the node's inputs and constants alone.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from onnxprof.backends.ort.graphs.earlier import Earlier
 from onnxprof.backends.ort.graphs.rounded import rounded
 from onnxprof.provenance.topology import Graph, GraphNode
 
-#: Operators that the layout optimiser and the partitioner insert; they belong to no layer.
+#: Operators inserted by the layout optimiser and the partitioner; they belong to no layer.
 INSERTED = frozenset({"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"})
-#: Operators that give a tensor another shape and leave its bytes as they are.
+#: Operators that give a tensor another shape and leave the bytes unchanged.
 VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"})
-#: Operators that rewriting moves about: weak evidence where they yield another layer's tensor.
+#: Operators that optimisers move; weak evidence where they yield another layer's tensor.
 MOVERS = VIEWS | {"Transpose", "Cast"}
 #: How the layout optimiser names a node: an original output tensor plus one of these.
 SUFFIXES = ("_nchwc", "_bn_nchwc", "_mul_nchwc")
-#: How many movers may stand between an operator and the one appended to it.
+#: The most movers between an operator and the one appended to it.
 _BETWEEN = 4
-#: What the runtime puts before and behind the name of a node or tensor that it replaces.
+#: Prefix and suffix that the runtime adds to the name of a replaced node or tensor.
 _BEFORE = re.compile(r"^(InsertedPrecisionFreeCast_|FusedBack_)+")
 _BEHIND = re.compile(r"(_token_\d+|/duplicated|/\w+Fusion)+/?$")
 #: Operators with weights, whose fused and quantised forms end with their name.
@@ -37,30 +36,30 @@ _WEIGHTED = ("ConvTranspose", "ConvInteger", "Conv", "MatMulInteger", "MatMul", 
 
 OUTPUT, EQUAL = "output tensor", "same operator on the same inputs"
 
-#: Tensors of the earlier form that a node may yield, and what says so.
+#: Tensors of the earlier form that a node may yield, and the evidence.
 Proposal = tuple[tuple[str, ...], str]
 
 
-class Found(NamedTuple):
-    """What a node of the later form yields."""
+class Match(NamedTuple):
+    """The tensors of the earlier form that a node of the later form yields, with the evidence."""
 
     tensors: tuple[str, ...]
     evidence: str
     sure: bool
-    """The earlier form computes it from just what the node reads."""
+    """Whether the earlier form computes the tensors from exactly the inputs of the node."""
 
 
 @dataclass(slots=True)
 class Walked:
-    """What a walk found, by position in the later form."""
+    """The result of a walk, by position in the later form."""
 
-    found: dict[int, Found] = field(default_factory=dict)
+    matches: dict[int, Match] = field(default_factory=dict)
     passed: dict[int, str] = field(default_factory=dict)
     """Nodes that were inserted to pass a tensor on in another layout, type or shape."""
     repeats: dict[int, int] = field(default_factory=dict)
-    """Nodes that compute once more what an earlier one computed."""
+    """Nodes that repeat the computation of an earlier node, which is the value."""
     sources: dict[int, str] = field(default_factory=dict)
-    """For each node what it passes on, or the first of what it is computed from."""
+    """For each node, the tensor that it passes on, or the first that it is computed from."""
     carried: dict[str, str] = field(default_factory=dict)
     """From tensors of the later form to representatives in the earlier one."""
     yields: dict[str, str] = field(default_factory=dict)
@@ -68,7 +67,7 @@ class Walked:
 
 
 class Walk:
-    """One walk; `propose` gives what is known of a node beside its name and outputs."""
+    """One walk; `propose` returns further proposals for a node, beside name and outputs."""
 
     def __init__(
         self,
@@ -106,19 +105,19 @@ class Walk:
             self.walked.sources[place] = min(known)
         if node.op_type in INSERTED:
             return self._pass(place, node, known)
-        found = self._ending(node, self._equal(node), known) or self._proposed(place, node, known)
-        if found is None or (node.op_type in MOVERS and self._only_passes(node, found)):
-            found = None if found else self._searched(node, known)
-            if found is None:
+        match = self._ending(node, self._equal(node), known) or self._proposed(place, node, known)
+        if match is None or (node.op_type in MOVERS and self._only_passes(node, match)):
+            match = None if match else self._searched(node, known)
+            if match is None:
                 return self._pass(place, node, known)
-        self._take(place, node, self._rounded(node, found, known))
+        self._take(place, node, self._rounded(node, match, known))
         return None
 
-    def _rounded(self, node: GraphNode, found: Found, known: frozenset[str]) -> Found:
-        """With the QuantizeLinear that a node on integers does beside its layer."""
-        tensors = rounded(node, found.tensors, self.earlier, self.walked.carried)
+    def _rounded(self, node: GraphNode, match: Match, known: frozenset[str]) -> Match:
+        """The match, extended by the QuantizeLinear that a node on integers includes."""
+        tensors = rounded(node, match.tensors, self.earlier, self.walked.carried)
         closed = all(self.earlier.between(name, known) for name in tensors)
-        return found._replace(tensors=tensors) if closed or not found.sure else found
+        return match._replace(tensors=tensors) if closed or not match.sure else match
 
     def _behind(self, name: str) -> frozenset[str]:
         """The tensors of the earlier form that an input is computed from, nearest first."""
@@ -128,7 +127,7 @@ class Walk:
         return frozenset() if not one or one in self.earlier.constant else frozenset({one})
 
     def _pass(self, place: int, node: GraphNode, known: frozenset[str]) -> None:
-        """Its output carries what its first input does; nothing certain, if it does work."""
+        """Let the output carry the tensor of the first input, unless the node does work."""
         carries = self.walked.carried.get(node.inputs[0], "") if node.inputs else ""
         moves = node.op_type in INSERTED or node.op_type in MOVERS
         if moves and not carries:
@@ -141,30 +140,30 @@ class Walk:
                     self._moved.add(name)
             self._sources[name] = known
 
-    def _take(self, place: int, node: GraphNode, found: Found) -> None:
-        ones = [self.earlier.one(name) for name in found.tensors]
+    def _take(self, place: int, node: GraphNode, match: Match) -> None:
+        ones = [self.earlier.one(name) for name in match.tensors]
         for first in {self._made[one] for one in ones if one in self._made}:
-            if self._same_work(first, node, found):
+            if self._same_work(first, node, match):
                 self.walked.repeats[place] = first
-        self.walked.found[place] = found
+        self.walked.matches[place] = match
         known = frozenset().union(*map(self._behind, node.inputs))
         self._sources |= dict.fromkeys(node.outputs, known)
-        for name, tensor in _outputs(node, found.tensors):
+        for name, tensor in _outputs(node, match.tensors):
             self.walked.carried[name] = self.earlier.one(tensor)
             self.walked.yields[name] = tensor
             self._sources[name] = self._behind_value(tensor)
         for one in ones:
             self._made.setdefault(one, place)
 
-    def _same_work(self, first: int, node: GraphNode, found: Found) -> bool:
+    def _same_work(self, first: int, node: GraphNode, match: Match) -> bool:
         alike = self._later.nodes[first].op_type == node.op_type
-        return alike and self.walked.found[first].tensors == found.tensors
+        return alike and self.walked.matches[first].tensors == match.tensors
 
     def _behind_value(self, tensor: str) -> frozenset[str]:
         one = self.earlier.one(tensor)
         return frozenset() if one in self.earlier.constant else frozenset({one})
 
-    def _equal(self, node: GraphNode) -> Found | None:
+    def _equal(self, node: GraphNode) -> Match | None:
         if node.op_type in MOVERS and not self._moved.isdisjoint(node.inputs):
             return None
         alike = self.earlier.equal(node, self.walked.carried)
@@ -173,40 +172,40 @@ class Walk:
         named = (n for n in alike if n.name == node.name or {*n.outputs} & {*node.outputs})
         fresh = (n for n in alike if self.earlier.one(n.outputs[0]) not in self._made)
         chosen = next(named, None) or next(fresh, alike[0])
-        return Found(chosen.outputs, EQUAL, True)
+        return Match(chosen.outputs, EQUAL, True)
 
-    def _ending(self, node: GraphNode, found: Found | None, known: frozenset[str]) -> Found | None:
-        """With what follows the layer, where the output has the name of a later tensor."""
-        if found is None or len(found.tensors) > 1 or node.outputs[0] not in self.earlier.produced:
-            return found
+    def _ending(self, node: GraphNode, match: Match | None, known: frozenset[str]) -> Match | None:
+        """The match, extended to a later tensor if the output has the name of that tensor."""
+        if match is None or len(match.tensors) > 1 or node.outputs[0] not in self.earlier.produced:
+            return match
         last = self.earlier.between(node.outputs[0], known)
-        inside = last and self.earlier.produced[found.tensors[0]] in last.nodes[1:]
-        return Found(node.outputs[:1], OUTPUT, True) if inside else found
+        inside = last and self.earlier.produced[match.tensors[0]] in last.nodes[1:]
+        return Match(node.outputs[:1], OUTPUT, True) if inside else match
 
-    def _proposed(self, place: int, node: GraphNode, known: frozenset[str]) -> Found | None:
-        weak: Found | None = None
+    def _proposed(self, place: int, node: GraphNode, known: frozenset[str]) -> Match | None:
+        weak: Match | None = None
         for tensors, why in (*self._propose(place), *proposals(node, self.earlier)):
             grown = tensors if why == OUTPUT else self._grown(node, tensors)
-            found = self._checked(self._weighted(node, grown or tensors, known), why, known)
-            if found and found.sure and grown:
-                return found
-            weak = weak or (found and found._replace(sure=False))
+            match = self._checked(self._weighted(node, grown or tensors, known), why, known)
+            if match and match.sure and grown:
+                return match
+            weak = weak or (match and match._replace(sure=False))
         return weak
 
-    def _checked(self, tensors: tuple[str, ...], why: str, known: frozenset[str]) -> Found | None:
-        """Sure if the slice ends at all that the node reads, and nowhere else."""
+    def _checked(self, tensors: tuple[str, ...], why: str, known: frozenset[str]) -> Match | None:
+        """The match for tensors; sure if their slices end at exactly the inputs of the node."""
         slices = [self.earlier.between(name, known) for name in tensors]
-        closed = [each for each in slices if each is not None]
+        closed = [part for part in slices if part is not None]
         if len(closed) < len(slices):
-            return Found(tensors, f"{why} alone", False) if why == OUTPUT else None
-        reached = set().union(*(each.reached for each in closed))
+            return Match(tensors, f"{why} alone", False) if why == OUTPUT else None
+        reached = set().union(*(part.reached for part in closed))
         needless = {k for k in known if k not in reached and k not in self.earlier.shapes}
-        return Found(tensors, why, not needless)
+        return Match(tensors, why, not needless)
 
     def _weighted(
         self, node: GraphNode, tensors: tuple[str, ...], known: frozenset[str]
     ) -> tuple[str, ...]:
-        """With the layers after it that use the rest of the constants that the node reads."""
+        """The tensors, extended by layers that use the remaining constants of the node."""
         if len(tensors) > 1 or not node.op_type.endswith(_WEIGHTED):
             return tensors
         reached = self._reaching(
@@ -215,12 +214,12 @@ class Walk:
         return reached or tensors
 
     def _needed(self, node: GraphNode, known: frozenset[str]) -> frozenset[str]:
-        """What is known and the constants of the earlier form that the node reads."""
+        """The known tensors, and the constants of the earlier form that the node reads."""
         carried = (self.walked.carried.get(name, "") for name in node.inputs)
         return known | {one for one in carried if one in self.earlier.constant}
 
     def _grown(self, node: GraphNode, tensors: tuple[str, ...]) -> tuple[str, ...]:
-        """With the operators that the node says it appended to its own; nothing if not all are."""
+        """The tensors behind the operators appended to the node; empty if one is missing."""
         if not node.hints or len(tensors) != 1:
             return tensors
         last = self.earlier.produced[tensors[0]].op_type
@@ -231,7 +230,7 @@ class Walk:
         return (tensor,) if tensor else ()
 
     def _next(self, tensor: str, operators: list[str]) -> str:
-        """The result of the next such operator, with at most movers between; else nothing."""
+        """The result of the next such operator, with only movers between; empty for none."""
         for _ in range(_BETWEEN):
             readers = self.earlier.readers.get(self.earlier.one(tensor), ())
             for node in readers:
@@ -242,15 +241,15 @@ class Walk:
             tensor = readers[0].outputs[0]
         return ""
 
-    def _only_passes(self, node: GraphNode, found: Found) -> bool:
-        """Whether its result is there already, in another layout, type or shape."""
+    def _only_passes(self, node: GraphNode, match: Match) -> bool:
+        """Whether the result is the node's first input in another layout, type or shape."""
         carries = self.walked.carried.get(node.inputs[0], "") if node.inputs else ""
-        one = self.earlier.one(found.tensors[0])
-        maker = self.earlier.produced[found.tensors[0]]
+        one = self.earlier.one(match.tensors[0])
+        maker = self.earlier.produced[match.tensors[0]]
         return one == carries and maker.op_type != node.op_type
 
-    def _searched(self, node: GraphNode, known: frozenset[str]) -> Found | None:
-        """The nearest layer ahead that does such work on just what the node reads."""
+    def _searched(self, node: GraphNode, known: frozenset[str]) -> Match | None:
+        """The nearest layer ahead with the node's operator and exactly the node's inputs."""
         plain = next((op for op in _WEIGHTED if node.op_type.endswith(op)), "")
         wanted = {"Gemm", "MatMul"} if plain == "Gemm" else {plain}
         if not known or not wanted & self.earlier.operators:
@@ -258,14 +257,14 @@ class Walk:
         needed = self._needed(node, known)
         fits: dict[int, list[tuple[str, ...]]] = defaultdict(list)
         for candidate in self.earlier.ahead(known, wanted):
-            found = self._reaching(candidate, needed, known)
-            if found and self.earlier.one(found[0]) not in self._made:
-                fits[self._length(found, known)].append(self._grown(node, found) or found)
+            tensors = self._reaching(candidate, needed, known)
+            if tensors and self.earlier.one(tensors[0]) not in self._made:
+                fits[self._length(tensors, known)].append(self._grown(node, tensors) or tensors)
         nearest = fits[min(fits)] if fits else []
         if len(nearest) != 1:
             return None
         sure = len(needed) > len(known)
-        return Found(nearest[0], "its operator, inputs and weights", sure)
+        return Match(nearest[0], "its operator, inputs and weights", sure)
 
     def _length(self, tensors: tuple[str, ...], known: frozenset[str]) -> int:
         between = self.earlier.between(tensors[0], known)
@@ -274,15 +273,15 @@ class Walk:
     def _reaching(
         self, node: GraphNode, needed: frozenset[str], known: frozenset[str]
     ) -> tuple[str, ...] | None:
-        """The result of the node or of what alone reads it that uses all that is needed."""
+        """The first result, of the node or of its only readers, that uses all of `needed`."""
         tensor = node.outputs[0]
-        while (found := self.earlier.between(tensor, known)) is not None:
-            if needed <= found.reached:
+        while (part := self.earlier.between(tensor, known)) is not None:
+            if needed <= part.reached:
                 return (tensor,)
             one = self.earlier.one(tensor)
             after = self.earlier.readers.get(one, ())
             results = {self.earlier.one(out): out for reader in after for out in reader.outputs}
-            results.pop(one, None)  # an Identity hands on what is there already
+            results.pop(one, None)  # the result of an Identity
             if len(results) != 1:
                 return None
             tensor = next(iter(results.values()))
@@ -290,7 +289,7 @@ class Walk:
 
 
 def proposals(node: GraphNode, earlier: Earlier) -> Iterator[Proposal]:
-    """What the names of a node and of its outputs say it yields, the likeliest first."""
+    """The results that the names of a node and of the outputs propose, the likeliest first."""
     for clean, why in (
         (str, OUTPUT),
         (plain_name, "output tensor behind what was put around its name"),
@@ -299,26 +298,26 @@ def proposals(node: GraphNode, earlier: Earlier) -> Iterator[Proposal]:
         if direct:
             yield direct, why
     for name in dict.fromkeys((node.name, plain_name(node.name))):
-        told = earlier.by_name[name].outputs if name and name in earlier.by_name else ()
-        if told and len(node.outputs) in (0, len(told)):
-            yield told, "node name"
+        outputs = earlier.by_name[name].outputs if name and name in earlier.by_name else ()
+        if outputs and len(node.outputs) in (0, len(outputs)):
+            yield outputs, "node name"
         for suffix in SUFFIXES:
             stem = name.removesuffix(suffix)
             for tensor in dict.fromkeys((stem, plain_name(stem))) if stem != name else ():
                 if tensor in earlier.produced:
                     yield (tensor,), "name of its output tensor"
-    for name in node.outputs:  # as the transpose optimiser names what it moved
+    for name in node.outputs:  # the transpose optimiser names outputs after layers
         if name in earlier.by_name and earlier.by_name[name].outputs[1:] == ():
             yield earlier.by_name[name].outputs, "output named after its layer"
 
 
 def plain_name(name: str) -> str:
-    """A name without what the runtime puts around those of nodes and tensors that it replaces."""
+    """A name without the prefix and suffix that the runtime adds when it replaces a node."""
     return _BEHIND.sub("", _BEFORE.sub("", name))
 
 
 def _outputs(node: GraphNode, tensors: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Each output with the tensor that it is: by name, else by place."""
+    """Outputs with the tensors that they hold: by name, else by position."""
     if {*node.outputs} & {*tensors}:
         yield from ((name, name) for name in node.outputs if name in tensors)
     elif len(node.outputs) == len(tensors):

@@ -1,1 +1,1 @@
-"""What is asked of onnxruntime itself: sessions, values, providers, errors."""
+"""The interface to onnxruntime itself: sessions, values, providers, errors."""

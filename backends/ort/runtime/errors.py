@@ -1,7 +1,7 @@
-"""What onnxruntime says where something fails, in one line that a user can act on.
+"""onnxruntime's errors, reduced to one line that a user can act on.
 
-Its messages carry source files, C++ signatures and the machine's name, and runs are made to be
-published: of what is known, only what it means is kept.
+The runtime's messages contain source files, C++ signatures and the machine's name, which must not
+get into published runs. Known errors are replaced by their meaning.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from onnxprof.errors import BackendError
 _LONGEST = 400
 _CUDA = re.compile(r"CUDA (?:failure|error) (\d+): ([^;]*)")
 _NODE = re.compile(r"while running (\S+) node\. Name:'([^']*)'")
-#: From here on: device, machine, source file and line, expression.
+#: Details after the reason: device, machine, source file and line, expression.
 _PLACE = re.compile(r"\s*; GPU=.*")
-#: Where in the runtime's own source an error arose, on the machine that built it, and in what.
+#: A place in the runtime's source, by a path of the machine that built it, and the function.
 _SOURCE = re.compile(
     r"\s*(?:[A-Za-z]:)?[/\\](?:[\w.+-]+[/\\])+[\w.+-]+\.(?:cc|cpp|cu|cuh|h|hpp|cxx)(?::|\()\d+\)?:?"
     r"(?: [\w:<>~&*, ]+\([^)]*\)(?: \[[^\]]*\])?(?: const)?)?:?"
 )
-#: What OpenVINO's provider puts before OpenVINO's own words, and where those come from.
+#: The prefix that OpenVINO's provider adds to OpenVINO's message, and a place in its source.
 _PASSED_ON = re.compile(r"\[OpenVINO-EP\]\s*(.*?)(?:: Exception from \S*)?$")
 _SIZE = re.compile(
     r"(?:requested buffer of size|smaller than requested bytes of|Could not allocate) (\d+)"
@@ -35,7 +35,7 @@ _MEMORY = re.compile(
 
 
 def failure(error: BaseException, what: str, remedy: str = "") -> BackendError:
-    """The error for an exception of the runtime's; `remedy` is for those that are not known."""
+    """The BackendError for an exception of the runtime; `remedy` is for unknown errors."""
     lines = str(error).strip().splitlines()
     known = _known(error, " ".join(lines))
     if known is None:
@@ -47,7 +47,7 @@ def failure(error: BaseException, what: str, remedy: str = "") -> BackendError:
 
 
 def _said(lines: list[str]) -> str:
-    """The first line; of a provider that passes on another library's words their last line, too."""
+    """The first line, and the last one where a provider passes on another library's message."""
     if not lines:
         return ""
     first = _PLACE.sub("", lines[0])
@@ -70,10 +70,10 @@ def _known(error: BaseException, text: str) -> Problem | None:
 
 @contextmanager
 def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
-    """Turn the runtime's exceptions into one line each."""
+    """Turn the runtime's exceptions into a BackendError of one line."""
     try:
         yield
     except (BackendError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the runtime's classes share no base but this
+    except Exception as error:  # the runtime's exceptions share no other base
         raise failure(error, what, remedy) from error

@@ -1,7 +1,7 @@
-"""onnxruntime's execution providers: which there are, what they are told, why one is not there.
+"""onnxruntime's execution providers: the list, their options, and why one is not available.
 
-Without its provider a session falls back to the CPU and says nothing
-(onnxruntime.ai/docs/execution-providers); `require` makes that an error with its reason.
+If a provider is missing, a session silently falls back to the CPU
+(onnxruntime.ai/docs/execution-providers); `require` makes that an error with the reason.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Provider:
     """One execution provider as onnxprof offers it."""
 
     name: str
-    """As onnxruntime calls it, in sessions and profiles alike."""
+    """onnxruntime's name, in sessions and profiles."""
     kind: str
-    """The kind of device that it runs on."""
+    """The kind of device that the provider runs on."""
     package: str
-    """What to install for an onnxruntime that has it."""
+    """The distribution of onnxruntime that includes the provider."""
     library: str = ""
-    """Its shared library beside the runtime; empty where it is part of the runtime."""
+    """The provider's shared library beside the runtime; empty if it is part of the runtime."""
     compiles: bool = False
-    """It takes whole subgraphs, each a step, and the graph that runs cannot be saved."""
+    """Whether it compiles whole subgraphs to single steps; the graph then cannot be saved."""
 
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -55,7 +55,7 @@ PROVIDERS: Mapping[str, Provider] = {
 
 
 def provider_of(workload: Workload) -> Provider:
-    """The provider that is asked for. Raises UsageError for one that onnxprof does not offer."""
+    """The requested provider. Raises UsageError for one that onnxprof does not offer."""
     if workload.provider not in PROVIDERS:
         raise UsageError(
             f"the ort backend has no provider {workload.provider!r}",
@@ -65,7 +65,7 @@ def provider_of(workload: Workload) -> Provider:
 
 
 def requested(workload: Workload) -> list[Any]:
-    """The session's argument `providers`: the one asked for with its options, then the CPU's."""
+    """The session's argument `providers`: the requested one with options, then the CPU's."""
     name = provider_of(workload).name
     return [CPU] if name == CPU else [(name, _options(workload)), CPU]
 
@@ -77,7 +77,7 @@ def _options(workload: Workload) -> dict[str, str]:
 
 
 def require(session: Any, workload: Workload) -> None:
-    """Raise BackendError, with the reason, if the session did not get the provider asked for."""
+    """Raise BackendError, with the reason, if the session lacks the requested provider."""
     provider = provider_of(workload)
     got = session.get_providers()
     if not got or got[0] != provider.name:
@@ -107,18 +107,18 @@ def require_usable(workload: Workload) -> None:
 
 
 def _refused(name: str, otherwise: str) -> BackendError:
-    found = problem(name) or Problem(
+    cause = problem(name) or Problem(
         f"onnxruntime did not use {PROVIDERS[name].name}: {otherwise}",
         "ORT_LOGGING_LEVEL=0 and onnxprof --debug show the runtime's reason; see onnxprof doctor",
     )
-    return BackendError(found.detail, where=f"ort, provider {name}", remedy=found.remedy)
+    return BackendError(cause.detail, where=f"ort, provider {name}", remedy=cause.remedy)
 
 
 def problem(name: str) -> Problem | None:
-    """Why a provider cannot work here; None where nothing speaks against it.
+    """Why a provider cannot work here; None if no problem is known.
 
-    Asked in this order: is it in this build, is there a driver, is that new enough, can the
-    provider's library be loaded.
+    Checked in this order: the provider is in this build, there is a driver, the driver is new
+    enough, and the provider's library can be loaded.
     """
     import onnxruntime as ort
 
@@ -151,7 +151,7 @@ def _folder(ort: Any) -> Path:
     return Path(ort.__file__).parent / "capi"
 
 
-#: Loaded in a process of its own: the library must not be there before the runtime loads it.
+#: Run in a process of its own: the library must not be loaded before the runtime loads it.
 _LOAD = """
 import ctypes, sys
 from onnxprof.backends.ort.runtime.providers import preload
@@ -166,7 +166,7 @@ except OSError as error:
 
 @cache
 def library_problem(folder: Path, provider: Provider) -> Problem | None:
-    """Which library is missing that the provider's needs; None where it can be loaded."""
+    """The problem of a library that the provider needs; None if all can be loaded."""
     names = [
         f"{prefix}onnxruntime_providers_{name}{suffix}"
         for prefix, suffix in [("", ".dll") if sys.platform == "win32" else ("lib", ".so")]
@@ -205,8 +205,8 @@ def _remedy(reason: str, provider: Provider) -> str:
 def preload() -> None:
     """Load CUDA's and cuDNN's libraries out of Python packages, where they are installed there.
 
-    What the runtime prints on the way is not shown; the library that is missing is named when
-    the provider cannot be loaded.
+    The runtime's output is hidden; a missing library is named when the provider cannot be
+    loaded.
     """
     import onnxruntime as ort
 
@@ -216,12 +216,12 @@ def preload() -> None:
 
 
 def availability(backend: str, version: str) -> Iterator[Availability]:
-    """Each provider besides the CPU's: its devices, or its name with the reason and the remedy."""
+    """The devices of providers other than the CPU's, or the provider with the reason."""
     for name, provider in PROVIDERS.items():
         if provider.name == CPU:
             continue
-        if found := problem(name):
-            yield Availability(backend, name, False, found.detail, found.remedy)
+        if obstacle := problem(name):
+            yield Availability(backend, name, False, obstacle.detail, obstacle.remedy)
             continue
         devices = gpus() if provider.kind == "cuda" else (cpu_device(),)
         for device in devices:

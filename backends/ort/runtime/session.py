@@ -28,11 +28,11 @@ Configure = Callable[[Any], None]
 
 
 def load(workload: Workload, configure: Configure = lambda _: None) -> Any:
-    """Create a session, after `configure` has had its way with the options.
+    """Create a session, after `configure` has changed the options.
 
     Raises BackendError with the runtime's reason. Fixed sizes let the runtime optimise more,
-    but its shape inference may refuse them in a branch that never runs; then the model is
-    loaded with open sizes, and the arrays that it is fed decide.
+    but shape inference may refuse them in a branch that never runs; then the model is loaded
+    with open sizes, which the input arrays determine.
     """
     try:
         return create(workload, workload.model, configure)
@@ -63,7 +63,7 @@ def create(workload: Workload, model: PreparedModel, configure: Configure) -> An
 
 
 def _options(workload: Workload, model: PreparedModel) -> Any:
-    """Session options that say everything that the measurement depends on."""
+    """Session options with every setting that the measurement depends on."""
     import onnxruntime as ort
 
     levels = ort.GraphOptimizationLevel
@@ -85,9 +85,9 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
 
 
 def _share_threads(made: Any, threads: int) -> None:
-    """One pool for all sessions: the idle threads of a second pool spin beside the first.
+    """Use one thread pool for all sessions: idle threads of a second pool would spin beside it.
 
-    The runtime has one such pool a process, and every session of the process must use it.
+    The runtime has one global pool a process, and every session of the process must use it.
     """
     import onnxruntime as ort
 
@@ -112,14 +112,14 @@ def _with_open_sizes(model: PreparedModel) -> PreparedModel | None:
 
 
 class Place(NamedTuple):
-    """Where inputs and outputs lie, in the runtime's words."""
+    """The device of inputs and outputs, by the runtime's names."""
 
     device: str = "cpu"
     number: int = 0
 
 
 def place_of(workload: Workload) -> Place:
-    """On the device itself for CUDA, so that copies are no part of the latency."""
+    """The GPU itself for CUDA, so that the latency contains no copies."""
     if ort_providers.provider_of(workload).kind != "cuda":
         return Place()
     return Place("cuda", device_index(workload.device))
@@ -128,7 +128,7 @@ def place_of(workload: Workload) -> Place:
 class BoundSession:
     """A session whose inputs are bound once and whose outputs are allocated once.
 
-    On a device the runtime waits at the end of each inference until the device is done.
+    On a GPU the runtime waits at the end of an inference until the GPU is done.
     """
 
     def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]], place: Place) -> None:
@@ -179,7 +179,7 @@ class BoundSession:
         self._binding = self.session.io_binding()
         for name, array in self._inputs.items():
             narrow = ortvalue_of(array)
-            if narrow is not None:  # the runtime copies it to where it is needed
+            if narrow is not None:  # the runtime copies it to the device
                 self._held[name] = narrow
                 self._binding.bind_ortvalue_input(name, narrow)
             elif self._place.device == "cpu":
@@ -212,7 +212,7 @@ class BoundSession:
         self._infer = self._run_bound
 
     def _run_bound(self) -> None:
-        try:  # costs nothing where nothing is raised, unlike a context manager
+        try:  # unlike a context manager, free if nothing is raised
             self.session.run_with_iobinding(self._binding)
         except Exception as error:
             raise failure(error, _CANNOT_RUN) from error

@@ -1,4 +1,4 @@
-"""What onnxruntime hands out (OrtValues, arrays, sequences, maps) as NumPy arrays."""
+"""onnxruntime's values (OrtValues, arrays, sequences, maps) as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMES = _BEYOND_NUMPY | {"tensor(float)": "float32", "tensor(double)": "float64
 
 
 def array_of(value: Any) -> NDArray[Any] | None:
-    """A copy as an array; None for what is no tensor, or of a type that has no array."""
+    """A copy as an array; None for a value that is no tensor, or a type without an array."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if not hasattr(value, "is_tensor") or not value.is_tensor():
@@ -45,7 +45,7 @@ def array_of(value: Any) -> NDArray[Any] | None:
 def ortvalue_of(array: NDArray[Any]) -> Any:
     """An OrtValue of an array of a type that NumPy lacks; None for an array of its own types.
 
-    It refers to the array that it is given or to one of its own, which it keeps.
+    The OrtValue keeps a reference to the array, or to a converted copy.
     """
     kind = _ONNX_TYPES.get(array.dtype.name) if array.dtype.isbuiltin != 1 else None
     if kind is None:
@@ -61,12 +61,12 @@ def _raw(array: NDArray[Any]) -> NDArray[Any]:
     if not bits:
         return array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8)
     wide = array.view(np.uint8).reshape(-1) & ((1 << bits) - 1)
-    each = 8 // bits
-    whole = np.concatenate([wide, np.zeros(-len(wide) % each, np.uint8)])
-    packed = np.zeros(len(whole) // each, np.uint8)
-    for place in range(each):
-        packed |= whole[place::each] << np.uint8(bits * place)
-    raw = np.zeros(array.shape, np.uint8)  # its shape says the elements; the rest is not read
+    per_byte = 8 // bits
+    whole = np.concatenate([wide, np.zeros(-len(wide) % per_byte, np.uint8)])
+    packed = np.zeros(len(whole) // per_byte, np.uint8)
+    for place in range(per_byte):
+        packed |= whole[place::per_byte] << np.uint8(bits * place)
+    raw = np.zeros(array.shape, np.uint8)  # the shape counts elements; the rest is not read
     raw.reshape(-1)[: len(packed)] = packed
     return raw
 
@@ -89,6 +89,6 @@ def described(name: str, value: Any) -> Tensor:
 
 
 def _described_ortvalue(name: str, value: Any) -> Tensor:
-    told = value.data_type()
-    dtype = _NAMES.get(told, told.removeprefix("tensor(").removesuffix(")"))
+    type_name = value.data_type()
+    dtype = _NAMES.get(type_name, type_name.removeprefix("tensor(").removesuffix(")"))
     return Tensor(name, dtype, tuple(int(d) for d in value.shape()), observed=True)

@@ -1,1 +1,1 @@
-"""What operators in torch are made of."""
+"""The parts that operators in torch are made of: table entries, values, lazy imports."""

@@ -1,7 +1,7 @@
-"""torch by name, imported when something of it is first asked for.
+"""torch by name, imported when an attribute is first used.
 
-No module here may import a framework when it is itself imported, yet the operators are torch
-functions. An attribute is looked up once and then kept, so that it costs what a module's does.
+Modules here must not import a framework at import time, yet operators are torch functions. An
+attribute is looked up once and then cached, so that later accesses cost no more than a module's.
 """
 
 from __future__ import annotations

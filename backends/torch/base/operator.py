@@ -1,4 +1,4 @@
-"""What an entry of the operator table is, and how it becomes a function of tensors alone."""
+"""Entries of the operator table, and their conversion to functions of tensors alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator: a function of its inputs whose keyword-only parameters are its attributes.
+    """One operator: a function of the inputs, with attributes as keyword-only parameters.
 
     Omitted inputs are None. A parameter `outputs` is given how many outputs the node has,
     `inputs` how many inputs, and `opset` the version of the operators that the model imports.
@@ -23,14 +23,14 @@ class Operator:
 
     function: Function
     host: tuple[int, ...] = ()
-    """Inputs whose values are read on the host: sizes, axes, counts."""
+    """Positions of inputs that are read on the host: sizes, axes, counts."""
     sized: bool = False
-    """Those inputs may be lists of numbers, which constants are turned into when loading."""
+    """Whether these inputs may be lists of numbers, which replace constants when loading."""
     made: bool = False
-    """`function` takes the attributes alone and returns the function of the inputs."""
+    """Whether `function` takes only the attributes and returns the function of the inputs."""
 
 
-#: One function for all versions of an operator, or one from each version on that differs.
+#: One function for all versions of an operator, or functions by their first version.
 Entry = Function | Operator | Mapping[int, Function | Operator]
 Table = Mapping[str, Entry]
 
@@ -42,12 +42,12 @@ def on_host(function: Function | Operator, *positions: int) -> Operator:
 
 
 def sized(function: Function | Operator, *positions: int) -> Operator:
-    """The same, where it takes lists of numbers as well as tensors."""
+    """An operator that reads these inputs on the host, as tensors or as lists of numbers."""
     return replace(on_host(function, *positions), sized=True)
 
 
 def made(function: Function) -> Operator:
-    """An operator whose function is made from its attributes when the model is loaded."""
+    """An operator whose function is made from the attributes when the model is loaded."""
     return Operator(function, made=True)
 
 
@@ -56,19 +56,19 @@ def _operator(entry: Function | Operator) -> Operator:
 
 
 def at_version(entry: Entry, opset: int) -> Operator | None:
-    """The entry that holds at this version of the operators; None if all are newer."""
+    """The entry for this version of the operators; None if all entries are newer."""
     if not isinstance(entry, Mapping):
         return _operator(entry)
     since = max((version for version in entry if version <= opset), default=None)
     return None if since is None else _operator(entry[since])
 
 
-#: Attributes of the first versions that told a runtime how to save memory.
+#: Attributes of early versions that only let a runtime save memory.
 _IGNORED = frozenset({"consumed_inputs"})
 
 
 def bind(operator: Operator, attributes: Mapping[str, Any], facts: Mapping[str, int]) -> Function:
-    """The function of the inputs alone. Raises BackendError for an attribute it does not know."""
+    """The function of the inputs alone. Raises BackendError for an unknown attribute."""
     known, needed = _parameters(operator.function)
     given = {name: value for name, value in attributes.items() if name not in _IGNORED}
     if unknown := sorted(set(given) - known):
@@ -86,7 +86,7 @@ def _parameters(function: Function) -> tuple[set[str], set[str]]:
     """Names of the keyword-only parameters, and of those without a default."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # a function of torch's that is written in C
+    except ValueError:  # a torch function that is written in C
         return set(), set()
     named = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
     return {p.name for p in named}, {p.name for p in named if p.default is p.empty}

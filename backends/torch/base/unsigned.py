@@ -1,4 +1,4 @@
-"""Unsigned integers of 16, 32 and 64 bits, for which torch has few kernels: by way of int64."""
+"""Unsigned integers of 16, 32 and 64 bits, for which torch has few kernels: computed in int64."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from onnxprof.backends.torch.base.operator import Function
 
 #: ONNX's element types UINT16, UINT32 and UINT64.
 WIDE = frozenset({4, 12, 13})
-#: Operators that give other integers than they are given.
+#: Operators whose results have other integer types than the inputs.
 _OWN_TYPE = frozenset({"Shape", "Size", "ArgMax", "ArgMin", "NonZero", "TopK", "Cast", "CastLike"})
 
 
 def widened(function: Function, op_type: str) -> Function:
-    """The function; where torch has no kernel for its types, the same over int64."""
+    """The function, computed in int64 where torch has no kernel for the types."""
 
     def run(*inputs: Any) -> Any:
         try:

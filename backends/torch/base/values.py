@@ -1,7 +1,7 @@
 """Tensors between ONNX, NumPy and torch, element types included.
 
-torch lacks the types of less than a byte. Their values travel in a wider type, and become what
-the model declares again when they are handed out.
+torch lacks the types of less than a byte. Their values are held in a wider type, and converted
+to the declared type on output.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnxprof.model.graph.data_files import DataFolder, is_external
 from onnxprof.model.graph.weights import size_bytes
 from onnxprof.records.layer import Tensor
 
-#: ONNX's element type, and torch's that holds its values.
+#: From ONNX's element type to the torch type that holds the values.
 NAMES: Mapping[str, str] = {
     "FLOAT": "float32", "DOUBLE": "float64", "FLOAT16": "float16", "BFLOAT16": "bfloat16",
     "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
@@ -30,7 +30,7 @@ NAMES: Mapping[str, str] = {
     "FLOAT8E8M0": "float8_e8m0fnu",
     "INT4": "int8", "UINT4": "uint8", "INT2": "int8", "UINT2": "uint8", "FLOAT4E2M1": "float32",
 }  # fmt: skip
-#: What NumPy itself does not have, by torch's name.
+#: Types that NumPy lacks, by torch's name.
 _BEYOND_NUMPY = {"bfloat16"} | {name for name in NAMES.values() if name.startswith("float8")}
 _NARROW = ("INT4", "UINT4", "INT2", "UINT2", "FLOAT4E2M1")
 
@@ -80,7 +80,7 @@ def to_torch(array: NDArray[Any]) -> Any:
 
 @cache
 def _torch_name(numpy_name: str) -> str:
-    """torch's name of a type of ml_dtypes that torch has too; empty for all others."""
+    """torch's name of a type of ml_dtypes; empty for types that torch lacks."""
     return numpy_name if numpy_name in _BEYOND_NUMPY else ""
 
 

@@ -1,6 +1,6 @@
 """Control flow, sequences and optional values. A sequence is a list of tensors.
 
-A body is a function of the values that it captures and of its own inputs; it gives a list.
+A body is a function of captured values and of its own inputs; it returns a list.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from onnxprof.backends.torch.base.operator import Table, on_host
 Body = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 
-def _one_or_all(found: list[Any]) -> Any:
-    return found[0] if len(found) == 1 else tuple(found)
+def _one_or_all(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else tuple(values)
 
 
 def _if(condition: Any, *captured: Any, then_branch: Body, else_branch: Body) -> Any:
@@ -24,17 +24,17 @@ def _if(condition: Any, *captured: Any, then_branch: Body, else_branch: Body) ->
 
 
 def _loop(trips: Any, condition: Any, *rest: Any, body: Body, inputs: int) -> Any:
-    """Ends when the count or the condition says so; what the body adds is stacked up."""
+    """Run until the count or the condition ends the loop; scan outputs are stacked."""
     state, captured = list(rest[: inputs - 2]), rest[max(inputs - 2, 0) :]
     most = None if trips is None else int(trips)
     going = condition is None or bool(condition)
     held, turn = len(state), 0
     gathered: list[list[Any]] | None = None
     while going and (most is None or turn < most):
-        found = body(captured, (torch.tensor(turn), torch.tensor(True), *state))
-        going, state = bool(found[0]), found[1 : 1 + held]
-        gathered = gathered or [[] for _ in found[1 + held :]]
-        for kept, value in zip(gathered, found[1 + held :], strict=True):
+        results = body(captured, (torch.tensor(turn), torch.tensor(True), *state))
+        going, state = bool(results[0]), results[1 : 1 + held]
+        gathered = gathered or [[] for _ in results[1 + held :]]
+        for kept, value in zip(gathered, results[1 + held :], strict=True):
             kept.append(value)
         turn += 1
     scans = len(getattr(body, "outputs", ())) - 1 - held
@@ -61,10 +61,10 @@ def _scan(*rest: Any, body: Body, inputs: int, num_scan_inputs: int,
             x.select(axis, length - 1 - turn if reverse else turn)
             for x, axis, reverse in zip(given, axes, back, strict=True)
         ]
-        found = body(captured, (*state, *parts))
-        state = found[:held]
-        gathered = gathered or [[] for _ in found[held:]]
-        for kept, value in zip(gathered, found[held:], strict=True):
+        results = body(captured, (*state, *parts))
+        state = results[:held]
+        gathered = gathered or [[] for _ in results[held:]]
+        for kept, value in zip(gathered, results[held:], strict=True):
             kept.append(value)
     turned = scan_output_directions or [0] * len(gathered)
     out_axes = scan_output_axes or [0] * len(gathered)
@@ -77,7 +77,7 @@ def _scan(*rest: Any, body: Body, inputs: int, num_scan_inputs: int,
 
 def _scan_8(lengths: Any, *rest: Any, body: Body, inputs: int, num_scan_inputs: int,
             directions: list[int] | None = None) -> Any:  # fmt: skip
-    """The first version ran every item of a batch by itself."""
+    """The first version runs every item of a batch by itself."""
     del lengths
     count = inputs - 1
     own, captured = rest[:count], rest[count:]
@@ -92,7 +92,7 @@ def _scan_8(lengths: Any, *rest: Any, body: Body, inputs: int, num_scan_inputs: 
 
 
 def _sequence_map(first: Any, *rest: Any, body: Body, inputs: int) -> Any:
-    """Tensors are handed to every turn, sequences one item a turn."""
+    """Every iteration gets all tensors, and one item of every sequence."""
     given, captured = (first, *rest)[:inputs], (first, *rest)[inputs:]
     turns = [
         body(captured, [x[i] if isinstance(x, list) else x for x in given])

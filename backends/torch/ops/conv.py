@@ -41,7 +41,7 @@ def _flat(pads: Ints) -> list[int]:
 def _conv(*, auto_pad: str = "NOTSET", dilations: Ints | None = None, group: int = 1,
           kernel_shape: Ints | None = None, pads: Ints | None = None,
           strides: Ints | None = None) -> Function:  # fmt: skip
-    """One call of torch where both sides are padded alike, else a padding first."""
+    """One call of torch if pads are symmetric, else padding and a call."""
     del kernel_shape
     stride, dilation = list(strides or [1]), list(dilations or [1])
     given = list(pads or [])
@@ -72,7 +72,7 @@ def _conv_transpose(
     group: int = 1, kernel_shape: Ints | None = None, output_padding: Ints | None = None,
     output_shape: Ints | None = None, pads: Ints | None = None, strides: Ints | None = None,
 ) -> Any:  # fmt: skip
-    """Without pads, then cropped: torch's own pads are the same on both sides."""
+    """Computed without pads, then cropped, since torch's own pads are symmetric."""
     del kernel_shape
     rank = x.dim() - 2
     stride, dilation = list(strides or [1] * rank), list(dilations or [1] * rank)
@@ -102,7 +102,7 @@ def _conv_transpose(
 
 
 def _with_bias(full: Any, bias: Any, begins: Ints, ends: Ints) -> Any:
-    """What padding adds around a transposed convolution has the bias alone."""
+    """Extend a transposed convolution at the borders, where the result is the bias alone."""
     return F.pad(full - bias, _flat([-begin for begin in begins] + list(ends))) + bias
 
 
@@ -132,11 +132,11 @@ class _Pool:
         self.padding = half if auto_pad == "NOTSET" else [0] * rank
 
     def pads(self, size: Ints) -> list[int]:
-        """The pads asked for."""
+        """The requested pads."""
         return _pads(self.auto_pad, self.given, size, self.window, self.stride)
 
     def extra(self, size: Ints, pads: Ints) -> list[int]:
-        """The further pads, at the ends, that ceil_mode asks for."""
+        """The further pads, at the ends, for ceil_mode."""
         if not self.ceil:
             return [0] * len(size)
         sides = zip(size, self.window, self.stride, pads[: len(size)], pads[len(size) :],
@@ -156,17 +156,17 @@ def _max_pool(*, auto_pad: str = "NOTSET", ceil_mode: int = 0, dilations: Ints |
             done = run(x.double())
             return (done[0].to(x.dtype), done[1]) if outputs > 1 else done.to(x.dtype)
         if pool.simple:
-            found = call(x, pool.kernel, pool.stride, pool.padding, pool.dilation, pool.ceil)
-            return found if outputs == 1 else (found[0], _whole(found[1], x, storage_order))
+            pooled = call(x, pool.kernel, pool.stride, pool.padding, pool.dilation, pool.ceil)
+            return pooled if outputs == 1 else (pooled[0], _whole(pooled[1], x, storage_order))
         begin = pool.pads(x.shape[2:])
         rank = len(pool.kernel)
         ends = [e + m for e, m in zip(begin[rank:], pool.extra(x.shape[2:], begin), strict=True)]
         outer = F.pad(x, _flat([*begin[:rank], *ends]), value=-math.inf)
-        found = call(outer, pool.kernel, pool.stride, [0] * rank, pool.dilation)
+        pooled = call(outer, pool.kernel, pool.stride, [0] * rank, pool.dilation)
         if outputs == 1:
-            return found
-        inner = _unpadded(found[1], outer.shape[2:], x.shape[2:], begin)
-        return found[0], _whole(inner, x, storage_order)
+            return pooled
+        inner = _unpadded(pooled[1], outer.shape[2:], x.shape[2:], begin)
+        return pooled[0], _whole(inner, x, storage_order)
 
     return run
 
@@ -193,7 +193,7 @@ def _unpadded(index: Any, outer: Ints, inner: Ints, begins: Ints) -> Any:
 
 
 def _whole(index: Any, x: Any, storage_order: int) -> Any:
-    """ONNX counts through the whole tensor, torch through each plane."""
+    """torch's indices into a plane as ONNX's indices into the whole tensor."""
     size = list(x.shape[2:])
     if storage_order:  # column-major in each plane
         index = _flattened(_coordinates(index, size)[::-1], size[::-1])
@@ -226,7 +226,7 @@ def _average_pool(*, auto_pad: str = "NOTSET", ceil_mode: int = 0, count_include
 
 
 def _window_sums(x: Any, pool: _Pool) -> Any:
-    """Sums over dilated windows, each plane by itself."""
+    """Sums over dilated windows, plane by plane."""
     planes = x.reshape(-1, 1, *x.shape[2:])
     ones = torch.ones(1, 1, *pool.kernel, dtype=x.dtype, device=x.device)
     rank = [0] * len(pool.kernel)

@@ -12,7 +12,7 @@ from onnxprof.backends.torch.base.values import dtype_of, is_narrow, to_numpy, t
 
 
 def _before_opset_7(function: Function) -> Function:
-    """Broadcasting was asked for by attributes: `b` meets `a` from `axis` on."""
+    """Broadcasting by attributes: `b` is aligned with `a` from `axis` on."""
 
     def run(a: Any, b: Any, *, axis: int | None = None, broadcast: int = 0) -> Any:
         if broadcast and axis is not None:
@@ -147,7 +147,7 @@ _ROUNDINGS = {"up": "ceil", "down": "floor", "nearest": "round"}
 
 
 def _cast(*, to: int, saturate: int = 1, round_mode: str = "up") -> Function:
-    """To the wider type that holds it where torch has none; see `torch_values`."""
+    """Cast, to the wider type that holds the values where torch lacks one; see `values.py`."""
     dtype = dtype_of(to)
     name = str(dtype)
     if is_narrow(to):
@@ -171,7 +171,7 @@ def _cast_by_numpy(x: Any, *, to: int) -> Any:
 
 
 def _cast_to_exponent(x: Any, *, mode: str) -> Any:
-    """E8M0 holds powers of two alone; a value in between is rounded as the mode says."""
+    """Cast to E8M0, which has only powers of two; other values are rounded by the mode."""
     exact = torch.log2(x.double())
     if mode == "round":
         mantissa, exponent = torch.frexp(x.double())
@@ -181,7 +181,7 @@ def _cast_to_exponent(x: Any, *, mode: str) -> Any:
 
 
 def _cast_to_float8(x: Any, *, dtype: Any, saturate: bool) -> Any:
-    """Beyond the largest value: that value if saturating, else infinity, or NaN without one."""
+    """Beyond the range: the largest value if saturating, else infinity, or NaN without one."""
     x, largest = x.float(), torch.finfo(dtype).max
     if saturate:
         return x.clamp(-largest, largest).to(dtype)

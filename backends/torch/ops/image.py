@@ -23,9 +23,9 @@ def _roi_align(
     mode: str = "avg", output_height: int = 1, output_width: int = 1, sampling_ratio: int = 0,
     spatial_scale: float = 1.0,
 ) -> Any:  # fmt: skip
-    """Samples on a grid in each bin, then their mean or maximum (He et al. 2017).
+    """Samples on a grid in every bin, then mean or maximum (He et al. 2017).
 
-    Where the number of samples depends on the region, regions are taken one by one.
+    If the number of samples depends on the region, regions are computed one by one.
     """
     half = coordinate_transformation_mode == "half_pixel"
     corners = rois * spatial_scale - (0.5 if half else 0.0)
@@ -38,8 +38,8 @@ def _roi_align(
         counts = (sampling_ratio, sampling_ratio)
         return _aligned(x, batch, corners, bins, shape, counts, mode)
     per_bin = torch.ceil(bins).clamp(min=1).int().tolist()
-    each = zip(batch.split(1), corners.split(1), bins.split(1), per_bin, strict=True)
-    parts = [_aligned(x, n, c, b, shape, (wide, high), mode) for n, c, b, (wide, high) in each]
+    regions = zip(batch.split(1), corners.split(1), bins.split(1), per_bin, strict=True)
+    parts = [_aligned(x, n, c, b, shape, (wide, high), mode) for n, c, b, (wide, high) in regions]
     return torch.cat(parts) if parts else x.new_zeros(0, x.shape[1], *shape)
 
 
@@ -60,15 +60,17 @@ def _aligned(x: Any, batch: Any, corners: Any, bins: Any, shape: tuple[int, int]
         for column, lx in zip(columns, column_weights, strict=True)
     ]
     split = [part.reshape(part.shape[0], part.shape[1], high, down, wide, across) for part in parts]
-    if mode == "max":  # of the weighted corners, as the specification's reference has it
+    if mode == "max":  # over weighted corners, as in the reference implementation
         return torch.stack(split).amax(0).amax((3, 5))
     total = split[0] + split[1] + split[2] + split[3]
     return total.mean((3, 5))
 
 
-def _points(bins: int, each: int, x: Any) -> Any:
-    """Centres of `each` equal parts of every bin, in bins."""
-    return ((torch.arange(bins * each, dtype=x.dtype, device=x.device) + 0.5) / each).unsqueeze(0)
+def _points(bins: int, per_bin: int, x: Any) -> Any:
+    """Centres of `per_bin` equal parts of every bin, in bins."""
+    return (
+        (torch.arange(bins * per_bin, dtype=x.dtype, device=x.device) + 0.5) / per_bin
+    ).unsqueeze(0)
 
 
 def _neighbours(at: Any, size: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
@@ -123,7 +125,7 @@ def _non_max_suppression(
     boxes: Any, scores: Any, most: Any = None, iou: Any = None, least: Any = None, *,
     center_point_box: int = 0,
 ) -> Any:  # fmt: skip
-    """Greedy, class by class, on the host: each choice hangs on those before it."""
+    """Greedy, class by class, on the host, since a choice depends on the earlier ones."""
     limit = 0 if most is None else int(most.reshape(-1)[0])
     overlap = 0.0 if iou is None else float(iou.reshape(-1)[0])
     floor = None if least is None else float(least.reshape(-1)[0])
@@ -181,13 +183,13 @@ def _deform_conv(
     grid = torch.stack([2 * at_x / max(wide - 1, 1) - 1, 2 * at_y / max(h - 1, 1) - 1], -1)
     planes = x.reshape(n * offset_group, c // offset_group, h, wide)
     flat = grid.reshape(n * offset_group, kh * kw * out_h, out_w, 2)
-    found = F.grid_sample(planes, flat, "bilinear", "zeros", True)
-    found = found.reshape(n, offset_group, c // offset_group, kh * kw, out_h, out_w)
+    sampled = F.grid_sample(planes, flat, "bilinear", "zeros", True)
+    sampled = sampled.reshape(n, offset_group, c // offset_group, kh * kw, out_h, out_w)
     if mask is not None:
-        found = found * mask.reshape(n, offset_group, 1, kh * kw, out_h, out_w)
-    found = found.reshape(n, group, c // group * kh * kw, out_h * out_w)
+        sampled = sampled * mask.reshape(n, offset_group, 1, kh * kw, out_h, out_w)
+    sampled = sampled.reshape(n, group, c // group * kh * kw, out_h * out_w)
     weights = w.reshape(1, group, w.shape[0] // group, -1)
-    out = torch.matmul(weights, found).reshape(n, w.shape[0], out_h, out_w)
+    out = torch.matmul(weights, sampled).reshape(n, w.shape[0], out_h, out_w)
     return out if b is None else out + b.reshape(-1, 1, 1)
 
 

@@ -109,7 +109,7 @@ def _top_k_by_attribute(x: Any, *, k: int, axis: int = -1) -> Any:
 
 
 def _top(x: Any, k: int, axis: int, largest: bool) -> Any:
-    """Of equal values the first, which torch's own topk does not promise."""
+    """The k largest or smallest; equal values in order, which torch's topk does not ensure."""
     if k == 1 and x.shape[axis]:
         values, index = (torch.max if largest else torch.min)(x, axis, keepdim=True)
         return values, index
@@ -118,7 +118,7 @@ def _top(x: Any, k: int, axis: int, largest: bool) -> Any:
 
 
 def _unique(x: Any, *, axis: int | None = None, sorted: int = 1, outputs: int) -> Any:
-    """torch numbers the groups; where each begins is found from that."""
+    """From torch's unique values and group numbers, the first positions are computed."""
     del outputs
     values, inverse, counts = torch.unique(
         x, sorted=True, return_inverse=True, return_counts=True, dim=axis

@@ -12,7 +12,7 @@ from onnxprof.backends.torch.base.operator import Function, Table, made
 
 def _gemm(*, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0,
           ) -> Function:  # fmt: skip
-    """With addmm where the factors and C allow for it."""
+    """One addmm where the factors and the shape of C allow."""
 
     def run(a: Any, b: Any, c: Any = None) -> Any:
         a, b = (a.t() if transA else a), (b.t() if transB else b)
@@ -66,7 +66,7 @@ def _batch_norm(
     momentum: float = 0.9, training_mode: int = 0, is_test: int = 1, spatial: int = 1,
     outputs: int = 1,
 ) -> Any:  # fmt: skip
-    """With the stored statistics; training mode gives the running ones as well."""
+    """With the stored statistics; training mode returns updated ones as well."""
     del is_test
     if not spatial:
         return (x - mean) * torch.rsqrt(var + epsilon) * scale + bias
@@ -118,8 +118,8 @@ def _group_norm(
 ) -> Any:
     del stash_type
     if scale.numel() == num_groups != x.shape[1]:  # one a group until opset 21
-        each = x.shape[1] // num_groups
-        scale, bias = scale.repeat_interleave(each), bias.repeat_interleave(each)
+        group_size = x.shape[1] // num_groups
+        scale, bias = scale.repeat_interleave(group_size), bias.repeat_interleave(group_size)
     return F.group_norm(x, num_groups, scale, bias, epsilon)
 
 
@@ -129,7 +129,7 @@ def _lp_normalization(x: Any, *, axis: int = -1, p: int = 2) -> Any:
 
 
 def _lrn(x: Any, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> Any:
-    """Sum of squares over `size` channels; of an even number one more lies behind."""
+    """Sum of squares over `size` channels; if even, one channel more behind than before."""
     flat = x.square().reshape(x.shape[0], 1, x.shape[1], -1)
     outer = F.pad(flat, (0, 0, (size - 1) // 2, size // 2))
     mean = F.avg_pool2d(outer, (size, 1), stride=1).reshape(x.shape)
@@ -147,7 +147,7 @@ def _attention(*, kv_num_heads: int = 0, q_num_heads: int = 0, is_causal: int = 
                softmax_precision: int = 0, left_window_size: int = -1,
                right_window_size: int = -1, outputs: int = 1, inputs: int = 3,
                ) -> Function | None:  # fmt: skip
-    """torch's fused attention, where it can say what the node says; else None."""
+    """torch's fused attention, if it covers the attributes of the node; else None."""
     del qk_matmul_output_mode, softmax_precision
     windowed = left_window_size >= 0 or right_window_size >= 0
     if softcap or windowed or outputs > 1 or inputs > 4:
@@ -186,7 +186,7 @@ def _causal(mask: Any, q: Any, k: Any) -> Any:
 
 def _nll_loss(x: Any, target: Any, weight: Any = None, *, ignore_index: int | None = None,
               reduction: str = "mean") -> Any:  # fmt: skip
-    """torch has -100 for what to ignore; a class that is ignored may lie outside of all."""
+    """The ignored class may be out of range, so it is replaced by torch's default, -100."""
     target = target.long()
     if ignore_index is not None:
         target = torch.where(target == ignore_index, -100, target)

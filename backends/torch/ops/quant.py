@@ -1,7 +1,7 @@
 """Quantisation: to and from integers, and products of integers.
 
-torch has no integer kernels for most of these; they are computed as the specification words
-them, which is exact and slow.
+torch has no integer kernels for most of these; they are computed as the specification defines
+them, which is exact but slow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RANGES = {"INT4": (-8, 7), "UINT4": (0, 15), "INT2": (-2, 1), "UINT2": (0, 3)}
 
 
 def _spread(parameter: Any, x: Any, axis: int, block: int) -> Any:
-    """A scale or zero point so that it meets `x`: one, one a slice, or one a block."""
+    """A scale or zero point, broadcast to `x`: one for all, for each slice, or for each block."""
     if parameter is None or parameter.dim() == 0 or parameter.numel() == 1:
         return None if parameter is None else parameter.reshape([])
     axis = axis % x.dim()
@@ -81,7 +81,7 @@ def _dynamic_quantize(x: Any) -> Any:
 
 
 def _centred(x: Any, zero: Any, axis: int) -> Any:
-    """As doubles less the zero point; sums of products of 8 bits are exact in these."""
+    """Values less the zero point, in doubles, which hold sums of 8-bit products exactly."""
     wide = x.double()
     if zero is None:
         return wide
@@ -161,7 +161,7 @@ def _multinomial(x: Any, *, dtype: int = 6, sample_size: int = 1, seed: float = 
 
 
 def table() -> Table:
-    """Operator to function; those that draw numbers stand here too."""
+    """Operator to function; includes the operators that draw random numbers."""
     return {
         "QuantizeLinear": _quantize, "DequantizeLinear": _dequantize,
         "DynamicQuantizeLinear": _dynamic_quantize, "MatMulInteger": _matmul_integer,

@@ -1,4 +1,4 @@
-"""LSTM, GRU and RNN: torch's kernels for what they can say, else a loop over time."""
+"""LSTM, GRU and RNN: torch's kernels where these suffice, else a loop over time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _activation(name: str, alpha: float | None, beta: float | None) -> Activatio
 
 
 class _Recurrent:
-    """One recurrent node. Weights in torch's layout are kept, for as long as they are the same."""
+    """One recurrent node. Weights in torch's layout are cached while they stay the same."""
 
     def __init__(
         self, kind: str, *, hidden_size: int | None = None, direction: str = "forward",
@@ -86,8 +86,8 @@ class _Recurrent:
         if self.layout:
             y = y.permute(2, 0, 1, 3)
             h, c = (None if s is None else s.transpose(0, 1) for s in (h, c))
-        found = (y, h) if c is None else (y, h, c)
-        return found[: self.outputs] if self.outputs > 1 else y
+        results = (y, h) if c is None else (y, h, c)
+        return results[: self.outputs] if self.outputs > 1 else y
 
     def _by_torch(self, x: Any, w: Any, r: Any, b: Any, h: Any, c: Any) -> tuple[Any, Any, Any]:
         flat = self._weights(w, r, b)
@@ -120,13 +120,13 @@ class _Recurrent:
     def _by_loop(self, x: Any, w: Any, r: Any, b: Any, lengths: Any, h: Any, c: Any, p: Any,
                  ) -> tuple[Any, Any, Any]:  # fmt: skip
         states = (w, r, b, h, c, p)
-        each = [
+        per_direction = [
             self._direction(k, x, lengths, [None if t is None else t[k] for t in states])
             for k in range(self.directions)
         ]
-        y = torch.stack([part[0] for part in each], 1)
-        last = torch.stack([part[1] for part in each])
-        cell = torch.stack([part[2] for part in each]) if self.kind == "LSTM" else None
+        y = torch.stack([part[0] for part in per_direction], 1)
+        last = torch.stack([part[1] for part in per_direction])
+        cell = torch.stack([part[2] for part in per_direction]) if self.kind == "LSTM" else None
         return y, last, cell
 
     def _direction(self, k: int, x: Any, lengths: Any, states: Sequence[Any]) -> tuple[Any, ...]:
@@ -134,8 +134,8 @@ class _Recurrent:
         w, r, b, h, c, p = states
         time = x.shape[0]
         steps = list(range(time - 1, -1, -1) if self.backward[k] else range(time))
-        each = len(self.functions) // self.directions
-        functions = self.functions[k * each : (k + 1) * each]
+        count = len(self.functions) // self.directions
+        functions = self.functions[k * count : (k + 1) * count]
         ys: list[Any] = [None] * time
         for t in steps:
             new_h, new_c = self._step(functions, x[t], w, r, b, h, c, p)

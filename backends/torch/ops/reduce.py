@@ -21,7 +21,7 @@ def _by_attribute(reduction: Reduction) -> Function:
 
 
 def _by_input(reduction: Reduction, alone: Function) -> Function:
-    """Axes are an input; none given means all, or none if the node says so."""
+    """Axes are an input; without axes, all are reduced, or none by the node's attribute."""
 
     def run(x: Any, axes: Any = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0,
             ) -> Any:  # fmt: skip
@@ -38,7 +38,7 @@ def _empty(x: Any, axes: tuple[int, ...]) -> bool:
 
 
 def _filled(x: Any, axes: tuple[int, ...], keep: bool, value: Any) -> Any:
-    """What a reduction over nothing gives."""
+    """The result of a reduction over no elements."""
     shape = x.sum(axes, keepdim=keep).shape
     return torch.full(shape, value, dtype=x.dtype, device=x.device)
 
@@ -101,8 +101,8 @@ def _arg(name: str) -> Function:
         """The first of equal values, or the last."""
         if not select_last_index:
             return getattr(torch, name)(x, axis, bool(keepdims))
-        found = getattr(torch, name)(torch.flip(x, (axis,)), axis, bool(keepdims))
-        return x.shape[axis] - 1 - found
+        index = getattr(torch, name)(torch.flip(x, (axis,)), axis, bool(keepdims))
+        return x.shape[axis] - 1 - index
 
     return run
 

@@ -1,4 +1,4 @@
-"""Resize and Upsample: torch's kernels where they mean the same, else one product an axis."""
+"""Resize and Upsample: torch's kernels where equivalent, else one matrix product an axis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """How one axis is resized; hashable, so that its weights are worked out once."""
+    """Resizing of one axis; hashable, so that weights are computed once."""
 
     size: int
     out: int
@@ -37,7 +37,7 @@ class _Axis:
 
 
 def _sources(axis: _Axis) -> Weights:
-    """Where each output element lies on the input's axis (ONNX, Resize)."""
+    """The position of each output element on the input's axis (ONNX, Resize)."""
     x = np.arange(axis.out, dtype=np.float64)
     kind, scale, length = axis.coordinates, axis.scale, axis.scale * axis.size
     if kind == "half_pixel" or (kind == "pytorch_half_pixel" and length > 1):
@@ -100,10 +100,10 @@ def _weights(axis: _Axis) -> Weights:
 @lru_cache(maxsize=256)
 def _on_device(axis: _Axis, dtype: Any, device: Any) -> Any:
     """Indices for the nearest mode, else the weights."""
-    found = _weights(axis)
+    weights = _weights(axis)
     if axis.mode == "nearest":
-        return torch.from_numpy(found.argmax(1)).to(device)
-    return torch.from_numpy(found).to(device, dtype)
+        return torch.from_numpy(weights.argmax(1)).to(device)
+    return torch.from_numpy(weights).to(device, dtype)
 
 
 def _by_axes(x: Any, axes: dict[int, _Axis]) -> Any:
@@ -125,7 +125,7 @@ def _by_axes(x: Any, axes: dict[int, _Axis]) -> Any:
 
 
 def _fast(x: Any, axes: dict[int, _Axis]) -> Any | None:
-    """torch's bilinear kernel on the last two axes; None where it would mean something else."""
+    """torch's bilinear kernel on the last two axes; None where it is not equivalent."""
     if set(axes) != {2, 3} or x.dim() != 4 or not x.is_floating_point():
         return None
     one = axes[2]
@@ -184,8 +184,8 @@ def _resize(
         for i, (number, out, scale) in enumerate(planned)
         if crop or out != x.shape[number] or scale != 1
     }
-    found = _fast(x, made)
-    return _by_axes(x, made) if found is None else found
+    resized = _fast(x, made)
+    return _by_axes(x, made) if resized is None else resized
 
 
 def _resize_10(x: Any, scales: Any, *, mode: str = "nearest") -> Any:

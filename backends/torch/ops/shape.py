@@ -12,7 +12,7 @@ from onnxprof.errors import BackendError
 
 
 def numbers(x: Any) -> list[int]:
-    """A shape operand as Python numbers; a constant one is that already."""
+    """A shape operand as Python numbers; constants are converted when loading."""
     if type(x) is list:
         return x
     listed: list[int] = x.reshape(-1).tolist()
@@ -73,14 +73,14 @@ def _concat(*x: Any, axis: int = 1) -> Any:
 
 def _split(x: Any, sizes: Any = None, *, axis: int = 0, outputs: int,
            num_outputs: int = 0, split: list[int] | None = None) -> Any:  # fmt: skip
-    """As evenly as can be where no sizes are given, the last part being the smallest."""
+    """Without sizes, equal parts, of which the last may be smaller."""
     if sizes is not None:
         return torch.split(x, numbers(sizes), axis)
     if split:
         return torch.split(x, split, axis)
     parts = num_outputs or outputs
-    each = -(-x.shape[axis] // parts)
-    sized = [each] * (parts - 1)
+    size = -(-x.shape[axis] // parts)
+    sized = [size] * (parts - 1)
     return torch.split(x, [*sized, x.shape[axis] - sum(sized)], axis)
 
 
@@ -113,7 +113,7 @@ def _sliced(x: Any, first: Sequence[int], last: Sequence[int], axes: Sequence[in
 
 
 def _turned(x: Any, axis: int, part: slice) -> tuple[Any, slice]:
-    """torch has no negative steps: reverse the axis, and count from its other end."""
+    """torch lacks negative steps: the axis reversed, and the slice from the other end."""
     size = x.shape[axis]
     end = None if part.stop < -size else part.stop
     taken = range(*slice(part.start, end, part.step).indices(size))
@@ -159,7 +159,7 @@ def padded(x: Any, pads: Sequence[int], mode: str, fill: Any, axes: Sequence[int
 
 
 def _mirrored(x: Any, flat: Sequence[int], mode: str) -> Any:
-    """One axis at a time by index: torch's own modes want certain ranks and few pads."""
+    """Axis by axis by index, since torch's own modes limit ranks and pads."""
     for axis in range(x.dim()):
         begin, end = flat[2 * (x.dim() - 1 - axis)], flat[2 * (x.dim() - 1 - axis) + 1]
         if begin or end:
@@ -242,7 +242,7 @@ def _reverse_sequence(x: Any, lengths: Any, *, batch_axis: int = 1, time_axis: i
 
 def _dropout(x: Any, ratio: Any = None, training: Any = None, *, seed: int = 0, outputs: int,
              ) -> Any:  # fmt: skip
-    """Passes its input on, unless an operand switches training on."""
+    """The input, unless an operand switches training on."""
     share = 0.5 if ratio is None else float(ratio)
     mask = torch.ones_like(x, dtype=torch.bool)
     if training is not None and bool(training) and share > 0:
@@ -274,7 +274,7 @@ def _constant(*, value: Any = None, value_int: int | None = None, value_ints: An
 
 def _col2im(x: Any, image: Any, block: Any, *, dilations: list[int] | None = None,
             pads: list[int] | None = None, strides: list[int] | None = None) -> Any:  # fmt: skip
-    """Add each column's block at its place, for any number of axes."""
+    """Add every column's block at the block's position, for any number of axes."""
     size, kernel = numbers(image), numbers(block)
     rank = len(size)
     dilation, stride = dilations or [1] * rank, strides or [1] * rank

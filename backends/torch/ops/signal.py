@@ -22,19 +22,19 @@ def _dft_17(
 
 
 def _transformed(x: Any, length: Any, axis: int, inverse: int, onesided: int) -> Any:
-    """The last axis holds real and imaginary parts, or real ones alone."""
+    """Fourier transform; the last axis holds real and imaginary parts, or real ones alone."""
     axis = axis % x.dim()
     halved = inverse and onesided
     whole = 2 * (x.shape[axis] - 1) if halved else x.shape[axis]
     size = whole if length is None else int(length)
     if halved:
-        found = torch.fft.irfft(torch.view_as_complex(x.contiguous()), size, axis)
-        return found.unsqueeze(-1)
+        result = torch.fft.irfft(torch.view_as_complex(x.contiguous()), size, axis)
+        return result.unsqueeze(-1)
     complex_ = x[..., 0] + 0j if x.shape[-1] == 1 else torch.view_as_complex(x.contiguous())
-    found = (torch.fft.ifft if inverse else torch.fft.fft)(complex_, size, axis)
+    result = (torch.fft.ifft if inverse else torch.fft.fft)(complex_, size, axis)
     if onesided:
-        found = found.narrow(axis, 0, size // 2 + 1)
-    return torch.view_as_real(found)
+        result = result.narrow(axis, 0, size // 2 + 1)
+    return torch.view_as_real(result)
 
 
 def _stft(x: Any, step: Any, window: Any = None, length: Any = None, *, onesided: int = 1) -> Any:
@@ -45,8 +45,8 @@ def _stft(x: Any, step: Any, window: Any = None, length: Any = None, *, onesided
     frames = signal.unfold(1, size, int(step))
     if window is not None:
         frames = frames * window
-    found = torch.fft.fft(frames)
-    return torch.view_as_real(found[..., : size // 2 + 1] if onesided else found)
+    spectrum = torch.fft.fft(frames)
+    return torch.view_as_real(spectrum[..., : size // 2 + 1] if onesided else spectrum)
 
 
 def _mel_matrix(bins: Any, length: Any, rate: Any, low: Any, high: Any, *, output_datatype: int = 1,

@@ -1,1 +1,1 @@
-"""From a model to the list of torch calls."""
+"""Programs: models as lists of torch calls."""

@@ -15,9 +15,9 @@ def definition(
 ) -> onnx.FunctionProto | None:
     """The function that defines the node's operator; None where there is none."""
     for function in model.functions:
-        found: onnx.FunctionProto = function
-        if (found.domain, found.name) == (node.domain, node.op_type):
-            return found
+        candidate: onnx.FunctionProto = function
+        if (candidate.domain, candidate.name) == (node.domain, node.op_type):
+            return candidate
     return _specified(node, opset, type_of)
 
 
@@ -67,11 +67,11 @@ def types_of(model: onnx.ModelProto) -> dict[str, Any]:
             tensor.ClearField("float_data")
     try:
         inferred = onnx.shape_inference.infer_shapes(bare)
-    except Exception:  # an odd model: what it declares must do
+    except Exception:  # for an invalid model, declared types are used
         inferred = bare
     graph = inferred.graph
-    found = {v.name: v.type for v in (*graph.input, *graph.value_info, *graph.output)}
+    types = {v.name: v.type for v in (*graph.input, *graph.value_info, *graph.output)}
     for tensor in graph.initializer:
         made = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
-        found.setdefault(tensor.name, made)
-    return found
+        types.setdefault(tensor.name, made)
+    return types

@@ -1,7 +1,7 @@
 """From an ONNX model to a program: weights, constants, functions, subgraphs.
 
-What has no function in the table, but a definition in terms of other operators (in the model,
-or in ONNX's specification), runs as that. Everything else is an error that names the layer.
+An operator that is not in the table runs by its definition in terms of other operators (in the
+model, or in ONNX's specification). Any other operator is an error that names the layer.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from onnxprof.model.graph.operators import DEFAULT_DOMAINS, MAY_DRAW
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.records.layer import PreparedModel
 
-#: Functions inside functions; a definition that calls itself has no end.
+#: The deepest nesting of functions, since a definition may call itself.
 _DEEPEST = 16
-#: Given a call of a subgraph and the call that holds the subgraph.
+#: Takes a call in a subgraph, and the call that holds the subgraph.
 Wrap = Callable[[Call, Call], Function]
 
 
 @dataclass(slots=True)
 class Loaded:
-    """A model as a program, and what became of its layers."""
+    """A model as a program, with the calls and folded layers."""
 
     program: Program
     inputs: dict[str, int]
@@ -41,14 +41,14 @@ class Loaded:
     output_types: list[int]
     """ONNX's element types of the outputs; 0 where none is declared."""
     layers: list[tuple[Call, int, int]]
-    """Every call that is a layer, the number of the layer that holds it (or -1), and its
-    position among the calls of the main graph."""
+    """For every call that is a layer: the call, the number of the layer that holds it (or -1), and
+    the position among the calls of the main graph."""
     folded: list[str]
 
 
 @dataclass(slots=True)
 class _Context:
-    """What all graphs of one model share."""
+    """Data that all graphs of one model share."""
 
     model: onnx.ModelProto
     folder: DataFolder
@@ -67,10 +67,10 @@ class _Context:
 
 
 def load(prepared: PreparedModel, *, fold: bool, wrap: Wrap | None = None) -> Loaded:
-    """Make the program; `wrap` may put something around each call of a subgraph.
+    """Make the program; `wrap`, if given, is called with each call of a subgraph.
 
-    Layers that depend on constants alone are computed now if `fold` says so, and those that
-    nothing depends on are left out. Raises BackendError for what torch cannot run.
+    With `fold`, layers that depend on constants alone are computed now, and unused layers are
+    left out. Raises BackendError for a model that torch cannot run.
     """
     model = read_prepared(prepared)
     folder = DataFolder.of_prepared(prepared)
@@ -119,7 +119,7 @@ def _prune(program: Program, context: _Context) -> None:
 
 
 def _renumber(context: _Context, places: Mapping[int, int]) -> None:
-    """Positions count the calls that are left; what stood in one that is not goes with it."""
+    """Renumber positions without removed calls; layers inside removed calls are dropped."""
     kept: list[tuple[Call, int, int]] = []
     number: dict[int, int] = {-1: -1}
     for old, (call, parent, _) in enumerate(context.layers):
@@ -147,7 +147,7 @@ class _Builder:
         self._captures = True
 
     def graph(self, graph: onnx.GraphProto, inputs: Iterable[Any]) -> Program:
-        """The program of a graph; inputs that are initializers count as such."""
+        """The program of a graph; inputs that are initializers count as constants."""
         known = {tensor.name for tensor in graph.initializer}
         if graph.sparse_initializer:
             raise BackendError("sparse initializers are not supported")
@@ -188,7 +188,7 @@ class _Builder:
         self.program.formals.append(self.slots[name])
 
     def _slot(self, name: str) -> int:
-        """Where a value is: here, among the outer graphs' constants, or captured from them."""
+        """The slot of a value: of this graph, of an outer constant, or captured."""
         if name in self.slots:
             return self.slots[name]
         if name in self.outer:
@@ -237,7 +237,7 @@ class _Builder:
         return self.slots[name]
 
     def _fold(self, node: onnx.NodeProto, call: Call) -> bool:
-        """Compute a layer now if its inputs are known. What fails here may never run at all."""
+        """Compute a layer now if the inputs are known. Errors are ignored: it may never run."""
         known = self.program.constants | {OMITTED}
         constant = node.op_type == "Constant"
         if not (constant or self.context.fold) or not known.issuperset(call.inputs):
@@ -269,7 +269,7 @@ class _Builder:
         call.inputs = tuple(inputs)
 
     def _resolve(self, node: onnx.NodeProto, call: Call) -> bool:
-        """Find the function of a node and give it to the call; whether it takes lists as sizes."""
+        """Set the function of a node in the call; returns whether it takes lists as sizes."""
         opset = self._opset(node.domain)
         operator = table.find(node.domain, node.op_type, opset)
         function = None
@@ -297,17 +297,17 @@ class _Builder:
         return next((self.opsets[name] for name in names if name in self.opsets), 1)
 
     def _set(self, node: onnx.NodeProto) -> list[Any]:
-        """The node's attributes; in a function some stand for what its caller gave."""
-        found = []
+        """The node's attributes; in a function, references are replaced by the caller's values."""
+        attributes = []
         for attribute in node.attribute:
             if not attribute.ref_attr_name:
-                found.append(attribute)
+                attributes.append(attribute)
             elif attribute.ref_attr_name in self.given:
                 made = onnx.AttributeProto()
                 made.CopyFrom(self.given[attribute.ref_attr_name])
                 made.name = attribute.name
-                found.append(made)
-        return found
+                attributes.append(made)
+        return attributes
 
     def _attribute(self, attribute: Any, call: Call, bodies: list[Program]) -> Any:
         kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
@@ -337,22 +337,22 @@ class _Builder:
         return {**self.outer, **own}
 
     def _defined(self, node: onnx.NodeProto, opset: int, call: Call) -> Function:
-        """A function made of what defines the operator by others."""
-        found = definition(self.context.model, node, opset, self.context.type_of)
-        if found is None:
+        """A function made from the operator's definition by other operators."""
+        function = definition(self.context.model, node, opset, self.context.type_of)
+        if function is None:
             raise BackendError(
                 f"the torch backend has no function for operator {node.op_type}"
                 + (f" of domain {node.domain}" if node.domain else f" at opset {opset}"),
                 remedy="Profile this model with another backend, such as ort",
             )
-        own = {o.domain: o.version for o in found.opset_import}
+        own = {o.domain: o.version for o in function.opset_import}
         opsets = {**self.opsets, **own}
-        given = {a.name: a for a in (*found.attribute_proto, *self._set(node))}
+        given = {a.name: a for a in (*function.attribute_proto, *self._set(node))}
         inner = _Builder(
             self.context, opsets, {}, given, depth=self.depth + 1, parent=-1, inside=True
         )
         _check_depth(inner.depth)
-        body = inner.function(found)
+        body = inner.function(function)
         call.bodies, call.is_function = (body,), True
         return _calling(body)
 
@@ -364,14 +364,14 @@ def _check_depth(depth: int) -> None:
 
 def _calling(body: Program) -> Function:
     def run(*given: Any) -> Any:
-        found = body((), given)
-        return found[0] if len(found) == 1 else tuple(found)
+        results = body((), given)
+        return results[0] if len(results) == 1 else tuple(results)
 
     return run
 
 
 def _place_captures(bodies: Sequence[Program]) -> None:
-    """Let each body of a node find its part of all that they capture."""
+    """Set for each body of a node the offset of its captured values."""
     before = 0
     for body in bodies:
         body.offset = before

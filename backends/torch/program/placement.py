@@ -1,8 +1,8 @@
 """Which values of a program lie on the host and which on the device.
 
-Sizes, axes and counts are read on the host. Were they computed on the device, every one of
-them would have the host wait for it. So what `Shape` gives, and what is computed from that
-alone, stays on the host; constants lie where they are read; the rest is on the device.
+Sizes, axes and counts are read on the host. If they were computed on the device, the host would
+wait for every one. So results of `Shape`, and values computed from these alone, stay on the host;
+constants lie where they are read; all other values are on the device.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.operator import Function
 from onnxprof.backends.torch.program.program import OMITTED, UNWANTED, Call, Program
 
-#: They look at a value's form only, and what they give is for the host.
+#: Operators that read only the shape of a value, and whose results are for the host.
 _ABOUT = frozenset({"Shape", "Size", "SequenceLength", "OptionalHasElement"})
-#: A larger input is data, wherever else it is read.
+#: An input with more elements counts as data, even if it is also read on the host.
 _SMALL = 64
 
 
@@ -27,9 +27,10 @@ def host_inputs(program: Program, sizes: Sequence[int]) -> list[bool]:
 
 
 def place(program: Program, device: Any, formals: Sequence[bool]) -> list[bool]:
-    """Move constants and wrap calls so that all meets on one side; which outputs are on the host.
+    """Move constants and wrap calls so that the inputs of a call are on one side.
 
-    `formals` tells which inputs are on the host. What is captured must be on the device.
+    `formals` says for each input whether it is on the host; captured values must be on the
+    device. Returns for each output whether it is on the host.
     """
     placing = _Placing(program, device, formals)
     for call in program.calls:
@@ -40,7 +41,7 @@ def place(program: Program, device: Any, formals: Sequence[bool]) -> list[bool]:
 
 
 def _wanted(program: Program) -> set[int]:
-    """Slots that end, by way of any operators, as sizes, axes or counts."""
+    """Slots whose values are used, through any operators, as sizes, axes or counts."""
     wanted: set[int] = set()
     for call in reversed(program.calls):
         wanted.update(call.inputs[i] for i in call.host if i < len(call.inputs))
@@ -55,7 +56,7 @@ class _Placing:
         self.wanted = _wanted(program)
         self.host = {slot for slot, here in zip(program.formals, formals, strict=True) if here}
         self.copies: dict[int, int] = {}
-        """Constants that are read on the host, and the slot of that copy."""
+        """From constants that are read on the host to the slot of the copy there."""
 
     def call(self, call: Call) -> None:
         """Decide where one call runs."""
@@ -85,7 +86,7 @@ class _Placing:
             call.function = delivering(call.function, self.device)
 
     def _settle(self, call: Call, here: bool) -> list[int]:
-        """Read constants on the right side; which inputs must be moved to the device."""
+        """Read constants on the right side; returns the inputs to move to the device."""
         inputs, moves = list(call.inputs), []
         for i, slot in enumerate(inputs):
             on_host = here or i in call.host
@@ -102,7 +103,7 @@ class _Placing:
         return self.copies[slot]
 
     def _function(self, call: Call) -> None:
-        """Its body is placed for the inputs that it has here."""
+        """Place the body of a function for the inputs of this call."""
         (body,) = call.bodies
         held = self.program.constants | {OMITTED}
         here = [slot in self.host for slot in call.inputs]
@@ -113,22 +114,22 @@ class _Placing:
             for h, s in zip(here, call.inputs, strict=True)
         )
         here += [False] * (len(body.formals) - len(here))
-        found = place(body, self.device, here)
-        self.host.update(s for s, h in zip(call.outputs, found, strict=False) if h)
+        placed = place(body, self.device, here)
+        self.host.update(s for s, h in zip(call.outputs, placed, strict=False) if h)
 
     def _control(self, call: Call) -> None:
-        """Subgraphs are given everything on the device, but for a Loop's count and condition."""
+        """Place subgraphs: inputs on the device, except a Loop's count and condition."""
         moves = self._settle(call, False)
         if moves:
             call.function = moving(call.function, moves, self.device)
         loop = call.op_type == "Loop"
         for body in call.bodies:
             here = [loop and i < 2 for i in range(len(body.formals))]
-            found = place(body, self.device, here)
-            body.moved = tuple(i for i, h in enumerate(found) if h and not (loop and i == 0))
+            placed = place(body, self.device, here)
+            body.moved = tuple(i for i, h in enumerate(placed) if h and not (loop and i == 0))
 
     def constants(self) -> None:
-        """All of them to the device, but for the copies."""
+        """Move all constants except the copies to the device."""
         for slot in self.program.constants:
             self.program.template[slot] = _sent(self.program.template[slot], self.device)
         self.program.constants |= set(self.copies.values())
@@ -141,7 +142,7 @@ def _sent(value: Any, device: Any) -> Any:
 
 
 def moving(function: Function, positions: Sequence[int], device: Any) -> Function:
-    """The function, these inputs of which come from the host."""
+    """The function, with these inputs moved from the host to the device."""
 
     def run(*inputs: Any) -> Any:
         given = list(inputs)
@@ -153,7 +154,7 @@ def moving(function: Function, positions: Sequence[int], device: Any) -> Functio
 
 
 def delivering(function: Function, device: Any) -> Function:
-    """The function, whose outputs go to the device."""
+    """The function, with the outputs moved to the device."""
 
     def run(*inputs: Any) -> Any:
         result = function(*inputs)

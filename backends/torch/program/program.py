@@ -1,7 +1,7 @@
-"""A graph as a list of calls on numbered values: what a session runs.
+"""A graph as a list of calls on numbered values, as a session runs it.
 
-Values live in slots. Slot 0 is an omitted input, slot 1 takes outputs that nobody wants. A
-value is dropped after its last use.
+Values are in slots. Slot 0 is an omitted input, slot 1 takes unused outputs. A value is dropped
+after the last use.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ OMITTED, UNWANTED = 0, 1
 
 
 def unbound(*given: Any) -> Any:
-    """The function of a call that was given none yet."""
+    """The placeholder for the function of a call."""
     raise NotImplementedError(f"a call with {len(given)} inputs has no function")
 
 
 @dataclass(slots=True)
 class Call:
-    """One layer: a function, and the slots of what goes in and comes out."""
+    """One layer: a function, and the slots of inputs and outputs."""
 
     name: str
     op_type: str
@@ -36,10 +36,10 @@ class Call:
     host: tuple[int, ...] = ()
     """Positions of inputs that are read on the host."""
     bodies: tuple[Program, ...] = ()
-    """Subgraphs, or the body of the function that this calls."""
+    """Subgraphs, or the body of the called function."""
     is_function: bool = False
     number: int = -1
-    """Place in the list of layers; -1 inside the body of a function."""
+    """Index in the list of layers; -1 inside the body of a function."""
     dead: tuple[int, ...] = ()
 
 
@@ -48,17 +48,17 @@ class Program:
     """A graph, a subgraph or a function, with the constants that it reads."""
 
     template: list[Any] = field(default_factory=lambda: [None, None])
-    """What every slot holds before the first call: constants, else None."""
+    """Contents of the slots before the first call: constants, else None."""
     constants: set[int] = field(default_factory=set)
     formals: list[int] = field(default_factory=list)
     captured: list[tuple[str, int]] = field(default_factory=list)
-    """Names of outer values that it reads, and their slots here."""
+    """Names of captured outer values, and their slots here."""
     offset: int = 0
-    """Where its part begins in what all bodies of one call capture."""
+    """Offset of this body's part in the captured values of all bodies of a call."""
     calls: list[Call] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     moved: tuple[int, ...] = ()
-    """Outputs that lie on the host and are wanted on the device."""
+    """Indices of outputs that are on the host and must be moved to the device."""
     device: Any = None
 
     def new_slot(self, value: Any = None) -> int:
@@ -86,7 +86,10 @@ class Program:
     def run_marked(
         self, values: list[Any], mark: Callable[[], Any], after: Function | None = None
     ) -> list[Any]:
-        """The same with a mark before the first call and after each; `after` sees each call."""
+        """Run with a mark before the first call and after every call, and return the marks.
+
+        `after`, if given, is called with every call and the values.
+        """
         marks = [mark()]
         call = None
         try:
@@ -108,20 +111,20 @@ class Program:
         return marks
 
     def __call__(self, captured: Sequence[Any], given: Sequence[Any]) -> list[Any]:
-        """Run as a subgraph or function; the values captured come in the order of their names."""
+        """Run as a subgraph or function; `captured` values are in the order of `self.captured`."""
         values = self.template.copy()
         for (_, slot), value in zip(self.captured, captured[self.offset :], strict=False):
             values[slot] = value
         for slot, value in zip(self.formals, given, strict=False):
             values[slot] = value
         self.run(values)
-        found = [values[slot] for slot in self.outputs]
+        outputs = [values[slot] for slot in self.outputs]
         for i in self.moved:
-            found[i] = found[i].to(self.device)
-        return found
+            outputs[i] = outputs[i].to(self.device)
+        return outputs
 
     def drop_dead(self) -> None:
-        """Note after each call which values nobody reads any more; let go of unread constants."""
+        """Note for every call the values without later readers; remove unread constants."""
         last: dict[int, int] = {}
         for at, call in enumerate(self.calls):
             for slot in (*call.inputs, *call.outputs):
@@ -138,12 +141,12 @@ class Program:
             self.template[slot] = None
 
 
-#: What torch says on Unix and on Windows where the host's memory ran out.
+#: torch's messages on Unix and on Windows when the host's memory is exhausted.
 _NO_MEMORY = ("can't allocate memory", "not enough memory: you tried")
 
 
 def layer_error(call: Call | None, error: Exception) -> BackendError:
-    """One line that names the layer; memory that ran out has its own remedy."""
+    """The error for a failed layer in one line; exhausted memory has a remedy of its own."""
     if isinstance(error, BackendError):
         return error
     where = f"{call.op_type} {call.name}" if call else "torch"
@@ -151,13 +154,13 @@ def layer_error(call: Call | None, error: Exception) -> BackendError:
     if is_memory_error(error):
         return BackendError("out of memory", where=where, remedy="Use a smaller --batch")
     return BackendError(
-        f"torch cannot run it: {without_places(lines[0])[:300]}",
+        f"torch cannot run the layer: {without_places(lines[0])[:300]}",
         where=where,
         remedy="Other inputs? See --inputs and --dim",
     )
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Whether memory of the host or of a device ran out."""
+    """Whether an error says that memory of the host or a device is exhausted."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or any(words in str(error) for words in _NO_MEMORY)

@@ -1,4 +1,4 @@
-"""The table of operators: what torch runs for each, and since which version of ONNX's."""
+"""The table of operators: the torch function of each, by version of ONNX's operators."""
 
 from __future__ import annotations
 

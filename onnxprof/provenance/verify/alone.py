@@ -1,10 +1,10 @@
-"""Refuted steps checked in a second way: on the inputs that they themselves read.
+"""A second check of refuted steps, on the inputs that the executed steps read.
 
-The layers of such a step are computed once more from what the executed step read, whatever the
-original has there, and must yield what the step yielded. So a step passes that did the work of
-its layers on other boxes than the original's; one that claims a layer too many, too few or
-another one does not: a tensor that its layers read is not among its inputs, or one of theirs
-that others read is not among its outputs.
+The layers of a refuted step are computed once more from the step's own inputs, whatever values
+the original has there, and must yield the step's outputs. So a step passes that did the work of
+the layers on other boxes (detections) than the original. A step that claims a layer too many, too
+few or a wrong one does not pass: a tensor that the layers read is not among the inputs, or a
+result that other layers read is not among the outputs.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ class Task:
 
     layers: tuple[str, ...]
     fed: Sequence[Values]
-    """One mapping a run: what they read from outside, but for initializers."""
+    """One mapping a run: the inputs of the layers, initializers left out."""
     size_bytes: int = 0
-    """Of what is fed and what they are likely to yield."""
+    """Bytes of the inputs, and of the results by estimate."""
 
 
-#: Each tensor that is computed is in the runtime and copied from it.
+#: Copies of a computed tensor in memory: one in the runtime, one copied out.
 _COPIES = 2
-#: For each task every value that its layers yield, one mapping a run; None where it cannot be run.
+#: For each task the values that the layers yield, one mapping a run; None where it cannot be run.
 Compute = Callable[[Sequence[Task]], Iterable[Sequence[Values] | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class SecondCheck:
-    """For the steps of one run; what it learns of one part's tensors it knows for the next."""
+    """The second check of one run's steps; tensors matched in one part stay known in the next."""
 
     claims: Sequence[Claim]
-    """Of every step, those without layers as well."""
+    """The claims of all steps, those without layers as well."""
     compute: Compute
     memory_bytes: int = 1 << 30
-    """For what is computed at a time."""
+    """Bytes that may be computed at a time."""
     deadline: float = float("inf")
     """A moment of `time.monotonic`."""
     _shown: Shown = field(default_factory=dict)
@@ -64,8 +64,8 @@ class SecondCheck:
     def checked(self, evidence: Evidence, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """The verdicts, in which refuted steps that pass on their own inputs are verified.
 
-        Steps whose inputs stand for what their layers read are computed together; what they
-        yield lets others follow.
+        Steps whose inputs are matched with the tensors that their layers read are computed
+        together; their outputs then match inputs of later steps.
         """
         if not any(verdict.outcome is Outcome.REFUTED for verdict in verdicts):
             return list(verdicts)
@@ -77,7 +77,7 @@ class SecondCheck:
 
 
 class _Case(NamedTuple):
-    """A refuted step with what it is to be held against."""
+    """A refuted step with the layers, inputs and outputs to compare."""
 
     claim: Claim
     layers: Sequence[GraphNode]
@@ -88,7 +88,7 @@ class _Case(NamedTuple):
 
 
 class _Ready(NamedTuple):
-    """A case of which is known what its layers read."""
+    """A case whose inputs all have counterparts, ready to be computed."""
 
     case: _Case
     used: Sequence[Counterpart]
@@ -107,7 +107,7 @@ class _Second:
         worked = {claim.step: claim.nodes for claim in claims if claim.layers}
         places = {place for nodes in worked.values() for place in nodes}
         inserted = set(range(len(evidence.executed.nodes))) - places
-        self._found = Counterparts(evidence, inserted, shown)
+        self._known = Counterparts(evidence, inserted, shown)
         self._makers = makers(worked, evidence)
         self._sure = {v.step for v in verdicts if v.outcome is Outcome.VERIFIED}
         refuted = {v.step for v in verdicts if v.outcome is Outcome.REFUTED}
@@ -121,11 +121,11 @@ class _Second:
             ready = [*self._ready()] or [*self._ready(waiting=False)]
             if not ready:
                 break
-            results = self._given.compute([each.task for each in ready])
-            for each, values in zip(ready, results, strict=True):
-                del self._pending[each.case.claim.step]
+            results = self._given.compute([candidate.task for candidate in ready])
+            for candidate, values in zip(ready, results, strict=True):
+                del self._pending[candidate.case.claim.step]
                 if values is not None:
-                    self._judge(each, values)
+                    self._judge(candidate, values)
         self._withdraw()
         return set(self._passed)
 
@@ -142,7 +142,7 @@ class _Second:
         return _Case(claim, layers, ins, outs, tuple(inputs), outputs)
 
     def _ready(self, waiting: bool = True) -> Iterator[_Ready]:
-        """Steps of which every input stands for something, as many as fit into memory."""
+        """Cases whose inputs all have counterparts, as many as fit into memory."""
         held = 0
         for case in self._pending.values():
             used = self._counterparts(case, waiting)
@@ -154,19 +154,19 @@ class _Second:
                 break
 
     def _counterparts(self, case: _Case, waiting: bool) -> list[Counterpart] | None:
-        """What stands for the tensors that a step's layers read; None where that is not known.
+        """The counterparts of the tensors that a step's layers read; None where one is missing.
 
-        What is the same in every run need not be read, but what other steps may yield for it
-        is waited for.
+        A tensor that is the same in every run needs none. With `waiting`, a tensor of a layer
+        that is still to be checked counts as missing.
         """
         used = []
         pending = {layer.name for case in self._pending.values() for layer in case.layers}
         for name in case.ins:
             if self._evidence.is_constant(name):
                 continue
-            found = self._found.find(name, case.inputs)
-            if found is not None:
-                used.append(found)
+            counterpart = self._known.find(name, case.inputs)
+            if counterpart is not None:
+                used.append(counterpart)
                 continue
             producer = self._producers.get(name)
             waits = waiting and producer is not None and producer.name in pending
@@ -214,7 +214,7 @@ class _Second:
             self._show(alone, case)
 
     def _all_claimed(self, alone: Evidence, case: _Case) -> bool:
-        """Whether all that other steps read of this one is a result of its layers."""
+        """Whether every output that other steps read is a result of the claimed layers."""
         executed, own = self._evidence.executed, set(case.claim.nodes)
         others = (node.inputs for i, node in enumerate(executed.nodes) if i not in own)
         read = {*executed.outputs, *(name for inputs in others for name in inputs)}
@@ -230,19 +230,19 @@ class _Second:
             executed = alone.matches(name, case.outputs) or alone.matches(name, ends)
             if executed:
                 originals = [alone.prepared(i, name) for i in range(len(alone.runs))]
-                self._found.show(name, executed, originals)
+                self._known.show(name, executed, originals)
 
     def _withdraw(self) -> None:
-        """Take back what rests on names that a passed step contradicts, and what rests on it."""
+        """Drop passed steps that used a counterpart which no longer holds, and their dependents."""
         while gone := [step for step in self._passed if not self._holds(step)]:
             for step in gone:
-                self._found.withdraw(self._passed.pop(step).case.outputs)
+                self._known.withdraw(self._passed.pop(step).case.outputs)
 
     def _holds(self, step: int) -> bool:
-        """Whether what a step reads is what the steps before it yield, as far as these passed."""
+        """Whether every counterpart that a step used holds; one by name can be contradicted."""
         passed = self._sure.union(self._passed)
         return all(
-            self._found.stands(used.tensor, used.executed)
+            self._known.stands(used.tensor, used.executed)
             or (used.by_name and self._makers.get(used.executed, -1) not in passed)
             for used in self._passed[step].used
         )

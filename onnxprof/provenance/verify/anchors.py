@@ -1,6 +1,6 @@
 """Which tensors of the original an executed node yields, by value: anchors for `assign`.
 
-How to call it, for two runs on inputs of different seeds:
+Example, with two runs on inputs of different seeds:
 
     runs = ort_observe.observed(workload, original, saved, feeds)
     evidence = Evidence(read_graph(original.graph), read_graph(executed.graph), runs,
@@ -8,8 +8,8 @@ How to call it, for two runs on inputs of different seeds:
     for place, tensors in value_anchors(evidence).items():
         Anchor(place, tensors, Confidence.EXACT, "value of its output tensor")
 
-`place` counts the nodes of the executed graph. Names play no part in it, so that it also ties
-nodes whose names say nothing; where names say something else, values are right.
+`place` counts the nodes of the executed graph. Names are not used, so nodes whose names say
+nothing are tied as well; where names contradict values, values are right.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from onnxprof.provenance.topology import GraphNode
 from onnxprof.provenance.verify.likeness import is_quantised
 from onnxprof.provenance.verify.verdicts import Evidence
 
-#: How much further off than the closest tensor an equal one may be.
+#: Tensors whose error is within this factor of the closest tensor's count as equal to it.
 _ALIKE = 1.25
 
 
@@ -31,15 +31,14 @@ def value_anchors(
 ) -> dict[int, tuple[str, ...]]:
     """From places of executed nodes to the original tensors that they yield, in file order.
 
-    Only of the nodes at `places` where that is given. A node that hands on an input of its own
-    in another layout yields what layers of the original hand on likewise (Transpose, Reshape),
-    one layer a node; reorders that the runtime inserted yield nothing. Equal tensors of the
-    original (duplicates that the runtime merged) are all yielded by the node that is left. It
-    ends at `deadline`, a moment of `time.monotonic`, with what is found by then.
+    `places` limits the nodes. A node that passes an input on in another layout yields the result
+    of a layer that does the same (Transpose, Reshape), one layer a node; reorders that the
+    runtime inserted yield nothing. Of duplicates that the runtime merged, the remaining node
+    yields all. At `deadline`, a moment of `time.monotonic`, the result so far is returned.
     """
     wanted = None if places is None else set(places)
     classes = _Classes(evidence)
-    found: dict[int, tuple[str, ...]] = {}
+    anchors: dict[int, tuple[str, ...]] = {}
     for place, node in enumerate(evidence.executed.nodes):
         if time.monotonic() > deadline:
             break
@@ -47,8 +46,8 @@ def value_anchors(
             continue
         tensors = [name for out in node.outputs for name in classes.yielded(node, out)]
         if tensors:
-            found[place] = tuple(dict.fromkeys(tensors))
-    return found
+            anchors[place] = tuple(dict.fromkeys(tensors))
+    return anchors
 
 
 class _Classes:
@@ -58,10 +57,10 @@ class _Classes:
         self._evidence = evidence
         self._producers = evidence.original.producers()
         self._passing: dict[str, list[str]] = defaultdict(list)
-        self._found: dict[str, tuple[str, ...]] = {}
+        self._equal: dict[str, tuple[str, ...]] = {}
 
     def yielded(self, node: GraphNode, out: str) -> tuple[str, ...]:
-        """The tensors that a node yields in `out`, less those that an earlier node yielded."""
+        """The original tensors that output `out` of a node holds, less those of earlier nodes."""
         equal = self.equal(out)
         if not equal:
             return ()
@@ -79,12 +78,12 @@ class _Classes:
 
     def equal(self, executed: str) -> tuple[str, ...]:
         """Every varying tensor of the original with the value of an executed one."""
-        if executed not in self._found:
-            self._found[executed] = tuple(self._search(executed))
-        return self._found[executed]
+        if executed not in self._equal:
+            self._equal[executed] = tuple(self._search(executed))
+        return self._equal[executed]
 
     def _search(self, executed: str) -> Iterator[str]:
-        """Those that are as close as the closest, give or take what rounding does."""
+        """The tensors whose error is that of the closest one, up to rounding."""
         evidence = self._evidence
         if any(executed not in run.executed for run in evidence.runs):
             return
@@ -100,12 +99,12 @@ class _Classes:
         yield from (name for error, name in near if error <= bound)
 
     def _is_work(self, name: str, equal: Iterable[str]) -> bool:
-        """Whether the layer that yields a tensor computes, in place of handing it on."""
+        """Whether the layer that yields a tensor computes it rather than passing it on."""
         producer = self._producers.get(name)
         return producer is not None and not set(producer.inputs).intersection(equal)
 
     def _handed_on(self, node: GraphNode, equal: tuple[str, ...]) -> tuple[str, ...]:
-        """The layer of the same operator that no earlier node stands for."""
+        """The result of a layer of the node's operator that no earlier node stands for."""
         taken = self._passing[node.op_type]
         for name in equal:
             producer = self._producers.get(name)

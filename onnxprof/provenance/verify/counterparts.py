@@ -1,8 +1,8 @@
-"""Which executed tensors stand for which of the original's, where their values differ.
+"""Which executed tensors stand for which tensors of the original, where their values differ.
 
-Where a rounding decides which of two boxes is kept, both graphs work on other boxes from there
-on. A tensor of the one still stands for a tensor of the other if a step that passed the check
-yields it for that layer, if both have one value, or if the runtime kept the name.
+Where a rounding decides which of two boxes (detections) is kept, the two graphs work on different
+boxes from there on. An executed tensor still stands for an original one if a step that passed
+the check yields it for that layer, if both have one value, or if the runtime kept the name.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Counterpart:
     tensor: str
     executed: str
     values: Sequence[Array]
-    """Of the executed tensor in each run, in the original's layout and type."""
+    """Values of the executed tensor in each run, in the original's layout and type."""
     by_name: bool = False
-    """Whether the name is all that says so."""
+    """Whether the name is the only evidence."""
 
 
-#: How executed tensors hold those of the original that steps yield in them, in each run.
+#: From executed and original tensor to how the one holds the other, in each run.
 Shown = dict[tuple[str, str], Sequence[Arrangement]]
 
 
@@ -51,26 +51,26 @@ class Counterparts:
 
     def show(self, tensor: str, executed: str, originals: Sequence[Original]) -> None:
         """Let an executed tensor stand for one of the original that was computed for each run."""
-        found = self._arranged(originals, executed)
-        if found is not None:
-            self._shown[executed, self._first(tensor)] = found
+        arrangements = self._arranged(originals, executed)
+        if arrangements is not None:
+            self._shown[executed, self._first(tensor)] = arrangements
 
     def withdraw(self, executed: Iterable[str]) -> None:
-        """What was shown of these tensors does not hold."""
+        """Forget everything that was shown of these tensors."""
         gone = set(executed)
         for key in [key for key in self._shown if key[0] in gone]:
             del self._shown[key]
 
     def find(self, tensor: str, inputs: Collection[str]) -> Counterpart | None:
-        """Which of `inputs` stands for a tensor, by the best evidence that there is."""
+        """The one of `inputs` that stands for a tensor, by the best evidence available."""
         ways = (self._by_step, self._by_value, self._by_name, self._handed_on)
         for way in ways:
-            for found in way(tensor, inputs):
-                return found
+            for counterpart in way(tensor, inputs):
+                return counterpart
         return None
 
     def stands(self, tensor: str, executed: str) -> bool:
-        """Whether a step or the values say that an executed tensor stands for one."""
+        """Whether a step or the values show that an executed tensor stands for an original one."""
         shown = (executed, self._first(tensor)) in self._shown
         return shown or bool(self._evidence.matches(tensor, [executed]))
 
@@ -78,23 +78,23 @@ class Counterparts:
         return self._same.get(tensor, tensor)
 
     def _names(self, tensor: str) -> list[str]:
-        """The tensor and those that equal it whatever the inputs are."""
+        """The tensor and the tensors that equal it for any input of the model."""
         first = self._first(tensor)
         return list(dict.fromkeys((tensor, first, *self._aliases.get(first, ()))))
 
     def _by_step(self, tensor: str, inputs: Collection[str]) -> Iterator[Counterpart]:
         for executed in inputs:
-            found = self._shown.get((executed, self._first(tensor)))
-            if found is not None and self._seen(executed):
-                yield Counterpart(tensor, executed, self._undone(found, executed))
+            arrangements = self._shown.get((executed, self._first(tensor)))
+            if arrangements is not None and self._seen(executed):
+                yield Counterpart(tensor, executed, self._undone(arrangements, executed))
 
     def _by_value(self, tensor: str, inputs: Collection[str]) -> Iterator[Counterpart]:
         evidence = self._evidence
         if not evidence.known(tensor) or not (executed := evidence.matches(tensor, inputs)):
             return
         originals = [evidence.prepared(i, tensor) for i in range(len(evidence.runs))]
-        if found := self._arranged(originals, executed):
-            yield Counterpart(tensor, executed, self._undone(found, executed))
+        if arrangements := self._arranged(originals, executed):
+            yield Counterpart(tensor, executed, self._undone(arrangements, executed))
 
     def _by_name(self, tensor: str, inputs: Collection[str]) -> Iterator[Counterpart]:
         for executed in self._names(tensor):
@@ -112,13 +112,13 @@ class Counterparts:
         return all(one.dtype == other.dtype and one.ndim == other.ndim for one, other in pairs)
 
     def _handed_on(self, tensor: str, inputs: Collection[str]) -> Iterator[Counterpart]:
-        """By what an inserted node had before it laid it out in another way."""
+        """By the input of an inserted node that changed only the layout."""
         for executed in inputs:
             before = self.find(tensor, self._behind.get(executed, ()))
             if before is None:
                 continue
-            if found := self._arranged([*map(Original, before.values)], executed):
-                values = self._undone(found, executed)
+            if arrangements := self._arranged([*map(Original, before.values)], executed):
+                values = self._undone(arrangements, executed)
                 yield Counterpart(tensor, before.executed, values, before.by_name)
 
     def _arranged(
@@ -128,19 +128,21 @@ class Counterparts:
         if not self._seen(executed):
             return None
         runs, bound = self._evidence.runs, self._evidence.tolerance
-        found = [
+        arrangements = [
             arrangement(original, run.executed[executed], bound)
             for original, run in zip(originals, runs, strict=True)
         ]
-        known = [each for each in found if each is not None]
-        return known if len(known) == len(found) else None
+        known = [item for item in arrangements if item is not None]
+        return known if len(known) == len(arrangements) else None
 
     def _seen(self, executed: str) -> bool:
         return all(executed in run.executed for run in self._evidence.runs)
 
-    def _undone(self, found: Sequence[Arrangement], executed: str) -> Sequence[Array]:
+    def _undone(self, arrangements: Sequence[Arrangement], executed: str) -> Sequence[Array]:
         runs = self._evidence.runs
-        return [how.undone(run.executed[executed]) for how, run in zip(found, runs, strict=True)]
+        return [
+            how.undone(run.executed[executed]) for how, run in zip(arrangements, runs, strict=True)
+        ]
 
 
 def makers(nodes: Mapping[int, Collection[int]], evidence: Evidence) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """How far two tensors are apart, whatever layout a runtime gave one of them.
 
 A runtime permutes axes, splits channels into blocks, pads them, flattens, casts and quantises.
-Each of these is tried; the smallest error counts. Of large tensors a fixed sample of positions
-is compared, which is enough to tell tensors apart (it is no measure of accuracy).
+All of these are tried; the smallest error counts. Of large tensors a fixed sample of positions
+is compared, which is enough to tell tensors apart (the error is no measure of accuracy).
 """
 
 from __future__ import annotations
@@ -33,20 +33,21 @@ _MOST_AXES, _IMAGE = 5, 4
 #: Types that hold any number; and positions that are moved at a time.
 _REAL = frozenset({"float16", "bfloat16", "float32", "float64"})
 _PART = 1 << 20
-#: Where a glance is worse than so many times what is looked for, the layout is another.
+#: A layout is ruled out if a quick look gives an error of so many times the bound.
 _HOPELESS, _NEAR = 4.0, 0.02
-#: Beyond so many times the typical size an element counts relative to itself (masks of -1e9).
+#: The error of an element beyond so many times the typical size is relative to the element itself
+#: (masks of -1e9).
 _OUTLIER = 100.0
-#: Beyond this an outlier says nothing of the size of what it stands among.
+#: A number beyond this may be a mask, and is left out of the typical size.
 _MASK = 1e3
-#: Where more than this part of a tensor is no mask, that part says what is typical.
+#: If more than this part of a tensor is no mask, that part gives the typical size.
 _FEW = 0.1
 #: The least spread that counts where numbers are stored in levels, in levels.
 _LEVELS = 6.0
-#: So few numbers are nearly met by any others times a scale plus an offset.
+#: So few numbers are nearly equal to any others after a scale and an offset.
 _FITTED_BY_ANY = 4
-#: The least spread that counts, relative to the numbers that a tensor was computed from: below
-#: it there is rounding only.
+#: The least spread that counts, relative to the numbers that a tensor was computed from: smaller
+#: differences are rounding.
 _FLOORS = {"float16": 0.1, "bfloat16": 0.2, "float64": 1e-4}
 _FLOOR = 2e-3
 
@@ -64,10 +65,10 @@ UNLIKE = Likeness(inf)
 
 
 class Original:
-    """A tensor that others are compared with; what every comparison needs is computed once.
+    """A tensor to compare others with; statistics that all comparisons need are computed once.
 
-    `computed_from` is the size of the numbers that its rounding errors come from, if that is
-    above its own values; `level` is what separates numbers that were rounded to levels.
+    `computed_from` is the size of the numbers that the rounding errors come from, if larger than
+    the values; `level` is the distance between neighbouring levels of a quantised tensor.
     """
 
     def __init__(self, value: Array, computed_from: float = 0.0, level: float = 0.0) -> None:
@@ -82,11 +83,11 @@ class Original:
             self._size = max(computed_from, largest)
 
     def spread(self, dtype: np.dtype[Any]) -> float:
-        """The size that errors are relative to, against values of a dtype."""
+        """The size that errors are relative to, when compared with values of a dtype."""
         return max(0.0 if self.is_text else self._spread, self.rounding(dtype), 1e-30)
 
     def rounding(self, dtype: np.dtype[Any]) -> float:
-        """The least spread that counts, against values of a dtype."""
+        """The least spread that counts, when compared with values of a dtype."""
         floor = max(_FLOORS.get(k.name, _FLOOR) for k in (self.value.dtype, dtype))
         return max(self._size * floor, _LEVELS * self._level)
 
@@ -94,9 +95,9 @@ class Original:
 def likeness(original: Original, executed: Array, bound: float = 0.05) -> Likeness:
     """The likeness of an executed tensor to an original one.
 
-    The error is the root mean square of the elements' errors, each relative to the larger of
-    its own size and the tensor's spread around its median, and at most 1. `bound` is what
-    the caller accepts: layouts that are clearly worse are not looked at closely.
+    The result holds the root mean square of the elements' errors. An element's error is relative
+    to the larger of the element and the tensor's spread around the median, and at most 1.
+    `bound` is the error that the caller accepts; clearly worse layouts are ruled out early.
     """
     return _best(original, executed, bound)[0]
 
@@ -121,18 +122,18 @@ class Arrangement:
 def arrangement(original: Original, executed: Array, bound: float = 0.05) -> Arrangement | None:
     """How an executed tensor holds an original one that it is like.
 
-    None where their error is above `bound`, or where one has the other's numbers by a scale.
+    None where the error is above `bound`, or where the two agree only after a scale.
     """
     value = original.value
-    found, move = _best(original, executed, bound)
+    best, move = _best(original, executed, bound)
     types = {value.dtype, executed.dtype}
-    if found.error > bound or (len(types) > 1 and not all(t.name in _REAL for t in types)):
+    if best.error > bound or (len(types) > 1 and not all(t.name in _REAL for t in types)):
         return None
     return Arrangement(value.shape, value.dtype, move)
 
 
 def _best(original: Original, executed: Array, bound: float) -> tuple[Likeness, Move]:
-    """The likeness of the best layout, and where the original's elements are in it."""
+    """The likeness of the best layout, and the positions of the original's elements in it."""
     value = original.value
     if not _comparable(value, executed):
         return UNLIKE, _as_it_is
@@ -145,9 +146,9 @@ def _best(original: Original, executed: Array, bound: float) -> tuple[Likeness, 
     best: Likeness = UNLIKE
     moved: Move = _as_it_is
     for layout, move in _layouts(value.shape, executed.shape):
-        found = _judge(error_of, flat, original.places, move, bound)
-        if found < best.error:
-            best, moved = Likeness(found, layout), move
+        error = _judge(error_of, flat, original.places, move, bound)
+        if error < best.error:
+            best, moved = Likeness(error, layout), move
         if best.error <= bound / 100:
             break
     return best, moved
@@ -194,7 +195,7 @@ def _judge(
 
 
 def _error(original: Original, executed: Array) -> Callable[[Floats, slice], float]:
-    """The error of values against the wanted ones; scaled first where one side is quantised."""
+    """A function of the error of sampled values; they are scaled if one side is quantised."""
     wanted, spread = original.sample, original.spread(executed.dtype)
     if is_quantised(original.value) != is_quantised(executed):
         return partial(_fitted_distance, wanted, spread, is_quantised(executed))
@@ -207,7 +208,7 @@ def _error(original: Original, executed: Array) -> Callable[[Floats, slice], flo
 
 
 def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> float:
-    """What separates signed from unsigned integers of one size that stand for the same numbers."""
+    """The offset between signed and unsigned integers of one size that mean the same numbers."""
     is_pair = {original.kind, executed.kind} == {"i", "u"}
     if (
         not is_pair
@@ -220,12 +221,12 @@ def _shift(original: np.dtype[Any], executed: np.dtype[Any]) -> float:
 
 
 def is_quantised(array: Array) -> bool:
-    """Whether its integers stand for numbers by a scale and a zero point."""
+    """Whether an array holds integers that stand for numbers by a scale and a zero point."""
     return array.dtype.kind in "iu" and array.dtype.itemsize <= _QUANTISED_BYTES
 
 
 def fits_any(original: Array, executed: Array) -> bool:
-    """Whether a scale and an offset bring them together whatever they are: of a few numbers."""
+    """Whether there are so few numbers that a scale and an offset bring any two arrays together."""
     fitted = is_quantised(original) != is_quantised(executed)
     return fitted and original.size <= _FITTED_BY_ANY
 
@@ -238,7 +239,7 @@ def largest(value: Array) -> float:
 
 
 def _level(sample: Floats) -> tuple[float, float]:
-    """The root mean square around the median, and the largest size, of what is no outlier."""
+    """Root mean square around the median, and largest size, without outliers."""
     finite = sample[np.isfinite(sample)]
     if not finite.size:
         return 1.0, 0.0
@@ -284,7 +285,7 @@ def _fitted_distance(
 
 
 def _layouts(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
-    """What an executed tensor of that shape may be of the original."""
+    """The layouts in which a tensor of the executed shape may hold the original."""
     if prod(original) == prod(executed):
         yield "as it is", _as_it_is
     for block in _BLOCKS:
@@ -326,8 +327,8 @@ def _turned_and_blocked(
         for block in _BLOCKS:
             if _padded(shape, executed, block):
                 first, second = _turned(original, order), _blocked(shape, executed[1], block)
-                told = f"axes {' '.join(map(str, order))} in blocks of {block}"
-                yield told, partial(_both, first, second)
+                layout = f"axes {' '.join(map(str, order))} in blocks of {block}"
+                yield layout, partial(_both, first, second)
 
 
 def _both(first: Move, second: Move, places: Places) -> Places:
@@ -335,7 +336,7 @@ def _both(first: Move, second: Move, places: Places) -> Places:
 
 
 def _permuted(original: Sequence[int], executed: Sequence[int]) -> Iterator[tuple[str, Move]]:
-    """One of the two with its axes in another order; axes of length 1 do not count."""
+    """Layouts with the axes in another order; axes of length 1 do not count."""
     there, here = _squeezed(original), _squeezed(executed)
     for order in _orders(there):
         shape = [there[i] for i in order]
@@ -350,7 +351,7 @@ def _squeezed(shape: Sequence[int]) -> list[int]:
 
 
 def _orders(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Every order but the one that there is; none for shapes of too many axes."""
+    """Every order of the axes but the present one; none for shapes of too many axes."""
     if 2 <= len(shape) <= _MOST_AXES:
         every = permutations(range(len(shape)))
         next(every)
@@ -358,7 +359,7 @@ def _orders(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def _turned(shape: Sequence[int], order: Sequence[int]) -> Move:
-    """From places in a shape to those where its axes stand in another order."""
+    """From positions in a shape to positions in the shape with the axes in another order."""
 
     def move(places: Places) -> Places:
         coordinates = np.unravel_index(places, shape)
@@ -369,7 +370,7 @@ def _turned(shape: Sequence[int], order: Sequence[int]) -> Move:
 
 
 def _turned_back(shape: Sequence[int], order: Sequence[int]) -> Move:
-    """From places where axes stand in another order to those in the shape itself."""
+    """From positions in a shape with the axes in another order to positions in the shape."""
 
     def move(places: Places) -> Places:
         coordinates = np.unravel_index(places, [shape[i] for i in order])

@@ -14,7 +14,7 @@ _SLACK = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Of a tensor of finite numbers."""
+    """Size, sum and norm of a tensor of finite numbers."""
 
     total: float
     norm: float
@@ -23,7 +23,10 @@ class Moments:
 
 
 def moments(array: NDArray[Any]) -> Moments | None:
-    """None where sums tell nothing: texts, infinities, NaNs, and integers that may be scaled."""
+    """The moments of an array.
+
+    None where sums prove nothing: text, infinities, NaNs, and integers that may be scaled.
+    """
     if array.dtype.kind in "OSUc" or (array.dtype.kind in "iu" and array.dtype.itemsize <= 2):
         return None
     with np.errstate(over="ignore", invalid="ignore"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from onnxprof.provenance.verify.verdicts import Outcome, Verdict
 from onnxprof.records.step import Confidence, Step
 
-#: What is said of a tie that was made by values, because names told something wrong.
+#: The evidence of a tie that was made by values, because the one by names was refuted.
 BY_VALUE = "values of its tensors"
 
 
@@ -19,8 +19,8 @@ def judged(
 ) -> tuple[Step, ...]:
     """The steps with their verdicts, which count steps by position.
 
-    What was verified is `exact`; what was not checked is `inferred`; what was refuted loses its
-    layers. `repaired` gives steps the layers whose work they did by value, verified already.
+    A verified step is `exact`; an unchecked one is `inferred`; a refuted one loses the layers.
+    `repaired` maps steps to layers that were found by value and are verified already.
     """
     by_step = {verdict.step: verdict for verdict in verdicts}
     mended = repaired or {}
@@ -35,10 +35,10 @@ def _judged(step: Step, verdict: Verdict | None) -> Step:
         return step
     if verdict.outcome is Outcome.VERIFIED:
         return replace(step, confidence=Confidence.EXACT, verdict=Outcome.VERIFIED.value)
-    told = f"{verdict.outcome.value}: {verdict.reason}"
+    text = f"{verdict.outcome.value}: {verdict.reason}"
     if verdict.outcome is Outcome.UNCHECKED:
-        return replace(step, confidence=Confidence.INFERRED, verdict=told)
-    claimed = f"{told} ({', '.join(step.layers)})"
+        return replace(step, confidence=Confidence.INFERRED, verdict=text)
+    claimed = f"{text} ({', '.join(step.layers)})"
     return replace(step, layers=(), confidence=Confidence.NONE, verdict=claimed)
 
 
@@ -54,6 +54,6 @@ def _mended(step: Step, layers: tuple[str, ...], verdict: Verdict | None) -> Ste
 
 
 def all_unchecked(steps: Sequence[Step], reason: str) -> tuple[Step, ...]:
-    """The steps as they are where nothing could be checked."""
+    """The steps with the verdict that none could be checked, for this reason."""
     claims = [i for i, step in enumerate(steps) if step.layers]
     return judged(steps, [Verdict(i, Outcome.UNCHECKED, reason) for i in claims])

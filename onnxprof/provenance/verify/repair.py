@@ -18,10 +18,10 @@ def repaired(
     verdicts: Sequence[Verdict],
     deadline: float = float("inf"),
 ) -> dict[int, tuple[str, ...]]:
-    """From steps to the layers whose work they did, where `claims` have it otherwise.
+    """From steps to the layers whose work they did, where `claims` say otherwise.
 
     `claims` holds every step, those without layers as well. Only ties that pass the check are
-    given, and no layer of a step that was verified.
+    returned, and no layer of a verified step is given to another.
     """
     sure = {verdict.step for verdict in verdicts if verdict.outcome is Outcome.VERIFIED}
     held = {name for claim in claims if claim.step in sure for name in claim.layers}
@@ -40,9 +40,9 @@ def repaired(
 
 
 def _by_value(evidence: Evidence, deadline: float) -> Mapping[int, tuple[str, ...]]:
-    """From executed nodes to the layers behind what they yield."""
-    found = value_anchors(evidence, deadline=deadline)
-    anchors = [Anchor(i, tensors, Confidence.EXACT, BY_VALUE) for i, tensors in found.items()]
+    """From executed nodes to the layers that yield the same values."""
+    anchored = value_anchors(evidence, deadline=deadline)
+    anchors = [Anchor(i, tensors, Confidence.EXACT, BY_VALUE) for i, tensors in anchored.items()]
     return assign(evidence.original, anchors).layers
 
 
@@ -52,9 +52,10 @@ def _covered(
     evidence: Evidence,
     held: Collection[str],
 ) -> tuple[str, ...]:
-    """The layers of a step's nodes together, in the original's order, less what others hold.
+    """The layers of a step's nodes, in the original's order, less the layers in `held`.
 
-    Roundings stand on either side of a border: a quantised tensor has the value of the other.
+    Roundings may lie on either side of the boundary, since a tensor and its quantised form have
+    the same value.
     """
     names = {name for place in claim.nodes for name in by_value.get(place, ())}.difference(held)
     return tuple(node.name for node in evidence.original.nodes if node.name in names)

@@ -1,7 +1,7 @@
-"""The size that a tensor's roundings are relative to, which may be far above its own values.
+"""The size that a tensor's rounding errors are relative to, which may be far above the values.
 
-A Sigmoid of -12 is computed as 0.5 less nearly 0.5: what is left, some 1e-6, has the rounding
-errors of 0.5. Such errors are handed on by what moves, adds or scales tensors.
+A Sigmoid of -12 is computed as 0.5 less nearly 0.5: the difference, some 1e-6, has the rounding
+errors of 0.5. Operators that move, add or scale tensors pass such errors on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STEPS = 8
 
 
 def origin(tensor: str, producers: Mapping[str, GraphNode]) -> str:
-    """The tensor whose numbers it has, in another layout or rounded."""
+    """The earliest tensor with the same numbers, in another layout or before rounding."""
     node = producers.get(tensor)
     while node is not None and node.op_type in _SAME_NUMBERS and node.inputs:
         if node.op_type == "If" and len(node.outputs) > 1:
@@ -42,7 +42,7 @@ def origin(tensor: str, producers: Mapping[str, GraphNode]) -> str:
 
 
 def dequantised(tensor: str, producers: Mapping[str, GraphNode]) -> tuple[str, str]:
-    """The output and the input of the DequantizeLinear whose numbers it has; empty if none."""
+    """Output and input of the DequantizeLinear that gave a tensor the numbers; empty if none."""
     node = producers.get(tensor)
     while node is not None and node.op_type in _SAME_NUMBERS and node.inputs:
         if node.op_type == "DequantizeLinear":
@@ -59,9 +59,9 @@ def rounding_size(
     largest: Callable[[str], float],
     steps: int = _STEPS,
 ) -> float:
-    """The size of the numbers that a tensor was computed from, as far as its layers tell.
+    """The size of the numbers that a tensor was computed from, as far as the layers tell.
 
-    `largest` gives the largest value of a tensor, and 0 of one that is not known.
+    `largest` returns the largest value of a tensor, or 0 if it is not known.
     """
     own, node = largest(tensor), producers.get(tensor)
     if node is None or not steps:

@@ -1,8 +1,8 @@
-"""Claims of steps held against what the executed and the original graph computed.
+"""Claims of steps compared with the values that the executed and the original graph computed.
 
-A step that covers layers reads what these layers read from outside, and yields what others
-read of them. Both are looked up by value, in two runs on inputs of different seeds; no name
-that a runtime gave is used.
+A step that covers layers must read the tensors that these layers read from outside, and yield
+the results that other layers read. Both are looked up by value, in two runs on inputs of
+different seeds; names made by a runtime are not used.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ QUANTISED = 0.2
 _IN_8_BITS = ("Quantize", "QLinear", "Integer", "QGemm")
 _PLAIN = TOLERANCES["float32"]
 TOO_LATE = "the time for the check was used up"
-#: Above this part of the tolerance no other tensor of the original may be this much closer.
+#: A match with an error above this part of the tolerance counts only if no other tensor of the
+#: original is much closer; the second value says by what factor.
 SURE, _CLOSER = 0.25, 0.8
 
 
 class Outcome(StrEnum):
-    """What became of a claim."""
+    """The result of checking a claim."""
 
     VERIFIED = "verified"
     REFUTED = "refuted"
@@ -55,10 +56,10 @@ class Claim:
     step: int
     """Position among the steps."""
     nodes: tuple[int, ...]
-    """Places in the executed graph; empty where the step is not in it."""
+    """Positions of the nodes in the executed graph; empty where the step is not in it."""
     layers: tuple[str, ...]
     obstacle: str = ""
-    """Why it cannot be checked."""
+    """Why the claim cannot be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Every value that could be had of both graphs in one run on the same inputs."""
+    """All readable tensors of both graphs, from one run on the same inputs."""
 
     original: Values
     executed: Values
@@ -90,7 +91,7 @@ class Evidence:
     skipped: frozenset[str] = frozenset()
     """Layers of branches that did not run."""
     passing: frozenset[str] = frozenset()
-    """Layers that hand on what a branch yields which stands in the graph."""
+    """Layers that pass on the results of a branch that stands in the main graph."""
     _errors: dict[tuple[str, str], float] = field(default_factory=dict)
     _prepared: dict[tuple[int, str], Original] = field(default_factory=dict)
     _varying: dict[str, bool] = field(default_factory=dict)
@@ -98,13 +99,13 @@ class Evidence:
     _moments: dict[tuple[int, str, str], Moments | None] = field(default_factory=dict)
 
     def error(self, tensor: str, executed: str) -> float:
-        """The worst error over the runs of an executed tensor as one of the original."""
+        """The largest error, over the runs, of an executed tensor against an original one."""
         key = (tensor, executed)
         if key not in self._errors:
-            self._errors[key] = max(self._each(tensor, executed), default=UNLIKE.error)
+            self._errors[key] = max(self._errors_by_run(tensor, executed), default=UNLIKE.error)
         return self._errors[key]
 
-    def _each(self, tensor: str, executed: str) -> Iterator[float]:
+    def _errors_by_run(self, tensor: str, executed: str) -> Iterator[float]:
         for i, run in enumerate(self.runs):
             if tensor not in run.original or executed not in run.executed:
                 yield UNLIKE.error
@@ -115,9 +116,9 @@ class Evidence:
             if not may_be_equal(*sums, self.tolerance, wanted.rounding(other.dtype)):
                 yield UNLIKE.error
                 return
-            found = likeness(wanted, other, self.tolerance).error
-            yield found
-            if found > self.tolerance:
+            error = likeness(wanted, other, self.tolerance).error
+            yield error
+            if error > self.tolerance:
                 return
 
     def prepared(self, run: int, tensor: str) -> Original:
@@ -129,7 +130,7 @@ class Evidence:
         return self._prepared[run, tensor]
 
     def _level(self, run: int, tensor: str) -> float:
-        """What separates the levels of a tensor that was dequantised; 0 where it was not."""
+        """The distance between levels of a dequantised tensor; 0 for any other."""
         after, before = dequantised(tensor, self._producers)
         values = self.runs[run].original
         if after not in values or before not in values or not values[before].size:
@@ -169,14 +170,14 @@ class Evidence:
 
     @cached_property
     def _apart(self) -> bool:
-        """Whether there are runs on different inputs, so that what varies can be seen."""
+        """Whether there are runs on different inputs, which show what depends on them."""
         given = set(self.original.producers()).__contains__
         first, *others = (run.original for run in self.runs)
         fed = [name for name in first if not given(name)]
         return any(not _equal(first[name], other[name]) for other in others for name in fed)
 
     def is_constant(self, tensor: str) -> bool:
-        """Whether an original tensor is given or computed from what is, so none need look."""
+        """Whether an original tensor is a constant or computed from constants alone."""
         return tensor in self._constant
 
     @cached_property
@@ -184,16 +185,16 @@ class Evidence:
         return constant_tensors(self.original)
 
     def matches(self, tensor: str, candidates: Iterable[str]) -> str:
-        """The candidate that has the tensor's value; empty where none has it."""
-        found = [(self.error(tensor, name), name) for name in candidates]
-        error, best = min(found, default=(UNLIKE.error, ""))
+        """The candidate with the tensor's value; empty if there is none."""
+        errors = [(self.error(tensor, name), name) for name in candidates]
+        error, best = min(errors, default=(UNLIKE.error, ""))
         sure = SURE * self.tolerance
         if error > self.tolerance or (error > sure and self._closer(tensor, best, error)):
             return ""
         return best
 
     def _closer(self, tensor: str, executed: str, error: float) -> bool:
-        """Whether the executed tensor is rather another one of the original."""
+        """Whether another tensor of the original is clearly closer to the executed one."""
         run = self.runs[0]
         wanted, there = run.original[tensor], run.executed[executed]
         first = origin(tensor, self._producers)
@@ -208,7 +209,7 @@ class Evidence:
         return likeness(self.prepared(0, name), executed, bound).error
 
     def candidates(self, executed: str) -> list[str]:
-        """The original's tensors that an executed one could be, by their sizes."""
+        """The original's tensors whose size fits an executed tensor."""
         there = self.runs[0].executed[executed]
         return [
             name
@@ -219,10 +220,10 @@ class Evidence:
     @cached_property
     def sizes(self) -> Mapping[int, list[str]]:
         """The original's tensors by their count of elements."""
-        found: dict[int, list[str]] = {}
+        by_size: dict[int, list[str]] = {}
         for name, value in self.runs[0].original.items():
-            found.setdefault(value.size, []).append(name)
-        return found
+            by_size.setdefault(value.size, []).append(name)
+        return by_size
 
 
 def _equal(one: Array, other: Array) -> bool:
@@ -317,9 +318,9 @@ def _at_ends(
 def reread(
     evidence: Evidence, covered: Sequence[GraphNode], ins: Sequence[str], inputs: Collection[str]
 ) -> str:
-    """A result of the layers that the step reads, so that another one computed it; or nothing.
+    """A result of the layers that the step reads, which another step computed; empty for none.
 
-    What equals something that its layers read may be either.
+    A result with the value of a tensor that the layers read does not count.
     """
     run = evidence.runs[0]
     made = [name for layer in covered for name in layer.outputs if evidence.known(name)]
@@ -336,7 +337,7 @@ def reread(
 def _working(
     evidence: Evidence, covered: Sequence[GraphNode]
 ) -> tuple[Sequence[GraphNode], Sequence[GraphNode]]:
-    """Layers that compute, and those that only hand results on, each from a step of its own."""
+    """The layers that compute, and those that only pass on results."""
     work = [layer for layer in covered if layer.name not in evidence.passing]
     handed = [layer for layer in covered if layer.name in evidence.passing]
     return (work, handed) if work else (covered, ())
@@ -345,10 +346,10 @@ def _working(
 def dead_ends(
     evidence: Evidence, covered: Sequence[GraphNode], outputs: Collection[str]
 ) -> list[str]:
-    """Where nobody reads what layers yield, a tensor of theirs that the step yields, or all."""
+    """For layers whose results nobody reads: one that the step yields, or else all results."""
     made = [name for node in covered for name in node.outputs if evidence.known(name)]
-    found = next((name for name in reversed(made) if evidence.matches(name, outputs)), "")
-    return [found] if found else made
+    match = next((name for name in reversed(made) if evidence.matches(name, outputs)), "")
+    return [match] if match else made
 
 
 def yielded(
@@ -358,14 +359,15 @@ def yielded(
     inputs: Collection[str],
     outputs: Collection[str],
 ) -> Verdict:
-    """Whether the step yields what others read of its layers.
+    """The verdict on whether the step yields the results that other layers read.
 
-    What equals an input of it needed no work, and what is the same in every run is a constant.
+    A result that equals an input of the step needed no work, and one that is the same in every
+    run is a constant: these may be missing.
     """
-    found = [name for name in outs if evidence.matches(name, outputs)]
-    others = [name for name in outs if name not in found and evidence.varies(name)]
+    matched = [name for name in outs if evidence.matches(name, outputs)]
+    others = [name for name in outs if name not in matched and evidence.varies(name)]
     lost = [name for name in others if not evidence.matches(name, inputs)]
-    if lost or not found:
+    if lost or not matched:
         name = (lost or list(outs))[0]
         reason = f"it does not yield {name}, which others read of its layers"
         return Verdict(claim.step, Outcome.REFUTED, reason, name)
@@ -377,7 +379,7 @@ def boundary(
     readers: Mapping[str, Sequence[GraphNode]],
     results: Collection[str],
 ) -> tuple[list[str], list[str]]:
-    """What nodes read from outside, and what of theirs is read outside or is a result."""
+    """The tensors that nodes read from outside, and those of theirs that are read outside."""
     names = {node.name for node in covered}
     made = dict.fromkeys(name for node in covered for name in node.outputs)
     read = dict.fromkeys(name for node in covered for name in node.inputs)

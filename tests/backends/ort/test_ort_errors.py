@@ -211,7 +211,7 @@ def test_a_library_without_the_drivers_functions_is_no_driver(tmp_path: Path) ->
     subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", library], check=True)
     found = driver_problem(library)
     assert found is not None
-    assert "is no driver of NVIDIA's" in found.detail
+    assert "is not NVIDIA's driver" in found.detail
 
 
 def test_every_known_error_has_a_remedy() -> None:

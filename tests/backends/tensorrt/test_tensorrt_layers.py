@@ -152,7 +152,7 @@ def test_a_region_is_one_step_of_all_between_its_neighbours(tmp_path: Path) -> N
     "data", [None, [], {}, {"Layers": {}}, {"Layers": [1]}, {"Layers": [{"LayerType": "x"}]}, "x"]
 )
 def test_what_is_no_layer_information_is_refused(data: Any) -> None:
-    with pytest.raises(BackendError, match="no layer information of TensorRT"):
+    with pytest.raises(BackendError, match="not layer information of TensorRT"):
         layers.parse_engine(data)
 
 

@@ -381,7 +381,7 @@ def test_a_layer_that_fails_is_named(tmp_path: Path) -> None:
     job = workload(models.save(made, tmp_path))
     with TorchBackend().open(job) as session, pytest.raises(BackendError) as caught:
         session.infer()
-    assert str(caught.value).startswith("Reshape wrong: torch cannot run it: shape '[3]'")
+    assert str(caught.value).startswith("Reshape wrong: torch cannot run the layer: shape '[3]'")
 
 
 def test_threads_are_set_in_a_process_of_its_own_alone(tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ def test_compiling_without_a_compiler_is_an_error_in_one_line(
     broken = inductor.patch({"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True})
     with broken, pytest.raises(BackendError) as caught, TorchBackend().open(job):
         pass
-    assert "torch.compile cannot compile it" in str(caught.value)
+    assert "torch.compile cannot compile the model" in str(caught.value)
     assert "raised:" not in str(caught.value), "the reason, not who raised it"
     assert "C++ compiler" in caught.value.remedy
     assert "\n" not in str(caught.value)
