@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 import io
 import os
-import secrets
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -138,6 +136,9 @@ def _encoded(part: str | bytes) -> bytes:
 
 def _write(path: Path, parts: Iterable[bytes]) -> None:
     """Pipes, devices, links and what lies in a folder that is read-only are written in place."""
+    import secrets
+    import shutil
+
     replaceable = path.is_file() and os.access(path, os.W_OK) and not path.is_symlink()
     if (path.exists() and not replaceable) or not os.access(path.parent, os.W_OK):
         with path.open("wb") as file:
