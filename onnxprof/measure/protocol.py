@@ -126,14 +126,13 @@ def measure(
     conduct: Callable[[Blocks], None] | None = None,
     warm: Callable[[int, int], None] = lambda *_: None,
 ) -> Measurement:
-    """Measure one workload.
+    """Measure one workload, and keep output values and the check of the steps if asked to.
 
-    `keep_values` keeps the values of the outputs, and `keep_proof` the check of the steps.
     `wanted_cuts` and `wanted_repeats` are the prefixes and the repeated steps of another process,
     in the form of `Timings.prefix_steps` and `Timings.repeats`; they are timed here, too, as far
-    as memory allows. `conduct`, if given, measures the blocks in place of the budget; the timer is
-    then the trace. `warm` is called before the first sample with the nanoseconds that loading
-    and one inference took. Raises BackendError where the runtime fails.
+    as memory allows. `conduct` measures the blocks in place of the budget, with the trace timer.
+    `warm` gets the nanoseconds of loading and of one inference before the first sample. Raises
+    BackendError where the runtime fails.
     """
     sampler = Sampler(clock, progress, budget.ns)
     wanted = _Wanted(tuple(wanted_cuts), tuple(wanted_repeats))

@@ -162,7 +162,7 @@ def parsed(source: Source, parse: Callable[[Any], Any], given: Any = None) -> An
     try:
         return parse(source.json() if given is None else given)
     except BackendError as error:
-        remedy = error.remedy or (source.hint() if error.what.startswith("no ") else "")
+        remedy = error.remedy or (source.hint() if error.what.startswith(("no ", "not ")) else "")
         raise UsageError(error.what, where=str(source.path), remedy=remedy) from None
 
 

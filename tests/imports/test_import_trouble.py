@@ -65,7 +65,7 @@ def test_a_wrong_or_damaged_file_is_one_line(
             '[{"cat": "Node", "name": "a_kernel_time"}]',
             "not a profile of onnxruntime",
         ),
-        ("--ort-profile", '[{"cat": "Session", "name": "x"}]', "no inference in it"),
+        ("--ort-profile", '[{"cat": "Session", "name": "x"}]', "no complete inference"),
         ("--benchmark-app", "a;b\n", "is no JSON"),
         (
             "--benchmark-app",
@@ -73,7 +73,11 @@ def test_a_wrong_or_damaged_file_is_one_line(
             "not a counters report of benchmark_app",
         ),
         ("--benchmark-app", "HEADER\nConv;Status.EXECUTED\n", "a row has 2 columns"),
-        ("--benchmark-app", "HEADER\na;S.EXECUTED;Conv;x;nan;0\nb;S.NOT_RUN;C;x;0;0\n", "no time"),
+        (
+            "--benchmark-app",
+            "HEADER\na;S.EXECUTED;Conv;x;nan;0\nb;S.NOT_RUN;C;x;0;0\n",
+            "not a time",
+        ),
         ("--benchmark-app", "HEADER\na;S.NOT_RUN;Conv;x;0;0\nb;S.NOT_RUN;C;x;0;0\n", "executed"),
     ],
 )
