@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import tempfile
 import time
@@ -18,6 +17,7 @@ from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.parent import listen
 from onnxprof.model.layers import inspect
+from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confine, confined, end
 from onnxprof.records.layer import LayerTable
 
@@ -98,14 +98,12 @@ def proved(
     Where that process ends or takes too long, the batches that it has not come to are unproven.
     An interrupt ends it and goes on to the caller.
     """
-    context = multiprocessing.get_context("spawn")
+    context = fork_server.context()
     bounded = replace(limits, seconds=min(limits.seconds, question.seconds + _START_SECONDS))
     found: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(
-            target=_child, args=(question, limits, sender, scratch), daemon=True
-        )
+        process = fork_server.process(context, _child, (question, limits, sender, scratch))
         process.start()
         sender.close()
         began = time.monotonic()

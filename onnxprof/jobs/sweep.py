@@ -34,6 +34,7 @@ from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
+from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
@@ -59,6 +60,7 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
     `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
     backend = registry.backend(options.backend)
+    _start_server(backend)
     _refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment(backend=backend)
@@ -72,6 +74,13 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
         for device, each in product(devices, inspected)
         for job in _jobs(each, options, device, facts)
     ]
+
+
+def _start_server(backend: Backend) -> None:
+    """Have imports made while planning goes on; those of a stranger's backend may do anything."""
+    module = type(backend).__module__
+    ours = (module,) if module.startswith("onnxprof.backends.") else ()
+    fork_server.start((*ours, "onnxprof.jobs.preload"))
 
 
 @dataclass(frozen=True, slots=True)
