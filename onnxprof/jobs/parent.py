@@ -23,8 +23,9 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
     """Measure in a process of its own.
 
     One of several processes of a job has a layout of memory of its own, which is among what
-    differs from process to process. Raises what the measurement raised, and BackendError where the process crashed, ran out
-    of time or out of memory. An interrupt ends the process and goes on to the caller.
+    differs from process to process. Raises what the measurement raised, and BackendError where the
+    process crashed, ran out of time or out of memory. An interrupt ends the process and goes on to
+    the caller.
     """
     context = fork_server.context(fresh=job.options.processes > 1)
     with scratch.scratch() as folder:
