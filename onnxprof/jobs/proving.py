@@ -36,7 +36,7 @@ def proven(jobs: Sequence[Job], options: Options, progress: Report) -> list[Job]
     what its author made of the batch is measured, and checked beside its outputs.
     """
     known: dict[Question, tuple[Verdict, ...]] = {}
-    found: dict[tuple[str, str, int], Job] = {}
+    kept: dict[tuple[str, str, int], Job] = {}
     for job in jobs:
         batches = tuple(dict.fromkeys(other.batch for other in jobs if _is_due(other, job)))
         if not _is_due(job, job):
@@ -47,9 +47,9 @@ def proven(jobs: Sequence[Job], options: Options, progress: Report) -> list[Job]
                 known[question] = proved(question, options.limits, partial(progress, job))
             settled = _settled(job, known[question][batches.index(job.batch)], options)
         key = (settled.device.id, settled.facts.sha256, settled.batch)
-        if key not in found or settled.table.obstacle:
-            found[key] = settled
-    return list(found.values())
+        if key not in kept or settled.table.obstacle:
+            kept[key] = settled
+    return list(kept.values())
 
 
 def _is_due(job: Job, like: Job) -> bool:
@@ -100,7 +100,7 @@ def proved(
     """
     context = fork_server.context()
     bounded = replace(limits, seconds=min(limits.seconds, question.seconds + _START_SECONDS))
-    found: list[Verdict] = []
+    reached: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
         receiver, sender = context.Pipe(duplex=False)
         process = fork_server.process(context, _child, (question, limits, sender, scratch))
@@ -108,19 +108,19 @@ def proved(
         sender.close()
         began = time.monotonic()
         try:
-            while len(found) < len(question.batches):
+            while len(reached) < len(question.batches):
                 spent = time.monotonic() - began
                 value = listen(process, receiver, bounded, progress, [], "verdict", spent)
                 if not isinstance(value, Verdict):
                     raise TypeError(f"a process sent {type(value).__name__}")
-                found.append(value)
+                reached.append(value)
         except OnnxprofError as error:
-            left = len(question.batches) - len(found)
-            found += [Verdict(Kind.UNPROVEN, error.what)] * left
+            left = len(question.batches) - len(reached)
+            reached += [Verdict(Kind.UNPROVEN, error.what)] * left
         finally:
             end(process)
             receiver.close()
-    return tuple(found)
+    return tuple(reached)
 
 
 def _child(question: Question, limits: Limits, sender: Connection, scratch: str) -> None:
