@@ -21,10 +21,10 @@ from packaging.requirements import Requirement
 
 #: What the packages of a `pip install "onnxprof[site]"` and its tests are called.
 WANTED = (
-    *("onnx", "numpy", "scipy", "pyarrow", "typer", "rich", "psutil", "platformdirs"),
+    *("onnx", "numpy", "pyarrow", "typer", "rich", "psutil", "platformdirs"),
     "filelock",
     *("jinja2", "typst", "graphlay", "plotly", "nvidia-ml-py"),
-    *("pytest", "pytest-randomly", "hypothesis"),
+    *("pytest", "pytest-randomly", "hypothesis", "scipy"),
 )
 #: Wheels for Linux on x86-64, oldest C library last.
 PLATFORMS = (

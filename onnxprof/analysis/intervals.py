@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.analysis.distributions import binomial_half_cdf, normal_cdf, student_quantile
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Indices, Samples, Timings, traced_by
 
@@ -40,17 +41,17 @@ def interval_ranks(n: int, confidence: float = 0.95) -> tuple[int, int] | None:
     `confidence`, whatever the distribution (David and Nagaraja, Order Statistics, 3rd ed.,
     section 7.1). None where n is too small for any pair: below 6 at 95 %.
     """
-    from scipy.special import bdtr, bdtrik  # a tenth of a second to import
-
     tail = (1 - confidence) / 2
-    if n < 1 or bdtr(0, n, 0.5) > tail:
+    if n < 1 or binomial_half_cdf(0, n) > tail:
         return None
-    rank = max(0, int(bdtrik(tail, n, 0.5)))  # an estimate that the next lines correct
-    while bdtr(rank, n, 0.5) > tail:
-        rank -= 1
-    while bdtr(rank + 1, n, 0.5) <= tail:
-        rank += 1
-    return rank, n - 1 - rank
+    low, high = 0, n  # the sum is within the tail at `low`, and beyond it at `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        if binomial_half_cdf(middle, n) > tail:
+            high = middle
+        else:
+            low = middle
+    return low, n - 1 - low
 
 
 def median_interval(samples: Samples, confidence: float = 0.95) -> tuple[int, int]:
@@ -124,13 +125,11 @@ def interval_of(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[
 
     By order statistics for six or more, with Student's t for fewer.
     """
-    from scipy.special import stdtrit
-
     if (ranks := interval_ranks(values.size, confidence)) is not None:
         ordered = np.sort(values)
         return float(ordered[ranks[0]]), float(ordered[ranks[1]])
     error = float(values.std(ddof=1)) / np.sqrt(values.size)
-    reach = float(stdtrit(values.size - 1, (1 + confidence) / 2)) * error
+    reach = float(student_quantile(values.size - 1, (1 + confidence) / 2)) * error
     return float(values.mean()) - reach, float(values.mean()) + reach
 
 
@@ -241,10 +240,8 @@ def _slopes(series: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _trend_p(strata: list[NDArray[np.float64]]) -> float:
     """Two-sided p of the Mann-Kendall statistic summed over strata, normal approximation."""
-    from scipy.special import ndtr
-
     total = sum(float(np.sign(_pairs(series)[0]).sum()) for series in strata)
     variance = sum(n * (n - 1) * (2 * n + 5) / 18 for n in (series.size for series in strata))
     if not variance:
         return 1.0
-    return float(2 * ndtr(-max(0.0, abs(total) - 1) / np.sqrt(variance)))
+    return float(2 * normal_cdf(-max(0.0, abs(total) - 1) / np.sqrt(variance)))

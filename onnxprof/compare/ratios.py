@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.analysis.distributions import student_cdf, student_quantile
 from onnxprof.analysis.intervals import trimmed_means
 from onnxprof.records.timings import Indices
 
@@ -60,9 +61,7 @@ class Ratios:
 
     def interval(self, confidence: float = 0.95) -> tuple[Floats, Floats]:
         """Lower and upper ratio of each row."""
-        from scipy.special import stdtrit
-
-        reach = stdtrit(self.df, (1 + confidence) / 2) * self.error
+        reach = student_quantile(self.df, (1 + confidence) / 2) * self.error
         return np.exp(self.effect - reach), np.exp(self.effect + reach)
 
     def of_times(self, a_ns: Floats, b_ns: Floats) -> Ratios:
@@ -82,11 +81,9 @@ class Ratios:
         a tenth (a weight as in Genovese, Roeder and Wasserman, Biometrika 93, 2006): there the
         threshold no longer keeps chance at bay, and what is noisy is seldom normal.
         """
-        from scipy.special import stdtr
-
         size = np.abs(self.effect)
-        above = stdtr(self.df, -(size - least) / self.error)
-        below = stdtr(self.df, -(size + least) / self.error)
+        above = student_cdf(self.df, -(size - least) / self.error)
+        below = student_cdf(self.df, -(size + least) / self.error)
         weight = np.where(self.error > least, _NOISY_WEIGHT, 1.0)
         p: Floats = np.minimum(1.0, (above + below) / weight)
         return p

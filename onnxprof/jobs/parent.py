@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import Any
 
 from onnxprof.errors import BackendError
 from onnxprof.jobs.child import child
 from onnxprof.jobs.job import Job
-from onnxprof.processes import scratch
+from onnxprof.processes import fork_server, scratch
 from onnxprof.processes.confined import Limits, cause, end
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
-
-if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
 
 _GRACE_SECONDS = 5.0
 
 
 def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None]) -> Run:
-    """Measure in a fresh process.
+    """Measure in a process of its own.
 
-    Raises what the measurement raised, and BackendError where the process crashed, ran out
-    of time or out of memory. An interrupt ends the process and goes on to the caller.
+    One of several processes of a job has a layout of memory of its own, which is among what
+    differs from process to process. Raises what the measurement raised, and BackendError where the
+    process crashed, ran out of time or out of memory. An interrupt ends the process and goes on to
+    the caller.
     """
-    context = multiprocessing.get_context("spawn")
+    context = fork_server.context(fresh=job.options.processes > 1)
     with scratch.scratch() as folder:
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=child, args=(job, limits, sender, folder), daemon=True)
+        process = fork_server.process(context, child, (job, limits, sender, folder))
         process.start()
         sender.close()
         kept: list[Run] = []
@@ -48,7 +46,7 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
 
 
 def listen(
-    process: SpawnProcess,
+    process: Any,
     receiver: Connection,
     limits: Limits,
     progress: Callable[[str, float], None],

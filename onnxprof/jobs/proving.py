@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import tempfile
 import time
@@ -18,6 +17,7 @@ from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.parent import listen
 from onnxprof.model.layers import inspect
+from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confine, confined, end
 from onnxprof.records.layer import LayerTable
 
@@ -36,7 +36,7 @@ def proven(jobs: Sequence[Job], options: Options, progress: Report) -> list[Job]
     what its author made of the batch is measured, and checked beside its outputs.
     """
     known: dict[Question, tuple[Verdict, ...]] = {}
-    found: dict[tuple[str, str, int], Job] = {}
+    kept: dict[tuple[str, str, int], Job] = {}
     for job in jobs:
         batches = tuple(dict.fromkeys(other.batch for other in jobs if _is_due(other, job)))
         if not _is_due(job, job):
@@ -47,9 +47,9 @@ def proven(jobs: Sequence[Job], options: Options, progress: Report) -> list[Job]
                 known[question] = proved(question, options.limits, partial(progress, job))
             settled = _settled(job, known[question][batches.index(job.batch)], options)
         key = (settled.device.id, settled.facts.sha256, settled.batch)
-        if key not in found or settled.table.obstacle:
-            found[key] = settled
-    return list(found.values())
+        if key not in kept or settled.table.obstacle:
+            kept[key] = settled
+    return list(kept.values())
 
 
 def _is_due(job: Job, like: Job) -> bool:
@@ -98,31 +98,29 @@ def proved(
     Where that process ends or takes too long, the batches that it has not come to are unproven.
     An interrupt ends it and goes on to the caller.
     """
-    context = multiprocessing.get_context("spawn")
+    context = fork_server.context()
     bounded = replace(limits, seconds=min(limits.seconds, question.seconds + _START_SECONDS))
-    found: list[Verdict] = []
+    reached: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(
-            target=_child, args=(question, limits, sender, scratch), daemon=True
-        )
+        process = fork_server.process(context, _child, (question, limits, sender, scratch))
         process.start()
         sender.close()
         began = time.monotonic()
         try:
-            while len(found) < len(question.batches):
+            while len(reached) < len(question.batches):
                 spent = time.monotonic() - began
                 value = listen(process, receiver, bounded, progress, [], "verdict", spent)
                 if not isinstance(value, Verdict):
                     raise TypeError(f"a process sent {type(value).__name__}")
-                found.append(value)
+                reached.append(value)
         except OnnxprofError as error:
-            left = len(question.batches) - len(found)
-            found += [Verdict(Kind.UNPROVEN, error.what)] * left
+            left = len(question.batches) - len(reached)
+            reached += [Verdict(Kind.UNPROVEN, error.what)] * left
         finally:
             end(process)
             receiver.close()
-    return tuple(found)
+    return tuple(reached)
 
 
 def _child(question: Question, limits: Limits, sender: Connection, scratch: str) -> None:

@@ -34,6 +34,7 @@ from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
+from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
@@ -59,19 +60,29 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
     `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
     backend = registry.backend(options.backend)
+    _start_server(backend)
     _refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment(backend=backend)
-    found = [resolve(reference, progress) for reference in options.models]
+    resolved = [resolve(reference, progress) for reference in options.models]
     inspected: list[_Inspected] = []
-    for file, reference, dims in zip(found, options.models, sizes_of(found, options), strict=True):
+    for file, reference, dims in zip(
+        resolved, options.models, sizes_of(resolved, options), strict=True
+    ):
         work = partial(_inspected, file, replace(options, dims=dims))
         inspected.append(confined(work, options.limits, "planning", reference))
     return [
         job
-        for device, each in product(devices, inspected)
-        for job in _jobs(each, options, device, facts)
+        for device, inspection in product(devices, inspected)
+        for job in _jobs(inspection, options, device, facts)
     ]
+
+
+def _start_server(backend: Backend) -> None:
+    """Have imports made while planning goes on; those of a stranger's backend may do anything."""
+    module = type(backend).__module__
+    ours = (module,) if module.startswith("onnxprof.backends.") else ()
+    fork_server.start((*ours, "onnxprof.jobs.preload"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,28 +155,31 @@ def _tables(
 
 
 def _jobs(
-    found: _Inspected, options: Options, device: Device, environment: tuple[tuple[str, str], ...]
+    inspection: _Inspected,
+    options: Options,
+    device: Device,
+    environment: tuple[tuple[str, str], ...],
 ) -> Iterator[Job]:
     """One a batch size, on a device."""
-    for table in found.tables:
+    for table in inspection.tables:
         settled = replace(
             options,
-            models=(published(found.model.facts).reference,),
+            models=(published(inspection.model.facts).reference,),
             device=device.id if options.device == ALL else options.device or device.kind,
             batches=(table.batch,),
-            dims=found.dims,
+            dims=inspection.dims,
             threads=options.threads or usable_cores(),
         )
         yield Job(
-            model=found.model,
+            model=inspection.model,
             table=table,
             options=settled,
             budget=options.process_budget,
             device=device,
             environment=environment,
             command=command_line(settled),
-            own_batch=found.batch.own if found.batch.fixed else 0,
-            is_free=not found.batch.fixed,
+            own_batch=inspection.batch.own if inspection.batch.fixed else 0,
+            is_free=not inspection.batch.fixed,
         )
 
 
@@ -207,11 +221,11 @@ def _bound(progress: Report, job: Job, done: int) -> Callable[[str, float], None
     count = job.options.processes
     where = f" (process {done + 1} of {count})" if count > 1 else ""
 
-    def told(phase: str, share: float) -> None:
+    def report(phase: str, share: float) -> None:
         if not isinstance(phase, Notice):
             phase += where
         elif done:
             return  # the first process spoke for all
         progress(job, phase, (done + share) / count)
 
-    return told
+    return report

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from onnxprof.errors import ModelError, OnnxprofError
+from onnxprof.processes import fork_server
 
 T = TypeVar("T")
 
@@ -47,13 +48,11 @@ def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "")
     """
     if multiprocessing.current_process().daemon:  # confined already
         return work()
-    context = multiprocessing.get_context(_method())
+    context, parent = _context()
     receiver, sender = context.Pipe(duplex=False)
-    process: Any = context.Process(  # type: ignore[attr-defined]
-        target=_answer, args=(work, limits, sender, os.getpid()), daemon=True
-    )
+    process = fork_server.process(context, _answer, (work, limits, sender, parent))
     try:
-        with warnings.catch_warnings():  # of threads, of which none runs Python: see _method
+        with warnings.catch_warnings():  # of threads, of which none runs Python: see _context
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         sender.close()
@@ -68,9 +67,15 @@ def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "")
     return made
 
 
-def _method() -> str:
-    """How to start the process: forking is fast, but not safe once there are threads."""
-    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+def _context() -> tuple[Any, int]:
+    """How to start a process, and its parent's number; 0 where that is not this process.
+
+    A copy of this process starts at once; one that has threads is not safe to copy.
+    """
+    if fork_server.is_started():
+        return fork_server.context(), 0
+    copied = sys.platform == "linux" and threading.active_count() == 1
+    return multiprocessing.get_context("fork" if copied else "spawn"), os.getpid()
 
 
 def _received(
@@ -103,7 +108,7 @@ def _answer(work: Callable[[], object], limits: Limits, sender: Connection, pare
     """Entry point of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    confine(limits, parent)
+    confine(limits, parent or os.getppid())
     try:
         answer = ("done", work())
     except OnnxprofError as error:

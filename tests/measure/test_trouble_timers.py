@@ -93,7 +93,7 @@ def test_a_prefix_that_depends_on_no_input(tmp_path: Path) -> None:
 def test_a_graph_that_cannot_be_saved_is_traced(tmp_path: Path, monkeypatch) -> None:
     into = tmp_path / "no such folder" / "graph.onnx"
 
-    def refused(path: Path, weights, configure, made) -> None:
+    def refused(path: Path, outside, packed, configure, made) -> None:
         configure(made)
         made.optimized_model_filepath = str(into)
 

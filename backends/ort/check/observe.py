@@ -74,8 +74,9 @@ def _values(
     wanted: Wanted,
 ) -> list[Arrays]:
     names = {value.name for value in model.graph.input}
-    shown = replace(place, source=with_outputs(model, wanted).SerializeToString())
+    shown = replace(place, source=with_outputs(model, wanted))
     session = ort_session.create(workload, shown, _as_it_is)
+    del shown
     results: list[Arrays] = []
     for inputs in feeds:
         fed = {name: array for name, array in inputs.items() if name in names}
@@ -91,13 +92,19 @@ def _as_it_is(made: Any) -> None:
     made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
 
-def with_outputs(model: onnx.ModelProto, wanted: Wanted = None) -> onnx.ModelProto:
-    """The model with these tensors, or every tensor, of the top-level nodes as outputs."""
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    there = {value.name for value in made.graph.output}
-    for node in made.graph.node:
+def with_outputs(model: onnx.ModelProto, wanted: Wanted = None) -> bytes:
+    """The model, written, with these or all tensors of its top-level nodes as outputs.
+
+    It is not copied, since its weights may be in it, but changed for the moment.
+    """
+    outputs = model.graph.output
+    own = len(outputs)
+    there = {value.name for value in outputs}
+    for node in model.graph.node:
         for name in node.output:
             if name and name not in there and (wanted is None or name in wanted):
-                made.graph.output.append(onnx.ValueInfoProto(name=name))
-    return made
+                outputs.append(onnx.ValueInfoProto(name=name))
+    try:
+        return bytes(model.SerializeToString())
+    finally:
+        del outputs[own:]

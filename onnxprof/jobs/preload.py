@@ -1,0 +1,23 @@
+"""What every measuring process needs, imported once by the server that it is forked from.
+
+No runtime is among it: they start threads, which a fork does not copy.
+"""
+
+import gc
+
+import numpy.ma  # noqa: F401  np.unique asks for it
+import onnx  # noqa: F401
+import psutil  # noqa: F401
+
+import onnxprof.checks.batches.proof
+import onnxprof.checks.reference
+import onnxprof.jobs.child
+import onnxprof.jobs.proving
+import onnxprof.jobs.sweep
+import onnxprof.model.file
+import onnxprof.model.layers  # noqa: F401
+
+# What was made here lives as long as the process: collections need not look at it, and pages
+# that they do not touch stay shared.
+gc.collect()
+gc.freeze()
