@@ -339,13 +339,6 @@ def _at_level(workload: Workload, beside: Path, level: str) -> Any:
         if workload.granularity is not Granularity.WRITTEN:
             made.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
 
-    _discard(path.with_suffix(".bin"))
     _saving(workload, path, lower, packed=False)
+    path.with_suffix(".bin").unlink(missing_ok=True)  # nobody reads its weights
     return _structure(path)
-
-
-def _discard(path: Path) -> None:
-    """Let what is written there come to nothing: of a witness nobody reads the weights."""
-    if os.name == "posix" and not path.exists():
-        with suppress(OSError):
-            path.symlink_to(os.devnull)
