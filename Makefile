@@ -70,7 +70,7 @@ format:
 
 bench:
 	@.ci/venv cpu,site
-	@for file in $(wildcard benchmarks/speed/*.py); do .venv/$(BIN)/python $$file || exit 1; done
+	@for file in $(wildcard benchmarks/speed/*.py benchmarks/site/*.py); do .venv/$(BIN)/python $$file || exit 1; done
 
 clean:
 	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

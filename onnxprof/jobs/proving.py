@@ -19,6 +19,7 @@ from onnxprof.jobs.parent import listen
 from onnxprof.model.layers import inspect
 from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confine, confined, end
+from onnxprof.processes.scratch import scratch
 from onnxprof.records.layer import LayerTable
 
 #: Seconds to start a process and load the model, beside those that the proof may take.
@@ -101,9 +102,9 @@ def proved(
     context = fork_server.context()
     bounded = replace(limits, seconds=min(limits.seconds, question.seconds + _START_SECONDS))
     reached: list[Verdict] = []
-    with tempfile.TemporaryDirectory(prefix="onnxprof-", ignore_cleanup_errors=True) as scratch:
+    with scratch() as folder:
         receiver, sender = context.Pipe(duplex=False)
-        process = fork_server.process(context, _child, (question, limits, sender, scratch))
+        process = fork_server.process(context, _child, (question, limits, sender, folder))
         process.start()
         sender.close()
         began = time.monotonic()
@@ -123,9 +124,9 @@ def proved(
     return tuple(reached)
 
 
-def _child(question: Question, limits: Limits, sender: Connection, scratch: str) -> None:
+def _child(question: Question, limits: Limits, sender: Connection, folder: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    tempfile.tempdir = scratch
+    tempfile.tempdir = folder
     confine(limits)
     sender.send(("progress", ("checking the batch", 0.0)))
     for verdict in verdicts(question):

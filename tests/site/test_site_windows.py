@@ -70,7 +70,8 @@ def more(page: Any, table: str, words: str) -> Any:
 def opened(page: Any, root: str, model: str, until: Until) -> None:
     """A model's page with its layer table open and drawn."""
     page.goto(f"{root}/models/{model}/index.html")
-    page.click("#information ~ details summary")
+    # by key: a click can miss what moves while the plot is drawn
+    page.locator("#information ~ details summary").first.press("Enter")
     until("document.querySelector('.scroll:has(#layers-table) + .more') !== null")
 
 

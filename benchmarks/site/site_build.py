@@ -1,6 +1,6 @@
 """How long a site takes to build: cold, after nothing changed, after one new run; and its memory.
 
-    python benchmarks/speed/site_build.py [--models 30] [--devices 3] [--keep DIR]
+    python benchmarks/site/site_build.py [--models 30] [--devices 3] [--keep DIR]
 
 The runs are made up, of residual networks of 12 to 600 layers at six batch sizes on each device,
 and stored as measured ones are. Each build is `onnxprof site build` in a process of its own, with

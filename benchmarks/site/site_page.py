@@ -1,6 +1,6 @@
 """What a model's page weighs, when it first paints, how fast it sorts and draws 5,000 layers.
 
-    python benchmarks/speed/site_page.py [--rounds 5] [--build DIR | --sites DIR...]
+    python benchmarks/site/site_page.py [--rounds 5] [--build DIR | --sites DIR...]
 
 Needs Playwright and a chromium on the path. The runs are those of `site_build.py`, made up: 180
 layers on three devices at six batch sizes, and single runs of 1,000 and 5,000 layers. Times are
