@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-import typer
 
 from onnxprof.cli.lazy import load
 from onnxprof.cli.main import COMMANDS
@@ -154,6 +153,7 @@ def test_every_command_says_the_same_of_its_runs(command: str) -> None:
     name, _, child = command.partition(" ")
     entry = load(name, COMMANDS[name])
     found = getattr(entry, "commands", {}).get(child, entry)
-    helps = [p.help or "" for p in found.params if isinstance(p, typer.core.TyperArgument)]
+    arguments = [p for p in found.params if p.param_type_name == "argument"]
+    helps = [getattr(p, "help", "") or "" for p in arguments]
     rule = "An id or its first digits, a .parquet file or a folder of runs; "
     assert any(text.startswith(rule) for text in helps)

@@ -182,13 +182,21 @@ def built(case: Case) -> onnx.ModelProto:
 
 
 def run(case: Case, path: Path) -> list[tuple[str, tuple[int, ...]]]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    try:
+        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if "NOT_IMPLEMENTED" in str(error):
+            pytest.skip("this onnxruntime has no kernel for the operator")
+        raise
     feeds = {
         f"i{i}": np.asarray(x)
         for i, x in enumerate(case.operands)
         if x is not None and i not in case.constant
     }
-    return [(str(value.dtype), value.shape) for value in session.run(None, feeds)]
+    results = session.run(None, feeds)
+    if any(value is None for value in results):
+        pytest.skip("this onnxruntime leaves out an output that is optional")
+    return [(str(value.dtype), value.shape) for value in results]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
