@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sites import long_run, runs
+from support.sites import long_run, open_layers, runs
 
 from onnxprof.publish.site import build
 from onnxprof.publish.tables.timings import timing_csv
@@ -169,7 +169,7 @@ def test_hostile_names_do_nothing(page: Any, root: str, out: Path) -> None:
     (folder,) = [p.name for p in (out / "models").iterdir() if "script" in p.name]
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     page.goto(f"{root}/models/{folder}/index.html")
-    page.click("#information ~ details summary")
+    open_layers(page)
     assert "<img src=x" in names(page)[0]
     assert page.locator("main img").count() == 0
     page.goto(f"{root}/models/{folder}/plot/batch-1.svg")

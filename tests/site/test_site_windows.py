@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sites import hostile_run, long_run, runs, scoped_run
+from support.sites import hostile_run, long_run, open_layers, runs, scoped_run
 
 from onnxprof.publish.pages import graph_view, layer_rows, render
 from onnxprof.publish.pages.catalogue import catalogue
@@ -70,8 +70,7 @@ def more(page: Any, table: str, words: str) -> Any:
 def opened(page: Any, root: str, model: str, until: Until) -> None:
     """A model's page with its layer table open and drawn."""
     page.goto(f"{root}/models/{model}/index.html")
-    # by key: a click can miss what moves while the plot is drawn
-    page.locator("#information ~ details summary").first.press("Enter")
+    open_layers(page)
     until("document.querySelector('.scroll:has(#layers-table) + .more') !== null")
 
 
@@ -179,7 +178,7 @@ def test_without_scripts_the_first_rows_and_the_csv_are_there(
     page.goto(f"{root}/models/long-1000/index.html")
     assert rows(page, TIMING) == 200
     assert "The first 200 of 1,000 rows" in page.inner_text("#timing ~ .measured")
-    page.click("#information ~ details summary")
+    open_layers(page)
     assert rows(page, LAYERS) == 50
     link = page.get_attribute("#information ~ details a[download]", "href")
     text = (out / "models" / "long-1000" / str(link)).read_text("utf-8")
@@ -205,7 +204,7 @@ def test_rows_that_cannot_be_loaded_are_said_to_be_missing(
     page = context.new_page()
     page.route("**/models/two/layers.js", lambda route: route.abort())
     page.goto(f"{root}/models/two/index.html")
-    page.click("#information ~ details summary")
+    open_layers(page)
     page.wait_for_selector("#layers-said:not(:empty)")
     assert page.inner_text("#layers-said") == "layers.js could not be loaded."
     assert rows(page, LAYERS) == 50
@@ -223,7 +222,7 @@ def test_axe_finds_nothing_in_long_tables(browser: Any, root: str, scheme: str, 
     )
     page = context.new_page()
     page.goto(f"{root}/models/two/index.html")
-    page.click("#information ~ details summary")
+    open_layers(page)
     page.wait_for_selector(f".scroll:has({LAYERS}) + .more")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate(axe)

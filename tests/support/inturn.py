@@ -68,6 +68,8 @@ class Machine:
     clock: ScriptedClock = field(default_factory=ScriptedClock)
     told: list[tuple[str, Job]] = field(default_factory=list)
     orders: list[tuple[str, str]] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+    """Those that were started for processes."""
 
     @contextmanager
     def start(
@@ -82,6 +84,7 @@ class Machine:
         self.told.append((asked.facts.name, asked))
         thread = _Thread(target=self._work, args=(asked, theirs), daemon=True)
         thread.start()
+        self.threads.append(thread)
         try:
             yield Served(thread, ours, limits, progress, asked.facts.name)  # type: ignore[arg-type]
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -112,3 +113,9 @@ def scoped_run(layers: int, *, size: int = 50, stages: int = 5) -> Run:
         steps=steps,
         request=dataclasses.replace(run.request, model_name="scoped"),
     )
+
+
+def open_layers(page: Any) -> None:
+    """Open the layer table of a model's page."""
+    # by key: a click can miss what moves while the plot is drawn
+    page.locator("#information ~ details summary").first.press("Enter")
