@@ -138,6 +138,18 @@ def ratios(a: Group, b: Group) -> Ratios:
     return Ratios(effect, np.sqrt(variance * (1 / kept_a + 1 / kept_b)), FLOOR_DF + seen)
 
 
+def relative_errors(side: Group) -> Floats:
+    """Relative standard error of each row's time; NaN where there is none.
+
+    With the spread that `ratios` assumes, of which this is one side.
+    """
+    squares, kept = _winsorised(_logs(side), _PROCESS_CUT)
+    assumed = FLOOR**2 + side.within.mean(axis=1)
+    moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
+    errors: Floats = np.sqrt(np.maximum(moderated, squares / max(1, kept - 1)) / kept)
+    return errors
+
+
 def pairs(a: Floats, b: Floats, pair: Indices) -> Pairs:
     """Pairs from block values of shape [rows, blocks]; one column was measured in one go.
 
