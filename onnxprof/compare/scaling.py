@@ -1,0 +1,304 @@
+"""One system at several sizes of an axis: what is fixed, what an item costs, where it saturates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from onnxprof.analysis.lines import Line, fit
+from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.analysis.step_times import divided
+from onnxprof.compare.blocks import finest_blocks, strays
+from onnxprof.compare.ratios import Floats, ratios, relative_errors
+from onnxprof.compare.replicates import latency_group, row_group
+from onnxprof.compare.systems import labels, system
+from onnxprof.compare.table import RowKind
+from onnxprof.compare.verdict import THRESHOLD, Side, Verdict, decides_latency, verdict
+from onnxprof.errors import UsageError
+from onnxprof.records.run import Run
+
+#: The axis that stands for the number of items in a call.
+BATCH = "batch"
+#: The part of the best measured rate from which a network or a layer counts as saturated.
+SATURATED = 0.95
+#: A line that misses a measured time by more than this is said to be none.
+STRAIGHT = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A run at one size."""
+
+    size: int
+    run: Run
+    latency_ns: int
+    interval_ns: tuple[int, int]
+    gain: float | None = None
+    """The rate over that of the next smaller size, less 1; None for the smallest."""
+    gain_interval: tuple[float, float] | None = None
+    verdict: Verdict | None = None
+    """Whether an item takes longer or less time than at the next smaller size."""
+
+    @property
+    def rate(self) -> float:
+        """Items a second, call after call."""
+        return self.size * 1e9 / self.latency_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledRow:
+    """A block of layers, or a part of the latency that is none, over the sizes."""
+
+    kind: RowKind
+    times_ns: tuple[int, ...]
+    """At each size."""
+    line: Line
+    layers: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    saturated: int | None = None
+    """The smallest size with 95 % of the best measured rate; None without times."""
+
+    def gain(self, sizes: Sequence[int]) -> float | None:
+        """How many times more items a second the largest size has than the smallest."""
+        first, last = self.times_ns[0], self.times_ns[-1]
+        return sizes[-1] * first / (sizes[0] * last) if first > 0 and last > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """One model on one system over sizes of one axis.
+
+    Times at each size, and fixed costs and costs an item, add up over `rows` to the latency's.
+    """
+
+    model: str
+    system: str
+    axis: str
+    points: tuple[Point, ...]
+    """Smallest size first."""
+    line: Line
+    """Of the un-profiled median."""
+    rows: tuple[ScaledRow, ...]
+    """Blocks in graph order, then time of no layer, interruptions, overhead; empty where a run has
+    no times of steps."""
+    best: Point
+    """That with the highest rate."""
+    alike: tuple[int, ...]
+    """Other sizes whose rate is not told apart from the best one's."""
+    saturated: int
+    """The smallest size with 95 % of the best rate."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The measured sizes, smallest first."""
+        return tuple(point.size for point in self.points)
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether the line describes what was measured."""
+        return self.line.misfit <= STRAIGHT
+
+    def within(self, limit_ns: int) -> Point | None:
+        """The best rate among sizes whose median is surely within a limit; None if none is."""
+        good = [point for point in self.points if point.interval_ns[1] <= limit_ns]
+        return max(good, key=lambda point: point.rate, default=None)
+
+
+def scaling(runs: Sequence[Run], axis: str = BATCH, threshold: float = THRESHOLD) -> Scaling:
+    """Fit times over the sizes of an axis; the runs differ in nothing else.
+
+    Raises UsageError where two runs have one size, or fewer than two sizes are there.
+    """
+    ordered = sorted(runs, key=lambda run: size_of(run, axis))
+    sizes = [size_of(run, axis) for run in ordered]
+    _refuse(ordered, sizes, axis)
+    points = _points(ordered, sizes, threshold)
+    latency = np.array([[point.latency_ns for point in points]], np.float64)
+    errors = np.array([[_error(run)] for run in ordered]).T
+    weights = 1 / (latency[0] * errors[0]) ** 2
+    [line] = fit(np.array(sizes, np.float64), latency, errors, weights)
+    best = max(points, key=lambda point: point.rate)
+    return Scaling(
+        ordered[0].request.model_name,
+        labels(ordered[:1])[0],
+        axis,
+        points,
+        line,
+        tuple(_rows(ordered, sizes, weights)),
+        best,
+        tuple(_alike(points, best, threshold)),
+        _saturation(sizes, [point.latency_ns for point in points]) or sizes[-1],
+    )
+
+
+def size_of(run: Run, axis: str) -> int:
+    """A run's size of an axis; 0 where its model has none of that name."""
+    return run.request.batch if axis == BATCH else dict(run.request.dims).get(axis, 0)
+
+
+def families(runs: Sequence[Run], axis: str = BATCH) -> list[list[Run]]:
+    """The runs in groups that differ in the size of an axis alone, each with two sizes at least."""
+    groups: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        if size_of(run, axis):
+            groups.setdefault(_family(run, axis), []).append(run)
+    return [group for group in groups.values() if len({size_of(run, axis) for run in group}) > 1]
+
+
+def _family(run: Run, axis: str) -> tuple[object, ...]:
+    asked = run.request
+    dims = tuple(sorted(pair for pair in asked.dims if pair[0] != axis))
+    batch = None if axis == BATCH else asked.batch
+    return asked.model_name, asked.model_sha256, system(run), dims, batch
+
+
+def _refuse(runs: Sequence[Run], sizes: Sequence[int], axis: str) -> None:
+    where = runs[0].request.model_name if runs else ""
+    if len(sizes) < 2:
+        raise UsageError(
+            f"one size of {axis} was measured, two are needed",
+            where=where,
+            remedy=f"Measure more: {more_sizes(axis)}",
+        )
+    twice = next((a for a, b in pairwise(sizes) if a == b), None)
+    if twice is not None:
+        raise UsageError(
+            f"two runs have {axis} {twice}",
+            where=where,
+            remedy="Name a folder: of each system and size its newest run is taken",
+        )
+
+
+def more_sizes(axis: str) -> str:
+    """An option that measures several sizes."""
+    return "--batch 1,2,4,8,16,32" if axis == BATCH else f"--dim {axis}=N, for several N"
+
+
+def _points(runs: Sequence[Run], sizes: Sequence[int], threshold: float) -> tuple[Point, ...]:
+    points: list[Point] = []
+    for run, size in zip(runs, sizes, strict=True):
+        sums = reconcile(run)
+        point = Point(size, run, sums.total_ns, sums.interval_ns)
+        points.append(_judged(points[-1], point, threshold) if points else point)
+    return tuple(points)
+
+
+def _judged(before: Point, point: Point, threshold: float) -> Point:
+    ratio, interval = _time_per_item(before, point)
+    decided = decides_latency(*(Side.of([p.run], _processes(p.run)) for p in (before, point)))
+    return Point(
+        point.size,
+        point.run,
+        point.latency_ns,
+        point.interval_ns,
+        1 / ratio - 1,
+        (1 / interval[1] - 1, 1 / interval[0] - 1),
+        verdict(ratio, interval, threshold) if decided else Verdict.UNDECIDED,
+    )
+
+
+def _time_per_item(a: Point, b: Point) -> tuple[float, tuple[float, float]]:
+    """B's time an item over A's, with its 95 % interval."""
+    calls = ratios(latency_group(a.run), latency_group(b.run)).of_times(
+        np.array([a.latency_ns], np.float64), np.array([b.latency_ns], np.float64)
+    )
+    low, high = (float(bound[0]) for bound in calls.interval())
+    items = a.size / b.size
+    return b.latency_ns / a.latency_ns * items, (low * items, high * items)
+
+
+def _processes(run: Run) -> int:
+    return int(latency_group(run).times_ns.shape[1])
+
+
+def _alike(points: Sequence[Point], best: Point, threshold: float) -> Iterator[int]:
+    for point in points:
+        if point is not best:
+            ratio, interval = _time_per_item(best, point)
+            if verdict(ratio, interval, threshold) is not Verdict.SLOWER:
+                yield point.size
+
+
+def _saturation(sizes: Sequence[int], times_ns: Sequence[int]) -> int | None:
+    rates = [size / ns if ns > 0 else 0.0 for size, ns in zip(sizes, times_ns, strict=True)]
+    enough = SATURATED * max(rates)
+    return next((s for s, rate in zip(sizes, rates, strict=True) if 0 < rate >= enough), None)
+
+
+def _error(run: Run) -> float:
+    """Relative standard error of a run's un-profiled median."""
+    return float(relative_errors(latency_group(run))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A row before its line is known: times and their relative errors, one a size."""
+
+    kind: RowKind
+    times_ns: tuple[int, ...]
+    errors: tuple[float, ...]
+    layers: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+
+
+def _rows(runs: Sequence[Run], sizes: Sequence[int], weights: Floats) -> Iterator[ScaledRow]:
+    if any(run.timings is None or not run.timings.step_ns.size for run in runs):
+        return
+    parts = [*_layer_parts(runs), *_other_parts(runs)]
+    times = np.array([part.times_ns for part in parts], np.float64)
+    errors = np.array([part.errors for part in parts], np.float64)
+    lines = fit(np.array(sizes, np.float64), times, errors, weights)
+    for part, line in zip(parts, lines, strict=True):
+        saturated = _saturation(sizes, part.times_ns) if part.kind is RowKind.BLOCK else None
+        yield ScaledRow(part.kind, part.times_ns, line, part.layers, part.operators, saturated)
+
+
+def _layer_parts(runs: Sequence[Run]) -> Iterator[_Part]:
+    """Blocks of layers in graph order, then the time of steps of no layer."""
+    blocks = finest_blocks(runs)
+    kinds = {layer.name: layer.op_type for run in reversed(runs) for layer in run.table.nodes}
+    columns = [_column(run, [b.steps[i] for b in blocks]) for i, run in enumerate(runs)]
+    for place in range(len(blocks) + 1):
+        times = tuple(int(ns[place]) for ns, _ in columns)
+        errors = tuple(float(error[place]) for _, error in columns)
+        if place == len(blocks):
+            yield _Part(RowKind.NO_LAYER, times, errors)
+        else:
+            names = blocks[place].layers
+            yield _Part(
+                RowKind.BLOCK, times, errors, names, tuple(kinds.get(name, "") for name in names)
+            )
+
+
+def _column(run: Run, rows: Sequence[tuple[int, ...]]) -> tuple[Floats, Floats]:
+    """Times of the blocks and of no layer, and their relative errors."""
+    every = [*rows, strays(run)]
+    whole = divided(run).whole_ns
+    times = np.array([whole[list(steps)].sum() for steps in every], np.float64)
+    return times, np.nan_to_num(relative_errors(row_group(run, every)), nan=1.0)
+
+
+def _other_parts(runs: Sequence[Run]) -> Iterator[_Part]:
+    sums = [reconcile(run) for run in runs]
+    for kind, of in _OTHERS:
+        times = tuple(of(one) for one in sums)
+        # As uncertain as the median that it is a difference of.
+        errors = tuple(
+            _error(run) * one.total_ns / max(1, abs(ns))
+            for run, one, ns in zip(runs, sums, times, strict=True)
+        )
+        yield _Part(kind, times, errors)
+
+
+def _interruptions(sums: Reconciliation) -> int:
+    return sums.interruptions_ns or 0
+
+
+def _overhead(sums: Reconciliation) -> int:
+    return sums.overhead_ns
+
+
+_OTHERS = ((RowKind.INTERRUPTIONS, _interruptions), (RowKind.OVERHEAD, _overhead))
