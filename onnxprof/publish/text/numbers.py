@@ -97,9 +97,13 @@ def unit_for(total_ns: int) -> Unit:
     return MICROSECONDS if total_ns < 20_000_000 else MILLISECONDS
 
 
+#: Units of durations, the largest first, and how many nanoseconds each is.
+UNITS: tuple[Unit, ...] = (("s", 10**9), ("ms", 10**6), ("µs", 10**3), ("ns", 1))
+
+
 def duration(ns: float, style: Style = PLAIN) -> str:
     """One duration with its unit: `870 ns`, `45.91 µs`, `1.154 ms`, `2.041 s`."""
-    for name, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
+    for name, size in UNITS[:-1]:
         if abs(ns) >= size:
             return f"{figure(ns / size, style)}{style.space}{name}"
     return f"{ns:.0f}{style.space}ns".replace("-", style.minus)
