@@ -33,6 +33,9 @@ COMMANDS = {
         "Say what got slower, faster or stayed the same.",
     ),
     "align": Lazy("onnxprof.cli.commands.align", "align", "Put runs side by side, layer by layer."),
+    "scaling": Lazy(
+        "onnxprof.cli.commands.scaling", "scaling", "Say which batch size is worth it, and why."
+    ),
     "site": Lazy(
         "onnxprof.cli.commands.site", "app", "Publish what was measured as a static site."
     ),

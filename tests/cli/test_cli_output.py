@@ -62,6 +62,7 @@ def test_a_run_is_shown_in_any_encoding(folder: Path, encoding: str) -> None:
         "runs list --format json",
         "runs export",
         "align --over batch runs",
+        "scaling runs",
         "inspect net.onnx",
         "inspect net.onnx --format md",
         "zoo list",
@@ -147,6 +148,7 @@ def test_other_endings_are_refused(given: str, output: str, match: str) -> None:
         "align runs",
         "inspect net.onnx",
         "align --over batch runs",
+        "scaling runs",
     ],
 )
 @pytest.mark.parametrize("rest", ["-o out.xlsx", "-o out.csv --format json"])

@@ -128,7 +128,7 @@ def align(
     store) the newest run of each system is taken.
     """
     from onnxprof.cli.options import parse_filters
-    from onnxprof.compare.systems import refuse_unlike
+    from onnxprof.compare.systems import refuse_unlike, system
     from onnxprof.publish.comparing.alignment import Choice, Sort
 
     printed = _format(format_, output)
@@ -136,12 +136,29 @@ def align(
     named = _chosen(runs or [], store, filters, whole=over is not None)
     chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
+    if over is not None and len(set(map(system, chosen))) == 1:
+        return _scaled(chosen, over, printed, output, None if all_ else limit)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     aligned = _aligned(chosen, over, baseline, threshold)
     if printed is Format.TABLE and output is None:
         display(_table(aligned, choice, terminal_width()))
     else:
         deliver(_text(aligned, choice, printed), output)
+    return None
+
+
+def _scaled(
+    runs: Sequence[Run], over: Over, printed: Format, output: Path | None, limit: int | None
+) -> None:
+    """One system over batches is a matter of `onnxprof scaling`."""
+    from onnxprof.cli.commands import scaling as command
+    from onnxprof.compare.scaling import families, scaling
+
+    groups = families(runs, over.value)
+    if not groups:
+        raise command.nothing_to_scale(runs, over.value)
+    every = [scaling(group, over.value) for group in groups]
+    command.show(every, command.Format(printed.value), output, limit, None)
 
 
 def _chosen(

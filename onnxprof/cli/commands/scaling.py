@@ -1,0 +1,160 @@
+"""`onnxprof scaling`: what a call costs at any size, what an item adds, which batch is worth it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxprof.compare.scaling import Scaling
+    from onnxprof.records.run import Run
+    from onnxprof.store.folder import Filters
+
+_NS = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
+
+
+class Format(StrEnum):
+    """How to print it."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "md"
+    CSV = "csv"
+
+
+def scaling(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
+        ),
+    ] = None,
+    over: Annotated[
+        str, typer.Option(metavar="AXIS", help="The batch, or an axis given with --dim.")
+    ] = "batch",
+    latency_limit: Annotated[
+        str, typer.Option(metavar="TIME", help="Name the best size within it: 20ms, 500us, 1s.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Blocks of layers to show.")] = 20,
+    all_: Annotated[bool, typer.Option("--all", help="Every block.")] = False,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: as the file's name ends, else table."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only runs of this model; named files are always taken."),
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Only runs of these backends.")
+    ] = "",
+    device: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only runs of this device; repeatable.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
+    ] = None,
+) -> None:
+    """Say what a call costs whatever its size, what each item adds, and where more is not worth it.
+
+    Takes runs of one system at two or more batch sizes, or sizes of an axis; several models and
+    systems come one after the other.
+    """
+    from onnxprof.cli.options import parse_filters
+    from onnxprof.compare.scaling import families
+    from onnxprof.compare.scaling import scaling as scale
+
+    limit_ns = parse_time(latency_limit) if latency_limit else None
+    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
+    filters = parse_filters(model, device, [backend] if backend else (), "")
+    chosen = chosen_runs(runs or [], store, filters)
+    groups = families(chosen, over)
+    if not groups:
+        raise nothing_to_scale(chosen, over)
+    every = [scale(group, over) for group in groups]
+    show(every, printed, output, None if all_ else limit, limit_ns)
+
+
+def parse_time(text: str) -> int:
+    """`20ms` in nanoseconds; a bare number is milliseconds. Raises UsageError."""
+    import re
+
+    from onnxprof.errors import UsageError
+
+    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,9})?|\.\d{1,9})\s*(us|µs|ms|s|)\s*", text)
+    ns = round(float(match[1]) * _NS[match[2] or "ms"]) if match else 0
+    if ns <= 0:
+        raise UsageError(
+            f"--latency-limit {text!r} is no time above zero", remedy="Write 20ms, 500us or 1s"
+        )
+    return ns
+
+
+def chosen_runs(texts: Sequence[str], store: Path | None, filters: Filters) -> list[Run]:
+    """Runs with latencies; of each system, model and size the newest."""
+    from onnxprof import folders
+    from onnxprof.compare.systems import newest
+    from onnxprof.store.folder import load_good
+    from onnxprof.store.select import Need, select
+
+    found: dict[Path, Run] = {}
+    for text in texts or [""]:
+        meant = newest(select(text, [folders.store(store)], filters, Need.LATENCIES, say=say))
+        for path, run in load_good([summary.path for summary in meant], say):
+            found.setdefault(path.resolve(), run)
+    return newest(list(found.values()))
+
+
+def nothing_to_scale(runs: Sequence[Run], axis: str) -> Exception:
+    """The error for runs without two sizes of an axis on one system."""
+    from onnxprof.compare.scaling import BATCH, more_sizes, size_of
+    from onnxprof.errors import UsageError
+
+    names = ", ".join(dict.fromkeys(run.request.model_name for run in runs))
+    axes = sorted({name for run in runs for name, _ in run.request.dims})
+    if not any(size_of(run, axis) for run in runs):
+        known = ", ".join((BATCH, *axes))
+        return UsageError(
+            f"no run has an axis {axis!r}", where=names, remedy=f"--over takes one of: {known}"
+        )
+    return UsageError(
+        f"no system was measured at two sizes of {axis}",
+        where=names,
+        remedy=f"Measure more: onnxprof profile MODEL {more_sizes(axis)}",
+    )
+
+
+def show(
+    every: Sequence[Scaling],
+    printed: Format,
+    output: Path | None,
+    limit: int | None,
+    limit_ns: int | None,
+) -> None:
+    """Print or write scalings in the chosen format."""
+    from onnxprof.publish.comparing import scaling as text
+    from onnxprof.publish.comparing import scaling_data as data
+
+    if printed is Format.CSV:
+        deliver(data.to_csv(every), output)
+    elif printed is Format.JSON:
+        deliver(data.to_json_text(every, limit_ns), output)
+    elif printed is Format.MARKDOWN:
+        deliver("\n".join(text.markdown(one, limit, limit_ns) for one in every), output)
+    else:
+        tables = text.tables(every, limit, limit_ns)
+        if output is None:
+            display(*tables)
+        else:
+            deliver(plain_text(*tables), output)
