@@ -33,6 +33,9 @@ COMMANDS = {
         "Say what got slower, faster or stayed the same.",
     ),
     "align": Lazy("onnxprof.cli.commands.align", "align", "Put runs side by side, layer by layer."),
+    "repro": Lazy(
+        "onnxprof.cli.commands.repro", "repro", "Write a step as a model with a script to run it."
+    ),
     "site": Lazy(
         "onnxprof.cli.commands.site", "app", "Publish what was measured as a static site."
     ),
