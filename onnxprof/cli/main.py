@@ -36,6 +36,9 @@ COMMANDS = {
     "scaling": Lazy(
         "onnxprof.cli.commands.scaling", "scaling", "Say which batch size is worth it, and why."
     ),
+    "repro": Lazy(
+        "onnxprof.cli.commands.repro", "repro", "Write a step as a model with a script to run it."
+    ),
     "site": Lazy(
         "onnxprof.cli.commands.site", "app", "Publish what was measured as a static site."
     ),

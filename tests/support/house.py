@@ -33,7 +33,7 @@ FLOORS = (
     ("measure", "store", "compare", "zoo", "doctor"),
     ("model", "backends.ort", "backends.openvino", "backends.tensorrt", "backends.torch"),
     ("checks", "publish", "imports"),
-    ("jobs",),
+    ("jobs", "repro"),
     ("cli",),
     ("cli.commands", "__main__"),
 )

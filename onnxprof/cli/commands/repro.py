@@ -1,0 +1,189 @@
+"""`onnxprof repro`: a step as a small model with inputs and a script, timed alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onnxprof.cli.output import display, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from onnxprof.model.sources.policy import Resolved
+    from onnxprof.processes.confined import Limits
+    from onnxprof.records.run import Run
+    from onnxprof.records.step import Step
+    from onnxprof.repro.alone import Alone
+    from onnxprof.repro.build import Built
+
+
+def repro(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="An id or its first digits, a .parquet file or a folder of runs."
+        ),
+    ],
+    layer: Annotated[
+        str, typer.Option(metavar="NAME", help="A layer of the step, or the step's name.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="A new or empty folder.")
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="The model; needed where the run was of a file.")
+    ] = "",
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="The arrays that the run was fed with.")
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(min=0.0, help="Seconds of timing it alone; 0 for none.")
+    ] = 2.0,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before it is ended.")] = 600.0,
+    memory: Annotated[
+        float, typer.Option(min=0.0, help="GiB of memory; 0 for most of the machine's.")
+    ] = 0.0,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
+    ] = None,
+) -> None:
+    """Write a step of a run as a small ONNX file, with its inputs and a script that runs it.
+
+    The script calls onnxruntime alone: it is what an issue about a slow layer needs. The step is
+    timed on its own, and that is set against its time in the network.
+    """
+    from functools import partial
+
+    from onnxprof.processes.confined import Limits, confined
+    from onnxprof.repro.build import step_of, write
+
+    measured = _run(run, store)
+    step = step_of(measured, layer)
+    source = _model(measured, model)
+    limits = Limits(timeout, _memory(memory))
+    _prepare_folder(output)
+    built = confined(
+        partial(write, measured, step, source, inputs, output),
+        limits,
+        "cutting out the step",
+        source.reference,
+    )
+    alone = _alone(measured, step, built, output, budget, limits) if budget else None
+    _close(measured, step, built, alone, output)
+
+
+def _run(text: str, store: Path | None) -> Run:
+    from onnxprof import folders
+    from onnxprof.store.folder import load
+    from onnxprof.store.select import Need, select
+
+    return load(select(text, [folders.store(store)], None, Need.TIMES, say=say)[-1].path)
+
+
+def _memory(gib: float) -> int:
+    from onnxprof.cli.options import memory_limit
+
+    return memory_limit(gib)
+
+
+def _model(run: Run, given: str) -> Resolved:
+    from onnxprof.errors import UsageError
+    from onnxprof.model.sources.resolve import is_remote, resolve
+
+    reference = given or run.model.reference
+    if not given and not is_remote(reference) and not Path(reference).is_file():
+        raise UsageError(
+            f"the run was of a file, of which it keeps the name alone: {reference}",
+            where=run.request.model_name,
+            remedy="Give the file with --model",
+        )
+    return resolve(reference)
+
+
+def _prepare_folder(folder: Path) -> None:
+    from onnxprof.errors import UsageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = next(folder.iterdir(), None)
+    except OSError as error:
+        raise UsageError(f"no folder: {error.strerror or error}", where=str(folder)) from error
+    if taken is not None:
+        raise UsageError(
+            "has files in it", where=str(folder), remedy="Name a new or an empty folder"
+        )
+
+
+def _alone(
+    run: Run, step: Step, built: Built, folder: Path, budget: float, limits: Limits
+) -> Alone:
+    from rich.console import Console
+
+    from onnxprof.cli.progress import Meter
+    from onnxprof.jobs.options import Options
+    from onnxprof.jobs.sweep import measured, plan
+    from onnxprof.measure.budget import Budget
+    from onnxprof.processes.device_lock import held
+    from onnxprof.repro.alone import against_network
+    from onnxprof.repro.build import INPUTS, MODEL
+
+    asked = run.request
+    options = Options(
+        models=(str(folder / MODEL),),
+        backend=asked.backend,
+        provider="" if asked.provider == run.device.kind else asked.provider,
+        device=asked.device_id,
+        batches=(built.batch,),
+        threads=asked.threads,
+        budget=Budget(budget),
+        granularity=asked.granularity,
+        inputs=str(folder / INPUTS) if built.inputs else "",
+        parity=False,
+        telemetry=False,
+        limits=limits,
+    )
+    [job] = plan(options)
+    with held(job.device.id, say), Meter(Console(stderr=True), 1, budget) as meter:
+        return against_network(run, step, measured(job, limits, meter.update))
+
+
+def _close(run: Run, step: Step, built: Built, alone: Alone | None, folder: Path) -> None:
+    from onnxprof.repro.readme import markdown
+
+    (folder / "README.md").write_text(markdown(run, step, built, alone), "utf-8")
+    display(*_parts(run, step, built, alone, folder))
+
+
+def _parts(
+    run: Run, step: Step, built: Built, alone: Alone | None, folder: Path
+) -> Iterator[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from onnxprof.publish.text.safe import printable, shortened
+    from onnxprof.repro import readme
+
+    yield Text(readme.title(run, step), style="bold")
+    for what, shown in readme.facts(built):
+        yield f"{what}: {shortened(shown, 240)}"
+    yield f"\nWritten to {printable(str(folder))}:"
+    grid = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for name, size, said in readme.files(built):
+        grid.add_row(f"  {name}", Text(f"{size:,} bytes", justify="right"), said)
+    yield grid
+    if alone is None:
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("")
+    for head in ("in the network", "alone", "ratio"):
+        table.add_column(head, justify="right")
+    for row in readme.times(alone):
+        table.add_row(*map(Text, row))
+    yield table
+    yield from readme.verdict(alone)
