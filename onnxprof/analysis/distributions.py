@@ -33,7 +33,7 @@ def binomial_half_cdf(successes: int, trials: int) -> float:
     for k in range(successes, 0, -1):  # terms fall: each is k / (n - k + 1) of the one above
         term *= k / (trials - k + 1)
         total += term
-        if term < _NEGLIGIBLE * total:
+        if term <= _NEGLIGIBLE * total:  # both are 0 where the first is below any number
             break
     return total
 
