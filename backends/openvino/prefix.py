@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ _JOINED = "f32"
 Signature = tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass  # without slots, which leave no place for what is worked out once
 class Prefixes:
     """The cuts of one loaded model with known steps."""
 
@@ -57,7 +58,7 @@ class Prefixes:
     made: dict[int, BoundSession | None] = field(default_factory=dict)
     """By the number of steps; None where a cut was refused."""
 
-    @property
+    @cached_property
     def barred(self) -> frozenset[int]:
         """Impossible cuts: no tensor crosses, or one that no operation of the model yields.
 
@@ -76,11 +77,11 @@ class Prefixes:
         """The tensors that steps before a cut yield and layers behind it need."""
         before = self._before(count)
         yielded = [t for node in self.graph.nodes if node.name in before for t in node.outputs]
-        live = self._live()
-        behind = (n for n in self.graph.nodes if n.name in live - before)
+        behind = (n for n in self.graph.nodes if n.name in self._live and n.name not in before)
         wanted = {t for n in behind for t in n.inputs} | set(self.graph.outputs)
         return [tensor for tensor in yielded if tensor in wanted]
 
+    @cached_property
     def _live(self) -> set[str]:
         """The layers that an output depends on; a runtime drops the others."""
         wanted = set(self.graph.outputs)

@@ -21,7 +21,7 @@ from onnxprof.errors import BackendError
 from onnxprof.measure import cuts
 from onnxprof.measure import repeats as repeating
 from onnxprof.measure.budget import Budget
-from onnxprof.measure.sampler import Clock, Progress, Sampler, no_garbage_collection
+from onnxprof.measure.sampler import Clock, Progress, Sampler
 from onnxprof.plugins.backend import (
     Backend,
     CutChecker,
@@ -39,6 +39,7 @@ from onnxprof.plugins.backend import (
     Workload,
 )
 from onnxprof.plugins.verbs import open_traced
+from onnxprof.processes.garbage import no_garbage_collection
 from onnxprof.records.layer import Tensor
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Timings, traced_by

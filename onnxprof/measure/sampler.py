@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,6 +12,7 @@ import numpy as np
 from onnxprof.analysis import intervals
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, WINDOW, unsteadiness
 from onnxprof.plugins.backend import Recorder, Session, Trace, TracedSession
+from onnxprof.processes.garbage import no_garbage_collection
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Samples, Timings
 
@@ -300,15 +300,3 @@ class Sampler:
             step_ns=np.zeros((0, 0), np.int64),
             traced_block=np.array([block for block, _, _ in self.traced], np.int32),
         )
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """No pauses of Python's own among the samples."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

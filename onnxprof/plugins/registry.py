@@ -6,9 +6,13 @@ list, with the reason.
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +27,9 @@ EXPORTERS = "onnxprof.exporters"
 _REFERENCE = "ort"
 
 _OURS = "onnxprof"
+#: A folder may change once more within what its file system's clock shows as one moment, and a
+#: package is written a file after another.
+_UNSETTLED_NS = 2 * 10**9
 _VERBS: Mapping[str, tuple[str, ...]] = {
     BACKENDS: ("name", "availability", "devices", "open", "open_traced"),
     EXPORTERS: ("name", "availability", "accepts", "export"),
@@ -139,8 +146,34 @@ def _unknown(noun: str, name: str, known: Sequence[str]) -> UsageError:
     return UsageError(f"no {noun} is called {name!r}", remedy=f"{hint}Known: {', '.join(known)}")
 
 
-def _registered(group: str) -> dict[str, EntryPoint]:
-    """Entry points by name; a name that is taken, built-in ones first, gets the package added."""
+def _registered(group: str) -> Mapping[str, EntryPoint]:
+    """Entry points by name; a name that is taken, built-in ones first, gets the package added.
+
+    To read the facts of all packages takes longer than a small inference: they are read again only
+    where a folder that packages lie in has changed, or did so a moment ago.
+    """
+    places = tuple(map(_place, sys.path))
+    newest_ns = max((place.st_mtime_ns for place in places if place), default=0)
+    if newest_ns > time.time_ns() - _UNSETTLED_NS:
+        return _read(group)
+    marks = tuple(place and (place.st_dev, place.st_ino, place.st_mtime_ns) for place in places)
+    return _kept(group, marks, tuple(map(id, sys.meta_path)))
+
+
+def _place(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path or os.curdir)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=16)
+def _kept(group: str, *_: object) -> Mapping[str, EntryPoint]:
+    """As read when all of this was as it is now."""
+    return _read(group)
+
+
+def _read(group: str) -> Mapping[str, EntryPoint]:
     points: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=group), key=lambda point: _package(point) != _OURS):
         name = point.name if point.name not in points else f"{point.name} ({_package(point)})"

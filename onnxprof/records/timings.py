@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from onnxprof.records.step import Timer
 
-Samples = NDArray[np.int64]
-Indices = NDArray[np.int32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.int64]
+    Indices = NDArray[np.int32]
+else:  # to import NumPy takes a list of runs, which has no samples, a fifth of its time
+    Samples = Indices = Any
 
 
 def traced_by(host_ns: Samples) -> Timer:
     """The timer of a trace: CUPTI where the trace has host times as well, else the trace timer."""
     return Timer.CUPTI if host_ns.size else Timer.TRACE
+
+
+def _no_samples() -> Samples:
+    import numpy as np
+
+    return np.zeros(0, np.int64)
+
+
+def _no_rows() -> Samples:
+    import numpy as np
+
+    return np.zeros((0, 0), np.int64)
+
+
+def _no_indices() -> Indices:
+    import numpy as np
+
+    return np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +58,25 @@ class Timings:
     """Inferences under the runtime's profiler, shape [m]."""
     step_ns: Samples
     """Time of each step in each traced inference, shape [steps, m]."""
-    traced_block: Indices = field(default_factory=lambda: np.zeros(0, np.int32))
+    traced_block: Indices = field(default_factory=_no_indices)
     """The alternation block of each traced inference, shape [m]."""
-    prefix_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    prefix_ns: Samples = field(default_factory=_no_rows)
     """Un-profiled inferences of growing prefixes of the graph, shape [prefixes, rounds]."""
     prefix_steps: tuple[int, ...] = ()
     """How many steps each prefix holds: 0 first, all of them last; empty for other timers."""
-    empty_ns: Samples = field(default_factory=lambda: np.zeros(0, np.int64))
+    empty_ns: Samples = field(default_factory=_no_samples)
     """Un-profiled calls of an empty session with the same inputs; for the prefix timer, the first
     prefix takes this role."""
     block_process: tuple[int, ...] = ()
     """The process that each block was measured in; empty if there was one."""
     round_process: tuple[int, ...] = ()
     """The process that each round of prefixes was measured in; empty if there was one."""
-    host_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    host_ns: Samples = field(default_factory=_no_rows)
     """Times of the steps on the host, where `step_ns` is a device's time; of the same shape."""
     repeats: tuple[int, ...] = ()
     """Copies of each step in the un-profiled session that repeats it alone; 0 for steps that were
     not repeated, empty if none was."""
-    repeat_ns: Samples = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    repeat_ns: Samples = field(default_factory=_no_rows)
     """Inferences of these sessions, shape [repeated steps, rounds]."""
     repeat_process: tuple[int, ...] = ()
     """The process that each round of repeats was measured in; empty if there was one."""

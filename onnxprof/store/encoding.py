@@ -14,12 +14,10 @@ import math
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import starmap
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
-
-import numpy as np
 
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
@@ -65,11 +63,11 @@ def to_json(value: Any) -> Json:
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
-    if isinstance(value, np.generic):
-        return to_json(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no infinity
-    return value
+    if type(value) is float:
+        return value if math.isfinite(value) else str(value)  # JSON has no infinity
+    import numpy as np
+
+    return to_json(value.item()) if isinstance(value, np.generic) else value
 
 
 def from_json(cls: type[T], data: Json) -> T:
@@ -82,6 +80,7 @@ def from_json(cls: type[T], data: Json) -> T:
     return made
 
 
+@lru_cache(maxsize=1 << 16)
 def request_digest(request: Request) -> str:
     """12 hex digits of the SHA-256 over what was asked.
 
@@ -207,13 +206,39 @@ def records(cls: type[T], columns: Json, special: Mapping[str, Converter]) -> li
     hints = _hints(cls)  # type: ignore[arg-type]
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     known = {
-        f.name: list(map(special.get(f.name) or _converter(hints[f.name]), columns[f.name]))
+        f.name: _column(special.get(f.name), hints[f.name], columns[f.name])
         for f in fields
         if f.name in columns
     }
     count = len(next(iter(known.values()), ()))
     lists = [known[f.name] if f.name in known else [_default(f)] * count for f in fields]
     return list(starmap(cls, zip(*lists, strict=True)))
+
+
+def _column(special: Converter | None, kind: Any, values: list[Json]) -> list[Any]:
+    """The values of a field in all records; most are in JSON as they are in a record."""
+    if special is not None:
+        return list(map(special, values))
+    if _are_alike(_types_alike(kind), values):
+        return values
+    return list(map(_converter(kind), values))
+
+
+def _are_alike(meant: frozenset[type], values: Iterable[Json]) -> bool:
+    """Whether all are of these types, and whole numbers of 64 bits at most."""
+    found = set(map(type, values))
+    if int not in found:
+        return found <= meant
+    numbers = [value for value in values if value is not None]
+    return found <= meant & {int, types.NoneType} and max(map(abs, numbers)) <= _LARGEST
+
+
+@cache
+def _types_alike(kind: Any) -> frozenset[type]:
+    """The types whose values JSON has as a field of this type holds them."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return frozenset().union(*map(_types_alike, get_args(kind)))
+    return frozenset({kind} if kind in (*_PLAIN_TYPES, float) else ())
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -316,6 +341,8 @@ def timings_to_json(timings: Timings | None) -> dict[str, Json] | None:
 
 
 def _plain(value: Any) -> Json:
+    import numpy as np
+
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, str):

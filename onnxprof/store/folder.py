@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
 from onnxprof.errors import StoreError
 from onnxprof.records.run import Request, Run
-from onnxprof.store import index, parquet
+from onnxprof.store import index
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
@@ -73,6 +74,8 @@ class Store:
         The file appears complete or not at all, and no earlier one is touched. Raises
         StoreError if it cannot be written: a full disk, a folder without permission.
         """
+        from onnxprof.store import parquet
+
         data = parquet.to_bytes(run)
         folder = self._folder(run.request)
         try:
@@ -137,6 +140,8 @@ class Store:
 
 def load(path: Path) -> Run:
     """Read one run. Raises StoreError, naming the file, for one that cannot be read."""
+    from onnxprof.store import parquet
+
     return parquet.read_run(path)
 
 
@@ -154,7 +159,7 @@ def scan(
         outcomes |= index.summaries(root)
     problems = [outcome for outcome in outcomes.values() if isinstance(outcome, StoreError)]
     kept = [s for s in outcomes.values() if isinstance(s, Summary) and wanted.accept(s)]
-    return sorted(kept, key=lambda summary: (summary.created, str(summary.path))), problems
+    return sorted(kept, key=attrgetter("created", "file")), problems
 
 
 def load_all(

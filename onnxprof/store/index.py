@@ -7,21 +7,21 @@ entry counts only as long as its file looks as it did when it was read.
 from __future__ import annotations
 
 import dataclasses
-import gc
 import hashlib
 import os
 import secrets
 import stat
 import time
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from onnxprof import folders
 from onnxprof.errors import StoreError
+from onnxprof.processes.garbage import no_garbage_collection
 from onnxprof.records.run import SCHEMA_VERSION, Request
-from onnxprof.store import encoding, guard, parquet
+from onnxprof.store import encoding, guard
 from onnxprof.store.summary import ESTIMATOR, Summary
 from onnxprof.store.walk import run_files
 
@@ -41,19 +41,7 @@ Mark = tuple[int, int, int, int]
 Entry = tuple[Mark, Summary]
 
 
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Nothing of this is garbage: to look for some takes half as long again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_without_collection()
+@no_garbage_collection()
 def summaries(root: Path) -> dict[str, Summary | StoreError]:
     """By real path the summary of each run below a folder, or why it cannot be read.
 
@@ -96,6 +84,8 @@ def _is_settled(mark: Mark, now_ns: int) -> bool:
 
 
 def _read_file(path: str) -> Summary | StoreError:
+    from onnxprof.store import parquet
+
     try:
         return parquet.read_summary(Path(path))
     except StoreError as error:
@@ -107,7 +97,7 @@ def read(root: Path, files: int) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for place in _places(root):
         try:
-            entries |= _decoded(_bytes(place, files), os.path.join(root, ""))
+            entries |= _decoded(_bytes(place, files), root)
         except guard.ERRORS:
             continue
     return entries
@@ -167,7 +157,7 @@ def _encoded(entries: Mapping[str, Entry]) -> bytes:
     pool: dict[Request, int] = {}
     special = {
         "request": lambda request: pool.setdefault(request, len(pool)),
-        "path": lambda _: None,
+        "file": lambda _: None,
     }
     body = {
         "names": list(entries),
@@ -179,7 +169,7 @@ def _encoded(entries: Mapping[str, Entry]) -> bytes:
     return _head(text) + b"\n" + text
 
 
-def _decoded(data: bytes, folder: str) -> dict[str, Entry]:
+def _decoded(data: bytes, root: Path) -> dict[str, Entry]:
     """Raises one of `guard.ERRORS` for what `_encoded` did not write."""
     head, _, body = data.partition(b"\n")
     if head != _head(body):
@@ -187,6 +177,7 @@ def _decoded(data: bytes, folder: str) -> dict[str, Entry]:
     facts = guard.facts_in(body)
     names, marks = facts["names"], zip(*facts["marks"], strict=True)
     pool = encoding.records(Request, facts["requests"], {})
-    columns = facts["summaries"] | {"path": [folder + name for name in names]}
+    folder = os.path.join(root, "") if root.parts else ""
+    columns = facts["summaries"] | {"file": [folder + name for name in names]}
     listed = encoding.records(Summary, columns, {"request": pool.__getitem__})
     return dict(zip(names, zip(marks, listed, strict=True), strict=True))

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from onnxprof import folders
 from onnxprof.errors import StoreError, UsageError
-from onnxprof.store import parquet
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, scan, tell
 from onnxprof.store.summary import Summary
@@ -71,6 +70,8 @@ def select(
 
 
 def _of_file(path: Path, need: Need) -> Summary:
+    from onnxprof.store import parquet
+
     run = parquet.read_summary(path)
     if not need.met(run):
         raise StoreError(f"this run has no {need}: {_reason(run)}", where=str(path))

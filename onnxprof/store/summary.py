@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onnxprof.analysis import intervals
-from onnxprof.analysis.step_times import divided
 from onnxprof.records.run import Request, Run
 from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.warning import WarningKind
@@ -44,8 +42,13 @@ class Summary:
     """The most that the measuring process held for the un-profiled session."""
     estimator: int = 0
     """The way in which `layer_sum_ns` was derived from the samples; 0 before it was counted."""
-    path: Path = Path()
-    """Where it was found; not stored."""
+    file: str = ""
+    """Where it was found, as a path's text; not stored."""
+
+    @property
+    def path(self) -> Path:
+        """Where it was found; made when asked for, as a list has thousands and opens none."""
+        return Path(self.file)
 
     @property
     def half_width(self) -> float | None:
@@ -64,6 +67,9 @@ class Summary:
 
 def summarise(run: Run) -> Summary:
     """The summary of a run, computed from its samples."""
+    from onnxprof.analysis import intervals
+    from onnxprof.analysis.step_times import divided
+
     bare = Summary(
         run.request,
         run.device.name,

@@ -30,13 +30,14 @@ def run_files(root: Path) -> Iterator[RunFile]:
     waiting = [os.fspath(root)]
     while waiting:
         folder = waiting.pop()
-        entries = _entries(folder)
+        folders = []
         # realpath, as resolve() raises where links run in a loop
         real = os.path.realpath(folder)
-        for entry in entries:
-            if _looks_like_run(entry.name) and not _is_folder(entry):
+        for entry in _entries(folder):
+            if _is_folder(entry):
+                folders += [] if entry.is_symlink() else [entry.path]
+            elif _looks_like_run(entry.name):
                 yield RunFile(entry.path, entry.path[start:], _real(entry, real))
-        folders = [e.path for e in entries if _is_folder(e) and not e.is_symlink()]
         waiting += reversed(folders)
 
 

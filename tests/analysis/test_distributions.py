@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from onnxprof.analysis import distributions
 from onnxprof.analysis.distributions import (
     binomial_half_cdf,
     normal_cdf,
@@ -74,6 +75,16 @@ def test_no_number_stays_none_and_shapes_are_kept() -> None:
     assert student_cdf(4.0, np.zeros((2, 3))).shape == (2, 3)
     assert student_cdf(4.0, []).shape == (0,)
     assert student_quantile(4.0, 0.9).shape == ()
+
+
+def test_few_numbers_give_the_same_bits_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    t = np.array([0.0, 1e-9, -0.3, 2.5, 1e4, np.inf, np.nan])
+    for df in (0.3, 1.0, 7.7, 4000.0):
+        few = student_cdf(df, t), student_quantile([df, df + 1], 0.975)
+        with monkeypatch.context() as patch:
+            patch.setattr(distributions, "_FEW", -1)
+            many = student_cdf(df, t), student_quantile([df, df + 1], 0.975)
+        assert [part.tobytes() for part in few] == [part.tobytes() for part in many]
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0, -1.0, float("nan")])

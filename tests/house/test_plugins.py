@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -156,8 +157,26 @@ def test_a_stranger_does_not_take_the_name_of_ours(
     assert found["ort (aaa)"].distribution == "aaa 1.2"
 
 
+@pytest.mark.parametrize(("unsettled_ns", "read"), [(0, 2), (1 << 62, 3)])
+def test_packages_are_read_anew_where_a_folder_of_them_changes(
+    site: Path, monkeypatch: pytest.MonkeyPatch, unsettled_ns: int, read: int
+) -> None:
+    asked: list[str] = []
+    found = registry.entry_points
+    monkeypatch.setattr(registry, "_UNSETTLED_NS", unsettled_ns)
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: asked.append(group) or found(group=group)
+    )
+    os.utime(site, ns=(1, 1))
+    for _ in range(2):
+        assert "later" not in registry.backend_names()
+    distribution(site, "later", "[onnxprof.backends]\nlater = later:B\n")
+    assert "later" in registry.backend_names()
+    assert len(asked) == read
+
+
 def test_without_any_metadata_the_remedy_is_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "entry_points", lambda group: ())
+    monkeypatch.setattr(registry, "_registered", lambda group: {})
     assert registry.backends() == {}
     with pytest.raises(UsageError, match=r"no backend is registered.*pip install -e \."):
         registry.backend("ort")

@@ -49,7 +49,7 @@ def test_infinity_is_kept() -> None:
 def test_an_optional_number_may_be_infinite_whole_or_absent(value: float | None) -> None:
     summary = Summary(sample_run().request, "a CPU", "2026-01-02T03:04:05Z", energy_mj=value)
     facts = encoding.to_json(summary)
-    del facts["path"]
+    del facts["file"]
     data = json.loads(encoding.dumps(facts))
     assert encoding.from_json(Summary, data).energy_mj == value
 

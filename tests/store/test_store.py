@@ -71,7 +71,7 @@ def test_what_is_saved_comes_back(run: Run) -> None:
         assert_same(store.load(path), run)
         (summary,), problems = store.scan([Path(folder)])
         assert problems == []
-        assert summary == dataclasses.replace(parquet.summarise(run), path=path)
+        assert summary == dataclasses.replace(parquet.summarise(run), file=str(path))
 
 
 def test_steps_of_several_processes_without_latencies(tmp_path: Path) -> None:
@@ -546,4 +546,4 @@ def test_a_summary_that_another_version_derived_is_derived_anew(
     monkeypatch.setattr("onnxprof.store.summary.ESTIMATOR", 0)
     path = Store(tmp_path).save(run)
     monkeypatch.undo()
-    assert parquet.read_summary(path) == dataclasses.replace(parquet.summarise(run), path=path)
+    assert parquet.read_summary(path) == dataclasses.replace(parquet.summarise(run), file=str(path))

@@ -86,6 +86,7 @@ def list_(
 ) -> None:
     """List stored runs, newest last."""
     from onnxprof.cli.options import parse_filters
+    from onnxprof.processes.garbage import no_garbage_collection
     from onnxprof.publish.tables import runs as runlist
 
     roots, filters = _roots(store), parse_filters(model, device, backend, batch)
@@ -97,7 +98,8 @@ def list_(
     elif format_ is ListFormat.CSV:
         deliver(runlist.list_csv(listed))
     elif listed:
-        display(runlist.list_table(listed))
+        with no_garbage_collection():
+            display(runlist.list_table(listed))
 
 
 @app.command()

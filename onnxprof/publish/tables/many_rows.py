@@ -28,9 +28,15 @@ class Column:
     justify: Literal["left", "right"] = "left"
     min_width: int = 0
 
+    def all_aligned(self, texts: Iterable[str], width: int) -> list[str]:
+        """The texts padded to that width."""
+        if self.justify == "right":
+            return [text.rjust(width) for text in texts]
+        return [text.ljust(width) for text in texts]
+
     def aligned(self, text: str, width: int) -> str:
         """The text padded to that width."""
-        return text.rjust(width) if self.justify == "right" else text.ljust(width)
+        return self.all_aligned([text], width)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +59,22 @@ class ManyRows:
             yield from (Segment(self.heading, _BOLD), Segment.line())
         else:
             yield Text(self.heading, style="bold")
-        texts = [[_text(cell) for cell in row] for row in self.rows]
-        widths = self._widths(texts)
+        texts = self._texts()
+        widths = [
+            max(column.min_width, len(column.head), *map(len, cells))
+            for column, cells in zip(self.columns, texts, strict=True)
+        ]
         shape = box.SIMPLE_HEAD.substitute(options, safe=console.safe_box)
         is_wide = sum(widths) + len(_GAP) * (len(widths) - 1) + _EDGES > options.max_width
-        if is_wide or shape is not box.SIMPLE_HEAD or not _are_ascii(texts):
+        if is_wide or shape is not box.SIMPLE_HEAD or not all(map(_are_ascii, texts)):
             yield self._by_rich()
         else:
             yield from self._segments(console, texts, widths)
 
-    def _widths(self, texts: Sequence[Sequence[str]]) -> list[int]:
-        heads = [[column.head for column in self.columns]]
-        longest = [max(map(len, cells)) for cells in zip(*heads, *texts, strict=True)]
-        return [max(w, c.min_width) for w, c in zip(longest, self.columns, strict=True)]
+    def _texts(self) -> list[Sequence[str]]:
+        """The cells of each column: a call for a column takes less than one for a cell."""
+        cells = zip(*self.rows, strict=True) if self.rows else [()] * len(self.columns)
+        return [_plain(column) for column in cells]
 
     def _segments(
         self, console: Console, texts: Sequence[Sequence[str]], widths: Sequence[int]
@@ -74,12 +83,13 @@ class ManyRows:
         yield edge
         yield from self._head(widths)
         yield _line(("─" * width for width in widths), "───")
-        for row, cells in zip(self.rows, texts, strict=True):
-            padded = [c.aligned(t, w) for c, t, w in zip(self.columns, cells, widths, strict=True)]
-            if all(type(cell) is str for cell in row):
-                yield _line(padded)
+        columns = zip(self.columns, texts, widths, strict=True)
+        padded = [column.all_aligned(cells, width) for column, cells, width in columns]
+        for row, cells in zip(self.rows, zip(*padded, strict=True), strict=True):
+            if Text in map(type, row):
+                yield from _styled(console, row, cells)
             else:
-                yield from _styled(console, row, padded)
+                yield _line(cells)
         yield edge
 
     def _head(self, widths: Sequence[int]) -> Iterator[Segment]:
@@ -106,13 +116,14 @@ class ManyRows:
         return table
 
 
-def _text(cell: Cell) -> str:
-    return cell if isinstance(cell, str) else cell.plain
+def _plain(cells: Sequence[Cell]) -> Sequence[str]:
+    return [cell if isinstance(cell, str) else cell.plain for cell in cells]
 
 
-def _are_ascii(texts: Iterable[Iterable[str]]) -> bool:
+def _are_ascii(texts: Iterable[str]) -> bool:
     """Whether a character is a column, and a cell a line."""
-    return all(text.isascii() and text.isprintable() for row in texts for text in row)
+    whole = "".join(texts)
+    return whole.isascii() and whole.isprintable()
 
 
 def _line(cells: Iterable[str], gap: str = _GAP) -> Segment:

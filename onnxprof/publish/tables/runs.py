@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,7 +14,7 @@ from onnxprof.publish.tables.many_rows import Cell, Column, ManyRows
 from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import printable
-from onnxprof.records.run import Run
+from onnxprof.records.run import Request, Run
 from onnxprof.records.warning import WarningKind
 from onnxprof.store import encoding
 from onnxprof.store.summary import Summary
@@ -75,13 +76,13 @@ def list_table(summaries: Sequence[Summary]) -> RenderableType:
     """
     groups: dict[str, list[Summary]] = {}
     for summary in reversed(summaries):
-        groups.setdefault(_heading(summary), []).append(summary)
+        groups.setdefault(_heading(summary.request), []).append(summary)
     parts = [ManyRows(name, _LISTED, _rows(runs)) for name, runs in reversed(groups.items())]
     return Group(*parts, *_notes(summaries))
 
 
-def _heading(summary: Summary) -> str:
-    asked = summary.request
+@lru_cache(maxsize=1 << 16)
+def _heading(asked: Request) -> str:
     threads = sentences.threads(asked.threads)
     names = (asked.model_name, f"{sentences.runtime(asked)} on {asked.device_id}", threads)
     return printable(", ".join(names))
@@ -155,7 +156,7 @@ def _record(summary: Summary) -> dict[str, Any]:
         summary.peak_resident_bytes,
         [kind.value for kind in summary.warnings],
         summary.failure,
-        str(summary.path),
+        summary.file,
     )
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from onnxprof.analysis.reconcile import CLOSING, Doubt, Reconciliation
+from typing import TYPE_CHECKING
+
 from onnxprof.publish.text.numbers import duration, percent
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Request, Run
+
+if TYPE_CHECKING:
+    from onnxprof.analysis.reconcile import Doubt, Reconciliation
 
 #: Least ratio of traced to un-profiled latency that is printed as a cost of tracing.
 _SHOWS = 1.005
@@ -25,6 +29,8 @@ def threads(count: int) -> str:
 
 def reconciliation_text(sums: Reconciliation, run: Run) -> str:
     """One sentence on how the steps, the overhead and the un-profiled median fit together."""
+    from onnxprof.analysis.reconcile import CLOSING
+
     timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
     if not sums.is_whole:
         sentences = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
