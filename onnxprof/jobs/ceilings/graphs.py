@@ -21,7 +21,7 @@ _TYPES = {
     "bfloat16": ("BFLOAT16", "BFLOAT16"),
     "int8": ("UINT8", "INT8"),
 }
-_OPERATORS = {"relu": "Relu", "add": "Add", "matmul": "MatMul", "gemv": "MatMul"}
+_OPERATORS = {"relu": "Relu", "add": "Add", "apart": "Add", "matmul": "MatMul", "gemv": "MatMul"}
 #: Random values are drawn for so many elements, and repeated.
 _DRAWN = 1 << 16
 
@@ -38,23 +38,23 @@ def write(probe: Probe, copies: int, folder: Path) -> Path:
 def chain(probe: Probe, copies: int) -> onnx.ModelProto:
     """Copies in a row, each with weights of its own; only the last one's output is the graph's.
 
-    A copy of `add` reads the outputs of two earlier ones, so that no runtime makes one call of
-    several.
+    A copy of `add` reads the outputs of two earlier ones. Copies of `apart` all read the input and
+    add a number of their own to it; each has an output of the graph.
     """
     from onnx import TensorProto, helper
 
     element = getattr(TensorProto, _TYPES[probe.precision][0])
     inputs = ["t0", "u0"] if probe.kind == "add" else ["t0"]
-    values = [
-        helper.make_tensor_value_info(name, element, probe.shape)
-        for name in (*inputs, f"t{copies}")
+    outputs = [f"t{i + 1}" for i in range(copies)]
+    if probe.kind != "apart":
+        outputs = outputs[-1:]
+    ends = [
+        [helper.make_tensor_value_info(name, element, probe.shape) for name in names]
+        for names in (inputs, outputs)
     ]
+    nodes = [_node(probe, i) for i in range(copies)]
     graph = helper.make_graph(
-        [_node(probe, i) for i in range(copies)],
-        f"{probe.kind}-{copies}",
-        values[:-1],
-        values[-1:],
-        _initializers(probe, copies),
+        nodes, f"{probe.kind}-{copies}", *ends, initializer=_initializers(probe, copies)
     )
     imports = [helper.make_opsetid("", OPSET)]
     return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
@@ -64,8 +64,10 @@ def _node(probe: Probe, i: int) -> onnx.NodeProto:
     from onnx import helper
 
     operator = _OPERATORS.get(probe.kind, "Conv")
-    read = [f"t{i}"]
-    if probe.kind == "add":
+    read = ["t0" if probe.kind == "apart" else f"t{i}"]
+    if probe.kind == "apart":
+        read.append(f"w{i}")
+    elif probe.kind == "add":
         read.append(f"t{i - 1}" if i else "u0")
     elif probe.weight_shape:
         read.append(f"w{i}")
@@ -84,6 +86,10 @@ def _attributes(probe: Probe) -> dict[str, Any]:
 
 
 def _initializers(probe: Probe, copies: int) -> list[onnx.TensorProto]:
+    from onnx import numpy_helper
+
+    if probe.kind == "apart":
+        return [numpy_helper.from_array(np.array(i + 1, np.float32), f"w{i}") for i in range(copies)]
     if not probe.weight_shape:
         return []
     made = [_weight(f"w{i}", probe, i) for i in range(copies)]

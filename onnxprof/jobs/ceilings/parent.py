@@ -29,6 +29,8 @@ _LOADING_S = 0.25
 #: Part of the budget that loading may be taken for.
 _LEAST_SHARE = 0.1
 _GRACE_SECONDS = 5.0
+#: Where so many probes in a row end or refuse when a process is to be started anew, all will.
+_MOST_LOST = 3
 
 Progress = Callable[[str, float], None]
 
@@ -98,6 +100,9 @@ def measured(plan: CeilingsPlan, limits: Limits, progress: Progress) -> Ceilings
     warnings: list[RunWarning] = []
     total = len(plan.probes)
     while len(points) < total:
+        if len(points) >= _MOST_LOST and all(point.refused for point in points[-_MOST_LOST:]):
+            points += _never_tried(plan, points)
+            break
         rest = replace(plan.work, probes=plan.probes[len(points) :])
         for kind, value in _isolated(rest, limits):
             if kind == "done":
@@ -119,6 +124,11 @@ def measured(plan: CeilingsPlan, limits: Limits, progress: Progress) -> Ceilings
         datasheet=plan.datasheet,
         seconds=round(time.monotonic() - began, 1),
     )
+
+
+def _never_tried(plan: CeilingsPlan, points: list[Point]) -> list[Point]:
+    reason = f"not tried: {points[-1].refused}"
+    return [replace(slopes.point(p), refused=reason) for p in plan.probes[len(points) :]]
 
 
 def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:

@@ -49,7 +49,7 @@ class Probe:
     @property
     def shape(self) -> tuple[int, ...]:
         """The tensor that goes from copy to copy."""
-        if self.kind in ("matmul", "gemv"):
+        if self.kind in _PRODUCTS:
             return self.sizes[:2]
         if self.kind in KERNELS:
             batch, channels, side = self.sizes
@@ -59,7 +59,7 @@ class Probe:
     @property
     def weight_shape(self) -> tuple[int, ...]:
         """The weights of a copy; empty where it has none."""
-        if self.kind in ("matmul", "gemv"):
+        if self.kind in _PRODUCTS:
             return self.sizes[1:]
         if self.kind in KERNELS:
             channels, kernel = self.sizes[1], KERNELS[self.kind]
@@ -69,7 +69,7 @@ class Probe:
     @property
     def flops(self) -> int:
         """Of one copy; a multiply-add counts as two, elementwise operators count none."""
-        if self.kind in ("matmul", "gemv"):
+        if self.kind in _PRODUCTS:
             return 2 * prod(self.sizes)
         if self.kind in KERNELS:
             return 2 * prod(self.shape) * prod(self.weight_shape[1:])
@@ -84,15 +84,17 @@ class Probe:
 
     @property
     def working_set_bytes(self) -> int:
-        """What one pass goes over: for `gemv` the weights of all copies."""
+        """What one pass goes over: that of all copies where none touches what another one does."""
         if self.kind == "gemv":
             return self.long * self.moved_bytes
+        if self.kind == "apart":
+            return (self.long + 1) * self.moved_bytes // 2
         return self.moved_bytes
 
     @property
     def size(self) -> str:
         """The sizes in words."""
-        if self.kind in ("matmul", "gemv"):
+        if self.kind in _PRODUCTS:
             return "x".join(map(str, self.sizes))
         if self.kind in KERNELS:
             batch, channels, side = self.sizes
@@ -102,7 +104,7 @@ class Probe:
 
     def taking(self, speed: Speed) -> Probe:
         """The same with numbers of copies that suit a device of about this speed."""
-        if self.kind == "gemv":  # of a working set: more copies would be another one
+        if self.kind in _SEPARATE:  # more copies would be another working set
             return self
         once = max(self.flops / speed.flops, self.moved_bytes / speed.bandwidth) + speed.node_s
         more = min(_MOST_COPIES, max(1, ceil(_WANTED_S / once)))
@@ -112,6 +114,9 @@ class Probe:
 
 #: Side of the kernel by kind of convolution.
 KERNELS = {"conv3x3": 3, "conv1x1": 1, "depthwise": 3}
+_PRODUCTS = ("matmul", "gemv")
+#: Kinds whose copies share at most what they read.
+_SEPARATE = ("gemv", "apart")
 #: Sizes of matrices and convolutions by kind of device: float32, then the other precisions.
 _MATRICES = {
     "cpu": ((128, 128, 128), (256, 256, 256), (512, 512, 512), (128, 768, 768), (1024,) * 3),
@@ -138,7 +143,7 @@ def probes(device_kind: str, caches: Sequence[Cache], threads: int) -> tuple[Pro
     """All graphs for a device, overhead first: what a later one needs, an earlier one shows."""
     kind = "cpu" if device_kind == "cpu" else "gpu"
     speed = _SPEEDS.get(kind, _GPU_SPEED)
-    chosen = [*_overheads(), *_elementwise(caches, threads), *_gemvs(caches, threads)]
+    chosen = [*_overheads(), *_elementwise(caches, threads), *_separate(caches, threads)]
     chosen += _compute(kind)
     return tuple(probe.taking(speed) for probe in chosen)
 
@@ -147,6 +152,7 @@ def _overheads() -> Iterator[Probe]:
     """Tensors so small that a node costs what it costs to have one."""
     yield Probe("relu", (_ELEMENTS_OF_A_NODE,))
     yield Probe("add", (_ELEMENTS_OF_A_NODE,))
+    yield Probe("conv1x1", (1, 16, 1))
 
 
 def beyond(caches: Sequence[Cache], threads: int) -> int:
@@ -166,12 +172,17 @@ def _elementwise(caches: Sequence[Cache], threads: int) -> Iterator[Probe]:
         size, number = size * 2, number + 1
 
 
-def _gemvs(caches: Sequence[Cache], threads: int) -> Iterator[Probe]:
-    """A vector times three matrices that fill half of each level, then go beyond all of them."""
+def _separate(caches: Sequence[Cache], threads: int) -> Iterator[Probe]:
+    """Working sets that fill half of each level and then go beyond all of them, in three parts.
+
+    A vector times three matrices reads; three operators that read one tensor write three others,
+    so that they stay three in a runtime that makes one call of a chain.
+    """
     targets = [cache.reach(threads) // 2 for cache in caches or _UNKNOWN]
-    for target in (*targets[1:], beyond(caches, threads)):
+    for target in (*targets, beyond(caches, threads)):
         side = max(64, isqrt(target // 12) // 64 * 64)
         yield Probe("gemv", (1, side, side), short=1, long=3)
+        yield Probe("apart", (target // 16,), short=1, long=3)
 
 
 def _compute(kind: str) -> Iterator[Probe]:

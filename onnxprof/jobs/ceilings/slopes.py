@@ -17,11 +17,15 @@ from onnxprof.plugins.verbs import open_traced
 from onnxprof.records.ceilings import CeilingsKey, Point
 from onnxprof.records.step import Step
 
-#: Rounds of a point: the fewest that give an interval with something to spare, and the most.
-_FEWEST, _MOST = 9, 80
+#: Rounds of a point: the fewest, those that give a good interval, and the most.
+_FEWEST, _ENOUGH, _MOST = 3, 9, 80
+#: A point with few rounds may take so many times its part of the budget.
+_LONGER = 3
 #: A burst of inferences takes about so long, and has so many at least and at most.
-_BURST_NS, _LEAST, _LARGEST_BURST = 1_000_000, 2, 40
-_WARM_NS, _WARM_MOST = 5_000_000, 10
+_BURST_NS, _LARGEST_BURST = 1_000_000, 40
+_WARM_NS, _LEAST_WARM, _MOST_WARM = 5_000_000, 2, 10
+#: Inferences that are longer bring their data back by themselves.
+_LONG_NS = 3_000_000
 #: Of a burst the time that a quarter of the inferences does not exceed: what interrupts only adds.
 _QUIET = 0.25
 
@@ -73,11 +77,18 @@ def sampled(
         sessions = [opened.enter_context(backend.open(work)) for work in works]
         bursts = [_burst_length(session, clock) for session in sessions]
         taken: tuple[list[int], list[int]] = ([], [])
-        end = clock() + round(seconds * 1e9)
-        while len(taken[0]) < _FEWEST or (clock() < end and len(taken[0]) < _MOST):
+        began, budget_ns = clock(), round(seconds * 1e9)
+        while _goes_on(len(taken[0]), (clock() - began) / budget_ns):
             for which in (0, 1)[:: -1 if len(taken[0]) % 2 else 1]:
                 taken[which].append(_burst_ns(sessions[which], bursts[which], clock))
     return tuple(taken[0]), tuple(taken[1])
+
+
+def _goes_on(rounds: int, spent: float) -> bool:
+    """Whether there is another round; `spent` is the used part of the budget."""
+    if spent >= 1:
+        return rounds < _FEWEST or (rounds < _ENOUGH and spent < _LONGER)
+    return rounds < _MOST
 
 
 def executed(backend: Backend, work: Workload) -> tuple[Step, ...]:
@@ -103,16 +114,19 @@ def steps_text(steps: tuple[Step, ...]) -> str:
 def _burst_length(session: Session, clock: Clock) -> int:
     """Warm the session; the number of inferences of a burst."""
     began, count, last = clock(), 0, 0
-    while count < _LEAST or (clock() - began < _WARM_NS and count < _WARM_MOST):
+    while count < _LEAST_WARM or (clock() - began < _WARM_NS and count < _MOST_WARM):
         start = clock()
         session.infer()
         count, last = count + 1, clock() - start
-    return min(_LARGEST_BURST, max(_LEAST, _BURST_NS // max(1, last)))
+    if last > _LONG_NS:
+        return 1
+    return min(_LARGEST_BURST, max(2, _BURST_NS // max(1, last)))
 
 
 def _burst_ns(session: Session, count: int, clock: Clock) -> int:
     """A quiet inference of a burst, after one that brings the session's data back."""
-    session.infer()
+    if count > 1:
+        session.infer()
     taken = []
     for _ in range(count):
         began = clock()
