@@ -129,7 +129,11 @@ def bandwidth(ceilings: Ceilings, working_set_bytes: int) -> Ceiling | None:
     """
     found = slopes(ceilings)
     least = max(
-        (s.point.working_set_bytes for s in found if s.point.working_set_bytes <= working_set_bytes),
+        (
+            s.point.working_set_bytes
+            for s in found
+            if s.point.working_set_bytes <= working_set_bytes
+        ),
         default=0,
     )
     fitting = [s for s in found if s.point.working_set_bytes >= least]
@@ -167,9 +171,7 @@ def call_ns(ceilings: Ceilings) -> float | None:
 def small_call_ns(ceilings: Ceilings) -> float | None:
     """An inference of one elementwise operator over 8 KiB: what a call costs, no bandwidth."""
     call = call_ns(ceilings)
-    small = [
-        s for s in slopes(ceilings) if _TINY_BYTES < s.point.moved_bytes <= _CALL_BYTES // 2
-    ]
+    small = [s for s in slopes(ceilings) if _TINY_BYTES < s.point.moved_bytes <= _CALL_BYTES // 2]
     if call is None or not small:
         return None
     return call + min(s.ns for s in small)

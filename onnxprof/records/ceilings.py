@@ -28,7 +28,7 @@ class Cache:
     """Hardware threads that share an instance."""
 
     def reach(self, threads: int) -> int:
-        """Bytes of this level that so many threads have together, on as few instances as hold them."""
+        """Bytes of it that so many threads have together, on as few instances as hold them."""
         return self.bytes * -(-max(1, threads) // max(1, self.sharers))
 
 
@@ -39,11 +39,11 @@ class Point:
     kind: str
     """`matmul`, `conv3x3`, `relu` and so on."""
     size: str
-    """`512x512x512`, `64 channels at 56x56`, `8 KiB`."""
+    """`512x512x512` of a product, `64x56x56` of a convolution, `8 KiB` read and written."""
     precision: str
     """The dtype of the graph's tensors: `float32`, `float16`, `bfloat16`, `int8`."""
     flops: int
-    """Of one copy, by the direct algorithm; a multiply-add counts as two. 0 where none is counted."""
+    """Of one copy, by the direct algorithm, a multiply-add counted as two; 0 where none counts."""
     moved_bytes: int
     """What one copy reads and writes: every element of inputs, weights and outputs once."""
     working_set_bytes: int
@@ -57,7 +57,7 @@ class Point:
     long_ns: tuple[int, ...] = ()
     """The longer graph in each round."""
     executed: str = ""
-    """What the runtime executed for the longer graph: `24 Conv, 1 ReorderInput`; empty if not seen."""
+    """What the runtime made of a longer graph of the kind: `24 Conv, 1 ReorderInput`."""
     refused: str = ""
     """Why there are no times; empty where there are."""
 

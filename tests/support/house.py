@@ -30,7 +30,7 @@ FLOORS = (
     ("provenance",),
     ("plugins",),
     ("machine", "analysis", "exporters", "testing", "backends.cuda"),
-    ("measure", "store", "compare", "zoo", "doctor"),
+    ("measure", "store", "compare", "zoo", "doctor", "reasons"),
     ("model", "backends.ort", "backends.openvino", "backends.tensorrt", "backends.torch"),
     ("checks", "publish", "imports"),
     ("jobs",),

@@ -39,7 +39,9 @@ class Work:
 Send = Callable[[str, object], None]
 
 
-def perform(work: Work, folder: Path, send: Send, clock: slopes.Clock = time.perf_counter_ns) -> None:
+def perform(
+    work: Work, folder: Path, send: Send, clock: slopes.Clock = time.perf_counter_ns
+) -> None:
     """Time every probe in this process and send its point; a probe that fails says why."""
     backend = registry.backend(work.key.backend)
     busy = Others()
@@ -51,7 +53,7 @@ def perform(work: Work, folder: Path, send: Send, clock: slopes.Clock = time.per
 
 
 def points(backend: Backend, work: Work, folder: Path, clock: slopes.Clock) -> Iterator[Point]:
-    """The point of each probe; graphs of a kind and precision are checked once for merged copies."""
+    """The point of each probe; one graph of a kind and precision is checked for merged copies."""
     seen: dict[tuple[str, str], str] = {}
     for probe in work.probes:
         family = (probe.kind, probe.precision)

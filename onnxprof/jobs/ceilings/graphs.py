@@ -48,14 +48,13 @@ def chain(probe: Probe, copies: int) -> onnx.ModelProto:
     outputs = [f"t{i + 1}" for i in range(copies)]
     if probe.kind != "apart":
         outputs = outputs[-1:]
-    ends = [
+    reads, yields = (
         [helper.make_tensor_value_info(name, element, probe.shape) for name in names]
         for names in (inputs, outputs)
-    ]
-    nodes = [_node(probe, i) for i in range(copies)]
-    graph = helper.make_graph(
-        nodes, f"{probe.kind}-{copies}", *ends, initializer=_initializers(probe, copies)
     )
+    nodes = [_node(probe, i) for i in range(copies)]
+    weights = _initializers(probe, copies)
+    graph = helper.make_graph(nodes, f"{probe.kind}-{copies}", reads, yields, weights)
     imports = [helper.make_opsetid("", OPSET)]
     return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
 
@@ -89,7 +88,9 @@ def _initializers(probe: Probe, copies: int) -> list[onnx.TensorProto]:
     from onnx import numpy_helper
 
     if probe.kind == "apart":
-        return [numpy_helper.from_array(np.array(i + 1, np.float32), f"w{i}") for i in range(copies)]
+        return [
+            numpy_helper.from_array(np.array(i + 1, np.float32), f"w{i}") for i in range(copies)
+        ]
     if not probe.weight_shape:
         return []
     made = [_weight(f"w{i}", probe, i) for i in range(copies)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,12 +13,13 @@ from onnxprof.jobs.ceilings import slopes
 from onnxprof.jobs.ceilings.child import Work, child
 from onnxprof.jobs.ceilings.probes import Probe, probes
 from onnxprof.jobs.job import now
+from onnxprof.jobs.sweep import refuse_provider, start_server
 from onnxprof.machine.caches import caches
 from onnxprof.machine.clocks import unlocked
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import Machine, usable_cores
 from onnxprof.plugins import registry
-from onnxprof.plugins.placement import pick_device
+from onnxprof.plugins.placement import pick_device, pick_devices
 from onnxprof.processes import fork_server, scratch
 from onnxprof.processes.confined import Limits, cause, end
 from onnxprof.records.ceilings import Cache, Ceilings, CeilingsKey, Point
@@ -64,13 +66,11 @@ def planned(
     datasheet: tuple[tuple[str, str], ...] = (),
 ) -> CeilingsPlan:
     """What would be measured. Raises BackendError where the backend or device is not there."""
-    from onnxprof.plugins.placement import pick_devices
-
     backend = registry.backend(backend_name)
+    start_server(backend)
+    refuse_provider(backend, provider)
     found = pick_device(backend, device) if device else pick_devices(backend, "", provider)[0]
-    key = CeilingsKey(
-        found.id, backend.name, provider or found.kind, threads or usable_cores()
-    )
+    key = CeilingsKey(found.id, backend.name, provider or found.kind, threads or usable_cores())
     levels = caches() if found.kind == "cpu" else ()
     return CeilingsPlan(
         key=key,
@@ -86,8 +86,6 @@ def planned(
 
 def command_line(key: CeilingsKey, budget_s: float) -> str:
     """The command that measures these ceilings again."""
-    import shlex
-
     words = ["onnxprof", "ceilings", "--again", "--backend", key.backend]
     words += ["--provider", key.provider, "--device", key.device_id]
     return shlex.join([*words, "--threads", str(key.threads), "--budget", f"{budget_s:g}"])

@@ -93,13 +93,11 @@ class Probe:
 
     @property
     def size(self) -> str:
-        """The sizes in words."""
+        """Rows, inner and columns; channels, height and width; or the bytes of a copy."""
         if self.kind in _PRODUCTS:
             return "x".join(map(str, self.sizes))
         if self.kind in KERNELS:
-            batch, channels, side = self.sizes
-            more = f", batch {batch}" if batch > 1 else ""
-            return f"{channels} channels at {side}x{side}{more}"
+            return "x".join(map(str, self.shape[self.shape[0] == 1 :]))
         return _bytes_text(self.moved_bytes)
 
     def taking(self, speed: Speed) -> Probe:
