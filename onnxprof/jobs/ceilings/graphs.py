@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET, IR_VERSION = 17, 9
+#: The first opset with a bfloat16 Conv, and the IR version of its release.
+_BFLOAT16_OPSET, _BFLOAT16_IR = 22, 10
 #: Names of ONNX's types, by precision: of activations and of weights.
 _TYPES = {
     "float32": ("FLOAT", "FLOAT"),
@@ -55,8 +57,10 @@ def chain(probe: Probe, copies: int) -> onnx.ModelProto:
     nodes = [_node(probe, i) for i in range(copies)]
     weights = _initializers(probe, copies)
     graph = helper.make_graph(nodes, f"{probe.kind}-{copies}", reads, yields, weights)
-    imports = [helper.make_opsetid("", OPSET)]
-    return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
+    is_late = probe.precision == "bfloat16"
+    imports = [helper.make_opsetid("", _BFLOAT16_OPSET if is_late else OPSET)]
+    version = _BFLOAT16_IR if is_late else IR_VERSION
+    return helper.make_model(graph, opset_imports=imports, ir_version=version)
 
 
 def _node(probe: Probe, i: int) -> onnx.NodeProto:

@@ -128,11 +128,11 @@ def _figures(row: _Row) -> tuple[str, str]:
 
 
 def _beside(row: _Row, sheet: dict[str, str]) -> str:
-    """The vendor's figure, and how much of it was attained."""
+    """The vendor's figure, and how much of it is attained."""
     text = sheet.get(row.name, "")
     if not text or row.ceiling is None:
         return text
-    return f"{text} ({100 * row.ceiling.best / datasheet.giga(text):.0f} % attained)"
+    return f"{text} ({100 * row.ceiling.best / datasheet.giga(text):.0f} %)"
 
 
 def _by(row: _Row) -> str:
