@@ -27,7 +27,7 @@ SOURCES = {
 FLOORS = (
     ("errors", "folders", "records"),
     ("processes", "model.graph"),
-    ("provenance",),
+    ("provenance", "cost"),
     ("plugins",),
     ("machine", "analysis", "exporters", "testing", "backends.cuda"),
     ("measure", "store", "compare", "zoo", "doctor", "reasons"),
