@@ -7,6 +7,7 @@ such point would hide what is slow.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -120,24 +121,47 @@ def _bandwidth(ceilings: Ceilings, above: int, most: int) -> Ceiling | None:
     return _best(fitting, [s.point.moved_bytes for s in fitting])
 
 
-def bandwidth(ceilings: Ceilings, working_set_bytes: int) -> Ceiling | None:
-    """The best bandwidth in GB/s with a working set of this size or a larger one.
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The best bandwidth by working set, which never rises with its size."""
 
-    Sizes are those that were measured: the next smaller one stands for all up to the next larger
-    one, so that no step is held to a bandwidth that was seen with more than it goes over. What is
-    larger than every size is held to the largest one.
-    """
-    found = slopes(ceilings)
-    least = max(
-        (
-            s.point.working_set_bytes
-            for s in found
-            if s.point.working_set_bytes <= working_set_bytes
-        ),
-        default=0,
-    )
-    fitting = [s for s in found if s.point.working_set_bytes >= least]
-    return _best(fitting, [s.point.moved_bytes for s in fitting])
+    sizes: tuple[int, ...]
+    """Working sets that were measured, ascending."""
+    bests: tuple[Ceiling, ...]
+    """For each of them the best seen with so much or more."""
+
+    def at(self, working_set_bytes: int) -> Ceiling | None:
+        """The ceiling in GB/s of a working set; None where nothing was measured.
+
+        The next smaller measured size stands for all up to the next larger one, so that nothing is
+        held to a bandwidth that was seen with more than it goes over. What is larger than every
+        size is held to the largest one, and what is smaller to the smallest.
+        """
+        if not self.sizes:
+            return None
+        return self.bests[max(0, bisect_right(self.sizes, working_set_bytes) - 1)]
+
+
+def envelope(ceilings: Ceilings) -> Envelope:
+    """Bandwidths of all points, whatever they compute."""
+    found = sorted(slopes(ceilings), key=lambda s: s.point.working_set_bytes)
+    sizes: dict[int, Ceiling] = {}
+    best: Ceiling | None = None
+    for one in reversed(found):
+        here = _best([one], [one.point.moved_bytes])
+        if here is not None and (best is None or _beats(here, best)):
+            best = here
+        if best is not None:
+            sizes[one.point.working_set_bytes] = best
+    ascending = sorted(sizes)
+    return Envelope(tuple(ascending), tuple(sizes[size] for size in ascending))
+
+
+def _beats(one: Ceiling, other: Ceiling) -> bool:
+    """Whether one counts rather than the other: it is sure, or as sure and higher."""
+    if one.is_sure != other.is_sure:
+        return one.is_sure
+    return one.best > other.best
 
 
 def level_of(ceilings: Ceilings, working_set_bytes: int) -> str:

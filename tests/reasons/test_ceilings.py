@@ -92,7 +92,7 @@ def test_a_working_set_is_held_to_what_it_may_fit(
 ) -> None:
     made = ceilings()
     assert derived.level_of(made, working_set) == level
-    found = derived.bandwidth(made, working_set)
+    found = derived.envelope(made).at(working_set)
     assert found is not None
     assert found.best == pytest.approx(best, rel=1e-3)
 
@@ -100,7 +100,7 @@ def test_a_working_set_is_held_to_what_it_may_fit(
 @given(st.integers(0, 1 << 30), st.integers(0, 1 << 30))
 def test_a_larger_working_set_never_has_more_bandwidth(one: int, other: int) -> None:
     made = ceilings()
-    small, large = (derived.bandwidth(made, size) for size in sorted((one, other)))
+    small, large = (derived.envelope(made).at(size) for size in sorted((one, other)))
     assert small is not None
     assert large is not None
     assert small.best >= large.best
