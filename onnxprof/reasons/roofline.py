@@ -67,6 +67,14 @@ class Roof:
         return max(known, key=lambda binding: known[binding], default=None)
 
     @property
+    def bound(self) -> str:
+        """What binds: `compute`, a level of memory such as `L2`, `overhead`; empty if unknown."""
+        binding = self.binding
+        if binding is None:
+            return ""
+        return self.level if binding is Binding.MEMORY else binding.value
+
+    @property
     def fraction(self) -> float | None:
         """The least time over the time: 1 is all that is possible; None without either."""
         if not self.time_ns or self.work is None or self.binding is None:
