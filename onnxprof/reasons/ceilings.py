@@ -1,8 +1,8 @@
 """Rates and bandwidths of a device, derived from the points that were measured.
 
-A ceiling is the best that any point showed, of those whose interval is narrow enough to count. A
-point that was disturbed can look faster or slower than it is, and a ceiling that is too high by one
-such point would hide what is slow.
+A ceiling is the best rate that any point attained. A point that was disturbed can look faster than
+it is, and a ceiling that is too high by one such point would hide what is slow: where the interval
+of a point is wide, only its lower end counts, which was attained for certain.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onnxprof.records.ceilings import Ceilings, Point
 
 #: Of the rounds, the time that so many do not exceed: other programs only add to it.
 QUIET = 0.25
-#: Half the width of an interval over its slope, beyond which a point counts for no ceiling.
+#: Half the width of an interval over its slope, beyond which only its lower end counts.
 WIDEST = 0.05
 _RESAMPLED, _LEVEL = 400, 0.95
 MAIN = "main"
@@ -39,7 +39,7 @@ class Slope:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the interval is narrow enough to count."""
+        """Whether the interval is narrow."""
         return self.low_ns > 0 and (self.high_ns - self.low_ns) / 2 <= WIDEST * self.ns
 
     @property
@@ -57,7 +57,7 @@ class Ceiling:
     high: float
     slope: Slope
     is_sure: bool = True
-    """False where every point was too disturbed to count, and this is the least disturbed one."""
+    """False where the point was disturbed, and this is the lower end of its interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +143,18 @@ class Envelope:
 
 
 def envelope(ceilings: Ceilings) -> Envelope:
-    """Bandwidths of all points, whatever they compute."""
-    found = sorted(slopes(ceilings), key=lambda s: s.point.working_set_bytes)
+    """Bandwidths of all points, at the working sets of those that do little but move data."""
+    found = sorted(slopes(ceilings), key=lambda s: -s.point.working_set_bytes)
     sizes: dict[int, Ceiling] = {}
     best: Ceiling | None = None
-    for one in reversed(found):
+    for one in found:
         here = _best([one], [one.point.moved_bytes])
-        if here is not None and (best is None or _beats(here, best)):
+        if here is not None and (best is None or here.best > best.best):
             best = here
-        if best is not None:
+        if best is not None and one.point.flops <= one.point.moved_bytes:
             sizes[one.point.working_set_bytes] = best
     ascending = sorted(sizes)
     return Envelope(tuple(ascending), tuple(sizes[size] for size in ascending))
-
-
-def _beats(one: Ceiling, other: Ceiling) -> bool:
-    """Whether one counts rather than the other: it is sure, or as sure and higher."""
-    if one.is_sure != other.is_sure:
-        return one.is_sure
-    return one.best > other.best
 
 
 def level_of(ceilings: Ceilings, working_set_bytes: int) -> str:
@@ -202,14 +195,19 @@ def small_call_ns(ceilings: Ceilings) -> float | None:
 
 
 def _best(found: Sequence[Slope], amounts: Iterable[int]) -> Ceiling | None:
-    """The highest rate of those that are sure, else the rate of the least disturbed."""
-    pairs = [(s, amount) for s, amount in zip(found, amounts, strict=True) if s.ns > 0 and amount]
-    sure = [(amount / s.ns, s, amount) for s, amount in pairs if s.is_sure]
-    if sure:
-        _, chosen, amount = max(sure, key=lambda each: each[0])
-    elif pairs:
-        chosen, amount = min(pairs, key=lambda pair: pair[0].spread)
-    else:
-        return None
-    highest = amount / chosen.low_ns if chosen.low_ns > 0 else float("inf")
-    return Ceiling(amount / chosen.ns, amount / chosen.high_ns, highest, chosen, bool(sure))
+    """The highest rate that some point attained for certain, or as good as."""
+    rates = [
+        _rate(one, amount)
+        for one, amount in zip(found, amounts, strict=True)
+        if one.high_ns > 0 and amount
+    ]
+    return max(rates, key=lambda rate: rate.best, default=None)
+
+
+def _rate(one: Slope, amount: int) -> Ceiling:
+    """A point's rate: where its interval is wide, the lower end, which it attained for certain."""
+    low = amount / one.high_ns
+    high = amount / one.low_ns if one.low_ns > 0 else float("inf")
+    if one.is_sure:
+        return Ceiling(amount / one.ns, low, high, one)
+    return Ceiling(low, low, high, one, is_sure=False)

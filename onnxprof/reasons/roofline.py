@@ -7,9 +7,11 @@ direct algorithm: a convolution by Winograd or FFT does fewer multiplications an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+
+import numpy as np
 
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow, reconcile
 from onnxprof.analysis.step_times import repeated
@@ -47,6 +49,8 @@ class Roof:
     """The nearest level of memory that holds what the step goes over."""
     warm_ns: float | None = None
     """Alone with warm caches, where the timer measured that."""
+    tick_ns: int = 0
+    """The resolution of the timer, by which a time may be too short."""
     algorithm: str = ""
     """`winograd` or `fft` where the runtime says so: fewer operations than are counted."""
 
@@ -83,8 +87,12 @@ class Roof:
 
     @property
     def at_least(self) -> bool:
-        """Whether something is unknown, so that the true bound may be higher."""
-        return self.work is None or bool(self.work.unknown) or self.compute_ns is None
+        """Whether something is unknown, so that the true bound may be higher.
+
+        A step without layers, such as a reorder, does no work of the network: its bound is a
+        node's overhead.
+        """
+        return self.work is not None and (bool(self.work.unknown) or self.compute_ns is None)
 
     @property
     def gflops(self) -> float | None:
@@ -108,9 +116,10 @@ class Roof:
 
     @property
     def is_beaten(self) -> bool:
-        """Whether the step is faster than its bound by more than the tolerance."""
-        fraction = self.fraction
-        return fraction is not None and fraction > 1 / (1 - TOLERANCE)
+        """Whether the step is faster than its bound by more than tolerance and resolution."""
+        if self.fraction is None or self.time_ns is None:
+            return False
+        return self.time_ns + self.tick_ns < (1 - TOLERANCE) * self.bound_ns
 
 
 @dataclass(frozen=True)
@@ -142,9 +151,17 @@ def roofline(run: Run, ceilings: Ceilings | None, sums: Reconciliation | None = 
     sums = sums or reconcile(run)
     known = counted(run.table)
     alone = _alone(run)
-    rates = Rates(ceilings) if ceilings else None
-    roofs = tuple(_roof(row, known, rates, alone) for row in step_rows(sums))
+    rates, tick_ns = Rates(ceilings) if ceilings else None, _tick_ns(run)
+    made = (_roof(row, known, rates, alone) for row in step_rows(sums))
+    roofs = tuple(replace(roof, tick_ns=tick_ns) for roof in made)
     return Roofline(run, sums, known, roofs, ceilings)
+
+
+def _tick_ns(run: Run) -> int:
+    """What every sample of a step is a multiple of; 0 where none says."""
+    if run.timings is None or not run.timings.step_ns.size:
+        return 0
+    return int(np.gcd.reduce(run.timings.step_ns, axis=None))
 
 
 def step_rows(sums: Reconciliation) -> list[TimedRow]:
@@ -208,5 +225,6 @@ def _roof(row: TimedRow, known: Costs, rates: Rates | None, alone: dict[str, flo
     compute, memory = rates.times(work) if work else (None, None)
     level = rates.level(work) if work else ""
     return Roof(
-        row.name, row.median_ns, work, compute, memory, rates.node_ns, level, warm, algorithm
+        *(row.name, row.median_ns, work, compute, memory, rates.node_ns, level, warm),
+        algorithm=algorithm,
     )

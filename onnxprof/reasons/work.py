@@ -61,9 +61,18 @@ def counted(table: LayerTable) -> Costs:
             readers[tensor.name].append(layer.name)
     return Costs(
         {layer.name: layer for layer in nodes},
-        {cost.layer: cost for cost in costs(table)},
+        {cost.layer: cost for cost in _costs(table)},
         {name: tuple(dict.fromkeys(names)) for name, names in readers.items()},
     )
+
+
+def _costs(table: LayerTable) -> Iterable[LayerCost]:
+    """The costs; of a stored table whose layers do not fit together none is known."""
+    try:
+        return costs(table)
+    except (LookupError, ArithmeticError, ValueError, TypeError, AssertionError):
+        reason = "the layers of its table do not fit together"
+        return [LayerCost(each.name, each.op_type, None, unknown=reason) for each in table.nodes]
 
 
 def work_of(step: Step, known: Costs) -> Work | None:

@@ -23,7 +23,14 @@ _TYPES = {
     "bfloat16": ("BFLOAT16", "BFLOAT16"),
     "int8": ("UINT8", "INT8"),
 }
-_OPERATORS = {"relu": "Relu", "add": "Add", "apart": "Add", "matmul": "MatMul", "gemv": "MatMul"}
+_OPERATORS = {
+    "relu": "Relu",
+    "reshape": "Reshape",
+    "add": "Add",
+    "apart": "Add",
+    "matmul": "MatMul",
+    "gemv": "MatMul",
+}
 #: Random values are drawn for so many elements, and repeated.
 _DRAWN = 1 << 16
 
@@ -54,7 +61,7 @@ def chain(probe: Probe, copies: int) -> onnx.ModelProto:
         [helper.make_tensor_value_info(name, element, probe.shape) for name in names]
         for names in (inputs, outputs)
     )
-    nodes = [_node(probe, i) for i in range(copies)]
+    nodes = [_node(probe, i, copies) for i in range(copies)]
     weights = _initializers(probe, copies)
     graph = helper.make_graph(nodes, f"{probe.kind}-{copies}", reads, yields, weights)
     is_late = probe.precision == "bfloat16"
@@ -63,7 +70,7 @@ def chain(probe: Probe, copies: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=imports, ir_version=version)
 
 
-def _node(probe: Probe, i: int) -> onnx.NodeProto:
+def _node(probe: Probe, i: int, copies: int) -> onnx.NodeProto:
     from onnx import helper
 
     operator = _OPERATORS.get(probe.kind, "Conv")
@@ -72,6 +79,8 @@ def _node(probe: Probe, i: int) -> onnx.NodeProto:
         read.append(f"w{i}")
     elif probe.kind == "add":
         read.append(f"t{i - 1}" if i else "u0")
+    elif probe.kind == "reshape":
+        read.append("wide" if (copies - i) % 2 else "tall")
     elif probe.weight_shape:
         read.append(f"w{i}")
     if probe.precision == "int8":
@@ -95,6 +104,9 @@ def _initializers(probe: Probe, copies: int) -> list[onnx.TensorProto]:
         return [
             numpy_helper.from_array(np.array(i + 1, np.float32), f"w{i}") for i in range(copies)
         ]
+    if probe.kind == "reshape":
+        shapes = {"wide": [1, -1], "tall": [-1, 1]}
+        return [numpy_helper.from_array(np.array(s), name) for name, s in shapes.items()]
     if not probe.weight_shape:
         return []
     made = [_weight(f"w{i}", probe, i) for i in range(copies)]

@@ -20,6 +20,8 @@ _SMALLEST, _LEAST_BEYOND = 8 << 10, 64 << 20
 #: The further copies of the longer graph take about so long, and are no more than these.
 _WANTED_S, _MOST_COPIES = 400e-6, 48
 _ELEMENTS_OF_A_NODE = 64
+#: From one working set of separate copies to the next.
+_APART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def _overheads() -> Iterator[Probe]:
     """Tensors so small that a node costs what it costs to have one."""
     yield Probe("relu", (_ELEMENTS_OF_A_NODE,))
     yield Probe("add", (_ELEMENTS_OF_A_NODE,))
+    yield Probe("reshape", (_ELEMENTS_OF_A_NODE,))
     yield Probe("conv1x1", (1, 16, 1))
 
 
@@ -171,16 +174,18 @@ def _elementwise(caches: Sequence[Cache], threads: int) -> Iterator[Probe]:
 
 
 def _separate(caches: Sequence[Cache], threads: int) -> Iterator[Probe]:
-    """Working sets that fill half of each level and then go beyond all of them, in three parts.
+    """Working sets from half of the nearest level to beyond all of them, in three parts.
 
     A vector times three matrices reads; three operators that read one tensor write three others,
     so that they stay three in a runtime that makes one call of a chain.
     """
-    targets = [cache.reach(threads) // 2 for cache in caches or _UNKNOWN]
-    for target in (*targets, beyond(caches, threads)):
-        side = max(64, isqrt(target // 12) // 64 * 64)
+    most = beyond(caches, threads)
+    size = (caches or _UNKNOWN)[0].reach(threads) // 2
+    while size <= most:
+        side = max(64, isqrt(size // 12) // 64 * 64)
         yield Probe("gemv", (1, side, side), short=1, long=3)
-        yield Probe("apart", (target // 16,), short=1, long=3)
+        yield Probe("apart", (size // 16,), short=1, long=3)
+        size = most if size < most < size * _APART else size * _APART
 
 
 def _compute(kind: str) -> Iterator[Probe]:

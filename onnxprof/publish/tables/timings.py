@@ -19,6 +19,7 @@ from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import request_digest
+from onnxprof.store.guard import LARGEST
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -242,10 +243,13 @@ def _reasons(roof: Roof | None) -> tuple[Cell, ...]:
     """Operations, bytes, operations a byte, what binds the step, its fraction of possible."""
     if roof is None or roof.work is None:
         return (None,) * 5
-    work = roof.work
-    if roof.at_least:
-        return (work.flops, work.bytes, work.intensity, None, None)
-    return (work.flops, work.bytes, work.intensity, roof.bound or None, roof.fraction)
+    does = (_count(roof.work.flops), _count(roof.work.bytes), roof.work.intensity)
+    return (*does, None, None) if roof.at_least else (*does, roof.bound or None, roof.fraction)
+
+
+def _count(number: int | None) -> int | None:
+    """None for what no column of 64 bits holds, as a damaged shape may give."""
+    return number if number is not None and number <= LARGEST else None
 
 
 def _caveat(row: TimedRow) -> str:

@@ -16,7 +16,11 @@ def why_text(roof: Roof | None) -> str:
     if roof is None or roof.fraction is None:
         return "?"
     mark = "≥" if roof.at_least else ""
-    return f"{roof.bound} {mark}{100 * roof.fraction:.0f} %"
+    return f"{roof.bound} {mark}{_percent(roof.fraction)}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %" if fraction >= 0.005 else "<1 %"
 
 
 def bound_text(roofs: Roofline) -> str:
@@ -39,7 +43,7 @@ def bound_text(roofs: Roofline) -> str:
 def _of(ns: float, found: Bounds) -> str:
     if not found.measured_ns:
         return duration(ns)
-    return f"{duration(ns)} ({100 * ns / found.measured_ns:.0f} %)"
+    return f"{duration(ns)} ({_percent(ns / found.measured_ns)})"
 
 
 def beaten_text(roofs: Roofline) -> str:
