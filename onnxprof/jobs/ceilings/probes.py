@@ -145,7 +145,7 @@ def probes(device_kind: str, caches: Sequence[Cache], threads: int) -> tuple[Pro
     speed = _SPEEDS.get(kind, _GPU_SPEED)
     chosen = [*_overheads(), *_elementwise(caches, threads), *_separate(caches, threads)]
     chosen += _compute(kind)
-    return tuple(probe.taking(speed) for probe in chosen)
+    return tuple(dict.fromkeys(probe.taking(speed) for probe in chosen))
 
 
 def _overheads() -> Iterator[Probe]:
