@@ -2,13 +2,13 @@
 
     python benchmarks/ceilings.py [--backend ort] [--threads 1] [--store DIR] [--rounds 40]
 
-Runs `onnxprof ceilings --again` and NumPy in turn: float32 products of 256 to 1,024 rows by the BLAS
-that NumPy has, and `a + b` into an array that is there (STREAM's Add; McCalpin 1995) over working sets
-of half of each level and of four times the last one. Bytes are counted as onnxprof counts them, each
+Runs `onnxprof ceilings --again` and NumPy: float32 products of 256 to 1,024 rows by the BLAS of
+NumPy, and `a + b` into an array that is there (STREAM's Add; McCalpin 1995) over working sets of
+half of each level and of four times the last one. Bytes are counted as onnxprof counts them, each
 read or write once. Printed as Markdown: the level, both figures, their ratio. Exit code 1 where a
-ratio is outside 0.9 to 1.1: NumPy's loops are not those of a runtime, so say which and why.
+ratio is outside 0.9 to 1.1. NumPy's loops are not those of a runtime, so say which and why.
 
-With `--carm` it asks carm-roofline 1.5.1, which needs a C compiler, for its peaks, where installed.
+With `--carm` it runs carm-roofline 1.5.1 as well (minutes; it needs a C compiler), where installed.
 """
 
 from __future__ import annotations
@@ -87,12 +87,13 @@ def rows(found: Ceilings, threads: int, rounds: int) -> Iterator[tuple[str, floa
         yield f"{level.name} GB/s, {size >> 10} KiB", figure, add_gbps(size, rounds)
 
 
-def carm() -> str:
+def carm(threads: int) -> str:
     """What carm-roofline prints, or why it did not run."""
-    program = shutil.which("carm") or shutil.which("carm-roofline")
+    program = shutil.which("carm")
     if program is None or shutil.which("cc") is None:
         return "carm-roofline is not here (it needs a C compiler, too)"
-    done = subprocess.run([program, "--test", "roofline"], capture_output=True, text=True)
+    command = [program, "benchmark", "-t", "roofline", "-d", "f32", "--threads", str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout or done.stderr
 
 
@@ -115,12 +116,12 @@ def main() -> int:
             outside += not 0.9 <= ours / theirs <= 1.1
             print(f"| {what} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.2f} |", flush=True)
     if arguments.carm:
-        print(carm())
+        print(carm(arguments.threads))
     return int(outside > 0)
 
 
 if __name__ == "__main__":
-    # NumPy's BLAS reads its threads when it is imported: start again with the number that was asked.
+    # NumPy's BLAS reads its threads when it is imported: start again with those asked for.
     if os.environ.get("OPENBLAS_NUM_THREADS") is None:
         asked = sys.argv[sys.argv.index("--threads") + 1] if "--threads" in sys.argv else "1"
         names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

@@ -2,7 +2,7 @@
 
 A ceiling is the best rate that any point attained. A point that was disturbed can look faster than
 it is, and a ceiling that is too high by one such point would hide what is slow: where the interval
-of a point is wide, only its lower end counts, which was attained for certain.
+of a point is wide, only what it attained for certain counts.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class Slope:
     low_ns: float
     high_ns: float
     """The ends of the 95 % interval, by drawing the rounds anew."""
+    most_ns: float
+    """What it takes at most, if all that disturbs makes a time longer: from the fastest round of
+    the shorter graph, and not below the interval."""
 
     @property
     def is_sure(self) -> bool:
@@ -82,7 +85,8 @@ def slope(point: Point) -> Slope:
     tail = (1 - _LEVEL) / 2
     low, high = np.quantile((ends[1] - ends[0]) / more, (tail, 1 - tail))
     quiet = np.quantile(rounds, QUIET, axis=1)
-    return Slope(point, float(quiet[1] - quiet[0]) / more, float(low), float(high))
+    most = max(float(high), float(quiet[1] - rounds[0].min()) / more)
+    return Slope(point, float(quiet[1] - quiet[0]) / more, float(low), float(high), most)
 
 
 def slopes(ceilings: Ceilings) -> list[Slope]:
@@ -133,13 +137,12 @@ class Envelope:
     def at(self, working_set_bytes: int) -> Ceiling | None:
         """The ceiling in GB/s of a working set; None where nothing was measured.
 
-        The next smaller measured size stands for all up to the next larger one, so that nothing is
-        held to a bandwidth that was seen with more than it goes over. What is larger than every
-        size is held to the largest one, and what is smaller to the smallest.
+        That of the largest measured size that is no more than half of it, since up to half may
+        still lie in a nearer level. What is smaller than every size is held to the smallest.
         """
         if not self.sizes:
             return None
-        return self.bests[max(0, bisect_right(self.sizes, working_set_bytes) - 1)]
+        return self.bests[max(0, bisect_right(self.sizes, working_set_bytes // 2) - 1)]
 
 
 def envelope(ceilings: Ceilings) -> Envelope:
@@ -199,15 +202,15 @@ def _best(found: Sequence[Slope], amounts: Iterable[int]) -> Ceiling | None:
     rates = [
         _rate(one, amount)
         for one, amount in zip(found, amounts, strict=True)
-        if one.high_ns > 0 and amount
+        if one.most_ns > 0 and amount
     ]
     return max(rates, key=lambda rate: rate.best, default=None)
 
 
 def _rate(one: Slope, amount: int) -> Ceiling:
     """A point's rate: where its interval is wide, the lower end, which it attained for certain."""
-    low = amount / one.high_ns
     high = amount / one.low_ns if one.low_ns > 0 else float("inf")
     if one.is_sure:
-        return Ceiling(amount / one.ns, low, high, one)
-    return Ceiling(low, low, high, one, is_sure=False)
+        return Ceiling(amount / one.ns, amount / one.high_ns, high, one)
+    least = amount / one.most_ns
+    return Ceiling(least, least, high, one, is_sure=False)

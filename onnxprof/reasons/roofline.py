@@ -25,6 +25,9 @@ TOLERANCE = 0.05
 #: Marks of algorithms with fewer multiplications than the direct one.
 _OTHER_ALGORITHMS = ("winograd", "wino", "fft")
 
+#: Operators that yield strides over their input's memory, by backend: no byte need move.
+_VIEWS = {"torch": frozenset(("Transpose", "Slice", "Split", "Expand"))}
+
 
 class Binding(StrEnum):
     """What binds a step."""
@@ -152,7 +155,11 @@ def roofline(run: Run, ceilings: Ceilings | None, sums: Reconciliation | None = 
     known = counted(run.table)
     alone = _alone(run)
     rates, tick_ns = Rates(ceilings) if ceilings else None, _tick_ns(run)
-    made = (_roof(row, known, rates, alone) for row in step_rows(sums))
+    views = _VIEWS.get(run.request.backend, frozenset())
+    works = [work_of(row.step, known, views) if row.step else None for row in step_rows(sums)]
+    made = (
+        _roof(row, work, rates, alone) for row, work in zip(step_rows(sums), works, strict=True)
+    )
     roofs = tuple(replace(roof, tick_ns=tick_ns) for roof in made)
     return Roofline(run, sums, known, roofs, ceilings)
 
@@ -214,9 +221,8 @@ class Rates:
         return derived.level_of(self._ceilings, work.least_bytes)
 
 
-def _roof(row: TimedRow, known: Costs, rates: Rates | None, alone: dict[str, float]) -> Roof:
+def _roof(row: TimedRow, work: Work | None, rates: Rates | None, alone: dict[str, float]) -> Roof:
     assert row.step is not None
-    work = work_of(row.step, known)
     warm = alone.get(row.step.name)
     text = f"{row.step.op_type} {row.step.runtime_name} {row.step.evidence}".lower()
     algorithm = next((name for name in _OTHER_ALGORITHMS if name in text), "")

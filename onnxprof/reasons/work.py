@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnxprof.cost.base.call import Unknown, static_sizes
 from onnxprof.cost.base.expression import product
@@ -75,14 +75,19 @@ def _costs(table: LayerTable) -> Iterable[LayerCost]:
         return [LayerCost(each.name, each.op_type, None, unknown=reason) for each in table.nodes]
 
 
-def work_of(step: Step, known: Costs) -> Work | None:
+def work_of(step: Step, known: Costs, views: frozenset[str] = frozenset()) -> Work | None:
     """What a step has to do; None for a step without layers.
 
-    A layer that was computed together with an equal one counts once.
+    A layer that was computed together with an equal one counts once. Operators in `views` need not
+    move what they yield: a step of nothing else has no least number of bytes.
     """
     shared = frozenset(step.shared)
     names = [name for name in step.layers if name in known.costs and name not in shared]
-    return _together(names, known, step.op_type) if names else None
+    if not names:
+        return None
+    work = _together(names, known, step.op_type)
+    is_view = all(known.costs[name].op_type in views for name in names)
+    return replace(work, least_bytes=0) if is_view else work
 
 
 def work_of_layer(name: str, known: Costs) -> Work:

@@ -319,3 +319,14 @@ def test_a_roof_without_a_time_has_no_fraction() -> None:
     roof = Roof("x", 0, Work(1, 1, 1, 1), 1.0, 1.0, 1.0)
     assert roof.fraction is None
     assert roof.gflops is None
+
+
+def test_a_view_by_strides_moves_nothing_where_the_backend_has_them() -> None:
+    layers = table(layer("t", "Transpose", ["x"]))
+    run = run_of(layers, [step("s", "t")], [5_000])
+    copied = roofline(run, ceilings()).roofs[0]
+    torch = replace(run, request=replace(run.request, backend="torch"))
+    view = roofline(torch, ceilings()).roofs[0]
+    assert (copied.bound, view.bound) == ("L2", "overhead")
+    assert view.work is not None
+    assert view.work.bytes == 2 * A  # what the layer is said to move stays
