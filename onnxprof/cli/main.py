@@ -26,6 +26,11 @@ COMMANDS = {
     "provenance": Lazy(
         "onnxprof.cli.commands.provenance", "provenance", "Check which layers each step computed."
     ),
+    "ceilings": Lazy(
+        "onnxprof.cli.commands.ceilings",
+        "ceilings",
+        "Measure what a device sustains at most: arithmetic, memory, calls.",
+    ),
     "runs": Lazy("onnxprof.cli.commands.runs", "app", "List, show and export what was measured."),
     "compare": Lazy(
         "onnxprof.cli.commands.compare",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -36,6 +36,25 @@ def fetching(console: Console) -> Iterator[Progress | None]:
             if what not in tasks:
                 tasks[what] = bars.add_task(printable(what), total=None)
             bars.update(tasks[what], completed=done, total=total or None)  # type: ignore[arg-type]
+
+        yield advance
+
+
+@contextmanager
+def steps(console: Console, what: str) -> Iterator[Callable[[str, float], None]]:
+    """A callback that shows which part of a work is done, and what it is at; only on a terminal."""
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    from onnxprof.publish.text.safe import printable
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn())
+    hidden = not console.is_terminal
+    with Bars(*columns, console=console, transient=True, disable=hidden) as bars:
+        task = bars.add_task(what, total=1.0)
+
+        def advance(phase: str, share: float) -> None:
+            bars.update(task, description=printable(f"{what}: {phase}")[:60], completed=share)
 
         yield advance
 

@@ -60,8 +60,8 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
     `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
     """
     backend = registry.backend(options.backend)
-    _start_server(backend)
-    _refuse_provider(backend, options.provider)
+    start_server(backend)
+    refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment(backend=backend)
     resolved = [resolve(reference, progress) for reference in options.models]
@@ -78,7 +78,7 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
     ]
 
 
-def _start_server(backend: Backend) -> None:
+def start_server(backend: Backend) -> None:
     """Have imports made while planning goes on; those of a stranger's backend may do anything."""
     module = type(backend).__module__
     ours = (module,) if module.startswith("onnxprof.backends.") else ()
@@ -134,7 +134,7 @@ def _given(model: ModelFile, inputs: str) -> dict[str, int]:
     return sizes_from(Path(inputs), free_axes(model)) if inputs else {}
 
 
-def _refuse_provider(backend: Backend, provider: str) -> None:
+def refuse_provider(backend: Backend, provider: str) -> None:
     """Raise BackendError, with the reason, for a provider of the backend that does not work."""
     for state in backend.availability() if provider else ():
         if not state.usable and state.device == provider:

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+from onnxprof.machine.caches import caches_text
 from onnxprof.machine.clocks import held_back, turbo
 from onnxprof.machine.cpu import cpu_device, physical_cores
 from onnxprof.machine.kernel import Machine, affinity, cpu_quota, memory_limit, usable_cores
@@ -138,16 +139,6 @@ def _container(machine: Machine) -> Value:
     return next(kinds, None)
 
 
-def _caches(machine: Machine) -> Value:
-    shown = []
-    for index in range(5):
-        folder = f"sys/devices/system/cpu/cpu0/cache/index{index}"
-        level, kind, size = (machine.text(f"{folder}/{file}") for file in ("level", "type", "size"))
-        if level and size and kind != "Instruction":
-            shown.append(f"L{level} {size}")
-    return ", ".join(shown)
-
-
 def _huge_pages(machine: Machine) -> Value:
     chosen = re.search(r"\[(\w+)\]", machine.text("sys/kernel/mm/transparent_hugepage/enabled"))
     return chosen[1] if chosen else None
@@ -172,7 +163,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("cpu.affinity", lambda _: affinity()),
     Fact("cpu.quota", cpu_quota, _two_places),
     Fact("cpu.usable_cores", usable_cores),
-    Fact("cpu.caches", _caches),
+    Fact("cpu.caches", caches_text),
     Fact("cpu.numa_nodes", _numa_nodes),
     Fact("cpu.frequency_driver", _driver),
     Fact("cpu.governor", _governor),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from onnx import GraphProto, NodeProto
 
 from onnxprof.model.file import ModelFile, rebatched
 from onnxprof.model.graph.attributes import attributes
-from onnxprof.model.graph.operators import layer_type, plain_domain, shape_operands
+from onnxprof.model.graph.operators import counts, layer_type, plain_domain, shape_operands
 from onnxprof.model.graph.walk import initializer_names, subgraphs, true_inputs
 from onnxprof.model.shapes import infer
 from onnxprof.model.shapes.rules.scope import Scope
@@ -90,7 +90,13 @@ class _Lister:
             attributes=attributes(node),
             given_name=self._given.get(node.name, ""),
             parent=parent,
+            absent_inputs=_absent(node.input),
+            absent_outputs=_absent(node.output),
         )
+
+
+def _absent(names: Sequence[str]) -> tuple[int, ...]:
+    return tuple(position for position, name in enumerate(names) if not name)
 
 
 def _kinds(graph: GraphProto, top: bool) -> dict[str, LayerKind]:
@@ -102,8 +108,11 @@ def _kinds(graph: GraphProto, top: bool) -> dict[str, LayerKind]:
 def _tensors(node: NodeProto, scope: Scope) -> list[tuple[Tensor, bool]]:
     """(tensor, is a shape operand) for the node's inputs that are present."""
     positions = shape_operands(node.op_type, node.domain)
+    counted = counts(node.op_type, node.domain)
     return [
-        _operand(scope, name) if index in positions else (scope.tensor(name), False)
+        _operand(scope, name)
+        if index in positions
+        else (_operand(scope, name)[0] if index in counted else scope.tensor(name), False)
         for index, name in enumerate(node.input)
         if name
     ]

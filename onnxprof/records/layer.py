@@ -67,6 +67,10 @@ class Layer:
     """The control-flow layer whose subgraph holds this one; empty at the top level."""
     subgraph: str = ""
     """The attribute of `parent` that holds the subgraph: `body`, `then_branch`; else empty."""
+    absent_inputs: tuple[int, ...] = ()
+    """Positions of optional inputs that the node leaves out."""
+    absent_outputs: tuple[int, ...] = ()
+    """The same of its outputs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,16 +77,7 @@ class Store:
         from onnxprof.store import parquet
 
         data = parquet.to_bytes(run)
-        folder = self._folder(run.request)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return _write_new(folder, _stem(run), data)
-        except OSError as error:
-            raise StoreError(
-                f"the run cannot be saved: {error.strerror or error}",
-                where=str(folder),
-                remedy=_remedy(error),
-            ) from error
+        return write_new(self._folder(run.request), _stem(run), SUFFIX, data, "the run")
 
     def check_writable(self) -> None:
         """Raise StoreError where a run could not be saved, before there is one to lose.
@@ -257,13 +248,25 @@ def _obstacle(path: Path) -> Path:
     return next((p for p in (path, *path.parents) if p.exists() or p.is_symlink()), path)
 
 
-def _write_new(folder: Path, stem: str, data: bytes) -> Path:
+def write_new(folder: Path, stem: str, suffix: str, data: bytes, what: str) -> Path:
+    """Write a file under a name that no other one has and return where.
+
+    It appears complete or not at all. Raises StoreError, which says `what` cannot be saved.
+    """
     temporary = folder / f".{secrets.token_hex(8)}.tmp"
     try:
-        _write_synced(temporary, data)
-        target = _claim(temporary, folder, stem)
-    finally:
-        temporary.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_synced(temporary, data)
+            target = _claim(temporary, folder, stem, suffix)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{what} cannot be saved: {error.strerror or error}",
+            where=str(folder),
+            remedy=_remedy(error),
+        ) from error
     _sync_folder(folder)
     return target
 
@@ -275,11 +278,11 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _claim(temporary: Path, folder: Path, stem: str) -> Path:
+def _claim(temporary: Path, folder: Path, stem: str, suffix: str) -> Path:
     """Give the file its final name; a link fails where that is taken, a rename would not."""
     count = 1
     while True:
-        target = folder / (f"{stem}-{count}{SUFFIX}" if count > 1 else f"{stem}{SUFFIX}")
+        target = folder / (f"{stem}-{count}{suffix}" if count > 1 else f"{stem}{suffix}")
         try:
             os.link(temporary, target)
             return target

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from rich.console import Console, RenderableType
 from support import strategies
 from support.golden import check_golden
+from support.runs.ceilings import ceilings
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish.tables import run_summary
@@ -30,7 +31,8 @@ from onnxprof.testing import sample_run
 
 HEADER = (
     "model,device,backend,batch,layer_name,layer_type,op_type,input_names,output_names,"
-    "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat"
+    "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat,"
+    "flops,bytes,intensity,bound,fraction_of_ceiling"
 )
 
 
@@ -206,3 +208,41 @@ def test_warnings_are_plain_sentences() -> None:
     told.append(sentences.reconciliation_text(reconcile(run), run))
     for odd in ("they still moved", "leave", "latency over", "inflation", "excludes 1", "straddle"):
         assert not any(odd in text for text in told), odd
+
+
+def fitting(run: Run) -> Run:
+    """The run on the device of the scripted ceilings."""
+    facts = (("runtime", "fakert 1.0"), ("cpu", "Fake CPU"))
+    return dataclasses.replace(run, environment=facts)
+
+
+def test_what_bounds_a_step_is_in_csv_json_and_parquet() -> None:
+    run = fitting(sample_run())
+    made = timing_csv.timing_csv([run], lambda _: ceilings())
+    first = next(row for row in parsed(made) if row["step"] == "/block/conv_0_step")
+    assert (first["bound"], first["flops"] != "", first["bytes"] != "") == ("overhead", True, True)
+    assert 0 < float(first["fraction_of_ceiling"]) < 1
+    table = timing_csv.timing_table([run], lambda _: ceilings()).to_pylist()
+    row = next(row for row in table if row["step"] == "/block/conv_0_step")
+    assert row["fraction_of_ceiling"] == pytest.approx(float(first["fraction_of_ceiling"]), 1e-5)
+    whole = json.loads(runlist.everything([run], lambda _: ceilings()))["runs"][0]
+    assert whole["roofline"]["steps"][0]["bound"] == "overhead"
+    bounds = whole["roofline"]["bounds"]
+    assert bounds["fused_in_sequence_ms"] <= bounds["in_sequence_ms"] <= bounds["measured_ms"]
+
+
+def test_without_ceilings_bounds_are_blank_and_work_is_not() -> None:
+    rows = parsed(timing_csv.timing_csv([sample_run()]))
+    first = next(row for row in rows if row["status"] == "timed")
+    assert first["bytes"] != ""
+    assert (first["bound"], first["fraction_of_ceiling"]) == ("", "")
+    whole = json.loads(runlist.everything([sample_run()]))["runs"][0]
+    assert whole["roofline"]["bounds"] is None
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_summary_says_what_bounds_each_row(width: int) -> None:
+    text = shown(run_summary.summary(fitting(sample_run()), ceilings=ceilings()), width)
+    assert max(map(len, text.splitlines())) <= width
+    if width == 80:
+        check_golden("summary_why_80.txt", text)

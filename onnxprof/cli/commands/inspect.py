@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from onnxprof.model.file import ModelFile
     from onnxprof.model.sources.policy import Resolved
+    from onnxprof.records.cost import LayerCost
     from onnxprof.records.layer import LayerTable
 
 
@@ -35,6 +36,9 @@ def inspect(
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
     ] = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Show what each layer costs: operations, bytes.")
+    ] = False,
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds after which reading the model is given up.")
     ] = 900.0,
@@ -42,7 +46,10 @@ def inspect(
         float, typer.Option(min=0, help="GiB that reading it may use; 0 for what is free.")
     ] = 0.0,
 ) -> None:
-    """List every layer with its operator, tensors, dtypes and shapes at a batch size."""
+    """List every layer with its operator, tensors, dtypes and shapes at a batch size.
+
+    With --cost its multiply-accumulates, FLOPs, bytes, arithmetic intensity and parameters.
+    """
     from functools import partial
 
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
@@ -50,11 +57,13 @@ def inspect(
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
-    work = partial(_seen, _resolved(model), batches, dims)
+    work = partial(_seen, _resolved(model), batches, dims, cost)
     seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
     _tell_obstacles(seen.tables, seen.name, batches)
     for doubt in seen.doubts:
         note(f"note: {seen.name}: {doubt}")
+    if cost:
+        return _write_costs(seen, chosen, output)
     fed = seen.fed if chosen in ("table", "json") else {}
     _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
@@ -77,12 +86,15 @@ class _Seen:
     tables: list[LayerTable]
     parameters: int
     fed: dict[str, str]
+    costs: list[tuple[LayerCost, ...]]
+    """One for each table, where they were asked for."""
     doubts: tuple[str, ...]
     """Reasons why shapes alone do not prove a batch, see `onnxprof.model.file.doubt`."""
 
 
-def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Seen:
+def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: bool) -> _Seen:
     """Open and inspect the file: the work that an untrusted file can make long."""
+    from onnxprof.cost.count import costs
     from onnxprof.model.file import doubt, open_found, with_defaults
     from onnxprof.model.layers import inspect
 
@@ -91,7 +103,9 @@ def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int]) -> _Se
     tables = _distinct([inspect(opened, size, sizes) for size in batches])
     doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
     open_points = tuple(text for text in doubts if text)
-    return _Seen(opened.name, tables, opened.parameters, _fed(opened, tables[0]), open_points)
+    fed = {} if cost else _fed(opened, tables[0])
+    counted = [costs(table) for table in tables] if cost else []
+    return _Seen(opened.name, tables, opened.parameters, fed, counted, open_points)
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
@@ -154,6 +168,35 @@ def _write(
     else:
         text = layers.to_markdown(tables, layout, name)
     deliver(text, output)
+
+
+def _write_costs(seen: _Seen, chosen: str, output: Path | None) -> None:
+    from onnxprof.publish.tables import costs
+
+    costed = list(zip(seen.tables, seen.costs, strict=True))
+    if chosen == "table":
+        parts = _cost_parts(seen)
+        if output is None:
+            return display(*parts)
+        text = plain_text(*parts, width=120)
+    elif chosen == "csv":
+        text = costs.to_csv(costed)
+    elif chosen == "json":
+        text = costs.to_json(costed, seen.name)
+    else:
+        text = costs.to_markdown(costed, seen.name)
+    deliver(text, output)
+
+
+def _cost_parts(seen: _Seen) -> Iterator[RenderableType]:
+    """Each table with its sums by operator and in words."""
+    from onnxprof.publish.tables import costs
+
+    for table, counted in zip(seen.tables, seen.costs, strict=True):
+        sizes = "".join(f", {name} {size}" for name, size in table.dims)
+        yield costs.to_table(table, counted, f"{seen.name}, batch {table.batch}{sizes}")
+        yield costs.sums_table(table, counted)
+        yield costs.summary(counted)
 
 
 def _parts(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from onnxprof.cli.progress import Meter
     from onnxprof.jobs.job import Job
     from onnxprof.jobs.sweep import Outcome
+    from onnxprof.reasons.stored import Shelf
     from onnxprof.store.folder import Store
 
 _FEW_LAYERS, _MANY_LAYERS = 5, 10
@@ -106,18 +107,28 @@ def _measure(
     wait_s: float | None,
 ) -> int:
     from onnxprof.cli.progress import Meter
+    from onnxprof.reasons.stored import Shelf
 
     outcomes: list[Outcome] = []
+    shelf = Shelf([store.root])
     try:
         with Meter(console, len(planned), options.budget.seconds) as meter:
             for outcome in _swept(planned, options, store, meter, wait_s):
                 outcomes.append(outcome)
                 meter.done()
-                _show(outcome, quiet, _MANY_LAYERS if len(planned) == 1 else _FEW_LAYERS)
+                _show(outcome, quiet, _MANY_LAYERS if len(planned) == 1 else _FEW_LAYERS, shelf)
     except KeyboardInterrupt:
         say(f"interrupted; {len(outcomes)} of {len(planned)} done and stored in {store.root}")
         return 130
+    _say_missing(outcomes, shelf, quiet)
     return _close(outcomes, store)
+
+
+def _say_missing(outcomes: list[Outcome], shelf: Shelf, quiet: bool) -> None:
+    """Print which command measures the ceilings that were missing."""
+    good = [] if quiet else [each.run for each in outcomes if each.error is None]
+    for text in dict.fromkeys(text for run in good if (text := shelf.missing(run))):
+        say(text)
 
 
 def _swept(
@@ -140,7 +151,7 @@ def _swept(
             yield from sweep(kept, options.limits, store, meter.update)
 
 
-def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
+def _show(outcome: Outcome, quiet: bool, limit: int, shelf: Shelf) -> None:
     from onnxprof.cli.output import stdout_console
     from onnxprof.publish.tables.run_summary import summary
 
@@ -148,7 +159,7 @@ def _show(outcome: Outcome, quiet: bool, limit: int) -> None:
         say(str(outcome.error))
     elif not quiet:
         console = stdout_console()
-        console.print(summary(outcome.run, limit=limit))
+        console.print(summary(outcome.run, limit=limit, ceilings=shelf.of(outcome.run)))
         console.print()
 
 

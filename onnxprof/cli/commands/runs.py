@@ -118,6 +118,7 @@ def show(
     """
     from onnxprof.cli.options import parse_filters
     from onnxprof.publish.tables import gpu, run_summary
+    from onnxprof.reasons.stored import Shelf
     from onnxprof.store.folder import load
 
     summaries = _select(what, _roots(store), parse_filters(model, device, backend, batch))
@@ -125,8 +126,11 @@ def show(
     if len(summaries) > 1:
         note(f"{len(summaries)} runs match; this is the newest: {summaries[-1].path}")
     limit = None if all_ else 20
-    shown = gpu.tables(run, limit)
-    display(run_summary.facts(run), "", run_summary.summary(run, limit=limit), *shown)
+    shelf = Shelf(_roots(store))
+    table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
+    display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
+    if run.timings is not None and (missing := shelf.missing(run)):
+        note(f"note: {missing}")
 
 
 @app.command()
@@ -164,7 +168,7 @@ def export(
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay(list(runs), output)
     else:
-        _deliver(_render(runs, chosen), output, chosen)
+        _deliver(_render(runs, chosen, _roots(store)), output, chosen)
 
 
 def _loaded(summaries: Sequence[Summary], *, keeps_failed: bool) -> Iterator[Run]:
@@ -226,18 +230,21 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
     return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 
-def _render(runs: Iterable[Run], chosen: ExportFormat) -> Iterable[str | bytes]:
+def _render(
+    runs: Iterable[Run], chosen: ExportFormat, roots: Sequence[Path]
+) -> Iterable[str | bytes]:
     from onnxprof.publish.overlays import chrome
     from onnxprof.publish.tables import gpu, timings
     from onnxprof.publish.tables import runs as runlist
+    from onnxprof.reasons.stored import Shelf
 
-    in_parts: dict[ExportFormat, Callable[[Iterable[Run]], Iterable[str | bytes]]] = {
+    in_parts: dict[ExportFormat, Callable[..., Iterable[str | bytes]]] = {
         ExportFormat.CSV: timings.timing_csv_parts,
         ExportFormat.JSON: runlist.everything_parts,
         ExportFormat.PARQUET: timings.timing_parquet_parts,
     }
     if chosen in in_parts:
-        return in_parts[chosen](runs)
+        return in_parts[chosen](runs, Shelf(roots).of)
     writers = {
         ExportFormat.CHROME: chrome.chrome_trace,
         ExportFormat.KERNELS: gpu.kernels_csv,

@@ -120,7 +120,7 @@ def check(
 
 def _check_line(checked: Checked) -> str:
     """A network's line in `zoo check`: seconds of making, all seconds, tensors, range, verdict."""
-    from onnxprof.publish.tables.zoo import scaled
+    from onnxprof.publish.text.numbers import scaled
 
     reach = f"{checked.smallest:.1e} to {checked.largest:.1e}" if checked.largest else "–"
     times = ", ".join(f"{ms:.4g} ms at {batch}" for batch, ms in checked.batch_ms)
@@ -147,7 +147,7 @@ def clean(
     name: Annotated[str | None, typer.Argument(help="One network only.")] = None,
 ) -> None:
     """Remove materialised networks from the cache."""
-    from onnxprof.publish.tables.zoo import scaled
+    from onnxprof.publish.text.numbers import scaled
     from onnxprof.zoo.cache import folder
     from onnxprof.zoo.catalogue import entry, plain
     from onnxprof.zoo.materialisation import clear

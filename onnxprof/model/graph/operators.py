@@ -52,6 +52,15 @@ _SHAPE_OPERANDS: dict[str, tuple[int, ...]] = {
         )
     },
 }  # fmt: skip
+#: Input positions of counts and axes, which a layer's cost depends on, as on its shapes.
+_COUNTS: dict[str, tuple[int, ...]] = {
+    "Loop": (0,),
+    "NonMaxSuppression": (2,),
+    "DFT": (1, 2),
+    "STFT": (3,),
+    "CumSum": (1,),
+    "CumProd": (1,),
+}
 
 
 def plain_domain(domain: str) -> str:
@@ -67,3 +76,8 @@ def layer_type(op_type: str, domain: str) -> str:
 def shape_operands(op_type: str, domain: str) -> tuple[int, ...]:
     """Input positions that hold shapes, axes or bounds (int64 tensors)."""
     return _SHAPE_OPERANDS.get(op_type, ()) if domain in DEFAULT_DOMAINS else ()
+
+
+def counts(op_type: str, domain: str) -> tuple[int, ...]:
+    """Input positions that hold counts or axes, which a layer's cost depends on."""
+    return _COUNTS.get(op_type, ()) if domain in DEFAULT_DOMAINS else ()

@@ -9,17 +9,15 @@ without axes) and Constants of a single element: operands of an operator, and no
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 from onnxprof.model.graph import weights
 from onnxprof.model.graph.walk import graphs, subgraphs, walk
 
-_NARROW = (
-    *("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2"),
-    *("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT4E2M1"),
-)
+_NARROW = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 #: Positions of scales and zero points among an operator's inputs.
 _QUANTISERS: Mapping[str, tuple[int, ...]] = {
     "QuantizeLinear": (1, 2),
@@ -60,6 +58,16 @@ _PACKED: Mapping[str, int] = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 _PASSING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
 
 
+class Use(NamedTuple):
+    """One node and the tensors that it reads and writes; an input that is left out is empty."""
+
+    op_type: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    bits: int = 4
+    """Bits of a packed weight."""
+
+
 def parameters(model: ModelProto) -> int:
     """Elements of all weights, those of subgraphs and local functions included."""
     bodies = [function.node for function in model.functions]
@@ -68,10 +76,17 @@ def parameters(model: ModelProto) -> int:
         for node in body:
             nodes.append(node)
             nodes.extend(inner for _, graph in subgraphs(node) for inner in walk(graph))
-    roles = _Roles(nodes)
-    total = sum(roles.weight(t) for graph in _all_graphs(model) for t in _initializers(graph))
-    constants = (t for node in nodes for t in _constants(node))
-    return total + sum(roles.weight(t) for t in constants if math.prod(t.dims) > 1)
+    roles = Roles([_use(node) for node in nodes])
+    stored = (t for graph in _all_graphs(model) for t in _initializers(graph))
+    constants = (t for node in nodes for t in _constants(node) if math.prod(t.dims) > 1)
+    return sum(
+        roles.weight(t.name, weights.dtype_name(t.data_type), t.dims) for t in (*stored, *constants)
+    )
+
+
+def _use(node: NodeProto) -> Use:
+    bits = next((a.i for a in node.attribute if a.name == "bits"), 4)
+    return Use(node.op_type, node.input, node.output, bits)
 
 
 def _all_graphs(model: ModelProto) -> Iterator[GraphProto]:
@@ -103,44 +118,42 @@ def _constants(node: NodeProto) -> Iterator[TensorProto]:
             yield TensorProto(name=node.output[0], data_type=TensorProto.FLOAT, dims=[count])
 
 
-class _Roles:
+class Roles:
     """Names of stored tensors by role: scales, biases, packed weights, other operands."""
 
-    def __init__(self, nodes: list[NodeProto]) -> None:
+    def __init__(self, uses: Sequence[Use]) -> None:
         self._scales: set[str] = set()
         self._biases: set[str] = set()
         self._read: set[str] = set()
         self._packed: dict[str, int] = {}
-        for node in reversed(nodes):  # readers first, so that roles pass upwards
-            self._note(node)
+        for use in reversed(uses):  # readers first, so that roles pass upwards
+            self._note(use)
 
-    def _note(self, node: NodeProto) -> None:
-        scales, biases = _QUANTISERS.get(node.op_type, ()), _BIASES.get(node.op_type, ())
-        if node.op_type in _PASSING and node.input and node.output:
+    def _note(self, use: Use) -> None:
+        scales, biases = _QUANTISERS.get(use.op_type, ()), _BIASES.get(use.op_type, ())
+        if use.op_type in _PASSING and use.inputs and use.outputs:
             for names in (self._scales, self._biases, self._read):
-                if node.output[0] in names:
-                    names.add(node.input[0])
+                if use.outputs[0] in names:
+                    names.add(use.inputs[0])
             return
-        for position, name in enumerate(node.input):
+        for position, name in enumerate(use.inputs):
             held = self._scales if position in scales else self._read
             held.add(name)
             if position in biases:
                 self._biases.add(name)
-        at = _PACKED.get(node.op_type)
-        if at is not None and at < len(node.input):
-            bits = next((a.i for a in node.attribute if a.name == "bits"), 4)
-            self._packed[node.input[at]] = bits
+        at = _PACKED.get(use.op_type)
+        if at is not None and at < len(use.inputs):
+            self._packed[use.inputs[at]] = use.bits
 
-    def weight(self, tensor: TensorProto) -> int:
-        """How many of a tensor's elements count as parameters."""
-        name, count = tensor.name, int(math.prod(tensor.dims))
-        if not tensor.dims or (name in self._scales and name not in self._read):
+    def weight(self, name: str, dtype: str, dims: Sequence[int]) -> int:
+        """How many of a tensor's elements count as parameters; dtypes have NumPy's names."""
+        count = int(math.prod(dims))
+        if not dims or (name in self._scales and name not in self._read):
             return 0
-        kind = weights.type_name(tensor.data_type)
-        if weights.is_floating(tensor.data_type):
+        if "float" in dtype:
             return count
-        if kind in _NARROW:
+        if dtype in _NARROW:
             bits = self._packed.get(name, 8)
-            packed = kind == "UINT8" and 0 < bits < 8
+            packed = dtype == "uint8" and 0 < bits < 8
             return count * 8 // bits if packed else count
-        return count if kind == "INT32" and name in self._biases else 0
+        return count if dtype == "int32" and name in self._biases else 0

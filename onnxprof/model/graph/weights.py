@@ -53,11 +53,6 @@ def element_bits(data_type: int) -> int:
     return 8 if name.startswith("FLOAT8") else _BITS.get(name, 0)
 
 
-def is_floating(data_type: int) -> bool:
-    """Whether elements are floating-point numbers of any width."""
-    return "FLOAT" in type_name(data_type) or data_type == TensorProto.DOUBLE
-
-
 def element_count(tensor: TensorProto, where: str) -> int:
     """The product of the dims. Raises ModelError for a negative dim or over MAX_ELEMENTS."""
     if any(d < 0 for d in tensor.dims):

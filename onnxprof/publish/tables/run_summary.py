@@ -14,9 +14,12 @@ from rich.text import Text
 
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish.text import numbers, sentences
+from onnxprof.publish.text.roofs import beaten_text, bound_text, why_text
 from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
 from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text.warnings import warning_text
+from onnxprof.reasons.roofline import Roofline, roofline
+from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.run import Run
 
@@ -25,19 +28,23 @@ _MOST_DOUBTS = 3
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
+def summary(
+    run: Run, *, limit: int | None = 10, ceilings: Ceilings | None = None
+) -> RenderableType:
     """Headline, reconciliation line, slowest layers and warnings of a run.
 
-    `limit` bounds the layers shown, None shows every one that has a time. The printed times
-    add up to the total, whatever was rounded or left out. Raises StoreError for a run whose
-    times do not match its steps.
+    With ceilings, what bounds each layer and the network. `limit` bounds the layers shown, None
+    shows every one that has a time. The printed times add up to the total, whatever was rounded or
+    left out. Raises StoreError for a run whose times do not match its steps.
     """
     parts: list[RenderableType] = [_headline(run)]
     if run.timings is None:
         parts.append(Text(f"failed: {printable(run.failure)}", style="red"))
     else:
         sums = reconcile(run)
-        parts += [Text(sentences.reconciliation_text(sums, run)), _Fitted(sums, run, limit)]
+        roofs = roofline(run, ceilings, sums) if ceilings else None
+        parts += [Text(sentences.reconciliation_text(sums, run)), _Fitted(sums, run, limit, roofs)]
+        parts += [Text(text) for text in _possible(roofs)]
         parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
         parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
@@ -62,34 +69,45 @@ class _Fitted:
     sums: Reconciliation
     run: Run
     limit: int | None
+    roofs: Roofline | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         del console
-        yield layers(self.sums, self.run, self.limit, options.max_width)
+        yield layers(self.sums, self.run, self.limit, options.max_width, self.roofs)
 
 
-def layers(sums: Reconciliation, run: Run, limit: int | None = 10, width: int = 80) -> Table:
+def layers(
+    sums: Reconciliation,
+    run: Run,
+    limit: int | None = 10,
+    width: int = 80,
+    roofs: Roofline | None = None,
+) -> Table:
     """The timing table, slowest row first, then the rest, the overhead and the total.
 
-    Names and types are cut to fit `width`; figures never are.
+    The last column is what bounds each row, or a bar where there are no roofs. Names and types are
+    cut to fit `width`; figures never are.
     """
-    lines = _lines(sums, run.table, limit)
+    lines = _lines(sums, run.table, limit, roofs)
     types = max(len("type"), *(min(len(line.kind), width // 6) for line in lines))
     cells = zip(("ms", "p95", "share"), *map(_Line.figures, lines), strict=True)
     figures = [max(map(len, column)) for column in cells]
     gaps = 2 * len(_HEADINGS)
-    names = max(12, width - types - sum(figures) - _BAR - gaps)
+    last = max([_BAR, *(len(line.why) for line in lines)])
+    names = max(12, width - types - sum(figures) - last - gaps)
     cut = telling_cut([(line.name, names - len(line.more)) for line in lines])
     scale = max((line.share or 0.0 for line in lines if not line.closing), default=0.0)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     least = [None, None, *figures, None]
     for heading, figure in zip(_HEADINGS, least, strict=True):
         justify = _HEADINGS[heading]
+        heading = heading or ("why" if roofs else "")
         table.add_column(heading, no_wrap=True, justify=justify, min_width=figure)
     for line in lines:
         if line.section:
             table.add_section()
-        table.add_row(*line.cells(scale, names, types, cut), style=line.style)
+        drawn = 0.0 if roofs else scale
+        table.add_row(*line.cells(drawn, names, types, cut), style=line.style)
     return table
 
 
@@ -119,6 +137,8 @@ class _Line:
     """Printed after the time: `?` if the rank is in doubt, a blank to align decimal points."""
     section: bool = False
     """Whether a rule stands above it."""
+    why: str = ""
+    """What bounds it, as `L3 41 %`; empty without ceilings, and then there is a bar."""
 
     def figures(self) -> tuple[str, str, str]:
         """The cells that are never cut: time, p95, share."""
@@ -133,16 +153,21 @@ class _Line:
         bar = "" if self.closing else _bar((self.share or 0.0) / scale if scale else 0)
         name = cut(self.name, names - len(self.more)) + self.more
         cells = (name, shortened(self.kind, types), *self.figures())
-        return (*map(Text, cells), Text(bar, style="cyan"))
+        return (*map(Text, cells), Text(self.why or bar, style="cyan"))
 
 
-def _lines(sums: Reconciliation, table: LayerTable, limit: int | None) -> list[_Line]:
+def _lines(
+    sums: Reconciliation, table: LayerTable, limit: int | None, roofs: Roofline | None = None
+) -> list[_Line]:
     timed = _ranked(sums)
     shown = timed if limit is None else timed[:limit]
     digits = 6 if limit is None or sums.total_ns < 1_000_000 else 3
     nodes = {layer.name: layer for layer in table.nodes}
     total = _rounded(sums.total_ns, digits)
     lines = [_timed(row, nodes, digits) for row in shown]
+    if roofs:
+        whys = (why_text(roofs.by_name.get(row.name)) for row in shown)
+        lines = [replace(line, why=why) for line, why in zip(lines, whys, strict=True)]
     left = total - sum((Decimal(line.ms) for line in lines), Decimal(0))
     closing = []
     if sums.interruptions_ns is not None:
@@ -158,6 +183,11 @@ def _lines(sums: Reconciliation, table: LayerTable, limit: int | None) -> list[_
     closing[0] = replace(closing[0], section=True)
     lines += [*closing, _closing("(total)", total, sums.total_ns, sums)]
     return [replace(line, mark=line.mark or " ") for line in lines] if _any_marked(lines) else lines
+
+
+def _possible(roofs: Roofline | None) -> list[str]:
+    """What the network could take, and which bounds are wrong."""
+    return [] if roofs is None else [t for t in (bound_text(roofs), beaten_text(roofs)) if t]
 
 
 def _ranked(sums: Reconciliation) -> list[TimedRow]:

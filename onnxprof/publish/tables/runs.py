@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from onnxprof.publish.tables.many_rows import Cell, Column, ManyRows
 from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import printable
+from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Request, Run
 from onnxprof.records.warning import WarningKind
 from onnxprof.store import encoding
@@ -104,29 +105,36 @@ def _rows(newest_first: Sequence[Summary]) -> list[tuple[Cell, ...]]:
     return [(*_figures(s), _moment(s), run_id(s)) for s in reversed(newest_first)]
 
 
-def everything(runs: Iterable[Run]) -> str:
+def everything(
+    runs: Iterable[Run], ceilings_of: Callable[[Run], Ceilings | None] | None = None
+) -> str:
     """Every fact, every sample and the timing rows of each run, as one JSON object.
 
     The facts are those of the stored file (docs/store.md); `rows` is empty for a failed run.
     """
-    return "".join(everything_parts(runs))
+    return "".join(everything_parts(runs, ceilings_of))
 
 
-def everything_parts(runs: Iterable[Run]) -> Iterator[str]:
+def everything_parts(
+    runs: Iterable[Run], ceilings_of: Callable[[Run], Ceilings | None] | None = None
+) -> Iterator[str]:
     """The same text in parts, a run each, as the runs come."""
     before = '{"runs":['
     for run in runs:
-        yield before + json.dumps(_whole(run), separators=(",", ":"))
+        ceilings = ceilings_of(run) if ceilings_of else None
+        yield before + json.dumps(_whole(run, ceilings), separators=(",", ":"))
         before = ","
     yield "]}\n" if before == "," else f"{before}]}}\n"
 
 
-def _whole(run: Run) -> dict[str, Any]:
+def _whole(run: Run, ceilings: Ceilings | None) -> dict[str, Any]:
+    from onnxprof.publish.tables.roofs import roofline_json
     from onnxprof.publish.tables.timings import timing_records
 
     return encoding.run_to_json(run) | {
         "timings": encoding.timings_to_json(run.timings),
-        "rows": timing_records(run) if run.timings else [],
+        "rows": timing_records(run, ceilings) if run.timings else [],
+        "roofline": roofline_json(run, ceilings) if run.timings else None,
     }
 
 

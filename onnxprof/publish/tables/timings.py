@@ -7,16 +7,19 @@ axis stands there by its name, an unknown axis or rank as `?`.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.analysis.reconcile import TimedRow, milliseconds, reconcile
+from onnxprof.analysis.reconcile import Reconciliation, TimedRow, milliseconds, reconcile
 from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
 from onnxprof.publish.text.sentences import doubt_text
+from onnxprof.reasons.roofline import Roof, roofline, step_rows
+from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import request_digest
+from onnxprof.store.guard import LARGEST
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +45,11 @@ COLUMNS = (
     "samples",
     "share",
     "caveat",
+    "flops",
+    "bytes",
+    "intensity",
+    "bound",
+    "fraction_of_ceiling",
 )
 _TIMES = ("median_ms", "p5_ms", "p95_ms")
 #: Columns of the Arrow table that identify a run among repeated ones.
@@ -51,33 +59,42 @@ _ASKED = ("run", "created", "threads", "granularity", "timer")
 _GROUP_ROWS = 1 << 17
 
 Cell = str | int | float | None
+CeilingsOf = Callable[[Run], Ceilings | None]
 
 
-def timing_csv(runs: Iterable[Run]) -> str:
+def without_ceilings(run: Run) -> Ceilings | None:
+    """No ceilings: what bounds a step stays blank."""
+    del run
+    return None
+
+
+def timing_csv(runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings) -> str:
     """One table of all runs under one header; failed runs are left out.
 
     For each run the printed `median_ms` above its row `(total)` add up to that row exactly;
     `(interruptions)` and `(overhead)` are among them.
     Raises StoreError for a run whose times do not match its steps.
     """
-    return "".join(timing_csv_parts(runs))
+    return "".join(timing_csv_parts(runs, ceilings_of))
 
 
-def timing_csv_parts(runs: Iterable[Run]) -> Iterator[str]:
+def timing_csv_parts(
+    runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings
+) -> Iterator[str]:
     """The same text in parts, as the runs come."""
     timed = (run for run in runs if run.timings is not None)
-    return csv_parts(COLUMNS, (row for run in timed for row in _printed(run)))
+    return csv_parts(COLUMNS, (row for run in timed for row in _printed(run, ceilings_of(run))))
 
 
-def timing_records(run: Run) -> list[dict[str, Cell]]:
+def timing_records(run: Run, ceilings: Ceilings | None = None) -> list[dict[str, Cell]]:
     """The rows of `timing_csv` as dicts: times in milliseconds, None where the CSV is blank.
 
     Raises StoreError for a failed run.
     """
-    return [dict(zip(COLUMNS, _values(run, row), strict=True)) for row in reconcile(run).rows]
+    return [dict(zip(COLUMNS, cells, strict=True)) for cells in _values(run, ceilings)]
 
 
-def timing_table(runs: Iterable[Run]) -> pa.Table:
+def timing_table(runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings) -> pa.Table:
     """The rows of `timing_csv` as an Arrow table, with columns that identify the run in front.
 
     These are `run` (the digest of the request), `created`, `threads`, `granularity`, `timer`.
@@ -86,11 +103,11 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
 
     schema = _schema()
     rows = [
-        (*asked, *map(_utf8, _values(run, row)))
+        (*asked, *map(_utf8, cells))
         for run in runs
         if run.timings is not None
         for asked in [tuple(map(_utf8, _identity(run)))]
-        for row in reconcile(run).rows
+        for cells in _values(run, ceilings_of(run))
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -100,24 +117,26 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
 def _schema() -> pa.Schema:
     import pyarrow as pa
 
-    whole = dict.fromkeys(("batch", "threads", "samples"), pa.int64())
-    real = dict.fromkeys((*_TIMES, "share"), pa.float64())
+    whole = dict.fromkeys(("batch", "threads", "samples", "flops", "bytes"), pa.int64())
+    real = dict.fromkeys((*_TIMES, "share", "intensity", "fraction_of_ceiling"), pa.float64())
     types = whole | real
     return pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
 
 
-def timing_parquet(runs: Iterable[Run]) -> bytes:
+def timing_parquet(runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings) -> bytes:
     """The table of `timing_table` as a Parquet file."""
-    return b"".join(timing_parquet_parts(runs))
+    return b"".join(timing_parquet_parts(runs, ceilings_of))
 
 
-def timing_parquet_parts(runs: Iterable[Run]) -> Iterator[bytes]:
+def timing_parquet_parts(
+    runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings
+) -> Iterator[bytes]:
     """The same file in parts, a row group each, as the runs come."""
     import pyarrow.parquet as pq
 
     sink = _Parts()
     with pq.ParquetWriter(sink, _schema(), compression="zstd") as writer:
-        for table in _row_groups(timing_table([run]) for run in runs):
+        for table in _row_groups(timing_table([run], ceilings_of) for run in runs):
             writer.write_table(table)
             yield sink.taken()
     yield sink.taken()
@@ -186,8 +205,8 @@ def _utf8(value: Cell) -> Cell:
     return value.encode("utf-8", "backslashreplace").decode()
 
 
-def _printed(run: Run) -> Iterator[list[Cell]]:
-    for row in reconcile(run).rows:
+def _printed(run: Run, ceilings: Ceilings | None) -> Iterator[list[Cell]]:
+    for row, roof in _rows(run, ceilings):
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield [
             *_description(run, row),
@@ -195,18 +214,42 @@ def _printed(run: Run) -> Iterator[list[Cell]]:
             row.samples or None,
             "" if row.share is None else f"{row.share:.6g}",
             _caveat(row),
+            *(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in _reasons(roof)),
         ]
 
 
-def _values(run: Run, row: TimedRow) -> tuple[Cell, ...]:
-    times = (row.median_ns, row.p5_ns, row.p95_ns)
-    return (
-        *_description(run, row),
-        *(None if ns is None else ns / 1e6 for ns in times),
-        row.samples or None,
-        row.share,
-        _caveat(row) or None,
-    )
+def _values(run: Run, ceilings: Ceilings | None) -> Iterator[tuple[Cell, ...]]:
+    for row, roof in _rows(run, ceilings):
+        times = (row.median_ns, row.p5_ns, row.p95_ns)
+        yield (
+            *_description(run, row),
+            *(None if ns is None else ns / 1e6 for ns in times),
+            row.samples or None,
+            row.share,
+            _caveat(row) or None,
+            *_reasons(roof),
+        )
+
+
+def _rows(run: Run, ceilings: Ceilings | None) -> Iterator[tuple[TimedRow, Roof | None]]:
+    """The rows of a run, those that stand for a step with what bounds it."""
+    sums: Reconciliation = reconcile(run)
+    roofs = roofline(run, ceilings, sums).roofs
+    known = dict(zip(map(id, step_rows(sums)), roofs, strict=True))
+    yield from ((row, known.get(id(row))) for row in sums.rows)
+
+
+def _reasons(roof: Roof | None) -> tuple[Cell, ...]:
+    """Operations, bytes, operations a byte, what binds the step, its fraction of possible."""
+    if roof is None or roof.work is None:
+        return (None,) * 5
+    does = (_count(roof.work.flops), _count(roof.work.bytes), roof.work.intensity)
+    return (*does, None, None) if roof.at_least else (*does, roof.bound or None, roof.fraction)
+
+
+def _count(number: int | None) -> int | None:
+    """None for what no column of 64 bits holds, as a damaged shape may give."""
+    return number if number is not None and number <= LARGEST else None
 
 
 def _caveat(row: TimedRow) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
 from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.numbers import scaled
 from onnxprof.zoo.declaration import Entry
 
 _HEADINGS = ("NAME", "NETWORK", "INPUT", "PARAMS", "MACS", "FILE")
@@ -125,14 +126,6 @@ FORMATS: dict[str, Callable[[Sequence[Entry]], str]] = {
     "csv": to_csv,
     "md": markdown,
 }
-
-
-def scaled(value: float, unit: str = "") -> str:
-    """Three digits and a prefix: `25.6 M`, `4.09 G`."""
-    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:#.3g}".rstrip(".") + f" {prefix}{unit}"
-    return f"{value:g} {unit}".rstrip()
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -130,6 +130,14 @@ def count(value: int) -> str:
     return str(value)
 
 
+def scaled(value: float, unit: str = "") -> str:
+    """Three digits and a decimal prefix, for terminals: `25.6 M`, `4.09 GB`."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:#.3g}".rstrip(".") + f" {prefix}{unit}"
+    return f"{value:g} {unit}".rstrip()
+
+
 def size(value: int) -> str:
     """A number of bytes in binary units: `97.8 MiB`."""
     for name, unit in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):

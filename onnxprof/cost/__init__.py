@@ -1,0 +1,1 @@
+"""What layers cost by their shapes: operations, bytes and parameters, as numbers or expressions"""

@@ -1,0 +1,61 @@
+"""Work of an operator as a sum of operations by kind, over sizes that may be expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from onnxprof.cost.base.call import Call
+from onnxprof.cost.base.expression import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Operations by kind, as in `onnxprof.records.cost.Operations`."""
+
+    macs: Size = 0
+    adds: Size = 0
+    multiplies: Size = 0
+    divisions: Size = 0
+    exponentials: Size = 0
+    comparisons: Size = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.macs + other.macs,
+            self.adds + other.adds,
+            self.multiplies + other.multiplies,
+            self.divisions + other.divisions,
+            self.exponentials + other.exponentials,
+            self.comparisons + other.comparisons,
+        )
+
+    def __mul__(self, times: Size) -> Work:
+        return Work(
+            self.macs * times,
+            self.adds * times,
+            self.multiplies * times,
+            self.divisions * times,
+            self.exponentials * times,
+            self.comparisons * times,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Work of an operator, and how the bytes that it moves differ from all of its tensors."""
+
+    work: Work = Work()
+    reads: Mapping[int, Size] = field(default_factory=dict)
+    """Elements read, by input position; an input that is not named is read whole."""
+    writes: Mapping[int, Size] = field(default_factory=dict)
+    """Elements written, by output position; an output that is not named is written whole."""
+    view: bool = False
+    """Whether the output is the input's memory under another shape: no byte moves."""
+    bound: str = ""
+    """Why this is the most that it can be; empty where it is exact."""
+
+
+#: The work of an operator; raises `Unknown` where a shape or an attribute is missing.
+Formula = Callable[[Call], Work | Estimate]
+Table = Mapping[str, Formula]

@@ -1,0 +1,1 @@
+"""Measuring what a device sustains at most through a backend: graphs, slopes, isolation."""

@@ -1,0 +1,63 @@
+"""Sentences on what bounds a step and a network."""
+
+from __future__ import annotations
+
+from onnxprof.publish.text.numbers import duration
+from onnxprof.publish.text.safe import printable, shortened
+from onnxprof.reasons.bounds import Bounds, bounds
+from onnxprof.reasons.roofline import Roof, Roofline
+
+_MOST_NAMED = 3
+_LONGEST = 24
+
+
+def why_text(roof: Roof | None) -> str:
+    """`compute 62 %`, `L3 41 %`, `overhead 80 %`; `at least` as `≥`, `?` where nothing is known."""
+    if roof is None or roof.fraction is None:
+        return "?"
+    mark = "≥" if roof.at_least else ""
+    return f"{roof.bound} {mark}{_percent(roof.fraction)}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %" if fraction >= 0.005 else "<1 %"
+
+
+def bound_text(roofs: Roofline) -> str:
+    """The least possible latency in a sentence; empty without ceilings."""
+    found = bounds(roofs)
+    if found is None:
+        return ""
+    least = "at least " if found.at_least else ""
+    text = (
+        f"Possible at these ceilings: {least}{_of(found.in_sequence_ns, found)} with the fusion"
+        f" that ran ({duration(found.critical_path_ns)} along the critical path),"
+        f" {_of(found.fused_in_sequence_ns, found)} with perfect fusion"
+        f" ({duration(found.fused_critical_path_ns)}); for direct algorithms"
+    )
+    if found.other_algorithms:
+        text += f", not {_named(found.other_algorithms)} (Winograd or FFT)"
+    return f"{text}."
+
+
+def _of(ns: float, found: Bounds) -> str:
+    if not found.measured_ns:
+        return duration(ns)
+    return f"{duration(ns)} ({_percent(ns / found.measured_ns)})"
+
+
+def beaten_text(roofs: Roofline) -> str:
+    """Which steps are faster than their bound, which is then too high; empty where none is."""
+    if not roofs.beaten:
+        return ""
+    names = _named([roof.name for roof in roofs.beaten])
+    return (
+        f"Faster than the bound by more than 5 %: {names}. The cost of these steps or a ceiling is"
+        " wrong; onnxprof ceilings --again measures anew."
+    )
+
+
+def _named(names: list[str] | tuple[str, ...]) -> str:
+    shown = [printable(shortened(name, _LONGEST)) for name in names[:_MOST_NAMED]]
+    more = len(names) - len(shown)
+    return ", ".join([*shown, *([f"{more} more"] if more else [])])
