@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 from onnxprof.model.graph import weights
-from onnxprof.model.graph.walk import graphs, subgraphs, walk
+from onnxprof.model.graph.outline import Outline, Step, outline, steps
 
 _NARROW = (
     *("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2"),
@@ -56,30 +56,24 @@ _BIASES: Mapping[str, tuple[int, ...]] = {
 }
 #: Operators whose packed weights hold several elements a byte, by the attribute that says so.
 _PACKED: Mapping[str, int] = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
+_SPECIAL = frozenset((*_QUANTISERS, *_BIASES, *_PACKED))
 #: Nodes through which a scale or a bias passes on its way to the operator.
 _PASSING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
 
 
-def parameters(model: ModelProto) -> int:
-    """Elements of all weights, those of subgraphs and local functions included."""
-    bodies = [function.node for function in model.functions]
-    nodes = [*walk(model.graph)]
-    for body in bodies:
-        for node in body:
-            nodes.append(node)
-            nodes.extend(inner for _, graph in subgraphs(node) for inner in walk(graph))
-    roles = _Roles(nodes)
-    total = sum(roles.weight(t) for graph in _all_graphs(model) for t in _initializers(graph))
-    constants = (t for node in nodes for t in _constants(node))
+def parameters(model: ModelProto, nodes: Outline | None = None) -> int:
+    """Elements of all weights, those of subgraphs and local functions included.
+
+    `nodes` are those of the graph, where they were read before.
+    """
+    bodies = [Outline(GraphProto(), steps(function.node)) for function in model.functions]
+    outlines = [nodes or outline(model.graph), *bodies]
+    every = [step for each in outlines for step in each.walk()]
+    roles = _Roles(every)
+    graphs = (inner.graph for each in outlines for inner in each.all())
+    total = sum(roles.weight(t) for graph in graphs for t in _initializers(graph))
+    constants = (t for step in every if step.op_type == "Constant" for t in _constants(step.node))
     return total + sum(roles.weight(t) for t in constants if math.prod(t.dims) > 1)
-
-
-def _all_graphs(model: ModelProto) -> Iterator[GraphProto]:
-    yield from graphs(model.graph)
-    for function in model.functions:
-        for node in function.node:
-            for _, graph in subgraphs(node):
-                yield from graphs(graph)
 
 
 def _initializers(graph: GraphProto) -> Iterator[TensorProto]:
@@ -106,7 +100,7 @@ def _constants(node: NodeProto) -> Iterator[TensorProto]:
 class _Roles:
     """Names of stored tensors by role: scales, biases, packed weights, other operands."""
 
-    def __init__(self, nodes: list[NodeProto]) -> None:
+    def __init__(self, nodes: list[Step]) -> None:
         self._scales: set[str] = set()
         self._biases: set[str] = set()
         self._read: set[str] = set()
@@ -114,22 +108,25 @@ class _Roles:
         for node in reversed(nodes):  # readers first, so that roles pass upwards
             self._note(node)
 
-    def _note(self, node: NodeProto) -> None:
-        scales, biases = _QUANTISERS.get(node.op_type, ()), _BIASES.get(node.op_type, ())
-        if node.op_type in _PASSING and node.input and node.output:
+    def _note(self, node: Step) -> None:
+        if node.op_type in _PASSING and node.inputs and node.outputs:
             for names in (self._scales, self._biases, self._read):
-                if node.output[0] in names:
-                    names.add(node.input[0])
+                if node.outputs[0] in names:
+                    names.add(node.inputs[0])
             return
-        for position, name in enumerate(node.input):
+        if node.op_type not in _SPECIAL:
+            self._read.update(node.inputs)
+            return
+        scales, biases = _QUANTISERS.get(node.op_type, ()), _BIASES.get(node.op_type, ())
+        for position, name in enumerate(node.inputs):
             held = self._scales if position in scales else self._read
             held.add(name)
             if position in biases:
                 self._biases.add(name)
         at = _PACKED.get(node.op_type)
-        if at is not None and at < len(node.input):
-            bits = next((a.i for a in node.attribute if a.name == "bits"), 4)
-            self._packed[node.input[at]] = bits
+        if at is not None and at < len(node.inputs):
+            bits = next((a.i for a in node.node.attribute if a.name == "bits"), 4)
+            self._packed[node.inputs[at]] = bits
 
     def weight(self, tensor: TensorProto) -> int:
         """How many of a tensor's elements count as parameters."""
