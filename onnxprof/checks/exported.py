@@ -13,8 +13,8 @@ from onnx import ModelProto, NodeProto
 from onnxprof.checks.parity import compare
 from onnxprof.errors import BackendError, ExportError, OnnxprofError
 from onnxprof.model.graph.operators import plain_domain
-from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.outline import outline
+from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.walk import graphs
 from onnxprof.model.rebatch.operands import Operands
 from onnxprof.model.rebatch.plan import plan
