@@ -11,6 +11,7 @@ import onnx
 
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.model import metadata as declarations
+from onnxprof.model.collector import unhurried
 from onnxprof.model.graph import functions
 from onnxprof.model.graph import parameters as weights
 from onnxprof.model.graph.data_files import DataFolder, is_external, stored_tensors
@@ -104,6 +105,7 @@ def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     return open_found(resolve(reference, progress))
 
 
+@unhurried()
 def open_found(resolved: Resolved) -> ModelFile:
     """Check and read the file that a reference was resolved to. Raises ModelError."""
     path = resolved.path
@@ -117,7 +119,7 @@ def open_found(resolved: Resolved) -> ModelFile:
     _check_opsets(structure, path)
     naming, nodes = normalise(structure, path, None if inlined else nodes)
     naming = replace(naming, changed=naming.changed or inlined)
-    check_tensors(structure, path)
+    check_tensors(structure, nodes, path)
     return ModelFile(
         *(path, resolved.name, resolved.reference, structure, naming, parameters),
         _reading=Reading(nodes),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from onnx import GraphProto
 
+from onnxprof.model.collector import unhurried
 from onnxprof.model.file import ModelFile, rebatched
 from onnxprof.model.graph.attributes import attributes
 from onnxprof.model.graph.operators import layer_type, plain_domain, shape_operands
@@ -22,6 +23,7 @@ from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 
+@unhurried()
 def inspect(model: ModelFile, batch: int, dims: Mapping[str, int] = _NONE) -> LayerTable:
     """Every layer at a batch size; axes without a size in `dims` stay symbolic.
 
@@ -143,10 +145,12 @@ class _Tensors(dict[str, Tensor]):
     """The tensors of a scope by name, each as one record."""
 
     def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+        self._find = scope.finder()
 
     def __missing__(self, name: str) -> Tensor:
-        tensor = self[name] = self._scope.tensor(name)
+        held = self._find(name)
+        tensor = Tensor(name) if held is None else Tensor(name, held.words, held.shape)
+        self[name] = tensor
         return tensor
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from onnx import GraphProto, ModelProto, NodeProto
@@ -98,10 +99,18 @@ def normalise(
     return Naming(naming, changed), outline(model.graph) if moved else graph
 
 
-def check_tensors(model: ModelProto, path: Path) -> None:
-    """Compare every tensor stored anywhere in the message with its data. Raises ModelError."""
+def check_tensors(model: ModelProto, nodes: Outline, path: Path) -> None:
+    """Compare every tensor stored anywhere in the message with its data. Raises ModelError.
+
+    `nodes` are those of the model's graph.
+    """
     data = DataFolder.of(path)
-    for tensor in stored_tensors(model):
+    inside = (stored_tensors(step.node) for step in nodes.steps if step.has_attributes)
+    rest = (
+        stored_tensors(model.graph, frozenset({"node"})),
+        stored_tensors(model, frozenset({"graph"})),
+    )
+    for tensor in chain.from_iterable((*inside, *rest)):
         weights.check(tensor, path, data)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,10 +59,14 @@ class Operands:
     """The constants of a model, by the nodes that read them."""
 
     def __init__(self, model: ModelProto, graph: Outline) -> None:
-        self._model = model
-        self.nodes = list(placed(graph))
+        self._model, self._graph = model, graph
         # these hold on to every message: protobuf keeps an object's identity only while it is held
         self._holders = {each: _holders(each) for each in graph.all()}
+
+    @cached_property
+    def nodes(self) -> list[Placed]:
+        """Every node, in walk order."""
+        return list(placed(self._graph))
 
     def _uses(self) -> Counter[int]:
         """How many operands and outputs each holder provides, by the holder's id."""

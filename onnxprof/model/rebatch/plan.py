@@ -23,7 +23,7 @@ from onnxprof.model.rebatch import axes as batchaxes
 from onnxprof.model.rebatch import targets
 from onnxprof.model.rebatch.axes import BatchAxes, FreeDim
 from onnxprof.model.rebatch.obstacles import Obstacles
-from onnxprof.model.rebatch.operands import Edit, Factor, Operands, Place, Placed
+from onnxprof.model.rebatch.operands import Edit, Factor, Operands, Place, Placed, placed
 from onnxprof.model.rebatch.trace import dependent, marks, scopes
 from onnxprof.model.shapes import infer
 from onnxprof.model.shapes.rules.scope import Scope
@@ -177,7 +177,7 @@ class _Tracer:
         self._own = how.batch.own
         self._nodes = nodes
         self._operands = Operands(model, nodes)
-        every = enumerate(self._operands.nodes)
+        every = enumerate(placed(nodes))
         self._editable = [(index, at) for index, at in every if at.step.op_type in _EDITABLE]
         self._scopes = scopes(nodes, base)
         self.dependent = dependent(nodes, how.batch)

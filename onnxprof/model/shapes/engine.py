@@ -52,10 +52,10 @@ class Engine:
                 outputs = get(key) or self._worked_out(step, scope, key)
             else:
                 outputs = self._control(step, index, scope)
+            if declared:
+                outputs = self._declared_too(step, outputs, declared)
             for name, held in zip(step.outputs, outputs, strict=False):
-                if name and declared:
-                    held = self._declared_too(held, declared.get(name))
-                if name and held is not None:
+                if held is not None and name:
                     known[name] = held
         for output in graph.graph.output:  # an input, or from outside: it has its type
             if find(output.name) is None and output.name in declared:
@@ -70,12 +70,19 @@ class Engine:
             held = memo.stored(sparse.values.data_type, sparse.dims)
             scope.known[sparse.values.name] = memo.facts(held)
 
-    def _declared_too(self, held: Facts | None, declared: TypeProto | None) -> Facts | None:
-        """Facts completed by what the file declares."""
+    def _declared_too(
+        self, step: Step, outputs: Outputs, declared: Mapping[str, TypeProto]
+    ) -> Outputs:
+        """Facts about a node's outputs, completed by what the file declares."""
+        pairs = zip(step.outputs, outputs, strict=False)
+        return tuple([self._completed(held, declared.get(name)) for name, held in pairs])
+
+    def _completed(self, held: Facts | None, declared: TypeProto | None) -> Facts | None:
         if declared is None:
             return held
-        value = None if held is None else held.value
-        return self._learnt(refine(None if held is None else held.type, declared), value)
+        if held is None:
+            return self._learnt(refine(None, declared), None)
+        return self._learnt(refine(held.type, declared), held.value)
 
     def _learnt(self, held: TypeProto | None, value: np.ndarray | None) -> Facts | None:
         """Facts of a type, whose shape the contents give where nothing else does."""
