@@ -13,6 +13,7 @@ from onnx import ModelProto, NodeProto
 from onnxprof.checks.parity import compare
 from onnxprof.errors import BackendError, ExportError, OnnxprofError
 from onnxprof.model.graph.operators import plain_domain
+from onnxprof.model.graph.outline import outline
 from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.walk import graphs
 from onnxprof.model.rebatch.operands import Operands
@@ -156,14 +157,15 @@ def _unscaled(model: ModelProto, samples: Sequence[Sample]) -> Iterator[str]:
 
 def blamed(model: ModelProto, dims: Mapping[str, int]) -> str:
     """The layer that holds on to the batch, in words; empty where none can be named."""
+    nodes = outline(model.graph)
     try:
-        batch_plan = plan(model, dims)
+        batch_plan = plan(model, dims, nodes)
     except OnnxprofError:
         return ""
     if batch_plan.obstacle or not batch_plan.edits:
         return batch_plan.obstacle
     (index, position), _ = min(batch_plan.edits, key=lambda edit: edit[0])
-    node = Operands(model).nodes[index].node
+    node = Operands(model, nodes).nodes[index].node
     return f"layer {node.name} ({node.op_type}): its operand {node.input[position]} is fixed"
 
 

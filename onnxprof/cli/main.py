@@ -12,6 +12,7 @@ import typer
 
 from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group
 from onnxprof.cli.output import abandon_stdout, adapt_streams
+from onnxprof.model.collector import unhurried
 
 _INTERRUPTED = 130
 #: 128 and the number of SIGPIPE, as a shell has it.
@@ -93,7 +94,8 @@ def main() -> None:
     """
     adapt_streams()
     ended_by = _heed_signals()
-    code = _run(sys.argv[1:])
+    with unhurried():
+        code = _run(sys.argv[1:])
     if ended_by and code == _INTERRUPTED:
         _leave(128 + ended_by[0])
     if code == _INTERRUPTED:

@@ -11,10 +11,12 @@ import onnx
 
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.model import metadata as declarations
+from onnxprof.model.collector import unhurried
 from onnxprof.model.graph import functions
 from onnxprof.model.graph import parameters as weights
 from onnxprof.model.graph.data_files import DataFolder, is_external, stored_tensors
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.graph.outline import Outline, Reading, outline
 from onnxprof.model.graph.read import read_file
 from onnxprof.model.graph.skim import read_structure
 from onnxprof.model.graph.walk import Naming, check_tensors, graphs, normalise
@@ -46,6 +48,12 @@ class ModelFile:
     parameters: int
     """Number of elements of all weights, see `weights.parameters`."""
     _plans: dict[tuple[tuple[str, int], ...], Plan] = field(default_factory=dict, repr=False)
+    _reading: Reading = field(default_factory=Reading, repr=False)
+
+    @property
+    def nodes(self) -> Outline:
+        """The nodes of `structure`, read once."""
+        return self._reading.of(self.structure.graph)
 
     def facts(self) -> ModelFacts:
         """Digest, size and header facts. Reads the file and its external data once, in chunks."""
@@ -97,6 +105,7 @@ def open_model(reference: str, progress: Progress | None = None) -> ModelFile:
     return open_found(resolve(reference, progress))
 
 
+@unhurried()
 def open_found(resolved: Resolved) -> ModelFile:
     """Check and read the file that a reference was resolved to. Raises ModelError."""
     path = resolved.path
@@ -104,13 +113,17 @@ def open_found(resolved: Resolved) -> ModelFile:
         structure = read_structure(path)
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot be read: {error}", where=str(path)) from None
-    parameters = weights.parameters(structure)
+    nodes = outline(structure.graph)
+    parameters = weights.parameters(structure, nodes)
     inlined = functions.inline(structure, path)
     _check_opsets(structure, path)
-    naming = normalise(structure, path)
+    naming, nodes = normalise(structure, path, None if inlined else nodes)
     naming = replace(naming, changed=naming.changed or inlined)
-    check_tensors(structure, path)
-    return ModelFile(path, resolved.name, resolved.reference, structure, naming, parameters)
+    check_tensors(structure, nodes, path)
+    return ModelFile(
+        *(path, resolved.name, resolved.reference, structure, naming, parameters),
+        _reading=Reading(nodes),
+    )
 
 
 def _check_opsets(model: onnx.ModelProto, path: Path) -> None:
@@ -139,7 +152,7 @@ def plan_for(model: ModelFile, dims: Mapping[str, int], *, deep: bool) -> Plan:
     check_dims(batch_plan.free, batch_plan.batch, dims)
     if not deep:
         return batch_plan
-    batch_plan = rebatch.plan(model.structure, dims)
+    batch_plan = rebatch.plan(model.structure, dims, model.nodes)
     model._plans[key] = batch_plan
     return batch_plan
 
@@ -150,7 +163,7 @@ def rebatched(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Rebatche
     Raises UsageError for an invalid batch or dim.
     """
     plan = _plan(model, batch, dims)
-    return rebatch.at_batch(model.structure, plan, batch, dims, model.path.parent)
+    return rebatch.at_batch(model.structure, plan, batch, dims, model.path.parent, model.nodes)
 
 
 def _plan(model: ModelFile, batch: int, dims: Mapping[str, int]) -> Plan:

@@ -81,7 +81,7 @@ def first_unlike(
     `differs` compares a layer's output at the file's own batch with the same items' part of its
     output at `batch`.
     """
-    moving = dependent(lab.model.structure.graph, batch_axes(lab.model, lab.dims))
+    moving = dependent(lab.model.nodes, batch_axes(lab.model, lab.dims))
     count = min(lab.own, batch)
 
     def unlike(nodes: Sequence[NodeProto]) -> NodeProto | None:
@@ -109,7 +109,7 @@ def first_interleaved(
 
     None where that layer only moves axes, as from [batch, time] to [time, batch].
     """
-    moving = dependent(lab.model.structure.graph, batch_axes(lab.model, lab.dims))
+    moving = dependent(lab.model.nodes, batch_axes(lab.model, lab.dims))
 
     def apart(nodes: Sequence[NodeProto]) -> NodeProto | None:
         names = [name for node in nodes for name in node.output if name in moving]

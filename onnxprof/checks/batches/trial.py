@@ -196,7 +196,7 @@ class Trial:
     def _watched(self) -> list[str]:
         """Tensors to compare in place of outputs whose sizes depend on the data."""
         lab = self.lab
-        moving = dependent(lab.model.structure.graph, batch_axes(lab.model, lab.dims))
+        moving = dependent(lab.model.nodes, batch_axes(lab.model, lab.dims))
         open_ends = [n.name for n in lab.model.structure.graph.output]
         open_ends = [n for n in open_ends if n in lab.tensors and not lab.tensors[n].is_static]
         if not open_ends:

@@ -37,13 +37,15 @@ class Place:
     """Bytes: as declared, else from the offset to the file's end."""
 
 
-def stored_tensors(message: Any) -> Iterator[Any]:
-    """Every TensorProto anywhere in an ONNX message.
+def stored_tensors(message: Any, without: frozenset[str] = frozenset()) -> Iterator[Any]:
+    """Every TensorProto anywhere in an ONNX message, but for those in its fields `without`.
 
     Initializers and attributes of graphs, subgraphs and functions, both parts of sparse tensors,
     defaults of a function's attributes, and training information are all met once.
     """
     for name, is_repeated, is_tensor in _ways(message.DESCRIPTOR):
+        if name in without:
+            continue
         if is_repeated:
             held = getattr(message, name)
         else:

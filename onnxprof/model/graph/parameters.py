@@ -15,7 +15,7 @@ from typing import NamedTuple
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 from onnxprof.model.graph import weights
-from onnxprof.model.graph.walk import graphs, subgraphs, walk
+from onnxprof.model.graph.outline import Outline, Step, outline, steps
 
 _NARROW = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 #: Positions of scales and zero points among an operator's inputs.
@@ -54,6 +54,7 @@ _BIASES: Mapping[str, tuple[int, ...]] = {
 }
 #: Operators whose packed weights hold several elements a byte, by the attribute that says so.
 _PACKED: Mapping[str, int] = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
+_SPECIAL = frozenset((*_QUANTISERS, *_BIASES, *_PACKED))
 #: Nodes through which a scale or a bias passes on its way to the operator.
 _PASSING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
 
@@ -68,33 +69,29 @@ class Use(NamedTuple):
     """Bits of a packed weight."""
 
 
-def parameters(model: ModelProto) -> int:
-    """Elements of all weights, those of subgraphs and local functions included."""
-    bodies = [function.node for function in model.functions]
-    nodes = [*walk(model.graph)]
-    for body in bodies:
-        for node in body:
-            nodes.append(node)
-            nodes.extend(inner for _, graph in subgraphs(node) for inner in walk(graph))
-    roles = Roles([_use(node) for node in nodes])
-    stored = (t for graph in _all_graphs(model) for t in _initializers(graph))
-    constants = (t for node in nodes for t in _constants(node) if math.prod(t.dims) > 1)
+def parameters(model: ModelProto, nodes: Outline | None = None) -> int:
+    """Elements of all weights, those of subgraphs and local functions included.
+
+    `nodes` are those of the graph, where they were read before.
+    """
+    bodies = [Outline(GraphProto(), steps(function.node)) for function in model.functions]
+    outlines = [nodes or outline(model.graph), *bodies]
+    every = [step for each in outlines for step in each.walk()]
+    roles = Roles([_use(step) for step in every])
+    graphs = (inner.graph for each in outlines for inner in each.all())
+    stored = (t for graph in graphs for t in _initializers(graph))
+    held = (t for step in every if step.op_type == "Constant" for t in _constants(step.node))
+    constants = (t for t in held if math.prod(t.dims) > 1)
     return sum(
         roles.weight(t.name, weights.dtype_name(t.data_type), t.dims) for t in (*stored, *constants)
     )
 
 
-def _use(node: NodeProto) -> Use:
-    bits = next((a.i for a in node.attribute if a.name == "bits"), 4)
-    return Use(node.op_type, node.input, node.output, bits)
-
-
-def _all_graphs(model: ModelProto) -> Iterator[GraphProto]:
-    yield from graphs(model.graph)
-    for function in model.functions:
-        for node in function.node:
-            for _, graph in subgraphs(node):
-                yield from graphs(graph)
+def _use(step: Step) -> Use:
+    if step.op_type not in _PACKED:
+        return Use(step.op_type, step.inputs, step.outputs)
+    bits = next((a.i for a in step.node.attribute if a.name == "bits"), 4)
+    return Use(step.op_type, step.inputs, step.outputs, bits)
 
 
 def _initializers(graph: GraphProto) -> Iterator[TensorProto]:
@@ -130,12 +127,15 @@ class Roles:
             self._note(use)
 
     def _note(self, use: Use) -> None:
-        scales, biases = _QUANTISERS.get(use.op_type, ()), _BIASES.get(use.op_type, ())
         if use.op_type in _PASSING and use.inputs and use.outputs:
             for names in (self._scales, self._biases, self._read):
                 if use.outputs[0] in names:
                     names.add(use.inputs[0])
             return
+        if use.op_type not in _SPECIAL:
+            self._read.update(use.inputs)
+            return
+        scales, biases = _QUANTISERS.get(use.op_type, ()), _BIASES.get(use.op_type, ())
         for position, name in enumerate(use.inputs):
             held = self._scales if position in scales else self._read
             held.add(name)

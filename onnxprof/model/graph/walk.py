@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+from onnx import GraphProto, ModelProto, NodeProto
 
 from onnxprof.errors import ModelError
 from onnxprof.model.graph import weights
 from onnxprof.model.graph.data_files import DataFolder, stored_tensors
+from onnxprof.model.graph.outline import Outline, Step, held_graphs, outline
 
 _SHOWN = 8
 
 
 def subgraphs(node: NodeProto) -> Sequence[tuple[str, GraphProto]]:
     """The graphs that a control-flow node holds, with the attribute that holds each."""
-    if not node.attribute:
-        return ()
-    return [pair for attribute in node.attribute for pair in _held_by(attribute)]
-
-
-def _held_by(attribute: AttributeProto) -> Iterator[tuple[str, GraphProto]]:
-    if attribute.HasField("g"):
-        yield attribute.name, attribute.g
-    for graph in attribute.graphs:
-        yield attribute.name, graph
+    return list(held_graphs(node)) if node.attribute else ()
 
 
 def graphs(graph: GraphProto) -> Iterator[GraphProto]:
@@ -88,28 +81,54 @@ class Naming:
     """The nodes differ from the file's, in a name or in their order."""
 
 
-def normalise(model: ModelProto, path: Path) -> Naming:
+def normalise(
+    model: ModelProto, path: Path, nodes: Outline | None = None
+) -> tuple[Naming, Outline]:
     """Check the graph, sort its nodes if need be, and give every node a unique name.
 
-    Changes the model in place. Raises ModelError for names that are not UTF-8, tensors that
-    are produced twice or nowhere, and cycles.
+    Changes the model in place, whose `nodes` may have been read before; returns them as they are
+    then. Raises ModelError for names that are not UTF-8, tensors that are produced twice or
+    nowhere, and cycles.
     """
-    for graph in graphs(model.graph):
-        _check_text(graph, path)
-    naming = _name_nodes(model.graph)
-    moved = _order(model.graph, set(), path)
-    return Naming(naming, moved or any(name != given for name, given in naming.items()))
+    graph = nodes or outline(model.graph)
+    for each in graph.all():
+        _check_text(each, path)
+    naming = _name_nodes(graph)
+    moved = _order(graph, (), path)
+    changed = moved or any(name != given for name, given in naming.items())
+    return Naming(naming, changed), outline(model.graph) if moved else graph
 
 
-def check_tensors(model: ModelProto, path: Path) -> None:
-    """Compare every tensor stored anywhere in the message with its data. Raises ModelError."""
+def check_tensors(model: ModelProto, nodes: Outline, path: Path) -> None:
+    """Compare every tensor stored anywhere in the message with its data. Raises ModelError.
+
+    `nodes` are those of the model's graph.
+    """
     data = DataFolder.of(path)
-    for tensor in stored_tensors(model):
+    inside = (stored_tensors(step.node) for step in nodes.steps if step.has_attributes)
+    rest = (
+        stored_tensors(model.graph, frozenset({"node"})),
+        stored_tensors(model, frozenset({"graph"})),
+    )
+    for tensor in chain.from_iterable((*inside, *rest)):
         weights.check(tensor, path, data)
 
 
-def _check_text(graph: GraphProto, path: Path) -> None:
-    for what, name in _names(graph):
+def _check_text(graph: Outline, path: Path) -> None:
+    words: list[str] = []
+    for step in graph.steps:
+        words += (step.node.name, step.op_type, step.domain, *step.inputs, *step.outputs)
+        if step.has_attributes:
+            words += [attribute.name for attribute in step.node.attribute]
+    words += [name for _, name in _names(graph.graph)]
+    try:
+        "".join(words)
+    except TypeError:
+        _refuse_text(graph.graph, path)
+
+
+def _refuse_text(graph: GraphProto, path: Path) -> None:
+    for what, name in (*_names(graph), *_node_names(graph)):
         # protobuf hands out bytes where a string field is not UTF-8
         if isinstance(name, bytes):
             raise ModelError(
@@ -126,6 +145,9 @@ def _names(graph: GraphProto) -> Iterator[tuple[str, str]]:
             yield "dimension", dim.dim_param
     for tensor in graph.initializer:
         yield "initializer", tensor.name
+
+
+def _node_names(graph: GraphProto) -> Iterator[tuple[str, str]]:
     for node in graph.node:
         yield "node", node.name
         yield "operator", node.op_type
@@ -134,24 +156,24 @@ def _names(graph: GraphProto) -> Iterator[tuple[str, str]]:
         yield from (("attribute", attribute.name) for attribute in node.attribute)
 
 
-def _name_nodes(graph: GraphProto) -> dict[str, str]:
+def _name_nodes(graph: Outline) -> dict[str, str]:
     """Give each node a unique name; returns the file's name by unique name.
 
     Names from the file take precedence, those of the main graph over those of subgraphs.
     """
-    top = list(graph.node)
-    inner = [n for node in top for _, g in subgraphs(node) for n in walk(g)]
-    nodes = top + inner
     given: dict[str, str] = {}
-    waiting: list[NodeProto] = []
+    waiting: list[Step] = []
     tried: dict[str, int] = {}
-    for node in nodes:
-        if node.name and node.name not in given:
-            given[node.name] = node.name
+    inner = (s for i in graph.controls for _, g in graph.steps[i].bodies for s in g.walk())
+    for step in (*graph.steps, *inner):
+        name = step.node.name
+        if name and name not in given:
+            given[name] = name
         else:
-            waiting.append(node)
-    for node in waiting:
-        wanted = node.name or next((o for o in node.output if o), node.op_type)
+            waiting.append(step)
+    for step in waiting:
+        node = step.node
+        wanted = node.name or next((o for o in step.outputs if o), step.op_type)
         name = unused(wanted, given.__contains__, tried)
         given[name] = node.name
         node.name = name
@@ -172,47 +194,63 @@ def unused(wanted: str, taken: Callable[[str], bool], tried: dict[str, int] | No
     return name
 
 
-def _order(graph: GraphProto, outer: set[str], path: Path) -> bool:
-    """Sort the nodes of a graph and its subgraphs topologically; returns whether any moved."""
-    given = outer | {i.name for i in graph.input} | initializer_names(graph)
-    _check_single_producer(graph, initializer_names(graph) | set(true_inputs(graph)), path)
-    needs = [reads(node) for node in graph.node]
-    moved = not _is_sorted(graph, needs, given)
+def _order(graph: Outline, outer: tuple[set[str], ...], path: Path) -> bool:
+    """Sort the nodes of a graph and its subgraphs topologically; returns whether any moved.
+
+    `outer` are the names that each graph around this one provides, innermost last.
+    """
+    message = graph.graph
+    stored = initializer_names(message)
+    _check_single_producer(graph, stored | set(true_inputs(message)), path)
+    own = stored | {i.name for i in message.input}
+    moved = not _is_sorted(graph, own, outer)
     if moved:
-        order = _sorted_indices(graph, needs, given, path)
-        nodes = [graph.node[i] for i in order]
-        copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(copies)
-    everything = given | {name for node in graph.node for name in node.output}
-    for output in graph.output:
-        if output.name not in everything:
+        _sort(message, own.union(*outer), path)
+    own.update(*(step.outputs for step in graph.steps))
+    around = (*outer, own)
+    for output in message.output:
+        if not any(output.name in names for names in around):
             raise ModelError(f"nothing produces the output {output.name!r}", where=str(path))
-    for node in graph.node:
-        for _, inner in subgraphs(node):
-            moved = _order(inner, everything, path) or moved
+    # the nodes of a graph that was sorted are copies
+    for _, _, inner in (outline(message) if moved else graph).inner():
+        moved = _order(inner, around, path) or moved
     return moved
 
 
-def _check_single_producer(graph: GraphProto, given: set[str], path: Path) -> None:
+def _sort(graph: GraphProto, given: set[str], path: Path) -> None:
+    needs = [reads(node) for node in graph.node]
+    nodes = [graph.node[i] for i in _sorted_indices(graph, needs, given, path)]
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _check_single_producer(graph: Outline, given: set[str], path: Path) -> None:
+    made = [name for step in graph.steps for name in step.outputs if name]
+    if len(given.union(made)) == len(given) + len(made):
+        return
     seen = set(given)
-    for node in graph.node:
-        for name in node.output:
+    for step in graph.steps:
+        for name in step.outputs:
             if name and name in seen:
                 raise ModelError(
-                    f"the tensor {name!r} is produced twice, the second time by node {node.name!r}",
+                    f"the tensor {name!r} is produced twice, "
+                    f"the second time by node {step.node.name!r}",
                     where=str(path),
                     remedy="Every tensor may have one producer; export the model again",
                 )
             seen.add(name)
 
 
-def _is_sorted(graph: GraphProto, needs: list[set[str]], given: set[str]) -> bool:
-    ready = set(given)
-    for node, need in zip(graph.node, needs, strict=True):
-        if not need <= ready:
-            return False
-        ready.update(node.output)
+def _is_sorted(graph: Outline, given: set[str], outer: tuple[set[str], ...]) -> bool:
+    ready = {*given, ""}
+    for step in graph.steps:
+        needs = (*step.inputs, *captured(step.node)) if step.bodies else step.inputs
+        if not ready.issuperset(needs):
+            missing = set(needs) - ready
+            if not all(any(name in names for names in outer) for name in missing):
+                return False
+        ready.update(step.outputs)
     return True
 
 

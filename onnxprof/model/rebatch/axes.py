@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnx import ModelProto, TypeProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, TypeProto, ValueInfoProto
 
 from onnxprof.errors import UsageError
 from onnxprof.model.graph.operators import STATE_INPUTS
@@ -89,10 +89,15 @@ def _axes(model: ModelProto) -> Iterator[tuple[str, int, Any]]:
 
 def input_shapes(model: ModelProto) -> dict[str, list[int | str]]:
     """Input shapes by name; an axis without size and name is named as by `name_anonymous`."""
+    copy = named_inputs(model)[0]
+    return _shapes(copy)
+
+
+def named_inputs(model: ModelProto) -> tuple[ModelProto, bool]:
+    """A model of the true inputs only, axes named; and whether `name_anonymous` named one."""
     copy = ModelProto()
     copy.graph.input.extend(input_values(model))
-    name_anonymous(copy)
-    return _shapes(copy)
+    return copy, name_anonymous(copy)
 
 
 def _shapes(model: ModelProto) -> dict[str, list[int | str]]:
@@ -104,13 +109,13 @@ def _shapes(model: ModelProto) -> dict[str, list[int | str]]:
     return shapes
 
 
-def find(model: ModelProto) -> BatchAxes:
-    """The batch axes of a model whose anonymous axes are named."""
+def find(model: ModelProto, whole: ModelProto) -> BatchAxes:
+    """The batch axes of a model whose anonymous axes are named; `whole` has its nodes, too."""
     shapes = _shapes(model)
     computed = _computed(shapes)
     symbols = _batch_symbols(shapes, computed)
     if not symbols:
-        return _fixed(model, shapes)
+        return _fixed(whole, shapes)
     places = [(n, i, d) for n, dims in shapes.items() for i, d in enumerate(dims)]
     axes = tuple((n, i) for n, i, d in places if d in symbols)
     scaled = tuple((n, i) for n, i, d in places if symbols.intersection(computed.get(d, ())))
@@ -257,13 +262,19 @@ def _axes_there(known: Sequence[str], batch: BatchAxes) -> str:
     return "All its axes have a size"
 
 
-def set_sizes(model: ModelProto, batch: BatchAxes, size: int, dims: Mapping[str, int]) -> None:
-    """Fix the batch axes, and every axis whose name is in dims, wherever it is declared.
+def set_sizes(
+    model: ModelProto,
+    every: Iterable[GraphProto],
+    batch: BatchAxes,
+    size: int,
+    dims: Mapping[str, int],
+) -> None:
+    """Fix the batch axes, and every axis whose name is in dims, in `every` graph of the model.
 
     Raises UsageError where an expression yields no valid size.
     """
     known = all_sizes(model, batch, size, dims)
-    for graph in graphs(model.graph):
+    for graph in every:
         for value in (*graph.input, *graph.output, *graph.value_info):
             _substitute(value.type, known)
     axes = set(batch.axes)

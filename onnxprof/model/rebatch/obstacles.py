@@ -2,44 +2,87 @@
 
 from __future__ import annotations
 
-from onnx import GraphProto, ModelProto, NodeProto
+from dataclasses import dataclass
+
+from onnx import NodeProto
 
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS, shape_operands
-from onnxprof.model.graph.walk import captured, reads, subgraphs, walk
-from onnxprof.model.rebatch.axes import BatchAxes
+from onnxprof.model.graph.outline import Outline, Step
+from onnxprof.model.graph.walk import captured, subgraphs
 from onnxprof.model.rebatch.mixing import Mixing
-from onnxprof.model.rebatch.trace import ABOUT, count, dependent, marks, scopes
+from onnxprof.model.rebatch.trace import ABOUT, count, marks, scopes
 from onnxprof.model.shapes.rules.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A node of the graph that stands for all with equal forms and facts."""
+
+    step: Step
+    base: Scope
+    marked: Scope
+    is_needed: bool
+    """Whether an output of the graph depends on it."""
 
 
 class Obstacles:
     """Compares shapes at the file's own batch with those at a prime batch, layer by layer."""
 
     def __init__(
-        self, model: ModelProto, batch: BatchAxes, base: Scope, marked: Scope, prime: int
+        self,
+        graph: Outline,
+        own: int,
+        dependent: set[str],
+        inferred: tuple[Scope, Scope],
+        prime: int,
     ) -> None:
-        self._graph, self._base, self._marked = model.graph, base, marked
-        self._own, self._prime = batch.own, prime
-        self._dependent = dependent(model.graph, batch)
+        self._graph, self._own, self._dependent, self._prime = graph, own, dependent, prime
+        self._base, self._marked = inferred
+        self._cases = self._differing()
+
+    def _differing(self) -> list[_Case]:
+        """The first node of each kind, by all that the rules here look at."""
+        needed, dependent = _needed(self._graph), self._dependent
+        pairs = scopes(self._graph, self._base), scopes(self._graph, self._marked)
+        seen: set[object] = set()
+        cases: list[_Case] = []
+        for step, base, marked in zip(self._graph.walk(), *pairs, strict=True):
+            wanted = not needed.isdisjoint(step.outputs)
+            if step.form is not None:
+                before, after = base.finder(), marked.finder()
+                key = (
+                    step.form,
+                    wanted,
+                    dependent.isdisjoint(step.inputs),
+                    *[name in dependent for name in step.outputs],
+                    *map(after, step.inputs),
+                    *map(before, step.outputs),
+                    *map(after, step.outputs),
+                )
+                if key in seen:
+                    continue
+                seen.add(key)
+            cases.append(_Case(step, base, marked, wanted))
+        return cases
 
     def find(self) -> str:
         """The obstacle in words; empty where none can be proved."""
-        pairs = zip(scopes(self._graph, self._base), scopes(self._graph, self._marked), strict=True)
-        for node, (base, marked) in zip(walk(self._graph), pairs, strict=True):
-            reason = self._contradiction(node, base, marked)
+        for case in self._cases:
+            node = case.step.node
+            reason = self._contradiction(node, case.base, case.marked)
             if reason:
                 return f"layer {node.name} ({node.op_type}): {reason}"
-        for output in self._graph.output:
+        for output in self._graph.graph.output:
             if self._keeps(output.name):
                 return self._blame(output.name)
         return ""
 
     def mixing(self, opset: int) -> str:
         """The first layer that mixes items of the batch and that an output depends on, in words."""
-        wanted = _needed(self._graph)
         rules = Mixing(self._prime, opset, self._dependent)
-        for node, marked in zip(walk(self._graph), scopes(self._graph, self._marked), strict=True):
-            if wanted.intersection(node.output) and (reason := rules.reason(node, marked)):
+        for case in self._cases:
+            node = case.step.node
+            if case.is_needed and (reason := rules.reason(node, case.marked)):
                 return f"layer {node.name} ({node.op_type}): {reason}"
         return ""
 
@@ -76,7 +119,7 @@ class Obstacles:
 
     def _blame(self, output: str) -> str:
         wanted, guilty = {output}, None
-        for node in reversed(self._graph.node):
+        for node in reversed(self._graph.graph.node):
             if not wanted.intersection(node.output) or node.op_type in ABOUT:
                 continue
             needs = {n for n in (*node.input, *captured(node)) if n}
@@ -91,13 +134,15 @@ class Obstacles:
         return f"layer {guilty.name} ({guilty.op_type}): output {made!r} keeps batch {self._own}"
 
 
-def _needed(graph: GraphProto) -> set[str]:
+def _needed(graph: Outline) -> set[str]:
     """Tensors that the graph's outputs depend on, with all tensors of subgraphs on the way."""
-    wanted = {output.name for output in graph.output}
-    for node in reversed(graph.node):
-        if not wanted.intersection(node.output) or node.op_type in ABOUT:
+    wanted = {output.name for output in graph.graph.output}
+    for step in reversed(graph.steps):
+        if step.op_type in ABOUT or wanted.isdisjoint(step.outputs):
             continue
-        wanted |= reads(node)
-        for _, inner in subgraphs(node):
-            wanted.update(name for inner_node in walk(inner) for name in inner_node.output)
+        wanted.update(name for name in step.inputs if name)
+        if step.bodies:
+            wanted |= captured(step.node)
+        for _, body in step.bodies:
+            wanted.update(name for inner in body.walk() for name in inner.outputs)
     return wanted

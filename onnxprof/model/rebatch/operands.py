@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from onnxprof.model.graph import weights
 from onnxprof.model.graph.data_files import DataFolder, is_external
-from onnxprof.model.graph.walk import graphs, subgraphs, unused
+from onnxprof.model.graph.outline import Outline, Step
+from onnxprof.model.graph.walk import unused
 from onnxprof.model.shapes import folding
 
 #: A value of an operand: (coefficient, whether the batch size multiplies it).
@@ -32,45 +34,56 @@ class Edit:
     repeat_axis: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A node with the graphs around it, innermost last."""
 
-    node: NodeProto
-    chain: tuple[GraphProto, ...]
+    step: Step
+    chain: tuple[Outline, ...]
+
+    @property
+    def node(self) -> NodeProto:
+        """The node's message."""
+        return self.step.node
 
 
-def placed(graph: GraphProto, outer: tuple[GraphProto, ...] = ()) -> Iterator[Placed]:
+def placed(graph: Outline, outer: tuple[Outline, ...] = ()) -> Iterator[Placed]:
     """Every node with the graphs around it, in walk order."""
     chain = (*outer, graph)
-    for node in graph.node:
-        yield Placed(node, chain)
-        for _, inner in subgraphs(node):
+    for step in graph.steps:
+        yield Placed(step, chain)
+        for _, inner in step.bodies:
             yield from placed(inner, chain)
 
 
 class Operands:
     """The constants of a model, by the nodes that read them."""
 
-    def __init__(self, model: ModelProto) -> None:
-        self._model = model
-        # these hold on to every graph: protobuf keeps an object's identity only while it is held
-        self.nodes = list(placed(model.graph))
-        self._holders = {id(g): _holders(g) for g in graphs(model.graph)}
-        self._uses: Counter[int] = Counter()
+    def __init__(self, model: ModelProto, graph: Outline) -> None:
+        self._model, self._graph = model, graph
+        # these hold on to every message: protobuf keeps an object's identity only while it is held
+        self._holders = {each: _holders(each) for each in graph.all()}
+
+    @cached_property
+    def nodes(self) -> list[Placed]:
+        """Every node, in walk order."""
+        return list(placed(self._graph))
+
+    def _uses(self) -> Counter[int]:
+        """How many operands and outputs each holder provides, by the holder's id."""
+        uses: Counter[int] = Counter()
         for at in self.nodes:
-            self._uses.update(id(self.holder(at, name)) for name in at.node.input)
-        for graph in graphs(model.graph):
-            held = self._holders[id(graph)]
-            self._uses.update(id(held[o.name]) for o in graph.output if o.name in held)
+            uses.update(id(self.holder(at, name)) for name in at.step.inputs)
+        for graph, held in self._holders.items():
+            uses.update(id(held[o.name]) for o in graph.graph.output if o.name in held)
+        return uses
 
     def holder(self, at: Placed, name: str) -> TensorProto | NodeProto | None:
         """The initializer or Constant node that provides a name to a node."""
         graph = self._home(at, name)
-        return self._holders[id(graph)][name] if graph is not None else None
+        return self._holders[graph][name] if graph is not None else None
 
-    def _home(self, at: Placed, name: str) -> GraphProto | None:
-        within = (g for g in reversed(at.chain) if name in self._holders[id(g)])
+    def _home(self, at: Placed, name: str) -> Outline | None:
+        within = (g for g in reversed(at.chain) if name in self._holders[g])
         return next(within, None)
 
     def value(self, at: Placed, position: int) -> NDArray[Any] | None:
@@ -85,6 +98,7 @@ class Operands:
 
     def apply(self, edits: Mapping[Place, Edit], batch: int, folder: Path) -> None:
         """Change the model in place; a constant that others read unchanged is cloned first."""
+        uses = self._uses()
         shared: dict[tuple[int, Edit], list[Place]] = {}
         for place, edit in edits.items():
             at = self.nodes[place[0]]
@@ -92,31 +106,36 @@ class Operands:
             if held is not None:
                 shared.setdefault((id(held), edit), []).append(place)
         for (_, edit), places in shared.items():
-            self._apply(places, edit, batch, folder)
+            self._apply(places, edit, batch, folder, uses)
 
-    def _apply(self, places: list[Place], edit: Edit, batch: int, folder: Path) -> None:
+    def _apply(
+        self, places: list[Place], edit: Edit, batch: int, folder: Path, uses: Counter[int]
+    ) -> None:
         at, position = self.nodes[places[0][0]], places[0][1]
         name = at.node.input[position]
         held = self.holder(at, name)
         tensor = held if isinstance(held, TensorProto) else _constant_tensor(held)
         home = self._home(at, name)
         assert home is not None
-        if self._uses[id(held)] > len(places):
+        if uses[id(held)] > len(places):
             tensor = self._clone(tensor, name, home)
             for index, slot in places:
                 self.nodes[index].node.input[slot] = tensor.name
         _change(tensor, edit, batch, folder)
-        for value in at.chain[0].input:  # before IR 4 initializers are declared as inputs, too
+        for (
+            value
+        ) in self._model.graph.input:  # before IR 4 initializers are declared as inputs, too
             if value.name == tensor.name:
                 value.type.CopyFrom(
                     onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
                 )
 
-    def _clone(self, tensor: TensorProto, name: str, graph: GraphProto) -> TensorProto:
+    def _clone(self, tensor: TensorProto, name: str, home: Outline) -> TensorProto:
+        graph = home.graph
         clone: TensorProto = graph.initializer.add()
         clone.CopyFrom(tensor)
         clone.name = unused(f"{name}#batch", self._taken)
-        self._holders[id(graph)][clone.name] = clone
+        self._holders[home][clone.name] = clone
         if self._model.ir_version < 4 and graph is self._model.graph:
             graph.input.append(
                 onnx.helper.make_tensor_value_info(clone.name, clone.data_type, list(clone.dims))
@@ -127,9 +146,10 @@ class Operands:
         return any(name in held for held in self._holders.values())
 
 
-def _holders(graph: GraphProto) -> dict[str, TensorProto | NodeProto]:
-    held: dict[str, TensorProto | NodeProto] = {t.name: t for t in graph.initializer}
-    held.update({n.output[0]: n for n in graph.node if n.op_type == "Constant" and n.output})
+def _holders(graph: Outline) -> dict[str, TensorProto | NodeProto]:
+    held: dict[str, TensorProto | NodeProto] = {t.name: t for t in graph.graph.initializer}
+    constants = (step for step in graph.steps if step.op_type == "Constant" and step.outputs)
+    held.update({step.outputs[0]: step.node for step in constants})
     return held
 
 

@@ -17,12 +17,13 @@ from onnx import ModelProto
 
 from onnxprof.errors import UsageError
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS, STATE_INPUTS
+from onnxprof.model.graph.outline import Outline, outline
 from onnxprof.model.graph.weights import MAX_TENSOR_BYTES, element_bits
 from onnxprof.model.rebatch import axes as batchaxes
 from onnxprof.model.rebatch import targets
 from onnxprof.model.rebatch.axes import BatchAxes, FreeDim
 from onnxprof.model.rebatch.obstacles import Obstacles
-from onnxprof.model.rebatch.operands import Edit, Factor, Operands, Place, Placed
+from onnxprof.model.rebatch.operands import Edit, Factor, Operands, Place, Placed, placed
 from onnxprof.model.rebatch.trace import dependent, marks, scopes
 from onnxprof.model.shapes import infer
 from onnxprof.model.shapes.rules.scope import Scope
@@ -31,6 +32,8 @@ MAX_BATCH = 1 << 20
 _PRIMES = (251, 257, 263, 269, 1009)
 _ROUNDS = 40
 _LARGEST_SIZE = 1 << 31
+#: Operators with an operand that may hold the batch, those that make an initial state included.
+_EDITABLE = {"Reshape", "Expand", "Resize", "Slice", "ConstantOfShape", *STATE_INPUTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Rebatched:
     obstacle: str
     rewritten: bool
     """Whether the graph was edited, so that shapes declared in the file may be stale."""
+    nodes: Outline | None = None
+    """The outline of the structure's graph, where that of the model was given."""
 
 
 def check_batch(batch: int) -> None:
@@ -69,27 +74,27 @@ def check_batch(batch: int) -> None:
 
 def survey(model: ModelProto) -> Plan:
     """A plan with batch axes and free axes only, from the inputs. Does not change the model."""
-    copy = _copy(model)
-    unnamed = batchaxes.name_anonymous(copy)
-    batch = batchaxes.find(copy)
-    return Plan(batch, batchaxes.free_dims(copy, batch), (), batch.problem, unnamed)
+    inputs, unnamed = batchaxes.named_inputs(model)
+    batch = batchaxes.find(inputs, model)
+    return Plan(batch, batchaxes.free_dims(inputs, batch), (), batch.problem, unnamed)
 
 
-def plan(model: ModelProto, dims: Mapping[str, int]) -> Plan:
-    """A plan with the edits that another batch needs, or with the obstacle."""
-    outline = survey(model)
-    if outline.obstacle:
-        return outline
-    own = outline.batch.own
-    base = infer.infer(_sized(model, outline, own, dims, {}), trust_declared=False)
-    tracer = _Tracer(model, outline, base, dims)
+def plan(model: ModelProto, dims: Mapping[str, int], nodes: Outline) -> Plan:
+    """A plan with the edits that another batch needs, or with the obstacle.
+
+    `nodes` is the outline of the model's graph.
+    """
+    first = survey(model)
+    if first.obstacle:
+        return first
+    own = first.batch.own
+    base = infer.infer(*_untrusted(_sized(model, first, own, dims, {}, nodes)))
+    tracer = _Tracer(model, first, base, dims, nodes)
     edits, marked = tracer.settle()
-    search = Obstacles(model, outline.batch, base, marked, tracer.prime)
+    search = Obstacles(nodes, own, tracer.dependent, (base, marked), tracer.prime)
     mixing = search.mixing(_opset(model))
-    obstacle = search.find() or (mixing if outline.batch.fixed else "")
-    return Plan(
-        outline.batch, outline.free, tuple(edits.items()), obstacle, outline.unnamed, mixing
-    )
+    obstacle = search.find() or (mixing if first.batch.fixed else "")
+    return Plan(first.batch, first.free, tuple(edits.items()), obstacle, first.unnamed, mixing)
 
 
 def _opset(model: ModelProto) -> int:
@@ -97,16 +102,25 @@ def _opset(model: ModelProto) -> int:
 
 
 def at_batch(
-    model: ModelProto, how: Plan, batch: int, dims: Mapping[str, int], folder: Path
+    model: ModelProto,
+    how: Plan,
+    batch: int,
+    dims: Mapping[str, int],
+    folder: Path,
+    nodes: Outline | None = None,
 ) -> Rebatched:
-    """A copy of the model at the batch size, or at the file's own where there is an obstacle."""
+    """A copy of the model at the batch size, or at the file's own where there is an obstacle.
+
+    `nodes` is the outline of the model's graph.
+    """
     size = how.batch.own if how.obstacle and batch != how.batch.own else batch
     obstacle = how.obstacle if size != batch else ""
     moved = size != how.batch.own
     edits = dict(how.edits) if moved else {}
-    structure = _sized(model, how, size, dims, edits, folder)
+    structure, made = _sized(model, how, size, dims, edits, nodes, folder)
     _check_sizes(structure, size)
-    return Rebatched(structure, size, obstacle, moved and (how.batch.fixed or bool(edits)))
+    rewritten = moved and (how.batch.fixed or bool(edits))
+    return Rebatched(structure, size, obstacle, rewritten, made)
 
 
 def _check_sizes(model: ModelProto, batch: int) -> None:
@@ -135,34 +149,48 @@ def _sized(
     size: int,
     dims: Mapping[str, int],
     edits: Mapping[Place, Edit],
+    nodes: Outline | None,
     folder: Path = Path(),
-) -> ModelProto:
+) -> tuple[ModelProto, Outline | None]:
+    """A copy of the model at a size, and its outline where that of the model is given."""
     copy = _copy(model)
     batchaxes.name_anonymous(copy)
-    batchaxes.set_sizes(copy, how.batch, size, dims)
+    graph = outline(copy.graph) if edits or nodes is None else nodes.onto(copy.graph)
+    batchaxes.set_sizes(copy, (each.graph for each in graph.all()), how.batch, size, dims)
     if edits:
-        Operands(copy).apply(edits, size, folder)
-    return copy
+        Operands(copy, graph).apply(edits, size, folder)
+        graph = outline(copy.graph)
+    return copy, None if nodes is None else graph
+
+
+def _untrusted(sized: tuple[ModelProto, Outline | None]) -> tuple[ModelProto, bool, Outline | None]:
+    return sized[0], False, sized[1]
 
 
 class _Tracer:
     """Finds the edits, by tracing a prime batch through the graph."""
 
-    def __init__(self, model: ModelProto, how: Plan, base: Scope, dims: Mapping[str, int]) -> None:
+    def __init__(
+        self, model: ModelProto, how: Plan, base: Scope, dims: Mapping[str, int], nodes: Outline
+    ) -> None:
         self._model, self._plan, self._base, self._dims = model, how, base, dims
         self._own = how.batch.own
-        self._operands = Operands(model)
-        self._scopes = list(scopes(model.graph, base))
-        self._dependent = dependent(model.graph, how.batch)
-        sizes = {d for t in base.types for d in base.shape(t) or () if isinstance(d, int)}
+        self._nodes = nodes
+        self._operands = Operands(model, nodes)
+        every = enumerate(placed(nodes))
+        self._editable = [(index, at) for index, at in every if at.step.op_type in _EDITABLE]
+        self._scopes = scopes(nodes, base)
+        self.dependent = dependent(nodes, how.batch)
+        known = set(base.known.values())
+        sizes = {d for held in known for d in held.shape or () if isinstance(d, int)}
         self.prime = next((p for p in _PRIMES if not any(d % p == 0 for d in sizes if d)), 1013)
 
     def settle(self) -> tuple[dict[Place, Edit], Scope]:
         """The edits, and the scope with the types that they yield at the prime batch."""
         edits = self._guess()
         for _ in range(_ROUNDS):
-            sized = _sized(self._model, self._plan, self.prime, self._dims, edits)
-            marked = infer.infer(sized, trust_declared=False)
+            sized = _sized(self._model, self._plan, self.prime, self._dims, edits, self._nodes)
+            marked = infer.infer(*_untrusted(sized))
             better = self._revise(edits, marked)
             if better == edits:
                 break
@@ -172,8 +200,8 @@ class _Tracer:
     def _guess(self) -> dict[Place, Edit]:
         """Edits for a batch that stays axis 0, as most do: a start that saves rounds."""
         edits: dict[Place, Edit] = {}
-        for index, at in enumerate(self._operands.nodes):
-            if _is(at, "Reshape") and at.node.input[0] in self._dependent:
+        for index, at in self._editable:
+            if _is(at, "Reshape") and at.node.input[0] in self.dependent:
                 data = self._scopes[index].shape(at.node.input[0])
                 raw = self._operands.value(at, 1)
                 if raw is None or raw.size == 0 or (data and data[0] != self._own):
@@ -185,10 +213,9 @@ class _Tracer:
 
     def _revise(self, edits: Mapping[Place, Edit], marked: Scope) -> dict[Place, Edit]:
         out: dict[Place, Edit] = {}
-        for (index, at), scope in zip(
-            enumerate(self._operands.nodes), scopes(self._model.graph, marked), strict=True
-        ):
-            data = scope.shape(at.node.input[0]) if at.node.input else None
+        all_scopes = scopes(self._nodes, marked)
+        for index, at in self._editable:
+            data = all_scopes[index].shape(at.node.input[0]) if at.node.input else None
             if data is None or at.node.domain not in DEFAULT_DOMAINS:
                 out.update({p: e for p, e in edits.items() if p[0] == index})
                 continue
@@ -258,7 +285,7 @@ class _Tracer:
                 self._made_state(out, name, layout)
 
     def _made_state(self, out: dict[Place, Edit], name: str, axis: int) -> None:
-        for index, at in enumerate(self._operands.nodes):
+        for index, at in self._editable:
             position = {"ConstantOfShape": 0, "Expand": 1}.get(at.node.op_type)
             if position is not None and name in at.node.output:
                 raw = self._operands.value(at, position)

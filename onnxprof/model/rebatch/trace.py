@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
 
-from onnx import GraphProto
-
-from onnxprof.model.graph.walk import captured, subgraphs
+from onnxprof.model.graph.outline import Outline
+from onnxprof.model.graph.walk import captured
 from onnxprof.model.rebatch.axes import BatchAxes
 from onnxprof.model.shapes.rules.scope import Scope
 from onnxprof.records.layer import Shape
@@ -17,28 +15,32 @@ from onnxprof.records.layer import Shape
 ABOUT = ("Shape", "Size")
 
 
-def scopes(graph: GraphProto, scope: Scope) -> Iterator[Scope]:
+def scopes(graph: Outline, scope: Scope) -> list[Scope]:
     """The scope of each node, in walk order."""
-    for index, node in enumerate(graph.node):
-        yield scope
-        for position, (_, inner) in enumerate(subgraphs(node)):
-            yield from scopes(inner, scope.inner[index, position])
+    found: list[Scope] = []
+    done = 0
+    for index, position, body in graph.inner():
+        found += [scope] * (index + 1 - done)
+        found += scopes(body, scope.inner[index, position])
+        done = index + 1
+    return found + [scope] * (len(graph.steps) - done)
 
 
-def dependent(graph: GraphProto, batch: BatchAxes) -> set[str]:
+def dependent(graph: Outline, batch: BatchAxes) -> set[str]:
     """Tensors whose contents depend on inputs with a batch, other than through shapes."""
     names = {name for name, _ in (*batch.axes, *batch.scaled)}
     _spread(graph, names)
     return names
 
 
-def _spread(graph: GraphProto, names: set[str]) -> None:
-    for node in graph.node:
-        if node.op_type in ABOUT or not names.intersection((*node.input, *captured(node))):
+def _spread(graph: Outline, names: set[str]) -> None:
+    for step in graph.steps:
+        needs = (*step.inputs, *captured(step.node)) if step.bodies else step.inputs
+        if step.op_type in ABOUT or names.isdisjoint(needs):
             continue
-        names.update(node.output)
-        for _, body in subgraphs(node):
-            names.update(i.name for i in body.input)
+        names.update(step.outputs)
+        for _, body in step.bodies:
+            names.update(i.name for i in body.graph.input)
             _spread(body, names)
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from onnx import GraphProto, TensorProto, TypeProto
 
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
-from onnxprof.model.graph.walk import subgraphs
+from onnxprof.model.graph.outline import Outline
 from onnxprof.model.shapes.rules.call import Call, Types, join
 from onnxprof.model.shapes.rules.scope import Scope, element_type, shape_of, tensor_type
 from onnxprof.records.layer import Dim, Shape
 
 #: Walks a body whose inputs have these types and values; returns the body's scope.
-Walk = Callable[[GraphProto, Sequence[TypeProto | None], Mapping[str, np.ndarray]], Scope]
+Walk = Callable[[Outline, Sequence[TypeProto | None], Mapping[str, np.ndarray]], Scope]
 _PASSES = 4
 
 
@@ -28,15 +28,17 @@ class Bodies:
     """The bodies of one control-flow node, and how to walk them."""
 
     call: Call
+    held: Sequence[tuple[str, Outline]]
+    """The bodies, with the attribute that holds each."""
     walk: Walk
     spare: Callable[[], bool]
     """Whether the budget allows to walk a body more than once."""
     scopes: dict[str, Scope]
     """The last scope of each body, by the attribute that holds it."""
 
-    def graph(self, name: str) -> GraphProto | None:
+    def graph(self, name: str) -> Outline | None:
         """The body that an attribute holds."""
-        return next((g for n, g in subgraphs(self.call.node) if n == name), None)
+        return next((graph for held, graph in self.held if held == name), None)
 
     def outputs(
         self,
@@ -49,7 +51,7 @@ class Bodies:
         if graph is None:
             return []
         scope = self.scopes[name] = self.walk(graph, inputs, values or {})
-        return [scope.type_of(output.name) for output in graph.output]
+        return [scope.type_of(output.name) for output in graph.graph.output]
 
 
 def infer(bodies: Bodies) -> Types:
@@ -58,9 +60,14 @@ def infer(bodies: Bodies) -> Types:
     rule = _RULES.get(node.op_type) if node.domain in DEFAULT_DOMAINS else None
     if rule is not None:
         return rule(bodies)
-    for name, _ in subgraphs(node):
+    for name, _ in bodies.held:
         bodies.outputs(name, ())
     return [None] * len(node.output)
+
+
+def _named_body(bodies: Bodies) -> GraphProto | None:
+    held = bodies.graph("body")
+    return None if held is None else held.graph
 
 
 def _if(bodies: Bodies) -> Types:
@@ -82,7 +89,7 @@ def _either(a: TypeProto | None, b: TypeProto | None) -> TypeProto | None:
 
 
 def _loop(bodies: Bodies) -> Types:
-    call, body = bodies.call, bodies.graph("body")
+    call, body = bodies.call, _named_body(bodies)
     if body is None or len(body.input) < 2:
         return [None] * len(call.node.output)
     carried = [call.type(i) for i in range(2, len(call.node.input))]

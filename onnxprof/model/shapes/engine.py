@@ -8,14 +8,14 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TypeProto
 
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
-from onnxprof.model.graph.walk import subgraphs, walk
+from onnxprof.model.graph.outline import Outline, Step, assign_forms, outline
 from onnxprof.model.shapes import control, folding
-from onnxprof.model.shapes.memo import Key, Memo
+from onnxprof.model.shapes.memo import Key, Memo, Outputs
 from onnxprof.model.shapes.misfits import misfit
 from onnxprof.model.shapes.rules import bodies, contrib, onnx_rules, standard
 from onnxprof.model.shapes.rules.call import Call, Types, refine
 from onnxprof.model.shapes.rules.onnx_rules import RefusedError
-from onnxprof.model.shapes.rules.scope import Scope, element_type, shape_of, tensor_type
+from onnxprof.model.shapes.rules.scope import Facts, Scope, element_type, shape_of, tensor_type
 
 _MAX_REFUSALS = 16
 
@@ -26,62 +26,89 @@ class Engine:
     def __init__(self, model: ModelProto, trusted: bool) -> None:
         self._opsets = {entry.domain: entry.version for entry in model.opset_import}
         self._trusted = trusted
-        nodes = sum(1 for _ in walk(model.graph))
-        self._budget = 4 * nodes + 1000
+        self._budget = 0
         self._refusals: list[tuple[str, str]] = []
         self._doubts: list[tuple[str, str]] = []
         self._memo = Memo()
 
-    def run(self, graph: GraphProto) -> Scope:
+    def run(self, graph: Outline) -> Scope:
         """Types of every tensor, at the sizes that the graph's inputs declare."""
+        assign_forms(graph)
+        self._budget = 4 * sum(len(each.steps) for each in graph.all()) + 1000
         scope = Scope(refusals=self._refusals, doubts=self._doubts)
-        for value in graph.input:
-            scope.types[value.name] = value.type
+        for value in graph.graph.input:
+            scope.known[value.name] = self._memo.facts(value.type)
         self._walk(graph, scope)
         return scope
 
-    def _walk(self, graph: GraphProto, scope: Scope) -> None:
-        _store(graph, scope)
-        declared = _declared(graph) if self._trusted else {}
-        for index, node in enumerate(graph.node):
+    def _walk(self, graph: Outline, scope: Scope) -> None:
+        self._store(graph.graph, scope)
+        declared = _declared(graph.graph) if self._trusted else {}
+        known, find, get = scope.known, scope.finder(), self._memo.get
+        for index, step in enumerate(graph.steps):
             self._budget -= 1
-            types = self._types(node, index, scope)
-            for name, held in zip(node.output, types, strict=False):
-                if name:
-                    _learn(scope, name, held, declared.get(name))
-        for output in graph.output:  # one that is an input or comes from outside has its type
-            if scope.type_of(output.name) is None and output.name in declared:
-                scope.declare(output.name, declared[output.name])
+            if step.form is not None:
+                key = (step.form, *map(find, step.inputs))
+                outputs = get(key) or self._worked_out(step, scope, key)
+            else:
+                outputs = self._control(step, index, scope)
+            if declared:
+                outputs = self._declared_too(step, outputs, declared)
+            for name, held in zip(step.outputs, outputs, strict=False):
+                if held is not None and name:
+                    known[name] = held
+        for output in graph.graph.output:  # an input, or from outside: it has its type
+            if find(output.name) is None and output.name in declared:
+                known[output.name] = self._memo.facts(declared[output.name])
 
-    def _types(self, node: NodeProto, index: int, scope: Scope) -> Types:
-        if node.attribute and (inner := list(subgraphs(node))):
-            return self._control(Call(node, scope, self._opsets), index, inner)
-        key = self._memo.key(node, scope)
-        known = None if key is None else self._memo.get(key)
-        if known is None:
-            return self._worked_out(node, scope, key)
-        types, values = known
-        pairs = zip(node.output, values, strict=True)
-        scope.values.update((name, value) for name, value in pairs if value is not None)
-        return types
+    def _store(self, graph: GraphProto, scope: Scope) -> None:
+        memo = self._memo
+        for tensor in graph.initializer:
+            held = memo.stored(tensor.data_type, tensor.dims)
+            scope.known[tensor.name] = memo.facts(held, folding.constant(tensor))
+        for sparse in graph.sparse_initializer:
+            held = memo.stored(sparse.values.data_type, sparse.dims)
+            scope.known[sparse.values.name] = memo.facts(held)
 
-    def _worked_out(self, node: NodeProto, scope: Scope, key: Key | None) -> Types:
-        """Infer the outputs' types; they are memoised unless the node refuses its operands."""
+    def _declared_too(
+        self, step: Step, outputs: Outputs, declared: Mapping[str, TypeProto]
+    ) -> Outputs:
+        """Facts about a node's outputs, completed by what the file declares."""
+        pairs = zip(step.outputs, outputs, strict=False)
+        return tuple([self._completed(held, declared.get(name)) for name, held in pairs])
+
+    def _completed(self, held: Facts | None, declared: TypeProto | None) -> Facts | None:
+        if declared is None:
+            return held
+        if held is None:
+            return self._learnt(refine(None, declared), None)
+        return self._learnt(refine(held.type, declared), held.value)
+
+    def _learnt(self, held: TypeProto | None, value: np.ndarray | None) -> Facts | None:
+        """Facts of a type, whose shape the contents give where nothing else does."""
+        if value is not None and (held is None or shape_of(held) is None):
+            held = tensor_type(element_type(held), value.shape)
+        return None if held is None else self._memo.facts(held, value)
+
+    def _worked_out(self, step: Step, scope: Scope, key: Key) -> Outputs:
+        """Infer the outputs; they are memoised unless the node refuses its operands."""
+        node = step.node
         call = Call(node, scope, self._opsets)
         values = folding.evaluate(node, scope.shape, scope.value_of)
-        scope.values.update(values)
         try:
             types = _asked(call)
+            reason = misfit(call, types)
         except RefusedError as error:
-            self._refuse(node, str(error))
-            return [None] * len(node.output)
-        reason = misfit(call, types)
+            types, reason = [None] * len(step.outputs), str(error)
+        else:
+            if not all(map(_has_rank, types)):
+                types = self._through_body(call, types)
         self._refuse(node, reason)
-        if not all(map(_has_rank, types)):
-            types = self._through_body(call, types)
-        if key is None or reason:
-            return types
-        return self._memo.keep(key, types, tuple(values.get(name) for name in node.output))
+        pairs = zip(step.outputs, types, strict=False)
+        outputs = tuple(self._learnt(held, values.get(name)) for name, held in pairs)
+        if not reason:
+            self._memo.keep(key, outputs)
+        return outputs
 
     def _through_body(self, call: Call, types: Types) -> Types:
         """The outputs' types, refined by inference on the operators that define this one."""
@@ -93,7 +120,7 @@ class Engine:
             return types
         if made is None or any(n.op_type == call.node.op_type for n in made.graph.node):
             return types
-        scope = Engine(made, trusted=False).run(made.graph)
+        scope = Engine(made, trusted=False).run(outline(made.graph))
         inner_types = (scope.type_of(name) if name else None for name in call.node.output)
         return [refine(held, inner) for held, inner in zip(types, inner_types, strict=True)]
 
@@ -101,45 +128,46 @@ class Engine:
         if reason and len(self._refusals) < _MAX_REFUSALS:
             self._refusals.append((node.name, reason))
 
-    def _control(self, call: Call, index: int, inner: Sequence[tuple[str, GraphProto]]) -> Types:
+    def _control(self, step: Step, index: int, scope: Scope) -> Outputs:
         scopes: dict[str, Scope] = {}
         before, refused = self._refusals, list[list[tuple[str, str]]]()
 
         def body(
-            graph: GraphProto,
+            graph: Outline,
             types: Sequence[TypeProto | None],
             values: Mapping[str, np.ndarray],
         ) -> Scope:
             self._refusals = []
             refused.append(self._refusals)
-            return self._body(graph, call.scope, types, values)
+            return self._body(graph, scope, types, values)
 
-        held_graphs = control.Bodies(call, body, lambda: self._budget > 0, scopes)
+        call = Call(step.node, scope, self._opsets)
+        held_graphs = control.Bodies(call, step.bodies, body, lambda: self._budget > 0, scopes)
         types = control.infer(held_graphs)
         self._refusals = before
-        if call.node.op_type != "If":
+        if step.op_type != "If":
             refused = refused[-1:]
         # only doubts where one branch accepts its operands: it may be the one that runs
         known = before if all(refused) else self._doubts
         known.extend(refusal for refusals in refused for refusal in refusals)
         del known[_MAX_REFUSALS:]
-        for position, (name, graph) in enumerate(inner):
+        for position, (name, graph) in enumerate(step.bodies):
             held = scopes.get(name) if held_graphs.graph(name) is graph else None
-            call.scope.inner[index, position] = held or self._body(graph, call.scope, (), {})
-        return types
+            scope.inner[index, position] = held or self._body(graph, scope, (), {})
+        return tuple(self._learnt(held_type, None) for held_type in types)
 
     def _body(
         self,
-        graph: GraphProto,
+        graph: Outline,
         outer: Scope,
         types: Sequence[TypeProto | None],
         values: Mapping[str, np.ndarray],
     ) -> Scope:
         scope = Scope(outer)
-        scope.values.update(values)
-        for index, value in enumerate(graph.input):
+        for index, value in enumerate(graph.graph.input):
             given = types[index] if index < len(types) else None
-            scope.types[value.name] = _entering(given, value.type)
+            held = _entering(given, value.type)
+            scope.known[value.name] = self._memo.facts(held, values.get(value.name))
         self._walk(graph, scope)
         return scope
 
@@ -162,29 +190,9 @@ def _entering(given: TypeProto | None, declared: TypeProto) -> TypeProto:
     return tensor_type(element_type(declared), None)
 
 
-def _store(graph: GraphProto, scope: Scope) -> None:
-    for tensor in graph.initializer:
-        scope.types[tensor.name] = tensor_type(tensor.data_type, tuple(tensor.dims))
-        held = folding.constant(tensor)
-        if held is not None:
-            scope.values[tensor.name] = held
-    for sparse in graph.sparse_initializer:
-        held_type = tensor_type(sparse.values.data_type, tuple(sparse.dims))
-        scope.types[sparse.values.name] = held_type
-
-
 def _declared(graph: GraphProto) -> dict[str, TypeProto]:
     values = (*graph.value_info, *graph.output)
     return {value.name: value.type for value in values if value.type.WhichOneof("value")}
-
-
-def _learn(scope: Scope, name: str, held: TypeProto | None, declared: TypeProto | None) -> None:
-    known = refine(held, declared)
-    value = scope.values.get(name)
-    if value is not None and (known is None or shape_of(known) is None):
-        known = tensor_type(element_type(known), value.shape)
-    if known is not None:
-        scope.declare(name, known)
 
 
 def _asked(call: Call) -> Types:

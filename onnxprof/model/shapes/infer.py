@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnx import GraphProto, ModelProto
+from onnx import ModelProto
 
-from onnxprof.model.graph.walk import subgraphs
+from onnxprof.model.graph.outline import Outline, outline
 from onnxprof.model.shapes.engine import Engine
 from onnxprof.model.shapes.rules.scope import Scope, shape_of, type_name
 from onnxprof.records.layer import Shape
@@ -15,36 +15,37 @@ from onnxprof.records.layer import Shape
 _SHOWN = 3
 
 
-def infer(model: ModelProto, trust_declared: bool = True) -> Scope:
+def infer(model: ModelProto, trust_declared: bool = True, nodes: Outline | None = None) -> Scope:
     """Types of every tensor at the sizes that the model's inputs declare.
 
     `trust_declared` lets declared intermediate types fill in what inference cannot know;
     leave it off where the model was rewritten and they may be stale. They are not used either
     where one of them contradicts what follows from the graph: `disbelieved` says which. Never
-    raises for a model that inference cannot handle: what it cannot know stays unknown.
+    raises for a model that inference cannot handle: what it cannot know stays unknown. `nodes` is
+    the outline of the model's graph, or of one with equal nodes; read here where it is not given.
     """
-    scope = Engine(model, trusted=False).run(model.graph)
+    graph = outline(model.graph) if nodes is None else nodes.onto(model.graph)
+    scope = Engine(model, trusted=False).run(graph)
     if not trust_declared:
         return scope
-    wrong = list(_contradictions(model.graph, scope))
+    wrong = list(_contradictions(graph, scope))
     if wrong:
         scope.disbelieved = tuple(wrong[:_SHOWN])
         return scope
-    return scope if _all_known(model.graph, scope) else Engine(model, True).run(model.graph)
+    return scope if _all_known(graph, scope) else Engine(model, True).run(graph)
 
 
-def _contradictions(graph: GraphProto, scope: Scope) -> Iterator[str]:
+def _contradictions(graph: Outline, scope: Scope) -> Iterator[str]:
     """Tensors whose declared sizes contradict those inferred from the inputs, in words."""
-    for value in (*graph.value_info, *graph.output):
+    for value in (*graph.graph.value_info, *graph.graph.output):
         known, declared = scope.shape(value.name), shape_of(value.type)
         if known is not None and declared is not None and _differ(known, declared):
             yield (
                 f"{value.name!r} is declared as {_words(declared)}, "
                 f"and is {_words(known)} by its graph"
             )
-    for index, node in enumerate(graph.node):
-        for position, (_, inner) in enumerate(subgraphs(node)):
-            yield from _contradictions(inner, scope.inner[index, position])
+    for index, position, body in graph.inner():
+        yield from _contradictions(body, scope.inner[index, position])
 
 
 def _differ(a: Shape, b: Shape) -> bool:
@@ -58,14 +59,12 @@ def _words(shape: Shape) -> str:
     return "[" + ",".join("?" if d is None else str(d) for d in shape or ()) + "]"
 
 
-def _all_known(graph: GraphProto, scope: Scope) -> bool:
+def _all_known(graph: Outline, scope: Scope) -> bool:
     """Whether every shape is known, so that declarations would add nothing."""
-    names = (name for node in graph.node for name in node.output if name)
-    whole = all((shape := scope.shape(name)) is not None and None not in shape for name in names)
-    return whole and all(
-        _all_known(inner, scope.inner[index, position])
-        for index, node in enumerate(graph.node)
-        for position, (_, inner) in enumerate(subgraphs(node))
+    find = scope.finder()
+    made = {find(name) for step in graph.steps for name in step.outputs if name}
+    return all(held is not None and held.is_whole for held in made) and all(
+        _all_known(body, scope.inner[index, position]) for index, position, body in graph.inner()
     )
 
 

@@ -28,8 +28,9 @@ class Forgetful(Memo):
 
 
 def facts(scope: Scope) -> dict:
-    shapes = {name: (scope.shape(name), scope.tensor(name)) for name in scope.types}
-    contents = {name: held.tolist() for name, held in scope.values.items()}
+    shapes = {name: (scope.shape(name), scope.tensor(name)) for name in scope.known}
+    values = {name: held.value for name, held in scope.known.items()}
+    contents = {name: value.tolist() for name, value in values.items() if value is not None}
     inner = {place: facts(each) for place, each in scope.inner.items()}
     return {"shapes": shapes, "contents": contents, "inner": inner}
 

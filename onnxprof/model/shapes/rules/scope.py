@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +19,28 @@ MAX_RANK = 64
 MAX_SIZE = (1 << 63) - 1
 
 
+class Facts:
+    """What is known about a tensor: its type, and its contents where they are small."""
+
+    __slots__ = ("shape", "type", "value", "words")
+
+    def __init__(self, held: TypeProto, value: NDArray[Any] | None = None) -> None:
+        self.type, self.value = held, value
+        self.shape: Shape = shape_of(held)
+        self.words = type_name(held)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the shape is known, every size with a number or a name."""
+        return self.shape is not None and None not in self.shape
+
+
 @dataclass(slots=True)
 class Scope:
-    """Types and known values of one graph's tensors; other names are looked up in `outer`."""
+    """Facts about one graph's tensors by name; other names are looked up in `outer`."""
 
     outer: Scope | None = None
-    types: dict[str, TypeProto] = field(default_factory=dict)
-    values: dict[str, NDArray[Any]] = field(default_factory=dict)
+    known: dict[str, Facts] = field(default_factory=dict)
     inner: dict[tuple[int, int], Scope] = field(default_factory=dict)
     """Scopes of subgraphs, by node index and position among the node's subgraphs."""
     refusals: list[tuple[str, str]] = field(default_factory=list)
@@ -33,45 +49,44 @@ class Scope:
     """The same for nodes in one branch of an If whose other branch accepts its operands."""
     disbelieved: tuple[str, ...] = ()
     """Declared shapes that contradict the inferred ones, in words."""
-    _facts: dict[int, tuple[TypeProto, Shape, str]] = field(default_factory=dict)
-    """(type, shape, type's name) by the type's id; kept so that the id is not reused."""
+
+    def facts(self, name: str) -> Facts | None:
+        """What is known about a tensor; None where nothing is."""
+        scope: Scope | None = self
+        while scope is not None:
+            held = scope.known.get(name)
+            if held is not None:
+                return held
+            scope = scope.outer
+        return None
+
+    def finder(self) -> Callable[[str], Facts | None]:
+        """`facts`, as the quickest function that does the same."""
+        return self.known.get if self.outer is None else self.facts
 
     def type_of(self, name: str) -> TypeProto | None:
         """The tensor's type, or None if nothing is known."""
-        if name in self.types or self.outer is None:
-            return self.types.get(name)
-        return self.outer.type_of(name)
+        held = self.facts(name)
+        return None if held is None else held.type
 
     def value_of(self, name: str) -> NDArray[Any] | None:
         """The tensor's contents where known; symbolic sizes stand in it as strings."""
-        if name in self.values or self.outer is None or name in self.types:
-            return self.values.get(name)
-        return self.outer.value_of(name)
+        held = self.facts(name)
+        return None if held is None else held.value
 
     def shape(self, name: str) -> Shape:
         """The tensor's shape; None where not even the rank is known."""
-        held = self.types.get(name)
-        if held is None:
-            return None if self.outer is None else self.outer.shape(name)
-        return self._known(held)[1]
-
-    def _known(self, held: TypeProto) -> tuple[TypeProto, Shape, str]:
-        known = self._facts.get(id(held))
-        if known is None:
-            known = self._facts[id(held)] = (held, shape_of(held), type_name(held))
-        return known
+        held = self.facts(name)
+        return None if held is None else held.shape
 
     def declare(self, name: str, held: TypeProto) -> None:
-        """Replace what is known about a tensor's type."""
-        self.types[name] = held
+        """Replace what is known about a tensor: its type, and no contents."""
+        self.known[name] = Facts(held)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor as a record, without value."""
-        held = self.types.get(name)
-        if held is None:
-            return Tensor(name) if self.outer is None else self.outer.tensor(name)
-        _, shape, words = self._known(held)
-        return Tensor(name, words, shape)
+        held = self.facts(name)
+        return Tensor(name) if held is None else Tensor(name, held.words, held.shape)
 
 
 def type_name(held: TypeProto) -> str:
