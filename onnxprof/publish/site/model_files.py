@@ -96,8 +96,11 @@ def made(order: Order) -> Bundle:
 
 def write(path: Path, content: str | bytes) -> None:
     """Write a file of the site, its folder too; text that is no Unicode as escapes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(content))
+    try:
+        path.write_bytes(encoded(content))
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(content))
 
 
 def encoded(content: str | bytes) -> bytes:
@@ -159,7 +162,7 @@ def _files(
         yield path, encoded(text)
     for entry in page.entries:
         if entry.result:
-            yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run]))
+            yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run], page.reconciled))
 
 
 def _documents(page: ModelPage, plots: Mapping[int, str]) -> Iterator[tuple[str, Manuscript]]:
