@@ -55,7 +55,7 @@ MEANINGS = {
 def rows_parquet(model: ModelPage) -> bytes:
     """Every layer of a model's good runs, the earlier ones of a repetition too; empty of none."""
     runs = _good(model)
-    return timing_parquet(runs) if runs else b""
+    return timing_parquet(runs, model.reconciled) if runs else b""
 
 
 def join_parquet(parts: Iterable[Path], target: Path) -> None:

@@ -132,15 +132,16 @@ def _isolated(name: str) -> Markup:
 
 
 def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
-    """A right-aligned cell: decimals set its padding, so that the points stand in line."""
-    from markupsafe import Markup
+    """A right-aligned cell: decimals set its padding, so that the points stand in line.
 
+    `extra` is a class of the style sheet; neither it nor figures need escapes.
+    """
     if ns is None:
-        return Markup('<td class="{}"></td>').format(extra) if extra else Markup("<td></td>")
+        return markup(f'<td class="{extra}"></td>' if extra else "<td></td>")
     value = ns / unit[1]
-    return Markup('<td class="{}" data-v="{}" title="{:,} ns">{}</td>').format(
-        f"d{numbers.decimals(value, most)} {extra}".strip(), ns, ns, numbers.three(value, most)
-    )
+    kind = f"d{numbers.decimals(value, most)} {extra}".strip()
+    figure = numbers.three(value, most)
+    return markup(f'<td class="{kind}" data-v="{ns}" title="{ns:,} ns">{figure}</td>')
 
 
 @cache

@@ -7,10 +7,10 @@ axis stands there by its name, an unknown axis or rank as `?`.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.analysis.reconcile import TimedRow, milliseconds, reconcile
+from onnxprof.analysis.reconcile import Reconciliation, TimedRow, milliseconds, reconcile
 from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
 from onnxprof.publish.text.sentences import doubt_text
@@ -51,22 +51,24 @@ _ASKED = ("run", "created", "threads", "granularity", "timer")
 _GROUP_ROWS = 1 << 17
 
 Cell = str | int | float | None
+Reconciler = Callable[[Run], Reconciliation]
 
 
-def timing_csv(runs: Iterable[Run]) -> str:
+def timing_csv(runs: Iterable[Run], reconciled: Reconciler = reconcile) -> str:
     """One table of all runs under one header; failed runs are left out.
 
+    `reconciled` gives the timing table of a run, for callers that have it already.
     For each run the printed `median_ms` above its row `(total)` add up to that row exactly;
     `(interruptions)` and `(overhead)` are among them.
     Raises StoreError for a run whose times do not match its steps.
     """
-    return "".join(timing_csv_parts(runs))
+    return "".join(timing_csv_parts(runs, reconciled))
 
 
-def timing_csv_parts(runs: Iterable[Run]) -> Iterator[str]:
+def timing_csv_parts(runs: Iterable[Run], reconciled: Reconciler = reconcile) -> Iterator[str]:
     """The same text in parts, as the runs come."""
     timed = (run for run in runs if run.timings is not None)
-    return csv_parts(COLUMNS, (row for run in timed for row in _printed(run)))
+    return csv_parts(COLUMNS, (row for run in timed for row in _printed(run, reconciled)))
 
 
 def timing_records(run: Run) -> list[dict[str, Cell]]:
@@ -77,7 +79,7 @@ def timing_records(run: Run) -> list[dict[str, Cell]]:
     return [dict(zip(COLUMNS, _values(run, row), strict=True)) for row in reconcile(run).rows]
 
 
-def timing_table(runs: Iterable[Run]) -> pa.Table:
+def timing_table(runs: Iterable[Run], reconciled: Reconciler = reconcile) -> pa.Table:
     """The rows of `timing_csv` as an Arrow table, with columns that identify the run in front.
 
     These are `run` (the digest of the request), `created`, `threads`, `granularity`, `timer`.
@@ -90,7 +92,7 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
         for run in runs
         if run.timings is not None
         for asked in [tuple(map(_utf8, _identity(run)))]
-        for row in reconcile(run).rows
+        for row in reconciled(run).rows
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -106,18 +108,20 @@ def _schema() -> pa.Schema:
     return pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
 
 
-def timing_parquet(runs: Iterable[Run]) -> bytes:
+def timing_parquet(runs: Iterable[Run], reconciled: Reconciler = reconcile) -> bytes:
     """The table of `timing_table` as a Parquet file."""
-    return b"".join(timing_parquet_parts(runs))
+    return b"".join(timing_parquet_parts(runs, reconciled))
 
 
-def timing_parquet_parts(runs: Iterable[Run]) -> Iterator[bytes]:
+def timing_parquet_parts(
+    runs: Iterable[Run], reconciled: Reconciler = reconcile
+) -> Iterator[bytes]:
     """The same file in parts, a row group each, as the runs come."""
     import pyarrow.parquet as pq
 
     sink = _Parts()
     with pq.ParquetWriter(sink, _schema(), compression="zstd") as writer:
-        for table in _row_groups(timing_table([run]) for run in runs):
+        for table in _row_groups(timing_table([run], reconciled) for run in runs):
             writer.write_table(table)
             yield sink.taken()
     yield sink.taken()
@@ -186,8 +190,8 @@ def _utf8(value: Cell) -> Cell:
     return value.encode("utf-8", "backslashreplace").decode()
 
 
-def _printed(run: Run) -> Iterator[list[Cell]]:
-    for row in reconcile(run).rows:
+def _printed(run: Run, reconciled: Reconciler) -> Iterator[list[Cell]]:
+    for row in reconciled(run).rows:
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield [
             *_description(run, row),
