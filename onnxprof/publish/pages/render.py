@@ -42,8 +42,11 @@ class SiteFacts:
     """Where the site will be, with a slash at its end; empty where that is not known."""
 
 
-def model_page(page: ModelPage, site: SiteFacts) -> str:
-    """Everything about one model; its script shows the run that the reader chooses."""
+def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
+    """Everything about one model; its script shows the run that the reader chooses.
+
+    `rooms` are the heights of the plots, from `graph_view.rooms`.
+    """
     aligned = side_by_side.listed(page)
     return render(
         "model.html",
@@ -59,6 +62,7 @@ def model_page(page: ModelPage, site: SiteFacts) -> str:
         batches=sorted({entry.batch for entry in page.entries}),
         panels=_panels(page),
         charts=charts.charts(page),
+        rooms=rooms,
         library=charts.LIBRARY,
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,

@@ -151,11 +151,12 @@ def _files(
     page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts
 ) -> Iterator[tuple[str, bytes]]:
     """The page, the plots and the tables."""
-    yield "index.html", encoded(render.model_page(page, site))
+    drawings = graph_view.graphs(page)
+    yield "index.html", encoded(render.model_page(page, site, graph_view.rooms(drawings)))
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
     for path, text in (
-        *graph_view.scripts(page),
+        *graph_view.scripts(drawings),
         *side_by_side.scripts(page),
         *layer_rows.files(page),
     ):
