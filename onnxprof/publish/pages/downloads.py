@@ -64,7 +64,7 @@ def join_parquet(parts: Iterable[Path], target: Path) -> None:
 
     with pq.ParquetWriter(target, parquet_schema(), compression="zstd") as writer:
         for part in parts:
-            writer.write_table(pq.read_table(part))
+            writer.write_table(pq.ParquetFile(part).read())
 
 
 def parquet_schema() -> pa.Schema:
