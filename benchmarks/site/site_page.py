@@ -25,6 +25,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -53,9 +54,10 @@ TIMED = """async (act) => {
 
 
 def build(folder: Path) -> None:
-    site_build.SIZES = LAYERS
-    runs = [site_build.run(0, device, batch) for device in range(3) for batch in site_build.BATCHES]
-    site.build_site([*runs, site_build.run(1, 0, 1), site_build.run(2, 0, 1)], folder)
+    case = replace(site_build.CASES["large"], sizes=LAYERS)
+    runs = [site_build.run(0, device, batch, case) for device in range(3) for batch in case.batches]
+    others = [site_build.run(model, 0, 1, case) for model in (1, 2)]
+    site.build_site([*runs, *others], folder)
 
 
 def weights(page: Any, address: str, folder: Path) -> dict[str, int]:

@@ -505,19 +505,25 @@
     }));
     open.clear();
     selected = null;
-    for (const id of ["unfold", "fold"]) at(id).hidden = graph.scopes.length < 2;
     heat = heatOf(run);
     arrange();
-    // A small graph needs no more room than it takes.
-    const room = 16 * parseFloat(getComputedStyle(document.documentElement).fontSize);
-    stage.style.height = graph.scopes.length > 1 ? "" : `${Math.max(room, scene.h + 34)}px`;
     start();
     search();
     stage.classList.add("drawn");
   };
+  // The room of the drawing before it comes, so that nothing below it moves; a small graph needs no
+  // more than it takes, one that is folded has the style sheet's.
+  const rooms = stage.dataset.rooms.split(" ").map(Number);
+  const reserve = () => {
+    const run = current();
+    const room = rooms[data.tables[run.table].graph];
+    const least = 16 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+    stage.style.height = room ? `${Math.max(least, room)}px` : "";
+    for (const id of ["unfold", "fold"]) at(id).hidden = Boolean(room);
+    at("plot-run").textContent = `${data.systems[run.sys].short}, batch ${run.batch}`;
+  };
   const show = () => {
     const run = current();
-    at("plot-run").textContent = `${data.systems[run.sys].short}, batch ${run.batch}`;
     const wanted = data.tables[run.table].graph;
     if (graph && wanted === number) {
       heat = heatOf(run);
@@ -529,6 +535,8 @@
       .catch((error) => { at("plot-said").textContent = error.message; stage.dataset.trouble = error.message; });
   };
 
+  document.addEventListener("onnxprof:shown", reserve);
+  reserve();
   new ResizeObserver(again).observe(stage);
   let begun = false;
   const begin = () => {

@@ -106,7 +106,7 @@ def test_boxes_of_a_scope_do_not_overlap() -> None:
 
 
 def test_the_file_is_a_call_that_holds_no_markup() -> None:
-    ((path, text),) = graph_view.scripts(page_of(hostile_run()))
+    ((path, text),) = graph_view.scripts(graph_view.graphs(page_of(hostile_run())))
     assert path == "plot/graph-0.js"
     assert "<" not in text
     json.loads(text.removeprefix("onnxprof.graph(0,").removesuffix(");\n"))
@@ -114,7 +114,7 @@ def test_the_file_is_a_call_that_holds_no_markup() -> None:
 
 def test_one_file_serves_all_batch_sizes() -> None:
     page = page_of(sample_run("m", 1), sample_run("m", 8))
-    assert len(list(graph_view.scripts(page))) == 1
+    assert len(graph_view.graphs(page)) == 1
     assert {table["graph"] for table in embed.page_data(page)["tables"]} == {0}
 
 

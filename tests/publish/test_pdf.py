@@ -6,8 +6,11 @@ import dataclasses
 import io
 import json
 import os
+import re
 import sys
+import threading
 import unicodedata
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -191,6 +194,57 @@ def test_a_plot_is_a_page_of_its_own_size_in_vectors() -> None:
     assert "Conv" in shown
     assert "/block/relu_1" in shown
     assert "\\u6a21" in shown
+
+
+def test_texts_of_a_plot_are_words_at_places_in_points() -> None:
+    table = sample_run(batch=8).table
+    drawing = plot.draw(plot.plan(table), table, "a  <b> & c")
+    data = json.loads(plot_pdf.manuscript(drawing, "m", 8).data)
+    assert "<text" not in data["svg"]
+    assert len(data["texts"]) == drawing.count("<text")
+    assert data["texts"][0] == ["h", 15.0, 19.5, "a <b> & c"]
+    assert data["styles"]["h"] == [10.5, "#1b1d20", 600, False]
+    assert data["styles"]["s"] == [7.125, "#5b6168", 400, True]
+    typesetter.compile_pdf(plot_pdf.manuscript(drawing, "m", 8))
+
+
+def test_numbers_of_a_table_are_moved_by_the_widths_of_the_font() -> None:
+    """Decimal points stand in line only where the template's widths are those of the font."""
+    import typst
+
+    source = (files("onnxprof") / "site" / "templates" / "timing.typ").read_text("utf-8")
+    widths = "\n".join(re.findall(r"^#let \((?:bold-)?digit.*$", source, re.MULTILINE))
+    typeset = re.search(r"^#set text\(.*?^\)", source, re.DOTALL | re.MULTILINE)
+    assert typeset
+    checked = f"""{typeset[0]}
+{widths}
+#context for (weight, figure, mark) in ((400, digit, point), (700, bold-digit, bold-point)) {{
+  let wide(it) = measure(text(weight: weight, it)).width
+  for each in range(10) {{ assert.eq(wide(str(each)), figure.to-absolute()) }}
+  for text in ("1.0", "7.7", "0.000") {{
+    let expected = (text.len() - 1) * figure + mark
+    assert(calc.abs(wide(text) - expected.to-absolute()) < 0.001pt)
+  }}
+}}"""
+    assert typst.Compiler(checked.encode(), ignore_system_fonts=True).compile(format="pdf")
+
+
+def test_one_compiler_sets_all_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    import typst
+
+    made = []
+    plain = typst.Compiler
+
+    def spy(*given: object, **named: object) -> object:
+        made.append(given)
+        return plain(*given, **named)
+
+    monkeypatch.setattr(typst, "Compiler", spy)
+    monkeypatch.setattr(typesetter, "_KEPT", threading.local())
+    monkeypatch.setattr(typesetter, "_MOST_DATA", 0)
+    first, second = (typesetter.compile_pdf(manuscript) for manuscript in manuscripts(2))
+    assert first != second
+    assert len(made) == 1
 
 
 def test_a_plot_too_long_for_a_page_is_scaled() -> None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
-from support.sites import runs
+from support.sites import contents, runs
 from typer.testing import CliRunner
 
 from onnxprof.cli.commands.site import app
@@ -41,14 +41,6 @@ def store(tmp_path: Path) -> Store:
     for run in (sample_run("a", 1), sample_run("a", 2), sample_run("b", 1)):
         store.save(run)
     return store
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def made_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -37,10 +37,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (page,) = catalogue([dataclasses.replace(huge, request=asked)])
     home = folder / "models" / page.slug
     (home / "plot").mkdir(parents=True)
-    (home / "index.html").write_text(
-        render.model_page(page, render.SiteFacts("t", "0", "")), "utf-8"
-    )
-    for path, text in graph_view.scripts(page):
+    drawings = graph_view.graphs(page)
+    html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
+    (home / "index.html").write_text(html, "utf-8")
+    for path, text in graph_view.scripts(drawings):
         (home / path).write_text(text, "utf-8")
     return folder
 

@@ -37,8 +37,10 @@ def write_page(folder: Path, found: Sequence[Run]) -> None:
     (page,) = catalogue(found)
     home = folder / "models" / page.slug
     (home / "plot").mkdir(parents=True)
-    html = render.model_page(page, render.SiteFacts("t", "0", ""))
-    for path, text in (("index.html", html), *graph_view.scripts(page), *layer_rows.files(page)):
+    drawings = graph_view.graphs(page)
+    html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
+    plots = graph_view.scripts(drawings)
+    for path, text in (("index.html", html), *plots, *layer_rows.files(page)):
         (home / path).write_bytes(encoded(text))
 
 
@@ -232,3 +234,25 @@ def test_axe_finds_nothing_in_long_tables(browser: Any, root: str, scheme: str, 
     )
     assert found == []
     context.close()
+
+
+#: Where a part of the page stands from its top.
+PLACE = "document.querySelector('{}').getBoundingClientRect().top + scrollY"
+
+
+@over_http
+@pytest.mark.parametrize("model", ["lenet", "alpha", "long-1000"])
+@pytest.mark.parametrize("width", [380, 1200])
+def test_nothing_below_a_plot_moves_when_it_is_drawn(
+    page: Any, root: str, model: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 500})
+    # without the files that other parts of the page ask for when they come near
+    page.route("**/aligned/*.js", lambda route: None)
+    page.goto(f"{root}/models/{model}/index.html")
+    below = PLACE.format("#stage ~ .legend"), PLACE.format("#compare")
+    before = [page.evaluate(place) for place in below]
+    assert page.locator("#stage.drawn").count() == 0
+    page.evaluate("document.getElementById('stage').scrollIntoView()")
+    page.wait_for_selector("#stage.drawn .picture [data-i]")
+    assert [page.evaluate(place) for place in below] == before

@@ -19,7 +19,7 @@ MOST_BYTES = 2 << 30
 _DIGEST_BYTES = 32
 _TEMPORARY = ".tmp"
 #: Packages whose versions the made files depend on, too.
-_LIBRARIES = ("jinja2", "typst", "graphlay", "pyarrow", "numpy")
+_LIBRARIES = ("jinja2", "typst", "graphlay", "plotly", "pyarrow", "numpy")
 #: Links to folders beside the package; `rglob` does not follow them.
 _BESIDE = ("", "backends", "zoo", "site")
 _PATTERNS = ("*.py", "templates/*", "assets/*", "index.json")

@@ -101,6 +101,11 @@ class ModelPage:
         """What is shown before the reader chooses: the first good run."""
         return next((e for e in self.entries if e.result), self.entries[0])
 
+    def reconciled(self, run: Run) -> Reconciliation:
+        """The timing table of a run of the page, made once where the page shows the run."""
+        known = (entry.result for entry in self.entries if entry.run is run)
+        return next(known, None) or reconcile(run)
+
 
 def wrong_text(run: Run) -> str:
     """How a run's outputs differ from the reference's; empty unless parity failed."""

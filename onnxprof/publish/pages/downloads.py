@@ -55,7 +55,7 @@ MEANINGS = {
 def rows_parquet(model: ModelPage) -> bytes:
     """Every layer of a model's good runs, the earlier ones of a repetition too; empty of none."""
     runs = _good(model)
-    return timing_parquet(runs) if runs else b""
+    return timing_parquet(runs, reconciled=model.reconciled) if runs else b""
 
 
 def join_parquet(parts: Iterable[Path], target: Path) -> None:
@@ -64,7 +64,7 @@ def join_parquet(parts: Iterable[Path], target: Path) -> None:
 
     with pq.ParquetWriter(target, parquet_schema(), compression="zstd") as writer:
         for part in parts:
-            writer.write_table(pq.read_table(part))
+            writer.write_table(pq.ParquetFile(part).read())
 
 
 def parquet_schema() -> pa.Schema:

@@ -23,13 +23,28 @@ from onnxprof.records.layer import Layer, LayerKind, LayerTable
 NODE, INPUT, SCOPE, REFERENCE = range(4)
 
 
-def scripts(page: ModelPage) -> Iterator[tuple[str, str]]:
-    """A file for each topology among the page's runs, in the order that `views` numbers them."""
+#: Pixels above and below a drawing that is shown whole.
+_AROUND = 34
+
+
+def graphs(page: ModelPage) -> list[dict[str, Any]]:
+    """The drawing of each topology among the page's runs, in the order of `embed.page_data`."""
     tables: dict[tuple[object, ...], LayerTable] = {}
     for entry in page.entries:
         tables.setdefault(topology(entry.run.table), entry.run.table)
-    for number, table in enumerate(tables.values()):
-        yield f"plot/graph-{number}.js", f"onnxprof.graph({number},{embedded(graph(table))});\n"
+    return [graph(table) for table in tables.values()]
+
+
+def scripts(drawings: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """A file for each of these drawings."""
+    for number, drawing in enumerate(drawings):
+        yield f"plot/graph-{number}.js", f"onnxprof.graph({number},{embedded(drawing)});\n"
+
+
+def rooms(drawings: Sequence[dict[str, Any]]) -> str:
+    """Heights in pixels that the page keeps free; 0 for one with scopes to open, which scrolls."""
+    heights = (0 if len(d["scopes"]) > 1 else d["scopes"][0]["h"] + _AROUND for d in drawings)
+    return " ".join(map(str, heights))
 
 
 def graph(table: LayerTable) -> dict[str, Any]:

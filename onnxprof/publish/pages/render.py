@@ -42,8 +42,11 @@ class SiteFacts:
     """Where the site will be, with a slash at its end; empty where that is not known."""
 
 
-def model_page(page: ModelPage, site: SiteFacts) -> str:
-    """Everything about one model; its script shows the run that the reader chooses."""
+def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
+    """Everything about one model; its script shows the run that the reader chooses.
+
+    `rooms` are the heights of the plots, from `graph_view.rooms`.
+    """
     aligned = side_by_side.listed(page)
     return render(
         "model.html",
@@ -59,6 +62,7 @@ def model_page(page: ModelPage, site: SiteFacts) -> str:
         batches=sorted({entry.batch for entry in page.entries}),
         panels=_panels(page),
         charts=charts.charts(page),
+        rooms=rooms,
         library=charts.LIBRARY,
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,
@@ -132,15 +136,16 @@ def _isolated(name: str) -> Markup:
 
 
 def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
-    """A right-aligned cell: decimals set its padding, so that the points stand in line."""
-    from markupsafe import Markup
+    """A right-aligned cell: decimals set its padding, so that the points stand in line.
 
+    `extra` is a class of the style sheet; neither it nor figures need escapes.
+    """
     if ns is None:
-        return Markup('<td class="{}"></td>').format(extra) if extra else Markup("<td></td>")
+        return markup(f'<td class="{extra}"></td>' if extra else "<td></td>")
     value = ns / unit[1]
-    return Markup('<td class="{}" data-v="{}" title="{:,} ns">{}</td>').format(
-        f"d{numbers.decimals(value, most)} {extra}".strip(), ns, ns, numbers.three(value, most)
-    )
+    kind = f"d{numbers.decimals(value, most)} {extra}".strip()
+    figure = numbers.three(value, most)
+    return markup(f'<td class="{kind}" data-v="{ns}" title="{ns:,} ns">{figure}</td>')
 
 
 @cache

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from html import unescape
+from typing import Any
 
 from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.typesetter import Manuscript
@@ -20,16 +23,27 @@ _MEDIA = re.compile(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _VARIABLE = re.compile(r"(--[\w-]+):([^;}]+)")
 _USE = re.compile(r"var\((--[\w-]+)\)")
 _TITLES = re.compile(r"<title\b[^>]*>.*?</title>", re.DOTALL)
-#: Fonts within the typst package: a reader's own may be anything.
+#: A reader's own font may be anything; the template names those within the typst package.
 _FONT = re.compile(r"font:([\d.]+px)[^;}]*")
+_RULE = re.compile(r"([^{}]+)\{([^}]*)\}")
+_TEXT = re.compile(r'<text class="(\w+)" x="([\d.-]+)" y="([\d.-]+)">(.*?)</text>\n?', re.DOTALL)
+_PART = re.compile(
+    rf'(<g transform="translate\(([\d.-]+) ([\d.-]+)\)">)|(</g>)|{_TEXT.pattern}', re.DOTALL
+)
+_PAIR = re.compile(r"([\w-]+):([^;]+)")
+_BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 def manuscript(svg: str, model: str, batch: int) -> Manuscript:
     """The manuscript of a drawing's PDF."""
     width, height = _size(svg)
     scale = min(_POINTS_PER_PIXEL, MOST_POINTS / max(width, height, 1.0))
+    drawing = legible(printed(svg))
+    texts = list(_texts(drawing, scale))
     data = {
-        "svg": legible(printed(svg)),
+        "svg": _TEXT.sub("", drawing),
+        "texts": texts,
+        "styles": _text_styles(drawing, {text[0] for text in texts}, scale),
         "width": round(width * scale, 2),
         "height": round(height * scale, 2),
         "title": f"{legible(shortened(in_page(model), 60))}, batch {batch}",
@@ -41,6 +55,43 @@ def manuscript(svg: str, model: str, batch: int) -> Manuscript:
 def printed(svg: str) -> str:
     """The drawing with custom properties replaced by values, without tooltips and media rules."""
     return _TITLES.sub("", _STYLE.sub(lambda match: _plain_style(match[1]), svg, count=1))
+
+
+def _texts(svg: str, scale: float) -> Iterator[tuple[str, float, float, str]]:
+    """Class, place in points and words of every text of a drawing."""
+    shifts = [(0.0, 0.0)]
+    for part in _PART.finditer(svg):
+        begin, dx, dy, end, style, x, y, words = part.groups()
+        left, top = shifts[-1]
+        if begin:
+            shifts.append((left + float(dx), top + float(dy)))
+        elif end:
+            shifts.pop()
+        else:
+            at = round((left + float(x)) * scale, 3), round((top + float(y)) * scale, 3)
+            yield style, *at, _BLANKS.sub(" ", unescape(words)).strip(" ")
+
+
+def _text_styles(svg: str, classes: set[str], scale: float) -> dict[str, tuple[Any, ...]]:
+    """Size in points, colour, weight and whether the place is that of the end, by class."""
+    found = _STYLE.search(svg)
+    rules = _RULE.findall(found[1]) if found else []
+    return {name: _text_style(rules, name, scale) for name in sorted(classes)}
+
+
+def _text_style(rules: Sequence[tuple[str, str]], name: str, scale: float) -> tuple[Any, ...]:
+    held: dict[str, str] = {}
+    for names, css in rules:
+        if {"text", f".{name}"} & set(names.strip().split(",")):
+            held |= {key.strip(): value for key, value in _PAIR.findall(css)}
+    size = float(held.get("font-size", "16px").removesuffix("px"))
+    weight = int(held.get("font-weight", "400"))
+    return (
+        round(size * scale, 3),
+        held.get("fill", "#000"),
+        weight,
+        held.get("text-anchor") == "end",
+    )
 
 
 def _size(svg: str) -> tuple[float, float]:

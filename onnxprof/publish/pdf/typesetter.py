@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from onnxprof.errors import OnnxprofError, UsageError
 from onnxprof.publish.disk.cache import Cache, digest
 
+if TYPE_CHECKING:
+    from typst import Compiler
+
 _EPOCH = datetime(1980, 1, 1, tzinfo=UTC)
 #: Typst keeps what documents share until ten more have been set without it, 80 MiB for one of 600
-#: rows. After this many characters of data ten empty documents, 10 ms each, make it forget.
+#: rows. After this many characters of data ten empty documents make it forget.
 _MOST_DATA = 250_000
 _KEPT_FOR = 10
 
@@ -45,7 +50,8 @@ def compile_pdf(manuscript: Manuscript) -> bytes:
         ) from error
     _forget(len(manuscript.data))
     try:
-        made = typst.Compiler(_source(manuscript.template), ignore_system_fonts=True).compile(
+        made = _compiler().compile(
+            _source(manuscript.template),
             sys_inputs={"data": manuscript.data},
             format="pdf",
             timestamp=_timestamp(manuscript.created),
@@ -76,16 +82,25 @@ class _Seen:
 
 
 _SEEN = _Seen()
+_KEPT = threading.local()
+
+
+def _compiler() -> Compiler:
+    """This thread's compiler, which reads the fonts once."""
+    import typst
+
+    if not hasattr(_KEPT, "compiler"):
+        _KEPT.compiler = typst.Compiler(ignore_system_fonts=True)
+    compiler: Compiler = _KEPT.compiler
+    return compiler
 
 
 def _forget(characters: int) -> None:
     """Empty typst's cache if much data has passed through it, then count the next document's."""
-    import typst
-
     if _SEEN.characters > _MOST_DATA:
         _SEEN.characters = 0
         for _ in range(_KEPT_FOR):
-            typst.Compiler(b" ", ignore_system_fonts=True).compile(format="pdf")
+            _compiler().compile(b" ", sys_inputs={}, format="pdf")
     _SEEN.characters += characters
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -12,13 +12,14 @@ from urllib.parse import quote, urlsplit
 from onnxprof import __version__
 from onnxprof.errors import UsageError
 from onnxprof.publish.disk import process_pool
-from onnxprof.publish.disk.cache import user_cache
+from onnxprof.publish.disk.cache import code, user_cache
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
 from onnxprof.publish.pages.index import index_page
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
+from onnxprof.publish.site import unchanged
 from onnxprof.publish.site.cards import from_card
 from onnxprof.publish.site.model_files import Bundle, Order, found, key, made, write
 from onnxprof.publish.site.worklist import Item, Volume, of_runs, of_stores, volumes
@@ -74,24 +75,30 @@ def _build(
     newest = max((item.created for item in items), default="")
     facts = render.SiteFacts(title, __version__, newest, _checked_url(base_url))
     check_replaceable(out)
+    wanted, cache = volumes(items), user_cache()
+    keys = [key(volume, facts) for volume in wanted]
+    whole = unchanged.key(out, keys, code(), *astuple(facts))
+    left = unchanged.still_there(out, cache, whole)
+    if left is not None:
+        return Built(out / "index.html", left.models, left.runs, left.files, problems, left.models)
     with scaffold(out) as folder:
-        bundles, reused = _models(folder, volumes(items), facts)
+        orders = [_order(folder, each, facts, k) for each, k in zip(wanted, keys, strict=True)]
+        bundles, reused = _models(orders)
         models = [from_card(bundle.card) for bundle in bundles if bundle.card]
         _write_rest(folder, models, facts)
         shutil.rmtree(folder / _ROWS, ignore_errors=True)
-        count = sum(1 for path in folder.rglob("*") if path.is_file())
+        count, listing = unchanged.listed(folder)
         swap(folder, out)
-    user_cache().prune()
     entries = sum(len(model.entries) for model in models)
-    problems += tuple(problem for bundle in bundles for problem in bundle.problems)
-    return Built(out / "index.html", len(models), entries, count, problems, reused)
+    found = tuple(problem for bundle in bundles for problem in bundle.problems)
+    if not found:
+        unchanged.remember(unchanged.Left(len(models), entries, count, listing), cache, whole)
+    cache.prune()
+    return Built(out / "index.html", len(models), entries, count, problems + found, reused)
 
 
-def _models(
-    folder: Path, wanted: Sequence[Volume], site: render.SiteFacts
-) -> tuple[list[Bundle], int]:
+def _models(orders: Sequence[Order]) -> tuple[list[Bundle], int]:
     """Every model's files; their bundles in order, and how many were in the cache."""
-    orders = [_order(folder, volume, site) for volume in wanted]
     bundles = {order.volume.slug: bundle for order in orders if (bundle := found(order))}
     reused = len(bundles)
     missing = [order for order in orders if order.volume.slug not in bundles]
@@ -99,12 +106,12 @@ def _models(
     missing.sort(key=_weight, reverse=True)
     for order, bundle in zip(missing, _all_made(missing), strict=True):
         bundles[order.volume.slug] = bundle
-    return [bundles[volume.slug] for volume in wanted], reused
+    return [bundles[order.volume.slug] for order in orders], reused
 
 
-def _order(folder: Path, volume: Volume, site: render.SiteFacts) -> Order:
+def _order(folder: Path, volume: Volume, site: render.SiteFacts, key: str) -> Order:
     place, rows = folder / "models" / volume.slug, folder / _ROWS / f"{volume.slug}.parquet"
-    return Order(volume, site, place, rows, user_cache(), key(volume, site))
+    return Order(volume, site, place, rows, user_cache(), key)
 
 
 def _all_made(orders: Sequence[Order]) -> Iterator[Bundle]:

@@ -96,8 +96,11 @@ def made(order: Order) -> Bundle:
 
 def write(path: Path, content: str | bytes) -> None:
     """Write a file of the site, its folder too; text that is no Unicode as escapes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(content))
+    try:
+        path.write_bytes(encoded(content))
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(content))
 
 
 def encoded(content: str | bytes) -> bytes:
@@ -148,18 +151,22 @@ def _files(
     page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts
 ) -> Iterator[tuple[str, bytes]]:
     """The page, the plots and the tables."""
-    yield "index.html", encoded(render.model_page(page, site))
+    drawings = graph_view.graphs(page)
+    yield "index.html", encoded(render.model_page(page, site, graph_view.rooms(drawings)))
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
     for path, text in (
-        *graph_view.scripts(page),
+        *graph_view.scripts(drawings),
         *side_by_side.scripts(page),
         *layer_rows.files(page),
     ):
         yield path, encoded(text)
     for entry in page.entries:
         if entry.result:
-            yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run]))
+            yield (
+                f"runs/{entry.stem}.csv",
+                encoded(timing_csv([entry.run], reconciled=page.reconciled)),
+            )
 
 
 def _documents(page: ModelPage, plots: Mapping[int, str]) -> Iterator[tuple[str, Manuscript]]:

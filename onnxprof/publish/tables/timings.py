@@ -60,6 +60,7 @@ _GROUP_ROWS = 1 << 17
 
 Cell = str | int | float | None
 CeilingsOf = Callable[[Run], Ceilings | None]
+Reconciler = Callable[[Run], Reconciliation]
 
 
 def without_ceilings(run: Run) -> Ceilings | None:
@@ -68,22 +69,30 @@ def without_ceilings(run: Run) -> Ceilings | None:
     return None
 
 
-def timing_csv(runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings) -> str:
+def timing_csv(
+    runs: Iterable[Run],
+    ceilings_of: CeilingsOf = without_ceilings,
+    reconciled: Reconciler = reconcile,
+) -> str:
     """One table of all runs under one header; failed runs are left out.
 
+    `reconciled` gives the timing table of a run, for callers that have it already.
     For each run the printed `median_ms` above its row `(total)` add up to that row exactly;
     `(interruptions)` and `(overhead)` are among them.
     Raises StoreError for a run whose times do not match its steps.
     """
-    return "".join(timing_csv_parts(runs, ceilings_of))
+    return "".join(timing_csv_parts(runs, ceilings_of, reconciled))
 
 
 def timing_csv_parts(
-    runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings
+    runs: Iterable[Run],
+    ceilings_of: CeilingsOf = without_ceilings,
+    reconciled: Reconciler = reconcile,
 ) -> Iterator[str]:
     """The same text in parts, as the runs come."""
     timed = (run for run in runs if run.timings is not None)
-    return csv_parts(COLUMNS, (row for run in timed for row in _printed(run, ceilings_of(run))))
+    rows = (row for run in timed for row in _printed(reconciled(run), run, ceilings_of(run)))
+    return csv_parts(COLUMNS, rows)
 
 
 def timing_records(run: Run, ceilings: Ceilings | None = None) -> list[dict[str, Cell]]:
@@ -91,10 +100,16 @@ def timing_records(run: Run, ceilings: Ceilings | None = None) -> list[dict[str,
 
     Raises StoreError for a failed run.
     """
-    return [dict(zip(COLUMNS, cells, strict=True)) for cells in _values(run, ceilings)]
+    return [
+        dict(zip(COLUMNS, cells, strict=True)) for cells in _values(reconcile(run), run, ceilings)
+    ]
 
 
-def timing_table(runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings) -> pa.Table:
+def timing_table(
+    runs: Iterable[Run],
+    ceilings_of: CeilingsOf = without_ceilings,
+    reconciled: Reconciler = reconcile,
+) -> pa.Table:
     """The rows of `timing_csv` as an Arrow table, with columns that identify the run in front.
 
     These are `run` (the digest of the request), `created`, `threads`, `granularity`, `timer`.
@@ -107,7 +122,7 @@ def timing_table(runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings
         for run in runs
         if run.timings is not None
         for asked in [tuple(map(_utf8, _identity(run)))]
-        for cells in _values(run, ceilings_of(run))
+        for cells in _values(reconciled(run), run, ceilings_of(run))
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -123,20 +138,26 @@ def _schema() -> pa.Schema:
     return pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
 
 
-def timing_parquet(runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings) -> bytes:
+def timing_parquet(
+    runs: Iterable[Run],
+    ceilings_of: CeilingsOf = without_ceilings,
+    reconciled: Reconciler = reconcile,
+) -> bytes:
     """The table of `timing_table` as a Parquet file."""
-    return b"".join(timing_parquet_parts(runs, ceilings_of))
+    return b"".join(timing_parquet_parts(runs, ceilings_of, reconciled))
 
 
 def timing_parquet_parts(
-    runs: Iterable[Run], ceilings_of: CeilingsOf = without_ceilings
+    runs: Iterable[Run],
+    ceilings_of: CeilingsOf = without_ceilings,
+    reconciled: Reconciler = reconcile,
 ) -> Iterator[bytes]:
     """The same file in parts, a row group each, as the runs come."""
     import pyarrow.parquet as pq
 
     sink = _Parts()
     with pq.ParquetWriter(sink, _schema(), compression="zstd") as writer:
-        for table in _row_groups(timing_table([run], ceilings_of) for run in runs):
+        for table in _row_groups(timing_table([run], ceilings_of, reconciled) for run in runs):
             writer.write_table(table)
             yield sink.taken()
     yield sink.taken()
@@ -205,8 +226,8 @@ def _utf8(value: Cell) -> Cell:
     return value.encode("utf-8", "backslashreplace").decode()
 
 
-def _printed(run: Run, ceilings: Ceilings | None) -> Iterator[list[Cell]]:
-    for row, roof in _rows(run, ceilings):
+def _printed(sums: Reconciliation, run: Run, ceilings: Ceilings | None) -> Iterator[list[Cell]]:
+    for row, roof in _rows(sums, run, ceilings):
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield [
             *_description(run, row),
@@ -218,8 +239,10 @@ def _printed(run: Run, ceilings: Ceilings | None) -> Iterator[list[Cell]]:
         ]
 
 
-def _values(run: Run, ceilings: Ceilings | None) -> Iterator[tuple[Cell, ...]]:
-    for row, roof in _rows(run, ceilings):
+def _values(
+    sums: Reconciliation, run: Run, ceilings: Ceilings | None
+) -> Iterator[tuple[Cell, ...]]:
+    for row, roof in _rows(sums, run, ceilings):
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield (
             *_description(run, row),
@@ -231,9 +254,10 @@ def _values(run: Run, ceilings: Ceilings | None) -> Iterator[tuple[Cell, ...]]:
         )
 
 
-def _rows(run: Run, ceilings: Ceilings | None) -> Iterator[tuple[TimedRow, Roof | None]]:
+def _rows(
+    sums: Reconciliation, run: Run, ceilings: Ceilings | None
+) -> Iterator[tuple[TimedRow, Roof | None]]:
     """The rows of a run, those that stand for a step with what bounds it."""
-    sums: Reconciliation = reconcile(run)
     roofs = roofline(run, ceilings, sums).roofs
     known = dict(zip(map(id, step_rows(sums)), roofs, strict=True))
     yield from ((row, known.get(id(row))) for row in sums.rows)

@@ -26,7 +26,7 @@ def csv_parts(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Itera
     writer = csv.writer(sink)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(cell) for cell in row])
+        writer.writerow([printable(v, "\n") if isinstance(v, str) else v for v in row])
         if sink.tell() >= _PART:
             yield sink.getvalue()
             sink.seek(0)
@@ -37,7 +37,3 @@ def csv_parts(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Itera
 def csv_of_records(columns: Sequence[str], records: Iterable[Mapping[str, object]]) -> str:
     """CSV with a header and a row per record, of the values under the columns' names."""
     return csv_text(columns, ([record[name] for name in columns] for record in records))
-
-
-def _cell(value: object) -> object:
-    return printable(value, keep="\n") if isinstance(value, str) else value

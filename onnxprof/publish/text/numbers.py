@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -146,6 +147,7 @@ def size(value: int) -> str:
     return f"{value}\u00a0B"
 
 
+@lru_cache(maxsize=1 << 14)
 def sizes_text(shape: Shape) -> str:
     """Axes joined by ×; `?` where unknown, `scalar` for rank 0, empty for unknown rank."""
     if shape is None:

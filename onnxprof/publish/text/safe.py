@@ -88,7 +88,7 @@ def in_page(text: str) -> str:
 
     Control, format and surrogate characters become escapes, unassigned code points U+FFFD.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(
         "\ufffd" if unicodedata.category(char) == "Cn" else char for char in printable(text)
