@@ -26,6 +26,7 @@ from onnxprof.backends.ort.graphs.walk import INSERTED, SUFFIXES
 from onnxprof.backends.ort.timed import title
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.provenance.onnx_graph import graph_attributes
+from onnxprof.records.step import Confidence
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 
@@ -210,6 +211,21 @@ def test_fresh_processes_agree(name: str, tmp_path: Path) -> None:
         told.add(done.stdout)
     assert len(told) == 1
     assert len(json.loads(told.pop())) > 50
+
+
+def test_where_the_executed_graph_settles_the_ties_a_witness_changes_none() -> None:
+    settled = 0
+    for name, cpu in SAVED:
+        original, extended, executed = case(name, cpu)
+        alone = tie(original, executed, executed)
+        if not alone.settles(node.name for node in original.graph.node):
+            continue
+        settled += 1
+        both = tie(original, extended, executed)
+        assert [node.layers for node in alone.nodes] == [node.layers for node in both.nodes]
+        assert {node.confidence for node in both.nodes if node.layers} == {Confidence.EXACT}
+        assert alone.folded == both.folded
+    assert 0 < settled < len(SAVED)
 
 
 def test_a_witness_leaves_its_structure_alone(tmp_path: Path) -> None:
