@@ -17,6 +17,7 @@ from onnxprof.backends.ort import partition
 from onnxprof.backends.ort.check.verify import OrtProof, claims_of
 from onnxprof.backends.ort.device_timer import DeviceTimer
 from onnxprof.backends.ort.graphs.graphs import TiedNodes, tie
+from onnxprof.backends.ort.graphs.saved import Saved, at_level, in_its_file, saving, structure
 from onnxprof.backends.ort.prefix import open_prefixes, output_types
 from onnxprof.backends.ort.profile import Profile, read_profile
 from onnxprof.backends.ort.repeat import Repeater
@@ -24,7 +25,6 @@ from onnxprof.backends.ort.runtime import providers
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.errors import runtime_errors
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
-from onnxprof.backends.ort.saved import Saved, at_level, in_its_file, saving, structure
 from onnxprof.backends.ort.timed import build_trace, joined_steps
 from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device

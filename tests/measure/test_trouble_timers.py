@@ -14,7 +14,8 @@ from support.networks.models import node, value, weight
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
-from onnxprof.backends.ort import backend, saved
+from onnxprof.backends.ort import backend
+from onnxprof.backends.ort.graphs import saved
 from onnxprof.measure.budget import Budget
 from onnxprof.measure.protocol import Measurement, measure
 from onnxprof.model.feeds import generate

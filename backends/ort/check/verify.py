@@ -26,8 +26,8 @@ from onnxprof.backends.ort.check.observe import (
 )
 from onnxprof.backends.ort.check.unfold import Unfolded, has_bodies, unfolded
 from onnxprof.backends.ort.graphs.graphs import ExecutedNode
+from onnxprof.backends.ort.graphs.saved import Saved
 from onnxprof.backends.ort.graphs.scopes import load_saved
-from onnxprof.backends.ort.saved import Saved
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Bounds, Workload
 from onnxprof.provenance.topology import Graph, GraphNode

@@ -20,7 +20,7 @@ from support.places import TESTS
 from support.runs import instruction_sets
 from support.runs.ort_runs import workload
 
-from onnxprof.backends.ort import saved
+from onnxprof.backends.ort.graphs import saved
 from onnxprof.backends.ort.graphs.graphs import ExecutedNode, TiedNodes, tie
 from onnxprof.backends.ort.graphs.walk import INSERTED, SUFFIXES
 from onnxprof.backends.ort.timed import title

@@ -14,8 +14,9 @@ from support.runs.jobs import job
 from support.runs.ort_runs import workload
 from support.runs.verified import Checked, opened
 
-from onnxprof.backends.ort import backend, saved
+from onnxprof.backends.ort import backend
 from onnxprof.backends.ort.check import observe
+from onnxprof.backends.ort.graphs import saved
 from onnxprof.checks import reference
 from onnxprof.jobs.child import perform
 from onnxprof.model.graph import skim
