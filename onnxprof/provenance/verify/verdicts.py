@@ -328,10 +328,12 @@ def _at_ends(
         reason = f"the value of {unseen} cannot be read"
         return Verdict(claim.step, Outcome.UNCHECKED, reason, unseen)
     moving = [name for name in ins if evidence.known(name) and evidence.varies(name)]
-    for name in moving:
-        if not evidence.matches(name, inputs):
-            reason = f"it does not read {name}, which its layers read"
-            return Verdict(claim.step, Outcome.REFUTED, reason, name)
+    read = {name: evidence.matches(name, inputs) for name in moving}
+    if name := next((name for name, executed in read.items() if not executed), ""):
+        reason = f"it does not read {name}, which its layers read"
+        return Verdict(claim.step, Outcome.REFUTED, reason, name)
+    if evidence.only_sure and inputs - evidence.executed.constants - {*read.values()}:
+        return Verdict(claim.step, Outcome.UNCHECKED, "it reads more than its layers do")
     if name := reread(evidence, covered, ins, inputs):
         reason = f"it reads {name}, which one of its layers yields"
         return Verdict(claim.step, Outcome.REFUTED, reason, name)
