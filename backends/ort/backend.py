@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from onnxprof.backends.ort import partition
 from onnxprof.backends.ort.check.verify import OrtProof, claims_of
 from onnxprof.backends.ort.device_timer import DeviceTimer
 from onnxprof.backends.ort.graphs.graphs import TiedNodes, tie
+from onnxprof.backends.ort.graphs.saved import Saved, at_level, in_its_file, saving, structure
 from onnxprof.backends.ort.prefix import open_prefixes, output_types
 from onnxprof.backends.ort.profile import Profile, read_profile
 from onnxprof.backends.ort.repeat import Repeater
@@ -28,7 +29,7 @@ from onnxprof.backends.ort.timed import build_trace, joined_steps
 from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device
 from onnxprof.machine.gpus import free_bytes
-from onnxprof.model.graph.read import read_file, read_prepared
+from onnxprof.model.graph.read import light, read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.plugins.readers import FileReader
 from onnxprof.plugins.verbs import Arrays, FileSession
@@ -41,7 +42,6 @@ from onnxprof.records.step import Granularity
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 #: Distributions that bring the runtime with other providers.
 _BUILDS = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
-_SAVED_CONSTANTS = "session.optimized_model_external_initializers_"
 
 
 class OrtBackend:
@@ -141,67 +141,19 @@ def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
         made.add_session_config_entry(partition.RECORD, "1")
 
     path = scratch / "executed.onnx"
-    if providers.provider_of(workload).compiles:
-        return CompiledSession(ort_session.load(workload, profiled), workload, path)
-    session = _saving(workload, path, profiled) or ort_session.load(workload, profiled)
-    return ProfiledSession(session, workload, path)
-
-
-def _saving(
-    workload: Workload, path: Path, configure: ort_session.Configure, *, packed: bool = True
-) -> Any:
-    """A session that saved its graph, with `packed` weights too; None where it cannot be saved.
-
-    Some graphs, such as those with sparse weights, can only be saved with weights inside.
-    """
-    for outside in (True, False):
-        with suppress(BackendError):
-            session = ort_session.load(
-                workload, partial(_save_to, path, outside, packed, configure)
-            )
-            _leave_out_empty_packs(path)
-            return session
-    return None
-
-
-def _leave_out_empty_packs(path: Path) -> None:
-    """Remove packed weights with an empty part, so that the runtime packs them anew.
-
-    onnxruntime saves such parts for quantised depthwise convolutions, but cannot load them.
-    """
-    if (model := _structure(path)) is None:
-        return
-    broken = [t for t in model.graph.initializer if any(map(_is_empty_pack, t.external_data))]
-    for tensor in broken:
-        kept = [entry for entry in tensor.external_data if not _is_empty_pack(entry)]
-        del tensor.external_data[:]
-        tensor.external_data.extend(kept)
-    if broken:
-        path.write_bytes(model.SerializeToString())
-
-
-def _is_empty_pack(entry: Any) -> bool:
-    """Whether an entry `key|offset;length;flags|…`, a part for each buffer, has an empty part."""
-    parts = entry.value.split("|")[1:] if entry.key.startswith("prepacked") else ()
-    return any(part.split(";")[1:2] == ["0"] for part in parts)
-
-
-def _save_to(
-    path: Path, outside: bool, packed: bool, configure: ort_session.Configure, made: Any
-) -> None:
-    configure(made)
-    made.optimized_model_filepath = str(path)
-    if outside:
-        made.add_session_config_entry(f"{_SAVED_CONSTANTS}file_name", path.stem + ".bin")
-        made.add_session_config_entry(f"{_SAVED_CONSTANTS}min_size_in_bytes", "1024")
-    if outside and packed:  # mapped from the file, then, not packed again by every prefix
-        made.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+    provider = providers.provider_of(workload)
+    if provider.compiles:
+        return CompiledSession(ort_session.load(workload, profiled), workload, Saved.beside(path))
+    if provider.kind == "cpu" and (made := in_its_file(workload, path, profiled)):
+        return ProfiledSession(*made)
+    session = saving(workload, path, profiled) or ort_session.load(workload, profiled)
+    return ProfiledSession(session, workload, Saved.beside(path))
 
 
 class ProfiledSession(BoundSession):
     """A bound session whose every inference is in the runtime's profile."""
 
-    def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
+    def __init__(self, session: Any, workload: Workload, saved: Saved) -> None:
         super().__init__(session, workload.inputs, place_of(workload))
         self._workload = workload
         self._saved = saved
@@ -249,6 +201,20 @@ class ProfiledSession(BoundSession):
         rows = {key: row for row, entry in enumerate(joined) for key in entry.keys}
         return self._device.timed(made, path, rows, self._epoch_ns)
 
+    @cached_property
+    def _light(self) -> Workload:
+        """The workload with its model's weights left in the file: for what is not timed."""
+        return replace(self._workload, model=light(self._workload.model))
+
+    @cached_property
+    def _original(self) -> Any:
+        return read_prepared(self._light.model)
+
+    @cached_property
+    def _timeable(self) -> Saved:
+        """The saved graph with packed weights, which sessions map. Raises BackendError."""
+        return self._saved.packed(self._workload)
+
     def _release(self) -> None:
         """Make room for the witness: outputs alone keep the memory of the session's weights."""
         self.session = self._binding = None
@@ -256,10 +222,10 @@ class ProfiledSession(BoundSession):
 
     def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
         """The profile, the tied nodes, and the number of nodes at which the graph can be cut."""
-        ties = _ties(self._workload, self._saved)
+        executed = structure(self._saved.path)
+        ties = _ties(self._light, self._original, self._saved.path, executed)
         control_flow = {node.name for node in ties.nodes if node.has_subgraph}
         profile = read_profile(path, control_flow)
-        executed = _structure(self._saved)
         nodes = () if executed is None else executed.graph.node
         self._types = output_types(profile, nodes)
         return profile, ties, len(nodes)
@@ -267,7 +233,8 @@ class ProfiledSession(BoundSession):
     def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
         """Sessions for the first nodes of the executed graph; call this after `trace`."""
         self.session = None
-        return open_prefixes(self._workload, self._saved, self._types, counts)
+        saved = self._timeable if any(counts) else self._saved
+        return open_prefixes(self._workload, saved.path, self._types, counts)
 
     def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
         """Sessions that repeat one step each, on the CPU; call this after `trace`."""
@@ -275,70 +242,43 @@ class ProfiledSession(BoundSession):
             return {}
         self.session = None
         places = {step: self._places[step] for step in repeats if step in self._places}
-        return Repeater(self._workload, self._saved, self._types).sessions(places, repeats)
+        saved = self._timeable.path
+        return Repeater(self._workload, saved, self._types).sessions(places, repeats)
 
     def proof(self) -> OrtProof:
         """The check of the steps by values, with the saved graph; call this last."""
         self.session = None
-        return OrtProof.kept(
-            self._workload, read_prepared(self._workload.model), self._saved, self._claims
-        )
+        return OrtProof.kept(self._light, self._original, self._saved, self._claims)
 
 
 class CompiledSession(ProfiledSession):
     """A session on a provider that compiles subgraphs, whose executed graph cannot be saved."""
 
-    def __init__(self, session: Any, workload: Workload, saved: Path) -> None:
+    def __init__(self, session: Any, workload: Workload, saved: Saved) -> None:
         super().__init__(session, workload, saved)
         self._provider = providers.provider_of(workload).name
         self._taken = partition.subgraphs(session, self._provider)
 
     def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
-        basic = _at_level(self._workload, self._saved, "ORT_ENABLE_BASIC")
+        basic = at_level(self._workload, self._saved.path, "ORT_ENABLE_BASIC")
         if basic is None:
             return read_profile(path, ()), TiedNodes(), 0
         control_flow = {n.name for n in basic.graph.node if any(True for _ in graph_attributes(n))}
         profile = read_profile(path, control_flow)
-        original = read_prepared(self._workload.model)
-        ties = partition.tie_compiled(original, basic, self._taken, profile, self._provider)
+        ties = partition.tie_compiled(self._original, basic, self._taken, profile, self._provider)
         return profile, ties, 0
 
 
-def _ties(workload: Workload, saved: Path) -> TiedNodes:
-    """Tie the saved graph to the original; empty where it could not be saved."""
-    executed = _structure(saved)
+def _ties(workload: Workload, original: Any, saved: Path, executed: Any) -> TiedNodes:
+    """Tie the saved graph to the original; empty where it could not be saved.
+
+    The graph at the extended level is made only where its names can add evidence.
+    """
     if executed is None:
         return TiedNodes()
-    original = read_prepared(workload.model)
-    witness = (
-        executed
-        if workload.granularity is Granularity.WRITTEN
-        else _at_level(workload, saved, "ORT_ENABLE_EXTENDED")
-    )
-    return tie(original, witness or executed, executed)
-
-
-def _structure(path: Path) -> Any:
-    return read_file(path) if path.exists() else None
-
-
-def _at_level(workload: Workload, beside: Path, level: str) -> Any:
-    """The graph at a level below the highest, where names of nodes and tensors survive.
-
-    The graph is saved without a compiling provider, with which saving fails; at the basic level
-    the nodes of the later subgraphs are still separate.
-    """
-    import onnxruntime as ort
-
-    path = beside.with_name("witness.onnx")
-    if providers.provider_of(workload).compiles:
-        workload = replace(workload, provider="cpu", device="")
-
-    def lower(made: Any) -> None:
-        made.add_session_config_entry("session.disable_prepacking", "1")  # it never runs
-        if workload.granularity is not Granularity.WRITTEN:
-            made.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
-
-    _saving(workload, path, lower, packed=False)
-    path.with_suffix(".bin").unlink(missing_ok=True)  # nobody reads its weights
-    return _structure(path)
+    ties = tie(original, executed, executed)
+    layers = (layer.name for layer in workload.table.nodes)
+    if workload.granularity is Granularity.WRITTEN or ties.settles(layers):
+        return ties
+    witness = at_level(workload, saved, "ORT_ENABLE_EXTENDED")
+    return ties if witness is None else tie(original, witness, executed)

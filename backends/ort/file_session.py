@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from onnxprof.backends.ort.runtime.session import NO_PACKING
 from onnxprof.plugins.verbs import Arrays
 
 _SILENT = 4
@@ -22,7 +23,7 @@ class OrtFileSession:
         options = ort.SessionOptions()
         options.log_severity_level = _SILENT
         if lean:  # halves the memory: no packed copy of weights
-            options.add_session_config_entry("session.disable_prepacking", "1")
+            options.add_session_config_entry(NO_PACKING, "1")
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._value_of = ort.OrtValue.ortvalue_from_numpy
         self.inputs = [value.name for value in self._session.get_inputs()]

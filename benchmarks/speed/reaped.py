@@ -29,12 +29,13 @@ class Cost:
     together_mb: float
     """Of all its processes at one time, shared pages counted once, looked at 50 times a second."""
     written_mb: float
+    """By write calls, pipes included."""
 
 
 def cost(command: Sequence[str]) -> Cost:
     """Run it; raises CalledProcessError where it fails."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, wrote = resource.getrusage(resource.RUSAGE_CHILDREN), _written()
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     watch = _Watch(process.pid)
@@ -49,8 +50,14 @@ def cost(command: Sequence[str]) -> Cost:
         raise subprocess.CalledProcessError(process.returncode, command)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    sizes = watch.largest / 1e6, watch.together / 1e6, sum(watch.written.values()) / 1e6
-    return Cost(cpu_s, wall_s, *sizes)
+    sizes = watch.largest, watch.together, _written() - wrote
+    return Cost(cpu_s, wall_s, *(size / 1e6 for size in sizes))
+
+
+def _written() -> int:
+    """Bytes that this process wrote, and those that it has waited for, with theirs: proc(5)."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(x.split()[1]) for x in lines if x.startswith("wchar"))
 
 
 class _Watch:
@@ -58,7 +65,6 @@ class _Watch:
 
     def __init__(self, pid: int) -> None:
         self.largest = self.together = 0
-        self.written: dict[int, int] = {}
         self._known = {pid}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -81,8 +87,6 @@ class _Watch:
         place = Path("/proc", str(pid))
         resident = int((place / "statm").read_text().split()[1]) * _PAGE
         self.largest = max(self.largest, resident)
-        lines = (place / "io").read_text().splitlines()
-        self.written[pid] = next(int(x.split()[1]) for x in lines if x.startswith("wchar"))
         shares = (place / "smaps_rollup").read_text().splitlines()
         return next(int(x.split()[1]) * 1024 for x in shares if x.startswith("Pss:"))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxprof.analysis.warnings import tie_warnings
 from onnxprof.errors import OnnxprofError
-from onnxprof.plugins.backend import Bounds, Proof, Workload
+from onnxprof.plugins.backend import Bounds, Proof, ReferenceRun, Workload
 from onnxprof.provenance.verify.outcomes import all_unchecked
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
@@ -80,11 +80,15 @@ def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list
         return [inputs]
 
 
-def with_parity(run: Run, workload: Workload, values: Feeds) -> Run:
-    """The run with its outputs compared with the reference's, and the warnings of that."""
+def with_parity(run: Run, workload: Workload, values: Feeds, proof: Proof | None = None) -> Run:
+    """The run with its outputs compared with the reference's, and the warnings of that.
+
+    A check that was made has the reference's outputs already.
+    """
     from onnxprof.checks.reference import check, warnings_of
 
-    parity = check(workload, values)
+    known = proof.expected() if isinstance(proof, ReferenceRun) else None
+    parity = check(workload, values, known)
     return replace(run, parity=parity, warnings=(*run.warnings, *warnings_of(parity)))
 
 

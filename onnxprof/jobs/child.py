@@ -20,7 +20,7 @@ from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.checked import feeds, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook
-from onnxprof.machine import clocks, telemetry
+from onnxprof.machine import clocks, memory, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Measurement, measure
@@ -82,6 +82,7 @@ def perform(
     run = _recorded(job, digest, found, told)
     run = replace(run, telemetry=watch.telemetry() if watch else None)
     progress("checking provenance", 1.0)
+    memory.give_back()
     fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
     return _compared(job, run, work, found, progress, keep) if options.parity else run
@@ -114,7 +115,7 @@ def _compared(
 
     keep(run)
     progress("comparing outputs", 1.0)
-    run = with_parity(run, work, found.values)
+    run = with_parity(run, work, found.values, found.proof)
     keep(run)
     if not job.is_free:
         return run
@@ -128,7 +129,11 @@ def _foresee(
     load_ns: int,
     inference_ns: int,
 ) -> None:
-    """Announce a measurement that takes longer than its budget."""
+    """Announce a measurement that takes longer than its budget.
+
+    What loading left free goes back to the system, before another session is loaded.
+    """
+    memory.give_back()
     from onnxprof.checks.batches.proof import seconds_for
 
     options = job.options

@@ -200,6 +200,14 @@ class Proof(Protocol):
 
 
 @runtime_checkable
+class ReferenceRun(Protocol):
+    """A check that runs the model as the reference does: on the CPU, optimisations off."""
+
+    def expected(self) -> Mapping[str, NDArray[Any]]:
+        """All outputs for the first set of inputs; empty where the check did not get them."""
+
+
+@runtime_checkable
 class Verifiable(Protocol):
     """A traced session whose steps can be checked by the values that they compute."""
 

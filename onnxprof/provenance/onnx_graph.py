@@ -151,8 +151,10 @@ def _flat(graph: onnx.GraphProto, moved: frozenset[str], inlining: Inlined) -> I
 
 def _likely_first(graph: onnx.GraphProto, node: onnx.NodeProto) -> Iterable[onnx.AttributeProto]:
     """The subgraphs of a node; of an If, the branch that a constant condition selects is first."""
+    if node.op_type != "If":
+        return graph_attributes(node)
     stored = [t for t in graph.initializer if node.input and t.name == node.input[0]]
-    if node.op_type != "If" or not stored:
+    if not stored:
         return graph_attributes(node)
     taken = "then_branch" if onnx.numpy_helper.to_array(stored[0]).all() else "else_branch"
     return sorted(graph_attributes(node), key=lambda branch: branch.name != taken)

@@ -225,7 +225,7 @@ def test_a_run_carries_its_parity_or_none(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_reference_that_crashes_takes_no_measurement_with_it(liar: Path, tmp_path: Path) -> None:
     path = models.save(models.lenet(), tmp_path)
-    run = run_isolated(job(path, "brittle"), Limits(60), lambda *_: None)
+    run = run_isolated(job(path, "brittle", verify=False), Limits(60), lambda *_: None)
     assert run.timings is not None
     assert run.parity is not None
     assert run.parity.passed is None

@@ -15,6 +15,7 @@ from support.networks.models import node, value, weight
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
 from onnxprof.backends.ort import backend
+from onnxprof.backends.ort.graphs import saved
 from onnxprof.measure.budget import Budget
 from onnxprof.measure.protocol import Measurement, measure
 from onnxprof.model.feeds import generate
@@ -97,7 +98,7 @@ def test_a_graph_that_cannot_be_saved_is_traced(tmp_path: Path, monkeypatch) -> 
         configure(made)
         made.optimized_model_filepath = str(into)
 
-    monkeypatch.setattr(backend, "_save_to", refused)
+    monkeypatch.setattr(saved, "_save_to", refused)
     found = measured(models.lenet(), tmp_path)
     assert found.timings.prefix_ns.size == found.timings.empty_ns.size == 0
     assert found.trace.step_ns.size
@@ -110,7 +111,7 @@ def test_a_saved_graph_that_cannot_be_loaded_is_traced(tmp_path: Path, monkeypat
 
     def robbed(session):
         found = ended(session)
-        for beside in session._saved.parent.glob("*.bin"):
+        for beside in session._saved.folder.glob("*.bin"):
             beside.unlink()
         return found
 

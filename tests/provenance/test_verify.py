@@ -155,7 +155,7 @@ def test_without_time_nothing_is_exact(tmp_path: Path) -> None:
 
 def test_what_the_runtime_refuses_is_not_checked(tmp_path: Path) -> None:
     with opened(models.save(residual(), tmp_path)) as checked:
-        checked.proof.saved.write_bytes(b"")
+        checked.proof.saved.path.write_bytes(b"")
         steps = checked.steps()
     assert all(s.verdict.startswith("not checked: ") for s in steps if s.layers)
 

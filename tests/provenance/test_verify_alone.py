@@ -292,7 +292,7 @@ def test_every_step_of_a_detection_network_is_verified(checked: Checked) -> None
 
 
 def test_names_are_not_needed(checked: Checked) -> None:
-    with_other_names(checked.proof.saved)
+    with_other_names(checked.proof.saved.path)
     assert_true(checked, checked.steps())
 
 
@@ -302,7 +302,7 @@ def test_part_by_part_steps_are_checked_on_their_inputs(
     memory_bytes: int, kept_names: bool, checked: Checked
 ) -> None:
     if not kept_names:
-        with_other_names(checked.proof.saved)
+        with_other_names(checked.proof.saved.path)
     assert_true(checked, checked.steps(Bounds(memory_bytes=memory_bytes)))
 
 
@@ -316,7 +316,7 @@ def test_swapped_layers_after_the_choice_are_refuted(
     right = [step.layers for step in checked.trace.steps]
     both = swapped(checked, *pair)
     if not kept_names:
-        with_other_names(checked.proof.saved)
+        with_other_names(checked.proof.saved.path)
     steps = checked.steps()
     for i in both:
         assert steps[i].layers in ((), right[i])

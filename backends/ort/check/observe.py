@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import onnx
 from numpy.typing import NDArray
 
 from onnxprof.backends.ort.runtime import session as ort_session
-from onnxprof.backends.ort.runtime.session import BoundSession, place_of
+from onnxprof.backends.ort.runtime.session import NO_PACKING, BoundSession, place_of
+from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.provenance.verify.verdicts import Observed
 from onnxprof.records.layer import PreparedModel
@@ -75,21 +77,32 @@ def _values(
 ) -> list[Arrays]:
     names = {value.name for value in model.graph.input}
     shown = replace(place, source=with_outputs(model, wanted))
-    session = ort_session.create(workload, shown, _as_it_is)
+    session = _session(workload, shown)
     del shown
     results: list[Arrays] = []
     for inputs in feeds:
         fed = {name: array for name, array in inputs.items() if name in names}
         bound = BoundSession(session, fed, place_of(workload))
         bound.infer()
-        results.append({**fed, **bound.values()})
+        results.append({**fed, **bound.views()})
     return results
 
 
-def _as_it_is(made: Any) -> None:
+def _session(workload: Workload, model: PreparedModel) -> Any:
+    """A session that reads weights where they are, or packs them where it cannot do without."""
+    try:
+        return ort_session.create(workload, model, partial(_as_it_is, packing=False))
+    except BackendError:
+        return ort_session.create(workload, model, partial(_as_it_is, packing=True))
+
+
+def _as_it_is(made: Any, *, packing: bool) -> None:
     import onnxruntime as ort
 
     made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    made.enable_cpu_mem_arena = False  # tensors are kept one by one, and freed so
+    if not packing:
+        made.add_session_config_entry(NO_PACKING, "1")
 
 
 def with_outputs(model: onnx.ModelProto, wanted: Wanted = None) -> bytes:

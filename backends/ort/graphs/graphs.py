@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import onnx
@@ -28,6 +28,10 @@ from onnxprof.records.step import Confidence
 
 #: The evidence of a step that belongs to no layer, before the name of a tensor.
 PASSES_ON = "passes on"
+#: Nodes that are inserted for the layout of channels alone.
+_LAYOUTS = ("ReorderInput", "ReorderOutput")
+#: Marks in the names of operators that round, or take in those that do.
+_ROUNDING = ("Quant", "QLinear", "QGemm", "Integer", "Cast", "NBits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,22 @@ class TiedNodes:
 
     nodes: list[ExecutedNode] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
+
+    def settles(self, layers: Iterable[str]) -> bool:
+        """Whether more evidence can change nothing: all is tied for certain, no layer is left.
+
+        Nodes that were inserted for another type, that round, or that work for another may be
+        tied for certain in more than one way, so they leave it open.
+        """
+        held = {name for node in self.nodes for name in node.layers}.union(self.folded)
+        return all(map(_is_settled, self.nodes)) and held.issuperset(layers)
+
+
+def _is_settled(node: ExecutedNode) -> bool:
+    if node.layers:
+        rounds = any(mark in node.op_type for mark in _ROUNDING)
+        return node.confidence is Confidence.EXACT and not rounds
+    return node.op_type in _LAYOUTS and node.evidence.startswith(PASSES_ON)
 
 
 def tie(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxprof.backends.ort.runtime import providers as ort_providers
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
-from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of
+from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of, view_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.device import device_index
@@ -21,6 +21,8 @@ from onnxprof.records.step import Granularity
 _FATAL_ONLY = 4
 _CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+#: Weights are read where they are, without a copy in the layout that kernels like best.
+NO_PACKING = "session.disable_prepacking"
 _POOL: list[int] = []
 
 
@@ -154,7 +156,17 @@ class BoundSession:
 
     def values(self) -> dict[str, NDArray[Any]]:
         """Copies of the last outputs; sequences, maps and types without an array are left out."""
-        made = {n: array_of(v) for n, v in zip(self._names, self._on_host(), strict=True)}
+        return self._arrays(array_of)
+
+    def views(self) -> dict[str, NDArray[Any]]:
+        """The last outputs as `values` gives them, but in the runtime's memory where it is ours.
+
+        They hold until the next inference.
+        """
+        return self._arrays(view_of)
+
+    def _arrays(self, read: Callable[[Any], NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
+        made = {n: read(v) for n, v in zip(self._names, self._on_host(), strict=True)}
         return {name: array for name, array in made.items() if array is not None}
 
     def _on_host(self) -> Sequence[Any]:

@@ -30,14 +30,20 @@ _NAMES = _BEYOND_NUMPY | {"tensor(float)": "float32", "tensor(double)": "float64
 
 def array_of(value: Any) -> NDArray[Any] | None:
     """A copy as an array; None for a value that is no tensor, or a type without an array."""
+    array = view_of(value)
+    return None if array is None else np.array(array)
+
+
+def view_of(value: Any) -> NDArray[Any] | None:
+    """An array that may share the value's memory; None as for `array_of`."""
     if isinstance(value, np.ndarray):
-        return value.copy()
+        return value
     if not hasattr(value, "is_tensor") or not value.is_tensor():
         return None
     if dtype := _BEYOND_NUMPY.get(value.data_type()):
         return _copied(value, dtype)
     try:
-        return np.array(value.numpy())
+        return np.asarray(value.numpy())
     except Exception:  # the runtime's own class, for types such as int4
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,9 @@ _RAW_DATA = 9
 _DOC_STRING = 12
 #: Doc string that marks a weight whose data were left out; random, so that no file contains it.
 LEFT_OUT = b"data left out by onnxprof " + secrets.token_hex(8).encode()
+#: Weights of fewer bytes are not worth a reference.
+_REFERRED_BYTES = 1 << 16
+_GRAPH, _INITIALIZER, _EXTERNAL_DATA, _DATA_LOCATION = 7, 5, 13, 14
 
 
 def read_structure(path: Path) -> onnx.ModelProto:
@@ -54,6 +57,64 @@ def read_structure(path: Path) -> onnx.ModelProto:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     # never closed by hand: an error's traceback may hold slices of it, and closing would fail
     return _parse(memoryview(mapped), path)
+
+
+def referring(path: Path, names: Collection[str] | None = None) -> bytes:
+    """A checked model whose large weights are references to their places in its own file.
+
+    These are initializers of the main graph with raw data, all or those of `names`: external
+    data (https://onnx.ai/onnx/repo-docs/ExternalData.html), at any offset. Nothing of them is
+    read. Empty where there is none.
+    """
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    referrer = _Referrer(path.name, names)
+    made = referrer.message(memoryview(mapped), 0, _GRAPH, _INITIALIZER)
+    return bytes(made) if referrer.count else b""
+
+
+class _Referrer:
+    """Copies a model with references in place of large weights."""
+
+    def __init__(self, location: str, names: Collection[str] | None) -> None:
+        self._location, self._names = location, names
+        self.count = 0
+
+    def message(self, view: memoryview, at: int, wanted: int, inner: int) -> bytearray:
+        """The message, which begins at byte `at` of the file, with its `wanted` fields rewritten.
+
+        Those hold a graph, with tensors in the field `inner`, or are tensors if that is 0.
+        """
+        out = bytearray()
+        for number, start, body, end in _fields(view):
+            if number != wanted or body is None or end - body < _REFERRED_BYTES:
+                out += view[start:end]
+                continue
+            part, place = view[body:end], at + body
+            made = self.message(part, place, inner, 0) if inner else self._tensor(part, place)
+            out += _varint(number << 3 | 2) + _varint(len(made)) + made
+        return out
+
+    def _tensor(self, view: memoryview, at: int) -> bytes | memoryview:
+        import onnx
+
+        fields = list(_fields(view))
+        raw = [(body, end) for number, _, body, end in fields if number == _RAW_DATA and body]
+        others = b"".join(
+            view[start:end] for number, start, _, end in fields if number != _RAW_DATA
+        )
+        if len(raw) != 1 or any(n in (_EXTERNAL_DATA, _DATA_LOCATION) for n, *_ in fields):
+            return view
+        tensor = onnx.TensorProto.FromString(others)
+        if self._names is not None and tensor.name not in self._names:
+            return view
+        ((body, end),) = raw
+        place = {"location": self._location, "offset": str(at + body), "length": str(end - body)}
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=value)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        self.count += 1
+        return bytes(tensor.SerializeToString())
 
 
 def _check_is_file(path: Path) -> None:

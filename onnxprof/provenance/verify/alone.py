@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from onnxprof.provenance.topology import Graph, GraphNode
+from onnxprof.provenance.verify.boundary import boundary
 from onnxprof.provenance.verify.counterparts import Counterpart, Counterparts, Shown, makers
 from onnxprof.provenance.verify.verdicts import (
     SURE,
@@ -24,7 +25,6 @@ from onnxprof.provenance.verify.verdicts import (
     Outcome,
     Values,
     Verdict,
-    boundary,
     dead_ends,
     reread,
     yielded,

@@ -64,6 +64,20 @@ class Likeness:
 UNLIKE = Likeness(inf)
 
 
+class Sampled:
+    """The sample of a tensor of numbers, its spread around the median and its largest value."""
+
+    def __init__(self, value: Array) -> None:
+        self.places = _places(value.size)
+        self.values = _wide(value.reshape(-1)[self.places])
+        self.spread, self.largest = _level(self.values)
+
+    @classmethod
+    def of(cls, value: Array) -> Sampled | None:
+        """The sample; None for text."""
+        return None if value.dtype.kind in "OSU" else cls(value)
+
+
 class Original:
     """A tensor to compare others with; statistics that all comparisons need are computed once.
 
@@ -71,16 +85,21 @@ class Original:
     the values; `level` is the distance between neighbouring levels of a quantised tensor.
     """
 
-    def __init__(self, value: Array, computed_from: float = 0.0, level: float = 0.0) -> None:
+    def __init__(
+        self,
+        value: Array,
+        computed_from: float = 0.0,
+        level: float = 0.0,
+        sampled: Sampled | None = None,
+    ) -> None:
         self.value = value
         self.is_text = value.dtype.kind in "OSU"
         self._size = computed_from
         self._level = 1.0 if is_quantised(value) else level
         if not self.is_text:
-            self.places = _places(value.size)
-            self.sample = _wide(value.reshape(-1)[self.places])
-            self._spread, largest = _level(self.sample)
-            self._size = max(computed_from, largest)
+            known = sampled or Sampled(value)
+            self.places, self.sample, self._spread = known.places, known.values, known.spread
+            self._size = max(computed_from, known.largest)
 
     def spread(self, dtype: np.dtype[Any]) -> float:
         """The size that errors are relative to, when compared with values of a dtype."""
@@ -229,13 +248,6 @@ def fits_any(original: Array, executed: Array) -> bool:
     """Whether there are so few numbers that a scale and an offset bring any two arrays together."""
     fitted = is_quantised(original) != is_quantised(executed)
     return fitted and original.size <= _FITTED_BY_ANY
-
-
-def largest(value: Array) -> float:
-    """The largest value of a tensor, masks left out; 0 where there is none."""
-    if value.dtype.kind in "OSU" or not value.size:
-        return 0.0
-    return _level(_wide(value.reshape(-1)[_places(value.size)]))[1]
 
 
 def _level(sample: Floats) -> tuple[float, float]:

@@ -88,7 +88,7 @@ def test_a_step_of_several_nodes_takes_all_of_their_time(tmp_path: Path) -> None
         for _ in range(20):
             session.infer()
         trace = session.trace()
-        (file,) = Path(session._saved).parent.glob("profile*.json")
+        (file,) = Path(session._saved.path).parent.glob("profile*.json")
         profile = read_profile(file, ())
     whole = sum(sum(times.values()) for times in profile.steps.values())
     assert trace.step_ns.sum() == whole > 0

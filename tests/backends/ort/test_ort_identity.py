@@ -20,12 +20,13 @@ from support.places import TESTS
 from support.runs import instruction_sets
 from support.runs.ort_runs import workload
 
-from onnxprof.backends.ort import backend
+from onnxprof.backends.ort.graphs import saved
 from onnxprof.backends.ort.graphs.graphs import ExecutedNode, TiedNodes, tie
 from onnxprof.backends.ort.graphs.walk import INSERTED, SUFFIXES
 from onnxprof.backends.ort.timed import title
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.provenance.onnx_graph import graph_attributes
+from onnxprof.records.step import Confidence
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 
@@ -56,9 +57,9 @@ def live(build: Callable[[], onnx.ModelProto], folder: Path) -> Case:
     """What this machine's runtime makes of a graph."""
     job = workload(models.save(build(), folder, f"{build.__name__}.onnx"))
     path = folder / f"{build.__name__}.executed.onnx"
-    backend._saving(job, path, lambda _: None)
-    witness = backend._at_level(job, path, "ORT_ENABLE_EXTENDED")
-    return read_prepared(job.model), witness, backend._structure(path)
+    saved.saving(job, path, lambda _: None)
+    witness = saved.at_level(job, path, "ORT_ENABLE_EXTENDED")
+    return read_prepared(job.model), witness, saved.structure(path)
 
 
 def identities(ties: TiedNodes, original: onnx.ModelProto) -> Counter[str]:
@@ -212,10 +213,25 @@ def test_fresh_processes_agree(name: str, tmp_path: Path) -> None:
     assert len(json.loads(told.pop())) > 50
 
 
+def test_where_the_executed_graph_settles_the_ties_a_witness_changes_none() -> None:
+    settled = 0
+    for name, cpu in SAVED:
+        original, extended, executed = case(name, cpu)
+        alone = tie(original, executed, executed)
+        if not alone.settles(node.name for node in original.graph.node):
+            continue
+        settled += 1
+        both = tie(original, extended, executed)
+        assert [node.layers for node in alone.nodes] == [node.layers for node in both.nodes]
+        assert {node.confidence for node in both.nodes if node.layers} == {Confidence.EXACT}
+        assert alone.folded == both.folded
+    assert 0 < settled < len(SAVED)
+
+
 def test_a_witness_leaves_its_structure_alone(tmp_path: Path) -> None:
     job = workload(models.save(models.lenet(), tmp_path, "lenet.onnx"))
     before = set(tmp_path.rglob("*"))
-    witness = backend._at_level(job, tmp_path / "executed.onnx", "ORT_ENABLE_EXTENDED")
+    witness = saved.at_level(job, tmp_path / "executed.onnx", "ORT_ENABLE_EXTENDED")
     assert witness.graph.node
     assert [path.name for path in set(tmp_path.rglob("*")) - before] == ["witness.onnx"]
     weights = sum(len(tensor.external_data) > 0 for tensor in witness.graph.initializer)
