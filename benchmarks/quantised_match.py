@@ -1,0 +1,162 @@
+"""How much of a float network's layers and time is matched with its quantised forms.
+
+    python benchmarks/quantised_match.py --models squeezenet,mobilenet-v2,resnet18,bert-base
+
+Each network of the zoo is quantised by onnxruntime.quantization on made-up inputs: statically
+as QDQ and as QOperator, and dynamically. For each form: the part of the float layers that have a
+counterpart, how many of them only by structure, and the same with every name of the quantised
+file replaced. With --time both are measured, and the part of the float layers' time in rows that
+both ran is printed as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from onnxprof.compare.changes import compare
+from onnxprof.compare.quantised.match import Evidence, Match, match
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import measured, plan
+from onnxprof.measure.budget import Budget
+from onnxprof.model.feeds import generate
+from onnxprof.model.file import open_model, with_defaults
+from onnxprof.model.layers import inspect
+
+FORMS = ("qdq", "qoperator", "dynamic")
+
+
+def main() -> int:
+    """Print a line a network and form."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", default="squeezenet,mobilenet-v2,resnet18,bert-base")
+    parser.add_argument("--forms", default=",".join(FORMS))
+    parser.add_argument("--time", action="store_true", help="measure both networks, too")
+    parser.add_argument("--budget", type=float, default=3.0, help="seconds a measurement")
+    parser.add_argument("--keep", type=Path, help="folder for the quantised files")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = asked.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        print("network        form       layers  matched  by structure  nameless  time  latency")
+        for name in asked.models.split(","):
+            for form in asked.forms.split(","):
+                line(f"zoo:{name}", form, folder, asked.budget if asked.time else 0.0)
+    return 0
+
+
+def line(reference: str, form: str, folder: Path, seconds: float) -> None:
+    """Quantise a network in one form, match, and print."""
+    opened = open_model(reference)
+    dims = with_defaults(opened, {})
+    table = inspect(opened, 1, dims)
+    name = reference.removeprefix("zoo:")
+    path = folder / f"{name}-{form}.onnx"
+    if not path.exists():
+        quantise(opened.path, form, path, [dict(generate(table, seed)) for seed in (1, 2)])
+    named = match(table, inspect(open_model(str(path)), 1, dims))
+    bare = folder / f"{name}-{form}-nameless.onnx"
+    nameless(path, bare)
+    renamed = match(table, inspect(open_model(str(bare)), 1, dims))
+    same = agreeing(named, renamed)
+    bare.unlink()
+    structure = sum(g.evidence is Evidence.STRUCTURE for g in named.groups)
+    time = timed(reference, path, tuple(dims.items()), seconds) if seconds else ("", "")
+    layers = sum(len(group.float_layers) for group in named.groups) + len(named.only_float)
+    print(
+        f"{name:<14} {form:<9} {layers:>7}  {named.part:>6.1%} {structure:>13}"
+        f"    {same:>6.1%}  {time[0]:>5} {time[1]}",
+        flush=True,
+    )
+    if named.only_float:
+        print(f"  without a counterpart: {', '.join(named.only_float[:6])}", file=sys.stderr)
+
+
+def agreeing(named: Match, renamed: Match) -> float:
+    """The part of the float layers that are matched with the same nodes without names.
+
+    Nodes keep their order, so their numbers stand for them.
+    """
+    wanted = {g.float_layers: len(g.quantised_layers) for g in named.groups}
+    found = {g.float_layers: len(g.quantised_layers) for g in renamed.groups}
+    same = sum(len(k) for k, count in wanted.items() if found.get(k) == count)
+    return same / max(1, sum(map(len, wanted)))
+
+
+def quantise(source: Path, form: str, path: Path, feeds: list[dict[str, Any]]) -> None:
+    """Write the network in that form, after the tool's own preparation."""
+    from onnxruntime import quantization as tool
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    ready = path.with_suffix(".pre.onnx")
+    quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+    if form == "dynamic":
+        tool.quantize_dynamic(str(ready), str(path), weight_type=tool.QuantType.QUInt8)
+    else:
+        kind = tool.QuantFormat.QDQ if form == "qdq" else tool.QuantFormat.QOperator
+        tool.quantize_static(str(ready), str(path), reader(feeds), quant_format=kind)
+    ready.unlink()
+
+
+def reader(feeds: list[dict[str, Any]]) -> Any:
+    """The feeds as the tool wants them."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left: Iterator[dict[str, Any]] = iter(feeds)
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.left, None)
+
+    return Reader()
+
+
+def nameless(source: Path, target: Path) -> None:
+    """Copy a model under other names of nodes and tensors, inputs and outputs included."""
+    model = onnx.load(source)
+    graph = model.graph
+    renamed: dict[str, str] = {"": ""}
+
+    def other(name: str) -> str:
+        return renamed.setdefault(name, f"t{len(renamed)}")
+
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = other(value.name)
+    del graph.value_info[:]
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [other(name) for name in node.input]
+        node.output[:] = [other(name) for name in node.output]
+    onnx.save(model, target)
+
+
+def timed(
+    reference: str, path: Path, dims: tuple[tuple[str, int], ...], seconds: float
+) -> tuple[str, str]:
+    """(part of the float layers' time in rows that both ran, B over A of the latency)."""
+    runs = []
+    for model in (reference, str(path)):
+        options = Options((model,), threads=1, budget=Budget(seconds), telemetry=False, dims=dims)
+        (job,) = plan(replace(options, batches=(1,)))
+        runs.append(measured(quiet(job), options.limits, lambda *_: None))
+    pair = compare([([runs[0]], [runs[1]])], 0.02).pairs[0]
+    assert pair.quantised is not None
+    return f"{pair.quantised.part_of_time:.1%}", f"{pair.latency.ratio:.2f}"
+
+
+def quiet(job: Job) -> Job:
+    """Without checks that say nothing of times."""
+    return job.asking(verify=False, parity=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Which layers of a quantised network stand for which layers of its float original.
+
+Both graphs are walked from their inputs. What a tensor of the quantised network carries is
+known: quantising and dequantising leave it as it is. So a node that reads what a float layer
+reads, and applies the operator that stands for the same float operator, is that layer. Where
+several layers read the same, names decide, then the sizes of weights and attributes, then the
+order. Where the walk is lost, names, then the order of operators between what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import StrEnum
+
+from onnxprof.compare.quantised.graph import Graph
+from onnxprof.compare.quantised.operators import QUANTISERS, float_operator
+from onnxprof.compare.quantised.remains import Owners, gathered
+from onnxprof.compare.quantised.walk import Walk
+from onnxprof.records.layer import Layer, LayerTable
+
+_ROUNDS = 4
+
+
+class Evidence(StrEnum):
+    """How two layers were matched."""
+
+    NAME = "name"
+    STRUCTURE = "structure"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Float layers, and the layers of the quantised network that do the same."""
+
+    float_layers: tuple[str, ...]
+    """In table order; a convolution with the activation that its quantised kernel takes in."""
+    quantised_layers: tuple[str, ...]
+    """Without those that only quantise or dequantise."""
+    evidence: Evidence
+    float_tensor: str
+    """The tensor that the float layers yield."""
+    quantised_tensor: str
+    """The tensor that carries the same in the quantised network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A quantised network beside its float original."""
+
+    groups: tuple[Group, ...]
+    """In the order of the float network."""
+    beside: Mapping[str, str]
+    """From each layer that quantises or dequantises to the float layer that it serves; or ''."""
+    only_float: tuple[str, ...]
+    """Layers without a counterpart, those that depend on constants alone left out."""
+    only_quantised: tuple[str, ...]
+    carried: Mapping[str, str]
+    """From tensors of the quantised network to the float tensors that they carry."""
+
+    @property
+    def part(self) -> float:
+        """The part of the float layers that have a counterpart."""
+        matched = sum(len(group.float_layers) for group in self.groups)
+        return matched / max(1, matched + len(self.only_float))
+
+
+def match(original: LayerTable, quantised: LayerTable) -> Match:
+    """Match the layers of a quantised network with those of its float original."""
+    float_graph, graph = Graph.of(original), Graph.of(quantised)
+    pinned: dict[str, str] = {}
+    for _ in range(_ROUNDS):
+        walk = Walk(float_graph, graph, pinned)
+        walk.run()
+        found = _between(walk)
+        if not found:
+            break
+        pinned |= found
+    owners = gathered(walk)
+    return _matched(walk, owners, original, quantised)
+
+
+def _between(walk: Walk) -> dict[str, str]:
+    """Pairs of nodes that stand in the same order between nodes that are matched already."""
+    ours = [n for n in walk.original.nodes if not walk.original.is_fixed(n)]
+    theirs = [
+        n
+        for n in walk.quantised.nodes
+        if not walk.quantised.is_fixed(n) and n.op_type not in QUANTISERS
+    ]
+    theirs = [n for n in theirs if n.name not in walk.owner or n.name in walk.head]
+    a = [_key(walk.original, n, n.name if n.name in walk.taken else "") for n in ours]
+    b = [_key(walk.quantised, n, walk.head.get(n.name, "")) for n in theirs]
+    found = {}
+    for start, other, size in SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks():
+        for i in range(size):
+            ours_, theirs_ = ours[start + i], theirs[other + i]
+            if theirs_.name not in walk.head and ours_.name not in walk.taken:
+                found[theirs_.name] = ours_.name
+    return found
+
+
+def _key(graph: Graph, node: Layer, matched: str) -> tuple[object, ...]:
+    if matched:
+        return ("matched", matched)
+    return float_operator(node.op_type), *graph.signature(node)
+
+
+def _matched(walk: Walk, owners: Owners, original: LayerTable, quantised: LayerTable) -> Match:
+    ours: dict[str, list[str]] = {}
+    theirs: dict[str, list[str]] = {}
+    for layer in original.nodes:
+        if layer.name in owners.original:
+            ours.setdefault(owners.original[layer.name], []).append(layer.name)
+    for layer in quantised.nodes:
+        if layer.name in owners.quantised:
+            theirs.setdefault(owners.quantised[layer.name], []).append(layer.name)
+    groups = tuple(
+        _group(walk, head, tuple(names), tuple(theirs[head]))
+        for head, names in ours.items()
+        if head in theirs
+    )
+    inner = {n.name: n.op_type for n in original.nodes if n.parent}
+    alike = [n.name for n in quantised.nodes if n.parent and inner.get(n.name) == n.op_type]
+    nested = tuple(Group((n,), (n,), Evidence.NAME, "", "") for n in alike)
+    known = {n for g in groups + nested for n in (*g.float_layers,)}
+    theirs_known = {n for g in groups + nested for n in g.quantised_layers}
+    return Match(
+        groups + nested,
+        owners.beside,
+        tuple(n for n in _live(walk.original, original) if n not in known),
+        tuple(
+            n
+            for n in _live(walk.quantised, quantised)
+            if n not in theirs_known and n not in owners.beside
+        ),
+        walk.value,
+    )
+
+
+def _live(graph: Graph, table: LayerTable) -> list[str]:
+    """Layers that data flows through."""
+    return [n.name for n in table.nodes if n.parent or not graph.is_fixed(n)]
+
+
+def _group(walk: Walk, head: str, ours: tuple[str, ...], theirs: tuple[str, ...]) -> Group:
+    named = head in walk.named
+    return Group(
+        ours,
+        theirs,
+        Evidence.NAME if named else Evidence.STRUCTURE,
+        _last(walk.original, set(ours)),
+        _last(walk.quantised, set(theirs)),
+    )
+
+
+def _last(graph: Graph, names: set[str]) -> str:
+    """What the last of these nodes yields."""
+    nodes = [n for n in graph.nodes if n.name in names and not graph.is_fixed(n) and n.outputs]
+    return nodes[-1].outputs[0].name if nodes else ""
