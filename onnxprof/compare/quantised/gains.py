@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -110,6 +110,15 @@ class Gains:
         """Time of all steps that only quantise or dequantise."""
         return sum(conversion.ns for conversion in self.conversions)
 
+    def with_errors(self, errors: Mapping[str, LayerError]) -> Gains:
+        """The same with the error of each block: that of its last layer, whose output leaves it."""
+        rows = tuple(replace(row, error=_last_error(row.layers, errors)) for row in self.rows)
+        return replace(self, rows=rows)
+
+
+def _last_error(layers: Sequence[str], errors: Mapping[str, LayerError]) -> LayerError | None:
+    return next((errors[name] for name in reversed(layers) if name in errors), None)
+
 
 #: (float layers, nanoseconds of the float side, nanoseconds of the quantised side)
 BlockTime = tuple[tuple[str, ...], float | None, float | None]
@@ -182,7 +191,7 @@ def _blocked(
     nodes = {node.name: node for node in graph.nodes}
     assert its.match is not None
     found = []
-    names = {n: g.float_layers[0] for g in its.match.groups for n in g.quantised_layers}
+    names = {n: g.float_layers for g in its.match.groups for n in g.quantised_layers}
     for step in its.told.steps:
         if is_integer(step.op_type) or any(name in its.match.beside for name in step.layers):
             continue
@@ -190,11 +199,11 @@ def _blocked(
         reason = _reason(graph, own)
         if reason is None:
             continue
-        layer = names[own[0].name]
-        beside = [c for c in conversions if c.layer == layer or c.layer in step.layers]
+        layers = names[own[0].name]
+        beside = [c for c in conversions if c.layer in layers]
         steps = tuple(c.step for c in beside)
         cost = sum(c.ns for c in beside)
-        found.append(Blocked(layer, step.op_type, reason, times[step.name], steps, cost))
+        found.append(Blocked(layers[0], step.op_type, reason, times[step.name], steps, cost))
     return found
 
 

@@ -21,7 +21,8 @@ COLUMNS = (
     *("own_sqnr_db", "sqnr_db", "max_abs"),
 )
 _WIDTH = 79
-_RAN_AS = 20
+#: Least and largest width of the operators that ran.
+_RAN_AS = (14, 24)
 #: Notes of one kind that are shown; JSON has all.
 _NOTES = 6
 _REASONS = {
@@ -115,9 +116,11 @@ def _grid(gains: Gains, unit: str, unit_ns: float, digits: int, limit: int | Non
     heads = _heads(gains, unit)
     lines = [_cells(row, gains, unit_ns, digits) for row in shown]
     widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-    ran_as = [_ran_as(row, 12 if _has_errors(gains) else _RAN_AS) for row in shown]
-    kinds = max(map(len, ("ran as", *ran_as)))
-    names = max(12, _WIDTH - sum(widths) - kinds - 2 * len(widths) - 4)
+    room = _WIDTH - sum(widths) - 2 * len(widths) - 4
+    longest = max((len(_name(row, 80)) for row in shown), default=0)
+    kinds = max(_RAN_AS[0], min(_RAN_AS[1], room - longest))
+    ran_as = [_ran_as(row, kinds) for row in shown]
+    names = max(12, room - max(map(len, ("ran as", *ran_as))))
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column("layer", no_wrap=True)
     grid.add_column("ran as", no_wrap=True)
