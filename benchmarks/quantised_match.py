@@ -5,8 +5,9 @@
 Each network of the zoo is quantised by onnxruntime.quantization on made-up inputs: statically
 as QDQ and as QOperator, and dynamically. For each form: the part of the float layers that have a
 counterpart, how many of them only by structure, and the same with every name of the quantised
-file replaced. With --time both are measured, and the part of the float layers' time in rows that
-both ran is printed as well.
+file replaced. With --time both are measured, and printed as well: the part of the float layers'
+time in rows that both ran, rows over steps of the float run (lumped rows would make that
+small), and the latency, quantised over float.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from support.networks import quantised_models
 
 from onnxprof.compare.changes import compare
 from onnxprof.compare.quantised.match import Evidence, Match, match
@@ -31,14 +34,12 @@ from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, with_defaults
 from onnxprof.model.layers import inspect
 
-FORMS = ("qdq", "qoperator", "dynamic")
-
 
 def main() -> int:
     """Print a line a network and form."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="squeezenet,mobilenet-v2,resnet18,bert-base")
-    parser.add_argument("--forms", default=",".join(FORMS))
+    parser.add_argument("--forms", default=",".join(quantised_models.FORMS))
     parser.add_argument("--time", action="store_true", help="measure both networks, too")
     parser.add_argument("--budget", type=float, default=3.0, help="seconds a measurement")
     parser.add_argument("--keep", type=Path, help="folder for the quantised files")
@@ -46,7 +47,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        print("network        form       layers  matched  by structure  nameless  time  latency")
+        print("network        form       layers  matched  by structure  nameless", end="")
+        print("  time  rows/steps  latency" if asked.time else "")
         for name in asked.models.split(","):
             for form in asked.forms.split(","):
                 line(f"zoo:{name}", form, folder, asked.budget if asked.time else 0.0)
@@ -61,19 +63,20 @@ def line(reference: str, form: str, folder: Path, seconds: float) -> None:
     name = reference.removeprefix("zoo:")
     path = folder / f"{name}-{form}.onnx"
     if not path.exists():
-        quantise(opened.path, form, path, [dict(generate(table, seed)) for seed in (1, 2)])
+        feeds = [dict(generate(table, seed)) for seed in (1, 2)]
+        quantised_models.quantise(opened.path, form, path, feeds)
     named = match(table, inspect(open_model(str(path)), 1, dims))
     bare = folder / f"{name}-{form}-nameless.onnx"
-    nameless(path, bare)
+    onnx.save(quantised_models.nameless(onnx.load(path)), bare)
     renamed = match(table, inspect(open_model(str(bare)), 1, dims))
     same = agreeing(named, renamed)
     bare.unlink()
     structure = sum(g.evidence is Evidence.STRUCTURE for g in named.groups)
-    time = timed(reference, path, tuple(dims.items()), seconds) if seconds else ("", "")
+    time = timed(reference, path, tuple(dims.items()), seconds) if seconds else ""
     layers = sum(len(group.float_layers) for group in named.groups) + len(named.only_float)
     print(
         f"{name:<14} {form:<9} {layers:>7}  {named.part:>6.1%} {structure:>13}"
-        f"    {same:>6.1%}  {time[0]:>5} {time[1]}",
+        f"    {same:>6.1%}  {time}",
         flush=True,
     )
     if named.only_float:
@@ -91,58 +94,8 @@ def agreeing(named: Match, renamed: Match) -> float:
     return same / max(1, sum(map(len, wanted)))
 
 
-def quantise(source: Path, form: str, path: Path, feeds: list[dict[str, Any]]) -> None:
-    """Write the network in that form, after the tool's own preparation."""
-    from onnxruntime import quantization as tool
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    ready = path.with_suffix(".pre.onnx")
-    quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-    if form == "dynamic":
-        tool.quantize_dynamic(str(ready), str(path), weight_type=tool.QuantType.QUInt8)
-    else:
-        kind = tool.QuantFormat.QDQ if form == "qdq" else tool.QuantFormat.QOperator
-        tool.quantize_static(str(ready), str(path), reader(feeds), quant_format=kind)
-    ready.unlink()
-
-
-def reader(feeds: list[dict[str, Any]]) -> Any:
-    """The feeds as the tool wants them."""
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.left: Iterator[dict[str, Any]] = iter(feeds)
-
-        def get_next(self) -> dict[str, Any] | None:
-            return next(self.left, None)
-
-    return Reader()
-
-
-def nameless(source: Path, target: Path) -> None:
-    """Copy a model under other names of nodes and tensors, inputs and outputs included."""
-    model = onnx.load(source)
-    graph = model.graph
-    renamed: dict[str, str] = {"": ""}
-
-    def other(name: str) -> str:
-        return renamed.setdefault(name, f"t{len(renamed)}")
-
-    for value in (*graph.input, *graph.output, *graph.initializer):
-        value.name = other(value.name)
-    del graph.value_info[:]
-    for node in graph.node:
-        node.name = ""
-        node.input[:] = [other(name) for name in node.input]
-        node.output[:] = [other(name) for name in node.output]
-    onnx.save(model, target)
-
-
-def timed(
-    reference: str, path: Path, dims: tuple[tuple[str, int], ...], seconds: float
-) -> tuple[str, str]:
-    """(part of the float layers' time in rows that both ran, B over A of the latency)."""
+def timed(reference: str, path: Path, dims: tuple[tuple[str, int], ...], seconds: float) -> str:
+    """Part of the float layers' time in rows that both ran, rows over steps, and the latency."""
     runs = []
     for model in (reference, str(path)):
         options = Options((model,), threads=1, budget=Budget(seconds), telemetry=False, dims=dims)
@@ -150,7 +103,10 @@ def timed(
         runs.append(measured(quiet(job), options.limits, lambda *_: None))
     pair = compare([([runs[0]], [runs[1]])], 0.02).pairs[0]
     assert pair.quantised is not None
-    return f"{pair.quantised.part_of_time:.1%}", f"{pair.latency.ratio:.2f}"
+    both = [row for row in pair.quantised.rows if row.gained_ns is not None]
+    steps = [step for step in runs[0].steps if step.layers]
+    counts = f"{len(both)}/{len(steps)}"
+    return f"{pair.quantised.part_of_time:.1%} {counts:>8}      {pair.latency.ratio:.2f}"
 
 
 def quiet(job: Job) -> Job:

@@ -144,10 +144,12 @@ def _errors(
     borders = _borders(found, groups, quantised.table)
     wanted = {g.quantised_tensor: g.float_tensor for g in groups}
     values = _float_values(original, {*wanted.values(), *borders.values()}, inputs)
-    so_far = _quantised_values(quantised, wanted, {}, theirs)
-    feeds = {v: values[t] for v, t in borders.items() if t in values}
+    so_far = _quantised_values(quantised, wanted | borders, {}, theirs)
+    feeds = {
+        v: a for v, t in borders.items() if (a := _like(so_far.get(v), values.get(t))) is not None
+    }
     alone = _quantised_values(quantised, wanted, feeds, theirs)
-    errors = {}
+    errors: dict[str, LayerError] = {}
     for group in groups:
         told = _error(values, so_far, alone, group)
         if told is not None:
@@ -206,7 +208,18 @@ def _error(values: Arrays, so_far: Arrays, alone: Arrays, group: Group) -> Layer
     first, second = (its.get(group.quantised_tensor) for its in (so_far, alone))
     if reference is None or first is None or second is None or not reference.size:
         return None
-    if not reference.shape == first.shape == second.shape or reference.dtype.kind != "f":
+    reference = _like(first, reference)
+    if reference is None or first.shape != second.shape or reference.dtype.kind != "f":
         return None
     largest = np.max(np.abs(np.asarray(reference, np.float64) - first))
     return LayerError(sqnr_db(reference, first), sqnr_db(reference, second), float(largest))
+
+
+def _like(wanted: NDArray[Any] | None, array: NDArray[Any] | None) -> NDArray[Any] | None:
+    """The array in the shape of the other; None where one is missing or has other elements.
+
+    Tools put reshapes around a layer.
+    """
+    if wanted is None or array is None or wanted.size != array.size:
+        return None
+    return array.reshape(wanted.shape)

@@ -109,7 +109,7 @@ def pruned(model: ModelProto) -> None:
         if len(left) < len(part):
             copies = [_copied(item) for item in left]
             del part[:]
-            part.extend(copies)  # type: ignore[arg-type]
+            part.extend(copies)
 
 
 def _copied(message: NodeProto) -> NodeProto:

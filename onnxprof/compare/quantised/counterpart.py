@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from onnxprof.compare.blocks import strays
 from onnxprof.compare.quantised.match import Match, match
 from onnxprof.compare.quantised.operators import QUANTISERS, is_quantised
 from onnxprof.records.layer import Layer, LayerTable
@@ -32,8 +33,7 @@ class Counterpart:
     def strays(self) -> tuple[int, ...]:
         """Numbers of the other steps that cover no layer."""
         apart = set(self.conversions)
-        steps = enumerate(self.run.steps)
-        return tuple(i for i, step in steps if not step.layers and i not in apart)
+        return tuple(number for number in strays(self.run) if number not in apart)
 
     def served(self, number: int) -> str:
         """The float layer that a conversion serves; empty where none is known."""

@@ -236,7 +236,7 @@ def _reason(graph: Graph, nodes: Sequence[Layer]) -> Reason | None:
     return Reason.OUTPUT if given and all(given) else Reason.INPUT
 
 
-def sqnr_db(reference: np.ndarray, value: np.ndarray) -> float | None:  # type: ignore[type-arg]
+def sqnr_db(reference: np.ndarray, value: np.ndarray) -> float | None:
     """Signal over quantisation noise in decibels; None where nothing differs.
 
     10 log10 of the reference's sum of squares over that of the differences; -inf for noise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from onnxprof.compare.quantised.operators import QUANTISERS, data_names
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Shape
 
 #: Attributes that tell apart convolutions and poolings.
 _TELLING = ("kernel_shape", "strides", "dilations", "group", "axis", "perm")
+
+
+#: Attributes, then the sizes of the weight's axes in ascending order.
+Signature = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,12 @@ class Graph:
     shapes: Mapping[str, Shape]
     kinds: Mapping[str, tuple[str, Shape]]
     """Type and shape of the inputs."""
+    _signatures: dict[str, Signature] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, table: LayerTable) -> Graph:
         """The graph of a table."""
-        nodes = [layer for layer in table.nodes if not layer.parent]
+        nodes = [layer for layer in table.nodes if _is_whole(layer)]
         maker = {t.name: node for node in nodes for t in node.outputs}
         readers: dict[str, list[Layer]] = {}
         for node in nodes:
@@ -59,6 +64,14 @@ class Graph:
         """The inputs that data comes in by."""
         return [name for name in data_names(node) if name not in self.fixed]
 
+    def behind(self, name: str) -> Layer | None:
+        """What makes a tensor, apart from nodes that quantise or dequantise."""
+        maker, seen = self.maker.get(name), set[str]()
+        while maker is not None and maker.op_type in QUANTISERS and maker.name not in seen:
+            seen.add(maker.name)
+            maker = self.maker.get(maker.inputs[0].name)
+        return None if maker is None or maker.op_type in QUANTISERS else maker
+
     def is_fixed(self, node: Layer) -> bool:
         """Whether a node depends on no data."""
         return all(t.name in self.fixed for t in node.outputs)
@@ -77,12 +90,26 @@ class Graph:
             name = maker.inputs[0].name
         return name
 
-    def signature(self, node: Layer) -> tuple[object, ...]:
+    def signature(self, node: Layer) -> Signature:
         """What an equal node of another file has, too: attributes and the sizes of the weights."""
+        if node.name not in self._signatures:
+            self._signatures[node.name] = self._signature(node)
+        return self._signatures[node.name]
+
+    def _signature(self, node: Layer) -> Signature:
         told = dict(node.attributes)
         shape = self.shapes.get(self.weight(node)) or ()
         sizes = tuple(sorted(str(size) for size in shape))
         return (*(told.get(name, "") for name in _TELLING), sizes)
+
+
+def _is_whole(layer: Layer) -> bool:
+    """Whether it is outside of control flow and yields something, unlike some of a damaged file."""
+    return (
+        not layer.parent
+        and bool(layer.outputs)
+        and (bool(layer.inputs) or layer.op_type not in QUANTISERS)
+    )
 
 
 def _size(shape: Shape) -> int:
@@ -150,8 +177,3 @@ def upwards(graph: Graph, name: str, ends: frozenset[str], most: int) -> list[La
             seen[maker.name] = maker
             waiting += [n for n in graph.data(maker) if n not in ends]
     return list(seen.values())
-
-
-def names_of(layers: Sequence[Layer]) -> Iterator[str]:
-    """The names of layers."""
-    return (layer.name for layer in layers)

@@ -9,7 +9,7 @@ order. Where the walk is lost, names, then the order of operators between what i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -21,6 +21,8 @@ from onnxprof.compare.quantised.walk import Walk
 from onnxprof.records.layer import Layer, LayerTable
 
 _ROUNDS = 4
+#: Between two matched nodes, the most pairs of others that are lined up.
+_MOST_PAIRS = 250_000
 
 
 class Evidence(StrEnum):
@@ -84,26 +86,45 @@ def match(original: LayerTable, quantised: LayerTable) -> Match:
 def _between(walk: Walk) -> dict[str, str]:
     """Pairs of nodes that stand in the same order between nodes that are matched already."""
     ours = [n for n in walk.original.nodes if not walk.original.is_fixed(n)]
-    theirs = [
-        n
-        for n in walk.quantised.nodes
-        if not walk.quantised.is_fixed(n) and n.op_type not in QUANTISERS
-    ]
-    theirs = [n for n in theirs if n.name not in walk.owner or n.name in walk.head]
-    a = [_key(walk.original, n, n.name if n.name in walk.taken else "") for n in ours]
-    b = [_key(walk.quantised, n, walk.head.get(n.name, "")) for n in theirs]
-    found = {}
-    for start, other, size in SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks():
-        for i in range(size):
-            ours_, theirs_ = ours[start + i], theirs[other + i]
-            if theirs_.name not in walk.head and ours_.name not in walk.taken:
-                found[theirs_.name] = ours_.name
+    theirs = [n for n in walk.quantised.nodes if _counts(walk, n)]
+    places = {node.name: i for i, node in enumerate(ours)}
+    found: dict[str, str] = {}
+    start, gap = 0, list[Layer]()
+    for node in (*theirs, None):
+        head = walk.head.get(node.name, "") if node is not None else ""
+        if node is not None and not head:
+            gap.append(node)
+            continue
+        end = places.get(head, len(ours)) if node is not None else len(ours)
+        if end < start:  # it stands elsewhere in the float network
+            continue
+        free = [n for n in ours[start:end] if n.name not in walk.taken]
+        found.update(_in_order(walk, free, gap))
+        start, gap = end + 1, []
     return found
 
 
-def _key(graph: Graph, node: Layer, matched: str) -> tuple[object, ...]:
-    if matched:
-        return ("matched", matched)
+def _counts(walk: Walk, node: Layer) -> bool:
+    """Whether a node is a layer, or may be one: not one that converts or rescales."""
+    if walk.quantised.is_fixed(node) or node.op_type in QUANTISERS:
+        return False
+    return node.name not in walk.owner or node.name in walk.head
+
+
+def _in_order(walk: Walk, ours: Sequence[Layer], theirs: Sequence[Layer]) -> dict[str, str]:
+    if not ours or not theirs or len(ours) * len(theirs) > _MOST_PAIRS:
+        return {}
+    a = [_key(walk.original, node) for node in ours]
+    b = [_key(walk.quantised, node) for node in theirs]
+    blocks = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    return {
+        theirs[other + i].name: ours[start + i].name
+        for start, other, size in blocks
+        for i in range(size)
+    }
+
+
+def _key(graph: Graph, node: Layer) -> tuple[object, ...]:
     return float_operator(node.op_type), *graph.signature(node)
 
 

@@ -10,8 +10,8 @@ from onnxprof.records.layer import Layer
 
 #: How many layers ahead.
 _DEPTH = 6
-#: Attributes that quantising leaves alone.
-_KEPT = ("perm", "axis", "kernel_shape", "strides", "group")
+#: The attribute that tools neither add nor write otherwise.
+_KEPT = ("perm",)
 
 
 def outlooks(graph: Graph) -> Mapping[str, tuple[int, ...]]:

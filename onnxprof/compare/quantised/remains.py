@@ -41,14 +41,14 @@ def _join(graph: Graph, owner: dict[str, str]) -> None:
     """Light layers without an owner go to the one before them, else to the one after them."""
 
     def before(node: Layer) -> Iterable[str]:
-        makers = (_maker(graph, name) for name in graph.data(node))
+        makers = (graph.behind(name) for name in graph.data(node))
         return (maker.name if maker else "" for maker in makers)
 
     def after(node: Layer) -> Iterable[str]:
         return (reader.name for reader in _readers(graph, node))
 
-    _sweep(graph.nodes, owner, before, graph)
-    _sweep(graph.nodes[::-1], owner, after, graph)
+    _sweep(graph.nodes, owner, before, graph, alone=True)
+    _sweep(graph.nodes[::-1], owner, after, graph, alone=False)
 
 
 def _sweep(
@@ -56,13 +56,16 @@ def _sweep(
     owner: dict[str, str],
     neighbours: Callable[[Layer], Iterable[str]],
     graph: Graph,
+    *,
+    alone: bool,
 ) -> None:
+    """With `alone` only where all neighbours have one owner, else the first one's."""
     for node in nodes:
         if node.name in owner or node.op_type not in _JOINING or graph.is_fixed(node):
             continue
-        told = {owner.get(name, "") for name in neighbours(node)}
-        if len(told) == 1 and (only := told.pop()):
-            owner[node.name] = only
+        told = dict.fromkeys(owner.get(name, "") for name in neighbours(node))
+        if told and (len(told) == 1 or not alone) and (first := next(iter(told))):
+            owner[node.name] = first
 
 
 def _join_fixed(graph: Graph, owner: dict[str, str]) -> None:
@@ -73,13 +76,6 @@ def _join_fixed(graph: Graph, owner: dict[str, str]) -> None:
         told = [owner[reader.name] for reader in _readers(graph, node) if reader.name in owner]
         if told:
             owner[node.name] = told[0]
-
-
-def _maker(graph: Graph, name: str) -> Layer | None:
-    maker = graph.maker.get(name)
-    while maker is not None and maker.op_type in QUANTISERS:
-        maker = graph.maker.get(maker.inputs[0].name)
-    return maker
 
 
 def _readers(graph: Graph, node: Layer) -> list[Layer]:
@@ -97,7 +93,7 @@ def _readers(graph: Graph, node: Layer) -> list[Layer]:
 
 def _served(graph: Graph, node: Layer, owner: Mapping[str, str]) -> str:
     """What makes the tensor that is quantised, or reads the one that is dequantised."""
-    maker = _maker(graph, node.inputs[0].name) if node.inputs else None
+    maker = graph.behind(node.inputs[0].name) if node.inputs else None
     made = owner.get(maker.name, "") if maker is not None else ""
     read = next((owner[r.name] for r in _readers(graph, node) if r.name in owner), "")
     return (made or read) if node.op_type == "QuantizeLinear" else (read or made)

@@ -39,11 +39,15 @@ class Walk:
     """Float layers whose names, tensors or weights say the same."""
     _chains: dict[str, dict[str, int]] = field(default_factory=dict)
     _places: dict[str, int] = field(default_factory=dict)
+    _alike: dict[str, list[Layer]] = field(default_factory=dict)
+    """The float layers by their operators."""
     _ahead: tuple[Mapping[str, tuple[int, ...]], ...] = ({}, {})
 
     def run(self) -> None:
         """Walk from the inputs to the outputs."""
         self._places = {node.name: i for i, node in enumerate(self.original.nodes)}
+        for node in self.original.nodes:
+            self._alike.setdefault(float_operator(node.op_type), []).append(node)
         self._ahead = outlooks(self.original), outlooks(self.quantised)
         self._begin()
         for node in self.quantised.nodes:
@@ -92,9 +96,7 @@ class Walk:
 
     def _own(self, node: Layer, data: list[str]) -> None:
         """Count it to what it rescales."""
-        maker = self.quantised.maker.get(data[0])
-        while maker is not None and maker.op_type in QUANTISERS:
-            maker = self.quantised.maker.get(maker.inputs[0].name)
+        maker = self.quantised.behind(data[0]) if data else None
         if maker is not None and maker.name in self.owner:
             self.owner[node.name] = self.owner[maker.name]
 
@@ -165,7 +167,7 @@ class Walk:
 
     def _proposed(self, node: Layer) -> Iterator[Layer]:
         """Layers that the names of the node and of what it yields propose."""
-        for layer in self.original.nodes:
+        for layer in self._alike.get(float_operator(node.op_type), ()):
             if self._fits(node, layer) and self._likeness(node, layer):
                 yield layer
 
