@@ -4,8 +4,9 @@
 
 Each network of the zoo is quantised by onnxruntime.quantization on made-up inputs: statically
 as QDQ and as QOperator, and dynamically. For each form: the part of the float layers that have a
-counterpart, how many of them only by structure, and the same with every name of the quantised
-file replaced. With --time both are measured, and printed as well: the part of the float layers'
+counterpart, how many nodes have names that tell of another layer than the one they were matched
+with, and how many layers are matched with the same nodes once every name of the quantised file is
+replaced. With --time both are measured, and printed as well: the part of the float layers'
 time in rows that both ran, rows over steps of the float run (lumped rows would make that
 small), and the latency, quantised over float.
 """
@@ -25,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support.networks import quantised_models
 
 from onnxprof.compare.changes import compare
-from onnxprof.compare.quantised.match import Evidence, Match, match
+from onnxprof.compare.quantised.match import Match, match
+from onnxprof.compare.quantised.names import origins
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.sweep import measured, plan
@@ -47,7 +49,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        print("network        form       layers  matched  by structure  nameless", end="")
+        print("network        form       layers  matched  misnamed  nameless", end="")
         print("  time  rows/steps  latency" if asked.time else "")
         for name in asked.models.split(","):
             for form in asked.forms.split(","):
@@ -71,16 +73,26 @@ def line(reference: str, form: str, folder: Path, seconds: float) -> None:
     renamed = match(table, inspect(open_model(str(bare)), 1, dims))
     same = agreeing(named, renamed)
     bare.unlink()
-    structure = sum(g.evidence is Evidence.STRUCTURE for g in named.groups)
+    wrong = misnamed(named)
     time = timed(reference, path, tuple(dims.items()), seconds) if seconds else ""
     layers = sum(len(group.float_layers) for group in named.groups) + len(named.only_float)
     print(
-        f"{name:<14} {form:<9} {layers:>7}  {named.part:>6.1%} {structure:>13}"
-        f"    {same:>6.1%}  {time}",
+        f"{name:<14} {form:<9} {layers:>7}  {named.part:>6.1%} {wrong:>9}    {same:>6.1%}  {time}",
         flush=True,
     )
     if named.only_float:
         print(f"  without a counterpart: {', '.join(named.only_float[:6])}", file=sys.stderr)
+
+
+def misnamed(found: Match) -> int:
+    """Nodes whose names tell of a float layer of another group."""
+    home = {name: group for group in found.groups for name in group.float_layers}
+    count = 0
+    for group in found.groups:
+        for node in group.quantised_layers:
+            told = next((name for name in origins(node) if name in home), "")
+            count += bool(told) and home[told] is not group
+    return count
 
 
 def agreeing(named: Match, renamed: Match) -> float:

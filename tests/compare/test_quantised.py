@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from support.networks import models, quantised_models
-from support.runs.ort_runs import trace_of, workload
+from support.runs.quantised_runs import file, run_of
 
 from onnxprof.compare.align import align
 from onnxprof.compare.changes import CONVERSIONS, Pair, compare
@@ -35,14 +33,6 @@ EVERY = [
     for form in quantised_models.FORMS
     for prepared, per_channel in ((True, False), (True, True), (False, False))
 ]
-
-
-def file(folder: Path, network: str, form: str = "", **how: bool) -> Path:
-    """The float network, or a form of it."""
-    path = folder / f"{network}{form}{len(list(folder.iterdir()))}.onnx"
-    made = quantised_models.quantised(network, form, **how) if form else None
-    path.write_bytes(made or quantised_models.NETWORKS[network]().SerializeToString())
-    return path
 
 
 def table(path: Path) -> LayerTable:
@@ -227,30 +217,6 @@ def test_circles_and_missing_tensors_do_no_harm() -> None:
 
 
 # Runs: what onnxruntime executes of these files, with times that are made up
-
-
-def run_of(path: Path, name: str) -> Run:
-    job = workload(path)
-    traced = trace_of(job, 1)
-    base = sample_run(name)
-    assert base.timings is not None
-    count = base.timings.step_ns.shape[1]
-    times = np.array([[1000 * (i + 1)] * count for i in range(len(traced.steps))], np.int64)
-    whole = int(times[:, 0].sum()) + 5000
-    timings = dataclasses.replace(
-        base.timings,
-        step_ns=times,
-        traced_ns=np.full(count, whole),
-        latency_ns=np.full(base.timings.latency_ns.size, whole),
-    )
-    return dataclasses.replace(
-        base,
-        request=dataclasses.replace(base.request, model_name=name, model_sha256=name * 8),
-        table=job.table,
-        steps=traced.steps,
-        folded=traced.folded,
-        timings=timings,
-    )
 
 
 @pytest.fixture

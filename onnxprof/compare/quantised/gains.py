@@ -23,7 +23,8 @@ class LayerError:
     sqnr_db: float | None
     """Signal over noise with all layers before it quantised, too; None where nothing differs."""
     own_sqnr_db: float | None
-    """The same with the float network's values as inputs of the layer: its own part."""
+    """The same with the float network's values as inputs of the layer: what it costs by itself.
+    Rounding these values to the grid of a quantised input is part of it."""
     max_abs: float
     """The largest difference of an element, with all layers before it quantised, too."""
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from onnxprof.compare.changes import CONVERSIONS, Pair, Row
 from onnxprof.compare.quantised.gains import Blocked, Gains, LayerError, LayerGain, Reason
+from onnxprof.compare.quantised.match import Evidence
 from onnxprof.publish.text import numbers
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
@@ -22,7 +23,9 @@ COLUMNS = (
 )
 _WIDTH = 79
 #: Least and largest width of the operators that ran.
-_RAN_AS = (14, 24)
+_RAN_AS = (10, 24)
+#: Least width of names, and the place of the gain among the figures.
+_NAMES, _GAINED = 20, 3
 #: Notes of one kind that are shown; JSON has all.
 _NOTES = 6
 _REASONS = {
@@ -35,8 +38,8 @@ LEGEND = (
     " dequantise for the layer."
 )
 _ERROR_LEGEND = (
-    " SQNR: signal over quantisation noise at the layer's output; own: with float values as the"
-    " layer's inputs; max: the largest difference of an element."
+    " SQNR: signal over quantisation noise at the layer's output, in dB; own: with the float"
+    " network's values as the layer's inputs; max: the largest difference of an element."
 )
 
 
@@ -69,7 +72,8 @@ def table(
 
 def legend(gains: Gains) -> str:
     """What the columns mean."""
-    return LEGEND + (_ERROR_LEGEND if _has_errors(gains) else "")
+    star = " * matched by structure, not by name." if gains.by_structure else ""
+    return LEGEND + star + (_ERROR_LEGEND if _has_errors(gains) else "")
 
 
 def _has_errors(gains: Gains) -> bool:
@@ -85,8 +89,9 @@ def _shown(gains: Gains, limit: int | None) -> tuple[list[LayerGain], int]:
 
 
 def _heads(gains: Gains, unit: str) -> tuple[str, ...]:
-    times = (f"float {unit}", f"int {unit}", "Q/DQ", "gained")
-    return (*times, "own dB", "SQNR dB", "max") if _has_errors(gains) else times
+    sides = "AB"[gains.float_side], "BA"[gains.float_side]
+    times = (*(f"{side} {unit}" for side in sides), "Q/DQ", "gained")
+    return (*times, "own", "SQNR", "max") if _has_errors(gains) else times
 
 
 def _cells(row: LayerGain, gains: Gains, unit_ns: float, digits: int) -> tuple[str, ...]:
@@ -116,25 +121,38 @@ def _grid(gains: Gains, unit: str, unit_ns: float, digits: int, limit: int | Non
     heads = _heads(gains, unit)
     lines = [_cells(row, gains, unit_ns, digits) for row in shown]
     widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-    room = _WIDTH - sum(widths) - 2 * len(widths) - 4
-    longest = max((len(_name(row, 80)) for row in shown), default=0)
-    kinds = max(_RAN_AS[0], min(_RAN_AS[1], room - longest))
-    ran_as = [_ran_as(row, kinds) for row in shown]
-    names = max(12, room - max(map(len, ("ran as", *ran_as))))
+    names, kinds = _widths(shown, _WIDTH - sum(widths) - 2 * len(widths))
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column("layer", no_wrap=True)
-    grid.add_column("ran as", no_wrap=True)
+    if kinds:
+        grid.add_column("ran as", no_wrap=True)
     justify: Literal["right"] = "right"
     for head, width in zip(heads, widths, strict=True):
         grid.add_column(head, justify=justify, no_wrap=True, min_width=width)
-    for row, kind, line in zip(shown, ran_as, lines, strict=True):
+    for row, line in zip(shown, lines, strict=True):
         style = "" if row.gained_ns is None else "green" if row.gained_ns > 0 else "red"
-        mark = "*" if row.evidence is not None and row.evidence.value == "structure" else ""
-        grid.add_row(Text(_name(row, names - len(mark)) + mark), Text(kind), *map(Text, line[:3]),
-                     Text(line[3], style=style), *map(Text, line[4:]))  # fmt: skip
+        cells = [Text(text, style=style if i == _GAINED else "") for i, text in enumerate(line)]
+        ran_as = [Text(_ran_as(row, kinds))] if kinds else []
+        grid.add_row(Text(_marked(row, names)), *ran_as, *cells)
     if rest:
         grid.add_row(Text(f"({rest} more rows)"), style="dim")
     return grid
+
+
+def _widths(rows: Sequence[LayerGain], room: int) -> tuple[int, int]:
+    """Widths of names and of the operators that ran; the latter 0 where there is no room."""
+    longest = max((len(_marked(row, 80)) for row in rows), default=0)
+    kinds = max((len(_ran_as(row, _RAN_AS[1])) for row in rows), default=0)
+    left = room - 2
+    names = min(longest, max(_NAMES, left - kinds))
+    kinds = min(max(kinds, len("ran as")), left - names)
+    return (names, kinds) if kinds >= _RAN_AS[0] else (min(longest, max(_NAMES, room)), 0)
+
+
+def _marked(row: LayerGain, longest: int) -> str:
+    """The name; a star where names say nothing of the counterpart."""
+    mark = "*" if row.evidence is Evidence.STRUCTURE else ""
+    return _name(row, longest - len(mark)) + mark
 
 
 def _name(row: LayerGain, longest: int) -> str:
