@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from onnxprof.compare.blocks import strays
 from onnxprof.compare.quantised.match import Match, match
 from onnxprof.compare.quantised.operators import QUANTISERS, is_quantised
 from onnxprof.records.layer import Layer, LayerTable
@@ -33,7 +32,8 @@ class Counterpart:
     def strays(self) -> tuple[int, ...]:
         """Numbers of the other steps that cover no layer."""
         apart = set(self.conversions)
-        return tuple(number for number in strays(self.run) if number not in apart)
+        steps = enumerate(self.run.steps)
+        return tuple(i for i, step in steps if not step.layers and i not in apart)
 
     def served(self, number: int) -> str:
         """The float layer that a conversion serves; empty where none is known."""

@@ -22,7 +22,7 @@ def file(folder: Path, network: str, form: str = "", **how: bool) -> Path:
 
 
 def run_of(path: Path, name: str) -> Run:
-    """A step takes a microsecond more than the one before it; 5 µs of an inference are no step's."""
+    """Each step takes a microsecond more than the one before; 5 µs are no step's."""
     job = workload(path)
     traced = trace_of(job, 1)
     base = sample_run(name)
