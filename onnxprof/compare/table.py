@@ -26,7 +26,7 @@ class RowKind(StrEnum):
 
     BLOCK = "block"
     LAYERS = "layers"
-    CONVERSIONS = "Q/DQ"
+    CONVERSIONS = "conversions"
     NO_LAYER = "no layer"
     INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"

@@ -117,12 +117,13 @@ def test_align_has_a_row_for_conversions(stored: tuple[Path, Path]) -> None:
     assert "a quantised form of the float network" in " ".join(text.split())
     rows = list(csv.DictReader(io.StringIO(done("align", *stored, "--format", "csv"))))
     kinds = [row["row"] for row in rows]
-    assert kinds[-6:] == ["layers", "Q/DQ", "no layer", "interruptions", "overhead", "total"]
+    assert kinds[-6:] == ["layers", "conversions", "no layer", "interruptions", "overhead", "total"]
     [column] = [name for name in rows[0] if name.startswith("fake int8") and name.endswith(" ms")]
     times = {row["row"]: round(1e6 * float(row[column] or 0)) for row in rows[-6:]}
     assert times.pop("total") == sum(times.values())
     told = json.loads(done("align", *stored, "--format", "json"))
-    assert "Q/DQ" in told
+    assert sum(cell["ns"] or 0 for cell in told["conversions"]["cells"]) > 0
+    assert "| (Q/DQ) |" in done("align", *stored, "--format", "md")
 
 
 def test_errors_of_layers_need_models(stored: tuple[Path, Path], tmp_path: Path) -> None:

@@ -32,14 +32,18 @@ class Counterpart:
     def strays(self) -> tuple[int, ...]:
         """Numbers of the other steps that cover no layer."""
         apart = set(self.conversions)
-        steps = enumerate(self.run.steps)
-        return tuple(i for i, step in steps if not step.layers and i not in apart)
+        return tuple(number for number in strays(self.run) if number not in apart)
 
     def served(self, number: int) -> str:
         """The float layer that a conversion serves; empty where none is known."""
         beside = self.match.beside if self.match else {}
         names = (beside.get(name, "") for name in self.told.steps[number].layers)
         return next((name for name in names if name), "")
+
+
+def strays(run: Run) -> tuple[int, ...]:
+    """Numbers of the steps that cover no layer."""
+    return tuple(number for number, step in enumerate(run.steps) if not step.layers)
 
 
 def counterparts(runs: Sequence[Run]) -> tuple[Counterpart, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from onnxprof.analysis.reconcile import milliseconds
-from onnxprof.compare.table import Alignment, Cell, Column, Row
+from onnxprof.compare.table import Alignment, Cell, Column, Row, RowKind
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Scale
 from onnxprof.publish.text import numbers, verdicts
@@ -20,6 +20,7 @@ COLUMNS = ("row", "layers", "operators")
 #: Columns of the CSV for each run, behind its label and a blank.
 FIGURES = ("ms", "share", "ratio", "low", "high", "verdict", "confidence", "missing")
 _LONGEST = 80
+_NAMES = {RowKind.TOTAL: "median", RowKind.CONVERSIONS: "Q/DQ"}
 
 
 def markdown(alignment: Alignment, choice: Choice) -> str:
@@ -77,7 +78,7 @@ def _markdown_cell(cell: Cell, scale: Scale, base: bool, wrong: bool, row: Row) 
 
 def _name(row: Row) -> str:
     """The printed name of a sum's row, as `(overhead)`."""
-    return f"({'median' if row.kind.value == 'total' else row.kind.value})"
+    return f"({_NAMES.get(row.kind, row.kind.value)})"
 
 
 def to_csv(alignment: Alignment) -> str:
