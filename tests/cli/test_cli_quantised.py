@@ -12,11 +12,12 @@ import pytest
 import typer
 from support.golden import check_golden
 from support.networks import models
+from support.runs.jobs import job
 from support.runs.quantised_runs import file, run_of
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.align import align
-from onnxprof.cli.commands.compare import compare
+from onnxprof.cli.commands.compare import _errors, compare
 from onnxprof.cli.output import plain_text
 from onnxprof.compare.changes import Comparison
 from onnxprof.compare.changes import compare as compared
@@ -29,7 +30,8 @@ from onnxprof.compare.quantised.gains import (
     Reason,
 )
 from onnxprof.compare.quantised.match import Evidence
-from onnxprof.errors import UsageError
+from onnxprof.errors import ModelError, UsageError
+from onnxprof.processes.confined import Limits
 from onnxprof.publish.comparing import changes, gains
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
@@ -143,6 +145,14 @@ def test_models_are_compared_with_the_error_of_each_layer(tmp_path: Path) -> Non
     for row in rows:
         assert row["error"]["sqnr_db"] > 15, row
         assert row["error"]["max_abs"] > 0
+
+
+def test_both_models_run_apart_within_the_limits(tmp_path: Path) -> None:
+    """A model that takes for ever ends as an error; it cannot take the command with it."""
+    limits = Limits(seconds=0.001)
+    both = [job(file(tmp_path, "convolutions", form), limits=limits) for form in ("", "qoperator")]
+    with pytest.raises(ModelError, match=r"stopped after 0\.001 s, while comparing layers"):
+        _errors(*both)
 
 
 def scripted() -> Comparison:
