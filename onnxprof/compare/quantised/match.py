@@ -137,8 +137,14 @@ def _matched(walk: Walk, owners: Owners, original: LayerTable, quantised: LayerT
     for layer in quantised.nodes:
         if layer.name in owners.quantised:
             theirs.setdefault(owners.quantised[layer.name], []).append(layer.name)
+    yields = _last(walk.original, owners.original), _last(walk.quantised, owners.quantised)
     groups = tuple(
-        _group(walk, head, tuple(names), tuple(theirs[head]))
+        Group(
+            tuple(names),
+            tuple(theirs[head]),
+            Evidence.NAME if head in walk.named else Evidence.STRUCTURE,
+            *(its.get(head, "") for its in yields),
+        )
         for head, names in ours.items()
         if head in theirs
     )
@@ -165,18 +171,10 @@ def _live(graph: Graph, table: LayerTable) -> list[str]:
     return [n.name for n in table.nodes if n.parent or not graph.is_fixed(n)]
 
 
-def _group(walk: Walk, head: str, ours: tuple[str, ...], theirs: tuple[str, ...]) -> Group:
-    named = head in walk.named
-    return Group(
-        ours,
-        theirs,
-        Evidence.NAME if named else Evidence.STRUCTURE,
-        _last(walk.original, set(ours)),
-        _last(walk.quantised, set(theirs)),
-    )
-
-
-def _last(graph: Graph, names: set[str]) -> str:
-    """What the last of these nodes yields."""
-    nodes = [n for n in graph.nodes if n.name in names and not graph.is_fixed(n) and n.outputs]
-    return nodes[-1].outputs[0].name if nodes else ""
+def _last(graph: Graph, owner: Mapping[str, str]) -> dict[str, str]:
+    """From each owner to what the last of its nodes yields."""
+    return {
+        owner[node.name]: node.outputs[0].name
+        for node in graph.nodes
+        if node.name in owner and not graph.is_fixed(node)
+    }
