@@ -99,7 +99,7 @@ class Graph:
     def _signature(self, node: Layer) -> Signature:
         told = dict(node.attributes)
         shape = self.shapes.get(self.weight(node)) or ()
-        sizes = tuple(sorted(str(size) for size in shape))
+        sizes = tuple(sorted(str(size) for size in shape if size != 1))
         return (*(told.get(name, "") for name in _TELLING), sizes)
 
 

@@ -84,7 +84,7 @@ class Walk:
             self._own(node, data)
         elif (layer := self._pinned(node) or self._best(node, data)) is not None:
             self._bind(node, layer)
-        elif len(data) == 1 and data[0] in self.value and node.op_type in ABSORBED:
+        elif len(data) == 1 and data[0] in self.value and _operator(node) in ABSORBED:
             self._pass(node, data)
             self._own(node, data)
         else:
@@ -220,6 +220,10 @@ class Walk:
             return ""
         names = (n for n in origins(node.outputs[0].name) if n in self.original.maker)
         return next(names, "")
+
+
+def _operator(node: Layer) -> str:
+    return float_operator(node.op_type)
 
 
 def _paired(chains: list[dict[str, int]], inputs: Iterable[str]) -> int | None:
