@@ -15,8 +15,9 @@ from onnxprof.analysis import intervals
 from onnxprof.analysis.processes import cut_alike
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.analysis.step_times import divided
-from onnxprof.compare.blocks import Block, finest_blocks, strays
+from onnxprof.compare.blocks import Block, finest_blocks
 from onnxprof.compare.limits import remarks, side
+from onnxprof.compare.quantised.counterpart import Counterpart, counterparts
 from onnxprof.compare.ratios import Floats, Group, ratios
 from onnxprof.compare.replicates import latency_group, row_group
 from onnxprof.compare.systems import is_bare, labels, runtime_version
@@ -51,12 +52,15 @@ def align(
     """
     if not 0 <= baseline < len(runs):
         raise ValueError(f"no column {baseline}")
-    whole = _whole([*runs, *among])
-    blocks = _blocks([*runs, *among], whole, len(runs))
-    columns = _columns(runs, whole)
+    named = counterparts([*runs, *among])
+    every = [its.run for its in named]
+    named, runs = named[: len(runs)], every[: len(runs)]
+    whole = _whole(every)
+    blocks = _blocks(every, whole, len(runs))
+    columns = _columns(named, whole)
     timed = [
-        _Timed.of(run, alike, [block.steps[i] for block in blocks], columns[i].whole)
-        for i, (run, alike) in enumerate(zip(runs, cut_alike(runs), strict=True))
+        _Timed.of(its, alike, [block.steps[i] for block in blocks], columns[i].whole)
+        for i, (its, alike) in enumerate(zip(named, cut_alike(runs), strict=True))
     ]
     judged = _judge(timed, columns, baseline, threshold)
     fates = [_fates(column) for column in columns]
@@ -73,6 +77,9 @@ def align(
         baseline,
         threshold,
         remarks(columns, rows, baseline),
+        _sums(RowKind.CONVERSIONS, [t.conversions_ns for t in timed], timed)
+        if any(its.match for its in named)
+        else None,
     )
 
 
@@ -90,19 +97,22 @@ def _blocks(runs: Sequence[Run], whole: Sequence[bool], own: int) -> list[Block]
     return [block for block in found if any(block.steps)]
 
 
-def _columns(runs: Sequence[Run], whole: Sequence[bool]) -> tuple[Column, ...]:
+def _columns(named: Sequence[Counterpart], whole: Sequence[bool]) -> tuple[Column, ...]:
+    names = labels([its.run for its in named])
     return tuple(
-        _column(run, label, one) for run, label, one in zip(runs, labels(runs), whole, strict=False)
+        _column(its, label, one) for its, label, one in zip(named, names, whole, strict=False)
     )
 
 
-def _column(run: Run, label: str, whole: bool) -> Column:
+def _column(its: Counterpart, label: str, whole: bool) -> Column:
+    run, quantised = its.run, its.match is not None
     version = runtime_version(run)
     if is_bare(run):
-        return Column(run, label, version, None, None, 1, whole)
+        return Column(run, label, version, None, None, 1, whole, quantised)
     sums = reconcile(run)
     processes = latency_group(run).times_ns.shape[1]
-    return Column(run, label, version, sums.total_ns, sums.interval_ns, processes, whole)
+    interval = sums.interval_ns
+    return Column(run, label, version, sums.total_ns, interval, processes, whole, quantised)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,8 @@ class _Timed:
     layers_ns: int | None
     """None, as all below, where steps have no times."""
     stray_ns: int | None
+    conversions_ns: int | None
+    """None, too, where it is no quantised network beside its original."""
     interruptions_ns: int | None
     """None, too, where the timer cannot tell."""
     latency: Group | None
@@ -131,24 +143,28 @@ class _Timed:
         """The median less all else."""
         if self.total_ns is None or self.layers_ns is None or self.stray_ns is None:
             return None
-        return self.total_ns - self.layers_ns - self.stray_ns - (self.interruptions_ns or 0)
+        apart = self.stray_ns + (self.conversions_ns or 0)
+        return self.total_ns - self.layers_ns - apart - (self.interruptions_ns or 0)
 
     @property
     def whole_ns(self) -> int:
         """What shares are of: the median, or the steps' sum where that is not known."""
         if self.total_ns is not None:
             return self.total_ns
-        return (self.layers_ns or 0) + (self.stray_ns or 0)
+        return (self.layers_ns or 0) + (self.stray_ns or 0) + (self.conversions_ns or 0)
 
     @classmethod
-    def of(cls, run: Run, alike: Run, own: Sequence[tuple[int, ...]], whole: bool) -> _Timed:
+    def of(
+        cls, its: Counterpart, alike: Run, own: Sequence[tuple[int, ...]], whole: bool
+    ) -> _Timed:
         """Of a run with these steps in the blocks; `alike` is the run cut as the others are.
 
         Times are those of the run's own table, their spread that of `alike`.
         """
+        run, stray = its.run, its.strays
         assert run.timings is not None  # `_columns` has refused it
-        stray = strays(run)
-        inside = tuple(i for i in range(len(run.steps)) if i not in set(stray))
+        apart = {*stray, *its.conversions}
+        inside = tuple(i for i in range(len(run.steps)) if i not in apart)
         times = divided(run).whole_ns if run.timings.step_ns.size else None
         bare = is_bare(run)
         return cls(
@@ -156,6 +172,7 @@ class _Timed:
             tuple(_sum(times, steps) for steps in own),
             None if times is None else _sum(times, inside) or 0,
             None if times is None else _sum(times, stray) or 0,
+            None if times is None or its.match is None else _sum(times, its.conversions) or 0,
             None if bare else reconcile(run).interruptions_ns,
             None if bare else latency_group(run),
             _spread(alike, [*([()] * len(own) if whole else own), inside]),

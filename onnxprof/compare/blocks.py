@@ -26,7 +26,7 @@ def finest_blocks(runs: Sequence[Run]) -> tuple[Block, ...]:
     """The blocks of these runs, in the order of their layers.
 
     Layers are matched by name, in the order of the first run's table, then of the next one's.
-    Steps that cover no layer are in no block (`strays` has them).
+    Steps that cover no layer are in no block (`quantised.counterpart.strays` has them).
     """
     group = _joined(step.layers for run in runs for step in run.steps)
     members: dict[str, list[str]] = {}
@@ -42,11 +42,6 @@ def finest_blocks(runs: Sequence[Run]) -> tuple[Block, ...]:
         Block(tuple(layers), tuple(map(tuple, numbers)))
         for layers, numbers in zip(members.values(), steps, strict=True)
     )
-
-
-def strays(run: Run) -> tuple[int, ...]:
-    """Numbers of the steps that cover no layer."""
-    return tuple(number for number, step in enumerate(run.steps) if not step.layers)
 
 
 def _joined(sets: Iterable[tuple[str, ...]]) -> dict[str, str]:

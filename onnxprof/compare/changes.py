@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnxprof.analysis.processes import cut_alike
-from onnxprof.compare.blocks import Block, finest_blocks, strays
+from onnxprof.compare.blocks import Block, finest_blocks
+from onnxprof.compare.quantised.counterpart import Counterpart, counterparts
+from onnxprof.compare.quantised.gains import BlockTime, Gains, gains
 from onnxprof.compare.ratios import (
     Floats,
     Pairs,
@@ -42,6 +44,8 @@ from onnxprof.compare.verdict import (
 )
 from onnxprof.records.run import Run
 
+#: The row of steps that only quantise or dequantise.
+CONVERSIONS = "(Q/DQ)"
 #: What a row is called, and the layers in it.
 Label = tuple[str, tuple[str, ...]]
 
@@ -93,6 +97,8 @@ class Pair:
     """Caveats; side 0 is A, 1 is B."""
     interruptions_ns: tuple[float | None, float | None] = (None, None)
     """Of A and of B; None where no run's timer can tell."""
+    quantised: Gains | None = None
+    """Layer by layer, where one side is a quantised form of the other."""
 
     @property
     def caveats(self) -> tuple[Caveat, ...]:
@@ -183,7 +189,8 @@ def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: boo
     apart = paired_ratios(_beside(a, b)) if in_turn else ratios(*sides).of_times(*times)
     latency = _rows([("(latency)", ())], apart, times, threshold)[0]
     processes = (sides[0].times_ns.shape[1], sides[1].times_ns.shape[1])
-    rows = tuple(_layer_rows(a, b, threshold, in_turn))
+    named = counterparts(a + b)
+    rows = tuple(_layer_rows(named, len(a), threshold, in_turn))
     total = latency.a_ns or 1.0
     return Pair(
         a,
@@ -194,7 +201,22 @@ def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: boo
         differences(a[0], b[0]),
         (),
         (printed_interruptions_ns(a), printed_interruptions_ns(b)),
+        _gains(rows, named[: len(a)], named[len(a) :]),
     )
+
+
+def _gains(rows: Sequence[Row], a: Sequence[Counterpart], b: Sequence[Counterpart]) -> Gains | None:
+    """What quantising gained, where one side is a quantised form of the other."""
+    if (a[0].match is None) == (b[0].match is None):
+        return None
+    layers = [row for row in rows if row.layers and row.name != CONVERSIONS]
+    if a[0].match is None:
+        return gains([_block_time(row, row.a_ns, row.b_ns) for row in layers], b, 0)
+    return gains([_block_time(row, row.b_ns, row.a_ns) for row in layers], a, 1)
+
+
+def _block_time(row: Row, float_ns: float | None, quantised_ns: float | None) -> BlockTime:
+    return row.layers, float_ns, quantised_ns
 
 
 def _share(row: Row, total_a: float, total_b: float) -> float:
@@ -202,19 +224,32 @@ def _share(row: Row, total_a: float, total_b: float) -> float:
 
 
 def _layer_rows(
-    a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool
+    named: Sequence[Counterpart], first_b: int, threshold: float, in_turn: bool
 ) -> list[Row]:
-    runs = a + b
-    blocks = [*finest_blocks(runs), Block((), tuple(strays(run) for run in runs))]
-    blocks = [block for block in blocks if any(block.steps)]
+    runs = tuple(its.run for its in named)
+    blocks = [*finest_blocks(runs), Block((), tuple(its.strays for its in named))]
+    converting = Block(_converting(named), tuple(its.conversions for its in named))
+    blocks = [block for block in (*blocks[:-1], converting, blocks[-1]) if any(block.steps)]
     steps = [[block.steps[i] for block in blocks] for i in range(len(runs))]
-    apart, means = _judged_layers(runs, steps, len(a), in_turn)
+    apart, means = _judged_layers(runs, steps, first_b, in_turn)
     operators = {layer.name: layer.op_type for run in runs for layer in run.table.nodes}
-    labels = [(_title(block, runs, operators), block.layers) for block in blocks]
+    titles = [_title(b, runs, operators) if b is not converting else CONVERSIONS for b in blocks]
+    labels = [(title, block.layers) for title, block in zip(titles, blocks, strict=True)]
     rows = _rows(labels, apart, means, threshold)
-    names = _names(a), _names(b)
-    placed = [_placed(row, block, len(a), names) for row, block in zip(rows, blocks, strict=True)]
+    names = _names(runs[:first_b]), _names(runs[first_b:])
+    told = tuple(its.told for its in named)
+    own = _names(told[:first_b]), _names(told[first_b:])
+    placed = [
+        _placed(row, block, first_b, own if block is converting else names)
+        for row, block in zip(rows, blocks, strict=True)
+    ]
     return [row for row in placed if row.a_ns or row.b_ns]
+
+
+def _converting(named: Sequence[Counterpart]) -> tuple[str, ...]:
+    """The quantised network's layers in steps that only quantise or dequantise."""
+    steps = (its.told.steps[number] for its in named for number in its.conversions)
+    return tuple(dict.fromkeys(name for step in steps for name in step.layers))
 
 
 def _judged_layers(

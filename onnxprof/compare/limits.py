@@ -25,10 +25,15 @@ def remarks(columns: Sequence[Column], rows: Sequence[Row], baseline: int) -> tu
 
 def _lacking(columns: Sequence[Column], rows: Sequence[Row], baseline: int) -> Iterator[Remark]:
     """What the table does not have, or has from elsewhere."""
-    digest = columns[baseline].run.request.model_sha256
+    plain = [c for c in columns if not c.quantised]
+    base = plain[0] if plain and columns[baseline].quantised else columns[baseline]
+    digest = base.run.request.model_sha256
     inferred = _inferred(rows, len(columns))
     found = {
-        Caveat.MODELS_DIFFER: [c.run.request.model_sha256 != digest for c in columns],
+        Caveat.MODELS_DIFFER: [
+            c.run.request.model_sha256 != digest and not c.quantised for c in columns
+        ],
+        Caveat.QUANTISED: [c.quantised for c in columns],
         Caveat.ONE_STEP: [c.whole for c in columns],
         Caveat.NO_STEP_TIMES: [not _traced(c) for c in columns],
         Caveat.NO_LATENCY: [c.total_ns is None for c in columns],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.errors import UsageError
 from onnxprof.records.run import RUNTIME, Request, Run
 
@@ -146,7 +147,8 @@ def refuse_unlike(runs: Sequence[Run], *, batches: bool = False, force: bool = F
 
     Refused are fewer than two runs, runs without times (over `batches`: without latencies),
     different axes, batches (unless `batches`) and, unless forced, inputs and models. Models of
-    another digest pass where their layers have the same names and operators.
+    another digest pass where their layers have the same names and operators, and so does a
+    quantised form of a float network that is among them.
     """
     if len(runs) < 2:
         raise UsageError(
@@ -174,9 +176,11 @@ def refuse_unlike(runs: Sequence[Run], *, batches: bool = False, force: bool = F
 
 
 def _refuse_other_models(runs: Sequence[Run]) -> None:
-    first = runs[0]
+    named = counterparts(runs)
+    rest = [its.told for its in named if its.match is None]
+    first = rest[0]
     names = ", ".join(dict.fromkeys(run.request.model_name for run in runs))
-    for run in runs[1:]:
+    for run in rest[1:]:
         if run.request.model_sha256 == first.request.model_sha256:
             continue
         if missing := operators(first) ^ operators(run):

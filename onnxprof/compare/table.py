@@ -26,6 +26,7 @@ class RowKind(StrEnum):
 
     BLOCK = "block"
     LAYERS = "layers"
+    CONVERSIONS = "conversions"
     NO_LAYER = "no layer"
     INTERRUPTIONS = "interruptions"
     OVERHEAD = "overhead"
@@ -48,6 +49,8 @@ class Column:
     processes: int
     whole: bool
     """Its only step covers all layers: it is in the sums, but bounds no block."""
+    quantised: bool = False
+    """A quantised network's run under the names of the float network's layers."""
 
     @property
     def wrong(self) -> bool:
@@ -100,7 +103,7 @@ class Unplaced:
 @dataclass(frozen=True, slots=True)
 class Alignment:
     """Runs side by side. Each column adds up exactly:
-    `rows + no_layer + interruptions + overhead = total`.
+    `rows + conversions + no_layer + interruptions + overhead = total`.
 
     Overhead and total of a run without un-profiled latencies are not known, and neither are
     interruptions where the timer cannot tell them.
@@ -121,3 +124,15 @@ class Alignment:
     """Number of the column that ratios are taken over."""
     threshold: float
     remarks: tuple[Remark, ...]
+    conversions: Row | None = None
+    """Steps of quantised networks that only quantise or dequantise; None without a float network
+    among the columns to match them with."""
+
+    @property
+    def sums(self) -> tuple[Row, ...]:
+        """The rows below the blocks, in order."""
+        conversions = (self.conversions,) if self.conversions else ()
+        return (
+            *(self.layer_sum, *conversions, self.no_layer),
+            *(self.interruptions, self.overhead, self.total),
+        )

@@ -34,6 +34,7 @@ class Caveat(StrEnum):
 
     WRONG_OUTPUTS = "wrong_outputs"
     MODELS_DIFFER = "models_differ"
+    QUANTISED = "quantised"
     NO_COMMON_LAYER = "no_common_layer"
     ONE_STEP = "one_step"
     NO_STEP_TIMES = "no_step_times"

@@ -22,8 +22,8 @@ from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.processes import merge
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.compare.align import align
-from onnxprof.compare.blocks import strays
 from onnxprof.compare.over_batches import over_batches, speedup, speedup_interval
+from onnxprof.compare.quantised.counterpart import strays
 from onnxprof.compare.systems import labels, newest, refuse_unlike
 from onnxprof.compare.table import Alignment, Cell, Fate, Row
 from onnxprof.compare.verdict import Caveat, Verdict

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from support import scripted
 
 from onnxprof.analysis.processes import merge
-from onnxprof.compare.blocks import finest_blocks, strays
+from onnxprof.compare.blocks import finest_blocks
 from onnxprof.compare.changes import Pair, compare
 from onnxprof.compare.pairing import pair
+from onnxprof.compare.quantised.counterpart import strays
 from onnxprof.compare.replicates import step_replicates
 from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import StoreError

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from onnxprof.compare.changes import Comparison, Pair
     from onnxprof.compare.pairing import Pairing
+    from onnxprof.compare.quantised.gains import LayerError
     from onnxprof.jobs.job import Job
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
@@ -42,6 +43,13 @@ _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Allow different batches, axes or inputs.")]
+_LayerErrors = Annotated[
+    bool,
+    typer.Option(
+        "--layer-errors",
+        help="Of a float model and a quantised one: run both, and show each layer's error.",
+    ),
+]
 _Models = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Of runs: only these models; repeatable.")
 ]
@@ -66,12 +74,13 @@ _Store = Annotated[
 
 @takes(
     *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
-    *("device", "threads", "budget", "processes", "dim", "store"),
+    *("device", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
     ),
     processes=Own("Of models: pairs of fresh processes, in turns.", default=10),
+    inputs=Own("Of models: a .npz file with an array for each input."),
 )
 def compare(
     asked: dict[str, Any],
@@ -92,12 +101,14 @@ def compare(
     batch: _Batches = "",
     backend: _Backend = "",
     device: _Device = "",
+    layer_errors: _LayerErrors = False,
     store: _Store = None,
 ) -> int:
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
-    turn on the spot. The exit code is 1 if anything is slower.
+    turn on the spot. The exit code is 1 if anything is slower. A quantised model and its float
+    original are matched layer by layer.
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
     from onnxprof.processes.confined import Limits
@@ -109,11 +120,15 @@ def compare(
         asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
         limits = Limits(memory_bytes=memory_limit(0))
         options = Options((), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
-        pairing = _measured(a, b, options, store)
+        pairing, jobs = _measured(a, b, options, store, layer_errors)
     else:
+        _refuse_models_options(layer_errors, asked["inputs"])
+        jobs = []
         filters = parse_filters(model, _given(device), _given(backend), batch)
         pairing = _stored(a, b, store, filters)
     comparison = _compared(pairing, threshold, force, in_turn)
+    if layer_errors:
+        comparison = _with_errors(comparison, jobs)
     _tell(comparison)
     _report(comparison, chosen, output, None if all_ else 12)
     return int(comparison.regressed)
@@ -171,7 +186,74 @@ def _paths(text: str, store: Path | None, filters: Filters) -> list[Path]:
     return [summary.path for summary in summaries]
 
 
-def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
+def _refuse_models_options(layer_errors: bool, inputs: str) -> None:
+    """Raise UsageError for options that run models where there are only runs."""
+    from onnxprof.errors import UsageError
+
+    given = [name for name, on in (("--layer-errors", layer_errors), ("--inputs", inputs)) if on]
+    if given:
+        raise UsageError(
+            f"{given[0]} needs the models, and these are runs",
+            remedy="Name the two .onnx files instead",
+        )
+
+
+def _refuse_not_quantised(pairs: list[tuple[Job, Job]]) -> None:
+    """Raise UsageError unless one of the models is quantised and the other is not."""
+    from onnxprof.compare.quantised.operators import is_quantised
+    from onnxprof.errors import UsageError
+
+    ours, theirs = pairs[0]
+    told = [is_quantised(job.table) for job in (ours, theirs)]
+    if told[0] == told[1]:
+        raise UsageError(
+            f"--layer-errors: {'both' if told[0] else 'neither'} of the models"
+            f" {'are' if told[0] else 'is'} quantised",
+            where=f"{ours.facts.name}, {theirs.facts.name}",
+            remedy="Compare a quantised model with the float model that it was made from",
+        )
+
+
+def _with_errors(comparison: Comparison, jobs: list[tuple[Job, Job]]) -> Comparison:
+    """Run both models of each pair, in a process of their own, and add the error of each layer."""
+    from dataclasses import replace
+
+    pairs = []
+    for pair, (ours, theirs) in zip(comparison.pairs, jobs, strict=True):
+        gains = pair.quantised
+        if gains is None:
+            say("few layers of the two models are alike: no layer's error is known")
+        else:
+            both = (ours, theirs) if gains.float_side == 0 else (theirs, ours)
+            gains = gains.with_errors(_errors(*both))
+        pairs.append(replace(pair, quantised=gains))
+    return replace(comparison, pairs=tuple(pairs))
+
+
+def _errors(original: Job, quantised: Job) -> dict[str, LayerError]:
+    from functools import partial
+
+    from onnxprof.checks.quantised.errors import Question, layer_errors
+    from onnxprof.processes.confined import confined
+
+    options = original.options
+    question = Question(
+        original=original.model,
+        quantised=quantised.model,
+        batch=original.batch,
+        dims=options.dims,
+        seed=options.seed,
+        inputs=options.inputs,
+        threads=options.threads,
+    )
+    say("running both models for the error of each layer")
+    work = partial(layer_errors, question)
+    return confined(work, options.limits, "comparing layers", quantised.facts.name)
+
+
+def _measured(
+    a: str, b: str, options: Options, store: Path | None, layer_errors: bool
+) -> tuple[Pairing, list[tuple[Job, Job]]]:
     import time
     from dataclasses import replace
     from functools import partial
@@ -200,6 +282,8 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
     with held(plans[0][0].device.id, say):
         plans = [proven(jobs, options, lambda *_: None) for jobs in plans]
     matched = _matched(*plans)
+    if layer_errors:
+        _refuse_not_quantised(matched)
     pairs: list[tuple[Run, Run]] = []
     seconds = options.process_budget.seconds * options.processes * 2
     batches = [ours.batch for ours, _ in matched]
@@ -214,7 +298,7 @@ def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
             if place is not None:
                 for run in pairs[-1]:
                     say(f"stored {place.save(run)}")
-    return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
+    return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ()), matched
 
 
 def _announce(

@@ -156,14 +156,18 @@ def _lines(alignment: Alignment, picked: Picked) -> Iterator[_Line]:
         shown.append(replace(rest, name=name, style="dim", barred=False))
     yield from shown
     layers = _added([line.figures for line in shown], alignment.layer_sum, scale)
+    converting = alignment.conversions.cells if alignment.conversions else ()
+    conversions = tuple(_rounded(cell, scale) for cell in converting) or (None,) * len(layers)
     stray = tuple(_rounded(cell, scale) for cell in alignment.no_layer.cells)
     total = tuple(_rounded(cell, scale) for cell in alignment.total.cells)
     interruptions = tuple(_rounded(cell, scale) for cell in alignment.interruptions.cells)
     overhead = tuple(
-        None if a is None or b is None or t is None else t - a - b - (i or 0)
-        for a, b, i, t in zip(layers, stray, interruptions, total, strict=True)
+        None if a is None or b is None or t is None else t - a - b - (c or 0) - (i or 0)
+        for a, b, c, i, t in zip(layers, stray, conversions, interruptions, total, strict=True)
     )
     yield _Line(("(layers)",), (), alignment.layer_sum.cells, layers, section=True)
+    if converting:
+        yield _Line(("(Q/DQ)",), (), converting, conversions, "dim")
     yield _Line(("(no layer)",), (), alignment.no_layer.cells, stray, "dim")
     if any(figure is not None for figure in interruptions):
         cells = alignment.interruptions.cells

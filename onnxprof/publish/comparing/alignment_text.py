@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from onnxprof.analysis.reconcile import milliseconds
-from onnxprof.compare.table import Alignment, Cell, Column, Row
+from onnxprof.compare.table import Alignment, Cell, Column, Row, RowKind
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Scale
 from onnxprof.publish.text import numbers, verdicts
@@ -20,6 +20,7 @@ COLUMNS = ("row", "layers", "operators")
 #: Columns of the CSV for each run, behind its label and a blank.
 FIGURES = ("ms", "share", "ratio", "low", "high", "verdict", "confidence", "missing")
 _LONGEST = 80
+_NAMES = {RowKind.TOTAL: "median", RowKind.CONVERSIONS: "Q/DQ"}
 
 
 def markdown(alignment: Alignment, choice: Choice) -> str:
@@ -35,7 +36,7 @@ def markdown(alignment: Alignment, choice: Choice) -> str:
     if picked.rest:
         rest, name = shared.summed(picked.rest), f"({len(picked.rest)} more)"
         lines.append(_markdown_row(rest, alignment, scale, name))
-    lines += [_markdown_row(row, alignment, scale, _name(row)) for row in _sums(alignment)]
+    lines += [_markdown_row(row, alignment, scale, _name(row)) for row in alignment.sums]
     lines += [""]
     notes = [*shared.remark_texts(alignment), *shared.untimed_texts(alignment)]
     lines += [f"> {in_markdown(text)}  " for text in notes]
@@ -75,16 +76,9 @@ def _markdown_cell(cell: Cell, scale: Scale, base: bool, wrong: bool, row: Row) 
     return f"{time} | {ratio}{between} {verdicts.mark(cell.verdict)}".rstrip()
 
 
-def _sums(alignment: Alignment) -> tuple[Row, ...]:
-    return (
-        *(alignment.layer_sum, alignment.no_layer, alignment.interruptions),
-        *(alignment.overhead, alignment.total),
-    )
-
-
 def _name(row: Row) -> str:
     """The printed name of a sum's row, as `(overhead)`."""
-    return f"({'median' if row.kind.value == 'total' else row.kind.value})"
+    return f"({_NAMES.get(row.kind, row.kind.value)})"
 
 
 def to_csv(alignment: Alignment) -> str:
@@ -94,7 +88,7 @@ def to_csv(alignment: Alignment) -> str:
     `overhead` add up to its `total` exactly. Names are joined with `;`.
     """
     runs = [f"{column.label} {figure}" for column in alignment.columns for figure in FIGURES]
-    return csv_text([*COLUMNS, *runs], map(_csv_row, (*alignment.rows, *_sums(alignment))))
+    return csv_text([*COLUMNS, *runs], map(_csv_row, (*alignment.rows, *alignment.sums)))
 
 
 def _csv_row(row: Row) -> tuple[str, ...]:
@@ -124,7 +118,7 @@ def plain(alignment: Alignment) -> dict[str, Any]:
         "threshold": alignment.threshold,
         "columns": [_column(column) for column in alignment.columns],
         "blocks": [_row(row, alignment) for row in alignment.rows],
-        **{row.kind.value.replace(" ", "_"): _row(row, alignment) for row in _sums(alignment)},
+        **{row.kind.value.replace(" ", "_"): _row(row, alignment) for row in alignment.sums},
         "unplaced": to_json(alignment.unplaced),
         "remarks": to_json(alignment.remarks),
     }

@@ -13,8 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.compare.changes import Comparison, Pair, Row
+from onnxprof.compare.changes import CONVERSIONS, Comparison, Pair, Row
 from onnxprof.compare.verdict import Verdict
+from onnxprof.publish.comparing import gains
 from onnxprof.publish.text import numbers, sentences, verdicts
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
@@ -43,6 +44,8 @@ def table(comparison: Comparison, *, limit: int | None = 12) -> RenderableType:
             _pair_table(pair, limit, comparison.in_turn),
             Text(_verdict_text(pair, comparison.in_turn)),
         ]
+        scale = _scale(pair)
+        parts += gains.table(pair, scale.unit, scale.ns, scale.digits, limit)
         parts += [*_warned(caveats(pair)), ""]
     parts += _warned(list(_unmatched(comparison)))
     return Group(*parts, Text(_rule(comparison), style="dim"))
@@ -67,6 +70,8 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
         if rest:
             lines += [f"<details><summary>{_more(rest)}</summary>", ""]
             lines += [*_markdown_table(rest, _scale(pair), head), "", "</details>", ""]
+        scale = _scale(pair)
+        lines += gains.markdown(pair, scale.unit, scale.ns, scale.digits)
         lines += [f"> {in_markdown(text)}  " for text in (*difference_texts(pair), *caveats(pair))]
         lines += [""]
     lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
@@ -80,17 +85,19 @@ def to_json_text(comparison: Comparison) -> str:
 
 def to_csv(comparison: Comparison) -> str:
     """One row a model and layer; names are joined with `;`."""
-    return csv_of_records(COLUMNS, _csv_records(comparison))
+    more = gains.COLUMNS if gains.has_any(comparison.pairs) else ()
+    return csv_of_records((*COLUMNS, *more), _csv_records(comparison, more))
 
 
-def _csv_records(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def _csv_records(comparison: Comparison, more: Sequence[str]) -> Iterator[dict[str, Any]]:
     for pair in comparison.pairs:
         asked = pair.a[0].request
         for row in (pair.latency, *pair.rows):
             record = _record(row)
             names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
             whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
-            yield whole | {"ratio_of": _ratio_of(comparison)}
+            further = gains.csv_fields(pair, row) if more else {}
+            yield whole | {"ratio_of": _ratio_of(comparison)} | further
 
 
 def difference_texts(pair: Pair) -> list[str]:
@@ -133,6 +140,7 @@ def _plain_pair(pair: Pair) -> dict[str, Any]:
         "interruptions_b_ms": _ms(pair.interruptions_ns[1]),
         "overhead_a_ms": pair.overhead_ns[0] / 1e6,
         "overhead_b_ms": pair.overhead_ns[1] / 1e6,
+        **({} if pair.quantised is None else {"quantised": gains.plain(pair.quantised)}),
     }
 
 
@@ -253,7 +261,8 @@ def _figures(row: Row, scale: _Scale) -> tuple[str, ...]:
 
 
 def _name(row: Row, longest: int) -> str:
-    more = f" +{len(row.layers) - 1}" if len(row.layers) > 1 else ""
+    counted = len(row.layers) > 1 and row.name != CONVERSIONS
+    more = f" +{len(row.layers) - 1}" if counted else ""
     return shortened(printable(row.name), longest - len(more)) + more
 
 

@@ -83,7 +83,9 @@ def scripts(page: ModelPage) -> Iterator[tuple[str, str]]:
 
 def _plain(alignment: Alignment) -> dict[str, Any]:
     rows, rest = _split(alignment.rows)
+    converting = alignment.conversions
     sums = (
+        *((("(Q/DQ)", converting),) if converting else ()),
         ("(no layer)", alignment.no_layer),
         ("(interruptions)", alignment.interruptions),
         ("(overhead)", alignment.overhead),

@@ -26,6 +26,10 @@ _CAVEATS = {
     Caveat.MODELS_DIFFER: (
         "another model file than the baseline's; layers were matched by their names."
     ),
+    Caveat.QUANTISED: (
+        "a quantised form of the float network; its layers stand under the names of the float"
+        " layers that they were matched with."
+    ),
     Caveat.NO_COMMON_LAYER: "no layer has the same name on both sides: only latency is compared.",
     Caveat.ONE_STEP: "ran as one step, which tells nothing of its layers; it is in the sums alone.",
     Caveat.NO_STEP_TIMES: "no layer was timed; it is in the median alone.",

@@ -1,0 +1,1 @@
+"""What quantising does to the output of each layer."""

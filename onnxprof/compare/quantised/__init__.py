@@ -1,0 +1,1 @@
+"""A quantised network beside its float original: which layer is which, what each gained."""
