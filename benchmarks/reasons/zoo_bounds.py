@@ -3,12 +3,12 @@
     python benchmarks/reasons/zoo_bounds.py [--models lenet,resnet18 | --models all]
         [--backends ort,openvino,torch] [--batch 1] [--threads 0] [--budget 0.5] [--store DIR]
 
-Measures the ceilings of each backend where the store has none that fit, profiles each network, and
-prints Markdown: the un-profiled median over the least latency at these ceilings, with the fusion
-that ran and with perfect fusion; steps that beat their ceiling by more than 5 % (a fault of the cost
-or of the ceiling); and, for each family, the three steps that lose the most time against their
-ceiling. What a store has already is not measured again. Run it on a quiet machine: noise makes a
-network look further from its bound, and ceilings measured under load make it look nearer.
+Measures the ceilings of each backend where the store has none that fit, profiles each network,
+and prints Markdown: the un-profiled median over the least latency at these ceilings, with the
+fusion that ran and with perfect fusion; steps that beat their ceiling by more than 5 % (a fault of
+the cost or of the ceiling); and, for each family, the three steps that lose the most time against
+their ceiling. What a store has already is not measured again. Run it on a quiet machine: noise
+makes a network look further from its bound, and ceilings measured under load make it look nearer.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Measured:
 
     @property
     def key(self) -> tuple[str, str]:
+        """The network and the backend."""
         return self.run.request.model_name, self.run.request.backend
 
 
