@@ -12,6 +12,7 @@ from onnxprof.analysis.lines import Line, fit
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.analysis.step_times import divided
 from onnxprof.compare.blocks import finest_blocks
+from onnxprof.compare.quantised.counterpart import strays
 from onnxprof.compare.ratios import Floats, ratios, relative_errors
 from onnxprof.compare.replicates import latency_group, row_group
 from onnxprof.compare.systems import labels, system
@@ -275,8 +276,7 @@ def _layer_parts(runs: Sequence[Run]) -> Iterator[_Part]:
 
 def _column(run: Run, rows: Sequence[tuple[int, ...]]) -> tuple[Floats, Floats]:
     """Times of the blocks and of no layer, and their relative errors."""
-    strays = tuple(number for number, step in enumerate(run.steps) if not step.layers)
-    every = [*rows, strays]
+    every = [*rows, strays(run)]
     whole = divided(run).whole_ns
     times = np.array([whole[list(steps)].sum() for steps in every], np.float64)
     return times, np.nan_to_num(relative_errors(row_group(run, every)), nan=1.0)
