@@ -32,18 +32,26 @@ COMMANDS = {
         "ceilings",
         "Measure what a device sustains at most: arithmetic, memory, calls.",
     ),
-    "runs": Lazy("onnxprof.cli.commands.runs", "app", "List, show and export what was measured."),
+    "runs": Lazy(
+        "onnxprof.cli.commands.stored.runs", "app", "List, show and export what was measured."
+    ),
     "compare": Lazy(
-        "onnxprof.cli.commands.compare",
+        "onnxprof.cli.commands.stored.compare",
         "compare",
         "Say what got slower, faster or stayed the same.",
     ),
-    "align": Lazy("onnxprof.cli.commands.align", "align", "Put runs side by side, layer by layer."),
+    "align": Lazy(
+        "onnxprof.cli.commands.stored.align", "align", "Put runs side by side, layer by layer."
+    ),
     "scaling": Lazy(
-        "onnxprof.cli.commands.scaling", "scaling", "Say which batch size is worth it, and why."
+        "onnxprof.cli.commands.stored.scaling",
+        "scaling",
+        "Say which batch size is worth it, and why.",
     ),
     "repro": Lazy(
-        "onnxprof.cli.commands.repro", "repro", "Write a step as a model with a script to run it."
+        "onnxprof.cli.commands.stored.repro",
+        "repro",
+        "Write a step as a model with a script to run it.",
     ),
     "site": Lazy(
         "onnxprof.cli.commands.site", "app", "Publish what was measured as a static site."

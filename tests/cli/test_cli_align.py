@@ -15,7 +15,7 @@ import typer
 from support.networks import models
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.commands.align import align
+from onnxprof.cli.commands.stored.align import align
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Store

@@ -16,7 +16,7 @@ from support.networks import models
 from typer.testing import CliRunner, Result
 
 from onnxprof.analysis.processes import merge
-from onnxprof.cli.commands.compare import compare
+from onnxprof.cli.commands.stored.compare import compare
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store, load_all

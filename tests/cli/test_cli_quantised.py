@@ -16,8 +16,8 @@ from support.runs.jobs import job
 from support.runs.quantised_runs import file, run_of
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.commands.align import align
-from onnxprof.cli.commands.compare import _errors, compare
+from onnxprof.cli.commands.stored.align import align
+from onnxprof.cli.commands.stored.compare import _errors, compare
 from onnxprof.cli.output import plain_text
 from onnxprof.compare.changes import Comparison
 from onnxprof.compare.changes import compare as compared

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.commands.runs import app
+from onnxprof.cli.commands.stored.runs import app
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish.tables import timings
 from onnxprof.records.run import Run
@@ -233,7 +233,7 @@ def test_export_to_where_nothing_can_be_written(root: Path, tmp_path: Path) -> N
 
 
 def test_importing_the_command_is_cheap() -> None:
-    code = "import sys, onnxprof.cli.commands.runs; print([m for m in sys.modules])"
+    code = "import sys, onnxprof.cli.commands.stored.runs; print([m for m in sys.modules])"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -10,8 +10,9 @@ import typer
 from support.networks import models
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.commands import align, profile
-from onnxprof.cli.commands.scaling import parse_time, scaling
+from onnxprof.cli.commands import profile
+from onnxprof.cli.commands.stored import align
+from onnxprof.cli.commands.stored.scaling import parse_time, scaling
 from onnxprof.errors import UsageError
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run

@@ -22,7 +22,9 @@ def test_odd_files(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("onnxprof.cli.commands.runs_import.confined", lambda work, *_: work())
+    monkeypatch.setattr(
+        "onnxprof.cli.commands.stored.runs_import.confined", lambda work, *_: work()
+    )
     model = models.save(models.linear(), tmp_path)
     out, told = str(tmp_path / "runs"), []
     profile = tmp_path / "profile.json"

@@ -15,9 +15,9 @@ import typer
 from support.inturn import job
 from typer.testing import CliRunner
 
-from onnxprof.cli.commands.compare import compare
 from onnxprof.cli.commands.profile import profile
 from onnxprof.cli.commands.provenance import provenance
+from onnxprof.cli.commands.stored.compare import compare
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.errors import UsageError
 from onnxprof.jobs.job import failed, request

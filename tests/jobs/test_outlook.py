@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from support.inturn import Machine, job
 
-from onnxprof.cli.commands import compare
+from onnxprof.cli.commands.stored import compare
 from onnxprof.cli.progress import Meter
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.options import Options

@@ -13,8 +13,8 @@ from support.networks import models
 from typer.testing import CliRunner
 
 from onnxprof import doctor as diagnose
-from onnxprof.cli.commands.compare import compare
 from onnxprof.cli.commands.doctor import doctor
+from onnxprof.cli.commands.stored.compare import compare
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.sweep import plan

@@ -14,7 +14,7 @@ from support.golden import check_golden
 from typer.testing import CliRunner
 
 from onnxprof.analysis.reconcile import Status, reconcile
-from onnxprof.cli.commands.runs import app
+from onnxprof.cli.commands.stored.runs import app
 from onnxprof.errors import UsageError
 from onnxprof.publish.overlays.chrome import chrome_trace
 from onnxprof.publish.overlays.model_explorer import files, node_data, node_places

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "import": Lazy(
-        "onnxprof.cli.commands.runs_import",
+        "onnxprof.cli.commands.stored.runs_import",
         "command",
         "Make a run of what another profiler wrote about an ONNX file, and store it.",
         is_made=True,

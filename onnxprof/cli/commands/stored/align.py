@@ -151,7 +151,7 @@ def _scaled(
     runs: Sequence[Run], over: Over, printed: Format, output: Path | None, limit: int | None
 ) -> None:
     """One system over batches is a matter of `onnxprof scaling`."""
-    from onnxprof.cli.commands import scaling as command
+    from onnxprof.cli.commands.stored import scaling as command
     from onnxprof.compare.scaling import families, scaling
 
     groups = families(runs, over.value)
