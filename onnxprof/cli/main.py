@@ -17,6 +17,7 @@ from onnxprof.model.collector import unhurried
 _INTERRUPTED = 130
 #: 128 and the number of SIGPIPE, as a shell has it.
 _UNREAD = 141
+_STORED = "onnxprof.cli.commands.stored"
 COMMANDS = {
     "inspect": Lazy(
         "onnxprof.cli.commands.inspect", "inspect", "List a model's layers and their shapes."
@@ -32,24 +33,20 @@ COMMANDS = {
         "ceilings",
         "Measure what a device sustains at most: arithmetic, memory, calls.",
     ),
-    "runs": Lazy(
-        "onnxprof.cli.commands.stored.runs", "app", "List, show and export what was measured."
-    ),
+    "runs": Lazy(f"{_STORED}.runs", "app", "List, show and export what was measured."),
     "compare": Lazy(
-        "onnxprof.cli.commands.stored.compare",
+        f"{_STORED}.compare",
         "compare",
         "Say what got slower, faster or stayed the same.",
     ),
-    "align": Lazy(
-        "onnxprof.cli.commands.stored.align", "align", "Put runs side by side, layer by layer."
-    ),
+    "align": Lazy(f"{_STORED}.align", "align", "Put runs side by side, layer by layer."),
     "scaling": Lazy(
-        "onnxprof.cli.commands.stored.scaling",
+        f"{_STORED}.scaling",
         "scaling",
         "Say which batch size is worth it, and why.",
     ),
     "repro": Lazy(
-        "onnxprof.cli.commands.stored.repro",
+        f"{_STORED}.repro",
         "repro",
         "Write a step as a model with a script to run it.",
     ),
