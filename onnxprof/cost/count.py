@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from onnxprof.cost.base.call import Call, SizesOf, Unknown, static_sizes
-from onnxprof.cost.base.expression import Size, evaluate
+from onnxprof.cost.base.expression import Expression, Size, evaluate
 from onnxprof.cost.base.work import Estimate, Work
 from onnxprof.cost.parameters import by_layer
 from onnxprof.cost.table import formula_of, why_not
@@ -88,7 +88,13 @@ def _estimate(call: Call) -> tuple[Estimate | None, str]:
         return None, str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None, _ODD
-    return (work if isinstance(work, Estimate) else Estimate(work)), ""
+    estimate = work if isinstance(work, Estimate) else Estimate(work)
+    return (estimate, "") if all(map(_is_count, estimate.work.kinds())) else (None, _ODD)
+
+
+def _is_count(size: Size) -> bool:
+    """Whether it is a number of operations: shapes that do not belong together make others."""
+    return isinstance(size, Expression) or (isinstance(size, int) and size >= 0)
 
 
 @dataclass(frozen=True, slots=True)

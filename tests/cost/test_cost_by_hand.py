@@ -289,4 +289,6 @@ def test_what_is_unknown_is_never_zero(made, reason):
     cost = cost_of(made)
     assert cost.operations is None
     assert reason in cost.unknown
-    assert cost.at_least and not cost.modelled and cost.intensity is None
+    assert cost.at_least
+    assert not cost.modelled
+    assert cost.intensity is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import product
+from typing import ClassVar
 
 import pytest
 from support.costs import cost_of, kinds, layer
@@ -13,7 +14,7 @@ from support.costs import cost_of, kinds, layer
 class Number:
     """A number that counts what is done with it."""
 
-    done: Counter[str] = Counter()
+    done: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -121,9 +122,9 @@ def test_grouped_convolution_with_stride_and_padding():
 def test_attention_with_shared_keys_and_a_mask():
     batch, heads, queries, keys, width = 2, 4, 3, 5, 6
     for _ in product(range(batch), range(heads), range(queries)):
-        scores = []
-        for _ in range(keys):
-            scores.append(dot(numbers(width), numbers(width)) * Number(0.4) + Number(0))
+        scores = [
+            dot(numbers(width), numbers(width)) * Number(0.4) + Number(0) for _ in range(keys)
+        ]
         weights = softmax(scores)
         for _ in range(width):
             dot(weights, numbers(keys))

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+import onnx
+
 from onnxprof.cost.count import costs
+from onnxprof.model.file import ModelFile
+from onnxprof.model.graph.parameters import parameters
+from onnxprof.model.graph.walk import normalise
 from onnxprof.records.cost import LayerCost, Operations
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Shape, Tensor
+from onnxprof.zoo.catalogue import skeleton_path
 
 KINDS = tuple(field.name for field in fields(Operations))
 #: A shape, a dtype and a shape, or None for an operand that is left out.
@@ -73,3 +79,12 @@ def kinds(cost: LayerCost) -> dict[str, int]:
     assert cost.operations is not None, cost.unknown
     found = {kind: getattr(cost.operations, kind) for kind in KINDS}
     return {kind: count for kind, count in found.items() if count}
+
+
+def skeleton(name: str) -> ModelFile:
+    """A network of the zoo, opened without its weights, which no cost depends on."""
+    path = skeleton_path(name)
+    structure = onnx.load(path)
+    counted = parameters(structure)
+    naming = normalise(structure, path)
+    return ModelFile(path, name, f"zoo:{name}", structure, naming, counted)
