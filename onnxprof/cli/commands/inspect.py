@@ -57,10 +57,13 @@ def inspect(
     from functools import partial
 
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.errors import UsageError
     from onnxprof.processes.confined import Limits, confined
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
+    if layout == "classic" and cost:
+        raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
     if symbolic:
         return _symbolic(model, cost, batches, dims, chosen, output, timeout, memory)
     work = partial(_seen, _resolved(model), batches, dims, cost)
