@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.costs import cost_of, kinds, layer
+from support.networks.written_layers import cost_of, kinds, layer
 
 MS = "com.microsoft"
 

@@ -8,7 +8,7 @@ from itertools import product
 from typing import ClassVar
 
 import pytest
-from support.costs import cost_of, kinds, layer
+from support.networks.written_layers import cost_of, kinds, layer
 
 
 class Number:

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
-from support.costs import skeleton
 from support.networks import models
 from support.networks.models import BOOL, INT64, node, value, weight
+from support.networks.written_layers import skeleton
 
 from onnxprof.cost.count import costs, total
 from onnxprof.model.file import open_model
@@ -258,7 +258,7 @@ def test_five_thousand_layers_are_counted_in_one_pass(tmp_path, monkeypatch):
 
 def test_an_unused_name_of_a_parent_does_no_harm():
     """A stored table may name a parent that it does not have."""
-    from support.costs import layer
+    from support.networks.written_layers import layer
 
     from onnxprof.records.layer import Layer, LayerTable
 

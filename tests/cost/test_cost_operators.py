@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import ModelProto, numpy_helper
-from support.costs import KINDS, cost_of, layer
+from support.networks.written_layers import KINDS, cost_of, layer
 
 from onnxprof.cost.count import costs
 from onnxprof.cost.operators.move import MOVERS

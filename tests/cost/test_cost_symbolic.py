@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from onnx import helper
-from support.costs import layer, skeleton
 from support.networks import models
 from support.networks.models import node, value, weight
+from support.networks.written_layers import layer, skeleton
 
 from onnxprof.cost.count import costs, total
 from onnxprof.cost.symbolic import symbolic

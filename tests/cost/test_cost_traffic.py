@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.costs import cost_of, layer, tensor
+from support.networks.written_layers import cost_of, layer, tensor
 
 from onnxprof.cost.count import costs, total
 from onnxprof.records.cost import LayerCost, Role, Traffic

@@ -8,7 +8,8 @@ import json
 
 import pytest
 from rich.console import Console
-from support.costs import layer
+from support.networks.written_layers import layer
+from support.places import ROOT
 
 from onnxprof.cost.count import costs
 from onnxprof.cost.symbolic import SymbolicCost, symbolic
@@ -101,6 +102,11 @@ def test_the_summary_says_at_least_and_names_what_is_missing():
     assert "by dtype: float32" in words
     whole = LayerTable(conv().layers[:2], 1)
     assert "at least" not in tables.summary(costs(whole))
+
+
+@pytest.mark.parametrize("name", sorted({*tables.COLUMNS, *symbolic_costs.COLUMNS}))
+def test_the_document_names_every_column(name):
+    assert f"`{name}`" in (ROOT / "docs" / "cost.md").read_text("utf-8")
 
 
 def test_long_lists_of_reasons_are_cut():
