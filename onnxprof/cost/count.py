@@ -17,7 +17,7 @@ from onnxprof.cost.base.expression import Expression, Size, evaluate
 from onnxprof.cost.base.work import Estimate, Work
 from onnxprof.cost.parameters import by_layer
 from onnxprof.cost.table import formula_of, why_not
-from onnxprof.cost.traffic import Moved, moved
+from onnxprof.cost.traffic import Move, Moved, moves, summed
 from onnxprof.records.cost import CostTotal, LayerCost, Operations, Role, Traffic
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
@@ -31,9 +31,14 @@ class Sized:
 
     layer: Layer
     work: Work | None
-    moved: Moved
+    moves: tuple[Move, ...]
     unknown: str = ""
     bound: str = ""
+
+    @property
+    def moved(self) -> Moved:
+        """Bytes read and written by role and dtype."""
+        return summed(self.moves)
 
 
 def costs(table: LayerTable) -> tuple[LayerCost, ...]:
@@ -66,11 +71,11 @@ def stored(table: LayerTable) -> set[str]:
 def _sized(layer: Layer, weights: set[str], sizes: SizesOf) -> Sized:
     call = Call(layer, sizes)
     estimate, unknown = _estimate(call)
-    bytes_moved, missing = moved(call, estimate or Estimate(), weights, sizes)
+    found, missing = moves(call, estimate or Estimate(), weights, sizes)
     return Sized(
         layer,
         estimate.work if estimate else None,
-        bytes_moved,
+        tuple(found),
         unknown or missing,
         estimate.bound if estimate else "",
     )

@@ -89,7 +89,7 @@ NOT_MODELLED: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         (
-            *("SparseAttention", "DynamicSparseAttention", "PagedAttention"),
+            *("DynamicSparseAttention",),
             *("SparsePagedAttention", "SparseAttentionIndexer", "PackedSparseAttentionIndexer"),
             *("PackedSparseAttentionIndexerMerge", "BifurcationDetector", "NGramRepeatBlock"),
         ),

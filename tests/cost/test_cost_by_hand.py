@@ -190,7 +190,30 @@ CASES = [
            activation_type="relu"),
      {"macs": 12 * 256, "adds": 6 * 8 + 6 * 7, "multiplies": 12 * 8, "divisions": 24,
       "exponentials": 24, "comparisons": 12 * 16 + 18}),
-    # 7 operations 1/(1+e) … : x, 0.5, erf(x/√2)
+    # the same experts in 4 bits, gated by SwiGLU, with biases: 12 rows of 3·8·16 products, of 2·16
+    # and 8 biases; 12·16 = 192 units: a sigmoid, two products; 48 sums and 96 products of results
+    ("QMoE",
+     layer("QMoE",
+           [(6, 8), (6, 4), "uint8 4,32,4", (4, 32), (4, 32), "uint8 4,8,8", (4, 8), (4, 8)],
+           [(6, 8)], MS, k=2, activation_type="swiglu", swiglu_fusion=1),
+     {"macs": 12 * 384, "adds": 192 + 12 * 32 + 12 * 8 + 48 + 42, "multiplies": 2 * 192 + 96,
+      "divisions": 192 + 24, "exponentials": 192 + 24, "comparisons": 18}),
+    # gate and value: 2·(3 rows · 4·5), both sets of weights 2·20 shifted and scaled; SiLU · value
+    ("MatMulNBitsMlp",
+     layer("MatMulNBitsMlp",
+           [(3, 4), None, None, "uint8 5,1,8", (5,), None, "uint8 5,1,8", (5,)], [(3, 5)], MS,
+           K=4, N=5, bits=4, block_size=16),
+     {"macs": 120, "adds": 40 + 15, "multiplies": 40 + 30, "divisions": 15, "exponentials": 15}),
+    # a product of 4 for each of 6 rows, its sigmoid, then a product and a sum for 6·8 elements
+    ("GatedAdd",
+     layer("GatedAdd", [(2, 3, 8), (2, 3, 8), (2, 3, 4), (4, 1)], [(2, 3, 8)], MS),
+     {"macs": 24, "adds": 48 + 6, "multiplies": 48, "divisions": 6, "exponentials": 6}),
+    # two groups of 4 in each of 3 rows: 4 squares, 3 adds, a quotient, epsilon, root, reciprocal,
+    # 4 products, 4 scales; then the gate's sigmoid, its product and that with the gate
+    ("GatedRMSNorm",
+     layer("GatedRMSNorm", [(3, 8), (4,), (3, 8)], [(3, 8)], MS, activation="silu"),
+     {"adds": 24 + 24, "multiplies": 72 + 48, "divisions": 12 + 24, "exponentials": 6 + 24}),
+    # x, ½, erf(x/√2): three products, a sum
     ("Gelu", layer("Gelu", [(10,)], [(10,)]),
      {"adds": 10, "multiplies": 30, "exponentials": 10}),
     ("Relu", layer("Relu", [(2, 3)], [(2, 3)]), {"comparisons": 6}),
@@ -244,12 +267,19 @@ def test_there_are_at_least_forty_of_them():
         (layer("NonMaxSuppression", [(1, 6, 4), (1, 2, 6), "int64"], ["int64 6,3"],
                values={2: (3,)}),
          {"adds": 144 + 12, "multiplies": 36 + 6, "divisions": 36, "comparisons": 252 + 48}),
+        # 2 heads · 1 query · 4 keys of the buffer = 8 scores of 4 + 4; a mask; 2 rows of 4
+        (layer("SparseAttention",
+               [(1, 1, 8), (1, 1, 8), (1, 1, 8), (1, 2, 4, 4), (1, 2, 4, 4), "int32 1,2",
+                "int32 1,2", "int32", "int32 1"],
+               [(1, 1, 8), (1, 2, 4, 4), (1, 2, 4, 4)], MS, num_heads=2, kv_num_heads=2),
+         {"macs": 64, "adds": 8 + 14, "multiplies": 8, "divisions": 8, "exponentials": 8,
+          "comparisons": 6}),
         # 3 rows meet at most 5 nodes
         (layer("TreeEnsembleRegressor", [(3, 4)], [(3, 1)], "ai.onnx.ml",
                nodes_featureids=[0, 1, 2, 0, 0]),
          {"adds": 15, "comparisons": 15}),
     ],
-    ids=["TopK", "Unique", "NonMaxSuppression", "TreeEnsembleRegressor"],
+    ids=["TopK", "Unique", "NonMaxSuppression", "SparseAttention", "TreeEnsembleRegressor"],
 )  # fmt: skip
 def test_what_data_decide_is_a_bound_and_says_so(made, figures):
     cost = cost_of(made)

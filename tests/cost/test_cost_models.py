@@ -267,3 +267,40 @@ def test_an_unused_name_of_a_parent_does_no_harm():
     lost = Layer(**{**fields, "parent": "gone", "subgraph": "body"})
     (cost,) = costs(LayerTable((lost,), 1))
     assert flops(cost) == 4
+
+
+def fusable() -> onnx.ModelProto:
+    """A convolution with an activation, a product with a transpose, a Gelu with a bias."""
+    return models.model(
+        [
+            node("Conv", ["x", "w"], ["a"], "conv", pads=[1, 1, 1, 1]),
+            node("Relu", ["a"], ["b"], "relu"),
+            node("Transpose", ["b"], ["t"], "turn", perm=[0, 1, 3, 2]),
+            node("MatMul", ["b", "t"], ["c"], "product"),
+            node("MatMul", ["c", "v"], ["d"], "project"),
+            node("Add", ["d", "bias"], ["e"], "bias"),
+            node("Gelu", ["e"], ["y"], "gelu"),
+        ],
+        [value("x", ["N", 3, 8, 8])],
+        [value("y", None)],
+        [weight("w", 4, 3, 3, 3), weight("v", 8, 16), weight("bias", 16)],
+        opset=20,
+    )
+
+
+def test_what_onnxruntime_fuses_has_the_cost_of_its_parts(tmp_path):
+    """Its optimiser is the witness: other operators, the same operations, fewer bytes."""
+    ort = pytest.importorskip("onnxruntime")
+    source = models.save(fusable(), tmp_path)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "fused.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+    plain, fused = (inspect(open_model(str(path)), 3) for path in (source, tmp_path / "fused.onnx"))
+    assert {row.op_type for row in fused.nodes} & {"FusedConv", "FusedMatMul", "BiasGelu"}
+    before, after = total(costs(plain)), total(costs(fused))
+    assert not after.unknown
+    assert after.operations.macs == before.operations.macs
+    assert after.operations.flops == before.operations.flops
+    assert after.bytes < before.bytes

@@ -152,8 +152,7 @@ def _grouped(call: Call) -> Estimate:
         masks, call.number("softcap", 0.0) != 0.0
     )
     if call.integer("do_rotary", 0):
-        turned = batch * length * (heads + shared) * width
-        work = work + Work(adds=turned, multiplies=2 * turned)
+        work = work + rotary(batch * length * (heads + shared) * width)
     for position, count in ((14, heads), (15, shared)):
         if call.has(position):
             work = work + rms(batch * length * count * width, batch * length * count)
@@ -161,11 +160,12 @@ def _grouped(call: Call) -> Estimate:
 
 
 def _grouped_keys(call: Call, length: Size) -> Size:
-    """Keys that a query meets: those of `present`, which holds the past, too."""
-    if call.yields(1):
-        return call.out(1)[2]
+    """Keys that a query meets: those of `present`, or of the past and its own."""
     past = call.shape(3)[2] if call.has(3) else 0
-    return past + length
+    try:
+        return call.out(1)[2]
+    except Unknown:
+        return past + length
 
 
 def _masked_decoder(call: Call) -> Work:
@@ -257,25 +257,24 @@ def _gemma_rotary(call: Call) -> Work:
     return rotary(call.elements(1) + call.elements(3)) + Work(exponentials=2 * call.elements(0))
 
 
-def _experts(call: Call, positions: tuple[int, int, int], bits: int = 8) -> Estimate:
+def _experts(call: Call, second: int, biases: tuple[int, ...], third: int, bits: int) -> Estimate:
     """Each token passes through k experts; which ones is data, so all weights may be read."""
     shape = call.shape(0)
     tokens, width = product(shape[:-1]), shape[-1]
-    chosen = call.integer("k", 1)
-    first, second, third = positions
-    hidden = _inner(call, second, width, bits)
-    fused = call.integer("swiglu_fusion", 0) > 0 or call.text("activation_type") == "swiglu"
-    gated = call.has(third) or fused
-    name = call.text("activation_type", "relu") or "relu"
+    chosen, hidden = call.integer("k", 1), _inner(call, second, width, bits)
+    rows, name = tokens * chosen, call.text("activation_type", "relu") or "relu"
     act = activation("silu" if name == "swiglu" else name)
     if act is None:
         raise Unknown(f"the activation {name!r} is not modelled")
-    rows = tokens * chosen
-    macs = rows * width * hidden * (3 if gated else 2)
-    work = Work(macs=macs) + act * (rows * hidden) + Work(multiplies=rows * hidden * gated)
+    gated = call.has(third) or call.integer("swiglu_fusion", 0) > 0 or name == "swiglu"
+    work = Work(macs=rows * width * hidden * (3 if gated else 2))
+    work = work + (act + Work(multiplies=int(gated))) * (rows * hidden)
+    for position, size in zip(biases, (hidden * (1 + gated), width), strict=True):
+        if call.has(position):
+            work = work + Work(adds=rows * size)
+    # the experts' results are weighted and added up
     work = work + Work(adds=(chosen - 1) * tokens * width, multiplies=rows * width)
-    experts = call.shape(first)[0]
-    router = softmax_of(tokens * experts, tokens)
+    router = softmax_of(tokens * call.shape(1)[-1], tokens)
     return Estimate(
         work + router, bound="which experts are read is data: all of them count as read"
     )
@@ -290,11 +289,37 @@ def _inner(call: Call, second: int, width: Size, bits: int) -> Size:
 
 
 def _moe(call: Call) -> Estimate:
-    return _experts(call, (2, 4, 6))
+    return _experts(call, 4, (3, 5), 6, 8)
 
 
 def _qmoe(call: Call) -> Estimate:
-    return _experts(call, (2, 5, 8), call.integer("expert_weight_bits", 4))
+    bits = call.integer("fc2_expert_weight_bits", 0) or call.integer("expert_weight_bits", 4)
+    if call.text("quant_type").startswith("fp8"):
+        bits = 8
+    return _experts(call, 5, (4, 7), 8, bits)
+
+
+def _sparse(call: Call) -> Estimate:
+    """At most each query meets every key of the cache, which is the past's buffer."""
+    heads, shared = call.required("num_heads"), call.required("kv_num_heads")
+    batch, length, columns = call.shape(0)
+    width = _whole(columns, heads) if call.has(1) else _whole(columns, heads + 2 * shared)
+    work = Heads(batch, heads, length, call.shape(3)[2], width, width).work(1)
+    if call.integer("do_rotary", 0):
+        work = work + rotary(batch * length * (heads + shared) * width)
+    return Estimate(work, bound="blocks and lengths are data: every key of the cache counts")
+
+
+def _paged(call: Call) -> Estimate:
+    """Tokens [tokens, columns] meet at most the keys of as many blocks as a sequence can have."""
+    heads, shared = call.required("num_heads"), call.required("kv_num_heads")
+    tokens, columns = call.shape(0)
+    width = _whole(columns, heads) if call.has(1) else _whole(columns, heads + 2 * shared)
+    keys = call.shape(7)[1] * call.shape(3)[1]
+    work = Heads(1, heads, tokens, keys, width, width).work(1)
+    if call.integer("do_rotary", 0):
+        work = work + rotary(tokens * (heads + shared) * width)
+    return Estimate(work, bound="lengths are data: all blocks of a sequence count")
 
 
 OPERATORS: Mapping[str, Formula] = {
@@ -309,6 +334,8 @@ CONTRIB: Mapping[str, Formula] = {
     "QAttention": _quantised,
     "MultiHeadAttention": _multi_head,
     "GroupQueryAttention": _grouped,
+    "SparseAttention": _sparse,
+    "PagedAttention": _paged,
     "DecoderMaskedMultiHeadAttention": _masked_decoder,
     "DecoderMaskedSelfAttention": _masked_self,
     "PackedAttention": _packed,

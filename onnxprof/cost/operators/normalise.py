@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from onnxprof.cost.base.call import Call, Unknown
 from onnxprof.cost.base.expression import Size, product
 from onnxprof.cost.base.work import Formula, Work
-from onnxprof.cost.operators.elementwise import SILU
+from onnxprof.cost.operators.elementwise import SIGMOID, SILU
 
 
 def standardise(size: Size, groups: Size) -> Work:
@@ -101,9 +101,12 @@ def _skip_rms(call: Call) -> Work:
 
 
 def _gated_rms(call: Call) -> Work:
-    """Normalised, then times the activation of the gate."""
-    size = call.elements()
-    return rms(size, product(call.shape()[:-1])) + (SILU + Work(multiplies=1)) * size
+    """Normalised over as many elements as the scale has, then times the gate's activation."""
+    size, width = call.elements(), call.shape(1)[-1]
+    if not isinstance(width, int):
+        raise Unknown("the length of its scale is not fixed")
+    gate = SIGMOID if call.text("activation") == "sigmoid" else SILU
+    return rms(size, size // width) + (gate + Work(multiplies=1)) * size
 
 
 def _rms_rotary(call: Call) -> Work:
