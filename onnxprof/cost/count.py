@@ -18,7 +18,7 @@ from onnxprof.cost.base.work import Estimate, Work
 from onnxprof.cost.parameters import by_layer
 from onnxprof.cost.table import formula_of, why_not
 from onnxprof.cost.traffic import Move, Moved, moves, summed
-from onnxprof.records.cost import CostTotal, LayerCost, Operations, Role, Traffic
+from onnxprof.records.cost import CostTotal, LayerCost, Operations, Role, Traffic, added
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
 _NONE: Mapping[str, int] = MappingProxyType({})
@@ -242,30 +242,20 @@ def total(found: Iterable[LayerCost]) -> CostTotal:
     """The sum over layers, without the branches that are left out."""
     every = list(found)
     counted = [cost for cost in every if not cost.left_out]
-    operations = Operations(
-        *map(
-            sum, zip(*(_kinds(cost.operations) for cost in counted if cost.operations), strict=True)
-        )
-    )
     moves: dict[tuple[Role, str], tuple[int, int]] = {}
     for part in (part for cost in counted for part in cost.traffic):
         read, written = moves.get((part.role, part.dtype), (0, 0))
         moves[part.role, part.dtype] = (read + part.read_bytes, written + part.written_bytes)
     unknown = tuple((cost.layer, cost.unknown) for cost in counted if cost.unknown)
+    bounded = [cost for cost in counted if cost.bound]
     return CostTotal(
-        operations,
+        added(cost.operations for cost in counted if cost.operations),
         tuple(Traffic(*key, *moves[key]) for key in sorted(moves)),
         sum(cost.parameters for cost in every),
         len(counted),
         bool(unknown),
+        any(cost.operations is None or cost.times is None for cost in counted),
         unknown,
-        tuple((cost.layer, cost.bound) for cost in counted if cost.bound),
-    )
-
-
-def _kinds(operations: Operations) -> tuple[int, ...]:
-    work = operations
-    return (
-        *(work.macs, work.adds, work.multiplies),
-        *(work.divisions, work.exponentials, work.comparisons),
+        tuple((cost.layer, cost.bound) for cost in bounded),
+        added(cost.operations for cost in bounded if cost.operations),
     )

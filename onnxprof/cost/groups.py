@@ -9,7 +9,7 @@ from dataclasses import replace
 from onnxprof.cost.base.call import static_sizes
 from onnxprof.cost.count import costs, in_numbers, run_times, sized_layers
 from onnxprof.cost.traffic import Move
-from onnxprof.records.cost import LayerCost, Operations
+from onnxprof.records.cost import LayerCost, added
 from onnxprof.records.layer import LayerTable
 
 #: Stands for whoever uses a result of the model.
@@ -64,7 +64,7 @@ class Groups:
         operations = [cost.operations for cost in found]
         return replace(
             found[0],
-            operations=None if None in operations else _sum(o for o in operations if o),
+            operations=None if None in operations else added(o for o in operations if o),
             traffic=moved.traffic,
             parameters=sum(cost.parameters for cost in found),
             unknown=next((cost.unknown for cost in found if cost.unknown), ""),
@@ -83,10 +83,3 @@ class Groups:
             elif (root := self._root(move.tensor)) not in made:
                 read.setdefault(root, move)
         yield from read.values()
-
-
-def _sum(operations: Iterable[Operations]) -> Operations:
-    total = Operations()
-    for one in operations:
-        total = total + one
-    return total

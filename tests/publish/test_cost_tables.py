@@ -110,11 +110,18 @@ def test_the_document_names_every_column(name):
 
 
 def test_long_lists_of_reasons_are_cut():
-    odd = tuple(layer("Strange", [(4,)], [(4,)], name=f"odd{i}") for i in range(9))
+    odd = tuple(layer(f"Strange{i // 2}", [(4,)], [(4,)], name=f"odd{i}") for i in range(14))
     words = tables.summary(costs(LayerTable(odd, 1)))
-    assert "not known: 9 layers" in words
-    assert "  and 4 others" in words
-    assert "odd5" not in words
+    assert "not known: 14 layers\n  odd0 and 1 other: Strange0 is not modelled" in words
+    assert "  and 2 other reasons" in words
+    assert "odd10" not in words
+
+
+def test_bytes_alone_may_be_at_least():
+    picks = LayerTable((layer("Gather", [(9, 4), "int64 3"], [(None, 4)], name="pick"),), 1)
+    words = tables.summary(costs(picks))
+    assert "operations: 0 FLOP" in words
+    assert "bytes: at least 24 B" in words
 
 
 def test_markdown_is_escaped_and_has_the_sum():

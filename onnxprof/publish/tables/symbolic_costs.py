@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.cost.count import total
 from onnxprof.cost.symbolic import SymbolicCost, SymbolicLayer, sum_of
-from onnxprof.publish.tables.costs import KINDS
+from onnxprof.publish.tables.costs import KINDS, listed
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import scaled
-from onnxprof.publish.text.safe import counted, in_json, in_markdown, printable
+from onnxprof.publish.text.safe import in_json, in_markdown, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +23,6 @@ COLUMNS = (
     *("layer_name", "op_type", "domain", "parent", "flops", *KINDS, "read_bytes"),
     *("written_bytes", "parameters", "times", "unknown", "bound", "left_out"),
 )
-_SHOWN = 5
 
 
 def rows(cost: SymbolicCost) -> Iterator[tuple[object, ...]]:
@@ -146,7 +145,5 @@ def summary(cost: SymbolicCost, points: Sequence[Mapping[str, int]]) -> str:
         figures = f"{scaled(sums['macs'])} MACs, {scaled(sums['flops'], 'FLOP')}"
         lines.append(f"at {sizes or 'any size'}: {figures}, {scaled(sums['bytes'], 'B')}")
     lines += [f"sizes of {a.name}: multiples of {a.step}" for a in cost.axes if a.step > 1]
-    if missing:
-        lines.append(f"not known: {counted(len(missing), 'layer', 'layers')}")
-        lines += [f"  {layer}: {reason}" for layer, reason in missing[:_SHOWN]]
+    lines += listed("not known", missing)
     return "\n".join(printable(line) for line in lines)
