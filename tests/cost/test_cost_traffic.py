@@ -77,6 +77,35 @@ def test_a_lookup_reads_the_rows_that_it_picks():
     assert cost.written_bytes == 128 * 768 * 4
 
 
+@pytest.mark.parametrize(
+    ("made", "size"),
+    [
+        # 6 tokens of width 8 in three tables, their ids twice, gamma and beta
+        (layer("EmbedLayerNormalization",
+               ["int32 2,3", "int32 2,3", (30522, 8), (512, 8), (2, 8), (8,), (8,)],
+               [(2, 3, 8), "int32 2"], MS),
+         3 * 6 * 8 * 4 + 2 * 6 * 4 + 2 * 8 * 4),
+        # 2 tokens turned by rows of 4, from tables of 131,072
+        (layer("RotaryEmbedding", [(1, 2, 8), "int64 1,2", (131072, 4), (131072, 4)], [(1, 2, 8)],
+               MS),
+         16 * 4 + 2 * 8 + 2 * 2 * 4 * 4),
+        (layer("RotaryEmbedding", [(1, 1, 2, 8), (131072, 4), (131072, 4), "int64 1,2"],
+               [(1, 1, 2, 8)], opset=23),
+         16 * 4 + 2 * 8 + 2 * 2 * 4 * 4),
+        # query, key, value of one token; 127 keys and values of 2 heads; lengths; 2 rows of 4
+        (layer("GroupQueryAttention",
+               [(1, 1, 32), (1, 1, 16), (1, 1, 16), (1, 2, 127, 8), (1, 2, 127, 8), "int32 1",
+                "int32", (4096, 4), (4096, 4)],
+               [(1, 1, 32), (1, 2, 128, 8), (1, 2, 128, 8)], MS, num_heads=4, kv_num_heads=2,
+               do_rotary=1),
+         4 * (32 + 16 + 16 + 2 * 2 * 127 * 8 + 2 * 4) + 8),
+    ],
+    ids=["embeddings", "contrib rotary", "rotary", "grouped attention"],
+)  # fmt: skip
+def test_of_tables_the_rows_that_are_needed_are_read(made, size):
+    assert cost_of(made).read_bytes == size
+
+
 def test_a_tensor_that_stands_twice_is_read_once():
     twice = layer("Mul", [(4,), (4,)], [(4,)])
     same = Layer(**{**_fields(twice), "inputs": (twice.inputs[0], twice.inputs[0])})

@@ -156,7 +156,8 @@ def _grouped(call: Call) -> Estimate:
     for position, count in ((14, heads), (15, shared)):
         if call.has(position):
             work = work + rms(batch * length * count * width, batch * length * count)
-    return Estimate(work, bound="lengths are data: the whole of the past counts")
+    reads = picked_rows(call, batch * length, (7, 8))
+    return Estimate(work, reads=reads, bound="lengths are data: the whole of the past counts")
 
 
 def _grouped_keys(call: Call, length: Size) -> Size:
@@ -234,22 +235,34 @@ def rotary(size: Size) -> Work:
     return Work(adds=size, multiplies=2 * size)
 
 
-def _standard_rotary(call: Call) -> Work:
+def picked_rows(call: Call, rows: Size, positions: tuple[int, int]) -> dict[int, Size]:
+    """Elements read of tables of cosines and sines: the rows of the places that are turned."""
+    return {at: rows * call.shape(at)[-1] for at in positions if call.has(at)}
+
+
+def _standard_rotary(call: Call) -> Estimate:
+    shape = call.shape()
+    rows = shape[0] * shape[2 if len(shape) == 4 else 1]
+    reads = picked_rows(call, rows, (1, 2)) if call.has(3) else {}
+    return Estimate(_turned(call, call.integer("num_heads", 0)), reads=reads)
+
+
+def _turned(call: Call, heads: int) -> Work:
     shape, part = call.shape(), call.integer("rotary_embedding_dim", 0)
     if not part:
         return rotary(product(shape))
     if len(shape) == 4:
         return rotary(product(shape[:3]) * part)
-    return rotary(product(shape[:2]) * call.required("num_heads") * part)
+    if heads < 1:
+        raise Unknown("its number of heads is unknown")
+    return rotary(product(shape[:2]) * heads * part)
 
 
-def _contrib_rotary(call: Call) -> Work:
-    shape, part = call.shape(), call.integer("rotary_embedding_dim", 0)
-    if not part:
-        return rotary(product(shape))
-    if len(shape) == 4:
-        return rotary(product(shape[:3]) * part)
-    return rotary(product(shape[:2]) * call.integer("num_heads", 0) * part)
+def _contrib_rotary(call: Call) -> Estimate:
+    shape = call.shape()
+    rows = shape[0] * shape[2 if len(shape) == 4 else 1]
+    work = _turned(call, call.integer("num_heads", 0))
+    return Estimate(work, reads=picked_rows(call, rows, (2, 3)))
 
 
 def _gemma_rotary(call: Call) -> Work:
@@ -307,11 +320,16 @@ def _sparse(call: Call) -> Estimate:
     work = Heads(batch, heads, length, call.shape(3)[2], width, width).work(1)
     if call.integer("do_rotary", 0):
         work = work + rotary(batch * length * (heads + shared) * width)
-    return Estimate(work, bound="blocks and lengths are data: every key of the cache counts")
+    reads = picked_rows(call, batch * length, (9, 10))
+    bound = "blocks and lengths are data: every key of the cache counts"
+    return Estimate(work, reads=reads, bound=bound)
 
 
 def _paged(call: Call) -> Estimate:
-    """Tokens [tokens, columns] meet at most the keys of as many blocks as a sequence can have."""
+    """Tokens [tokens, columns] meet at most the keys of as many blocks as a sequence can have.
+
+    Caches are read by the blocks in the table, and written where the new tokens are.
+    """
     heads, shared = call.required("num_heads"), call.required("kv_num_heads")
     tokens, columns = call.shape(0)
     width = _whole(columns, heads) if call.has(1) else _whole(columns, heads + 2 * shared)
@@ -319,7 +337,11 @@ def _paged(call: Call) -> Estimate:
     work = Heads(1, heads, tokens, keys, width, width).work(1)
     if call.integer("do_rotary", 0):
         work = work + rotary(tokens * (heads + shared) * width)
-    return Estimate(work, bound="lengths are data: all blocks of a sequence count")
+    read = call.elements(7) * product(call.shape(3)[1:])
+    reads = {3: read, 4: read, **picked_rows(call, tokens, (8, 9))}
+    writes = dict.fromkeys((1, 2), tokens * shared * width)
+    bound = "lengths are data: all blocks of a sequence count"
+    return Estimate(work, reads=reads, writes=writes, bound=bound)
 
 
 OPERATORS: Mapping[str, Formula] = {

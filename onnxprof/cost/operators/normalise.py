@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from onnxprof.cost.base.call import Call, Unknown
 from onnxprof.cost.base.expression import Size, product
-from onnxprof.cost.base.work import Formula, Work
+from onnxprof.cost.base.work import Estimate, Formula, Work
 from onnxprof.cost.operators.elementwise import SIGMOID, SILU
 
 
@@ -229,19 +229,22 @@ def _softmax_cross_entropy(call: Call) -> Work:
     return log_softmax_of(call.elements(), labels) + _loss_of(labels, call, call.has(2))
 
 
-def _embeddings(call: Call) -> Work:
-    """Words, positions and, where given, segments are added, then normalised."""
+def _embeddings(call: Call) -> Estimate:
+    """Words, positions and, where given, segments are added, then normalised.
+
+    Of each table the rows are read that are looked up.
+    """
     size = call.out_elements()
-    return (
-        standardise(size, product(call.out()[:-1]))
-        + affine(size)
-        + Work(adds=(1 + int(call.has(4))) * size)
-    )
+    sums = Work(adds=(1 + int(call.has(4))) * size)
+    work = standardise(size, product(call.out()[:-1])) + affine(size) + sums
+    return Estimate(work, reads=dict.fromkeys((2, 3, 4), size))
 
 
-def _quantised_embeddings(call: Call) -> Work:
+def _quantised_embeddings(call: Call) -> Estimate:
     size, tables = call.out_elements(), 2 + int(call.has(4))
-    return _embeddings(call) + Work(adds=tables * size, multiplies=tables * size)
+    plain = _embeddings(call)
+    scaled = Work(adds=tables * size, multiplies=tables * size)
+    return Estimate(plain.work + scaled, reads=plain.reads)
 
 
 OPERATORS: Mapping[str, Formula] = {
