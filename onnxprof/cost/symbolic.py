@@ -163,7 +163,7 @@ class _Tables:
         whole = _known(self.at(axes))
         if name == BATCH or _known(self.at({**axes, name: base + 1})) >= whole:
             return 1
-        step = min(base & -base, 64)
+        step = min(base & -base, 64) or 1
         return step if _known(self.at({**axes, name: base + step})) >= whole else 1
 
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from onnxprof.cost.fit import BATCH
 from onnxprof.cost.symbolic import SymbolicCost, symbolic
-from onnxprof.model.file import ModelFile, free_axes, missing_dims, with_defaults
+from onnxprof.model.file import ModelFile, missing_dims, with_defaults
 from onnxprof.model.layers import inspect
+from onnxprof.model.suggestion import suggested
 from onnxprof.records.layer import LayerTable
 
-#: Usual sizes of axes for which nobody names one: of images, and of sequences and the like.
-_IMAGE, _SEQUENCE = 256, 16
+#: The size of axes for which the graph accepts none of the usual ones.
+_USUAL = 64
 
 
 def symbolic_costs(model: ModelFile, dims: Mapping[str, int]) -> SymbolicCost:
@@ -20,8 +21,8 @@ def symbolic_costs(model: ModelFile, dims: Mapping[str, int]) -> SymbolicCost:
     Raises UsageError for an invalid dim, ModelError where the graph differs from size to size.
     """
     sizes = with_defaults(model, dims)
-    for name, usual in _usual(model).items():
-        sizes.setdefault(name, usual)
+    sizes.update(suggested(model, sizes))
+    sizes.update({dim.name: _USUAL for dim in missing_dims(model, sizes)})
     own = inspect(model, 1, sizes).batch
     twice = inspect(model, 2, sizes)
     batch = {} if twice.obstacle or twice.batch != 2 else {BATCH: 1}
@@ -31,15 +32,3 @@ def symbolic_costs(model: ModelFile, dims: Mapping[str, int]) -> SymbolicCost:
         return inspect(model, point.get(BATCH, own), given)
 
     return symbolic(table_at, {**batch, **sizes})
-
-
-def _usual(model: ModelFile) -> dict[str, int]:
-    """A usual size for each symbolic axis, by where inputs have it."""
-    spatial = {
-        size
-        for shape in free_axes(model).values()
-        for at, size in enumerate(shape or ())
-        if isinstance(size, str) and at > 1 and len(shape or ()) > 3
-    }
-    names = [dim.name for dim in missing_dims(model, {})]
-    return {name: _IMAGE if name in spatial else _SEQUENCE for name in names}

@@ -126,6 +126,9 @@ def test_a_cache_of_keys_has_an_axis_of_its_own(tmp_path):
         [value("y", None)],
     )
     opened = open_model(str(models.save(made, tmp_path)))
+    # looked at around an empty cache and one token it is the same
+    empty = symbolic_costs(opened, {"past": 0, "tokens": 1})
+    assert empty.work() == symbolic_costs(opened, {}).work()
     points = [{"batch": b, "tokens": t, "past": p} for b in (1, 7) for t in (1, 9) for p in (0, 31)]
     equal_at(opened, points)
     macs = symbolic_costs(opened, {}).work().macs
