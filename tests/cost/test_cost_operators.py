@@ -153,8 +153,7 @@ def test_the_node_tests_cover_the_operators(counted):
     met = {(row.domain, row.op_type) for _, row, _ in counted}
     known = {(d, n) for d, n in standard() if d in ("", "ai.onnx.ml")}
     missing = {n for d, n in known - met}
-    assert len(missing) < 45, missing
-    assert len([n for d, n in met if not d]) > 170
+    assert len(missing) < len(known) / 4, missing
 
 
 def test_none_is_silently_zero(counted):
