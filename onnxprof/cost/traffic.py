@@ -6,7 +6,8 @@ Types of fewer than 8 bits are packed, as ONNX stores them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from onnxprof.cost.base.call import Call, SizesOf, Unknown
@@ -39,40 +40,61 @@ _STATES: Mapping[tuple[str, str], tuple[tuple[int, ...], tuple[int, ...]]] = {
 Moved = dict[tuple[Role, str], tuple[Size, Size]]
 
 
-def moved(call: Call, estimate: Estimate, weights: set[str], sizes: SizesOf) -> tuple[Moved, str]:
-    """Bytes by role and dtype, and why some are missing; empty where none are."""
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One tensor that a layer reads or writes."""
+
+    tensor: str
+    role: Role
+    dtype: str
+    written: bool
+    size: Size
+    """In bytes."""
+
+
+def moves(
+    call: Call, estimate: Estimate, weights: set[str], sizes: SizesOf
+) -> tuple[list[Move], str]:
+    """What a layer reads and writes, and why some of it is missing; empty where nothing is."""
     if estimate.view:
-        return {}, ""
+        return [], ""
     reading, writing = _STATES.get((call.layer.domain, call.layer.op_type), ((), ()))
-    found: Moved = {}
-    missing, seen = "", set[str]()
-    for position, tensor in enumerate(call.inputs):
-        if tensor is None or tensor.name in seen:
-            continue
-        seen.add(tensor.name)
-        stored = tensor.name in weights
-        role = Role.WEIGHTS if stored else Role.STATE if position in reading else Role.ACTIVATIONS
-        missing = _add(found, tensor, role, estimate.reads.get(position), sizes, 0) or missing
-    for position, tensor in enumerate(call.outputs):
-        if tensor is not None:
-            role = Role.STATE if position in writing else Role.ACTIVATIONS
-            missing = _add(found, tensor, role, estimate.writes.get(position), sizes, 1) or missing
+    given = {t.name: (at, t) for at, t in reversed([*enumerate(call.inputs)]) if t is not None}
+    made = [(at, t) for at, t in enumerate(call.outputs) if t is not None]
+    found: list[Move] = []
+    missing = ""
+    for at, tensor in reversed(given.values()):  # what stands twice is read once
+        role = Role.STATE if at in reading else Role.ACTIVATIONS
+        role = Role.WEIGHTS if tensor.name in weights else role
+        size, reason = _size(tensor, estimate.reads.get(at), sizes)
+        found.append(Move(tensor.name, role, tensor.dtype, False, size))
+        missing = missing or reason
+    for at, tensor in made:
+        role = Role.STATE if at in writing else Role.ACTIVATIONS
+        size, reason = _size(tensor, estimate.writes.get(at), sizes)
+        found.append(Move(tensor.name, role, tensor.dtype, True, size))
+        missing = missing or reason
     return found, missing
 
 
-def _add(
-    found: Moved, tensor: Tensor, role: Role, elements: Size | None, sizes: SizesOf, way: int
-) -> str:
-    """Add a tensor's bytes read (way 0) or written (1); returns why that is impossible."""
+def summed(found: Iterable[Move]) -> Moved:
+    """Bytes read and written by role and dtype."""
+    sums: Moved = {}
+    for move in found:
+        read, written = sums.get((move.role, move.dtype), (0, 0))
+        if move.written:
+            sums[move.role, move.dtype] = (read, written + move.size)
+        else:
+            sums[move.role, move.dtype] = (read + move.size, written)
+    return sums
+
+
+def _size(tensor: Tensor, elements: Size | None, sizes: SizesOf) -> tuple[Size, str]:
+    """Bytes of a tensor or of some of its elements; why they are unknown, else empty."""
     try:
-        if elements is None:
-            elements = product(sizes(tensor))
-        count = size_bytes(elements, tensor)
+        return size_bytes(product(sizes(tensor)) if elements is None else elements, tensor), ""
     except Unknown as error:
-        return str(error)
-    read, written = found.get((role, tensor.dtype), (0, 0))
-    found[role, tensor.dtype] = (read + count, written) if way == 0 else (read, written + count)
-    return ""
+        return 0, str(error)
 
 
 def size_bytes(elements: Size, tensor: Tensor) -> Size:

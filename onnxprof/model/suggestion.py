@@ -41,23 +41,37 @@ def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
     )
 
 
+def suggested(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
+    """Sizes that the graph takes for the axes without one in `dims`; empty where no trial does."""
+    missing = missing_dims(model, dims)
+    return _search(model, missing, dims)[0] if missing else {}
+
+
 def _remedy(model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]) -> str:
+    taken, refusal = _search(model, missing, dims)
+    return f"Add {_options(taken)}" if taken else f"Add --dim NAME=SIZE for each. {refusal}"
+
+
+def _search(
+    model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]
+) -> tuple[dict[str, int], str]:
+    """The first sizes that no node refuses, for certain if possible; else the first refusal."""
     nodes = sum(1 for _ in walk(model.structure.graph)) + 1
     always = {name for refusals in _tried(model, dims) for name, _ in refusals}
-    first = fair = ""
+    first, fair = "", dict[str, int]()
     for trial in islice(_trials(missing), max(_MOST_NODES // nodes, 1)):
         refused, doubtful = (
             [refusal for refusal in refusals if refusal[0] not in always]
             for refusals in _tried(model, {**dims, **trial})
         )
         if not refused and not doubtful:
-            return f"Add {_options(trial)}"
+            return trial, ""
         if refused and not first:
             name, reason = refused[0]
             first = f"With {_options(trial)}, node {name!r} refuses: {reason}"
         if not refused:
-            fair = fair or f"Add {_options(trial)}"
-    return fair or f"Add --dim NAME=SIZE for each. {first}"
+            fair = fair or trial
+    return fair, first
 
 
 def _options(sizes: Mapping[str, int]) -> str:
@@ -89,4 +103,4 @@ def _trials(missing: tuple[FreeDim, ...]) -> Iterator[dict[str, int]]:
             yield {**usual, **total}
 
 
-__all__ = ["refuse_missing"]
+__all__ = ["refuse_missing", "suggested"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -37,15 +38,18 @@ class Operations:
         rest = self.adds + self.multiplies + self.divisions + self.exponentials + self.comparisons
         return 2 * self.macs + rest
 
-    def __add__(self, other: Operations) -> Operations:
-        return Operations(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
-
     def __mul__(self, times: int) -> Operations:
         return Operations(*(value * times for value in _values(self)))
 
 
+def added(operations: Iterable[Operations]) -> Operations:
+    """The sum, kind by kind."""
+    return Operations(*map(sum, zip(*map(_values, operations), strict=True)))
+
+
 def _values(operations: Operations) -> tuple[int, ...]:
-    return tuple(getattr(operations, field.name) for field in fields(operations))
+    front = (operations.macs, operations.adds, operations.multiplies, operations.divisions)
+    return (*front, operations.exponentials, operations.comparisons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +127,14 @@ class CostTotal:
     layers: int
     at_least: bool
     """Whether a layer in it has unknown parts, so that the sum is a lower limit."""
+    operations_at_least: bool
+    """Whether operations are among the unknown parts; else bytes alone are."""
     unknown: tuple[tuple[str, str], ...] = ()
     """(layer, reason) of those."""
     bounds: tuple[tuple[str, str], ...] = ()
     """(layer, reason) of layers of which the most that they can cost is in the sum."""
+    bounded: Operations = Operations()
+    """Operations of those layers, which are in the sum."""
 
     @property
     def read_bytes(self) -> int:

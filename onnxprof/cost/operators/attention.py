@@ -152,20 +152,21 @@ def _grouped(call: Call) -> Estimate:
         masks, call.number("softcap", 0.0) != 0.0
     )
     if call.integer("do_rotary", 0):
-        turned = batch * length * (heads + shared) * width
-        work = work + Work(adds=turned, multiplies=2 * turned)
+        work = work + rotary(batch * length * (heads + shared) * width)
     for position, count in ((14, heads), (15, shared)):
         if call.has(position):
             work = work + rms(batch * length * count * width, batch * length * count)
-    return Estimate(work, bound="lengths are data: the whole of the past counts")
+    reads = picked_rows(call, batch * length, (7, 8))
+    return Estimate(work, reads=reads, bound="lengths are data: the whole of the past counts")
 
 
 def _grouped_keys(call: Call, length: Size) -> Size:
-    """Keys that a query meets: those of `present`, which holds the past, too."""
-    if call.yields(1):
-        return call.out(1)[2]
+    """Keys that a query meets: those of `present`, or of the past and its own."""
     past = call.shape(3)[2] if call.has(3) else 0
-    return past + length
+    try:
+        return call.out(1)[2]
+    except Unknown:
+        return past + length
 
 
 def _masked_decoder(call: Call) -> Work:
@@ -234,22 +235,34 @@ def rotary(size: Size) -> Work:
     return Work(adds=size, multiplies=2 * size)
 
 
-def _standard_rotary(call: Call) -> Work:
+def picked_rows(call: Call, rows: Size, positions: tuple[int, int]) -> dict[int, Size]:
+    """Elements read of tables of cosines and sines: the rows of the places that are turned."""
+    return {at: rows * call.shape(at)[-1] for at in positions if call.has(at)}
+
+
+def _standard_rotary(call: Call) -> Estimate:
+    shape = call.shape()
+    rows = shape[0] * shape[2 if len(shape) == 4 else 1]
+    reads = picked_rows(call, rows, (1, 2)) if call.has(3) else {}
+    return Estimate(_turned(call, call.integer("num_heads", 0)), reads=reads)
+
+
+def _turned(call: Call, heads: int) -> Work:
     shape, part = call.shape(), call.integer("rotary_embedding_dim", 0)
     if not part:
         return rotary(product(shape))
     if len(shape) == 4:
         return rotary(product(shape[:3]) * part)
-    return rotary(product(shape[:2]) * call.required("num_heads") * part)
+    if heads < 1:
+        raise Unknown("its number of heads is unknown")
+    return rotary(product(shape[:2]) * heads * part)
 
 
-def _contrib_rotary(call: Call) -> Work:
-    shape, part = call.shape(), call.integer("rotary_embedding_dim", 0)
-    if not part:
-        return rotary(product(shape))
-    if len(shape) == 4:
-        return rotary(product(shape[:3]) * part)
-    return rotary(product(shape[:2]) * call.integer("num_heads", 0) * part)
+def _contrib_rotary(call: Call) -> Estimate:
+    shape = call.shape()
+    rows = shape[0] * shape[2 if len(shape) == 4 else 1]
+    work = _turned(call, call.integer("num_heads", 0))
+    return Estimate(work, reads=picked_rows(call, rows, (2, 3)))
 
 
 def _gemma_rotary(call: Call) -> Work:
@@ -257,42 +270,78 @@ def _gemma_rotary(call: Call) -> Work:
     return rotary(call.elements(1) + call.elements(3)) + Work(exponentials=2 * call.elements(0))
 
 
-def _experts(call: Call, positions: tuple[int, int, int], bits: int = 8) -> Estimate:
+def _experts(call: Call, second: int, biases: tuple[int, ...], third: int, bits: int) -> Estimate:
     """Each token passes through k experts; which ones is data, so all weights may be read."""
     shape = call.shape(0)
     tokens, width = product(shape[:-1]), shape[-1]
-    chosen = call.integer("k", 1)
-    first, second, third = positions
-    hidden = _inner(call, second, bits)
-    fused = call.integer("swiglu_fusion", 0) > 0 or call.text("activation_type") == "swiglu"
-    gated = call.has(third) or fused
-    name = call.text("activation_type", "relu") or "relu"
+    chosen, hidden = call.integer("k", 1), _inner(call, second, width, bits)
+    rows, name = tokens * chosen, call.text("activation_type", "relu") or "relu"
     act = activation("silu" if name == "swiglu" else name)
     if act is None:
         raise Unknown(f"the activation {name!r} is not modelled")
-    rows = tokens * chosen
-    macs = rows * width * hidden * (3 if gated else 2)
-    work = Work(macs=macs) + act * (rows * hidden) + Work(multiplies=rows * hidden * gated)
+    gated = call.has(third) or call.integer("swiglu_fusion", 0) > 0 or name == "swiglu"
+    work = Work(macs=rows * width * hidden * (3 if gated else 2))
+    work = work + (act + Work(multiplies=int(gated))) * (rows * hidden)
+    for position, size in zip(biases, (hidden * (1 + gated), width), strict=True):
+        if call.has(position):
+            work = work + Work(adds=rows * size)
+    # the experts' results are weighted and added up
     work = work + Work(adds=(chosen - 1) * tokens * width, multiplies=rows * width)
-    experts = call.shape(first)[0]
-    router = softmax_of(tokens * experts, tokens)
+    router = softmax_of(tokens * call.shape(1)[-1], tokens)
     return Estimate(
         work + router, bound="which experts are read is data: all of them count as read"
     )
 
 
-def _inner(call: Call, second: int, bits: int) -> Size:
-    """The experts' inner width, from their second weights [experts, width, inner / packed]."""
-    shape = call.shape(second)
-    return _whole(shape[2] * 8, bits) if bits < 8 else shape[2]
+def _inner(call: Call, second: int, width: Size, bits: int) -> Size:
+    """The experts' inner width: an expert's second weights over the width, in either order."""
+    packed = product(call.shape(second)[1:])
+    if not isinstance(width, int):
+        raise Unknown("the width of its input is not fixed")
+    return _whole(packed * 8, bits * width) if 0 < bits < 8 else _whole(packed, width)
 
 
 def _moe(call: Call) -> Estimate:
-    return _experts(call, (2, 4, 6))
+    return _experts(call, 4, (3, 5), 6, 8)
 
 
 def _qmoe(call: Call) -> Estimate:
-    return _experts(call, (2, 5, 8), call.integer("expert_weight_bits", 4))
+    bits = call.integer("fc2_expert_weight_bits", 0) or call.integer("expert_weight_bits", 4)
+    if call.text("quant_type").startswith("fp8"):
+        bits = 8
+    return _experts(call, 5, (4, 7), 8, bits)
+
+
+def _sparse(call: Call) -> Estimate:
+    """At most each query meets every key of the cache, which is the past's buffer."""
+    heads, shared = call.required("num_heads"), call.required("kv_num_heads")
+    batch, length, columns = call.shape(0)
+    width = _whole(columns, heads) if call.has(1) else _whole(columns, heads + 2 * shared)
+    work = Heads(batch, heads, length, call.shape(3)[2], width, width).work(1)
+    if call.integer("do_rotary", 0):
+        work = work + rotary(batch * length * (heads + shared) * width)
+    reads = picked_rows(call, batch * length, (9, 10))
+    bound = "blocks and lengths are data: every key of the cache counts"
+    return Estimate(work, reads=reads, bound=bound)
+
+
+def _paged(call: Call) -> Estimate:
+    """Tokens [tokens, columns] meet at most the keys of as many blocks as a sequence can have.
+
+    Caches are read by the blocks in the table, and written where the new tokens are.
+    """
+    heads, shared = call.required("num_heads"), call.required("kv_num_heads")
+    tokens, columns = call.shape(0)
+    width = _whole(columns, heads) if call.has(1) else _whole(columns, heads + 2 * shared)
+    keys = call.shape(7)[1] * call.shape(3)[1]
+    work = Heads(1, heads, tokens, keys, width, width).work(1)
+    if call.integer("do_rotary", 0):
+        work = work + rotary(tokens * (heads + shared) * width)
+    read = call.elements(7) * product(call.shape(3)[1:])
+    reads = {3: read, 4: read, **picked_rows(call, tokens, (8, 9))}
+    writes = dict.fromkeys((1, 2), tokens * shared * width)
+    bound = "lengths are data: all blocks of a sequence count"
+    return Estimate(work, reads=reads, writes=writes, bound=bound)
 
 
 OPERATORS: Mapping[str, Formula] = {
@@ -307,6 +356,8 @@ CONTRIB: Mapping[str, Formula] = {
     "QAttention": _quantised,
     "MultiHeadAttention": _multi_head,
     "GroupQueryAttention": _grouped,
+    "SparseAttention": _sparse,
+    "PagedAttention": _paged,
     "DecoderMaskedMultiHeadAttention": _masked_decoder,
     "DecoderMaskedSelfAttention": _masked_self,
     "PackedAttention": _packed,

@@ -71,15 +71,15 @@ def _deformed(call: Call) -> Work:
 
 
 def causal(call: Call) -> Work:
-    """One kernel a channel over the last inputs; weights [channels, 1, taps]."""
-    macs = call.out_elements() * call.shape(1)[-1]
+    """One kernel a channel over the last inputs; weights [channels, 1, …taps]."""
+    macs = call.out_elements() * product(call.shape(1)[2:])
     silu = call.text("activation").lower() in ("silu", "swish")
     ending = SILU * call.out_elements() if silu else Work()
     return Work(macs=macs, adds=_bias(call, 2)) + ending
 
 
 def _varlen_causal(call: Call) -> Work:
-    macs = call.out_elements() * call.shape(1)[-1]
+    macs = call.out_elements() * product(call.shape(1)[2:])
     silu = call.text("activation").lower() in ("silu", "swish")
     ending = SILU * call.out_elements() if silu else Work()
     return Work(macs=macs, adds=_bias(call, 3)) + ending

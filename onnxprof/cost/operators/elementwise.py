@@ -129,8 +129,11 @@ def _scaled_silu(call: Call) -> Work:
 
 
 def _glu(call: Call) -> Work:
-    """SwiGLU of onnxruntime: gate and value in one tensor, or in two."""
-    return (QUICK_GELU + Work(multiplies=1)) * call.out_elements()
+    """SwiGLU of onnxruntime: both sides may be limited, and the value shifted by beta."""
+    unit = QUICK_GELU if call.number("activation_alpha", 1.0) != 1.0 else SILU
+    shift = int(call.number("activation_beta", 0.0) != 0.0)
+    limits = 3 if call.number("limit", 0.0) > 0 else 0
+    return (unit + Work(adds=shift, multiplies=1, comparisons=limits)) * call.out_elements()
 
 
 def _standard_glu(call: Call) -> Work:
@@ -140,7 +143,11 @@ def _standard_glu(call: Call) -> Work:
 
 
 def _gated_add(call: Call) -> Work:
-    return Work(adds=1, multiplies=1 + int(call.has(3))) * call.out_elements()
+    """The gate of a row is given, or the sigmoid of a product."""
+    work = Work(adds=1, multiplies=1) * call.out_elements()
+    if not call.has(3):
+        return work
+    return work + Work(macs=call.elements(2)) + SIGMOID * product(call.out()[:-1])
 
 
 def _dropout(call: Call) -> Work | Estimate:

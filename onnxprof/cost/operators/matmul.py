@@ -167,11 +167,18 @@ def _bnb4(call: Call) -> Work:
 
 def _block_quantised(call: Call) -> Work:
     """8- or 4-bit floating-point weights [N, K], each scaled once a call."""
+    fp8 = call.layer.op_type.endswith("Fp8Weight")
     weights = call.out()[-1] * call.shape(0)[-1]
-    bias = (
-        call.out_elements() if call.has(4 if call.layer.op_type.endswith("Fp8Weight") else 5) else 0
+    bias = call.out_elements() if call.has(4 if fp8 else 5) else 0
+    # the input is rounded to 8 bits and scaled back
+    rounded = call.elements(0) if fp8 and call.has(3) else 0
+    return Work(
+        macs=products(call),
+        adds=bias,
+        multiplies=weights + rounded,
+        divisions=rounded,
+        comparisons=rounded,
     )
-    return Work(macs=products(call), adds=bias, multiplies=weights)
 
 
 def _qgemm(call: Call) -> Work:
@@ -195,7 +202,10 @@ def _mlp(call: Call) -> Work:
     out, width = call.out_elements(), call.elements(0)
     both = packed(call) * 2
     adds = out * (call.has(5) + call.has(8)) + (width if call.has(1) else 0)
-    ending = Work(adds=1, multiplies=2, divisions=1, exponentials=1) * out
+    gate = activation(call.text("activation", "silu") or "silu")
+    if gate is None:
+        raise Unknown(f"the activation {call.text('activation')!r} is not modelled")
+    ending = (gate + Work(multiplies=1)) * out
     return both + Work(adds=adds) + ending + (_rms(call) if call.has(2) else Work())
 
 

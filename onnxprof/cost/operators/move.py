@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from onnxprof.cost.base.call import Call
+from onnxprof.cost.base.call import Call, Unknown
 from onnxprof.cost.base.expression import Size
 from onnxprof.cost.base.work import Estimate, Formula, Work
 
@@ -31,8 +31,11 @@ def _generated(call: Call) -> Estimate:
 
 
 def _picked(call: Call) -> Estimate:
-    """As many elements are read as the output has."""
-    return Estimate(reads={0: call.out_elements()})
+    """As many elements are read as the output has; none is known where its size is not."""
+    try:
+        return Estimate(reads={0: call.out_elements()})
+    except Unknown:
+        return Estimate(reads={0: 0})
 
 
 def _chosen(_: Call) -> Estimate:
@@ -47,6 +50,8 @@ def _shape(_: Call) -> Estimate:
 def _scatter(call: Call) -> Estimate:
     """The data are copied, then updates are written over them, or combined with them."""
     kind = call.text("reduction", "none") or "none"
+    if kind == "none":
+        return Estimate()
     updates = call.elements(2)
     work = {
         "add": Work(adds=updates),

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from onnxprof.cost.base.call import Call, Unknown
 from onnxprof.cost.base.expression import Size, product
-from onnxprof.cost.base.work import Formula, Work
-from onnxprof.cost.operators.elementwise import SILU
+from onnxprof.cost.base.work import Estimate, Formula, Work
+from onnxprof.cost.operators.elementwise import SIGMOID, SILU
 
 
 def standardise(size: Size, groups: Size) -> Work:
@@ -101,15 +101,12 @@ def _skip_rms(call: Call) -> Work:
 
 
 def _gated_rms(call: Call) -> Work:
-    """Normalised, then times the activation of the gate."""
-    size = call.elements()
-    return rms(size, product(call.shape()[:-1])) + (SILU + Work(multiplies=1)) * size
-
-
-def _branches(call: Call) -> Work:
-    size = call.elements()
-    groups = product(call.shape()[:-1]) * call.integer("num_branches", 1)
-    return rms(size, groups)
+    """Normalised over as many elements as the scale has, then times the gate's activation."""
+    size, width = call.elements(), call.shape(1)[-1]
+    if not isinstance(width, int):
+        raise Unknown("the length of its scale is not fixed")
+    gate = SIGMOID if call.text("activation") == "sigmoid" else SILU
+    return rms(size, size // width) + (gate + Work(multiplies=1)) * size
 
 
 def _rms_rotary(call: Call) -> Work:
@@ -232,19 +229,22 @@ def _softmax_cross_entropy(call: Call) -> Work:
     return log_softmax_of(call.elements(), labels) + _loss_of(labels, call, call.has(2))
 
 
-def _embeddings(call: Call) -> Work:
-    """Words, positions and, where given, segments are added, then normalised."""
+def _embeddings(call: Call) -> Estimate:
+    """Words, positions and, where given, segments are added, then normalised.
+
+    Of each table the rows are read that are looked up.
+    """
     size = call.out_elements()
-    return (
-        standardise(size, product(call.out()[:-1]))
-        + affine(size)
-        + Work(adds=(1 + int(call.has(4))) * size)
-    )
+    sums = Work(adds=(1 + int(call.has(4))) * size)
+    work = standardise(size, product(call.out()[:-1])) + affine(size) + sums
+    return Estimate(work, reads=dict.fromkeys((2, 3, 4), size))
 
 
-def _quantised_embeddings(call: Call) -> Work:
+def _quantised_embeddings(call: Call) -> Estimate:
     size, tables = call.out_elements(), 2 + int(call.has(4))
-    return _embeddings(call) + Work(adds=tables * size, multiplies=tables * size)
+    plain = _embeddings(call)
+    scaled = Work(adds=tables * size, multiplies=tables * size)
+    return Estimate(plain.work + scaled, reads=plain.reads)
 
 
 OPERATORS: Mapping[str, Formula] = {
@@ -273,7 +273,6 @@ CONTRIB: Mapping[str, Formula] = {
     "SkipLayerNormalization": _skip_layer,
     "SkipSimplifiedLayerNormalization": _skip_rms,
     "GatedRMSNorm": _gated_rms,
-    "BranchwiseRMSNorm": _branches,
     "RMSNormRotary": _rms_rotary,
     "QOrderedLayerNormalization": _quantised_layer,
     "BiasSoftmax": _bias_softmax,

@@ -204,10 +204,12 @@ def _figures(cost: LayerCost) -> tuple[str, ...]:
 
 
 def _total_figures(cost: CostTotal) -> tuple[str, ...]:
-    work, mark = cost.operations, "≥" if cost.at_least else "≤" if cost.bounds else ""
+    work, bounded = cost.operations, cost.bounded
+    known = [(work.macs, bounded.macs), (work.flops, bounded.flops)]
+    most = ("≥" if cost.operations_at_least else "≤" if part else "" for _, part in known)
     return (
-        *(_marked(value, mark) for value in (work.macs, work.flops)),
-        _marked(cost.bytes, mark, "B"),
+        *(_marked(value, mark) for (value, _), mark in zip(known, most, strict=True)),
+        _marked(cost.bytes, "≥" if cost.at_least else "", "B"),
         _intensity(cost.intensity),
         _marked(cost.parameters, ""),
     )
@@ -226,19 +228,20 @@ def summary(costs: Sequence[LayerCost]) -> str:
     """The sum in words: operations by kind, bytes by role and dtype, and what is not known."""
     whole = total(costs)
     work, least = whole.operations, "at least " if whole.at_least else ""
+    known = "at least " if whole.operations_at_least else "at most " if whole.bounded.flops else ""
     kinds = [
         f"{scaled(getattr(work, kind))} {words}"
         for kind, words in KINDS.items()
         if getattr(work, kind)
     ]
     lines = [
-        f"operations: {least}{scaled(work.flops, 'FLOP')}, of {', '.join(kinds) or 'nothing'}",
+        f"operations: {known}{scaled(work.flops, 'FLOP')}, of {', '.join(kinds) or 'nothing'}",
         f"bytes: {least}{scaled(whole.bytes, 'B')}; {_by_role(whole)}",
         "by dtype: "
         + ", ".join(f"{name} {scaled(size, 'B')}" for name, size in dtype_bytes(whole).items()),
-        *_listed("not known", whole.unknown),
-        *_listed("at most", whole.bounds),
-        *_listed("left out", [(c.layer, c.left_out) for c in costs if c.left_out]),
+        *listed("not known", whole.unknown),
+        *listed("at most", whole.bounds),
+        *listed("left out", [(c.layer, c.left_out) for c in costs if c.left_out]),
     ]
     return "\n".join(printable(line) for line in lines)
 
@@ -255,11 +258,16 @@ def _by_role(whole: CostTotal) -> str:
     return "; ".join(parts) or "none"
 
 
-def _listed(head: str, found: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """The first layers and their reasons."""
+def listed(head: str, found: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The first reasons, each with the first of its layers."""
     if not found:
         return
     yield f"{head}: {counted(len(found), 'layer', 'layers')}"
-    yield from (f"  {layer}: {reason}" for layer, reason in found[:_SHOWN])
-    if len(found) > _SHOWN:
-        yield f"  and {counted(len(found) - _SHOWN, 'other', 'others')}"
+    reasons: dict[str, list[str]] = {}
+    for layer, reason in found:
+        reasons.setdefault(reason, []).append(layer)
+    for reason, layers in [*reasons.items()][:_SHOWN]:
+        more = f" and {counted(len(layers) - 1, 'other', 'others')}" if len(layers) > 1 else ""
+        yield f"  {layers[0]}{more}: {reason}"
+    if len(reasons) > _SHOWN:
+        yield f"  and {counted(len(reasons) - _SHOWN, 'other reason', 'other reasons')}"
