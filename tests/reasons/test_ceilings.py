@@ -158,3 +158,11 @@ def test_a_datasheet_is_read() -> None:
 def test_what_is_no_figure_of_a_datasheet_is_refused(item: str) -> None:
     with pytest.raises(UsageError, match="--datasheet"):
         parse([item])
+
+
+def test_without_sizes_of_caches_there_is_one_level() -> None:
+    made = ceilings(caches=())
+    (level,) = derived.levels(made)
+    assert level.name == derived.level_of(made, 10) == "memory"
+    assert level.ceiling is not None
+    assert level.ceiling.best == pytest.approx(10, rel=1e-3)

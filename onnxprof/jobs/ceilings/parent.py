@@ -17,6 +17,7 @@ from onnxprof.jobs.sweep import refuse_provider, start_server
 from onnxprof.machine.caches import caches
 from onnxprof.machine.clocks import unlocked
 from onnxprof.machine.facts import environment
+from onnxprof.machine.gpus import cuda_caches
 from onnxprof.machine.kernel import Machine, usable_cores
 from onnxprof.plugins import registry
 from onnxprof.plugins.placement import pick_device, pick_devices
@@ -35,6 +36,13 @@ _GRACE_SECONDS = 5.0
 _MOST_LOST = 3
 
 Progress = Callable[[str, float], None]
+
+
+def _unknown_caches(_: Device) -> tuple[Cache, ...]:
+    return ()
+
+
+_CACHES = {"cpu": lambda _: caches(), "cuda": cuda_caches}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def planned(
     refuse_provider(backend, provider)
     found = pick_device(backend, device) if device else pick_devices(backend, "", provider)[0]
     key = CeilingsKey(found.id, backend.name, provider or found.kind, threads or usable_cores())
-    levels = caches() if found.kind == "cpu" else ()
+    levels = _CACHES.get(found.kind, _unknown_caches)(found)
     return CeilingsPlan(
         key=key,
         device=found,
