@@ -18,6 +18,7 @@ from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
 #: Bytes of the tensors below: an activation of 1×64×32×32 float32, and weights of a 3×3 Conv.
@@ -238,6 +239,8 @@ def test_a_bound_that_is_beaten_is_named() -> None:
     made = roofline(chain_run(quick, 10**6), ceilings())
     assert [roof.name for roof in made.beaten] == ["conv"]
     assert "conv" in beaten_text(made)
+    busy = ceilings(warnings=(RunWarning(WarningKind.BUSY_MACHINE, 1.7),))
+    assert "busy machine" in beaten_text(roofline(chain_run(quick, 10**6), busy))
     near = roofline(chain_run(round(0.96 * CONV_FLOPS / 100), 10**6), ceilings())
     assert near.beaten == ()
     assert beaten_text(near) == ""

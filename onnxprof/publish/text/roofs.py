@@ -6,6 +6,7 @@ from onnxprof.publish.text.numbers import duration
 from onnxprof.publish.text.safe import printable, shortened
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Roof, Roofline
+from onnxprof.records.warning import WarningKind
 
 _MOST_NAMED = 3
 _LONGEST = 24
@@ -51,9 +52,13 @@ def beaten_text(roofs: Roofline) -> str:
     if not roofs.beaten:
         return ""
     names = _named([roof.name for roof in roofs.beaten])
+    kinds = {warning.kind for warning in roofs.ceilings.warnings} if roofs.ceilings else set()
+    why = "The cost of these steps or a ceiling is wrong"
+    if WarningKind.BUSY_MACHINE in kinds:
+        why = "The ceilings were measured on a busy machine"
     return (
-        f"Faster than the bound by more than 5 %: {names}. The cost of these steps or a ceiling is"
-        " wrong; onnxprof ceilings --again measures anew."
+        f"Faster than the bound by more than 5 %: {names}. {why};"
+        " onnxprof ceilings --again measures anew."
     )
 
 
