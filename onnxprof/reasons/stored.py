@@ -25,7 +25,9 @@ class Shelf:
         return None if found is None or unfit(found, run) else found
 
     def missing(self, run: Run) -> str:
-        """Why a run has no ceilings, and what measures them; empty where it has."""
+        """Why a run has no ceilings, and what measures them; empty where it has, or was imported."""
+        if run.origin is not None:
+            return ""
         found = self._newest(run)
         why = "" if found is None else unfit(found, run)
         if found is not None and not why:
