@@ -68,9 +68,9 @@ class Entry:
     family: str = ""
     """The module of `families/` that declares it."""
     parameters: int = 0
-    """Elements of all floating-point initializers, batch-norm statistics included."""
+    """Elements of all weights, batch-norm statistics included."""
     macs: int = 0
-    """Multiply-accumulates of Conv, Gemm and MatMul in one inference at batch 1."""
+    """Multiply-accumulates of one inference at batch 1, see `onnxprof.cost`."""
     nodes: int = 0
     opset: int = 0
     bytes: int = 0

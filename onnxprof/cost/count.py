@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from onnxprof.cost.base.call import Call, SizesOf, Unknown, static_sizes
-from onnxprof.cost.base.expression import Size
+from onnxprof.cost.base.expression import Expression, Size, evaluate
 from onnxprof.cost.base.work import Estimate, Work
 from onnxprof.cost.parameters import by_layer
 from onnxprof.cost.table import formula_of, why_not
@@ -20,6 +21,7 @@ from onnxprof.cost.traffic import Moved, moved
 from onnxprof.records.cost import CostTotal, LayerCost, Operations, Role, Traffic
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 
+_NONE: Mapping[str, int] = MappingProxyType({})
 _ODD = "its attributes or shapes do not fit its operator"
 
 
@@ -38,9 +40,9 @@ def costs(table: LayerTable) -> tuple[LayerCost, ...]:
     """The cost of every layer that is a node, in the table's order."""
     sized = sized_layers(table, static_sizes)
     parameters = by_layer(table)
-    times = _times({layer.name: layer for layer in table.nodes})
-    once = [_in_numbers(one, times[one.layer.name], parameters) for one in sized]
-    return _without_lesser_branches(once, table.nodes)
+    times = run_times({layer.name: layer for layer in table.nodes})
+    once = [in_numbers(one, times[one.layer.name], parameters) for one in sized]
+    return without_lesser_branches(once, table.nodes)
 
 
 def sized_layers(table: LayerTable, sizes: SizesOf) -> list[Sized]:
@@ -86,7 +88,13 @@ def _estimate(call: Call) -> tuple[Estimate | None, str]:
         return None, str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None, _ODD
-    return (work if isinstance(work, Estimate) else Estimate(work)), ""
+    estimate = work if isinstance(work, Estimate) else Estimate(work)
+    return (estimate, "") if all(map(_is_count, estimate.work.kinds())) else (None, _ODD)
+
+
+def _is_count(size: Size) -> bool:
+    """Whether it is a number of operations: shapes that do not belong together make others."""
+    return isinstance(size, Expression) or (isinstance(size, int) and size >= 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +105,8 @@ class Times:
     bound: str = ""
 
 
-def _times(layers: Mapping[str, Layer], sizes: SizesOf = static_sizes) -> dict[str, Times]:
-    """Runs of every layer: the product of the trips of the loops that it is in."""
+def run_times(layers: Mapping[str, Layer], sizes: SizesOf = static_sizes) -> dict[str, Times]:
+    """Runs of every layer by name: the product of the trips of the loops that it is in."""
     found: dict[str, Times] = {"": Times(1)}
     trips: dict[str, Times] = {}
     for name, layer in layers.items():
@@ -112,7 +120,7 @@ def _trips(parent: Layer | None, found: Mapping[str, Times], sizes: SizesOf) -> 
     """How often the bodies of a layer run in an inference."""
     if parent is None:
         return Times(1)
-    outer = found[parent.name]
+    outer = found.get(parent.name, Times(None))
     call = Call(parent, sizes)
     try:
         own = _RUNS.get(parent.op_type, _once)(call)
@@ -158,39 +166,30 @@ def _scan_trips(call: Call) -> Times:
 _RUNS = {"Loop": _loop_trips, "Scan": _scan_trips, "SequenceMap": _unknown_times}
 
 
-def _in_numbers(sized: Sized, times: Times, parameters: Mapping[str, int]) -> LayerCost:
-    name, count = sized.layer.name, times.count
-    assert count is None or isinstance(count, int)
+def in_numbers(
+    sized: Sized, times: Times, parameters: Mapping[str, int], sizes: Mapping[str, int] = _NONE
+) -> LayerCost:
+    """A layer's cost at sizes of the axes that its expressions have."""
+    name, op_type = sized.layer.name, sized.layer.op_type
+    count = None if times.count is None else evaluate(times.count, sizes)
     runs = 1 if count is None else count
     work = sized.work
-    operations = None if work is None else Operations(*_numbers(work)) * runs
-    unknown = sized.unknown
-    if count is None:
-        unknown = unknown or "how often it runs is unknown"
+    operations = None
+    if work is not None:
+        operations = Operations(*(evaluate(kind, sizes) * runs for kind in work.kinds()))
     traffic = tuple(
-        Traffic(role, dtype, _number(read) * runs, _number(written) * runs)
+        Traffic(role, dtype, evaluate(read, sizes) * runs, evaluate(written, sizes) * runs)
         for (role, dtype), (read, written) in sized.moved.items()
     )
-    bound = sized.bound or times.bound
-    op_type = sized.layer.op_type
+    unknown, bound = sized.unknown, sized.bound or times.bound
+    if count is None:
+        unknown = unknown or "how often it runs is unknown"
     return LayerCost(
         name, op_type, operations, traffic, parameters.get(name, 0), unknown, bound, count
     )
 
 
-def _numbers(work: Work) -> tuple[int, ...]:
-    sizes = (work.macs, work.adds, work.multiplies)
-    return tuple(
-        _number(size) for size in (*sizes, work.divisions, work.exponentials, work.comparisons)
-    )
-
-
-def _number(size: Size) -> int:
-    assert isinstance(size, int)
-    return size
-
-
-def _without_lesser_branches(
+def without_lesser_branches(
     found: list[LayerCost], layers: Iterable[Layer]
 ) -> tuple[LayerCost, ...]:
     """Layers of the branch of an If that costs less say that totals leave them out."""
@@ -199,7 +198,8 @@ def _without_lesser_branches(
     # inner ones first, so that an outer branch is weighed by what counts in it
     for owner in reversed(list(inside)):
         branches = inside[owner]
-        if found[by_name[owner]].op_type != "If" or len(branches) < 2:
+        at = by_name.get(owner)
+        if at is None or found[at].op_type != "If" or len(branches) < 2:
             continue
         kept = max(branches, key=lambda name: _weight(found[by_name[n]] for n in branches[name]))
         for branch, names in branches.items():

@@ -43,5 +43,5 @@ def _use(layer: Layer) -> Use:
         layer.op_type,
         tuple(tensor.name if tensor else "" for tensor in inputs),
         tuple(tensor.name for tensor in layer.outputs),
-        int(bits) if bits.isdigit() else 4,
+        int(bits) if bits.isdecimal() else 4,
     )

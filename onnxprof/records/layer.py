@@ -113,7 +113,7 @@ class ModelFacts:
     producer: str = ""
     graph_name: str = ""
     parameters: int = 0
-    """Elements in all floating-point initializers."""
+    """Elements of all weights, see `onnxprof.model.graph.parameters`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,3 +107,51 @@ def test_zoo_reference(tmp_path):
     model = open_model("zoo:lenet")
     assert model.name == "lenet"
     assert model.facts().reference == "zoo:lenet"
+
+
+def test_costs_in_the_terminal_and_in_files(lenet, tmp_path, capsys):
+    command.inspect(lenet, batch="1,8", cost=True)
+    shown = capsys.readouterr().out
+    assert "model, batch 8" in shown
+    assert "787 k multiply-accumulates" in shown
+    assert "6.29 M multiply-accumulates" in shown
+    for suffix in ("csv", "json", "md", "txt"):
+        command.inspect(lenet, output=tmp_path / f"out.{suffix}", cost=True)
+    whole = json.loads((tmp_path / "out.json").read_text())
+    assert whole["total"]["operations"]["macs"] == 786_560
+    assert whole["total"]["parameters"] == 5_994
+    assert (tmp_path / "out.csv").read_text().startswith("layer_name,op_type,domain,parent,flops")
+    assert (tmp_path / "out.md").read_text().startswith("## model batch 1")
+    assert "786 k" not in (tmp_path / "out.txt").read_text()
+
+
+def test_costs_as_expressions(lenet, tmp_path, capsys):
+    command.inspect(lenet, batch="1,8", cost=True, symbolic=True)
+    shown = capsys.readouterr().out
+    assert "MACs: 786560*batch" in shown
+    assert "at batch 8: 6.29 M MACs" in shown
+    for suffix in ("csv", "json", "md", "txt"):
+        command.inspect(lenet, output=tmp_path / f"out.{suffix}", cost=True, symbolic=True)
+    assert json.loads((tmp_path / "out.json").read_text())["total"]["macs"] == "786560*batch"
+
+
+def test_a_fixed_batch_is_no_axis(tmp_path, capsys):
+    path = str(models.save(models.class_token(), tmp_path))
+    command.inspect(path, cost=True, symbolic=True)
+    out, err = capsys.readouterr()
+    assert "its batch is fixed" in err
+    assert "in no free axes" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"symbolic": True}, "--symbolic goes with --cost"),
+        ({"cost": True, "layout": "classic"}, "classic layout shows no costs"),
+        ({"cost": True, "dim": ["width=3"]}, "no symbolic axis 'width'"),
+        ({"cost": True, "symbolic": True, "dim": ["width=3"]}, "no symbolic axis 'width'"),
+    ],
+)
+def test_bad_options_of_costs(lenet, options, match):
+    with pytest.raises(UsageError, match=match):
+        command.inspect(lenet, **options)

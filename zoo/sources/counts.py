@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onnx import ModelProto, NodeProto, TensorProto, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, shape_inference
 
+from onnxprof.cost.count import costs, total
+from onnxprof.cost.operators import attention, conv, matmul, recurrent
 from onnxprof.errors import ModelError
-from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+from onnxprof.model.graph.attributes import attributes
+from onnxprof.model.graph.operators import DEFAULT_DOMAINS, plain_domain
+from onnxprof.model.graph.parameters import parameters
+from onnxprof.model.graph.weights import dtype_name
+from onnxprof.records.cost import LayerCost
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
-_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
-Shapes = dict[str, tuple[int, ...]]
+#: Operators that multiply and accumulate; without their shapes there is no figure.
+_MULTIPLYING = frozenset(
+    name for family in (attention, conv, matmul, recurrent) for name in family.OPERATORS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +29,11 @@ class Figures:
     """Size and cost of a network."""
 
     parameters: int
-    """Elements of all floating-point initializers, batch-norm statistics included, scalars not."""
+    """Elements of all weights, see `onnxprof.model.graph.parameters`."""
     macs: int
-    """Multiply-accumulates of one inference at batch 1.
+    """Multiply-accumulates of one inference at batch 1, see `onnxprof.cost`.
 
-    Those of Conv, ConvTranspose, Gemm, MatMul, LSTM and GRU; other symbolic axes have their
-    default lengths.
+    Other symbolic axes have their default lengths.
     """
     nodes: int
     opset: int
@@ -33,18 +41,50 @@ class Figures:
 
 def count(model: ModelProto) -> Figures:
     """Figures of a model or skeleton. Raises ModelError where a shape cannot be inferred."""
-    graph = model.graph
-    # A scalar is an operand, such as the bounds of a Clip.
-    weights = (t for t in graph.initializer if t.data_type in _FLOATS and t.dims)
-    parameters = sum(math.prod(t.dims) for t in weights)
-    shapes = _shapes(model)
-    macs = sum(_macs(node, shapes) for node in graph.node)
     opset = next(o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS)
-    return Figures(parameters, macs, len(graph.node), opset)
+    found = costs(_table(model, opset))
+    for cost in found:
+        _refuse_unknown(cost)
+    nodes = len(model.graph.node)
+    return Figures(parameters(model), total(found).operations.macs, nodes, opset)
 
 
-def _shapes(model: ModelProto) -> Shapes:
-    """Every tensor's shape at batch 1 and the default lengths."""
+def _refuse_unknown(cost: LayerCost) -> None:
+    if cost.unknown and cost.op_type in _MULTIPLYING:
+        raise ModelError(
+            f"its shape cannot be inferred: {cost.unknown}", where=f"layer {cost.layer}"
+        )
+
+
+def _table(model: ModelProto, opset: int) -> LayerTable:
+    """The nodes at batch 1 and the default lengths; a skeleton has no functions and no bodies."""
+    tensors = _tensors(model)
+    nodes = (_layer(node, tensors, opset) for node in model.graph.node)
+    return LayerTable(tuple(nodes), 1)
+
+
+def _layer(node: NodeProto, tensors: dict[str, Tensor], opset: int) -> Layer:
+    inputs, outputs = (
+        tuple(tensors.get(name, Tensor(name)) for name in names if name)
+        for names in (node.input, node.output)
+    )
+    absent = tuple(at for at, name in enumerate(node.input) if not name)
+    return Layer(
+        node.name,
+        LayerKind.NODE,
+        node.op_type,
+        node.op_type,
+        plain_domain(node.domain),
+        opset,
+        inputs,
+        outputs,
+        attributes(node),
+        absent_inputs=absent,
+    )
+
+
+def _tensors(model: ModelProto) -> dict[str, Tensor]:
+    """Every tensor with its dtype and shape at batch 1 and the default lengths."""
     single = ModelProto()
     single.CopyFrom(model)
     sizes = {**_defaults(model), "batch": 1}
@@ -53,11 +93,17 @@ def _shapes(model: ModelProto) -> Shapes:
             if dim.dim_param in sizes:
                 dim.dim_value = sizes[dim.dim_param]
     graph = shape_inference.infer_shapes(single, data_prop=True).graph
-    shapes = {
-        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-        for value in (*graph.input, *graph.value_info, *graph.output)
-    }
-    return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    return {tensor.name: tensor for tensor in _typed(graph)}
+
+
+def _typed(graph: GraphProto) -> Iterator[Tensor]:
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        held = value.type.tensor_type
+        if held.HasField("shape"):
+            dims = (d.dim_value if d.HasField("dim_value") else None for d in held.shape.dim)
+            yield Tensor(value.name, dtype_name(held.elem_type), tuple(dims))
+    for stored in graph.initializer:
+        yield Tensor(stored.name, dtype_name(stored.data_type), tuple(stored.dims))
 
 
 def _defaults(model: ModelProto) -> dict[str, int]:
@@ -65,28 +111,3 @@ def _defaults(model: ModelProto) -> dict[str, int]:
     declared = {entry.key: entry.value for entry in model.metadata_props}
     lengths: dict[str, int] = json.loads(declared.get("onnxprof.dims", "{}"))
     return lengths
-
-
-def _macs(node: NodeProto, shapes: Shapes) -> int:
-    """Multiply-accumulates: outputs times products per output; for ConvTranspose by inputs."""
-    if node.op_type in ("LSTM", "GRU"):
-        return _recurrent_macs(node, shapes)
-    if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
-        return 0
-    left, right, out = (shapes.get(n, (0,)) for n in (*node.input[:2], node.output[0]))
-    if not all((*left, *right, *out)):
-        raise ModelError("its shape cannot be inferred", where=f"layer {node.name}")
-    if node.op_type == "Conv":
-        return math.prod(out) * math.prod(right[1:])
-    if node.op_type == "ConvTranspose":
-        return math.prod(left) * math.prod(right[1:])
-    transposed = node.op_type == "Gemm" and any(a.name == "transA" and a.i for a in node.attribute)
-    return math.prod(out) * left[-2 if transposed else -1]
-
-
-def _recurrent_macs(node: NodeProto, shapes: Shapes) -> int:
-    """Each weight is used once a step, for [steps, batch, inputs]."""
-    data, weight, recurrence = (shapes.get(name, (0,)) for name in node.input[:3])
-    if not all((*data, *weight, *recurrence)):
-        raise ModelError("its shape cannot be inferred", where=f"layer {node.name}")
-    return data[0] * data[1] * (math.prod(weight) + math.prod(recurrence))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from onnxprof.cost.symbolic import SymbolicCost
     from onnxprof.model.file import ModelFile
     from onnxprof.model.sources.policy import Resolved
     from onnxprof.records.cost import LayerCost
@@ -39,6 +40,9 @@ def inspect(
     cost: Annotated[
         bool, typer.Option("--cost", help="Show what each layer costs: operations, bytes.")
     ] = False,
+    symbolic: Annotated[
+        bool, typer.Option("--symbolic", help="With --cost: as expressions in the free axes.")
+    ] = False,
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds after which reading the model is given up.")
     ] = 900.0,
@@ -53,10 +57,15 @@ def inspect(
     from functools import partial
 
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.errors import UsageError
     from onnxprof.processes.confined import Limits, confined
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
     chosen = _choose(layout, format, output)
+    if layout == "classic" and cost:
+        raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
+    if symbolic:
+        return _symbolic(model, cost, batches, dims, chosen, output, timeout, memory)
     work = partial(_seen, _resolved(model), batches, dims, cost)
     seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
     _tell_obstacles(seen.tables, seen.name, batches)
@@ -168,6 +177,66 @@ def _write(
     else:
         text = layers.to_markdown(tables, layout, name)
     deliver(text, output)
+
+
+def _symbolic(
+    model: str,
+    cost: bool,
+    batches: tuple[int, ...],
+    dims: dict[str, int],
+    chosen: str,
+    output: Path | None,
+    timeout: float,
+    memory: float,
+) -> None:
+    """Costs in the free axes; their sums at the sizes given."""
+    from functools import partial
+
+    from onnxprof.cli.options import memory_limit
+    from onnxprof.errors import UsageError
+    from onnxprof.processes.confined import Limits, confined
+    from onnxprof.publish.tables import symbolic_costs as tables
+
+    if not cost:
+        raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
+    work = partial(_expressed, _resolved(model), dims)
+    limits = Limits(timeout, memory_limit(memory))
+    name, found, note_text = confined(work, limits, "reading it", model)
+    if note_text:
+        note(f"note: {name}: {note_text}")
+    points = _points(found, batches)
+    if chosen == "csv":
+        return deliver(tables.to_csv(found), output)
+    if chosen == "json":
+        return deliver(tables.to_json(found, name, points), output)
+    if chosen == "md":
+        return deliver(tables.to_markdown(found, name), output)
+    axes = ", ".join(axis.name for axis in found.axes) or "no free axes"
+    parts = (tables.to_table(found, f"{name}, in {axes}"), tables.summary(found, points))
+    if output is None:
+        return display(*parts)
+    deliver(plain_text(*parts, width=120), output)
+
+
+def _expressed(file: Resolved, dims: dict[str, int]) -> tuple[str, SymbolicCost, str]:
+    """(name, costs as expressions, why the batch is none of their axes)."""
+    from onnxprof.model.costs import symbolic_costs
+    from onnxprof.model.file import open_found, rebatched, with_defaults
+
+    opened = open_found(file)
+    found = symbolic_costs(opened, dims)
+    if any(axis.name == "batch" for axis in found.axes):
+        return opened.name, found, ""
+    obstacle = rebatched(opened, 2, with_defaults(opened, dims)).obstacle
+    return opened.name, found, f"its batch is fixed: {obstacle}"
+
+
+def _points(found: SymbolicCost, batches: tuple[int, ...]) -> list[dict[str, int]]:
+    """The sizes at which sums are shown: those of `--dim` or the usual ones, at each batch."""
+    usual = {axis.name: axis.base for axis in found.axes}
+    if "batch" not in usual:
+        return [usual]
+    return [{**usual, "batch": batch} for batch in batches]
 
 
 def _write_costs(seen: _Seen, chosen: str, output: Path | None) -> None:

@@ -20,25 +20,21 @@ class Work:
     exponentials: Size = 0
     comparisons: Size = 0
 
+    def kinds(self) -> tuple[Size, ...]:
+        """All kinds in order."""
+        front = (self.macs, self.adds, self.multiplies)
+        return (*front, self.divisions, self.exponentials, self.comparisons)
+
+    @property
+    def flops(self) -> Size:
+        """All of them, a multiply-accumulate as two."""
+        return 2 * self.macs + sum(self.kinds()[1:])
+
     def __add__(self, other: Work) -> Work:
-        return Work(
-            self.macs + other.macs,
-            self.adds + other.adds,
-            self.multiplies + other.multiplies,
-            self.divisions + other.divisions,
-            self.exponentials + other.exponentials,
-            self.comparisons + other.comparisons,
-        )
+        return Work(*(a + b for a, b in zip(self.kinds(), other.kinds(), strict=True)))
 
     def __mul__(self, times: Size) -> Work:
-        return Work(
-            self.macs * times,
-            self.adds * times,
-            self.multiplies * times,
-            self.divisions * times,
-            self.exponentials * times,
-            self.comparisons * times,
-        )
+        return Work(*(kind * times for kind in self.kinds()))
 
 
 @dataclass(frozen=True, slots=True)

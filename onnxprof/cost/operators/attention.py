@@ -263,7 +263,7 @@ def _experts(call: Call, positions: tuple[int, int, int], bits: int = 8) -> Esti
     tokens, width = product(shape[:-1]), shape[-1]
     chosen = call.integer("k", 1)
     first, second, third = positions
-    hidden = _inner(call, second, bits)
+    hidden = _inner(call, second, width, bits)
     fused = call.integer("swiglu_fusion", 0) > 0 or call.text("activation_type") == "swiglu"
     gated = call.has(third) or fused
     name = call.text("activation_type", "relu") or "relu"
@@ -281,10 +281,12 @@ def _experts(call: Call, positions: tuple[int, int, int], bits: int = 8) -> Esti
     )
 
 
-def _inner(call: Call, second: int, bits: int) -> Size:
-    """The experts' inner width, from their second weights [experts, width, inner / packed]."""
-    shape = call.shape(second)
-    return _whole(shape[2] * 8, bits) if bits < 8 else shape[2]
+def _inner(call: Call, second: int, width: Size, bits: int) -> Size:
+    """The experts' inner width: an expert's second weights over the width, in either order."""
+    packed = product(call.shape(second)[1:])
+    if not isinstance(width, int):
+        raise Unknown("the width of its input is not fixed")
+    return _whole(packed * 8, bits * width) if 0 < bits < 8 else _whole(packed, width)
 
 
 def _moe(call: Call) -> Estimate:

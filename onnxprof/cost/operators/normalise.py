@@ -106,12 +106,6 @@ def _gated_rms(call: Call) -> Work:
     return rms(size, product(call.shape()[:-1])) + (SILU + Work(multiplies=1)) * size
 
 
-def _branches(call: Call) -> Work:
-    size = call.elements()
-    groups = product(call.shape()[:-1]) * call.integer("num_branches", 1)
-    return rms(size, groups)
-
-
 def _rms_rotary(call: Call) -> Work:
     size = call.out_elements()
     width = call.shape(1)[-1]
@@ -273,7 +267,6 @@ CONTRIB: Mapping[str, Formula] = {
     "SkipLayerNormalization": _skip_layer,
     "SkipSimplifiedLayerNormalization": _skip_rms,
     "GatedRMSNorm": _gated_rms,
-    "BranchwiseRMSNorm": _branches,
     "RMSNormRotary": _rms_rotary,
     "QOrderedLayerNormalization": _quantised_layer,
     "BiasSoftmax": _bias_softmax,

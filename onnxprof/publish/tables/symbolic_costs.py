@@ -1,0 +1,152 @@
+"""What layers cost in the sizes of free axes, as terminal table, CSV, JSON or Markdown.
+
+Expressions are Python's; an unknown one is blank in CSV and null in JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from onnxprof.cost.count import total
+from onnxprof.cost.symbolic import SymbolicCost, SymbolicLayer, sum_of
+from onnxprof.publish.tables.costs import KINDS
+from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.numbers import scaled
+from onnxprof.publish.text.safe import counted, in_json, in_markdown, printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = (
+    *("layer_name", "op_type", "domain", "parent", "flops", *KINDS, "read_bytes"),
+    *("written_bytes", "parameters", "times", "unknown", "bound", "left_out"),
+)
+_SHOWN = 5
+
+
+def rows(cost: SymbolicCost) -> Iterator[tuple[object, ...]]:
+    """A row of `COLUMNS` for each layer."""
+    for one in cost.layers:
+        layer, work = one.sized.layer, one.work
+        kinds = (None,) * 7 if work is None else (work.flops, *work.kinds())
+        bound = one.sized.bound or one.times.bound
+        yield (
+            *(layer.name, layer.op_type, layer.domain, layer.parent),
+            *(None if kind is None else str(kind) for kind in kinds),
+            *map(str, _bytes(one)),
+            one.parameters,
+            None if one.times.count is None else str(one.times.count),
+            *(one.unknown, bound, one.left_out),
+        )
+
+
+def _bytes(one: SymbolicLayer) -> tuple[object, object]:
+    moved = one.moved.values()
+    return sum_of(read for read, _ in moved), sum_of(written for _, written in moved)
+
+
+def to_csv(cost: SymbolicCost) -> str:
+    """A row a layer."""
+    return csv_text(COLUMNS, rows(cost))
+
+
+def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]]) -> str:
+    """The axes, the sum, each layer, and the sums at some sizes."""
+    whole: dict[str, Any] = {
+        "model": model,
+        "axes": [axis.name for axis in cost.axes],
+        "total": dict(_totals(cost)),
+        "at_least": bool(cost.unknown()),
+        "evaluated": [{"sizes": dict(point), **_evaluated(cost, point)} for point in points],
+        "layers": [dict(zip(COLUMNS, row, strict=True)) for row in rows(cost)],
+    }
+    return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
+
+
+def _totals(cost: SymbolicCost) -> Iterator[tuple[str, str]]:
+    work, (read, written) = cost.work(), cost.bytes()
+    yield "flops", str(work.flops)
+    yield from zip(KINDS, map(str, work.kinds()), strict=True)
+    yield "read_bytes", str(read)
+    yield "written_bytes", str(written)
+
+
+def _evaluated(cost: SymbolicCost, point: Mapping[str, int]) -> dict[str, int]:
+    sums = total(cost.at(point))
+    return {"macs": sums.operations.macs, "flops": sums.operations.flops, "bytes": sums.bytes}
+
+
+def to_markdown(cost: SymbolicCost, model: str) -> str:
+    """The table of layers under a heading, with the sum as its last row."""
+    heads = ("layer", "operator", "MACs", "FLOPs", "bytes read", "bytes written")
+    body: list[tuple[object, ...]] = [
+        (row[0], row[1], row[5], row[4], row[11], row[12]) for row in rows(cost)
+    ]
+    sums = dict(_totals(cost))
+    names = ("macs", "flops", "read_bytes", "written_bytes")
+    body.append(("total", "", *(sums[name] for name in names)))
+    lines = [f"## {in_markdown(model)}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * 6]
+    lines += [f"| {' | '.join(in_markdown(str(cell or '')) for cell in row)} |" for row in body]
+    return "\n".join([*lines, ""])
+
+
+def to_table(cost: SymbolicCost, title: str) -> Table:
+    """A row for each layer that computes or moves something, for 80 columns."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable(
+        title=Text(printable(title)),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        expand=True,
+    )
+    grid.add_column("layer", overflow="fold", ratio=2)
+    grid.add_column("cost", overflow="fold", ratio=4)
+    for one in cost.layers:
+        if lines := list(_lines(one)):
+            name, operator = one.name, one.sized.layer.op_type
+            grid.add_row(Text(printable(f"{name}\n {operator}", keep="\n")), Text("\n".join(lines)))
+    return grid
+
+
+def _lines(one: SymbolicLayer) -> Iterator[str]:
+    """Multiply-accumulates, FLOPs and bytes where there are any, and what is not known."""
+    if one.left_out:
+        yield f"left out: {printable(one.left_out)}"
+    if one.work is not None:
+        if one.work.macs != 0:
+            yield printable(f"MACs  {one.work.macs}")
+        if one.work.flops != 0:
+            yield printable(f"FLOPs {one.work.flops}")
+    read, written = _bytes(one)
+    if read != 0 or written != 0:
+        yield printable(f"bytes {sum_of((read, written))}")
+    if one.unknown:
+        yield printable(f"not known: {one.unknown}")
+
+
+def summary(cost: SymbolicCost, points: Sequence[Mapping[str, int]]) -> str:
+    """The sums as expressions, and their values at some sizes."""
+    work, (read, written) = cost.work(), cost.bytes()
+    missing = cost.unknown()
+    least = " at least" if missing else ""
+    lines = [
+        f"MACs{least}: {work.macs}",
+        f"FLOPs{least}: {work.flops}",
+        f"bytes{least}: {read + written}",
+    ]
+    for point in points:
+        sums = _evaluated(cost, point)
+        sizes = ", ".join(f"{name} {size}" for name, size in point.items())
+        figures = f"{scaled(sums['macs'])} MACs, {scaled(sums['flops'], 'FLOP')}"
+        lines.append(f"at {sizes or 'any size'}: {figures}, {scaled(sums['bytes'], 'B')}")
+    lines += [f"sizes of {a.name}: multiples of {a.step}" for a in cost.axes if a.step > 1]
+    if missing:
+        lines.append(f"not known: {counted(len(missing), 'layer', 'layers')}")
+        lines += [f"  {layer}: {reason}" for layer, reason in missing[:_SHOWN]]
+    return "\n".join(printable(line) for line in lines)
