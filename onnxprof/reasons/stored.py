@@ -25,7 +25,7 @@ class Shelf:
         return None if found is None or unfit(found, run) else found
 
     def missing(self, run: Run) -> str:
-        """Why a run has no ceilings, and what measures them; empty where it has, or was imported."""
+        """Why a run has none and what measures them; empty where it has, or was imported."""
         if run.origin is not None:
             return ""
         found = self._newest(run)
