@@ -21,6 +21,8 @@ QUIET = 0.25
 #: Half the width of an interval over its slope, beyond which only its lower end counts.
 WIDEST = 0.05
 _RESAMPLED, _LEVEL = 400, 0.95
+#: Rounds below which no interval is believed.
+_FEWEST = 6
 MAIN = "main"
 #: Any level, where sizes of caches are not known.
 MEMORY = "memory"
@@ -44,8 +46,12 @@ class Slope:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the interval is narrow."""
-        return self.low_ns > 0 and (self.high_ns - self.low_ns) / 2 <= WIDEST * self.ns
+        """Whether the interval is narrow, and of enough rounds to say so."""
+        return (
+            len(self.point.long_ns) >= _FEWEST
+            and self.low_ns > 0
+            and (self.high_ns - self.low_ns) / 2 <= WIDEST * self.ns
+        )
 
     @property
     def spread(self) -> float:

@@ -32,8 +32,8 @@ _LOADING_S = 0.25
 #: Part of the budget that loading may be taken for.
 _LEAST_SHARE = 0.1
 _GRACE_SECONDS = 5.0
-#: Where so many probes in a row end or refuse when a process is to be started anew, all will.
-_MOST_LOST = 3
+#: Where so many processes in a row end without one point that has times, all will.
+_MOST_FRUITLESS = 3
 
 Progress = Callable[[str, float], None]
 
@@ -104,18 +104,20 @@ def measured(plan: CeilingsPlan, limits: Limits, progress: Progress) -> Ceilings
     began = time.monotonic()
     points: list[Point] = []
     warnings: list[RunWarning] = []
-    total = len(plan.probes)
+    total, fruitless = len(plan.probes), 0
     while len(points) < total:
-        if len(points) >= _MOST_LOST and all(point.refused for point in points[-_MOST_LOST:]):
+        if fruitless == _MOST_FRUITLESS:
             points += _never_tried(plan, points)
             break
-        rest = replace(plan.work, probes=plan.probes[len(points) :])
+        begun = len(points)
+        rest = replace(plan.work, probes=plan.probes[begun:])
         for kind, value in _isolated(rest, limits):
             if kind == "done":
                 warnings += [w for w in value if w not in warnings]
             else:
                 points.append(value)
                 progress(f"{value.kind} {value.size}, {value.precision}", len(points) / total)
+        fruitless = fruitless + 1 if all(p.refused for p in points[begun:]) else 0
     if all(point.refused for point in points):
         raise BackendError(points[0].refused, where=plan.key.backend, remedy="See onnxprof doctor")
     return Ceilings(
