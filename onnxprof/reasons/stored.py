@@ -32,7 +32,7 @@ class Shelf:
         why = "" if found is None else unfit(found, run)
         if found is not None and not why:
             return ""
-        reason = f"stored ceilings do not fit ({why})" if why else "no ceilings are stored"
+        reason = f"stored ceilings do not fit ({why})" if why else "there are no ceilings yet"
         asked = run.request
         command = f"onnxprof ceilings --backend {asked.backend} --threads {asked.threads}"
         if asked.provider != run.device.kind:

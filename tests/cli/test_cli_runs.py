@@ -156,7 +156,7 @@ def test_show_by_id_and_by_path(root: Path) -> None:
     listed = json.loads(good("list", "--store", root, "--format", "json").stdout)
     by_id = good("show", listed[2]["id"], "--store", root, "--all")
     assert "resnet50, batch 8" in by_id.stdout
-    assert by_id.stderr.startswith("note: no ceilings are stored; onnxprof ceilings")
+    assert by_id.stderr.startswith("note: there are no ceilings yet; onnxprof ceilings")
     by_path = good("show", listed[2]["path"], "--all")
     assert by_path.stdout == by_id.stdout
     assert "14.327932" in by_id.stdout

@@ -29,7 +29,7 @@ def test_where_there_are_none_it_says_what_measures_them(tmp_path: Path) -> None
     shelf = Shelf([tmp_path])
     assert shelf.of(fitting()) is None
     assert shelf.missing(fitting()) == (
-        "no ceilings are stored; onnxprof ceilings --backend fake --threads 2 measures what bounds"
+        "there are no ceilings yet; onnxprof ceilings --backend fake --threads 2 measures what bounds"
         " each step, once"
     )
     asked = replace(fitting().request, provider="compile")
