@@ -29,8 +29,8 @@ def test_where_there_are_none_it_says_what_measures_them(tmp_path: Path) -> None
     shelf = Shelf([tmp_path])
     assert shelf.of(fitting()) is None
     assert shelf.missing(fitting()) == (
-        "there are no ceilings yet; onnxprof ceilings --backend fake --threads 2 measures what bounds"
-        " each step, once"
+        "there are no ceilings yet; onnxprof ceilings --backend fake --threads 2 measures what"
+        " bounds each step, once"
     )
     asked = replace(fitting().request, provider="compile")
     assert "--provider compile" in shelf.missing(replace(fitting(), request=asked))

@@ -10,8 +10,8 @@ from typing import Any
 
 from onnxprof.errors import BackendError
 from onnxprof.jobs.ceilings import slopes
-from onnxprof.jobs.ceilings.child import Work, child
-from onnxprof.jobs.ceilings.probes import Probe, probes
+from onnxprof.jobs.ceilings.child import PASSES, REVISITED, Work, child
+from onnxprof.jobs.ceilings.probes import WIDTHS, Probe, probes
 from onnxprof.jobs.job import now
 from onnxprof.jobs.sweep import refuse_provider, start_server
 from onnxprof.machine.caches import caches
@@ -28,10 +28,12 @@ from onnxprof.records.device import Device
 from onnxprof.records.warning import RunWarning
 
 #: Seconds that a probe takes besides its rounds: two graphs are written, loaded and warmed.
-_LOADING_S = 0.25
+_LOADING_S = 0.2
 #: Part of the budget that loading may be taken for.
 _LEAST_SHARE = 0.1
 _GRACE_SECONDS = 5.0
+#: Further visits of the best points: of each precision and of main memory.
+_VISITS = PASSES * REVISITED * (len(WIDTHS) + 1)
 #: Where so many processes in a row end without one point that has times, all will.
 _MOST_FRUITLESS = 3
 
@@ -61,7 +63,8 @@ class CeilingsPlan:
     @property
     def work(self) -> Work:
         """All probes, with their part of the budget."""
-        share = self.budget_s / max(1, len(self.probes))
+        visits = len(self.probes) + _VISITS
+        share = self.budget_s / visits
         return Work(self.key, self.probes, max(share - _LOADING_S, _LEAST_SHARE * share))
 
 
@@ -114,6 +117,8 @@ def measured(plan: CeilingsPlan, limits: Limits, progress: Progress) -> Ceilings
         for kind, value in _isolated(rest, limits):
             if kind == "done":
                 warnings += [w for w in value if w not in warnings]
+            elif kind == "more":
+                points[begun + value[0]] = value[1]
             else:
                 points.append(value)
                 progress(f"{value.kind} {value.size}, {value.precision}", len(points) / total)
@@ -154,11 +159,15 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
         try:
             while True:
                 if not receiver.poll(limits.seconds):
+                    if count == len(work.probes):
+                        return
                     yield "point", _lost(work, count, f"stopped after {limits.seconds:g} s")
                     return
                 try:
                     kind, value = receiver.recv()
                 except (EOFError, OSError):
+                    if count == len(work.probes):  # it went on with what is known already
+                        return
                     process.join(_GRACE_SECONDS)
                     reason = f"the process {cause(process.exitcode)}"
                     yield "point", _lost(work, count, reason)
@@ -168,7 +177,7 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
                 yield kind, value
                 if kind == "done":
                     return
-                count += 1
+                count += kind == "point"
         finally:
             end(process)
             receiver.close()
