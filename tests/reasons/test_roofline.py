@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.runs.ceilings import ceilings, point
 
-from onnxprof.publish.text.roofs import beaten_text, bound_text, why_text
+from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text, why_text
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Binding, Roof, Roofline, roofline
 from onnxprof.reasons.work import Work, counted, work_of, work_of_layer
@@ -269,7 +269,11 @@ def test_time_alone_and_time_in_the_graph() -> None:
         repeat_ns=np.full((1, 6), 210_000),
         empty_ns=np.full(6, 10_000),
     )
-    first, second = roofline(replace(run, timings=timings), ceilings()).roofs
+    made = roofline(replace(run, timings=timings), ceilings())
+    text = "1 step was timed alone, too, with warm caches: 20.00 µs against 30.00 µs in the graph."
+    assert alone_text(made) == text
+    assert alone_text(roofline(run, ceilings())) == ""
+    first, second = made.roofs
     assert first.warm_ns == 20_000
     assert first.waits_ns == 10_000
     assert second.waits_ns is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxprof.publish.text.numbers import duration
-from onnxprof.publish.text.safe import printable, shortened
+from onnxprof.publish.text.safe import counted, printable, shortened
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Roof, Roofline
 from onnxprof.records.warning import WarningKind
@@ -45,6 +45,19 @@ def _of(ns: float, found: Bounds) -> str:
     if not found.measured_ns:
         return duration(ns)
     return f"{duration(ns)} ({_percent(ns / found.measured_ns)})"
+
+
+def alone_text(roofs: Roofline) -> str:
+    """What steps take in the graph against alone, with warm caches; empty where none was timed."""
+    both = [(r.time_ns, r.warm_ns) for r in roofs.roofs if r.time_ns and r.warm_ns is not None]
+    if not both:
+        return ""
+    inside, alone = (sum(times) for times in zip(*both, strict=True))
+    steps = counted(len(both), "step was", "steps were")
+    return (
+        f"{steps} timed alone, too, with warm caches: {duration(alone)} against"
+        f" {duration(inside)} in the graph."
+    )
 
 
 def beaten_text(roofs: Roofline) -> str:
