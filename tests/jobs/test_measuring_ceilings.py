@@ -13,7 +13,7 @@ import pytest
 
 from onnxprof.errors import BackendError
 from onnxprof.jobs.ceilings import slopes
-from onnxprof.jobs.ceilings.child import Work, joined, perform, revisited
+from onnxprof.jobs.ceilings.child import Work, joined, perform, revisited, rounds_s
 from onnxprof.jobs.ceilings.graphs import chain
 from onnxprof.jobs.ceilings.parent import measured, planned
 from onnxprof.jobs.ceilings.probes import WIDTHS, Probe, beyond, probes
@@ -222,6 +222,11 @@ def test_the_best_points_are_visited_again() -> None:
     assert sorted(order[:5]) == [3, 4, 5, 6, 7]
     assert order[5:] == order[:5]
     assert revisited(refused) == []
+
+
+def test_visits_share_what_is_left_of_the_budget() -> None:
+    assert rounds_s(40, 80) == pytest.approx(0.3)
+    assert rounds_s(10, 80) == rounds_s(-5, 80) == 0.03
 
 
 def test_a_visit_adds_its_rounds() -> None:

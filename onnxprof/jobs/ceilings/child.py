@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.ceilings import slopes
-from onnxprof.jobs.ceilings.probes import Probe
+from onnxprof.jobs.ceilings.probes import WIDTHS, Probe
 from onnxprof.machine import clocks
 from onnxprof.machine.other_programs import Others
 from onnxprof.plugins import registry
@@ -27,6 +28,11 @@ from onnxprof.records.warning import RunWarning
 _LONGEST_REASON = 160
 #: So many points of each precision are visited again, in so many passes.
 REVISITED, PASSES = 3, 2
+VISITS = PASSES * REVISITED * (len(WIDTHS) + 1)
+#: Seconds that a probe takes besides its rounds: two graphs are written, loaded and warmed.
+LOADING_S = 0.2
+#: Rounds get so much at the least, where all of the budget is used up.
+_LEAST_S = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,8 @@ class Work:
 
     key: CeilingsKey
     probes: tuple[Probe, ...]
-    seconds: float
-    """For the rounds of each probe."""
+    budget_s: float
+    """For all of them, and for what is visited again."""
 
 
 Send = Callable[[str, object], None]
@@ -49,13 +55,18 @@ def perform(
     backend = registry.backend(work.key.backend)
     busy, seen = Others(), dict[tuple[str, str], str]()
     with busy.watched(), clocks.watched() as held:
-        found = []
-        for probe in work.probes:
-            found.append(visited(backend, probe, work, folder, clock, seen))
+        found: list[Point] = []
+        visit = partial(visited, backend, work.key, folder, clock, seen)
+        left = partial(_left_s, clock, clock() + round(work.budget_s * 1e9))
+        for number, probe in enumerate(work.probes):
+            found.append(visit(probe, rounds_s(left(), len(work.probes) - number + VISITS)))
             send("point", found[-1])
-        for index in revisited(found):
-            again = visited(backend, work.probes[index], work, folder, clock, seen)
-            found[index] = joined(found[index], again)
+        again = revisited(found)
+        for number, index in enumerate(again):
+            if left() <= 0:
+                break
+            more = visit(work.probes[index], rounds_s(left(), len(again) - number))
+            found[index] = joined(found[index], more)
             send("more", (index, found[index]))
     warnings: Sequence[RunWarning] = (*busy.warnings(), *held)
     send("done", tuple(warnings))
@@ -89,13 +100,24 @@ def joined(one: Point, more: Point) -> Point:
     )
 
 
+def _left_s(clock: slopes.Clock, end_ns: int) -> float:
+    return (end_ns - clock()) / 1e9
+
+
+def rounds_s(left_s: float, visits: int) -> float:
+    """Seconds for the rounds of the next of so many visits, that what is left is enough for all."""
+    share = left_s / visits
+    return max(share - LOADING_S, _LEAST_S)
+
+
 def visited(
     backend: Backend,
-    probe: Probe,
-    work: Work,
+    key: CeilingsKey,
     folder: Path,
     clock: slopes.Clock,
     seen: dict[tuple[str, str], str],
+    probe: Probe,
+    seconds: float,
 ) -> Point:
     """The point of a probe; where that is impossible, it says why.
 
@@ -103,33 +125,20 @@ def visited(
     """
     family = (probe.kind, probe.precision)
     try:
-        found = _point(backend, probe, work, folder, clock, seen.get(family))
+        works = [slopes.workload(probe, n, key, folder) for n in (probe.short, probe.long)]
+        if family not in seen:
+            steps = slopes.executed(backend, works[1])
+            slopes.refuse_merged(steps, probe.long)
+            seen[family] = slopes.steps_text(steps)
+        times = slopes.sampled(backend, (works[0], works[1]), seconds, clock)
     except MemoryError:
         return replace(slopes.point(probe), refused="it takes more memory than there is")
     except OnnxprofError as error:
         return replace(slopes.point(probe), refused=reason(str(error)))
     except Exception as error:  # a runtime may raise anything for what it does not have
         return replace(slopes.point(probe), refused=reason(f"{type(error).__name__}: {error}"))
-    seen[family] = found.executed
-    return found
-
-
-def _point(
-    backend: Backend,
-    probe: Probe,
-    work: Work,
-    folder: Path,
-    clock: slopes.Clock,
-    known: str | None,
-) -> Point:
-    long = slopes.workload(probe, probe.long, work.key, folder)
-    if known is None:
-        steps = slopes.executed(backend, long)
-        slopes.refuse_merged(steps, probe.long)
-        known = slopes.steps_text(steps)
-    short = slopes.workload(probe, probe.short, work.key, folder)
-    times = slopes.sampled(backend, (short, long), work.seconds, clock)
-    return replace(slopes.point(probe), short_ns=times[0], long_ns=times[1], executed=known)
+    made = slopes.point(probe)
+    return replace(made, short_ns=times[0], long_ns=times[1], executed=seen[family])
 
 
 def reason(text: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from onnxprof.errors import BackendError
 from onnxprof.jobs.ceilings import slopes
-from onnxprof.jobs.ceilings.child import PASSES, REVISITED, Work, child
-from onnxprof.jobs.ceilings.probes import WIDTHS, Probe, probes
+from onnxprof.jobs.ceilings.child import Work, child
+from onnxprof.jobs.ceilings.probes import Probe, probes
 from onnxprof.jobs.job import now
 from onnxprof.jobs.sweep import refuse_provider, start_server
 from onnxprof.machine.caches import caches
@@ -27,13 +27,7 @@ from onnxprof.records.ceilings import Cache, Ceilings, CeilingsKey, Point
 from onnxprof.records.device import Device
 from onnxprof.records.warning import RunWarning
 
-#: Seconds that a probe takes besides its rounds: two graphs are written, loaded and warmed.
-_LOADING_S = 0.2
-#: Part of the budget that loading may be taken for.
-_LEAST_SHARE = 0.1
 _GRACE_SECONDS = 5.0
-#: Further visits of the best points: of each precision and of main memory.
-_VISITS = PASSES * REVISITED * (len(WIDTHS) + 1)
 #: Where so many processes in a row end without one point that has times, all will.
 _MOST_FRUITLESS = 3
 
@@ -62,10 +56,8 @@ class CeilingsPlan:
 
     @property
     def work(self) -> Work:
-        """All probes, with their part of the budget."""
-        visits = len(self.probes) + _VISITS
-        share = self.budget_s / visits
-        return Work(self.key, self.probes, max(share - _LOADING_S, _LEAST_SHARE * share))
+        """All probes."""
+        return Work(self.key, self.probes, self.budget_s)
 
 
 def planned(
@@ -107,13 +99,13 @@ def measured(plan: CeilingsPlan, limits: Limits, progress: Progress) -> Ceilings
     began = time.monotonic()
     points: list[Point] = []
     warnings: list[RunWarning] = []
-    total, fruitless = len(plan.probes), 0
+    total, fruitless, end = len(plan.probes), 0, began + plan.budget_s
     while len(points) < total:
         if fruitless == _MOST_FRUITLESS:
             points += _never_tried(plan, points)
             break
         begun = len(points)
-        rest = replace(plan.work, probes=plan.probes[begun:])
+        rest = replace(plan.work, probes=plan.probes[begun:], budget_s=end - time.monotonic())
         for kind, value in _isolated(rest, limits):
             if kind == "done":
                 warnings += [w for w in value if w not in warnings]
