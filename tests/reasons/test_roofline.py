@@ -240,7 +240,20 @@ def test_a_bound_that_is_beaten_is_named() -> None:
     assert [roof.name for roof in made.beaten] == ["conv"]
     assert "conv" in beaten_text(made)
     busy = ceilings(warnings=(RunWarning(WarningKind.BUSY_MACHINE, 1.7),))
-    assert "busy machine" in beaten_text(roofline(chain_run(quick, 10**6), busy))
+    text = beaten_text(roofline(chain_run(quick, 10**6), busy))
+    assert "the ceilings were measured on a busy machine" in text
+    both = replace(chain_run(quick, 10**6), warnings=busy.warnings)
+    assert "the ceilings were and the run was measured on" in beaten_text(roofline(both, busy))
+
+
+def test_a_time_in_doubt_beats_no_bound() -> None:
+    run = chain_run(1_001, 10**6 + 7)
+    assert run.timings is not None
+    samples = run.timings.step_ns.copy()
+    samples[0] = np.linspace(1, 10**6, samples.shape[1])
+    made = roofline(replace(run, timings=replace(run.timings, step_ns=samples)), ceilings())
+    assert made.roofs[0].in_doubt
+    assert not made.roofs[0].is_beaten
     near = roofline(chain_run(round(0.96 * CONV_FLOPS / 100), 10**6), ceilings())
     assert near.beaten == ()
     assert beaten_text(near) == ""

@@ -6,7 +6,7 @@ from onnxprof.publish.text.numbers import duration
 from onnxprof.publish.text.safe import counted, printable, shortened
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Roof, Roofline
-from onnxprof.records.warning import WarningKind
+from onnxprof.records.warning import RunWarning, WarningKind
 
 _MOST_NAMED = 3
 _LONGEST = 24
@@ -65,14 +65,19 @@ def beaten_text(roofs: Roofline) -> str:
     if not roofs.beaten:
         return ""
     names = _named([roof.name for roof in roofs.beaten])
-    kinds = {warning.kind for warning in roofs.ceilings.warnings} if roofs.ceilings else set()
-    why = "The cost of these steps or a ceiling is wrong"
-    if WarningKind.BUSY_MACHINE in kinds:
-        why = "The ceilings were measured on a busy machine"
+    both = {"ceilings were": roofs.ceilings, "run was": roofs.run}
+    busy = [name for name, each in both.items() if each and _was_busy(each.warnings)]
+    why = "the cost of these steps or a ceiling is wrong"
+    if busy:
+        why = f"the {' and the '.join(busy)} measured on a busy machine"
     return (
-        f"Faster than the bound by more than 5 %: {names}. {why};"
-        " onnxprof ceilings --again measures anew."
+        f"Faster than the bound by more than 5 %: {names}; {why}."
+        " onnxprof ceilings --again measures ceilings anew."
     )
+
+
+def _was_busy(warnings: tuple[RunWarning, ...]) -> bool:
+    return any(warning.kind is WarningKind.BUSY_MACHINE for warning in warnings)
 
 
 def _named(names: list[str] | tuple[str, ...]) -> str:
