@@ -5,8 +5,11 @@
 Runs `onnxprof ceilings --again` and NumPy: float32 products of 256 to 1,024 rows by the BLAS of
 NumPy, and `a + b` into an array that is there (STREAM's Add; McCalpin 1995) over working sets of
 half of each level and of four times the last one. Bytes are counted as onnxprof counts them, each
-read or write once. Printed as Markdown: the level, both figures, their ratio. Exit code 1 where a
-ratio is outside 0.9 to 1.1. NumPy's loops are not those of a runtime, so say which and why.
+read or write once. Printed as Markdown: the level, both figures, their ratio. Exit code 1 where no
+ratio of a row is within 0.9 to 1.1. Others' loops are not those of a runtime, so say which and why.
+
+Where there is a C compiler, a program of a few loops is a third opinion: fused multiply-adds in
+registers, and the same addition, timed in bursts that are short against another program's turn.
 
 With `--carm` it runs carm-roofline 1.5.1 as well (minutes; it needs a C compiler), where installed.
 """
@@ -20,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +36,65 @@ from onnxprof.store.ceilings import stored
 PRODUCTS = (256, 512, 1024)
 #: What a quarter of the rounds does not exceed, as for ceilings.
 QUIET = 0.25
-HEADINGS = ("what", "onnxprof", "NumPy", "ratio")
+HEADINGS = ("what", "onnxprof", "NumPy", "ratio", "C", "ratio")
+#: Prints what a fused multiply-add loop attains in GFLOP/s, then additions over each size in GB/s.
+LOOPS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+typedef float vec __attribute__((vector_size(64)));
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+static int order(const void *a, const void *b) {
+    double d = *(const double *)a - *(const double *)b;
+    return (d > 0) - (d < 0);
+}
+static double quiet(double *taken, int count) {
+    qsort(taken, count, sizeof *taken, order);
+    return taken[count / 4];
+}
+static vec products(long count, vec b, vec c) {
+    vec a[12] = {{0}};
+    for (long i = 0; i < count; i++)
+        for (int j = 0; j < 12; j++) a[j] = a[j] * b + c;
+    for (int j = 1; j < 12; j++) a[0] += a[j];
+    return a[0];
+}
+__attribute__((noinline)) static void add(float *out, const float *a, const float *b, long n) {
+    for (long i = 0; i < n; i++) out[i] = a[i] + b[i];
+}
+int main(int argc, char **argv) {
+    enum { ROUNDS = 400 };
+    static double taken[ROUNDS];
+    volatile float kept = 0;
+    vec b, c;
+    for (int i = 0; i < 16; i++) b[i] = 0.5f + argc * 1e-6f, c[i] = 0.25f;
+    for (int r = 0; r < ROUNDS; r++) {
+        double began = now();
+        vec a = products(2000, b, c);
+        taken[r] = now() - began;
+        kept += a[0];
+    }
+    printf("%f\n", 2e-9 * 2000 * 12 * 16 / quiet(taken, ROUNDS));
+    for (int k = 1; k < argc; k++) {
+        long n = atol(argv[k]) / 12, rounds = n > 1000000 ? 40 : ROUNDS;
+        long calls = n > 20000 ? 1 : 20000 / n + 1;
+        float *x = calloc(n, 4), *y = calloc(n, 4), *z = calloc(n, 4);
+        for (long i = 0; i < n; i++) x[i] = y[i] = z[i] = 1;
+        for (int r = 0; r < rounds; r++) {
+            double began = now();
+            for (long i = 0; i < calls; i++) add(z, x, y, n);
+            taken[r] = (now() - began) / calls;
+        }
+        printf("%f\n", 12e-9 * n / quiet(taken, rounds));
+        free(x); free(y); free(z);
+    }
+    return kept == 1e30f;
+}
+"""
 
 
 def quiet_s(work: Callable[[], object], rounds: int, once_s: float = 2e-3) -> float:
@@ -66,6 +127,20 @@ def add_gbps(working_set_bytes: int, rounds: int) -> float:
     return 1e-9 * 12 * count / quiet_s(lambda: np.add(a, b, out=out), rounds)
 
 
+def loops(sizes: Sequence[int]) -> list[float]:
+    """What compiled loops attain; NaN without a compiler."""
+    compiler = shutil.which("cc")
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder, "loops.c"), Path(folder, "loops")
+        source.write_text(LOOPS)
+        command = [str(compiler), "-O3", "-march=native", "-o", str(program), str(source)]
+        if compiler is None or subprocess.run(command).returncode:
+            return [float("nan")] * (1 + len(sizes))
+        words = [str(program), *map(str, sizes)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        return [float(line) for line in done.stdout.split()]
+
+
 def measured(backend: str, threads: int, store: Path) -> Ceilings:
     """New ceilings, by the command that users have."""
     words = ["ceilings", "--again", "--backend", backend, "--threads", str(threads)]
@@ -74,17 +149,18 @@ def measured(backend: str, threads: int, store: Path) -> Ceilings:
     return stored([store])[0][-1]
 
 
-def rows(found: Ceilings, threads: int, rounds: int) -> Iterator[tuple[str, float, float]]:
-    """(what, onnxprof's figure, NumPy's)."""
-    rate = derived.compute(found, "float32")
-    best = max(product_gflops(side, rounds) for side in PRODUCTS)
-    yield "float32 GFLOP/s", rate.best if rate else float("nan"), best
+def rows(found: Ceilings, threads: int, rounds: int) -> Iterator[tuple[str, float, float, float]]:
+    """(what, onnxprof's figure, NumPy's, compiled loops')."""
     known: tuple[Cache, ...] = caches()
     sizes = [cache.reach(threads) // 2 for cache in known]
     sizes.append(4 * max(cache.reach(threads) for cache in known))
-    for level, size in zip(derived.levels(found), sizes, strict=True):
+    peak, *others = loops(sizes) if threads == 1 else [float("nan")] * (1 + len(sizes))
+    rate = derived.compute(found, "float32")
+    best = max(product_gflops(side, rounds) for side in PRODUCTS)
+    yield "float32 GFLOP/s", rate.best if rate else float("nan"), best, peak
+    for level, size, other in zip(derived.levels(found), sizes, others, strict=True):
         figure = level.ceiling.best if level.ceiling else float("nan")
-        yield f"{level.name} GB/s, {size >> 10} KiB", figure, add_gbps(size, rounds)
+        yield f"{level.name} GB/s, {size >> 10} KiB", figure, add_gbps(size, rounds), other
 
 
 def carm(threads: int) -> str:
@@ -112,9 +188,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = arguments.store or Path(folder)
         found = measured(arguments.backend, arguments.threads, place)
-        for what, ours, theirs in rows(found, arguments.threads, arguments.rounds):
-            outside += not 0.9 <= ours / theirs <= 1.1
-            print(f"| {what} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.2f} |", flush=True)
+        for what, ours, *others in rows(found, arguments.threads, arguments.rounds):
+            outside += not any(0.9 <= ours / other <= 1.1 for other in others)
+            cells = [f"{other:.1f} | {ours / other:.2f}" for other in others]
+            print(f"| {what} | {ours:.1f} | {' | '.join(cells)} |", flush=True)
     if arguments.carm:
         print(carm(arguments.threads))
     return int(outside > 0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ctypes
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from onnxprof.machine import nvml
 from onnxprof.machine.cpu import slug
-from onnxprof.records.device import Device
+from onnxprof.records.ceilings import Cache
+from onnxprof.records.device import Device, device_index
 
 #: Arithmetic lanes of a multiprocessor by compute capability: CUDA C++ Programming Guide,
 #: table of arithmetic throughput, 32-bit floating-point additions a clock.
@@ -18,6 +21,10 @@ _LANES: Mapping[tuple[int, int], int] = {
     **dict.fromkeys(((5, 0), (5, 2), (6, 1), (6, 2), (8, 6), (8, 7), (8, 9), (9, 0)), 128),
     **dict.fromkeys(((10, 0), (10, 3), (11, 0), (12, 0), (12, 1)), 128),
 }
+
+_L2_CACHE_SIZE = 38
+#: More threads of the host than there are: they all share it.
+_EVERY = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,25 @@ def free_bytes(device_id: str) -> int | None:
             return int(nv.nvmlDeviceGetMemoryInfo(nvml.handle(nv, device_id)).free)
     except nvml.NvmlError:
         return None
+
+
+def cuda_caches(device: Device, load: Callable[[], Any] | None = None) -> tuple[Cache, ...]:
+    """The L2 cache of a GPU, which all its multiprocessors share; empty where CUDA does not say.
+
+    CUDA driver API: `cuDeviceGetAttribute`, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE. No context is made.
+    """
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    size, handle = ctypes.c_int(0), ctypes.c_int(0)
+    try:
+        driver = load() if load else ctypes.CDLL(name)
+        failed = (
+            driver.cuInit(0)
+            or driver.cuDeviceGet(ctypes.byref(handle), device_index(device.id))
+            or driver.cuDeviceGetAttribute(ctypes.byref(size), _L2_CACHE_SIZE, handle)
+        )
+    except (OSError, AttributeError):
+        return ()
+    return () if failed or size.value <= 0 else (Cache("L2", size.value, _EVERY),)
 
 
 def _device(nv: Any, index: int, handle: Any) -> Device:

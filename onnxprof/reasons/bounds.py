@@ -22,6 +22,7 @@ class Bounds:
     """Lower bounds of a run's latency, in nanoseconds."""
 
     measured_ns: int
+    """The un-profiled median, less interruptions where these are known."""
     call_ns: float
     """An empty call, which is in all of the bounds."""
     in_sequence_ns: float
@@ -49,7 +50,7 @@ def bounds(roofs: Roofline) -> Bounds | None:
     ]
     edges = _edges(names, roofs)
     return Bounds(
-        measured_ns=roofs.sums.total_ns,
+        measured_ns=roofs.sums.total_ns - (roofs.sums.interruptions_ns or 0),
         call_ns=call,
         in_sequence_ns=call + sum(ran),
         critical_path_ns=call + _longest(ran, edges),

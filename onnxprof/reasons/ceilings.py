@@ -21,7 +21,11 @@ QUIET = 0.25
 #: Half the width of an interval over its slope, beyond which only its lower end counts.
 WIDEST = 0.05
 _RESAMPLED, _LEVEL = 400, 0.95
+#: Rounds below which no interval is believed.
+_FEWEST = 6
 MAIN = "main"
+#: Any level, where sizes of caches are not known.
+MEMORY = "memory"
 #: Tensors that are smaller show what a call costs, not a bandwidth.
 _CALL_BYTES = 16 << 10
 _TINY_BYTES = 2 << 10
@@ -42,8 +46,12 @@ class Slope:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the interval is narrow."""
-        return self.low_ns > 0 and (self.high_ns - self.low_ns) / 2 <= WIDEST * self.ns
+        """Whether the interval is narrow, and of enough rounds to say so."""
+        return (
+            len(self.point.long_ns) >= _FEWEST
+            and self.low_ns > 0
+            and (self.high_ns - self.low_ns) / 2 <= WIDEST * self.ns
+        )
 
     @property
     def spread(self) -> float:
@@ -112,6 +120,9 @@ def levels(ceilings: Ceilings) -> list[Level]:
         reach = cache.reach(ceilings.key.threads)
         made.append(Level(cache.name, reach, _bandwidth(ceilings, below, reach)))
         below = reach
+    if not made:  # sizes of caches are not known: the largest working sets are in none
+        largest = max((s.point.working_set_bytes for s in slopes(ceilings)), default=0)
+        return [Level(MEMORY, 0, _bandwidth(ceilings, largest // 4, 0))]
     return [*made, Level(MAIN, 0, _bandwidth(ceilings, 2 * below, 0))]
 
 
@@ -161,11 +172,11 @@ def envelope(ceilings: Ceilings) -> Envelope:
 
 
 def level_of(ceilings: Ceilings, working_set_bytes: int) -> str:
-    """The nearest level that holds a working set: `L2`, or `main`."""
+    """The nearest level that holds a working set: `L2`, or `main`; `memory` if none is known."""
     for cache in ceilings.caches:
         if working_set_bytes <= cache.reach(ceilings.key.threads):
             return cache.name
-    return MAIN
+    return MAIN if ceilings.caches else MEMORY
 
 
 def node_ns(ceilings: Ceilings) -> Ceiling | None:

@@ -52,6 +52,8 @@ class Roof:
     """The nearest level of memory that holds what the step goes over."""
     warm_ns: float | None = None
     """Alone with warm caches, where the timer measured that."""
+    in_doubt: bool = False
+    """Whether the samples do not even say how the row ranks; such a time beats no bound."""
     tick_ns: int = 0
     """The resolution of the timer, by which a time may be too short."""
     algorithm: str = ""
@@ -120,7 +122,7 @@ class Roof:
     @property
     def is_beaten(self) -> bool:
         """Whether the step is faster than its bound by more than tolerance and resolution."""
-        if self.fraction is None or self.time_ns is None:
+        if self.fraction is None or self.time_ns is None or self.in_doubt:
             return False
         return self.time_ns + self.tick_ns < (1 - TOLERANCE) * self.bound_ns
 
@@ -157,10 +159,10 @@ def roofline(run: Run, ceilings: Ceilings | None, sums: Reconciliation | None = 
     rates, tick_ns = Rates(ceilings) if ceilings else None, _tick_ns(run)
     views = _VIEWS.get(run.request.backend, frozenset())
     works = [work_of(row.step, known, views) if row.step else None for row in step_rows(sums)]
-    made = (
-        _roof(row, work, rates, alone) for row, work in zip(step_rows(sums), works, strict=True)
+    roofs = tuple(
+        replace(_roof(row, work, rates, alone), tick_ns=tick_ns, in_doubt=row.doubt is not None)
+        for row, work in zip(step_rows(sums), works, strict=True)
     )
-    roofs = tuple(replace(roof, tick_ns=tick_ns) for roof in made)
     return Roofline(run, sums, known, roofs, ceilings)
 
 

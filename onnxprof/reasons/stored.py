@@ -25,12 +25,14 @@ class Shelf:
         return None if found is None or unfit(found, run) else found
 
     def missing(self, run: Run) -> str:
-        """Why a run has no ceilings, and what measures them; empty where it has."""
+        """Why a run has none and what measures them; empty where it has, or was imported."""
+        if run.origin is not None:
+            return ""
         found = self._newest(run)
         why = "" if found is None else unfit(found, run)
         if found is not None and not why:
             return ""
-        reason = f"stored ceilings do not fit ({why})" if why else "no ceilings are stored"
+        reason = f"stored ceilings do not fit ({why})" if why else "there are no ceilings yet"
         asked = run.request
         command = f"onnxprof ceilings --backend {asked.backend} --threads {asked.threads}"
         if asked.provider != run.device.kind:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from support.runs.ceilings import ceilings
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.stored.runs import app
@@ -21,6 +22,7 @@ from onnxprof.publish.tables import timings
 from onnxprof.records.run import Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store import parquet
+from onnxprof.store.ceilings import save
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
@@ -154,11 +156,24 @@ def test_show_by_id_and_by_path(root: Path) -> None:
     listed = json.loads(good("list", "--store", root, "--format", "json").stdout)
     by_id = good("show", listed[2]["id"], "--store", root, "--all")
     assert "resnet50, batch 8" in by_id.stdout
-    assert by_id.stderr == ""
+    assert by_id.stderr.startswith("note: there are no ceilings yet; onnxprof ceilings")
     by_path = good("show", listed[2]["path"], "--all")
     assert by_path.stdout == by_id.stdout
     assert "14.327932" in by_id.stdout
     assert isinstance(run("show", root / "absent.parquet").exception, StoreError)
+
+
+def test_show_and_export_say_what_bounds_a_step(root: Path) -> None:
+    known = dataclasses.replace(ceilings(), environment=())
+    save(root, known)
+    listed = json.loads(good("list", "--store", root, "--format", "json").stdout)
+    shown = good("show", listed[2]["path"])  # its own store is looked into
+    assert "why" in shown.stdout
+    assert "overhead" in shown.stdout
+    assert "Possible at these ceilings" in shown.stdout
+    assert shown.stderr == ""
+    rows = list(csv.DictReader(io.StringIO(good("export", "--store", root).stdout)))
+    assert {row["bound"] for row in rows} == {"", "compute", "overhead"}
 
 
 def test_show_a_failed_run(root: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from onnxprof.errors import BackendError
 from onnxprof.jobs.ceilings import slopes
-from onnxprof.jobs.ceilings.child import Work, perform
+from onnxprof.jobs.ceilings.child import Work, joined, perform, revisited, rounds_s
 from onnxprof.jobs.ceilings.graphs import chain
 from onnxprof.jobs.ceilings.parent import measured, planned
 from onnxprof.jobs.ceilings.probes import WIDTHS, Probe, beyond, probes
@@ -208,3 +208,31 @@ def test_a_backend_that_is_there_gives_slopes() -> None:
     assert [point.refused for point in found.points] == ["", "", ""]
     assert [point.executed.split(",")[0] for point in found.points][:2] == ["3 Relu", "3 MatMul"]
     assert all(len(point.long_ns) == len(point.short_ns) >= 3 for point in found.points)
+
+
+def timed_point(kind: str, ns: int, flops: int = 0, moved: int = 4_096) -> Point:
+    return Point(kind, "", "float32", flops, moved, moved, 1, 2, (1_000,) * 9, (1_000 + ns,) * 9)
+
+
+def test_the_best_points_are_visited_again() -> None:
+    rates = [timed_point(f"m{i}", 100, flops=1_000 * i) for i in range(1, 6)]
+    large = [timed_point("relu", 100, moved=1 << 30), timed_point("add", 90, moved=1 << 29)]
+    refused = [replace(rates[0], short_ns=(), long_ns=(), refused="no kernel")]
+    order = revisited([*refused, *rates, *large])
+    assert sorted(order[:5]) == [3, 4, 5, 6, 7]
+    assert order[5:] == order[:5]
+    assert revisited(refused) == []
+
+
+def test_visits_share_what_is_left_of_the_budget() -> None:
+    assert rounds_s(40, 80) == pytest.approx(0.3)
+    assert rounds_s(10, 80) == rounds_s(-5, 80) == 0.03
+
+
+def test_a_visit_adds_its_rounds() -> None:
+    one, more = timed_point("relu", 100), timed_point("relu", 80)
+    both = joined(one, more)
+    assert len(both.long_ns) == len(both.short_ns) == 18
+    assert derived.slope(both).ns == 80
+    refused = replace(one, short_ns=(), long_ns=(), refused="crash")
+    assert joined(one, refused) == one

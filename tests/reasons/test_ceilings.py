@@ -158,3 +158,16 @@ def test_a_datasheet_is_read() -> None:
 def test_what_is_no_figure_of_a_datasheet_is_refused(item: str) -> None:
     with pytest.raises(UsageError, match="--datasheet"):
         parse([item])
+
+
+def test_without_sizes_of_caches_there_is_one_level() -> None:
+    made = ceilings(caches=())
+    (level,) = derived.levels(made)
+    assert level.name == derived.level_of(made, 10) == "memory"
+    assert level.ceiling is not None
+    assert level.ceiling.best == pytest.approx(10, rel=1e-3)
+
+
+def test_a_few_equal_rounds_are_not_sure() -> None:
+    assert not derived.slope(point("relu", 250, noise=(0.0,) * 3)).is_sure
+    assert derived.slope(point("relu", 250, noise=(0.0,) * 6)).is_sure

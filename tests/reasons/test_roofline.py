@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.runs.ceilings import ceilings, point
 
-from onnxprof.publish.text.roofs import beaten_text, bound_text, why_text
+from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text, why_text
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Binding, Roof, Roofline, roofline
 from onnxprof.reasons.work import Work, counted, work_of, work_of_layer
@@ -18,6 +18,7 @@ from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
 #: Bytes of the tensors below: an activation of 1×64×32×32 float32, and weights of a 3×3 Conv.
@@ -238,6 +239,21 @@ def test_a_bound_that_is_beaten_is_named() -> None:
     made = roofline(chain_run(quick, 10**6), ceilings())
     assert [roof.name for roof in made.beaten] == ["conv"]
     assert "conv" in beaten_text(made)
+    busy = ceilings(warnings=(RunWarning(WarningKind.BUSY_MACHINE, 1.7),))
+    text = beaten_text(roofline(chain_run(quick, 10**6), busy))
+    assert "the ceilings were measured on a busy machine" in text
+    both = replace(chain_run(quick, 10**6), warnings=busy.warnings)
+    assert "the ceilings were and the run was measured on" in beaten_text(roofline(both, busy))
+
+
+def test_a_time_in_doubt_beats_no_bound() -> None:
+    run = chain_run(1_001, 10**6 + 7)
+    assert run.timings is not None
+    samples = run.timings.step_ns.copy()
+    samples[0] = np.linspace(1, 10**6, samples.shape[1])
+    made = roofline(replace(run, timings=replace(run.timings, step_ns=samples)), ceilings())
+    assert made.roofs[0].in_doubt
+    assert not made.roofs[0].is_beaten
     near = roofline(chain_run(round(0.96 * CONV_FLOPS / 100), 10**6), ceilings())
     assert near.beaten == ()
     assert beaten_text(near) == ""
@@ -266,7 +282,11 @@ def test_time_alone_and_time_in_the_graph() -> None:
         repeat_ns=np.full((1, 6), 210_000),
         empty_ns=np.full(6, 10_000),
     )
-    first, second = roofline(replace(run, timings=timings), ceilings()).roofs
+    made = roofline(replace(run, timings=timings), ceilings())
+    text = "1 step was timed alone, too, with warm caches: 20.00 µs against 30.00 µs in the graph."
+    assert alone_text(made) == text
+    assert alone_text(roofline(run, ceilings())) == ""
+    first, second = made.roofs
     assert first.warm_ns == 20_000
     assert first.waits_ns == 10_000
     assert second.waits_ns is None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onnxprof.records.ceilings import Ceilings
 
 _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
-_BUDGET_S = 40.0
+_BUDGET_S = 45.0
 
 
 @takes(

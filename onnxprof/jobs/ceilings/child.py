@@ -6,24 +6,33 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.ceilings import slopes
-from onnxprof.jobs.ceilings.probes import Probe
+from onnxprof.jobs.ceilings.probes import WIDTHS, Probe
 from onnxprof.machine import clocks
 from onnxprof.machine.other_programs import Others
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.processes.confined import Limits, confine
+from onnxprof.reasons import ceilings as derived
 from onnxprof.records.ceilings import CeilingsKey, Point
 from onnxprof.records.warning import RunWarning
 
 _LONGEST_REASON = 160
+#: So many points of each precision are visited again, in so many passes.
+REVISITED, PASSES = 3, 2
+VISITS = PASSES * REVISITED * (len(WIDTHS) + 1)
+#: Seconds that a probe takes besides its rounds: two graphs are written, loaded and warmed.
+LOADING_S = 0.2
+#: Rounds get so much at the least, where all of the budget is used up.
+_LEAST_S = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +41,8 @@ class Work:
 
     key: CeilingsKey
     probes: tuple[Probe, ...]
-    seconds: float
-    """For the rounds of each probe."""
+    budget_s: float
+    """For all of them, and for what is visited again."""
 
 
 Send = Callable[[str, object], None]
@@ -44,48 +53,92 @@ def perform(
 ) -> None:
     """Time every probe in this process and send its point; a probe that fails says why."""
     backend = registry.backend(work.key.backend)
-    busy = Others()
+    busy, seen = Others(), dict[tuple[str, str], str]()
     with busy.watched(), clocks.watched() as held:
-        for found in points(backend, work, folder, clock):
-            send("point", found)
+        found: list[Point] = []
+        visit = partial(visited, backend, work.key, folder, clock, seen)
+        left = partial(_left_s, clock, clock() + round(work.budget_s * 1e9))
+        for number, probe in enumerate(work.probes):
+            found.append(visit(probe, rounds_s(left(), len(work.probes) - number + VISITS)))
+            send("point", found[-1])
+        again = revisited(found)
+        for number, index in enumerate(again):
+            if left() <= 0:
+                break
+            more = visit(work.probes[index], rounds_s(left(), len(again) - number))
+            found[index] = joined(found[index], more)
+            send("more", (index, found[index]))
     warnings: Sequence[RunWarning] = (*busy.warnings(), *held)
     send("done", tuple(warnings))
 
 
-def points(backend: Backend, work: Work, folder: Path, clock: slopes.Clock) -> Iterator[Point]:
-    """The point of each probe; one graph of a kind and precision is checked for merged copies."""
-    seen: dict[tuple[str, str], str] = {}
-    for probe in work.probes:
-        family = (probe.kind, probe.precision)
-        try:
-            found = _point(backend, probe, work, folder, clock, seen.get(family))
-        except MemoryError:
-            yield replace(slopes.point(probe), refused="it takes more memory than there is")
-        except OnnxprofError as error:
-            yield replace(slopes.point(probe), refused=reason(str(error)))
-        except Exception as error:  # a runtime may raise anything for what it does not have
-            yield replace(slopes.point(probe), refused=reason(f"{type(error).__name__}: {error}"))
-        else:
-            seen[family] = found.executed
-            yield found
+def revisited(found: Sequence[Point]) -> list[int]:
+    """Which points are timed further, in the order of two more passes over them.
+
+    The best of each precision and of the largest working sets: a machine is faster and slower by
+    turns, and what is to be a ceiling should have seen several of its moments.
+    """
+    slopes_of = {i: derived.slope(point) for i, point in enumerate(found) if point.short_ns}
+    largest = max((s.point.working_set_bytes for s in slopes_of.values()), default=0)
+    groups: dict[str, list[tuple[float, int]]] = {}
+    for i, one in slopes_of.items():
+        point = one.point
+        if one.ns <= 0:
+            continue
+        if point.flops:
+            groups.setdefault(point.precision, []).append((point.flops / one.ns, i))
+        if point.working_set_bytes > largest // 4:
+            groups.setdefault("", []).append((point.moved_bytes / one.ns, i))
+    best = [i for rates in groups.values() for _, i in sorted(rates)[-REVISITED:]]
+    return [*dict.fromkeys(best)] * PASSES
 
 
-def _point(
+def joined(one: Point, more: Point) -> Point:
+    """A point with the rounds of another visit."""
+    return replace(
+        one, short_ns=(*one.short_ns, *more.short_ns), long_ns=(*one.long_ns, *more.long_ns)
+    )
+
+
+def _left_s(clock: slopes.Clock, end_ns: int) -> float:
+    return (end_ns - clock()) / 1e9
+
+
+def rounds_s(left_s: float, visits: int) -> float:
+    """Seconds for the rounds of the next of so many visits, that what is left is enough for all."""
+    share = left_s / visits
+    return max(share - LOADING_S, _LEAST_S)
+
+
+def visited(
     backend: Backend,
-    probe: Probe,
-    work: Work,
+    key: CeilingsKey,
     folder: Path,
     clock: slopes.Clock,
-    known: str | None,
+    seen: dict[tuple[str, str], str],
+    probe: Probe,
+    seconds: float,
 ) -> Point:
-    long = slopes.workload(probe, probe.long, work.key, folder)
-    if known is None:
-        steps = slopes.executed(backend, long)
-        slopes.refuse_merged(steps, probe.long)
-        known = slopes.steps_text(steps)
-    short = slopes.workload(probe, probe.short, work.key, folder)
-    times = slopes.sampled(backend, (short, long), work.seconds, clock)
-    return replace(slopes.point(probe), short_ns=times[0], long_ns=times[1], executed=known)
+    """The point of a probe; where that is impossible, it says why.
+
+    One graph of a kind and precision is checked for merged copies, and noted in `seen`.
+    """
+    family = (probe.kind, probe.precision)
+    try:
+        works = [slopes.workload(probe, n, key, folder) for n in (probe.short, probe.long)]
+        if family not in seen:
+            steps = slopes.executed(backend, works[1])
+            slopes.refuse_merged(steps, probe.long)
+            seen[family] = slopes.steps_text(steps)
+        times = slopes.sampled(backend, (works[0], works[1]), seconds, clock)
+    except MemoryError:
+        return replace(slopes.point(probe), refused="it takes more memory than there is")
+    except OnnxprofError as error:
+        return replace(slopes.point(probe), refused=reason(str(error)))
+    except Exception as error:  # a runtime may raise anything for what it does not have
+        return replace(slopes.point(probe), refused=reason(f"{type(error).__name__}: {error}"))
+    made = slopes.point(probe)
+    return replace(made, short_ns=times[0], long_ns=times[1], executed=seen[family])
 
 
 def reason(text: str) -> str:

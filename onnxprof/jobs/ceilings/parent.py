@@ -17,6 +17,7 @@ from onnxprof.jobs.sweep import refuse_provider, start_server
 from onnxprof.machine.caches import caches
 from onnxprof.machine.clocks import unlocked
 from onnxprof.machine.facts import environment
+from onnxprof.machine.gpus import cuda_caches
 from onnxprof.machine.kernel import Machine, usable_cores
 from onnxprof.plugins import registry
 from onnxprof.plugins.placement import pick_device, pick_devices
@@ -26,15 +27,18 @@ from onnxprof.records.ceilings import Cache, Ceilings, CeilingsKey, Point
 from onnxprof.records.device import Device
 from onnxprof.records.warning import RunWarning
 
-#: Seconds that a probe takes besides its rounds: two graphs are written, loaded and warmed.
-_LOADING_S = 0.25
-#: Part of the budget that loading may be taken for.
-_LEAST_SHARE = 0.1
 _GRACE_SECONDS = 5.0
-#: Where so many probes in a row end or refuse when a process is to be started anew, all will.
-_MOST_LOST = 3
+#: Where so many processes in a row end without one point that has times, all will.
+_MOST_FRUITLESS = 3
 
 Progress = Callable[[str, float], None]
+
+
+def _unknown_caches(_: Device) -> tuple[Cache, ...]:
+    return ()
+
+
+_CACHES = {"cpu": lambda _: caches(), "cuda": cuda_caches}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,8 @@ class CeilingsPlan:
 
     @property
     def work(self) -> Work:
-        """All probes, with their part of the budget."""
-        share = self.budget_s / max(1, len(self.probes))
-        return Work(self.key, self.probes, max(share - _LOADING_S, _LEAST_SHARE * share))
+        """All probes."""
+        return Work(self.key, self.probes, self.budget_s)
 
 
 def planned(
@@ -71,7 +74,7 @@ def planned(
     refuse_provider(backend, provider)
     found = pick_device(backend, device) if device else pick_devices(backend, "", provider)[0]
     key = CeilingsKey(found.id, backend.name, provider or found.kind, threads or usable_cores())
-    levels = caches() if found.kind == "cpu" else ()
+    levels = _CACHES.get(found.kind, _unknown_caches)(found)
     return CeilingsPlan(
         key=key,
         device=found,
@@ -96,18 +99,22 @@ def measured(plan: CeilingsPlan, limits: Limits, progress: Progress) -> Ceilings
     began = time.monotonic()
     points: list[Point] = []
     warnings: list[RunWarning] = []
-    total = len(plan.probes)
+    total, fruitless, end = len(plan.probes), 0, began + plan.budget_s
     while len(points) < total:
-        if len(points) >= _MOST_LOST and all(point.refused for point in points[-_MOST_LOST:]):
+        if fruitless == _MOST_FRUITLESS:
             points += _never_tried(plan, points)
             break
-        rest = replace(plan.work, probes=plan.probes[len(points) :])
+        begun = len(points)
+        rest = replace(plan.work, probes=plan.probes[begun:], budget_s=end - time.monotonic())
         for kind, value in _isolated(rest, limits):
             if kind == "done":
                 warnings += [w for w in value if w not in warnings]
+            elif kind == "more":
+                points[begun + value[0]] = value[1]
             else:
                 points.append(value)
                 progress(f"{value.kind} {value.size}, {value.precision}", len(points) / total)
+        fruitless = fruitless + 1 if all(p.refused for p in points[begun:]) else 0
     if all(point.refused for point in points):
         raise BackendError(points[0].refused, where=plan.key.backend, remedy="See onnxprof doctor")
     return Ceilings(
@@ -144,11 +151,15 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
         try:
             while True:
                 if not receiver.poll(limits.seconds):
+                    if count == len(work.probes):
+                        return
                     yield "point", _lost(work, count, f"stopped after {limits.seconds:g} s")
                     return
                 try:
                     kind, value = receiver.recv()
                 except (EOFError, OSError):
+                    if count == len(work.probes):  # it went on with what is known already
+                        return
                     process.join(_GRACE_SECONDS)
                     reason = f"the process {cause(process.exitcode)}"
                     yield "point", _lost(work, count, reason)
@@ -158,7 +169,7 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
                 yield kind, value
                 if kind == "done":
                     return
-                count += 1
+                count += kind == "point"
         finally:
             end(process)
             receiver.close()

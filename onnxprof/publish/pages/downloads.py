@@ -49,6 +49,11 @@ MEANINGS = {
     "samples": "inferences behind the row",
     "share": "median over that of `(total)`, from 0 to 1",
     "caveat": "why the row's samples do not say how it ranks; else blank",
+    "flops": "operations of the row's step, a multiply-add as two; null where not known",
+    "bytes": "bytes that it has to read and write",
+    "intensity": "operations a byte",
+    "bound": "what binds it: compute, a level of memory, overhead; null without ceilings",
+    "fraction_of_ceiling": "the least possible time over its time; null without ceilings",
 }
 
 

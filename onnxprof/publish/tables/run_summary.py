@@ -14,7 +14,7 @@ from rich.text import Text
 
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish.text import numbers, sentences
-from onnxprof.publish.text.roofs import beaten_text, bound_text, why_text
+from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text, why_text
 from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
 from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text.warnings import warning_text
@@ -187,7 +187,9 @@ def _lines(
 
 def _possible(roofs: Roofline | None) -> list[str]:
     """What the network could take, and which bounds are wrong."""
-    return [] if roofs is None else [t for t in (bound_text(roofs), beaten_text(roofs)) if t]
+    if roofs is None:
+        return []
+    return [t for t in (bound_text(roofs), alone_text(roofs), beaten_text(roofs)) if t]
 
 
 def _ranked(sums: Reconciliation) -> list[TimedRow]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from onnxprof.publish.text.numbers import duration
-from onnxprof.publish.text.safe import printable, shortened
+from onnxprof.publish.text.safe import counted, printable, shortened
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Roof, Roofline
+from onnxprof.records.warning import RunWarning, WarningKind
 
 _MOST_NAMED = 3
 _LONGEST = 24
@@ -46,15 +47,37 @@ def _of(ns: float, found: Bounds) -> str:
     return f"{duration(ns)} ({_percent(ns / found.measured_ns)})"
 
 
+def alone_text(roofs: Roofline) -> str:
+    """What steps take in the graph against alone, with warm caches; empty where none was timed."""
+    both = [(r.time_ns, r.warm_ns) for r in roofs.roofs if r.time_ns and r.warm_ns is not None]
+    if not both:
+        return ""
+    inside, alone = (sum(times) for times in zip(*both, strict=True))
+    steps = counted(len(both), "step was", "steps were")
+    return (
+        f"{steps} timed alone, too, with warm caches: {duration(alone)} against"
+        f" {duration(inside)} in the graph."
+    )
+
+
 def beaten_text(roofs: Roofline) -> str:
     """Which steps are faster than their bound, which is then too high; empty where none is."""
     if not roofs.beaten:
         return ""
     names = _named([roof.name for roof in roofs.beaten])
+    both = {"ceilings were": roofs.ceilings, "run was": roofs.run}
+    busy = [name for name, each in both.items() if each and _was_busy(each.warnings)]
+    why = "the cost of these steps or a ceiling is wrong"
+    if busy:
+        why = f"the {' and the '.join(busy)} measured on a busy machine"
     return (
-        f"Faster than the bound by more than 5 %: {names}. The cost of these steps or a ceiling is"
-        " wrong; onnxprof ceilings --again measures anew."
+        f"Faster than the bound by more than 5 %: {names}; {why}."
+        " onnxprof ceilings --again measures ceilings anew."
     )
+
+
+def _was_busy(warnings: tuple[RunWarning, ...]) -> bool:
+    return any(warning.kind is WarningKind.BUSY_MACHINE for warning in warnings)
 
 
 def _named(names: list[str] | tuple[str, ...]) -> str:

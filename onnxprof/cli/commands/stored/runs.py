@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from onnxprof.reasons.stored import Shelf
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
     from onnxprof.store.summary import Summary
@@ -118,7 +119,6 @@ def show(
     """
     from onnxprof.cli.options import parse_filters
     from onnxprof.publish.tables import gpu, run_summary
-    from onnxprof.reasons.stored import Shelf
     from onnxprof.store.folder import load
 
     summaries = _select(what, _roots(store), parse_filters(model, device, backend, batch))
@@ -126,7 +126,7 @@ def show(
     if len(summaries) > 1:
         note(f"{len(summaries)} runs match; this is the newest: {summaries[-1].path}")
     limit = None if all_ else 20
-    shelf = Shelf(_roots(store))
+    shelf = _shelf(store, summaries[-1:])
     table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
     display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
     if run.timings is not None and (missing := shelf.missing(run)):
@@ -168,7 +168,7 @@ def export(
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay(list(runs), output)
     else:
-        _deliver(_render(runs, chosen, _roots(store)), output, chosen)
+        _deliver(_render(runs, chosen, _shelf(store, summaries)), output, chosen)
 
 
 def _loaded(summaries: Sequence[Summary], *, keeps_failed: bool) -> Iterator[Run]:
@@ -205,6 +205,14 @@ def _roots(store: list[str] | None) -> list[Path]:
     return [folders.store(folder) for folder in store] if store else [folders.store()]
 
 
+def _shelf(store: list[str] | None, summaries: Sequence[Summary]) -> Shelf:
+    """Ceilings of the stores and of those that the runs lie in: STORE/model/device/backend/run."""
+    from onnxprof.reasons.stored import Shelf
+
+    homes = (home for summary in summaries for home in summary.path.absolute().parents[3:4])
+    return Shelf(list(dict.fromkeys([*_roots(store), *homes])))
+
+
 def _is_empty(roots: Sequence[Path]) -> bool:
     from onnxprof.store.folder import Store
 
@@ -230,13 +238,10 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
     return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 
-def _render(
-    runs: Iterable[Run], chosen: ExportFormat, roots: Sequence[Path]
-) -> Iterable[str | bytes]:
+def _render(runs: Iterable[Run], chosen: ExportFormat, shelf: Shelf) -> Iterable[str | bytes]:
     from onnxprof.publish.overlays import chrome
     from onnxprof.publish.tables import gpu, timings
     from onnxprof.publish.tables import runs as runlist
-    from onnxprof.reasons.stored import Shelf
 
     in_parts: dict[ExportFormat, Callable[..., Iterable[str | bytes]]] = {
         ExportFormat.CSV: timings.timing_csv_parts,
@@ -244,7 +249,7 @@ def _render(
         ExportFormat.PARQUET: timings.timing_parquet_parts,
     }
     if chosen in in_parts:
-        return in_parts[chosen](runs, Shelf(roots).of)
+        return in_parts[chosen](runs, shelf.of)
     writers = {
         ExportFormat.CHROME: chrome.chrome_trace,
         ExportFormat.KERNELS: gpu.kernels_csv,
