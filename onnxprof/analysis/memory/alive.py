@@ -1,0 +1,139 @@
+"""What is alive at each step of a run, and of a model that has not run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from onnxprof.analysis.memory import fusion
+from onnxprof.analysis.memory.liveness import Execution, liveness
+from onnxprof.analysis.memory.sharing import is_view, may_overwrite
+from onnxprof.analysis.memory.sizes import tensor_bytes, total
+from onnxprof.analysis.memory.tensors import Tensors
+from onnxprof.records.layer import Layer, LayerTable, Tensor
+from onnxprof.records.memory import Liveness
+from onnxprof.records.run import Run
+from onnxprof.records.step import Step
+
+
+def alive_in_run(run: Run) -> Liveness:
+    """What was alive while each step of a run was executed, in the order of execution."""
+    tensors = Tensors(run.table)
+    return _followed(tensors, [_of_step(step, tensors) for step in run.steps])
+
+
+def alive_in_table(table: LayerTable) -> Liveness:
+    """What is alive while each layer runs, in the order of the file and with the usual fusions.
+
+    A group that is usually computed in one step has one entry, named after its first layer.
+    """
+    tensors = Tensors(table)
+    groups = fusion.groups(table, tensors)
+    return _followed(tensors, [_Work(group[0].name, group) for group in groups])
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A step with the layers that it computes."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    seen: tuple[Tensor, ...] = ()
+    """Outputs as they were at run time."""
+    shared: tuple[str, ...] = ()
+
+
+def _of_step(step: Step, tensors: Tensors) -> _Work:
+    layers = tuple(tensors.layers[name] for name in step.layers if name in tensors.layers)
+    return _Work(step.name, layers, step.outputs, step.shared)
+
+
+def _followed(tensors: Tensors, works: Sequence[_Work]) -> Liveness:
+    yields = [_yielded(work, tensors) for work in works]
+    written = {name for pairs in yields for name, _ in pairs}
+    equal = _equal(works, yields, tensors)
+    spans = _spans(works, tensors)
+    executions = [
+        _execution(work, pairs, tensors, written, equal, spans.get(index, -1))
+        for index, (work, pairs) in enumerate(zip(works, yields, strict=True))
+    ]
+    given = {name: tensor_bytes(tensor) for name, tensor in tensors.inputs.items()}
+    return liveness(executions, given, [tensor_bytes(tensor) for tensor in tensors.stored])
+
+
+def _yielded(work: _Work, tensors: Tensors) -> list[tuple[str, int | None]]:
+    """What the step leaves behind: the outputs that are not only read by its own layers."""
+    inside: dict[str, int] = {}
+    for layer in work.layers:
+        for name in set(tensors.reads(layer)):
+            inside[name] = inside.get(name, 0) + 1
+    seen = {tensor.name: tensor for tensor in work.seen}
+    return [
+        (name, tensor_bytes(seen.get(tensor.name, tensor)))
+        for layer in work.layers
+        for name, tensor in tensors.outputs(layer)
+        if not tensors.readers(name) or tensors.readers(name) > inside.get(name, 0)
+    ]
+
+
+def _equal(
+    works: Sequence[_Work], yields: Sequence[list[tuple[str, int | None]]], tensors: Tensors
+) -> dict[str, str]:
+    """From outputs of layers that equal another one in the step to the output that stands for all."""
+    return {
+        name: pairs[0][0]
+        for work, pairs in zip(works, yields, strict=True)
+        for layer in work.layers
+        if layer.name in work.shared
+        for name, _ in tensors.outputs(layer)
+        if pairs and pairs[0][0] != name
+    }
+
+
+def _spans(works: Sequence[_Work], tensors: Tensors) -> dict[int, int]:
+    """From steps with subgraphs to the last step of these."""
+    at = {layer.name: index for index, work in enumerate(works) for layer in work.layers}
+    spans: dict[int, int] = {}
+    for index, work in enumerate(works):
+        for layer in work.layers:
+            for outer in tensors.ancestors(layer):
+                if (around := at.get(outer)) is not None and around != index:
+                    spans[around] = max(spans.get(around, around), index)
+    return spans
+
+
+def _execution(
+    work: _Work,
+    pairs: list[tuple[str, int | None]],
+    tensors: Tensors,
+    written: Collection[str],
+    equal: dict[str, str],
+    until: int,
+) -> Execution:
+    def held(names: Iterator[str]) -> tuple[str, ...]:
+        sources = (source for name in names for source in tensors.sources(name, written))
+        return tuple(dict.fromkeys(equal.get(source, source) for source in sources))
+
+    own = {name for layer in work.layers for name, _ in tensors.outputs(layer)}
+    reads = (name for layer in work.layers for name in tensors.reads(layer) if name not in own)
+    first = work.layers[0] if work.layers else None
+    inside = first.parent if first else ""
+    scratch, _ = total(map(tensor_bytes, work.seen)) if not work.layers else (0, False)
+    return Execution(
+        name=work.name,
+        reads=held(reads),
+        writes=tuple(pair for pair in pairs if pair[0] not in equal),
+        view=first is not None and len(work.layers) == 1 and is_view(first),
+        overwrites=held(_scoped(work, tensors, own)) if not inside else (),
+        scratch_bytes=scratch,
+        until=until,
+    )
+
+
+def _scoped(work: _Work, tensors: Tensors, own: Collection[str]) -> Iterator[str]:
+    """Names of the inputs that may be overwritten, as other steps call them."""
+    wanted = may_overwrite(work.layers)
+    for layer in work.layers:
+        for tensor, name in zip(layer.inputs, tensors.reads(layer), strict=True):
+            if tensor.name in wanted and name not in own:
+                yield name
