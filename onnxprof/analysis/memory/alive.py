@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from onnxprof.analysis.memory import fusion
-from onnxprof.analysis.memory.liveness import Execution, liveness
+from onnxprof.analysis.memory.liveness import Execution, Written, liveness
 from onnxprof.analysis.memory.sharing import is_view, may_overwrite
-from onnxprof.analysis.memory.sizes import tensor_bytes, total
+from onnxprof.analysis.memory.sizes import element_bits, tensor_bytes, total
 from onnxprof.analysis.memory.tensors import Tensors
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.memory import Liveness
@@ -19,7 +19,7 @@ from onnxprof.records.step import Step
 def alive_in_run(run: Run) -> Liveness:
     """What was alive while each step of a run was executed, in the order of execution."""
     tensors = Tensors(run.table)
-    return _followed(tensors, [_of_step(step, tensors) for step in run.steps])
+    return _alive(tensors, [_of_step(step, tensors) for step in run.steps])
 
 
 def alive_in_table(table: LayerTable) -> Liveness:
@@ -28,8 +28,12 @@ def alive_in_table(table: LayerTable) -> Liveness:
     A group that is usually computed in one step has one entry, named after its first layer.
     """
     tensors = Tensors(table)
-    groups = fusion.groups(table, tensors)
-    return _followed(tensors, [_Work(group[0].name, group) for group in groups])
+    return _alive(tensors, _usual(table, tensors))
+
+
+def executions_of(table: LayerTable, tensors: Tensors) -> list[Execution]:
+    """The steps that a runtime will usually make of a table, as far as memory is concerned."""
+    return _executions(tensors, _usual(table, tensors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +52,28 @@ def _of_step(step: Step, tensors: Tensors) -> _Work:
     return _Work(step.name, layers, step.outputs, step.shared)
 
 
-def _followed(tensors: Tensors, works: Sequence[_Work]) -> Liveness:
+def _usual(table: LayerTable, tensors: Tensors) -> list[_Work]:
+    return [_Work(group[0].name, group) for group in fusion.groups(table, tensors)]
+
+
+def _alive(tensors: Tensors, works: Sequence[_Work]) -> Liveness:
+    given = {name: tensor_bytes(tensor) for name, tensor in tensors.inputs.items()}
+    stored = [tensor_bytes(tensor) for tensor in tensors.stored]
+    return liveness(_executions(tensors, works), given, stored)
+
+
+def _executions(tensors: Tensors, works: Sequence[_Work]) -> list[Execution]:
     yields = [_yielded(work, tensors) for work in works]
-    written = {name for pairs in yields for name, _ in pairs}
+    written = {each.name for pairs in yields for each in pairs}
     equal = _equal(works, yields, tensors)
     spans = _spans(works, tensors)
-    executions = [
+    return [
         _execution(work, pairs, tensors, written, equal, spans.get(index, -1))
         for index, (work, pairs) in enumerate(zip(works, yields, strict=True))
     ]
-    given = {name: tensor_bytes(tensor) for name, tensor in tensors.inputs.items()}
-    return liveness(executions, given, [tensor_bytes(tensor) for tensor in tensors.stored])
 
 
-def _yielded(work: _Work, tensors: Tensors) -> list[tuple[str, int | None]]:
+def _yielded(work: _Work, tensors: Tensors) -> list[Written]:
     """What the step leaves behind: the outputs that are not only read by its own layers."""
     inside: dict[str, int] = {}
     for layer in work.layers:
@@ -69,24 +81,28 @@ def _yielded(work: _Work, tensors: Tensors) -> list[tuple[str, int | None]]:
             inside[name] = inside.get(name, 0) + 1
     seen = {tensor.name: tensor for tensor in work.seen}
     return [
-        (name, tensor_bytes(seen.get(tensor.name, tensor)))
+        _as_written(name, seen.get(tensor.name, tensor))
         for layer in work.layers
         for name, tensor in tensors.outputs(layer)
         if not tensors.readers(name) or tensors.readers(name) > inside.get(name, 0)
     ]
 
 
+def _as_written(name: str, tensor: Tensor) -> Written:
+    return Written(name, tensor_bytes(tensor), (tensor.shape, element_bits(tensor.dtype)))
+
+
 def _equal(
-    works: Sequence[_Work], yields: Sequence[list[tuple[str, int | None]]], tensors: Tensors
+    works: Sequence[_Work], yields: Sequence[list[Written]], tensors: Tensors
 ) -> dict[str, str]:
     """From outputs of layers that equal another one in the step to the output that stands for all."""
     return {
-        name: pairs[0][0]
+        name: pairs[0].name
         for work, pairs in zip(works, yields, strict=True)
         for layer in work.layers
         if layer.name in work.shared
         for name, _ in tensors.outputs(layer)
-        if pairs and pairs[0][0] != name
+        if pairs and pairs[0].name != name
     }
 
 
@@ -104,7 +120,7 @@ def _spans(works: Sequence[_Work], tensors: Tensors) -> dict[int, int]:
 
 def _execution(
     work: _Work,
-    pairs: list[tuple[str, int | None]],
+    pairs: list[Written],
     tensors: Tensors,
     written: Collection[str],
     equal: dict[str, str],
@@ -122,7 +138,7 @@ def _execution(
     return Execution(
         name=work.name,
         reads=held(reads),
-        writes=tuple(pair for pair in pairs if pair[0] not in equal),
+        writes=tuple(each for each in pairs if each.name not in equal),
         view=first is not None and len(work.layers) == 1 and is_view(first),
         overwrites=held(_scoped(work, tensors, own)) if not inside else (),
         scratch_bytes=scratch,

@@ -7,12 +7,22 @@ A view and a result in place share the buffer of what they were made of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 from onnxprof.analysis.memory.sizes import total
 from onnxprof.records.memory import Buffer, Liveness
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An activation that a step yields."""
+
+    name: str
+    size_bytes: int | None
+    alike: Hashable = None
+    """Equal for activations of which one could take the memory of another: shape and dtype."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +32,7 @@ class Execution:
     name: str
     reads: tuple[str, ...] = ()
     """Activations and inputs of the model, without weights and constants."""
-    writes: tuple[tuple[str, int | None], ...] = ()
-    """Names and bytes of the activations that it yields."""
+    writes: tuple[Written, ...] = ()
     view: bool = False
     """The first output is the first input in another shape."""
     overwrites: tuple[str, ...] = ()
@@ -34,14 +43,17 @@ class Execution:
     """Index of the last step of its subgraphs, which need what it reads; -1 without subgraphs."""
 
 
-@dataclass(slots=True)
-class _Held:
+@dataclass(slots=True, eq=False)
+class Held:
     """A buffer while it is followed."""
 
     tensor: str
     size: int | None
     first: int
     last: int
+    alike: Hashable = None
+    is_input: bool = False
+    is_output: bool = False
     users: list[str] = field(default_factory=list)
 
 
@@ -51,15 +63,7 @@ def liveness(
     weights: Sequence[int | None] = (),
 ) -> Liveness:
     """Follow the activations of executions in order; `inputs` are the model's, with their bytes."""
-    end = max(0, len(executions) - 1)
-    last = _last_uses(executions, end)
-    held = {name: _Held(name, size, 0, end, [name]) for name, size in inputs.items()}
-    buffers = [*held.values()]
-    for index, execution in enumerate(executions):
-        for buffer in _written(execution, index, held, last, end, frozenset(inputs)):
-            buffers.append(buffer)
-        if execution.scratch_bytes:
-            buffers.append(_Held(execution.name, execution.scratch_bytes, index, index))
+    buffers = followed(executions, inputs)
     known, unknown = _by_step(buffers, len(executions))
     stored, weights_unknown = total(weights)
     return Liveness(
@@ -72,38 +76,45 @@ def liveness(
     )
 
 
-def _last_uses(executions: Sequence[Execution], end: int) -> dict[str, int]:
-    """The index of the last step that needs each tensor; the end for what nobody reads."""
+def followed(executions: Sequence[Execution], inputs: Mapping[str, int | None]) -> list[Held]:
+    """The buffers of an inference in the order in which they are written, the inputs' first."""
+    end = max(0, len(executions) - 1)
+    last = _last_uses(executions)
+    held = {n: Held(n, size, 0, end, users=[n], is_input=True) for n, size in inputs.items()}
+    buffers = [*held.values()]
+    for index, execution in enumerate(executions):
+        buffers += _written(execution, index, held, last, end)
+        if execution.scratch_bytes:
+            buffers.append(Held(execution.name, execution.scratch_bytes, index, index))
+    return buffers
+
+
+def _last_uses(executions: Sequence[Execution]) -> dict[str, int]:
+    """The index of the last step that needs each tensor that is read at all."""
     last: dict[str, int] = {}
     for index, execution in enumerate(executions):
         for name in execution.reads:
             last[name] = max(last.get(name, 0), index, execution.until)
-    for execution in executions:
-        for name, _ in execution.writes:
-            last.setdefault(name, end)
     return last
 
 
 def _written(
-    execution: Execution,
-    index: int,
-    held: dict[str, _Held],
-    last: Mapping[str, int],
-    end: int,
-    inputs: frozenset[str],
-) -> list[_Held]:
+    execution: Execution, index: int, held: dict[str, Held], last: Mapping[str, int], end: int
+) -> list[Held]:
     """The new buffers of one step; outputs that share another buffer only prolong it."""
     index = max(index, execution.until)
     new = []
-    for position, (name, size) in enumerate(execution.writes):
+    for position, written in enumerate(execution.writes):
+        name = written.name
         if name in held:  # computed twice: the first one counts
             continue
         until = max(index, last.get(name, end))
-        shared = None if position else _shared(execution, size, index, held, last, inputs)
+        shared = None if position else _shared(execution, written, index, held, last, end)
         if shared is None:
-            shared = _Held(name, size, index, until)
+            shared = Held(name, written.size_bytes, index, until, written.alike)
             new.append(shared)
         shared.last = max(shared.last, until)
+        shared.is_output |= name not in last
         shared.users.append(name)
         held[name] = shared
     return new
@@ -111,27 +122,26 @@ def _written(
 
 def _shared(
     execution: Execution,
-    size: int | None,
+    written: Written,
     index: int,
-    held: Mapping[str, _Held],
+    held: Mapping[str, Held],
     last: Mapping[str, int],
-    inputs: frozenset[str],
-) -> _Held | None:
+    end: int,
+) -> Held | None:
     """The buffer that the first output shares with an input; None if it gets its own."""
     if execution.view:
         return next((held[name] for name in execution.reads if name in held), None)
     for name in execution.overwrites:
         buffer = held.get(name)
-        if buffer is None or buffer.size != size or size is None or not inputs.isdisjoint(
-            buffer.users
-        ):
+        if buffer is None or buffer.is_input or written.size_bytes in (None, 0):
             continue
-        if all(last.get(user, 0) <= index for user in buffer.users):
+        ends = all(last.get(user, end) <= index for user in buffer.users)
+        if ends and buffer.size == written.size_bytes and not buffer.is_output:
             return buffer
     return None
 
 
-def _by_step(buffers: Sequence[_Held], count: int) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+def _by_step(buffers: Sequence[Held], count: int) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     """Bytes alive at each step, and whether a buffer of unknown size is alive."""
     change, doubts = [0] * (count + 1), [0] * (count + 1)
     for buffer in buffers if count else ():

@@ -17,8 +17,8 @@ _IN_PLACE = frozenset(
     {"Add", "Sub", "Mul", "Div", "Sum", "Abs", "Neg", "Floor", "Ceil", "Reciprocal", "Sqrt"}
     | {"Exp", "Log", "Not", "Cast", "Clip", "Relu", "LeakyRelu", "ThresholdedRelu", "PRelu"}
     | {"Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus"}
-    | {"Softsign", "Mish", "Gelu", "Erf", "Trilu", "ScatterElements", "ScatterND", "Scatter"}
-    | {"FastGelu", "QuickGelu", "ScaledTanh", "ParametricSoftplus"}
+    | {"Softsign", "Mish", "Erf", "Trilu", "ScatterElements", "ScatterND", "Scatter"}
+    | {"ScaledTanh", "ParametricSoftplus"}
 )
 #: A sum or an activation behind these is computed with them, in the sum's other operand.
 _TAKES_A_SUM = frozenset({"Conv", "FusedConv", "NhwcFusedConv"})
