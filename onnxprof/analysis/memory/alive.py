@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnxprof.analysis.memory import fusion
+from onnxprof.analysis.memory.blocks import blocked
 from onnxprof.analysis.memory.liveness import Execution, Written, liveness
 from onnxprof.analysis.memory.sharing import is_view, may_overwrite
 from onnxprof.analysis.memory.sizes import element_bits, tensor_bytes, total
@@ -31,9 +32,12 @@ def alive_in_table(table: LayerTable) -> Liveness:
     return _alive(tensors, _usual(table, tensors))
 
 
-def executions_of(table: LayerTable, tensors: Tensors) -> list[Execution]:
-    """The steps that a runtime will usually make of a table, as far as memory is concerned."""
-    return _executions(tensors, _usual(table, tensors))
+def executions_of(table: LayerTable, tensors: Tensors, block: int) -> list[Execution]:
+    """The steps that onnxruntime will usually make of a table, with channels in whole blocks."""
+    usual = _usual(table, tensors)
+    wide = blocked([work.layers for work in usual], tensors, block)
+    works = [replace(work, seen=seen) for work, seen in zip(usual, wide, strict=True)]
+    return _executions(tensors, works)
 
 
 @dataclass(frozen=True, slots=True)

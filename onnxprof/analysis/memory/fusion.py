@@ -47,6 +47,8 @@ def _joined(
     if layer.domain or layer.op_type not in _JOINS:
         return None
     names = [name for name in reads if name in home]
+    if (gated := _gated(layer, names, tensors, home)) is not None:
+        return gated
     latest = max(names, key=home.__getitem__, default=None)
     if latest is None or tensors.readers(latest) > 1:
         return None
@@ -61,3 +63,16 @@ def _joined(
     else:
         fits = not any(kind in _ACTIVATIONS for kind in kinds)
     return home[latest] if fits else None
+
+
+def _gated(
+    layer: Layer, names: list[str], tensors: Tensors, home: dict[str, int]
+) -> int | None:
+    """The group of the Sigmoid whose input and output this Mul multiplies; None if it does not."""
+    if layer.op_type != "Mul" or len(names) != 2:
+        return None
+    for name, other in (names, names[::-1]):
+        gate = tensors.writer(name)
+        if gate is not None and gate.op_type == "Sigmoid" and tensors.readers(name) == 1:
+            return home[name] if tensors.reads(gate) == [other] else None
+    return None

@@ -29,16 +29,20 @@ def is_view(layer: Layer) -> bool:
     return layer.op_type in VIEWS and not layer.domain
 
 
+def is_elementwise(layer: Layer) -> bool:
+    """Whether the layer works element by element and may do so in place."""
+    return layer.op_type in _IN_PLACE and not layer.domain
+
+
 def may_overwrite(covered: tuple[Layer, ...]) -> tuple[str, ...]:
     """Names of inputs that a step over these layers may write its output over, if they end there.
 
-    Of a step with several layers those that its last sum or activation reads.
+    A fused step writes over the other operand of a sum that a convolution took in, and over no
+    other input: an activation such as x·sigmoid(x) needs its input to the end.
     """
     if len(covered) == 1:
         (layer,) = covered
         return tuple(t.name for t in layer.inputs) if layer.op_type in _IN_PLACE else ()
-    if all(layer.op_type in _IN_PLACE for layer in covered):
-        return tuple(t.name for layer in covered for t in layer.inputs)
     if any(layer.op_type in _TAKES_A_SUM for layer in covered):
         sums = (layer for layer in covered if layer.op_type in ("Add", "Sum"))
         return tuple(t.name for layer in sums for t in layer.inputs)
