@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.jobs.allocations import with_allocations
 from onnxprof.jobs.checked import feeds, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook
@@ -81,6 +82,7 @@ def perform(
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
     run = _recorded(job, digest, found, told)
     run = replace(run, telemetry=watch.telemetry() if watch else None)
+    run = with_allocations(run, work, progress) if options.allocations else run
     progress("checking provenance", 1.0)
     fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)

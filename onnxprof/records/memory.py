@@ -78,8 +78,6 @@ class CountedMemory:
     """Allocated for the step's outputs."""
     temporary_bytes: int
     """Allocated by the step for itself and freed at its end."""
-    weights_bytes: int
-    """Weights that the step reads, as the runtime keeps them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,32 @@ from onnxprof.records.step import Step
 
 
 def alive_in_run(run: Run) -> Liveness:
-    """What was alive while each step of a run was executed, in the order of execution."""
+    """What was alive while each step of a run was executed, in the order of execution.
+
+    Where a layer's step is not known, its activations are missing: all figures are lower limits.
+    """
     tensors = Tensors(run.table)
-    return _alive(tensors, [_of_step(step, tensors) for step in run.steps])
+    alive = _alive(tensors, [_of_step(step, tensors) for step in run.steps])
+    return replace(alive, at_least=(True,) * len(run.steps)) if _misses(run, tensors) else alive
+
+
+def _misses(run: Run, tensors: Tensors) -> bool:
+    """Whether a layer of the main graph yields an activation and stands in no step."""
+    known = {name for step in run.steps for name in step.layers} | set(run.folded)
+    live = set(tensors.inputs)
+    for layer in run.table.nodes:
+        if not live.isdisjoint(tensors.reads(layer)):
+            live.update(name for name, _ in tensors.outputs(layer))
+            if layer.name not in known and not layer.parent and not is_view(layer):
+                return True
+    return False
+
+
+def known_alive(run: Run) -> dict[str, int]:
+    """Bytes alive while each step ran, by the step's name; without lower limits."""
+    alive = alive_in_run(run)
+    rows = zip(alive.steps, alive.alive_bytes, alive.at_least, strict=True)
+    return {name: size for name, size, at_least in rows if not at_least}
 
 
 def alive_in_table(table: LayerTable) -> Liveness:

@@ -7,9 +7,10 @@ axis stands there by its name, an unknown axis or rank as `?`.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from onnxprof.analysis.memory.alive import known_alive
 from onnxprof.analysis.reconcile import TimedRow, milliseconds, reconcile
 from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
@@ -42,6 +43,7 @@ COLUMNS = (
     "samples",
     "share",
     "caveat",
+    "alive_bytes",
 )
 _TIMES = ("median_ms", "p5_ms", "p95_ms")
 #: Columns of the Arrow table that identify a run among repeated ones.
@@ -74,7 +76,7 @@ def timing_records(run: Run) -> list[dict[str, Cell]]:
 
     Raises StoreError for a failed run.
     """
-    return [dict(zip(COLUMNS, _values(run, row), strict=True)) for row in reconcile(run).rows]
+    return [dict(zip(COLUMNS, values, strict=True)) for values in _all_values(run)]
 
 
 def timing_table(runs: Iterable[Run]) -> pa.Table:
@@ -86,11 +88,11 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
 
     schema = _schema()
     rows = [
-        (*asked, *map(_utf8, _values(run, row)))
+        (*asked, *map(_utf8, values))
         for run in runs
         if run.timings is not None
         for asked in [tuple(map(_utf8, _identity(run)))]
-        for row in reconcile(run).rows
+        for values in _all_values(run)
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -100,7 +102,7 @@ def timing_table(runs: Iterable[Run]) -> pa.Table:
 def _schema() -> pa.Schema:
     import pyarrow as pa
 
-    whole = dict.fromkeys(("batch", "threads", "samples"), pa.int64())
+    whole = dict.fromkeys(("batch", "threads", "samples", "alive_bytes"), pa.int64())
     real = dict.fromkeys((*_TIMES, "share"), pa.float64())
     types = whole | real
     return pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
@@ -187,6 +189,7 @@ def _utf8(value: Cell) -> Cell:
 
 
 def _printed(run: Run) -> Iterator[list[Cell]]:
+    alive = known_alive(run)
     for row in reconcile(run).rows:
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield [
@@ -195,10 +198,16 @@ def _printed(run: Run) -> Iterator[list[Cell]]:
             row.samples or None,
             "" if row.share is None else f"{row.share:.6g}",
             _caveat(row),
+            _alive(row, alive),
         ]
 
 
-def _values(run: Run, row: TimedRow) -> tuple[Cell, ...]:
+def _all_values(run: Run) -> Iterator[tuple[Cell, ...]]:
+    alive = known_alive(run)
+    return (_values(run, row, alive) for row in reconcile(run).rows)
+
+
+def _values(run: Run, row: TimedRow, alive: Mapping[str, int]) -> tuple[Cell, ...]:
     times = (row.median_ns, row.p5_ns, row.p95_ns)
     return (
         *_description(run, row),
@@ -206,7 +215,14 @@ def _values(run: Run, row: TimedRow) -> tuple[Cell, ...]:
         row.samples or None,
         row.share,
         _caveat(row) or None,
+        _alive(row, alive),
     )
+
+
+def _alive(row: TimedRow, alive: Mapping[str, int]) -> int | None:
+    """Bytes of activations while the row's step ran; None for other rows, and where not known."""
+    timed = row.step is not None and row.median_ns is not None
+    return alive.get(row.step.name) if timed and row.step else None
 
 
 def _caveat(row: TimedRow) -> str:
