@@ -105,10 +105,10 @@ class OrtBackend:
 
     def predicted_memory(self, provider: str, table: LayerTable) -> PredictedMemory | None:
         """What a session on the CPU will take; None for other providers."""
-        from onnxprof.analysis.memory.prediction import predicted_memory
+        from onnxprof.analysis.memory.prediction import channel_block, predicted_memory
 
-        blocks = 16 if "avx512f" in cpu_device().features else 8
-        return predicted_memory(table, blocks) if provider == "cpu" else None
+        block = channel_block(cpu_device().features)
+        return predicted_memory(table, block) if provider == "cpu" else None
 
     def counted_memory(self, workload: Workload, steps: Sequence[Step]) -> Sequence[CountedMemory]:
         """What each step's node allocates, by the runtime's own statistics (1.32 and later)."""

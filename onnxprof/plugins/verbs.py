@@ -174,9 +174,7 @@ def readers(backend: Backend) -> tuple[FileReader, ...]:
     return _asked(backend.readers) if isinstance(backend, FileReading) else ()
 
 
-def predicted_memory(
-    backend: Backend, provider: str, table: LayerTable
-) -> PredictedMemory | None:
+def predicted_memory(backend: Backend, provider: str, table: LayerTable) -> PredictedMemory | None:
     """The backend's prediction; None where it makes none."""
     if not isinstance(backend, MemoryPredicting):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -61,10 +62,22 @@ class Liveness:
 
     def moment(self, index: int) -> Moment:
         """What is alive while the step with this index runs."""
-        alive = [buffer for buffer in self.buffers if buffer.first <= index <= buffer.last]
-        alive.sort(key=lambda buffer: -(buffer.size_bytes or 0))
+        return self._moment(index, (b for b in self.buffers if b.first <= index <= b.last))
+
+    def moments(self) -> Iterator[Moment]:
+        """What is alive at each step, in order."""
+        waiting = sorted(self.buffers, key=lambda buffer: -buffer.first)
+        alive: list[Buffer] = []
+        for index in range(len(self.steps)):
+            alive = [buffer for buffer in alive if buffer.last >= index]
+            while waiting and waiting[-1].first <= index:
+                alive.append(waiting.pop())
+            yield self._moment(index, alive)
+
+    def _moment(self, index: int, alive: Iterable[Buffer]) -> Moment:
+        ranked = sorted(alive, key=lambda b: (-(b.size_bytes or 0), b.first, b.tensor))
         return Moment(
-            self.steps[index], self.alive_bytes[index], self.at_least[index], tuple(alive)
+            self.steps[index], self.alive_bytes[index], self.at_least[index], tuple(ranked)
         )
 
 

@@ -65,9 +65,7 @@ def _joined(
     return home[latest] if fits else None
 
 
-def _gated(
-    layer: Layer, names: list[str], tensors: Tensors, home: dict[str, int]
-) -> int | None:
+def _gated(layer: Layer, names: list[str], tensors: Tensors, home: dict[str, int]) -> int | None:
     """The group of the Sigmoid whose input and output this Mul multiplies; None if it does not."""
     if layer.op_type != "Mul" or len(names) != 2:
         return None

@@ -7,7 +7,7 @@ one session: a profile that cuts the graph or traces it loads further ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from onnxprof.analysis.memory.alive import executions_of
 from onnxprof.analysis.memory.fusion import groups
@@ -26,14 +26,19 @@ _NODE_BYTES = 4_000
 _FIRST_RUN_BYTES = 1_500_000
 
 
-#: Channels in a block of images on processors with AVX-512; 8 without.
-_BLOCK = 16
+#: Channels in a block of images, with and without AVX-512 (`MlasNchwcGetBlockSize`).
+_WIDE_BLOCK, _BLOCK = 16, 8
 
 
-def predicted_memory(table: LayerTable, block: int = _BLOCK) -> PredictedMemory:
+def channel_block(features: Collection[str]) -> int:
+    """How many channels onnxruntime keeps side by side on a processor with these instructions."""
+    return _WIDE_BLOCK if "avx512f" in features else _BLOCK
+
+
+def predicted_memory(table: LayerTable, block: int = _WIDE_BLOCK) -> PredictedMemory:
     """The growth of resident memory from before loading until the model is warm.
 
-    `block` is the number of channels that the runtime keeps side by side: 16 with AVX-512, else 8.
+    `block` is that of `channel_block` for the processor.
     """
     tensors = Tensors(table)
     executions = executions_of(table, tensors, block)

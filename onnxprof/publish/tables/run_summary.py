@@ -15,7 +15,7 @@ from rich.text import Text
 from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish.text import numbers, sentences
-from onnxprof.publish.text.memory import peak_text, size_text
+from onnxprof.publish.text.memory import counted_text, peak_text, size_text
 from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
 from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text.warnings import warning_text
@@ -45,7 +45,8 @@ def summary(run: Run, *, limit: int | None = 10) -> RenderableType:
         parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
         parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
-        parts += [Text(line)] if (line := peak_text(alive_in_run(run))) else []
+        memory = (peak_text(alive_in_run(run)), counted_text(run))
+        parts += [Text(line) for line in memory if line]
     return Group(*parts, *_caveats(run))
 
 
@@ -199,9 +200,7 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
     return Text(f"? {sentences.DOUBTFUL}: {listed}.")
 
 
-def _timed(
-    row: TimedRow, nodes: dict[str, Layer], digits: int, alive: Mapping[str, int]
-) -> _Line:
+def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int, alive: Mapping[str, int]) -> _Line:
     stray = row.status is Status.UNATTRIBUTED
     covered = [nodes[name] for name in row.step.layers if name in nodes] if row.step else []
     kinds = dict.fromkeys(layer.layer_type for layer in covered)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from onnxprof.publish.text.safe import printable, shortened
 from onnxprof.records.memory import Buffer, Liveness, PredictedMemory
+from onnxprof.records.run import Run
 
 _MIB, _GIB = 2**20, 2**30
 _MOST_NAMED = 3
@@ -36,8 +37,26 @@ def buffers_text(buffers: Sequence[Buffer], most: int = _MOST_NAMED) -> str:
     shown = [_buffer(buffer) for buffer in buffers[:most]]
     rest = buffers[most:]
     if rest:
-        shown.append(f"{len(rest)} more {size_text(sum(b.size_bytes or 0 for b in rest))}")
+        sizes = size_text(sum(b.size_bytes or 0 for b in rest))
+        shown.append(f"{len(rest)} more of {sizes}")
     return ", ".join(shown)
+
+
+def counted_text(run: Run) -> str:
+    """What the runtime counted; empty where it was not asked to."""
+    counted = run.counted_memory
+    if not counted:
+        return ""
+    most = max(counted, key=lambda memory: memory.output_bytes + memory.temporary_bytes)
+    outputs, temporary = (
+        sum(memory.output_bytes for memory in counted),
+        sum(memory.temporary_bytes for memory in counted),
+    )
+    return (
+        f"Counted by the runtime: {len(counted)} of {len(run.steps)} steps allocate"
+        f" {size_text(outputs)} for outputs and {size_text(temporary)} for themselves; most does"
+        f" {_name(most.step)}, {size_text(most.output_bytes + most.temporary_bytes)}."
+    )
 
 
 def weights_text(alive: Liveness) -> str:
@@ -62,8 +81,8 @@ def refusal(title: str, expected: PredictedMemory, memory_bytes: int) -> str:
     """Why a measurement is not begun."""
     return (
         f"{title} will not fit: it takes {predicted_text(expected)}, and"
-        f" {size_text(memory_bytes)} may be used. Allow more with --memory, use a smaller --batch, or"
-        " measure it all the same with --force"
+        f" {size_text(memory_bytes)} may be used. Allow more with --memory, use a smaller"
+        " --batch, or measure it all the same with --force"
     )
 
 
