@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.allocations import with_allocations
-from onnxprof.jobs.checked import feeds, with_parity, with_verdicts
+from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook
 from onnxprof.machine import clocks, telemetry

@@ -103,6 +103,8 @@ class PredictedMemory:
     """Weights as the runtime keeps them."""
     loading_bytes: int
     """What loading takes for a while, on top of both."""
+    retained_bytes: int
+    """What the C library keeps of that in the process, free for other small blocks."""
     inputs_bytes: int
     activations_bytes: int
     """What the runtime's allocator holds for activations once the model is warm."""
@@ -122,5 +124,10 @@ class PredictedMemory:
 
     @property
     def peak_bytes(self) -> int:
-        """The larger of both."""
+        """The larger of both: what the runtime holds, and the least that must be there."""
         return max(self.load_peak_bytes, self.run_peak_bytes)
+
+    @property
+    def resident_peak_bytes(self) -> int:
+        """The same with what the C library keeps: the growth of resident memory."""
+        return max(self.load_peak_bytes, self.run_peak_bytes + self.retained_bytes)

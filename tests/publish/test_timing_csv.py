@@ -30,7 +30,7 @@ from onnxprof.testing import sample_run
 
 HEADER = (
     "model,device,backend,batch,layer_name,layer_type,op_type,input_names,output_names,"
-    "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat"
+    "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat,alive_bytes"
 )
 
 

@@ -122,7 +122,7 @@ def _as_written(name: str, tensor: Tensor) -> Written:
 def _equal(
     works: Sequence[_Work], yields: Sequence[list[Written]], tensors: Tensors
 ) -> dict[str, str]:
-    """From outputs of layers that equal another one in the step to the output that stands for all."""
+    """From outputs of layers that equal another one in the step to the one that stands for all."""
     return {
         name: pairs[0].name
         for work, pairs in zip(works, yields, strict=True)

@@ -24,6 +24,8 @@ _SESSION_BYTES = 10_500_000
 _NODE_BYTES = 4_000
 #: Code and stacks that become resident with the first inference.
 _FIRST_RUN_BYTES = 1_500_000
+#: glibc gives larger blocks back to the system for certain (`DEFAULT_MMAP_THRESHOLD_MAX`).
+_LARGEST_KEPT = 32 << 20
 
 
 #: Channels in a block of images, with and without AVX-512 (`MlasNchwcGetBlockSize`).
@@ -38,6 +40,11 @@ def channel_block(features: Collection[str]) -> int:
 def predicted_memory(table: LayerTable, block: int = _WIDE_BLOCK) -> PredictedMemory:
     """The growth of resident memory from before loading until the model is warm.
 
+    Loading takes a copy of the largest weight for a while, as each is taken out of the file's
+    message and as it is packed. Or, if that is more, weights of convolutions: they are written anew
+    in a blocked layout, by way of two copies of the one at work, and the old ones are dropped once
+    all are done.
+
     `block` is that of `channel_block` for the processor.
     """
     tensors = Tensors(table)
@@ -48,11 +55,15 @@ def predicted_memory(table: LayerTable, block: int = _WIDE_BLOCK) -> PredictedMe
     live = {layer.name for group in groups(table, tensors) for layer in group}
     weights, weights_unknown = total(_kept(table, tensors, live))
     given, _ = total(inputs.values())
+    largest = max((tensor_bytes(tensor) or 0 for tensor in tensors.stored), default=0)
+    blocked = [tensor_bytes(layer.inputs[1]) or 0 for layer in _convolutions(table)]
+    copies = sum(blocked) + 2 * max(blocked, default=0)
     unknown = weights_unknown or any(buffer.size is None for buffer in buffers)
     return PredictedMemory(
         runtime_bytes=_SESSION_BYTES + _NODE_BYTES * len(table.nodes),
         weights_bytes=weights,
-        loading_bytes=_loading(table, tensors),
+        loading_bytes=max(largest, copies),
+        retained_bytes=copies if max(blocked, default=0) < _LARGEST_KEPT else 0,
         inputs_bytes=given,
         activations_bytes=arena + _FIRST_RUN_BYTES,
         at_least=unknown,
@@ -71,18 +82,6 @@ def _kept(table: LayerTable, tensors: Tensors, live: set[str]) -> Iterator[int |
             if stored and name not in seen:
                 seen.add(name)
                 yield tensor_bytes(tensor)
-
-
-def _loading(table: LayerTable, tensors: Tensors) -> int:
-    """What loading takes for a while: a copy of the largest weight, or of all convolutions'.
-
-    Each weight is copied out of the file's message and out again when it is packed. Weights of
-    convolutions are written anew in a blocked layout, by way of two copies of the one at work,
-    and the old ones are dropped once all are done.
-    """
-    largest = max((tensor_bytes(tensor) or 0 for tensor in tensors.stored), default=0)
-    blocked = [tensor_bytes(layer.inputs[1]) or 0 for layer in _convolutions(table)]
-    return max(largest, sum(blocked) + 2 * max(blocked, default=0))
 
 
 def _convolutions(table: LayerTable) -> Iterable[Layer]:

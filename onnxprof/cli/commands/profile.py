@@ -78,7 +78,7 @@ def profile(
 
 def _fitting(planned: list[Job], limits: Limits) -> list[Job]:
     """The jobs without those that will exceed the memory; a line names each of these."""
-    from onnxprof.jobs.allocations import too_large
+    from onnxprof.jobs.sweep import too_large
     from onnxprof.publish.text.memory import refusal
 
     refused = too_large(planned, limits.memory_bytes)

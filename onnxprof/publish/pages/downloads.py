@@ -49,6 +49,7 @@ MEANINGS = {
     "samples": "inferences behind the row",
     "share": "median over that of `(total)`, from 0 to 1",
     "caveat": "why the row's samples do not say how it ranks; else blank",
+    "alive_bytes": "activations in memory while the step ran; blank where that is not known",
 }
 
 
