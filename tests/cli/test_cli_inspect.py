@@ -133,7 +133,7 @@ def test_a_size_that_data_decide_is_a_lower_limit(tmp_path, capsys):
         [models.value("y", None, 7)],
     )
     command.inspect(str(models.save(made, tmp_path)), alive=True)
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert "Memory: at least 16 B of activations" in shown
     assert "of unknown size" in shown
     assert "will take at least " in shown

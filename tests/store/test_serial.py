@@ -147,8 +147,15 @@ def test_counted_memory_comes_back_and_leaves_no_trace_where_there_is_none() -> 
     assert through_json(run).counted_memory == ()
 
 
-@pytest.mark.parametrize("columns", [{"step": ["a"]}, {"step": ["a"], "output_bytes": ["many"]}, 7])
-def test_damaged_counts_are_refused(columns: object) -> None:
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"step": ["a"]}, "output_bytes is missing"),
+        ({"step": ["a"], "output_bytes": ["many"]}, "'many' is not of type int"),
+        (7, "TypeError"),
+    ],
+)
+def test_damaged_counts_are_refused(columns: object, reason: str) -> None:
     facts = encoding.run_to_json(sample_run()) | {"counted_memory": columns}
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=reason):
         encoding.run_from_json(facts)
