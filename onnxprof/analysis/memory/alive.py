@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from onnxprof.analysis.memory import fusion
-from onnxprof.analysis.memory.blocks import blocked
+from onnxprof.analysis.memory.blocks import Layouts
 from onnxprof.analysis.memory.liveness import Execution, Written, liveness
 from onnxprof.analysis.memory.sharing import is_view, may_overwrite
 from onnxprof.analysis.memory.sizes import element_bits, tensor_bytes, total
@@ -57,10 +57,19 @@ def alive_in_table(table: LayerTable) -> Liveness:
 
 def executions_of(table: LayerTable, tensors: Tensors, block: int) -> list[Execution]:
     """The steps that onnxruntime will usually make of a table, with channels in whole blocks."""
-    usual = _usual(table, tensors)
-    wide = blocked([work.layers for work in usual], tensors, block)
-    works = [replace(work, seen=seen) for work, seen in zip(usual, wide, strict=True)]
-    return _executions(tensors, works)
+    layouts = Layouts(tensors, block)
+    works = [replace(w, seen=layouts.padded(w.layers)) for w in _usual(table, tensors)]
+    executions = [
+        _kept(each) if fusion.is_flattened(work.layers[0]) else each
+        for each, work in zip(_executions(tensors, works), works, strict=True)
+    ]
+    return layouts.with_copies(executions, [work.layers for work in works])
+
+
+def _kept(execution: Execution) -> Execution:
+    """The same where no later activation takes the buffers of its outputs."""
+    writes = tuple(replace(written, alike=None) for written in execution.writes)
+    return replace(execution, writes=writes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,18 @@ def groups(table: LayerTable, tensors: Tensors) -> list[tuple[Layer, ...]]:
     return [tuple(group) for group in made]
 
 
+def is_flattened(layer: Layer) -> bool:
+    """Whether a runtime computes this product on two axes, between two Reshapes.
+
+    onnxruntime does so where it adds a bias. The product is then a tensor of its own whose shape
+    the planner does not know, so that no later activation takes its buffer.
+    """
+    if layer.op_type != "MatMul" or layer.domain or len(layer.inputs) != 2:
+        return False
+    left, right = (tensor.shape for tensor in layer.inputs)
+    return left is not None and right is not None and len(left) > len(right) == 2
+
+
 def _joined(
     layer: Layer,
     reads: list[str],
