@@ -336,3 +336,34 @@ def test_a_deep_network_takes_work_in_proportion(monkeypatch: pytest.MonkeyPatch
         layers = [node("Softmax", [a], [b]) for a, b in pairwise(tensors)]
         predicted_memory(table(*layers, inputs=(X,)))
         assert len(counts) <= length + 1
+
+
+def test_long_chains_and_circles_of_damaged_tables_end() -> None:
+    weights = [tensor(f"w{i}", 10) for i in range(5000)]
+    y = tensor("y", 10)
+    constants = [node("Neg", [a], [b]) for a, b in pairwise(weights)]
+    found = alive_in_table(
+        table(*constants, node("Add", [X, weights[-1]], [y]), inputs=(X,), weights=weights[:1])
+    )
+    assert alive(found) == {"y": 80}
+    a, b = tensor("a", 10), tensor("b", 10)
+    circle = (
+        node("Neg", [b], [a], name="one", parent="two", subgraph="body"),
+        node("Neg", [a], [b], name="two", parent="one", subgraph="body"),
+    )
+    damaged = replace(sample_run(), table=table(*circle, inputs=(X,)))
+    assert alive_in_run(damaged).peak is not None
+    assert predicted_memory(damaged.table).peak_bytes > 0
+
+
+def test_a_layer_that_no_step_has_passes_its_sources_on() -> None:
+    a, b, c, y = (tensor(name, 10) for name in "abcy")
+    layers = table(
+        *(node("Softmax", [X], [a]), node("Neg", [a], [b]), node("Softmax", [X], [c])),
+        node("Concat", [b, c], [y]),
+        inputs=(X,),
+    )
+    steps = tuple(Step(name, "", "", (name,), Confidence.EXACT) for name in "acy")
+    found = alive_in_run(replace(sample_run(), table=layers, steps=steps))
+    assert alive(found) == {"a": 80, "c": 120, "y": 160}
+    assert all(found.at_least)

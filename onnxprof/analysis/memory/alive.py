@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from onnxprof.analysis.memory import fusion
@@ -100,11 +100,11 @@ def _alive(tensors: Tensors, works: Sequence[_Work]) -> Liveness:
 
 def _executions(tensors: Tensors, works: Sequence[_Work]) -> list[Execution]:
     yields = [_yielded(work, tensors) for work in works]
-    written = {each.name for pairs in yields for each in pairs}
+    sources = tensors.sources({each.name for pairs in yields for each in pairs})
     equal = _equal(works, yields, tensors)
     spans = _spans(works, tensors)
     return [
-        _execution(work, pairs, tensors, written, equal, spans.get(index, -1))
+        _execution(work, pairs, tensors, sources, equal, spans.get(index, -1))
         for index, (work, pairs) in enumerate(zip(works, yields, strict=True))
     ]
 
@@ -149,7 +149,7 @@ def _spans(works: Sequence[_Work], tensors: Tensors) -> dict[int, int]:
     for index, work in enumerate(works):
         for layer in work.layers:
             for outer in tensors.ancestors(layer):
-                if (around := at.get(outer)) is not None and around != index:
+                if (around := at.get(outer.name)) is not None and around != index:
                     spans[around] = max(spans.get(around, around), index)
     return spans
 
@@ -158,13 +158,13 @@ def _execution(
     work: _Work,
     pairs: list[Written],
     tensors: Tensors,
-    written: Collection[str],
+    sources: Mapping[str, tuple[str, ...]],
     equal: dict[str, str],
     until: int,
 ) -> Execution:
     def held(names: Iterator[str]) -> tuple[str, ...]:
-        sources = (source for name in names for source in tensors.sources(name, written))
-        return tuple(dict.fromkeys(equal.get(source, source) for source in sources))
+        found = (source for name in names for source in sources.get(name, ()))
+        return tuple(dict.fromkeys(equal.get(source, source) for source in found))
 
     own = {name for layer in work.layers for name, _ in tensors.outputs(layer)}
     reads = (name for layer in work.layers for name in tensors.reads(layer) if name not in own)

@@ -8,12 +8,19 @@ resident is what was touched: a chunk's first bytes.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 _ALIGNMENT = 256
 _FIRST_REGION = 1 << 20
+_PATTERN_ALIGNMENT = 64
 #: A free chunk that is this much too large is split whatever its size.
 _MOST_DEAD = 128 << 20
+
+
+#: The most blocks among which a gap is looked for, so that no model makes planning long.
+_MOST_BLOCKS = 1000
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +29,11 @@ class _Chunk:
     offset: int
     size: int
     free: bool = True
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """The smallest chunk is used first."""
+        return self.size, self.region, self.offset
 
 
 class Arena:
@@ -41,11 +53,11 @@ class Arena:
     def take(self, size: int) -> _Chunk:
         """A chunk of at least this size."""
         wanted = max(_ALIGNMENT, -(-size // _ALIGNMENT) * _ALIGNMENT)
-        fitting = [chunk for chunk in self._free if chunk.size >= wanted]
-        if not fitting:
-            fitting = [self._extended(wanted)]
-        chunk = min(fitting, key=lambda c: (_bin(c.size), c.size, c.region, c.offset))
-        self._free.remove(chunk)
+        at = bisect_left(self._free, (wanted, 0, 0), key=_rank)
+        if at == len(self._free):
+            self._extend(wanted)
+            at = bisect_left(self._free, (wanted, 0, 0), key=_rank)
+        chunk = self._free.pop(at)
         if chunk.size >= 2 * wanted or chunk.size - wanted >= _MOST_DEAD:
             self._split(chunk, wanted)
         chunk.free = False
@@ -55,16 +67,21 @@ class Arena:
     def give(self, chunk: _Chunk) -> None:
         """Free a chunk and join it with free neighbours."""
         row = self._chunks[chunk.region]
-        at = row.index(chunk)
+        at = bisect_left(row, chunk.offset, key=_offset)
         chunk.free = True
-        self._free.append(chunk)
-        for left in (at, at - 1):
-            if 0 <= left < len(row) - 1 and row[left].free and row[left + 1].free:
-                right = row.pop(left + 1)
-                row[left].size += right.size
-                self._free.remove(right)
+        if at + 1 < len(row) and row[at + 1].free:
+            chunk.size += self._unlisted(row.pop(at + 1)).size
+        if at and row[at - 1].free:
+            before = self._unlisted(row[at - 1])
+            before.size += row.pop(at).size
+            chunk = before
+        insort(self._free, chunk, key=_rank)
 
-    def _extended(self, wanted: int) -> _Chunk:
+    def _unlisted(self, chunk: _Chunk) -> _Chunk:
+        self._free.pop(bisect_left(self._free, chunk.rank, key=_rank))
+        return chunk
+
+    def _extend(self, wanted: int) -> None:
         grown = False
         while wanted > self._next_region:
             self._next_region *= 2
@@ -74,28 +91,30 @@ class Arena:
             self._next_region *= 2
         self._chunks.append([chunk])
         self._touched.append([])
-        self._free.append(chunk)
-        return chunk
+        insort(self._free, chunk, key=_rank)
 
     def _split(self, chunk: _Chunk, wanted: int) -> None:
         rest = _Chunk(chunk.region, chunk.offset + wanted, chunk.size - wanted)
         chunk.size = wanted
         row = self._chunks[chunk.region]
-        row.insert(row.index(chunk) + 1, rest)
-        self._free.append(rest)
+        row.insert(bisect_left(row, rest.offset, key=_offset), rest)
+        insort(self._free, rest, key=_rank)
 
     def _touch(self, region: int, start: int, end: int) -> None:
-        apart = []
-        for span in self._touched[region]:
-            if span[1] < start or span[0] > end:
-                apart.append(span)
-            else:
-                start, end = min(start, span[0]), max(end, span[1])
-        self._touched[region] = [*apart, (start, end)]
+        spans = self._touched[region]
+        first = bisect_left(spans, start, key=lambda span: span[1])
+        last = bisect_right(spans, end, key=lambda span: span[0])
+        if first < last:
+            start, end = min(start, spans[first][0]), max(end, spans[last - 1][1])
+        spans[first:last] = [(start, end)]
 
 
-def _bin(size: int) -> int:
-    return (size // _ALIGNMENT).bit_length()
+def _rank(chunk: _Chunk) -> tuple[int, int, int]:
+    return chunk.rank
+
+
+def _offset(chunk: _Chunk) -> int:
+    return chunk.offset
 
 
 def packed_bytes(lifetimes: list[tuple[int, int, int]]) -> int:
@@ -105,13 +124,17 @@ def packed_bytes(lifetimes: list[tuple[int, int, int]]) -> int:
     are alive, or behind them.
     """
     placed: list[tuple[int, int, int]] = []  # offset, end, last step
+    ends: list[tuple[int, tuple[int, int, int]]] = []
     most = 0
     for size, first, last in lifetimes:
-        size = -(-size // 64) * 64
-        placed = [block for block in placed if block[2] >= first]
-        offset = _tightest(placed, size)
-        placed.append((offset, offset + size, last))
-        placed.sort()
+        size = -(-size // _PATTERN_ALIGNMENT) * _PATTERN_ALIGNMENT
+        while ends and ends[0][0] < first:
+            placed.pop(bisect_left(placed, heappop(ends)[1]))
+        crowded = len(placed) > _MOST_BLOCKS
+        offset = placed[-1][1] if crowded else _tightest(placed, size)
+        block = (offset, offset + size, last)
+        insort(placed, block)
+        heappush(ends, (last, block))
         most = max(most, offset + size)
     return most
 

@@ -1,7 +1,7 @@
 """onnxruntime's blocked layout on the CPU: padded channels, and copies into and out of it.
 
-Images are kept in blocks of 8 or 16 channels. A convolution writes whole blocks, and pools, sums and
-activations behind it keep them; everything else reads a copy in the usual layout, which is made
+Images are kept in blocks of 8 or 16 channels. A convolution writes whole blocks, and pools, sums
+and activations behind it keep them; everything else reads a copy in the usual layout, which is made
 once. A convolution that reads the usual layout gets a copy in blocks, unless it has fewer channels
 than a block. A Transpose is made together with such a copy.
 """

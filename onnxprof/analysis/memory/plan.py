@@ -8,9 +8,11 @@ arena has to find beside the regions of the first. Outputs of the model stay out
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from heapq import heappop, heappush
 
 from onnxprof.analysis.memory.arena import Arena, packed_bytes
 from onnxprof.analysis.memory.liveness import Held
@@ -34,25 +36,22 @@ def pattern_bytes(planned: Sequence[Held]) -> int:
 def reused(buffers: Sequence[Held]) -> list[Held]:
     """The buffers that remain where later activations take those that have ended."""
     made: list[Held] = []
-    alive: list[Held] = []
-    free: list[Held] = []
+    alive: list[tuple[int, int, Held]] = []
+    free: dict[Hashable, list[Held]] = defaultdict(list)
+    count = itertools.count()
     for buffer in sorted(buffers, key=lambda held: held.first):
-        ended = sorted((b for b in alive if b.last < buffer.first), key=lambda held: held.last)
-        alive = [b for b in alive if b.last >= buffer.first]
-        free += ended
-        taken = None if buffer.is_output or buffer.alike is None else _alike(free, buffer)
-        if taken is None:
-            made.append(taken := replace(buffer))
-        else:
-            free.remove(taken)
+        while alive and alive[0][0] < buffer.first:
+            ended = heappop(alive)[2]
+            free[ended.alike].append(ended)
+        given = None if buffer.is_output or buffer.alike is None else free[buffer.alike]
+        if given:
+            taken = given.pop()
             taken.last = buffer.last
+        else:
+            made.append(taken := replace(buffer))
         if not buffer.is_output:
-            alive.append(taken)
+            heappush(alive, (taken.last, next(count), taken))
     return made
-
-
-def _alike(free: Sequence[Held], buffer: Held) -> Held | None:
-    return next((held for held in reversed(free) if held.alike == buffer.alike), None)
 
 
 def _first_inference(arena: Arena, planned: Sequence[Held]) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 #: What a model has stored: alive all the time, and no activation.
 STORED = (LayerKind.INITIALIZER, LayerKind.SHAPE_OPERAND)
+
+#: The most activations that one tensor of layers without a step is traced back to.
+_MOST_SOURCES = 64
 
 
 class Tensors:
@@ -28,7 +32,6 @@ class Tensors:
         self.stored += [t for layer in constants for t in layer.outputs]
         self._writer = {key: layer for layer in table.nodes for key, _ in self.outputs(layer)}
         self._readers = Counter(key for layer in table.nodes for key in set(self.reads(layer)))
-        self._sources: dict[str, tuple[str, ...]] = {}
 
     def reads(self, layer: Layer) -> list[str]:
         """Names of everything that a layer reads."""
@@ -46,35 +49,35 @@ class Tensors:
         """The layer that yields a tensor; None for inputs and what is stored."""
         return self._writer.get(key)
 
-    def ancestors(self, layer: Layer) -> Iterator[str]:
-        """Names of the control-flow layers around a layer, the nearest first."""
-        while layer.parent and layer.parent in self.layers:
-            yield layer.parent
+    def ancestors(self, layer: Layer) -> Iterator[Layer]:
+        """The control-flow layers around a layer, the nearest first; each once."""
+        seen: set[str] = set()
+        while layer.parent in self.layers and layer.parent not in seen:
+            seen.add(layer.parent)
             layer = self.layers[layer.parent]
+            yield layer
 
-    def sources(self, key: str, written: Collection[str]) -> tuple[str, ...]:
-        """The activations that hold a tensor which no step writes, since a layer was left out.
+    def sources(self, written: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """For each tensor the activations that hold it, of those that steps write and the inputs.
 
-        Empty for constants. `written` must be the same in all calls.
+        One that no step writes, since its layer was left out, is held by what that layer read.
+        Constants are held by none.
         """
-        if key in written or key in self.inputs:
-            return (key,)
-        if key not in self._sources:
-            self._sources[key] = ()  # ends a circle in a damaged table
-            layer = self._writer.get(key)
-            behind = self.reads(layer) if layer else []
-            found = (source for name in behind for source in self.sources(name, written))
-            self._sources[key] = tuple(dict.fromkeys(found))
-        return self._sources[key]
+        found = {name: (name,) for name in (*self.inputs, *written)}
+        for layer in self.layers.values():
+            left_out = [name for name, _ in self.outputs(layer) if name not in found]
+            if left_out:
+                behind = (held for name in self.reads(layer) for held in found.get(name, ()))
+                sources = tuple(islice(dict.fromkeys(behind), _MOST_SOURCES))
+                found.update(dict.fromkeys(left_out, sources))
+        return found
 
     def _key(self, layer: Layer, name: str) -> str:
         """The name as the layer's scope sees it: of its own subgraph, or of one around it."""
-        scope: Layer | None = layer
-        while scope is not None and scope.parent:
+        for scope in (layer, *self.ancestors(layer)):
             inner = _within(scope, name)
             if inner in self._defined:
                 return inner
-            scope = self.layers.get(scope.parent)
         return name
 
 
