@@ -37,10 +37,11 @@ def groups(table: LayerTable, tensors: Tensors) -> list[tuple[Layer, ...]]:
 
 
 def is_flattened(layer: Layer) -> bool:
-    """Whether a runtime computes this product on two axes, between two Reshapes.
+    """Whether onnxruntime may compute this product on two axes, between two Reshapes.
 
-    onnxruntime does so where it adds a bias. The product is then a tensor of its own whose shape
-    the planner does not know, so that no later activation takes its buffer.
+    It does so where a bias is added. The product is then a tensor of its own; as regions and blocks
+    that were seen show, no later activation takes its buffer. Products without a bias are taken
+    to be the same.
     """
     if layer.op_type != "MatMul" or layer.domain or len(layer.inputs) != 2:
         return False

@@ -63,7 +63,7 @@ class Tensors:
         One that no step writes, since its layer was left out, is held by what that layer read.
         Constants are held by none.
         """
-        found = {name: (name,) for name in (*self.inputs, *written)}
+        found: dict[str, tuple[str, ...]] = {name: (name,) for name in (*self.inputs, *written)}
         for layer in self.layers.values():
             left_out = [name for name, _ in self.outputs(layer) if name not in found]
             if left_out:
