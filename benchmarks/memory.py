@@ -1,6 +1,6 @@
 """Is the memory that a model takes predicted? Networks of the zoo on onnxruntime, as Markdown.
 
-    python benchmarks/memory.py [--models squeezenet,resnet50,…] [--batches 1,16]
+    python benchmarks/memory.py [--models squeezenet,resnet50,…] [--batches 1,16] [--processes 2]
 
 A fresh process for each network and batch imports NumPy and onnxruntime, notes its resident memory,
 loads the model from a file with one thread and onnxprof's session options, binds inputs, and runs
@@ -38,7 +38,6 @@ NETWORKS = (
 HEADINGS = ("model", "batch", "predicted MB", "held MB", "ratio", "predicted", "seen MB", "ratios")
 BAR = 0.10
 _TIGHT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16)}
-_PROCESSES = 2
 
 
 def _kilobytes(field: str) -> int:
@@ -119,12 +118,12 @@ def line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def compared(name: str, batch: int) -> tuple[float, list[float]]:
+def compared(name: str, batch: int, processes: int) -> tuple[float, list[float]]:
     """Print a row; returns predicted over held, and over seen in each process."""
     with tempfile.TemporaryDirectory() as folder:
         spec, predicted = described(name, batch, Path(folder))
         held = predicted.peak_bytes, grown(spec, _TIGHT)
-        seen = sorted(grown(spec, {}) for _ in range(_PROCESSES))
+        seen = sorted(grown(spec, {}) for _ in range(processes))
     ratios = [predicted.resident_peak_bytes / each for each in seen]
     cells = (name, str(batch), *(f"{size / 1e6:.1f}" for size in held), f"{held[0] / held[1]:.2f}")
     shown = (f"{predicted.resident_peak_bytes / 1e6:.1f}", _range([s / 1e6 for s in seen], 1))
@@ -133,7 +132,7 @@ def compared(name: str, batch: int) -> tuple[float, list[float]]:
 
 
 def _range(values: Sequence[float], digits: int) -> str:
-    return f"{values[0]:.{digits}f} to {values[-1]:.{digits}f}"
+    return f"{values[0]:.{digits}f} to {values[-1]:.{digits}f}" if values else ""
 
 
 def main() -> None:
@@ -141,13 +140,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=lambda text: text.split(","), default=NETWORKS)
     parser.add_argument("--batches", default="1,16")
+    parser.add_argument("--processes", type=int, default=2, help="with glibc as it is; 0 for none")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         return child(arguments.child)
     print(line(HEADINGS), line(["---"] * len(HEADINGS)), sep="\n")
     batches = [int(size) for size in arguments.batches.split(",")]
-    rows = [compared(name, batch) for name in arguments.models for batch in batches]
+    rows = [
+        compared(name, batch, arguments.processes) for name in arguments.models for batch in batches
+    ]
     held = sum(abs(ratio - 1) <= BAR for ratio, _ in rows)
     seen = sum(all(abs(ratio - 1) <= BAR for ratio in ratios) for _, ratios in rows)
     print(f"\nWithin {BAR:.0%}: {held} of {len(rows)} held, {seen} of {len(rows)} seen always")

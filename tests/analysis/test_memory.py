@@ -86,7 +86,7 @@ def test_a_branch_is_alive_until_it_is_joined() -> None:
     a, b, c, y = (tensor(name, 10) for name in "abcy")
     found = alive_in_table(
         table(
-            *(node("Softmax", [X], [a]), node("Softmax", [a], [b]), node("Softmax", [b], [c])),
+            *(node("Hardmax", [X], [a]), node("Hardmax", [a], [b]), node("Hardmax", [b], [c])),
             node("Concat", [a, c], [y]),
             inputs=(X,),
         )
@@ -110,7 +110,7 @@ def test_a_view_takes_no_memory_and_keeps_its_source_alive() -> None:
     a, b, c = tensor("a", 10), tensor("b", 5, 2), tensor("c", 5, 2)
     found = alive_in_table(
         table(
-            *(node("Softmax", [X], [a]), node("Reshape", [a], [b]), node("Softmax", [b], [c])),
+            *(node("Hardmax", [X], [a]), node("Reshape", [a], [b]), node("Hardmax", [b], [c])),
             inputs=(X,),
         )
     )
@@ -119,7 +119,7 @@ def test_a_view_takes_no_memory_and_keeps_its_source_alive() -> None:
 
 def test_a_result_is_written_over_an_operand_that_nobody_else_needs() -> None:
     a, b, c = tensor("a", 10), tensor("b", 10), tensor("c", 10)
-    chain = node("Softmax", [X], [a]), node("Sigmoid", [a], [b])
+    chain = node("Hardmax", [X], [a]), node("Sigmoid", [a], [b])
     assert alive(alive_in_table(table(*chain, inputs=(X,)))) == {"a": 80, "b": 80}
     both = (*chain, node("Concat", [a, b], [c]))
     assert alive(alive_in_table(table(*both, inputs=(X,))))["b"] == 120
@@ -131,7 +131,7 @@ def test_the_models_input_is_never_overwritten_and_neither_is_another_size() -> 
     a, wide = tensor("a", 10), tensor("wide", 3, 10)
     row = tensor("row", 3, 1)
     grown = table(
-        *(node("Softmax", [X], [a]), node("Add", [a, row], [wide])), inputs=(X,), weights=(row,)
+        *(node("Hardmax", [X], [a]), node("Add", [a, row], [wide])), inputs=(X,), weights=(row,)
     )
     assert alive(alive_in_table(grown))["wide"] == 40 + 40 + 120
 
@@ -140,7 +140,7 @@ def test_an_unknown_size_makes_a_lower_limit_where_it_is_alive() -> None:
     a, b, c = tensor("a", "n"), tensor("b", 10), tensor("c", 10)
     found = alive_in_table(
         table(
-            *(node("NonZero", [X], [a]), node("Gather", [X, a], [b]), node("Softmax", [b], [c])),
+            *(node("NonZero", [X], [a]), node("Gather", [X, a], [b]), node("Hardmax", [b], [c])),
             inputs=(X,),
         )
     )
@@ -163,10 +163,10 @@ def test_a_branch_needs_what_the_if_reads_until_its_last_layer() -> None:
     inner, other = tensor("t", 10), tensor("t", 10)
     found = alive_in_table(
         table(
-            node("Softmax", [X], [a]),
+            node("Hardmax", [X], [a]),
             node("If", [go], [y], name="if"),
-            node("Softmax", [a], [inner], name="then", parent="if", subgraph="then_branch"),
-            node("Softmax", [a], [other], name="else", parent="if", subgraph="else_branch"),
+            node("Hardmax", [a], [inner], name="then", parent="if", subgraph="then_branch"),
+            node("Hardmax", [a], [other], name="else", parent="if", subgraph="else_branch"),
             inputs=(X, go),
         )
     )
@@ -209,11 +209,11 @@ def test_a_run_without_steps_has_no_peak() -> None:
 def test_two_layers_that_one_step_computes_alike_have_one_buffer() -> None:
     a, b, y = tensor("a", 10), tensor("b", 10), tensor("y", 10)
     layers = table(
-        *(node("Softmax", [X], [a]), node("Softmax", [X], [b]), node("Concat", [a, b], [y])),
+        *(node("Hardmax", [X], [a]), node("Hardmax", [X], [b]), node("Concat", [a, b], [y])),
         inputs=(X,),
     )
     steps = (
-        Step("a", "Softmax", "", ("a", "b"), Confidence.EXACT, shared=("b",)),
+        Step("a", "Hardmax", "", ("a", "b"), Confidence.EXACT, shared=("b",)),
         Step("y", "Concat", "", ("y",), Confidence.EXACT),
     )
     found = alive_in_run(replace(sample_run(), table=layers, steps=steps))
@@ -293,7 +293,7 @@ def convolution(batch: int) -> LayerTable:
     image, w = tensor("x", batch, 3, 64, 64), tensor("w", 12, 3, 3, 3)
     a, b, c = (tensor(name, batch, 12, 64, 64) for name in "abc")
     return table(
-        *(node("Conv", [image, w], [a]), node("Relu", [a], [b]), node("Softmax", [b], [c])),
+        *(node("Conv", [image, w], [a]), node("Relu", [a], [b]), node("Hardmax", [b], [c])),
         inputs=(image,),
         weights=(w,),
     )
@@ -333,7 +333,7 @@ def test_a_deep_network_takes_work_in_proportion(monkeypatch: pytest.MonkeyPatch
     for length in (500, 1000):
         counts.clear()
         tensors = [X, *(tensor(f"t{i}", 10 + i % 7) for i in range(length))]
-        layers = [node("Softmax", [a], [b]) for a, b in pairwise(tensors)]
+        layers = [node("Hardmax", [a], [b]) for a, b in pairwise(tensors)]
         predicted_memory(table(*layers, inputs=(X,)))
         assert len(counts) <= length + 1
 
@@ -359,7 +359,7 @@ def test_long_chains_and_circles_of_damaged_tables_end() -> None:
 def test_a_layer_that_no_step_has_passes_its_sources_on() -> None:
     a, b, c, y = (tensor(name, 10) for name in "abcy")
     layers = table(
-        *(node("Softmax", [X], [a]), node("Neg", [a], [b]), node("Softmax", [X], [c])),
+        *(node("Hardmax", [X], [a]), node("Neg", [a], [b]), node("Hardmax", [X], [c])),
         node("Concat", [b, c], [y]),
         inputs=(X,),
     )

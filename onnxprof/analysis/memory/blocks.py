@@ -39,7 +39,7 @@ class Layouts:
         for layer in group:
             for name, tensor in self._tensors.outputs(layer):
                 self._tensor[name] = tensor
-            if self._is_blocked(layer):
+            if self._is_blocked(group[0] if group[0].op_type == "Conv" else layer):
                 name, tensor = self._tensors.outputs(layer)[0]
                 self._blocked.add(name)
                 found.append(_padded(tensor, self._block))

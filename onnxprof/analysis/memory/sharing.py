@@ -13,13 +13,14 @@ from onnxprof.records.layer import Layer
 VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout"})
 
 #: The output may be written over an input, element by element.
-_IN_PLACE = frozenset(
+_ELEMENTWISE = frozenset(
     {"Add", "Sub", "Mul", "Div", "Sum", "Abs", "Neg", "Floor", "Ceil", "Reciprocal", "Sqrt"}
     | {"Exp", "Log", "Not", "Cast", "Clip", "Relu", "LeakyRelu", "ThresholdedRelu", "PRelu"}
     | {"Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus"}
-    | {"Softsign", "Mish", "Erf", "Trilu", "ScatterElements", "ScatterND", "Scatter"}
-    | {"ScaledTanh", "ParametricSoftplus"}
+    | {"Softsign", "Mish", "Erf", "ScaledTanh", "ParametricSoftplus"}
 )
+#: The same, row by row or where an input is changed.
+_IN_PLACE = _ELEMENTWISE | {"Softmax", "LogSoftmax", "Trilu", "ScatterElements", "ScatterND"}
 #: A sum or an activation behind these is computed with them, in the sum's other operand.
 _TAKES_A_SUM = frozenset({"Conv", "FusedConv", "NhwcFusedConv"})
 
@@ -31,7 +32,7 @@ def is_view(layer: Layer) -> bool:
 
 def is_elementwise(layer: Layer) -> bool:
     """Whether the layer works element by element and may do so in place."""
-    return layer.op_type in _IN_PLACE and not layer.domain
+    return layer.op_type in _ELEMENTWISE and not layer.domain
 
 
 def may_overwrite(covered: tuple[Layer, ...]) -> tuple[str, ...]:
