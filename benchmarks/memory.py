@@ -152,7 +152,8 @@ def main() -> None:
     ]
     held = sum(abs(ratio - 1) <= BAR for ratio, _ in rows)
     seen = sum(all(abs(ratio - 1) <= BAR for ratio in ratios) for _, ratios in rows)
-    print(f"\nWithin {BAR:.0%}: {held} of {len(rows)} held, {seen} of {len(rows)} seen always")
+    more = f", {seen} of {len(rows)} seen in every process" if arguments.processes else ""
+    print(f"\nWithin {BAR:.0%}: {held} of {len(rows)} held{more}")
     return None
 
 
