@@ -36,7 +36,9 @@ from onnxprof.plugins.verbs import Arrays, FileSession
 from onnxprof.provenance.onnx_graph import graph_attributes
 from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.device import Availability, Device
-from onnxprof.records.step import Granularity
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.memory import CountedMemory, PredictedMemory
+from onnxprof.records.step import Granularity, Step
 
 #: The environment variable that controls the runtime's telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
@@ -100,6 +102,20 @@ class OrtBackend:
         from onnxprof.backends.ort.check.observe import reference_values
 
         return reference_values(workload, model, feeds)
+
+    def predicted_memory(self, provider: str, table: LayerTable) -> PredictedMemory | None:
+        """What a session on the CPU will take; None for other providers."""
+        from onnxprof.analysis.memory.prediction import channel_block, predicted_memory
+
+        block = channel_block(cpu_device().features)
+        return predicted_memory(table, block) if provider == "cpu" else None
+
+    def counted_memory(self, workload: Workload, steps: Sequence[Step]) -> Sequence[CountedMemory]:
+        """What each step's node allocates, by the runtime's own statistics (1.32 and later)."""
+        from onnxprof.backends.ort.memory_stats import counted_memory
+
+        _check(workload)
+        return counted_memory(workload, steps)
 
     def file_session(self, path: Path, *, lean: bool = False) -> FileSession:
         """A session for a file on the CPU; `lean` keeps no packed copy of weights."""

@@ -1,4 +1,4 @@
-"""What is checked of a run after its samples were taken: whose work steps did, its outputs."""
+"""What is added to a run after its samples: whose work steps did, its outputs, allocations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from onnxprof.analysis.warnings import tie_warnings
-from onnxprof.errors import OnnxprofError
+from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.jobs.outlook import Notice
+from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Bounds, Proof, ReferenceRun, Workload
+from onnxprof.plugins.verbs import MemoryCounting
 from onnxprof.provenance.verify.outcomes import all_unchecked
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
@@ -67,6 +70,20 @@ def with_verdicts(
         return unchecked(run)
     keep(pending(run))
     return checked(run, proof, inputs(), seconds)
+
+
+def with_allocations(run: Run, workload: Workload, progress: Callable[[str, float], None]) -> Run:
+    """The run with what its steps allocate; a line says why where that is not to be had."""
+    progress("counting allocations", 1.0)
+    backend = registry.backend(run.request.backend)
+    try:
+        if not isinstance(backend, MemoryCounting):
+            raise BackendError(f"the backend {backend.name} counts no allocations of steps")
+        counted = tuple(backend.counted_memory(workload, run.steps))
+    except BackendError as error:
+        progress(Notice(str(error)), 1.0)
+        return run
+    return replace(run, counted_memory=counted)
 
 
 def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list[Feeds]:

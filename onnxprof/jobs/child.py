@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import BackendError, OnnxprofError
-from onnxprof.jobs.checked import feeds, with_parity, with_verdicts
+from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook
 from onnxprof.machine import clocks, memory, telemetry
@@ -81,6 +81,7 @@ def perform(
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
     run = _recorded(job, digest, found, told)
     run = replace(run, telemetry=watch.telemetry() if watch else None)
+    run = with_allocations(run, work, progress) if options.allocations else run
     progress("checking provenance", 1.0)
     memory.give_back()
     fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None

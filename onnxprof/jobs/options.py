@@ -53,9 +53,10 @@ class Option:
         return self.flag.removeprefix("--")
 
     def words(self, value: Any) -> list[str]:
-        """What gives the value in a command; a switch is on without a word."""
+        """What gives the value in a command; a switch at its default needs no word."""
         if isinstance(value, bool):
-            return [] if value else [f"--no-{self.name}"]
+            word = self.flag if value else f"--no-{self.name}"
+            return [] if value == self.default else [word]
         return [word for text in self.texts(value) for word in (self.flag, text)]
 
 
@@ -167,6 +168,10 @@ class Options:
     )
     telemetry: bool = field(
         default=True, metadata=_said("--telemetry", "Read power, memory, clocks afterwards.")
+    )
+    allocations: bool = field(
+        default=False,
+        metadata=_said("--allocations", "Have the runtime count what each step allocates."),
     )
     only_verify: bool = False
     """The check by values is what was asked for: it has its longest time."""

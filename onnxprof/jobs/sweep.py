@@ -34,10 +34,12 @@ from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
+from onnxprof.plugins.verbs import predicted_memory
 from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
+from onnxprof.records.memory import PredictedMemory
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
 
@@ -181,6 +183,20 @@ def _jobs(
             own_batch=inspection.batch.own if inspection.batch.fixed else 0,
             is_free=not inspection.batch.fixed,
         )
+
+
+def too_large(jobs: Sequence[Job], memory_bytes: int) -> list[tuple[Job, PredictedMemory]]:
+    """The jobs that will exceed this memory by their backend's prediction; none for no limit.
+
+    The prediction is for one session, the least that a measurement loads.
+    """
+    found = []
+    for job in jobs if memory_bytes else ():
+        backend = registry.backend(job.options.backend)
+        expected = predicted_memory(backend, job.provider, job.table)
+        if expected is not None and expected.peak_bytes > memory_bytes:
+            found.append((job, expected))
+    return found
 
 
 def sweep(jobs: Sequence[Job], limits: Limits, store: Store, progress: Report) -> Iterator[Outcome]:

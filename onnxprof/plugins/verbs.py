@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 from numpy.typing import NDArray
 
 from onnxprof.plugins.backend import Backend, TracedSession, Workload
+from onnxprof.records.layer import LayerTable
+from onnxprof.records.memory import CountedMemory, PredictedMemory
+from onnxprof.records.step import Step
 
 if TYPE_CHECKING:  # a backend without readers should not import them
     from onnxprof.plugins.readers import FileReader
@@ -103,6 +106,26 @@ class SelfTesting(Protocol):
         """Run the tests, in a minute or two. Raises BackendError where they cannot run."""
 
 
+@runtime_checkable
+class MemoryCounting(Protocol):
+    """A backend whose runtime counts what each executed node allocates."""
+
+    def counted_memory(self, workload: Workload, steps: Sequence[Step]) -> Sequence[CountedMemory]:
+        """What steps of a run of this workload allocate in one inference, without reuse.
+
+        Loads the model in a session of its own and runs it once. Steps that cannot be told apart in
+        that session are left out. Raises BackendError where this runtime counts nothing.
+        """
+
+
+@runtime_checkable
+class MemoryPredicting(Protocol):
+    """A backend that can tell beforehand what memory a model will take."""
+
+    def predicted_memory(self, provider: str, table: LayerTable) -> PredictedMemory | None:
+        """The growth of the process's memory; None for providers without a prediction."""
+
+
 class FileSession(Protocol):
     """An ONNX file that is loaded as it is, without a layer table or fixed sizes."""
 
@@ -149,6 +172,16 @@ def packages(backend: Backend) -> tuple[str, ...]:
 def readers(backend: Backend) -> tuple[FileReader, ...]:
     """The backend's readers of files; empty where it has none."""
     return _asked(backend.readers) if isinstance(backend, FileReading) else ()
+
+
+def predicted_memory(backend: Backend, provider: str, table: LayerTable) -> PredictedMemory | None:
+    """The backend's prediction; None where it makes none."""
+    if not isinstance(backend, MemoryPredicting):
+        return None
+    try:
+        return backend.predicted_memory(provider, table)
+    except Exception:  # errors of third-party code must not stop the caller
+        return None
 
 
 def _asked(verb: Callable[[], Sequence[T]]) -> tuple[T, ...]:

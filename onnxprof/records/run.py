@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, ModelFacts
+from onnxprof.records.memory import CountedMemory
 from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity, Step, Timer
 from onnxprof.records.telemetry import Telemetry
@@ -92,6 +93,8 @@ class Run:
     kernels: tuple[KernelRow, ...] = ()
     api_calls: tuple[ApiRow, ...] = ()
     """Kernels and calls of the CUDA runtime; empty where the timer does not list them."""
+    counted_memory: tuple[CountedMemory, ...] = ()
+    """Allocations by step as the runtime counted them; empty where they were not asked for."""
     schema: int = field(default=SCHEMA_VERSION)
 
     @property

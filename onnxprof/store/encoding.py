@@ -22,6 +22,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
+from onnxprof.records.memory import CountedMemory
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Origin, Request, Run
 from onnxprof.records.step import Step
@@ -117,6 +118,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
         "telemetry": to_json(run.telemetry),
         "kernels": columns(KernelRow, run.kernels, {}),
         "api_calls": columns(ApiRow, run.api_calls, {}),
+        **_counted(run.counted_memory),
         "origin": to_json(run.origin),
         "timer": None if run.timings is None else to_json(run.timings.timer),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
@@ -157,10 +159,20 @@ def _run_from_json(data: Json) -> Run:
         telemetry=_optional(Telemetry, data.get("telemetry")),
         kernels=tuple(records(KernelRow, data.get("kernels", {}), {})),
         api_calls=tuple(records(ApiRow, data.get("api_calls", {}), {})),
+        counted_memory=_counted_from(data.get("counted_memory")),
         origin=_optional(Origin, data.get("origin")),
         schema=_converter(int)(data["schema"]),
         **{name: _converter(hints[name])(data[name]) for name in _FACTS},
     )
+
+
+def _counted(memory: tuple[CountedMemory, ...]) -> dict[str, Json]:
+    """Left out where nothing was counted, so that such runs are the bytes that they were."""
+    return {"counted_memory": columns(CountedMemory, memory, {})} if memory else {}
+
+
+def _counted_from(data: Json) -> tuple[CountedMemory, ...]:
+    return () if data is None else tuple(records(CountedMemory, data, {}))
 
 
 def _optional(cls: type[T], data: Json) -> T | None:

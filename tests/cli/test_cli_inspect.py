@@ -155,3 +155,33 @@ def test_a_fixed_batch_is_no_axis(tmp_path, capsys):
 def test_bad_options_of_costs(lenet, options, match):
     with pytest.raises(UsageError, match=match):
         command.inspect(lenet, **options)
+
+
+def test_what_is_alive_in_every_format(lenet, tmp_path, capsys):
+    command.inspect(lenet, batch="1,8", alive=True)
+    shown = capsys.readouterr().out
+    assert "largest tensor" in shown
+    assert shown.count("of activations at the peak, at ") == 2
+    assert shown.count("onnxruntime on the CPU will take some ") == 2
+    for suffix in ("csv", "json", "md"):
+        command.inspect(lenet, output=tmp_path / f"out.{suffix}", alive=True)
+    told = json.loads((tmp_path / "out.json").read_text())
+    assert told["peak_bytes"] == max(step["alive_bytes"] for step in told["steps"])
+    assert all(step["alive_bytes"] == sum(step["tensors"].values()) for step in told["steps"])
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == "batch,layer_name,alive_bytes,at_least,tensors"
+    assert len(lines) == 1 + len(told["steps"])
+    assert (tmp_path / "out.md").read_text().startswith("## model, batch 1")
+
+
+def test_a_size_that_data_decide_is_a_lower_limit(tmp_path, capsys):
+    made = models.model(
+        [models.node("NonZero", ["x"], ["y"], "nz")],
+        [models.value("x", ["batch", 4])],
+        [models.value("y", None, 7)],
+    )
+    command.inspect(str(models.save(made, tmp_path)), alive=True)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Memory: at least 16 B of activations" in shown
+    assert "of unknown size" in shown
+    assert "will take at least " in shown

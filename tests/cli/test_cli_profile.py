@@ -267,3 +267,56 @@ def test_several_processes_make_one_run(tmp_path: Path) -> None:
     assert stored.request.processes == 3
     assert "--processes 3" in stored.command
     assert stored.parity is not None
+
+
+def wide(folder: Path) -> None:
+    """A model whose output has 16 KiB for each item."""
+    made = models.model(
+        [models.node("MatMul", ["x", "w"], ["y"], "wide")],
+        [models.value("x", ["N", 1])],
+        [models.value("y", ["N", 4096])],
+        [models.weight("w", 1, 4096)],
+    )
+    models.save(made, folder, "wide.onnx")
+
+
+def test_what_will_not_fit_is_named_and_left_out_before_anything_is_allocated(
+    tmp_path: Path,
+) -> None:
+    wide(tmp_path)
+    code, out, err = profile("wide.onnx", "--batch", "1,262144", "--memory", "2", folder=tmp_path)
+    assert code == 2
+    assert "wide at batch 262144 will not fit: it takes some " in err
+    assert "2.00 GiB may be used" in err
+    assert "wide, batch 1," in out
+    ((kept,), _) = load_all([tmp_path / "runs"])
+    assert kept.request.batch == 1
+
+
+def test_nothing_is_measured_where_nothing_fits(tmp_path: Path) -> None:
+    wide(tmp_path)
+    code, out, err = profile("wide.onnx", "--batch", "262144", "--memory", "2", folder=tmp_path)
+    refused((code, out, err), "will not fit", "--force")
+    assert not list((tmp_path / "runs").rglob("*.parquet"))
+
+
+def test_force_measures_what_will_not_fit(tmp_path: Path) -> None:
+    wide(tmp_path)
+    code, _, err = profile(
+        *("wide.onnx", "--batch", "262144", "--memory", "2", "--force"), folder=tmp_path
+    )
+    assert "will not fit" not in err
+    assert code == 2  # the runtime's own refusal, in a process with 2 GiB
+
+
+def test_allocations_are_counted_where_asked_for(tmp_path: Path) -> None:
+    wide(tmp_path)
+    code, out, err = profile("wide.onnx", "--batch", "3", "--allocations", folder=tmp_path)
+    assert code == 0, err
+    ((made,), _) = load_all([tmp_path / "runs"])
+    assert "--allocations" in made.command
+    if made.counted_memory:  # from onnxruntime 1.32 on
+        assert [row.output_bytes for row in made.counted_memory] == [3 * 16384]
+        assert "Counted by the runtime: 1 of 1 steps" in out
+    else:
+        assert "counts no allocations of nodes" in err

@@ -43,6 +43,7 @@ OTHERS: dict[str, Any] = {
     "parity": False,
     "verify": False,
     "telemetry": False,
+    "allocations": True,
 }
 
 

@@ -32,7 +32,7 @@ from onnxprof.testing import sample_run
 HEADER = (
     "model,device,backend,batch,layer_name,layer_type,op_type,input_names,output_names,"
     "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat,"
-    "flops,bytes,intensity,bound,fraction_of_ceiling"
+    "flops,bytes,intensity,bound,fraction_of_ceiling,alive_bytes"
 )
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from support import strategies
 
 from onnxprof.records.layer import Tensor
+from onnxprof.records.memory import CountedMemory
 from onnxprof.records.run import Request, Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store import encoding
@@ -135,3 +136,26 @@ def test_digest_tells_every_field() -> None:
 
 def test_digest_is_the_same_on_every_machine_and_version() -> None:
     assert encoding.request_digest(sample_run().request) == "cb74b227b09e"
+
+
+def test_counted_memory_comes_back_and_leaves_no_trace_where_there_is_none() -> None:
+    run = sample_run()
+    assert "counted_memory" not in encoding.run_to_json(run)
+    counted = tuple(CountedMemory(step.name, 400 * i, i) for i, step in enumerate(run.steps))
+    told = dataclasses.replace(run, counted_memory=counted)
+    assert through_json(told).counted_memory == counted
+    assert through_json(run).counted_memory == ()
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"step": ["a"]}, "output_bytes is missing"),
+        ({"step": ["a"], "output_bytes": ["many"]}, "'many' is not of type int"),
+        (7, "TypeError"),
+    ],
+)
+def test_damaged_counts_are_refused(columns: object, reason: str) -> None:
+    facts = encoding.run_to_json(sample_run()) | {"counted_memory": columns}
+    with pytest.raises(ValueError, match=reason):
+        encoding.run_from_json(facts)

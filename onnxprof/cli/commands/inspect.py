@@ -34,6 +34,9 @@ def inspect(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
+    alive: Annotated[
+        bool, typer.Option("--alive", help="What is in memory while each layer runs.")
+    ] = False,
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
     ] = None,
@@ -73,6 +76,8 @@ def inspect(
         note(f"note: {seen.name}: {doubt}")
     if cost:
         return _write_costs(seen, chosen, output)
+    if alive:
+        return _write_alive(seen, chosen, output)
     fed = seen.fed if chosen in ("table", "json") else {}
     _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
 
@@ -266,6 +271,27 @@ def _cost_parts(seen: _Seen) -> Iterator[RenderableType]:
         yield costs.to_table(table, counted, f"{seen.name}, batch {table.batch}{sizes}")
         yield costs.sums_table(table, counted)
         yield costs.summary(counted)
+
+
+def _write_alive(seen: _Seen, chosen: str, output: Path | None) -> None:
+    from onnxprof.analysis.memory.alive import alive_in_table
+    from onnxprof.analysis.memory.prediction import channel_block
+    from onnxprof.machine.cpu import cpu_device
+    from onnxprof.publish.tables import alive
+
+    block = channel_block(cpu_device().features)
+    if chosen == "csv":
+        return deliver(alive.to_csv(seen.tables), output)
+    if chosen == "json":
+        return deliver(alive.to_json(seen.tables, seen.name, block), output)
+    if chosen == "md":
+        return deliver(alive.to_markdown(seen.tables, seen.name), output)
+    parts: list[RenderableType] = []
+    for table in seen.tables:
+        found = alive_in_table(table)
+        parts.append(alive.to_table(found, f"{seen.name}, batch {table.batch}"))
+        parts.append(alive.summary(table, found, block))
+    return display(*parts) if output is None else deliver(plain_text(*parts, width=120), output)
 
 
 def _parts(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from onnxprof.cli.progress import Meter
     from onnxprof.jobs.job import Job
     from onnxprof.jobs.sweep import Outcome
+    from onnxprof.processes.confined import Limits
     from onnxprof.reasons.stored import Shelf
     from onnxprof.store.folder import Store
 
@@ -28,7 +29,7 @@ _FEW_LAYERS, _MANY_LAYERS = 5, 10
 @takes(
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
-    *("parity", "verify", "telemetry", "wait", "quiet"),
+    *("parity", "verify", "telemetry", "allocations", "force", "wait", "quiet"),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
@@ -46,6 +47,9 @@ def profile(
         float,
         typer.Option(min=0, help="GiB that one measurement may use; 0 for what is free."),
     ] = 0.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Measure what will not fit into memory, too.")
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
@@ -66,7 +70,23 @@ def profile(
     planned = _plan(options, console)
     place = Store(folders.store(store))
     place.check_writable()
-    return _measure(planned, options, place, console, quiet, None if wait else 0.0)
+    kept = planned if force else _fitting(planned, limits)
+    if not kept:
+        return 2
+    code = _measure(kept, options, place, console, quiet, None if wait else 0.0)
+    return code if len(kept) == len(planned) else code or 2
+
+
+def _fitting(planned: list[Job], limits: Limits) -> list[Job]:
+    """The jobs without those that will exceed the memory; a line names each of these."""
+    from onnxprof.jobs.sweep import too_large
+    from onnxprof.publish.text.memory import refusal
+
+    refused = too_large(planned, limits.memory_bytes)
+    for job, expected in refused:
+        say(refusal(job.title, expected, limits.memory_bytes))
+    titles = [job for job, _ in refused]
+    return [job for job in planned if not any(job is other for other in titles)]
 
 
 def _plan(options: Options, console: Console) -> list[Job]:

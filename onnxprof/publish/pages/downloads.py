@@ -54,6 +54,7 @@ MEANINGS = {
     "intensity": "operations a byte",
     "bound": "what binds it: compute, a level of memory, overhead; null without ceilings",
     "fraction_of_ceiling": "the least possible time over its time; null without ceilings",
+    "alive_bytes": "activations in memory while the step ran; blank where that is not known",
 }
 
 

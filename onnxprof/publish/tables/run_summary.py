@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
@@ -12,8 +12,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish.text import numbers, sentences
+from onnxprof.publish.text.memory import counted_text, peak_text, size_text
 from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text, why_text
 from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
 from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
@@ -25,6 +27,8 @@ from onnxprof.records.run import Run
 
 _BAR = 10
 _MOST_DOUBTS = 3
+#: From this width on there is a column with the bytes that are alive.
+_WIDE = 100
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -48,6 +52,8 @@ def summary(
         parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
         parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
+        memory = (peak_text(alive_in_run(run)), counted_text(run))
+        parts += [Text(line) for line in memory if line]
     return Group(*parts, *_caveats(run))
 
 
@@ -85,15 +91,17 @@ def layers(
 ) -> Table:
     """The timing table, slowest row first, then the rest, the overhead and the total.
 
-    The last column is what bounds each row, or a bar where there are no roofs. Names and types are
-    cut to fit `width`; figures never are.
+    The last column is what bounds each row, or a bar where there are no roofs; from 100 columns on
+    there is one with the activations that are alive while the step runs. Names and types are cut to
+    fit `width`; figures never are.
     """
-    lines = _lines(sums, run.table, limit, roofs)
+    lines = _lines(sums, run.table, limit, roofs, known_alive(run) if width >= _WIDE else {})
     types = max(len("type"), *(min(len(line.kind), width // 6) for line in lines))
     cells = zip(("ms", "p95", "share"), *map(_Line.figures, lines), strict=True)
     figures = [max(map(len, column)) for column in cells]
-    gaps = 2 * len(_HEADINGS)
-    last = max([_BAR, *(len(line.why) for line in lines)])
+    alive = max(len(line.alive) for line in lines)
+    gaps = 2 * (len(_HEADINGS) + (alive > 0))
+    last = max([_BAR, *(len(line.why) for line in lines)]) + max(alive, 5 * (alive > 0))
     names = max(12, width - types - sum(figures) - last - gaps)
     cut = telling_cut([(line.name, names - len(line.more)) for line in lines])
     scale = max((line.share or 0.0 for line in lines if not line.closing), default=0.0)
@@ -103,11 +111,14 @@ def layers(
         justify = _HEADINGS[heading]
         heading = heading or ("why" if roofs else "")
         table.add_column(heading, no_wrap=True, justify=justify, min_width=figure)
+    if alive:
+        table.add_column("alive", no_wrap=True, justify="right", min_width=alive)
     for line in lines:
         if line.section:
             table.add_section()
         drawn = 0.0 if roofs else scale
-        table.add_row(*line.cells(drawn, names, types, cut), style=line.style)
+        more = [Text(line.alive)] if alive else []
+        table.add_row(*line.cells(drawn, names, types, cut), *more, style=line.style)
     return table
 
 
@@ -139,6 +150,8 @@ class _Line:
     """Whether a rule stands above it."""
     why: str = ""
     """What bounds it, as `L3 41 %`; empty without ceilings, and then there is a bar."""
+    alive: str = ""
+    """Activations that are alive while the step runs."""
 
     def figures(self) -> tuple[str, str, str]:
         """The cells that are never cut: time, p95, share."""
@@ -157,14 +170,18 @@ class _Line:
 
 
 def _lines(
-    sums: Reconciliation, table: LayerTable, limit: int | None, roofs: Roofline | None = None
+    sums: Reconciliation,
+    table: LayerTable,
+    limit: int | None,
+    roofs: Roofline | None,
+    alive: Mapping[str, int],
 ) -> list[_Line]:
     timed = _ranked(sums)
     shown = timed if limit is None else timed[:limit]
     digits = 6 if limit is None or sums.total_ns < 1_000_000 else 3
     nodes = {layer.name: layer for layer in table.nodes}
     total = _rounded(sums.total_ns, digits)
-    lines = [_timed(row, nodes, digits) for row in shown]
+    lines = [_timed(row, nodes, digits, alive) for row in shown]
     if roofs:
         whys = (why_text(roofs.by_name.get(row.name)) for row in shown)
         lines = [replace(line, why=why) for line, why in zip(lines, whys, strict=True)]
@@ -217,7 +234,7 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
     return Text(f"? {sentences.DOUBTFUL}: {listed}.")
 
 
-def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
+def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int, alive: Mapping[str, int]) -> _Line:
     stray = row.status is Status.UNATTRIBUTED
     covered = [nodes[name] for name in row.step.layers if name in nodes] if row.step else []
     kinds = dict.fromkeys(layer.layer_type for layer in covered)
@@ -230,6 +247,7 @@ def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int) -> _Line:
         "yellow" if stray else "",
         more=f" +{len(covered) - 1}" if len(covered) > 1 else "",
         mark="?" if row.doubt else "",
+        alive=size_text(alive[row.step.name]) if row.step and row.step.name in alive else "",
     )
 
 

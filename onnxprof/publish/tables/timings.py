@@ -7,9 +7,10 @@ axis stands there by its name, an unknown axis or rank as `?`.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from onnxprof.analysis.memory.alive import known_alive
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow, milliseconds, reconcile
 from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
@@ -50,6 +51,7 @@ COLUMNS = (
     "intensity",
     "bound",
     "fraction_of_ceiling",
+    "alive_bytes",
 )
 _TIMES = ("median_ms", "p5_ms", "p95_ms")
 #: Columns of the Arrow table that identify a run among repeated ones.
@@ -132,7 +134,9 @@ def timing_table(
 def _schema() -> pa.Schema:
     import pyarrow as pa
 
-    whole = dict.fromkeys(("batch", "threads", "samples", "flops", "bytes"), pa.int64())
+    whole = dict.fromkeys(
+        ("batch", "threads", "samples", "flops", "bytes", "alive_bytes"), pa.int64()
+    )
     real = dict.fromkeys((*_TIMES, "share", "intensity", "fraction_of_ceiling"), pa.float64())
     types = whole | real
     return pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
@@ -227,7 +231,7 @@ def _utf8(value: Cell) -> Cell:
 
 
 def _printed(sums: Reconciliation, run: Run, ceilings: Ceilings | None) -> Iterator[list[Cell]]:
-    for row, roof in _rows(sums, run, ceilings):
+    for row, more in _rows(sums, run, ceilings):
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield [
             *_description(run, row),
@@ -235,14 +239,14 @@ def _printed(sums: Reconciliation, run: Run, ceilings: Ceilings | None) -> Itera
             row.samples or None,
             "" if row.share is None else f"{row.share:.6g}",
             _caveat(row),
-            *(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in _reasons(roof)),
+            *(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in more),
         ]
 
 
 def _values(
     sums: Reconciliation, run: Run, ceilings: Ceilings | None
 ) -> Iterator[tuple[Cell, ...]]:
-    for row, roof in _rows(sums, run, ceilings):
+    for row, more in _rows(sums, run, ceilings):
         times = (row.median_ns, row.p5_ns, row.p95_ns)
         yield (
             *_description(run, row),
@@ -250,17 +254,19 @@ def _values(
             row.samples or None,
             row.share,
             _caveat(row) or None,
-            *_reasons(roof),
+            *more,
         )
 
 
 def _rows(
     sums: Reconciliation, run: Run, ceilings: Ceilings | None
-) -> Iterator[tuple[TimedRow, Roof | None]]:
-    """The rows of a run, those that stand for a step with what bounds it."""
+) -> Iterator[tuple[TimedRow, tuple[Cell, ...]]]:
+    """The rows of a run, and what is known of the reasons for the time of those with a step."""
     roofs = roofline(run, ceilings, sums).roofs
     known = dict(zip(map(id, step_rows(sums)), roofs, strict=True))
-    yield from ((row, known.get(id(row))) for row in sums.rows)
+    alive = known_alive(run)
+    for row in sums.rows:
+        yield row, (*_reasons(known.get(id(row))), _alive(row, alive))
 
 
 def _reasons(roof: Roof | None) -> tuple[Cell, ...]:
@@ -274,6 +280,12 @@ def _reasons(roof: Roof | None) -> tuple[Cell, ...]:
 def _count(number: int | None) -> int | None:
     """None for what no column of 64 bits holds, as a damaged shape may give."""
     return number if number is not None and number <= LARGEST else None
+
+
+def _alive(row: TimedRow, alive: Mapping[str, int]) -> int | None:
+    """Bytes of activations while the row's step ran; None for other rows, and where not known."""
+    timed = row.step is not None and row.median_ns is not None
+    return alive.get(row.step.name) if timed and row.step else None
 
 
 def _caveat(row: TimedRow) -> str:

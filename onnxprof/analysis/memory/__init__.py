@@ -1,0 +1,1 @@
+"""Memory of a model: what is alive at each step, by its graph, and what it will take."""
