@@ -58,6 +58,9 @@ def test_from_a_file_to_a_csv_that_adds_up(tmp_path: Path) -> None:
     code, out, err = profile("lenet.onnx", "--batch", "1,8", folder=tmp_path)
     assert code == 0, err
     assert "lenet, batch 1" in out
+    assert "lenet on ort" in out
+    assert "2 sizes of batch" in out
+    assert "Best rate: batch " in out
     assert "lenet, batch 8" in out
     assert "2 runs stored in runs" in err
     assert all(len(line) <= 80 for line in out.splitlines())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onnxprof.jobs.sweep import Outcome
     from onnxprof.processes.confined import Limits
     from onnxprof.reasons.stored import Shelf
+    from onnxprof.records.run import Run
     from onnxprof.store.folder import Store
 
 _FEW_LAYERS, _MANY_LAYERS = 5, 10
@@ -140,6 +141,8 @@ def _measure(
     except KeyboardInterrupt:
         say(f"interrupted; {len(outcomes)} of {len(planned)} done and stored in {store.root}")
         return 130
+    if not quiet:
+        _show_scaling([outcome.run for outcome in outcomes if outcome.error is None])
     _say_missing(outcomes, shelf, quiet)
     return _close(outcomes, store)
 
@@ -181,6 +184,16 @@ def _show(outcome: Outcome, quiet: bool, limit: int, shelf: Shelf) -> None:
         console = stdout_console()
         console.print(summary(outcome.run, limit=limit, ceilings=shelf.of(outcome.run)))
         console.print()
+
+
+def _show_scaling(runs: list[Run]) -> None:
+    """Where a model was measured at several batches, which of them is worth it."""
+    from onnxprof.cli.output import display
+    from onnxprof.compare.scaling import families, scaling
+    from onnxprof.publish.comparing.scaling import in_short
+
+    for group in families(runs) if len(runs) > 1 else ():
+        display(*in_short(scaling(group)))
 
 
 def _close(outcomes: list[Outcome], store: Store) -> int:

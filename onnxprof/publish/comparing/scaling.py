@@ -45,6 +45,11 @@ def table(scaling: Scaling, limit: int | None = 20, limit_ns: int | None = None)
     return Group(*parts)
 
 
+def in_short(scaling: Scaling) -> list[RenderableType]:
+    """What the sizes say, without tables."""
+    return [Text(_title(scaling), style="bold"), *map(Text, sentences_of(scaling)), Text()]
+
+
 def markdown(scaling: Scaling, limit: int | None = 20, limit_ns: int | None = None) -> str:
     """The same for a document."""
     heads = (scaling.axis, *_HEADS[:2], _rate_head(scaling), *_HEADS[2:])
