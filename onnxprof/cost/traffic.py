@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from onnxprof.cost.base.call import Call, SizesOf, Unknown
 from onnxprof.cost.base.expression import Size, ceil_div, product
@@ -101,19 +100,9 @@ def size_bytes(elements: Size, tensor: Tensor) -> Size:
     """Bytes of so many of a tensor's elements. Raises Unknown for strings and unknown types."""
     if isinstance(elements, int) and elements == 0:
         return 0
-    bits = _bits().get(tensor.dtype, 0)
+    bits = tensor.element_bits
     if not bits:
         raise Unknown(
             f"the bytes of {tensor.name} ({tensor.dtype or 'of unknown type'}) are unknown"
         )
     return elements * (bits // 8) if bits >= 8 else ceil_div(elements * bits, 8)
-
-
-@cache
-def _bits() -> Mapping[str, int]:
-    """Bits of an element by the dtype's name."""
-    from onnx import TensorProto
-
-    from onnxprof.model.graph.weights import dtype_name, element_bits
-
-    return {dtype_name(kind): element_bits(kind) for kind in TensorProto.DataType.values()}

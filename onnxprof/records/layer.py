@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 #: One axis: the size, the name of a symbolic size, or None if not known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None
+
+
+#: The first number in a type's name is its width: `float16`, `uint4`, `float8_e4m3fn`.
+_WIDTH = re.compile(r"[a-z]+(\d+)")
+_WIDTHS = (2, 4, 8, 16, 32, 64, 128)
+
+
+@cache
+def element_bits(dtype: str) -> int:
+    """Bits of an element by the name of its type; 0 where it is not known."""
+    match = _WIDTH.match(dtype) if "(" not in dtype else None
+    width = 8 if dtype == "bool" else int(match[1]) if match else 0
+    return width if width in _WIDTHS else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,11 @@ class Tensor:
     """The contents of a shape operand, resolved at the table's batch size."""
     observed: bool = False
     """Whether the shape was seen at run time rather than inferred."""
+
+    @property
+    def element_bits(self) -> int:
+        """Bits that an element takes, packed types below 8; 0 for texts and unknown types."""
+        return element_bits(self.dtype)
 
     @property
     def is_static(self) -> bool:

@@ -14,8 +14,8 @@ from onnxprof.analysis.memory.arena import Arena, packed_bytes
 from onnxprof.analysis.memory.liveness import Execution, Held, Written, followed, liveness
 from onnxprof.analysis.memory.plan import reused
 from onnxprof.analysis.memory.prediction import channel_block, predicted_memory
-from onnxprof.analysis.memory.sizes import element_bits, tensor_bytes
-from onnxprof.records.layer import Dim, Layer, LayerKind, LayerTable, Tensor
+from onnxprof.analysis.memory.sizes import tensor_bytes
+from onnxprof.records.layer import Dim, Layer, LayerKind, LayerTable, Tensor, element_bits
 from onnxprof.records.memory import Liveness
 from onnxprof.records.step import Confidence, Step
 from onnxprof.testing import sample_run

@@ -9,7 +9,7 @@ from onnxprof.analysis.memory import fusion
 from onnxprof.analysis.memory.blocks import Layouts
 from onnxprof.analysis.memory.liveness import Execution, Written, liveness
 from onnxprof.analysis.memory.sharing import is_view, may_overwrite
-from onnxprof.analysis.memory.sizes import element_bits, tensor_bytes, total
+from onnxprof.analysis.memory.sizes import tensor_bytes, total
 from onnxprof.analysis.memory.tensors import Tensors
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.memory import Liveness
@@ -125,7 +125,7 @@ def _yielded(work: _Work, tensors: Tensors) -> list[Written]:
 
 
 def _as_written(name: str, tensor: Tensor) -> Written:
-    return Written(name, tensor_bytes(tensor), (tensor.shape, element_bits(tensor.dtype)))
+    return Written(name, tensor_bytes(tensor), (tensor.shape, tensor.element_bits))
 
 
 def _equal(
