@@ -189,7 +189,7 @@ def test_a_command_imports_no_more_than_it_uses(
         "from onnxprof.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as end: print(end.code)\n"
-        "print(sorted(m for m in sys.modules if m.split('.')[0] in {unused}))"
+        f"print(sorted(m for m in sys.modules if m.split('.')[0] in {unused}))"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-2:] == [str(code), "[]"]
