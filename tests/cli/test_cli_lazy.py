@@ -176,7 +176,7 @@ def test_a_path_that_cannot_be_read_is_refused(
     ("arguments", "code", "unused"),
     [
         ("inspect no-such-file.onnx --batch 1,2 -o x.csv --dim a=1", 2, ("pydantic", "onnx")),
-        ("profile m --budget 0.5 --threads 1 --store x --backend none", 2, ("pydantic",)),
+        ("profile m --budget 0.5 --threads 1 --store x", 2, ("pydantic", "onnx", "pyarrow")),
         ("runs list --store no-such-store --format json", 0, ("pydantic", "onnx", "numpy")),
         ("compare no-such-a no-such-b", 2, ("pydantic", "onnx")),
     ],
