@@ -1,30 +1,21 @@
-"""Making model files from skeletons: the same bytes everywhere, streamed, verified, atomic."""
+"""Model files made from skeletons: verified, atomic, kept.
+
+What makes one (`onnxprof.zoo.making`) is imported where one is to be made.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache as store
 from onnxprof.zoo.catalogue import entry, skeleton_path
 from onnxprof.zoo.declaration import Entry
-from onnxprof.zoo.making import skeleton
-from onnxprof.zoo.making.skeleton import Piece, Weights
 
-#: Called with bytes done and bytes in all.
-Progress = Callable[[int, int], None]
-Chunk = bytes | memoryview
-
-#: Elements that one thread makes at a time; a multiple of four, the generator's block.
-_CHUNK = 1 << 20
-_THREADS = 4
+if TYPE_CHECKING:
+    from onnxprof.zoo.making.stream import Progress
 
 
 def materialise(name: str, progress: Progress | None = None, cache: Path | None = None) -> Path:
@@ -50,55 +41,10 @@ def materialise(name: str, progress: Progress | None = None, cache: Path | None 
 
 def digest(name: str, progress: Progress | None = None) -> str:
     """SHA-256 of the file of a zoo network, streamed without writing it."""
+    from onnxprof.zoo.making import skeleton
+    from onnxprof.zoo.making.stream import digest_pieces
+
     return digest_pieces(skeleton.read(skeleton_path(name)), progress)
-
-
-def digest_pieces(pieces: list[Piece], progress: Progress | None = None) -> str:
-    """SHA-256 of the file that pieces make."""
-    return stream(pieces, lambda _: None, progress)
-
-
-def stream(
-    pieces: list[Piece], write: Callable[[Chunk], object], progress: Progress | None = None
-) -> str:
-    """Pass the whole file to `write` in order, chunk by chunk; returns its SHA-256."""
-    sha256, done, total = hashlib.sha256(), 0, skeleton.size(pieces)
-    for chunk in _chunks(pieces):
-        write(chunk)
-        sha256.update(chunk)
-        done += len(memoryview(chunk).cast("B"))
-        if progress:
-            progress(done, total)
-    return sha256.hexdigest()
-
-
-def _chunks(pieces: list[Piece]) -> Iterator[Chunk]:
-    """The file in chunks, in order; threads make the weights a few chunks ahead."""
-    threads = min(_THREADS, os.cpu_count() or 1)
-    ahead: deque[Future[Chunk]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="zoo")
-    try:
-        for make, *arguments in _jobs(pieces):
-            ahead.append(pool.submit(make, *arguments))
-            if len(ahead) > 2 * threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _jobs(pieces: list[Piece]) -> Iterator[tuple[Any, ...]]:
-    for piece in pieces:
-        if isinstance(piece, Weights):
-            for start in range(0, piece.elements, _CHUNK):
-                yield _data, piece, start, min(_CHUNK, piece.elements - start)
-        else:
-            yield bytes, piece
-
-
-def _data(weights: Weights, start: int, count: int) -> memoryview:
-    return weights.recipe.values(weights.dtype, start, count).data
 
 
 def copy_out(source: Path, target: Path) -> Path:
@@ -106,6 +52,8 @@ def copy_out(source: Path, target: Path) -> Path:
 
     Raises StoreError where it cannot be written.
     """
+    import shutil
+
     if target.is_dir():
         target = target / source.name
     partial = store.partial(target)
@@ -140,8 +88,7 @@ def _is_intact(target: Path, item: Entry) -> bool:
             return False
         if store.is_stamped(target):
             return True
-        with target.open("rb") as file:
-            intact = hashlib.file_digest(file, "sha256").hexdigest() == item.sha256
+        intact = _sha256(target) == item.sha256
     except OSError:
         return False
     if intact:
@@ -149,7 +96,17 @@ def _is_intact(target: Path, item: Entry) -> bool:
     return intact
 
 
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _write(target: Path, item: Entry, progress: Progress | None) -> None:
+    from onnxprof.zoo.making import skeleton
+    from onnxprof.zoo.making.stream import stream
+
     store.drop_partials(target)
     partial = store.partial(target)
     try:

@@ -1,44 +1,31 @@
-"""onnxruntime's providers, timed by the runtime's profiler or, on CUDA, by activity records."""
+"""onnxruntime's providers, timed by the runtime's profiler or, on CUDA, by activity records.
+
+What only a measuring process needs is in `traced`.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from onnxprof.backends.ort import partition
-from onnxprof.backends.ort.check.verify import OrtProof, claims_of
-from onnxprof.backends.ort.device_timer import DeviceTimer
-from onnxprof.backends.ort.graphs.graphs import TiedNodes, tie
-from onnxprof.backends.ort.graphs.saved import Saved, at_level, in_its_file, saving, structure
-from onnxprof.backends.ort.prefix import open_prefixes, output_types
-from onnxprof.backends.ort.profile import Profile, read_profile
-from onnxprof.backends.ort.repeat import Repeater
 from onnxprof.backends.ort.runtime import providers
-from onnxprof.backends.ort.runtime import session as ort_session
-from onnxprof.backends.ort.runtime.errors import runtime_errors
-from onnxprof.backends.ort.runtime.session import BoundSession, place_of
-from onnxprof.backends.ort.timed import build_trace, joined_steps
 from onnxprof.errors import BackendError
 from onnxprof.machine.cpu import cpu_device
-from onnxprof.machine.gpus import free_bytes
-from onnxprof.model.graph.read import light, read_prepared
-from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
-from onnxprof.plugins.readers import FileReader
+from onnxprof.plugins.backend import Session, TracedSession, Workload
 from onnxprof.plugins.verbs import Arrays, FileSession
-from onnxprof.provenance.onnx_graph import graph_attributes
-from onnxprof.provenance.verify.verdicts import Claim
 from onnxprof.records.device import Availability, Device
-from onnxprof.records.layer import LayerTable
-from onnxprof.records.memory import CountedMemory, PredictedMemory
-from onnxprof.records.step import Granularity, Step
+
+if TYPE_CHECKING:
+    from onnxprof.plugins.readers import FileReader
+    from onnxprof.records.layer import LayerTable
+    from onnxprof.records.memory import CountedMemory, PredictedMemory
+    from onnxprof.records.step import Step
 
 #: The environment variable that controls the runtime's telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
@@ -126,15 +113,20 @@ class OrtBackend:
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A session with the runtime's usual optimisations."""
+        from onnxprof.backends.ort.runtime import session as ort_session
+        from onnxprof.backends.ort.runtime.session import BoundSession, place_of
+
         _check(workload)
         yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
 
     @contextmanager
     def open_traced(self, workload: Workload) -> Iterator[TracedSession]:
         """A session under the runtime's profiler, with the profile in a scratch folder."""
+        from onnxprof.backends.ort.traced import open_profiled
+
         _check(workload)
         with tempfile.TemporaryDirectory(prefix="onnxprof-") as scratch:
-            yield _open_profiled(workload, Path(scratch))
+            yield open_profiled(workload, Path(scratch))
 
 
 def _check(workload: Workload) -> None:
@@ -148,153 +140,3 @@ def _check(workload: Workload) -> None:
             remedy='pip install "onnxprof[cpu]"',
         ) from None
     providers.require_usable(workload)
-
-
-def _open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
-    def profiled(made: Any) -> None:
-        made.enable_profiling = True
-        made.profile_file_prefix = str(scratch / "profile")
-        made.add_session_config_entry(partition.RECORD, "1")
-
-    path = scratch / "executed.onnx"
-    provider = providers.provider_of(workload)
-    if provider.compiles:
-        return CompiledSession(ort_session.load(workload, profiled), workload, Saved.beside(path))
-    if provider.kind == "cpu" and (made := in_its_file(workload, path, profiled)):
-        return ProfiledSession(*made)
-    session = saving(workload, path, profiled) or ort_session.load(workload, profiled)
-    return ProfiledSession(session, workload, Saved.beside(path))
-
-
-class ProfiledSession(BoundSession):
-    """A bound session whose every inference is in the runtime's profile."""
-
-    def __init__(self, session: Any, workload: Workload, saved: Saved) -> None:
-        super().__init__(session, workload.inputs, place_of(workload))
-        self._workload = workload
-        self._saved = saved
-        self._types: dict[str, str] = {}
-        self._places: dict[int, tuple[int, ...]] = {}
-        self._claims: Sequence[Claim] = ()
-        self._device = DeviceTimer.of(workload)
-        self._epoch_ns = int(session.get_profiling_start_time_ns())
-
-    @property
-    def launches(self) -> str:
-        """Why the profile has only launches; empty where it has execution times."""
-        return self._device.obstacle
-
-    def free_bytes(self) -> int | None:
-        """Free memory of a CUDA device, in which every session keeps weights of its own."""
-        on_gpu = providers.provider_of(self._workload).kind == "cuda"
-        return free_bytes(self._workload.device) if on_gpu else None
-
-    @property
-    def on_device(self) -> bool:
-        """Whether activity records give the steps their times."""
-        return self._device.collector is not None
-
-    @contextmanager
-    def recording(self) -> Iterator[None]:
-        """A context in which the device's activity records are gathered, if there are any."""
-        with self._device.recording():
-            yield
-
-    def trace(self) -> Trace:
-        """End profiling and tie the executed nodes to the layers."""
-        with runtime_errors("cannot end profiling"):
-            path = Path(self.session.end_profiling())
-        self._release()
-        profile, ties, length = self._tied(path)
-        joined = joined_steps(profile, ties)
-        self._places = {row: entry.places for row, entry in enumerate(joined) if entry.places}
-        self._claims = claims_of(joined)
-        operators = {layer.name: layer.op_type for layer in self._workload.table.nodes}
-        made = replace(
-            build_trace(profile, ties, length, operators),
-            provider=providers.provider_of(self._workload).name,
-        )
-        rows = {key: row for row, entry in enumerate(joined) for key in entry.keys}
-        return self._device.timed(made, path, rows, self._epoch_ns)
-
-    @cached_property
-    def _light(self) -> Workload:
-        """The workload with its model's weights left in the file: for what is not timed."""
-        return replace(self._workload, model=light(self._workload.model))
-
-    @cached_property
-    def _original(self) -> Any:
-        return read_prepared(self._light.model)
-
-    @cached_property
-    def _timeable(self) -> Saved:
-        """The saved graph with packed weights, which sessions map. Raises BackendError."""
-        return self._saved.packed(self._workload)
-
-    def _release(self) -> None:
-        """Make room for the witness: outputs alone keep the memory of the session's weights."""
-        self.session = self._binding = None
-        self._values, self._names = [], []
-
-    def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
-        """The profile, the tied nodes, and the number of nodes at which the graph can be cut."""
-        executed = structure(self._saved.path)
-        ties = _ties(self._light, self._original, self._saved.path, executed)
-        control_flow = {node.name for node in ties.nodes if node.has_subgraph}
-        profile = read_profile(path, control_flow)
-        nodes = () if executed is None else executed.graph.node
-        self._types = output_types(profile, nodes)
-        return profile, ties, len(nodes)
-
-    def prefixes(self, counts: Sequence[int]) -> Sequence[Session]:
-        """Sessions for the first nodes of the executed graph; call this after `trace`."""
-        self.session = None
-        saved = self._timeable if any(counts) else self._saved
-        return open_prefixes(self._workload, saved.path, self._types, counts)
-
-    def repeated(self, repeats: Mapping[int, int]) -> Mapping[int, Session]:
-        """Sessions that repeat one step each, on the CPU; call this after `trace`."""
-        if providers.provider_of(self._workload).kind != "cpu":
-            return {}
-        self.session = None
-        places = {step: self._places[step] for step in repeats if step in self._places}
-        saved = self._timeable.path
-        return Repeater(self._workload, saved, self._types).sessions(places, repeats)
-
-    def proof(self) -> OrtProof:
-        """The check of the steps by values, with the saved graph; call this last."""
-        self.session = None
-        return OrtProof.kept(self._light, self._original, self._saved, self._claims)
-
-
-class CompiledSession(ProfiledSession):
-    """A session on a provider that compiles subgraphs, whose executed graph cannot be saved."""
-
-    def __init__(self, session: Any, workload: Workload, saved: Saved) -> None:
-        super().__init__(session, workload, saved)
-        self._provider = providers.provider_of(workload).name
-        self._taken = partition.subgraphs(session, self._provider)
-
-    def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:
-        basic = at_level(self._workload, self._saved.path, "ORT_ENABLE_BASIC")
-        if basic is None:
-            return read_profile(path, ()), TiedNodes(), 0
-        control_flow = {n.name for n in basic.graph.node if any(True for _ in graph_attributes(n))}
-        profile = read_profile(path, control_flow)
-        ties = partition.tie_compiled(self._original, basic, self._taken, profile, self._provider)
-        return profile, ties, 0
-
-
-def _ties(workload: Workload, original: Any, saved: Path, executed: Any) -> TiedNodes:
-    """Tie the saved graph to the original; empty where it could not be saved.
-
-    The graph at the extended level is made only where its names can add evidence.
-    """
-    if executed is None:
-        return TiedNodes()
-    ties = tie(original, executed, executed)
-    layers = (layer.name for layer in workload.table.nodes)
-    if workload.granularity is Granularity.WRITTEN or ties.settles(layers):
-        return ties
-    witness = at_level(workload, saved, "ORT_ENABLE_EXTENDED")
-    return ties if witness is None else tie(original, witness, executed)

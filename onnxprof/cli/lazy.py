@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
+
+from onnxprof.cli.values import spared
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class LazyGroup(TyperGroup):
             self.add_command(_Placeholder(name, help=entry.help), name)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, see `_spare`."""
-        return _spared(super().get_params, ctx)
+        """The parameters, see `onnxprof.cli.values`."""
+        return spared(super().get_params, ctx)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Raises InterruptedCommandError on an interrupt."""
@@ -86,45 +88,7 @@ def load(name: str, entry: Lazy) -> Any:
 
 
 def _spare(command: Any) -> None:
-    """Take values that are as declared without typer's coercion, which imports pydantic.
-
-    That takes a fifth of the time of a short command.
-    """
+    """Have a command and its subcommands convert plain values themselves."""
     for inner in getattr(command, "commands", {}).values():
         _spare(inner)
-    command.get_params = partial(_spared, command.get_params)
-
-
-def _spared(get_params: Callable[[Any], list[Any]], context: Any) -> list[Any]:
-    """A command's parameters, that for help included."""
-    parameters = get_params(context)
-    for parameter in parameters:
-        if not isinstance(parameter.process_value, partial):
-            parameter.process_value = partial(_process, parameter, parameter.process_value)
-    return parameters
-
-
-def _process(parameter: Any, coerce: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
-    many = parameter.multiple or parameter.nargs != 1
-    if value is None and not parameter.required:
-        nothing = () if many else None
-        callback = parameter.callback
-        return nothing if callback is None else callback(context, parameter, nothing)
-    return value if not many and _is_plain(parameter, value) else coerce(context, value)
-
-
-def _is_plain(parameter: Any, value: Any) -> bool:
-    """Whether coercion would leave a value alone: a default, or text that is to be text."""
-    kind = _kind(parameter)
-    known = kind is str or value == parameter.default
-    return parameter.callback is None and type(value) is kind and known
-
-
-def _kind(parameter: Any) -> type | None:
-    """The plain type that a parameter is declared with; None for any other, and for choices."""
-    declared: Any = getattr(parameter, "type_descriptor", None)
-    special = getattr(declared, "parameter_info", None)
-    if special is None or special.parser is not None:
-        return None
-    kind = declared.annotation
-    return kind if kind in (str, int, float) else None
+    command.get_params = partial(spared, command.get_params)

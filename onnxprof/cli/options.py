@@ -73,9 +73,9 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
 
 def memory_limit(gib: float) -> int:
     """Bytes that one measurement may use; for 0 GiB, 95 % of the available memory."""
-    import psutil
+    from onnxprof.machine.memory import available_bytes
 
-    return int(gib * 2**30) if gib else int(psutil.virtual_memory().available * 0.95)
+    return int(gib * 2**30) if gib else int(available_bytes() * 0.95)
 
 
 def _integer(text: str) -> int | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxprof.analysis.warnings import tie_warnings
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.outlook import Notice
+from onnxprof.machine.memory import available_bytes
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Bounds, Proof, ReferenceRun, Workload
 from onnxprof.plugins.verbs import MemoryCounting
@@ -111,9 +112,7 @@ def with_parity(run: Run, workload: Workload, values: Feeds, proof: Proof | None
 
 def bounds(seconds: float) -> Bounds:
     """What a check may take here."""
-    import psutil
-
-    free = int(psutil.virtual_memory().available * _MEMORY)
+    free = int(available_bytes() * _MEMORY)
     return Bounds(seconds, min(Bounds().memory_bytes, free))
 
 

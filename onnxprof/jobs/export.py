@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
-import psutil
 
 from onnxprof.checks.exported import Agreement, check
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
 from onnxprof.jobs import export_child
+from onnxprof.machine.memory import available_bytes
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.model.graph.parameters import parameters
 from onnxprof.model.graph.read import read_file
@@ -208,7 +208,7 @@ def _move(path: Path, order: Order) -> None:
 
 def _isolated(folder: Path, name: str, request: ExportRequest, seconds: float) -> list[Sample]:
     """Run the exporter in a process of its own; its noise stays in a file unless it fails."""
-    export_child.ask(folder, name, request, int(psutil.virtual_memory().available * 0.95))
+    export_child.ask(folder, name, request, int(available_bytes() * 0.95))
     noise = folder / "noise.txt"
     command = [sys.executable, "-P", "-m", "onnxprof.jobs.export_child", str(folder)]
     with noise.open("wb") as stream:

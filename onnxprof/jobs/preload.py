@@ -9,13 +9,17 @@ import numpy.ma  # noqa: F401  np.unique asks for it
 import onnx  # noqa: F401
 import psutil  # noqa: F401
 
+import onnxprof.checks.batches.items
 import onnxprof.checks.batches.proof
+import onnxprof.checks.batches.trial
 import onnxprof.checks.reference
 import onnxprof.jobs.child
 import onnxprof.jobs.proving
 import onnxprof.jobs.sweep
+import onnxprof.model.feeds
 import onnxprof.model.file
-import onnxprof.model.layers  # noqa: F401
+import onnxprof.model.layers
+import onnxprof.model.suggestion  # noqa: F401
 
 # What was made here lives as long as the process: collections need not look at it, and pages
 # that they do not touch stay shared.

@@ -16,7 +16,6 @@ from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.parent import listen
-from onnxprof.model.layers import inspect
 from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confine, confined, end
 from onnxprof.processes.scratch import scratch
@@ -75,6 +74,8 @@ def _settled(job: Job, verdict: Verdict, options: Options) -> Job:
 
 def _table(job: Job) -> LayerTable:
     """The layers at the model's own batch."""
+    from onnxprof.model.layers import inspect
+
     return inspect(job.model.unpacked(), job.own_batch, dict(job.options.dims))
 
 

@@ -1,4 +1,7 @@
-"""Many measurements: models times batch sizes, planned, run one by one, saved as they come."""
+"""Many measurements: models times batch sizes, planned, run one by one, saved as they come.
+
+What reads models is imported in the processes that read them, see `onnxprof.jobs.preload`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError
@@ -16,21 +20,9 @@ from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import run_isolated
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
-from onnxprof.model.feeds import from_file, sizes_from
-from onnxprof.model.file import (
-    ModelFile,
-    batch_axes,
-    free_axes,
-    model_axes,
-    open_found,
-    with_defaults,
-)
-from onnxprof.model.layers import inspect
 from onnxprof.model.opened import Opened, opened
-from onnxprof.model.rebatch.axes import BatchAxes
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import published, resolve
-from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
@@ -42,6 +34,10 @@ from onnxprof.records.layer import LayerTable
 from onnxprof.records.memory import PredictedMemory
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
+
+if TYPE_CHECKING:
+    from onnxprof.model.file import ModelFile
+    from onnxprof.model.rebatch.axes import BatchAxes
 
 #: Hears of each job what it is at, and which part of it is done.
 Report = Callable[[Job, str, float], None]
@@ -83,8 +79,9 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
 def start_server(backend: Backend) -> None:
     """Have imports made while planning goes on; those of a stranger's backend may do anything."""
     module = type(backend).__module__
-    ours = (module,) if module.startswith("onnxprof.backends.") else ()
-    fork_server.start((*ours, "onnxprof.jobs.preload"))
+    ours = [module] if module.startswith("onnxprof.backends.") else []
+    measuring = [f"{name.rpartition('.')[0]}.traced" for name in ours]  # where there is one
+    fork_server.start((*ours, *measuring, "onnxprof.jobs.preload"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +96,10 @@ class _Inspected:
 
 def _inspected(file: Resolved, options: Options) -> _Inspected:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
+    from onnxprof.model.feeds import from_file
+    from onnxprof.model.file import batch_axes, open_found, with_defaults
+    from onnxprof.model.suggestion import refuse_missing
+
     model = open_found(file)
     dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
     refuse_missing(model, dims)
@@ -128,11 +129,16 @@ def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[st
 
 
 def _axes_of(file: Resolved) -> frozenset[str]:
+    from onnxprof.model.file import model_axes, open_found
+
     return model_axes(open_found(file))
 
 
 def _given(model: ModelFile, inputs: str) -> dict[str, int]:
     """Sizes of symbolic axes that the user's arrays give."""
+    from onnxprof.model.feeds import sizes_from
+    from onnxprof.model.file import free_axes
+
     return sizes_from(Path(inputs), free_axes(model)) if inputs else {}
 
 
@@ -148,6 +154,8 @@ def _tables(
     model: ModelFile, batches: Sequence[int], dims: Mapping[str, int]
 ) -> tuple[LayerTable, ...]:
     """One a batch size; a model that cannot be re-batched is measured once, and says why."""
+    from onnxprof.model.layers import inspect
+
     tables: dict[int, LayerTable] = {}
     for batch in batches:
         table = inspect(model, batch, dims)

@@ -19,6 +19,7 @@ from onnxprof.machine.caches import caches_text
 from onnxprof.machine.clocks import held_back, turbo
 from onnxprof.machine.cpu import cpu_device, physical_cores
 from onnxprof.machine.kernel import Machine, affinity, cpu_quota, memory_limit, usable_cores
+from onnxprof.machine.memory import available_bytes
 from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.backend import Backend
 from onnxprof.records.run import RUNTIME
@@ -172,7 +173,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("cpu.frequency", _frequency, _megahertz),
     Fact("cpu.max_frequency", _top_frequency, _megahertz),
     Fact("memory.total", lambda _: psutil.virtual_memory().total, _bytes),
-    Fact("memory.available", lambda _: psutil.virtual_memory().available, _bytes),
+    Fact("memory.available", lambda machine: available_bytes(machine.root), _bytes),
     Fact("memory.limit", memory_limit, _bytes),
     Fact("memory.huge_pages", _huge_pages),
     Fact("hypervisor", _hypervisor),

@@ -1,4 +1,4 @@
-"""Resident memory of this process, now and at the peak."""
+"""Memory: what is resident of this process, now and at the peak, and what the machine has left."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 
 def resident_bytes() -> int:
     """Bytes that are resident now."""
+    import psutil
+
     return int(psutil.Process().memory_info().rss)
 
 
@@ -29,15 +29,36 @@ def peak_resident_bytes(root: Path = Path("/")) -> int:
     Linux: VmHWM of `/proc/self/status` (proc(5)), which, unlike `ru_maxrss`, leaves out the
     program that started this one. macOS: `ru_maxrss`, in bytes. Windows: the peak working set.
     """
-    try:
-        text = (root / "proc/self/status").read_text("utf-8", "replace")
-    except OSError:
-        text = ""
-    match = re.search(r"^VmHWM:\s*(\d+) kB$", text, re.MULTILINE)
-    if match:
-        return int(match[1]) * 1024
+    peak = _kernels(root / "proc/self/status", "VmHWM")
+    if peak is not None:
+        return peak
     if sys.platform == "darwin":
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    import psutil
+
     return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
+
+
+def available_bytes(root: Path = Path("/")) -> int:
+    """Bytes that programs may still take without swapping.
+
+    Linux: MemAvailable of `/proc/meminfo` (proc(5)), which takes no import; elsewhere psutil's.
+    """
+    left = _kernels(root / "proc/meminfo", "MemAvailable")
+    if left is not None:
+        return left
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def _kernels(file: Path, name: str) -> int | None:
+    """Bytes of a line such as `VmHWM:  120 kB`; None where there is no such line."""
+    try:
+        text = file.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    match = re.search(rf"^{name}:\s*(\d+) kB$", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from onnxprof.analysis.warnings import INFLATION, warnings_of
 from onnxprof.errors import BackendError
+from onnxprof.machine.memory import available_bytes
 from onnxprof.measure import cuts
 from onnxprof.measure import repeats as repeating
 from onnxprof.measure.budget import Budget
@@ -376,7 +377,7 @@ def _open(
     for session in ends:
         session.infer()
     prefix_bytes = max(process.memory_info().rss - before, 1)
-    fitting = max(1, int(psutil.virtual_memory().available * _MEMORY / prefix_bytes))
+    fitting = max(1, int(available_bytes() * _MEMORY / prefix_bytes))
     still = _device_memory(traced)
     if left is not None and still is not None:
         fitting = max(1, min(fitting, int(still * _MEMORY / max(left - still, 1))))

@@ -6,10 +6,13 @@ import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onnxprof.errors import ModelError
-from onnxprof.model.file import ModelFile
 from onnxprof.records.layer import ModelFacts
+
+if TYPE_CHECKING:
+    from onnxprof.model.file import ModelFile
 
 #: A file, its size in bytes, and when it was last written, in nanoseconds.
 Stamp = tuple[str, int, int]

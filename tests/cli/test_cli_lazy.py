@@ -85,61 +85,111 @@ def test_a_command_that_cannot_be_imported_is_an_error_only_when_used() -> None:
 
 MEASURE = """
     import typer
+    from enum import StrEnum
     from pathlib import Path
     from typing import Annotated
 
+    class Form(StrEnum):
+        TABLE = "table"
+        CSV = "csv"
+
     def measure(
-        model: str,
-        seconds: Annotated[float, typer.Option(min=1)] = 2.0,
-        rounds: int = 3,
+        model: list[str],
+        seconds: Annotated[float, typer.Option(min=1, max=9)] = 2.0,
+        rounds: Annotated[int, typer.Option(min=0)] = 3,
         name: Annotated[list[str] | None, typer.Option()] = None,
         to: Annotated[Path | None, typer.Option()] = None,
+        there: Annotated[Path | None, typer.Option(exists=True)] = None,
+        form: Form = Form.TABLE,
+        close: Annotated[int, typer.Option(max=5, clamp=True)] = 1,
+        loud: Annotated[bool, typer.Option("--loud/--quiet")] = False,
     ):
-        typer.echo(repr((model, seconds, rounds, name, to)))
+        typer.echo(repr((model, seconds, rounds, name, to, there, form, close, loud)))
 """
 
 
+def measured(folder: Path, arguments: list[str]) -> tuple[Result, Result]:
+    """Results of a command of a lazy group, and of the same function as typer's own command."""
+    text = dedent(MEASURE)
+    (folder / "lazy_commands.py").write_text(text)
+    table = {"measure": Lazy("lazy_commands", "measure", "")}
+    lazy = typer.Typer(cls=lazy_group(table), add_completion=False, rich_markup_mode=None)
+    lazy.callback()(lambda: None)
+    whole = typer.Typer(add_completion=False, rich_markup_mode=None)
+    space: dict = {"__name__": "lazy_commands"}
+    exec(text, space)
+    whole.command()(space["measure"])
+    return CliRunner().invoke(lazy, ["measure", *arguments]), CliRunner().invoke(whole, arguments)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "values"),
+    "arguments",
     [
-        (["m"], "('m', 2.0, 3, None, None)"),
-        (["7", "--seconds", "2.0", "--rounds", "3"], "('7', 2.0, 3, None, None)"),
-        (["m", "--seconds", "5", "--rounds", "1"], "('m', 5.0, 1, None, None)"),
-        (["m", "--name", "a", "--name", "b"], "('m', 2.0, 3, ['a', 'b'], None)"),
+        "m",
+        "7 8 --seconds 2.0 --rounds 3",
+        "m --seconds 5 --rounds 1",
+        "m --seconds 1.5e0 --rounds 1_0",
+        "m --name a --name b --to x --quiet",
+        "m --to . --there . --loud",
+        "m --form csv",
+        "m --close 9",
+        "m --rounds +4 --close -2 --seconds .5e1",
+        "m --rounds 4.0",
     ],
 )
-def test_values_are_what_typer_makes_of_them(arguments, values, tmp_path: Path) -> None:
-    (tmp_path / "lazy_commands.py").write_text(dedent(MEASURE))
-    table = {"measure": Lazy("lazy_commands", "measure", "")}
-    lazy = typer.Typer(cls=lazy_group(table), add_completion=False)
-    lazy.callback()(lambda: None)
-    whole = typer.Typer(add_completion=False)
-    lines = (tmp_path / "lazy_commands.py").read_text()
-    space: dict = {}
-    exec(lines, space)
-    whole.command()(space["measure"])
-    said = CliRunner().invoke(lazy, ["measure", *arguments])
-    assert said.output == f"{values}\n"
-    assert CliRunner().invoke(whole, arguments).output == said.output
+def test_values_are_what_typer_makes_of_them(arguments: str, tmp_path: Path) -> None:
+    ours, theirs = measured(tmp_path, arguments.split())
+    assert ours.exit_code == 0
+    assert ours.output == theirs.output != ""
 
 
-@pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--rounds", "x"], []])
-def test_invalid_values_are_still_refused(wrong, tmp_path: Path) -> None:
-    (tmp_path / "lazy_commands.py").write_text(dedent(MEASURE))
-    table = {"measure": Lazy("lazy_commands", "measure", "")}
-    lazy = typer.Typer(cls=lazy_group(table), add_completion=False)
-    lazy.callback()(lambda: None)
-    model = ["m"] if wrong else []
-    assert CliRunner().invoke(lazy, ["measure", *model, *wrong]).exit_code == 2
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "m --seconds 0",
+        "m --seconds 10",
+        "m --seconds nan",
+        "m --rounds x",
+        "m --rounds -1",
+        "m --rounds 1.5",
+        "m --form CSV",
+        "m --there no/such/file",
+        "",
+    ],
+)
+def test_invalid_values_are_refused_as_typer_does(arguments: str, tmp_path: Path) -> None:
+    ours, theirs = measured(tmp_path, arguments.split())
+    assert (ours.exit_code, theirs.exit_code) == (2, 2)
+    assert ours.output.splitlines()[-1] == theirs.output.splitlines()[-1]
 
 
-def test_a_command_with_defaults_and_texts_imports_no_pydantic() -> None:
-    code = (
-        "import sys; sys.argv = ['onnxprof', 'inspect', 'no-such-file.onnx', '--batch', '1,2']\n"
+def test_a_path_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    ours, theirs = measured(tmp_path, ["m", "--to", str(tmp_path)])
+    assert "is not readable" in ours.output
+    assert ours.output.splitlines()[-1] == theirs.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "unused"),
+    [
+        ("inspect no-such-file.onnx --batch 1,2 -o x.csv --dim a=1", 2, ("pydantic", "onnx")),
+        ("profile m --budget 0.5 --threads 1 --store x", 2, ("pydantic", "onnx", "pyarrow")),
+        ("runs list --store no-such-store --format json", 0, ("pydantic", "onnx", "numpy")),
+        ("compare no-such-a no-such-b", 2, ("pydantic", "onnx")),
+    ],
+)
+def test_a_command_imports_no_more_than_it_uses(
+    arguments: str, code: int, unused: tuple[str, ...]
+) -> None:
+    text = (
+        f"import sys; sys.argv = ['onnxprof', *{arguments.split()}]\n"
         "from onnxprof.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as end: print(end.code)\n"
-        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('pydantic', 'onnx')))"
+        f"print(sorted(m for m in sys.modules if m.split('.')[0] in {unused}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "2\n[]\n"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == [str(code), "[]"]

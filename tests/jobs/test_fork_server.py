@@ -87,7 +87,7 @@ def test_it_has_the_folder_and_the_streams_of_now(
 
 def test_the_server_imports_no_runtime_and_starts_no_thread() -> None:
     code = (
-        "import sys, threading, onnxprof.jobs.preload, onnxprof.backends.ort.backend\n"
+        "import sys, threading, onnxprof.jobs.preload, onnxprof.backends.ort.traced\n"
         "print(threading.active_count(), *sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -381,6 +382,19 @@ def test_the_peak_is_read_from_the_kernel(tmp_path: Path) -> None:
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/status").write_text("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 7 kB\n")
     assert memory.peak_resident_bytes(tmp_path) == 2 << 20
+
+
+def test_what_memory_is_left_is_read_from_the_kernel(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemFree:   1 kB\nMemAvailable:    4096 kB\n")
+    assert memory.available_bytes(tmp_path) == 4 << 20
+
+
+def test_what_memory_is_left_is_asked_of_psutil_where_the_kernel_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=7 << 20))
+    assert memory.available_bytes(tmp_path) == 7 << 20
 
 
 PEAK = """

@@ -8,7 +8,6 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -184,9 +183,7 @@ def test_there_are_as_many_workers_as_cores_and_memory_allow(
 ) -> None:
     room = process_pool.WORKER_BYTES
     monkeypatch.setattr(process_pool.kernel, "usable_cores", lambda _: cores)
-    monkeypatch.setattr(
-        process_pool.psutil, "virtual_memory", lambda: SimpleNamespace(available=free * room)
-    )
+    monkeypatch.setattr(process_pool.memory, "available_bytes", lambda: free * room)
     monkeypatch.setattr(
         process_pool.kernel, "memory_limit", lambda _: None if limit is None else limit * room
     )

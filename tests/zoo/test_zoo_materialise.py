@@ -132,7 +132,7 @@ def test_unstamped_file_is_verified_not_made_again(tmp_path: Path) -> None:
 
 
 def test_wrong_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(materialisation, "stream", lambda *_: "0" * 64)
+    monkeypatch.setattr("onnxprof.zoo.making.stream.stream", lambda *_: "0" * 64)
     with pytest.raises(ModelError, match="not the published 514dea8073d1"):
         zoo.materialise("lenet", cache=tmp_path)
     assert not list((tmp_path / "zoo").iterdir())

@@ -17,7 +17,7 @@ from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources
 from onnxprof.zoo.declaration import Entry, Source
 from onnxprof.zoo.making import rules, skeleton
-from onnxprof.zoo.materialisation import digest_pieces
+from onnxprof.zoo.making.stream import digest_pieces
 from onnxprof.zoo.sources.counts import count
 
 

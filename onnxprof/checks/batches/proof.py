@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from onnxprof.checks.batches.items import pool
-from onnxprof.checks.batches.lab import Lab
-from onnxprof.checks.batches.trial import Trial
 from onnxprof.checks.batches.verdict import Kind, Verdict, warnings_of
 from onnxprof.errors import OnnxprofError
-from onnxprof.model.file import ModelFile, batch_axes, plan_for, with_defaults
 from onnxprof.model.opened import Opened
 from onnxprof.records.run import Run
+
+if TYPE_CHECKING:
+    from onnxprof.checks.batches.trial import Trial
+    from onnxprof.model.file import ModelFile
 
 #: A proof may take the larger of these seconds and this multiple of a measurement's budget.
 _LEAST_SECONDS, _BUDGETS = 10.0, 4.0
@@ -88,6 +89,8 @@ def _hindrance(size: int) -> str:
 
 def _meeting(model: ModelFile, question: Question) -> Verdict | None:
     """The verdict if shapes alone show that items mix, so that no run is needed; else None."""
+    from onnxprof.model.file import plan_for, with_defaults
+
     dims = with_defaults(model, dict(question.dims))
     mixing = plan_for(model, dims, deep=True).mixing
     return Verdict(Kind.MIXES, mixing) if mixing else None
@@ -95,6 +98,11 @@ def _meeting(model: ModelFile, question: Question) -> Verdict | None:
 
 def _trials(model: ModelFile, question: Question, deadline: float) -> list[Trial]:
     """One trial; two where an axis is a multiple of the batch: entries of an item may alternate."""
+    from onnxprof.checks.batches.items import pool
+    from onnxprof.checks.batches.lab import Lab
+    from onnxprof.checks.batches.trial import Trial
+    from onnxprof.model.file import batch_axes, with_defaults
+
     dims = with_defaults(model, dict(question.dims))
     batch = batch_axes(model, dims)
     largest = max(2 * batch.own, *question.batches)

@@ -108,7 +108,6 @@ class _Seen:
 
 def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: bool) -> _Seen:
     """Open and inspect the file: the work that an untrusted file can make long."""
-    from onnxprof.cost.count import costs
     from onnxprof.model.file import doubt, open_found, with_defaults
     from onnxprof.model.layers import inspect
 
@@ -118,8 +117,14 @@ def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: 
     doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
     open_points = tuple(text for text in doubts if text)
     fed = {} if cost else _fed(opened, tables[0])
-    counted = [costs(table) for table in tables] if cost else []
+    counted = _counted(tables) if cost else []
     return _Seen(opened.name, tables, opened.parameters, fed, counted, open_points)
+
+
+def _counted(tables: Sequence[LayerTable]) -> list[tuple[LayerCost, ...]]:
+    from onnxprof.cost.count import costs
+
+    return [costs(table) for table in tables]
 
 
 def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:

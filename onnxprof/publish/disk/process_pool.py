@@ -11,9 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Generic, TypeVar
 
-import psutil
-
-from onnxprof.machine import kernel
+from onnxprof.machine import kernel, memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,7 +25,7 @@ MOST_WEIGHT = 120
 def fitting(machine: kernel.Machine | None = None) -> int:
     """How many workers the cores and the free memory of this process are enough for."""
     machine = machine or kernel.Machine()
-    free = psutil.virtual_memory().available
+    free = memory.available_bytes()
     limit = kernel.memory_limit(machine)
     room = free if limit is None else min(free, limit)
     return max(1, min(kernel.usable_cores(machine), room // WORKER_BYTES))

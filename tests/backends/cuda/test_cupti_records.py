@@ -280,14 +280,14 @@ def test_records_find_the_steps_of_a_real_profile(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
     import json
 
-    from onnxprof.backends.ort.backend import _open_profiled
     from onnxprof.backends.ort.profile import event_key
     from onnxprof.backends.ort.timed import joined_steps
+    from onnxprof.backends.ort.traced import open_profiled
 
     model = open_model(str(models.save(models.lenet(), tmp_path)))
     table = inspect(model, 1)
     job = Workload(prepare(model, 1, {}), table, generate(table), threads=1)
-    session = _open_profiled(job, tmp_path)
+    session = open_profiled(job, tmp_path)
     for _ in range(3):
         session.infer()
     path = Path(session.session.end_profiling())

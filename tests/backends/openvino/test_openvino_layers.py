@@ -12,7 +12,6 @@ import pytest
 from support.networks import models, runtime_models
 from support.runs.openvino_runs import LIGHT, assert_same_values, covered, trace_of, workload
 
-from onnxprof.backends.openvino import backend
 from onnxprof.backends.openvino.backend import OpenvinoBackend
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
 from onnxprof.backends.openvino.graphs.marks import marks_in
@@ -174,7 +173,7 @@ def recorded(job: Workload, patch: pytest.MonkeyPatch) -> Recorded:
         seen.append((original, table, nodes, dict(marks)))
         return tied(original, table, nodes, marks)
 
-    patch.setattr(backend, "tied", spy)
+    patch.setattr("onnxprof.backends.openvino.traced.tied", spy)
     with OpenvinoBackend().open_traced(job) as session:
         session.infer()
         session.trace()

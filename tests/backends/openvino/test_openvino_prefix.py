@@ -13,9 +13,10 @@ from support.networks import fusions, models, runtime_models
 from support.runs.openvino_runs import LIGHT, residual, workload
 
 from onnxprof.analysis.step_times import estimates
-from onnxprof.backends.openvino.backend import CountingSession, OpenvinoBackend
+from onnxprof.backends.openvino.backend import OpenvinoBackend
 from onnxprof.backends.openvino.graphs.steps import executed
 from onnxprof.backends.openvino.prefix import _work
+from onnxprof.backends.openvino.traced import CountingSession
 from onnxprof.errors import BackendError
 from onnxprof.measure.budget import Budget
 from onnxprof.measure.protocol import measure

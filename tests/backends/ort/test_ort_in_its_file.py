@@ -14,7 +14,7 @@ from support.runs.jobs import job
 from support.runs.ort_runs import workload
 from support.runs.verified import Checked, opened
 
-from onnxprof.backends.ort import backend
+from onnxprof.backends.ort import backend, traced
 from onnxprof.backends.ort.check import observe
 from onnxprof.backends.ort.graphs import saved
 from onnxprof.checks import reference
@@ -124,13 +124,13 @@ def test_the_extended_level_is_made_only_where_it_can_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    level = backend.at_level
+    level = traced.at_level
 
     def counted(*arguments):
         made.append(arguments[-1])
         return level(*arguments)
 
-    monkeypatch.setattr(backend, "at_level", counted)
+    monkeypatch.setattr(traced, "at_level", counted)
     opened(models.save(models.lenet(), tmp_path, "lenet.onnx")).proof.close()
     assert made == []
     opened(models.save(models.quantised_convolution(), tmp_path, "q.onnx")).proof.close()
