@@ -109,7 +109,7 @@ def compare(
         asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
         limits = Limits(memory_bytes=memory_limit(0))
         options = Options((), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
-        pairing = _measured(a, b, options, store)
+        pairing = measured(a, b, options, store)
     else:
         filters = parse_filters(model, _given(device), _given(backend), batch)
         pairing = _stored(a, b, store, filters)
@@ -171,7 +171,8 @@ def _paths(text: str, store: Path | None, filters: Filters) -> list[Path]:
     return [summary.path for summary in summaries]
 
 
-def _measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
+def measured(a: str, b: str, options: Options, store: Path | None) -> Pairing:
+    """Measure two models in turn; runs are stored where a store is named."""
     import time
     from dataclasses import replace
     from functools import partial

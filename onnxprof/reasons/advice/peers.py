@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,7 +14,7 @@ from onnxprof.compare.systems import is_bare
 from onnxprof.compare.verdict import THRESHOLD, Side, Verdict, decides_latency, verdict
 from onnxprof.reasons.advice.case import Case
 from onnxprof.reasons.advice.finding import Gain
-from onnxprof.records.run import Run
+from onnxprof.records.run import Request, Run
 
 
 def peers(case: Case, fits: Callable[[Run], bool]) -> Iterator[Run]:
@@ -63,3 +64,42 @@ def faster(case: Case, other: Run) -> Gain | None:
 
 def _row(ns: int) -> Floats:
     return np.array([ns], np.float64)
+
+
+#: Words in names of networks that say how one was quantised, not which it is.
+_FORMS = frozenset(
+    [
+        "int8",
+        "uint8",
+        "int4",
+        "qdq",
+        "quant",
+        "quantized",
+        "quantised",
+        "qoperator",
+        "dynamic",
+        "static",
+        "fp32",
+        "float32",
+        "float",
+        "q",
+        "preprocessed",
+        "prep",
+        "opt",
+    ]
+)
+
+
+def related(run: Request, other: Request) -> bool:
+    """Whether another run may tell something of a run, by what was asked for alone.
+
+    It is of the same file, or its name is the same but for words such as `int8`.
+    """
+    same = run.model_sha256 == other.model_sha256 and run.device_id == other.device_id
+    alike = (run.backend, run.device_id, run.batch) == (other.backend, other.device_id, other.batch)
+    return same or (alike and _stem(run.model_name) == _stem(other.model_name))
+
+
+def _stem(name: str) -> tuple[str, ...]:
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    return tuple(word for word in words if word and word not in _FORMS)
