@@ -68,25 +68,10 @@ def _row(ns: int) -> Floats:
 
 #: Words in names of networks that say how one was quantised, not which it is.
 _FORMS = frozenset(
-    [
-        "int8",
-        "uint8",
-        "int4",
-        "qdq",
-        "quant",
-        "quantized",
-        "quantised",
-        "qoperator",
-        "dynamic",
-        "static",
-        "fp32",
-        "float32",
-        "float",
-        "q",
-        "preprocessed",
-        "prep",
-        "opt",
-    ]
+    (
+        *("int8", "uint8", "int4", "qdq", "quant", "quantized", "quantised", "qoperator", "q"),
+        *("dynamic", "static", "fp32", "float32", "float", "preprocessed", "prep", "opt"),
+    )
 )
 
 

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from onnxprof.reasons.advice.case import Case
 from onnxprof.reasons.advice.finding import Finding
 
+#: How the gain comes about where steps vanish, see `Case.gain_of_removal`.
+REMOVED = (
+    "0.8 to 1.05 of their time; the high end has their part of the overhead beyond an empty call"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onnxprof.reasons.advice.case import Case
 from onnxprof.reasons.advice.finding import Finding, Rewrite
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.rule import REMOVED, Rule
 
 
 def _unfolded(case: Case) -> Iterator[Finding]:
@@ -17,7 +17,7 @@ def _unfolded(case: Case) -> Iterator[Finding]:
             f"{len(steps)} × a step that computes what no input of the model changes",
             "Compute them once and store the results as initializers",
             *(case.layers_of(steps), tuple(steps), case.times(steps)),
-            case.gain(steps, 0.8, 1.05),
+            case.gain_of_removal(steps),
             rewrite=Rewrite.CONSTANTS,
         )
 
@@ -37,7 +37,7 @@ RULES = (
     Rule(
         "unfolded-constants",
         "executed steps all of whose inputs follow from constants",
-        "0.8 to 1.05 of their time",
+        REMOVED,
         _unfolded,
     ),
 )

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 from onnxprof.reasons.advice.case import Case
 from onnxprof.reasons.advice.finding import Finding, Rewrite
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.rule import REMOVED, Rule
 from onnxprof.reasons.advice.rules.fusion import producer
 from onnxprof.records.layer import Layer
 
 _CONVERTING = frozenset(("Transpose", "Cast", "CastLike"))
 #: Parts of the names of steps that belong to no layer and change a layout, a type or a place.
 _INSERTED = ("reorder", "transpose", "cast", "convert", "memcpy", "copy", "permute", "reformat")
-_REMOVED = (0.8, 1.05)
 _WHY = {
     "cast": "Keep tensors in one type from end to end",
     "convert": "Keep tensors in one type from end to end",
@@ -36,7 +35,7 @@ def _nothing(case: Case) -> Iterator[Finding]:
             f"{len(steps)} × {operators}, which does nothing",
             "Remove them from the model",
             *(case.layers_of(steps), tuple(steps), case.times(steps)),
-            case.gain(steps, *_REMOVED),
+            case.gain_of_removal(steps),
             rewrite=Rewrite.NO_OPS,
         )
 
@@ -51,6 +50,19 @@ def _does_nothing(layer: Layer | None) -> bool:
 
 
 def _cancelling(case: Case) -> Iterator[Finding]:
+    if steps := _pairs(case):
+        yield Finding(
+            "cancelling-transposes",
+            f"{len(steps)} × Transpose, pairs that undo one another",
+            "Remove them from the model",
+            *(case.layers_of(steps), tuple(steps), case.times(steps)),
+            case.gain_of_removal(steps),
+            rewrite=Rewrite.TRANSPOSES,
+        )
+
+
+def _pairs(case: Case) -> list[int]:
+    """Steps that only transpose, of which one undoes the other."""
     at = {layer.name: n for n in range(len(case.step_ns)) if (layer := case.sole(n))}
     steps: list[int] = []
     for name, number in at.items():
@@ -58,15 +70,7 @@ def _cancelling(case: Case) -> Iterator[Finding]:
         maker = producer(case, layer) if layer.op_type == "Transpose" else None
         if maker is not None and maker.name in at and _inverse(maker, layer):
             steps += [at[maker.name], number]
-    if steps := sorted(set(steps)):
-        yield Finding(
-            "cancelling-transposes",
-            f"{len(steps)} × Transpose, pairs that undo one another",
-            "Remove them from the model",
-            *(case.layers_of(steps), tuple(steps), case.times(steps)),
-            case.gain(steps, *_REMOVED),
-            rewrite=Rewrite.TRANSPOSES,
-        )
+    return sorted(set(steps))
 
 
 def _inverse(first: Layer, second: Layer) -> bool:
@@ -85,8 +89,11 @@ def _order(layer: Layer) -> tuple[int, ...]:
 
 def _moving(case: Case) -> Iterator[Finding]:
     found: dict[str, list[int]] = defaultdict(list)
+    cancelling = frozenset(_pairs(case))
     for number in range(len(case.step_ns)):
-        if not _does_nothing(case.sole(number)) and (kind := _kind(case, number)):
+        if number in cancelling or _does_nothing(case.sole(number)):
+            continue
+        if kind := _kind(case, number):
             found[kind].append(number)
     for op_type, steps in found.items():
         inserted = [n for n in steps if not case.run.steps[n].layers]
@@ -114,13 +121,13 @@ RULES = (
     Rule(
         "no-op",
         "steps of Identity, or of a Cast to the type that its input has",
-        "0.8 to 1.05 of their time",
+        REMOVED,
         _nothing,
     ),
     Rule(
         "cancelling-transposes",
         "a Transpose behind a Transpose that it undoes, with nothing else reading between",
-        "0.8 to 1.05 of their time",
+        REMOVED,
         _cancelling,
     ),
     Rule(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from onnxprof.reasons.advice.case import Case
 from onnxprof.reasons.advice.finding import Finding, Rewrite
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.rule import REMOVED, Rule
 from onnxprof.records.layer import Layer
 
 _NORM = "BatchNormalization"
@@ -15,9 +15,8 @@ _TAKING = ("Conv", "Gemm", "ConvTranspose")
 _ACTIVATIONS = frozenset(
     ("Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "HardSwish", "Elu")
 )
-#: The parts of a step's time that a fusion saves. A folded normalisation is gone, and what reads
-#: its input finds that in a nearer cache or a farther one; a fused activation still computes.
-_NORM_PARTS, _ACTIVATION_PARTS = (0.8, 1.05), (0.5, 1.05)
+#: The parts of a step's time that a fusion saves: a fused activation still computes.
+_ACTIVATION_PARTS = (0.5, 1.05)
 
 
 def producer(case: Case, layer: Layer) -> Layer | None:
@@ -54,7 +53,7 @@ def _norms(case: Case) -> Iterator[Finding]:
             f"Fold them into the weights and bias of the {op_type}, which changes no result beyond"
             " rounding; exporters do so in evaluation mode",
             *(case.layers_of(steps), tuple(steps), case.times(steps)),
-            case.gain(steps, *_NORM_PARTS),
+            case.gain_of_removal(steps),
             rewrite=Rewrite.BATCHNORM if op_type == "Conv" else None,
         )
 
@@ -92,7 +91,7 @@ RULES = (
         "unfused-batchnorm",
         "BatchNormalization steps whose input comes from a Conv, ConvTranspose or Gemm alone, with"
         " constant parameters",
-        "0.8 to 1.05 of their time",
+        REMOVED,
         _norms,
     ),
     Rule(
