@@ -42,7 +42,9 @@ COMMANDS = {
         "onnxprof.cli.commands.scaling", "scaling", "Say which batch size is worth it, and why."
     ),
     "advise": Lazy(
-        "onnxprof.cli.commands.advise", "advise", "Say what to change, and what that would gain."
+        "onnxprof.cli.commands.advice.advise",
+        "advise",
+        "Say what to change, and what that would gain.",
     ),
     "repro": Lazy(
         "onnxprof.cli.commands.repro", "repro", "Write a step as a model with a script to run it."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from support.networks import models
 from support.runs.advised import alone
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.commands.advise import advise
+from onnxprof.cli.commands.advice.advise import advise
 from onnxprof.cli.commands.profile import profile
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.publish.tables import advice as tables
@@ -159,7 +158,7 @@ def network(folder: Path) -> Path:
 
 
 @pytest.fixture
-def measured(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def measured(tmp_path: Path) -> tuple[Path, Path]:
     """A model, and a store with one run of it in which each layer is a step."""
     path, place = network(tmp_path), tmp_path / "store"
     command = typer.Typer()
@@ -168,7 +167,7 @@ def measured(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     words += ["--store", place, "--quiet", "--no-telemetry"]
     done = CliRunner().invoke(command, [str(word) for word in words], standalone_mode=False)
     assert done.exit_code == 0, done.exception
-    yield path, place
+    return path, place
 
 
 def test_advice_is_applied_and_measured(measured: tuple[Path, Path], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import counted, in_json, in_markdown, printable, shortened
 from onnxprof.reasons.advice.advise import Advice
 from onnxprof.reasons.advice.applied import Applied
-from onnxprof.reasons.advice.finding import Figure, Finding, Gain, Unit
+from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
 from onnxprof.records.run import Run
 
 #: Columns of the CSV: a row a finding.

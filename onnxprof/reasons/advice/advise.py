@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Finding, Gain
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Finding, Gain
 from onnxprof.reasons.advice.registry import RULES
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.base.rule import Rule
 from onnxprof.reasons.advice.rules import (
     ceiling,
     channels,

@@ -9,7 +9,7 @@ from support.runs.advised import MS, alone, found, run_of, table
 from support.runs.ceilings import ceilings
 
 from onnxprof.reasons.advice.advise import advise, is_small
-from onnxprof.reasons.advice.peers import related
+from onnxprof.reasons.advice.base.peers import related
 from onnxprof.reasons.advice.registry import RULES
 from onnxprof.reasons.advice.rules.channels import multiple_of
 from onnxprof.reasons.advice.rules.quantised import plain_name

@@ -6,7 +6,7 @@ import pytest
 from support.runs.advised import MS, alone, found, run_of, table
 
 from onnxprof.reasons.advice.advise import advise
-from onnxprof.reasons.advice.finding import Finding, Rewrite, Unit
+from onnxprof.reasons.advice.base.finding import Finding, Rewrite, Unit
 
 BN = ("wscale", "wbias", "wmean", "wvar")
 CHAIN = [

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnxprof.reasons.advice.advise import Advice, advise
-from onnxprof.reasons.advice.finding import Finding
+from onnxprof.reasons.advice.base.finding import Finding
 from onnxprof.records.device import Device
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Shape, Tensor
 from onnxprof.records.run import Run

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Figure, Finding, Gain, Unit
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
+from onnxprof.reasons.advice.base.rule import Rule
 from onnxprof.reasons.roofline import Binding
 
 #: Steps that attain less of their ceiling are far below it, if they are this much of the latency.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Figure, Finding, Gain, Unit
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
+from onnxprof.reasons.advice.base.rule import Rule
 from onnxprof.records.device import Device
 from onnxprof.records.layer import Layer
 

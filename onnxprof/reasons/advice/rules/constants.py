@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Finding, Rewrite
-from onnxprof.reasons.advice.rule import REMOVED, Rule
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Finding, Rewrite
+from onnxprof.reasons.advice.base.rule import REMOVED, Rule
 
 
 def _unfolded(case: Case) -> Iterator[Finding]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Finding, Rewrite
-from onnxprof.reasons.advice.rule import REMOVED, Rule
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Finding, Rewrite
+from onnxprof.reasons.advice.base.rule import REMOVED, Rule
 from onnxprof.records.layer import Layer
 
 _NORM = "BatchNormalization"

@@ -12,10 +12,10 @@ from onnxprof.analysis.step_times import divided
 from onnxprof.compare.ratios import ratios
 from onnxprof.compare.replicates import latency_group, row_group
 from onnxprof.compare.verdict import THRESHOLD, Side, Verdict, decides_layers, verdict
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Figure, Finding, Gain, Unit
-from onnxprof.reasons.advice.peers import faster, peers, system_of
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
+from onnxprof.reasons.advice.base.peers import faster, peers, system_of
+from onnxprof.reasons.advice.base.rule import Rule
 from onnxprof.records.layer import Layer
 from onnxprof.records.run import Run
 

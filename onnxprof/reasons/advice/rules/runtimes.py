@@ -9,10 +9,10 @@ from onnxprof.compare.align import align
 from onnxprof.compare.systems import labels
 from onnxprof.compare.table import Cell, Row
 from onnxprof.compare.verdict import Verdict
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Figure, Finding, Gain, Unit
-from onnxprof.reasons.advice.peers import faster, peers, same_work, system_of
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
+from onnxprof.reasons.advice.base.peers import faster, peers, same_work, system_of
+from onnxprof.reasons.advice.base.rule import Rule
 from onnxprof.records.run import Run
 
 #: A block is done much faster from this ratio on, if it is that much of the latency.

@@ -8,10 +8,10 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.compare.scaling import BATCH, Point, families, scaling
 from onnxprof.compare.systems import newest
 from onnxprof.compare.verdict import Verdict
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Figure, Finding, Gain, Unit
-from onnxprof.reasons.advice.peers import faster, peers, same_work, system_of
-from onnxprof.reasons.advice.rule import Rule
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
+from onnxprof.reasons.advice.base.peers import faster, peers, same_work, system_of
+from onnxprof.reasons.advice.base.rule import Rule
 from onnxprof.records.run import Run
 
 

@@ -45,7 +45,7 @@ def applied(
     """
     from onnxprof.cli.sources import model_of
     from onnxprof.reasons.advice.applied import Applied
-    from onnxprof.reasons.advice.finding import Gain
+    from onnxprof.reasons.advice.base.finding import Gain
 
     advice = _only(every)
     source = model_of(advice.run, model)

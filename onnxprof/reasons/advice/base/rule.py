@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Finding
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Finding
 
 #: How the gain comes about where steps vanish, see `Case.gain_of_removal`.
 REMOVED = (

@@ -12,8 +12,8 @@ from onnxprof.compare.ratios import Floats, ratios
 from onnxprof.compare.replicates import latency_group
 from onnxprof.compare.systems import is_bare
 from onnxprof.compare.verdict import THRESHOLD, Side, Verdict, decides_latency, verdict
-from onnxprof.reasons.advice.case import Case
-from onnxprof.reasons.advice.finding import Gain
+from onnxprof.reasons.advice.base.case import Case
+from onnxprof.reasons.advice.base.finding import Gain
 from onnxprof.records.run import Request, Run
 
 

@@ -73,7 +73,7 @@ def advise(
     The largest expected gain comes first. With --apply the model of a run is rewritten where that
     changes no result, and both are measured in turn: predicted against measured gain.
     """
-    from onnxprof.cli.applying import applied, check_target
+    from onnxprof.cli.commands.advice.apply import applied, check_target
     from onnxprof.cli.options import memory_limit
     from onnxprof.processes.confined import Limits
 
@@ -120,7 +120,7 @@ def _meant(texts: Sequence[str], place: Path) -> list[Summary]:
 def _others(subjects: Sequence[Run], meant: Sequence[Summary], place: Path) -> Iterator[Run]:
     """The newest stored runs that may tell something of the subjects."""
     from onnxprof.compare.systems import newest
-    from onnxprof.reasons.advice.peers import related
+    from onnxprof.reasons.advice.base.peers import related
     from onnxprof.store.folder import load_good, scan
 
     taken = {one.path.resolve() for one in meant}

@@ -15,7 +15,7 @@ from onnxprof.analysis.step_times import divided
 from onnxprof.compare.ratios import FLOOR_DF, group, relative_errors
 from onnxprof.compare.replicates import Replicates, step_replicates
 from onnxprof.compare.systems import is_bare
-from onnxprof.reasons.advice.finding import Figure, Gain, Unit
+from onnxprof.reasons.advice.base.finding import Figure, Gain, Unit
 from onnxprof.reasons.roofline import Roof, Roofline, roofline, step_rows
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind

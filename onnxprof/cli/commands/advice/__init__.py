@@ -1,0 +1,1 @@
+"""`onnxprof advise`, and what its --apply does."""
