@@ -27,7 +27,7 @@ COMMANDS = {
         "onnxprof.cli.commands.provenance", "provenance", "Check which layers each step computed."
     ),
     "ceilings": Lazy(
-        "onnxprof.cli.commands.ceilings",
+        "onnxprof.cli.commands.reasons.ceilings",
         "ceilings",
         "Measure what a device sustains at most: arithmetic, memory, calls.",
     ),
@@ -42,12 +42,14 @@ COMMANDS = {
         "onnxprof.cli.commands.scaling", "scaling", "Say which batch size is worth it, and why."
     ),
     "advise": Lazy(
-        "onnxprof.cli.commands.advice.advise",
+        "onnxprof.cli.commands.reasons.advise",
         "advise",
         "Say what to change, and what that would gain.",
     ),
     "repro": Lazy(
-        "onnxprof.cli.commands.repro", "repro", "Write a step as a model with a script to run it."
+        "onnxprof.cli.commands.reasons.repro",
+        "repro",
+        "Write a step as a model with a script to run it.",
     ),
     "site": Lazy(
         "onnxprof.cli.commands.site", "app", "Publish what was measured as a static site."

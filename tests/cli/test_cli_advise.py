@@ -16,8 +16,8 @@ from support.networks import models
 from support.runs.advised import alone
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.commands.advice.advise import advise
 from onnxprof.cli.commands.profile import profile
+from onnxprof.cli.commands.reasons.advise import advise
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.publish.tables import advice as tables
 from onnxprof.reasons.advice.applied import Applied, Measured

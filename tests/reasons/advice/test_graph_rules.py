@@ -36,7 +36,7 @@ def test_a_normalisation_behind_a_convolution_is_found() -> None:
     assert figures["their time"].unit is Unit.NS
     assert figures["their time"].value == pytest.approx(2 * MS, rel=0.03)
     assert figures["of the latency"].value == pytest.approx(2 / 8.05, rel=0.03)
-    assert finding.share == pytest.approx(0.925 * 2 / 8.05, rel=0.03)
+    assert finding.share == pytest.approx(1.025 * 2 / 8.05, rel=0.03)
 
 
 def test_a_normalisation_in_the_convolutions_step_is_none() -> None:

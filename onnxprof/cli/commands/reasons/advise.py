@@ -73,7 +73,7 @@ def advise(
     The largest expected gain comes first. With --apply the model of a run is rewritten where that
     changes no result, and both are measured in turn: predicted against measured gain.
     """
-    from onnxprof.cli.commands.advice.apply import applied, check_target
+    from onnxprof.cli.commands.reasons.apply import applied, check_target
     from onnxprof.cli.options import memory_limit
     from onnxprof.processes.confined import Limits
 

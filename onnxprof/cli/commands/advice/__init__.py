@@ -1,1 +1,0 @@
-"""`onnxprof advise`, and what its --apply does."""
