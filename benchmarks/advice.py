@@ -9,7 +9,8 @@ of the latency, the measured one with its interval, and whether the latter lies 
 of them, also those of which nothing could be rewritten. The bar is 80 % inside.
 
 On a machine that other programs use, `--cpu-seconds N` measures in CPU seconds of one thread
-instead: both models in one process, inference by inference in alternation, for N seconds.
+instead: both models in one process, inference by inference in alternation, for N seconds, in
+--processes of them, since where memory came to lie is in every inference of a process.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from onnxprof.analysis.intervals import interval_of
 
 BAR = 0.8
 _WARM, _FEWEST = 3, 12
@@ -72,17 +75,17 @@ def alternated(before: str, after: str, backend: str, asked: argparse.Namespace)
     """What took the place of measuring in turn, from a process of one thread."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     words = [before, after, backend, str(asked.batch), str(asked.cpu_seconds)]
-    done = subprocess.run(
-        [sys.executable, __file__, "--alternate", *words],
-        **{"env": os.environ | one, "capture_output": True, "text": True, "check": True},
-    )
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured
+    settings = {"env": os.environ | one, "capture_output": True, "text": True, "check": True}
+    called = [sys.executable, __file__, "--alternate", *words]
+    told = (subprocess.run(called, **settings).stdout for _ in range(asked.processes))
+    apart = np.array([float(text.splitlines()[-1]) for text in told])
+    low, high = interval_of(apart) if apart.size > 1 else (-np.inf, np.inf)
+    ends = [1 - float(np.exp(high)), 1 - float(np.exp(low))]
+    return {"measured": {"part": 1 - float(np.exp(np.median(apart))), "interval": ends}}
 
 
-def alternate(before: str, after: str, backend: str, batch: int, seconds: float) -> dict[str, Any]:
-    """The gain in CPU seconds, as the median of neighbouring inferences' ratios."""
-    from onnxprof.analysis.intervals import interval_of
+def alternate(before: str, after: str, backend: str, batch: int, seconds: float) -> float:
+    """Logarithm of the ratio of CPU seconds: the median over neighbouring inferences."""
     from onnxprof.model.feeds import generate
     from onnxprof.model.file import open_model, prepare
     from onnxprof.model.layers import inspect
@@ -107,10 +110,7 @@ def alternate(before: str, after: str, backend: str, batch: int, seconds: float)
                 session.infer()
                 pair[session is ours] = time.process_time_ns() - began
             apart.append(np.log(pair[False] / pair[True]))
-    low, high = interval_of(np.array(apart))
-    part = 1 - float(np.exp(np.median(apart)))
-    ends = [1 - float(np.exp(high)), 1 - float(np.exp(low))]
-    return {"measured": {"part": part, "interval": ends}}
+    return float(np.median(apart))
 
 
 def row(model: str, backend: str, found: dict[str, Any] | str) -> tuple[str, bool | None]:
@@ -153,7 +153,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.alternate:
         before, after, backend, batch, seconds = asked.alternate
-        print(json.dumps(alternate(before, after, backend, int(batch), float(seconds))))
+        print(alternate(before, after, backend, int(batch), float(seconds)))
         return
     print(f"load of the last minute before: {getloadavg()[0]:.1f}")
     heads = "network", "backend", "rules", "predicted", "gained", "95 %", "verdict"

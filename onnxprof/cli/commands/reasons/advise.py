@@ -32,7 +32,7 @@ def advise(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="An id or its first digits, a .parquet file or a folder of runs."
+            metavar="RUN", help="An id or its first digits, a .parquet file or a folder of runs."
         ),
     ],
     apply: Annotated[
