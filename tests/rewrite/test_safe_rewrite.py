@@ -64,6 +64,21 @@ def test_layers_that_can_go_are_gone_and_the_rest_is_the_same(tmp_path: Path) ->
     assert {one.domain for one in made.graph.node} == {""}
 
 
+def test_transposes_casts_and_constants_go_too(tmp_path: Path) -> None:
+    nodes = [
+        node("Transpose", ["x"], ["there"], "there", perm=[0, 2, 3, 1]),
+        node("Transpose", ["there"], ["back"], "back", perm=[0, 3, 1, 2]),
+        node("Cast", ["back"], ["cast"], "cast", to=onnx.TensorProto.FLOAT),
+        node("Add", ["a", "b"], ["sum"], "sum"),
+        node("Div", ["cast", "sum"], ["y"], "div"),
+    ]
+    inputs, outputs = [value("x", ["N", 3, 8, 8])], [value("y", ["N", 3, 8, 8])]
+    made = model(nodes, inputs, outputs, [weight("a", 1), weight("b", 1, seed=1)])
+    done, _ = rewritten(save(made, tmp_path), dims=())
+    changes = {kind: (before, after) for kind, before, after in done.operators}
+    assert changes == {"Transpose": (2, 0), "Cast": (1, 0), "Add": (1, 0)}
+
+
 def test_free_axes_stay_free(tmp_path: Path) -> None:
     path = save(network(), tmp_path)
     rewritten(path)

@@ -211,6 +211,14 @@ def test_a_batch_past_saturation_is_found() -> None:
     )
 
 
+def test_a_run_that_is_stored_twice_stands_for_itself() -> None:
+    one, two, eight = batches((1, 1.0), (2, 1.1), (8, 4.4))
+    copy = replace(eight, command="onnxprof profile copy")
+    twin = replace(eight, timings=replace(eight.timings, load_ns=1))
+    [finding] = found("past-saturation", eight, one, copy, twin, two)
+    assert "batch 8" in finding.title
+
+
 def test_a_batch_whose_items_take_longer_has_a_gain() -> None:
     one, two, eight = batches((1, 1.0), (2, 1.1), (8, 8.8))
     [finding] = found("past-saturation", eight, one, two)
@@ -292,8 +300,9 @@ def test_findings_on_the_same_steps_are_not_added_up() -> None:
 
 
 def test_what_can_gain_next_to_nothing_is_small() -> None:
-    nodes = [("conv", "Conv", ("x", "w")), ("same", "Identity", ("conv",))]
-    advice = advise(alone(nodes, (5, 0.001), overhead_ms=0.001))
+    nodes = [("conv", "Conv", ("x", "w")), ("y", "Sum", ("same", "x"))]
+    nodes.insert(1, ("same", "Identity", ("conv",)))
+    advice = advise(alone(nodes, (5, 0.001, 5), overhead_ms=0.001))
     assert [is_small(one, advice.total_ns) for one in advice.findings] == [True]
     assert advice.large == ()
 

@@ -96,6 +96,11 @@ def test_what_does_nothing_is_found() -> None:
     assert not found("no-op", alone(CHAIN, (5, 2, 1)))
 
 
+def test_what_gives_an_output_its_name_is_needed() -> None:
+    nodes = [CHAIN[0], ("y", "Identity", ("conv",))]
+    assert not found("no-op", alone(nodes, (2, 1)))
+
+
 TURNS = [
     ("there", "Transpose", ("x",)),
     ("back", "Transpose", ("there",)),

@@ -27,7 +27,7 @@ _LAYOUT = (
 
 
 def _nothing(case: Case) -> Iterator[Finding]:
-    steps = [n for n in range(len(case.step_ns)) if _does_nothing(case.sole(n))]
+    steps = [n for n in range(len(case.step_ns)) if _does_nothing(case, case.sole(n))]
     if steps:
         operators = ", ".join(dict.fromkeys(o for n in steps for o in case.operators(n)))
         yield Finding(
@@ -40,9 +40,11 @@ def _nothing(case: Case) -> Iterator[Finding]:
         )
 
 
-def _does_nothing(layer: Layer | None) -> bool:
+def _does_nothing(case: Case, layer: Layer | None) -> bool:
     if layer is None or layer.domain not in ("", "ai.onnx"):
         return False
+    if not any(t.name in case.readers for t in layer.outputs):
+        return False  # it gives an output of the model its name
     if layer.op_type == "Identity":
         return True
     known = layer.inputs and layer.outputs and layer.inputs[0].dtype
@@ -91,7 +93,7 @@ def _moving(case: Case) -> Iterator[Finding]:
     found: dict[str, list[int]] = defaultdict(list)
     cancelling = frozenset(_pairs(case))
     for number in range(len(case.step_ns)):
-        if number in cancelling or _does_nothing(case.sole(number)):
+        if number in cancelling or _does_nothing(case, case.sole(number)):
             continue
         if kind := _kind(case, number):
             found[kind].append(number)

@@ -45,8 +45,9 @@ def _threads(case: Case) -> Iterator[Finding]:
 def _batches(case: Case) -> Iterator[Finding]:
     run = case.run
     alike = newest([*case.others, run])
-    mine = next((group for group in families([r for r in alike if _whole(r)]) if run in group), [])
-    if not mine or run not in mine:
+    groups = families([each for each in alike if _whole(each)])
+    mine = next((group for group in groups if any(each is run for each in group)), None)
+    if mine is None:
         return
     scaled = scaling(mine, BATCH)
     by_size = {point.size: point for point in scaled.points}
