@@ -110,6 +110,12 @@ class OrtBackend:
 
         return OrtFileSession(path, lean=lean)
 
+    def simplify(self, source: Path, target: Path) -> None:
+        """Save a model after the runtime's basic optimisations, in standard operators."""
+        from onnxprof.backends.ort.simplify import simplify
+
+        simplify(source, target)
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A session with the runtime's usual optimisations."""

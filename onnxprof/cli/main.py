@@ -29,7 +29,7 @@ COMMANDS = {
         "onnxprof.cli.commands.provenance", "provenance", "Check which layers each step computed."
     ),
     "ceilings": Lazy(
-        "onnxprof.cli.commands.ceilings",
+        "onnxprof.cli.commands.reasons.ceilings",
         "ceilings",
         "Measure what a device sustains at most: arithmetic, memory, calls.",
     ),
@@ -45,8 +45,13 @@ COMMANDS = {
         "scaling",
         "Say which batch size is worth it, and why.",
     ),
+    "advise": Lazy(
+        "onnxprof.cli.commands.reasons.advise",
+        "advise",
+        "Say what to change, and what that would gain.",
+    ),
     "repro": Lazy(
-        f"{_STORED}.repro",
+        "onnxprof.cli.commands.reasons.repro",
         "repro",
         "Write a step as a model with a script to run it.",
     ),

@@ -164,6 +164,17 @@ class Reference(Backend, Protocol):
         """
 
 
+@runtime_checkable
+class Simplifying(Protocol):
+    """A backend that can rewrite a model without changing what it computes."""
+
+    def simplify(self, source: Path, target: Path) -> None:
+        """Save a model with constants, normalisations and layers without an effect folded.
+
+        Axes that are free stay free. Raises BackendError with the runtime's reason.
+        """
+
+
 def packages(backend: Backend) -> tuple[str, ...]:
     """The backend's distributions; empty where it names none."""
     return _asked(backend.packages) if isinstance(backend, Packaged) else ()

@@ -11,7 +11,7 @@ import typer
 from support.runs.ceilings import KEY, ceilings
 from typer.testing import CliRunner, Result
 
-from onnxprof.cli.commands import ceilings as command
+from onnxprof.cli.commands.reasons import ceilings as command
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.ceilings import parent
 from onnxprof.jobs.ceilings.parent import CeilingsPlan

@@ -18,7 +18,7 @@ from support.networks import models
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.profile import profile
-from onnxprof.cli.commands.stored.repro import repro
+from onnxprof.cli.commands.reasons.repro import repro
 from onnxprof.errors import OnnxprofError, UsageError
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Step

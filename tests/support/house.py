@@ -40,7 +40,7 @@ FLOORS = (
         "backends.torch",
     ),
     ("checks", "publish", "imports"),
-    ("jobs", "repro"),
+    ("jobs", "repro", "rewrite"),
     ("cli",),
     ("cli.commands", "__main__"),
 )

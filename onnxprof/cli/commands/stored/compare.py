@@ -120,7 +120,7 @@ def compare(
         asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
         limits = Limits(memory_bytes=memory_limit(0))
         options = Options((), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
-        pairing, jobs = _measured(a, b, options, store, layer_errors)
+        pairing, jobs = measured(a, b, options, store, layer_errors)
     else:
         _refuse_models_options(layer_errors, asked["inputs"])
         jobs = []
@@ -251,9 +251,10 @@ def _errors(original: Job, quantised: Job) -> dict[str, LayerError]:
     return confined(work, options.limits, "comparing layers", quantised.facts.name)
 
 
-def _measured(
-    a: str, b: str, options: Options, store: Path | None, layer_errors: bool
+def measured(
+    a: str, b: str, options: Options, store: Path | None, layer_errors: bool = False
 ) -> tuple[Pairing, list[tuple[Job, Job]]]:
+    """Measure two models in turn; runs are stored where a store is named. Their jobs, too."""
     import time
     from dataclasses import replace
     from functools import partial

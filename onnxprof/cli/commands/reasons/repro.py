@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from onnxprof.model.sources.policy import Resolved
     from onnxprof.processes.confined import Limits
     from onnxprof.records.run import Run
     from onnxprof.records.step import Step
@@ -59,12 +58,13 @@ def repro(
     """
     from functools import partial
 
+    from onnxprof.cli.sources import model_of
     from onnxprof.processes.confined import Limits, confined
     from onnxprof.repro.build import step_of, write
 
     measured = _run(run, store)
     step = step_of(measured, layer)
-    source = _model(measured, model)
+    source = model_of(measured, model)
     limits = Limits(timeout, _memory(memory))
     _prepare_folder(output)
     built = confined(
@@ -89,20 +89,6 @@ def _memory(gib: float) -> int:
     from onnxprof.cli.options import memory_limit
 
     return memory_limit(gib)
-
-
-def _model(run: Run, given: str) -> Resolved:
-    from onnxprof.errors import UsageError
-    from onnxprof.model.sources.resolve import is_remote, resolve
-
-    reference = given or run.model.reference
-    if not given and not is_remote(reference) and not Path(reference).is_file():
-        raise UsageError(
-            f"the run was of a file, of which it keeps the name alone: {reference}",
-            where=run.request.model_name,
-            remedy="Give the file with --model",
-        )
-    return resolve(reference)
 
 
 def _prepare_folder(folder: Path) -> None:

@@ -1,0 +1,157 @@
+"""`onnxprof advise`: what to change in a network, and what that is expected to gain."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from onnxprof.reasons.advice.advise import Advice
+    from onnxprof.reasons.advice.applied import Applied
+    from onnxprof.records.run import Run
+    from onnxprof.store.summary import Summary
+
+
+class Format(StrEnum):
+    """How to print it."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "md"
+    CSV = "csv"
+
+
+def advise(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN", help="An id or its first digits, a .parquet file or a folder of runs."
+        ),
+    ],
+    apply: Annotated[
+        Path | None,
+        typer.Option(
+            "--apply", metavar="OUT.onnx", help="Rewrite the model where that is safe, and measure."
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="To rewrite; needed where the run was of a file."),
+    ] = "",
+    budget: Annotated[
+        float, typer.Option(min=0.0, help="Seconds of measuring each of both models; 0 for none.")
+    ] = 10.0,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1000, help="Pairs of fresh processes, in turns.")
+    ] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Findings to show.")] = 12,
+    all_: Annotated[bool, typer.Option("--all", help="Every finding, small ones as well.")] = False,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: as the file's name ends, else table."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before it is ended.")] = 600.0,
+    memory: Annotated[
+        float, typer.Option(min=0.0, help="GiB of memory; 0 for most of the machine's.")
+    ] = 0.0,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where ids and other runs are looked up.")
+    ] = None,
+) -> None:
+    """Say what to change in a network or its setting, with evidence and the gain to expect.
+
+    The largest expected gain comes first. With --apply the model of a run is rewritten where that
+    changes no result, and both are measured in turn: predicted against measured gain.
+    """
+    from onnxprof.cli.commands.reasons.apply import applied, check_target
+    from onnxprof.cli.options import memory_limit
+    from onnxprof.processes.confined import Limits
+
+    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
+    if apply is not None:
+        check_target(apply)
+    every = advised(runs, store)
+    done = None
+    if apply is not None:
+        limits = Limits(timeout, memory_limit(memory))
+        done = applied(every, apply, model, (budget, processes), limits)
+    show(every, printed, output, None if all_ else limit, done)
+
+
+def advised(texts: Sequence[str], store: Path | None) -> list[Advice]:
+    """The advice on the runs that these texts mean; of each system, model and size the newest."""
+    from onnxprof import folders
+    from onnxprof.compare.systems import newest
+    from onnxprof.reasons.advice.advise import advise as found
+    from onnxprof.reasons.stored import Shelf
+    from onnxprof.store.folder import load_good
+
+    place = folders.store(store)
+    meant = _meant(texts, place)
+    subjects = newest([run for _, run in load_good([one.path for one in meant], say)])
+    others = [*subjects, *_others(subjects, meant, place)]
+    shelf = Shelf([place])
+    for text in dict.fromkeys(text for run in subjects if (text := shelf.missing(run))):
+        say(text)
+    return [found(run, shelf.of(run), others) for run in subjects]
+
+
+def _meant(texts: Sequence[str], place: Path) -> list[Summary]:
+    from onnxprof.compare.systems import newest
+    from onnxprof.store.select import Need, select
+
+    found: dict[Path, Summary] = {}
+    for text in texts:
+        for summary in newest(select(text, [place], None, Need.TIMES, say=say)):
+            found.setdefault(summary.path.resolve(), summary)
+    return list(found.values())
+
+
+def _others(subjects: Sequence[Run], meant: Sequence[Summary], place: Path) -> Iterator[Run]:
+    """The newest stored runs that may tell something of the subjects."""
+    from onnxprof.compare.systems import newest
+    from onnxprof.reasons.advice.base.peers import related
+    from onnxprof.store.folder import load_good, scan
+
+    taken = {one.path.resolve() for one in meant}
+    known = newest([one for one in scan([place])[0] if one.median_ns is not None])
+    for summary in known:
+        asked = summary.request
+        if summary.path.resolve() in taken:
+            continue
+        if any(related(run.request, asked) for run in subjects):
+            yield from (run for _, run in load_good([summary.path], say))
+
+
+def show(
+    every: Sequence[Advice],
+    printed: Format,
+    output: Path | None,
+    limit: int | None,
+    done: Applied | None = None,
+) -> None:
+    """Print or write the advice, and what became of a rewrite, in the chosen format."""
+    from onnxprof.publish.tables import advice as text
+
+    if printed is Format.CSV:
+        deliver(text.to_csv(every), output)
+        for line in text.applied_lines(done) if done else ():
+            say(line)
+    elif printed is Format.JSON:
+        deliver(text.to_json_text(every, done), output)
+    elif printed is Format.MARKDOWN:
+        deliver("\n".join(text.markdown(one, limit, done) for one in every), output)
+    elif output is None:
+        display(*text.tables(every, limit, done))
+    else:
+        deliver(plain_text(*text.tables(every, limit, done)), output)

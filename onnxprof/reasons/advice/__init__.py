@@ -1,0 +1,1 @@
+"""What to change in a network or its setting, with evidence and the gain to expect."""

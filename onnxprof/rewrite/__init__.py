@@ -1,0 +1,1 @@
+"""A model rewritten where that changes no result, checked against the original."""
