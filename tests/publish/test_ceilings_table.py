@@ -12,7 +12,7 @@ from support.golden import check_golden
 from support.runs.ceilings import ceilings, point
 
 from onnxprof.cli.output import plain_text
-from onnxprof.publish.tables.ceilings import COLUMNS, json_text, list_table, listed, tables, to_csv
+from onnxprof.publish.reasons.ceilings import COLUMNS, json_text, list_table, listed, tables, to_csv
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.warning import RunWarning, WarningKind
 

@@ -13,8 +13,8 @@ from support.places import ROOT
 
 from onnxprof.cost.count import costs
 from onnxprof.cost.symbolic import SymbolicCost, symbolic
-from onnxprof.publish.tables import costs as tables
-from onnxprof.publish.tables import symbolic_costs
+from onnxprof.publish.reasons import costs as tables
+from onnxprof.publish.reasons import symbolic_costs
 from onnxprof.records.layer import LayerTable
 
 

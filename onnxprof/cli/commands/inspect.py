@@ -205,7 +205,7 @@ def _symbolic(
     from onnxprof.cli.options import memory_limit
     from onnxprof.errors import UsageError
     from onnxprof.processes.confined import Limits, confined
-    from onnxprof.publish.tables import symbolic_costs as tables
+    from onnxprof.publish.reasons import symbolic_costs as tables
 
     if not cost:
         raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
@@ -250,7 +250,7 @@ def _points(found: SymbolicCost, batches: tuple[int, ...]) -> list[dict[str, int
 
 
 def _write_costs(seen: _Seen, chosen: str, output: Path | None) -> None:
-    from onnxprof.publish.tables import costs
+    from onnxprof.publish.reasons import costs
 
     costed = list(zip(seen.tables, seen.costs, strict=True))
     if chosen == "table":
@@ -269,7 +269,7 @@ def _write_costs(seen: _Seen, chosen: str, output: Path | None) -> None:
 
 def _cost_parts(seen: _Seen) -> Iterator[RenderableType]:
     """Each table with its sums by operator and in words."""
-    from onnxprof.publish.tables import costs
+    from onnxprof.publish.reasons import costs
 
     for table, counted in zip(seen.tables, seen.costs, strict=True):
         sizes = "".join(f", {name} {size}" for name, size in table.dims)
@@ -282,7 +282,7 @@ def _write_alive(seen: _Seen, chosen: str, output: Path | None) -> None:
     from onnxprof.analysis.memory.alive import alive_in_table
     from onnxprof.analysis.memory.prediction import channel_block
     from onnxprof.machine.cpu import cpu_device
-    from onnxprof.publish.tables import alive
+    from onnxprof.publish.reasons import alive
 
     block = channel_block(cpu_device().features)
     if chosen == "csv":

@@ -128,7 +128,7 @@ def everything_parts(
 
 
 def _whole(run: Run, ceilings: Ceilings | None) -> dict[str, Any]:
-    from onnxprof.publish.tables.roofs import roofline_json
+    from onnxprof.publish.reasons.roofs import roofline_json
     from onnxprof.publish.tables.timings import timing_records
 
     return encoding.run_to_json(run) | {

@@ -141,7 +141,7 @@ def show(
     done: Applied | None = None,
 ) -> None:
     """Print or write the advice, and what became of a rewrite, in the chosen format."""
-    from onnxprof.publish.tables import advice as text
+    from onnxprof.publish.reasons import advice as text
 
     if printed is Format.CSV:
         deliver(text.to_csv(every), output)

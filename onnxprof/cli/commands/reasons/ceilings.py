@@ -139,7 +139,7 @@ def _measured(plan: CeilingsPlan, root: Path, limits: Limits, wait_s: float | No
 
 
 def _write(found: Ceilings, chosen: str, output: Path | None) -> None:
-    from onnxprof.publish.tables import ceilings as shown
+    from onnxprof.publish.reasons import ceilings as shown
 
     if chosen == "table":
         if output is None:
@@ -153,7 +153,7 @@ def _write(found: Ceilings, chosen: str, output: Path | None) -> None:
 def _list(root: Path, chosen: str, output: Path | None) -> None:
     import json
 
-    from onnxprof.publish.tables import ceilings as shown
+    from onnxprof.publish.reasons import ceilings as shown
     from onnxprof.publish.text.csv import csv_of_records
     from onnxprof.store.ceilings import stored
     from onnxprof.store.folder import tell

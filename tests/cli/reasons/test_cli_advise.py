@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from onnxprof.cli.commands.profile import profile
 from onnxprof.cli.commands.reasons.advise import advise
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.publish.tables import advice as tables
+from onnxprof.publish.reasons import advice as tables
 from onnxprof.reasons.advice.applied import Applied, Measured
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.cost.count import total
 from onnxprof.cost.symbolic import SymbolicCost, SymbolicLayer, sum_of
-from onnxprof.publish.tables.costs import KINDS, listed
+from onnxprof.publish.reasons.costs import KINDS, listed
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import scaled
 from onnxprof.publish.text.safe import in_json, in_markdown, printable

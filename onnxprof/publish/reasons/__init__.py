@@ -1,0 +1,1 @@
+"""Rendering reasons: costs, memory, ceilings, rooflines, advice."""
