@@ -63,7 +63,7 @@ def _grid(shown: Sequence[Finding]) -> Table:
         grid.add_column(head, justify="right" if right else "left", no_wrap=right)
     for finding in shown:
         what = Text(_title(finding), style="bold")
-        what.append(f"\n{finding.change}.", style="not bold")
+        what.append(f"\n{_change(finding)}.", style="not bold")
         if finding.rewrite:
             what.append(f" (--apply: {finding.rewrite.value})", style="not bold")
         what.append(f"\n{evidence_text(finding)}", style="not bold dim")
@@ -89,6 +89,10 @@ def _title(finding: Finding) -> str:
     return shortened(printable(finding.title), _LONGEST)
 
 
+def _change(finding: Finding) -> str:
+    return shortened(printable(finding.change), 2 * _LONGEST)
+
+
 def _gain_cells(gain: Gain | None, share: float | None) -> tuple[str, str, str]:
     if gain is None:
         return "unknown", "", ""
@@ -110,7 +114,9 @@ def gain_text(gain: Gain) -> str:
 
 def evidence_text(finding: Finding) -> str:
     """The figures, and the first of the layers."""
-    figures = "; ".join(f"{one.meaning}: {value_text(one)}" for one in finding.evidence)
+    figures = "; ".join(
+        f"{shortened(one.meaning, _LONGEST)}: {value_text(one)}" for one in finding.evidence
+    )
     names = [shortened(printable(name), 40) for name in finding.layers[:2]]
     more = len(finding.layers) - len(names)
     listed = ", ".join(names) + (f" and {more} more" if more > 0 else "")
@@ -196,7 +202,7 @@ def markdown(advice: Advice, limit: int | None = 12, done: Applied | None = None
         lines += [_line(_HEADS), f"|{' --- |' * len(_HEADS)}"]
     for finding in shown:
         mark = f" (--apply: {finding.rewrite.value})" if finding.rewrite else ""
-        what = f"{_title(finding)}. {finding.change}.{mark} {evidence_text(finding)}"
+        what = f"{_title(finding)}. {_change(finding)}.{mark} {evidence_text(finding)}"
         lines.append(_line((*_gain_cells(finding.gain, finding.share), what)))
     lines += ["", *(in_markdown(line) for line in _closing(advice, len(shown)))]
     if done is not None:

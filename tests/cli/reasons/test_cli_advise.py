@@ -112,9 +112,15 @@ def test_other_runs_of_the_store_are_evidence(store: Path) -> None:
 def test_names_of_a_model_cannot_move_the_cursor(tmp_path: Path) -> None:
     hostile = "a\x1b[2J\u202eb|<script>"
     nodes = [(hostile, "Conv", ("x", "w")), ("norm", "BatchNormalization", (hostile, "w", "w"))]
-    Store(tmp_path).save(alone(nodes, (1, 1), model_name=hostile))
+    slow = alone(nodes, (1, 1), model_name=hostile)
+    Store(tmp_path).save(slow)
+    assert slow.timings is not None
+    fast = replace(slow.timings, latency_ns=slow.timings.latency_ns // 2)
+    asked = replace(slow.request, backend=f"b{hostile}")
+    Store(tmp_path).save(replace(slow, timings=fast, request=asked))
     for kind in ("table", "md", "json", "csv"):
         text = run(tmp_path, "--store", tmp_path, "--format", kind).stdout
+        assert "faster-runtime" in text or "runs the network in" in " ".join(text.split())
         assert "\x1b[2J" not in text
         assert "\u202e" not in text
     assert "<script>" not in run(tmp_path, "--store", tmp_path, "--format", "md").stdout

@@ -66,6 +66,9 @@ def test_an_activation_of_its_own_is_found_also_behind_a_normalisation() -> None
     [finding] = found("unfused-activation", alone(CHAIN, (5, 2, 1)))
     assert finding.layers == ("relu",)
     assert finding.rewrite is None
+    assert finding.change.startswith("Use a runtime or mode")
+    [of_ort] = found("unfused-activation", alone(CHAIN, (5, 2, 1), backend="ort"))
+    assert of_ort.change.startswith("See why its Conv does not take it in")
     assert between(finding, 0.5, 1.05)
 
 

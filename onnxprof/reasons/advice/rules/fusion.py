@@ -71,11 +71,22 @@ def _activations(case: Case) -> Iterator[Finding]:
         yield Finding(
             "unfused-activation",
             f"{len(steps)} × {activation} behind {op_type} as a step of its own",
-            f"Use a runtime or mode that computes {activation} as part of the {op_type}: ort and"
-            " openvino do for most activations, torch with --provider compile",
+            _elsewhere(case, activation, op_type),
             *(case.layers_of(steps), tuple(steps), case.times(steps)),
             case.gain(steps, *_ACTIVATION_PARTS),
         )
+
+
+def _elsewhere(case: Case, activation: str, op_type: str) -> str:
+    if case.run.request.backend in ("ort", "openvino"):
+        return (
+            f"See why its {op_type} does not take it in (a type, a shape, the level of"
+            " optimisation), and whether another runtime's does"
+        )
+    return (
+        f"Use a runtime or mode that computes {activation} as part of the {op_type}: ort and"
+        " openvino do for most activations, torch with --provider compile"
+    )
 
 
 def _taking(case: Case, layer: Layer) -> Layer | None:
