@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from onnxprof.checks.activations import fault_of, masked_tensors
 from onnxprof.errors import OnnxprofError
 from onnxprof.plugins import registry
+from onnxprof.processes.launch import launch
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import entry
 
@@ -282,7 +283,7 @@ def _apart(
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(name, options, scratch, memory_bytes, sender))
-    process.start()
+    launch(process)
     sender.close()
     try:
         if not receiver.poll(seconds):

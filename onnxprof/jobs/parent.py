@@ -13,6 +13,7 @@ from onnxprof.jobs.child import child
 from onnxprof.jobs.job import Job
 from onnxprof.processes import fork_server, scratch
 from onnxprof.processes.confined import Limits, cause, end
+from onnxprof.processes.launch import launch
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
 
@@ -31,7 +32,7 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
     with scratch.scratch() as folder:
         receiver, sender = context.Pipe(duplex=False)
         process = fork_server.process(context, child, (job, limits, sender, folder))
-        process.start()
+        launch(process)
         sender.close()
         kept: list[Run] = []
         try:

@@ -18,6 +18,7 @@ from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.parent import listen
 from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confine, confined, end
+from onnxprof.processes.launch import launch
 from onnxprof.processes.scratch import scratch
 from onnxprof.records.layer import LayerTable
 
@@ -106,7 +107,7 @@ def proved(
     with scratch() as folder:
         receiver, sender = context.Pipe(duplex=False)
         process = fork_server.process(context, _child, (question, limits, sender, folder))
-        process.start()
+        launch(process)
         sender.close()
         began = time.monotonic()
         try:

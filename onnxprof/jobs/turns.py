@@ -24,6 +24,7 @@ from onnxprof.jobs.parent import as_run, listen
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks
 from onnxprof.processes.confined import Limits, end
+from onnxprof.processes.launch import launch
 from onnxprof.processes.scratch import scratch
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
@@ -131,7 +132,7 @@ def served(
         given = (job, limits, theirs, folder, cores)
         process = context.Process(target=_serve, args=given, daemon=True)
         try:
-            process.start()
+            launch(process)
             theirs.close()
             yield Served(process, ours, limits, progress, job.title)
         finally:

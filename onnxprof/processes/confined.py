@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from onnxprof.errors import ModelError, OnnxprofError
 from onnxprof.processes import fork_server
+from onnxprof.processes.launch import launch
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "")
     try:
         with warnings.catch_warnings():  # of threads, of which none runs Python: see _context
             warnings.simplefilter("ignore", DeprecationWarning)
-            process.start()
+            launch(process)
         sender.close()
         kind, value = _received(process, receiver, limits, doing, where)
     finally:

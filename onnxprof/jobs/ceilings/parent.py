@@ -23,6 +23,7 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.placement import pick_device, pick_devices
 from onnxprof.processes import fork_server, scratch
 from onnxprof.processes.confined import Limits, cause, end
+from onnxprof.processes.launch import launch
 from onnxprof.records.ceilings import Cache, Ceilings, CeilingsKey, Point
 from onnxprof.records.device import Device
 from onnxprof.records.warning import RunWarning
@@ -145,7 +146,7 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
     with scratch.scratch() as folder:
         receiver, sender = context.Pipe(duplex=False)
         process = fork_server.process(context, child, (work, limits, sender, folder))
-        process.start()
+        launch(process)
         sender.close()
         count = 0
         try:
