@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -129,6 +130,16 @@ def test_markdown_is_escaped_and_has_the_sum():
     assert "## n\\|et batch 1" in text
     assert "odd \\[bold\\]\\|x" in text
     assert "| total |  | ≥3.89 k | ≥7.79 k |" in text
+
+
+def test_a_name_of_several_lines_stays_in_its_row_of_markdown():
+    name = "a\n| x |\r\x1b[31m\u202eb"
+    table = LayerTable((layer("Relu", [(1, 4)], [(1, 4)], name=name),), 1)
+    text = tables.to_markdown([(table, costs(table))], name)
+    made = symbolic(lambda sizes: replace(table, batch=sizes["batch"]), {"batch": 1})
+    for lines in (text.splitlines(), symbolic_costs.to_markdown(made, name).splitlines()):
+        assert len(lines) == 6  # heading, blank, heads, rule, the layer, the sum
+        assert not any(c in line for line in lines for c in "\r\x1b\u202e")
 
 
 @pytest.fixture
