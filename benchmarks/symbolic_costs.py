@@ -34,7 +34,7 @@ def opened(name: str) -> ModelFile:
     path = Path(skeleton_path(name))
     structure = onnx.load(path)
     counted = parameters(structure)
-    return ModelFile(path, name, f"zoo:{name}", structure, normalise(structure, path), counted)
+    return ModelFile(path, name, f"zoo:{name}", structure, normalise(structure, path)[0], counted)
 
 
 def differences(model: ModelFile, found: SymbolicCost) -> tuple[int, int]:

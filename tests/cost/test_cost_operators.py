@@ -133,7 +133,7 @@ def sized(case: Any) -> ModelFile:
         if any(stored.name == declared.name for stored in made.graph.initializer):
             made.graph.input.remove(declared)
     path = Path(f"{case.name}.onnx")
-    return ModelFile(path, case.name, case.name, made, normalise(made, path), parameters(made))
+    return ModelFile(path, case.name, case.name, made, normalise(made, path)[0], parameters(made))
 
 
 @pytest.fixture(scope="module")

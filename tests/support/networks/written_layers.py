@@ -86,5 +86,5 @@ def skeleton(name: str) -> ModelFile:
     path = skeleton_path(name)
     structure = onnx.load(path)
     counted = parameters(structure)
-    naming = normalise(structure, path)
+    naming, _ = normalise(structure, path)
     return ModelFile(path, name, f"zoo:{name}", structure, naming, counted)
