@@ -269,4 +269,5 @@ def total(found: Iterable[LayerCost]) -> CostTotal:
         unknown,
         tuple((cost.layer, cost.bound) for cost in bounded),
         added(cost.operations for cost in bounded if cost.operations),
+        sum(cost.bytes for cost in bounded),
     )

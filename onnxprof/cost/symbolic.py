@@ -70,6 +70,13 @@ class SymbolicLayer:
             return self.sized.unknown or "how often it runs is unknown"
         return self.sized.unknown
 
+    @property
+    def bound(self) -> str:
+        """Why its figures are the most that it can be; empty where they are exact, or none."""
+        computes = self.work is not None and self.work.flops != 0
+        some = computes or any(size != 0 for way in self.moved.values() for size in way)
+        return (self.sized.bound or self.times.bound) if some else ""
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolicCost:
@@ -107,6 +114,10 @@ class SymbolicCost:
     def unknown(self) -> list[tuple[str, str]]:
         """(layer, reason) of what is missing in the sums."""
         return [(o.name, o.unknown) for o in self.layers if o.unknown and not o.left_out]
+
+    def bounds(self) -> list[tuple[str, str]]:
+        """(layer, reason) of those of which the most that they can cost is in the sums."""
+        return [(o.name, o.bound) for o in self.layers if o.bound and not o.left_out]
 
 
 def sum_of(sizes: object) -> Size:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.cost.count import total
 from onnxprof.cost.symbolic import SymbolicCost, SymbolicLayer, sum_of
-from onnxprof.publish.tables.costs import KINDS, listed
+from onnxprof.publish.tables.costs import KINDS, WORDS, listed
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import scaled
 from onnxprof.publish.text.safe import in_json, in_markdown, printable
+from onnxprof.records.cost import limit
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,14 +31,13 @@ def rows(cost: SymbolicCost) -> Iterator[tuple[object, ...]]:
     for one in cost.layers:
         layer, work = one.sized.layer, one.work
         kinds = (None,) * 7 if work is None else (work.flops, *work.kinds())
-        bound = one.sized.bound or one.times.bound
         yield (
             *(layer.name, layer.op_type, layer.domain, layer.parent),
             *(None if kind is None else str(kind) for kind in kinds),
             *map(str, _bytes(one)),
             one.parameters,
             None if one.times.count is None else str(one.times.count),
-            *(one.unknown, bound, one.left_out),
+            *(one.unknown, one.bound, one.left_out),
         )
 
 
@@ -58,6 +58,7 @@ def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]])
         "axes": [axis.name for axis in cost.axes],
         "total": dict(_totals(cost)),
         "at_least": bool(cost.unknown()),
+        "at_most": bool(cost.bounds()),
         "evaluated": [{"sizes": dict(point), **_evaluated(cost, point)} for point in points],
         "layers": [dict(zip(COLUMNS, row, strict=True)) for row in rows(cost)],
     }
@@ -127,23 +128,27 @@ def _lines(one: SymbolicLayer) -> Iterator[str]:
         yield printable(f"bytes {sum_of((read, written))}")
     if one.unknown:
         yield printable(f"not known: {one.unknown}")
+    if one.bound:
+        yield printable(f"at most: {one.bound}")
 
 
 def summary(cost: SymbolicCost, points: Sequence[Mapping[str, int]]) -> str:
     """The sums as expressions, and their values at some sizes."""
     work, (read, written) = cost.work(), cost.bytes()
-    missing = cost.unknown()
-    least = " at least" if missing else ""
+    missing, bounds = cost.unknown(), cost.bounds()
+    words = WORDS[limit(bool(missing), bool(bounds))]
+    head = f" {words.rstrip()}" if words else ""
     lines = [
-        f"MACs{least}: {work.macs}",
-        f"FLOPs{least}: {work.flops}",
-        f"bytes{least}: {read + written}",
+        f"MACs{head}: {work.macs}",
+        f"FLOPs{head}: {work.flops}",
+        f"bytes{head}: {read + written}",
     ]
     for point in points:
         sums = _evaluated(cost, point)
         sizes = ", ".join(f"{name} {size}" for name, size in point.items())
-        figures = f"{scaled(sums['macs'])} MACs, {scaled(sums['flops'], 'FLOP')}"
-        lines.append(f"at {sizes or 'any size'}: {figures}, {scaled(sums['bytes'], 'B')}")
+        figures = (f"{scaled(sums['macs'])} MACs", scaled(sums["flops"], "FLOP"))
+        every = ", ".join(f"{words}{figure}" for figure in (*figures, scaled(sums["bytes"], "B")))
+        lines.append(f"at {sizes or 'any size'}: {every}")
     lines += [f"sizes of {a.name}: multiples of {a.step}" for a in cost.axes if a.step > 1]
-    lines += listed("not known", missing)
+    lines += [*listed("not known", missing), *listed("at most", bounds)]
     return "\n".join(printable(line) for line in lines)
