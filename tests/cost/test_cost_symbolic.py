@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from onnx import helper
 from support.networks import models
@@ -9,6 +11,7 @@ from support.networks.models import node, value, weight
 from support.networks.written_layers import layer, skeleton
 
 from onnxprof.cost.count import costs, total
+from onnxprof.cost.fit import Axis, Plan
 from onnxprof.cost.symbolic import symbolic
 from onnxprof.errors import ModelError
 from onnxprof.model.costs import symbolic_costs
@@ -203,3 +206,38 @@ def test_sizes_that_must_be_multiples_are_looked_at_in_steps(tmp_path):
     side = next(axis for axis in found.axes if axis.name == "side")
     assert side.step % 2 == 0
     equal_at(opened, [{"batch": b, "side": s} for b in (1, 3) for s in (64, 256, 320)])
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        (Axis("batch", 1), Axis("height", 640, 32), Axis("width", 640, 64)),
+        tuple(Axis(name, 1) for name in "abcdef"),
+        (Axis("batch", 1), Axis("depth", 224), Axis("height", 224), Axis("width", 224)),
+    ],
+)
+def test_no_point_is_so_far_out_that_an_image_would_not_fit(axes):
+    base = math.prod(axis.base for axis in axes)
+    points = [dict(point) for point in Plan.of(axes).points][-4:]
+    assert len(points) == 4
+    assert all(math.prod(point.values()) <= 20_000 * base for point in points)
+    assert all(point[axis.name] != axis.base for point in points for axis in axes)
+
+
+def test_a_detector_with_sides_of_whole_steps_has_expressions(tmp_path):
+    """Its farthest point would have had an input of more than 64 GiB."""
+    made = models.model(
+        [
+            node("MaxPool", ["x"], ["a"], "down", kernel_shape=[32, 32], strides=[32, 32]),
+            node("ConvTranspose", ["a", "w"], ["b"], "up", strides=[32, 32]),
+            node("Concat", ["x", "b"], ["c"], "join", axis=1),
+            node("Relu", ["c"], ["y"], "relu"),
+        ],
+        [value("x", ["N", 3, "height", "width"])],
+        [value("y", None)],
+        [weight("w", 3, 3, 32, 32)],
+    )
+    opened = open_model(str(models.save(made, tmp_path)))
+    found = symbolic_costs(opened, {})
+    assert {axis.step for axis in found.axes} == {1, 32}
+    equal_at(opened, [{"batch": b, "height": 64, "width": 320} for b in (1, 5)])
