@@ -44,6 +44,8 @@ class Axis:
     """Sizes are the base and multiples of this above it."""
     window: bool = False
     """Whether consecutive sizes are looked at, too."""
+    source: str = ""
+    """What the file calls it, where that is no name in Python."""
 
     def places(self) -> tuple[int, ...]:
         """The sizes at which it is looked at while the others keep their base."""

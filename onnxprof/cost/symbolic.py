@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from onnxprof.cost.base.call import Sizes, Unknown, static_sizes
-from onnxprof.cost.base.expression import Size, product
+from onnxprof.cost.base.expression import Size, names_in_python, product
 from onnxprof.cost.base.work import Work
 from onnxprof.cost.count import (
     Sized,
@@ -86,7 +86,12 @@ class SymbolicCost:
     layers: tuple[SymbolicLayer, ...]
 
     def at(self, sizes: Point) -> tuple[LayerCost, ...]:
-        """The cost at sizes of all axes, as `costs` counts it on the table at those sizes."""
+        """The cost at sizes of all axes, as `costs` counts it on the table at those sizes.
+
+        An axis goes by its name in the expressions, or by that in the file.
+        """
+        own = {axis.name: sizes[axis.source] for axis in self.axes if axis.source in sizes}
+        sizes = {**sizes, **own}
         found = [
             in_numbers(one.sized, one.times, {one.name: one.parameters}, sizes)
             for one in self.layers
@@ -135,8 +140,14 @@ def symbolic(table_at: TableAt, axes: Mapping[str, int]) -> SymbolicCost:
     """
     if len(axes) > MOST_AXES:
         raise ModelError(f"has {len(axes)} free axes, {MOST_AXES} at most", remedy=_REMEDY)
-    tables = _Tables(table_at)
-    varied = tuple(Axis(name, base, tables.step(axes, name)) for name, base in axes.items())
+    names = names_in_python(axes)
+    sources = {name: source for source, name in names.items()}
+    axes = {names[source]: base for source, base in axes.items()}
+    tables = _Tables(lambda sizes: table_at({sources[name]: n for name, n in sizes.items()}))
+    varied = tuple(
+        Axis(name, base, tables.step(axes, name), source="" if name == source else source)
+        for (name, base), source in zip(axes.items(), names, strict=True)
+    )
     expressed = _Expressed(tables, Plan.of(varied))
     if expressed.missing and (wide := _windowed(varied)) != varied:
         varied = wide

@@ -56,6 +56,7 @@ def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]])
     whole: dict[str, Any] = {
         "model": model,
         "axes": [axis.name for axis in cost.axes],
+        "names_in_file": {axis.name: axis.source or axis.name for axis in cost.axes},
         "total": dict(_totals(cost)),
         "at_least": bool(cost.unknown()),
         "at_most": bool(cost.bounds()),
@@ -149,6 +150,7 @@ def summary(cost: SymbolicCost, points: Sequence[Mapping[str, int]]) -> str:
         figures = (f"{scaled(sums['macs'])} MACs", scaled(sums["flops"], "FLOP"))
         every = ", ".join(f"{words}{figure}" for figure in (*figures, scaled(sums["bytes"], "B")))
         lines.append(f"at {sizes or 'any size'}: {every}")
+    lines += [f"{a.name} is the axis {a.source!r}" for a in cost.axes if a.source]
     lines += [f"sizes of {a.name}: multiples of {a.step}" for a in cost.axes if a.step > 1]
     lines += [*listed("not known", missing), *listed("at most", bounds)]
     return "\n".join(printable(line) for line in lines)
