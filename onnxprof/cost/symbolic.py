@@ -84,6 +84,8 @@ class SymbolicCost:
 
     axes: tuple[Axis, ...]
     layers: tuple[SymbolicLayer, ...]
+    obstacle: str = ""
+    """Why the batch is none of the axes; empty where it is one."""
 
     def at(self, sizes: Point) -> tuple[LayerCost, ...]:
         """The cost at sizes of all axes, as `costs` counts it on the table at those sizes.
