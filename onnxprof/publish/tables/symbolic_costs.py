@@ -137,20 +137,27 @@ def summary(cost: SymbolicCost, points: Sequence[Mapping[str, int]]) -> str:
     """The sums as expressions, and their values at some sizes."""
     work, (read, written) = cost.work(), cost.bytes()
     missing, bounds = cost.unknown(), cost.bounds()
-    words = WORDS[limit(bool(missing), bool(bounds))]
-    head = f" {words.rstrip()}" if words else ""
-    lines = [
-        f"MACs{head}: {work.macs}",
-        f"FLOPs{head}: {work.flops}",
-        f"bytes{head}: {read + written}",
-    ]
+    figures = {"MACs": work.macs, "FLOPs": work.flops, "bytes": read + written}
+    lines = []
+    for name, size in figures.items():
+        words = _limit_words(cost, size)
+        lines.append(f"{name} {words}: {size}" if words else f"{name}: {size}")
     for point in points:
         sums = _evaluated(cost, point)
         sizes = ", ".join(f"{name} {size}" for name, size in point.items())
-        figures = (f"{scaled(sums['macs'])} MACs", scaled(sums["flops"], "FLOP"))
-        every = ", ".join(f"{words}{figure}" for figure in (*figures, scaled(sums["bytes"], "B")))
+        values = (
+            (sums["macs"], f"{scaled(sums['macs'])} MACs"),
+            (sums["flops"], scaled(sums["flops"], "FLOP")),
+            (sums["bytes"], scaled(sums["bytes"], "B")),
+        )
+        every = ", ".join(f"{_limit_words(cost, n)} {text}".strip() for n, text in values)
         lines.append(f"at {sizes or 'any size'}: {every}")
     lines += [f"{a.name} is the axis {a.source!r}" for a in cost.axes if a.source]
     lines += [f"sizes of {a.name}: multiples of {a.step}" for a in cost.axes if a.step > 1]
     lines += [*listed("not known", missing), *listed("at most", bounds)]
     return "\n".join(printable(line) for line in lines)
+
+
+def _limit_words(cost: SymbolicCost, size: object) -> str:
+    """What stands beside a sum that is a limit; nothing of a sum of zero is the most it can be."""
+    return WORDS[limit(bool(cost.unknown()), bool(cost.bounds()) and size != 0)].rstrip()
