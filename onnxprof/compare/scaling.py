@@ -42,6 +42,8 @@ class Point:
     gain_interval: tuple[float, float] | None = None
     verdict: Verdict | None = None
     """Whether an item takes longer or less time than at the next smaller size."""
+    is_judged: bool = True
+    """False where one process ran on a busy machine, so that nothing can be said."""
 
     @property
     def rate(self) -> float:
@@ -198,6 +200,7 @@ def _judged(before: Point, point: Point, threshold: float) -> Point:
         1 / ratio - 1,
         (1 / interval[1] - 1, 1 / interval[0] - 1),
         verdict(ratio, interval, threshold) if decided else Verdict.UNDECIDED,
+        decided,
     )
 
 

@@ -94,7 +94,18 @@ def _estimate(call: Call) -> tuple[Estimate | None, str]:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None, _ODD
     estimate = work if isinstance(work, Estimate) else Estimate(work)
+    if _reads_nothing(layer):
+        estimate = replace(estimate, work=Work(*map(_at_least_none, estimate.work.kinds())))
     return (estimate, "") if all(map(_is_count, estimate.work.kinds())) else (None, _ODD)
+
+
+def _reads_nothing(layer: Layer) -> bool:
+    """Whether a tensor that it reads has no element: one fewer than that is no operation."""
+    return any(tensor.shape is not None and 0 in tensor.shape for tensor in layer.inputs)
+
+
+def _at_least_none(size: Size) -> Size:
+    return max(size, 0) if isinstance(size, int) else size
 
 
 def _is_count(size: Size) -> bool:
@@ -258,4 +269,5 @@ def total(found: Iterable[LayerCost]) -> CostTotal:
         unknown,
         tuple((cost.layer, cost.bound) for cost in bounded),
         added(cost.operations for cost in bounded if cost.operations),
+        sum(cost.bytes for cost in bounded),
     )

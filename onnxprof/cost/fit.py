@@ -7,6 +7,7 @@ Coefficients follow exactly from some of the points, and the other points must a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,6 +29,8 @@ _BATCH = (1, 2, 4)
 WINDOW = 66
 #: Further points, as places beside the base in steps, that only check.
 _HELD_OUT = ((7, 3, 11, 4), (10, 21, 2, 9), (3, 40, 33, 17), (301, 203, 157, 111))
+#: How many times the elements of the base a point that only checks has at most.
+_MOST_GROWN = 20_000
 BATCH = "batch"
 
 
@@ -41,6 +44,8 @@ class Axis:
     """Sizes are the base and multiples of this above it."""
     window: bool = False
     """Whether consecutive sizes are looked at, too."""
+    source: str = ""
+    """What the file calls it, where that is no name in Python."""
 
     def places(self) -> tuple[int, ...]:
         """The sizes at which it is looked at while the others keep their base."""
@@ -72,10 +77,19 @@ class Plan:
         for count in range(2, len(axes) + 1):
             for some in combinations(axes, count):
                 points.append({**base, **{a.name: a.other for a in some}})
-        for places in _HELD_OUT:
-            moved = zip(axes, places * len(axes), strict=False)
-            points.append({a.name: a.base + a.step * place for a, place in moved})
+        points += [_held_out(axes, places * len(axes)) for places in _HELD_OUT]
         return cls(tuple(axes), tuple(dict.fromkeys(tuple(p.items()) for p in points)))
+
+
+def _held_out(axes: Sequence[Axis], places: Sequence[int]) -> dict[str, int]:
+    """A point that only checks, no further out than tensors may be large."""
+    far = [max(place // axis.step, 1) for axis, place in zip(axes, places, strict=False)]
+    while True:
+        point = {a.name: a.base + a.step * place for a, place in zip(axes, far, strict=True)}
+        grown = math.prod(point[a.name] / max(a.base, 1) for a in axes)
+        if grown <= _MOST_GROWN or max(far) == 1:
+            return point
+        far = [max(place // 2, 1) for place in far]
 
 
 class Fitter:

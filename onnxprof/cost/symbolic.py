@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from onnxprof.cost.base.call import Sizes, Unknown, static_sizes
-from onnxprof.cost.base.expression import Size, product
+from onnxprof.cost.base.expression import Size, names_in_python, product
 from onnxprof.cost.base.work import Work
 from onnxprof.cost.count import (
     Sized,
@@ -70,6 +70,13 @@ class SymbolicLayer:
             return self.sized.unknown or "how often it runs is unknown"
         return self.sized.unknown
 
+    @property
+    def bound(self) -> str:
+        """Why its figures are the most that it can be; empty where they are exact, or none."""
+        computes = self.work is not None and self.work.flops != 0
+        some = computes or any(size != 0 for way in self.moved.values() for size in way)
+        return (self.sized.bound or self.times.bound) if some else ""
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolicCost:
@@ -77,9 +84,16 @@ class SymbolicCost:
 
     axes: tuple[Axis, ...]
     layers: tuple[SymbolicLayer, ...]
+    obstacle: str = ""
+    """Why the batch is none of the axes; empty where it is one."""
 
     def at(self, sizes: Point) -> tuple[LayerCost, ...]:
-        """The cost at sizes of all axes, as `costs` counts it on the table at those sizes."""
+        """The cost at sizes of all axes, as `costs` counts it on the table at those sizes.
+
+        An axis goes by its name in the expressions, or by that in the file.
+        """
+        own = {axis.name: sizes[axis.source] for axis in self.axes if axis.source in sizes}
+        sizes = {**sizes, **own}
         found = [
             in_numbers(one.sized, one.times, {one.name: one.parameters}, sizes)
             for one in self.layers
@@ -108,6 +122,10 @@ class SymbolicCost:
         """(layer, reason) of what is missing in the sums."""
         return [(o.name, o.unknown) for o in self.layers if o.unknown and not o.left_out]
 
+    def bounds(self) -> list[tuple[str, str]]:
+        """(layer, reason) of those of which the most that they can cost is in the sums."""
+        return [(o.name, o.bound) for o in self.layers if o.bound and not o.left_out]
+
 
 def sum_of(sizes: object) -> Size:
     """The sum of sizes; 0 for none."""
@@ -124,8 +142,14 @@ def symbolic(table_at: TableAt, axes: Mapping[str, int]) -> SymbolicCost:
     """
     if len(axes) > MOST_AXES:
         raise ModelError(f"has {len(axes)} free axes, {MOST_AXES} at most", remedy=_REMEDY)
-    tables = _Tables(table_at)
-    varied = tuple(Axis(name, base, tables.step(axes, name)) for name, base in axes.items())
+    names = names_in_python(axes)
+    sources = {name: source for source, name in names.items()}
+    axes = {names[source]: base for source, base in axes.items()}
+    tables = _Tables(lambda sizes: table_at({sources[name]: n for name, n in sizes.items()}))
+    varied = tuple(
+        Axis(name, base, tables.step(axes, name), source="" if name == source else source)
+        for (name, base), source in zip(axes.items(), names, strict=True)
+    )
     expressed = _Expressed(tables, Plan.of(varied))
     if expressed.missing and (wide := _windowed(varied)) != varied:
         varied = wide

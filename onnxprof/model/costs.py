@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from onnxprof.cost.fit import BATCH
 from onnxprof.cost.symbolic import SymbolicCost, symbolic
+from onnxprof.errors import ModelError
 from onnxprof.model.file import ModelFile, missing_dims, with_defaults
 from onnxprof.model.layers import inspect
 from onnxprof.model.suggestion import suggested
@@ -13,6 +15,7 @@ from onnxprof.records.layer import LayerTable
 
 #: The size of axes for which the graph accepts none of the usual ones.
 _USUAL = 64
+_NO_BATCH = "no input has a batch axis"
 
 
 def symbolic_costs(model: ModelFile, dims: Mapping[str, int]) -> SymbolicCost:
@@ -31,4 +34,8 @@ def symbolic_costs(model: ModelFile, dims: Mapping[str, int]) -> SymbolicCost:
         given = {name: size for name, size in point.items() if name != BATCH}
         return inspect(model, point.get(BATCH, own), given)
 
-    return symbolic(table_at, {**batch, **sizes})
+    try:
+        found = symbolic(table_at, {**batch, **sizes})
+    except ModelError as error:
+        raise ModelError(error.what, where=model.name, remedy=error.remedy) from error
+    return replace(found, obstacle="" if batch else twice.obstacle or _NO_BATCH)

@@ -7,6 +7,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class Limit(StrEnum):
+    """What kind of figure a sum is, by its mark."""
+
+    EXACT = ""
+    AT_LEAST = "≥"
+    """Something in it is unknown."""
+    AT_MOST = "≤"
+    """Something in it is the most that it can be."""
+    NEITHER = "~"
+    """Both: what is unknown adds to it, and what is a bound may be less."""
+
+
+def limit(unknown: bool, bounded: bool) -> Limit:
+    """The kind of a figure of which parts are unknown, and parts the most that they can be."""
+    if unknown:
+        return Limit.NEITHER if bounded else Limit.AT_LEAST
+    return Limit.AT_MOST if bounded else Limit.EXACT
+
+
 class Role(StrEnum):
     """What a tensor is to the layer that reads or writes it."""
 
@@ -135,6 +154,8 @@ class CostTotal:
     """(layer, reason) of layers of which the most that they can cost is in the sum."""
     bounded: Operations = Operations()
     """Operations of those layers, which are in the sum."""
+    bounded_bytes: int = 0
+    """Bytes of those layers, which are in the sum."""
 
     @property
     def read_bytes(self) -> int:
@@ -150,6 +171,16 @@ class CostTotal:
     def bytes(self) -> int:
         """Bytes read and written."""
         return self.read_bytes + self.written_bytes
+
+    @property
+    def operations_limit(self) -> Limit:
+        """What kind of limit the sum of all operations is."""
+        return limit(self.operations_at_least, bool(self.bounded.flops))
+
+    @property
+    def bytes_limit(self) -> Limit:
+        """What kind of limit the sum of bytes is."""
+        return limit(self.at_least, bool(self.bounded_bytes))
 
     @property
     def intensity(self) -> float | None:

@@ -16,6 +16,8 @@ FOLDER, SUFFIX = "ceilings", ".json"
 #: Larger than any set of points.
 _MOST_BYTES = 64 << 20
 _LARGEST = 1 << 53
+#: What caches and precisions are called; they stand in the tables of runs.
+_NAME = re.compile(r"[0-9A-Za-z_.+-]{1,16}")
 
 
 def save(root: Path, ceilings: Ceilings) -> Path:
@@ -85,4 +87,7 @@ def _checked(ceilings: Ceilings) -> Ceilings:
             raise ValueError(f"{point.kind} {point.size} has a negative or too large figure")
     if any(cache.bytes <= 0 or cache.sharers <= 0 for cache in ceilings.caches):
         raise ValueError("a cache has no size")
+    names = (*(c.name for c in ceilings.caches), *(p.precision for p in ceilings.points))
+    if not all(_NAME.fullmatch(name) for name in names):
+        raise ValueError("a cache or a precision has a name that no device gives")
     return ceilings

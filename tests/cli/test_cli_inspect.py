@@ -10,7 +10,7 @@ from support.networks import models
 from support.places import DATA
 
 from onnxprof.cli.commands import inspect as command
-from onnxprof.errors import UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.model.file import open_model
 
 REFERENCE = DATA / "lenet_layers.csv"
@@ -141,6 +141,43 @@ def test_a_fixed_batch_is_no_axis(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "its batch is fixed" in err
     assert "in no free axes" in out
+
+
+def test_a_batch_that_a_size_alone_fixes_says_why(tmp_path, capsys):
+    """Only with a length for `s` does the sum over the batch show."""
+    made = models.model(
+        [models.node("Einsum", ["x"], ["y"], "turn", equation="bsi->is")],
+        [models.value("x", ["n", "s", 16])],
+        [models.value("y", None)],
+    )
+    command.inspect(str(models.save(made, tmp_path)), cost=True, symbolic=True)
+    assert "its batch is fixed: layer turn (Einsum)" in capsys.readouterr().err
+
+
+def test_costs_without_a_size_name_the_option_that_gives_it(tmp_path, capsys):
+    made = models.model(
+        [models.node("MatMul", ["x", "w"], ["y"], "product")],
+        [models.value("x", ["n", "s", 16])],
+        [models.value("y", None)],
+        [models.weight("w", 16, 16)],
+    )
+    path = str(models.save(made, tmp_path))
+    command.inspect(path, cost=True)
+    assert "no size given for symbolic axes: s (of x). Add --dim s=128" in capsys.readouterr().err
+    command.inspect(path, cost=True, dim=["s=3"])
+    assert "no size given" not in capsys.readouterr().err
+    command.inspect(path)
+    assert "no size given" not in capsys.readouterr().err
+
+
+def test_too_many_axes_name_the_model(tmp_path):
+    made = models.model(
+        [models.node("Relu", ["x"], ["y"], "relu")],
+        [models.value("x", [f"a{i}" for i in range(9)])],
+        [models.value("y", None)],
+    )
+    with pytest.raises(ModelError, match=r"model: has \d free axes"):
+        command.inspect(str(models.save(made, tmp_path)), cost=True, symbolic=True)
 
 
 @pytest.mark.parametrize(

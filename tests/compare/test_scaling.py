@@ -21,8 +21,10 @@ from onnxprof.compare.verdict import Verdict
 from onnxprof.errors import UsageError
 from onnxprof.publish.comparing import scaling as text
 from onnxprof.publish.comparing import scaling_data as data
+from onnxprof.publish.text import numbers
 from onnxprof.records.run import Run
 from onnxprof.records.timings import Timings
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
 MS = 1_000_000
@@ -147,6 +149,22 @@ def test_two_sizes_give_a_line_that_nothing_tests() -> None:
     assert found.line.fixed_ns == pytest.approx(2 * MS, rel=1e-3)
     assert np.isfinite(found.line.fixed_interval).all()
     assert "do not test it" in " ".join(text.sentences_of(found))
+
+
+def test_a_cost_of_nothing_has_no_sign() -> None:
+    assert [numbers.duration(ns) for ns in (-0.3, -0.0, 0.5, -0.6)] == ["0 ns"] * 3 + ["-1 ns"]
+
+
+def test_gains_that_nobody_may_judge_say_why() -> None:
+    busy = RunWarning(WarningKind.BUSY_MACHINE)
+    alone = [
+        dataclasses.replace(_process(size, line_of(size), 0.2, "batch"), warnings=(busy,))
+        for size in (1, 8)
+    ]
+    found = scaling(alone)
+    assert found.points[1].verdict is Verdict.UNDECIDED
+    assert "not judged where one process ran" in " ".join(text.sentences_of(found))
+    assert "not judged" not in " ".join(text.sentences_of(scaling(straight())))
 
 
 def test_one_size_twice_and_one_size_alone_are_refused() -> None:

@@ -322,3 +322,17 @@ def test_what_is_unknown_is_never_zero(made, reason):
     assert cost.at_least
     assert not cost.modelled
     assert cost.intensity is None
+
+
+@pytest.mark.parametrize(
+    "operator", ["ReduceSum", "ReduceMax", "ReduceMean", "ReduceProd", "ReduceL2", "ArgMax"]
+)
+def test_a_reduction_over_nothing_is_known(operator):
+    found = cost_of(layer(operator, [(0, 16)], [(1, 16)], axis="0", axes="[0]"))
+    assert found.unknown == ""
+    assert found.operations is not None
+    assert found.operations.adds == found.operations.comparisons == found.operations.multiplies == 0
+
+
+def test_a_running_sum_over_nothing_is_known():
+    assert cost_of(layer("CumSum", [(0, 16), "int64 "], [(0, 16)], values={1: (0,)})).unknown == ""

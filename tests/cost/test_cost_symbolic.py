@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from onnx import helper
 from support.networks import models
 from support.networks.models import node, value, weight
 from support.networks.written_layers import layer, skeleton
 
+from onnxprof.cost.base.expression import names_in_python
 from onnxprof.cost.count import costs, total
+from onnxprof.cost.fit import Axis, Plan
 from onnxprof.cost.symbolic import symbolic
 from onnxprof.errors import ModelError
 from onnxprof.model.costs import symbolic_costs
 from onnxprof.model.file import ModelFile, open_model, with_defaults
 from onnxprof.model.layers import inspect
+from onnxprof.publish.reasons.symbolic_costs import summary
 from onnxprof.records.layer import LayerTable
 
 BATCHES = (1, 2, 3, 5, 8, 16)
@@ -203,3 +208,65 @@ def test_sizes_that_must_be_multiples_are_looked_at_in_steps(tmp_path):
     side = next(axis for axis in found.axes if axis.name == "side")
     assert side.step % 2 == 0
     equal_at(opened, [{"batch": b, "side": s} for b in (1, 3) for s in (64, 256, 320)])
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        (Axis("batch", 1), Axis("height", 640, 32), Axis("width", 640, 64)),
+        tuple(Axis(name, 1) for name in "abcdef"),
+        (Axis("batch", 1), Axis("depth", 224), Axis("height", 224), Axis("width", 224)),
+    ],
+)
+def test_no_point_is_so_far_out_that_an_image_would_not_fit(axes):
+    base = math.prod(axis.base for axis in axes)
+    points = [dict(point) for point in Plan.of(axes).points][-4:]
+    assert len(points) == 4
+    assert all(math.prod(point.values()) <= 20_000 * base for point in points)
+    assert all(point[axis.name] != axis.base for point in points for axis in axes)
+
+
+def test_a_detector_with_sides_of_whole_steps_has_expressions(tmp_path):
+    """Its farthest point would have had an input of more than 64 GiB."""
+    made = models.model(
+        [
+            node("MaxPool", ["x"], ["a"], "down", kernel_shape=[32, 32], strides=[32, 32]),
+            node("ConvTranspose", ["a", "w"], ["b"], "up", strides=[32, 32]),
+            node("Concat", ["x", "b"], ["c"], "join", axis=1),
+            node("Relu", ["c"], ["y"], "relu"),
+        ],
+        [value("x", ["N", 3, "height", "width"])],
+        [value("y", None)],
+        [weight("w", 3, 3, 32, 32)],
+    )
+    opened = open_model(str(models.save(made, tmp_path)))
+    found = symbolic_costs(opened, {})
+    assert {axis.step for axis in found.axes} == {1, 32}
+    equal_at(opened, [{"batch": b, "height": 64, "width": 320} for b in (1, 5)])
+
+
+def test_axes_that_python_cannot_read_have_other_names_in_expressions():
+    axes = ("seq len", "seq_len", "a//b", "lambda", "x.axis1", "9", "\x1b[31m", "")
+    made = names_in_python(axes)
+    assert list(made) == list(axes)
+    assert made["seq_len"] == "seq_len"
+    assert len(set(made.values())) == len(axes)
+    for name in made.values():
+        assert eval(name, {}, {name: 7}) == 7
+
+
+def test_what_is_printed_is_python_whatever_the_file_calls_its_axes(tmp_path):
+    made = models.model(
+        [node("MatMul", ["x", "w"], ["y"], "product")],
+        [value("x", ["N", "a//b - 1", "import os", 16])],
+        [value("y", None)],
+        [weight("w", 16, 16)],
+    )
+    found = symbolic_costs(open_model(str(models.save(made, tmp_path))), {})
+    names = [axis.name for axis in found.axes]
+    sizes = dict(zip(names, (2, 3, 5), strict=True))
+    assert eval(str(found.work().macs), {}, sizes) == 2 * 3 * 5 * 256
+    given = {"batch": 2, "a//b - 1": 3, "import os": 5}
+    assert found.at(given) == found.at(sizes)
+    words = summary(found, [sizes])
+    assert f"{names[1]} is the axis 'a//b - 1'" in words

@@ -78,3 +78,22 @@ def test_without_any_time_there_are_dashes_and_reasons() -> None:
     text = plain_text(*tables(ceilings(point("matmul", 1, flops=9, refused="no kernel"))))
     assert "float32 is refused: no kernel" in text
     assert "nothing ran" in text
+
+
+def test_texts_of_a_stored_file_do_no_harm(mixed: Ceilings) -> None:
+    odd = "\x1b[31m\u202e[/b]"
+    points = tuple(
+        replace(each, kind=odd, size=odd, executed=odd, refused=odd if each.refused else "")
+        for each in mixed.points
+    )
+    key = replace(mixed.key, device_id=odd, backend=odd, provider=odd)
+    wild = replace(
+        mixed, points=points, key=key, created=odd, datasheet=(("float32", f"1 TFLOP/s {odd}"),)
+    )
+    shown = [plain_text(list_table(listed([(wild, odd)]))), json_text(wild)]
+    shown.append(plain_text(*tables(replace(wild, datasheet=()))))
+    for text in shown:
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    assert "[/b]" in shown[0]
+    assert json.loads(shown[1])["created"] == odd

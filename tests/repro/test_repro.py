@@ -82,6 +82,15 @@ def test_a_step_runs_by_itself_and_gives_what_the_network_has(tmp_path: Path) ->
     assert "| these layers |" in (folder / "README.md").read_text()
 
 
+def test_the_newest_run_of_the_model_that_is_named_is_taken(tmp_path: Path) -> None:
+    model = models.save(models.lenet(), tmp_path)
+    store = measured(model)
+    made = models.lenet()
+    made.producer_name = "another file"
+    measured(models.save(made, tmp_path, "later.onnx"))
+    assert cut_out(store, "Convolution110", model, tmp_path / "step").startswith("Conv")
+
+
 def test_a_layer_in_the_middle_gets_the_arrays_of_the_network(tmp_path: Path) -> None:
     import onnxruntime as ort
 

@@ -48,7 +48,9 @@ def test_an_earlier_file_is_never_overwritten(tmp_path: Path) -> None:
     assert len(stored([tmp_path])[0]) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "schema", "rounds", "negative", "copies", "cache"])
+@pytest.mark.parametrize("damage", [
+    "cut", "schema", "rounds", "negative", "copies", "cache", "name", "precision",
+])  # fmt: skip
 def test_a_damaged_file_is_named_and_not_believed(tmp_path: Path, damage: str) -> None:
     path = save(tmp_path, ceilings())
     facts = json.loads(path.read_text())
@@ -59,6 +61,8 @@ def test_a_damaged_file_is_named_and_not_believed(tmp_path: Path, damage: str) -
         "negative": {"points": [first | {"flops": -1}]},
         "copies": {"points": [first | {"long": 2}]},
         "cache": {"caches": [{"name": "L1", "bytes": 0, "sharers": 1}]},
+        "name": {"caches": [{"name": "\x1b[31m", "bytes": 9, "sharers": 1}]},
+        "precision": {"points": [first | {"precision": "a|b\n"}]},
     }
     text = path.read_text()[:-20] if damage == "cut" else json.dumps(facts | changes[damage])
     path.write_text(text)

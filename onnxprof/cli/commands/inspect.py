@@ -74,6 +74,8 @@ def inspect(
     _tell_obstacles(seen.tables, seen.name, batches)
     for doubt in seen.doubts:
         note(f"note: {seen.name}: {doubt}")
+    if seen.unsized:
+        note(f"note: {seen.name}: {seen.unsized}")
     if cost:
         return _write_costs(seen, chosen, output)
     if alive:
@@ -104,6 +106,8 @@ class _Seen:
     """One for each table, where they were asked for."""
     doubts: tuple[str, ...]
     """Reasons why shapes alone do not prove a batch, see `onnxprof.model.file.doubt`."""
+    unsized: str = ""
+    """The axes whose sizes costs need, with an option that gives them."""
 
 
 def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: bool) -> _Seen:
@@ -118,7 +122,20 @@ def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: 
     open_points = tuple(text for text in doubts if text)
     fed = {} if cost else _fed(opened, tables[0])
     counted = _counted(tables) if cost else []
-    return _Seen(opened.name, tables, opened.parameters, fed, counted, open_points)
+    unsized = _unsized(opened, sizes) if cost else ""
+    return _Seen(opened.name, tables, opened.parameters, fed, counted, open_points, unsized)
+
+
+def _unsized(model: ModelFile, sizes: dict[str, int]) -> str:
+    """Which axes have no size, and what to add, as `profile` says it; empty where all have one."""
+    from onnxprof.errors import UsageError
+    from onnxprof.model.suggestion import refuse_missing
+
+    try:
+        refuse_missing(model, sizes)
+    except UsageError as error:
+        return f"{error.what}. {error.remedy}"
+    return ""
 
 
 def _counted(tables: Sequence[LayerTable]) -> list[tuple[LayerCost, ...]]:
@@ -231,14 +248,11 @@ def _symbolic(
 def _expressed(file: Resolved, dims: dict[str, int]) -> tuple[str, SymbolicCost, str]:
     """(name, costs as expressions, why the batch is none of their axes)."""
     from onnxprof.model.costs import symbolic_costs
-    from onnxprof.model.file import open_found, rebatched, with_defaults
+    from onnxprof.model.file import open_found
 
     opened = open_found(file)
     found = symbolic_costs(opened, dims)
-    if any(axis.name == "batch" for axis in found.axes):
-        return opened.name, found, ""
-    obstacle = rebatched(opened, 2, with_defaults(opened, dims)).obstacle
-    return opened.name, found, f"its batch is fixed: {obstacle}"
+    return opened.name, found, f"its batch is fixed: {found.obstacle}" if found.obstacle else ""
 
 
 def _points(found: SymbolicCost, batches: tuple[int, ...]) -> list[dict[str, int]]:

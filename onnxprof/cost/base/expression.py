@@ -6,8 +6,10 @@ equal and print alike. Coefficients are rational, values are whole.
 
 from __future__ import annotations
 
+import keyword
 import math
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -121,6 +123,27 @@ class Expression:
 def axis(name: str) -> Expression:
     """The size of an axis as an expression."""
     return Expression({((name, 1),): Fraction(1)})
+
+
+def names_in_python(names: Iterable[str]) -> dict[str, str]:
+    """A name for each that Python can read, distinct from one another; most are their own."""
+    every, made = list(names), dict[str, str]()
+    taken = {name for name in every if _is_name(name)}
+    for name in every:
+        if name in taken:
+            made[name] = name
+            continue
+        front = "".join(c if f"a{c}".isidentifier() and c.isprintable() else "_" for c in name)
+        front = front if _is_name(front) else f"axis_{front}"
+        tries = (front, *(f"{front}_{number}" for number in range(2, len(every) + 2)))
+        made[name] = next(one for one in tries if one not in {*made.values(), *taken})
+    return made
+
+
+def _is_name(text: str) -> bool:
+    """Whether Python reads it as one name, and as this one."""
+    readable = text.isidentifier() and not keyword.iskeyword(text)
+    return readable and unicodedata.normalize("NFKC", text) == text
 
 
 def evaluate(size: Size, sizes: Mapping[str, int]) -> int:

@@ -137,6 +137,11 @@ def sentences_of(scaling: Scaling, limit_ns: int | None = None) -> Iterator[str]
     yield _saturation_text(scaling)
     if limit_ns is not None:
         yield _within_text(scaling, limit_ns)
+    if not all(point.is_judged for point in scaling.points):
+        yield (
+            "Gains without a mark are not judged where one process ran on a machine that others"
+            " kept busy: measure with --processes 10, or on an idle machine."
+        )
 
 
 def _item(scaling: Scaling) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.csv import csv_of_records
-from onnxprof.publish.text.safe import printable, shortened
+from onnxprof.publish.text.safe import in_json, printable, shortened
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.reasons import ceilings as derived
 from onnxprof.reasons import datasheet
@@ -55,7 +55,7 @@ def tables(ceilings: Ceilings) -> Iterator[RenderableType]:
     yield _table("arithmetic", _rates(ceilings), sheet)
     yield _table("memory", _levels(ceilings), sheet)
     yield _calls(ceilings)
-    yield from (Text(note) for note in _notes(ceilings))
+    yield from (Text(printable(note)) for note in _notes(ceilings))
 
 
 def _title(ceilings: Ceilings) -> str:
@@ -114,7 +114,7 @@ def _table(heading: str, rows: Sequence[_Row], sheet: dict[str, str]) -> Rendera
     for row in rows:
         cells = [row.name, *([row.note] if is_memory else []), *_figures(row)]
         cells += [_beside(row, sheet)] if given else []
-        table.add_row(*map(Text, [*cells, _by(row)]))
+        table.add_row(*(Text(printable(cell)) for cell in (*cells, _by(row))))
     return table
 
 
@@ -140,7 +140,7 @@ def _by(row: _Row) -> str:
         return "refused, see below" if row.unit != "GB/s" else "nothing ran"
     point = row.ceiling.slope.point
     mixed = " (with Cast)" if "Cast" in point.executed else ""
-    return f"{point.kind} {printable(point.size)}{mixed}"
+    return f"{point.kind} {point.size}{mixed}"
 
 
 def _calls(ceilings: Ceilings) -> RenderableType:
@@ -169,7 +169,7 @@ def _notes(ceilings: Ceilings) -> Iterator[str]:
         )
     for row in _rates(ceilings):
         if row.ceiling is None:
-            yield f"{row.name} is refused: {printable(row.note)}"
+            yield f"{row.name} is refused: {row.note}"
     yield from (f"! {warning_text(warning)}" for warning in ceilings.warnings)
 
 
@@ -212,7 +212,8 @@ def json_text(ceilings: Ceilings) -> str:
         "call_ns": derived.call_ns(ceilings),
         "small_call_ns": derived.small_call_ns(ceilings),
     }
-    return json.dumps({**made, **facts, "points": points}, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps({**made, **facts, "points": points}, indent=2, ensure_ascii=False)
+    return in_json(text) + "\n"
 
 
 def _in_json(row: _Row, unit: str) -> dict[str, Any]:
@@ -257,12 +258,13 @@ def list_table(rows: Sequence[dict[str, Any]]) -> Table:
         if row["provider"] not in ("", row["device"].partition(":")[0]):
             backend = f"{backend} ({row['provider']})"
         figures = (row["float32_gflops"], row["main_gbps"])
-        table.add_row(
+        cells = (
             row["created"][:10],
-            printable(shortened(row["device"], _LONGEST)),
-            printable(backend),
+            shortened(row["device"], _LONGEST),
+            backend,
             str(row["threads"]),
             *("-" if value is None else f"{value:g}" for value in figures),
             "stale" if row["stale"] else "fresh",
         )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table

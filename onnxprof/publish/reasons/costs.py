@@ -14,7 +14,7 @@ from onnxprof.cost.count import total
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import scaled
 from onnxprof.publish.text.safe import counted, in_json, in_markdown, printable
-from onnxprof.records.cost import CostTotal, LayerCost, Role
+from onnxprof.records.cost import CostTotal, LayerCost, Limit, Role, limit
 from onnxprof.records.layer import Layer, LayerTable
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ COLUMNS = (
     *(f"{role.value}_bytes" for role in Role),
     *("bytes_by_dtype", "flops_per_byte", "parameters", "times", "unknown", "bound", "left_out"),
 )
+#: What stands before a sum that is a limit.
+WORDS = {
+    Limit.EXACT: "",
+    Limit.AT_LEAST: "at least ",
+    Limit.AT_MOST: "at most ",
+    Limit.NEITHER: "some ",
+}
 #: One table with its costs, which are in the order of its nodes.
 Costed = tuple[LayerTable, Sequence[LayerCost]]
 _SHOWN = 5
@@ -189,35 +196,33 @@ def _add(grid: Table, *cells: Any) -> None:
 
 def _figures(cost: LayerCost) -> tuple[str, ...]:
     """MACs, FLOPs, bytes, intensity and parameters, marked where they are limits."""
-    mark = "≤" if cost.bound else ""
-    work, least = cost.operations, "≥" if cost.at_least else mark
-    operations = (
-        ("?", "?")
-        if work is None
-        else tuple(
-            _marked(value, "≥" if cost.times is None else mark) for value in (work.macs, work.flops)
-        )
-    )
-    cells = (*operations, _marked(cost.bytes, least, "B"), _intensity(cost.intensity))
+    work, runs = cost.operations, limit(cost.times is None, bool(cost.bound))
+    operations = ("?", "?")
+    if work is not None:
+        operations = (_marked(work.macs, runs), _marked(work.flops, runs))
+    moved = _marked(cost.bytes, limit(cost.at_least, bool(cost.bound)), "B")
+    cells = (*operations, moved, _intensity(cost.intensity))
     shown = tuple(f"({cell})" if cell and cost.left_out else cell for cell in cells)
-    return (*shown, _marked(cost.parameters, ""))
+    return (*shown, _marked(cost.parameters, Limit.EXACT))
 
 
 def _total_figures(cost: CostTotal) -> tuple[str, ...]:
     work, bounded = cost.operations, cost.bounded
-    known = [(work.macs, bounded.macs), (work.flops, bounded.flops)]
-    most = ("≥" if cost.operations_at_least else "≤" if part else "" for _, part in known)
+    macs = limit(cost.operations_at_least, bool(bounded.macs))
     return (
-        *(_marked(value, mark) for (value, _), mark in zip(known, most, strict=True)),
-        _marked(cost.bytes, "≥" if cost.at_least else "", "B"),
+        _marked(work.macs, macs),
+        _marked(work.flops, cost.operations_limit),
+        _marked(cost.bytes, cost.bytes_limit, "B"),
         _intensity(cost.intensity),
-        _marked(cost.parameters, ""),
+        _marked(cost.parameters, Limit.EXACT),
     )
 
 
-def _marked(value: int, mark: str, unit: str = "") -> str:
-    """A figure with its mark; a known zero without one is blank, as in a table of many."""
-    return f"{mark}{scaled(value, unit)}" if value or mark == "≥" else ""
+def _marked(value: int, mark: Limit, unit: str = "") -> str:
+    """A figure with its mark; a known zero is blank, as in a table of many."""
+    return (
+        f"{mark}{scaled(value, unit)}" if value or mark in (Limit.AT_LEAST, Limit.NEITHER) else ""
+    )
 
 
 def _intensity(value: float | None) -> str:
@@ -227,23 +232,29 @@ def _intensity(value: float | None) -> str:
 def summary(costs: Sequence[LayerCost]) -> str:
     """The sum in words: operations by kind, bytes by role and dtype, and what is not known."""
     whole = total(costs)
-    work, least = whole.operations, "at least " if whole.at_least else ""
-    known = "at least " if whole.operations_at_least else "at most " if whole.bounded.flops else ""
+    work = whole.operations
     kinds = [
         f"{scaled(getattr(work, kind))} {words}"
         for kind, words in KINDS.items()
         if getattr(work, kind)
     ]
     lines = [
-        f"operations: {known}{scaled(work.flops, 'FLOP')}, of {', '.join(kinds) or 'nothing'}",
-        f"bytes: {least}{scaled(whole.bytes, 'B')}; {_by_role(whole)}",
-        "by dtype: "
-        + ", ".join(f"{name} {scaled(size, 'B')}" for name, size in dtype_bytes(whole).items()),
+        f"operations: {WORDS[whole.operations_limit]}{scaled(work.flops, 'FLOP')}"
+        + (f", of {', '.join(kinds)}" if kinds else ""),
+        f"bytes: {WORDS[whole.bytes_limit]}{scaled(whole.bytes, 'B')}; {_by_role(whole)}",
+        *_by_dtype(whole),
         *listed("not known", whole.unknown),
         *listed("at most", whole.bounds),
         *listed("left out", [(c.layer, c.left_out) for c in costs if c.left_out]),
     ]
     return "\n".join(printable(line) for line in lines)
+
+
+def _by_dtype(whole: CostTotal) -> Iterator[str]:
+    """The line of dtypes, without those of which no byte is known to move; none without any."""
+    moved = [(name, size) for name, size in dtype_bytes(whole).items() if size]
+    if moved:
+        yield "by dtype: " + ", ".join(f"{name} {scaled(size, 'B')}" for name, size in moved)
 
 
 def _by_role(whole: CostTotal) -> str:

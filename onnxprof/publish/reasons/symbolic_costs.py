@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.cost.count import total
 from onnxprof.cost.symbolic import SymbolicCost, SymbolicLayer, sum_of
-from onnxprof.publish.reasons.costs import KINDS, listed
+from onnxprof.publish.reasons.costs import KINDS, WORDS, listed
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import scaled
 from onnxprof.publish.text.safe import in_json, in_markdown, printable
+from onnxprof.records.cost import limit
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,14 +31,13 @@ def rows(cost: SymbolicCost) -> Iterator[tuple[object, ...]]:
     for one in cost.layers:
         layer, work = one.sized.layer, one.work
         kinds = (None,) * 7 if work is None else (work.flops, *work.kinds())
-        bound = one.sized.bound or one.times.bound
         yield (
             *(layer.name, layer.op_type, layer.domain, layer.parent),
             *(None if kind is None else str(kind) for kind in kinds),
             *map(str, _bytes(one)),
             one.parameters,
             None if one.times.count is None else str(one.times.count),
-            *(one.unknown, bound, one.left_out),
+            *(one.unknown, one.bound, one.left_out),
         )
 
 
@@ -56,8 +56,10 @@ def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]])
     whole: dict[str, Any] = {
         "model": model,
         "axes": [axis.name for axis in cost.axes],
+        "names_in_file": {axis.name: axis.source or axis.name for axis in cost.axes},
         "total": dict(_totals(cost)),
         "at_least": bool(cost.unknown()),
+        "at_most": bool(cost.bounds()),
         "evaluated": [{"sizes": dict(point), **_evaluated(cost, point)} for point in points],
         "layers": [dict(zip(COLUMNS, row, strict=True)) for row in rows(cost)],
     }
@@ -127,23 +129,35 @@ def _lines(one: SymbolicLayer) -> Iterator[str]:
         yield printable(f"bytes {sum_of((read, written))}")
     if one.unknown:
         yield printable(f"not known: {one.unknown}")
+    if one.bound:
+        yield printable(f"at most: {one.bound}")
 
 
 def summary(cost: SymbolicCost, points: Sequence[Mapping[str, int]]) -> str:
     """The sums as expressions, and their values at some sizes."""
     work, (read, written) = cost.work(), cost.bytes()
-    missing = cost.unknown()
-    least = " at least" if missing else ""
-    lines = [
-        f"MACs{least}: {work.macs}",
-        f"FLOPs{least}: {work.flops}",
-        f"bytes{least}: {read + written}",
-    ]
+    missing, bounds = cost.unknown(), cost.bounds()
+    figures = {"MACs": work.macs, "FLOPs": work.flops, "bytes": read + written}
+    lines = []
+    for name, size in figures.items():
+        words = _limit_words(cost, size)
+        lines.append(f"{name} {words}: {size}" if words else f"{name}: {size}")
     for point in points:
         sums = _evaluated(cost, point)
         sizes = ", ".join(f"{name} {size}" for name, size in point.items())
-        figures = f"{scaled(sums['macs'])} MACs, {scaled(sums['flops'], 'FLOP')}"
-        lines.append(f"at {sizes or 'any size'}: {figures}, {scaled(sums['bytes'], 'B')}")
+        values = (
+            (sums["macs"], f"{scaled(sums['macs'])} MACs"),
+            (sums["flops"], scaled(sums["flops"], "FLOP")),
+            (sums["bytes"], scaled(sums["bytes"], "B")),
+        )
+        every = ", ".join(f"{_limit_words(cost, n)} {text}".strip() for n, text in values)
+        lines.append(f"at {sizes or 'any size'}: {every}")
+    lines += [f"{a.name} is the axis {a.source!r}" for a in cost.axes if a.source]
     lines += [f"sizes of {a.name}: multiples of {a.step}" for a in cost.axes if a.step > 1]
-    lines += listed("not known", missing)
+    lines += [*listed("not known", missing), *listed("at most", bounds)]
     return "\n".join(printable(line) for line in lines)
+
+
+def _limit_words(cost: SymbolicCost, size: object) -> str:
+    """What stands beside a sum that is a limit; nothing of a sum of zero is the most it can be."""
+    return WORDS[limit(bool(cost.unknown()), bool(cost.bounds()) and size != 0)].rstrip()

@@ -107,7 +107,8 @@ def duration(ns: float, style: Style = PLAIN) -> str:
     for name, size in UNITS[:-1]:
         if abs(ns) >= size:
             return f"{figure(ns / size, style)}{style.space}{name}"
-    return f"{ns:.0f}{style.space}ns".replace("-", style.minus)
+    whole = "0" if abs(ns) <= 0.5 else f"{ns:.0f}"  # without the sign of a zero
+    return f"{whole}{style.space}ns".replace("-", style.minus)
 
 
 def percent(fraction: float) -> str:

@@ -78,8 +78,11 @@ def telling_cut(texts: Sequence[tuple[str, int]]) -> Cut:
 
 
 def in_markdown(text: str) -> str:
-    """The text with Markdown and HTML escaped, so that it forms no cell, tag, link or mention."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    """The text on one line with Markdown and HTML escaped: no cell, row, tag, link or mention.
+
+    Control and format characters become escapes: a line break would end a row of a table.
+    """
+    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
     return "".join(f"\\{c}" if c in "\\|*_`[]~#" else c for c in text)
 
 

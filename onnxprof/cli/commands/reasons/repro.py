@@ -62,7 +62,7 @@ def repro(
     from onnxprof.processes.confined import Limits, confined
     from onnxprof.repro.build import step_of, write
 
-    measured = _run(run, store)
+    measured = _run(run, store, model)
     step = step_of(measured, layer)
     source = model_of(measured, model)
     limits = Limits(timeout, _memory(memory))
@@ -77,12 +77,17 @@ def repro(
     _close(measured, step, built, alone, output)
 
 
-def _run(text: str, store: Path | None) -> Run:
+def _run(text: str, store: Path | None, model: str) -> Run:
+    """The newest run that the text means; of the model's own where there are any."""
     from onnxprof import folders
+    from onnxprof.model.sources.resolve import resolve
     from onnxprof.store.folder import load
     from onnxprof.store.select import Need, select
 
-    return load(select(text, [folders.store(store)], None, Need.TIMES, say=say)[-1].path)
+    runs = select(text, [folders.store(store)], None, Need.TIMES, say=say)
+    name = resolve(model).name if model and len(runs) > 1 else ""
+    own = [run for run in runs if run.request.model_name == name]
+    return load((own or runs)[-1].path)
 
 
 def _memory(gib: float) -> int:
