@@ -26,6 +26,7 @@ from onnxprof.repro.alone import Alone, against_network, reasons
 from onnxprof.repro.build import archive, step_of
 from onnxprof.repro.script import Setting, text
 from onnxprof.store.folder import Store, load
+from onnxprof.store.parquet import to_bytes
 from onnxprof.testing import sample_run
 
 CONV, RELU, GEMM = (layer.name for layer in sample_run().table.nodes)
@@ -89,6 +90,21 @@ def test_the_newest_run_of_the_model_that_is_named_is_taken(tmp_path: Path) -> N
     made.producer_name = "another file"
     measured(models.save(made, tmp_path, "later.onnx"))
     assert cut_out(store, "Convolution110", model, tmp_path / "step").startswith("Conv")
+
+
+def test_a_run_of_another_machine_is_written_without_times(tmp_path: Path) -> None:
+    model = models.save(models.lenet(), tmp_path)
+    run = _only_run(measured(model))
+    device = dataclasses.replace(run.device, id="cpu:elsewhere")
+    request = dataclasses.replace(run.request, device_id=device.id)
+    foreign = dataclasses.replace(run, device=device, request=request)
+    (tmp_path / "foreign.parquet").write_bytes(to_bytes(foreign))
+    folder = tmp_path / "step"
+    output = cut_out(tmp_path / "foreign.parquet", "Convolution110", model, folder)
+    assert "these layers" not in output
+    assert "not timed alone" in output
+    assert "median" in runs_by_itself(folder)
+    assert "these layers" not in (folder / "README.md").read_text()
 
 
 def test_a_layer_in_the_middle_gets_the_arrays_of_the_network(tmp_path: Path) -> None:

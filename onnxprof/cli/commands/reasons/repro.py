@@ -73,7 +73,7 @@ def repro(
         "cutting out the step",
         source.reference,
     )
-    alone = _alone(measured, step, built, output, budget, limits) if budget else None
+    alone = _alone_or_why(measured, step, built, output, budget, limits) if budget else None
     _close(measured, step, built, alone, output)
 
 
@@ -108,6 +108,19 @@ def _prepare_folder(folder: Path) -> None:
         raise UsageError(
             "has files in it", where=str(folder), remedy="Name a new or an empty folder"
         )
+
+
+def _alone_or_why(
+    run: Run, step: Step, built: Built, folder: Path, budget: float, limits: Limits
+) -> Alone | None:
+    """The step timed; None where this machine cannot, as with a run that another one measured."""
+    from onnxprof.errors import OnnxprofError
+
+    try:
+        return _alone(run, step, built, folder, budget, limits)
+    except OnnxprofError as error:
+        say(f"the step was written, and not timed alone: {error}")
+        return None
 
 
 def _alone(
