@@ -191,7 +191,7 @@ def _points(runs: Sequence[Run], sizes: Sequence[int], threshold: float) -> tupl
 
 def _judged(before: Point, point: Point, threshold: float) -> Point:
     ratio, interval = _time_per_item(before, point)
-    decided = decides_latency(*(Side.of([p.run], _processes(p.run)) for p in (before, point)))
+    decided = _decides(before, point)
     return Point(
         point.size,
         point.run,
@@ -202,6 +202,10 @@ def _judged(before: Point, point: Point, threshold: float) -> Point:
         verdict(ratio, interval, threshold) if decided else Verdict.UNDECIDED,
         decided,
     )
+
+
+def _decides(a: Point, b: Point) -> bool:
+    return decides_latency(*(Side.of([p.run], _processes(p.run)) for p in (a, b)))
 
 
 def _time_per_item(a: Point, b: Point) -> tuple[float, tuple[float, float]]:
@@ -222,7 +226,8 @@ def _alike(points: Sequence[Point], best: Point, threshold: float) -> Iterator[i
     for point in points:
         if point is not best:
             ratio, interval = _time_per_item(best, point)
-            if verdict(ratio, interval, threshold) is not Verdict.SLOWER:
+            told = verdict(ratio, interval, threshold) if _decides(best, point) else None
+            if told is not Verdict.SLOWER:
                 yield point.size
 
 

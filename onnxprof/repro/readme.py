@@ -26,9 +26,10 @@ def title(run: Run, step: Step) -> str:
     asked = run.request
     sizes = "".join(f", {name}={size}" for name, size in asked.dims)
     runtime = dict(run.environment).get(RUNTIME, asked.backend)
+    threads = f", threads: {asked.threads}" if asked.threads else ""
     return printable(
         f"{_operators(run, step)} of {asked.model_name}, batch {asked.batch}{sizes}, on {runtime},"
-        f" {run.device.name or asked.device_id}, threads: {asked.threads}"
+        f" {run.device.name or asked.device_id}{threads}"
     )
 
 
