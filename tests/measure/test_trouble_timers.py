@@ -14,7 +14,7 @@ from support.networks.models import node, value, weight
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.step_times import estimates
-from onnxprof.backends.ort import backend
+from onnxprof.backends.ort import backend, traced
 from onnxprof.backends.ort.graphs import saved
 from onnxprof.measure.budget import Budget
 from onnxprof.measure.protocol import Measurement, measure
@@ -107,7 +107,7 @@ def test_a_graph_that_cannot_be_saved_is_traced(tmp_path: Path, monkeypatch) -> 
 
 def test_a_saved_graph_that_cannot_be_loaded_is_traced(tmp_path: Path, monkeypatch) -> None:
     """What was saved with weights beside it is of no use without them."""
-    ended = backend.ProfiledSession.trace
+    ended = traced.ProfiledSession.trace
 
     def robbed(session):
         found = ended(session)
@@ -115,7 +115,7 @@ def test_a_saved_graph_that_cannot_be_loaded_is_traced(tmp_path: Path, monkeypat
             beside.unlink()
         return found
 
-    monkeypatch.setattr(backend.ProfiledSession, "trace", robbed)
+    monkeypatch.setattr(traced.ProfiledSession, "trace", robbed)
     made = models.model(
         [node("MatMul", ["x", "w"], ["t"], "mul"), node("Relu", ["t"], ["y"], "relu")],
         [value("x", ["N", 64])],
