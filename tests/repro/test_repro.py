@@ -182,7 +182,7 @@ def test_names_that_are_paths_or_code_do_no_harm(tmp_path: Path) -> None:
     bad = '"""; import os; os.abort() #'
     names = {"x": "../../x", "h": bad, "y": "file"}
     nodes = [
-        helper.make_node("Relu", [names["x"]], [names["h"]], name="first\n"),
+        helper.make_node("Relu", [names["x"]], [names["h"]], name="first;"),
         helper.make_node("Exp", [names["h"]], [names["y"]], name=bad),
     ]
     graph = helper.make_graph(
