@@ -145,6 +145,12 @@ class Envelope:
     bests: tuple[Ceiling, ...]
     """For each of them the best seen with so much or more."""
 
+    def beyond(self, size: int) -> Ceiling | None:
+        """The best seen with a working set of more than `size` bytes, or with the largest."""
+        if not self.sizes:
+            return None
+        return self.bests[min(bisect_right(self.sizes, size), len(self.sizes) - 1)]
+
     def at(self, working_set_bytes: int) -> Ceiling | None:
         """The ceiling in GB/s of a working set; None where nothing was measured.
 
@@ -169,6 +175,27 @@ def envelope(ceilings: Ceilings) -> Envelope:
             sizes[one.point.working_set_bytes] = best
     ascending = sorted(sizes)
     return Envelope(tuple(ascending), tuple(sizes[size] for size in ascending))
+
+
+def moving_ns(ceilings: Ceilings, found: Envelope, moved_bytes: int) -> float | None:
+    """The least nanoseconds to move so many bytes; None where nothing was measured.
+
+    As much as a level holds may lie in it, the nearest first, and moves at the best bandwidth seen
+    with more than what the nearer levels hold. Main memory begins at twice the last cache: how
+    much lies in it changes nothing.
+    """
+    if not ceilings.caches:
+        known = found.at(moved_bytes)
+        return moved_bytes / known.best if known else None
+    whole, left, below = 0.0, moved_bytes, 0
+    for cache in ceilings.caches:
+        reach = cache.reach(ceilings.key.threads)
+        inside = min(left, max(0, reach - below))
+        known = found.beyond(below)
+        whole += inside / known.best if known else 0.0
+        left, below = left - inside, reach
+    known = found.beyond(2 * below - 1)
+    return whole + left / known.best if known else None
 
 
 def level_of(ceilings: Ceilings, working_set_bytes: int) -> str:

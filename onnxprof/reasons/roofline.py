@@ -206,17 +206,11 @@ class Rates:
             return None
         return max(self._computes[precision], self._computes.get("float32", 0.0))
 
-    def bandwidth(self, working_set_bytes: int) -> float | None:
-        """GB/s of a working set."""
-        found = self._envelope.at(working_set_bytes)
-        return found.best if found else None
-
     def times(self, work: Work) -> tuple[float | None, float | None]:
         """The least nanoseconds of arithmetic and of memory; None where one is not known."""
         rate = self.compute(work.precision)
         compute = 0.0 if not work.least_flops else work.least_flops / rate if rate else None
-        width = self.bandwidth(work.least_bytes)
-        return compute, (work.least_bytes / width if width else None)
+        return compute, derived.moving_ns(self._ceilings, self._envelope, work.least_bytes)
 
     def level(self, work: Work) -> str:
         """Where the working set is."""

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnxprof.reasons.freshness import unfit
-from onnxprof.records.ceilings import Ceilings, CeilingsKey
+from onnxprof.records.ceilings import Ceilings, CeilingsKey, Point
 from onnxprof.records.run import Run
-from onnxprof.store.ceilings import newest
+from onnxprof.store.ceilings import newest, stored
+
+#: Fewer bytes show what a call costs, which is the backend's own.
+_LARGE_BYTES = 16 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shelf:
     """The ceilings in some stores; each key is looked for once."""
 
     roots: Sequence[Path]
     _seen: dict[CeilingsKey, Ceilings | None] = field(default_factory=dict)
+    _every: list[Ceilings] | None = None
 
     def of(self, run: Run) -> Ceilings | None:
         """The newest ceilings of the run's device, backend and threads that fit it."""
         found = self._newest(run)
-        return None if found is None or unfit(found, run) else found
+        if found is None or unfit(found, run):
+            return None
+        return replace(found, points=(*found.points, *self._bandwidths(found)))
+
+    def _bandwidths(self, own: Ceilings) -> list[Point]:
+        """What other backends moved on the same processor: a level of memory is the machine's."""
+        if own.device.kind != "cpu":
+            return []
+        latest = {
+            one.key: one
+            for one in self._all()
+            if one.device == own.device
+            and one.key.threads == own.key.threads
+            and one.key.backend != own.key.backend
+        }
+        points = (point for one in latest.values() for point in one.points)
+        return [p for p in points if not p.flops and p.short_ns and p.moved_bytes >= _LARGE_BYTES]
+
+    def _all(self) -> list[Ceilings]:
+        if self._every is None:
+            self._every = stored(self.roots)[0]
+        return self._every
 
     def missing(self, run: Run) -> str:
         """Why a run has none and what measures them; empty where it has, or was imported."""

@@ -118,6 +118,38 @@ def test_a_larger_working_set_never_has_more_bandwidth(one: int, other: int) -> 
     assert small.best >= large.best
 
 
+def moving(made, size: int) -> float:
+    found = derived.moving_ns(made, derived.envelope(made), size)
+    assert found is not None
+    return found
+
+
+def test_what_a_level_holds_may_lie_in_it() -> None:
+    """2 MiB of two cores at L2's 40 GB/s, 14 MiB at L3's 20, all else at 10."""
+    made, mib = ceilings(), 1 << 20
+    assert moving(made, 512 << 10) == pytest.approx((512 << 10) / 40, rel=1e-3)
+    assert moving(made, 4 * mib) == pytest.approx(2 * mib / 40 + 2 * mib / 20, rel=1e-3)
+    whole = 2 * mib / 40 + 14 * mib / 20
+    assert moving(made, 16 * mib) == pytest.approx(whole, rel=1e-3)
+    assert moving(made, 100 * mib) == pytest.approx(whole + 84 * mib / 10, rel=1e-3)
+    unknown = ceilings(caches=())
+    assert moving(unknown, 1 << 30) == pytest.approx((1 << 30) / 10, rel=1e-3)
+
+
+def test_how_much_lies_in_main_memory_changes_nothing() -> None:
+    """As where the largest graph's new arrays cost more than their bandwidth."""
+    usual = ceilings()
+    slow = point("add", (256 << 20) / 2, moved=256 << 20)
+    both = ceilings(*usual.points, slow)
+    assert moving(both, 1 << 30) == moving(usual, 1 << 30)
+
+
+@given(st.integers(0, 1 << 30), st.integers(0, 1 << 30))
+def test_more_bytes_never_take_less_time(one: int, other: int) -> None:
+    less, more = sorted((one, other))
+    assert moving(ceilings(), less) <= moving(ceilings(), more)
+
+
 def test_calls_and_nodes_have_their_cost() -> None:
     node = derived.node_ns(ceilings())
     assert node is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from support.runs.ceilings import KEY, ceilings
+from support.runs.ceilings import KEY, ceilings, point
 
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.run import Origin, Run
@@ -41,6 +41,19 @@ def test_those_of_another_runtime_do_not_fit(tmp_path: Path) -> None:
     shelf = Shelf([tmp_path])
     assert shelf.of(fitting()) is None
     assert "runtime was fakert 0.9 and is fakert 1.0" in shelf.missing(fitting())
+
+
+def test_a_level_of_memory_is_as_fast_as_any_backend_saw_it(tmp_path: Path) -> None:
+    own, other = ceilings(), replace(KEY, backend="other")
+    fast = point("add", (64 << 20) / 30, moved=64 << 20)
+    call = point("relu", 1, moved=512)
+    save(tmp_path, own)
+    save(tmp_path, ceilings(fast, call, key=other, environment=()))
+    elsewhere = replace(own.device, name="Another CPU")
+    save(tmp_path, ceilings(point("add", 1, moved=64 << 20), key=other, device=elsewhere))
+    held = Shelf([tmp_path]).of(fitting())
+    assert held is not None
+    assert held.points == (*own.points, fast), "what a call costs is the backend's own"
 
 
 def test_an_imported_run_is_not_asked_for(tmp_path: Path) -> None:
