@@ -15,7 +15,8 @@ BATCHES ?= 1,2,4,8,16,32
 BUDGET ?= 1
 DEMO ?= demo
 ARGS ?=
-WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto)
+# A process that crashes ends the session: its tests would be waited for otherwise.
+WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto --max-worker-restart 0)
 
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := .venv/$(BIN)/python -m

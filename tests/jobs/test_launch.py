@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,19 +18,33 @@ class Interrupted:
     started = False
 
     def start(self) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGUSR1)
         for _ in range(1000):  # where the handler would run
             pass
         self.started = True
 
 
-def test_an_interrupt_waits_until_a_process_has_what_it_needs() -> None:
+def interrupt(number: int, frame: object) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def handled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A signal of this test's own stands for the interrupt, with a handler that raises it."""
+    monkeypatch.setattr("onnxprof.processes.launch._INTERRUPTS", ("SIGUSR1",))
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")
+def test_an_interrupt_waits_until_a_process_has_what_it_needs(handled: None) -> None:
     process = Interrupted()
-    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         launch(process)
     assert process.started
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGUSR1) is interrupt
 
 
 def test_a_failure_to_start_goes_on_with_the_handlers_restored() -> None:
