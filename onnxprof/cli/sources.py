@@ -1,15 +1,40 @@
-"""The model that a stored run is of."""
+"""Stored runs that arguments name, and the model that a run is of."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxprof.cli.output import say
 from onnxprof.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from onnxprof.model.sources.policy import Resolved
     from onnxprof.records.run import Run
+    from onnxprof.store.folder import Filters
+    from onnxprof.store.select import Need
+
+
+def newest_runs(
+    texts: Sequence[str], store: Path | None, filters: Filters, need: Need
+) -> list[Run]:
+    """The runs that the arguments name, each once; of a folder the newest of each system.
+
+    Without arguments the store is meant. Runs without what is needed are left out.
+    """
+    from onnxprof import folders
+    from onnxprof.compare.systems import newest
+    from onnxprof.store.folder import load_good
+    from onnxprof.store.select import select
+
+    run_of: dict[Path, Run] = {}
+    for text in texts or [""]:
+        meant = newest(select(text, [folders.store(store)], filters, need, say=say))
+        for path, run in load_good([summary.path for summary in meant], say):
+            run_of.setdefault(path.resolve(), run)
+    return list(run_of.values())
 
 
 def model_of(run: Run, given: str) -> Resolved:

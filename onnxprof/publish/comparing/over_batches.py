@@ -109,22 +109,13 @@ def _figures(point: Point, base: bool) -> tuple[str, ...]:
     return (
         ("✗ " if point.column.wrong else "") + numbers.duration(point.latency_ns),
         numbers.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
-        _rate(point.inferences_per_s),
-        _rate(point.samples_per_s),
+        numbers.rate(point.inferences_per_s),
+        numbers.rate(point.samples_per_s),
         "baseline" if base else _percent(point.cell),
-        "" if between is None else f"{_signed(between[0])}…{_signed(between[1])}",
+        ""
+        if between is None
+        else f"{numbers.signed_percent(between[0])}…{numbers.signed_percent(between[1])}",
     )
-
-
-def _rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def _signed(fraction: float) -> str:
-    percent = 100 * fraction
-    if percent >= 10_000:
-        return ">9999"
-    return f"{percent:+.1f}" if abs(percent) < 99.95 else f"{percent:+.0f}"
 
 
 def _percent(cell: Cell | None) -> str:
@@ -135,7 +126,7 @@ def _percent(cell: Cell | None) -> str:
     if faster is None:
         return "" if cell.ns is not None else shared.untimed_text(cell)
     mark = verdicts.SIGNED_MARKS.get(cell.verdict, "") if cell.verdict else ""
-    return f"{_signed(faster)} %{mark}"
+    return f"{numbers.signed_percent(faster)} %{mark}"
 
 
 def _layers_title(comparison: Batches, number: int) -> str:

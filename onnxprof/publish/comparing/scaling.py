@@ -104,30 +104,19 @@ def _figures(point: Point) -> tuple[str, ...]:
     low, high = point.interval_ns
     half = (high - low) / 2 / point.latency_ns
     mark = verdicts.SIGNED_MARKS.get(point.verdict, "") if point.verdict else ""
-    gain = "" if point.gain is None else f"{signed(point.gain)} %{mark}"
-    between = "…".join(map(signed, point.gain_interval)) if point.gain_interval else ""
+    gain = "" if point.gain is None else f"{numbers.signed_percent(point.gain)} %{mark}"
+    between = (
+        "…".join(map(numbers.signed_percent, point.gain_interval)) if point.gain_interval else ""
+    )
     parity = point.run.parity
     wrong = "✗ " if parity is not None and parity.passed is False else ""
     return (
         wrong + numbers.duration(point.latency_ns),
         numbers.percent(half),
-        rate_text(point.rate),
+        numbers.rate(point.rate),
         gain,
         between,
     )
-
-
-def rate_text(rate: float) -> str:
-    """Items a second with four digits."""
-    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
-
-
-def signed(fraction: float) -> str:
-    """A fraction in per cent, with its sign."""
-    percent = 100 * fraction
-    if abs(percent) >= 10_000:
-        return ">9999"
-    return f"{percent:+.1f}" if abs(percent) < 99.95 else f"{percent:+.0f}"
 
 
 def sentences_of(scaling: Scaling, limit_ns: int | None = None) -> Iterator[str]:
@@ -177,7 +166,7 @@ def _with_interval(ns: float, interval: tuple[float, float]) -> str:
 def best_text(scaling: Scaling) -> str:
     """The size with the best rate, and those that may be as good."""
     best, unit = scaling.best, _rate_head(scaling)
-    text = f"Best rate: {printable(scaling.axis)} {best.size} with {rate_text(best.rate)} {unit}"
+    text = f"Best rate: {printable(scaling.axis)} {best.size} with {numbers.rate(best.rate)} {unit}"
     if not scaling.alike:
         return f"{text}; all other sizes are lower."
     return f"{text}; {_listed(scaling.alike)} may be as good."
@@ -202,7 +191,7 @@ def _within_text(scaling: Scaling, limit_ns: int) -> str:
             f" the shortest takes {numbers.duration(least.latency_ns)}."
         )
     text = (
-        f"Within {limit}: {printable(scaling.axis)} {good.size} with {rate_text(good.rate)}"
+        f"Within {limit}: {printable(scaling.axis)} {good.size} with {numbers.rate(good.rate)}"
         f" {_rate_head(scaling)}, {numbers.duration(good.latency_ns)} a call."
     )
     line = scaling.line

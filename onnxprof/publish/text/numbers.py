@@ -118,6 +118,19 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def rate(value: float) -> str:
+    """A number a second with four digits, or whole from 1,000 on."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def signed_percent(fraction: float) -> str:
+    """A fraction in per cent with its sign and without the unit; `>9999` from 10,000 on."""
+    value = 100 * fraction
+    if value >= 10_000:
+        return ">9999"
+    return f"{value:+.1f}" if abs(value) < 99.95 else f"{value:+.0f}"
+
+
 def percent_cell(share: float) -> str:
     """A share in per cent without the sign: one decimal from 10 up, two below."""
     value = share * 100

@@ -58,6 +58,7 @@ def repro(
     """
     from functools import partial
 
+    from onnxprof.cli.options import memory_limit
     from onnxprof.cli.sources import model_of
     from onnxprof.processes.confined import Limits, confined
     from onnxprof.repro.build import step_of, write
@@ -65,7 +66,7 @@ def repro(
     measured = _run(run, store, model)
     step = step_of(measured, layer)
     source = model_of(measured, model)
-    limits = Limits(timeout, _memory(memory))
+    limits = Limits(timeout, memory_limit(memory))
     _prepare_folder(output)
     built = confined(
         partial(write, measured, step, source, inputs, output),
@@ -88,12 +89,6 @@ def _run(text: str, store: Path | None, model: str) -> Run:
     name = resolve(model).name if model and len(runs) > 1 else ""
     own = [run for run in runs if run.request.model_name == name]
     return load((own or runs)[-1].path)
-
-
-def _memory(gib: float) -> int:
-    from onnxprof.cli.options import memory_limit
-
-    return memory_limit(gib)
 
 
 def _prepare_folder(folder: Path) -> None:

@@ -14,7 +14,6 @@ from onnxprof.cli.output import (
     display,
     file_format,
     plain_text,
-    say,
     terminal_width,
 )
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from onnxprof.compare.table import Alignment
     from onnxprof.publish.comparing.alignment import Choice
     from onnxprof.records.run import Run
-    from onnxprof.store.folder import Filters
 
 
 class Format(StrEnum):
@@ -128,12 +126,15 @@ def align(
     store) the newest run of each system is taken.
     """
     from onnxprof.cli.options import parse_filters
+    from onnxprof.cli.sources import newest_runs
     from onnxprof.compare.systems import refuse_unlike, system
     from onnxprof.publish.comparing.alignment import Choice, Sort
+    from onnxprof.store.select import Need
 
     printed = _format(format_, output)
     filters = parse_filters(model, device, [backend] if backend else (), batch)
-    named = _chosen(runs or [], store, filters, whole=over is not None)
+    need = Need.TIMES if over is None else Need.LATENCIES
+    named = newest_runs(runs or [], store, filters, need)
     chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     if over is not None and len(set(map(system, chosen))) == 1:
@@ -159,27 +160,6 @@ def _scaled(
         raise command.nothing_to_scale(runs, over.value)
     every = [scaling(group, over.value) for group in groups]
     command.show(every, command.Format(printed.value), output, limit, None)
-
-
-def _chosen(
-    texts: Sequence[str], store: Path | None, filters: Filters, *, whole: bool
-) -> list[Run]:
-    """The runs that the arguments name, each once; of a folder the newest run of each system.
-
-    Runs without times are left out; with `whole` imported runs without latencies, too.
-    """
-    from onnxprof import folders
-    from onnxprof.compare.systems import newest
-    from onnxprof.store.folder import load_good
-    from onnxprof.store.select import Need, select
-
-    need = Need.LATENCIES if whole else Need.TIMES
-    run_of: dict[Path, Run] = {}
-    for text in texts or [""]:
-        meant = newest(select(text, [folders.store(store)], filters, need, say=say))
-        for path, run in load_good([summary.path for summary in meant], say):
-            run_of.setdefault(path.resolve(), run)
-    return list(run_of.values())
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
+from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onnxprof.compare.scaling import Scaling
     from onnxprof.records.run import Run
-    from onnxprof.store.folder import Filters
 
 _NS = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 
@@ -72,13 +71,16 @@ def scaling(
     systems come one after the other.
     """
     from onnxprof.cli.options import parse_filters
+    from onnxprof.cli.sources import newest_runs
     from onnxprof.compare.scaling import families
     from onnxprof.compare.scaling import scaling as scale
+    from onnxprof.compare.systems import newest
+    from onnxprof.store.select import Need
 
     limit_ns = parse_time(latency_limit) if latency_limit else None
     printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
     filters = parse_filters(model, device, [backend] if backend else (), "")
-    chosen = chosen_runs(runs or [], store, filters)
+    chosen = newest(newest_runs(runs or [], store, filters, Need.LATENCIES))
     groups = families(chosen, over)
     if not groups:
         raise nothing_to_scale(chosen, over)
@@ -99,21 +101,6 @@ def parse_time(text: str) -> int:
             f"--latency-limit {text!r} is no time above zero", remedy="Write 20ms, 500us or 1s"
         )
     return ns
-
-
-def chosen_runs(texts: Sequence[str], store: Path | None, filters: Filters) -> list[Run]:
-    """Runs with latencies; of each system, model and size the newest."""
-    from onnxprof import folders
-    from onnxprof.compare.systems import newest
-    from onnxprof.store.folder import load_good
-    from onnxprof.store.select import Need, select
-
-    found: dict[Path, Run] = {}
-    for text in texts or [""]:
-        meant = newest(select(text, [folders.store(store)], filters, Need.LATENCIES, say=say))
-        for path, run in load_good([summary.path for summary in meant], say):
-            found.setdefault(path.resolve(), run)
-    return newest(list(found.values()))
 
 
 def nothing_to_scale(runs: Sequence[Run], axis: str) -> Exception:
