@@ -41,6 +41,7 @@ FLOORS = (
     ),
     ("checks", "publish", "imports"),
     ("jobs", "repro", "rewrite"),
+    ("sweeps",),
     ("cli",),
     ("cli.commands", "__main__"),
 )
