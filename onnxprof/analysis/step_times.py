@@ -23,7 +23,7 @@ from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Samples, Timings
 
 #: A step keeps at least this part of the profiled time, however large the bias.
-_LEAST = 0.02
+_LEAST = 0.1
 #: The fewest un-profiled samples whose order statistics are used.
 _LOWEST_RANK = 0.05
 #: Eleven days in nanoseconds; larger times in a file must not cause an overflow.
@@ -212,13 +212,10 @@ def _by_prefixes(steps: Sequence[Step], timings: Timings, sampled: Times) -> Tim
     whole model again, in other memory. Where the two differ (for small models, by the placement
     of their buffers), every segment is scaled by the same factor.
     """
-    step_ns = np.zeros(len(steps))
     factor = agreement(timings)
+    pooled = [(members, total * factor) for members, total in segments(steps, timings)]
     nodes = np.array([step.nodes for step in steps])
-    alone = repeated(timings)
-    for members, total in segments(steps, timings):
-        step_ns[members] = split(sampled[members], total * factor, nodes[members], alone[members])
-    return step_ns
+    return split(sampled, pooled, nodes, repeated(timings))
 
 
 def repeated(timings: Timings) -> Times:
@@ -278,21 +275,28 @@ def rising(values: Times) -> Times:
 
 
 def split(
-    sampled: Times, total: float, nodes: NDArray[np.int64], alone: Times | None = None
+    sampled: Times,
+    pooled: Sequence[tuple[NDArray[np.intp], float]],
+    nodes: NDArray[np.int64],
+    alone: Times | None = None,
 ) -> Times:
-    """Divide a segment's time among its steps, in nanoseconds that add up to `total`.
+    """Divide the time of each segment among its steps; shape [steps], 0 outside of all segments.
 
-    A step whose time in `alone` is not NaN gets that time. Any other gets the sample less a bias
-    per executed node (the profiler's cost of a node), but at least 2 % of the sample. The times
-    are then scaled to add up to `total`.
+    A step whose time in `alone` is not NaN counts with that time. Any other counts with the sample
+    less a bias per executed node, but at least a tenth of the sample. The bias is the profiler's
+    cost of a node, one for the whole model: the noise of a segment is as long as its short steps.
+    The times of a segment are then scaled to add up to its length.
     """
     parts = np.full(sampled.size, np.nan) if alone is None else alone.copy()
     others = np.isnan(parts)
     if others.any():
-        left = max(0.0, total - float(parts[~others].sum()))
+        left = max(0.0, sum(total for _, total in pooled) - float(parts[~others].sum()))
         bias = bias_of(sampled[others], left, nodes[others])
         parts[others] = lightened(sampled[others], bias * nodes[others])
-    return _scaled(parts, total)
+    step_ns = np.zeros(sampled.size)
+    for members, total in pooled:
+        step_ns[members] = _scaled(parts[members], total)
+    return step_ns
 
 
 def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:
@@ -308,11 +312,13 @@ def bias_of(sampled: Times, total: float, nodes: NDArray[np.int64]) -> float:
 
 
 def lightened(sampled: Times, bias: NDArray[np.floating[Any]]) -> Times:
-    """The samples less the bias, but at least 2 % of the samples."""
+    """The samples less the bias, but at least a tenth of the samples."""
     left: Times = np.maximum(sampled - bias, sampled * _LEAST)
     return left
 
 
 def _scaled(parts: Times, total: float) -> Times:
+    if parts.size == 1:
+        return np.full(1, total)
     whole = float(parts.sum())
     return parts * (total / whole) if whole else np.full(parts.size, total / parts.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ positive = st.lists(st.floats(1, 1e9), min_size=1, max_size=40)
 
 @given(positive, st.floats(1, 1e11))
 def test_a_split_adds_up_and_is_positive(sampled: list[float], total: float) -> None:
-    parts = step_times.split(np.array(sampled), total, np.ones(len(sampled)))
+    parts = split(np.array(sampled), np.ones(len(sampled)), total)
     assert parts.sum() == pytest.approx(total)
     assert (parts > 0).all()
 
@@ -29,13 +30,25 @@ def test_a_split_adds_up_and_is_positive(sampled: list[float], total: float) -> 
 @given(st.lists(st.floats(100, 1e6), min_size=1, max_size=30), st.floats(0, 90))
 def test_a_bias_that_is_the_same_for_all_is_found(true: list[float], bias: float) -> None:
     steps = np.array(true)
-    found = step_times.split(steps + bias, steps.sum(), np.ones(steps.size))
+    found = split(steps + bias, np.ones(steps.size), steps.sum())
     assert found == pytest.approx(steps, rel=1e-6)
 
 
 def test_a_step_of_several_nodes_has_the_bias_of_each() -> None:
     steps, nodes = np.array([900.0, 500.0, 100.0]), np.array([3, 1, 1])
-    assert step_times.split(steps + 20 * nodes, 1500.0, nodes) == pytest.approx(steps, rel=1e-6)
+    assert split(steps + 20 * nodes, nodes, 1500.0) == pytest.approx(steps, rel=1e-6)
+
+
+def test_the_noise_of_a_segment_takes_nothing_from_its_short_steps_alone() -> None:
+    steps = np.array([30_000.0, 1_000, 30_000, 1_000])
+    halves = [(np.array([0, 1]), 29_500.0), (np.array([2, 3]), 32_500.0)]
+    found = step_times.split(steps + 400, halves, np.ones(4))
+    assert found == pytest.approx(steps * [29.5 / 31, 29.5 / 31, 32.5 / 31, 32.5 / 31])
+
+
+def split(sampled: Any, nodes: Any, total: float) -> Any:
+    """All steps in one segment."""
+    return step_times.split(sampled, [(np.arange(len(sampled)), total)], nodes)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
