@@ -44,6 +44,8 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "RNNCell": frozenset({"LSTM", "GRU", "RNN"}),
     "Softmax": frozenset({"Softmax"}),
 }
+#: Operators that a node which arranges data cannot have computed.
+_COMPUTING = frozenset[str]().union(*_KINDS.values())
 
 _Next = Callable[[int], Sequence[int]]
 _Near = Callable[[str], Sequence[GraphNode]]
@@ -136,8 +138,23 @@ class Clues:
         clues.computed = {
             name for i, names in enumerate(clues.layers) if not clues.arranges(i) for name in names
         }
+        clues.layers = [
+            clues._possible(names) if clues.arranges(i) else names
+            for i, names in enumerate(clues.layers)
+        ]
         clues.lost = set(clues._lost())
         return clues
+
+    def _possible(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Of the layers that a node which arranges data names, those whose work it can have done.
+
+        A Transpose before a FullyConnected may be named after the MatMul that became it.
+        """
+        return tuple(
+            name
+            for name in names
+            if name in self.computed or self.by_name[name].op_type not in _COMPUTING
+        )
 
     def _lost(self) -> Iterator[str]:
         named = {name for names in self.layers for name in names}

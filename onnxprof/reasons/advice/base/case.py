@@ -23,7 +23,7 @@ from onnxprof.records.run import Run
 
 #: Half the relative width of the interval of a step whose samples do not tell: of averages.
 UNKNOWN_SPREAD = 0.2
-#: The parts of the time of a step that vanishes which are gained: the range of 21 of 22 measurements
+#: The parts of the time of a step that vanishes that are gained: the range of 21 of 22 measurements
 #: of eleven networks on torch without their BatchNormalization; median 1.0 (docs/advise.md).
 REMOVED = (0.65, 1.75)
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial")
