@@ -15,8 +15,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-#: What is kept of the text, and how often memory is looked at.
-_KEPT_BYTES, _LOOK_S = 16_384, 0.2
+#: What is kept of the text.
+_KEPT_BYTES = 16_384
+#: Memory is looked at in growing intervals: some processes end early.
+_FIRST_LOOK_S, _LOOK_S = 0.01, 0.2
 _PIECE = 65_536
 #: How long what is in the pipe already is read, once the process is gone.
 _LAST_S = 1.0
@@ -80,13 +82,15 @@ class Witness:
         self.reader.close()
 
     def _read(self) -> None:
-        due = 0.0
+        due, pause = 0.0, _FIRST_LOOK_S
         with suppress(OSError):
             while not self._over:
-                ready, _, _ = select.select([self.reader], [], [], _LOOK_S)
                 if time.monotonic() >= due:
                     self.look()
-                    due = time.monotonic() + _LOOK_S
+                    due = time.monotonic() + pause
+                    pause = min(2 * pause, _LOOK_S)
+                left = max(0.0, due - time.monotonic())
+                ready, _, _ = select.select([self.reader], [], [], left)
                 if ready and not self._take(os.read(self.reader.fileno(), _PIECE)):
                     return
 

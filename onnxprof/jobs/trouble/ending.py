@@ -27,7 +27,7 @@ def ended(error: OnnxprofError, seen: Witness | None) -> OnnxprofError:
     if seen is None or not isinstance(error, ProcessEnded):
         return error
     seen.look()
-    peak = f"; its peak memory was {seen.peak_bytes / 2**30:.2f} GiB" if seen.peak_bytes else ""
+    peak = f"; its memory had reached {seen.peak_bytes / 2**30:.2f} GiB" if seen.peak_bytes else ""
     lines = last_lines(seen.text())
     printed = f"; it printed last: {' | '.join(lines)}" if lines else ""
     return ProcessEnded(f"{error.what}{peak}{printed}", where=error.where, remedy=error.remedy)
