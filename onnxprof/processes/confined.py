@@ -25,6 +25,7 @@ from onnxprof.errors import ModelError, OnnxprofError
 from onnxprof.processes import fork_server
 from onnxprof.processes.fence.settle import settle
 from onnxprof.processes.launch import launch
+from onnxprof.processes.letters import is_plain, received
 from onnxprof.processes.scratch import scratch
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ def _received(
             remedy="Allow more with --timeout",
         )
     try:
-        answer: tuple[str, Any] = receiver.recv()
+        answer: tuple[str, Any] = received(receiver)
     except (EOFError, OSError):
         process.join(_GRACE_SECONDS)
         raise ModelError(
@@ -151,8 +152,16 @@ def _answer(
         answer = ("error", ModelError("is nested too deeply", remedy="The file is damaged"))
     except Exception as error:
         error.add_note(traceback.format_exc())
-        answer = ("error", error)
+        answer = ("error", error if is_plain(error) else _in_words(error))
     _send(sender, answer)
+
+
+def _in_words(error: Exception) -> Exception:
+    """An error whose class the reader may not have, in place of it."""
+    told = RuntimeError(f"{type(error).__name__}: {error}")
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(note)
+    return told
 
 
 def _send(sender: Connection, answer: tuple[str, object]) -> None:
