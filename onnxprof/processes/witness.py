@@ -54,6 +54,7 @@ class Witness:
     _size: int = 0
     _thread: threading.Thread | None = None
     _over: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def watch(self, process: Any) -> None:
         """Begin, once the process runs."""
@@ -61,6 +62,13 @@ class Witness:
         self.writer.close()
         self._thread = threading.Thread(target=self._read, daemon=True, name="onnxprof-witness")
         self._thread.start()
+
+    def begin(self) -> None:
+        """Forget what was before: the process begins with another piece of work."""
+        with self._lock:
+            self._pieces.clear()
+            self._size = 0
+        self.peak_bytes = 0
 
     def look(self) -> None:
         """See how much memory the process has taken by now."""
@@ -95,10 +103,11 @@ class Witness:
                     return
 
     def _take(self, piece: bytes) -> bool:
-        self._pieces.append(piece)
-        self._size += len(piece)
-        while self._size - len(self._pieces[0]) > _KEPT_BYTES:
-            self._size -= len(self._pieces.popleft())
+        with self._lock:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            while self._size - len(self._pieces[0]) > _KEPT_BYTES:
+                self._size -= len(self._pieces.popleft())
         if self.pass_on:
             with suppress(OSError):
                 os.write(_STREAMS[1], piece)

@@ -60,6 +60,14 @@ def test_who_looks_for_a_bug_sees_all_as_it_comes(
     assert capfd.readouterr().err == "one two"
 
 
+def test_what_was_before_is_forgotten(place: Place) -> None:
+    with started(fork_server.context(), place, _say, (b"one",)) as (process, seen):
+        process.join(60)
+        assert seen.text() == "one"
+        seen.begin()
+        assert (seen.text(), seen.peak_bytes) == ("", 0)
+
+
 def _hoard() -> None:
     held = b"x" * (200 << 20)
     time.sleep(60)
