@@ -42,6 +42,10 @@ class BackendError(OnnxprofError):
     """A runtime refused a model, failed, or is not installed."""
 
 
+class ProcessEnded(BackendError):
+    """A measuring process crashed, hung or ran out of memory: it costs one job."""
+
+
 class StoreError(OnnxprofError):
     """A stored run cannot be written or read."""
 

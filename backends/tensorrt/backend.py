@@ -64,6 +64,10 @@ class TensorrtBackend:
         """The distributions of TensorRT, and of TensorRT for RTX."""
         return ("tensorrt", "tensorrt-rtx")
 
+    def caches(self) -> Sequence[Path]:
+        """The folder of tactics' timings."""
+        return (cache_file("", "").parent,)
+
     def readers(self) -> Sequence[FileReader]:
         """The reader of trtexec's files."""
         from onnxprof.backends.tensorrt.readers import READERS

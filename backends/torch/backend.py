@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from onnxprof.errors import BackendError, UsageError
@@ -15,6 +17,8 @@ from onnxprof.records.step import Granularity
 #: Values of `Workload.provider`; a kind of device means the first.
 PROVIDERS = ("eager", "compile")
 _KINDS = ("", "cpu", "cuda")
+#: Variables that name folders of compiled code, torch's own and Triton's.
+_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "PYTORCH_KERNEL_CACHE_PATH")
 _REMEDY = 'pip install "onnxprof[torch]"'
 
 
@@ -46,6 +50,11 @@ class TorchBackend:
     def packages(self) -> Sequence[str]:
         """The distribution `torch`."""
         return ("torch",)
+
+    def caches(self) -> Sequence[Path]:
+        """What torch compiles is kept where a user has it kept; else in the temporary folder."""
+        named = (os.environ.get(name, "") for name in _CACHES)
+        return [Path(folder) for folder in named if folder]
 
     def self_test(self) -> SelfTest:
         """The node tests of the installed onnx package; half a minute."""

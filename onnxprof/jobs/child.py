@@ -16,10 +16,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
 from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook
+from onnxprof.jobs.trouble.ending import refused
 from onnxprof.machine import clocks, memory, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
@@ -234,9 +235,9 @@ def child(
     except OnnxprofError as error:
         _send_error(sender, error)
     except MemoryError:
-        _send_error(sender, BackendError("out of memory", remedy="Use a smaller --batch"))
+        _send_error(sender, ProcessEnded("out of memory", remedy="Use a smaller --batch"))
     except OSError as error:
-        _send_error(sender, BackendError(f"cannot write scratch files: {error.strerror or error}"))
+        _send_error(sender, refused(error))
     except BaseException as error:
         traceback.print_exc(file=sys.stderr) if os.environ.get("ONNXPROF_DEBUG") else None
         _send_error(sender, BackendError(f"failed: {type(error).__name__}: {error}"))

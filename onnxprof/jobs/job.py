@@ -10,9 +10,10 @@ from onnxprof.jobs.options import TABLE, Options
 from onnxprof.measure.budget import Budget
 from onnxprof.model.opened import Opened
 from onnxprof.model.sources.resolve import published
+from onnxprof.processes.cores import Split
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
-from onnxprof.records.run import Request, Run
+from onnxprof.records.run import CORES, Request, Run
 from onnxprof.records.warning import RunWarning
 
 #: The options that a stored run keeps, under the same names.
@@ -60,6 +61,11 @@ class Job:
         return self.options.provider or self.device.kind
 
     @property
+    def threads(self) -> int:
+        """How many cores are to be measured: of a GPU's job, the one that launches kernels."""
+        return self.options.threads if self.device.kind == "cpu" else 1
+
+    @property
     def title(self) -> str:
         """The model and its batch, for messages."""
         return f"{self.facts.name} at batch {self.batch}"
@@ -67,6 +73,13 @@ class Job:
     def asking(self, **changes: Any) -> Job:
         """The same with other options."""
         return replace(self, options=replace(self.options, **changes))
+
+
+def on_cores(job: Job, split: Split) -> Job:
+    """The job with the cores that it runs on among the facts of its environment."""
+    if not split.measured:
+        return job
+    return replace(job, environment=(*job.environment, (CORES, str(split))))
 
 
 def request(job: Job, inputs_sha256: str = "") -> Request:

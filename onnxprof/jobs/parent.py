@@ -8,12 +8,14 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from onnxprof.errors import BackendError
+from onnxprof.errors import BackendError, ProcessEnded
 from onnxprof.jobs.child import child
-from onnxprof.jobs.job import Job
-from onnxprof.processes import fork_server, scratch
-from onnxprof.processes.confined import Limits, cause, end
-from onnxprof.processes.launch import launch
+from onnxprof.jobs.job import Job, on_cores
+from onnxprof.jobs.trouble.ending import ended
+from onnxprof.plugins import registry, verbs
+from onnxprof.processes import apart, cores, fork_server, scratch
+from onnxprof.processes.confined import Limits, cause
+from onnxprof.processes.letters import received
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
 
@@ -29,21 +31,27 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
     the caller.
     """
     context = fork_server.context(fresh=job.options.processes > 1)
-    with scratch.scratch() as folder:
+    kept: list[Run] = []
+    with scratch.scratch() as folder, cores.measuring(job.threads) as split:
+        job = on_cores(job, split)
         receiver, sender = context.Pipe(duplex=False)
-        process = fork_server.process(context, child, (job, limits, sender, folder))
-        launch(process)
-        sender.close()
-        kept: list[Run] = []
-        try:
-            return as_run(listen(process, receiver, limits, progress, kept))
-        except BackendError as error:
-            if not kept:
-                raise
-            return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
-        finally:
-            end(process)
-            receiver.close()
+        given = (job, limits, sender, folder)
+        with receiver, apart.started(context, place(job, folder, split), child, given) as begun:
+            process, seen = begun
+            sender.close()
+            try:
+                return as_run(listen(process, receiver, limits, progress, kept))
+            except BackendError as raised:
+                error = ended(raised, seen)
+                if not kept:
+                    raise error from raised
+                return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
+
+
+def place(job: Job, folder: str, split: cores.Split) -> apart.Place:
+    """Where a process measures the job."""
+    caches = verbs.caches(registry.backend(job.options.backend))
+    return apart.Place(folder, caches, split.measured)
 
 
 def listen(
@@ -65,14 +73,14 @@ def listen(
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not receiver.poll(left):
-            raise BackendError(
+            raise ProcessEnded(
                 f"stopped after {limits.seconds:.0f} s{doing}", remedy="Allow more with --timeout"
             )
         try:
-            kind, value = receiver.recv()
+            kind, value = received(receiver)
         except (EOFError, OSError):
             process.join(_GRACE_SECONDS)
-            raise BackendError(f"the measuring process {cause(process.exitcode)}") from None
+            raise ProcessEnded(f"the measuring process {cause(process.exitcode)}") from None
         if kind == "progress":
             progress(*value)
             doing = f", while {value[0]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,9 +15,8 @@ from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.parent import listen
-from onnxprof.processes import fork_server
-from onnxprof.processes.confined import Limits, confine, confined, end
-from onnxprof.processes.launch import launch
+from onnxprof.processes import apart, fork_server
+from onnxprof.processes.confined import Limits, confine, confined
 from onnxprof.processes.scratch import scratch
 from onnxprof.records.layer import LayerTable
 
@@ -106,29 +104,26 @@ def proved(
     reached: list[Verdict] = []
     with scratch() as folder:
         receiver, sender = context.Pipe(duplex=False)
-        process = fork_server.process(context, _child, (question, limits, sender, folder))
-        launch(process)
-        sender.close()
-        began = time.monotonic()
-        try:
-            while len(reached) < len(question.batches):
-                spent = time.monotonic() - began
-                value = listen(process, receiver, bounded, progress, [], "verdict", spent)
-                if not isinstance(value, Verdict):
-                    raise TypeError(f"a process sent {type(value).__name__}")
-                reached.append(value)
-        except OnnxprofError as error:
-            left = len(question.batches) - len(reached)
-            reached += [Verdict(Kind.UNPROVEN, error.what)] * left
-        finally:
-            end(process)
-            receiver.close()
+        given = (question, limits, sender)
+        with receiver, apart.started(context, apart.Place(folder), _child, given) as begun:
+            process, _ = begun
+            sender.close()
+            began = time.monotonic()
+            try:
+                while len(reached) < len(question.batches):
+                    spent = time.monotonic() - began
+                    value = listen(process, receiver, bounded, progress, [], "verdict", spent)
+                    if not isinstance(value, Verdict):
+                        raise TypeError(f"a process sent {type(value).__name__}")
+                    reached.append(value)
+            except OnnxprofError as error:
+                left = len(question.batches) - len(reached)
+                reached += [Verdict(Kind.UNPROVEN, error.what)] * left
     return tuple(reached)
 
 
-def _child(question: Question, limits: Limits, sender: Connection, folder: str) -> None:
+def _child(question: Question, limits: Limits, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    tempfile.tempdir = folder
     confine(limits)
     sender.send(("progress", ("checking the batch", 0.0)))
     for verdict in verdicts(question):

@@ -8,10 +8,9 @@ answers only when its threads are asleep, since those of a runtime spin for a wh
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from multiprocessing.connection import Connection
@@ -19,13 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.child import child
-from onnxprof.jobs.job import Job
-from onnxprof.jobs.parent import as_run, listen
+from onnxprof.jobs.job import Job, on_cores
+from onnxprof.jobs.parent import as_run, listen, place
+from onnxprof.jobs.trouble.ending import ended
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks
-from onnxprof.processes.confined import Limits, end
-from onnxprof.processes.launch import launch
+from onnxprof.processes import apart
+from onnxprof.processes.confined import Limits
+from onnxprof.processes.cores import measuring
 from onnxprof.processes.scratch import scratch
+from onnxprof.processes.witness import Witness
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
 
@@ -57,6 +59,7 @@ class Served:
     progress: Progress
     where: str = ""
     """What it measures, for errors."""
+    seen: Witness | None = None
     spent: float = 0.0
     """Seconds of the limit that were spent waiting for this process."""
     kept: list[Run] = field(default_factory=list)
@@ -112,8 +115,9 @@ class Served:
                 spent=self.spent,
             )
         except OnnxprofError as error:
-            where = error.where or self.where
-            raise type(error)(error.what, where=where, remedy=error.remedy) from error
+            told = ended(error, self.seen)
+            where = told.where or self.where
+            raise type(told)(told.what, where=where, remedy=told.remedy) from error
         finally:
             self.spent += time.monotonic() - began
 
@@ -127,27 +131,17 @@ def served(
     It runs on these cores; on any where there are none.
     """
     context = multiprocessing.get_context("spawn")
-    with scratch() as folder:
+    with scratch() as folder, measuring(job.threads, cores) as split:
         ours, theirs = context.Pipe()
-        given = (job, limits, theirs, folder, cores)
-        process = context.Process(target=_serve, args=given, daemon=True)
-        try:
-            launch(process)
+        given = (on_cores(job, split), limits, theirs, folder)
+        with ours, apart.started(context, place(job, folder, split), _serve, given) as begun:
+            process, seen = begun
             theirs.close()
-            yield Served(process, ours, limits, progress, job.title)
-        finally:
-            if process.pid is not None:
-                end(process)
-            ours.close()
+            yield Served(process, ours, limits, progress, job.title, seen)
 
 
-def _serve(
-    job: Job, limits: Limits, channel: Connection, folder: str, cores: frozenset[int]
-) -> None:
+def _serve(job: Job, limits: Limits, channel: Connection, folder: str) -> None:
     """Entry point of the process."""
-    if cores:
-        with suppress(OSError):  # taken from us in the meantime
-            os.sched_setaffinity(0, cores)
     child(job, limits, channel, folder, Obedience(channel))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from onnxprof.processes import cores
+
 #: Version 1 writes "no limit" as the largest page multiple of a signed 64-bit integer.
 _NO_LIMIT = 1 << 60
 
@@ -53,7 +55,9 @@ def usable_cores(machine: Machine | None = None) -> int:
 
 
 def affinity() -> int:
-    """Logical processors that this process may run on."""
+    """Logical processors that this process may run on when nothing is measured."""
+    if before := cores.set_aside():
+        return len(before)
     # process_cpu_count is new in Python 3.13.
     count = getattr(os, "process_cpu_count", None)
     if count is not None:

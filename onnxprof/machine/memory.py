@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from onnxprof.processes.witness import kernel_bytes
 
 
 def resident_bytes() -> int:
@@ -29,7 +30,7 @@ def peak_resident_bytes(root: Path = Path("/")) -> int:
     Linux: VmHWM of `/proc/self/status` (proc(5)), which, unlike `ru_maxrss`, leaves out the
     program that started this one. macOS: `ru_maxrss`, in bytes. Windows: the peak working set.
     """
-    peak = _kernels(root / "proc/self/status", "VmHWM")
+    peak = kernel_bytes(root / "proc/self/status", "VmHWM")
     if peak is not None:
         return peak
     if sys.platform == "darwin":
@@ -46,19 +47,9 @@ def available_bytes(root: Path = Path("/")) -> int:
 
     Linux: MemAvailable of `/proc/meminfo` (proc(5)), which takes no import; elsewhere psutil's.
     """
-    left = _kernels(root / "proc/meminfo", "MemAvailable")
+    left = kernel_bytes(root / "proc/meminfo", "MemAvailable")
     if left is not None:
         return left
     import psutil
 
     return int(psutil.virtual_memory().available)
-
-
-def _kernels(file: Path, name: str) -> int | None:
-    """Bytes of a line such as `VmHWM:  120 kB`; None where there is no such line."""
-    try:
-        text = file.read_text("utf-8", "replace")
-    except OSError:
-        return None
-    match = re.search(rf"^{name}:\s*(\d+) kB$", text, re.MULTILINE)
-    return int(match[1]) * 1024 if match else None

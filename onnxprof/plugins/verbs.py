@@ -39,6 +39,14 @@ class Packaged(Protocol):
 
 
 @runtime_checkable
+class Caching(Protocol):
+    """A backend whose runtime keeps what it compiled or timed for later processes."""
+
+    def caches(self) -> Sequence[Path]:
+        """Folders that a measuring process may write to, besides its own temporary one."""
+
+
+@runtime_checkable
 class FileReading(Protocol):
     """A backend that reads files of other profilers of its runtime, for `runs import`."""
 
@@ -178,6 +186,12 @@ class Simplifying(Protocol):
 def packages(backend: Backend) -> tuple[str, ...]:
     """The backend's distributions; empty where it names none."""
     return _asked(backend.packages) if isinstance(backend, Packaged) else ()
+
+
+def caches(backend: Backend) -> tuple[str, ...]:
+    """Folders of a backend's caches; none where it names none."""
+    found = _asked(backend.caches) if isinstance(backend, Caching) else ()
+    return tuple(map(str, found))
 
 
 def readers(backend: Backend) -> tuple[FileReader, ...]:

@@ -44,6 +44,12 @@ def is_started() -> bool:
     return bool(_STARTED)
 
 
+def number() -> int:
+    """The server's process number; 0 where there is none."""
+    server: Any = getattr(forkserver, "_forkserver", None)  # it has no public name
+    return int(getattr(server, "_forkserver_pid", None) or 0) if is_started() else 0
+
+
 def context(*, fresh: bool = False) -> Any:
     """The multiprocessing context to make pipes and a `process` in."""
     method = "forkserver" if is_started() and not fresh else "spawn"

@@ -20,6 +20,8 @@ from onnxprof.records.warning import RunWarning
 
 #: Version of the stored record; readers refuse unknown versions.
 SCHEMA_VERSION = 1
+#: The key in `Run.environment` of the cores that were measured, and of those kept for onnxprof.
+CORES = "cores"
 #: The key in `Run.environment` of the runtime's package and version.
 RUNTIME = "runtime"
 

@@ -44,6 +44,11 @@ class Work:
     budget_s: float
     """For all of them, and for what is visited again."""
 
+    @property
+    def threads(self) -> int:
+        """How many cores are to be measured: of a GPU, the one that launches kernels."""
+        return self.key.threads if self.key.device_id.startswith("cpu") else 1
+
 
 Send = Callable[[str, object], None]
 

@@ -19,11 +19,11 @@ from onnxprof.machine.clocks import unlocked
 from onnxprof.machine.facts import environment
 from onnxprof.machine.gpus import cuda_caches
 from onnxprof.machine.kernel import Machine, usable_cores
-from onnxprof.plugins import registry
+from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.placement import pick_device, pick_devices
-from onnxprof.processes import fork_server, scratch
-from onnxprof.processes.confined import Limits, cause, end
-from onnxprof.processes.launch import launch
+from onnxprof.processes import apart, cores, fork_server, scratch
+from onnxprof.processes.confined import Limits, cause
+from onnxprof.processes.letters import received
 from onnxprof.records.ceilings import Cache, Ceilings, CeilingsKey, Point
 from onnxprof.records.device import Device
 from onnxprof.records.warning import RunWarning
@@ -143,13 +143,14 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
     Raises what the process sends as an error.
     """
     context = fork_server.context()
-    with scratch.scratch() as folder:
+    kept = verbs.caches(registry.backend(work.key.backend))
+    with scratch.scratch() as folder, cores.measuring(work.threads) as split:
         receiver, sender = context.Pipe(duplex=False)
-        process = fork_server.process(context, child, (work, limits, sender, folder))
-        launch(process)
-        sender.close()
-        count = 0
-        try:
+        given = (work, limits, sender, folder)
+        place = apart.Place(folder, kept, split.measured)
+        with receiver, apart.started(context, place, child, given) as (process, _):
+            sender.close()
+            count = 0
             while True:
                 if not receiver.poll(limits.seconds):
                     if count == len(work.probes):
@@ -157,7 +158,7 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
                     yield "point", _lost(work, count, f"stopped after {limits.seconds:g} s")
                     return
                 try:
-                    kind, value = receiver.recv()
+                    kind, value = received(receiver)
                 except (EOFError, OSError):
                     if count == len(work.probes):  # it went on with what is known already
                         return
@@ -171,9 +172,6 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
                 if kind == "done":
                     return
                 count += kind == "point"
-        finally:
-            end(process)
-            receiver.close()
 
 
 def _lost(work: Work, count: int, reason: str) -> Point:

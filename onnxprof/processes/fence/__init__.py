@@ -1,0 +1,1 @@
+"""What keeps untrusted work from writing elsewhere and from the network, where the system can."""
