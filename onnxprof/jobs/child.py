@@ -27,6 +27,7 @@ from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Measurement, measure
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Workload
+from onnxprof.plugins.verbs import begin
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
@@ -60,6 +61,7 @@ def perform(
     options, model = job.options, job.model.unpacked()
     inputs, digest = _inputs(job, model)
     work = _workload(job, model, inputs, own_process, progress)
+    begin(registry.backend(options.backend))
     busy = Others()
     own = nullcontext() if conduct else busy.watched()
     with own, clocks.watched() as held, _watching(job) as watch:
@@ -218,8 +220,11 @@ def child(
     sender: Connection,
     folder: str,
     conduct: Conduct | None = None,
-) -> None:
-    """Entry point of the process: send progress, then a run or an exception."""
+) -> bool:
+    """Entry point of the process: send progress, then a run or an exception.
+
+    Returns whether there is a run.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = folder
     confine(limits, os.getppid())
@@ -232,6 +237,7 @@ def child(
             conduct=conduct,
         )
         sender.send(("run", run))
+        return True
     except OnnxprofError as error:
         _send_error(sender, error)
     except MemoryError:
@@ -241,6 +247,7 @@ def child(
     except BaseException as error:
         traceback.print_exc(file=sys.stderr) if os.environ.get("ONNXPROF_DEBUG") else None
         _send_error(sender, BackendError(f"failed: {type(error).__name__}: {error}"))
+    return False
 
 
 def _send_error(sender: Connection, error: OnnxprofError) -> None:

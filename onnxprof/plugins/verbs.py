@@ -7,7 +7,7 @@ A third-party method that raises counts as missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -44,6 +44,23 @@ class Caching(Protocol):
 
     def caches(self) -> Sequence[Path]:
         """Folders that a measuring process may write to, besides its own temporary one."""
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A backend whose process may measure a model at one size after another."""
+
+    def begin(self) -> None:
+        """Do what a process does once before it loads its first model: import the runtime.
+
+        It is not timed. Raises nothing: `open` says why the runtime is missing.
+        """
+
+    def lasts(self, provider: str) -> bool:
+        """Whether a session is timed the same, whatever sessions the process had before.
+
+        That is, nothing that was compiled, tuned or allocated for them is used again.
+        """
 
 
 @runtime_checkable
@@ -192,6 +209,19 @@ def caches(backend: Backend) -> tuple[str, ...]:
     """Folders of a backend's caches; none where it names none."""
     found = _asked(backend.caches) if isinstance(backend, Caching) else ()
     return tuple(map(str, found))
+
+
+def begin(backend: Backend) -> None:
+    """Have the backend import its runtime, if that is a step of its own."""
+    if isinstance(backend, Lasting):
+        with suppress(Exception):  # errors of third-party code must not stop the caller
+            backend.begin()
+
+
+def lasts(backend: Backend, provider: str) -> bool:
+    """Whether the backend's process may measure one size after another; not where it has no say."""
+    found = _asked(lambda: (backend.lasts(provider),)) if isinstance(backend, Lasting) else ()
+    return found == (True,)
 
 
 def readers(backend: Backend) -> tuple[FileReader, ...]:
