@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -62,6 +63,8 @@ def perform(
     inputs, digest = _inputs(job, model)
     work = _workload(job, model, inputs, own_process, progress)
     begin(registry.backend(options.backend))
+    if own_process:
+        gc.freeze()  # what is here lives on: collections between sessions need not look at it
     busy = Others()
     own = nullcontext() if conduct else busy.watched()
     with own, clocks.watched() as held, _watching(job) as watch:
@@ -123,7 +126,7 @@ def _compared(
     keep(run)
     if not job.is_free:
         return run
-    return beside(run, job.model, job.options.inputs, job.budget.seconds)
+    return beside(run, job.model, job.options.inputs, job.budget.seconds, job.table)
 
 
 def _foresee(
