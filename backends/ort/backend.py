@@ -126,6 +126,15 @@ class OrtBackend:
         simplify(source, target)
 
     @contextmanager
+    def prepared(self, workload: Workload) -> Iterator[Workload]:
+        """With the executed graph of a large model, see `graphs.beforehand`."""
+        from onnxprof.backends.ort.graphs.beforehand import saved_beforehand
+
+        _check(workload)
+        with saved_beforehand(workload) as made:
+            yield made
+
+    @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A session with the runtime's usual optimisations."""
         from onnxprof.backends.ort.runtime import session as ort_session

@@ -28,7 +28,7 @@ from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Measurement, measure
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Workload
-from onnxprof.plugins.verbs import begin
+from onnxprof.plugins.verbs import begin, prepared
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
@@ -62,15 +62,17 @@ def perform(
     options, model = job.options, job.model.unpacked()
     inputs, digest = _inputs(job, model)
     work = _workload(job, model, inputs, own_process, progress)
-    begin(registry.backend(options.backend))
+    backend = registry.backend(options.backend)
+    begin(backend)
     if own_process:
         gc.freeze()  # what is here lives on: collections between sessions need not look at it
     busy = Others()
     own = nullcontext() if conduct else busy.watched()
-    with own, clocks.watched() as held, _watching(job) as watch:
+    ready = prepared(backend, work)
+    with ready as made, own, clocks.watched() as held, _watching(job) as watch:
         found = measure(
-            backend=registry.backend(options.backend),
-            workload=work,
+            backend=backend,
+            workload=made,
             budget=job.budget,
             clock=time.perf_counter_ns,
             progress=progress,
@@ -166,6 +168,7 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
     if not job.options.telemetry:
         yield None
         return
+    memory.forget_peak()
     with telemetry.watching(job.device, job.budget.seconds * job.options.processes) as watch:
         watch.idle()
         yield watch

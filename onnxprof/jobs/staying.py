@@ -30,8 +30,8 @@ from onnxprof.records.run import Run
 
 #: What a process may hold more than before its first job: the runtime's code, small caches.
 _MORE_BYTES = 96 << 20
-#: How long a process may take to put away what a job left.
-_TIDYING_S = 10.0
+#: How long a process may take to put away what a job left, and to take another.
+_ANSWER_S = 30.0
 
 Hear = Callable[[str, float], None]
 #: Measures a job in a process and returns its run, as `run_isolated`.
@@ -68,13 +68,13 @@ class _Held:
         if not may_share(job):
             self.end()
             return run_isolated(job, limits, hear)
-        if self.likeness != _likeness(job, limits) or not self._is_ready():
+        if not (self.likeness == _likeness(job, limits) and self._is_ready() and self._takes(job)):
             self.end()
             self._start(job, limits)
+            self._takes(job, limits.seconds)
         try:
             assert self.channel is not None
             assert self.seen is not None
-            self.channel.send(on_cores(job, self.split))
             return run_in(self.process, self.channel, self.seen, limits, hear)
         except BaseException:
             self.end()
@@ -101,9 +101,21 @@ class _Held:
 
     def _is_ready(self) -> bool:
         """Whether the process goes on, which it says when it has put away what its job left."""
+        return self._hears(("goes on", True))
+
+    def _takes(self, job: Job, seconds: float = _ANSWER_S) -> bool:
+        """Whether the process has the job now: one that ended while it waited costs none."""
         try:
             assert self.channel is not None
-            return self.channel.poll(_TIDYING_S) and self.channel.recv() == ("goes on", True)
+            self.channel.send(on_cores(job, self.split))
+        except OSError:
+            return False
+        return self._hears(("takes it", True), seconds)
+
+    def _hears(self, wanted: tuple[str, bool], seconds: float = _ANSWER_S) -> bool:
+        try:
+            assert self.channel is not None
+            return self.channel.poll(seconds) and self.channel.recv() == wanted
         except (EOFError, OSError):
             return False
 
@@ -142,6 +154,7 @@ def _is_measured(channel: Connection, limits: Limits, folder: str) -> bool:
     """Measure the next job; False where there is none, or it failed."""
     try:
         job: Job = channel.recv()
+        channel.send(("takes it", True))
     except (EOFError, OSError):
         return False
     return child(job, limits, channel, folder)

@@ -7,7 +7,7 @@ A third-party method that raises counts as missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -44,6 +44,17 @@ class Caching(Protocol):
 
     def caches(self) -> Sequence[Path]:
         """Folders that a measuring process may write to, besides its own temporary one."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A backend that makes something of a model before it is loaded to be timed."""
+
+    def prepared(self, workload: Workload) -> AbstractContextManager[Workload]:
+        """The workload with what was made in `Workload.made`, which lasts for the body.
+
+        It is not timed, and no session of it is left when the body begins.
+        """
 
 
 @runtime_checkable
@@ -216,6 +227,11 @@ def begin(backend: Backend) -> None:
     if isinstance(backend, Lasting):
         with suppress(Exception):  # errors of third-party code must not stop the caller
             backend.begin()
+
+
+def prepared(backend: Backend, workload: Workload) -> AbstractContextManager[Workload]:
+    """The workload as its backend prepares it; as it is where that is no step of its own."""
+    return backend.prepared(workload) if isinstance(backend, Preparing) else nullcontext(workload)
 
 
 def lasts(backend: Backend, provider: str) -> bool:
