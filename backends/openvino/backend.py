@@ -63,6 +63,14 @@ class OpenvinoBackend:
 
         return READERS
 
+    def begin(self) -> None:
+        """Import OpenVINO."""
+        runtime.runtime()
+
+    def lasts(self, provider: str) -> bool:
+        """On the CPU, for which each model is compiled by a core of its own."""
+        return provider == "cpu"
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """A model compiled with the runtime's settings for low latency."""

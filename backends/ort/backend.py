@@ -72,6 +72,15 @@ class OrtBackend:
         entry = providers.PROVIDERS.get(provider)
         return entry.kind if entry else ""
 
+    def begin(self) -> None:
+        """Import onnxruntime."""
+        import onnxruntime  # noqa: F401
+
+    def lasts(self, provider: str) -> bool:
+        """On the CPU, where nothing is kept from session to session but the threads."""
+        entry = providers.PROVIDERS.get(provider)
+        return entry is not None and entry.kind == "cpu" and not entry.compiles
+
     def packages(self) -> Sequence[str]:
         """The distributions of onnxruntime."""
         return ("onnxruntime", *_BUILDS)
@@ -115,6 +124,15 @@ class OrtBackend:
         from onnxprof.backends.ort.simplify import simplify
 
         simplify(source, target)
+
+    @contextmanager
+    def prepared(self, workload: Workload) -> Iterator[Workload]:
+        """With the executed graph of a large model, see `graphs.beforehand`."""
+        from onnxprof.backends.ort.graphs.beforehand import saved_beforehand
+
+        _check(workload)
+        with saved_beforehand(workload) as made:
+            yield made
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:

@@ -12,6 +12,7 @@ from typing import Any
 from onnxprof.backends.ort import partition
 from onnxprof.backends.ort.check.verify import OrtProof, claims_of
 from onnxprof.backends.ort.device_timer import DeviceTimer
+from onnxprof.backends.ort.graphs.beforehand import from_saved
 from onnxprof.backends.ort.graphs.graphs import TiedNodes, tie
 from onnxprof.backends.ort.graphs.saved import Saved, at_level, in_its_file, saving, structure
 from onnxprof.backends.ort.prefix import open_prefixes, output_types
@@ -42,6 +43,9 @@ def open_profiled(workload: Workload, scratch: Path) -> ProfiledSession:
     provider = providers.provider_of(workload)
     if provider.compiles:
         return CompiledSession(ort_session.load(workload, profiled), workload, Saved.beside(path))
+    if held := from_saved(workload, profiled):
+        session, saved = held
+        return ProfiledSession(session, workload, saved)
     if provider.kind == "cpu" and (made := in_its_file(workload, path, profiled)):
         return ProfiledSession(*made)
     session = saving(workload, path, profiled) or ort_session.load(workload, profiled)

@@ -66,6 +66,14 @@ class TorchBackend:
 
         return torch_conformance()
 
+    def begin(self) -> None:
+        """Import torch."""
+        import torch  # noqa: F401
+
+    def lasts(self, provider: str) -> bool:
+        """On the CPU, operator by operator: what is compiled or tuned outlasts a session."""
+        return provider == "cpu"
+
     @contextmanager
     def open(self, workload: Workload) -> Iterator[Session]:
         """An un-profiled session, compiled if the provider asks for it."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from onnxprof.analysis import intervals
+from onnxprof.analysis.interruptions import Times
 from onnxprof.analysis.step_times import (
     Division,
     divide,
     empty_call,
-    estimates,
     inflation,
     least_inflation,
 )
@@ -36,10 +36,11 @@ def warnings_of(
     timings: Timings, trace: Trace, workload: Workload, outputs: tuple[Tensor, ...]
 ) -> tuple[RunWarning, ...]:
     """All warnings of one measurement."""
+    division = divide(trace.steps, timings)
     return (
         *_latency_warnings(timings),
-        *step_warnings(timings, trace.steps),
-        *_fallbacks(timings, trace),
+        *step_warnings(timings, trace.steps, division),
+        *_fallbacks(division, trace),
         *_batch(workload, outputs),
     )
 
@@ -64,8 +65,13 @@ def median_warnings(timings: Timings) -> Iterator[RunWarning]:
         yield RunWarning(WarningKind.DRIFT, moved)
 
 
-def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
-    """Warnings about the steps' times: the cost of the timer, and the remainder."""
+def step_warnings(
+    timings: Timings, steps: Sequence[Step], division: Division | None = None
+) -> Iterator[RunWarning]:
+    """Warnings about the steps' times: the cost of the timer, and the remainder.
+
+    `division` is that of these samples, where it is known.
+    """
     if timings.timer is Timer.PREFIX:
         yield from _disagreement(timings)
     elif (
@@ -74,18 +80,17 @@ def step_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarnin
         and _is_certain(timings)
     ):
         yield RunWarning(WarningKind.TIMER_INFLATION, much)
-    division = divide(steps, timings)
+    division = division or divide(steps, timings)
     times = division.step_ns
     if not times.sum():
         return
     if timings.latency_ns.size:
         yield from _left_over(timings, division)
-    yield from tie_warnings(timings, steps)
+    yield from tie_warnings(times, steps)
 
 
-def tie_warnings(timings: Timings, steps: Sequence[Step]) -> Iterator[RunWarning]:
+def tie_warnings(times: Times, steps: Sequence[Step]) -> Iterator[RunWarning]:
     """Warnings about steps' time in no layer, or in layers that names alone identify."""
-    times = estimates(steps, timings)
     total = max(1.0, float(times.sum()))
     unattributed = np.array([not step.layers for step in steps], bool)
     if (share := float(times[unattributed].sum()) / total) > _UNATTRIBUTED:
@@ -128,9 +133,9 @@ def _disagreement(timings: Timings) -> Iterator[RunWarning]:
         yield RunWarning(WarningKind.PREFIXES_DISAGREE, apart)
 
 
-def _fallbacks(timings: Timings, trace: Trace) -> Iterator[RunWarning]:
+def _fallbacks(division: Division, trace: Trace) -> Iterator[RunWarning]:
     """Warnings about steps that ran on another provider than requested, with their time."""
-    times = estimates(trace.steps, timings)
+    times = division.step_ns
     providers = np.array([step.provider for step in trace.steps])
     others = {p for p in providers.tolist() if p and p != trace.provider} if trace.provider else ()
     for other in sorted(others):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from onnxprof.analysis.interruptions import Times
+from onnxprof.analysis.step_times import divided
 from onnxprof.analysis.warnings import tie_warnings
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.outlook import Notice
@@ -32,9 +34,12 @@ _STOPPED = "the check did not end"
 _TIES = (WarningKind.UNATTRIBUTED_TIME, WarningKind.UNVERIFIED_TIME)
 
 
-def pending(run: Run) -> Run:
-    """The run as it is kept in case that the check takes the process with it."""
-    return _with_steps(run, all_unchecked(run.steps, _STOPPED))
+def pending(run: Run, times: Times) -> Run:
+    """The run as it is kept in case that the check takes the process with it.
+
+    `times` are those of its steps, here and below.
+    """
+    return _with_steps(run, all_unchecked(run.steps, _STOPPED), times)
 
 
 def unchecked(run: Run) -> Run:
@@ -43,15 +48,19 @@ def unchecked(run: Run) -> Run:
 
 
 def checked(
-    run: Run, proof: Proof | None, inputs: Sequence[Feeds], seconds: float = Bounds().seconds
+    run: Run,
+    proof: Proof | None,
+    inputs: Sequence[Feeds],
+    times: Times,
+    seconds: float = Bounds().seconds,
 ) -> Run:
     """The run with verdicts on its steps, and the warnings that follow from them."""
     if proof is None:
         reason = f"{run.request.backend} hands out no values of what it executes"
-        return _with_steps(run, all_unchecked(run.steps, reason))
+        return _with_steps(run, all_unchecked(run.steps, reason), times)
     gc.collect()
     try:
-        return _with_steps(run, proof.check(run.steps, inputs, bounds(seconds)))
+        return _with_steps(run, proof.check(run.steps, inputs, bounds(seconds)), times)
     finally:
         proof.close()
 
@@ -69,8 +78,9 @@ def with_verdicts(
     """
     if inputs is None:
         return unchecked(run)
-    keep(pending(run))
-    return checked(run, proof, inputs(), seconds)
+    times = divided(run).step_ns  # a verdict changes none
+    keep(pending(run, times))
+    return checked(run, proof, inputs(), times, seconds)
 
 
 def with_allocations(run: Run, workload: Workload, progress: Callable[[str, float], None]) -> Run:
@@ -116,7 +126,7 @@ def bounds(seconds: float) -> Bounds:
     return Bounds(seconds, min(Bounds().memory_bytes, free))
 
 
-def _with_steps(run: Run, steps: tuple[Step, ...]) -> Run:
+def _with_steps(run: Run, steps: tuple[Step, ...], times: Times) -> Run:
     others = tuple(warning for warning in run.warnings if warning.kind not in _TIES)
-    told = tuple(tie_warnings(run.timings, steps)) if run.timings is not None else ()
+    told = tuple(tie_warnings(times, steps)) if run.timings is not None else ()
     return replace(run, steps=steps, warnings=(*others, *told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Measurement, measure
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Workload
+from onnxprof.plugins.verbs import begin, prepared
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
@@ -60,12 +62,17 @@ def perform(
     options, model = job.options, job.model.unpacked()
     inputs, digest = _inputs(job, model)
     work = _workload(job, model, inputs, own_process, progress)
+    backend = registry.backend(options.backend)
+    begin(backend)
+    if own_process:
+        gc.freeze()  # what is here lives on: collections between sessions need not look at it
     busy = Others()
     own = nullcontext() if conduct else busy.watched()
-    with own, clocks.watched() as held, _watching(job) as watch:
+    ready = prepared(backend, work)
+    with ready as made, own, clocks.watched() as held, _watching(job) as watch:
         found = measure(
-            backend=registry.backend(options.backend),
-            workload=work,
+            backend=backend,
+            workload=made,
             budget=job.budget,
             clock=time.perf_counter_ns,
             progress=progress,
@@ -121,7 +128,7 @@ def _compared(
     keep(run)
     if not job.is_free:
         return run
-    return beside(run, job.model, job.options.inputs, job.budget.seconds)
+    return beside(run, job.model, job.options.inputs, job.budget.seconds, job.table)
 
 
 def _foresee(
@@ -161,6 +168,7 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
     if not job.options.telemetry:
         yield None
         return
+    memory.forget_peak()
     with telemetry.watching(job.device, job.budget.seconds * job.options.processes) as watch:
         watch.idle()
         yield watch
@@ -218,8 +226,11 @@ def child(
     sender: Connection,
     folder: str,
     conduct: Conduct | None = None,
-) -> None:
-    """Entry point of the process: send progress, then a run or an exception."""
+) -> bool:
+    """Entry point of the process: send progress, then a run or an exception.
+
+    Returns whether there is a run.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = folder
     confine(limits, os.getppid())
@@ -232,6 +243,7 @@ def child(
             conduct=conduct,
         )
         sender.send(("run", run))
+        return True
     except OnnxprofError as error:
         _send_error(sender, error)
     except MemoryError:
@@ -241,6 +253,7 @@ def child(
     except BaseException as error:
         traceback.print_exc(file=sys.stderr) if os.environ.get("ONNXPROF_DEBUG") else None
         _send_error(sender, BackendError(f"failed: {type(error).__name__}: {error}"))
+    return False
 
 
 def _send_error(sender: Connection, error: OnnxprofError) -> None:

@@ -16,6 +16,7 @@ from onnxprof.plugins import registry, verbs
 from onnxprof.processes import apart, cores, fork_server, scratch
 from onnxprof.processes.confined import Limits, cause
 from onnxprof.processes.letters import received
+from onnxprof.processes.witness import Witness
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
 
@@ -31,7 +32,6 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
     the caller.
     """
     context = fork_server.context(fresh=job.options.processes > 1)
-    kept: list[Run] = []
     with scratch.scratch() as folder, cores.measuring(job.threads) as split:
         job = on_cores(job, split)
         receiver, sender = context.Pipe(duplex=False)
@@ -39,13 +39,25 @@ def run_isolated(job: Job, limits: Limits, progress: Callable[[str, float], None
         with receiver, apart.started(context, place(job, folder, split), child, given) as begun:
             process, seen = begun
             sender.close()
-            try:
-                return as_run(listen(process, receiver, limits, progress, kept))
-            except BackendError as raised:
-                error = ended(raised, seen)
-                if not kept:
-                    raise error from raised
-                return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
+            return run_in(process, receiver, seen, limits, progress)
+
+
+def run_in(
+    process: Any,
+    receiver: Connection,
+    seen: Witness,
+    limits: Limits,
+    progress: Callable[[str, float], None],
+) -> Run:
+    """The run of a job that the process was given. Raises as `run_isolated`."""
+    kept: list[Run] = []
+    try:
+        return as_run(listen(process, receiver, limits, progress, kept))
+    except BackendError as raised:
+        error = ended(raised, seen)
+        if not kept:
+            raise error from raised
+        return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
 
 
 def place(job: Job, folder: str, split: cores.Split) -> apart.Place:

@@ -18,6 +18,7 @@ from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import run_isolated
+from onnxprof.jobs.staying import Measure, staying
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.opened import Opened, opened
@@ -208,37 +209,48 @@ def too_large(jobs: Sequence[Job], memory_bytes: int) -> list[tuple[Job, Predict
 
 
 def sweep(jobs: Sequence[Job], limits: Limits, store: Store, progress: Report) -> Iterator[Outcome]:
-    """Run the jobs in order and save each result, failures too, before going on."""
-    for job in jobs:
-        error = None
-        try:
-            run = measured(job, limits, progress)
-        except OnnxprofError as raised:
-            error = type(raised)(raised.what, where=job.title, remedy=raised.remedy)
-            run = failed(job, str(raised))
-        progress(job, "storing", 1.0)
-        yield Outcome(run, store.save(run), error)
+    """Run the jobs in order and save each result, failures too, before going on.
+
+    Jobs of one model that follow each other may share a process, see `jobs.staying`.
+    """
+    with staying() as measure:
+        for job in jobs:
+            error = None
+            try:
+                run = measured(job, limits, progress, measure)
+            except OnnxprofError as raised:
+                error = type(raised)(raised.what, where=job.title, remedy=raised.remedy)
+                run = failed(job, str(raised))
+            progress(job, "storing", 1.0)
+            yield Outcome(run, store.save(run), error)
 
 
-def measured(job: Job, limits: Limits, progress: Report) -> Run:
+def measured(job: Job, limits: Limits, progress: Report, measure: Measure | None = None) -> Run:
     """Run a job in as many fresh processes as it asks for, one after the other, and merge.
 
-    The limits are those of each process. Raises what any of them raised.
+    `measure` is that of `staying`; without it no process is shared with other jobs. The limits
+    are those of each process. Raises what any of them raised.
     """
     runs: list[Run] = []
     while len(runs) < job.options.processes:
-        runs.append(next_process(job, runs, limits, progress))
+        runs.append(next_process(job, runs, limits, progress, measure))
     return merge(runs)
 
 
-def next_process(job: Job, before: Sequence[Run], limits: Limits, progress: Report) -> Run:
+def next_process(
+    job: Job,
+    before: Sequence[Run],
+    limits: Limits,
+    progress: Report,
+    measure: Measure | None = None,
+) -> Run:
     """Run one more process of a job; what the first one settled is taken from it."""
     hear = _bound(progress, job, len(before))
     if before and (first := before[0].timings):
         timer = first.timer if first.step_ns.size else job.options.timer
         job = job.asking(parity=False, telemetry=False, timer=timer)
         job = replace(job, prefix_steps=first.prefix_steps, repeats=first.repeats)
-    return run_isolated(job, limits, hear)
+    return (measure or run_isolated)(job, limits, hear)
 
 
 def _bound(progress: Report, job: Job, done: int) -> Callable[[str, float], None]:

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 
 import psutil
 
@@ -22,6 +22,7 @@ from onnxprof.machine.kernel import Machine, affinity, cpu_quota, memory_limit, 
 from onnxprof.machine.memory import available_bytes
 from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.backend import Backend
+from onnxprof.plugins.distributions import version
 from onnxprof.records.run import RUNTIME
 
 __all__ = ["FACTS", "Fact", "Machine", "cpu_device", "environment", "usable_cores"]

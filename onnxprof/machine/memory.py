@@ -42,6 +42,18 @@ def peak_resident_bytes(root: Path = Path("/")) -> int:
     return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
 
 
+def forget_peak() -> bool:
+    """Have the peak begin anew, at what is resident now; whether the system can do that.
+
+    Linux: `/proc/self/clear_refs` (proc(5)).
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
 def available_bytes(root: Path = Path("/")) -> int:
     """Bytes that programs may still take without swapping.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ class Opened:
 
         Raises ModelError where the file is no longer the one that was opened.
         """
-        model: ModelFile = pickle.loads(self.packed)
+        model = _unpacked(self.packed)
         if not self.stamps or _stamps([Path(path) for path, *_ in self.stamps]) != self.stamps:
             self._refuse_other(model)
         return model
@@ -45,6 +46,13 @@ class Opened:
                 where=str(self.path),
                 remedy="Measure it again",
             )
+
+
+@lru_cache(maxsize=1)
+def _unpacked(packed: bytes) -> ModelFile:
+    """A process measures a model at one size after another, and keeps its plans."""
+    model: ModelFile = pickle.loads(packed)
+    return model
 
 
 def opened(model: ModelFile) -> Opened:

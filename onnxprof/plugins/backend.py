@@ -42,6 +42,8 @@ class Workload:
     """The requested timer, for backends that have more than one."""
     tell: Callable[[str], None] = field(default=_ignore, compare=False, repr=False)
     """Called with one line about the progress of loading, by backends that may load for minutes."""
+    made: object = field(default=None, compare=False, repr=False)
+    """What the backend made of the model beforehand, for itself; see `verbs.Preparing`."""
 
     @property
     def most_traced(self) -> int:

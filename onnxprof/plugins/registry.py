@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Backend
+from onnxprof.plugins.distributions import header
 from onnxprof.plugins.exporter import Exporter
 from onnxprof.plugins.verbs import Reference, packages
 
@@ -217,8 +218,8 @@ def _remedy(point: EntryPoint, error: BaseException) -> str:
 
 
 def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else ""
+    return header(point.dist)[0] if point.dist else ""
 
 
 def _distribution(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else ""
+    return " ".join(header(point.dist)) if point.dist else ""

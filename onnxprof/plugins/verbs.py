@@ -7,7 +7,7 @@ A third-party method that raises counts as missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -44,6 +44,34 @@ class Caching(Protocol):
 
     def caches(self) -> Sequence[Path]:
         """Folders that a measuring process may write to, besides its own temporary one."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A backend that makes something of a model before it is loaded to be timed."""
+
+    def prepared(self, workload: Workload) -> AbstractContextManager[Workload]:
+        """The workload with what was made in `Workload.made`, which lasts for the body.
+
+        It is not timed, and no session of it is left when the body begins.
+        """
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A backend whose process may measure a model at one size after another."""
+
+    def begin(self) -> None:
+        """Do what a process does once before it loads its first model: import the runtime.
+
+        It is not timed. Raises nothing: `open` says why the runtime is missing.
+        """
+
+    def lasts(self, provider: str) -> bool:
+        """Whether a session is timed the same, whatever sessions the process had before.
+
+        That is, nothing that was compiled, tuned or allocated for them is used again.
+        """
 
 
 @runtime_checkable
@@ -192,6 +220,24 @@ def caches(backend: Backend) -> tuple[str, ...]:
     """Folders of a backend's caches; none where it names none."""
     found = _asked(backend.caches) if isinstance(backend, Caching) else ()
     return tuple(map(str, found))
+
+
+def begin(backend: Backend) -> None:
+    """Have the backend import its runtime, if that is a step of its own."""
+    if isinstance(backend, Lasting):
+        with suppress(Exception):  # errors of third-party code must not stop the caller
+            backend.begin()
+
+
+def prepared(backend: Backend, workload: Workload) -> AbstractContextManager[Workload]:
+    """The workload as its backend prepares it; as it is where that is no step of its own."""
+    return backend.prepared(workload) if isinstance(backend, Preparing) else nullcontext(workload)
+
+
+def lasts(backend: Backend, provider: str) -> bool:
+    """Whether the backend's process may measure one size after another; not where it has no say."""
+    found = _asked(lambda: (backend.lasts(provider),)) if isinstance(backend, Lasting) else ()
+    return found == (True,)
 
 
 def readers(backend: Backend) -> tuple[FileReader, ...]:

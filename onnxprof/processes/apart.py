@@ -29,7 +29,7 @@ class Place:
 
 @contextmanager
 def started(
-    context: Any, place: Place, target: Callable[..., None], args: tuple[Any, ...]
+    context: Any, place: Place, target: Callable[..., object], args: tuple[Any, ...]
 ) -> Iterator[tuple[Any, Witness]]:
     """`target(*args)` in a process of this context, which is ended on the way out."""
     with witness(context) as seen:
@@ -44,7 +44,7 @@ def started(
                 end(process)
 
 
-def _enter(place: Place, writer: Connection, target: Callable[..., None], *args: object) -> None:
+def _enter(place: Place, writer: Connection, target: Callable[..., object], *args: object) -> None:
     """Entry point of the process."""
     speak_into(writer)
     settle(place.folder, place.caches)

@@ -183,7 +183,7 @@ def _moved(process: str, cpus: Cpus) -> bool:
     return True
 
 
-def on(cpus: Cpus, target: Callable[..., None], *args: object) -> None:
+def on(cpus: Cpus, target: Callable[..., object], *args: object) -> None:
     """Entry point of a process: `target(*args)` on these processors, before it has threads."""
     if cpus:
         with suppress(OSError, AttributeError):  # taken from us in the meantime

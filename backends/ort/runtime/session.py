@@ -142,11 +142,11 @@ class BoundSession:
         self._values: list[Any] = []
         self._held: dict[str, Any] = {}
         self._bindable = _is_bindable(session)
-        self._infer: Callable[[], None] = self._first
+        self._infer: Callable[[Any], None] = type(self)._first  # bound, it would be a cycle
 
     def infer(self) -> None:
         """Run once; the second call binds the outputs that the first one allocated."""
-        self._infer()
+        self._infer(self)
 
     def outputs(self) -> list[Tensor]:
         """Names, dtypes and shapes after the last inference."""
@@ -182,10 +182,10 @@ class BoundSession:
                 self._bind_inputs()
                 self.session.run_with_iobinding(self._binding)
                 self._values = self._binding.get_outputs()
-                self._infer = self._second
+                self._infer = type(self)._second
             else:
                 self._run_unbound()
-                self._infer = self._run_unbound
+                self._infer = type(self)._run_unbound
 
     def _bind_inputs(self) -> None:
         self._binding = self.session.io_binding()
@@ -221,7 +221,7 @@ class BoundSession:
             self.session.run_with_iobinding(self._binding)
         except Exception:
             self._binding = dynamic
-        self._infer = self._run_bound
+        self._infer = type(self)._run_bound
 
     def _run_bound(self) -> None:
         try:  # unlike a context manager, free if nothing is raised

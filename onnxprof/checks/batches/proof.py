@@ -15,6 +15,7 @@ from onnxprof.records.run import Run
 if TYPE_CHECKING:
     from onnxprof.checks.batches.trial import Trial
     from onnxprof.model.file import ModelFile
+    from onnxprof.records.layer import LayerTable
 
 #: A proof may take the larger of these seconds and this multiple of a measurement's budget.
 _LEAST_SECONDS, _BUDGETS = 10.0, 4.0
@@ -34,6 +35,8 @@ class Question:
     """The user's .npz file; empty for generated inputs."""
     threads: int = 1
     seconds: float = _LEAST_SECONDS
+    table: LayerTable | None = None
+    """The layers at one of the batches, where they are known."""
 
 
 def seconds_for(budget_seconds: float) -> float:
@@ -41,8 +44,13 @@ def seconds_for(budget_seconds: float) -> float:
     return max(_LEAST_SECONDS, _BUDGETS * budget_seconds)
 
 
-def beside(run: Run, model: Opened, inputs: str, budget_seconds: float) -> Run:
-    """The run with warnings from a proof at its batch; for files with a symbolic batch axis."""
+def beside(
+    run: Run, model: Opened, inputs: str, budget_seconds: float, table: LayerTable | None = None
+) -> Run:
+    """The run with warnings from a proof at its batch; for files with a symbolic batch axis.
+
+    `table` has the layers as they were planned.
+    """
     asked = run.request
     if asked.batch == 1:
         return run
@@ -54,6 +62,7 @@ def beside(run: Run, model: Opened, inputs: str, budget_seconds: float) -> Run:
         inputs=inputs,
         threads=asked.threads,
         seconds=seconds_for(budget_seconds),
+        table=table,
     )
     (verdict,) = verdicts(question)
     if verdict.kind is Kind.UNPROVEN:  # nothing speaks against what its author says
@@ -113,6 +122,8 @@ def _trials(model: ModelFile, question: Question, deadline: float) -> list[Trial
     for axes, scattered in ways:
         items = pool(model, dims, axes, count, question.seed, question.inputs, scattered)
         lab = Lab(model, dims, batch.own, items, question.threads, deadline)
+        if question.table is not None:
+            lab.know(question.table)
         made.append(Trial(lab, count - 1))
     return made
 
