@@ -115,14 +115,14 @@ def test_what_a_dry_run_says_of_memory_and_time_as_events(folder: Path) -> None:
     )
     code, out, err = run("sweep", "plan.toml", "--dry-run", "--json", folder=folder)
     assert code == 0, err
-    planned, foreseen, skipped = (json.loads(line) for line in out.splitlines())
+    planned, skipped, foreseen = (json.loads(line) for line in out.splitlines())
     assert (planned["jobs"], planned["left"]) == (2, 2)
     assert foreseen["job"]["batch"] == 1
     assert foreseen["memory_bytes"] > 100e6
     assert foreseen["seconds"] > 5
     assert (skipped["job"]["batch"], skipped["cause"]) == (4096, "memory")
     code, out, err = run("sweep", "plan.toml", "--dry-run", folder=folder)
-    assert "resnet50 at batch 4096 will not fit: it takes some " in err
+    assert "resnet50 on ort at batch 4096 will not fit: it takes some " in err
     assert "and 4.00 GiB may be used" in err
     cache = Path(os.environ["ONNXPROF_CACHE"]) / "zoo"
     assert not list(cache.glob("resnet50-*.onnx")), "nothing was made"
