@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from onnxprof.store.folder import Filters
 
 _LARGEST_BATCH = 1 << 20
+_LONGEST_DURATION = 20
 
 
 def parse_batches(text: str) -> tuple[int, ...]:
@@ -71,11 +73,23 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
     return dims
 
 
-def memory_limit(gib: float) -> int:
-    """Bytes that one measurement may use; for 0 GiB, 95 % of the available memory."""
-    from onnxprof.machine.memory import available_bytes
+def parse_duration(text: str, option: str) -> float:
+    """`1h30m`, `90m`, `45s` as seconds; a bare number is seconds. Raises UsageError."""
+    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    if match is None or not any(match.groups()) or len(text) > _LONGEST_DURATION:
+        raise UsageError(f"{option} {text!r} is no time", remedy=f"Write {option} 1h, 90m or 45s")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if not total:
+        raise UsageError(f"{option} {text!r} is no time at all")
+    return float(total)
 
-    return int(gib * 2**30) if gib else int(available_bytes() * 0.95)
+
+def memory_limit(gib: float) -> int:
+    """Bytes that one measurement may use; for 0 GiB, what there is."""
+    from onnxprof.machine.memory import usable_bytes
+
+    return int(gib * 2**30) if gib else usable_bytes()
 
 
 def _integer(text: str) -> int | None:

@@ -5,15 +5,16 @@ What reads models is imported in the processes that read them, see `onnxprof.job
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
-from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
@@ -34,7 +35,6 @@ from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.memory import PredictedMemory
 from onnxprof.records.run import Run
-from onnxprof.store.folder import Store
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
@@ -53,10 +53,20 @@ class Outcome:
     error: OnnxprofError | None = None
 
 
-def plan(options: Options, progress: Progress | None = None) -> list[Job]:
+class Saver(Protocol):
+    """Where runs are kept, such as a store."""
+
+    def save(self, run: Run) -> Path:
+        """Keep the run and return where. Raises StoreError."""
+
+
+def plan(
+    options: Options, progress: Progress | None = None, optional: Collection[str] = ()
+) -> list[Job]:
     """Check everything that can be checked before the first measurement.
 
-    `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
+    `progress` hears of downloads. Sizes of `optional` axes are left out for a model without them.
+    Raises UsageError or ModelError for what cannot work.
     """
     backend = registry.backend(options.backend)
     start_server(backend)
@@ -64,69 +74,94 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment(backend=backend)
     resolved = [resolve(reference, progress) for reference in options.models]
-    inspected: list[_Inspected] = []
-    for file, reference, dims in zip(
-        resolved, options.models, sizes_of(resolved, options), strict=True
-    ):
-        work = partial(_inspected, file, replace(options, dims=dims))
-        inspected.append(confined(work, options.limits, "planning", reference))
+    inspected = [
+        inspect_found(file, replace(options, dims=dims), optional)
+        for file, dims in zip(resolved, sizes_of(resolved, options), strict=True)
+    ]
+    for _, error in (pair for inspection in inspected for pair in inspection.refused):
+        raise error
     return [
         job
         for device, inspection in product(devices, inspected)
-        for job in _jobs(inspection, options, device, facts)
+        for job in jobs_of(inspection, options, device, facts)
     ]
 
 
-def start_server(backend: Backend) -> None:
+def inspect_found(
+    file: Resolved, options: Options, optional: Collection[str] = ()
+) -> InspectedModel:
+    """What a model's file says at all batches of the options, read in a process of its own.
+
+    Raises UsageError or ModelError for what cannot work.
+    """
+    work = partial(_inspected, file, options, frozenset(optional))
+    return confined(work, options.limits, "planning", file.reference)
+
+
+def start_server(*backends: Backend) -> None:
     """Have imports made while planning goes on; those of a stranger's backend may do anything."""
-    module = type(backend).__module__
-    ours = [module] if module.startswith("onnxprof.backends.") else []
+    modules = [type(backend).__module__ for backend in backends]
+    ours = [module for module in modules if module.startswith("onnxprof.backends.")]
     measuring = [f"{name.rpartition('.')[0]}.traced" for name in ours]  # where there is one
     fork_server.start((*ours, *measuring, "onnxprof.jobs.preload"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Inspected:
+class InspectedModel:
     """What a model's file says, at every batch size that is asked for."""
 
     model: Opened
     dims: tuple[tuple[str, int], ...]
     tables: tuple[LayerTable, ...]
     batch: BatchAxes
+    inputs_sha256: str = ""
+    refused: tuple[tuple[int, UsageError], ...] = ()
+    """Batches that it cannot have, such as those of too large inputs, and why."""
 
 
-def _inspected(file: Resolved, options: Options) -> _Inspected:
+def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
     from onnxprof.model.feeds import from_file
-    from onnxprof.model.file import batch_axes, open_found, with_defaults
+    from onnxprof.model.file import batch_axes, model_axes, open_found, with_defaults
     from onnxprof.model.suggestion import refuse_missing
 
     model = open_found(file)
-    dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
+    absent = optional - model_axes(model) if optional else optional
+    asked = {name: size for name, size in options.dims if name not in absent}
+    dims = with_defaults(model, {**_given(model, options.inputs), **asked})
     refuse_missing(model, dims)
-    tables = _tables(model, options.batches, dims)
+    tables, refused = _tables(model, options.batches, dims)
+    digest = ""
     if options.inputs:
         for table in tables:
-            from_file(Path(options.inputs), table)
-    return _Inspected(opened(model), tuple(dims.items()), tables, batch_axes(model, dims))
+            _, digest = from_file(Path(options.inputs), table)
+    return InspectedModel(
+        *(opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest, refused)
+    )
 
 
 def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
     """The sizes given, for each model those of axes that it has.
 
-    An axis that no model has goes to all of them, so that the first one refuses it.
+    An axis that no model has goes to all of them, so that the first one refuses it. A model that
+    cannot be opened gets all sizes: to inspect it says why.
     """
     if len(files) < 2 or not options.dims:
         return [options.dims] * len(files)
-    axes = [
-        confined(partial(_axes_of, file), options.limits, "planning", file.reference)
-        for file in files
-    ]
-    nobodys = {name for name, _ in options.dims if not any(name in theirs for theirs in axes)}
+    axes = [_axes_if_any(file, options.limits) for file in files]
+    known = frozenset[str]().union(*(theirs for theirs in axes if theirs is not None))
+    nobodys = {name for name, _ in options.dims if name not in known}
     return [
-        tuple((name, size) for name, size in options.dims if name in theirs | nobodys)
+        tuple((n, size) for n, size in options.dims if theirs is None or n in theirs | nobodys)
         for theirs in axes
     ]
+
+
+def _axes_if_any(file: Resolved, limits: Limits) -> frozenset[str] | None:
+    try:
+        return confined(partial(_axes_of, file), limits, "planning", file.reference)
+    except OnnxprofError:
+        return None
 
 
 def _axes_of(file: Resolved) -> frozenset[str]:
@@ -153,20 +188,30 @@ def refuse_provider(backend: Backend, provider: str) -> None:
 
 def _tables(
     model: ModelFile, batches: Sequence[int], dims: Mapping[str, int]
-) -> tuple[LayerTable, ...]:
-    """One a batch size; a model that cannot be re-batched is measured once, and says why."""
+) -> tuple[tuple[LayerTable, ...], tuple[tuple[int, UsageError], ...]]:
+    """One a batch size; a model that cannot be re-batched is measured once, and says why.
+
+    And the batches that are refused; raises UsageError where all are.
+    """
     from onnxprof.model.layers import inspect
 
     tables: dict[int, LayerTable] = {}
+    refused: list[tuple[int, UsageError]] = []
     for batch in batches:
-        table = inspect(model, batch, dims)
+        try:
+            table = inspect(model, batch, dims)
+        except UsageError as error:
+            refused.append((batch, error))
+            continue
         if table.batch not in tables or table.obstacle:
             tables[table.batch] = table
-    return tuple(tables.values())
+    if not tables:
+        raise refused[0][1]
+    return tuple(tables.values()), tuple(refused)
 
 
-def _jobs(
-    inspection: _Inspected,
+def jobs_of(
+    inspection: InspectedModel,
     options: Options,
     device: Device,
     environment: tuple[tuple[str, str], ...],
@@ -191,25 +236,28 @@ def _jobs(
             command=command_line(settled),
             own_batch=inspection.batch.own if inspection.batch.fixed else 0,
             is_free=not inspection.batch.fixed,
+            inputs_sha256=inspection.inputs_sha256,
         )
 
 
-def too_large(jobs: Sequence[Job], memory_bytes: int) -> list[tuple[Job, PredictedMemory]]:
-    """The jobs that will exceed this memory by their backend's prediction; none for no limit.
+def predicted(job: Job) -> PredictedMemory | None:
+    """What one session of a job, the least that a measurement loads, will take.
 
-    The prediction is for one session, the least that a measurement loads.
+    By its backend; for one that makes no prediction, on a CPU, weights and activations. None on
+    other devices.
     """
-    found = []
-    for job in jobs if memory_bytes else ():
-        backend = registry.backend(job.options.backend)
-        expected = predicted_memory(backend, job.provider, job.table)
-        if expected is not None and expected.peak_bytes > memory_bytes:
-            found.append((job, expected))
-    return found
+    backend = registry.backend(job.options.backend)
+    expected = predicted_memory(backend, job.provider, job.table)
+    if expected is not None or job.device.kind != "cpu":
+        return expected
+    alive = alive_in_table(job.table)
+    peak = alive.peak.alive_bytes if alive.peak else 0
+    return PredictedMemory(0, alive.weights_bytes, 0, 0, 0, peak, at_least=True)
 
 
-def sweep(jobs: Sequence[Job], limits: Limits, store: Store, progress: Report) -> Iterator[Outcome]:
-    """Run the jobs in order and save each result, failures too, before going on.
+def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -> Iterator[Outcome]:
+    """Run the jobs in order and save each result, failures too, before the next one is
+    taken.
 
     Jobs of one model that follow each other may share a process, see `jobs.staying`.
     """

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from onnxprof.processes.witness import kernel_bytes
 
+#: The part of the available memory that a measurement may take.
+_USABLE = 0.95
+
 
 def resident_bytes() -> int:
     """Bytes that are resident now."""
@@ -65,3 +68,8 @@ def available_bytes(root: Path = Path("/")) -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+def usable_bytes() -> int:
+    """What a measurement may take where no limit is given: 95 % of what is available."""
+    return int(available_bytes() * _USABLE)
