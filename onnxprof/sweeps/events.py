@@ -32,7 +32,10 @@ class JobName:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The sweep begins: how many jobs it has, and how many of them are left."""
+    """The sweep begins: how many jobs it has, and how many of them are left.
+
+    It may come again when more is known, and the last one holds.
+    """
 
     kind: ClassVar[str] = "planned"
     jobs: int
@@ -82,16 +85,27 @@ class Failed:
     job: JobName
     reason: str
     run: str = ""
+    """The stored record; empty where there is none, as for a model that is not there."""
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A job that was not begun: it will not fit into memory, its time has run out, or the like."""
+    """A job that is not run: it will not fit into memory, or its model stays at another batch."""
 
     kind: ClassVar[str] = "skipped"
     job: JobName
     reason: str
+    cause: str = ""
+    """`memory` or `batch`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyStored:
+    """A job that the store has, which was known only once its model was read; it is not run."""
+
+    kind: ClassVar[str] = "already_stored"
+    job: JobName
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +128,7 @@ class Ended:
     """Jobs that nobody began, because the sweep was stopped or its hour was over."""
 
 
-Event = Planned | Started | Advanced | Finished | Failed | Skipped | Noted | Ended
+Event = Planned | Started | Advanced | Finished | Failed | Skipped | AlreadyStored | Noted | Ended
 #: Hears of each event in the order in which they happen.
 Listener = Callable[[Event], None]
 
