@@ -7,7 +7,6 @@ from collections.abc import Callable
 from onnxprof.cli.board import words
 from onnxprof.publish.text.safe import shortened
 from onnxprof.sweeps.events import (
-    AlreadyStored,
     Ended,
     Event,
     Failed,
@@ -24,31 +23,37 @@ _LEAST_REST = 32
 
 
 class Lines:
-    """Passes on a line for what somebody who reads a log wants to know."""
+    """Passes on a line for what somebody who reads a log wants to know.
 
-    def __init__(self, say: Callable[[str], None], width: int = 80) -> None:
+    With `quiet` that is which jobs failed, and the end.
+    """
+
+    def __init__(self, say: Callable[[str], None], width: int = 80, *, quiet: bool = False) -> None:
         self._say = say
         self._width = width
+        self._quiet = quiet
         self._tally = Tally()
 
     def hear(self, event: Event) -> None:
         """Say what is to be said of one more event."""
         self._tally = self._tally.after(event, 0.0)
         match event:
+            case Failed(job, reason):
+                self._job(job, f"failed: {words.one_line(reason)}")
+            case Ended(left=left):
+                rest = f", {left:,} not begun" if left else ""
+                self._say(f"sweep over: {words.counts(self._tally) or 'nothing to do'}{rest}")
+            case _ if self._quiet:
+                pass
             case Planned():
                 self._plan(event)
             case Finished(job):
                 self._job(job, words.finished(event))
-            case Failed(job, reason):
-                self._job(job, f"failed: {words.one_line(reason)}")
             case Skipped(job):
                 self._job(job, words.skipped(event))
             case Noted(text):
                 self._say(words.one_line(text))
-            case Ended(left=left):
-                rest = f", {left:,} not begun" if left else ""
-                self._say(f"sweep over: {words.counts(self._tally) or 'nothing to do'}{rest}")
-            case AlreadyStored() | _:
+            case _:
                 pass
 
     def _plan(self, plan: Planned) -> None:

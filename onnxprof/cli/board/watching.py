@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def watching(console: Console, store: Path, *, quiet: bool = False) -> Iterator[Listener]:
     """A listener that shows the sweep on a console, and keeps its status for other terminals.
 
-    On a terminal that is the board, elsewhere lines, with `quiet` nothing. It is to be called by
-    one thread at a time, as the ledger does.
+    On a terminal that is the board, elsewhere and with `quiet` lines. It is to be called by one
+    thread at a time, as the ledger does.
     """
     with StatusFile(store) as status, shown(console, quiet=quiet) as show:
 
@@ -37,10 +37,8 @@ def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
     from onnxprof.cli.board.lines import Lines
     from onnxprof.cli.board.live import Board
 
-    if quiet:
-        yield lambda _: None
-    elif console.is_terminal:
+    if console.is_terminal and not quiet:
         with Board(console) as live:
             yield live.hear
     else:
-        yield Lines(note, console.width).hear
+        yield Lines(note, console.width, quiet=quiet).hear

@@ -178,10 +178,13 @@ def test_where_there_is_no_terminal_there_are_no_escapes(
     assert "[ 31/120] lenet, ort on cpu, batch 1, 1 thread: 45.91 µs" in said.err
 
 
-def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_says_what_failed_and_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     with shown(terminal(), quiet=True) as hear:
-        hear(SCRIPT[0][1])
-    assert capsys.readouterr() == ("", "")
+        for _, event in (*SCRIPT, END):
+            hear(event)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [": failed: " in line for line in said.err.splitlines()] == [True, True, False]
 
 
 def test_the_interrupted_board_gives_the_terminal_back() -> None:

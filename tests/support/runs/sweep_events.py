@@ -52,7 +52,7 @@ SCRIPT: tuple[tuple[float, Event], ...] = (
         30.0,
         Failed(
             VGG,
-            "the measuring process was ended by signal 9\nafter it had used 15.9 GiB, out of memory",
+            "the measuring process was ended by signal 9\nafter it had used 15.9 GiB of memory",
             "vgg16/y-failed.parquet",
             22.5,
         ),
