@@ -25,20 +25,23 @@ class Board:
     """The board as it stands; what does not fit into a line is cut."""
 
     tally: Tally
+    is_dead: bool = False
+    """Whether nobody works on it any more, though it never said so."""
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         """What rich calls to print this."""
-        yield from _parts(self.tally, is_narrow=options.max_width < _WIDE)
+        is_narrow = options.max_width < _WIDE
+        yield from _parts(self.tally, is_narrow=is_narrow, is_dead=self.is_dead)
 
 
-def _parts(tally: Tally, *, is_narrow: bool) -> Iterator[RenderableType]:
-    yield _head(tally)
+def _parts(tally: Tally, *, is_narrow: bool, is_dead: bool) -> Iterator[RenderableType]:
+    yield _head(tally, "" if is_dead else words.time_left(tally))
     yield _bar(tally)
     if said := words.counts(tally):
         yield _line((said, ""))
-    if tally.places and not tally.is_over:
+    if tally.places and not tally.is_over and not is_dead:
         yield Text()
         yield _places(tally.places, is_narrow)
     if tally.latest is not None:
@@ -53,12 +56,12 @@ def _parts(tally: Tally, *, is_narrow: bool) -> Iterator[RenderableType]:
         yield from _failures(tally)
 
 
-def _head(tally: Tally) -> Table:
+def _head(tally: Tally, left: str) -> Table:
     grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
     grid.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
     grid.add_column(justify="right", no_wrap=True)
     ended = f"{tally.jobs - tally.left:,} of {tally.jobs:,} jobs"
-    grid.add_row(Text(ended, style="bold"), Text(words.time_left(tally)))
+    grid.add_row(Text(ended, style="bold"), Text(left))
     return grid
 
 

@@ -44,6 +44,7 @@ def test_each_state_is_told(
     text = capsys.readouterr().out
     assert said in text.replace("\n", " ")
     assert "37 of 120 jobs" in text
+    assert ("left" in text) == (said.startswith("runs"))
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 80
 

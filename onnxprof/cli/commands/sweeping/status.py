@@ -49,9 +49,10 @@ def status(
 
 def _print(found: Sequence[Status], root: Path) -> None:
     from onnxprof.cli.board.view import Board
+    from onnxprof.sweeps.status.file import State, state
 
     for each in found:
-        display(_heading(each, root), Board(each.tally), "")
+        display(_heading(each, root), Board(each.tally, state(each) is State.DEAD), "")
 
 
 def _heading(each: Status, root: Path) -> Text:
