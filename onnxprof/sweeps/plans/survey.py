@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from onnxprof.errors import OnnxprofError
@@ -40,7 +41,8 @@ def survey(plan: Plan, devices_of: DevicesOf = here) -> Surveyed:
     return Surveyed(tasks, refused, (*whole.notes, *kept.notes))
 
 
-def warm_up(tasks: tuple[Task, ...]) -> None:
+def warm_up(tasks: Iterable[Task]) -> None:
     """Have the imports of all backends made while planning goes on."""
     names = dict.fromkeys(task.options.backend for task in tasks)
-    start_server(*(registry.backend(name) for name in names))
+    if names:
+        start_server(*(registry.backend(name) for name in names))
