@@ -20,49 +20,55 @@ from onnxprof.sweeps.status.tally import Tally
 
 #: What a job's name leaves for what became of it.
 _LEAST_REST = 32
+Say = Callable[[str], None]
 
 
 class Lines:
     """Passes on a line for what somebody who reads a log wants to know.
 
-    With `quiet` that is which jobs failed, and the end.
+    `tell` gets the plan and what was measured, `warn` what failed or is skipped, notes and the end;
+    with `quiet` there are failures and the end alone.
     """
 
-    def __init__(self, say: Callable[[str], None], width: int = 80, *, quiet: bool = False) -> None:
-        self._say = say
+    def __init__(self, tell: Say, warn: Say, width: int = 80, *, quiet: bool = False) -> None:
+        self._tell = tell
+        self._warn = warn
         self._width = width
         self._quiet = quiet
         self._tally = Tally()
+        self._reasons: set[str] = set()
 
     def hear(self, event: Event) -> None:
         """Say what is to be said of one more event."""
         self._tally = self._tally.after(event, 0.0)
         match event:
-            case Failed(job, reason):
-                self._job(job, f"failed: {words.one_line(reason)}")
-            case Ended(left=left):
-                rest = f", {left:,} not begun" if left else ""
-                self._say(f"sweep over: {words.counts(self._tally) or 'nothing to do'}{rest}")
+            case Failed(job, reason, run):
+                self._lost(job, "failed", reason, is_recorded=bool(run))
+            case Ended():
+                self._warn(words.over(event))
             case _ if self._quiet:
                 pass
             case Planned():
-                self._plan(event)
+                self._tell(words.planned(event))
             case Finished(job):
-                self._job(job, words.finished(event))
-            case Skipped(job):
-                self._job(job, words.skipped(event))
+                self._tell(self._line(job, words.finished(event)))
+            case Skipped(job, reason):
+                self._lost(job, "skipped", reason, is_recorded=False)
             case Noted(text):
-                self._say(words.one_line(text))
+                self._warn(words.one_line(text))
             case _:
                 pass
 
-    def _plan(self, plan: Planned) -> None:
-        parts = [f"{plan.jobs:,} job{'' if plan.jobs == 1 else 's'}"]
-        parts += [f"{plan.done:,} in the store already, {plan.left:,} left"] if plan.done else []
-        parts += [f"about {words.clock(plan.seconds)}"] if plan.seconds is not None else []
-        self._say(", ".join(parts))
+    def _lost(self, job: JobName, what: str, why: str, *, is_recorded: bool) -> None:
+        """Say a job's reason; one that is in no record whole, once."""
+        reason = words.one_line(why)
+        line = self._line(job, f"{what}: {reason}")
+        self._warn(line)
+        if not is_recorded and not line.endswith(reason) and reason not in self._reasons:
+            self._reasons.add(reason)
+            self._warn(f"  {reason}")
 
-    def _job(self, job: JobName, what: str) -> None:
+    def _line(self, job: JobName, what: str) -> str:
         """`[ 12/120] resnet50, ort on cpu, batch 8: 8.312 ms, took 6 s`, cut to the width."""
         jobs = f"{self._tally.jobs}"
         ended = f"{self._tally.jobs - self._tally.left}".rjust(len(jobs))
@@ -71,4 +77,4 @@ class Lines:
         if len(line) > self._width:
             room = self._width - len(count) - min(len(what), _LEAST_REST) - 2
             line = f"{count}{shortened(words.title(job, is_short=True), max(16, room))}: {what}"
-        self._say(line if len(line) <= self._width else f"{line[: self._width - 1]}…")
+        return line if len(line) <= self._width else f"{line[: self._width - 1]}…"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.cli.board import view
 from onnxprof.cli.board.words import one_line
-from onnxprof.sweeps.events import Event, Noted
+from onnxprof.sweeps.events import Event, Failed, Noted, Skipped
 from onnxprof.sweeps.status.pace import Pace
 from onnxprof.sweeps.status.tally import Tally
 
@@ -21,7 +21,11 @@ INTERVAL_S = 0.5
 
 
 class Board:
-    """Shows the sweep on a terminal; its last state stays there."""
+    """Shows the sweep on a terminal; its last state stays there.
+
+    Above it stand notes and why jobs are skipped; below it, once it is over, the reasons of
+    failures that are in no record.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,8 @@ class Board:
         self._tally = Tally()
         self._interval_s = interval_s
         self._live = Live(console=console, auto_refresh=False)
+        self._reasons: dict[str, None] = {}
+        self._said: set[str] = set()
         self._pace: Pace | None = None
 
     def __enter__(self) -> Board:
@@ -53,15 +59,30 @@ class Board:
         if self._pace is not None:
             self._pace.close()
         self._live.stop()
+        for reason in self._reasons:
+            self._print(reason)
 
     def hear(self, event: Event) -> None:
         """Show what one more event changes."""
         before = self._tally
         self._tally = before.after(event, self._clock() - self._start_s)
-        if isinstance(event, Noted):
-            self._console.print(one_line(event.text), markup=False, highlight=False)
-        elif self._pace is not None and _shown(self._tally) != _shown(before):
+        match event:
+            case Failed(_, reason, ""):
+                self._reasons[one_line(reason)] = None
+            case Noted(text) | Skipped(_, text):
+                self._once(one_line(text))
+            case _:
+                pass
+        if self._pace is not None and _shown(self._tally) != _shown(before):
             self._pace.nudge()
+
+    def _once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self) -> None:
         self._live.update(view.Board(self._tally), refresh=True)

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from onnxprof.cli.output import note
-from onnxprof.sweeps.events import Event, Listener
+from onnxprof.sweeps.events import Listener
 from onnxprof.sweeps.status.file import StatusFile
 
 if TYPE_CHECKING:
@@ -16,24 +18,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watching(console: Console, store: Path, *, quiet: bool = False) -> Iterator[Listener]:
-    """A listener that shows the sweep on a console, and keeps its status for other terminals.
+def recorded(store: Path) -> Iterator[Listener]:
+    """A listener that keeps the status of the sweep for other terminals.
 
-    On a terminal that is the board, elsewhere and with `quiet` lines. It is to be called by one
-    thread at a time, as the ledger does.
+    It is to be called by one thread at a time, as the ledger does; `shown` likewise.
     """
-    with StatusFile(store) as status, shown(console, quiet=quiet) as show:
-
-        def hear(event: Event) -> None:
-            status.hear(event)
-            show(event)
-
-        yield hear
+    with StatusFile(store) as status:
+        yield status.hear
 
 
 @contextmanager
 def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
-    """A listener that shows the sweep, and keeps nothing."""
+    """A listener that shows the sweep: on a terminal the board, elsewhere and if quiet lines."""
     from onnxprof.cli.board.lines import Lines
     from onnxprof.cli.board.live import Board
 
@@ -41,4 +37,4 @@ def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
         with Board(console) as live:
             yield live.hear
     else:
-        yield Lines(note, console.width, quiet=quiet).hear
+        yield Lines(typer.echo, note, console.width, quiet=quiet).hear

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from onnxprof.publish.tables.plan import time_text
 from onnxprof.publish.text.numbers import duration
-from onnxprof.publish.text.safe import printable
-from onnxprof.sweeps.events import Finished, JobName, Skipped
+from onnxprof.publish.text.safe import counted, printable
+from onnxprof.sweeps.events import Ended, Finished, JobName, Planned
 from onnxprof.sweeps.status.tally import Tally
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 #: The caveat of a run whose outputs differ from the reference.
 _WRONG = ("wrong_outputs", "parity_failed")
 
@@ -39,18 +39,6 @@ def _setting(job: JobName, is_short: bool) -> list[str]:
     return [f"batch {job.batch}", *([threads] if job.threads else [])]
 
 
-def clock(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 05 min`, `2 d 4 h`."""
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{round(whole / _MINUTE)} min"
-    if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
-
-
 def latency(ns: float | None) -> str:
     """A latency with its unit."""
     return "no latency" if ns is None else duration(ns)
@@ -63,15 +51,29 @@ def finished(event: Finished) -> str:
     parts = [
         latency(event.latency_ns),
         *(["wrong outputs"] if wrong else []),
-        f"took {clock(event.seconds)}",
+        f"took {time_text(event.seconds)}",
         *([f"{others} caveat{'' if others == 1 else 's'}"] if others else []),
     ]
     return ", ".join(parts)
 
 
-def skipped(event: Skipped) -> str:
-    """Why a job was not run."""
-    return f"skipped: {one_line(event.reason)}"
+def planned(plan: Planned) -> str:
+    """`48 jobs: 12 in the store, 2 of them failed, 36 left, some 21 min`."""
+    parts = [f"{plan.done:,} in the store"]
+    parts += [f"{plan.failed:,} of them failed"] if plan.failed else []
+    parts.append(f"{plan.left:,} left")
+    if plan.left and plan.seconds:
+        parts.append(f"some {time_text(plan.seconds)}")
+    return f"{counted(plan.jobs, 'job', 'jobs')}: {', '.join(parts)}"
+
+
+def over(end: Ended) -> str:
+    """`34 measured, 2 failed, 1 skipped, 11 left: the same command goes on with them`."""
+    parts = [f"{end.finished:,} measured"]
+    parts += [f"{end.failed:,} failed"] if end.failed else []
+    parts += [f"{end.skipped:,} skipped"] if end.skipped else []
+    parts += [f"{end.left:,} left: the same command goes on with them"] if end.left else []
+    return ", ".join(parts)
 
 
 def one_line(text: str) -> str:
@@ -93,6 +95,6 @@ def counts(tally: Tally) -> str:
 def time_left(tally: Tally) -> str:
     """`about 1 h 12 min left`, `over after 12 min`."""
     if tally.is_over:
-        return f"over after {clock(tally.elapsed_s)}"
+        return f"over after {time_text(tally.elapsed_s)}"
     left = tally.left_s
-    return "time left not known yet" if left is None else f"about {clock(left)} left"
+    return "time left not known yet" if left is None else f"about {time_text(left)} left"

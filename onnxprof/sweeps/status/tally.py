@@ -141,6 +141,8 @@ class Tally:
             case Ended():
                 idle = tuple(replace(place, running=None) for place in now.places)
                 return replace(now, places=idle, is_over=True)
+            case _:
+                return now
 
     def _finished(self, event: Finished) -> Tally:
         latest = Latest(event.job, event.latency_ns, event.seconds)

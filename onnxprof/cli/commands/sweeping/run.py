@@ -11,7 +11,6 @@ from onnxprof.cli.output import say
 
 if TYPE_CHECKING:
     from onnxprof.publish.tables.plan import PlanLine
-    from onnxprof.sweeps.events import Listener
     from onnxprof.sweeps.ledger import Ledger
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
 
@@ -69,10 +68,14 @@ def run(
         policy = Policy(again, retry_failed, Versions().are_current)
     place = Store(folders.store(store))
     ahead = Ahead.of(survey(read_plan(plan)), place, policy)
-    listen = listening(as_json, quiet)
     if dry_run:
-        return _preview(ahead, listen, as_json)
-    return _conduct(ahead, Ledger(place, policy, listen), seconds, None if wait else 0.0)
+        return _preview(ahead, as_json)
+    try:
+        with listening(place.root, as_json, quiet) as listen:
+            return _conduct(ahead, Ledger(place, policy, listen), seconds, None if wait else 0.0)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
 
 
 def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float | None) -> int:
@@ -85,16 +88,13 @@ def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float 
     warm_up(tasks)
     deadline = None if seconds is None else Deadline(seconds, ahead.at_least)
     here = Here(wait_s, learner=ahead.remembered)
-    try:
-        ended = conduct(tasks, [here], ledger, ahead.planned(), deadline, before=ahead.before())
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
+    ended = conduct(tasks, [here], ledger, ahead.planned(), deadline, before=ahead.before())
     return 2 if ended.failed or ahead.surveyed.notes else int(ledger.wrong > 0)
 
 
-def _preview(ahead: Ahead, listen: Listener, as_json: bool) -> int:
-    from onnxprof.cli.commands.sweeping.told import planned_text
+def _preview(ahead: Ahead, as_json: bool) -> int:
+    from onnxprof.cli.board.words import planned
+    from onnxprof.cli.commands.sweeping.told import as_json_lines
     from onnxprof.cli.output import display
     from onnxprof.publish.tables.plan import plan_table, unfit_text
 
@@ -102,7 +102,7 @@ def _preview(ahead: Ahead, listen: Listener, as_json: bool) -> int:
     problems = [each.problem for each in outlooks if each.problem]
     if as_json:
         for event in (ahead.planned(), *ahead.before(), *ahead.events(outlooks)):
-            listen(event)
+            as_json_lines(event)
     else:
         display(plan_table(map(_line, outlooks)))
         for text in dict.fromkeys((*ahead.surveyed.notes, *problems)):
@@ -111,7 +111,7 @@ def _preview(ahead: Ahead, listen: Listener, as_json: bool) -> int:
             for batch, size in each.unfit:
                 usable = ahead.usable_bytes(each.task)
                 say(unfit_text(each.task.model_name, batch, size, usable))
-        say(planned_text(ahead.planned()))
+        say(planned(ahead.planned()))
     return 2 if problems or ahead.surveyed.notes else 0
 
 

@@ -58,12 +58,12 @@ def _print(found: Sequence[Status], root: Path) -> None:
 def _heading(each: Status, root: Path) -> Text:
     from rich.text import Text
 
-    from onnxprof.cli.board.words import clock
+    from onnxprof.publish.tables.plan import time_text
     from onnxprof.publish.text.safe import printable
     from onnxprof.sweeps.status.file import State, age_s, state
 
     writer = each.writer
-    where, age = f"process {writer.pid} on {writer.host}", clock(age_s(each))
+    where, age = f"process {writer.pid} on {writer.host}", time_text(age_s(each))
     words, style = {
         State.RUNNING: (f"runs ({where}); as of {age} ago", ""),
         State.ENDED: (f"is over ({where}), since {age}", ""),
