@@ -36,7 +36,9 @@ COMMANDS = {
         "ceilings",
         "Measure what a device sustains at most: arithmetic, memory, calls.",
     ),
-    "runs": Lazy(f"{_STORED}.runs", "app", "List, show and export what was measured."),
+    "runs": Lazy(
+        f"{_STORED}.runs", "app", "List, show, export, tag, merge, remove what was measured."
+    ),
     "compare": Lazy(
         f"{_STORED}.compare",
         "compare",

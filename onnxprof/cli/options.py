@@ -32,13 +32,16 @@ def parse_filters(
     devices: Sequence[str] | None,
     backends: Sequence[str] | None,
     batch: str,
+    tags: Sequence[str] | None = None,
 ) -> Filters:
     """Filters of stored runs; a text may list several backends. Raises UsageError."""
     from onnxprof.store.folder import Filters
 
     names = [name for text in backends or () for name in parse_names(text, "--backend")]
     batches = parse_batches(batch) if batch else ()
-    return Filters(tuple(models or ()), tuple(devices or ()), tuple(names), batches)
+    return Filters(
+        tuple(models or ()), tuple(devices or ()), tuple(names), batches, tuple(tags or ())
+    )
 
 
 def _items(text: str, option: str) -> list[str]:

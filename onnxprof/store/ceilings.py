@@ -9,8 +9,9 @@ from pathlib import Path
 from onnxprof.errors import StoreError
 from onnxprof.records.ceilings import CEILINGS_SCHEMA, Ceilings, CeilingsKey
 from onnxprof.store.encoding import dumps, from_json, to_json
-from onnxprof.store.folder import path_part, write_new
+from onnxprof.store.folder import write_new
 from onnxprof.store.guard import check_file, facts_in
+from onnxprof.store.names import path_part
 
 FOLDER, SUFFIX = "ceilings", ".json"
 #: Larger than any set of points.
@@ -47,12 +48,17 @@ def load(path: Path) -> Ceilings:
         ) from error
 
 
+def files(root: Path) -> list[Path]:
+    """The files of a store that look like ceilings."""
+    return sorted((root / FOLDER).glob(f"*/*/*{SUFFIX}"))
+
+
 def stored(roots: Iterable[Path]) -> tuple[list[Ceilings], list[StoreError]]:
     """All ceilings, oldest first, and what could not be read."""
     good: list[Ceilings] = []
     bad: list[StoreError] = []
     for root in roots:
-        for path in sorted((root / FOLDER).glob(f"*/*/*{SUFFIX}")):
+        for path in files(root):
             try:
                 good.append(load(path))
             except StoreError as error:

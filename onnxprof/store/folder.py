@@ -7,34 +7,29 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
 from onnxprof.errors import StoreError
 from onnxprof.records.run import Request, Run
-from onnxprof.store import index
-from onnxprof.store.encoding import request_digest
+from onnxprof.store import index, tags
+from onnxprof.store.names import FAILED, folders_of, prefix, stem
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
 
 T = TypeVar("T")
 
-_FAILED = "-failed"
 #: A run takes some ten to a hundred kilobytes.
 _PROBE_BYTES = 1 << 18
-_LONGEST_PART = 80
 #: Unreadable files that are named one by one.
 _MOST_TOLD = 5
-#: Names that Windows keeps for devices.
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +45,8 @@ class Filters:
     device: tuple[str, ...] = ()
     backend: tuple[str, ...] = ()
     batch: tuple[int, ...] = ()
+    tag: tuple[str, ...] = ()
+    """Whole tags, or patterns."""
 
     def accept(self, summary: Summary) -> bool:
         """Whether the run passes every filter."""
@@ -59,6 +56,7 @@ class Filters:
             and _matches(self.device, asked.device_id, summary.device_name)
             and _matches(self.backend, asked.backend)
             and (not self.batch or asked.batch in self.batch)
+            and (not self.tag or any(_is_tag(*pair) for pair in product(self.tag, summary.tags)))
         )
 
 
@@ -77,7 +75,8 @@ class Store:
         from onnxprof.store import parquet
 
         data = parquet.to_bytes(run)
-        return write_new(self._folder(run.request), _stem(run), SUFFIX, data, "the run")
+        name = stem(run.request, run.created) + (FAILED if run.timings is None else "")
+        return write_new(self.folder(run.request), name, SUFFIX, data, "the run")
 
     def check_writable(self) -> None:
         """Raise StoreError where a run could not be saved, before there is one to lose.
@@ -109,13 +108,13 @@ class Store:
 
         With `failed`, the attempts that failed instead.
         """
-        prefix = _prefix(request)
+        begin, folder = prefix(request), self.folder(request)
         with suppress(OSError):
-            names = sorted(entry.name for entry in self._folder(request).iterdir())
+            names = sorted(entry.name for entry in folder.iterdir())
             return [
-                self._folder(request) / name
+                folder / name
                 for name in names
-                if name.startswith(prefix) and name.endswith(SUFFIX) and (_FAILED in name) == failed
+                if name.startswith(begin) and name.endswith(SUFFIX) and (FAILED in name) == failed
             ]
         return []
 
@@ -124,9 +123,9 @@ class Store:
         for file in run_files(self.root):
             yield Path(file.path)
 
-    def _folder(self, request: Request) -> Path:
-        parts = (request.model_name, request.device_id, request.backend)
-        return self.root.joinpath(*map(path_part, parts))
+    def folder(self, request: Request) -> Path:
+        """Where the runs of a request lie."""
+        return self.root.joinpath(*folders_of(request))
 
 
 def load(path: Path) -> Run:
@@ -149,8 +148,9 @@ def scan(
     for root in stores:
         outcomes |= index.summaries(root)
     problems = [outcome for outcome in outcomes.values() if isinstance(outcome, StoreError)]
-    kept = [s for s in outcomes.values() if isinstance(s, Summary) and wanted.accept(s)]
-    return sorted(kept, key=attrgetter("created", "file")), problems
+    runs, more = tags.applied([each for each in outcomes.values() if isinstance(each, Summary)])
+    kept = [run for run in runs if wanted.accept(run)]
+    return sorted(kept, key=attrgetter("created", "file")), [*problems, *more]
 
 
 def load_all(
@@ -197,30 +197,21 @@ def load_each(paths: Iterable[Path]) -> tuple[list[Run], list[StoreError]]:
     return _each(paths, load)
 
 
-def path_part(text: str) -> str:
-    """A readable name for a folder, safe on every file system, whatever the text.
-
-    Letters and digits of any script, `.`, `_` and `-` stay; all else becomes `-`. Two texts may
-    share a folder: which run a file holds is told by its own facts.
-    """
-    normal = unicodedata.normalize("NFC", text)
-    safe = "".join(c if c.isalnum() or c in "._" else "-" for c in normal)
-    safe = re.sub(r"-{2,}", "-", safe).strip("-. ")
-    safe = safe.encode("utf-8", "ignore")[:_LONGEST_PART].decode("utf-8", "ignore").rstrip("-.")
-    if not safe or _RESERVED.match(safe):
-        return f"_{safe}"
-    return safe
-
-
 def _matches(patterns: tuple[str, ...], *names: str) -> bool:
     return not patterns or any(_match(pattern, name) for pattern in patterns for name in names)
 
 
 def _match(pattern: str, name: str) -> bool:
     pattern, name = pattern.casefold(), name.casefold()
-    if "*" in pattern or "?" in pattern:
-        return fnmatchcase(name, pattern.replace("[", "[[]"))
-    return pattern in name
+    return _is_like(pattern, name) if "*" in pattern or "?" in pattern else pattern in name
+
+
+def _is_tag(pattern: str, tag: str) -> bool:
+    return pattern == tag or _is_like(pattern, tag)
+
+
+def _is_like(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def _each(paths: Iterable[Path], read: Callable[[Path], T]) -> tuple[list[T], list[StoreError]]:
@@ -232,15 +223,6 @@ def _each(paths: Iterable[Path], read: Callable[[Path], T]) -> tuple[list[T], li
         except StoreError as error:
             bad.append(error)
     return good, bad
-
-
-def _prefix(request: Request) -> str:
-    return f"b{request.batch:04d}-t{request.threads}-{request_digest(request)}-"
-
-
-def _stem(run: Run) -> str:
-    created = re.sub(r"[^0-9A-Za-z.]", "", run.created)[:32]
-    return _prefix(run.request) + created + (_FAILED if run.timings is None else "")
 
 
 def _obstacle(path: Path) -> Path:

@@ -13,9 +13,10 @@ import secrets
 import stat
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from onnxprof import folders
 from onnxprof.errors import StoreError
@@ -155,9 +156,10 @@ def _encoded(entries: Mapping[str, Entry]) -> bytes:
     marks = [mark for mark, _ in entries.values()]
     listed = [summary for _, summary in entries.values()]
     pool: dict[Request, int] = {}
-    special = {
+    special: dict[str, Callable[[Any], Any]] = {
         "request": lambda request: pool.setdefault(request, len(pool)),
         "file": lambda _: None,
+        "tags": lambda _: [],
     }
     body = {
         "names": list(entries),

@@ -168,7 +168,7 @@ def _processes_fit(timings: Timings) -> bool:
 
 def _metadata(run: Run) -> dict[bytes, bytes]:
     summary = encoding.to_json(summarise(run))
-    del summary["file"]
+    del summary["file"], summary["tags"]
     facts = encoding.run_to_json(run) | {"timings": _timing_facts(run.timings)}
     return {
         SCHEMA_KEY: str(run.schema).encode(),
@@ -263,7 +263,7 @@ def read_summary(path: Path) -> Summary:
         with pa.OSFile(os.fspath(path)) as source, pq.ParquetFile(source) as file:
             metadata = _known(file.metadata.metadata)
         facts = guard.facts_in(metadata[SUMMARY_KEY])
-        summary = encoding.from_json(Summary, facts | {"file": os.fspath(path)})
+        summary = encoding.from_json(Summary, facts | {"file": os.fspath(path), "tags": []})
     if summary.estimator != ESTIMATOR:
         return dataclasses.replace(summarise(read_run(path)), file=os.fspath(path))
     return summary

@@ -5,6 +5,7 @@ docs/store.md has it for users.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,10 @@ _REMEDY = (
     "Give an id of `onnxprof runs list`, a .parquet file or a folder of runs;"
     " `onnxprof profile MODEL` measures a model and stores the run"
 )
+
+
+#: What a text begins with that means runs with a tag.
+TAG = "tag:"
 
 
 class Need(StrEnum):
@@ -44,15 +49,20 @@ def select(
     filters: Filters | None = None,
     need: Need = Need.NOTHING,
     *,
+    every: bool = False,
     say: Callable[[str], None],
 ) -> list[Summary]:
     """The runs that a text means, oldest first, at least one.
 
     A file is its run, whatever the filters. A folder is its runs that pass the filters; an empty
-    text is the stores. Any other text is an id or the first digits of one: the newest run of the
-    stores that has it and passes the filters. `say` hears what is left out. Raises UsageError
-    where nothing matches, and StoreError for a file without what is needed.
+    text is the stores, `tag:NAME` their runs with that tag. Any other text is an id or the first
+    digits of one: the newest run of the stores that has it and passes the filters, or with `every`
+    all that have it. `say` hears what is left out. Raises UsageError where nothing matches, and
+    StoreError for a file without what is needed.
     """
+    if text.startswith(TAG):
+        filters = dataclasses.replace(filters or Filters(), tag=(text.removeprefix(TAG),))
+        text = ""
     path = folders.expanded(text)
     if path.is_file() or text.endswith(SUFFIX):
         return [_of_file(path, need)]
@@ -64,9 +74,11 @@ def select(
         runs = [run for run in runs if request_digest(run.request).startswith(text.lower())]
     where = ", ".join(map(str, places))
     good = _with(need, runs, f"{text} in {where}" if is_id else where, say)
-    if is_id and len(good) > 1:
+    if every or not is_id:
+        return good
+    if len(good) > 1:
         say(f"{len(good)} runs are called {text}; the newest is {good[-1].path}")
-    return good[-1:] if is_id else good
+    return good[-1:]
 
 
 def _of_file(path: Path, need: Need) -> Summary:

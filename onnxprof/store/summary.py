@@ -44,6 +44,8 @@ class Summary:
     """The way in which `layer_sum_ns` was derived from the samples; 0 before it was counted."""
     file: str = ""
     """Where it was found, as a path's text; not stored."""
+    tags: tuple[str, ...] = ()
+    """What users call it (docs/store.md); not stored."""
 
     @property
     def path(self) -> Path:

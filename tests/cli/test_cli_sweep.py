@@ -71,7 +71,7 @@ def test_a_plan_is_measured_once_and_the_same_command_does_what_is_left(folder: 
     code, out, err = run("sweep", "plan.toml", folder=folder)
     assert code == 2
     assert "8 jobs: 0 in the store, 8 left" in out
-    assert "lenet on ort cpu, 1 thread, batch 2: " in out
+    assert "lenet, ort on cpu, batch 2, 1 thread: " in out
     assert "4 measured, 4 failed" in err
     assert "Traceback" not in out + err
     runs, problems = load_all([folder / "runs"])

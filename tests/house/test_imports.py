@@ -40,6 +40,7 @@ HEAVY = (*RUNTIMES, *OPTIONAL, "onnx", "scipy", "pyarrow", "google.protobuf")
 HEAVIER = (*HEAVY, "numpy", "psutil", "rich")
 #: What a command may import of ours at the top, beside typer: its parameters.
 LIGHT = (
+    "onnxprof.cli.choosing",
     "onnxprof.cli.lazy",
     "onnxprof.cli.output",
     "onnxprof.cli.parameters",

@@ -30,6 +30,7 @@ from onnxprof.records.timings import Timings
 from onnxprof.store import folder as store
 from onnxprof.store import parquet
 from onnxprof.store.folder import Filters, Store
+from onnxprof.store.names import path_part
 from onnxprof.testing import sample_run
 
 DOCUMENT = ROOT / "docs" / "store.md"
@@ -194,7 +195,7 @@ def test_any_name_is_stored_inside_the_store(tmp_path: Path, name: str) -> None:
 
 @given(st.text())
 def test_a_part_of_a_path_is_plain(text: str) -> None:
-    part = store.path_part(text)
+    part = path_part(text)
     assert 0 < len(part.encode()) <= 81
     assert not set(part) & set('/\\:*?"<>|=%&\x00 \n')
     assert part[0] not in ".-"

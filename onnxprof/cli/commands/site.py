@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.choosing import Tag
 from onnxprof.cli.output import note
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def build(
             show_default=False,
         ),
     ] = None,
+    tag: Tag = None,
     out: OutOption = "public",
     title: Annotated[str, typer.Option(help="The site's title.")] = "onnxprof",
     base_url: Annotated[
@@ -50,12 +52,13 @@ def build(
     from onnxprof.processes import device_lock
     from onnxprof.publish.disk.swap import check_replaceable
     from onnxprof.publish.site.build import build_from_stores
+    from onnxprof.store.folder import Filters
 
     folder = folders.expanded(out).resolve()
     check_replaceable(folder)
     roots = _roots(store or ())
     with device_lock.held(str(folder), note):
-        _tell(build_from_stores(roots, folder, title, base_url))
+        _tell(build_from_stores(roots, folder, title, base_url, Filters(tag=tuple(tag or ()))))
 
 
 @app.command()

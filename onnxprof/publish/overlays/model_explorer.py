@@ -19,7 +19,7 @@ from typing import Any
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.records.layer import Layer
 from onnxprof.records.run import Run
-from onnxprof.store.folder import path_part
+from onnxprof.store.names import path_part
 
 #: From cheap to expensive, in one hue, for readers who cannot tell red from green.
 GRADIENT = (

@@ -24,6 +24,7 @@ from onnxprof.publish.site.cards import from_card
 from onnxprof.publish.site.model_files import Bundle, Order, found, key, made, write
 from onnxprof.publish.site.worklist import Item, Volume, of_runs, of_stores, volumes
 from onnxprof.records.run import Run
+from onnxprof.store.folder import Filters
 
 __all__ = ["Built", "build_from_stores", "build_site", "check_replaceable"]
 
@@ -60,11 +61,15 @@ def build_site(
 
 
 def build_from_stores(
-    stores: Iterable[Path], out: Path, title: str = "onnxprof", base_url: str = ""
+    stores: Iterable[Path],
+    out: Path,
+    title: str = "onnxprof",
+    base_url: str = "",
+    filters: Filters | None = None,
 ) -> Built:
     """The same of the runs in these folders, each read only where what it gives is not cached."""
     check_replaceable(out.resolve())
-    items, problems = of_stores(stores)
+    items, problems = of_stores(stores, filters)
     return _build(items, out, title, base_url, tuple(map(str, problems)))
 
 

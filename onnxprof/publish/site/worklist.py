@@ -46,9 +46,11 @@ class Volume:
         return tuple(found) if all(found) else ()
 
 
-def of_stores(stores: Iterable[Path]) -> tuple[list[Item], list[StoreError]]:
+def of_stores(
+    stores: Iterable[Path], filters: folder.Filters | None = None
+) -> tuple[list[Item], list[StoreError]]:
     """The runs of these folders, oldest first, a copied file once; and what cannot be read."""
-    summaries, problems = folder.scan(stores)
+    summaries, problems = folder.scan(stores, filters)
     items: dict[str, Item] = {}
     for found in summaries:
         try:

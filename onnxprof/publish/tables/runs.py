@@ -45,6 +45,8 @@ COLUMNS = (
     "warnings",
     "failure",
     "path",
+    "dims",
+    "tags",
 )
 
 
@@ -59,36 +61,60 @@ def list_records(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
 
 
 def list_json(summaries: Iterable[Summary]) -> str:
-    """The runs as a JSON list of objects; warnings are a list of kinds."""
+    """The runs as a JSON list of objects; warnings are a list of kinds, dims an object."""
     return json.dumps(list_records(summaries), indent=2) + "\n"
 
 
 def list_csv(summaries: Iterable[Summary]) -> str:
-    """The runs as CSV; warnings are joined by `;`."""
-    records = list_records(summaries)
-    joined = (record | {"warnings": ";".join(record["warnings"])} for record in records)
-    return csv_of_records(COLUMNS, joined)
+    """The runs as CSV; warnings, dims and tags are joined by `;`."""
+    return csv_of_records(COLUMNS, map(_joined, list_records(summaries)))
+
+
+def _joined(record: dict[str, Any]) -> dict[str, Any]:
+    dims = [f"{axis}={size}" for axis, size in record["dims"].items()]
+    lists = {"warnings": record["warnings"], "dims": dims, "tags": record["tags"]}
+    return record | {name: ";".join(items) for name, items in lists.items()}
 
 
 def list_table(summaries: Sequence[Summary]) -> RenderableType:
     """Runs under a heading for each model, backend, provider, device and number of threads.
 
-    The summaries come oldest first; so do the groups, by their newest run, and the runs in them.
+    Where runs of a model differ in the size of an axis, the size stands in the heading, too. The
+    summaries come oldest first; so do the groups, by their newest run, and the runs in them.
     """
     groups: dict[str, list[Summary]] = {}
+    axes = _telling_axes(summaries)
     for summary in reversed(summaries):
-        groups.setdefault(_heading(summary.request), []).append(summary)
+        telling = axes.get(summary.request.model_name, ())
+        groups.setdefault(_heading(summary.request, telling), []).append(summary)
     parts = [ManyRows(name, _LISTED, _rows(runs)) for name, runs in reversed(groups.items())]
     return Group(*parts, *_notes(summaries))
 
 
+def _telling_axes(summaries: Iterable[Summary]) -> dict[str, tuple[str, ...]]:
+    """By model the axes in whose size its runs differ."""
+    seen: dict[str, set[tuple[tuple[str, int], ...]]] = {}
+    for summary in summaries:
+        seen.setdefault(summary.request.model_name, set()).add(summary.request.dims)
+    return {name: _differing(dims) for name, dims in seen.items() if len(dims) > 1}
+
+
+def _differing(all_dims: Iterable[tuple[tuple[str, int], ...]]) -> tuple[str, ...]:
+    sizes = [dict(dims) for dims in all_dims]
+    axes = dict.fromkeys(axis for each in sizes for axis in each)
+    return tuple(axis for axis in sorted(axes) if len({each.get(axis) for each in sizes}) > 1)
+
+
 @lru_cache(maxsize=1 << 16)
-def _heading(asked: Request) -> str:
+def _heading(asked: Request, axes: tuple[str, ...]) -> str:
     threads = sentences.threads(asked.threads)
-    names = (asked.model_name, f"{sentences.runtime(asked)} on {asked.device_id}", threads)
+    sizes = [f"{axis}={size}" for axis, size in sorted(asked.dims) if axis in axes]
+    names = (asked.model_name, f"{sentences.runtime(asked)} on {asked.device_id}", threads, *sizes)
     return printable(", ".join(names))
 
 
+#: Runs of a tag that are named below a list.
+_MOST_IDS = 6
 _LISTED = (
     Column("batch", "right"),
     Column("median ms", "right", min_width=12),
@@ -165,8 +191,24 @@ def _record(summary: Summary) -> dict[str, Any]:
         [kind.value for kind in summary.warnings],
         summary.failure,
         summary.file,
+        dict(asked.dims),
+        list(summary.tags),
     )
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _tag_texts(summaries: Iterable[Summary]) -> list[str]:
+    """`baseline: 3f9a2c5, 91ab03f`, for each tag."""
+    tagged: dict[str, dict[str, None]] = {}
+    for summary in summaries:
+        for tag in summary.tags:
+            tagged.setdefault(tag, {})[run_id(summary)] = None
+    return [f"tag {tag}: {_few(list(ids))}" for tag, ids in sorted(tagged.items())]
+
+
+def _few(ids: Sequence[str]) -> str:
+    shown = ", ".join(ids[:_MOST_IDS])
+    return f"{shown} and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else shown
 
 
 def _is_wrong(summary: Summary) -> bool:
@@ -200,7 +242,8 @@ def _figures(summary: Summary) -> tuple[Cell, ...]:
 
 
 def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
-    notes: list[RenderableType] = [
+    notes: list[RenderableType] = [Text(text) for text in _tag_texts(summaries)]
+    notes += [
         Text(f"{run_id(s)} failed: {printable(s.failure)}", style="red")
         for s in summaries
         if s.failure

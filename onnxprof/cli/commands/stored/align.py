@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.choosing import Tag
 from onnxprof.cli.output import (
     TABLES,
     deliver,
@@ -115,6 +116,7 @@ def align(
     batch: _Batches = "",
     backend: _Backends = "",
     device: _Devices = None,
+    tag: Tag = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
     ] = None,
@@ -132,7 +134,7 @@ def align(
     from onnxprof.store.select import Need
 
     printed = _format(format_, output)
-    filters = parse_filters(model, device, [backend] if backend else (), batch)
+    filters = parse_filters(model, device, [backend] if backend else (), batch, tag)
     need = Need.TIMES if over is None else Need.LATENCIES
     named = newest_runs(runs or [], store, filters, need)
     chosen = _ordered(named, filters.backend)

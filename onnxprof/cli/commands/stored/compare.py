@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onnxprof.cli.choosing import Tag
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
@@ -74,7 +75,7 @@ _Store = Annotated[
 
 @takes(
     *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
-    *("device", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
+    *("device", "tag", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
@@ -101,6 +102,7 @@ def compare(
     batch: _Batches = "",
     backend: _Backend = "",
     device: _Device = "",
+    tag: Tag = None,
     layer_errors: _LayerErrors = False,
     store: _Store = None,
 ) -> int:
@@ -124,7 +126,7 @@ def compare(
     else:
         _refuse_models_options(layer_errors, asked["inputs"])
         jobs = []
-        filters = parse_filters(model, _given(device), _given(backend), batch)
+        filters = parse_filters(model, _given(device), _given(backend), batch, tag)
         pairing = _stored(a, b, store, filters)
     comparison = _compared(pairing, threshold, force, in_turn)
     if layer_errors:

@@ -1,4 +1,4 @@
-"""`onnxprof runs`: list, show and export what was measured."""
+"""`onnxprof runs`: list, show and export what was measured, and keep it in order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.choosing import (
+    Backend,
+    Batch,
+    Device,
+    Model,
+    Stores,
+    Tag,
+    What,
+    roots_of,
+)
 from onnxprof.cli.lazy import Lazy, lazy_group
 from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note
 
@@ -19,38 +29,27 @@ if TYPE_CHECKING:
     from onnxprof.store.folder import Filters
     from onnxprof.store.summary import Summary
 
+_HERE = "onnxprof.cli.commands.stored"
 _LATER = {
     "import": Lazy(
-        "onnxprof.cli.commands.stored.runs_import",
+        f"{_HERE}.runs_import",
         "command",
         "Make a run of what another profiler wrote about an ONNX file, and store it.",
         is_made=True,
-    )
+    ),
+    "tag": Lazy(f"{_HERE}.runs_tags", "tag", "Give stored runs a tag.", is_made=True),
+    "untag": Lazy(f"{_HERE}.runs_tags", "untag", "Take a tag from stored runs.", is_made=True),
+    "merge": Lazy(f"{_HERE}.runs_merge", "merge", "Copy the runs of other stores into one."),
+    "prune": Lazy(
+        f"{_HERE}.runs_remove", "prune", "Remove all but the newest runs of each request."
+    ),
+    "remove": Lazy(f"{_HERE}.runs_remove", "remove", "Remove stored runs."),
 }
 app = typer.Typer(
-    cls=lazy_group(_LATER), help="List, show and export stored runs.", no_args_is_help=True
+    cls=lazy_group(_LATER),
+    help="List, show, export, tag, merge and remove stored runs.",
+    no_args_is_help=True,
 )
-
-_PATTERN = "Part of the name, or all of it with * and ?; repeatable."
-Model = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help=_PATTERN)]
-Device = Annotated[list[str] | None, typer.Option("--device", metavar="NAME", help=_PATTERN)]
-Backend = Annotated[list[str] | None, typer.Option("--backend", metavar="NAME", help=_PATTERN)]
-Batch = Annotated[str, typer.Option("--batch", metavar="N,N", help="Batch sizes, such as 1,8.")]
-Stores = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--store",
-        metavar="DIR",
-        help="Folder of runs, else $ONNXPROF_STORE, else runs; repeatable.",
-    ),
-]
-What = Annotated[
-    str,
-    typer.Argument(
-        metavar="[RUN]",
-        help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
-    ),
-]
 
 
 class ListFormat(StrEnum):
@@ -80,6 +79,7 @@ def list_(
     device: Device = None,
     backend: Backend = None,
     batch: Batch = "",
+    tag: Tag = None,
     store: Stores = None,
     format_: Annotated[ListFormat, typer.Option("--format", help="How to print.")] = (
         ListFormat.TABLE
@@ -90,7 +90,7 @@ def list_(
     from onnxprof.processes.garbage import no_garbage_collection
     from onnxprof.publish.tables import runs as runlist
 
-    roots, filters = _roots(store), parse_filters(model, device, backend, batch)
+    roots, filters = roots_of(store), parse_filters(model, device, backend, batch, tag)
     listed = [] if _is_empty(roots) else _select("", roots, filters)
     if not listed:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")
@@ -110,6 +110,7 @@ def show(
     device: Device = None,
     backend: Backend = None,
     batch: Batch = "",
+    tag: Tag = None,
     store: Stores = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer that has a time.")] = False,
 ) -> None:
@@ -121,7 +122,7 @@ def show(
     from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
 
-    summaries = _select(what, _roots(store), parse_filters(model, device, backend, batch))
+    summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
     run = load(summaries[-1].path)
     if len(summaries) > 1:
         note(f"{len(summaries)} runs match; this is the newest: {summaries[-1].path}")
@@ -140,6 +141,7 @@ def export(
     device: Device = None,
     backend: Backend = None,
     batch: Batch = "",
+    tag: Tag = None,
     store: Stores = None,
     output: Annotated[
         str,
@@ -163,7 +165,7 @@ def export(
     from onnxprof.cli.options import parse_filters
 
     chosen = _format(format_, output)
-    summaries = _select(what, _roots(store), parse_filters(model, device, backend, batch))
+    summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
     runs = _loaded(summaries, keeps_failed=chosen is ExportFormat.JSON)
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay(list(runs), output)
@@ -199,18 +201,12 @@ _AT_ONCE = 16
 _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
 
 
-def _roots(store: list[str] | None) -> list[Path]:
-    from onnxprof import folders
-
-    return [folders.store(folder) for folder in store] if store else [folders.store()]
-
-
 def _shelf(store: list[str] | None, summaries: Sequence[Summary]) -> Shelf:
     """Ceilings of the stores and of those that the runs lie in: STORE/model/device/backend/run."""
     from onnxprof.reasons.stored import Shelf
 
     homes = (home for summary in summaries for home in summary.path.absolute().parents[3:4])
-    return Shelf(list(dict.fromkeys([*_roots(store), *homes])))
+    return Shelf(list(dict.fromkeys([*roots_of(store), *homes])))
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.choosing import Tag
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def scaling(
     device: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only runs of this device; repeatable.")
     ] = None,
+    tag: Tag = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
     ] = None,
@@ -79,7 +81,7 @@ def scaling(
 
     limit_ns = parse_time(latency_limit) if latency_limit else None
     printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
-    filters = parse_filters(model, device, [backend] if backend else (), "")
+    filters = parse_filters(model, device, [backend] if backend else (), "", tag)
     chosen = newest(newest_runs(runs or [], store, filters, Need.LATENCIES))
     groups = families(chosen, over)
     if not groups:

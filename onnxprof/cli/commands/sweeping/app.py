@@ -11,6 +11,7 @@ from onnxprof.cli.lazy import Lazy, lazy_group
 _PLACE = "onnxprof.cli.commands.sweeping"
 _TABLE = {
     "run": Lazy(f"{_PLACE}.run", "run", "Measure what is left of a plan; may be left out."),
+    "status": Lazy(f"{_PLACE}.status", "status", "Show how the sweeps of a store stand."),
     "init": Lazy(f"{_PLACE}.init", "init", "Write a plan with comments, for what works here."),
 }
 _HELP = ("-h", "--help")

@@ -11,7 +11,6 @@ from onnxprof.cli.output import say
 
 if TYPE_CHECKING:
     from onnxprof.publish.tables.plan import PlanLine
-    from onnxprof.sweeps.events import Listener
     from onnxprof.sweeps.ledger import Ledger
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
 
@@ -69,10 +68,11 @@ def run(
         policy = Policy(again, retry_failed, Versions().are_current)
     place = Store(folders.store(store))
     ahead = Ahead.of(survey(read_plan(plan)), place, policy)
-    listen = listening(as_json, quiet)
     if dry_run:
-        return _preview(ahead, listen, as_json)
-    return _conduct(ahead, Ledger(place, policy, listen), seconds, None if wait else 0.0)
+        return _preview(ahead, as_json)
+    with listening(place.root, as_json, quiet) as listen:
+        ledger = Ledger(place, policy, listen)
+        return _conduct(ahead, ledger, seconds, None if wait else 0.0)
 
 
 def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float | None) -> int:
@@ -93,8 +93,9 @@ def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float 
     return 2 if ended.failed or ahead.surveyed.notes else int(ledger.wrong > 0)
 
 
-def _preview(ahead: Ahead, listen: Listener, as_json: bool) -> int:
-    from onnxprof.cli.commands.sweeping.told import planned_text
+def _preview(ahead: Ahead, as_json: bool) -> int:
+    from onnxprof.cli.board.words import planned
+    from onnxprof.cli.commands.sweeping.told import as_json_lines
     from onnxprof.cli.output import display
     from onnxprof.publish.tables.plan import plan_table
 
@@ -102,14 +103,14 @@ def _preview(ahead: Ahead, listen: Listener, as_json: bool) -> int:
     problems = [each.problem for each in outlooks if each.problem]
     if as_json:
         for event in (ahead.planned(), *ahead.before(), *ahead.events(outlooks)):
-            listen(event)
+            as_json_lines(event)
     else:
         display(plan_table(map(_line, outlooks)))
         for text in dict.fromkeys((*ahead.surveyed.notes, *problems)):
             say(text)
         for text in dict.fromkeys(each.reason for each in ahead.skipped()):
             say(text)
-        say(planned_text(ahead.planned()))
+        say(planned(ahead.planned()))
     return 2 if problems or ahead.surveyed.notes else 0
 
 

@@ -1,0 +1,124 @@
+"""`onnxprof runs remove` and `onnxprof runs prune`: take stored runs away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onnxprof.cli.choosing import (
+    Backend,
+    Batch,
+    Device,
+    DryRun,
+    Every,
+    Model,
+    Runs,
+    Stores,
+    Tag,
+    Yes,
+    named,
+    roots_of,
+)
+from onnxprof.cli.output import display, note
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxprof.store.summary import Summary
+
+#: Runs that are shown one by one before they are removed.
+_MOST_SHOWN = 40
+
+
+def remove(
+    runs: Runs = None,
+    model: Model = None,
+    device: Device = None,
+    backend: Backend = None,
+    batch: Batch = "",
+    tag: Tag = None,
+    every: Every = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    store: Stores = None,
+) -> int:
+    """Remove stored runs, after saying which and asking.
+
+    Only files that are runs are removed: what cannot be read is named and stays.
+    """
+    from onnxprof.cli.options import parse_filters
+
+    filters = parse_filters(model, device, backend, batch, tag)
+    return _removed(named(runs or [], roots_of(store), filters, every), yes, dry_run)
+
+
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="Runs of each request that stay.")],
+    model: Model = None,
+    device: Device = None,
+    backend: Backend = None,
+    batch: Batch = "",
+    tag: Tag = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    store: Stores = None,
+) -> int:
+    """Remove all but the newest runs of each request, after saying which and asking.
+
+    A failed run that is older than a good one goes before any other. Runs with a tag stay.
+    """
+    from onnxprof.cli.options import parse_filters
+    from onnxprof.publish.text.safe import counted
+    from onnxprof.store.select import select
+    from onnxprof.store.upkeep.removal import superfluous
+
+    filters = parse_filters(model, device, backend, batch, tag)
+    listed = select("", roots_of(store), filters, say=note)
+    surplus, tagged = superfluous(listed, keep)
+    if tagged:
+        note(f"{counted(len(tagged), 'run stays', 'runs stay')} because of a tag")
+    if not surplus:
+        note(f"No request has more than {keep}: nothing to remove")
+        return 0
+    return _removed(surplus, yes, dry_run)
+
+
+def _removed(runs: Sequence[Summary], yes: bool, dry_run: bool) -> int:
+    from onnxprof.publish.text.safe import counted
+    from onnxprof.store.folder import tell
+    from onnxprof.store.upkeep.removal import remove as remove_files
+
+    _show(runs)
+    if dry_run:
+        return 0
+    if not yes and not _agreed(len(runs)):
+        note("Nothing was removed")
+        return 1
+    gone, problems = remove_files(runs)
+    tell(problems, note)
+    note(f"{counted(gone, 'run', 'runs')} removed")
+    return 2 if problems else 0
+
+
+def _show(runs: Sequence[Summary]) -> None:
+    from onnxprof.publish.tables.runs import list_table
+    from onnxprof.publish.text.numbers import scaled
+    from onnxprof.publish.text.safe import counted
+    from onnxprof.store.upkeep.removal import size_of
+
+    display(list_table(runs[:_MOST_SHOWN]))
+    if len(runs) > _MOST_SHOWN:
+        note(f"… and {counted(len(runs) - _MOST_SHOWN, 'run', 'runs')} more")
+    note(f"To be removed: {counted(len(runs), 'run', 'runs')}, {scaled(size_of(runs), 'B')}")
+
+
+def _agreed(count: int) -> bool:
+    """Whether the user agrees. Raises UsageError where nobody can be asked."""
+    import sys
+
+    from onnxprof.errors import UsageError
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("there is no terminal to ask on", remedy="Add --yes to remove these runs")
+    return typer.confirm("Remove this run?" if count == 1 else "Remove these runs?", err=True)
