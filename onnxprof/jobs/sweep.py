@@ -12,8 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
-from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
@@ -72,29 +73,40 @@ def plan(
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment(backend=backend)
     resolved = [resolve(reference, progress) for reference in options.models]
-    inspected: list[_Inspected] = []
-    for file, reference, dims in zip(
-        resolved, options.models, sizes_of(resolved, options), strict=True
-    ):
-        work = partial(_inspected, file, replace(options, dims=dims), frozenset(optional))
-        inspected.append(confined(work, options.limits, "planning", reference))
+    inspected = [
+        inspect_found(file, replace(options, dims=dims), optional)
+        for file, dims in zip(resolved, sizes_of(resolved, options), strict=True)
+    ]
+    for _, error in (pair for inspection in inspected for pair in inspection.refused):
+        raise error
     return [
         job
         for device, inspection in product(devices, inspected)
-        for job in _jobs(inspection, options, device, facts)
+        for job in jobs_of(inspection, options, device, facts)
     ]
 
 
-def start_server(backend: Backend) -> None:
+def inspect_found(
+    file: Resolved, options: Options, optional: Collection[str] = ()
+) -> InspectedModel:
+    """What a model's file says at all batches of the options, read in a process of its own.
+
+    Raises UsageError or ModelError for what cannot work.
+    """
+    work = partial(_inspected, file, options, frozenset(optional))
+    return confined(work, options.limits, "planning", file.reference)
+
+
+def start_server(*backends: Backend) -> None:
     """Have imports made while planning goes on; those of a stranger's backend may do anything."""
-    module = type(backend).__module__
-    ours = [module] if module.startswith("onnxprof.backends.") else []
+    modules = [type(backend).__module__ for backend in backends]
+    ours = [module for module in modules if module.startswith("onnxprof.backends.")]
     measuring = [f"{name.rpartition('.')[0]}.traced" for name in ours]  # where there is one
     fork_server.start((*ours, *measuring, "onnxprof.jobs.preload"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Inspected:
+class InspectedModel:
     """What a model's file says, at every batch size that is asked for."""
 
     model: Opened
@@ -102,9 +114,11 @@ class _Inspected:
     tables: tuple[LayerTable, ...]
     batch: BatchAxes
     inputs_sha256: str = ""
+    refused: tuple[tuple[int, UsageError], ...] = ()
+    """Batches that it cannot have, such as those of too large inputs, and why."""
 
 
-def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> _Inspected:
+def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
     from onnxprof.model.feeds import from_file
     from onnxprof.model.file import batch_axes, model_axes, open_found, with_defaults
@@ -115,12 +129,14 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> _I
     asked = {name: size for name, size in options.dims if name not in absent}
     dims = with_defaults(model, {**_given(model, options.inputs), **asked})
     refuse_missing(model, dims)
-    tables = _tables(model, options.batches, dims)
+    tables, refused = _tables(model, options.batches, dims)
     digest = ""
     if options.inputs:
         for table in tables:
             _, digest = from_file(Path(options.inputs), table)
-    return _Inspected(opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest)
+    return InspectedModel(
+        *(opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest, refused)
+    )
 
 
 def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
@@ -171,20 +187,30 @@ def refuse_provider(backend: Backend, provider: str) -> None:
 
 def _tables(
     model: ModelFile, batches: Sequence[int], dims: Mapping[str, int]
-) -> tuple[LayerTable, ...]:
-    """One a batch size; a model that cannot be re-batched is measured once, and says why."""
+) -> tuple[tuple[LayerTable, ...], tuple[tuple[int, UsageError], ...]]:
+    """One a batch size; a model that cannot be re-batched is measured once, and says why.
+
+    And the batches that are refused; raises UsageError where all are.
+    """
     from onnxprof.model.layers import inspect
 
     tables: dict[int, LayerTable] = {}
+    refused: list[tuple[int, UsageError]] = []
     for batch in batches:
-        table = inspect(model, batch, dims)
+        try:
+            table = inspect(model, batch, dims)
+        except UsageError as error:
+            refused.append((batch, error))
+            continue
         if table.batch not in tables or table.obstacle:
             tables[table.batch] = table
-    return tuple(tables.values())
+    if not tables:
+        raise refused[0][1]
+    return tuple(tables.values()), tuple(refused)
 
 
-def _jobs(
-    inspection: _Inspected,
+def jobs_of(
+    inspection: InspectedModel,
     options: Options,
     device: Device,
     environment: tuple[tuple[str, str], ...],
@@ -213,18 +239,19 @@ def _jobs(
         )
 
 
-def too_large(jobs: Sequence[Job], memory_bytes: int) -> list[tuple[Job, PredictedMemory]]:
-    """The jobs that will exceed this memory by their backend's prediction; none for no limit.
+def predicted(job: Job) -> PredictedMemory | None:
+    """What one session of a job, the least that a measurement loads, will take.
 
-    The prediction is for one session, the least that a measurement loads.
+    By its backend; for one that makes no prediction, on a CPU, weights and activations. None on
+    other devices.
     """
-    found = []
-    for job in jobs if memory_bytes else ():
-        backend = registry.backend(job.options.backend)
-        expected = predicted_memory(backend, job.provider, job.table)
-        if expected is not None and expected.peak_bytes > memory_bytes:
-            found.append((job, expected))
-    return found
+    backend = registry.backend(job.options.backend)
+    expected = predicted_memory(backend, job.provider, job.table)
+    if expected is not None or job.device.kind != "cpu":
+        return expected
+    alive = alive_in_table(job.table)
+    peak = alive.peak.alive_bytes if alive.peak else 0
+    return PredictedMemory(0, alive.weights_bytes, 0, 0, 0, peak, at_least=True)
 
 
 def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -> Iterator[Outcome]:

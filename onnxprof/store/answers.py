@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from onnxprof.store.folder import Store, path_part
+from onnxprof.store.folder import Store
+from onnxprof.store.names import path_part
 
 #: Batch, threads, digest of the request, time, and the mark of a failure: see docs/store.md.
 _NAME = re.compile(

@@ -321,7 +321,7 @@ def _list(data: Json) -> list[Json]:
 
 
 def _union_converter(args: tuple[Any, ...]) -> Converter:
-    by_type = {list if get_origin(arg) is tuple else arg: _converter(arg) for arg in args}
+    by_type = {_json_type(arg): _converter(arg) for arg in args}
     if float in by_type:  # whole numbers and infinities are floats, too
         by_type = {int: _to_float, str: _to_float} | by_type
 
@@ -332,6 +332,13 @@ def _union_converter(args: tuple[Any, ...]) -> Converter:
         return make(data)
 
     return convert
+
+
+def _json_type(kind: Any) -> Any:
+    """The type that JSON has for a value of this type."""
+    if get_origin(kind) is tuple:
+        return list
+    return dict if dataclasses.is_dataclass(kind) else kind
 
 
 def _scalar_converter(kind: type) -> Converter:

@@ -1,0 +1,40 @@
+"""What a command gives a sweep as its listener."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from onnxprof.cli.output import note
+from onnxprof.sweeps.events import Listener
+from onnxprof.sweeps.status.file import StatusFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@contextmanager
+def recorded(store: Path) -> Iterator[Listener]:
+    """A listener that keeps the status of the sweep for other terminals.
+
+    It is to be called by one thread at a time, as the ledger does; `shown` likewise.
+    """
+    with StatusFile(store) as status:
+        yield status.hear
+
+
+@contextmanager
+def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
+    """A listener that shows the sweep: on a terminal the board, elsewhere and if quiet lines."""
+    from onnxprof.cli.board.lines import Lines
+    from onnxprof.cli.board.live import Board
+
+    if console.is_terminal and not quiet:
+        with Board(console) as live:
+            yield live.hear
+    else:
+        yield Lines(typer.echo, note, console.width, quiet=quiet).hear

@@ -1,0 +1,42 @@
+"""What a sweep prints as it goes: the board or lines for people, or events as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from onnxprof.sweeps.events import Event, Listener
+
+
+def as_json_lines(event: Event) -> None:
+    """Print an event as one line of JSON."""
+    from onnxprof.publish.text.safe import in_json
+    from onnxprof.sweeps.events import as_json
+
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    typer.echo(in_json(json.dumps(as_json(event, now), ensure_ascii=False)))
+
+
+@contextmanager
+def listening(store: Path, is_json: bool, quiet: bool) -> Iterator[Listener]:
+    """What hears the events of a sweep, prints them, and keeps its status in the store."""
+    from rich.console import Console
+
+    from onnxprof.cli.board.watching import recorded, shown
+
+    console = Console(stderr=True)
+    with recorded(store) as record, shown(console, quiet=quiet or is_json) as show:
+
+        def hear(event: Event) -> None:
+            record(event)
+            (as_json_lines if is_json else show)(event)
+
+        yield hear

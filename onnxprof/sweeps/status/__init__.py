@@ -1,0 +1,1 @@
+"""How a sweep stands: what its events add up to, kept in a file that other terminals read."""
