@@ -189,10 +189,14 @@ def read_system(path: Path) -> tuple[Device, dict[str, str]]:
     """The device and the environment of a stored run, without its samples. Raises StoreError."""
     import pyarrow.parquet as pq
 
-    with _reading(path):
-        guard.check_file(path)
-        with pq.ParquetFile(path) as file:
-            facts = guard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
+    place = located(path)
+    with guard.reading(path):
+        guard.check_file(place[0] if place else path)
+        if place:
+            facts = guard.facts_in(reading.read(*place).facts)
+        else:
+            with pq.ParquetFile(path) as file:
+                facts = guard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
         device = encoding.from_json(Device, facts["device"])
         return device, {str(key): str(value) for key, value in facts["environment"]}
 
