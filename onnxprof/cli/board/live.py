@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from onnxprof.cli.board import view
-from onnxprof.cli.board.words import one_line
-from onnxprof.sweeps.events import Event, Failed, Noted, Skipped
+from onnxprof.cli.board.words import one_line, over
+from onnxprof.sweeps.events import Ended, Event, Failed, Noted, Skipped
 from onnxprof.sweeps.status.pace import Pace
 from onnxprof.sweeps.status.tally import Tally
 
@@ -24,7 +24,7 @@ class Board:
     """Shows the sweep on a terminal; its last state stays there.
 
     Above it stand notes and why jobs are skipped; below it, once it is over, the reasons of
-    failures that are in no record.
+    failures that are in no record, and that the rest can be done later.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Board:
         self._tally = Tally()
         self._interval_s = interval_s
         self._live = Live(console=console, auto_refresh=False)
-        self._reasons: dict[str, None] = {}
+        self._closing: dict[str, None] = {}
         self._said: set[str] = set()
         self._pace: Pace | None = None
 
@@ -59,7 +59,7 @@ class Board:
         if self._pace is not None:
             self._pace.close()
         self._live.stop()
-        for reason in self._reasons:
+        for reason in self._closing:
             self._print(reason)
 
     def hear(self, event: Event) -> None:
@@ -68,7 +68,9 @@ class Board:
         self._tally = before.after(event, self._clock() - self._start_s)
         match event:
             case Failed(_, reason, ""):
-                self._reasons[one_line(reason)] = None
+                self._closing[one_line(reason)] = None
+            case Ended(left=left) if left:
+                self._closing[over(event)] = None
             case Noted(text) | Skipped(_, text):
                 self._once(one_line(text))
             case _:

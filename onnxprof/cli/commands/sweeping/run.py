@@ -70,12 +70,9 @@ def run(
     ahead = Ahead.of(survey(read_plan(plan)), place, policy)
     if dry_run:
         return _preview(ahead, as_json)
-    try:
-        with listening(place.root, as_json, quiet) as listen:
-            return _conduct(ahead, Ledger(place, policy, listen), seconds, None if wait else 0.0)
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
+    with listening(place.root, as_json, quiet) as listen:
+        ledger = Ledger(place, policy, listen)
+        return _conduct(ahead, ledger, seconds, None if wait else 0.0)
 
 
 def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float | None) -> int:
@@ -88,7 +85,11 @@ def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float 
     warm_up(tasks)
     deadline = None if seconds is None else Deadline(seconds, ahead.at_least)
     here = Here(wait_s, learner=ahead.remembered)
-    ended = conduct(tasks, [here], ledger, ahead.planned(), deadline, before=ahead.before())
+    try:
+        ended = conduct(tasks, [here], ledger, ahead.planned(), deadline, before=ahead.before())
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
     return 2 if ended.failed or ahead.surveyed.notes else int(ledger.wrong > 0)
 
 
