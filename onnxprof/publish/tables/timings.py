@@ -146,11 +146,11 @@ def timing_table(
 
     schema = _schema()
     rows = [
-        (*asked, *map(_utf8, cells))
+        _utf8((*asked, *_values(row)))
         for run in runs
         if run.timings is not None
-        for asked in [tuple(map(_utf8, _identity(run)))]
-        for cells in map(_values, _rows(run, ceilings_of, rows_of))
+        for asked in [_identity(run)]
+        for row in _rows(run, ceilings_of, rows_of)
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -249,11 +249,14 @@ def _identity(run: Run) -> tuple[Cell, ...]:
     )
 
 
-def _utf8(value: Cell) -> Cell:
-    """The value as valid UTF-8, since Arrow refuses lone surrogates in names from files."""
-    if not isinstance(value, str) or value.isascii():
-        return value
-    return value.encode("utf-8", "backslashreplace").decode()
+def _utf8(cells: tuple[Cell, ...]) -> Sequence[Cell]:
+    """The cells as valid UTF-8, since Arrow refuses lone surrogates in names from files."""
+    if "".join([cell for cell in cells if isinstance(cell, str)]).isascii():
+        return cells
+    return [
+        cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+        for cell in cells
+    ]
 
 
 def _rows(run: Run, ceilings_of: CeilingsOf, rows_of: RowsOf | None) -> Sequence[TimingRow]:
