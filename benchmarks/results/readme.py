@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from onnxprof.publish.text.numbers import scaled
-from onnxprof.publish.text.safe import printable
+from onnxprof.publish.text.safe import counted, printable
 from onnxprof.records.run import RUNTIME, Run
 from onnxprof.store.folder import load, scan
 from onnxprof.store.summary import Summary
+from onnxprof.sweeps.plans.expand import excluded, expanded
+from onnxprof.sweeps.plans.read import read_plan
 
 RESULTS = Path(__file__).parents[2] / "results"
 BEGIN, END = "<!-- made by `make results-readme` -->", "<!-- end of what is made -->"
@@ -40,9 +42,7 @@ _LONGEST = 120
 
 def main() -> int:
     """Write the page, or say whether it is of these runs."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="change nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder")
     asked = parser.parse_args()
@@ -89,11 +89,23 @@ def _counts(summaries: Sequence[Summary], results: Path) -> str:
     moments = sorted(run.created for run in summaries)
     networks = len({run.request.model_name for run in summaries})
     failed = sum(bool(run.failure) for run in summaries)
+    runs = [load(run.path) for run in summaries]
+    checked = sum(any(step.verdict for step in run.steps) for run in runs)
+    compared = sum(run.parity is not None for run in runs)
     return (
-        f"{len(summaries):,} runs of {networks} networks, {failed:,} of them failed, measured from"
-        f" {_moment(moments[0])} to {_moment(moments[-1])} (UTC); {scaled(whole, 'B')} in"
-        f" {len(files)} file{'s' if len(files) > 1 else ''}, {scaled(whole / len(summaries), 'B')} a run."
+        f"{len(summaries):,} runs ({_asked(results):,} are in the plan) of {networks} networks,"
+        f" {failed:,} of them failed, measured from {_moment(moments[0])} to {_moment(moments[-1])}"
+        f" (UTC). The steps of {checked:,} runs were checked by values, the outputs of {compared:,}"
+        f" were compared. {scaled(whole, 'B')} in {counted(len(files), 'file', 'files')},"
+        f" {scaled(whole / len(summaries), 'B')} a run."
     )
+
+
+def _asked(results: Path) -> int:
+    """The jobs of the plan."""
+    plan = read_plan(results / "plan.toml")
+    tasks = excluded(plan, expanded(plan).tasks).tasks
+    return sum(len(task.options.batches) for task in tasks)
 
 
 def _moment(created: str) -> str:
@@ -108,9 +120,8 @@ def _systems(summaries: Sequence[Summary]) -> Iterator[str]:
         mine = [run for (where, _), run in runs.items() if where == device]
         yield f"| machine | `{device}`: {printable(mine[0].device.name)} |\n| --- | --- |"
         facts = dict(mine[-1].environment)
-        yield from (
-            f"| {name} | {printable(facts[key])} |" for key, name in _FACTS.items() if key in facts
-        )
+        known = {name: facts[key] for key, name in _FACTS.items() if key in facts}
+        yield from (f"| {name} | {printable(value)} |" for name, value in known.items())
         yield f"| runtimes | {', '.join(_runtimes(mine))} |"
         if thinned := [run.thinned for run in mine if run.thinned]:
             yield f"| samples | some {thinned[0].limit} of a kind, {thinned[0].rule} |"
