@@ -1,10 +1,12 @@
 # make demo    profile a few networks and build the site
+# make gallery build the site of the measured runs in results/ (DLPERF=FOLDER adds a folder of runs)
 # make test    run the whole suite, a process for each core
 #              (ARGS="-k store" for a part of it, ARGS=-n0 in one process)
 # make test-export   export with torch and TensorFlow (in .venv-export, some 3 GB)
 # make test-lowest   its core with the lowest declared versions (in .venv-lowest)
 # make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
 # make lint    formatting, linter, types
+# make results-readme   what results/README.md says of the runs in results/
 # make house   the picture and table of the packages in docs/architecture.md
 # make bench   speed of the tool itself, as ratios
 # make clean   remove what the others made
@@ -14,6 +16,8 @@ NETWORKS ?= zoo:lenet zoo:squeezenet zoo:resnet50
 BATCHES ?= 1,2,4,8,16,32
 BUDGET ?= 1
 DEMO ?= demo
+GALLERY ?= gallery
+DLPERF ?=
 ARGS ?=
 # A process that crashes ends the session: its tests would be waited for otherwise.
 WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto --max-worker-restart 0)
@@ -27,7 +31,7 @@ export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo test test-export test-lowest test-hostile lint format house bench clean
+.PHONY: help demo gallery results-readme test test-export test-lowest test-hostile lint format house bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -38,6 +42,16 @@ demo:
 	$(RUN) onnxprof site build --store $(DEMO)/runs --out $(DEMO)/site
 	@echo
 	@echo "The site is built. Open it: file://$(abspath $(DEMO))/site/index.html"
+
+gallery:
+	@.ci/venv cpu,site
+	$(RUN) onnxprof site build --store results $(if $(DLPERF),--store "$(DLPERF)") --out $(GALLERY) --title "onnxprof gallery"
+	@echo
+	@echo "The gallery is built. Open it: file://$(abspath $(GALLERY))/index.html"
+
+results-readme:
+	@.ci/venv cpu,site
+	.venv/$(BIN)/python benchmarks/results/readme.py
 
 test:
 	@.ci/venv cpu,site,test
@@ -74,5 +88,5 @@ bench:
 	@for file in $(wildcard benchmarks/speed/*.py benchmarks/site/*.py); do .venv/$(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) $(GALLERY) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -113,7 +113,7 @@ def clustered_median_interval(
     over those medians. One: as `median_interval`, and never narrower than that.
     """
     low, high = median_interval(samples, confidence)
-    middles = np.array([np.median(samples[clusters == c]) for c in np.unique(clusters)])
+    _, middles = group_medians(samples, clusters)
     if middles.size < 2:
         return low, high
     below, above = interval_of(middles, confidence)
@@ -192,14 +192,26 @@ def _inflation_ratios(timings: Timings) -> NDArray[np.float64]:
     plain = dict(_medians(timings.latency_ns, timings.latency_block))
     traced = _medians(timings.traced_ns, timings.traced_block)
     pairs = [(median, [plain[n] for n in (b, b + 1) if plain.get(n)]) for b, median in traced]
-    return np.array([median / np.mean(near) for median, near in pairs if near], np.float64)
+    ratios = [median / (sum(near) / len(near)) for median, near in pairs if near]
+    return np.array(ratios, np.float64)
 
 
 def _medians(samples: Samples, block: Indices) -> list[tuple[int, float]]:
     """The median of each block; nothing where samples have no blocks."""
     if block.size != samples.size:
         return []
-    return [(int(b), float(np.median(samples[block == b]))) for b in np.unique(block)]
+    blocks, medians = group_medians(samples, block)
+    return list(zip(blocks.tolist(), medians.tolist(), strict=True))
+
+
+def group_medians(samples: Samples, groups: Indices) -> tuple[Indices, NDArray[np.float64]]:
+    """The numbers of the groups, ascending, and the median of each one's samples."""
+    order = np.lexsort((samples, groups))
+    ordered, numbers = samples[order], groups[order]
+    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+    counts = np.diff(starts, append=numbers.size)
+    lower, upper = ordered[starts + (counts - 1) // 2], ordered[starts + counts // 2]
+    return numbers[starts], (lower.astype(np.float64) + upper) / 2
 
 
 def drift(timings: Timings) -> float:

@@ -65,6 +65,22 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Thinned:
+    """What was measured of a run that was stored with fewer samples (docs/store.md#thinning)."""
+
+    rule: str
+    """The rule by which the samples were chosen."""
+    limit: int
+    """The samples of a kind that were to be kept."""
+    warmup: int
+    """Warm-up inferences that were measured."""
+    latency: int
+    """Un-profiled inferences that were measured."""
+    traced: int
+    """Traced inferences that were measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One measurement, with everything that is needed to verify and repeat it."""
 
@@ -97,6 +113,8 @@ class Run:
     """Kernels and calls of the CUDA runtime; empty where the timer does not list them."""
     counted_memory: tuple[CountedMemory, ...] = ()
     """Allocations by step as the runtime counted them; empty where they were not asked for."""
+    thinned: Thinned | None = None
+    """How many samples there were; None where all of them are stored."""
     schema: int = field(default=SCHEMA_VERSION)
 
     @property

@@ -24,7 +24,7 @@ from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, ModelFacts, Tensor
 from onnxprof.records.memory import CountedMemory
 from onnxprof.records.parity import Parity
-from onnxprof.records.run import Origin, Request, Run
+from onnxprof.records.run import Origin, Request, Run, Thinned
 from onnxprof.records.step import Step
 from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.timings import Timings
@@ -120,6 +120,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
         "api_calls": columns(ApiRow, run.api_calls, {}),
         **_counted(run.counted_memory),
         "origin": to_json(run.origin),
+        **_thinned(run),
         "timer": None if run.timings is None else to_json(run.timings.timer),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
         "tensors": columns(Tensor, tuple(pool), {}),
@@ -161,6 +162,7 @@ def _run_from_json(data: Json) -> Run:
         api_calls=tuple(records(ApiRow, data.get("api_calls", {}), {})),
         counted_memory=_counted_from(data.get("counted_memory")),
         origin=_optional(Origin, data.get("origin")),
+        thinned=_optional(Thinned, data.get("thinned")),
         schema=_converter(int)(data["schema"]),
         **{name: _converter(hints[name])(data[name]) for name in _FACTS},
     )
@@ -173,6 +175,11 @@ def _counted(memory: tuple[CountedMemory, ...]) -> dict[str, Json]:
 
 def _counted_from(data: Json) -> tuple[CountedMemory, ...]:
     return () if data is None else tuple(records(CountedMemory, data, {}))
+
+
+def _thinned(run: Run) -> dict[str, Json]:
+    """Left out where all samples are there, so that such runs are the bytes that they were."""
+    return {} if run.thinned is None else {"thinned": to_json(run.thinned)}
 
 
 def _optional(cls: type[T], data: Json) -> T | None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from onnxprof.errors import StoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,3 +110,19 @@ def check_numbers(timings: dict[str, Any]) -> None:
         for item in value if isinstance(value, list) else [value]:
             if type(item) is not int or not 0 <= item <= LARGEST:
                 raise ValueError(f"{str(item)[:40]!r} is no count")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong while a stored run is read, as StoreError with the file's path."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(error.what, where=str(path), remedy=error.remedy) from error
+    except FileNotFoundError as error:
+        raise StoreError("there is no such file", where=str(path)) from error
+    except (pa.ArrowException, *ERRORS) as error:
+        reason = " ".join((str(error) or type(error).__name__).split())[:200]
+        raise StoreError(f"cannot be read as a stored run ({reason})", where=str(path)) from error

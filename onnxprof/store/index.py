@@ -13,7 +13,7 @@ import secrets
 import stat
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,14 @@ def summaries(root: Path) -> dict[str, Summary | StoreError]:
         mark = _mark(file.path)
         entry = known.get(file.name)
         is_known = entry is not None and entry[0] == mark
-        outcome = entry[1] if entry is not None and is_known else _read_file(file.path)
-        outcomes[file.real] = outcome
-        if mark is not None and isinstance(outcome, Summary) and _is_settled(mark, now_ns):
-            kept[file.name] = mark, outcome
-            learnt += not is_known
+        found = [entry[1]] if entry is not None and is_known else _read_file(file.path)
+        outcomes |= {f"{file.real}{_inside(one, file.path)}": one for one in found}
+        for one in found:
+            if mark is None or not isinstance(one, Summary) or one.file != file.path:
+                continue
+            if _is_settled(mark, now_ns):
+                kept[file.name] = mark, one
+                learnt += not is_known
     if learnt >= max(_FEW, len(files) * _PART):
         write(root, kept, len(files))
     return outcomes
@@ -84,13 +87,20 @@ def _is_settled(mark: Mark, now_ns: int) -> bool:
     return max(mark[1], mark[2]) < now_ns - _UNSETTLED_NS
 
 
-def _read_file(path: str) -> Summary | StoreError:
+def _read_file(path: str) -> Sequence[Summary | StoreError]:
+    """One of a run's file, any number of an archive."""
     from onnxprof.store import parquet
 
     try:
-        return parquet.read_summary(Path(path))
+        return parquet.read_summaries(Path(path))
     except StoreError as error:
-        return error
+        return [error]
+
+
+def _inside(outcome: Summary | StoreError, path: str) -> str:
+    """The rest of a run's path behind that of the archive that it is in; empty for a file."""
+    found = outcome.file if isinstance(outcome, Summary) else outcome.where
+    return found.removeprefix(path)
 
 
 def read(root: Path, files: int) -> dict[str, Entry]:

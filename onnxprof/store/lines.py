@@ -26,7 +26,7 @@ def read(place: Path, most_bytes: int) -> list[bytes]:
     """
     try:
         handle = os.open(place, os.O_RDONLY | _SAFE)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # an archive is a file and has none
         return []
     with open(handle, "rb") as file:
         _check(handle)

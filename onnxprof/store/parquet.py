@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import math
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +16,12 @@ from numpy.typing import NDArray
 from onnxprof.errors import StoreError
 from onnxprof.records.device import Device
 from onnxprof.records.run import SCHEMA_VERSION, Run
-from onnxprof.records.step import Step, Timer
+from onnxprof.records.step import Timer
 from onnxprof.records.timings import Samples, Timings, traced_by
 from onnxprof.store import encoding, guard
+from onnxprof.store.formats import reading
+from onnxprof.store.formats.archive import Packed, located
+from onnxprof.store.formats.samples import KINDS, NONE, TABLE, rows
 from onnxprof.store.summary import ESTIMATOR, Summary, summarise
 
 if TYPE_CHECKING:
@@ -31,67 +31,6 @@ if TYPE_CHECKING:
 SCHEMA_KEY = b"onnxprof.schema"
 RUN_KEY = b"onnxprof.run"
 SUMMARY_KEY = b"onnxprof.summary"
-#: Columns of the sample rows.
-COLUMNS = ("kind", "step", "sample", "block", "duration_ns")
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """Samples of one kind: the field of `Timings` that holds them, and what a row of it is of."""
-
-    name: str
-    field: str
-    labels: Callable[[Timings], NDArray[Any]] | None = None
-    """The label of each row of a table of samples; None where samples are of whole inferences."""
-    block: str = ""
-    """The field with the block of each sample of a row; empty where there are none."""
-    usual: Any = None
-    """The shape in files that do not give one; None where all give it."""
-
-    def samples(self, timings: Timings) -> Samples:
-        """Those of a measurement."""
-        samples: Samples = getattr(timings, self.field)
-        return samples
-
-    def shape(self, facts: Mapping[str, Any]) -> tuple[int, ...]:
-        """As a file gives it. Raises ValueError for another number of axes, or a negative one."""
-        given = facts[self.name] if self.usual is None else facts.get(self.name, self.usual)
-        shape = (given,) if isinstance(given, int) else tuple(given)
-        if len(shape) != (1 if self.labels is None else 2) or min(shape) < 0:
-            raise ValueError(f"counts of samples make no sense: {facts}")
-        return shape
-
-
-def _of_steps(timings: Timings) -> NDArray[Any]:
-    return np.arange(len(timings.step_ns))
-
-
-def _of_host(timings: Timings) -> NDArray[Any]:
-    return np.arange(len(timings.host_ns))
-
-
-def _of_prefixes(timings: Timings) -> NDArray[Any]:
-    return len(timings.step_ns) + np.arange(len(timings.prefix_ns))
-
-
-def _of_repeated(timings: Timings) -> NDArray[Any]:
-    return np.flatnonzero(timings.repeats)
-
-
-_NONE = (0, 0)
-#: In the order in which they are stored.
-_TABLE = (
-    _Kind("warmup", "warmup_ns"),
-    _Kind("latency", "latency_ns", block="latency_block"),
-    _Kind("traced", "traced_ns", block="traced_block"),
-    _Kind("step", "step_ns", _of_steps, block="traced_block"),
-    _Kind("prefix", "prefix_ns", _of_prefixes, usual=_NONE),
-    _Kind("empty", "empty_ns", usual=0),
-    _Kind("host", "host_ns", _of_host, block="traced_block", usual=_NONE),
-    _Kind("repeat", "repeat_ns", _of_repeated, usual=_NONE),
-)
-#: The values of `kind`.
-KINDS = tuple(kind.name for kind in _TABLE)
 #: Fields of `Timings` that the file's facts hold as they are.
 _NUMBERS = ("load_ns", "first_ns")
 _LISTS = ("prefix_steps", "block_process", "round_process", "repeats", "repeat_process")
@@ -102,7 +41,7 @@ def to_bytes(run: Run) -> bytes:
     import pyarrow.parquet as pq
 
     _check(run)
-    table = _rows(run)
+    table = rows(run)
     sink = io.BytesIO()
     with pq.ParquetWriter(
         sink,
@@ -180,7 +119,7 @@ def _metadata(run: Run) -> dict[bytes, bytes]:
 def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
     if timings is None:
         return None
-    shapes = {kind.name: [int(n) for n in kind.samples(timings).shape] for kind in _TABLE}
+    shapes = {kind.name: [int(n) for n in kind.samples(timings).shape] for kind in TABLE}
     return {
         **{name: int(getattr(timings, name)) for name in _NUMBERS},
         **{name: list(getattr(timings, name)) for name in _LISTS},
@@ -188,81 +127,58 @@ def _timing_facts(timings: Timings | None) -> dict[str, Any] | None:
     }
 
 
-def _rows(run: Run) -> pa.Table:
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive of runs; False for one that cannot be read."""
+    import pyarrow.parquet as pq
+
+    try:
+        with guard.reading(path):
+            guard.check_file(path)
+            return reading.is_archive(pq.read_metadata(path).metadata)
+    except StoreError:
+        return False
+
+
+def read_summaries(path: Path) -> list[Summary | StoreError]:
+    """Of a run's file its summary, of an archive those of its runs or why one cannot be read.
+
+    Raises StoreError for a file that is neither.
+    """
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    timings = run.timings or _nothing()
-    columns = [_columns(kind, timings) for kind in _TABLE]
-    step, sample, block, durations = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    sizes = [kind.samples(timings).size for kind in _TABLE]
-    labels = [*_labels(run.steps), *(f"(first {n} steps)" for n in timings.prefix_steps)]
-    kind = pa.DictionaryArray.from_arrays(
-        pa.array(np.repeat(np.arange(len(KINDS), dtype=np.int8), sizes)),
-        pa.array(KINDS, pa.string()),
-    )
-    names = pa.DictionaryArray.from_arrays(
-        pa.array(step.astype(np.int32), mask=step < 0), pa.array(labels, pa.string())
-    )
-    return pa.table(
-        {
-            "kind": kind,
-            "step": names,
-            "sample": sample.astype(np.int32),
-            "block": pa.array(block.astype(np.int32), mask=block < 0),
-            "duration_ns": durations.astype(np.int64),
-        }
-    )
-
-
-def _columns(kind: _Kind, timings: Timings) -> tuple[NDArray[Any], ...]:
-    """Label, number, block and duration of each sample; -1 where it has no label or block."""
-    samples = kind.samples(timings)
-    labels = np.full(1, -1) if kind.labels is None else kind.labels(timings)
-    a_row = samples.shape[-1]
-    none = np.zeros(0, np.int32)
-    block = np.tile(getattr(timings, kind.block) if kind.block else none, len(labels))
-    return (
-        np.repeat(labels, a_row),
-        np.tile(np.arange(a_row), len(labels)),
-        block if block.size == samples.size else np.full(samples.size, -1, np.int32),
-        samples.ravel(),
-    )
-
-
-def _labels(steps: tuple[Step, ...]) -> list[str]:
-    """Step names as a column can hold them: UTF-8, and told apart by `#2` where repeated."""
-    seen: Counter[str] = Counter()
-    labels = []
-    for step in steps:
-        name = step.name.encode("utf-8", "backslashreplace").decode()
-        seen[name] += 1
-        labels.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return labels
-
-
-def _nothing() -> Timings:
-    none = np.zeros(0, np.int64)
-    return Timings(
-        load_ns=0,
-        first_ns=0,
-        warmup_ns=none,
-        latency_ns=none,
-        latency_block=none.astype(np.int32),
-        traced_ns=none,
-        step_ns=none.reshape(0, 0),
-    )
+    with guard.reading(path):
+        guard.check_file(path)
+        with pa.OSFile(os.fspath(path)) as source, pq.ParquetFile(source) as file:
+            metadata = file.metadata.metadata
+        is_run = not reading.is_archive(metadata)
+        text = _known(metadata)[SUMMARY_KEY] if is_run else b""
+        members = [] if is_run else reading.members(path)
+    if is_run:
+        return [_summary(text, path)]
+    return [_summary_or_error(member.summary, path / member.name) for member in members]
 
 
 def read_summary(path: Path) -> Summary:
     """The summary of a stored run. Raises StoreError for a file that is not one."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    place = located(path)
+    for summary in read_summaries(path if place is None else place[0]):
+        if isinstance(summary, Summary) and summary.file == os.fspath(path):
+            return summary
+    what = "is an archive of runs" if place is None else "the archive has no such run"
+    raise StoreError(what, where=str(path))
 
-    with _reading(path):
-        guard.check_file(path)
-        with pa.OSFile(os.fspath(path)) as source, pq.ParquetFile(source) as file:
-            metadata = _known(file.metadata.metadata)
-        facts = guard.facts_in(metadata[SUMMARY_KEY])
+
+def _summary_or_error(text: bytes, path: Path) -> Summary | StoreError:
+    try:
+        return _summary(text, path)
+    except StoreError as error:
+        return error
+
+
+def _summary(text: bytes, path: Path) -> Summary:
+    with guard.reading(path):
+        facts = guard.facts_in(text)
         summary = encoding.from_json(Summary, facts | {"file": os.fspath(path), "tags": []})
     if summary.estimator != ESTIMATOR:
         return dataclasses.replace(summarise(read_run(path)), file=os.fspath(path))
@@ -273,45 +189,81 @@ def read_system(path: Path) -> tuple[Device, dict[str, str]]:
     """The device and the environment of a stored run, without its samples. Raises StoreError."""
     import pyarrow.parquet as pq
 
-    with _reading(path):
-        guard.check_file(path)
-        with pq.ParquetFile(path) as file:
-            facts = guard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
+    place = located(path)
+    with guard.reading(path):
+        guard.check_file(place[0] if place else path)
+        if place:
+            facts = guard.facts_in(reading.read(*place).facts)
+        else:
+            with pq.ParquetFile(path) as file:
+                facts = guard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
         device = encoding.from_json(Device, facts["device"])
         return device, {str(key): str(value) for key, value in facts["environment"]}
 
 
 def read_run(path: Path) -> Run:
     """A stored run. Raises StoreError, naming the file, for one that cannot be read."""
-    import pyarrow.parquet as pq
-
-    with _reading(path):
-        guard.check_file(path)
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            facts = guard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
-            run = encoding.run_from_json(facts)
-            if facts["timings"] is None:
-                return run
-            guard.check_rows(file, facts["timings"])
-            table = file.read(["block", "duration_ns"], use_threads=False)
-            guard.check_samples(table)
+    place = located(path)
+    with guard.reading(path):
+        facts, table = _of_file(path) if place is None else _of_archive(*place)
+        run = encoding.run_from_json(facts)
+        if table is None:
+            return run
+        guard.check_samples(table)
         timings = _timings(facts["timings"], table, len(run.steps))
         return dataclasses.replace(run, timings=_with_timer(timings, facts.get("timer")))
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    import pyarrow as pa
+def _of_file(path: Path) -> tuple[dict[str, Any], pa.Table | None]:
+    """The facts of a run and its samples; none of a run that failed."""
+    import pyarrow.parquet as pq
 
-    try:
-        yield
-    except StoreError as error:
-        raise StoreError(error.what, where=str(path), remedy=error.remedy) from error
-    except FileNotFoundError as error:
-        raise StoreError("there is no such file", where=str(path)) from error
-    except (pa.ArrowException, *guard.ERRORS) as error:
-        reason = " ".join((str(error) or type(error).__name__).split())[:200]
-        raise StoreError(f"cannot be read as a stored run ({reason})", where=str(path)) from error
+    guard.check_file(path)
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        facts = guard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
+        if facts["timings"] is None:
+            return facts, None
+        guard.check_rows(file, facts["timings"])
+        return facts, file.read(["block", "duration_ns"], use_threads=False)
+
+
+def _of_archive(path: Path, name: str) -> tuple[dict[str, Any], pa.Table | None]:
+    guard.check_file(path)
+    held = reading.read(path, name)
+    facts = guard.facts_in(held.facts)
+    _known({SCHEMA_KEY: str(facts.get("schema")).encode("utf-8", "replace")})
+    if facts["timings"] is None:
+        return facts, None
+    guard.check_numbers(facts["timings"])
+    return facts, held.samples
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a run's file, or of what an archive holds of it. Raises StoreError."""
+    place = located(path)
+    with guard.reading(path):
+        if place is None:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        held = reading.read(*place)
+        whole = hashlib.sha256(held.facts)
+        for column in held.samples.columns:
+            whole.update(f"{column.null_count} ".encode())
+            whole.update(column.fill_null(-1).to_numpy().tobytes())
+        return whole.hexdigest()
+
+
+def packed(path: Path, name: str, run: Run | None = None) -> Packed:
+    """A run's file as an archive holds it, or the run in its place. Raises StoreError."""
+    import pyarrow.parquet as pq
+
+    with guard.reading(path):
+        if run is None and located(path):
+            run = read_run(path)
+        data = path.read_bytes() if run is None else to_bytes(run)
+        with pq.ParquetFile(io.BytesIO(data)) as file:
+            metadata = _known(file.metadata.metadata)
+            return Packed(name, metadata[SUMMARY_KEY], metadata[RUN_KEY], file.read())
 
 
 def _known(metadata: dict[bytes, bytes] | None) -> dict[bytes, bytes]:
@@ -339,7 +291,7 @@ def _timings(facts: dict[str, Any], table: pa.Table, steps: int) -> Timings:
         **{name: tuple(facts.get(name, ())) for name in _LISTS},
         **{
             kind.field: part.reshape(shapes[kind.name])
-            for kind, part in zip(_TABLE, parts, strict=True)
+            for kind, part in zip(TABLE, parts, strict=True)
         },
         "latency_block": _block(table, int(starts["latency"]), *shapes["latency"]),
         "traced_block": _block(table, int(starts["traced"]), *shapes["traced"]),
@@ -362,10 +314,10 @@ def _with_timer(timings: Timings, stored: str | None) -> Timings:
 
 def _shapes(facts: dict[str, Any], steps: int) -> dict[str, tuple[int, ...]]:
     """The shape of each kind of samples. Raises ValueError for those that make no sense."""
-    shapes = {kind.name: kind.shape(facts) for kind in _TABLE}
+    shapes = {kind.name: kind.shape(facts) for kind in TABLE}
     if shapes["step"][0] != steps:
         raise ValueError(f"counts of samples make no sense: {facts}")
-    if shapes["host"] not in (shapes["step"], _NONE):
+    if shapes["host"] not in (shapes["step"], NONE):
         raise ValueError(f"the host's times make no sense: {facts}")
     if shapes["repeat"][0] != sum(n > 0 for n in facts.get("repeats", ())):
         raise ValueError(f"the times of repeated steps make no sense: {facts}")

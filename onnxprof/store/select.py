@@ -54,19 +54,20 @@ def select(
 ) -> list[Summary]:
     """The runs that a text means, oldest first, at least one.
 
-    A file is its run, whatever the filters. A folder is its runs that pass the filters; an empty
-    text is the stores, `tag:NAME` their runs with that tag. Any other text is an id or the first
-    digits of one: the newest run of the stores that has it and passes the filters, or with `every`
-    all that have it. `say` hears what is left out. Raises UsageError where nothing matches, and
-    StoreError for a file without what is needed.
+    A file is its run, whatever the filters. A folder or an archive is its runs that pass the
+    filters; an empty text is the stores, `tag:NAME` their runs with that tag. Any other text is an
+    id or the first digits of one: the newest run of the stores that has it and passes the filters,
+    or with `every` all that have it. `say` hears what is left out. Raises UsageError where nothing
+    matches, and StoreError for a file without what is needed.
     """
     if text.startswith(TAG):
         filters = dataclasses.replace(filters or Filters(), tag=(text.removeprefix(TAG),))
         text = ""
     path = folders.expanded(text)
-    if path.is_file() or text.endswith(SUFFIX):
+    is_store = path.is_dir() or _is_archive(path)
+    if not is_store and (path.is_file() or text.endswith(SUFFIX)):
         return [_of_file(path, need)]
-    is_id = bool(text) and not path.is_dir()
+    is_id = bool(text) and not is_store
     places = stores if is_id or not text else [path]
     runs, problems = scan(places, filters)
     tell(problems, say)
@@ -79,6 +80,12 @@ def select(
     if len(good) > 1:
         say(f"{len(good)} runs are called {text}; the newest is {good[-1].path}")
     return good[-1:]
+
+
+def _is_archive(path: Path) -> bool:
+    from onnxprof.store import parquet
+
+    return path.is_file() and parquet.is_archive(path)
 
 
 def _of_file(path: Path, need: Need) -> Summary:

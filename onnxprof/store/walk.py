@@ -24,8 +24,10 @@ class RunFile(NamedTuple):
 def run_files(root: Path) -> Iterator[RunFile]:
     """In the order of folders and names; folders that cannot be listed are passed over.
 
-    Links to files are followed, links to folders are not.
+    Links to files are followed, links to folders are not. A file, such as an archive, is itself.
     """
+    if os.path.isfile(root):
+        yield RunFile(os.fspath(root), os.path.basename(root), os.path.realpath(root))
     start = len(os.path.join(root, ""))
     waiting = [os.fspath(root)]
     while waiting:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sites import long_run, open_layers, runs
+from support.sites import long_run, open_layers, runs, settled
 
 from onnxprof.publish.site import build
 from onnxprof.publish.tables.timings import timing_csv
@@ -79,16 +79,11 @@ def test_a_batch_is_chosen_shared_and_restored(page: Any, root: str) -> None:
 
 
 @over_http
-def test_what_the_script_writes_is_what_the_builder_wrote(
-    page: Any, root: str, browser: Any
-) -> None:
+def test_what_the_script_writes_is_what_the_builder_wrote(page: Any, root: str, plain: Any) -> None:
     page.goto(f"{root}/models/alpha/index.html")
-    context = browser.new_context(java_script_enabled=False)
-    plain = context.new_page()
     plain.goto(f"{root}/models/alpha/index.html")
     parts = ("#timing-table", "#slowest", "#sentence", "#warnings")
     written = [without_gaps(plain.inner_html(part)) for part in parts]
-    context.close()
     page.check("#batches input[value='2']")
     page.wait_for_url("**/2")
     settled(page)
@@ -111,11 +106,6 @@ def test_another_system_keeps_the_batch(page: Any, root: str) -> None:
     page.wait_for_url("**#cuda-0-x.other/1")
     settled(page)
     assert page.is_disabled("#batches input[value='2']")
-
-
-def settled(page: Any) -> None:
-    """The address changes before the page hears of it: give its handler a turn."""
-    page.wait_for_timeout(250)
 
 
 @over_http
@@ -167,7 +157,6 @@ def test_the_csv_that_is_downloaded_is_that_of_the_store(page: Any, root: str) -
 
 def test_hostile_names_do_nothing(page: Any, root: str, out: Path) -> None:
     (folder,) = [p.name for p in (out / "models").iterdir() if "script" in p.name]
-    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     page.goto(f"{root}/models/{folder}/index.html")
     open_layers(page)
     assert "<img src=x" in names(page)[0]
@@ -198,13 +187,10 @@ def test_a_thousand_rows_sort(page: Any, root: str) -> None:
 
 
 @over_http
-def test_without_scripts_the_first_run_is_there(browser: Any, root: str) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{root}/models/alpha/index.html")
-    assert page.locator("#timing-table tbody tr").count() == 4
-    assert page.is_visible("noscript")
-    context.close()
+def test_without_scripts_the_first_run_is_there(plain: Any, root: str) -> None:
+    plain.goto(f"{root}/models/alpha/index.html")
+    assert plain.locator("#timing-table tbody tr").count() == 4
+    assert plain.is_visible("noscript")
 
 
 def test_filters_narrow_rows_and_columns(page: Any, root: str) -> None:
@@ -226,9 +212,9 @@ def test_filters_narrow_rows_and_columns(page: Any, root: str) -> None:
     assert page.locator("#matrix thead th.sys:visible").count() == 3
 
 
-def test_charts_are_drawn_when_they_come_into_view(page: Any, root: str, until: Until) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_charts_are_drawn_when_they_come_into_view(
+    page: Any, root: str, asked: list[str], until: Until
+) -> None:
     page.goto(f"{root}/models/alpha/index.html")
     settled(page)
     assert not [url for url in asked if "plotly" in url], "nothing is loaded before it is seen"

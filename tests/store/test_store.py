@@ -30,6 +30,7 @@ from onnxprof.records.timings import Timings
 from onnxprof.store import folder as store
 from onnxprof.store import parquet
 from onnxprof.store.folder import Filters, Store
+from onnxprof.store.formats import archive
 from onnxprof.store.names import path_part
 from onnxprof.testing import sample_run
 
@@ -119,7 +120,7 @@ def test_columns_for_other_programs(tmp_path: Path) -> None:
     run = sample_run()
     steps = (run.steps[0], dataclasses.replace(run.steps[1], name=run.steps[0].name), run.steps[2])
     table = pq.read_table(Store(tmp_path).save(dataclasses.replace(run, steps=steps)))
-    assert tuple(table.column_names) == parquet.COLUMNS
+    assert tuple(table.column_names) == archive.SAMPLES
     assert [str(t) for t in table.schema.types[2:]] == ["int32", "int32", "int64"]
     assert all(pa.types.is_dictionary(t) for t in table.schema.types[:2])
     rows = table.to_pylist()
@@ -457,7 +458,7 @@ def test_the_document_names_columns_keys_and_values() -> None:
         *step.Granularity,
         *step.Timer,
     ]
-    wanted = [*parquet.COLUMNS, *parquet.KINDS, *keys, *facts, *facts["timings"], *kinds]
+    wanted = [*archive.COLUMNS, *parquet.KINDS, *keys, *facts, *facts["timings"], *kinds]
     assert [name for name in wanted if f"`{name}`" not in text] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,27 @@ def open_layers(page: Any) -> None:
     """Open the layer table of a model's page."""
     # by key: a click can miss what moves while the plot is drawn
     page.locator("#information ~ details summary").first.press("Enter")
+
+
+def violations(page: Any) -> list[Any]:
+    """What axe finds wrong with the page as it stands."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found: list[Any] = page.evaluate(
+        "axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.map("
+        "(v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))]))"
+    )
+    return found
+
+
+def settled(page: Any) -> None:
+    """Wait until the page has heard of the last event, and has drawn what that changed.
+
+    The address changes before the page hears of it.
+    """
+    page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>"
+        " requestAnimationFrame(() => setTimeout(done)))))"
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -85,7 +85,7 @@ def _roots(named: Sequence[str]) -> list[Path]:
 
     roots = [folders.store(folder) for folder in named]
     for root in roots:
-        if not root.is_dir():
+        if not root.exists():
             raise UsageError("there is no such folder", where=str(root), remedy="Check --store")
     return roots or [folders.store()]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.device import DevicePage, Table
 from onnxprof.publish.pages.render import SiteFacts, render
-from onnxprof.publish.tables.timings import timing_parquet, timing_table
+from onnxprof.publish.tables.timings import RowsOf, timing_parquet, timing_table
 from onnxprof.records.run import Run
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ MEANINGS = {
 }
 
 
-def rows_parquet(model: ModelPage) -> bytes:
+def rows_parquet(model: ModelPage, rows_of: RowsOf) -> bytes:
     """Every layer of a model's good runs, the earlier ones of a repetition too; empty of none."""
     runs = _good(model)
-    return timing_parquet(runs, reconciled=model.reconciled) if runs else b""
+    return timing_parquet(runs, rows_of=rows_of) if runs else b""
 
 
 def join_parquet(parts: Iterable[Path], target: Path) -> None:

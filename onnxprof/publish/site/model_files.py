@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnxprof.errors import StoreError
+from onnxprof.model.collector import unhurried
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.drawing import plot
 from onnxprof.publish.pages import downloads, graph_view, layer_rows, render, side_by_side
@@ -19,7 +20,7 @@ from onnxprof.publish.pdf import timings as pdf
 from onnxprof.publish.pdf.typesetter import Manuscript, pressed
 from onnxprof.publish.site.cards import card, light
 from onnxprof.publish.site.worklist import Volume
-from onnxprof.publish.tables.timings import timing_csv
+from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
@@ -76,6 +77,7 @@ def found(order: Order) -> Bundle | None:
     return _written(order, replace(bundle, files={**bundle.files, **whole}))
 
 
+@unhurried()
 def made(order: Order) -> Bundle:
     """The bundle from the model's runs, its files written."""
     runs, problems = _readable(order.volume)
@@ -83,9 +85,9 @@ def made(order: Order) -> Bundle:
         return Bundle(b"", problems=tuple(problems))
     page = model_page(order.volume.slug, runs, order.volume.shared)
     site = replace(order.site, newest=max(run.created for run in runs))
-    plots = dict(_plots(page))
-    files, documents = dict(_files(page, plots, site)), dict(_documents(page, plots))
-    rows = downloads.rows_parquet(page)
+    plots, rows_of = dict(_plots(page)), _rows_of(page)
+    files, documents = dict(_files(page, plots, site, rows_of)), dict(_documents(page, plots))
+    rows = downloads.rows_parquet(page, rows_of)
     bundle = Bundle(card(light(page)), rows, files, tuple(problems))
     if order.key and not problems:
         keys = {name: manuscript.digest() for name, manuscript in documents.items()}
@@ -147,8 +149,20 @@ def misfit(run: Run) -> str:
     return "" if steps_fit and timings.latency_ns.size else "its times do not match its steps"
 
 
+def _rows_of(page: ModelPage) -> RowsOf:
+    """The rows of a run of the page, counted once for all its tables."""
+    known: dict[int, list[TimingRow]] = {}
+
+    def rows_of(run: Run) -> list[TimingRow]:
+        if id(run) not in known:
+            known[id(run)] = timing_rows(run, page.reconciled(run))
+        return known[id(run)]
+
+    return rows_of
+
+
 def _files(
-    page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts
+    page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts, rows_of: RowsOf
 ) -> Iterator[tuple[str, bytes]]:
     """The page, the plots and the tables."""
     drawings = graph_view.graphs(page)
@@ -163,10 +177,7 @@ def _files(
         yield path, encoded(text)
     for entry in page.entries:
         if entry.result:
-            yield (
-                f"runs/{entry.stem}.csv",
-                encoded(timing_csv([entry.run], reconciled=page.reconciled)),
-            )
+            yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run], rows_of=rows_of))
 
 
 def _documents(page: ModelPage, plots: Mapping[int, str]) -> Iterator[tuple[str, Manuscript]]:

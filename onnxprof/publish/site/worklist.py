@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from onnxprof.errors import StoreError
 from onnxprof.publish.pages.catalogue import by_model, shared_names
 from onnxprof.records.run import Request, Run
-from onnxprof.store import folder
+from onnxprof.store import folder, parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,9 @@ def of_stores(
     items: dict[str, Item] = {}
     for found in summaries:
         try:
-            with found.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            what = f"cannot be read: {error.strerror or error}"
-            problems.append(StoreError(what, where=str(found.path)))
+            digest = parquet.digest(found.path)
+        except StoreError as error:
+            problems.append(error)
             continue
         item = Item(found.request, found.device_name, found.created, found.path, digest)
         items.setdefault(digest, item)

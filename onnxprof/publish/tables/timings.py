@@ -7,7 +7,8 @@ axis stands there by its name, an unknown axis or rank as `?`.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.memory.alive import known_alive
@@ -62,7 +63,6 @@ _GROUP_ROWS = 1 << 17
 
 Cell = str | int | float | None
 CeilingsOf = Callable[[Run], Ceilings | None]
-Reconciler = Callable[[Run], Reconciliation]
 
 
 def without_ceilings(run: Run) -> Ceilings | None:
@@ -71,29 +71,56 @@ def without_ceilings(run: Run) -> Ceilings | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class TimingRow:
+    """A row of a run's timing table, with its cells before and behind the times."""
+
+    row: TimedRow
+    described: tuple[Cell, ...]
+    """Those from `model` to `step`."""
+    reasons: tuple[Cell, ...]
+    """Those from `flops` to `alive_bytes`."""
+
+
+RowsOf = Callable[[Run], Sequence[TimingRow]]
+
+
+def timing_rows(
+    run: Run, sums: Reconciliation, ceilings: Ceilings | None = None
+) -> list[TimingRow]:
+    """The rows of a run, for tables in several formats. Raises StoreError for a failed run."""
+    roofs = roofline(run, ceilings, sums).roofs
+    known = dict(zip(map(id, step_rows(sums)), roofs, strict=True))
+    alive = known_alive(run)
+    return [
+        TimingRow(row, _description(run, row), (*_reasons(known.get(id(row))), _alive(row, alive)))
+        for row in sums.rows
+    ]
+
+
 def timing_csv(
     runs: Iterable[Run],
     ceilings_of: CeilingsOf = without_ceilings,
-    reconciled: Reconciler = reconcile,
+    rows_of: RowsOf | None = None,
 ) -> str:
     """One table of all runs under one header; failed runs are left out.
 
-    `reconciled` gives the timing table of a run, for callers that have it already.
+    `rows_of` gives the rows of a run, for callers that have them already.
     For each run the printed `median_ms` above its row `(total)` add up to that row exactly;
     `(interruptions)` and `(overhead)` are among them.
     Raises StoreError for a run whose times do not match its steps.
     """
-    return "".join(timing_csv_parts(runs, ceilings_of, reconciled))
+    return "".join(timing_csv_parts(runs, ceilings_of, rows_of))
 
 
 def timing_csv_parts(
     runs: Iterable[Run],
     ceilings_of: CeilingsOf = without_ceilings,
-    reconciled: Reconciler = reconcile,
+    rows_of: RowsOf | None = None,
 ) -> Iterator[str]:
     """The same text in parts, as the runs come."""
     timed = (run for run in runs if run.timings is not None)
-    rows = (row for run in timed for row in _printed(reconciled(run), run, ceilings_of(run)))
+    rows = (_printed(row) for run in timed for row in _rows(run, ceilings_of, rows_of))
     return csv_parts(COLUMNS, rows)
 
 
@@ -102,15 +129,14 @@ def timing_records(run: Run, ceilings: Ceilings | None = None) -> list[dict[str,
 
     Raises StoreError for a failed run.
     """
-    return [
-        dict(zip(COLUMNS, cells, strict=True)) for cells in _values(reconcile(run), run, ceilings)
-    ]
+    rows = timing_rows(run, reconcile(run), ceilings)
+    return [dict(zip(COLUMNS, _values(row), strict=True)) for row in rows]
 
 
 def timing_table(
     runs: Iterable[Run],
     ceilings_of: CeilingsOf = without_ceilings,
-    reconciled: Reconciler = reconcile,
+    rows_of: RowsOf | None = None,
 ) -> pa.Table:
     """The rows of `timing_csv` as an Arrow table, with columns that identify the run in front.
 
@@ -120,11 +146,11 @@ def timing_table(
 
     schema = _schema()
     rows = [
-        (*asked, *map(_utf8, cells))
+        _utf8((*asked, *_values(row)))
         for run in runs
         if run.timings is not None
-        for asked in [tuple(map(_utf8, _identity(run)))]
-        for cells in _values(reconciled(run), run, ceilings_of(run))
+        for asked in [_identity(run)]
+        for row in _rows(run, ceilings_of, rows_of)
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -145,23 +171,23 @@ def _schema() -> pa.Schema:
 def timing_parquet(
     runs: Iterable[Run],
     ceilings_of: CeilingsOf = without_ceilings,
-    reconciled: Reconciler = reconcile,
+    rows_of: RowsOf | None = None,
 ) -> bytes:
     """The table of `timing_table` as a Parquet file."""
-    return b"".join(timing_parquet_parts(runs, ceilings_of, reconciled))
+    return b"".join(timing_parquet_parts(runs, ceilings_of, rows_of))
 
 
 def timing_parquet_parts(
     runs: Iterable[Run],
     ceilings_of: CeilingsOf = without_ceilings,
-    reconciled: Reconciler = reconcile,
+    rows_of: RowsOf | None = None,
 ) -> Iterator[bytes]:
     """The same file in parts, a row group each, as the runs come."""
     import pyarrow.parquet as pq
 
     sink = _Parts()
     with pq.ParquetWriter(sink, _schema(), compression="zstd") as writer:
-        for table in _row_groups(timing_table([run], ceilings_of, reconciled) for run in runs):
+        for table in _row_groups(timing_table([run], ceilings_of, rows_of) for run in runs):
             writer.write_table(table)
             yield sink.taken()
     yield sink.taken()
@@ -223,50 +249,44 @@ def _identity(run: Run) -> tuple[Cell, ...]:
     )
 
 
-def _utf8(value: Cell) -> Cell:
-    """The value as valid UTF-8, since Arrow refuses lone surrogates in names from files."""
-    if not isinstance(value, str) or value.isascii():
-        return value
-    return value.encode("utf-8", "backslashreplace").decode()
+def _utf8(cells: tuple[Cell, ...]) -> Sequence[Cell]:
+    """The cells as valid UTF-8, since Arrow refuses lone surrogates in names from files."""
+    if "".join([cell for cell in cells if isinstance(cell, str)]).isascii():
+        return cells
+    return [
+        cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+        for cell in cells
+    ]
 
 
-def _printed(sums: Reconciliation, run: Run, ceilings: Ceilings | None) -> Iterator[list[Cell]]:
-    for row, more in _rows(sums, run, ceilings):
-        times = (row.median_ns, row.p5_ns, row.p95_ns)
-        yield [
-            *_description(run, row),
-            *("" if ns is None else milliseconds(ns) for ns in times),
-            row.samples or None,
-            "" if row.share is None else f"{row.share:.6g}",
-            _caveat(row),
-            *(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in more),
-        ]
+def _rows(run: Run, ceilings_of: CeilingsOf, rows_of: RowsOf | None) -> Sequence[TimingRow]:
+    return rows_of(run) if rows_of else timing_rows(run, reconcile(run), ceilings_of(run))
 
 
-def _values(
-    sums: Reconciliation, run: Run, ceilings: Ceilings | None
-) -> Iterator[tuple[Cell, ...]]:
-    for row, more in _rows(sums, run, ceilings):
-        times = (row.median_ns, row.p5_ns, row.p95_ns)
-        yield (
-            *_description(run, row),
-            *(None if ns is None else ns / 1e6 for ns in times),
-            row.samples or None,
-            row.share,
-            _caveat(row) or None,
-            *more,
-        )
+def _printed(found: TimingRow) -> list[Cell]:
+    row = found.row
+    times = (row.median_ns, row.p5_ns, row.p95_ns)
+    return [
+        *found.described,
+        *("" if ns is None else milliseconds(ns) for ns in times),
+        row.samples or None,
+        "" if row.share is None else f"{row.share:.6g}",
+        _caveat(row),
+        *(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in found.reasons),
+    ]
 
 
-def _rows(
-    sums: Reconciliation, run: Run, ceilings: Ceilings | None
-) -> Iterator[tuple[TimedRow, tuple[Cell, ...]]]:
-    """The rows of a run, and what is known of the reasons for the time of those with a step."""
-    roofs = roofline(run, ceilings, sums).roofs
-    known = dict(zip(map(id, step_rows(sums)), roofs, strict=True))
-    alive = known_alive(run)
-    for row in sums.rows:
-        yield row, (*_reasons(known.get(id(row))), _alive(row, alive))
+def _values(found: TimingRow) -> tuple[Cell, ...]:
+    row = found.row
+    times = (row.median_ns, row.p5_ns, row.p95_ns)
+    return (
+        *found.described,
+        *(None if ns is None else ns / 1e6 for ns in times),
+        row.samples or None,
+        row.share,
+        _caveat(row) or None,
+        *found.reasons,
+    )
 
 
 def _reasons(roof: Roof | None) -> tuple[Cell, ...]:

@@ -26,12 +26,20 @@ def csv_parts(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Itera
     writer = csv.writer(sink)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([printable(v, "\n") if isinstance(v, str) else v for v in row])
+        writer.writerow(_escaped(row))
         if sink.tell() >= _PART:
             yield sink.getvalue()
             sink.seek(0)
             sink.truncate()
     yield sink.getvalue()
+
+
+def _escaped(row: Iterable[object]) -> Sequence[object]:
+    """The cells with control characters escaped; a look at all texts at once finds most clean."""
+    cells = list(row)
+    if "".join([cell for cell in cells if isinstance(cell, str)]).isprintable():
+        return cells
+    return [printable(cell, "\n") if isinstance(cell, str) else cell for cell in cells]
 
 
 def csv_of_records(columns: Sequence[str], records: Iterable[Mapping[str, object]]) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxprof.errors import StoreError
-from onnxprof.store import ceilings, tags
+from onnxprof.store import ceilings, parquet, tags
 from onnxprof.store.folder import Store, load, scan, write_new
+from onnxprof.store.formats.archive import located
 from onnxprof.store.names import FAILED, stem
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
@@ -92,6 +93,8 @@ class _Contents:
 
 def _bytes(path: Path) -> bytes:
     """Raises StoreError."""
+    if located(path):
+        return parquet.to_bytes(load(path))
     try:
         return path.read_bytes()
     except OSError as error:

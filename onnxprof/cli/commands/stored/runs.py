@@ -39,6 +39,8 @@ _LATER = {
     ),
     "tag": Lazy(f"{_HERE}.runs_tags", "tag", "Give stored runs a tag.", is_made=True),
     "untag": Lazy(f"{_HERE}.runs_tags", "untag", "Take a tag from stored runs.", is_made=True),
+    "pack": Lazy(f"{_HERE}.runs_pack", "pack", "Put stored runs into one small file."),
+    "unpack": Lazy(f"{_HERE}.runs_pack", "unpack", "Write the runs of such a file into a store."),
     "merge": Lazy(f"{_HERE}.runs_merge", "merge", "Copy the runs of other stores into one."),
     "prune": Lazy(
         f"{_HERE}.runs_remove", "prune", "Remove all but the newest runs of each request."
@@ -47,7 +49,7 @@ _LATER = {
 }
 app = typer.Typer(
     cls=lazy_group(_LATER),
-    help="List, show, export, tag, merge and remove stored runs.",
+    help="List, show, export, tag, merge, pack and remove stored runs.",
     no_args_is_help=True,
 )
 
