@@ -42,6 +42,8 @@ class Workload:
     """The requested timer, for backends that have more than one."""
     tell: Callable[[str], None] = field(default=_ignore, compare=False, repr=False)
     """Called with one line about the progress of loading, by backends that may load for minutes."""
+    concurrent: bool = False
+    """Whether other sessions of the process infer at the same time, with as many threads each."""
 
     @property
     def most_traced(self) -> int:

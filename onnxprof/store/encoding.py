@@ -314,17 +314,24 @@ def _list(data: Json) -> list[Json]:
 
 
 def _union_converter(args: tuple[Any, ...]) -> Converter:
-    by_type = {list if get_origin(arg) is tuple else arg: _converter(arg) for arg in args}
+    by_type = {_json_type(arg): _converter(arg) for arg in args}
     if float in by_type:  # whole numbers and infinities are floats, too
         by_type = {int: _to_float, str: _to_float} | by_type
 
     def convert(data: Json) -> Any:
         make = by_type.get(type(data))
         if make is None:
-            raise ValueError(f"{data!r} is of the wrong type")
+            raise ValueError(f"{str(data)[:80]!r} is of the wrong type")
         return make(data)
 
     return convert
+
+
+def _json_type(kind: Any) -> Any:
+    """What JSON has a value of a field's type as."""
+    if get_origin(kind) is tuple:
+        return list
+    return dict if dataclasses.is_dataclass(kind) else kind
 
 
 def _scalar_converter(kind: type) -> Converter:

@@ -1,0 +1,141 @@
+"""The runs that make up a scenario: probes first where they are needed, the one that counts, a floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from onnxprof.records.scenarios.answer import Answer
+from onnxprof.records.scenarios.asked import RULES_SAMPLES, Asked, Scenario
+from onnxprof.records.scenarios.run import Probe
+from onnxprof.scenarios.orders import Done, Order, System
+from onnxprof.scenarios.search import confirmations, highest
+from onnxprof.scenarios.serving import Serving
+from onnxprof.scenarios.systems import NullSystem
+
+#: A short run is this part of the whole, within these seconds.
+_PART, _LEAST_S, _MOST_S = 1 / 30, 1.0, 20.0
+#: Samples of a short offline run for each session and sample of a batch.
+_TURNS = 4
+#: More samples than the short run lets expect, so that the least duration is met.
+_MORE = 1.15
+#: By how much two neighbouring rates of a search differ, of quick runs and of whole ones.
+_COARSE, _FINE = 0.06, 0.02
+#: Whole runs to confirm a rate, and by how much each of them is slower than the last.
+_CONFIRMATIONS, _STEP = 4, 0.04
+#: Queries of a short run, and of a whole one: with 662 one in a hundred may be late, with 99 %
+#: confidence.
+_FEW_QUERIES, _ENOUGH_QUERIES = 200, 662
+#: Of the null system: expected rates, seconds, queries, and the least rate of a server.
+_FLOOR_RATES = {Scenario.SINGLE_STREAM: 200_000.0, Scenario.MULTI_STREAM: 50_000.0}
+_FLOOR_S, _FLOOR_RATE = 1.0, 500.0
+#: A server run with more unanswered queries than arrive in so long will not recover.
+_HOPELESS_LATENCIES, _HOPELESS_S = 20, 2.0
+
+Make = Callable[[System, Order, str], Done]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The run that counts, and what was found on the way."""
+
+    done: Done
+    probes: tuple[Probe, ...] = ()
+
+
+def serving(asked: Asked) -> Serving:
+    """How samples come together."""
+    direct = asked.scenario is Scenario.SINGLE_STREAM or (
+        asked.scenario is Scenario.MULTI_STREAM and asked.sessions == 1
+    )
+    return Serving(asked.sessions, asked.max_batch, asked.max_wait_ns, queued=not direct)
+
+
+def outcome(asked: Asked, system: System, make: Make) -> Outcome:
+    """Make all runs of a scenario but the floor. Raises OnnxprofError."""
+    if asked.scenario is Scenario.OFFLINE:
+        return _offline(asked, system, make)
+    if asked.scenario is Scenario.SERVER:
+        return _server(asked, system, make)
+    order = Order(asked.scenario, asked.duration_s)
+    return Outcome(make(system, order, "measuring"))
+
+
+def floor(asked: Asked, answer: Answer, make: Make) -> Answer:
+    """What LoadGen says of a system that does nothing, under the load of an answer."""
+    scenario = asked.scenario
+    if scenario is Scenario.OFFLINE:
+        order = Order(scenario, 0.0, rate=1.0, min_queries=RULES_SAMPLES)
+    elif scenario is Scenario.SERVER:
+        rate = max(_FLOOR_RATE, answer.scheduled_rate)
+        order = _at(asked, rate, _FLOOR_S, _ENOUGH_QUERIES)
+    else:
+        order = Order(scenario, _FLOOR_S, rate=_FLOOR_RATES[scenario])
+    return make(NullSystem(), order, "measuring LoadGen's floor").answer
+
+
+def _short_s(asked: Asked) -> float:
+    return min(_MOST_S, max(_LEAST_S, asked.duration_s * _PART))
+
+
+def _throughput(asked: Asked, system: System, make: Make) -> float:
+    """Samples a second with all of them at hand, by a short run."""
+    fewest = _TURNS * asked.sessions * asked.max_batch
+    order = Order(Scenario.OFFLINE, _short_s(asked), min_queries=fewest)
+    return make(system, order, "finding the throughput").answer.completed_rate
+
+
+def _offline(asked: Asked, system: System, make: Make) -> Outcome:
+    rate = _throughput(asked, system, make) * _MORE
+    order = Order(asked.scenario, asked.duration_s, rate, min_queries=asked.samples)
+    done = make(system, order, "measuring")
+    if done.answer.min_duration_met:
+        return Outcome(done)
+    # It became faster: once more, with as many samples as this shows to be needed.
+    order = replace(order, rate=_MORE * done.answer.completed_rate)
+    return Outcome(make(system, order, "measuring again, with more samples"))
+
+
+def _server(asked: Asked, system: System, make: Make) -> Outcome:
+    if asked.rate:
+        order = _at(asked, asked.rate, asked.duration_s, _ENOUGH_QUERIES)
+        return Outcome(make(system, order, "measuring"))
+
+    def tried(rate: float) -> Probe:
+        order = _at(asked, rate, _short_s(asked), _FEW_QUERIES)
+        answer = make(system, order, f"trying {rate:.4g} queries/s").answer
+        return _probe(rate, answer)
+
+    capacity = _throughput(asked, system, make)
+    found = highest(tried, capacity, _COARSE if asked.is_quick else _FINE)
+    probes = list(found.probes)
+    if not found.rate:
+        lowest = min(probe.rate for probe in probes)
+        order = _at(asked, lowest, _short_s(asked), _ENOUGH_QUERIES)
+        return Outcome(make(system, order, "measuring at the lowest rate"), tuple(probes))
+    for rate in confirmations(found.rate, _CONFIRMATIONS, _STEP):
+        order = _at(asked, rate, asked.duration_s, _ENOUGH_QUERIES)
+        done = make(system, order, f"measuring at {rate:.4g} queries/s")
+        if done.answer.valid:
+            break
+        probes.append(_probe(rate, done.answer))
+    return Outcome(done, tuple(probes))
+
+
+def _at(asked: Asked, rate: float, duration_s: float, queries: int) -> Order:
+    """A server run at a rate."""
+    latency_s = asked.target_latency_ns / 1e9
+    outstanding = rate * (_HOPELESS_LATENCIES * latency_s + _HOPELESS_S)
+    return Order(
+        Scenario.SERVER,
+        duration_s,
+        rate,
+        asked.target_latency_ns,
+        min_queries=queries,
+        most_outstanding=max(100, round(outstanding)),
+    )
+
+
+def _probe(rate: float, answer: Answer) -> Probe:
+    held = answer.latency_met and answer.min_queries_met
+    return Probe(rate, held, answer.percentile_ns, answer.queries)
