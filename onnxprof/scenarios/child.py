@@ -38,6 +38,9 @@ _LEAST_WARM, _WARM_S = 3, 0.3
 #: LoadGen makes twice as many queries as fit into the duration at the expected rate.
 _SAMPLES_OF_A_QUERY = {Scenario.SINGLE_STREAM: 1, Scenario.MULTI_STREAM: 8, Scenario.SERVER: 1}
 _LEAST_NS = 1_000
+#: What LoadGen and its log keep of a query and of each of its samples (6.0.17, measured).
+_QUERY_BYTES, _SAMPLE_BYTES = 250, 60
+_PART_OF_MEMORY = 0.8
 
 Send = Callable[[str, object], None]
 
@@ -52,6 +55,7 @@ def perform(work: Work, folder: Path, send: Send, fail: Fail) -> None:
         memory.give_back()
         send("loaded", loaded)
         order = _expecting(work, loaded)
+        refuse_too_many(order, memory.available_bytes())
         others = Others()
         kept: list[Answerer] = []
 
@@ -156,6 +160,20 @@ def _expecting(work: Work, loaded: Loaded) -> Order:
     inferences = -(-samples // serving.max_batch)
     turns = -(-inferences // serving.sessions)
     return replace(order, rate=1e9 / (turns * most_ns))
+
+
+def refuse_too_many(order: Order, free_bytes: int) -> None:
+    """Raise BackendError where the queries, which LoadGen makes beforehand, will not fit."""
+    samples = _SAMPLES_OF_A_QUERY.get(order.scenario, 1)
+    times = {Scenario.SERVER: 1.0, Scenario.OFFLINE: 1.1}.get(order.scenario, 2.0)
+    queries = max(times * order.duration_s * order.rate, order.min_queries)
+    needed = queries * (_QUERY_BYTES + samples * _SAMPLE_BYTES)
+    if needed > _PART_OF_MEMORY * free_bytes:
+        raise BackendError(
+            f"LoadGen makes its {queries / 1e6:.0f} million queries beforehand, which takes"
+            f" {needed / 2**30:.1f} GiB, and {free_bytes / 2**30:.1f} GiB are free",
+            remedy="Use a shorter --duration",
+        )
 
 
 def child(work: Work, limits: Limits, sender: Connection, folder: str) -> None:

@@ -22,7 +22,7 @@ from onnxprof.scenarios.orders import Order
 from onnxprof.scenarios.serving import Answerer, Complete
 
 PACKAGE = "mlcommons-loadgen"
-WHEELS = "CPython 3.11 to 3.13 on Linux x86-64"
+WHEELS = "CPython 3.11 to 3.13 on Linux x86-64, on macOS with Apple silicon and on Windows x86-64"
 #: LoadGen's names, of scenarios in its configuration and of its enumeration.
 _NAMES = {
     Scenario.SINGLE_STREAM: "SingleStream",
@@ -85,7 +85,9 @@ def run(order: Order, answering: Callable[[Complete], Answerer], folder: Path) -
     # A file of the usual name in the current folder would change the settings.
     audit = str(folder / "audit.config")
     try:
-        loadgen.StartTestWithLogSettings(system, library, settings, _logging(loadgen, folder), audit)
+        loadgen.StartTestWithLogSettings(
+            system, library, settings, _logging(loadgen, folder), audit
+        )
     finally:
         answerer.close()
         loadgen.DestroyQSL(library)

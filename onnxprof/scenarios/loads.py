@@ -1,4 +1,4 @@
-"""The runs that make up a scenario: probes first where they are needed, the one that counts, a floor."""
+"""The runs that make up a scenario: short ones on the way, the one that counts, and a floor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import RULES_SAMPLES, Asked, Scenario
 from onnxprof.records.scenarios.run import Probe
 from onnxprof.scenarios.orders import Done, Order, System
-from onnxprof.scenarios.search import confirmations, highest
+from onnxprof.scenarios.search import LEAST, confirmations, highest
 from onnxprof.scenarios.serving import Serving
 from onnxprof.scenarios.systems import NullSystem
 
@@ -23,9 +23,11 @@ _MORE = 1.15
 _COARSE, _FINE = 0.06, 0.02
 #: Whole runs to confirm a rate, and by how much each of them is slower than the last.
 _CONFIRMATIONS, _STEP = 4, 0.04
-#: Queries of a short run, and of a whole one: with 662 one in a hundred may be late, with 99 %
-#: confidence.
-_FEW_QUERIES, _ENOUGH_QUERIES = 200, 662
+#: Queries of a short run at a low and at any other rate, and of a whole one: with 662, one in a
+#: hundred may be late with 99 % confidence.
+_FEWEST_QUERIES, _FEW_QUERIES, _ENOUGH_QUERIES = 50, 200, 662
+#: A short run at a low rate may take so many times as long, for its queries.
+_PATIENCE = 4
 #: Of the null system: expected rates, seconds, queries, and the least rate of a server.
 _FLOOR_RATES = {Scenario.SINGLE_STREAM: 200_000.0, Scenario.MULTI_STREAM: 50_000.0}
 _FLOOR_S, _FLOOR_RATE = 1.0, 500.0
@@ -78,15 +80,15 @@ def _short_s(asked: Asked) -> float:
     return min(_MOST_S, max(_LEAST_S, asked.duration_s * _PART))
 
 
-def _throughput(asked: Asked, system: System, make: Make) -> float:
-    """Samples a second with all of them at hand, by a short run."""
+def _unloaded(asked: Asked, system: System, make: Make) -> Done:
+    """A short run with all samples at hand, for the throughput."""
     fewest = _TURNS * asked.sessions * asked.max_batch
     order = Order(Scenario.OFFLINE, _short_s(asked), min_queries=fewest)
-    return make(system, order, "finding the throughput").answer.completed_rate
+    return make(system, order, "finding the throughput")
 
 
 def _offline(asked: Asked, system: System, make: Make) -> Outcome:
-    rate = _throughput(asked, system, make) * _MORE
+    rate = _unloaded(asked, system, make).answer.completed_rate * _MORE
     order = Order(asked.scenario, asked.duration_s, rate, min_queries=asked.samples)
     done = make(system, order, "measuring")
     if done.answer.min_duration_met:
@@ -101,18 +103,20 @@ def _server(asked: Asked, system: System, make: Make) -> Outcome:
         order = _at(asked, asked.rate, asked.duration_s, _ENOUGH_QUERIES)
         return Outcome(make(system, order, "measuring"))
 
-    def tried(rate: float) -> Probe:
-        order = _at(asked, rate, _short_s(asked), _FEW_QUERIES)
-        answer = make(system, order, f"trying {rate:.4g} queries/s").answer
-        return _probe(rate, answer)
+    free = _unloaded(asked, system, make)
+    capacity = free.answer.completed_rate
+    if min(free.loaded.batch_ns.values()) > asked.target_latency_ns:
+        return Outcome(_lowest(asked, system, make, capacity * LEAST))
 
-    capacity = _throughput(asked, system, make)
+    def tried(rate: float) -> Probe:
+        order = _at(asked, rate, _short_s(asked), _few(asked, rate))
+        return _probe(rate, make(system, order, f"trying {rate:.4g} queries/s").answer)
+
     found = highest(tried, capacity, _COARSE if asked.is_quick else _FINE)
     probes = list(found.probes)
     if not found.rate:
         lowest = min(probe.rate for probe in probes)
-        order = _at(asked, lowest, _short_s(asked), _ENOUGH_QUERIES)
-        return Outcome(make(system, order, "measuring at the lowest rate"), tuple(probes))
+        return Outcome(_lowest(asked, system, make, lowest), tuple(probes))
     for rate in confirmations(found.rate, _CONFIRMATIONS, _STEP):
         order = _at(asked, rate, asked.duration_s, _ENOUGH_QUERIES)
         done = make(system, order, f"measuring at {rate:.4g} queries/s")
@@ -120,6 +124,18 @@ def _server(asked: Asked, system: System, make: Make) -> Outcome:
             break
         probes.append(_probe(rate, done.answer))
     return Outcome(done, tuple(probes))
+
+
+def _lowest(asked: Asked, system: System, make: Make, rate: float) -> Done:
+    """Where no rate holds: a short run that shows what the latency is nearly without load."""
+    order = _at(asked, rate, _short_s(asked), _few(asked, rate))
+    return make(system, order, f"measuring at {rate:.4g} queries/s")
+
+
+def _few(asked: Asked, rate: float) -> int:
+    """Queries of a short run."""
+    most = round(_PATIENCE * _short_s(asked) * rate)
+    return min(_FEW_QUERIES, max(_FEWEST_QUERIES, most))
 
 
 def _at(asked: Asked, rate: float, duration_s: float, queries: int) -> Order:

@@ -16,6 +16,12 @@ _MARK = ":::MLLOG "
 _EFFECTIVE = "effective_"
 _PERCENTILE = re.compile(r"result_([\d.]+)_percentile_latency_ns")
 _OF_QUERY = re.compile(r"result_([\d.]+)_percentile_per_query_latency_ns")
+#: Samples a second in the server, offline and single-stream scenarios.
+_RATES = (
+    "result_completed_samples_per_sec",
+    "result_samples_per_second",
+    "result_qps_with_loadgen_overhead",
+)
 #: Errors that are kept; a run logs one or two.
 _MOST_ERRORS = 8
 
@@ -68,8 +74,6 @@ def _answer(values: Mapping[str, Any], errors: tuple[str, ...]) -> Answer:
     queries = int(values["result_query_count"])
     latencies = dict(_latencies(values))
     estimates = (values.get("early_stopping_latency_ss"), values.get("early_stopping_latency_ms"))
-    rates = ("result_completed_samples_per_sec", "result_samples_per_second")
-    rates = (*rates, "result_qps_with_loadgen_overhead")
     return Answer(
         valid=values["result_validity"] == "VALID",
         queries=queries,
@@ -85,7 +89,7 @@ def _answer(values: Mapping[str, Any], errors: tuple[str, ...]) -> Answer:
         estimate_ns=next((int(e) for e in estimates if e), 0),
         over_latency=int(values.get("result_overlatency_query_count", 0)),
         scheduled_rate=float(values.get("result_scheduled_samples_per_sec", 0.0)),
-        completed_rate=next((float(values[name]) for name in rates if name in values), 0.0),
+        completed_rate=next((float(values[name]) for name in _RATES if name in values), 0.0),
         settings=settings,
         errors=errors,
     )

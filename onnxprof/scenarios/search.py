@@ -11,7 +11,7 @@ from onnxprof.records.scenarios.run import Probe
 Try = Callable[[float], Probe]
 
 #: The first rate, and the least that is tried, as parts of the capacity.
-_FIRST, _LEAST = 0.7, 1 / 64
+_FIRST, LEAST = 0.7, 0.1
 #: Above the capacity no rate can be sustained for long.
 _MOST = 1.02
 _MOST_TRIES = 14
@@ -29,8 +29,8 @@ class Found:
 def highest(tried: Try, capacity: float, precision: float) -> Found:
     """Bisect below the capacity until the highest rate that holds is known to `precision`.
 
-    The capacity is the throughput with all samples at hand. Where not even a 64th of it holds,
-    the target latency is beyond this system.
+    The capacity is the throughput with all samples at hand. At a tenth of it hardly any
+    query waits for another: where not even that holds, the target latency is beyond this system.
     """
     probes: list[Probe] = []
     low, high = 0.0, capacity * _MOST
@@ -38,11 +38,11 @@ def highest(tried: Try, capacity: float, precision: float) -> Found:
     while len(probes) < _MOST_TRIES:
         probes.append(tried(rate))
         low, high = (rate, high) if probes[-1].held else (low, rate)
-        if not low and high <= capacity * _LEAST:
+        if not low and high <= capacity * LEAST:
             break
         if low and high / low < 1 + precision:
             break
-        rate = math.sqrt(low * high) if low else max(high / 4, capacity * _LEAST)
+        rate = math.sqrt(low * high) if low else max(high / 4, capacity * LEAST)
     return Found(low, tuple(probes))
 
 

@@ -72,9 +72,7 @@ class Queue:
     others until `max_wait_ns` after the first of them came.
     """
 
-    def __init__(
-        self, serving: Serving, fail: Fail, clock: Clock = time.perf_counter_ns
-    ) -> None:
+    def __init__(self, serving: Serving, fail: Fail, clock: Clock = time.perf_counter_ns) -> None:
         self._serving = serving
         self._complete: Complete = _nobody
         self._fail = fail

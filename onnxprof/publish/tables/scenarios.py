@@ -19,6 +19,7 @@ from onnxprof.publish.text.safe import in_json, printable, shortened
 from onnxprof.publish.text.sentences import threads
 from onnxprof.publish.text.warnings import warning_text
 from onnxprof.records.run import RUNTIME
+from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import Asked, Scenario
 from onnxprof.records.scenarios.run import LABEL, ScenarioRun
 from onnxprof.store.encoding import to_json
@@ -100,9 +101,11 @@ def list_table(runs: Sequence[ScenarioRun]) -> Table:
     for run in runs:
         asked = run.asked
         result = f"{words.figure(run)} {words.marks(run)}" if run.answer else "failed"
-        cells = (asked.scenario, shortened(asked.model_name, _LONGEST), system(run).name)
-        cells = (*cells, result.strip(), run.created[:10], asked_id(asked))
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+        cells = (
+            *(asked.scenario.value, shortened(asked.model_name, _LONGEST), system(run).name),
+            *(result.strip(), run.created[:10], asked_id(asked)),
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
 
@@ -188,22 +191,29 @@ def records(runs: Iterable[ScenarioRun]) -> list[dict[str, Any]]:
 
 def _values(run: ScenarioRun) -> tuple[object, ...]:
     asked = run.asked
-    answer, floor = run.answer, run.floor
-    facts = (asked_id(asked), run.created, asked.scenario.value, asked.model_name)
-    facts = (*facts, asked.device_id, run.device.name, asked.backend, asked.provider)
-    load = (asked.threads, asked.sessions, asked.max_batch, asked.max_wait_ns / 1e6)
-    load = (*load, asked.target_latency_ns / 1e6 or None, asked.rate or None, asked.is_quick)
-    ends = (run.loadgen, dict(run.environment).get(RUNTIME, ""), run.failure, LABEL)
-    if answer is None:
-        return (*facts, *load, *(None,) * (len(COLUMNS) - len(facts) - len(load) - 4), *ends)
-    percentiles = (answer.at(name) / 1e6 for name in ("mean", "50", "90", "99", "99.9"))
-    floors = (floor and floor.percentile_ns / 1e6, floor and floor.completed_rate or None)
-    return (
-        *(*facts, *load, answer.valid, "; ".join(answer.reasons), answer.queries, answer.samples),
-        *(answer.percentile, answer.percentile_ns / 1e6, answer.estimate_ns / 1e6 or None),
-        *(answer.scheduled_rate or None, answer.completed_rate or None, *percentiles, *floors),
-        *ends,
+    facts = (
+        *(asked_id(asked), run.created, asked.scenario.value, asked.model_name, asked.device_id),
+        *(run.device.name, asked.backend, asked.provider, asked.threads, asked.sessions),
+        *(asked.max_batch, asked.max_wait_ns / 1e6, asked.target_latency_ns / 1e6 or None),
+        *(asked.rate or None, asked.is_quick),
     )
+    ends = (run.loadgen, dict(run.environment).get(RUNTIME, ""), run.failure, LABEL)
+    if run.answer is None:
+        return (*facts, *(None,) * (len(COLUMNS) - len(facts) - len(ends)), *ends)
+    return (*facts, *_answered(run.answer), *_floored(run.floor), *ends)
+
+
+def _answered(answer: Answer) -> tuple[object, ...]:
+    return (
+        *(answer.valid, "; ".join(answer.reasons), answer.queries, answer.samples),
+        *(answer.percentile, answer.percentile_ns / 1e6, answer.estimate_ns / 1e6 or None),
+        *(answer.scheduled_rate or None, answer.completed_rate or None),
+        *(answer.at(name) / 1e6 for name in ("mean", "50", "90", "99", "99.9")),
+    )
+
+
+def _floored(floor: Answer | None) -> tuple[object, ...]:
+    return (None, None) if floor is None else (floor.percentile_ns / 1e6, floor.completed_rate)
 
 
 def to_csv(runs: Iterable[ScenarioRun]) -> str:

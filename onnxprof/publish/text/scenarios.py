@@ -25,16 +25,19 @@ _LOADS = {
 #: Behind figures in tables.
 QUICK, INVALID = "q", "!"
 LEGEND = f"{QUICK}: quick, shorter than the rules have it; {INVALID}: LoadGen calls it invalid."
-_NO_FIGURE = "-"
+_NO_FIGURE, _NO_RATE = "-", "none"
 #: From which part of a result on LoadGen's own time is worth a remark.
 _MUCH = 0.05
 
 
 def figure(run: ScenarioRun) -> str:
-    """The result with its unit: `12.4 ms`, `41.2 queries/s`; `-` where there is none."""
+    """The result with its unit: `12.4 ms`, `41.2 queries/s`.
+
+    `none` where the target latency does not hold, `-` where there is no result.
+    """
     value = run.figure
     if value is None:
-        return _NO_FIGURE
+        return _NO_FIGURE if run.answer is None else _NO_RATE
     if run.asked.scenario is Scenario.SERVER:
         return f"{rate(value)} queries/s"
     if run.asked.scenario is Scenario.OFFLINE:
@@ -88,7 +91,17 @@ def result_text(run: ScenarioRun) -> str:
         return f"{figure(run)} at the {name}, over {queries}"
     within = f"{name} {duration(answer.percentile_ns)}"
     late = f", {answer.over_latency:,} of them late" if answer.over_latency else ""
-    return f"{figure(run)}; {within}, over {queries}{late}"
+    return f"{_rate_text(run, answer)}; {within}, over {queries}{late}"
+
+
+def _rate_text(run: ScenarioRun, answer: Answer) -> str:
+    """The rate that held, or at which rate the latency is what follows."""
+    if answer.latency_met:
+        return figure(run)
+    at = f"at {rate(answer.scheduled_rate)} queries/s"
+    if run.asked.rate:
+        return f"too late {at}"
+    return f"no rate keeps the latency: {at}, where hardly any query waits for another"
 
 
 def validity_text(answer: Answer) -> str:
@@ -114,6 +127,17 @@ def floor_text(run: ScenarioRun) -> str:
         text = f"a system that does nothing: {duration(floor.percentile_ns)} at this percentile"
     note = "; so much of the result is LoadGen's own" if share > _MUCH else ""
     return f"{text}, {percent(share)} of the result{note}"
+
+
+def behind_text(run: ScenarioRun) -> str:
+    """In few words: LoadGen's floor and how many samples are behind the figure."""
+    answer, floor = _answer(run), run.floor
+    parts = []
+    if floor is not None:
+        is_offline = run.asked.scenario is Scenario.OFFLINE
+        least = f"{rate(floor.completed_rate)}/s" if is_offline else duration(floor.percentile_ns)
+        parts.append(f"floor {least}")
+    return ", ".join([*parts, counted(answer.samples, "sample", "samples")])
 
 
 def search_text(probes: tuple[Probe, ...]) -> str:

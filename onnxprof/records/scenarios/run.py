@@ -67,11 +67,14 @@ class ScenarioRun:
 
     @property
     def figure(self) -> float | None:
-        """What the scenario is judged by: nanoseconds, or samples a second; None for no answer."""
+        """What the scenario is judged by: nanoseconds, or samples a second.
+
+        None for no answer, and for a rate at which the target latency does not hold.
+        """
         if self.answer is None:
             return None
         if self.asked.scenario is Scenario.SERVER:
-            return self.answer.scheduled_rate
+            return self.answer.scheduled_rate if self.answer.latency_met else None
         if self.asked.scenario is Scenario.OFFLINE:
             return self.answer.completed_rate
         return float(self.answer.percentile_ns)

@@ -12,7 +12,6 @@ from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
 
 if TYPE_CHECKING:
-    from onnxprof.processes.confined import Limits
     from onnxprof.records.scenarios.asked import Scenario
     from onnxprof.records.scenarios.run import ScenarioRun
     from onnxprof.scenarios.plan import Load, Plan
@@ -92,8 +91,8 @@ def scenario(
     from onnxprof import folders
     from onnxprof.cli.options import memory_limit
     from onnxprof.processes.confined import Limits
-    from onnxprof.scenarios.plan import QUICK_S, Load
     from onnxprof.records.scenarios.asked import RULES_S
+    from onnxprof.scenarios.plan import QUICK_S, Load
 
     chosen = _choose(format, output)
     load = Load(
@@ -160,9 +159,12 @@ def _measured(load: Load, options: Options, root: Path, wait_s: float | None) ->
 def _announce(plan: Plan) -> None:
     """Say what is begun, and how long it takes at least."""
     from onnxprof.publish.text.sentences import threads
+    from onnxprof.records.scenarios.asked import Scenario
 
     asked = plan.asked
-    parts = [f"{asked.duration_s:.0f} s at least", threads(asked.threads)]
+    searched = plan.asked.scenario is Scenario.SERVER and not asked.rate
+    head = f"{asked.duration_s:.0f} s at least"
+    parts = [f"{head}, after a search for the rate" if searched else head, threads(asked.threads)]
     parts += [f"{asked.sessions} sessions"] if asked.sessions > 1 else []
     parts += [f"batches up to {asked.max_batch}"] if asked.max_batch > 1 else []
     say(f"{asked.scenario} load on {asked.model_name}: {', '.join(parts)}")
