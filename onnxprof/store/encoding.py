@@ -328,7 +328,7 @@ def _union_converter(args: tuple[Any, ...]) -> Converter:
 
 
 def _json_type(kind: Any) -> Any:
-    """What JSON has a value of a field's type as."""
+    """The type that JSON has for a value of this type."""
     if get_origin(kind) is tuple:
         return list
     return dict if dataclasses.is_dataclass(kind) else kind

@@ -22,8 +22,8 @@ from onnxprof.records.run import RUNTIME
 from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import Asked, Scenario
 from onnxprof.records.scenarios.run import LABEL, ScenarioRun
+from onnxprof.store.beside.scenarios import asked_id
 from onnxprof.store.encoding import to_json
-from onnxprof.store.scenarios import asked_id
 
 #: The columns of the CSV and the keys of a run in JSON, in order.
 COLUMNS = (

@@ -19,6 +19,53 @@ if TYPE_CHECKING:
 _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
 
 
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="An ONNX file, zoo:NAME, hub:NAME or hf:…")
+]
+Name = Annotated[
+    str,
+    typer.Option(
+        "--scenario",
+        metavar="NAME",
+        help="single-stream, multi-stream (queries of 8 samples), server or offline.",
+    ),
+]
+TargetLatency = Annotated[
+    float,
+    typer.Option(min=0, metavar="MS", help="Server: 99 % of the queries are to be this fast."),
+]
+Rate = Annotated[
+    float,
+    typer.Option(min=0, help="Server: queries a second, instead of a search for the highest."),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="5 seconds; the result is marked as quick.")]
+Duration = Annotated[
+    float,
+    typer.Option(min=0, help="Least seconds of the run [default: 600, as the rules have it]."),
+]
+Sessions = Annotated[
+    int, typer.Option(min=1, max=1024, help="Sessions that infer at the same time.")
+]
+MaxBatch = Annotated[int, typer.Option(min=1, max=4096, help="The most samples of one inference.")]
+MaxWait = Annotated[
+    float,
+    typer.Option(min=0, metavar="MS", help="Server: how long a sample waits for a batch."),
+]
+Format = Annotated[
+    str, typer.Option(help="table, csv or json; by default that of the output file.")
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
+Store = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where results are stored [default: runs].")
+]
+Timeout = Annotated[float, typer.Option(min=1, help="Seconds after which loading is given up.")]
+Memory = Annotated[float, typer.Option(min=0, help="GiB that a run may use; 0 for what is free.")]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
+]
+
+
 @takes(
     *("model", "scenario_", "target_latency", "rate", "quick", "duration", "backend", "device"),
     *("provider", "sessions", "threads", "max_batch", "max_wait", "dim", "inputs", "seed"),
@@ -28,61 +75,21 @@ _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
 )
 def scenario(
     asked: dict[str, Any],
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="An ONNX file, zoo:NAME, hub:NAME or hf:…")
-    ],
-    scenario_: Annotated[
-        str,
-        typer.Option(
-            "--scenario",
-            metavar="NAME",
-            help="single-stream, multi-stream (queries of 8 samples), server or offline.",
-        ),
-    ],
-    target_latency: Annotated[
-        float,
-        typer.Option(min=0, metavar="MS", help="Server: 99 % of the queries are to be this fast."),
-    ] = 0.0,
-    rate: Annotated[
-        float,
-        typer.Option(min=0, help="Server: queries a second, instead of a search for the highest."),
-    ] = 0.0,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="5 seconds; the result is marked as quick.")
-    ] = False,
-    duration: Annotated[
-        float,
-        typer.Option(min=0, help="Least seconds of the run [default: 600, as the rules have it]."),
-    ] = 0.0,
-    sessions: Annotated[
-        int, typer.Option(min=1, max=1024, help="Sessions that infer at the same time.")
-    ] = 1,
-    max_batch: Annotated[
-        int, typer.Option(min=1, max=4096, help="The most samples of one inference.")
-    ] = 1,
-    max_wait: Annotated[
-        float,
-        typer.Option(min=0, metavar="MS", help="Server: how long a sample waits for a batch."),
-    ] = 0.0,
-    format: Annotated[
-        str, typer.Option(help="table, csv or json; by default that of the output file.")
-    ] = "",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file.")
-    ] = None,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where results are stored [default: runs].")
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds after which loading is given up.")
-    ] = 900.0,
-    memory: Annotated[
-        float, typer.Option(min=0, help="GiB that a run may use; 0 for what is free.")
-    ] = 0.0,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
-    ] = True,
+    model: Model,
+    scenario_: Name,
+    target_latency: TargetLatency = 0.0,
+    rate: Rate = 0.0,
+    quick: Quick = False,
+    duration: Duration = 0.0,
+    sessions: Sessions = 1,
+    max_batch: MaxBatch = 1,
+    max_wait: MaxWait = 0.0,
+    format: Format = "",
+    output: Output = None,
+    store: Store = None,
+    timeout: Timeout = 900.0,
+    memory: Memory = 0.0,
+    wait: Wait = True,
 ) -> int:
     """Put a model under load with MLCommons' LoadGen: latency, rate or throughput.
 
@@ -139,8 +146,8 @@ def _measured(load: Load, options: Options, root: Path, wait_s: float | None) ->
     from onnxprof.processes.device_lock import held
     from onnxprof.scenarios.parent import measured
     from onnxprof.scenarios.plan import confirmed, planned
+    from onnxprof.store.beside.scenarios import save
     from onnxprof.store.folder import Store
-    from onnxprof.store.scenarios import save
 
     console = Console(stderr=True)
     with fetching(console) as downloads:

@@ -54,7 +54,7 @@ def show(
 ) -> None:
     """Show one run under load, the newest that matches."""
     from onnxprof.publish.tables import scenarios as shown
-    from onnxprof.store.scenarios import newest
+    from onnxprof.store.beside.scenarios import newest
 
     _, run = newest(_roots(store), what)
     _write([run], shown.summary(run), format_, output)
@@ -76,8 +76,8 @@ def _roots(store: list[str] | None) -> list[Path]:
 
 
 def _stored(store: list[str] | None) -> list[ScenarioRun]:
+    from onnxprof.store.beside.scenarios import stored
     from onnxprof.store.folder import tell
-    from onnxprof.store.scenarios import stored
 
     roots = _roots(store)
     found, problems = stored(roots)

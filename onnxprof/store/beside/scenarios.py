@@ -12,11 +12,11 @@ from onnxprof.errors import StoreError, UsageError
 from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import Asked
 from onnxprof.records.scenarios.run import SCENARIO_SCHEMA, ScenarioRun
-from onnxprof.store import json_files
+from onnxprof.store.beside import json_files
+from onnxprof.store.beside.json_files import SUFFIX
 from onnxprof.store.encoding import dumps, to_json
 from onnxprof.store.folder import path_part, write_new
 from onnxprof.store.guard import LARGEST
-from onnxprof.store.json_files import SUFFIX
 
 FOLDER = "scenarios"
 _FAILED = "-failed"
@@ -50,9 +50,9 @@ def stored(roots: Iterable[Path]) -> tuple[list[tuple[Path, ScenarioRun]], list[
     return json_files.stored(_KIND, roots)
 
 
-def files(roots: Iterable[Path]) -> list[Path]:
-    """The files of all scenarios; none of them is read."""
-    return json_files.files(_KIND, roots)
+def files(root: Path) -> list[Path]:
+    """The files of a store that look like scenarios."""
+    return json_files.files(_KIND, root)
 
 
 def newest(roots: Iterable[Path], text: str) -> tuple[Path, ScenarioRun]:

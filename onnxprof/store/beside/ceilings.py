@@ -8,10 +8,10 @@ from pathlib import Path
 
 from onnxprof.errors import StoreError
 from onnxprof.records.ceilings import CEILINGS_SCHEMA, Ceilings, CeilingsKey
-from onnxprof.store import json_files
+from onnxprof.store.beside import json_files
+from onnxprof.store.beside.json_files import SUFFIX
 from onnxprof.store.encoding import dumps, to_json
 from onnxprof.store.folder import path_part, write_new
-from onnxprof.store.json_files import SUFFIX
 
 FOLDER = "ceilings"
 _LARGEST = 1 << 53
@@ -31,6 +31,11 @@ def save(root: Path, ceilings: Ceilings) -> Path:
 def load(path: Path) -> Ceilings:
     """Read one file. Raises StoreError, naming it, where it cannot be read."""
     return json_files.load(_KIND, path)
+
+
+def files(root: Path) -> list[Path]:
+    """The files of a store that look like ceilings."""
+    return json_files.files(_KIND, root)
 
 
 def stored(roots: Iterable[Path]) -> tuple[list[Ceilings], list[StoreError]]:

@@ -52,16 +52,16 @@ def load(kind: Kind[T], path: Path) -> T:
         raise StoreError(what, where=str(path), remedy=kind.remedy) from error
 
 
-def files(kind: Kind[T], roots: Iterable[Path]) -> list[Path]:
-    """All files of the kind, by name."""
-    return [path for root in roots for path in sorted(root.glob(kind.pattern))]
+def files(kind: Kind[T], root: Path) -> list[Path]:
+    """A store's files that look like records of the kind, by name."""
+    return sorted(root.glob(kind.pattern))
 
 
 def stored(kind: Kind[T], roots: Iterable[Path]) -> tuple[list[tuple[Path, T]], list[StoreError]]:
     """All records with their files, oldest first, and what could not be read."""
     good: list[tuple[Path, T]] = []
     bad: list[StoreError] = []
-    for path in files(kind, roots):
+    for path in (path for root in roots for path in files(kind, root)):
         try:
             good.append((path, load(kind, path)))
         except StoreError as error:
