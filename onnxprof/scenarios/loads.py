@@ -9,7 +9,7 @@ from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import RULES_SAMPLES, Asked, Scenario
 from onnxprof.records.scenarios.run import Probe
 from onnxprof.scenarios.orders import Done, Order, System
-from onnxprof.scenarios.search import LEAST, confirmations, highest
+from onnxprof.scenarios.search import Bounds, highest
 from onnxprof.scenarios.serving import Serving
 from onnxprof.scenarios.systems import NullSystem
 
@@ -21,8 +21,12 @@ _TURNS = 4
 _MORE = 1.15
 #: By how much two neighbouring rates of a search differ, of quick runs and of whole ones.
 _COARSE, _FINE = 0.06, 0.02
-#: Whole runs to confirm a rate, and by how much each of them is slower than the last.
-_CONFIRMATIONS, _STEP = 4, 0.04
+#: A search begins at this part of the throughput with all samples at hand; at a tenth of it hardly
+#: any query waits for another, and above it no rate is sustained.
+_FIRST, _LEAST, _MOST = 0.7, 0.1, 1.02
+_DOWN, _TRIES = 0.25, 14
+#: Whole runs that confirm what short ones found, which are too short to see a queue grow slowly.
+_WHOLE_DOWN, _WHOLE_TRIES = 0.93, 5
 #: Queries of a short run at a low and at any other rate, and of a whole one: with 662, one in a
 #: hundred may be late with 99 % confidence.
 _FEWEST_QUERIES, _FEW_QUERIES, _ENOUGH_QUERIES = 50, 200, 662
@@ -104,26 +108,46 @@ def _server(asked: Asked, system: System, make: Make) -> Outcome:
         return Outcome(make(system, order, "measuring"))
 
     free = _unloaded(asked, system, make)
-    capacity = free.answer.completed_rate
+    least = free.answer.completed_rate * _LEAST
     if min(free.loaded.batch_ns.values()) > asked.target_latency_ns:
-        return Outcome(_lowest(asked, system, make, capacity * LEAST))
+        return Outcome(_lowest(asked, system, make, least))
+    precision = _COARSE if asked.is_quick else _FINE
 
     def tried(rate: float) -> Probe:
         order = _at(asked, rate, _short_s(asked), _few(asked, rate))
         return _probe(rate, make(system, order, f"trying {rate:.4g} queries/s").answer)
 
-    found = highest(tried, capacity, _COARSE if asked.is_quick else _FINE)
-    probes = list(found.probes)
+    capacity = free.answer.completed_rate
+    bounds = Bounds(capacity * _FIRST, least, capacity * _MOST, _DOWN, precision, _TRIES)
+    found = highest(tried, bounds)
     if not found.rate:
-        lowest = min(probe.rate for probe in probes)
-        return Outcome(_lowest(asked, system, make, lowest), tuple(probes))
-    for rate in confirmations(found.rate, _CONFIRMATIONS, _STEP):
+        lowest = min(probe.rate for probe in found.probes)
+        return Outcome(_lowest(asked, system, make, lowest), found.probes)
+    return _confirmed(asked, system, make, found.rate, precision, found.probes)
+
+
+def _confirmed(
+    asked: Asked,
+    system: System,
+    make: Make,
+    rate: float,
+    precision: float,
+    probes: tuple[Probe, ...],
+) -> Outcome:
+    """Whole runs at the rate that short ones found, or at the highest below it that is valid."""
+    whole: dict[float, Done] = {}
+
+    def tried(rate: float) -> Probe:
         order = _at(asked, rate, asked.duration_s, _ENOUGH_QUERIES)
-        done = make(system, order, f"measuring at {rate:.4g} queries/s")
-        if done.answer.valid:
-            break
-        probes.append(_probe(rate, done.answer))
-    return Outcome(done, tuple(probes))
+        whole[rate] = make(system, order, f"measuring at {rate:.4g} queries/s")
+        answer = whole[rate].answer
+        return replace(_probe(rate, answer), held=answer.valid)
+
+    bounds = Bounds(rate, 0.0, rate, _WHOLE_DOWN, 2 * precision, _WHOLE_TRIES)
+    found = highest(tried, bounds)
+    best = found.rate or min(whole)
+    others = tuple(probe for probe in found.probes if probe.rate != best)
+    return Outcome(whole[best], (*probes, *others))
 
 
 def _lowest(asked: Asked, system: System, make: Make, rate: float) -> Done:

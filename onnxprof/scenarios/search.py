@@ -1,20 +1,32 @@
-"""The highest rate that holds a target latency, by bisection over short runs."""
+"""The highest rate that holds a target latency, by bisection."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from onnxprof.records.scenarios.run import Probe
 
 Try = Callable[[float], Probe]
 
-#: The first rate, and the least that is tried, as parts of the capacity.
-_FIRST, LEAST = 0.7, 0.1
-#: Above the capacity no rate can be sustained for long.
-_MOST = 1.02
-_MOST_TRIES = 14
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where to look for a rate, and how closely."""
+
+    first: float
+    """What is tried first."""
+    least: float
+    """Where not even this holds, nothing does."""
+    most: float
+    """What cannot hold."""
+    step: float
+    """What a rate that does not hold is multiplied by, until one does."""
+    precision: float
+    """By which part two neighbouring rates may differ in the end."""
+    tries: int
+    """The most rates that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +38,16 @@ class Found:
     probes: tuple[Probe, ...]
 
 
-def highest(tried: Try, capacity: float, precision: float) -> Found:
-    """Bisect below the capacity until the highest rate that holds is known to `precision`.
-
-    The capacity is the throughput with all samples at hand. At a tenth of it hardly any
-    query waits for another: where not even that holds, the target latency is beyond this system.
-    """
+def highest(tried: Try, bounds: Bounds) -> Found:
+    """Go down until a rate holds, then bisect between it and the lowest that did not."""
     probes: list[Probe] = []
-    low, high = 0.0, capacity * _MOST
-    rate = capacity * _FIRST
-    while len(probes) < _MOST_TRIES:
+    low, high, rate = 0.0, bounds.most, bounds.first
+    while len(probes) < bounds.tries:
         probes.append(tried(rate))
         low, high = (rate, high) if probes[-1].held else (low, rate)
-        if not low and high <= capacity * LEAST:
+        if low and high <= low * (1 + bounds.precision):
             break
-        if low and high / low < 1 + precision:
+        if not low and high <= bounds.least:
             break
-        rate = math.sqrt(low * high) if low else max(high / 4, capacity * LEAST)
+        rate = math.sqrt(low * high) if low else max(high * bounds.step, bounds.least)
     return Found(low, tuple(probes))
-
-
-def confirmations(rate: float, most: int, step: float) -> Iterator[float]:
-    """The rates to confirm with a whole run: the highest that held, then ever lower ones."""
-    for _ in range(most):
-        yield rate
-        rate *= 1 - step

@@ -99,9 +99,7 @@ def _rate_text(run: ScenarioRun, answer: Answer) -> str:
     if answer.latency_met:
         return figure(run)
     at = f"at {rate(answer.scheduled_rate)} queries/s"
-    if run.asked.rate:
-        return f"too late {at}"
-    return f"no rate keeps the latency: {at}, where hardly any query waits for another"
+    return f"too late {at}" if run.asked.rate else f"no rate is in time: {at}"
 
 
 def validity_text(answer: Answer) -> str:
@@ -144,8 +142,8 @@ def search_text(probes: tuple[Probe, ...]) -> str:
     """What rates were tried and which of them held; empty without a search."""
     if not probes:
         return ""
-    tried = ", ".join(f"{rate(p.rate)}{'' if p.held else ' (too late)'}" for p in probes)
-    return f"{len(probes)} rates before it: {tried}"
+    tried = ", ".join(f"{rate(p.rate)}{'' if p.held else ' (late)'}" for p in probes)
+    return f"{counted(len(probes), 'rate', 'rates')} beside it: {tried}"
 
 
 def batches_text(batches: tuple[tuple[int, int], ...]) -> str:

@@ -32,16 +32,29 @@ Name = Annotated[
 ]
 TargetLatency = Annotated[
     float,
-    typer.Option(min=0, metavar="MS", help="Server: 99 % of the queries are to be this fast."),
+    typer.Option(
+        min=0,
+        metavar="MS",
+        show_default=False,
+        help="Server: 99 % of the queries are to be this fast.",
+    ),
 ]
 Rate = Annotated[
     float,
-    typer.Option(min=0, help="Server: queries a second, instead of a search for the highest."),
+    typer.Option(
+        min=0,
+        show_default=False,
+        help="Server: queries a second, instead of a search for the highest.",
+    ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="5 seconds; the result is marked as quick.")]
 Duration = Annotated[
     float,
-    typer.Option(min=0, help="Least seconds of the run [default: 600, as the rules have it]."),
+    typer.Option(
+        min=0,
+        show_default=False,
+        help="Least seconds of the run [default: 600, as the rules have it].",
+    ),
 ]
 Sessions = Annotated[
     int, typer.Option(min=1, max=1024, help="Sessions that infer at the same time.")
@@ -49,7 +62,12 @@ Sessions = Annotated[
 MaxBatch = Annotated[int, typer.Option(min=1, max=4096, help="The most samples of one inference.")]
 MaxWait = Annotated[
     float,
-    typer.Option(min=0, metavar="MS", help="Server: how long a sample waits for a batch."),
+    typer.Option(
+        min=0,
+        metavar="MS",
+        show_default=False,
+        help="Server: how long a sample waits for others of its batch.",
+    ),
 ]
 Format = Annotated[
     str, typer.Option(help="table, csv or json; by default that of the output file.")
