@@ -126,7 +126,7 @@ def system(run: ScenarioRun) -> System:
     parts += [f"batch {asked.max_batch}"] if asked.max_batch > 1 else []
     parts += [f"wait {duration(asked.max_wait_ns)}"] if asked.max_wait_ns else []
     if asked.scenario is Scenario.SERVER:
-        parts.append(f"{duration(asked.target_latency_ns)}")
+        parts.append(f"within {duration(asked.target_latency_ns)}")
     return System(run.device.name or asked.device_id, ", ".join(parts))
 
 

@@ -104,12 +104,19 @@ def _rate_text(run: ScenarioRun, answer: Answer) -> str:
 
 def validity_text(answer: Answer) -> str:
     """Whether LoadGen calls the run valid, and why not."""
+    if answer.valid:
+        bound = duration(answer.estimate_ns)
+        return verdict_text(answer) + (
+            f"; with 99 % confidence, at most {bound}" if answer.estimate_ns else ""
+        )
     words = f" LoadGen on early stopping: {printable(answer.early_stopping)}"
     told = words if answer.early_stopping and not answer.early_stopping_met else ""
-    if answer.valid:
-        bound = f", at most {duration(answer.estimate_ns)}" if answer.estimate_ns else ""
-        return f"yes{f'; with 99 % confidence{bound}' if bound else ''}"
-    return f"no: {'; '.join(answer.reasons)}.{told}"
+    return f"{verdict_text(answer)}.{told}"
+
+
+def verdict_text(answer: Answer) -> str:
+    """`yes`, or `no` and why."""
+    return "yes" if answer.valid else f"no: {'; '.join(answer.reasons)}"
 
 
 def floor_text(run: ScenarioRun) -> str:
