@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import Asked, Scenario
@@ -92,7 +94,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Failing:
-    """A system that fails after so many inferences, in a way of its own."""
+    """A system that fails after so many answers to LoadGen, in a way of its own."""
 
     way: str
     after: int = 20
@@ -105,11 +107,16 @@ class Failing:
 
         def serve(_: int) -> None:
             nonlocal count
-            count += 1
+            count += has_begun()
             if count > self.after:
                 fail(self.way)
 
         yield serve
+
+
+def has_begun() -> bool:
+    """Whether LoadGen is at it: its log is there."""
+    return Path(tempfile.gettempdir(), "mlperf_log_detail.txt").exists()
 
 
 def fail(way: str) -> None:
