@@ -188,7 +188,7 @@ def _announce(plan: Plan) -> None:
 
     asked = plan.asked
     searched = plan.asked.scenario is Scenario.SERVER and not asked.rate
-    head = f"{asked.duration_s:.0f} s at least"
+    head = f"{asked.duration_s:g} s at least"
     parts = [f"{head}, after a search for the rate" if searched else head, threads(asked.threads)]
     parts += [f"{asked.sessions} sessions"] if asked.sessions > 1 else []
     parts += [f"batches up to {asked.max_batch}"] if asked.max_batch > 1 else []
