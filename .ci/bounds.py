@@ -16,12 +16,15 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 _REQUIREMENT = re.compile(
-    r"(?P<name>[\w.-]+)(\[(?P<extras>[\w,-]+)\])?((?P<how>>=|==)(?P<version>[\w.]+))?"
+    r"(?P<name>[\w.-]+)(\[(?P<extras>[\w,-]+)\])?((?P<how>>=|==)(?P<version>[\w.]+))?(\s*;.*)?"
 )
 
 
 def constraints(project: Mapping[str, object], extras: Iterable[str]) -> list[str]:
-    """Each requirement at its lowest version, sorted. Raises ValueError for one without."""
+    """Each requirement at its lowest version, sorted. Raises ValueError for one without.
+
+    Markers are left out: a constraint on what is not installed does nothing.
+    """
     return sorted(set(_lowest(project, list(project["dependencies"]) + _of(project, extras))))
 
 

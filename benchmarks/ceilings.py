@@ -31,7 +31,7 @@ import numpy as np
 from onnxprof.machine.caches import caches
 from onnxprof.reasons import ceilings as derived
 from onnxprof.records.ceilings import Cache, Ceilings
-from onnxprof.store.ceilings import stored
+from onnxprof.store.beside.ceilings import stored
 
 PRODUCTS = (256, 512, 1024)
 #: What a quarter of the rounds does not exceed, as for ceilings.

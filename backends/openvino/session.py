@@ -64,6 +64,8 @@ def properties(workload: Workload, target: str, count: bool) -> dict[str, Any]:
         made["INFERENCE_PRECISION_HINT"] = "f32"
     if kind == "CPU":
         made["INFERENCE_NUM_THREADS"] = workload.threads
+        if workload.concurrent:  # each session would take the same first cores
+            made["ENABLE_CPU_PINNING"] = False
     if kind == "NPU":
         del made["NUM_STREAMS"]
     return made

@@ -18,6 +18,7 @@ _INTERRUPTED = 130
 #: 128 and the number of SIGPIPE, as a shell has it.
 _UNREAD = 141
 _STORED = "onnxprof.cli.commands.stored"
+_LOAD = "onnxprof.cli.commands.load"
 COMMANDS = {
     "inspect": Lazy(
         "onnxprof.cli.commands.inspect", "inspect", "List a model's layers and their shapes."
@@ -35,6 +36,12 @@ COMMANDS = {
         "onnxprof.cli.commands.reasons.ceilings",
         "ceilings",
         "Measure what a device sustains at most: arithmetic, memory, calls.",
+    ),
+    "scenario": Lazy(
+        f"{_LOAD}.scenario", "scenario", "Put a model under load with MLCommons' LoadGen."
+    ),
+    "scenarios": Lazy(
+        f"{_LOAD}.scenarios", "app", "List and show loads, and systems against models."
     ),
     "runs": Lazy(
         f"{_STORED}.runs", "app", "List, show, export, tag, merge, remove what was measured."

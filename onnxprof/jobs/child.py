@@ -60,8 +60,8 @@ def perform(
     """
     progress("preparing", 0.0)
     options, model = job.options, job.model.unpacked()
-    inputs, digest = _inputs(job, model)
-    work = _workload(job, model, inputs, own_process, progress)
+    inputs, digest = inputs_of(job, model)
+    work = workload(job, model, inputs, own_process, progress)
     backend = registry.backend(options.backend)
     begin(backend)
     if own_process:
@@ -97,9 +97,14 @@ def perform(
     return _compared(job, run, work, found, progress, keep) if options.parity else run
 
 
-def _workload(
-    job: Job, model: ModelFile, inputs: Arrays, own_process: bool, progress: Progress
+def _silent(_: str, __: float) -> None:
+    """Tell nobody."""
+
+
+def workload(
+    job: Job, model: ModelFile, inputs: Arrays, own_process: bool, progress: Progress = _silent
 ) -> Workload:
+    """What a backend is to load for a job, with these inputs."""
     from onnxprof.model.file import prepare
 
     return Workload(
@@ -174,7 +179,8 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
         yield watch
 
 
-def _inputs(job: Job, model: ModelFile) -> tuple[Arrays, str]:
+def inputs_of(job: Job, model: ModelFile) -> tuple[Arrays, str]:
+    """The arrays that a job is fed, and the digest of the file that they are from, if any."""
     from onnxprof.model.feeds import from_file, generate
     from onnxprof.model.file import declared_fills
 

@@ -44,6 +44,8 @@ class Workload:
     """Called with one line about the progress of loading, by backends that may load for minutes."""
     made: object = field(default=None, compare=False, repr=False)
     """What the backend made of the model beforehand, for itself; see `verbs.Preparing`."""
+    concurrent: bool = False
+    """Whether other sessions of the process infer at the same time, with as many threads each."""
 
     @property
     def most_traced(self) -> int:

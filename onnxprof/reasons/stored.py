@@ -9,7 +9,7 @@ from pathlib import Path
 from onnxprof.reasons.freshness import unfit
 from onnxprof.records.ceilings import Ceilings, CeilingsKey, Point
 from onnxprof.records.run import Run
-from onnxprof.store.ceilings import newest, stored
+from onnxprof.store.beside.ceilings import newest, stored
 
 #: Fewer bytes show what a call costs, which is the backend's own.
 _LARGE_BYTES = 16 << 10

@@ -328,7 +328,7 @@ def _union_converter(args: tuple[Any, ...]) -> Converter:
     def convert(data: Json) -> Any:
         make = by_type.get(type(data))
         if make is None:
-            raise ValueError(f"{data!r} is of the wrong type")
+            raise ValueError(f"{str(data)[:80]!r} is of the wrong type")
         return make(data)
 
     return convert

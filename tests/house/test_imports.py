@@ -34,7 +34,7 @@ RUNTIMES = ("onnxruntime", "torch", "openvino", "tensorrt", "tensorrt_rtx", "ten
 #: Runtimes that networks are defined in, too: exporters and the zoo's makers import them.
 FRAMEWORKS = ("torch", "tensorflow", "keras")
 BACKENDS = "onnxprof.backends."
-OPTIONAL = ("jinja2", "typst", "graphlay", "plotly")
+OPTIONAL = ("jinja2", "typst", "graphlay", "plotly", "mlperf_loadgen")
 #: What no `--help` needs; the list of commands needs no more than typer.
 HEAVY = (*RUNTIMES, *OPTIONAL, "onnx", "scipy", "pyarrow", "google.protobuf")
 HEAVIER = (*HEAVY, "numpy", "psutil", "rich")

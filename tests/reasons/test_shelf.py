@@ -9,7 +9,7 @@ from support.runs.ceilings import KEY, ceilings, point
 
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.run import Origin, Run
-from onnxprof.store.ceilings import save
+from onnxprof.store.beside.ceilings import save
 from onnxprof.testing import sample_run
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from support.runs.ceilings import ceilings
+from support.runs.scenarios import scenario_run
 
 from onnxprof.errors import StoreError
-from onnxprof.store import ceilings as stored_ceilings
+from onnxprof.records.scenarios.asked import Scenario
 from onnxprof.store import tags
+from onnxprof.store.beside import ceilings as stored_ceilings
+from onnxprof.store.beside import scenarios as stored_scenarios
 from onnxprof.store.folder import Filters, Store, scan
 from onnxprof.store.upkeep import merge as merging
 from onnxprof.store.upkeep.merge import Merged, merge
@@ -102,6 +105,13 @@ def test_ceilings_come_along(a: Path, b: Path) -> None:
     assert [problem.where for problem in merged.unreadable] == [str(path.parent / "bad.json")]
     assert stored_ceilings.stored([a])[0] == stored_ceilings.stored([b])[0]
     assert merge([b], a).ceilings == 0
+
+
+def test_scenarios_come_along(a: Path, b: Path) -> None:
+    stored_scenarios.save(b, scenario_run(Scenario.SERVER))
+    assert merge([b], a).scenarios == 1
+    assert [run for _, run in stored_scenarios.stored([a])[0]] == [scenario_run(Scenario.SERVER)]
+    assert merge([b], a).scenarios == 0
 
 
 @pytest.mark.parametrize("moment", range(4))

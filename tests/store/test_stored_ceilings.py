@@ -12,7 +12,7 @@ from support.runs.ceilings import KEY, ceilings, point
 from onnxprof.errors import StoreError
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.store.ceilings import load, newest, save, stored
+from onnxprof.store.beside.ceilings import load, newest, save, stored
 from onnxprof.store.folder import scan
 
 

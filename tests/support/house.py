@@ -41,7 +41,7 @@ FLOORS = (
     ),
     ("checks", "publish", "imports"),
     ("jobs", "repro", "rewrite"),
-    ("sweeps",),
+    ("sweeps", "scenarios"),
     ("cli",),
     ("cli.commands", "__main__"),
 )

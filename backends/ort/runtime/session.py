@@ -71,7 +71,7 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     levels = ort.GraphOptimizationLevel
     made = ort.SessionOptions()
     made.log_severity_level = _FATAL_ONLY
-    if workload.own_process:
+    if workload.own_process and not workload.concurrent:
         _share_threads(made, workload.threads)
     else:
         made.intra_op_num_threads = workload.threads

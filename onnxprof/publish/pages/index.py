@@ -36,10 +36,11 @@ def index_page(
     site: SiteFacts,
     compared: Sequence[Pair] = (),
     uncompared: int = 0,
+    under_load: int = 0,
 ) -> str:
     """The list of models, the matrix of models against systems, links to pairs of systems.
 
-    `uncompared` is the number of pairs without a page.
+    `uncompared` is the number of pairs without a page, `under_load` that of runs under load.
     """
     pairs = sorted({_runtime(system) for model in models for system in model.systems})
     names = sorted({device for device, _ in pairs})
@@ -54,6 +55,7 @@ def index_page(
         devices=devices,
         compared=compared,
         uncompared=uncompared,
+        under_load=under_load,
         tasks=sorted({row.task for model in models if (row := zoo_entry(model.facts))}),
         rows=[_row(model, names, pairs, runtimes) for model in models],
         runs=sum(len(model.entries) for model in models),

@@ -19,8 +19,10 @@ from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
 from onnxprof.publish.pages.index import index_page
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
-from onnxprof.publish.site import unchanged
+from onnxprof.publish.pages.scenarios import scenarios_page
+from onnxprof.publish.site import loads, unchanged
 from onnxprof.publish.site.cards import from_card
+from onnxprof.publish.site.loads import Loads
 from onnxprof.publish.site.model_files import Bundle, Order, found, key, made, write
 from onnxprof.publish.site.worklist import Item, Volume, of_runs, of_stores, volumes
 from onnxprof.records.run import Run
@@ -69,20 +71,29 @@ def build_from_stores(
 ) -> Built:
     """The same of the runs in these folders, each read only where what it gives is not cached."""
     check_replaceable(out.resolve())
-    items, problems = of_stores(stores, filters)
-    return _build(items, out, title, base_url, tuple(map(str, problems)))
+    places = tuple(stores)
+    items, problems = of_stores(places, filters)
+    under_load = loads.of_stores(places)
+    told = (*map(str, problems), *under_load.problems)
+    return _build(items, out, title, base_url, told, under_load)
 
 
 def _build(
-    items: Sequence[Item], out: Path, title: str, base_url: str, problems: tuple[str, ...] = ()
+    items: Sequence[Item],
+    out: Path,
+    title: str,
+    base_url: str,
+    problems: tuple[str, ...] = (),
+    under_load: Loads = loads.NONE,
 ) -> Built:
     out = out.resolve()
-    newest = max((item.created for item in items), default="")
+    dates = (*(item.created for item in items), *(run.created for run in under_load.runs))
+    newest = max(dates, default="")
     facts = render.SiteFacts(title, __version__, newest, _checked_url(base_url))
     check_replaceable(out)
     wanted, cache = volumes(items), user_cache()
     keys = [key(volume, facts) for volume in wanted]
-    whole = unchanged.key(out, keys, code(), *astuple(facts))
+    whole = unchanged.key(out, keys, code(), *astuple(facts), under_load.digest)
     left = unchanged.still_there(out, cache, whole)
     if left is not None:
         return Built(out / "index.html", left.models, left.runs, left.files, problems, left.models)
@@ -90,7 +101,7 @@ def _build(
         orders = [_order(folder, each, facts, k) for each, k in zip(wanted, keys, strict=True)]
         bundles, reused = _models(orders)
         models = [from_card(bundle.card) for bundle in bundles if bundle.card]
-        _write_rest(folder, models, facts)
+        _write_rest(folder, models, facts, under_load)
         shutil.rmtree(folder / _ROWS, ignore_errors=True)
         count, listing = unchanged.listed(folder)
         swap(folder, out)
@@ -144,7 +155,9 @@ def _checked_url(text: str) -> str:
     return safe if safe.endswith("/") else f"{safe}/"
 
 
-def _write_rest(folder: Path, models: Sequence[ModelPage], site: render.SiteFacts) -> None:
+def _write_rest(
+    folder: Path, models: Sequence[ModelPage], site: render.SiteFacts, under_load: Loads
+) -> None:
     """Whatever is not a model's own."""
     write(folder / MARKER, "Built by onnxprof; replaced as a whole by the next build.\n")
     for name in render.ASSETS:
@@ -158,7 +171,10 @@ def _write_rest(folder: Path, models: Sequence[ModelPage], site: render.SiteFact
         write(folder / "pairs" / f"{pair.slug}.html", pair_page(pair, site))
         write(folder / "pairs" / f"{pair.slug}.csv", pair_csv(pair))
     write(folder / "method.html", render.method_page(site))
-    write(folder / "index.html", index_page(models, devices, site, pairs, left_out))
+    count = len(under_load.runs)
+    write(folder / "index.html", index_page(models, devices, site, pairs, left_out, count))
+    if under_load.runs:
+        write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:
         write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
 

@@ -8,9 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from onnxprof.errors import StoreError
-from onnxprof.store import ceilings, parquet, tags
+from onnxprof.store import parquet, tags
+from onnxprof.store.beside import ceilings, scenarios
+from onnxprof.store.beside.json_files import SUFFIX as SUFFIX_BESIDE
 from onnxprof.store.folder import Store, load, scan, write_new
 from onnxprof.store.formats.archive import located
 from onnxprof.store.names import FAILED, stem
@@ -31,6 +34,7 @@ class Merged:
     tags: int = 0
     """Lines about tags that the store did not have."""
     ceilings: int = 0
+    scenarios: int = 0
     unreadable: list[StoreError] = field(default_factory=list)
 
 
@@ -63,7 +67,8 @@ def merge(sources: Sequence[Path], target: Path, advance: Advance = lambda *_: N
     for home, digests in by_home.items():
         merged.tags += _carry_tags(home, digests, target)
     for source in sources:
-        merged.ceilings += _carry_ceilings(source, target, merged.unreadable)
+        merged.ceilings += _carry(ceilings, source, target, merged.unreadable)
+        merged.scenarios += _carry(scenarios, source, target, merged.unreadable)
     return merged
 
 
@@ -114,20 +119,31 @@ def _carry_tags(home: Path, digests: set[str], target: Path) -> int:
     return len(new)
 
 
-def _carry_ceilings(source: Path, target: Path, unreadable: list[StoreError]) -> int:
-    """How many files of ceilings the target did not have."""
-    there = _Contents(map(os.fspath, ceilings.files(target)))
+class _Beside(Protocol):
+    """A module for records that lie beside runs."""
+
+    def files(self, root: Path) -> list[Path]:
+        """Their files in a store."""
+
+    def load(self, path: Path) -> object:
+        """Read one. Raises StoreError."""
+
+
+def _carry(kind: _Beside, source: Path, target: Path, unreadable: list[StoreError]) -> int:
+    """How many files of records beside runs the target did not have."""
+    there = _Contents(map(os.fspath, kind.files(target)))
     new = 0
-    for path in ceilings.files(source):
+    for path in kind.files(source):
         try:
             data = _bytes(path)
             digest = hashlib.sha256(data).hexdigest()
-            known = None if there.has(digest, len(data)) else ceilings.load(path)
+            if there.has(digest, len(data)):
+                continue
+            kind.load(path)
         except StoreError as error:
             unreadable.append(error)
             continue
-        if known is not None:
-            folder = target.joinpath(path.parent.relative_to(source))
-            write_new(folder, path.stem, ceilings.SUFFIX, data, "the ceilings")
-            new += 1
+        folder = target.joinpath(path.parent.relative_to(source))
+        write_new(folder, path.stem, SUFFIX_BESIDE, data, "what lies beside the runs")
+        new += 1
     return new

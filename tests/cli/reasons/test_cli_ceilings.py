@@ -71,7 +71,7 @@ def test_again_measures_anew(runs: list[CeilingsPlan], tmp_path: Path) -> None:
 def test_stale_ceilings_are_measured_anew_with_the_reason(
     runs: list[CeilingsPlan], tmp_path: Path
 ) -> None:
-    from onnxprof.store.ceilings import save
+    from onnxprof.store.beside.ceilings import save
 
     save(tmp_path, replace(ceilings(), environment=(("runtime", "fakert 0.9"),)))
     result = run(tmp_path)

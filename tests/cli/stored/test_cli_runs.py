@@ -22,7 +22,7 @@ from onnxprof.publish.tables import timings
 from onnxprof.records.run import Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store import parquet
-from onnxprof.store.ceilings import save
+from onnxprof.store.beside.ceilings import save
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 

@@ -98,7 +98,7 @@ def _found(
 
     from onnxprof.jobs.ceilings.parent import planned
     from onnxprof.reasons.freshness import stale
-    from onnxprof.store.ceilings import newest
+    from onnxprof.store.beside.ceilings import newest
 
     plan = planned(
         *(asked["backend"], asked["device"], asked["provider"], asked["threads"]),
@@ -122,7 +122,7 @@ def _measured(plan: CeilingsPlan, root: Path, limits: Limits, wait_s: float | No
     from onnxprof.jobs.ceilings.parent import measured
     from onnxprof.processes.device_lock import held
     from onnxprof.publish.text.sentences import threads
-    from onnxprof.store.ceilings import save
+    from onnxprof.store.beside.ceilings import save
     from onnxprof.store.folder import Store
 
     key = plan.key
@@ -155,7 +155,7 @@ def _list(root: Path, chosen: str, output: Path | None) -> None:
 
     from onnxprof.publish.reasons import ceilings as shown
     from onnxprof.publish.text.csv import csv_of_records
-    from onnxprof.store.ceilings import stored
+    from onnxprof.store.beside.ceilings import stored
     from onnxprof.store.folder import tell
 
     sets, problems = stored([root])

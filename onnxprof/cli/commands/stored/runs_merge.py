@@ -24,7 +24,7 @@ def merge(
         ),
     ] = None,
 ) -> int:
-    """Copy the runs of other stores into one, with their tags and ceilings.
+    """Copy the runs of other stores into one, with their tags, ceilings and scenarios.
 
     A run that the store has already, by content, is not copied again, and nothing is overwritten.
     Each run is read whole before it is copied; what cannot be read is named and left out, and the
@@ -72,6 +72,7 @@ def _in_words(merged: Merged) -> str:
         for count, one, several in (
             (merged.tags, "line about tags", "lines about tags"),
             (merged.ceilings, "set of ceilings", "sets of ceilings"),
+            (merged.scenarios, "scenario", "scenarios"),
         )
         if count
     ]

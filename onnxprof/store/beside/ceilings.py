@@ -8,14 +8,13 @@ from pathlib import Path
 
 from onnxprof.errors import StoreError
 from onnxprof.records.ceilings import CEILINGS_SCHEMA, Ceilings, CeilingsKey
-from onnxprof.store.encoding import dumps, from_json, to_json
+from onnxprof.store.beside import json_files
+from onnxprof.store.beside.json_files import SUFFIX
+from onnxprof.store.encoding import dumps, to_json
 from onnxprof.store.folder import write_new
-from onnxprof.store.guard import check_file, facts_in
 from onnxprof.store.names import path_part
 
-FOLDER, SUFFIX = "ceilings", ".json"
-#: Larger than any set of points.
-_MOST_BYTES = 64 << 20
+FOLDER = "ceilings"
 _LARGEST = 1 << 53
 #: What caches and precisions are called; they stand in the tables of runs.
 _NAME = re.compile(r"[0-9A-Za-z_.+-]{1,16}")
@@ -32,38 +31,18 @@ def save(root: Path, ceilings: Ceilings) -> Path:
 
 def load(path: Path) -> Ceilings:
     """Read one file. Raises StoreError, naming it, where it cannot be read."""
-    try:
-        check_file(path)
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError("it is larger than any set of ceilings")
-        facts = facts_in(path.read_bytes())
-        if facts.get("schema") != CEILINGS_SCHEMA:
-            raise ValueError(f"it has schema {str(facts.get('schema'))[:40]!r}")
-        return _checked(from_json(Ceilings, facts))
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise StoreError(
-            f"its ceilings cannot be read: {error}",
-            where=str(path),
-            remedy="Delete the file, and measure again with onnxprof ceilings --again",
-        ) from error
+    return json_files.load(_KIND, path)
 
 
 def files(root: Path) -> list[Path]:
     """The files of a store that look like ceilings."""
-    return sorted((root / FOLDER).glob(f"*/*/*{SUFFIX}"))
+    return json_files.files(_KIND, root)
 
 
 def stored(roots: Iterable[Path]) -> tuple[list[Ceilings], list[StoreError]]:
     """All ceilings, oldest first, and what could not be read."""
-    good: list[Ceilings] = []
-    bad: list[StoreError] = []
-    for root in roots:
-        for path in files(root):
-            try:
-                good.append(load(path))
-            except StoreError as error:
-                bad.append(error)
-    return sorted(good, key=lambda each: each.created), bad
+    good, bad = json_files.stored(_KIND, roots)
+    return [ceilings for _, ceilings in good], bad
 
 
 def newest(roots: Iterable[Path], key: CeilingsKey) -> Ceilings | None:
@@ -80,7 +59,7 @@ def newest(roots: Iterable[Path], key: CeilingsKey) -> Ceilings | None:
     return max(fitting, key=lambda each: each.created, default=None)
 
 
-def _checked(ceilings: Ceilings) -> Ceilings:
+def _check(ceilings: Ceilings) -> None:
     """Raises ValueError for points that no measurement gives."""
     for point in ceilings.points:
         times = (*point.short_ns, *point.long_ns)
@@ -96,4 +75,13 @@ def _checked(ceilings: Ceilings) -> Ceilings:
     names = (*(c.name for c in ceilings.caches), *(p.precision for p in ceilings.points))
     if not all(_NAME.fullmatch(name) for name in names):
         raise ValueError("a cache or a precision has a name that no device gives")
-    return ceilings
+
+
+_KIND = json_files.Kind(
+    cls=Ceilings,
+    noun="ceilings",
+    schema=CEILINGS_SCHEMA,
+    pattern=f"{FOLDER}/*/*/*{SUFFIX}",
+    check=_check,
+    remedy="Delete the file, and measure again with onnxprof ceilings --again",
+)

@@ -1,0 +1,130 @@
+"""A server of fixed service time under LoadGen's Poisson load, against M/D/1 queueing theory.
+
+    python benchmarks/scenarios/queueing.py [--service-ms 5] [--queries 60000]
+
+The whole way of `onnxprof scenario` is taken: a process of its own, LoadGen, the queue, a thread;
+only the session is made up: it takes so long and does nothing. In an M/D/1 queue (Pollaczek and
+Khinchine's formula) a query takes S + rho S / (2 (1 - rho)) on average at a load of rho = rate S;
+percentiles are by Erlang's distribution of the waiting time. Printed are theory at the load that
+LoadGen's schedule had, LoadGen's figures, and their ratio. Exits with 1 where a mean is off by more
+than 5 %. With the defaults some nine minutes; let nothing else run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+from onnxprof.processes.confined import Limits
+from onnxprof.records.scenarios.answer import Answer
+from onnxprof.records.scenarios.asked import Scenario
+from onnxprof.scenarios import isolated
+from onnxprof.scenarios.isolated import Watch
+from onnxprof.scenarios.orders import Order, Work
+from onnxprof.scenarios.serving import Serving
+
+LOADS = (0.5, 0.8)
+TOLERANCE = 0.05
+#: A sleep may end so much late: the rest is waited for awake.
+_AWAKE_NS = 400_000
+
+
+@dataclass(frozen=True)
+class FixedTime:
+    """A system whose inferences take `service_ns`, whatever their batch."""
+
+    service_ns: int
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[int], None]]:
+        """The session."""
+        yield self._serve
+
+    def _serve(self, _: int) -> None:
+        end = time.perf_counter_ns() + self.service_ns
+        if self.service_ns > _AWAKE_NS:
+            time.sleep((self.service_ns - _AWAKE_NS) / 1e9)
+        while time.perf_counter_ns() < end:
+            time.sleep(0)  # lets LoadGen's thread have the interpreter
+
+
+def mean_ns(load: float, service_ns: float) -> float:
+    """Waiting and service together, on average."""
+    return service_ns * (1 + load / (2 * (1 - load)))
+
+
+def waits_at_most(load: float, services: float) -> float:
+    """The probability that a query waits at most so many service times.
+
+    The sum alternates and its terms are large, so it is taken in fractions.
+    """
+    rate, x = Fraction(load), Fraction(services)
+    total = 0.0
+    terms = []
+    for k in range(int(services) + 1):
+        y = rate * (k - x)
+        terms.append((y**k / math.factorial(k), -float(y)))
+    scaled = [float(power) * math.exp(rest) for power, rest in terms]
+    total = math.fsum(scaled)
+    return (1 - load) * total
+
+
+def percentile_ns(load: float, service_ns: float, share: float) -> float:
+    """The latency that this share of the queries does not exceed, by bisection."""
+    low, high = 0.0, 1.0
+    while waits_at_most(load, high) < share:
+        high *= 2
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if waits_at_most(load, middle) < share else (low, middle)
+    return service_ns * (1 + high)
+
+
+def measured(load: float, service_ns: int, queries: int) -> Answer:
+    """LoadGen's figures at a load."""
+    rate = load * 1e9 / service_ns
+    order = Order(Scenario.SERVER, queries / rate, rate, 10**10, min_queries=queries)
+    work = Work(order, Serving(), FixedTime(service_ns))
+    watch = Watch(order.duration_s, "measuring", lambda *_: None)
+    return isolated.run(work, Limits(), watch).answer
+
+
+def line(name: str, expected: float, seen: float) -> str:
+    """A row of the table."""
+    ratio = seen / expected
+    return f"{name:>6}  {expected / 1e6:9.3f} ms  {seen / 1e6:9.3f} ms  {ratio:6.3f}"
+
+
+def main() -> int:
+    """Print a table for each load; 1 where a mean is off."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--service-ms", type=float, default=5.0)
+    parser.add_argument("--queries", type=int, default=60_000, help="at the highest load")
+    asked = parser.parse_args()
+    service_ns = round(asked.service_ms * 1e6)
+    is_off = False
+    for load in LOADS:
+        # The less load, the less do neighbouring queries depend on one another.
+        queries = asked.queries if load == max(LOADS) else asked.queries // 3
+        answer = measured(load, service_ns, queries)
+        real = answer.scheduled_rate * service_ns / 1e9
+        expected = mean_ns(real, service_ns)
+        seen = answer.at("mean")
+        print(f"load {load:.0%} asked, {real:.1%} scheduled, {answer.queries:,} queries")
+        print(f"{'':6}  {'theory':>12}  {'LoadGen':>12}   ratio")
+        print(line("mean", expected, seen))
+        for name in ("50", "90", "99"):
+            theory = percentile_ns(real, service_ns, float(name) / 100)
+            print(line(f"{name} %", theory, answer.at(name)))
+        is_off |= abs(seen / expected - 1) > TOLERANCE
+    return int(is_off)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
