@@ -1,0 +1,223 @@
+"""The near side of a sweep: has a worker run tasks, over whatever carries the messages."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from onnxprof.errors import FleetError, OnnxprofError, StoreError
+from onnxprof.records.run import Run
+from onnxprof.store import encoding
+from onnxprof.sweeps import events
+from onnxprof.sweeps.fleet import bundles
+from onnxprof.sweeps.fleet.bundles import Packed
+from onnxprof.sweeps.fleet.frames import PROTOCOL, Frame, unreadable
+from onnxprof.sweeps.fleet.stock import Stock
+from onnxprof.sweeps.fleet.survey import Survey
+from onnxprof.sweeps.fleet.worker import event_of
+from onnxprof.sweeps.places import Desk, PlaceLostError
+from onnxprof.sweeps.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How often both ends say that they are there, and how long a silence means the end."""
+
+    beat_s: float = 5.0
+    silence_s: float = 60.0
+
+
+class Line(Protocol):
+    """Carries messages to one worker and back."""
+
+    def send(self, frame: Frame) -> None:
+        """Send a message. Raises PlaceLostError where nobody can get it."""
+
+    def next(self) -> Frame:
+        """The next message. Raises PlaceLostError once there will be none."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """Which bundles a machine has been sent; its workers share what one of them was sent."""
+
+    digests: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    bytes: int = 0
+    """All that went over the line."""
+
+
+def greet(line: Line, node: str, backends: Iterable[str], pulse: Pulse) -> Survey:
+    """What the worker's machine has. Raises FleetError for a worker that speaks otherwise."""
+    line.send(
+        Frame(
+            "hello",
+            {
+                "protocol": PROTOCOL,
+                "node": node,
+                "backends": sorted(backends),
+                "beat_s": pulse.beat_s,
+                "silence_s": pulse.silence_s,
+            },
+        )
+    )
+    frame = line.next()
+    if frame.kind == "refused":
+        raise _error(frame, node)
+    if frame.kind != "hello" or frame.number("protocol") != PROTOCOL:
+        raise FleetError(
+            f"its worker speaks another version of the sweep's messages than {PROTOCOL}",
+            where=node,
+            remedy="Install the same onnxprof there",
+        )
+    try:
+        return encoding.from_json(Survey, frame.facts.get("survey"))
+    except (ValueError, TypeError, LookupError) as error:
+        raise unreadable(f"the survey of {node}: {error}") from None
+
+
+@dataclass(slots=True)
+class Call:
+    """One task on one worker."""
+
+    line: Line
+    node: str
+    task: Task
+    desk: Desk
+    stock: Stock
+    sent: Sent
+    left: set[int] = field(default_factory=set)
+    """Batches that have not ended."""
+    _files: dict[str, Packed] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Run the task and give what comes back to the desk.
+
+        Raises PlaceLostError with the worker gone, FleetError where it makes no sense.
+        """
+        self.left = set(self.task.options.batches)
+        try:
+            facts = self._facts()
+        except OnnxprofError as error:  # the model cannot be read here
+            self._fail(error)
+            return
+        self.line.send(Frame("task", facts))
+        while (frame := self.line.next()).kind not in ("done", "failed"):
+            self._take(frame)
+        if frame.kind == "failed":
+            self._fail(_error(frame, self.node))
+        elif self.left:
+            self._fail(FleetError("its worker went on without a word about it", where=self.node))
+
+    def _facts(self) -> dict[str, object]:
+        facts: dict[str, object] = {
+            "task": self.task.to_json(),
+            "unwanted": sorted(self.desk.unwanted(self.task.model_name)),
+        }
+        item, inputs = self.stock.model(self.task), self.stock.inputs(self.task)
+        if item:
+            facts |= {"name": item.named.name, "reference": item.named.reference}
+            facts["model"] = self._offer(item.packed)
+        if inputs:
+            facts["inputs"] = self._offer(inputs)
+        return facts
+
+    def _offer(self, packed: Packed) -> dict[str, object]:
+        self._files[packed.bundle.sha256] = packed
+        return bundles.as_json(packed.bundle)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == "need":
+            self._deliver(frame)
+        elif frame.kind == "run":
+            self._keep(frame)
+        elif frame.kind == "event":
+            self._hear(event_of(frame, lambda batch: self.task.job(batch, self.node)))
+        elif frame.kind == "refused":
+            raise _error(frame, self.node)
+        elif frame.kind != "beat":
+            raise unreadable(f"{frame.kind!r} from {self.node}")
+
+    def _hear(self, event: events.Event) -> None:
+        """Pass an event of a job on; how the whole sweep goes is not a worker's to say."""
+        if isinstance(event, events.Noted):
+            self.desk.hear(events.Noted(f"{self.node}: {event.text}"))
+        elif isinstance(event, events.Failed | events.Skipped | events.AlreadyStored):
+            if event.job.batch in self.left:
+                self.left.discard(event.job.batch)
+                self.desk.hear(event)
+        elif isinstance(event, events.Started | events.Advanced):
+            self.desk.hear(event)
+
+    def _keep(self, frame: Frame) -> None:
+        """Have a run stored as the bytes that came, once it is known to be one of this task."""
+        batch = int(frame.number("batch"))
+        run = run_in(frame.body, self.node)
+        self._refuse_other(run, batch)
+        if batch not in self.left:  # it has come before
+            return
+        self.left.discard(batch)
+        job = self.task.job(batch, self.node)
+        self.desk.take(job, run, frame.number("seconds"), frame.text("reason"), data=frame.body)
+
+    def _refuse_other(self, run: Run, batch: int) -> None:
+        asked, options = run.request, self.task.options
+        device = self.task.device_id or asked.device_id
+        if (asked.backend, asked.device_id) != (options.backend, device):
+            raise FleetError(
+                f"sent a run of {asked.backend} on {asked.device_id} for another task",
+                where=self.node,
+            )
+        if batch not in options.batches:
+            raise FleetError(f"sent a run at batch {batch}, which no task has", where=self.node)
+
+    def _deliver(self, frame: Frame) -> None:
+        """Send a bundle that the task names; one worker of a machine at a time."""
+        sha256 = frame.text("sha256")
+        packed = self._files.get(sha256)
+        if packed is None:
+            raise FleetError("asks for a file that is not of its task", where=self.node)
+        with self.sent.lock:
+            if sha256 in self.sent.digests and not frame.facts.get("again"):
+                self.line.send(Frame("there", {"sha256": sha256}))
+                return
+            try:
+                for part in packed.parts():
+                    self.line.send(part)
+                    self.sent.bytes += len(part.body)
+            except FleetError as error:
+                self.line.send(Frame("gone", {"what": error.what, "where": error.where}))
+                return
+            self.line.send(Frame("whole", {"sha256": sha256}))
+            self.sent.digests.add(sha256)
+
+    def _fail(self, error: OnnxprofError) -> None:
+        for batch in sorted(self.left):
+            self.desk.hear(events.Failed(self.task.job(batch, self.node), str(error)))
+        self.left.clear()
+
+
+def run_in(data: bytes, node: str) -> Run:
+    """The run that a file's bytes hold. Raises FleetError for what is none."""
+    from onnxprof.store.folder import load
+
+    with tempfile.NamedTemporaryFile(prefix="onnxprof-", suffix=".parquet") as file:
+        file.write(data)
+        file.flush()
+        try:
+            return load(Path(file.name))
+        except StoreError as error:
+            raise FleetError(f"sent a run that {error.what}", where=node) from None
+
+
+def _error(frame: Frame, node: str) -> FleetError:
+    where = frame.text("where")
+    place = f"{node}: {where}" if where else node
+    return FleetError(frame.text("what"), where=place, remedy=frame.text("remedy"))
+
+
+__all__ = ["Call", "Line", "PlaceLostError", "Pulse", "Sent", "greet", "run_in"]
