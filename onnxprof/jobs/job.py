@@ -37,6 +37,8 @@ class Job:
     """The batch that the file fixes; 0 where it leaves the batch free."""
     is_free: bool = False
     """The file leaves its batch free."""
+    inputs_sha256: str = ""
+    """Digest of the file of inputs; empty for generated ones."""
     notes: tuple[RunWarning, ...] = ()
     """What is known before measuring."""
     prefix_steps: tuple[int, ...] = ()
@@ -71,16 +73,21 @@ class Job:
 
 def request(job: Job, inputs_sha256: str = "") -> Request:
     """What the job asks for, as it is stored."""
-    asked = {name: getattr(job.options, name) for name in _KEPT}
-    settled = {"provider": job.provider, "timer": job.options.timer.value}
-    return Request(
+    return asked_of(
+        job.options,
         model_name=job.facts.name,
         model_sha256=job.facts.sha256,
+        provider=job.provider,
         device_id=job.device.id,
         batch=job.batch,
-        inputs_sha256=inputs_sha256,
-        **(asked | settled),
+        inputs_sha256=inputs_sha256 or job.inputs_sha256,
     )
+
+
+def asked_of(options: Options, **settled: Any) -> Request:
+    """What options ask for, with the fields of the request that planning settles."""
+    asked = {name: getattr(options, name) for name in _KEPT}
+    return Request(**(asked | {"timer": options.timer.value} | settled))
 
 
 def record(job: Job, inputs_sha256: str = "") -> Run:

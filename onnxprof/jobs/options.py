@@ -10,13 +10,11 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from onnxprof.measure.budget import Budget
+from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity, Timer
-
-if TYPE_CHECKING:
-    from onnxprof.processes.confined import Limits
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.
 _CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
@@ -62,12 +60,6 @@ class Option:
 
 def _said(flag: str, help: str, **details: Any) -> dict[str, Any]:
     return {"flag": flag, "help": help, **details}
-
-
-def _limits() -> Limits:
-    from onnxprof.processes.confined import Limits
-
-    return Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +167,7 @@ class Options:
     )
     only_verify: bool = False
     """The check by values is what was asked for: it has its longest time."""
-    limits: Limits = field(default_factory=_limits)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def process_budget(self) -> Budget:

@@ -5,12 +5,12 @@ What reads models is imported in the processes that read them, see `onnxprof.job
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError
@@ -33,7 +33,6 @@ from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.memory import PredictedMemory
 from onnxprof.records.run import Run
-from onnxprof.store.folder import Store
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
@@ -52,10 +51,20 @@ class Outcome:
     error: OnnxprofError | None = None
 
 
-def plan(options: Options, progress: Progress | None = None) -> list[Job]:
+class Saver(Protocol):
+    """Where runs are kept, such as a store."""
+
+    def save(self, run: Run) -> Path:
+        """Keep the run and return where. Raises StoreError."""
+
+
+def plan(
+    options: Options, progress: Progress | None = None, optional: Collection[str] = ()
+) -> list[Job]:
     """Check everything that can be checked before the first measurement.
 
-    `progress` hears of downloads. Raises UsageError or ModelError for what cannot work.
+    `progress` hears of downloads. Sizes of `optional` axes are left out for a model without them.
+    Raises UsageError or ModelError for what cannot work.
     """
     backend = registry.backend(options.backend)
     start_server(backend)
@@ -67,7 +76,7 @@ def plan(options: Options, progress: Progress | None = None) -> list[Job]:
     for file, reference, dims in zip(
         resolved, options.models, sizes_of(resolved, options), strict=True
     ):
-        work = partial(_inspected, file, replace(options, dims=dims))
+        work = partial(_inspected, file, replace(options, dims=dims), frozenset(optional))
         inspected.append(confined(work, options.limits, "planning", reference))
     return [
         job
@@ -92,22 +101,26 @@ class _Inspected:
     dims: tuple[tuple[str, int], ...]
     tables: tuple[LayerTable, ...]
     batch: BatchAxes
+    inputs_sha256: str = ""
 
 
-def _inspected(file: Resolved, options: Options) -> _Inspected:
+def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> _Inspected:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
     from onnxprof.model.feeds import from_file
-    from onnxprof.model.file import batch_axes, open_found, with_defaults
+    from onnxprof.model.file import batch_axes, model_axes, open_found, with_defaults
     from onnxprof.model.suggestion import refuse_missing
 
     model = open_found(file)
-    dims = with_defaults(model, {**_given(model, options.inputs), **dict(options.dims)})
+    absent = optional - model_axes(model) if optional else optional
+    asked = {name: size for name, size in options.dims if name not in absent}
+    dims = with_defaults(model, {**_given(model, options.inputs), **asked})
     refuse_missing(model, dims)
     tables = _tables(model, options.batches, dims)
+    digest = ""
     if options.inputs:
         for table in tables:
-            from_file(Path(options.inputs), table)
-    return _Inspected(opened(model), tuple(dims.items()), tables, batch_axes(model, dims))
+            _, digest = from_file(Path(options.inputs), table)
+    return _Inspected(opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest)
 
 
 def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
@@ -190,6 +203,7 @@ def _jobs(
             command=command_line(settled),
             own_batch=inspection.batch.own if inspection.batch.fixed else 0,
             is_free=not inspection.batch.fixed,
+            inputs_sha256=inspection.inputs_sha256,
         )
 
 
@@ -207,8 +221,8 @@ def too_large(jobs: Sequence[Job], memory_bytes: int) -> list[tuple[Job, Predict
     return found
 
 
-def sweep(jobs: Sequence[Job], limits: Limits, store: Store, progress: Report) -> Iterator[Outcome]:
-    """Run the jobs in order and save each result, failures too, before going on."""
+def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -> Iterator[Outcome]:
+    """Run the jobs in order and save each result, failures too, before the next one is taken."""
     for job in jobs:
         error = None
         try:

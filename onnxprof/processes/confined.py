@@ -16,7 +16,6 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,21 +23,15 @@ from typing import Any, TypeVar
 from onnxprof.errors import ModelError, OnnxprofError
 from onnxprof.processes import fork_server
 from onnxprof.processes.launch import launch
+from onnxprof.processes.limits import Limits
 
 T = TypeVar("T")
+
+__all__ = ["Limits", "cause", "confine", "confined", "end"]
 
 _GRACE_SECONDS = 5.0
 #: prctl(2): the signal that this process gets when the parent dies.
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits at which one piece of work is stopped."""
-
-    seconds: float = 900.0
-    memory_bytes: int = 0
-    """Private memory of the process; 0 for no limit."""
 
 
 def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "") -> T:

@@ -32,7 +32,10 @@ class JobName:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The sweep begins: how many jobs it has, and how many of them are left."""
+    """The sweep begins: how many jobs it has, and how many of them are left.
+
+    It may come again when more is known, and the last one holds.
+    """
 
     kind: ClassVar[str] = "planned"
     jobs: int
@@ -82,6 +85,7 @@ class Failed:
     job: JobName
     reason: str
     run: str = ""
+    """The stored record; empty where there is none, as for a model that is not there."""
     seconds: float = 0.0
 
 
@@ -92,6 +96,14 @@ class Skipped:
     kind: ClassVar[str] = "skipped"
     job: JobName
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyStored:
+    """A job that the store has, which was known only once its model was read; it is not run."""
+
+    kind: ClassVar[str] = "already_stored"
+    job: JobName
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,7 @@ class Ended:
     """Jobs that nobody began, because the sweep was stopped or its hour was over."""
 
 
-Event = Planned | Started | Advanced | Finished | Failed | Skipped | Noted | Ended
+Event = Planned | Started | Advanced | Finished | Failed | Skipped | AlreadyStored | Noted | Ended
 #: Hears of each event in the order in which they happen.
 Listener = Callable[[Event], None]
 
