@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from onnxprof.errors import OnnxprofError
@@ -26,10 +27,13 @@ class Desk(Protocol):
         For a place that cannot ask for each job.
         """
 
-    def take(self, job: JobName, run: Run, seconds: float, reason: str = "") -> None:
+    def take(
+        self, job: JobName, run: Run, seconds: float, reason: str = "", data: bytes = b""
+    ) -> None:
         """Store a run and report the job as finished, or as failed where the run has no times.
 
-        `reason` is the failure in words for a user, without the place. Raises StoreError where the
+        `reason` is the failure in words for a user, without the place. `data` are the bytes of the
+        run's file where another machine wrote it; they are stored as they are. Raises StoreError where the
         run cannot be stored, which ends the sweep.
         """
 
@@ -54,6 +58,12 @@ class Place(Protocol):
         Every batch of the task ends as exactly one of: `desk.take`, or an event Failed, Skipped or
         AlreadyStored. Raises PlaceLostError where the place is gone, StoreError from the desk, and
         KeyboardInterrupt; what cannot run is reported, not raised.
+        """
+
+    def comes_back(self, wanted: Callable[[], bool]) -> bool:
+        """Wait until a lost place is there again; False where it will not be.
+
+        Called from the thread of the place. `wanted` says whether there is still work for it.
         """
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,12 +13,14 @@ from onnxprof.errors import FleetError, OnnxprofError, StoreError
 from onnxprof.records.run import Run
 from onnxprof.store import encoding
 from onnxprof.sweeps import events
+from onnxprof.sweeps.events import JobName
 from onnxprof.sweeps.fleet import bundles
 from onnxprof.sweeps.fleet.bundles import Packed
 from onnxprof.sweeps.fleet.frames import PROTOCOL, Frame, unreadable
 from onnxprof.sweeps.fleet.stock import Stock
 from onnxprof.sweeps.fleet.survey import Survey
-from onnxprof.sweeps.fleet.worker import event_of
+from onnxprof.sweeps.fleet.tally import Tally
+from onnxprof.sweeps.fleet.worker import event_of, job_of
 from onnxprof.sweeps.places import Desk, PlaceLostError
 from onnxprof.sweeps.tasks import Task
 
@@ -90,8 +92,7 @@ class Call:
     desk: Desk
     stock: Stock
     sent: Sent
-    left: set[int] = field(default_factory=set)
-    """Batches that have not ended."""
+    tally: Tally
     _files: dict[str, Packed] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -99,9 +100,11 @@ class Call:
 
         Raises PlaceLostError with the worker gone, FleetError where it makes no sense.
         """
-        self.left = set(self.task.options.batches)
+        left = self.tally.left(self.task)
+        if not left:
+            return
         try:
-            facts = self._facts()
+            facts = self._facts(left)
         except OnnxprofError as error:  # the model cannot be read here
             self._fail(error)
             return
@@ -110,12 +113,16 @@ class Call:
             self._take(frame)
         if frame.kind == "failed":
             self._fail(_error(frame, self.node))
-        elif self.left:
+        elif self.tally.left(self.task):
             self._fail(FleetError("its worker went on without a word about it", where=self.node))
 
-    def _facts(self) -> dict[str, object]:
+    def give_up(self, reason: str) -> None:
+        """Report what is left as failed."""
+        self._fail(FleetError(reason))
+
+    def _facts(self, left: tuple[int, ...]) -> dict[str, object]:
         facts: dict[str, object] = {
-            "task": self.task.to_json(),
+            "task": self.task.asking(batches=left).to_json(),
             "unwanted": sorted(self.desk.unwanted(self.task.model_name)),
         }
         item, inputs = self.stock.model(self.task), self.stock.inputs(self.task)
@@ -136,7 +143,7 @@ class Call:
         elif frame.kind == "run":
             self._keep(frame)
         elif frame.kind == "event":
-            self._hear(event_of(frame, lambda batch: self.task.job(batch, self.node)))
+            self._hear(event_of(frame))
         elif frame.kind == "refused":
             raise _error(frame, self.node)
         elif frame.kind != "beat":
@@ -146,25 +153,31 @@ class Call:
         """Pass an event of a job on; how the whole sweep goes is not a worker's to say."""
         if isinstance(event, events.Noted):
             self.desk.hear(events.Noted(f"{self.node}: {event.text}"))
-        elif isinstance(event, events.Failed | events.Skipped | events.AlreadyStored):
-            if event.job.batch in self.left:
-                self.left.discard(event.job.batch)
-                self.desk.hear(event)
         elif isinstance(event, events.Started | events.Advanced):
-            self.desk.hear(event)
+            self.desk.hear(replace(event, job=self._ours(event.job)[1]))
+        elif isinstance(event, events.Failed | events.Skipped | events.AlreadyStored):
+            batch, job = self._ours(event.job)
+            if self.tally.end(self.task, batch):
+                self.desk.hear(replace(event, job=job))
 
     def _keep(self, frame: Frame) -> None:
         """Have a run stored as the bytes that came, once it is known to be one of this task."""
-        batch = int(frame.number("batch"))
+        batch, job = self._ours(job_of(frame))
         run = run_in(frame.body, self.node)
-        self._refuse_other(run, batch)
-        if batch not in self.left:  # it has come before
-            return
-        self.left.discard(batch)
-        job = self.task.job(batch, self.node)
-        self.desk.take(job, run, frame.number("seconds"), frame.text("reason"), data=frame.body)
+        self._refuse_other(run)
+        if self.tally.end(self.task, batch):
+            seconds, reason = frame.number("seconds"), frame.text("reason")
+            self.desk.take(job, run, seconds, reason, data=frame.body)
 
-    def _refuse_other(self, run: Run, batch: int) -> None:
+    def _ours(self, theirs: JobName) -> tuple[int, JobName]:
+        """The batch that a job was asked for at, and its name here. Raises FleetError."""
+        asked = theirs.key.rpartition("-b")[2]
+        if asked not in map(str, self.task.options.batches):
+            raise FleetError(f"reports a job {theirs.key!r}, which is not its own", where=self.node)
+        named = self.task.job(int(asked), self.node)
+        return int(asked), replace(theirs, key=named.key, node=named.node)
+
+    def _refuse_other(self, run: Run) -> None:
         asked, options = run.request, self.task.options
         device = self.task.device_id or asked.device_id
         if (asked.backend, asked.device_id) != (options.backend, device):
@@ -172,8 +185,6 @@ class Call:
                 f"sent a run of {asked.backend} on {asked.device_id} for another task",
                 where=self.node,
             )
-        if batch not in options.batches:
-            raise FleetError(f"sent a run at batch {batch}, which no task has", where=self.node)
 
     def _deliver(self, frame: Frame) -> None:
         """Send a bundle that the task names; one worker of a machine at a time."""
@@ -196,9 +207,9 @@ class Call:
             self.sent.digests.add(sha256)
 
     def _fail(self, error: OnnxprofError) -> None:
-        for batch in sorted(self.left):
+        for batch in self.tally.left(self.task):
+            self.tally.end(self.task, batch)
             self.desk.hear(events.Failed(self.task.job(batch, self.node), str(error)))
-        self.left.clear()
 
 
 def run_in(data: bytes, node: str) -> Run:

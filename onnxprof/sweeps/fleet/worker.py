@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 from onnxprof.errors import FleetError, OnnxprofError
 from onnxprof.machine.facts import NODE
@@ -30,10 +31,11 @@ from onnxprof.sweeps.fleet.survey import survey
 from onnxprof.sweeps.places import Desk, Place
 from onnxprof.sweeps.tasks import Task
 
+T = TypeVar("T")
 #: For the first words, before the other end said how long it is ever silent.
 _GREETING_S = 300.0
 #: Events are told apart by their kinds.
-_EVENTS = {kind.kind: kind for kind in events.Event.__args__}
+_EVENTS = {kind.kind: kind for kind in get_args(events.Event)}
 
 
 def serve(pipe: Pipe, place: Callable[[], Place]) -> int:
@@ -43,10 +45,11 @@ def serve(pipe: Pipe, place: Callable[[], Place]) -> int:
         with attended(pipe, beat_s, silence_s) as inbox:
             while (frame := inbox.next()) is not None:
                 _Worker(pipe, inbox, place()).obey(frame)
-    except KeyboardInterrupt:  # the other end is gone
+    except (KeyboardInterrupt, BrokenPipeError):  # the other end is gone
         return 0
     except FleetError as error:
-        pipe.send(_refusal(error))
+        with suppress(OSError):
+            pipe.send(_refusal(error))
         return error.exit_code
     return 0
 
@@ -143,12 +146,14 @@ class _Sender(Desk):
         """What the other end has, of any model."""
         return self.refused
 
-    def take(self, job: JobName, run: Run, seconds: float, reason: str = "") -> None:
+    def take(
+        self, job: JobName, run: Run, seconds: float, reason: str = "", data: bytes = b""
+    ) -> None:
         """Send the bytes of the run's file."""
         from onnxprof.store import parquet
 
-        facts = {"batch": job.batch, "seconds": seconds, "reason": reason}
-        self.pipe.send(Frame("run", facts, parquet.to_bytes(run)))
+        facts = {"job": encoding.to_json(job), "seconds": seconds, "reason": reason}
+        self.pipe.send(Frame("run", facts, data or parquet.to_bytes(run)))
 
     def hear(self, event: events.Event) -> None:
         """Send the event."""
@@ -156,19 +161,24 @@ class _Sender(Desk):
         self.pipe.send(Frame("event", {"event": event.kind, "facts": facts}))
 
 
-def event_of(frame: Frame, job: Callable[[int], JobName]) -> events.Event:
-    """The event in a frame, its job by the name that the sweep knows it by.
-
-    Raises FleetError for what is none.
-    """
+def event_of(frame: Frame) -> events.Event:
+    """The event in a frame. Raises FleetError for what is none."""
     kind = _EVENTS.get(frame.text("event"))
     if kind is None:
         raise unreadable(f"an event {frame.text('event')!r}")
+    return _record(kind, frame.facts.get("facts"))
+
+
+def job_of(frame: Frame) -> JobName:
+    """The job whose run a frame holds. Raises FleetError for what is none."""
+    return _record(JobName, frame.facts.get("job"))
+
+
+def _record(kind: type[T], data: object) -> T:
     try:
-        event: Any = encoding.from_json(kind, frame.facts.get("facts"))
+        return encoding.from_json(kind, data)
     except (ValueError, TypeError, LookupError) as error:
-        raise unreadable(f"an event: {error}") from None
-    return replace(event, job=job(event.job.batch)) if hasattr(event, "job") else event
+        raise unreadable(f"{kind.__name__}: {error}") from None
 
 
 def _texts(frame: Frame, name: str) -> tuple[str, ...]:
