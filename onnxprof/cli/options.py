@@ -72,10 +72,10 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
 
 
 def memory_limit(gib: float) -> int:
-    """Bytes that one measurement may use; for 0 GiB, 95 % of the available memory."""
-    from onnxprof.machine.memory import available_bytes
+    """Bytes that one measurement may use; for 0 GiB, what there is."""
+    from onnxprof.machine.memory import usable_bytes
 
-    return int(gib * 2**30) if gib else int(available_bytes() * 0.95)
+    return int(gib * 2**30) if gib else usable_bytes()
 
 
 def _integer(text: str) -> int | None:

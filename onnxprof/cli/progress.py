@@ -93,24 +93,39 @@ class Meter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the progress off the screen."""
         self._bar.stop()
 
     def update(self, job: Job, phase: str, share: float) -> None:
         """Show the job's phase, or print a notice; `share` is the spent part of its budget."""
         from onnxprof.jobs.outlook import Notice
-        from onnxprof.publish.text.safe import printable
 
         if isinstance(phase, Notice):
-            self._bar.console.print(
-                f"onnxprof: {printable(phase)}", markup=False, highlight=False, soft_wrap=True
-            )
-            return
+            self.note(phase)
+        else:
+            self.show(job.facts.name, job.batch, phase, share)
+
+    def note(self, text: str) -> None:
+        """Print a line above the progress."""
+        from onnxprof.publish.text.safe import printable
+
+        self._bar.console.print(
+            f"onnxprof: {printable(text)}", markup=False, highlight=False, soft_wrap=True
+        )
+
+    def show(self, model: str, batch: int, phase: str, share: float) -> None:
+        """Show what a job is at; `share` is the spent part of its budget."""
+        from onnxprof.publish.text.safe import printable
+
         if self._task is None or self._bar.disable:
             return
-        name = printable(job.facts.name)
+        name, phase = printable(model), printable(phase)
         self._bar.update(
             self._task,
-            description=f"{name[:24]} batch {job.batch} ({self._done + 1}/{self._jobs}): {phase}",
+            description=f"{name[:24]} batch {batch} ({self._done + 1}/{self._jobs}): {phase}",
             completed=self._done + share,
             left=f"{_clock(self._left(share))} left",
         )

@@ -126,19 +126,25 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> _I
 def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
     """The sizes given, for each model those of axes that it has.
 
-    An axis that no model has goes to all of them, so that the first one refuses it.
+    An axis that no model has goes to all of them, so that the first one refuses it. A model that
+    cannot be opened gets all sizes: to inspect it says why.
     """
     if len(files) < 2 or not options.dims:
         return [options.dims] * len(files)
-    axes = [
-        confined(partial(_axes_of, file), options.limits, "planning", file.reference)
-        for file in files
-    ]
-    nobodys = {name for name, _ in options.dims if not any(name in theirs for theirs in axes)}
+    axes = [_axes_if_any(file, options.limits) for file in files]
+    known = frozenset[str]().union(*(theirs for theirs in axes if theirs is not None))
+    nobodys = {name for name, _ in options.dims if name not in known}
     return [
-        tuple((name, size) for name, size in options.dims if name in theirs | nobodys)
+        tuple((n, size) for n, size in options.dims if theirs is None or n in theirs | nobodys)
         for theirs in axes
     ]
+
+
+def _axes_if_any(file: Resolved, limits: Limits) -> frozenset[str] | None:
+    try:
+        return confined(partial(_axes_of, file), limits, "planning", file.reference)
+    except OnnxprofError:
+        return None
 
 
 def _axes_of(file: Resolved) -> frozenset[str]:

@@ -8,6 +8,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+#: The part of the available memory that a measurement may take.
+_USABLE = 0.95
+
 
 def resident_bytes() -> int:
     """Bytes that are resident now."""
@@ -52,6 +55,11 @@ def available_bytes(root: Path = Path("/")) -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+def usable_bytes() -> int:
+    """What a measurement may take where no limit is given: 95 % of what is available."""
+    return int(available_bytes() * _USABLE)
 
 
 def _kernels(file: Path, name: str) -> int | None:

@@ -91,11 +91,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A job that was not begun: it will not fit into memory, its time has run out, or the like."""
+    """A job that is not run: it will not fit into memory, or its model stays at another batch."""
 
     kind: ClassVar[str] = "skipped"
     job: JobName
     reason: str
+    cause: str = ""
+    """`memory` or `batch`."""
 
 
 @dataclass(frozen=True, slots=True)

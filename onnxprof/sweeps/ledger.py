@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onnxprof.analysis.intervals import median_ns
 from onnxprof.records.run import Request, Run
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Store
@@ -103,6 +102,8 @@ class Ledger:
 
 
 def _ended(job: JobName, run: Run, name: str, seconds: float, reason: str) -> Event:
+    from onnxprof.analysis.intervals import median_ns
+
     timings = run.timings
     if timings is None:
         return Failed(job, reason or run.failure, name, seconds)

@@ -12,17 +12,14 @@ from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from onnxprof.cli.progress import Meter
-    from onnxprof.jobs.job import Job
-    from onnxprof.jobs.sweep import Outcome
-    from onnxprof.processes.confined import Limits
     from onnxprof.reasons.stored import Shelf
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Store
+    from onnxprof.sweeps.events import Event, JobName
+    from onnxprof.sweeps.tasks import Task
 
 _FEW_LAYERS, _MANY_LAYERS = 5, 10
 
@@ -62,128 +59,127 @@ def profile(
 
     from onnxprof import folders
     from onnxprof.cli.options import memory_limit
-    from onnxprof.processes.confined import Limits
+    from onnxprof.cli.progress import fetching
+    from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
+    from onnxprof.sweeps.one_line import tasks_of
 
     limits = Limits(timeout, memory_limit(memory))
     options = Options(models=tuple(models), limits=limits, **asked)
     console = Console(stderr=True)
-    planned = _plan(options, console)
-    place = Store(folders.store(store))
-    place.check_writable()
-    kept = planned if force else _fitting(planned, limits)
-    if not kept:
-        return 2
-    code = _measure(kept, options, place, console, quiet, None if wait else 0.0)
-    return code if len(kept) == len(planned) else code or 2
-
-
-def _fitting(planned: list[Job], limits: Limits) -> list[Job]:
-    """The jobs without those that will exceed the memory; a line names each of these."""
-    from onnxprof.jobs.sweep import too_large
-    from onnxprof.publish.text.memory import refusal
-
-    refused = too_large(planned, limits.memory_bytes)
-    for job, expected in refused:
-        say(refusal(job.title, expected, limits.memory_bytes))
-    titles = [job for job, _ in refused]
-    return [job for job in planned if not any(job is other for other in titles)]
-
-
-def _plan(options: Options, console: Console) -> list[Job]:
-    from onnxprof.cli.progress import fetching
-    from onnxprof.jobs.sweep import plan
-
     with fetching(console) as progress:
-        planned = plan(options, progress)
-    _say_obstacles(planned)
-    _say_dims(planned, options)
-    return planned
+        tasks = tasks_of(options, force, progress)
+    _say_dims(tasks, options)
+    return _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
 
 
-def _say_obstacles(planned: list[Job]) -> None:
-    for name, batch, obstacle in dict.fromkeys(
-        (job.facts.name, job.batch, job.table.obstacle) for job in planned if job.table.obstacle
-    ):
-        say(f"{name} stays at batch {batch}: {obstacle}")
-
-
-def _say_dims(planned: list[Job], options: Options) -> None:
+def _say_dims(tasks: list[Task], options: Options) -> None:
     """Print which models do not have an axis that is given with --dim."""
     for name, axis in dict.fromkeys(
-        (job.facts.name, axis)
-        for job in planned
+        (task.model_name, axis)
+        for task in tasks
         for axis, _ in options.dims
-        if axis not in dict(job.options.dims)
+        if axis not in dict(task.options.dims)
     ):
         say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
 
 
 def _measure(
-    planned: list[Job],
-    options: Options,
-    store: Store,
-    console: Console,
-    quiet: bool,
-    wait_s: float | None,
+    tasks: list[Task], store: Store, console: Console, quiet: bool, wait_s: float | None
 ) -> int:
     from onnxprof.cli.progress import Meter
     from onnxprof.reasons.stored import Shelf
+    from onnxprof.sweeps.conduct import conduct
+    from onnxprof.sweeps.events import Planned
+    from onnxprof.sweeps.here import Here
+    from onnxprof.sweeps.ledger import Ledger
+    from onnxprof.sweeps.resume import Policy
 
-    outcomes: list[Outcome] = []
+    jobs = sum(len(task.options.batches) for task in tasks)
     shelf = Shelf([store.root])
-    try:
-        with Meter(console, len(planned), options.budget.seconds) as meter:
-            for outcome in _swept(planned, options, store, meter, wait_s):
-                outcomes.append(outcome)
-                meter.done()
-                _show(outcome, quiet, _MANY_LAYERS if len(planned) == 1 else _FEW_LAYERS, shelf)
-    except KeyboardInterrupt:
-        say(f"interrupted; {len(outcomes)} of {len(planned)} done and stored in {store.root}")
-        return 130
-    if not quiet:
-        _show_scaling([outcome.run for outcome in outcomes if outcome.error is None])
-    _say_missing(outcomes, shelf, quiet)
-    return _close(outcomes, store)
+    with Meter(console, jobs, tasks[0].options.budget.seconds) as meter:
+        told = _Told(meter, jobs, quiet, shelf)
+        policy = Policy(again=True, repeats=True)
+        ledger = Ledger(store, policy, told.hear, told.on_run)
+        try:
+            here = Here(wait_s, records_unreadable=False)
+            conduct(tasks, [here], ledger, Planned(jobs, 0, jobs))
+        except KeyboardInterrupt:
+            meter.stop()
+            done = ledger.finished + ledger.failed
+            say(f"interrupted; {done} of {jobs} done and stored in {store.root}")
+            return 130
+    return told.close(store)
 
 
-def _say_missing(outcomes: list[Outcome], shelf: Shelf, quiet: bool) -> None:
-    """Print which command measures the ceilings that were missing."""
-    good = [] if quiet else [each.run for each in outcomes if each.error is None]
-    for text in dict.fromkeys(text for run in good if (text := shelf.missing(run))):
-        say(text)
+class _Told:
+    """Prints what happens, as it happens, and what it comes to."""
+
+    def __init__(self, meter: Meter, jobs: int, quiet: bool, shelf: Shelf) -> None:
+        self._meter = meter
+        self._jobs = jobs
+        self._quiet = quiet
+        self._shelf = shelf
+        self._runs: list[Run] = []
+        self._failed = 0
+        self._lines: set[str] = set()
+        self._left_out = False
+
+    def hear(self, event: Event) -> None:
+        """Print a line for what is left out or fails, and show progress."""
+        from onnxprof.sweeps.events import Advanced, AlreadyStored, Failed, Finished, Noted, Skipped
+
+        match event:
+            case Advanced(job, doing, share):
+                self._meter.show(job.model, job.batch, doing, share)
+            case Noted(text):
+                self._say(text)
+            case Skipped(_, reason, cause):
+                self._jobs -= 1
+                self._left_out |= cause == "memory"
+                self._say(reason)
+                self._meter.done()
+            case Failed(_, reason, "") if self._say(reason):
+                self._failed += 1
+            case Finished() | Failed() | AlreadyStored():
+                self._meter.done()
+            case _:
+                pass
+
+    def on_run(self, job: JobName, run: Run, _: Path, reason: str) -> None:
+        """Print the table of a run, or why it failed."""
+        if reason:
+            say(f"{job.model} at batch {job.batch}: {reason}")
+        elif not self._quiet:
+            _show(run, _MANY_LAYERS if self._jobs == 1 else _FEW_LAYERS, self._shelf)
+        self._runs.append(run)
+
+    def _say(self, text: str) -> bool:
+        """Print a line once; returns whether it is new."""
+        is_new = text not in self._lines
+        self._lines.add(text)
+        if is_new:
+            self._meter.note(text)
+        return is_new
+
+    def close(self, store: Store) -> int:
+        """Print what it comes to; returns the exit code."""
+        good = [run for run in self._runs if run.timings is not None]
+        if not self._quiet:
+            _show_scaling(good)
+            for text in dict.fromkeys(text for run in good if (text := self._shelf.missing(run))):
+                say(text)
+        code = _close(self._runs, self._failed, store) if self._runs else 0
+        return 2 if self._failed or self._left_out else code
 
 
-def _swept(
-    planned: list[Job], options: Options, store: Store, meter: Meter, wait_s: float | None
-) -> Iterator[Outcome]:
-    """Measure device by device, holding the device's lock meanwhile."""
-    from itertools import groupby
-
-    from onnxprof.jobs.proving import proven
-    from onnxprof.jobs.sweep import sweep
-    from onnxprof.processes.device_lock import held
-
-    for device_id, jobs in groupby(planned, lambda job: job.device.id):
-        with held(device_id, say, wait_s):
-            asked = list(jobs)
-            kept = proven(asked, options, meter.update)
-            _say_obstacles([job for job in kept if job not in asked])
-            for _ in asked[len(kept) :]:
-                meter.done()
-            yield from sweep(kept, options.limits, store, meter.update)
-
-
-def _show(outcome: Outcome, quiet: bool, limit: int, shelf: Shelf) -> None:
+def _show(run: Run, limit: int, shelf: Shelf) -> None:
     from onnxprof.cli.output import stdout_console
     from onnxprof.publish.tables.run_summary import summary
 
-    if outcome.error is not None:
-        say(str(outcome.error))
-    elif not quiet:
-        console = stdout_console()
-        console.print(summary(outcome.run, limit=limit, ceilings=shelf.of(outcome.run)))
-        console.print()
+    console = stdout_console()
+    console.print(summary(run, limit=limit, ceilings=shelf.of(run)))
+    console.print()
 
 
 def _show_scaling(runs: list[Run]) -> None:
@@ -196,13 +192,13 @@ def _show_scaling(runs: list[Run]) -> None:
         display(*in_short(scaling(group)))
 
 
-def _close(outcomes: list[Outcome], store: Store) -> int:
-    lost = sum(outcome.error is not None for outcome in outcomes)
-    wrong = sum(o.run.parity is not None and o.run.parity.passed is False for o in outcomes)
-    good = len(outcomes) - lost
+def _close(runs: list[Run], unplanned: int, store: Store) -> int:
+    lost = sum(run.timings is None for run in runs)
+    wrong = sum(run.parity is not None and run.parity.passed is False for run in runs)
+    good, failed = len(runs) - lost, lost + unplanned
     say(
         (f"{good} {'run' if good == 1 else 'runs'} stored in {store.root}" if good else "")
-        + (f"{'; ' if good else ''}{lost} failed" if lost else "")
+        + (f"{'; ' if good else ''}{failed} failed" if failed else "")
         + (f"; {wrong} with wrong outputs" if wrong else "")
         + (". Next: onnxprof runs list, onnxprof site build" if good else "")
     )

@@ -1,0 +1,35 @@
+"""A sweep from its first event to its last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from onnxprof.sweeps.events import Ended, Planned
+from onnxprof.sweeps.ledger import Ledger
+from onnxprof.sweeps.places import Place
+from onnxprof.sweeps.runner import Deadline, run
+from onnxprof.sweeps.tasks import Task
+
+
+def conduct(
+    tasks: Sequence[Task],
+    places: Sequence[Place],
+    ledger: Ledger,
+    planned: Planned,
+    deadline: Deadline | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Ended:
+    """Run the tasks; the events begin with `planned` and end with Ended, interrupted or not.
+
+    Raises StoreError where the store cannot be written, before anything is measured if that is
+    known then, and KeyboardInterrupt.
+    """
+    ledger.store.check_writable()
+    ledger.hear(planned)
+    try:
+        run(tasks, places, ledger, deadline, clock)
+    except BaseException:
+        ledger.end()
+        raise
+    return ledger.end()

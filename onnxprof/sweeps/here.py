@@ -1,0 +1,239 @@
+"""This machine as a place: one task at a time, each device under its lock."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from onnxprof.errors import OnnxprofError
+from onnxprof.jobs.job import Job, request
+from onnxprof.jobs.outlook import Notice
+from onnxprof.jobs.proving import proven
+from onnxprof.jobs.sweep import Outcome, plan, sweep, too_large
+from onnxprof.machine.memory import usable_bytes
+from onnxprof.processes.device_lock import held
+from onnxprof.processes.limits import Limits
+from onnxprof.publish.text.memory import refusal
+from onnxprof.records.run import Run
+from onnxprof.sweeps.events import (
+    Advanced,
+    AlreadyStored,
+    Failed,
+    JobName,
+    Noted,
+    Skipped,
+    Started,
+)
+from onnxprof.sweeps.places import Desk
+from onnxprof.sweeps.tasks import Task
+from onnxprof.sweeps.unreadable import unreadable
+
+#: Hears of a task what each batch that was asked for came to.
+Learn = Callable[[Task, Mapping[int, Job]], None]
+
+
+@dataclass(slots=True)
+class Here:
+    """This machine: one task at a time, each device under its lock."""
+
+    wait_s: float | None = None
+    """How long to wait for a device that another onnxprof measures on; None for ever."""
+    records_unreadable: bool = True
+    """A model that cannot be opened becomes a failed record of each of its jobs."""
+    learn: Learn | None = None
+    name: str = ""
+    width: int = 1
+
+    def fits(self, task: Task) -> bool:
+        """Always: what cannot run here is reported with its reason."""
+        del task
+        return True
+
+    def stop(self) -> None:
+        """The interrupt itself ends what runs."""
+
+    def run(self, task: Task, desk: Desk) -> None:
+        """Run the jobs of a task, each stored before the next starts."""
+        memory_bytes = task.options.limits.memory_bytes or usable_bytes()
+        limits = replace(task.options.limits, memory_bytes=memory_bytes)
+        course = _Course(task.asking(limits=limits), desk, self)
+        with ExitStack() as stack:
+            if course.is_ready(stack):
+                course.measure(limits)
+
+
+@dataclass(slots=True)
+class _Course:
+    """A task on its way: which of its batches are still to be reported."""
+
+    task: Task
+    desk: Desk
+    place: Here
+    jobs: list[tuple[int, Job]] = field(default_factory=list)
+    """By the batch that was asked for."""
+    open: list[int] = field(default_factory=list)
+    """Batches that were asked for and have not ended."""
+    settled: dict[int, Job] = field(default_factory=dict)
+    """What each batch that was asked for came to, those that are not measured among them."""
+    began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.open = list(self.task.options.batches)
+
+    def is_ready(self, stack: ExitStack) -> bool:
+        """Plan the jobs, take the device, prove the batches; False where nothing is left."""
+        try:
+            self._settle(self._planned())
+            if not self.task.force:
+                self._skip_too_large()
+            if self.jobs:
+                stack.enter_context(held(self.jobs[0][1].device.id, self._note, self.place.wait_s))
+                self._pass_over_stored()
+                self._prove()
+            if self.place.learn is not None:
+                self.place.learn(self.task, self.settled)
+        except OnnxprofError as error:
+            self._fail(error)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            self._fail(OnnxprofError(f"{where}{error.strerror or error}"))
+        except Exception as error:
+            if os.environ.get("ONNXPROF_DEBUG"):
+                traceback.print_exc()
+            what = f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)"
+            self._fail(OnnxprofError(what))
+        return bool(self.jobs)
+
+    def measure(self, limits: Limits) -> None:
+        """Run the jobs; each result is with the desk before the next one starts."""
+        for outcome in sweep(self._wanted(), limits, _Nowhere(), self._advance):
+            batch, job = self.jobs[0]
+            self._end(batch)
+            seconds = time.monotonic() - self.began
+            self.desk.take(self._name(batch, job), outcome.run, seconds, _reason(outcome))
+
+    def _wanted(self) -> Iterator[Job]:
+        """The jobs that nobody has run meanwhile."""
+        while self.jobs:
+            batch, job = self.jobs[0]
+            if self.desk.is_wanted(request(job)):
+                self.began = time.monotonic()
+                self.desk.hear(Started(self._name(batch, job)))
+                yield job
+            else:
+                self.desk.hear(AlreadyStored(self._name(batch, job)))
+                self._end(batch)
+
+    def _planned(self) -> list[Job]:
+        first = self.task.job(self.open[0], self.place.name)
+        self.desk.hear(Advanced(first, "planning", 0.0))
+
+        def fetching(what: str, done: int, total: int) -> None:
+            share = done / total if total else 0.0
+            self.desk.hear(Advanced(first, f"fetching {what}", share))
+
+        return plan(self.task.options, fetching, self.task.optional_dims)
+
+    def _prove(self) -> None:
+        if not self.jobs:
+            return
+        before = [job for _, job in self.jobs]
+        after = proven(before, self.task.options, self._advance)
+        if any(job not in before for job in after) or len(after) < len(before):
+            self._settle(after)
+
+    def _settle(self, jobs: list[Job]) -> None:
+        """Tell which batch each job stands for; those without one stay at the model's own."""
+        left = list(self.open)
+        self.jobs = []
+        for job in sorted(jobs, key=lambda job: job.batch not in left):
+            batch = job.batch if job.batch in left else left[0]
+            left.remove(batch)
+            self.jobs.append((batch, job))
+        self.jobs.sort(key=lambda pair: self.open.index(pair[0]))
+        self.settled |= dict(self.jobs)
+        stay = next((job for _, job in self.jobs if job.table.obstacle), None)
+        if stay is None:
+            return
+        text = f"{stay.facts.name} stays at batch {stay.batch}: {stay.table.obstacle}"
+        self._note(text)
+        for batch in left:
+            self.settled[batch] = stay
+            self.desk.hear(Skipped(self._name(batch, stay, batch), text, "batch"))
+            self._end(batch)
+
+    def _skip_too_large(self) -> None:
+        most = self.task.options.limits.memory_bytes
+        for large, expected in too_large([job for _, job in self.jobs], most):
+            batch = next(batch for batch, job in self.jobs if job is large)
+            text = refusal(large.title, expected, most)
+            self.desk.hear(Skipped(self._name(batch, large), text, "memory"))
+            self._end(batch)
+
+    def _pass_over_stored(self) -> None:
+        for batch, job in list(self.jobs):
+            if not self.desk.is_wanted(request(job)):
+                self.desk.hear(AlreadyStored(self._name(batch, job)))
+                self._end(batch)
+
+    def _fail(self, error: OnnxprofError) -> None:
+        """Report all that is open as failed, with a record where the model's file is there."""
+        self.jobs = []
+        records = unreadable(self.task, error) if self.place.records_unreadable else {}
+        for batch in list(self.open):
+            name = self.task.job(batch, self.place.name)
+            run = records.get(batch)
+            if run is None:
+                self.desk.hear(Failed(name, str(error)))
+            elif self.desk.is_wanted(run.request):
+                self.desk.take(name, run, 0.0, _bare(error))
+            else:
+                self.desk.hear(AlreadyStored(name))
+        self.open = []
+
+    def _end(self, batch: int) -> None:
+        self.open.remove(batch)
+        self.jobs = [pair for pair in self.jobs if pair[0] != batch]
+
+    def _name(self, batch: int, job: Job, shown: int = 0) -> JobName:
+        return replace(
+            self.task.job(batch, self.place.name),
+            model=job.facts.name,
+            provider=job.provider,
+            device=job.device.id,
+            batch=shown or job.batch,
+            threads=job.options.threads,
+            dims=job.options.dims,
+        )
+
+    def _advance(self, job: Job, phase: str, share: float) -> None:
+        if isinstance(phase, Notice):
+            self._note(phase)
+            return
+        batch = next((batch for batch, other in self.jobs if other is job), job.batch)
+        self.desk.hear(Advanced(self._name(batch, job), phase, share))
+
+    def _note(self, text: str) -> None:
+        self.desk.hear(Noted(str(text)))
+
+
+class _Nowhere:
+    """Where the jobs' own end keeps nothing: the desk stores each run as it comes."""
+
+    def save(self, run: Run) -> Path:
+        del run
+        return Path()
+
+
+def _reason(outcome: Outcome) -> str:
+    return "" if outcome.error is None else _bare(outcome.error)
+
+
+def _bare(error: OnnxprofError) -> str:
+    """The error without its place."""
+    return str(type(error)(error.what, remedy=error.remedy))
