@@ -33,8 +33,8 @@ class Desk(Protocol):
         """Store a run and report the job as finished, or as failed where the run has no times.
 
         `reason` is the failure in words for a user, without the place. `data` are the bytes of the
-        run's file where another machine wrote it; they are stored as they are. Raises StoreError where the
-        run cannot be stored, which ends the sweep.
+        run's file where another machine wrote it; they are stored as they are. Raises StoreError
+        where the run cannot be stored, which ends the sweep.
         """
 
     def hear(self, event: Event) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from onnxprof.errors import FleetError
 from onnxprof.sweeps.fleet.calls import Call
-from onnxprof.sweeps.fleet.devices import matching
+from onnxprof.sweeps.fleet.devices import fits
 from onnxprof.sweeps.fleet.ssh import SshLine, SshNode
 from onnxprof.sweeps.fleet.stock import Stock
 from onnxprof.sweeps.fleet.survey import Survey
@@ -43,7 +43,7 @@ class RemoteDevice:
 
     def fits(self, task: Task) -> bool:
         """Whether the task is for this device, and its runtime is there."""
-        return any(device.id == self.device_id for device in matching(task, self.survey))
+        return fits(task, self.survey, self.device_id)
 
     def run(self, task: Task, desk: Desk) -> None:
         """Run what is left of a task. Raises PlaceLostError where the machine is gone."""

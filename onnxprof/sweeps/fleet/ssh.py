@@ -27,9 +27,17 @@ from onnxprof.sweeps.places import PlaceLostError
 T = TypeVar("T")
 _CHUNK = 1 << 16
 _CONNECT_S = 20.0
+_CLOSING_S = 5.0
 #: Of a shell that does not know the command.
 _NOT_FOUND = 127
 _INSTALL = "Install onnxprof there, or say where it is: ssh://USER@HOST/PATH/TO/onnxprof"
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class Loop:
@@ -52,10 +60,16 @@ class Loop:
             future.cancel()
             raise
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside others; it is cancelled when the loop closes."""
+        asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def close(self) -> None:
-        """Stop the thread."""
+        """Cancel what runs and stop the thread."""
+        with suppress(TimeoutError):
+            self.wait(_cancel_others(), _CLOSING_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5.0)
+        self._thread.join(_CLOSING_S)
 
 
 @dataclass(slots=True)
@@ -70,7 +84,6 @@ class SshLine:
     errors: deque[str]
     """What the far side printed last."""
     survey: Survey | None = None
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def send(self, frame: Frame) -> None:
         """Send a message; blocks while the other end takes no more."""
@@ -83,10 +96,15 @@ class SshLine:
         """The next message."""
         return self.heard.next()
 
+    def attend(self) -> None:
+        """Beat from now on, and hold the worker to its own beats."""
+        self.heard.silence_s = self.pulse.silence_s
+        self.loop.start(self.beat())
+
     def close(self) -> None:
         """Close the worker's stdin, upon which it ends what it does."""
         with suppress(OSError, TimeoutError, RuntimeError):
-            self.loop.wait(self._close(), 5.0)
+            self.loop.wait(self._close(), _CLOSING_S)
 
     async def _write(self, data: bytes) -> None:
         self.process.stdin.write(data)
@@ -108,7 +126,7 @@ class SshLine:
         try:
             while data := await self.process.stdout.read(_CHUNK):
                 self.heard.add(data)
-            await asyncio.wait_for(self.process.wait_closed(), 5.0)
+            await asyncio.wait_for(self.process.wait_closed(), _CLOSING_S)
             reason = self._ending()
         except (OSError, TimeoutError) as error:
             reason = f"its connection broke ({error})" if str(error) else reason
@@ -167,14 +185,14 @@ class SshNode:
             if line.process.exit_status == _NOT_FOUND:
                 raise FleetError(error.what, where=self.name, remedy=_INSTALL) from None
             raise
-        line.heard.silence_s = self.pulse.silence_s
+        line.attend()
         return line
 
     def close(self) -> None:
         """Disconnect; workers end with it."""
         if self._connection is not None:
             with suppress(OSError, TimeoutError, RuntimeError):
-                self.loop.wait(self._disconnect(), 5.0)
+                self.loop.wait(self._disconnect(), _CLOSING_S)
 
     async def _disconnect(self) -> None:
         self._connection.close()
@@ -189,8 +207,8 @@ class SshNode:
     async def _started(self) -> SshLine:
         process = await self._connection.create_process(self.address.command, encoding=None)
         line = SshLine(self.name, process, self.loop, self.pulse, Heard(self.name), deque(maxlen=5))
-        works = (line.listen(), line.beat(), line.complain())
-        line.tasks = [asyncio.ensure_future(work) for work in works]
+        self.loop.start(line.listen())
+        self.loop.start(line.complain())
         return line
 
     async def _connect(self) -> Any:
