@@ -20,8 +20,8 @@ def worker(
             "a worker is started by `onnxprof sweep --fleet`",
             remedy="By hand it needs --stdio, and messages on its stdin",
         )
-    from onnxprof.sweeps.fleet.pipe import Pipe
-    from onnxprof.sweeps.fleet.worker import serve
+    from onnxprof.sweeps.fleet.far.pipe import Pipe
+    from onnxprof.sweeps.fleet.far.worker import serve
     from onnxprof.sweeps.here import Here
 
     return serve(Pipe.of_streams(), Here)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from onnxprof.errors import FleetError
-from onnxprof.sweeps.fleet.calls import Call
-from onnxprof.sweeps.fleet.devices import fits
-from onnxprof.sweeps.fleet.ssh import SshLine, SshNode
-from onnxprof.sweeps.fleet.stock import Stock
-from onnxprof.sweeps.fleet.survey import Survey
-from onnxprof.sweeps.fleet.tally import MOST_LOSSES, Tally
+from onnxprof.sweeps.fleet.near.calls import Call
+from onnxprof.sweeps.fleet.near.devices import fits
+from onnxprof.sweeps.fleet.near.stock import Stock
+from onnxprof.sweeps.fleet.near.tally import MOST_LOSSES, Tally
+from onnxprof.sweeps.fleet.ssh.client import SshLine, SshNode
+from onnxprof.sweeps.fleet.wire.survey import Survey
 from onnxprof.sweeps.places import Desk, PlaceLostError
 from onnxprof.sweeps.tasks import Task
 

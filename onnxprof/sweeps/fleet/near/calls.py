@@ -14,14 +14,14 @@ from onnxprof.records.run import Run
 from onnxprof.store import encoding
 from onnxprof.sweeps import events
 from onnxprof.sweeps.events import JobName
-from onnxprof.sweeps.fleet import bundles
-from onnxprof.sweeps.fleet.bundles import Packed
-from onnxprof.sweeps.fleet.frames import PROTOCOL, Frame, unreadable
-from onnxprof.sweeps.fleet.stock import Stock
-from onnxprof.sweeps.fleet.survey import Survey
-from onnxprof.sweeps.fleet.tally import Tally
-from onnxprof.sweeps.fleet.worker import event_of, job_of
-from onnxprof.sweeps.places import Desk, PlaceLostError
+from onnxprof.sweeps.fleet.near.stock import Stock
+from onnxprof.sweeps.fleet.near.tally import Tally
+from onnxprof.sweeps.fleet.wire import bundles
+from onnxprof.sweeps.fleet.wire.bundles import Packed
+from onnxprof.sweeps.fleet.wire.frames import PROTOCOL, Frame, unreadable
+from onnxprof.sweeps.fleet.wire.reports import error_of, event_of, job_of
+from onnxprof.sweeps.fleet.wire.survey import Survey
+from onnxprof.sweeps.places import Desk
 from onnxprof.sweeps.tasks import Task
 
 
@@ -69,7 +69,7 @@ def greet(line: Line, node: str, backends: Iterable[str], pulse: Pulse) -> Surve
     )
     frame = line.next()
     if frame.kind == "refused":
-        raise _error(frame, node)
+        raise error_of(frame, node)
     if frame.kind != "hello" or frame.number("protocol") != PROTOCOL:
         raise FleetError(
             f"its worker speaks another version of the sweep's messages than {PROTOCOL}",
@@ -106,13 +106,13 @@ class Call:
         try:
             facts = self._facts(left)
         except OnnxprofError as error:  # the model cannot be read here
-            self._fail(error)
+            self._fail(error, "")
             return
         self.line.send(Frame("task", facts))
         while (frame := self.line.next()).kind not in ("done", "failed"):
             self._take(frame)
         if frame.kind == "failed":
-            self._fail(_error(frame, self.node))
+            self._fail(error_of(frame, self.node))
         elif self.tally.left(self.task):
             self._fail(FleetError("its worker went on without a word about it", where=self.node))
 
@@ -145,7 +145,7 @@ class Call:
         elif frame.kind == "event":
             self._hear(event_of(frame))
         elif frame.kind == "refused":
-            raise _error(frame, self.node)
+            raise error_of(frame, self.node)
         elif frame.kind != "beat":
             raise unreadable(f"{frame.kind!r} from {self.node}")
 
@@ -206,10 +206,11 @@ class Call:
             self.line.send(Frame("whole", {"sha256": sha256}))
             self.sent.digests.add(sha256)
 
-    def _fail(self, error: OnnxprofError) -> None:
+    def _fail(self, error: OnnxprofError, node: str | None = None) -> None:
         for batch in self.tally.left(self.task):
             self.tally.end(self.task, batch)
-            self.desk.hear(events.Failed(self.task.job(batch, self.node), str(error)))
+            job = self.task.job(batch, self.node if node is None else node)
+            self.desk.hear(events.Failed(job, str(error)))
 
 
 def run_in(data: bytes, node: str) -> Run:
@@ -223,12 +224,3 @@ def run_in(data: bytes, node: str) -> Run:
             return load(Path(file.name))
         except StoreError as error:
             raise FleetError(f"sent a run that {error.what}", where=node) from None
-
-
-def _error(frame: Frame, node: str) -> FleetError:
-    where = frame.text("where")
-    place = f"{node}: {where}" if where else node
-    return FleetError(frame.text("what"), where=place, remedy=frame.text("remedy"))
-
-
-__all__ = ["Call", "Line", "PlaceLostError", "Pulse", "Sent", "greet", "run_in"]

@@ -11,7 +11,7 @@ from onnxprof.errors import OnnxprofError
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.processes.confined import Limits, confined
-from onnxprof.sweeps.fleet.bundles import Packed, packed, packed_model
+from onnxprof.sweeps.fleet.wire.bundles import Packed, packed, packed_model
 from onnxprof.sweeps.tasks import Task
 
 #: References that every machine makes for itself.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from onnxprof.errors import FleetError
-from onnxprof.sweeps.fleet.frames import Decoder, Frame
+from onnxprof.sweeps.fleet.wire.frames import Decoder, Frame
 from onnxprof.sweeps.places import PlaceLostError
 
 #: For a worker's first words: to import a framework on a small board takes a while.
@@ -40,6 +40,11 @@ class Heard:
                     self._waiting.put(frame)
         except FleetError as error:
             self.over(error.what)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `next` has something to give or to raise at once."""
+        return bool(self._end) or not self._waiting.empty()
 
     def over(self, reason: str) -> None:
         """Nothing more will come."""

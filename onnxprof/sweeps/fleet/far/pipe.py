@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from onnxprof.errors import FleetError
-from onnxprof.sweeps.fleet.frames import Decoder, Frame, encoded
+from onnxprof.sweeps.fleet.wire.frames import Decoder, Frame, encoded
 
 _CHUNK = 1 << 16
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from onnxprof.errors import FleetError
-from onnxprof.sweeps.fleet.survey import Survey
+from onnxprof.sweeps.fleet.wire.survey import Survey
 
 MIXED = "--mixed-versions"
 

@@ -10,7 +10,7 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Placing
 from onnxprof.plugins.placement import ALL
 from onnxprof.records.device import Device
-from onnxprof.sweeps.fleet.survey import Survey
+from onnxprof.sweeps.fleet.wire.survey import Survey
 from onnxprof.sweeps.tasks import Task
 
 

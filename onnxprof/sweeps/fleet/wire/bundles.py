@@ -19,7 +19,7 @@ from typing import Any
 from onnxprof import folders
 from onnxprof.errors import FleetError, OnnxprofError
 from onnxprof.model.sources.policy import megabytes, refuse_path
-from onnxprof.sweeps.fleet.frames import PART, Frame, unreadable
+from onnxprof.sweeps.fleet.wire.frames import PART, Frame, unreadable
 from onnxprof.zoo import cache
 
 #: More data files than any export writes.
@@ -47,6 +47,12 @@ class Bundle:
     def name(self) -> str:
         """The file to open."""
         return self.files[0][0]
+
+    @property
+    def place(self) -> str:
+        """A folder's name for it: the same bytes under other names lie in another one."""
+        names = "\n".join(name for name, _ in self.files).encode()
+        return f"{self.sha256}-{hashlib.sha256(names).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ class Shelf:
 
     def find(self, bundle: Bundle) -> Path | None:
         """The file to open, checked again unless nothing touched it since; None without it."""
-        folder = self.root / bundle.sha256
+        folder = self.root / bundle.place
         files = [folder / name for name, _ in bundle.files]
         if not all(map(cache.is_stamped, files)):
             if _digest(files, bundle) != bundle.sha256:
@@ -179,8 +185,8 @@ class Incoming:
 
     def __init__(self, shelf: Shelf, bundle: Bundle) -> None:
         self._shelf, self._bundle = shelf, bundle
-        self._target = shelf.root / bundle.sha256
-        self._folder = shelf.root / f"{bundle.sha256}.{os.getpid()}.part"
+        self._target = shelf.root / bundle.place
+        self._folder = shelf.root / f"{bundle.place}.{os.getpid()}.part"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._digest = hashlib.sha256()
         self._waiting = list(bundle.files)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 from onnxprof.errors import FleetError, OnnxprofError
 from onnxprof.machine.facts import NODE
@@ -23,19 +23,17 @@ from onnxprof.records.run import Request, Run
 from onnxprof.store import encoding
 from onnxprof.sweeps import events
 from onnxprof.sweeps.events import JobName
-from onnxprof.sweeps.fleet import bundles
-from onnxprof.sweeps.fleet.bundles import Bundle, Shelf
-from onnxprof.sweeps.fleet.frames import PROTOCOL, Frame, unreadable
-from onnxprof.sweeps.fleet.pipe import Inbox, Pipe, attended
-from onnxprof.sweeps.fleet.survey import survey
+from onnxprof.sweeps.fleet.far.pipe import Inbox, Pipe, attended
+from onnxprof.sweeps.fleet.wire import bundles
+from onnxprof.sweeps.fleet.wire.bundles import Bundle, Shelf
+from onnxprof.sweeps.fleet.wire.frames import PROTOCOL, Frame, unreadable
+from onnxprof.sweeps.fleet.wire.reports import of_error
+from onnxprof.sweeps.fleet.wire.survey import survey
 from onnxprof.sweeps.places import Desk, Place
 from onnxprof.sweeps.tasks import Task
 
-T = TypeVar("T")
 #: For the first words, before the other end said how long it is ever silent.
 _GREETING_S = 300.0
-#: Events are told apart by their kinds.
-_EVENTS = {kind.kind: kind for kind in get_args(events.Event)}
 
 
 def serve(pipe: Pipe, place: Callable[[], Place]) -> int:
@@ -49,14 +47,15 @@ def serve(pipe: Pipe, place: Callable[[], Place]) -> int:
         return 0
     except FleetError as error:
         with suppress(OSError):
-            pipe.send(_refusal(error))
+            pipe.send(of_error(error))
         return error.exit_code
     return 0
 
 
 def _greet(pipe: Pipe) -> tuple[float, float]:
     """Exchange greetings; returns how often to beat and how long a silence means the end."""
-    frame = next(pipe.frames(_GREETING_S), None)
+    heard = (frame for frame in pipe.frames(_GREETING_S) if frame.kind != "beat")
+    frame = next(heard, None)
     if frame is None:
         raise KeyboardInterrupt
     if frame.kind != "hello" or frame.number("protocol") != PROTOCOL:
@@ -82,7 +81,7 @@ class _Worker:
             task, unwanted = self._task(frame), frozenset(_texts(frame, "unwanted"))
             self.place.run(task, _Sender(self.pipe, unwanted))
         except OnnxprofError as error:
-            self.pipe.send(_refusal(error, "failed"))
+            self.pipe.send(of_error(error, "failed"))
         else:
             self.pipe.send(Frame("done"))
 
@@ -161,33 +160,8 @@ class _Sender(Desk):
         self.pipe.send(Frame("event", {"event": event.kind, "facts": facts}))
 
 
-def event_of(frame: Frame) -> events.Event:
-    """The event in a frame. Raises FleetError for what is none."""
-    kind = _EVENTS.get(frame.text("event"))
-    if kind is None:
-        raise unreadable(f"an event {frame.text('event')!r}")
-    return _record(kind, frame.facts.get("facts"))
-
-
-def job_of(frame: Frame) -> JobName:
-    """The job whose run a frame holds. Raises FleetError for what is none."""
-    return _record(JobName, frame.facts.get("job"))
-
-
-def _record(kind: type[T], data: object) -> T:
-    try:
-        return encoding.from_json(kind, data)
-    except (ValueError, TypeError, LookupError) as error:
-        raise unreadable(f"{kind.__name__}: {error}") from None
-
-
 def _texts(frame: Frame, name: str) -> tuple[str, ...]:
     values = frame.facts.get(name, [])
     if not isinstance(values, list):
         raise unreadable(f"{name} of {frame.kind!r}")
     return tuple(map(str, values))
-
-
-def _refusal(error: OnnxprofError, kind: str = "refused") -> Frame:
-    facts = {"what": error.what, "where": error.where, "remedy": error.remedy}
-    return Frame(kind, facts)

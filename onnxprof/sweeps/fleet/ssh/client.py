@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from onnxprof.errors import FleetError
-from onnxprof.sweeps.fleet.addresses import SshAddress
-from onnxprof.sweeps.fleet.calls import Pulse, Sent, greet
-from onnxprof.sweeps.fleet.frames import Frame, encoded
-from onnxprof.sweeps.fleet.lines import Heard
-from onnxprof.sweeps.fleet.survey import Survey
+from onnxprof.sweeps.fleet.near.addresses import SshAddress
+from onnxprof.sweeps.fleet.near.calls import Pulse, Sent, greet
+from onnxprof.sweeps.fleet.wire.frames import Frame, encoded
+from onnxprof.sweeps.fleet.wire.lines import Heard
+from onnxprof.sweeps.fleet.wire.survey import Survey
 from onnxprof.sweeps.places import PlaceLostError
 
 T = TypeVar("T")
@@ -239,7 +239,9 @@ def _untrusted(node: str, options: Mapping[str, Any], address: SshAddress) -> Fl
 
     place = options.get("known_hosts") or Path.home() / ".ssh" / "known_hosts"
     try:
-        known = any(asyncssh.match_known_hosts(str(place), address.host, "", address.port or 22)[:2])
+        known = any(
+            asyncssh.match_known_hosts(str(place), address.host, "", address.port or 22)[:2]
+        )
     except (OSError, ValueError):
         known = False
     port = f"-p {address.port} " if address.port else ""

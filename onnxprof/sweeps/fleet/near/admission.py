@@ -1,0 +1,71 @@
+"""What a user asked of a fleet, and which of its machines may measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnxprof.errors import FleetError, OnnxprofError
+from onnxprof.sweeps.fleet.near.addresses import Fleet
+from onnxprof.sweeps.fleet.near.calls import Pulse
+from onnxprof.sweeps.fleet.near.devices import Machines
+from onnxprof.sweeps.fleet.near.versions import Standard, refusal
+from onnxprof.sweeps.fleet.wire.survey import Survey, survey
+from onnxprof.sweeps.places import Place
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A fleet that is ready."""
+
+    places: tuple[Place, ...]
+    machines: Machines
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user asked of a fleet."""
+
+    fleet: Fleet
+    backends: tuple[str, ...]
+    """Those of the plan: no machine is asked for others."""
+    mixed_versions: bool = False
+    pulse: Pulse = field(default_factory=Pulse)
+    ssh_options: Mapping[str, Any] = field(default_factory=dict)
+    """Further options of asyncssh's `connect`."""
+
+
+def admit(
+    surveys: Mapping[str, Survey | OnnxprofError | None], asked: Asked, say: Say
+) -> dict[str, Survey]:
+    """The machines that may measure. Raises FleetError where there is none."""
+    standard = Standard(survey(asked.backends))
+    admitted: dict[str, Survey] = {}
+    refused: list[OnnxprofError] = []
+    for node, seen in surveys.items():
+        if not isinstance(seen, Survey):
+            refused.append(seen or FleetError("says nothing of itself", where=node))
+            continue
+        differences = standard.differences(node, seen)
+        if differences and not asked.mixed_versions:
+            refused.append(refusal(node, differences))
+            continue
+        if differences:
+            say(f"{node} measures with other versions: {'; '.join(differences)}")
+        admitted[node] = seen
+        _tell_missing(node, seen, say)
+    if not admitted:
+        raise FleetError("; ".join(map(str, refused)) or "there is no machine in the fleet")
+    for error in refused:
+        say(f"left out: {error}")
+    return admitted
+
+
+def _tell_missing(node: str, seen: Survey, say: Say) -> None:
+    for runtime in seen.runtimes:
+        if not runtime.devices:
+            remedy = f". {runtime.remedy}" if runtime.remedy else ""
+            say(f"{node} has no {runtime.backend}: {runtime.reason}{remedy}")
