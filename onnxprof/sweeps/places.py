@@ -44,10 +44,13 @@ class Desk(Protocol):
 class Place(Protocol):
     """Where tasks run: this machine, a node of a cluster, a board that is reached over ssh."""
 
-    name: str
-    """The node in names of jobs; empty for this machine."""
-    width: int
-    """Tasks that it takes at once."""
+    @property
+    def name(self) -> str:
+        """The node in names of jobs; empty for this machine."""
+
+    @property
+    def width(self) -> int:
+        """Tasks that it takes at once."""
 
     def fits(self, task: Task) -> bool:
         """Whether the task can run here: its device is here, its backend is installed."""

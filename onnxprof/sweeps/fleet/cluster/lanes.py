@@ -7,15 +7,17 @@ is lost, Ray puts a new relay where the device is free, or keeps it waiting unti
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from onnxprof.errors import FleetError, OnnxprofError
+from onnxprof.sweeps.fleet.cluster.nodes import RESOURCE, names
 from onnxprof.sweeps.fleet.cluster.relay import Relay
 from onnxprof.sweeps.fleet.near.calls import Call, Pulse, Sent, greet
 from onnxprof.sweeps.fleet.near.devices import fits
+from onnxprof.sweeps.fleet.near.stock import Stock
 from onnxprof.sweeps.fleet.near.tally import MOST_LOSSES, Tally
 from onnxprof.sweeps.fleet.wire.frames import Frame, encoded
 from onnxprof.sweeps.fleet.wire.lines import Heard
@@ -23,8 +25,6 @@ from onnxprof.sweeps.fleet.wire.survey import Survey
 from onnxprof.sweeps.places import Desk, PlaceLostError
 from onnxprof.sweeps.tasks import Task
 
-#: Before a device's id in the names of Ray's resources.
-RESOURCE = "onnxprof:"
 #: How long one question to a relay may take beyond what it waits itself.
 _ANSWER_S, _READ_S = 60.0, 2.0
 _START_S = 120.0
@@ -38,6 +38,8 @@ class RayLine:
     node: str
     relay: Any
     heard: Heard
+    survey: Survey
+    """What the machine has."""
 
     def send(self, frame: Frame) -> None:
         """Send a message."""
@@ -83,13 +85,20 @@ class Cluster:
     def line(self, relay: Any, place: tuple[str, int]) -> RayLine:
         """The line to a relay that has its place, greeted. Raises FleetError, PlaceLostError."""
         node = names()[place[0]]
-        line = RayLine(node, relay, Heard(node))
-        seen = greet(line, node, self.backends, self.pulse)
+        known = self.surveys.get(node)
+        line = RayLine(node, relay, Heard(node), known or Survey("", ""))
+        seen = greet(line, node, () if known else self.backends, self.pulse)
         line.heard.silence_s = self.pulse.silence_s
         with self.lock:
-            self.surveys[node] = seen
+            line.survey = self.surveys.setdefault(node, seen)
             self.sent.setdefault(node, Sent())
         return line
+
+    def lose(self, node: str) -> None:
+        """A machine is gone; what it has is asked anew when it is back."""
+        with self.lock:
+            self.surveys.pop(node, None)
+            self.sent.pop(node, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +107,7 @@ class Lane:
 
     cluster: Cluster
     device_id: str
-    stock: Any
+    stock: Stock
     slots: threading.Semaphore
     """How many lanes measure at once."""
     line: RayLine | None = None
@@ -114,21 +123,22 @@ class Lane:
     def fits(self, task: Task) -> bool:
         """Whether the task is for this device, and its runtime is there."""
         if self.line is None:  # it may be put anywhere
-            surveys = list(self.cluster.surveys.values())
-            return any(fits(task, seen, self.device_id) for seen in surveys)
-        return fits(task, self.cluster.surveys[self.line.node], self.device_id)
+            return task.device_id == self.device_id
+        return fits(task, self.line.survey, self.device_id)
 
     def run(self, task: Task, desk: Desk) -> None:
         """Run what is left of a task. Raises PlaceLostError where the machine is gone."""
         if self.line is None:
             raise PlaceLostError("has no machine", where=self.device_id)
         line, shared = self.line, self.cluster
-        call = Call(line, line.node, task, desk, self.stock, shared.sent[line.node], shared.tally)
+        sent = shared.sent.setdefault(line.node, Sent())
+        call = Call(line, line.node, task, desk, self.stock, sent, shared.tally)
         try:
             with self.slots:
                 call.run()
         except (FleetError, PlaceLostError) as error:
             self._drop()
+            shared.lose(line.node)
             if not self._stopped.is_set() and not shared.tally.lose(task):
                 call.give_up(f"its worker was lost {MOST_LOSSES} times, at last: {error}")
             raise PlaceLostError(str(error)) from error
@@ -146,12 +156,18 @@ class Lane:
                 self._drop()
                 self._stopped.wait(_LOOK_S)
                 continue
-            if self.cluster.refuses(self.line.node, self.cluster.surveys[self.line.node]) is None:
+            if self.cluster.refuses(self.line.node, self.line.survey) is None:
                 return True
             self.cluster.parked.append(self.relay)
             self.line = self.relay = None
         self._drop()
         return False
+
+    def settle(self, node_id: str) -> None:
+        """Take the device on this machine. Raises FleetError, PlaceLostError."""
+        self.relay = self.cluster.relay(self.device_id, node_id)
+        answer = self.relay.place.remote()
+        self.line = self.cluster.line(self.relay, _asked(answer, self.device_id, _START_S))
 
     def stop(self) -> None:
         """End what runs there."""
@@ -177,49 +193,6 @@ class Lane:
         if relay is not None:
             with suppress(Exception):  # it or the whole cluster may be gone
                 ray.kill(relay)
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A machine of the cluster that is there."""
-
-    id: str
-    name: str
-    devices: Mapping[str, int]
-    """How often Ray has each device there, by id."""
-
-
-def nodes() -> tuple[Node, ...]:
-    """The machines that are there, with the devices that they announce."""
-    import ray
-
-    named = names()
-    return tuple(
-        Node(node["NodeID"], named[node["NodeID"]], _announced(node["Resources"]))
-        for node in sorted(ray.nodes(), key=lambda node: named[node["NodeID"]])
-        if node["Alive"]
-    )
-
-
-def names() -> dict[str, str]:
-    """What each node is called, by its id; two machines never have one name."""
-    import ray
-
-    called: dict[str, str] = {}
-    for node in sorted(ray.nodes(), key=lambda node: (not node["Alive"], node["NodeID"])):
-        plain = node["NodeName"] if node["NodeName"] != node["NodeManagerAddress"] else ""
-        name = plain or node["NodeManagerHostname"] or node["NodeManagerAddress"]
-        is_taken = node["Alive"] and name in called.values()
-        called[node["NodeID"]] = f"{name}-{node['NodeID'][:6]}" if is_taken else name
-    return called
-
-
-def _announced(resources: Mapping[str, float]) -> dict[str, int]:
-    return {
-        name.removeprefix(RESOURCE): int(count)
-        for name, count in sorted(resources.items())
-        if name.startswith(RESOURCE)
-    }
 
 
 def _asked(answer: Any, node: str, seconds: float) -> Any:

@@ -27,7 +27,7 @@ from onnxprof.sweeps.fleet.far.pipe import Inbox, Pipe, attended
 from onnxprof.sweeps.fleet.wire import bundles
 from onnxprof.sweeps.fleet.wire.bundles import Bundle, Shelf
 from onnxprof.sweeps.fleet.wire.frames import PROTOCOL, Frame, unreadable
-from onnxprof.sweeps.fleet.wire.reports import of_error
+from onnxprof.sweeps.fleet.wire.reports import of_error, of_event
 from onnxprof.sweeps.fleet.wire.survey import survey
 from onnxprof.sweeps.places import Desk, Place
 from onnxprof.sweeps.tasks import Task
@@ -142,7 +142,8 @@ class _Sender(Desk):
         return encoding.request_digest(request) not in self.refused
 
     def unwanted(self, model_name: str) -> frozenset[str]:
-        """What the other end has, of any model."""
+        """What the other end has of the model of this task."""
+        del model_name
         return self.refused
 
     def take(
@@ -156,8 +157,7 @@ class _Sender(Desk):
 
     def hear(self, event: events.Event) -> None:
         """Send the event."""
-        facts = encoding.to_json(event)
-        self.pipe.send(Frame("event", {"event": event.kind, "facts": facts}))
+        self.pipe.send(of_event(event))
 
 
 def _texts(frame: Frame, name: str) -> tuple[str, ...]:

@@ -38,34 +38,39 @@ class Asked:
     """Further options of asyncssh's `connect`."""
 
 
-def admit(
-    surveys: Mapping[str, Survey | OnnxprofError | None], asked: Asked, say: Say
-) -> dict[str, Survey]:
+class Gate:
+    """Lets machines in whose versions are those of the fleet."""
+
+    def __init__(self, asked: Asked, say: Say) -> None:
+        self._standard = Standard(survey(asked.backends))
+        self._mixed, self._say = asked.mixed_versions, say
+
+    def refusal(self, node: str, seen: Survey) -> FleetError | None:
+        """Why a machine may not measure; None where it may, with a word on how it differs."""
+        differences = self._standard.differences(node, seen)
+        if differences and not self._mixed:
+            return refusal(node, differences)
+        if differences:
+            self._say(f"{node} measures with other versions: {'; '.join(differences)}")
+        for runtime in seen.runtimes:
+            if not runtime.devices:
+                remedy = f". {runtime.remedy}" if runtime.remedy else ""
+                self._say(f"{node} has no {runtime.backend}: {runtime.reason}{remedy}")
+        return None
+
+
+def admit(surveys: Mapping[str, Survey | OnnxprofError], gate: Gate, say: Say) -> dict[str, Survey]:
     """The machines that may measure. Raises FleetError where there is none."""
-    standard = Standard(survey(asked.backends))
     admitted: dict[str, Survey] = {}
     refused: list[OnnxprofError] = []
     for node, seen in surveys.items():
-        if not isinstance(seen, Survey):
-            refused.append(seen or FleetError("says nothing of itself", where=node))
-            continue
-        differences = standard.differences(node, seen)
-        if differences and not asked.mixed_versions:
-            refused.append(refusal(node, differences))
-            continue
-        if differences:
-            say(f"{node} measures with other versions: {'; '.join(differences)}")
-        admitted[node] = seen
-        _tell_missing(node, seen, say)
+        error = seen if isinstance(seen, OnnxprofError) else gate.refusal(node, seen)
+        if error is not None:
+            refused.append(error)
+        elif isinstance(seen, Survey):
+            admitted[node] = seen
     if not admitted:
         raise FleetError("; ".join(map(str, refused)) or "there is no machine in the fleet")
     for error in refused:
         say(f"left out: {error}")
     return admitted
-
-
-def _tell_missing(node: str, seen: Survey, say: Say) -> None:
-    for runtime in seen.runtimes:
-        if not runtime.devices:
-            remedy = f". {runtime.remedy}" if runtime.remedy else ""
-            say(f"{node} has no {runtime.backend}: {runtime.reason}{remedy}")

@@ -15,7 +15,7 @@ MIXED = "--mixed-versions"
 
 
 class Standard:
-    """The versions that a fleet measures with: this machine's, else those of the first that has any."""
+    """The versions of a fleet: this machine's, else those of the first machine that has any."""
 
     def __init__(self, here: Survey) -> None:
         self._onnxprof = here.onnxprof

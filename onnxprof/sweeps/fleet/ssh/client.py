@@ -27,6 +27,8 @@ from onnxprof.sweeps.places import PlaceLostError
 T = TypeVar("T")
 _CHUNK = 1 << 16
 _CONNECT_S = 20.0
+#: Before the worker has greeted.
+_UNKNOWN = Survey("", "")
 _CLOSING_S = 5.0
 #: Of a shell that does not know the command.
 _NOT_FOUND = 127
@@ -83,7 +85,7 @@ class SshLine:
     heard: Heard
     errors: deque[str]
     """What the far side printed last."""
-    survey: Survey | None = None
+    survey: Survey = _UNKNOWN
 
     def send(self, frame: Frame) -> None:
         """Send a message; blocks while the other end takes no more."""

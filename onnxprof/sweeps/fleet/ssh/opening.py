@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from onnxprof.errors import FleetError, OnnxprofError
+from onnxprof.errors import OnnxprofError
 from onnxprof.sweeps.fleet.near.addresses import SshAddress
-from onnxprof.sweeps.fleet.near.admission import Asked, Opened, Say, admit
+from onnxprof.sweeps.fleet.near.admission import Asked, Gate, Opened, Say, admit
 from onnxprof.sweeps.fleet.near.devices import Machines
 from onnxprof.sweeps.fleet.near.stock import Stock
 from onnxprof.sweeps.fleet.near.tally import Tally
 from onnxprof.sweeps.fleet.ssh.client import Loop, SshLine, SshNode
 from onnxprof.sweeps.fleet.ssh.remote import RemoteDevice
+from onnxprof.sweeps.places import Place
 
 
 @contextmanager
@@ -30,14 +31,16 @@ def opened_over_ssh(
             name: line if isinstance(line, OnnxprofError) else line.survey
             for name, line in lines.items()
         }
-        admitted = admit(surveys, asked, say)
-        places = []
+        admitted = admit(surveys, Gate(asked, say), say)
+        places: list[Place] = []
         for node in nodes:
-            seen, line = admitted.get(node.name), lines[node.name]
-            for device_id in seen.devices if seen else ():
+            seen = admitted.get(node.name)
+            for number, device_id in enumerate(seen.devices if seen else ()):
+                line = lines[node.name] if number == 0 else None
                 first = line if isinstance(line, SshLine) else None
-                lines[node.name] = FleetError("its line is in use")
-                places.append(RemoteDevice(node, device_id, seen, stock, tally, first))
+                places.append(
+                    RemoteDevice(node, device_id, admitted[node.name], stock, tally, first)
+                )
         yield Opened(tuple(places), Machines(admitted))
     finally:
         for node in nodes:

@@ -197,9 +197,9 @@ class Incoming:
         """Take the next part. Raises FleetError for too much."""
         if not self._waiting or self._written + len(part) > self._waiting[0][1]:
             raise unreadable("a file is longer than it was said to be")
-        with cache.storing(self._target, self._bundle.size):
-            with self._path(self._waiting[0][0]).open("ab") as file:
-                file.write(part)
+        name = self._waiting[0][0]
+        with cache.storing(self._target, self._bundle.size), self._path(name).open("ab") as file:
+            file.write(part)
         self._digest.update(part)
         self._written += len(part)
         self._skip_empty()

@@ -104,5 +104,5 @@ def unreadable(what: str) -> FleetError:
     """The error for bytes that are no message of this protocol."""
     return FleetError(
         f"cannot be understood: {what}",
-        remedy="Both ends need the same onnxprof, and nothing else may print on the far one's stdout",
+        remedy="Both ends need the same onnxprof; nothing else may print on the far stdout",
     )

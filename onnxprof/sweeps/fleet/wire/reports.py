@@ -24,7 +24,8 @@ def event_of(frame: Frame) -> events.Event:
     kind = _EVENTS.get(frame.text("event"))
     if kind is None:
         raise unreadable(f"an event {frame.text('event')!r}")
-    return _record(kind, frame.facts.get("facts"))
+    event: events.Event = _record(kind, frame.facts.get("facts"))
+    return event
 
 
 def job_of(frame: Frame) -> JobName:

@@ -1,4 +1,4 @@
-"""What a machine of a fleet says of itself: versions, and the devices that each runtime works on."""
+"""What a machine of a fleet says of itself: versions, and which runtime works on which device."""
 
 from __future__ import annotations
 
