@@ -126,6 +126,11 @@ def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
     )
 
 
+def states() -> tuple[Availability, ...]:
+    """Which backends work here and on which devices, and why the others do not."""
+    return tuple(_availability(backends()))
+
+
 def self_tests() -> tuple[Tested, ...]:
     """Run the self-test of every backend that has one.
 

@@ -25,6 +25,9 @@ COMMANDS = {
     "profile": Lazy(
         "onnxprof.cli.commands.profile", "profile", "Time every layer at each batch size."
     ),
+    "sweep": Lazy(
+        "onnxprof.cli.commands.sweeping.app", "app", "Measure what a plan lists, and resume it."
+    ),
     "provenance": Lazy(
         "onnxprof.cli.commands.provenance", "provenance", "Check which layers each step computed."
     ),

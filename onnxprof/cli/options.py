@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from onnxprof.store.folder import Filters
 
 _LARGEST_BATCH = 1 << 20
+_LONGEST_DURATION = 20
 
 
 def parse_batches(text: str) -> tuple[int, ...]:
@@ -69,6 +71,18 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
             raise UsageError(f"--dim gives {name!r} two sizes", remedy="Give it one")
         dims[name] = number
     return dims
+
+
+def parse_duration(text: str, option: str) -> float:
+    """`1h30m`, `90m`, `45s` as seconds; a bare number is seconds. Raises UsageError."""
+    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    if match is None or not any(match.groups()) or len(text) > _LONGEST_DURATION:
+        raise UsageError(f"{option} {text!r} is no time", remedy=f"Write {option} 1h, 90m or 45s")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if not total:
+        raise UsageError(f"{option} {text!r} is no time at all")
+    return float(total)
 
 
 def memory_limit(gib: float) -> int:

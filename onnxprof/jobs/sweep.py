@@ -72,29 +72,38 @@ def plan(
     devices = pick_devices(backend, options.device, options.provider)
     facts = environment(backend=backend)
     resolved = [resolve(reference, progress) for reference in options.models]
-    inspected: list[_Inspected] = []
-    for file, reference, dims in zip(
-        resolved, options.models, sizes_of(resolved, options), strict=True
-    ):
-        work = partial(_inspected, file, replace(options, dims=dims), frozenset(optional))
-        inspected.append(confined(work, options.limits, "planning", reference))
+    inspected = [
+        inspect_found(file, replace(options, dims=dims), optional)
+        for file, dims in zip(resolved, sizes_of(resolved, options), strict=True)
+    ]
     return [
         job
         for device, inspection in product(devices, inspected)
-        for job in _jobs(inspection, options, device, facts)
+        for job in jobs_of(inspection, options, device, facts)
     ]
 
 
-def start_server(backend: Backend) -> None:
+def inspect_found(
+    file: Resolved, options: Options, optional: Collection[str] = ()
+) -> InspectedModel:
+    """What a model's file says at all batches of the options, read in a process of its own.
+
+    Raises UsageError or ModelError for what cannot work.
+    """
+    work = partial(_inspected, file, options, frozenset(optional))
+    return confined(work, options.limits, "planning", file.reference)
+
+
+def start_server(*backends: Backend) -> None:
     """Have imports made while planning goes on; those of a stranger's backend may do anything."""
-    module = type(backend).__module__
-    ours = [module] if module.startswith("onnxprof.backends.") else []
+    modules = [type(backend).__module__ for backend in backends]
+    ours = [module for module in modules if module.startswith("onnxprof.backends.")]
     measuring = [f"{name.rpartition('.')[0]}.traced" for name in ours]  # where there is one
     fork_server.start((*ours, *measuring, "onnxprof.jobs.preload"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Inspected:
+class InspectedModel:
     """What a model's file says, at every batch size that is asked for."""
 
     model: Opened
@@ -104,7 +113,7 @@ class _Inspected:
     inputs_sha256: str = ""
 
 
-def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> _Inspected:
+def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
     from onnxprof.model.feeds import from_file
     from onnxprof.model.file import batch_axes, model_axes, open_found, with_defaults
@@ -120,7 +129,9 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> _I
     if options.inputs:
         for table in tables:
             _, digest = from_file(Path(options.inputs), table)
-    return _Inspected(opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest)
+    return InspectedModel(
+        opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest
+    )
 
 
 def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
@@ -183,8 +194,8 @@ def _tables(
     return tuple(tables.values())
 
 
-def _jobs(
-    inspection: _Inspected,
+def jobs_of(
+    inspection: InspectedModel,
     options: Options,
     device: Device,
     environment: tuple[tuple[str, str], ...],
@@ -213,18 +224,10 @@ def _jobs(
         )
 
 
-def too_large(jobs: Sequence[Job], memory_bytes: int) -> list[tuple[Job, PredictedMemory]]:
-    """The jobs that will exceed this memory by their backend's prediction; none for no limit.
-
-    The prediction is for one session, the least that a measurement loads.
-    """
-    found = []
-    for job in jobs if memory_bytes else ():
-        backend = registry.backend(job.options.backend)
-        expected = predicted_memory(backend, job.provider, job.table)
-        if expected is not None and expected.peak_bytes > memory_bytes:
-            found.append((job, expected))
-    return found
+def predicted(job: Job) -> PredictedMemory | None:
+    """What one session of a job, the least that a measurement loads, will take by its backend."""
+    backend = registry.backend(job.options.backend)
+    return predicted_memory(backend, job.provider, job.table)
 
 
 def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -> Iterator[Outcome]:

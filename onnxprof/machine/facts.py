@@ -190,6 +190,11 @@ FACTS: tuple[Fact, ...] = (
 )
 
 
+def runtime_of(backend: Backend) -> str:
+    """Package and version of the backend's runtime, as in a run's environment; empty for none."""
+    return next((text for _, text in _runtime(backend)), "")
+
+
 def _runtime(backend: Backend | None) -> tuple[tuple[str, str], ...]:
     versions = _versions(verbs.packages(backend)) if backend else ()
     return tuple((RUNTIME, f"{package} {number}") for package, number in versions[:1])

@@ -27,13 +27,20 @@ class Opened:
     packed: bytes
     stamps: tuple[Stamp, ...]
 
+    @property
+    def is_current(self) -> bool:
+        """Whether its files look as they did when it was opened."""
+        return (
+            bool(self.stamps) and _stamps([Path(path) for path, *_ in self.stamps]) == self.stamps
+        )
+
     def unpacked(self) -> ModelFile:
         """The model, without opening its file again.
 
         Raises ModelError where the file is no longer the one that was opened.
         """
         model: ModelFile = pickle.loads(self.packed)
-        if not self.stamps or _stamps([Path(path) for path, *_ in self.stamps]) != self.stamps:
+        if not self.is_current:
             self._refuse_other(model)
         return model
 

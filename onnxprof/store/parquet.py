@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.errors import StoreError
+from onnxprof.records.device import Device
 from onnxprof.records.run import SCHEMA_VERSION, Run
 from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Samples, Timings, traced_by
@@ -266,6 +267,18 @@ def read_summary(path: Path) -> Summary:
     if summary.estimator != ESTIMATOR:
         return dataclasses.replace(summarise(read_run(path)), file=os.fspath(path))
     return summary
+
+
+def read_system(path: Path) -> tuple[Device, dict[str, str]]:
+    """The device and the environment of a stored run, without its samples. Raises StoreError."""
+    import pyarrow.parquet as pq
+
+    with _reading(path):
+        guard.check_file(path)
+        with pq.ParquetFile(path) as file:
+            facts = guard.facts_in(_known(file.metadata.metadata)[RUN_KEY])
+        device = encoding.from_json(Device, facts["device"])
+        return device, {str(key): str(value) for key, value in facts["environment"]}
 
 
 def read_run(path: Path) -> Run:

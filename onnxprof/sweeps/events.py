@@ -44,6 +44,19 @@ class Planned:
     left: int
     seconds: float | None = None
     """How long what is left is expected to take; None where nothing tells."""
+    failed: int = 0
+    """Those of the done ones that only failed and are not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A job that would be run, in a dry run."""
+
+    kind: ClassVar[str] = "foreseen"
+    job: JobName
+    seconds: float | None = None
+    """What it is expected to take; None where nothing tells."""
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,18 @@ class Ended:
     """Jobs that nobody began, because the sweep was stopped or its hour was over."""
 
 
-Event = Planned | Started | Advanced | Finished | Failed | Skipped | AlreadyStored | Noted | Ended
+Event = (
+    Planned
+    | Foreseen
+    | Started
+    | Advanced
+    | Finished
+    | Failed
+    | Skipped
+    | AlreadyStored
+    | Noted
+    | Ended
+)
 #: Hears of each event in the order in which they happen.
 Listener = Callable[[Event], None]
 

@@ -5,20 +5,37 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job, request
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.proving import proven
-from onnxprof.jobs.sweep import Outcome, plan, sweep, too_large
+from onnxprof.jobs.sweep import (
+    InspectedModel,
+    Outcome,
+    inspect_found,
+    jobs_of,
+    predicted,
+    refuse_provider,
+    start_server,
+    sweep,
+)
+from onnxprof.machine.facts import environment
 from onnxprof.machine.memory import usable_bytes
+from onnxprof.model.sources.policy import Progress
+from onnxprof.model.sources.resolve import resolve
+from onnxprof.plugins import registry
+from onnxprof.plugins.placement import pick_devices
 from onnxprof.processes.device_lock import held
 from onnxprof.processes.limits import Limits
 from onnxprof.publish.text.memory import refusal
+from onnxprof.records.layer import ModelFacts
+from onnxprof.records.memory import PredictedMemory
 from onnxprof.records.run import Run
 from onnxprof.sweeps.events import (
     Advanced,
@@ -29,12 +46,30 @@ from onnxprof.sweeps.events import (
     Skipped,
     Started,
 )
+from onnxprof.sweeps.matching import matched
 from onnxprof.sweeps.places import Desk
 from onnxprof.sweeps.tasks import Task
 from onnxprof.sweeps.unreadable import unreadable
 
-#: Hears of a task what each batch that was asked for came to.
-Learn = Callable[[Task, Mapping[int, Job]], None]
+
+class Learner(Protocol):
+    """Remembers what reading a model has shown."""
+
+    def learn(self, task: Task, jobs: Mapping[int, Job], memory_bytes: Mapping[int, int]) -> None:
+        """By the batch that was asked for the job that it came to, and the memory that it takes."""
+
+    def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
+        """A model that cannot be opened, with the digest of its file."""
+
+
+class _Nobody:
+    """Remembers nothing."""
+
+    def learn(self, task: Task, jobs: Mapping[int, Job], memory_bytes: Mapping[int, int]) -> None:
+        pass
+
+    def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
+        pass
 
 
 @dataclass(slots=True)
@@ -45,9 +80,11 @@ class Here:
     """How long to wait for a device that another onnxprof measures on; None for ever."""
     records_unreadable: bool = True
     """A model that cannot be opened becomes a failed record of each of its jobs."""
-    learn: Learn | None = None
+    learner: Learner = field(default_factory=_Nobody)
     name: str = ""
     width: int = 1
+    _last: tuple[object, InspectedModel] | None = None
+    """The model that was inspected last: its next task need not read it again."""
 
     def fits(self, task: Task) -> bool:
         """Always: what cannot run here is reported with its reason."""
@@ -61,6 +98,16 @@ class Here:
 
     def stop(self) -> None:
         """The interrupt itself ends what runs."""
+
+    def inspected(self, task: Task, progress: Progress) -> InspectedModel:
+        """What the model's file says at the task's batches. Raises UsageError or ModelError."""
+        asked = task.options
+        key = (asked.models, asked.dims, task.optional_dims, asked.inputs, asked.batches)
+        if self._last is not None and self._last[0] == key and self._last[1].model.is_current:
+            return self._last[1]
+        found = inspect_found(resolve(task.model, progress), asked, task.optional_dims)
+        self._last = key, found
+        return found
 
     def run(self, task: Task, desk: Desk) -> None:
         """Run the jobs of a task, each stored before the next starts."""
@@ -85,6 +132,7 @@ class _Course:
     """Batches that were asked for and have not ended."""
     settled: dict[int, Job] = field(default_factory=dict)
     """What each batch that was asked for came to, those that are not measured among them."""
+    expected: dict[int, PredictedMemory] = field(default_factory=dict)
     began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -94,14 +142,15 @@ class _Course:
         """Plan the jobs, take the device, prove the batches; False where nothing is left."""
         try:
             self._settle(self._planned())
+            self._predict()
             if not self.task.force:
                 self._skip_too_large()
             if self.jobs:
                 stack.enter_context(held(self.jobs[0][1].device.id, self._note, self.place.wait_s))
                 self._pass_over_stored()
                 self._prove()
-            if self.place.learn is not None:
-                self.place.learn(self.task, self.settled)
+            memory = {batch: each.peak_bytes for batch, each in self.expected.items()}
+            self.place.learner.learn(self.task, self.settled, memory)
         except OnnxprofError as error:
             self._fail(error)
         except OSError as error:
@@ -142,7 +191,13 @@ class _Course:
             share = done / total if total else 0.0
             self.desk.hear(Advanced(first, f"fetching {what}", share))
 
-        return plan(self.task.options, fetching, self.task.optional_dims)
+        options = self.task.options
+        backend = registry.backend(options.backend)
+        start_server(backend)
+        refuse_provider(backend, options.provider)
+        device = pick_devices(backend, self.task.device_id or options.device, options.provider)[0]
+        facts = environment(backend=backend)
+        return list(jobs_of(self.place.inspected(self.task, fetching), options, device, facts))
 
     def _prove(self) -> None:
         if not self.jobs:
@@ -154,13 +209,7 @@ class _Course:
 
     def _settle(self, jobs: list[Job]) -> None:
         """Tell which batch each job stands for; those without one stay at the model's own."""
-        left = list(self.open)
-        self.jobs = []
-        for job in sorted(jobs, key=lambda job: job.batch not in left):
-            batch = job.batch if job.batch in left else left[0]
-            left.remove(batch)
-            self.jobs.append((batch, job))
-        self.jobs.sort(key=lambda pair: self.open.index(pair[0]))
+        self.jobs, left = matched(self.open, jobs)
         self.settled |= dict(self.jobs)
         stay = next((job for _, job in self.jobs if job.table.obstacle), None)
         if stay is None:
@@ -172,13 +221,20 @@ class _Course:
             self.desk.hear(Skipped(self._name(batch, stay, batch), text, "batch"))
             self._end(batch)
 
+    def _predict(self) -> None:
+        for batch, job in self.jobs:
+            expected = predicted(job)
+            if expected is not None:
+                self.expected[batch] = expected
+
     def _skip_too_large(self) -> None:
         most = self.task.options.limits.memory_bytes
-        for large, expected in too_large([job for _, job in self.jobs], most):
-            batch = next(batch for batch, job in self.jobs if job is large)
-            text = refusal(large.title, expected, most)
-            self.desk.hear(Skipped(self._name(batch, large), text, "memory"))
-            self._end(batch)
+        for batch, job in list(self.jobs):
+            expected = self.expected.get(batch)
+            if expected is not None and expected.peak_bytes > most:
+                text = refusal(job.title, expected, most)
+                self.desk.hear(Skipped(self._name(batch, job), text, "memory"))
+                self._end(batch)
 
     def _pass_over_stored(self) -> None:
         for batch, job in list(self.jobs):
@@ -189,7 +245,11 @@ class _Course:
     def _fail(self, error: OnnxprofError) -> None:
         """Report all that is open as failed, with a record where the model's file is there."""
         self.jobs = []
-        records = unreadable(self.task, error) if self.place.records_unreadable else {}
+        path, records = Path(), dict[int, Run]()
+        if self.place.records_unreadable:
+            path, records = unreadable(self.task, error)
+        for record in list(records.values())[:1]:
+            self.place.learner.learn_unreadable(self.task, record.model, path)
         for batch in list(self.open):
             name = self.task.job(batch, self.place.name)
             run = records.get(batch)

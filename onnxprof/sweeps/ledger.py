@@ -44,6 +44,8 @@ class Ledger:
     failed: int = 0
     skipped: int = 0
     already: int = 0
+    wrong: int = 0
+    """Finished runs whose outputs differ from the reference's."""
     planned: Planned | None = None
     _taken: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -67,6 +69,7 @@ class Ledger:
         name = path.relative_to(self.store.root).as_posix()
         with self._lock:
             self._taken.add(request_digest(run.request))
+            self.wrong += run.parity is not None and run.parity.passed is False
             self._report(_ended(job, run, name, seconds, reason))
             self.on_run(job, run, path, reason)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from onnxprof.errors import ModelError, OnnxprofError
 from onnxprof.jobs.job import asked_of, now
 from onnxprof.jobs.options import command_line
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
+from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import published, resolve
 from onnxprof.plugins import registry
 from onnxprof.plugins.placement import pick_devices
@@ -17,23 +19,21 @@ from onnxprof.records.run import Run
 from onnxprof.sweeps.tasks import Task
 
 
-def unreadable(task: Task, error: OnnxprofError) -> dict[int, Run]:
-    """By batch the failed record of each job of a task whose model is damaged.
+def unreadable(task: Task, error: OnnxprofError) -> tuple[Path, dict[int, Run]]:
+    """The file of a damaged model, and by batch the failed record of each job of its task.
 
-    Empty where the model is not at fault, or is not there.
+    No records where the model is not at fault, or is not there.
     """
     if not isinstance(error, ModelError):
-        return {}
+        return Path(), {}
     try:
-        return _records(task, error)
+        found = resolve(task.model)
+        return found.path, _records(task, found, error) if found.path.is_file() else {}
     except (OnnxprofError, OSError, ValueError):
-        return {}
+        return Path(), {}
 
 
-def _records(task: Task, error: OnnxprofError) -> dict[int, Run]:
-    found = resolve(task.model)
-    if not found.path.is_file():
-        return {}
+def _records(task: Task, found: Resolved, error: OnnxprofError) -> dict[int, Run]:
     with found.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = found.path.stat().st_size

@@ -1,0 +1,1 @@
+"""`onnxprof sweep`: measures what a plan lists, resumes it, and writes plans."""

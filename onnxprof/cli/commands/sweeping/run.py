@@ -1,0 +1,135 @@
+"""`onnxprof sweep PLAN.toml`: measure what is left of a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onnxprof.cli.output import say
+
+if TYPE_CHECKING:
+    from onnxprof.publish.tables.plan import PlanLine
+    from onnxprof.sweeps.events import Listener
+    from onnxprof.sweeps.ledger import Ledger
+    from onnxprof.sweeps.planning.ahead import Ahead, Outlook
+
+
+def run(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="See onnxprof sweep init.")],
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where runs are stored [default: runs].")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the jobs and what they will take; run none.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Run what is in the store, too.")] = False,
+    stale: Annotated[
+        bool,
+        typer.Option("--stale", help="Run again what another runtime or driver version measured."),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run what only failed so far, too.")
+    ] = False,
+    for_: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="TIME",
+            help="Do as much as fits, such as 1h or 90m, the most informative first.",
+        ),
+    ] = "",
+    wait: Annotated[
+        bool,
+        typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
+    ] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print events as JSON, one a line.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print failures and the end alone.")
+    ] = False,
+) -> int:
+    """Measure every combination that a plan lists, but for what is in the store already."""
+    from onnxprof import folders
+    from onnxprof.cli.commands.sweeping.told import listening
+    from onnxprof.cli.options import parse_duration
+    from onnxprof.store.folder import Store
+    from onnxprof.sweeps.ledger import Ledger
+    from onnxprof.sweeps.planning.ahead import Ahead
+    from onnxprof.sweeps.planning.current import Versions
+    from onnxprof.sweeps.plans.read import read_plan
+    from onnxprof.sweeps.plans.survey import survey
+    from onnxprof.sweeps.resume import Policy
+
+    seconds = parse_duration(for_, "--for") if for_ else None
+    policy = Policy(again, retry_failed)
+    if stale:
+        policy = Policy(again, retry_failed, Versions().are_current)
+    place = Store(folders.store(store))
+    ahead = Ahead.of(survey(read_plan(plan)), place, policy)
+    listen = listening(as_json, quiet)
+    if dry_run:
+        return _preview(ahead, listen, as_json)
+    return _conduct(ahead, Ledger(place, policy, listen), seconds, None if wait else 0.0)
+
+
+def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float | None) -> int:
+    from onnxprof.sweeps.conduct import conduct
+    from onnxprof.sweeps.here import Here
+    from onnxprof.sweeps.plans.survey import warm_up
+    from onnxprof.sweeps.runner import Deadline
+
+    tasks = ahead.ordered(is_short=seconds is not None)
+    warm_up(tasks)
+    deadline = None if seconds is None else Deadline(seconds, ahead.at_least)
+    here = Here(wait_s, learner=ahead.remembered)
+    try:
+        ended = conduct(tasks, [here], ledger, ahead.planned(), deadline, before=ahead.before())
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    return 2 if ended.failed or ahead.surveyed.notes else int(ledger.wrong > 0)
+
+
+def _preview(ahead: Ahead, listen: Listener, as_json: bool) -> int:
+    from onnxprof.cli.commands.sweeping.told import planned_text
+    from onnxprof.cli.output import display
+    from onnxprof.publish.tables.plan import plan_table, unfit_text
+
+    outlooks = ahead.outlooks(ahead.previewed())
+    problems = [each.problem for each in outlooks if each.problem]
+    if as_json:
+        for event in (ahead.planned(), *ahead.before(), *ahead.events(outlooks)):
+            listen(event)
+    else:
+        display(plan_table(map(_line, outlooks)))
+        for text in dict.fromkeys((*ahead.surveyed.notes, *problems)):
+            say(text)
+        for each in outlooks:
+            for batch, size in each.unfit:
+                usable = ahead.usable_bytes(each.task)
+                say(unfit_text(each.task.model_name, batch, size, usable))
+        say(planned_text(ahead.planned()))
+    return 2 if problems or ahead.surveyed.notes else 0
+
+
+def _line(outlook: Outlook) -> PlanLine:
+    from onnxprof.publish.tables.plan import PlanLine
+    from onnxprof.publish.text.sentences import threads
+
+    task, asked = outlook.task, outlook.task.options
+    dims = "".join(f" {name}={size}" for name, size in asked.dims)
+    kind = task.device_kind or asked.device or "?"
+    where = f"{asked.backend} {asked.provider or kind}"
+    counted = f", {threads(asked.threads)}" if asked.threads else ""
+    return PlanLine(
+        model=f"{task.model_name}{dims}",
+        where=f"{where}{counted}",
+        left=outlook.left,
+        done=outlook.done,
+        failed=outlook.failed,
+        seconds=outlook.seconds,
+        memory_bytes=outlook.memory_bytes,
+    )

@@ -1,0 +1,148 @@
+"""What lies ahead of a sweep: jobs that are left, their order and time, what will not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from onnxprof.machine.memory import usable_bytes
+from onnxprof.store.folder import Store
+from onnxprof.sweeps.events import Event, Failed, Foreseen, Noted, Planned, Skipped
+from onnxprof.sweeps.planning.estimate import Estimates, in_all
+from onnxprof.sweeps.planning.order import by_model, most_informative
+from onnxprof.sweeps.planning.preview import Preview
+from onnxprof.sweeps.planning.remembered import Remembered
+from onnxprof.sweeps.planning.standing import Standing, TaskStanding, standing
+from onnxprof.sweeps.plans.survey import Surveyed
+from onnxprof.sweeps.resume import Policy
+from onnxprof.sweeps.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A task with what it will take."""
+
+    task: Task
+    left: tuple[int, ...]
+    """Batches that will be run."""
+    done: int
+    failed: int
+    seconds: float | None
+    memory_bytes: int | None
+    """Of the largest batch that will be run; None where it is not known."""
+    unfit: tuple[tuple[int, int], ...] = ()
+    """Batches that will not fit, and the bytes that each takes."""
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Ahead:
+    """A surveyed plan against a store."""
+
+    surveyed: Surveyed
+    store: Store
+    policy: Policy
+    remembered: Remembered
+    estimates: Estimates
+    found: Standing
+    _usable: int = field(default_factory=usable_bytes)
+
+    @classmethod
+    def of(cls, surveyed: Surveyed, store: Store, policy: Policy) -> Ahead:
+        """What is left of the plan by what the store has and what is remembered of models."""
+        remembered = Remembered.of(store.root)
+        found = standing(surveyed.tasks, store, remembered, policy)
+        return cls(surveyed, store, policy, remembered, Estimates(store), found)
+
+    def previewed(self) -> Preview:
+        """Read the models that are not known yet, and sort the plan out once more."""
+        preview = Preview(self.remembered)
+        preview.look(each.rest for each in self.found.tasks if each.left)
+        self.found = standing(self.surveyed.tasks, self.store, self.remembered, self.policy)
+        return preview
+
+    def seconds(self, task: Task) -> float | None:
+        """What a task will take; None where nothing tells."""
+        return self.estimates.of(task, self.remembered.known(task))
+
+    def at_least(self, task: Task) -> float:
+        """The same for a deadline: what takes nobody knows how long begins while there is time."""
+        return self.seconds(task) or 0.0
+
+    def ordered(self, *, is_short: bool) -> list[Task]:
+        """The tasks that are left; where time is short the most informative batches first."""
+        if is_short:
+            return most_informative(self.found.tasks, self.seconds)
+        return by_model(self.found.rest(), self.seconds)
+
+    def planned(self) -> Planned:
+        """How many jobs there are, and how many are left."""
+        refused = sum(len(task.options.batches) for task, _ in self.surveyed.refused)
+        times = {rest: self.seconds(rest) for each in self.found.tasks if (rest := self._run(each))}
+        return Planned(
+            jobs=self.found.jobs + refused,
+            done=self.found.done,
+            left=self.found.left + refused,
+            seconds=in_all(times) if times else 0.0,
+            failed=self.found.failed,
+        )
+
+    def before(self) -> Iterator[Event]:
+        """What is known before anything runs: remarks on the plan, and what cannot run here."""
+        yield from (Noted(text) for text in self.surveyed.notes)
+        for task, error in self.surveyed.refused:
+            yield from (Failed(job, str(error)) for job in task.jobs())
+
+    def outlooks(self, preview: Preview) -> list[Outlook]:
+        """A line for each task, in the order of the plan."""
+        found = [self._outlook(each, preview) for each in self.found.tasks]
+        refused = [
+            Outlook(task, (), 0, 0, None, None, problem=str(error))
+            for task, error in self.surveyed.refused
+        ]
+        return found + refused
+
+    def events(self, outlooks: list[Outlook]) -> Iterator[Event]:
+        """The same as events: a job that will be run, or one that will not fit."""
+        for each in outlooks:
+            known = self.remembered.known(each.task)
+            for batch in each.left:
+                seconds = self.estimates.seconds(each.task, known, batch)
+                memory = known.memory_bytes(each.task, batch) if known else None
+                yield Foreseen(each.task.job(batch), seconds, memory)
+            for batch, size in each.unfit:
+                text = f"takes {size} bytes, and {self.usable_bytes(each.task)} may be used"
+                yield Skipped(each.task.job(batch), text, "memory")
+
+    def usable_bytes(self, task: Task) -> int:
+        """The memory that a task may use."""
+        return task.options.limits.memory_bytes or self._usable
+
+    def _outlook(self, each: TaskStanding, preview: Preview) -> Outlook:
+        rest, unfit = self._run(each), self._unfit(each)
+        known = each.known
+        sizes = [known.memory_bytes(each.task, batch) for batch in each.left] if known else []
+        fitting = [size for size in sizes if size and size not in dict(unfit).values()]
+        return Outlook(
+            task=each.task,
+            left=rest.options.batches if rest else (),
+            done=len(each.done),
+            failed=len(each.failed),
+            seconds=self.seconds(rest) if rest else None,
+            memory_bytes=max(fitting, default=None),
+            unfit=unfit,
+            problem=preview.problems.get(each.rest, "") if each.left else "",
+        )
+
+    def _run(self, each: TaskStanding) -> Task | None:
+        """What of a task will be run: without what is known not to fit."""
+        unfit = dict(self._unfit(each))
+        batches = tuple(batch for batch in each.left if batch not in unfit)
+        return each.task.asking(batches=batches) if batches else None
+
+    def _unfit(self, each: TaskStanding) -> tuple[tuple[int, int], ...]:
+        if each.known is None or each.task.force:
+            return ()
+        sized = ((batch, each.known.memory_bytes(each.task, batch)) for batch in each.left)
+        most = self.usable_bytes(each.task)
+        return tuple((batch, size) for batch, size in sized if size is not None and size > most)

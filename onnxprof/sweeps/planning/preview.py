@@ -1,0 +1,77 @@
+"""Reading models ahead of a sweep, for `--dry-run`: nothing is made, downloaded or run for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from onnxprof.errors import OnnxprofError
+from onnxprof.jobs.sweep import InspectedModel, inspect_found, jobs_of, predicted
+from onnxprof.model.sources.policy import Resolved
+from onnxprof.model.sources.resolve import is_remote, resolve
+from onnxprof.sweeps.devices import here
+from onnxprof.sweeps.matching import matched
+from onnxprof.sweeps.planning.remembered import Remembered
+from onnxprof.sweeps.tasks import Task
+from onnxprof.zoo.catalogue import skeleton_path
+
+
+@dataclass(slots=True)
+class Preview:
+    """What reading the models of tasks has shown."""
+
+    remembered: Remembered
+    problems: dict[Task, str] = field(default_factory=dict)
+    """Why the model of a task cannot be measured, or is not known yet."""
+    _inspected: dict[object, InspectedModel | OnnxprofError] = field(default_factory=dict)
+
+    def look(self, tasks: Iterable[Task]) -> None:
+        """Read the models of those tasks whose memory is not remembered, each once."""
+        for task in tasks:
+            known = self.remembered.known(task)
+            asked = task.options.batches
+            if known and all(known.memory_bytes(task, batch) is not None for batch in asked):
+                continue
+            try:
+                self._learn(task)
+            except OnnxprofError as error:
+                self.problems[task] = str(error)
+
+    def _learn(self, task: Task) -> None:
+        inspection = self._model(task)
+        options = task.options
+        device = here(options.backend, task.device_id, options.provider)[0]
+        jobs = list(jobs_of(inspection, options, device, ()))
+        jobs = [job for job in jobs if job.batch in options.batches or job.table.obstacle]
+        pairs, left = matched(options.batches, jobs)
+        stay = next((job for _, job in pairs if job.table.obstacle), None)
+        settled = dict(pairs) | {batch: stay for batch in left if stay is not None}
+        memory = {
+            batch: expected.peak_bytes
+            for batch, job in pairs
+            if (expected := predicted(job)) is not None
+        }
+        self.remembered.learn(task, settled, memory)
+
+    def _model(self, task: Task) -> InspectedModel:
+        asked = task.options
+        key = (asked.models, asked.dims, task.optional_dims, asked.inputs, asked.batches)
+        if key not in self._inspected:
+            try:
+                self._inspected[key] = inspect_found(_file(task), asked, task.optional_dims)
+            except OnnxprofError as error:
+                self._inspected[key] = error
+        found = self._inspected[key]
+        if isinstance(found, OnnxprofError):
+            raise found
+        return found
+
+
+def _file(task: Task) -> Resolved:
+    """The model's file; of a network of the zoo its graph without weights."""
+    if task.model.startswith("zoo:"):
+        name = task.model.removeprefix("zoo:")
+        return Resolved(skeleton_path(name), name, task.model)
+    if is_remote(task.model):
+        raise OnnxprofError("is read once it is downloaded", where=task.model)
+    return resolve(task.model)

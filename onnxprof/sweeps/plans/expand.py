@@ -1,0 +1,149 @@
+"""From a plan to tasks: every combination of what its tables list, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Any
+
+from onnxprof.errors import UsageError
+from onnxprof.jobs.options import Options
+from onnxprof.processes.limits import Limits
+from onnxprof.sweeps.plans.models import references
+from onnxprof.sweeps.plans.read import Entry, Plan
+from onnxprof.sweeps.plans.values import FIELDS, LISTED
+from onnxprof.sweeps.tasks import Task
+
+#: Multiplied out; the batches of a task stay together.
+_AXES = tuple(sorted(LISTED - {"batch"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """The tasks of a plan, and what in it stands for nothing."""
+
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...]
+
+
+def expanded(plan: Plan) -> Expanded:
+    """A task for each model, backend and combination of settings, in the order of the plan.
+
+    Where two entries ask for the same, it is one task with the batches of both. Raises UsageError,
+    with the line, for a network that the zoo does not have.
+    """
+    batches: dict[Task, dict[int, None]] = {}
+    notes: list[str] = []
+    for model in plan.models:
+        for reference in _references(plan, model, notes):
+            for backend in plan.backends:
+                for name in backend.names:
+                    for task in _tasks(plan, model, reference, backend, name):
+                        mine = batches.setdefault(task.asking(batches=()), {})
+                        mine.update(dict.fromkeys(task.options.batches))
+    tasks = tuple(task.asking(batches=tuple(mine)) for task, mine in batches.items())
+    return Expanded(tasks, tuple(notes))
+
+
+def _references(plan: Plan, model: Entry, notes: list[str]) -> list[str]:
+    found: list[str] = []
+    for name in model.names:
+        try:
+            matches = references(name, plan.path.parent)
+        except UsageError as error:
+            where = plan.where(model.line)
+            raise UsageError(error.what, where=where, remedy=error.remedy) from None
+        if not matches:
+            notes.append(f"{plan.where(model.line)}: {name} matches no file")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) -> Iterator[Task]:
+    """What a model says goes before what a backend says, and that before the defaults."""
+    given = {**plan.defaults.given, **backend.given, **model.given}
+    usual = {axis: sizes for axis, sizes in plan.defaults.dims.items() if axis not in model.dims}
+    usual |= {axis: sizes for axis, sizes in backend.dims.items() if axis not in model.dims}
+    dims = {**usual, **model.dims}
+    axes = [axis for axis in _AXES if axis in given]
+    single = {key: given[key][0] for key in given if key not in LISTED}
+    for chosen in product(*(given[axis] for axis in axes)):
+        settled = single | dict(zip(axes, chosen, strict=True))
+        for sizes in product(*dims.values()):
+            yield Task(
+                options=_options(reference, name, settled, given.get("batch", (1,)), dims, sizes),
+                optional_dims=tuple(sorted(usual)),
+                force=settled.get("force", False),
+            )
+
+
+def _options(
+    reference: str,
+    backend: str,
+    settled: Mapping[str, Any],
+    batches: tuple[int, ...],
+    dims: Mapping[str, Any],
+    sizes: tuple[int, ...],
+) -> Options:
+    given = {FIELDS[key]: value for key, value in settled.items() if key in FIELDS}
+    limits = Limits(settled.get("timeout", Limits().seconds), int(settled.get("memory", 0) * 2**30))
+    return Options(
+        models=(reference,),
+        backend=backend,
+        batches=batches,
+        dims=tuple(zip(dims, sizes, strict=True)),
+        limits=limits,
+        **given,
+    )
+
+
+def excluded(plan: Plan, tasks: Iterable[Task]) -> Expanded:
+    """The tasks, their devices settled, without the jobs that the plan excludes."""
+    used: set[int] = set()
+    kept = []
+    for task in tasks:
+        batches = tuple(
+            batch for batch in task.options.batches if not _hits(plan, task, batch, used)
+        )
+        if batches:
+            kept.append(task.asking(batches=batches))
+    notes = [
+        f"{plan.where(each.line)}: this [[exclude]] matches nothing"
+        for number, each in enumerate(plan.exclusions)
+        if number not in used
+    ]
+    return Expanded(tuple(kept), tuple(notes))
+
+
+def _hits(plan: Plan, task: Task, batch: int, used: set[int]) -> bool:
+    hits = {i for i, each in enumerate(plan.exclusions) if _matches(each, task, batch)}
+    used |= hits
+    return bool(hits)
+
+
+def _matches(exclusion: Entry, task: Task, batch: int) -> bool:
+    """Whether all keys of an exclusion match a job; of a key's values, any."""
+    options = task.options
+    sizes = dict(options.dims)
+    special: dict[str, tuple[Any, ...]] = {
+        "model": (task.model_name, task.model),
+        "batch": (batch,),
+        "device": (task.device_id, task.device_kind, options.device),
+        "provider": (options.provider or task.device_kind,),
+    }
+    return all(
+        any(_fits(pattern, value) for pattern in patterns for value in _of(key, options, special))
+        for key, patterns in exclusion.given.items()
+    ) and all(sizes.get(axis) in wanted for axis, wanted in exclusion.dims.items())
+
+
+def _of(key: str, options: Options, special: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
+    return special[key] if key in special else (getattr(options, FIELDS[key]),)
+
+
+def _fits(pattern: Any, value: Any) -> bool:
+    if isinstance(pattern, str) and isinstance(value, str):
+        return fnmatchcase(value, pattern)
+    return bool(pattern == value)

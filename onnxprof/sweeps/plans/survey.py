@@ -1,0 +1,48 @@
+"""A plan on this machine: its tasks, each with its device, and what cannot be run here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from onnxprof.errors import OnnxprofError
+from onnxprof.jobs.sweep import start_server
+from onnxprof.plugins import registry
+from onnxprof.sweeps.devices import DevicesOf, here, spread
+from onnxprof.sweeps.plans.expand import excluded, expanded
+from onnxprof.sweeps.plans.read import Plan
+from onnxprof.sweeps.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """The tasks of a plan."""
+
+    tasks: tuple[Task, ...]
+    refused: tuple[tuple[Task, OnnxprofError], ...]
+    """Tasks whose device or runtime is not here, with the reason."""
+    notes: tuple[str, ...]
+    """What in the plan stands for nothing, each with its line."""
+
+
+def survey(plan: Plan, devices_of: DevicesOf = here) -> Surveyed:
+    """Expand the plan, settle devices, leave out what it excludes.
+
+    Raises UsageError, with the line, for a network that the zoo does not have.
+    """
+    whole = expanded(plan)
+    found = spread(whole.tasks, devices_of)
+    reasons = {task.asking(batches=()): error for task, error in found.refused}
+    kept = excluded(plan, [*found.tasks, *(task for task, _ in found.refused)])
+    tasks = tuple(task for task in kept.tasks if task.asking(batches=()) not in reasons)
+    refused = tuple(
+        (task, reasons[bare]) for task in kept.tasks if (bare := task.asking(batches=())) in reasons
+    )
+    return Surveyed(tasks, refused, (*whole.notes, *kept.notes))
+
+
+def warm_up(tasks: Iterable[Task]) -> None:
+    """Have the imports of all backends made while planning goes on."""
+    names = dict.fromkeys(task.options.backend for task in tasks)
+    if names:
+        start_server(*(registry.backend(name) for name in names))

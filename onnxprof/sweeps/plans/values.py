@@ -1,0 +1,133 @@
+"""Values of a plan's keys, checked as the options of `profile` are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from onnxprof.jobs.options import TABLE, Option
+from onnxprof.measure.budget import Budget
+
+_LARGEST_BATCH = 1 << 20
+_LARGEST = (1 << 63) - 1
+#: Keys that are no options of a measurement, but of the work.
+WORK = {
+    "timeout": "seconds, 1 or more",
+    "memory": "GiB, 0 or more; 0 for what is free",
+    "force": "true or false",
+}
+#: By the name that a plan and the command line use, the field of `Options`.
+FIELDS: Mapping[str, str] = {option.name: field for field, option in TABLE.items()}
+#: Keys that take a list, which is multiplied out.
+LISTED = frozenset(
+    ("batch", "threads", "provider", "device", "granularity", "timer", "processes", "seed")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WrongValueError(Exception):
+    """A value that a key does not take, and what it takes."""
+
+    value: Any
+    allowed: str
+
+
+def values(key: str, given: Any) -> tuple[Any, ...]:
+    """The values of a key, one unless it is given a list. Raises WrongValueError."""
+    items = given if isinstance(given, list) else [given]
+    if isinstance(given, list) and (key not in LISTED or not items):
+        raise WrongValueError(given, f"{'one value' if items else 'a value'}: {_allowed(key)}")
+    return tuple(dict.fromkeys(_value(key, item) for item in items))
+
+
+def sizes(given: Any) -> tuple[int, ...]:
+    """The sizes of an axis. Raises WrongValueError."""
+    items = given if isinstance(given, list) else [given]
+    if not items or not all(_is_whole(item) and 0 <= item <= _LARGEST for item in items):
+        raise WrongValueError(given, "a whole number, or a list of them")
+    return tuple(dict.fromkeys(items))
+
+
+def texts(given: Any) -> tuple[str, ...]:
+    """A text or a list of texts. Raises WrongValueError."""
+    items = given if isinstance(given, list) else [given]
+    if not items or not all(isinstance(item, str) and item.strip() for item in items):
+        raise WrongValueError(given, "a text, or a list of texts")
+    return tuple(dict.fromkeys(items))
+
+
+def _value(key: str, item: Any) -> Any:
+    if key in WORK:
+        return _of_work(key, item)
+    option = TABLE[FIELDS[key]]
+    if key == "batch":
+        return _within(item, 1, _LARGEST_BATCH, key)
+    usual = option.default
+    if isinstance(usual, Budget):
+        return Budget(_number(item, option.least or 0.0, key))
+    if isinstance(usual, StrEnum):
+        return _choice(type(usual), item, key)
+    if isinstance(usual, bool):
+        return _of_type(bool, item, key)
+    if isinstance(usual, int):
+        return _within(item, option.least or 0, option.most or _LARGEST, key)
+    return _of_type(str, item, key)
+
+
+def _of_work(key: str, item: Any) -> Any:
+    if key == "force":
+        return _of_type(bool, item, key)
+    return _number(item, 1.0 if key == "timeout" else 0.0, key)
+
+
+def _of_type(kind: type, item: Any, key: str) -> Any:
+    if type(item) is not kind:
+        raise WrongValueError(item, _allowed(key))
+    return item
+
+
+def _within(item: Any, least: float, most: float, key: str) -> int:
+    if not (_is_whole(item) and least <= item <= most):
+        raise WrongValueError(item, _allowed(key))
+    return int(item)
+
+
+def _number(item: Any, least: float, key: str) -> float:
+    if type(item) not in (int, float) or not least <= item <= float(_LARGEST):
+        raise WrongValueError(item, _allowed(key))
+    return float(item)
+
+
+def _choice(kind: type[StrEnum], item: Any, key: str) -> StrEnum:
+    if not isinstance(item, str) or item not in {each.value for each in kind}:
+        raise WrongValueError(item, _allowed(key))
+    return kind(item)
+
+
+def _is_whole(item: Any) -> bool:
+    return type(item) is int
+
+
+def _allowed(key: str) -> str:
+    """What a key takes, in words."""
+    if key in WORK:
+        return WORK[key]
+    option = TABLE[FIELDS[key]]
+    usual = option.default
+    if key == "batch":
+        return f"a whole number from 1 to {_LARGEST_BATCH}"
+    if isinstance(usual, StrEnum):
+        *others, last = (each.value for each in type(usual))
+        return f"{', '.join(others)} or {last}"
+    if isinstance(usual, Budget):
+        return f"seconds, {option.least:g} or more"
+    if isinstance(usual, bool):
+        return "true or false"
+    return _whole(option) if isinstance(usual, int) else "a text"
+
+
+def _whole(option: Option) -> str:
+    least = f"{option.least or 0:g}"
+    return f"a whole number from {least}" + (f" to {option.most:g}" if option.most else "")
