@@ -61,7 +61,8 @@ def _work(place: Place, pool: _Pool, desk: Desk) -> None:
         except BaseException as error:
             pool.stop(error)
             raise
-        pool.done(task)
+        else:
+            pool.done(task)
 
 
 def _work_together(lanes: Sequence[Place], pool: _Pool, desk: Desk) -> None:

@@ -207,5 +207,5 @@ def _asked(answer: Any, node: str, seconds: float) -> Any:
     except exceptions.RayTaskError as error:
         raise PlaceLostError(f"cannot start a worker ({error.cause})", where=node) from None
     except (exceptions.RayError, ConnectionError) as error:
-        why = " ".join(str(error).split()).partition(".")[0][:200]
-        raise PlaceLostError(f"is lost ({type(error).__name__}: {why})", where=node) from None
+        why = f"is lost ({type(error).__name__.removesuffix('Error')})"
+        raise PlaceLostError(why, where=node) from None
