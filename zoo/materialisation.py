@@ -39,6 +39,30 @@ def materialise(name: str, progress: Progress | None = None, cache: Path | None 
     return target
 
 
+def hollow(name: str, folder: Path) -> Path:
+    """The file of a zoo network in `folder` with holes for its weights: shapes, no values.
+
+    Takes next to no room where the file system keeps holes. An existing file in the cache is
+    returned in its place. Raises UsageError for an unknown name, StoreError where the file cannot
+    be written.
+    """
+    from onnxprof.zoo.making import skeleton
+
+    item = entry(name)
+    made = store.folder() / f"{name}-{item.sha256[:12]}.onnx"
+    if _is_intact(made, item):
+        return made
+    target = folder / f"{name}.onnx"
+    with store.storing(target), target.open("wb") as file:
+        for piece in skeleton.read(skeleton_path(name)):
+            if isinstance(piece, bytes):
+                file.write(piece)
+            else:
+                file.seek(piece.size, os.SEEK_CUR)
+        file.truncate()
+    return target
+
+
 def digest(name: str, progress: Progress | None = None) -> str:
     """SHA-256 of the file of a zoo network, streamed without writing it."""
     from onnxprof.zoo.making import skeleton

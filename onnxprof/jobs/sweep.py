@@ -12,8 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
-from onnxprof.errors import BackendError, OnnxprofError
+from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
@@ -76,6 +77,8 @@ def plan(
         inspect_found(file, replace(options, dims=dims), optional)
         for file, dims in zip(resolved, sizes_of(resolved, options), strict=True)
     ]
+    for _, error in (pair for inspection in inspected for pair in inspection.refused):
+        raise error
     return [
         job
         for device, inspection in product(devices, inspected)
@@ -111,6 +114,8 @@ class InspectedModel:
     tables: tuple[LayerTable, ...]
     batch: BatchAxes
     inputs_sha256: str = ""
+    refused: tuple[tuple[int, UsageError], ...] = ()
+    """Batches that it cannot have, such as those of too large inputs, and why."""
 
 
 def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
@@ -124,13 +129,13 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     asked = {name: size for name, size in options.dims if name not in absent}
     dims = with_defaults(model, {**_given(model, options.inputs), **asked})
     refuse_missing(model, dims)
-    tables = _tables(model, options.batches, dims)
+    tables, refused = _tables(model, options.batches, dims)
     digest = ""
     if options.inputs:
         for table in tables:
             _, digest = from_file(Path(options.inputs), table)
     return InspectedModel(
-        opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest
+        *(opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest, refused)
     )
 
 
@@ -182,16 +187,26 @@ def refuse_provider(backend: Backend, provider: str) -> None:
 
 def _tables(
     model: ModelFile, batches: Sequence[int], dims: Mapping[str, int]
-) -> tuple[LayerTable, ...]:
-    """One a batch size; a model that cannot be re-batched is measured once, and says why."""
+) -> tuple[tuple[LayerTable, ...], tuple[tuple[int, UsageError], ...]]:
+    """One a batch size; a model that cannot be re-batched is measured once, and says why.
+
+    And the batches that are refused; raises UsageError where all are.
+    """
     from onnxprof.model.layers import inspect
 
     tables: dict[int, LayerTable] = {}
+    refused: list[tuple[int, UsageError]] = []
     for batch in batches:
-        table = inspect(model, batch, dims)
+        try:
+            table = inspect(model, batch, dims)
+        except UsageError as error:
+            refused.append((batch, error))
+            continue
         if table.batch not in tables or table.obstacle:
             tables[table.batch] = table
-    return tuple(tables.values())
+    if not tables:
+        raise refused[0][1]
+    return tuple(tables.values()), tuple(refused)
 
 
 def jobs_of(
@@ -225,9 +240,18 @@ def jobs_of(
 
 
 def predicted(job: Job) -> PredictedMemory | None:
-    """What one session of a job, the least that a measurement loads, will take by its backend."""
+    """What one session of a job, the least that a measurement loads, will take.
+
+    By its backend; for one that makes no prediction, on a CPU, weights and activations. None on
+    other devices.
+    """
     backend = registry.backend(job.options.backend)
-    return predicted_memory(backend, job.provider, job.table)
+    expected = predicted_memory(backend, job.provider, job.table)
+    if expected is not None or job.device.kind != "cpu":
+        return expected
+    alive = alive_in_table(job.table)
+    peak = alive.peak.alive_bytes if alive.peak else 0
+    return PredictedMemory(0, alive.weights_bytes, 0, 0, 0, peak, at_least=True)
 
 
 def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -> Iterator[Outcome]:

@@ -110,7 +110,7 @@ class Skipped:
     job: JobName
     reason: str
     cause: str = ""
-    """`memory` or `batch`."""
+    """`memory`; `size`, as of too large inputs; or `batch`, where the model keeps its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,11 @@ class _Course:
         refuse_provider(backend, options.provider)
         device = pick_devices(backend, self.task.device_id or options.device, options.provider)[0]
         facts = environment(backend=backend)
-        return list(jobs_of(self.place.inspected(self.task, fetching), options, device, facts))
+        found = self.place.inspected(self.task, fetching)
+        for batch, error in found.refused:
+            self.desk.hear(Skipped(self.task.job(batch, self.place.name), str(error), "size"))
+            self._end(batch)
+        return list(jobs_of(found, options, device, facts))
 
     def _prove(self) -> None:
         if not self.jobs:

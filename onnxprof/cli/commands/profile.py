@@ -136,7 +136,7 @@ class _Told:
                 self._say(text)
             case Skipped(_, reason, cause):
                 self._jobs -= 1
-                self._left_out |= cause == "memory"
+                self._left_out |= cause != "batch"
                 self._say(reason)
                 self._meter.done()
             case Failed(_, reason, "") if self._say(reason):

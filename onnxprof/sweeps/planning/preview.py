@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.sweep import InspectedModel, inspect_found, jobs_of, predicted
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import is_remote, resolve
+from onnxprof.processes.scratch import scratch
 from onnxprof.sweeps.devices import here
 from onnxprof.sweeps.matching import matched
 from onnxprof.sweeps.planning.remembered import Remembered
 from onnxprof.sweeps.tasks import Task
-from onnxprof.zoo.catalogue import skeleton_path
+from onnxprof.zoo.materialisation import hollow
 
 
 @dataclass(slots=True)
@@ -58,7 +60,9 @@ class Preview:
         key = (asked.models, asked.dims, task.optional_dims, asked.inputs, asked.batches)
         if key not in self._inspected:
             try:
-                self._inspected[key] = inspect_found(_file(task), asked, task.optional_dims)
+                with scratch() as folder:
+                    found_at = _file(task, Path(folder))
+                    self._inspected[key] = inspect_found(found_at, asked, task.optional_dims)
             except OnnxprofError as error:
                 self._inspected[key] = error
         found = self._inspected[key]
@@ -67,11 +71,11 @@ class Preview:
         return found
 
 
-def _file(task: Task) -> Resolved:
-    """The model's file; of a network of the zoo its graph without weights."""
+def _file(task: Task, folder: Path) -> Resolved:
+    """The model's file; of a network of the zoo that is not made yet one without its weights."""
     if task.model.startswith("zoo:"):
         name = task.model.removeprefix("zoo:")
-        return Resolved(skeleton_path(name), name, task.model)
+        return Resolved(hollow(name, folder), name, task.model)
     if is_remote(task.model):
         raise OnnxprofError("is read once it is downloaded", where=task.model)
     return resolve(task.model)
