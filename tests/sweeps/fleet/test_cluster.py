@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.fleets.sweeps import sweep, task
 
 from onnxprof.errors import FleetError
 from onnxprof.sweeps import events
+from onnxprof.sweeps.fleet.cluster.nodes import SETTINGS
 from onnxprof.sweeps.fleet.near.addresses import RayAddress
 from onnxprof.sweeps.fleet.near.admission import Asked
 
@@ -23,24 +25,35 @@ pytest.importorskip("ray", reason="needs onnxprof[fleet]")
 GPU, NPU = "fake:gpu", "fake:npu"
 
 
-@pytest.fixture(autouse=True)
-def _bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Ray stays on the loopback address where it takes this for a system without clusters.
-    monkeypatch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
-    for name in ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_USAGE_STATS_ENABLED"):
-        monkeypatch.setenv(name, "0")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+@pytest.fixture(scope="module", autouse=True)
+def _bounded() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray stays on the loopback address where it takes this for a system without clusters.
+        patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
+        for name, value in (SETTINGS | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}).items():
+            patch.setenv(name, value)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        yield
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rays]:
-    site = farm.install(tmp_path / "site")
-    monkeypatch.syspath_prepend(str(site))
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rays]:
+    folder = tmp_path_factory.mktemp("rays")
+    site = farm.install(folder / "site")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with rays(tmp_path, site, port) as running:
+    with rays(folder, site, port) as running:
         yield running
+
+
+@pytest.fixture
+def cluster(head: Rays, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rays]:
+    """The head, without machines."""
+    monkeypatch.syspath_prepend(str(head.site))
+    yield head
+    for name in list(head.nodes):
+        head.lose(name)
 
 
 def asked(url: str, mixed: bool = False) -> Asked:
@@ -82,19 +95,26 @@ def test_a_node_that_is_killed_loses_nothing(cluster: Rays, tmp_path: Path) -> N
 def test_jobs_wait_for_a_lost_node_that_comes_back(cluster: Rays, tmp_path: Path) -> None:
     cluster.add("a", GPU)
     cluster.add("b", NPU)
-    state: list[str] = []
+    measured, noticed, found = threading.Event(), threading.Event(), []
 
-    def lose(event: events.Event) -> None:
-        if isinstance(event, events.Finished) and event.job.node == "a" and not state:
-            state.append("lost")
-            cluster.lose("a")
-        elif isinstance(event, events.Noted) and state == ["lost"]:
-            state.append("back")
-            cluster.add("again", GPU)
+    def hear(event: events.Event) -> None:
+        if isinstance(event, events.Finished) and event.job.node == "a":
+            measured.set()
+        if isinstance(event, events.Noted):
+            noticed.set()
 
-    tasks = [task(device=device, seed=seed) for device in (GPU, NPU) for seed in range(2)]
-    swept = sweep(asked(cluster.address), tasks, tmp_path / "runs", lose)
-    assert state == ["lost", "back"]
+    def work() -> None:
+        tasks = [task(device=device, seed=seed) for device in (GPU, NPU) for seed in range(2)]
+        found.append(sweep(asked(cluster.client), tasks, tmp_path / "runs", hear))
+
+    sweeping = threading.Thread(target=work, daemon=True)
+    sweeping.start()
+    assert measured.wait(120)
+    cluster.lose("a")
+    assert noticed.wait(120)
+    cluster.add("again", GPU)
+    sweeping.join(120)
+    swept = found[0]
     assert (swept.ended.finished, swept.ended.left) == (8, 0)
     assert Counter(run.device.id for run in swept.runs) == {GPU: 4, NPU: 4}
     assert set(swept.nodes) == {"a", "b", "again"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from onnxprof.errors import FleetError, OnnxprofError
 from onnxprof.sweeps.fleet.cluster.lanes import Cluster, Lane
-from onnxprof.sweeps.fleet.cluster.nodes import RESOURCE, Node, nodes
+from onnxprof.sweeps.fleet.cluster.nodes import RESOURCE, SETTINGS, Node, nodes
 from onnxprof.sweeps.fleet.near.addresses import RayAddress
 from onnxprof.sweeps.fleet.near.admission import Asked, Gate, Opened, Say, admit
 from onnxprof.sweeps.fleet.near.devices import Machines
@@ -83,7 +83,8 @@ def _surveyed(
 @contextmanager
 def _connected(asked: Asked, address: RayAddress) -> Iterator[None]:
     """Connect to Ray, or start it here; what was started here ends with the body."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
