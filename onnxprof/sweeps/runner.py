@@ -41,11 +41,10 @@ def run(
     are not begun. A KeyboardInterrupt and a StoreError end what runs and go on to the caller.
     """
     pool = _Pool(list(tasks), deadline, clock)
-    lanes = [place for place in places for _ in range(place.width)]
-    if len(lanes) == 1:
-        _work(lanes[0], pool, desk)
-    elif lanes:
-        _work_together(lanes, pool, desk)
+    if len(places) == 1 and places[0].width == 1:
+        _work(places[0], pool, desk)
+    else:
+        _work_together(places, pool, desk)
 
 
 def _work(place: Place, pool: _Pool, desk: Desk) -> None:
@@ -65,9 +64,11 @@ def _work(place: Place, pool: _Pool, desk: Desk) -> None:
             pool.done(task)
 
 
-def _work_together(lanes: Sequence[Place], pool: _Pool, desk: Desk) -> None:
+def _work_together(places: Sequence[Place], pool: _Pool, desk: Desk) -> None:
     threads = [
-        threading.Thread(target=_guarded, args=(place, pool, desk), daemon=True) for place in lanes
+        threading.Thread(target=_guarded, args=(place, pool, desk), daemon=True)
+        for place in places
+        for _ in range(place.width)
     ]
     try:
         for thread in threads:
@@ -80,7 +81,7 @@ def _work_together(lanes: Sequence[Place], pool: _Pool, desk: Desk) -> None:
         raise
     finally:
         if pool.error is not None:
-            for place in dict.fromkeys(lanes):
+            for place in places:
                 place.stop()
         for thread in threads:
             if thread.ident is not None:
@@ -116,7 +117,7 @@ class _Pool:
     def next(self, place: Place) -> Task | None:
         """The next task for a place; waits while a task that runs may still come back."""
         with self.changed:
-            while self.error is None and place not in self.lost:
+            while self.error is None and not any(place is lost for lost in self.lost):
                 for task in self.waiting:
                     if place.fits(task) and self._has_time(task):
                         self.waiting.remove(task)

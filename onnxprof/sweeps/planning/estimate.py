@@ -71,12 +71,15 @@ class Estimates:
             other = abs(math.log(answer.threads / threads)) if answer.threads else 1.0
             return abs(math.log(answer.batch / batch)) + 2 * other
 
-        near = sorted(self._folders[place], key=distance)[:_NEAR]
-        found = [(answer, summary) for answer in near if (summary := self._summary(answer))]
-        alike = [each for each in found if dict(each[1].request.dims) == dict(known.dims)]
-        for answer, summary in (alike or found)[:1]:
-            return (summary.median_ns or 0) / 1e9 * batch / answer.batch
-        return None
+        other_s = None
+        for answer in sorted(self._folders[place], key=distance)[:_NEAR]:
+            if (summary := self._summary(answer)) is None:
+                continue
+            seconds = (summary.median_ns or 0) / 1e9 * batch / answer.batch
+            if dict(summary.request.dims) == dict(known.dims):
+                return seconds
+            other_s = other_s or seconds
+        return other_s
 
     def _summary(self, answer: Answer) -> Summary | None:
         """Of a run that has a median."""

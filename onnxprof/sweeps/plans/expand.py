@@ -93,7 +93,7 @@ def _options(
         models=(reference,),
         backend=backend,
         batches=batches,
-        dims=tuple(zip(dims, sizes, strict=True)),
+        dims=tuple(sorted(zip(dims, sizes, strict=True))),
         limits=limits,
         **given,
     )

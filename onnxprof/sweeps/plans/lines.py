@@ -42,6 +42,7 @@ def lines_of(text: str) -> Lines:
         line = text.count("\n", 0, position) + 1
         if header := _HEADER.match(text, position, end):
             table = _table(_parts(header["key"]), header["open"] == "[[", counts)
+            known.setdefault(table[:-1] if isinstance(table[-1], int) else table, line)
             known.setdefault(table, line)
         elif key := _KEY.match(text, position, end):
             path = (*table, *_parts(key["key"]))

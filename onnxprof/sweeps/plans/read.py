@@ -30,7 +30,7 @@ _SHARED = (*(key for key in FIELDS if key not in ("backend", *_OF_MODELS)), *WOR
 KEYS: Mapping[str, tuple[str, ...]] = {
     "defaults": ("dim", *_SHARED),
     "models": ("name", *_OF_MODELS, *(k for k in _SHARED if k not in ("provider", "device"))),
-    "backends": ("name", *_SHARED),
+    "backends": ("name", "dim", *_SHARED),
     "exclude": (
         *("model", "backend", "dim"),
         *(key for key in _SHARED if key in LISTED),
