@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-_MODULE = '''
+_MODULE = """
 import os, time
 from onnxprof.records.device import Availability, Device
 from onnxprof.testing import FakeBackend, FakeSession
@@ -44,7 +44,7 @@ class Farm(FakeBackend):
         each = int(os.environ.get("FARM_STEP_NS", "200000"))
         nodes = workload.table.nodes
         return Sleeper(self.clock, workload, tuple((lambda _: each) for _ in nodes), 0)
-'''
+"""
 
 
 def install(folder: Path, version: str = "1.0") -> Path:

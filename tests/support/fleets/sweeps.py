@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,4 +89,3 @@ def sweep(
                 ledger.hear(events.Failed(job, str(error)))
         swept.ended = conduct(found.tasks, fleet.places, ledger, Planned(jobs, 0, jobs))
     return swept
-

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 #: Before a device's id in the names of Ray's resources.
 RESOURCE = "onnxprof:"
-#: Of a Ray that is started here: nothing is sent to its makers, and where memory runs out it ends no
-#: relay, which takes next to none. Each measurement has its own limit.
+#: Of a Ray that is started here: it sends nothing to its makers, and where memory runs out it ends
+#: no relay, which takes next to none. Each measurement has its own limit.
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
 
 

@@ -41,8 +41,9 @@ def serve(pipe: Pipe, place: Callable[[], Place]) -> int:
     try:
         beat_s, silence_s = _greet(pipe)
         with attended(pipe, beat_s, silence_s) as inbox:
+            worker = _Worker(pipe, inbox, place())
             while (frame := inbox.next()) is not None:
-                _Worker(pipe, inbox, place()).obey(frame)
+                worker.obey(frame)
     except (KeyboardInterrupt, BrokenPipeError):  # the other end is gone
         return 0
     except FleetError as error:
