@@ -36,24 +36,16 @@ def _bounded() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rays]:
-    folder = tmp_path_factory.mktemp("rays")
-    site = farm.install(folder / "site")
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rays]:
+    """A head without machines; one that lost some is not lent on, as it notices that late."""
+    site = farm.install(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(site))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with rays(folder, site, port) as running:
+    with rays(tmp_path, site, port) as running:
         yield running
-
-
-@pytest.fixture
-def cluster(head: Rays, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rays]:
-    """The head, without machines."""
-    monkeypatch.syspath_prepend(str(head.site))
-    yield head
-    for name in list(head.nodes):
-        head.lose(name)
 
 
 def asked(url: str, mixed: bool = False) -> Asked:

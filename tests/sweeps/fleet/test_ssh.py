@@ -73,7 +73,7 @@ def test_results_come_back_and_nothing_stays(server: Sshd, site: Path, tmp_path:
     assert swept.nodes == {node: 2}
     assert {dict(run.environment)["node"] for run in swept.runs} == {node}
     assert {run.device.id for run in swept.runs} == {DEVICE}
-    gone, alive = psutil.wait_procs(set(workers()) - before, timeout=20)
+    _, alive = psutil.wait_procs(set(workers()) - before, timeout=20)
     assert alive == []
 
 

@@ -27,7 +27,7 @@ from onnxprof.sweeps.tasks import Task
 
 #: How long one question to a relay may take beyond what it waits itself.
 _ANSWER_S, _READ_S = 60.0, 2.0
-_START_S = 120.0
+_START_S = 90.0
 _LOOK_S = 0.5
 
 

@@ -52,10 +52,6 @@ class Gate:
             return refusal(node, differences)
         if differences:
             self._say(f"{node} measures with other versions: {'; '.join(differences)}")
-        for runtime in seen.runtimes:
-            if not runtime.devices:
-                remedy = f". {runtime.remedy}" if runtime.remedy else ""
-                self._say(f"{node} has no {runtime.backend}: {runtime.reason}{remedy}")
         return None
 
 
@@ -73,4 +69,15 @@ def admit(surveys: Mapping[str, Survey | OnnxprofError], gate: Gate, say: Say) -
         raise FleetError("; ".join(map(str, refused)) or "there is no machine in the fleet")
     for error in refused:
         say(f"left out: {error}")
+    _tell_lacking(admitted, say)
     return admitted
+
+
+def _tell_lacking(admitted: Mapping[str, Survey], say: Say) -> None:
+    """Say which machines lack a runtime that others have; what none has, its jobs say."""
+    runtimes = [(node, runtime) for node, seen in admitted.items() for runtime in seen.runtimes]
+    had = {runtime.backend for _, runtime in runtimes if runtime.devices}
+    for node, runtime in runtimes:
+        if not runtime.devices and runtime.backend in had:
+            remedy = f". {runtime.remedy}" if runtime.remedy else ""
+            say(f"{node} has no {runtime.backend}: {runtime.reason}{remedy}")
