@@ -2,9 +2,8 @@
 
     python benchmarks/sweeps/fleet.py [--nodes 4] [--jobs 24] [--budget 2]
 
-A head and nodes on this machine with fake devices, whose inferences sleep: nothing computes, so that
-nodes do not take the cores from each other. A node gets `--jobs` jobs, three to a task, of some
-`--seconds` each. A device's time runs from the start of the node's first job to the end of its last
+A head and nodes on this machine with fake devices, whose inferences sleep: nothing computes, so
+that nodes do not take the cores from each other. A node gets `--jobs` jobs, three to a task. A device's time runs from the start of the node's first job to the end of its last
 one; what is between its jobs is what the fleet costs. The time before the first job, in which Ray's
 workers start and the first model is made, is printed beside it.
 """

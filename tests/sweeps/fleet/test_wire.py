@@ -32,11 +32,11 @@ def test_frames_arrive_however_the_bytes_are_cut(frames: list[Frame], size: int)
 
 @given(st.binary(min_size=1, max_size=200))
 def test_what_is_no_message_is_refused_or_waits(data: bytes) -> None:
-    decoder = Decoder()
     try:
-        list(decoder.feed(data + b"\n"))
-    except FleetError as error:
-        assert "cannot be understood" in str(error)
+        found = list(Decoder().feed(data + b"\n"))
+    except FleetError:
+        return
+    assert all(isinstance(frame, Frame) for frame in found)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_a_model_with_another_digest_is_refused(tmp_path: Path) -> None:
     made, shelf = model(tmp_path / "here"), Shelf(tmp_path / "there")
     (tmp_path / "here" / "data" / "w.bin").write_bytes(b"changed")
     incoming = shelf.receive(made.bundle)
+    for part in made.parts():
+        incoming.add(part.body)
     with pytest.raises(FleetError, match="arrived with SHA-256"):
-        for part in made.parts():
-            incoming.add(part.body)
         incoming.finish()
     incoming.abandon()
     assert shelf.find(made.bundle) is None

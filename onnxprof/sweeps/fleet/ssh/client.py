@@ -10,7 +10,7 @@ import concurrent.futures
 import shlex
 import threading
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,10 @@ class Loop:
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside others; it is cancelled when the loop closes."""
         asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, work: Callable[[], object]) -> None:
+        """Call a function in the thread, soon."""
+        self._loop.call_soon_threadsafe(work)
 
     def close(self) -> None:
         """Cancel what runs and stop the thread."""
@@ -189,6 +193,14 @@ class SshNode:
             raise
         line.attend()
         return line
+
+    def drop(self, line: SshLine) -> None:
+        """Close a line that is of no use; with it the connection, where that fell silent."""
+        connection = line.process.get_extra_info("connection")
+        is_silent = not line.heard.has_ended
+        line.close()
+        if is_silent and connection is not None:
+            self.loop.call(connection.abort)
 
     def close(self) -> None:
         """Disconnect; workers end with it."""

@@ -82,7 +82,7 @@ class RemoteDevice:
 
     def _lose(self, call: Call | None, reason: str) -> None:
         if self.line is not None:
-            self.line.close()
+            self.node.drop(self.line)
             self.line = None
         if call is not None and not self._stopped.is_set() and not self.tally.lose(call.task):
             call.give_up(f"its worker was lost {MOST_LOSSES} times, at last: {reason}")

@@ -46,6 +46,11 @@ class Heard:
         """Whether `next` has something to give or to raise at once."""
         return bool(self._end) or not self._waiting.empty()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the other end closed the line, as against falling silent."""
+        return bool(self._end)
+
     def over(self, reason: str) -> None:
         """Nothing more will come."""
         self._end = self._end or reason
