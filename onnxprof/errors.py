@@ -52,3 +52,7 @@ class StoreError(OnnxprofError):
 
 class ExportError(OnnxprofError):
     """A framework cannot turn a network into an ONNX file, or the file fails its check."""
+
+
+class FleetError(OnnxprofError):
+    """A machine of a fleet cannot be reached, is not what it was taken for, or was lost."""

@@ -74,6 +74,9 @@ COMMANDS = {
         "onnxprof.cli.commands.export", "export", "Make an ONNX file of a network, checked."
     ),
     "zoo": Lazy("onnxprof.cli.commands.zoo", "app", "The networks that come with onnxprof."),
+    "worker": Lazy(
+        "onnxprof.cli.commands.worker", "worker", "Measure what another machine's sweep sends."
+    ),
     "doctor": Lazy("onnxprof.cli.commands.doctor", "doctor", "Say what works on this machine."),
 }
 

@@ -1,6 +1,7 @@
 """One table of facts about machine and software: key, how to read it, how to print it.
 
-No fact names the host, the user or a path.
+No fact names the host, the user or a path, but for the name that a machine has in a fleet: the
+user chose it, to tell two machines with the same device apart.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ __all__ = ["FACTS", "Fact", "Machine", "cpu_device", "environment", "usable_core
 
 #: Packages of every run; backends add theirs.
 _PACKAGES = ("onnxprof", "onnx", "numpy")
+#: What this machine is called in a fleet; not set, nor recorded, elsewhere.
+NODE = "ONNXPROF_NODE"
 #: Variables that change how fast a runtime is.
 _VARIABLES = re.compile(
     r"(OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|VECLIB|DNNL|ONEDNN|ORT|OV|CUDA|CUDNN|CUBLAS|TRT|MALLOC)_\w+"
@@ -154,7 +157,12 @@ def _numa_nodes(machine: Machine) -> Value:
     return sum(1 for _ in machine.root.glob("sys/devices/system/node/node[0-9]*")) or None
 
 
+def _node(machine: Machine) -> Value:
+    return machine.environ.get(NODE, "").strip()[:100]
+
+
 FACTS: tuple[Fact, ...] = (
+    Fact("node", _node),
     Fact("os", _system),
     Fact("kernel", _kernel),
     Fact("python", _python),

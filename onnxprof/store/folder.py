@@ -66,15 +66,16 @@ class Store:
 
     root: Path
 
-    def save(self, run: Run) -> Path:
+    def save(self, run: Run, data: bytes = b"") -> Path:
         """Write the run under a new name and return where.
 
+        `data` are the bytes of its file where another machine wrote it: they stay as they are.
         The file appears complete or not at all, and no earlier one is touched. Raises
         StoreError if it cannot be written: a full disk, a folder without permission.
         """
         from onnxprof.store import parquet
 
-        data = parquet.to_bytes(run)
+        data = data or parquet.to_bytes(run)
         name = stem(run.request, run.created) + (FAILED if run.timings is None else "")
         return write_new(self.folder(run.request), name, SUFFIX, data, "the run")
 

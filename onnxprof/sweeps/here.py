@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -96,6 +96,11 @@ class Here:
         """Always: what cannot run here is reported with its reason."""
         del task
         return True
+
+    def comes_back(self, wanted: Callable[[], bool]) -> bool:
+        """Never: this machine is not lost."""
+        del wanted
+        return False
 
     def stop(self) -> None:
         """The interrupt itself ends what runs."""

@@ -61,9 +61,11 @@ class Ledger:
         known = self.policy.unwanted(self.store, model_name)
         return known if self.policy.repeats else known | frozenset(self._taken)
 
-    def take(self, job: JobName, run: Run, seconds: float, reason: str = "") -> None:
+    def take(
+        self, job: JobName, run: Run, seconds: float, reason: str = "", data: bytes = b""
+    ) -> None:
         """Store a run and report its job. Raises StoreError."""
-        path = self.store.save(run)
+        path = self.store.save(run, data)
         name = path.relative_to(self.store.root).as_posix()
         with self._lock:
             self._taken.add(request_digest(run.request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from onnxprof.errors import OnnxprofError
@@ -26,11 +27,14 @@ class Desk(Protocol):
         For a place that cannot ask for each job.
         """
 
-    def take(self, job: JobName, run: Run, seconds: float, reason: str = "") -> None:
+    def take(
+        self, job: JobName, run: Run, seconds: float, reason: str = "", data: bytes = b""
+    ) -> None:
         """Store a run and report the job as finished, or as failed where the run has no times.
 
-        `reason` is the failure in words for a user, without the place. Raises StoreError where the
-        run cannot be stored, which ends the sweep.
+        `reason` is the failure in words for a user, without the place. `data` are the bytes of the
+        run's file where another machine wrote it; they are stored as they are. Raises StoreError
+        where the run cannot be stored, which ends the sweep.
         """
 
     def hear(self, event: Event) -> None:
@@ -40,10 +44,13 @@ class Desk(Protocol):
 class Place(Protocol):
     """Where tasks run: this machine, a node of a cluster, a board that is reached over ssh."""
 
-    name: str
-    """The node in names of jobs; empty for this machine."""
-    width: int
-    """Tasks that it takes at once."""
+    @property
+    def name(self) -> str:
+        """The node in names of jobs; empty for this machine."""
+
+    @property
+    def width(self) -> int:
+        """Tasks that it takes at once."""
 
     def fits(self, task: Task) -> bool:
         """Whether the task can run here: its device is here, its backend is installed."""
@@ -54,6 +61,12 @@ class Place(Protocol):
         Every batch of the task ends as exactly one of: `desk.take`, or an event Failed, Skipped or
         AlreadyStored. Raises PlaceLostError where the place is gone, StoreError from the desk, and
         KeyboardInterrupt; what cannot run is reported, not raised.
+        """
+
+    def comes_back(self, wanted: Callable[[], bool]) -> bool:
+        """Wait until a lost place is there again; False where it will not be.
+
+        Called from the thread of the place. `wanted` says whether there is still work for it.
         """
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from onnxprof.sweeps.events import Noted
 from onnxprof.sweeps.places import Desk, Place, PlaceLostError
@@ -36,8 +37,8 @@ def run(
     """Run the tasks in their order, each on the first place that is free and that it fits.
 
     A single place of width 1 works in the calling thread. A task whose place is lost goes to
-    another one that it fits; tasks that no place is left for are not begun. A KeyboardInterrupt
-    and a StoreError end what runs and go on to the caller.
+    another one that it fits, or waits until that place is back; tasks that no place is left for
+    are not begun. A KeyboardInterrupt and a StoreError end what runs and go on to the caller.
     """
     pool = _Pool(list(tasks), deadline, clock)
     if len(places) == 1 and places[0].width == 1:
@@ -53,11 +54,14 @@ def _work(place: Place, pool: _Pool, desk: Desk) -> None:
         except PlaceLostError as error:
             desk.hear(Noted(str(error)))
             pool.give_back(task, place)
-            return
+            if not place.comes_back(partial(pool.has_work, place)):
+                return
+            pool.welcome(place)
         except BaseException as error:
             pool.stop(error)
             raise
-        pool.done()
+        else:
+            pool.done(task)
 
 
 def _work_together(places: Sequence[Place], pool: _Pool, desk: Desk) -> None:
@@ -101,7 +105,7 @@ class _Pool:
     waiting: list[Task]
     deadline: Deadline | None
     clock: Clock
-    running: int = 0
+    running: list[Task] = field(default_factory=list)
     error: BaseException | None = None
     lost: list[Place] = field(default_factory=list)
     began: float = 0.0
@@ -117,7 +121,7 @@ class _Pool:
                 for task in self.waiting:
                     if place.fits(task) and self._has_time(task):
                         self.waiting.remove(task)
-                        self.running += 1
+                        self.running.append(task)
                         return task
                 if not self.running:
                     break
@@ -130,10 +134,10 @@ class _Pool:
         left = self.deadline.seconds - (self.clock() - self.began)
         return self.deadline.estimate(task) <= left
 
-    def done(self) -> None:
+    def done(self, task: Task) -> None:
         """A task has ended."""
         with self.changed:
-            self.running -= 1
+            self.running.remove(task)
             self.changed.notify_all()
 
     def give_back(self, task: Task, lost: Place) -> None:
@@ -141,8 +145,18 @@ class _Pool:
         with self.changed:
             self.waiting.insert(0, task)
             self.lost.append(lost)
-            self.running -= 1
+            self.running.remove(task)
             self.changed.notify_all()
+
+    def has_work(self, place: Place) -> bool:
+        """Whether a place that was lost would still be of use."""
+        with self.changed:
+            return self.error is None and any(map(place.fits, (*self.waiting, *self.running)))
+
+    def welcome(self, place: Place) -> None:
+        """A place that was lost is there again."""
+        with self.changed:
+            self.lost.remove(place)
 
     def stop(self, error: BaseException) -> None:
         """Give out nothing more."""

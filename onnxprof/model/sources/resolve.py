@@ -16,6 +16,13 @@ from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.records.layer import ModelFacts
 
 SCHEMES = ("zoo", "hub", "hf")
+#: What this process was given, by reference.
+_GIVEN: dict[str, Resolved] = {}
+
+
+def give(reference: str, resolved: Resolved) -> None:
+    """Have a reference mean a file that came from elsewhere, for as long as this process lives."""
+    _GIVEN[reference] = resolved
 
 
 def resolve(reference: str, progress: Progress | None = None) -> Resolved:
@@ -25,6 +32,8 @@ def resolve(reference: str, progress: Progress | None = None) -> Resolved:
     where there is no such model or its digest is wrong, StoreError where the cache cannot be
     written.
     """
+    if reference in _GIVEN:
+        return _GIVEN[reference]
     path = Path(reference)
     scheme, separator, rest = reference.partition(":")
     if not separator or scheme not in SCHEMES or _is_file(path):

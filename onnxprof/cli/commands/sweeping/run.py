@@ -10,16 +10,29 @@ import typer
 from onnxprof.cli.output import say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from onnxprof.publish.tables.plan import PlanLine
     from onnxprof.sweeps.ledger import Ledger
+    from onnxprof.sweeps.places import Place
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
 
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="See onnxprof sweep init.")],
     store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where runs are stored [default: runs].")
-    ] = None,
+        str, typer.Option(metavar="DIR|URL", help="Where runs are stored [default: runs].")
+    ] = "",
+    fleet: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE", help="Other machines: ssh://USER@HOST,…, ray://HOST:PORT or local:N."
+        ),
+    ] = "",
+    mixed_versions: Annotated[
+        bool,
+        typer.Option("--mixed-versions", help="Let machines with other versions measure, too."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the jobs and what they will take; run none.")
     ] = False,
@@ -51,10 +64,9 @@ def run(
     ] = False,
 ) -> int:
     """Measure every combination that a plan lists, but for what is in the store already."""
-    from onnxprof import folders
+    from onnxprof.cli.commands.sweeping.elsewhere import machines, store_at
     from onnxprof.cli.commands.sweeping.told import listening
     from onnxprof.cli.options import parse_duration
-    from onnxprof.store.folder import Store
     from onnxprof.sweeps.ledger import Ledger
     from onnxprof.sweeps.planning.ahead import Ahead
     from onnxprof.sweeps.planning.current import Versions
@@ -66,27 +78,36 @@ def run(
     policy = Policy(again, retry_failed)
     if stale:
         policy = Policy(again, retry_failed, Versions().are_current)
-    place = Store(folders.store(store))
-    ahead = Ahead.of(survey(read_plan(plan)), place, policy)
-    if dry_run:
-        return _preview(ahead, as_json)
-    with listening(place.root, as_json, quiet) as listen:
-        ledger = Ledger(place, policy, listen)
-        return _conduct(ahead, ledger, seconds, None if wait else 0.0)
+    read = read_plan(plan)
+    place = store_at(store, is_written=not dry_run)
+    with machines(fleet, mixed_versions, read) as (devices_of, places):
+        ahead = Ahead.of(survey(read, devices_of), place, policy)
+        if dry_run:
+            return _preview(ahead, as_json)
+        with listening(place.root, as_json, quiet) as listen:
+            ledger = Ledger(place, policy, listen)
+            return _conduct(ahead, ledger, seconds, None if wait else 0.0, places)
 
 
-def _conduct(ahead: Ahead, ledger: Ledger, seconds: float | None, wait_s: float | None) -> int:
+def _conduct(
+    ahead: Ahead,
+    ledger: Ledger,
+    seconds: float | None,
+    wait_s: float | None,
+    places: Sequence[Place],
+) -> int:
     from onnxprof.sweeps.conduct import conduct
     from onnxprof.sweeps.here import Here
     from onnxprof.sweeps.plans.survey import warm_up
     from onnxprof.sweeps.runner import Deadline
 
     tasks = ahead.ordered(is_short=seconds is not None)
-    warm_up(tasks)
+    if not places:
+        warm_up(tasks)
     deadline = None if seconds is None else Deadline(seconds, ahead.at_least)
-    here = Here(wait_s, learner=ahead.remembered)
+    places = places or [Here(wait_s, learner=ahead.remembered)]
     try:
-        ended = conduct(tasks, [here], ledger, ahead.planned(), deadline, before=ahead.before())
+        ended = conduct(tasks, places, ledger, ahead.planned(), deadline, before=ahead.before())
     except KeyboardInterrupt:
         say("interrupted")
         return 130

@@ -1,0 +1,1 @@
+"""Sweeps over several machines: through ssh, or on a Ray cluster."""
