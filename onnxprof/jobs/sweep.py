@@ -38,7 +38,6 @@ from onnxprof.store.folder import Store
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
-    from onnxprof.model.rebatch.axes import BatchAxes
 
 #: Hears of each job what it is at, and which part of it is done.
 Report = Callable[[Job, str, float], None]
@@ -92,7 +91,8 @@ class _Inspected:
     model: Opened
     dims: tuple[tuple[str, int], ...]
     tables: tuple[LayerTable, ...]
-    batch: BatchAxes
+    own_batch: int
+    """The batch that the file fixes; 0 where it leaves the batch free."""
 
 
 def _inspected(file: Resolved, options: Options) -> _Inspected:
@@ -108,7 +108,8 @@ def _inspected(file: Resolved, options: Options) -> _Inspected:
     if options.inputs:
         for table in tables:
             from_file(Path(options.inputs), table)
-    return _Inspected(opened(model), tuple(dims.items()), tables, batch_axes(model, dims))
+    axes = batch_axes(model, dims)
+    return _Inspected(opened(model), tuple(dims.items()), tables, axes.own if axes.fixed else 0)
 
 
 def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
@@ -189,8 +190,8 @@ def _jobs(
             device=device,
             environment=environment,
             command=command_line(settled),
-            own_batch=inspection.batch.own if inspection.batch.fixed else 0,
-            is_free=not inspection.batch.fixed,
+            own_batch=inspection.own_batch,
+            is_free=not inspection.own_batch,
         )
 
 
