@@ -38,7 +38,6 @@ from onnxprof.records.run import Run
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
-    from onnxprof.model.rebatch.axes import BatchAxes
 
 #: Hears of each job what it is at, and which part of it is done.
 Report = Callable[[Job, str, float], None]
@@ -113,7 +112,8 @@ class InspectedModel:
     model: Opened
     dims: tuple[tuple[str, int], ...]
     tables: tuple[LayerTable, ...]
-    batch: BatchAxes
+    own_batch: int
+    """The batch that the file fixes; 0 where it leaves the batch free."""
     inputs_sha256: str = ""
     refused: tuple[tuple[int, UsageError], ...] = ()
     """Batches that it cannot have, such as those of too large inputs, and why."""
@@ -135,8 +135,14 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     if options.inputs:
         for table in tables:
             _, digest = from_file(Path(options.inputs), table)
+    axes = batch_axes(model, dims)
     return InspectedModel(
-        *(opened(model), tuple(dims.items()), tables, batch_axes(model, dims), digest, refused)
+        opened(model),
+        tuple(dims.items()),
+        tables,
+        axes.own if axes.fixed else 0,
+        inputs_sha256=digest,
+        refused=refused,
     )
 
 
@@ -234,8 +240,8 @@ def jobs_of(
             device=device,
             environment=environment,
             command=command_line(settled),
-            own_batch=inspection.batch.own if inspection.batch.fixed else 0,
-            is_free=not inspection.batch.fixed,
+            own_batch=inspection.own_batch,
+            is_free=not inspection.own_batch,
             inputs_sha256=inspection.inputs_sha256,
         )
 

@@ -252,18 +252,31 @@ def fits_any(original: Array, executed: Array) -> bool:
 
 def _level(sample: Floats) -> tuple[float, float]:
     """Root mean square around the median, and largest size, without outliers."""
-    finite = sample[np.isfinite(sample)]
+    known = np.isfinite(sample)
+    finite = sample if known.all() else sample[known]
     if not finite.size:
         return 1.0, 0.0
     sizes = np.abs(finite)
     plain = sizes <= _MASK
-    common = finite[plain] if plain.mean() > _FEW else finite
-    middle = float(np.median(common))
-    gaps, usual = np.abs(finite - middle), np.abs(common - middle)
-    typical = float(np.median(usual[usual > 0])) if usual.any() else 0.0
+    masks = not plain.all()
+    common = finite[plain] if masks and plain.mean() > _FEW else finite
+    middle = _median(common)
+    gaps = np.abs(finite - middle)
+    usual = gaps if common is finite else np.abs(common - middle)
+    moved = usual > 0
+    typical = _median(usual if moved.all() else usual[moved]) if moved.any() else 0.0
     kept = gaps <= _OUTLIER * typical
-    spread = float(np.sqrt(np.mean(np.square(gaps[kept])))) if kept.any() else 0.0
-    return spread, float(np.max(sizes[kept | plain], initial=0.0))
+    near = gaps if kept.all() else gaps[kept]
+    spread = float(np.sqrt(np.mean(np.square(near)))) if near.size else 0.0
+    largest = sizes if not masks else sizes[kept | plain]
+    return spread, float(np.max(largest, initial=0.0))
+
+
+def _median(values: Floats) -> float:
+    """As NumPy's, of finite numbers; it looks for NaNs as well."""
+    half = values.size // 2
+    places = (half,) if values.size % 2 else (half - 1, half)
+    return float(np.partition(values, places)[[*places]].mean())
 
 
 def _distance(wanted: Floats, values: Floats, spread: float) -> float:
