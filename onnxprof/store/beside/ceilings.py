@@ -34,11 +34,6 @@ def load(path: Path) -> Ceilings:
     return json_files.load(_KIND, path)
 
 
-def files(root: Path) -> list[Path]:
-    """The files of a store that look like ceilings."""
-    return json_files.files(_KIND, root)
-
-
 def stored(roots: Iterable[Path]) -> tuple[list[Ceilings], list[StoreError]]:
     """All ceilings, oldest first, and what could not be read."""
     good, bad = json_files.stored(_KIND, roots)

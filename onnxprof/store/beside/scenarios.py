@@ -51,11 +51,6 @@ def stored(roots: Iterable[Path]) -> tuple[list[tuple[Path, ScenarioRun]], list[
     return json_files.stored(_KIND, roots)
 
 
-def files(root: Path) -> list[Path]:
-    """The files of a store that look like scenarios."""
-    return json_files.files(_KIND, root)
-
-
 def newest(roots: Iterable[Path], text: str) -> tuple[Path, ScenarioRun]:
     """The newest run that a text means: a file, an id or its first digits, or any for no text.
 

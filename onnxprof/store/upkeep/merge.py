@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from onnxprof.errors import StoreError
 from onnxprof.store import parquet, tags
 from onnxprof.store.beside import ceilings, scenarios
-from onnxprof.store.beside.json_files import SUFFIX as SUFFIX_BESIDE
 from onnxprof.store.folder import Store, load, scan, write_new
 from onnxprof.store.formats.archive import located
 from onnxprof.store.names import FAILED, stem
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
 
+#: What a store holds beside runs, by folder: how to read such a file. Raises StoreError.
+_BESIDE: Mapping[str, Callable[[Path], object]] = {
+    ceilings.FOLDER: ceilings.load,
+    scenarios.FOLDER: scenarios.load,
+}
 #: Hears how many of how many files have been looked at.
 Advance = Callable[[int, int], None]
 
@@ -33,8 +36,8 @@ class Merged:
     """Runs whose content the store had already, or that came twice."""
     tags: int = 0
     """Lines about tags that the store did not have."""
-    ceilings: int = 0
-    scenarios: int = 0
+    beside: dict[str, int] = field(default_factory=dict)
+    """New files that are no runs, by the folder of the store that they are in."""
     unreadable: list[StoreError] = field(default_factory=list)
 
 
@@ -66,9 +69,12 @@ def merge(sources: Sequence[Path], target: Path, advance: Advance = lambda *_: N
         by_home[tags.home(run)].add(digest)
     for home, digests in by_home.items():
         merged.tags += _carry_tags(home, digests, target)
-    for source in sources:
-        merged.ceilings += _carry(ceilings, source, target, merged.unreadable)
-        merged.scenarios += _carry(scenarios, source, target, merged.unreadable)
+    for name, load_file in _BESIDE.items():
+        there = _Contents(map(os.fspath, _files(target, name)))
+        for source in sources:
+            for path in _files(source, name):
+                new = _carry_file(path, source, target, load_file, there, merged.unreadable)
+                merged.beside[name] = merged.beside.get(name, 0) + new
     return merged
 
 
@@ -119,31 +125,29 @@ def _carry_tags(home: Path, digests: set[str], target: Path) -> int:
     return len(new)
 
 
-class _Beside(Protocol):
-    """A module for records that lie beside runs."""
-
-    def files(self, root: Path) -> list[Path]:
-        """Their files in a store."""
-
-    def load(self, path: Path) -> object:
-        """Read one. Raises StoreError."""
+def _files(root: Path, folder: str) -> list[Path]:
+    return sorted(path for path in (root / folder).rglob("*.json") if path.name[0] != ".")
 
 
-def _carry(kind: _Beside, source: Path, target: Path, unreadable: list[StoreError]) -> int:
-    """How many files of records beside runs the target did not have."""
-    there = _Contents(map(os.fspath, kind.files(target)))
-    new = 0
-    for path in kind.files(source):
-        try:
-            data = _bytes(path)
-            digest = hashlib.sha256(data).hexdigest()
-            if there.has(digest, len(data)):
-                continue
-            kind.load(path)
-        except StoreError as error:
-            unreadable.append(error)
-            continue
-        folder = target.joinpath(path.parent.relative_to(source))
-        write_new(folder, path.stem, SUFFIX_BESIDE, data, "what lies beside the runs")
-        new += 1
-    return new
+def _carry_file(
+    path: Path,
+    source: Path,
+    target: Path,
+    load_file: Callable[[Path], object],
+    there: _Contents,
+    unreadable: list[StoreError],
+) -> bool:
+    """Copy a file that is no run, in the same folder of the target; whether it was new."""
+    try:
+        data = _bytes(path)
+        digest = hashlib.sha256(data).hexdigest()
+        if there.has(digest, len(data)):
+            return False
+        load_file(path)
+    except StoreError as error:
+        unreadable.append(error)
+        return False
+    folder = target.joinpath(path.parent.relative_to(source))
+    write_new(folder, path.stem, path.suffix, data, "the file")
+    there.add(digest)
+    return True

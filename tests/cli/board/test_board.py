@@ -16,7 +16,16 @@ from onnxprof.cli.board.lines import Lines
 from onnxprof.cli.board.live import Board
 from onnxprof.cli.board.view import Board as View
 from onnxprof.cli.board.watching import shown
-from onnxprof.sweeps.events import Advanced, Event, Failed, Finished, Noted, Planned, Started
+from onnxprof.sweeps.events import (
+    Advanced,
+    Event,
+    Failed,
+    Finished,
+    Noted,
+    Planned,
+    Skipped,
+    Started,
+)
 
 
 def drawn(width: int, events: tuple[tuple[float, Event], ...] = SCRIPT) -> str:
@@ -144,6 +153,30 @@ def test_it_is_drawn_again_only_where_something_changed(monkeypatch: pytest.Monk
         assert steps.nudges == 4
 
 
+def test_a_thousand_notes_are_one_redraw(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Drawn(monkeypatch)
+    writes: list[str] = []
+
+    class Counted(io.StringIO):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return len(text)
+
+    console = Console(file=Counted(), width=80, height=40, force_terminal=True)
+    with Board(console) as shown_board:
+        writes.clear()
+        for i in range(1000):
+            shown_board.hear(Skipped(job("net", i), f"net at batch {i} will not fit"))
+        assert writes == []
+        assert steps.work is not None
+        steps.work()
+        [text] = writes
+        assert text.count("will not fit") == 1000
+        assert "of 0 jobs" in text
+        steps.work()
+        assert "will not fit" not in writes[1]
+
+
 def test_notes_stand_above_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
     Drawn(monkeypatch)
     console = terminal()
@@ -167,6 +200,15 @@ def test_where_there_is_no_terminal_there_are_no_escapes(
     assert "\x1b" not in said.out + said.err
     assert "[ 31/120] lenet, ort on cpu, batch 1, 1 thread: 45.91 µs" in said.out
     assert "[ 33/120] vgg16" in said.err
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
+    with shown(console) as hear:
+        hear(SCRIPT[0][1])
+    assert capsys.readouterr().out == "120 jobs: 30 in the store, 90 left, some 90 min\n"
 
 
 def test_quiet_says_what_failed_and_the_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def merge(
     folders_: Annotated[
-        list[str], typer.Argument(metavar="DIR...", help="Stores, folders of runs, or archives.")
+        list[str], typer.Argument(metavar="DIR...", help="Stores, or folders of runs.")
     ],
     into: Annotated[
         Path | None,
@@ -24,7 +24,7 @@ def merge(
         ),
     ] = None,
 ) -> int:
-    """Copy the runs of other stores into one, with their tags, ceilings and scenarios.
+    """Copy the runs of other stores into one, with their tags and ceilings.
 
     A run that the store has already, by content, is not copied again, and nothing is overwritten.
     Each run is read whole before it is copied; what cannot be read is named and left out, and the
@@ -37,13 +37,12 @@ def merge(
     from onnxprof.errors import UsageError
     from onnxprof.processes import device_lock
     from onnxprof.store.folder import Store, tell
-    from onnxprof.store.parquet import is_archive
     from onnxprof.store.upkeep.merge import merge as merged_into
 
     sources, target = [folders.expanded(each) for each in folders_], folders.store(into)
     for source in sources:
-        if not source.is_dir() and not is_archive(source):
-            raise UsageError("there is no such folder or archive", where=str(source))
+        if not source.is_dir():
+            raise UsageError("there is no such folder", where=str(source))
     Store(target).check_writable()
     with (
         device_lock.held(str(target.resolve()), note),
@@ -67,13 +66,10 @@ def _in_words(merged: Merged) -> str:
         f"{merged.there:,} there already",
         f"{len(merged.unreadable):,} unreadable",
     ]
-    extra = [
-        counted(count, one, several)
-        for count, one, several in (
-            (merged.tags, "line about tags", "lines about tags"),
-            (merged.ceilings, "set of ceilings", "sets of ceilings"),
-            (merged.scenarios, "scenario", "scenarios"),
-        )
+    extra = [counted(merged.tags, "line about tags", "lines about tags")] if merged.tags else []
+    extra += [
+        f"{counted(count, 'file', 'files')} of {name}"
+        for name, count in merged.beside.items()
         if count
     ]
     return ", ".join(counts) + (f"; also {' and '.join(extra)}" if extra else "")
