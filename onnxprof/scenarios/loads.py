@@ -23,8 +23,6 @@ _MORE = 1.15
 #: any query waits for another, and above it no rate is sustained.
 _FIRST, _LEAST, _MOST = 0.7, 0.1, 1.02
 _DOWN = 0.25
-#: Whole runs that confirm what short ones found, which are too short to see a queue grow slowly.
-_WHOLE_DOWN = 0.93
 #: Queries of a short run at a low and at any other rate, and of a whole one: with 662, one in a
 #: hundred may be late with 99 % confidence.
 _FEWEST_QUERIES, _FEW_QUERIES, _ENOUGH_QUERIES = 50, 200, 662
@@ -45,11 +43,13 @@ class Effort:
     """By how much two neighbouring rates differ in the end; of whole runs twice that."""
     tries: int
     """The most short runs."""
+    whole_step: float
+    """How much lower the next whole run is where one does not hold."""
     whole_tries: int
     """The most whole runs."""
 
 
-_QUICK, _THOROUGH = Effort(0.1, 8, 3), Effort(0.02, 14, 5)
+_QUICK, _THOROUGH = Effort(0.1, 8, 0.85, 4), Effort(0.02, 14, 0.93, 5)
 
 Make = Callable[[System, Order, str], Done]
 
@@ -142,7 +142,10 @@ def _server(asked: Asked, system: System, make: Make) -> Outcome:
 
 
 def _confirmed(asked: Asked, system: System, make: Make, short: Found, effort: Effort) -> Outcome:
-    """Whole runs at the rate that short ones found, or at the highest below it that is valid."""
+    """Whole runs at the rate that short ones found, or at the highest below it that is valid.
+
+    Short ones may not see a queue that grows slowly.
+    """
     whole: dict[float, Done] = {}
 
     def tried(rate: float) -> Probe:
@@ -152,7 +155,7 @@ def _confirmed(asked: Asked, system: System, make: Make, short: Found, effort: E
         return replace(_probe(rate, answer), held=answer.valid)
 
     first, precision = short.rate, 2 * effort.precision
-    bounds = Bounds(first, 0.0, first, _WHOLE_DOWN, precision, effort.whole_tries)
+    bounds = Bounds(first, 0.0, first, effort.whole_step, precision, effort.whole_tries)
     found = highest(tried, bounds)
     best = found.rate or min(whole)
     others = tuple(probe for probe in found.probes if probe.rate != best)

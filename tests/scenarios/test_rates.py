@@ -53,7 +53,7 @@ def test_where_whole_runs_do_not_hold_the_next_lower_rates_are_tried() -> None:
     script = Growing(0.0)
     found = loads.outcome(asked(), NullSystem(), script)
     assert found.done.answer.valid
-    assert 55 / 1.05 < found.done.answer.scheduled_rate <= 55
+    assert 55 / 1.15 < found.done.answer.scheduled_rate <= 55
     assert 1 < [order.duration_s for order in script.orders].count(600) <= 5
 
 
