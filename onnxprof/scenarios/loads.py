@@ -62,12 +62,13 @@ class Outcome:
     probes: tuple[Probe, ...] = ()
 
 
-def serving(asked: Asked) -> Serving:
-    """How samples come together."""
+def serving(asked: Asked, system: System) -> Serving:
+    """How samples come together; nobody waits for a system that does nothing."""
     direct = asked.scenario is Scenario.SINGLE_STREAM or (
         asked.scenario is Scenario.MULTI_STREAM and asked.sessions == 1
     )
-    return Serving(asked.sessions, asked.max_batch, asked.max_wait_ns, queued=not direct)
+    wait_ns = 0 if isinstance(system, NullSystem) else asked.max_wait_ns
+    return Serving(asked.sessions, asked.max_batch, wait_ns, queued=not direct)
 
 
 def outcome(asked: Asked, system: System, make: Make) -> Outcome:
