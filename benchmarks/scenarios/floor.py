@@ -21,7 +21,7 @@ from onnxprof.scenarios.systems import NullSystem
 
 def make(asked: Asked, system: System, order: Order, doing: str) -> Done:
     """A run in a process of its own."""
-    work = Work(order, loads.serving(asked), system)
+    work = Work(order, loads.serving(asked, system), system)
     return isolated.run(work, Limits(), Watch(order.duration_s, doing, lambda *_: None))
 
 

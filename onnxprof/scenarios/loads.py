@@ -9,7 +9,7 @@ from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import RULES_SAMPLES, Asked, Scenario
 from onnxprof.records.scenarios.run import Probe
 from onnxprof.scenarios.orders import Done, Order, System
-from onnxprof.scenarios.search import Bounds, highest
+from onnxprof.scenarios.search import Bounds, Found, highest
 from onnxprof.scenarios.serving import Serving
 from onnxprof.scenarios.systems import NullSystem
 
@@ -19,14 +19,10 @@ _PART, _LEAST_S, _MOST_S = 1 / 30, 1.0, 20.0
 _TURNS = 4
 #: More samples than the short run lets expect, so that the least duration is met.
 _MORE = 1.15
-#: By how much two neighbouring rates of a search differ, of quick runs and of whole ones.
-_COARSE, _FINE = 0.06, 0.02
 #: A search begins at this part of the throughput with all samples at hand; at a tenth of it hardly
 #: any query waits for another, and above it no rate is sustained.
 _FIRST, _LEAST, _MOST = 0.7, 0.1, 1.02
-_DOWN, _TRIES = 0.25, 14
-#: Whole runs that confirm what short ones found, which are too short to see a queue grow slowly.
-_WHOLE_DOWN, _WHOLE_TRIES = 0.93, 5
+_DOWN = 0.25
 #: Queries of a short run at a low and at any other rate, and of a whole one: with 662, one in a
 #: hundred may be late with 99 % confidence.
 _FEWEST_QUERIES, _FEW_QUERIES, _ENOUGH_QUERIES = 50, 200, 662
@@ -37,6 +33,23 @@ _FLOOR_RATES = {Scenario.SINGLE_STREAM: 200_000.0, Scenario.MULTI_STREAM: 50_000
 _FLOOR_S, _FLOOR_RATE = 1.0, 500.0
 #: A server run with more unanswered queries than arrive in so long will not recover.
 _HOPELESS_LATENCIES, _HOPELESS_S = 20, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How closely a rate is searched for."""
+
+    precision: float
+    """By how much two neighbouring rates differ in the end; of whole runs twice that."""
+    tries: int
+    """The most short runs."""
+    whole_step: float
+    """How much lower the next whole run is where one does not hold."""
+    whole_tries: int
+    """The most whole runs."""
+
+
+_QUICK, _THOROUGH = Effort(0.1, 8, 0.85, 4), Effort(0.02, 14, 0.93, 5)
 
 Make = Callable[[System, Order, str], Done]
 
@@ -49,12 +62,13 @@ class Outcome:
     probes: tuple[Probe, ...] = ()
 
 
-def serving(asked: Asked) -> Serving:
-    """How samples come together."""
+def serving(asked: Asked, system: System) -> Serving:
+    """How samples come together; nobody waits for a system that does nothing."""
     direct = asked.scenario is Scenario.SINGLE_STREAM or (
         asked.scenario is Scenario.MULTI_STREAM and asked.sessions == 1
     )
-    return Serving(asked.sessions, asked.max_batch, asked.max_wait_ns, queued=not direct)
+    wait_ns = 0 if isinstance(system, NullSystem) else asked.max_wait_ns
+    return Serving(asked.sessions, asked.max_batch, wait_ns, queued=not direct)
 
 
 def outcome(asked: Asked, system: System, make: Make) -> Outcome:
@@ -111,30 +125,28 @@ def _server(asked: Asked, system: System, make: Make) -> Outcome:
     least = free.answer.completed_rate * _LEAST
     if min(free.loaded.batch_ns.values()) > asked.target_latency_ns:
         return Outcome(_lowest(asked, system, make, least))
-    precision = _COARSE if asked.is_quick else _FINE
+    effort = _QUICK if asked.is_quick else _THOROUGH
 
     def tried(rate: float) -> Probe:
         order = _at(asked, rate, _short_s(asked), _few(asked, rate))
         return _probe(rate, make(system, order, f"trying {rate:.4g} queries/s").answer)
 
     capacity = free.answer.completed_rate
-    bounds = Bounds(capacity * _FIRST, least, capacity * _MOST, _DOWN, precision, _TRIES)
+    bounds = Bounds(
+        capacity * _FIRST, least, capacity * _MOST, _DOWN, effort.precision, effort.tries
+    )
     found = highest(tried, bounds)
     if not found.rate:
         lowest = min(probe.rate for probe in found.probes)
         return Outcome(_lowest(asked, system, make, lowest), found.probes)
-    return _confirmed(asked, system, make, found.rate, precision, found.probes)
+    return _confirmed(asked, system, make, found, effort)
 
 
-def _confirmed(
-    asked: Asked,
-    system: System,
-    make: Make,
-    rate: float,
-    precision: float,
-    probes: tuple[Probe, ...],
-) -> Outcome:
-    """Whole runs at the rate that short ones found, or at the highest below it that is valid."""
+def _confirmed(asked: Asked, system: System, make: Make, short: Found, effort: Effort) -> Outcome:
+    """Whole runs at the rate that short ones found, or at the highest below it that is valid.
+
+    Short ones may not see a queue that grows slowly.
+    """
     whole: dict[float, Done] = {}
 
     def tried(rate: float) -> Probe:
@@ -143,11 +155,12 @@ def _confirmed(
         answer = whole[rate].answer
         return replace(_probe(rate, answer), held=answer.valid)
 
-    bounds = Bounds(rate, 0.0, rate, _WHOLE_DOWN, 2 * precision, _WHOLE_TRIES)
+    first, precision = short.rate, 2 * effort.precision
+    bounds = Bounds(first, 0.0, first, effort.whole_step, precision, effort.whole_tries)
     found = highest(tried, bounds)
     best = found.rate or min(whole)
     others = tuple(probe for probe in found.probes if probe.rate != best)
-    return Outcome(whole[best], (*probes, *others))
+    return Outcome(whole[best], (*short.probes, *others))
 
 
 def _lowest(asked: Asked, system: System, make: Make, rate: float) -> Done:
@@ -159,7 +172,8 @@ def _lowest(asked: Asked, system: System, make: Make, rate: float) -> Done:
 def _few(asked: Asked, rate: float) -> int:
     """Queries of a short run."""
     most = round(_PATIENCE * _short_s(asked) * rate)
-    return min(_FEW_QUERIES, max(_FEWEST_QUERIES, most))
+    fewest = _FEWEST_QUERIES if asked.is_quick else _FEW_QUERIES // 2
+    return min(_FEW_QUERIES, max(fewest, most))
 
 
 def _at(asked: Asked, rate: float, duration_s: float, queries: int) -> Order:

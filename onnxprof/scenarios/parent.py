@@ -64,7 +64,7 @@ def _record(plan: Plan) -> ScenarioRun:
 def _made(
     plan: Plan, limits: Limits, progress: Progress, system: System, order: Order, doing: str
 ) -> Done:
-    work = Work(order, loads.serving(plan.asked), system)
+    work = Work(order, loads.serving(plan.asked, system), system)
     expected = order.duration_s
     if order.rate and order.min_queries:
         expected = max(expected, order.min_queries / order.rate)

@@ -22,7 +22,7 @@ class Bounds:
     most: float
     """What cannot hold."""
     step: float
-    """What a rate that does not hold is multiplied by, until one does."""
+    """What a rate that does not hold is multiplied by, until one does: once, twice, and so on."""
     precision: float
     """By which part two neighbouring rates may differ in the end."""
     tries: int
@@ -49,5 +49,6 @@ def highest(tried: Try, bounds: Bounds) -> Found:
             break
         if not low and high <= bounds.least:
             break
-        rate = math.sqrt(low * high) if low else max(high * bounds.step, bounds.least)
+        lower = high * bounds.step ** len(probes)
+        rate = math.sqrt(low * high) if low else max(lower, bounds.least)
     return Found(low, tuple(probes))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.runs.scenarios import answer, asked
+from support.runs.scenarios import Counted, answer, asked
 
 from onnxprof.records.scenarios.asked import RULES_SAMPLES, Scenario
 from onnxprof.scenarios import loads
 from onnxprof.scenarios.orders import Done, Loaded, Order, System
+from onnxprof.scenarios.serving import Serving
 from onnxprof.scenarios.systems import NullSystem
 
 SECOND = 10**9
@@ -53,7 +54,7 @@ def test_where_whole_runs_do_not_hold_the_next_lower_rates_are_tried() -> None:
     script = Growing(0.0)
     found = loads.outcome(asked(), NullSystem(), script)
     assert found.done.answer.valid
-    assert 55 / 1.05 < found.done.answer.scheduled_rate <= 55
+    assert 55 / 1.15 < found.done.answer.scheduled_rate <= 55
     assert 1 < [order.duration_s for order in script.orders].count(600) <= 5
 
 
@@ -97,3 +98,23 @@ def test_the_floor_is_the_same_load_on_nothing(scenario: Scenario) -> None:
     assert order.scenario is scenario
     assert order.target_latency_ns == asked(scenario).target_latency_ns
     assert order.duration_s <= 1
+
+
+def test_nobody_waits_for_a_batch_of_the_floor() -> None:
+    wanted = asked(max_batch=4, max_wait_ns=2_000_000)
+    assert loads.serving(wanted, Counted("x")).max_wait_ns == 2_000_000
+    assert loads.serving(wanted, NullSystem()) == Serving(1, 4, 0, queued=True)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "sessions", "queued"),
+    [
+        (Scenario.SINGLE_STREAM, 1, False),
+        (Scenario.MULTI_STREAM, 1, False),
+        (Scenario.MULTI_STREAM, 2, True),
+        (Scenario.SERVER, 1, True),
+        (Scenario.OFFLINE, 1, True),
+    ],
+)
+def test_what_goes_through_the_queue(scenario: Scenario, sessions: int, queued: bool) -> None:
+    assert loads.serving(asked(scenario, sessions=sessions), NullSystem()).queued is queued

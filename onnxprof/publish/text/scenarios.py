@@ -130,7 +130,7 @@ def floor_text(run: ScenarioRun) -> str:
     else:
         share = floor.percentile_ns / answer.percentile_ns if answer.percentile_ns else 0.0
         text = f"a system that does nothing: {duration(floor.percentile_ns)} at this percentile"
-    note = "; so much of the result is LoadGen's own" if share > _MUCH else ""
+    note = "; so much of it may be LoadGen's own" if share > _MUCH else ""
     return f"{text}, {percent(share)} of the result{note}"
 
 
