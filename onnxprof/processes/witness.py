@@ -23,6 +23,8 @@ _PIECE = 65_536
 #: How long what is in the pipe already is read, once the process is gone.
 _LAST_S = 1.0
 _STREAMS = (1, 2)
+#: Elsewhere pipes are no file descriptors, and what a process prints is passed on.
+_HEARS = os.name == "posix"
 
 
 def kernel_bytes(file: Path, name: str) -> int | None:
@@ -60,6 +62,8 @@ class Witness:
         """Begin, once the process runs."""
         self._pid = process.pid
         self.writer.close()
+        if not _HEARS:
+            return
         self._thread = threading.Thread(target=self._read, daemon=True, name="onnxprof-witness")
         self._thread.start()
 
@@ -127,6 +131,6 @@ def witness(context: Any) -> Iterator[Witness]:
 
 def speak_into(writer: Connection) -> None:
     """In the process: have everything that it prints go there, a runtime's own words too."""
-    for number in _STREAMS:
+    for number in _STREAMS if _HEARS else ():
         os.dup2(writer.fileno(), number)
     writer.close()

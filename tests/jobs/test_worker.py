@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import socket
 import sys
@@ -22,9 +23,11 @@ from onnxprof.records.warning import WarningKind
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="memory as Linux counts it")
+
 #: A backend whose sessions do what the NAME of the model says.
 ROGUE = """
-import os, signal, socket, time
+import ctypes, os, signal, socket, time
 from contextlib import contextmanager
 from onnxprof.testing import FakeBackend
 
@@ -54,6 +57,12 @@ class Rogue(FakeBackend):
             os.write(2, b"/build/src/core/thing.cc:12 boom\\x1b[0m\\n")
             os.write(1, b"what():  /home/someone/lib/libx.so: bad \\x00 node\\n\\n")
             os.abort()
+        if deed == "terminate":
+            ctypes.CDLL("libstdc++.so.6")._ZSt9terminatev()
+        if deed == "killed":
+            hoard = b"x" * (300 << 20)
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGKILL)
         if deed == "chatter":
             for _ in range(4096):
                 os.write(2, b"a line of a runtime that talks a lot\\n" * 32)
@@ -139,6 +148,29 @@ def test_a_crash_is_told_with_signal_memory_and_last_lines(rogue: Path) -> None:
         peak = re.search(r"its memory had reached (\d+\.\d\d) GiB", text)
         assert peak
         assert 0.01 < float(peak[1]) < 8
+
+
+@linux
+def test_a_runtime_that_terminates_says_so(rogue: Path) -> None:
+    try:
+        ctypes.CDLL("libstdc++.so.6")
+    except OSError as error:
+        pytest.skip(str(error))
+    path = models.save(models.linear(), rogue, "terminate.onnx")
+    with pytest.raises(ProcessEnded, match=r"ended by SIGABRT.*last: terminate called without"):
+        run_isolated(job(path, "rogue"), Limits(60), lambda *_: None)
+
+
+@linux
+def test_a_process_that_the_system_kills_had_much_memory(rogue: Path) -> None:
+    path = models.save(models.linear(), rogue, "killed.onnx")
+    with pytest.raises(ProcessEnded) as caught:
+        run_isolated(job(path, "rogue"), Limits(60), lambda *_: None)
+    text = str(caught.value)
+    assert "SIGKILL, which is what the system sends when memory runs out" in text
+    peak = re.search(r"its memory had reached (\d+\.\d\d) GiB", text)
+    assert peak
+    assert float(peak[1]) > 0.3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
