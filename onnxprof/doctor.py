@@ -23,6 +23,8 @@ from onnxprof.records.telemetry import Absence
 #: Optional parts that are not a runtime: what they are for, and the packages they need.
 EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "site": ("pages, PDF and model plots", ("jinja2", "typst", "graphlay")),
+    "ssh": ("sweeps over ssh", ("asyncssh",)),
+    "fleet": ("sweeps on a Ray cluster", ("ray", "asyncssh")),
 }
 #: Distributions that bring the same module; installed together they overwrite each other.
 RIVALS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")

@@ -81,8 +81,9 @@ class RemoteDevice:
             self.line.close()
 
     def _lose(self, call: Call | None, reason: str) -> None:
-        if self.line is not None:
-            self.node.drop(self.line)
-            self.line = None
-        if call is not None and not self._stopped.is_set() and not self.tally.lose(call.task):
+        line, self.line = self.line, None
+        if line is not None:
+            self.node.drop(line)
+        is_its_fault = line is not None and line.has_crashed and not self._stopped.is_set()
+        if call is not None and is_its_fault and not self.tally.lose(call.task):
             call.give_up(f"its worker was lost {MOST_LOSSES} times, at last: {reason}")
