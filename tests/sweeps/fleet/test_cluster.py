@@ -97,7 +97,7 @@ def test_jobs_wait_for_a_lost_node_that_comes_back(cluster: Rays, tmp_path: Path
 
     def work() -> None:
         tasks = [task(device=device, seed=seed) for device in (GPU, NPU) for seed in range(2)]
-        found.append(sweep(asked(cluster.client), tasks, tmp_path / "runs", hear))
+        found.append(sweep(asked(cluster.address), tasks, tmp_path / "runs", hear))
 
     sweeping = threading.Thread(target=work, daemon=True)
     sweeping.start()

@@ -10,7 +10,7 @@ from onnxprof.errors import FleetError
 from onnxprof.sweeps.fleet.near.calls import Call
 from onnxprof.sweeps.fleet.near.devices import fits
 from onnxprof.sweeps.fleet.near.stock import Stock
-from onnxprof.sweeps.fleet.near.tally import MOST_LOSSES, Tally
+from onnxprof.sweeps.fleet.near.tally import Tally
 from onnxprof.sweeps.fleet.ssh.client import SshLine, SshNode
 from onnxprof.sweeps.fleet.wire.survey import Survey
 from onnxprof.sweeps.places import Desk, PlaceLostError
@@ -84,6 +84,8 @@ class RemoteDevice:
         line, self.line = self.line, None
         if line is not None:
             self.node.drop(line)
-        is_its_fault = line is not None and line.has_crashed and not self._stopped.is_set()
-        if call is not None and is_its_fault and not self.tally.lose(call.task):
-            call.give_up(f"its worker was lost {MOST_LOSSES} times, at last: {reason}")
+        if call is None or self._stopped.is_set():
+            return
+        is_crash = line is not None and line.has_crashed
+        if why := self.tally.lose(call.task, is_crash=is_crash):
+            call.give_up(f"{why}, at last: {reason}")
