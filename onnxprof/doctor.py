@@ -25,6 +25,8 @@ from onnxprof.records.telemetry import Absence
 EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "site": ("pages, PDF and model plots", ("jinja2", "typst", "graphlay")),
     "loadgen": ("onnxprof scenario: a model under load", ("mlcommons-loadgen",)),
+    "ssh": ("sweeps over ssh", ("asyncssh",)),
+    "fleet": ("sweeps on a Ray cluster", ("ray", "asyncssh")),
 }
 #: Distributions that bring the same module; installed together they overwrite each other.
 RIVALS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")

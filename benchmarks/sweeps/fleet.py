@@ -3,9 +3,10 @@
     python benchmarks/sweeps/fleet.py [--nodes 4] [--jobs 24] [--budget 2]
 
 A head and nodes on this machine with fake devices, whose inferences sleep: nothing computes, so
-that nodes do not take the cores from each other. A node gets `--jobs` jobs, three to a task. A device's time runs from the start of the node's first job to the end of its last
-one; what is between its jobs is what the fleet costs. The time before the first job, in which Ray's
-workers start and the first model is made, is printed beside it.
+that nodes do not take the cores from each other. A node gets `--jobs` jobs, three to a task. A
+device's time runs from the start of its node's first job to the end of the last one; what lies
+between jobs is what the fleet costs. The share that counts the time before the first job, too, in
+which workers start and the first model is made, stands beside it.
 """
 
 from __future__ import annotations

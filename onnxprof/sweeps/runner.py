@@ -57,6 +57,7 @@ def _work(place: Place, pool: _Pool, desk: Desk) -> None:
             if not place.comes_back(partial(pool.has_work, place)):
                 return
             pool.welcome(place)
+            desk.hear(Noted(f"{place.name} is back"))
         except BaseException as error:
             pool.stop(error)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,40 @@ def test_where_every_place_is_lost_the_rest_is_left(tmp_path: Path) -> None:
     desk, _ = ledger(tmp_path)
     ended = conduct(TASKS, [FakePlace(gone)], desk, planned(TASKS))
     assert ended == Ended(0, 0, 0, 6)
+
+
+def test_a_place_that_comes_back_goes_on(tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def flickering(made: Task, batch: int):
+        if batch == 8 and not asked:
+            raise PlaceLostError("gone")
+        return run_of(made, batch)
+
+    def returns(wanted) -> bool:
+        asked.append(wanted())
+        return True
+
+    desk, heard = ledger(tmp_path)
+    place = FakePlace(flickering, "board", returns=returns)
+    ended = conduct(TASKS, [place], desk, planned(TASKS))
+    assert ended == Ended(6, 0, 0, 0)
+    assert asked == [True]
+    assert [event.text for event in heard.of(Noted)] == ["gone", "board is back"]
+
+
+def test_a_lost_place_is_not_waited_for_when_others_have_done_the_rest(tmp_path: Path) -> None:
+    def gone(made: Task, batch: int):
+        raise PlaceLostError("gone")
+
+    def waits(wanted) -> bool:
+        while wanted():
+            time.sleep(0.01)
+        return False
+
+    desk, _ = ledger(tmp_path)
+    places = [FakePlace(gone, "a", returns=waits), FakePlace(name="b")]
+    assert conduct(TASKS, places, desk, planned(TASKS)) == Ended(6, 0, 0, 0)
 
 
 def test_a_failing_job_keeps_no_other_from_running(tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ class FakePlace:
     fitting: Callable[[Task], bool] = lambda _: True
     ran: list[tuple[str, int]] = field(default_factory=list)
     stopped: int = 0
+    returns: Callable[[Callable[[], bool]], bool] = lambda wanted: False
+
+    def comes_back(self, wanted: Callable[[], bool]) -> bool:
+        return self.returns(wanted)
 
     def fits(self, made: Task) -> bool:
         return self.fitting(made)

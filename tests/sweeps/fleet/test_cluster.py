@@ -97,7 +97,7 @@ def test_jobs_wait_for_a_lost_node_that_comes_back(cluster: Rays, tmp_path: Path
 
     def work() -> None:
         tasks = [task(device=device, seed=seed) for device in (GPU, NPU) for seed in range(2)]
-        found.append(sweep(asked(cluster.client), tasks, tmp_path / "runs", hear))
+        found.append(sweep(asked(cluster.address), tasks, tmp_path / "runs", hear))
 
     sweeping = threading.Thread(target=work, daemon=True)
     sweeping.start()
@@ -116,7 +116,7 @@ def test_a_node_with_another_runtime_is_left_out(cluster: Rays, tmp_path: Path) 
     other = farm.install(tmp_path / "other", version="2.0")
     cluster.add("a", GPU)
     cluster.add("b", GPU, PYTHONPATH=str(other))
-    swept = sweep(asked(cluster.address), [task(), task(seed=1)], tmp_path / "runs")
+    swept = sweep(asked(cluster.client), [task(), task(seed=1)], tmp_path / "runs")
     assert swept.nodes == {"a": 4}
     assert "left out: b: measures with other versions: farm-runtime 2.0" in swept.notes
 

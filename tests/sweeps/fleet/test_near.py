@@ -108,7 +108,14 @@ def test_a_task_goes_on_where_it_stopped() -> None:
     assert not tally.end(made, 2)
     assert tally.left(made) == (1, 4)
     assert tally.left(task(batches=(1, 2, 4), seed=9)) == (1, 2, 4)
-    assert [tally.lose(made) for _ in range(MOST_LOSSES)] == [True, True, False]
+
+
+def test_a_task_that_costs_workers_or_machines_is_given_up() -> None:
+    tally, made = Tally(), task()
+    assert [bool(tally.lose(made, is_crash=True)) for _ in range(3)] == [False, False, True]
+    other = task(seed=1)
+    given_up = [bool(tally.lose(other, is_crash=False)) for _ in range(MOST_LOSSES)]
+    assert given_up == [False] * (MOST_LOSSES - 1) + [True]
 
 
 def test_a_line_is_lost_after_a_silence() -> None:

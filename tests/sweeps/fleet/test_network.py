@@ -82,9 +82,10 @@ def swept_with_a_cut(request: Asked, there: Host, folder: Path, *, until_noticed
     swept = sweep(request, tasks, folder, hear)
     mending.join(60)
     assert cut.is_set()
+    told = f"{swept.notes}: {swept.of(events.Failed)}"
+    assert (swept.ended.finished, swept.ended.failed, swept.ended.left) == (9, 0, 0), told
     requests = [run.request for run in swept.runs]
     assert len(set(requests)) == len(requests) == 9
-    assert (swept.ended.finished, swept.ended.failed, swept.ended.left) == (9, 0, 0)
     return swept
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,25 +55,31 @@ def asked(*servers: Sshd, site: Path, **variables: str) -> Asked:
     return Asked(tuple(addresses), ("farm",), pulse=Pulse(0.5, 20.0), ssh_options=options)
 
 
-def workers() -> list[psutil.Process]:
-    """Workers of the tests that are still there."""
+def workers(server: Sshd) -> list[psutil.Process]:
+    """The workers that an sshd has started."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if words[-2:] == ["worker", "--stdio"] and "onnxprof" in words:
-            found.append(process)
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            found += [process] if words[-2:] == ["worker", "--stdio"] else []
     return found
 
 
 def test_results_come_back_and_nothing_stays(server: Sshd, site: Path, tmp_path: Path) -> None:
-    before = set(workers())
-    swept = sweep(asked(server, site=site), [task()], tmp_path / "runs")
+    below: list[psutil.Process] = []
+
+    def look(event: events.Event) -> None:
+        if isinstance(event, events.Finished):
+            below.extend(workers(server))
+
+    swept = sweep(asked(server, site=site), [task()], tmp_path / "runs", look)
     assert (swept.ended.finished, swept.ended.left) == (2, 0)
     node = f"{server.address}:{server.port}"
     assert swept.nodes == {node: 2}
     assert {dict(run.environment)["node"] for run in swept.runs} == {node}
     assert {run.device.id for run in swept.runs} == {DEVICE}
-    _, alive = psutil.wait_procs(set(workers()) - before, timeout=20)
+    assert below
+    _, alive = psutil.wait_procs(below, timeout=20)
     assert alive == []
 
 
@@ -146,14 +152,12 @@ def test_two_machines_with_one_device_share_its_jobs(site: Path, tmp_path: Path)
 
 
 def test_a_killed_worker_loses_nothing(server: Sshd, site: Path, tmp_path: Path) -> None:
-    before = set(workers())
     killed: list[int] = []
 
     def kill(event: events.Event) -> None:
         if isinstance(event, events.Finished) and not killed:
-            victims = set(workers()) - before
-            killed.extend(process.pid for process in victims)
-            for process in victims:
+            for process in workers(server):
+                killed.append(process.pid)
                 process.send_signal(signal.SIGKILL)
 
     tasks = [task(batches=(1, 2, 4), seed=seed) for seed in range(2)]
@@ -162,19 +166,18 @@ def test_a_killed_worker_loses_nothing(server: Sshd, site: Path, tmp_path: Path)
     assert (swept.ended.finished, swept.ended.failed, swept.ended.left) == (6, 0, 0)
     requests = [run.request for run in swept.runs]
     assert len(requests) == len(set(requests)) == 6
-    assert "its worker ended" in swept.notes
+    assert "its worker ended with SIGKILL" in swept.notes
 
 
 def test_a_job_that_takes_its_worker_down_fails_alone(
     server: Sshd, site: Path, tmp_path: Path
 ) -> None:
-    before = set(workers())
     deadly = task(batches=(1,), seed=13)
     bound = replace(deadly, device_id=DEVICE, device_kind="fake")
 
     def kill(event: events.Event) -> None:
         if isinstance(event, events.Started) and event.job.key.startswith(bound.key):
-            for process in set(workers()) - before:
+            for process in workers(server):
                 process.send_signal(signal.SIGKILL)
 
     swept = sweep(asked(server, site=site), [deadly, task()], tmp_path / "runs", kill)

@@ -17,22 +17,24 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.places import Place
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
 
+_Fleet = Annotated[
+    str,
+    typer.Option(
+        metavar="WHERE", help="Other machines: ssh://USER@HOST,…, ray://HOST:PORT or local:N."
+    ),
+]
+_Mixed = Annotated[
+    bool, typer.Option("--mixed-versions", help="Let machines with other versions measure, too.")
+]
+
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="See onnxprof sweep init.")],
     store: Annotated[
         str, typer.Option(metavar="DIR|URL", help="Where runs are stored [default: runs].")
     ] = "",
-    fleet: Annotated[
-        str,
-        typer.Option(
-            metavar="WHERE", help="Other machines: ssh://USER@HOST,…, ray://HOST:PORT or local:N."
-        ),
-    ] = "",
-    mixed_versions: Annotated[
-        bool,
-        typer.Option("--mixed-versions", help="Let machines with other versions measure, too."),
-    ] = False,
+    fleet: _Fleet = "",
+    mixed_versions: _Mixed = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the jobs and what they will take; run none.")
     ] = False,

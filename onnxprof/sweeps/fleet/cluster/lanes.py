@@ -18,7 +18,7 @@ from onnxprof.sweeps.fleet.cluster.relay import Relay
 from onnxprof.sweeps.fleet.near.calls import Call, Pulse, Sent, greet
 from onnxprof.sweeps.fleet.near.devices import fits
 from onnxprof.sweeps.fleet.near.stock import Stock
-from onnxprof.sweeps.fleet.near.tally import MOST_LOSSES, Tally
+from onnxprof.sweeps.fleet.near.tally import Tally
 from onnxprof.sweeps.fleet.wire.frames import Frame, encoded
 from onnxprof.sweeps.fleet.wire.lines import Heard
 from onnxprof.sweeps.fleet.wire.survey import Survey
@@ -29,6 +29,10 @@ from onnxprof.sweeps.tasks import Task
 _ANSWER_S, _READ_S = 60.0, 2.0
 _START_S = 90.0
 _LOOK_S = 0.5
+
+
+class DisconnectedError(FleetError):
+    """The cluster itself is no longer reached, so that no machine of it can come back."""
 
 
 @dataclass(slots=True)
@@ -73,14 +77,20 @@ class Cluster:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def relay(self, device_id: str, node_id: str = "") -> Any:
-        """A new relay that holds a device, wherever Ray finds it free; only on a node if named."""
+        """A new relay that holds a device, wherever Ray finds it free; only on a node if named.
+
+        Raises DisconnectedError where the cluster itself is no longer reached.
+        """
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         options: dict[str, Any] = {"num_cpus": 0, "resources": {RESOURCE + device_id: 1}}
         if node_id:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
-        return ray.remote(Relay).options(**options).remote(self.pulse.beat_s)
+        try:
+            return ray.remote(Relay).options(**options).remote(self.pulse.beat_s)
+        except ConnectionError as error:
+            raise _disconnected(error) from None
 
     def line(self, relay: Any, place: tuple[str, int]) -> RayLine:
         """The line to a relay that has its place, greeted. Raises FleetError, PlaceLostError."""
@@ -139,8 +149,10 @@ class Lane:
         except (FleetError, PlaceLostError) as error:
             self._drop()
             shared.lose(line.node)
-            if not self._stopped.is_set() and not shared.tally.lose(task):
-                call.give_up(f"its worker was lost {MOST_LOSSES} times, at last: {error}")
+            is_crash = line.heard.has_ended
+            why = "" if self._stopped.is_set() else shared.tally.lose(task, is_crash=is_crash)
+            if why:
+                call.give_up(f"{why}, at last: {error}")
             raise PlaceLostError(str(error)) from error
 
     def comes_back(self, wanted: Callable[[], bool]) -> bool:
@@ -152,6 +164,8 @@ class Lane:
                 if place is None:
                     break
                 self.line = self.cluster.line(self.relay, place)
+            except DisconnectedError:
+                raise
             except (FleetError, PlaceLostError):
                 self._drop()
                 self._stopped.wait(_LOOK_S)
@@ -180,7 +194,10 @@ class Lane:
 
         answer = self.relay.place.remote()
         while wanted() and not self._stopped.is_set():
-            ready, _ = ray.wait([answer], timeout=_LOOK_S)
+            try:
+                ready, _ = ray.wait([answer], timeout=_LOOK_S)
+            except ConnectionError as error:
+                raise _disconnected(error) from None
             if ready:
                 place: tuple[str, int] = _asked(answer, self.device_id, _ANSWER_S)
                 return place
@@ -193,6 +210,14 @@ class Lane:
         if relay is not None:
             with suppress(Exception):  # it or the whole cluster may be gone
                 ray.kill(relay)
+
+
+def _disconnected(error: Exception) -> DisconnectedError:
+    why = " ".join(str(error).split()).partition("Last exception")[0][:200]
+    return DisconnectedError(
+        f"the connection to the Ray cluster is lost ({why})",
+        remedy="The same command goes on with what is left",
+    )
 
 
 def _asked(answer: Any, node: str, seconds: float) -> Any:

@@ -100,7 +100,9 @@ def _connected(asked: Asked, address: RayAddress) -> Iterator[None]:
     try:
         ray.init(**given)
     except Exception as error:  # refused, of another version, not to be started
-        why = " ".join(str(error).split())[:300]
+        with suppress(Exception):
+            ray.shutdown()
+        why = " ".join(str(error).split())[:300] or type(error).__name__
         raise FleetError(
             f"Ray cannot be reached: {why}",
             where=address.url or f"local:{address.jobs}",

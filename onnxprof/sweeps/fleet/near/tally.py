@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from onnxprof.sweeps.tasks import Task
 
-#: A task that takes its machine down so often is not tried again.
-MOST_LOSSES = 3
+#: A task is not tried again when its worker crashed so often, or its machine was lost so often.
+MOST_CRASHES, MOST_LOSSES = 3, 9
 
 
 @dataclass(slots=True)
@@ -16,7 +16,8 @@ class Tally:
     """Ended batches and lost workers by task; safe for threads."""
 
     _ended: dict[str, set[int]] = field(default_factory=dict)
-    _losses: dict[str, int] = field(default_factory=dict)
+    _losses: dict[str, list[int]] = field(default_factory=dict)
+    """Lost machines and crashes of workers."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def left(self, task: Task) -> tuple[int, ...]:
@@ -33,8 +34,15 @@ class Tally:
             ended.add(batch)
             return is_new
 
-    def lose(self, task: Task) -> bool:
-        """The worker of a task was lost; whether it may be tried again."""
+    def lose(self, task: Task, *, is_crash: bool) -> str:
+        """The worker of a task was lost, by its own end or with its machine.
+
+        Returns why the task is not tried again; empty where it is.
+        """
         with self._lock:
-            self._losses[task.key] = self._losses.get(task.key, 0) + 1
-            return self._losses[task.key] < MOST_LOSSES
+            counts = self._losses.setdefault(task.key, [0, 0])
+            counts[is_crash] += 1
+            machines, crashes = counts
+        if crashes >= MOST_CRASHES:
+            return f"its worker was lost {crashes} times"
+        return f"its machine was lost {machines} times" if machines >= MOST_LOSSES else ""

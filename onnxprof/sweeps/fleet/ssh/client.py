@@ -90,6 +90,8 @@ class SshLine:
     errors: deque[str]
     """What the far side printed last."""
     survey: Survey = _UNKNOWN
+    has_crashed: bool = False
+    """The worker ended while the connection held."""
 
     def send(self, frame: Frame) -> None:
         """Send a message; blocks while the other end takes no more."""
@@ -149,9 +151,12 @@ class SshLine:
 
     def _ending(self) -> str:
         status, said = self.process.exit_status, self.errors[-1] if self.errors else ""
-        if status == _NOT_FOUND:
-            return f"has no such command ({said})" if said else "has no such command"
-        what = "its worker ended" if status is None else f"its worker ended with {status}"
+        if status is None:
+            return "its connection broke"
+        self.has_crashed = status not in (0, _NOT_FOUND)
+        signal = self.process.exit_signal
+        what = f"its worker ended with {f'SIG{signal[0]}' if signal else status}"
+        what = "has no such command" if status == _NOT_FOUND else what
         return f"{what} ({said})" if said else what
 
 

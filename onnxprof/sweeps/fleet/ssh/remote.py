@@ -10,7 +10,7 @@ from onnxprof.errors import FleetError
 from onnxprof.sweeps.fleet.near.calls import Call
 from onnxprof.sweeps.fleet.near.devices import fits
 from onnxprof.sweeps.fleet.near.stock import Stock
-from onnxprof.sweeps.fleet.near.tally import MOST_LOSSES, Tally
+from onnxprof.sweeps.fleet.near.tally import Tally
 from onnxprof.sweeps.fleet.ssh.client import SshLine, SshNode
 from onnxprof.sweeps.fleet.wire.survey import Survey
 from onnxprof.sweeps.places import Desk, PlaceLostError
@@ -81,8 +81,11 @@ class RemoteDevice:
             self.line.close()
 
     def _lose(self, call: Call | None, reason: str) -> None:
-        if self.line is not None:
-            self.node.drop(self.line)
-            self.line = None
-        if call is not None and not self._stopped.is_set() and not self.tally.lose(call.task):
-            call.give_up(f"its worker was lost {MOST_LOSSES} times, at last: {reason}")
+        line, self.line = self.line, None
+        if line is not None:
+            self.node.drop(line)
+        if call is None or self._stopped.is_set():
+            return
+        is_crash = line is not None and line.has_crashed
+        if why := self.tally.lose(call.task, is_crash=is_crash):
+            call.give_up(f"{why}, at last: {reason}")
