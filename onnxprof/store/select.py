@@ -15,6 +15,7 @@ from onnxprof.errors import StoreError, UsageError
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, scan, tell
 from onnxprof.store.summary import Summary
+from onnxprof.store.tags import applied
 from onnxprof.store.walk import SUFFIX
 
 _REMEDY = (
@@ -94,7 +95,7 @@ def _of_file(path: Path, need: Need) -> Summary:
     run = parquet.read_summary(path)
     if not need.met(run):
         raise StoreError(f"this run has no {need}: {_reason(run)}", where=str(path))
-    return run
+    return applied([run])[0][0]
 
 
 def _reason(run: Summary) -> str:

@@ -58,6 +58,9 @@ class Learner(Protocol):
     def learn(self, task: Task, jobs: Mapping[int, Job], memory_bytes: Mapping[int, int]) -> None:
         """By the batch that was asked for the job that it came to, and the memory that it takes."""
 
+    def learn_refused(self, task: Task, refused: Mapping[int, str]) -> None:
+        """Batches that the model cannot have, and why."""
+
     def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
         """A model that cannot be opened, with the digest of its file."""
 
@@ -66,6 +69,9 @@ class _Nobody:
     """Remembers nothing."""
 
     def learn(self, task: Task, jobs: Mapping[int, Job], memory_bytes: Mapping[int, int]) -> None:
+        pass
+
+    def learn_refused(self, task: Task, refused: Mapping[int, str]) -> None:
         pass
 
     def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
@@ -127,6 +133,7 @@ class _Course:
     """Batches that were asked for and have not ended."""
     settled: dict[int, Job] = field(default_factory=dict)
     """What each batch that was asked for came to, those that are not measured among them."""
+    refused: dict[int, str] = field(default_factory=dict)
     expected: dict[int, PredictedMemory] = field(default_factory=dict)
     began: float = 0.0
 
@@ -146,6 +153,7 @@ class _Course:
                 self._prove()
             memory = {batch: each.peak_bytes for batch, each in self.expected.items()}
             self.place.learner.learn(self.task, self.settled, memory)
+            self.place.learner.learn_refused(self.task, self.refused)
         except OnnxprofError as error:
             self._fail(error)
         except OSError as error:
@@ -193,8 +201,10 @@ class _Course:
         device = pick_devices(backend, self.task.device_id or options.device, options.provider)[0]
         facts = environment(backend=backend)
         found = self.place.inspected(self.task, fetching)
-        for batch, error in found.refused:
-            self.desk.hear(Skipped(self.task.job(batch, self.place.name), str(error), "size"))
+        name = self.task.model_name
+        self.refused = {b: f"{name} at batch {b}: {error}" for b, error in found.refused}
+        for batch, reason in self.refused.items():
+            self.desk.hear(Skipped(self.task.job(batch, self.place.name), reason, "size"))
             self._end(batch)
         return list(jobs_of(found, options, device, facts))
 

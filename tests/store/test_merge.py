@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -147,3 +150,29 @@ def test_files_of_the_target_are_read_only_where_the_size_is_that_of_a_source(
     sizes = {path.stat().st_size for path in Store(b).paths()}
     assert set(read) <= {str(path) for path in Store(a).paths() if path.stat().st_size in sizes}
     assert set(read.values()) == {1}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from onnxprof.store.upkeep.merge import merge
+def stop(event, arguments, left=[int(sys.argv[3])]):
+    if event == "open" and isinstance(arguments[0], str) and arguments[0].endswith(".tmp"):
+        left[0] -= 1
+    if event in ("os.link", "os.remove") and not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(stop)
+merge([Path(sys.argv[1])], Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_killed_merge_leaves_whole_files_and_is_continued(a: Path, b: Path, moment: int) -> None:
+    wanted = contents(a) | contents(b)
+    command = [sys.executable, "-c", KILLED, str(b), str(a), str(moment)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list(a.rglob("*.tmp"))) == 1
+    assert scan([a])[1] == []
+    assert contents(a) < wanted
+    assert merge([b], a).new == 3 - moment
+    assert contents(a) == wanted

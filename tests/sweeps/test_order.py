@@ -93,7 +93,7 @@ def test_an_estimate_is_from_the_nearest_run_of_the_model(tmp_path: Path) -> Non
     near = Estimates(store)
     first = near.seconds(made, facts, 8)
     assert first is not None
-    assert first > 5.0, "the budget and more"
+    assert first > 5.0, "more than the budget"
     large = near.seconds(made, facts, 1 << 16)
     assert large is not None
     assert large > first

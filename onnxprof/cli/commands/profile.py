@@ -139,8 +139,9 @@ class _Told:
                 self._left_out |= cause != "batch"
                 self._say(reason)
                 self._meter.done()
-            case Failed(_, reason, "") if self._say(reason):
-                self._failed += 1
+            case Failed(_, reason, ""):
+                self._failed += self._say(reason)
+                self._meter.done()
             case Finished() | Failed() | AlreadyStored():
                 self._meter.done()
             case _:

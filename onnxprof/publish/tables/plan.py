@@ -22,7 +22,7 @@ class PlanLine:
 
     model: str
     where: str
-    """Backend, provider, device, threads."""
+    """Backend, provider or device, and threads where not all cores: `ort cpu t1`."""
     left: tuple[int, ...]
     done: int
     failed: int
@@ -66,11 +66,3 @@ def time_text(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes and hours < 24 else f"{hours} h"
-
-
-def unfit_text(model: str, batch: int, takes: int, usable: int) -> str:
-    """Why a job will be skipped."""
-    return (
-        f"{model} at batch {batch} will not fit: it takes some {size_text(takes)}, and"
-        f" {size_text(usable)} may be used"
-    )

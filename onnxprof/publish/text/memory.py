@@ -86,6 +86,14 @@ def refusal(title: str, expected: PredictedMemory, memory_bytes: int) -> str:
     )
 
 
+def unfit_text(title: str, takes: int, usable: int) -> str:
+    """Why a job of a sweep is skipped, where its figure alone is remembered."""
+    return (
+        f"{title} will not fit: it takes some {size_text(takes)}, and"
+        f" {size_text(usable)} may be used"
+    )
+
+
 def _buffer(buffer: Buffer) -> str:
     size = "of unknown size" if buffer.size_bytes is None else size_text(buffer.size_bytes)
     return f"{_name(buffer.tensor)} {size}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from onnxprof.machine.memory import usable_bytes
+from onnxprof.publish.text.memory import unfit_text
 from onnxprof.store.folder import Store
 from onnxprof.sweeps.events import Event, Failed, Foreseen, Noted, Planned, Skipped
 from onnxprof.sweeps.planning.estimate import Estimates, in_all
@@ -20,7 +21,7 @@ from onnxprof.sweeps.tasks import Task
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A task with what it will take."""
+    """A task with what it will take; batches that will be skipped are left out."""
 
     task: Task
     left: tuple[int, ...]
@@ -30,8 +31,6 @@ class Outlook:
     seconds: float | None
     memory_bytes: int | None
     """Of the largest batch that will be run; None where it is not known."""
-    unfit: tuple[tuple[int, int], ...] = ()
-    """Batches that will not fit, and the bytes that each takes."""
     problem: str = ""
 
 
@@ -71,9 +70,14 @@ class Ahead:
 
     def ordered(self, *, is_short: bool) -> list[Task]:
         """The tasks that are left; where time is short the most informative batches first."""
+        fitting = [
+            replace(each, left=rest.options.batches)
+            for each in self.found.tasks
+            if (rest := self._run(each)) is not None
+        ]
         if is_short:
-            return most_informative(self.found.tasks, self.seconds)
-        return by_model(self.found.rest(), self.seconds)
+            return most_informative(fitting, self.seconds)
+        return by_model([each.rest for each in fitting], self.seconds)
 
     def planned(self) -> Planned:
         """How many jobs there are, and how many are left."""
@@ -92,6 +96,12 @@ class Ahead:
         yield from (Noted(text) for text in self.surveyed.notes)
         for task, error in self.surveyed.refused:
             yield from (Failed(job, str(error)) for job in task.jobs())
+        yield from self.skipped()
+
+    def skipped(self) -> Iterator[Skipped]:
+        """Jobs that are known not to fit into memory, or that their model cannot have."""
+        for each in self.found.tasks:
+            yield from self._skipped(each)
 
     def outlooks(self, preview: Preview) -> list[Outlook]:
         """A line for each task, in the order of the plan."""
@@ -103,36 +113,41 @@ class Ahead:
         return found + refused
 
     def events(self, outlooks: list[Outlook]) -> Iterator[Event]:
-        """The same as events: a job that will be run, or one that will not fit."""
+        """The same as events, one for each job that will be run."""
         for each in outlooks:
             known = self.remembered.known(each.task)
             for batch in each.left:
                 seconds = self.estimates.seconds(each.task, known, batch)
                 memory = known.memory_bytes(each.task, batch) if known else None
                 yield Foreseen(each.task.job(batch), seconds, memory)
-            for batch, size in each.unfit:
-                text = f"takes {size} bytes, and {self.usable_bytes(each.task)} may be used"
-                yield Skipped(each.task.job(batch), text, "memory")
 
     def usable_bytes(self, task: Task) -> int:
         """The memory that a task may use."""
         return task.options.limits.memory_bytes or self._usable
 
     def _outlook(self, each: TaskStanding, preview: Preview) -> Outlook:
-        rest, unfit = self._run(each), self._unfit(each)
+        rest = self._run(each)
         known = each.known
-        sizes = [known.memory_bytes(each.task, batch) for batch in each.left] if known else []
-        fitting = [size for size in sizes if size and size not in dict(unfit).values()]
+        batches = rest.options.batches if rest else ()
+        sizes = [known.memory_bytes(each.task, batch) for batch in batches] if known else []
         return Outlook(
             task=each.task,
-            left=rest.options.batches if rest else (),
+            left=batches,
             done=len(each.done),
             failed=len(each.failed),
             seconds=self.seconds(rest) if rest else None,
-            memory_bytes=max(fitting, default=None),
-            unfit=unfit,
+            memory_bytes=max((size for size in sizes if size), default=None),
             problem=preview.problems.get(each.rest, "") if each.left else "",
         )
+
+    def _skipped(self, each: TaskStanding) -> Iterator[Skipped]:
+        task = each.task
+        for batch, reason in each.refused:
+            yield Skipped(task.job(batch), reason, "size")
+        for batch, size in self._unfit(each):
+            title = f"{task.model_name} on {task.options.backend} at batch {batch}"
+            text = unfit_text(title, size, self.usable_bytes(task))
+            yield Skipped(task.job(batch), text, "memory")
 
     def _run(self, each: TaskStanding) -> Task | None:
         """What of a task will be run: without what is known not to fit."""

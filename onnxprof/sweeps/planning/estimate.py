@@ -17,7 +17,7 @@ from onnxprof.sweeps.tasks import Task
 
 #: Multiply-accumulates a second of a CPU's thread, and of a GPU, on networks as they are: a guess
 #: that only stands until something was measured.
-_OF_THREAD, _OF_GPU = 12e9, 4e12
+_OF_THREAD, _OF_GPU = 20e9, 4e12
 #: Bytes a second that a model loads with, and what loading takes at least.
 _LOADING, _LEAST_LOAD_S = 0.4e9, 0.15
 #: What a job takes beside loading and inferring: its process, and storing.

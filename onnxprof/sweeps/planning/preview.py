@@ -32,7 +32,7 @@ class Preview:
         for task in tasks:
             known = self.remembered.known(task)
             asked = task.options.batches
-            if known and all(known.memory_bytes(task, batch) is not None for batch in asked):
+            if known and all(known.memory_bytes(task, b) is not None for b in asked):
                 continue
             try:
                 self._learn(task)
@@ -54,6 +54,9 @@ class Preview:
             if (expected := predicted(job)) is not None
         }
         self.remembered.learn(task, settled, memory)
+        name = task.model_name
+        refused = {b: f"{name} at batch {b}: {error}" for b, error in inspection.refused}
+        self.remembered.learn_refused(task, refused)
 
     def _model(self, task: Task) -> InspectedModel:
         asked = task.options

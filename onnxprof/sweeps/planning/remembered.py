@@ -51,6 +51,8 @@ class Known:
     stamps: tuple[Stamp, ...] = ()
     memory: tuple[tuple[str, int, int], ...] = ()
     """Backend and provider, the batch asked for, and the bytes that it takes."""
+    refused: tuple[tuple[int, str], ...] = ()
+    """Batches that the model cannot have, such as those of too large inputs, and why."""
 
     def memory_bytes(self, task: Task, batch: int) -> int | None:
         """What a job will take; None where nobody has told."""
@@ -136,8 +138,16 @@ class Remembered:
                 batches=tuple(sorted((dict(before.batches) | dict(known.batches)).items())),
                 memory=tuple(sorted({*before.memory, *known.memory})),
                 macs=before.macs,
+                refused=before.refused,
             )
         self._keep(task, replace(known, macs=known.macs or macs_of(one.table)))
+
+    def learn_refused(self, task: Task, refused: Mapping[int, str]) -> None:
+        """Remember batches that a task's model cannot have; of a model that is known."""
+        before = self._known.get(_key(task))
+        if before is not None and refused:
+            every = dict(before.refused) | dict(refused)
+            self._keep(task, replace(before, refused=tuple(sorted(every.items()))))
 
     def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
         """Remember a model that cannot be opened, by its file."""

@@ -24,6 +24,8 @@ class TaskStanding:
     """Measured, and in the store."""
     failed: tuple[int, ...] = ()
     """Only failed, and not to be tried again."""
+    refused: tuple[tuple[int, str], ...] = ()
+    """Batches that the model cannot have, and why; among neither of the others."""
 
     @property
     def rest(self) -> Task:
@@ -50,8 +52,8 @@ class Standing:
 
     @property
     def left(self) -> int:
-        """Jobs to run."""
-        return sum(len(each.left) for each in self.tasks)
+        """Jobs to run, those among them that turn out to be refused."""
+        return sum(len(each.left) + len(each.refused) for each in self.tasks)
 
     def rest(self) -> list[Task]:
         """The tasks with what is left of them."""
@@ -67,8 +69,12 @@ def standing(
     seen: set[str] = set()
     for task in tasks:
         known = remembered.known(task)
+        barred = dict(known.refused) if known else {}
+        refused = tuple((b, barred[b]) for b in task.options.batches if b in barred)
         sorted_out: dict[str | None, list[int]] = {None: [], "done": [], "failed": []}
         for batch in task.options.batches:
+            if batch in barred:
+                continue
             state = None
             if known is not None:
                 request = request_of(task, known, batch)
@@ -79,7 +85,7 @@ def standing(
                 state = policy.standing(request, answers)
             sorted_out[state].append(batch)
         left, done, failed = (tuple(sorted_out[state]) for state in (None, "done", "failed"))
-        found.jobs += len(left) + len(done) + len(failed)
-        if left or done or failed:
-            found.tasks.append(TaskStanding(task, known, left, done, failed))
+        found.jobs += len(left) + len(done) + len(failed) + len(refused)
+        if left or done or failed or refused:
+            found.tasks.append(TaskStanding(task, known, left, done, failed, refused))
     return found

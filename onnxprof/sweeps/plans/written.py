@@ -9,7 +9,7 @@ from textwrap import wrap
 from onnxprof.records.device import Availability
 
 _HEAD = """\
-# What `onnxprof sweep` is to measure. Check it with --dry-run; every key: docs/sweep.md.
+# What `onnxprof sweep` is to measure; --dry-run checks it. Keys: docs/sweep.md.
 
 [defaults]              # for all of the plan; any option of `onnxprof profile`
 batch = [1, 8, 32]      # a list is multiplied out
@@ -17,7 +17,7 @@ budget = 2              # seconds of measuring for each job
 threads = [1, 0]        # one, and every usable core
 """
 _MODELS = """
-[[models]]              # files, patterns of files, zoo:NAME, zoo:family=NAME, hub:…, hf:…
+[[models]]              # files, patterns, zoo:NAME, zoo:family=NAME, hub:, hf:
 name = {name}
 """
 _MORE_MODELS = """

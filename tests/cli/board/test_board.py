@@ -169,6 +169,15 @@ def test_where_there_is_no_terminal_there_are_no_escapes(
     assert "[ 33/120] vgg16" in said.err
 
 
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
+    with shown(console) as hear:
+        hear(SCRIPT[0][1])
+    assert capsys.readouterr().out == "120 jobs: 30 in the store, 90 left, some 90 min\n"
+
+
 def test_quiet_says_what_failed_and_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     with shown(terminal(), quiet=True) as hear:
         for _, event in (*SCRIPT, END):

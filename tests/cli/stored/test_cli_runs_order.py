@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from onnxprof.cli.commands.site import app as site_app
 from onnxprof.cli.commands.stored.runs import app
 from onnxprof.errors import UsageError
-from onnxprof.store import tags
+from onnxprof.store import index, tags
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Store, scan
 from onnxprof.testing import sample_run
@@ -65,6 +65,8 @@ def test_tagged_runs_are_found_by_every_command(root: Path, tmp_path: Path) -> N
     assert entry["tags"] == ["all", "old"]
     rows = csv.DictReader(io.StringIO(good("export", "tag:old", "--store", root).stdout))
     assert {row["batch"] for row in rows} == {"1"}
+    assert "tags: all, old\n" in good("show", "tag:old", "--store", root).stderr
+    assert "tags: all" in good("show", next(Store(root).paths())).stderr
     out = tmp_path / "site"
     made = CliRunner().invoke(
         site_app, ["build", "--store", str(root), "--tag", "old", "--out", str(out)]
@@ -102,6 +104,21 @@ def test_commands_that_set_runs_side_by_side_take_tags(
     places = [root] * 2 if words[0] == "compare" else [root]
     lost = onnxprof(words[0], *places, "--tag", "nobodys")
     assert (lost.returncode, "no stored run matches" in lost.stderr) == (2, True)
+
+
+def test_the_index_may_be_deleted_and_nothing_is_lost(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_FEW", 1)
+    monkeypatch.setattr(index, "_UNSETTLED_NS", -(10**12))
+    good("tag", ID, "old", "--store", root)
+    listing = ("list", "--store", root, "--format", "json")
+    first = good(*listing).stdout
+    assert (root / index.NAME).exists()
+    assert good(*listing).stdout == first
+    (root / index.NAME).unlink()
+    assert good(*listing).stdout == first
+    assert json.loads(first)[1]["tags"] == ["old"]
 
 
 @pytest.mark.parametrize("tag", ["a b", "-", "*"])

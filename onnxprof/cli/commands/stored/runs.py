@@ -132,6 +132,8 @@ def show(
     shelf = _shelf(store, summaries[-1:])
     table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
     display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
+    if summaries[-1].tags:
+        note(f"tags: {', '.join(summaries[-1].tags)}")
     if run.timings is not None and (missing := shelf.missing(run)):
         note(f"note: {missing}")
 

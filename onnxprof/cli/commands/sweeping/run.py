@@ -97,7 +97,7 @@ def _preview(ahead: Ahead, as_json: bool) -> int:
     from onnxprof.cli.board.words import planned
     from onnxprof.cli.commands.sweeping.told import as_json_lines
     from onnxprof.cli.output import display
-    from onnxprof.publish.tables.plan import plan_table, unfit_text
+    from onnxprof.publish.tables.plan import plan_table
 
     outlooks = ahead.outlooks(ahead.previewed())
     problems = [each.problem for each in outlooks if each.problem]
@@ -108,23 +108,20 @@ def _preview(ahead: Ahead, as_json: bool) -> int:
         display(plan_table(map(_line, outlooks)))
         for text in dict.fromkeys((*ahead.surveyed.notes, *problems)):
             say(text)
-        for each in outlooks:
-            for batch, size in each.unfit:
-                usable = ahead.usable_bytes(each.task)
-                say(unfit_text(each.task.model_name, batch, size, usable))
+        for text in dict.fromkeys(each.reason for each in ahead.skipped()):
+            say(text)
         say(planned(ahead.planned()))
     return 2 if problems or ahead.surveyed.notes else 0
 
 
 def _line(outlook: Outlook) -> PlanLine:
     from onnxprof.publish.tables.plan import PlanLine
-    from onnxprof.publish.text.sentences import threads
 
     task, asked = outlook.task, outlook.task.options
     dims = "".join(f" {name}={size}" for name, size in asked.dims)
     kind = task.device_kind or asked.device or "?"
     where = f"{asked.backend} {asked.provider or kind}"
-    counted = f", {threads(asked.threads)}" if asked.threads else ""
+    counted = f" t{asked.threads}" if asked.threads else ""
     return PlanLine(
         model=f"{task.model_name}{dims}",
         where=f"{where}{counted}",
