@@ -90,7 +90,7 @@ def _counts(summaries: Sequence[Summary], results: Path) -> str:
     networks = len({run.request.model_name for run in summaries})
     failed = sum(bool(run.failure) for run in summaries)
     runs = [load(run.path) for run in summaries]
-    checked = sum(any(step.verdict for step in run.steps) for run in runs)
+    checked = sum(any(step.verdict == "verified" for step in run.steps) for run in runs)
     compared = sum(run.parity is not None for run in runs)
     return (
         f"{len(summaries):,} runs ({_asked(results):,} are in the plan) of {networks} networks,"

@@ -80,4 +80,19 @@ def named(
     runs = [
         run for text in texts or [""] for run in select(text, roots, filters, every=every, say=note)
     ]
-    return list({run.file: run for run in runs}.values())
+    return changeable(list({run.file: run for run in runs}.values()))
+
+
+def changeable(runs: list[Summary]) -> list[Summary]:
+    """The same runs. Raises UsageError for those of an archive, which never changes."""
+    from onnxprof.errors import UsageError
+    from onnxprof.store.formats.archive import located
+
+    for run in runs:
+        if place := located(run.file):
+            raise UsageError(
+                "the runs of an archive cannot be changed",
+                where=str(place[0]),
+                remedy="onnxprof runs unpack FILE.parquet --into STORE writes them as files",
+            )
+    return runs

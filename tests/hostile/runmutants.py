@@ -6,15 +6,18 @@ import copy
 import io
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from onnxprof.store.formats.archive import SAMPLES, Packed
+from onnxprof.store.formats.writing import write
 from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY, to_bytes
 from onnxprof.testing import sample_run
 
+Writer = Callable[[bytes, bytes, pa.Table], bytes]
 _ODD: tuple[Any, ...] = (
     *(None, True, -1, 0, 10**400, -(10**30), 1 << 62, 1e308, 0.5, "", "x", "\x1b[31m", "\ud800"),
     *([], [[]], {}, [None], "nan", "-inf", "9" * 500, {"a": {"b": []}}, [1, "1", None]),
@@ -38,16 +41,44 @@ def facts_and_summary(**given: Any) -> tuple[dict[str, Any], dict[str, Any], pa.
     return json.loads(keys[RUN_KEY]), json.loads(keys[SUMMARY_KEY]), held
 
 
+def archived(facts: bytes, summary: bytes, table: pa.Table) -> bytes:
+    """An archive of two runs, the first of which says these are its facts."""
+    good = facts_and_summary()
+    texts = [json.dumps(each).encode() for each in good[:2]]
+    runs = [
+        Packed("alpha/cpu/fake/first.parquet", summary, facts, table.select(SAMPLES)),
+        Packed("alpha/cpu/fake/second.parquet", texts[1], texts[0], good[2].select(SAMPLES)),
+    ]
+    sink = io.BytesIO()
+    write(runs, sink)
+    return sink.getvalue()
+
+
 def mutants(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
     """What was done, and the file."""
-    rng = random.Random(seed)
     good = to_bytes(sample_run())
+    kinds = ("facts", "facts", "facts", "summary", "bytes", "cut", "column")
+    yield from _mutants(seed, count, kinds, good, written)
+
+
+def archive_mutants(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
+    """The same of archives."""
+    facts, summary, table = facts_and_summary()
+    good = archived(*(json.dumps(each).encode() for each in (facts, summary)), table)
+    kinds = ("facts", "summary", "bytes", "bytes", "cut")
+    yield from _mutants(seed, count, kinds, good, archived)
+
+
+def _mutants(
+    seed: int, count: int, kinds: Sequence[str], good: bytes, make: Writer
+) -> Iterator[tuple[str, bytes]]:
+    rng = random.Random(seed)
     for number in range(count):
-        kind = rng.choice(("facts", "facts", "facts", "summary", "bytes", "cut", "column"))
-        yield f"{seed}/{number} {kind}", _mutant(kind, rng, good)
+        kind = rng.choice(kinds)
+        yield f"{seed}/{number} {kind}", _mutant(kind, rng, good, make)
 
 
-def _mutant(kind: str, rng: random.Random, good: bytes) -> bytes:
+def _mutant(kind: str, rng: random.Random, good: bytes, make: Writer) -> bytes:
     if kind == "cut":
         return good[: rng.randrange(len(good))]
     if kind == "bytes":
@@ -57,11 +88,11 @@ def _mutant(kind: str, rng: random.Random, good: bytes) -> bytes:
         return bytes(damaged)
     facts, summary, table = facts_and_summary()
     if kind == "column":
-        return written(*(json.dumps(x).encode() for x in (facts, summary)), _column(rng, table))
+        return make(*(json.dumps(x).encode() for x in (facts, summary)), _column(rng, table))
     target = facts if kind == "facts" else summary
     for _ in range(rng.randint(1, 3)):
         _change(rng, target)
-    return written(*(json.dumps(x).encode() for x in (facts, summary)), table)
+    return make(*(json.dumps(x).encode() for x in (facts, summary)), table)
 
 
 def _column(rng: random.Random, table: pa.Table) -> pa.Table:

@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from runmutants import facts_and_summary, mutants, written
+from runmutants import archive_mutants, facts_and_summary, mutants, written
 from typer.testing import CliRunner
 
 from onnxprof.errors import StoreError
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.publish.site.build import build_from_stores
+from onnxprof.publish.site.worklist import of_stores
 from onnxprof.publish.tables.run_summary import summary
 from onnxprof.publish.tables.runs import everything, list_csv, list_json, list_table
 from onnxprof.publish.tables.timings import timing_csv, timing_parquet
@@ -208,6 +209,36 @@ def try_all(seed: int, count: int, folder: Path) -> int:
         except Exception as error:
             pytest.fail(f"mutant {what}: {type(error).__name__}: {error}")
     return good
+
+
+def read_archives(seed: int, count: int, folder: Path) -> int:
+    """Read mutants of archives; only StoreError may come of them. How many were whole."""
+    good = 0
+    for what, data in archive_mutants(seed, count):
+        path = folder / "x.parquet"
+        path.write_bytes(data)
+        try:
+            listed, problems = store.scan([folder])
+            list_csv(listed), list_json(listed), list_table(listed)
+            runs, more = store.load_each([run.path for run in listed])
+            for run in runs:
+                summary(run, limit=10), timing_csv([run])
+            of_stores([folder])
+        except Exception as error:
+            pytest.fail(f"mutant {what}: {type(error).__name__}: {error}")
+        assert problems or len(runs) + len(more) == len(listed) == 2, what
+        good += not problems and not more
+    return good
+
+
+def test_mutants_of_archives_are_refused_or_read(tmp_path: Path) -> None:
+    assert 2 < read_archives(random.randrange(1000), 150, tmp_path) < 148
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("seed", range(10))
+def test_thousands_of_mutants_of_archives(seed: int, tmp_path: Path) -> None:
+    read_archives(2000 + seed, 500, tmp_path)
 
 
 def test_mutants_of_run_files_are_refused_or_read(tmp_path: Path) -> None:

@@ -26,13 +26,13 @@ class Opened(Counter[str]):
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
-    seen, read = Opened(), parquet.read_summary
+    seen, read = Opened(), parquet.read_summaries
 
     def counted(path: Path) -> Summary:
         seen[path.name] += 1
         return read(path)
 
-    monkeypatch.setattr(parquet, "read_summary", counted)
+    monkeypatch.setattr(parquet, "read_summaries", counted)
     # a file's time of change is that of this test, whatever its time of writing says
     monkeypatch.setattr(index, "_UNSETTLED_NS", -(10**12))
     return seen

@@ -330,6 +330,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
         ("axes", sizes),
+        ("samples", sentences.thinned_text(run)),
         ("load", numbers.duration(timings.load_ns) if timings and timings.load_ns else ""),
         ("first", numbers.duration(timings.first_ns) if timings and timings.first_ns else ""),
         ("outputs", sentences.parity_text(run.parity)),

@@ -36,14 +36,35 @@ def reconciliation_text(sums: Reconciliation, run: Run) -> str:
         sentences = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
         parts = [part for part in sentences if part]
         return "; ".join(["no un-profiled latency, so the overhead is not known", *parts])
+    samples = _samples_text(sums, run)
     parts = [
-        f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {sums.samples} samples)",
+        f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {samples})",
         _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
     ]
     if timed:
         parts += [_interruptions_text(sums), _overhead_text(sums)]
         parts += [_timer_text(sums, run), _stray_text(sums)]
     return "; ".join(part for part in parts if part)
+
+
+def thinned_text(run: Run) -> str:
+    """What of a run's samples is stored; empty where all are."""
+    if run.thinned is None or run.timings is None:
+        return ""
+    there, kept = run.thinned, run.timings
+    counts = (
+        (kept.latency_ns.size, there.latency, "un-profiled"),
+        (kept.traced_ns.size, there.traced, "traced"),
+        (kept.warmup_ns.size, there.warmup, "warm-up"),
+    )
+    parts = [f"{left:,} of {whole:,} {kind}" for left, whole, kind in counts if left < whole]
+    return f"{', '.join(parts)} inferences are stored: {there.rule}"
+
+
+def _samples_text(sums: Reconciliation, run: Run) -> str:
+    if run.thinned is None:
+        return f"{sums.samples} samples"
+    return f"{sums.samples} samples, thinned from {run.thinned.latency}"
 
 
 def _steps_text(sums: Reconciliation, steps: int) -> str:

@@ -47,7 +47,7 @@ def thinned(run: Run, limit: int) -> Run:
 
 def _chosen(timings: Timings, warmup: Places, latency: Places, traced: Places) -> Timings:
     def taken(values: Array, places: Places) -> Array:
-        chosen: Array = values[..., places] if values.size else values
+        chosen: Array = values[..., places] if values.shape[-1] else values
         return chosen
 
     return replace(

@@ -65,13 +65,11 @@ def pack(
         if not source.exists():
             raise UsageError("there is no such folder or file", where=str(source))
     with steps(Console(stderr=True), "packing") as show:
-        packing = packed(
-            sources,
-            output,
-            filters,
-            samples,
-            lambda number, count: show(f"run {number + 1} of {count}", number / count),
-        )
+
+        def advance(number: int, count: int) -> None:
+            show(f"run {number + 1} of {count}", number / count)
+
+        packing = packed(sources, output, filters, samples, advance)
     tell(packing.unreadable, note)
     typer.echo(f"{output}: {_in_words(packing)}")
     return 1 if packing.unreadable else 0

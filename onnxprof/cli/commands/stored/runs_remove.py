@@ -17,6 +17,7 @@ from onnxprof.cli.choosing import (
     Stores,
     Tag,
     Yes,
+    changeable,
     named,
     roots_of,
 )
@@ -74,7 +75,7 @@ def prune(
     from onnxprof.store.upkeep.removal import superfluous
 
     filters = parse_filters(model, device, backend, batch, tag)
-    listed = select("", roots_of(store), filters, say=note)
+    listed = changeable(select("", roots_of(store), filters, say=note))
     surplus, tagged = superfluous(listed, keep)
     if tagged:
         note(f"{counted(len(tagged), 'run stays', 'runs stay')} because of a tag")
