@@ -40,6 +40,8 @@ class Job:
     """The file leaves its batch free."""
     notes: tuple[RunWarning, ...] = ()
     """What is known before measuring."""
+    follows: bool = False
+    """Its process has measured the model at another size before."""
     prefix_steps: tuple[int, ...] = ()
     """Where the first process cut the graph, for the later ones."""
     repeats: tuple[int, ...] = ()

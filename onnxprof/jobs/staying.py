@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -139,10 +139,11 @@ def _stay(limits: Limits, channel: Connection, folder: str) -> None:
     """Entry point of the process."""
     most = 0
     while (job := _given(channel)) is not None:
-        if not most:
+        follows = bool(most)
+        if not follows:
             begin(registry.backend(job.options.backend))
             most = memory.private_bytes() + _MORE_BYTES
-        if not child(job, limits, channel, folder):
+        if not child(replace(job, follows=follows), limits, channel, folder):
             return
         del job
         gc.collect()
