@@ -107,6 +107,8 @@ class _Held:
         """Whether the process has the job now: one that ended while it waited costs none."""
         try:
             assert self.channel is not None
+            assert self.seen is not None
+            self.seen.peak_bytes = 0  # that of the job before
             self.channel.send(on_cores(job, self.split))
         except OSError:
             return False
