@@ -5,8 +5,9 @@
 The two alternate; medians and ratios of CPU and wall seconds, of memory and of what was written are
 printed. Without MODEL, those of the bars, parity and telemetry included: zoo:resnet50 at a budget
 of 1 s, 3.0 s and 450 MB where the script takes 1.8 s and 325 MB; and zoo:vgg16 (553 MB) at 0.5 s,
-8 s and 1.5 GB, less written than the model has. `--bare` leaves parity and telemetry out. Modules
-are compiled beforehand, as in an installation. Linux only.
+8 s and 1.5 GB, less written than the model has. The bars are those of one core (`taskset -c 0`):
+two threads spend the budget twice. `--bare` leaves parity and telemetry out. Modules are compiled
+beforehand, as in an installation. Linux only.
 """
 
 from __future__ import annotations

@@ -175,6 +175,8 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
         return
     memory.forget_peak()
     with telemetry.watching(job.device, job.budget.seconds * job.options.processes) as watch:
+        if job.follows:
+            watch.follows()
         watch.idle()
         yield watch
 

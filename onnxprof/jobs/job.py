@@ -42,6 +42,8 @@ class Job:
     """Digest of the file of inputs; empty for generated ones."""
     notes: tuple[RunWarning, ...] = ()
     """What is known before measuring."""
+    follows: bool = False
+    """Its process has measured the model at another size before."""
     prefix_steps: tuple[int, ...] = ()
     """Where the first process cut the graph, for the later ones."""
     repeats: tuple[int, ...] = ()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -21,15 +21,15 @@ from onnxprof.jobs.job import Job, on_cores
 from onnxprof.jobs.parent import place, run_in, run_isolated
 from onnxprof.machine import memory
 from onnxprof.plugins import registry
-from onnxprof.plugins.verbs import lasts
+from onnxprof.plugins.verbs import begin, lasts
 from onnxprof.processes import apart, cores, fork_server
 from onnxprof.processes.confined import Limits
 from onnxprof.processes.scratch import scratch
 from onnxprof.processes.witness import Witness
 from onnxprof.records.run import Run
 
-#: What a process may hold more than before its first job: the runtime's code, small caches.
-_MORE_BYTES = 96 << 20
+#: What a process may hold more than before its first job: tables of the runtime, small caches.
+_MORE_BYTES = 64 << 20
 #: How long a process may take to put away what a job left, and to take another.
 _ANSWER_S = 30.0
 
@@ -107,6 +107,8 @@ class _Held:
         """Whether the process has the job now: one that ended while it waited costs none."""
         try:
             assert self.channel is not None
+            assert self.seen is not None
+            self.seen.peak_bytes = 0  # that of the job before
             self.channel.send(on_cores(job, self.split))
         except OSError:
             return False
@@ -137,24 +139,34 @@ def _likeness(job: Job, limits: Limits) -> object:
 
 def _stay(limits: Limits, channel: Connection, folder: str) -> None:
     """Entry point of the process."""
-    before = memory.resident_bytes()
-    while _is_measured(channel, limits, folder):
+    most = 0
+    while (job := _given(channel)) is not None:
+        follows = bool(most)
+        if not follows:
+            begin(registry.backend(job.options.backend))
+            most = memory.private_bytes() + _MORE_BYTES
+        if not child(replace(job, follows=follows), limits, channel, folder):
+            return
+        del job
         gc.collect()
         memory.give_back()
-        light = memory.resident_bytes() <= before + _MORE_BYTES and memory.forget_peak()
-        try:
-            channel.send(("goes on", light))
-        except OSError:
-            return
-        if not light:
+        light = memory.private_bytes() <= most and memory.forget_peak()
+        if not _told(channel, ("goes on", light)) or not light:
             return
 
 
-def _is_measured(channel: Connection, limits: Limits, folder: str) -> bool:
-    """Measure the next job; False where there is none, or it failed."""
+def _given(channel: Connection) -> Job | None:
+    """The next job; None where there is none."""
     try:
         job: Job = channel.recv()
-        channel.send(("takes it", True))
     except (EOFError, OSError):
+        return None
+    return job if _told(channel, ("takes it", True)) else None
+
+
+def _told(channel: Connection, word: tuple[str, bool]) -> bool:
+    try:
+        channel.send(word)
+    except OSError:
         return False
-    return child(job, limits, channel, folder)
+    return True

@@ -20,6 +20,15 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def private_bytes(root: Path = Path("/")) -> int:
+    """Resident bytes that no file backs, where the system tells these apart, else all.
+
+    Linux: RssAnon of `/proc/self/status` (proc(5)). Code that was run once is not among them.
+    """
+    own = kernel_bytes(root / "proc/self/status", "RssAnon")
+    return resident_bytes() if own is None else own
+
+
 def give_back() -> None:
     """Return memory that was freed, but is kept for later, to the system: with glibc alone."""
     if sys.platform == "linux":

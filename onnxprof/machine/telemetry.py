@@ -155,6 +155,11 @@ class Watch:
             with self._idle.beside():
                 time.sleep(min(_IDLE_S, self.seconds))
 
+    def follows(self) -> None:
+        """Say that this process has measured before, so that its memory is not that of one job."""
+        reason = "the process measured another size before: what that left is in both figures"
+        self._absent.append(Absence("peak memory of this size alone", reason))
+
     def loaded(self, session: Session) -> None:
         """The un-profiled session is warm, and no other has been loaded."""
         self._peak = memory.peak_resident_bytes(self._root)

@@ -165,6 +165,17 @@ def test_one_that_is_killed_while_it_waits_costs_nothing(place: Path) -> None:
     assert who(place)[1] != who(place)[2]
 
 
+def test_memory_of_a_process_that_measured_before_is_said_to_be_so(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
+    path = models.save(models.lenet(), tmp_path)
+    options = Options((str(path),), batches=(1, 2), budget=Budget(0.3), threads=1, parity=False)
+    outcomes = sweep(plan(options), Limits(60), Store(tmp_path / "runs"), lambda *_: None)
+    absent = [
+        [each.what for each in one.run.telemetry.absent] for one in outcomes if one.run.telemetry
+    ]
+    assert ["peak memory of this size alone" in whats for whats in absent] == [False, True]
+
+
 def test_another_model_thread_count_or_limit_has_a_process_of_its_own(tmp_path: Path) -> None:
     job = planned(models.save(models.linear(), tmp_path))
     other = planned(models.save(models.lenet(), tmp_path, "other.onnx"))
@@ -172,6 +183,7 @@ def test_another_model_thread_count_or_limit_has_a_process_of_its_own(tmp_path: 
     like = module._likeness(job, limits)
     at_four = replace(job, table=replace(job.table, batch=4), options=replace(job.options))
     assert module._likeness(at_four, limits) == like
+    assert like == module._likeness(replace(job, follows=True), limits)
     others: list[tuple[Job, Limits]] = [
         (other, limits),
         (job.asking(threads=2), limits),

@@ -190,7 +190,7 @@ def _comparable(original: Array, executed: Array) -> bool:
     return original.size == executed.size or fits(original.size, executed)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def _places(size: int) -> Places:
     """All positions, or a fixed sample of them, in random order."""
     rng = np.random.default_rng(size)
