@@ -12,7 +12,7 @@ import pytest
 from support.places import TESTS
 
 from onnxprof.errors import ExportError, OnnxprofError
-from onnxprof.jobs.export import Exported, Order, export, parse_input
+from onnxprof.jobs.exporting.export import Exported, Order, export, parse_input
 from onnxprof.zoo.catalogue import skeleton_path
 from onnxprof.zoo.sources import export as skeletons
 

@@ -15,8 +15,9 @@ from onnxprof.exporters.common import feeds
 from onnxprof.exporters.keras.exporter import KerasExporter
 from onnxprof.exporters.torch.errors import insists_on_sizes, translated
 from onnxprof.exporters.torch.exporter import TorchExporter
-from onnxprof.jobs import export, export_child
-from onnxprof.jobs.export import Order
+from onnxprof.jobs.exporting import child as export_child
+from onnxprof.jobs.exporting import export
+from onnxprof.jobs.exporting.export import Order
 from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
 
 pytest.importorskip("onnxruntime")

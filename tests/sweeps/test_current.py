@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.runs.sweeping import run_of, task
+from support.sweeps.sweeping import run_of, task
 
 from onnxprof.errors import BackendError
 from onnxprof.plugins import registry

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.networks import models
-from support.runs.sweeping import Heard, ledger, planned, task
+from support.sweeps.sweeping import Heard, ledger, planned, task
 
 from onnxprof.errors import BackendError, StoreError
 from onnxprof.jobs.job import Job, request

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.runs.sweeping import FakePlace, Heard, known, ledger, run_of, task
+from support.sweeps.sweeping import FakePlace, Heard, known, ledger, run_of, task
 
 from onnxprof.errors import StoreError
 from onnxprof.store.folder import Store, load_all

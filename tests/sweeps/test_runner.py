@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.runs.sweeping import FakePlace, ledger, planned, run_of, task
+from support.sweeps.sweeping import FakePlace, ledger, planned, run_of, task
 
 from onnxprof.errors import StoreError
 from onnxprof.store.folder import Store, load_all

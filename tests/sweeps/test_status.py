@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.runs.sweep_events import END, SCRIPT, tally
+from support.sweeps.events import END, SCRIPT, tally
 
 from onnxprof.processes.identity import Identity, is_alive, myself
 from onnxprof.store.encoding import dumps, from_json, to_json
@@ -85,7 +85,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from support.runs.sweep_events import SCRIPT
+from support.sweeps.events import SCRIPT
 from onnxprof.sweeps.status.file import StatusFile
 with StatusFile(Path(sys.argv[1]), 0.0) as status:
     for _, event in SCRIPT:

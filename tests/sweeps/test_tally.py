@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.runs.sweep_events import BERT, END, GPU, SCRIPT, job, on_node, tally
+from support.sweeps.events import BERT, END, GPU, SCRIPT, job, on_node, tally
 
 from onnxprof.sweeps.events import (
     Advanced,

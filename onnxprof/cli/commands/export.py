@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from onnxprof.checks.exported import Agreement
-    from onnxprof.jobs.export import Exported, Order
+    from onnxprof.jobs.exporting.export import Exported, Order
 
 
 def export(
@@ -49,7 +49,7 @@ def export(
     Exit code 1: the file was made, but computes something else.
     """
     from onnxprof.cli.options import parse_dims
-    from onnxprof.jobs.export import Order, parse_input
+    from onnxprof.jobs.exporting.export import Order, parse_input
 
     if _is_zoo(target, exporter):
         return _from_zoo(target, output, bool(input))
@@ -92,7 +92,7 @@ def _from_zoo(target: str, output: Path, with_inputs: bool) -> int:
 
 
 def _run(order: Order) -> Exported:
-    from onnxprof.jobs.export import export as run
+    from onnxprof.jobs.exporting.export import export as run
 
     with _status(f"exporting {order.target}"):
         return run(order)

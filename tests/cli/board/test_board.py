@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 from support.golden import check_golden
-from support.runs.sweep_events import BERT, CPU, END, RESNET, SCRIPT, job, tally
+from support.sweeps.events import BERT, CPU, END, RESNET, SCRIPT, job, tally
 
 from onnxprof.cli.board import live, words
 from onnxprof.cli.board.lines import Lines

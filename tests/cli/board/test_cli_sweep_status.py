@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.runs.sweep_events import END, SCRIPT, tally
+from support.sweeps.events import END, SCRIPT, tally
 
 from onnxprof.cli.commands.sweeping.status import status
 from onnxprof.processes.identity import myself

@@ -1,6 +1,6 @@
 """One export in a process of its own: frameworks are large, loud, and end for good when they fail.
 
-`python -P -m onnxprof.jobs.export_child FOLDER` reads `request.json` there and writes the ONNX
+`python -P -m onnxprof.jobs.exporting.child FOLDER` reads `request.json` there and writes the ONNX
 file, `samples.npz`, and `error.json` where it failed.
 """
 

@@ -17,8 +17,8 @@ import onnx
 
 from onnxprof.checks.exported import Agreement, check
 from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
-from onnxprof.jobs import export_child
-from onnxprof.machine.memory import available_bytes
+from onnxprof.jobs.exporting import child
+from onnxprof.machine.memory import usable_bytes
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.model.graph.parameters import parameters
 from onnxprof.model.graph.read import read_file
@@ -208,9 +208,9 @@ def _move(path: Path, order: Order) -> None:
 
 def _isolated(folder: Path, name: str, request: ExportRequest, seconds: float) -> list[Sample]:
     """Run the exporter in a process of its own; its noise stays in a file unless it fails."""
-    export_child.ask(folder, name, request, int(available_bytes() * 0.95))
+    child.ask(folder, name, request, usable_bytes())
     noise = folder / "noise.txt"
-    command = [sys.executable, "-P", "-m", "onnxprof.jobs.export_child", str(folder)]
+    command = [sys.executable, "-P", "-m", "onnxprof.jobs.exporting.child", str(folder)]
     with noise.open("wb") as stream:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
         try:
@@ -229,7 +229,7 @@ def _isolated(folder: Path, name: str, request: ExportRequest, seconds: float) -
 
 def _answered(folder: Path, code: int, noise: Path, target: str) -> list[Sample]:
     try:
-        return export_child.answer(folder)
+        return child.answer(folder)
     except FileNotFoundError as error:
         lines = [line for line in noise.read_text("utf-8", "replace").splitlines() if line.strip()]
         last = f": {lines[-1].strip()[:200]}" if lines else ""

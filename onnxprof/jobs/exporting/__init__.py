@@ -1,0 +1,1 @@
+"""Exports of models in a process of its own."""

@@ -1,0 +1,1 @@
+"""Sweeps for tests: plans, places and events that nobody measured."""
