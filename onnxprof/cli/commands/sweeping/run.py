@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.ledger import Ledger
     from onnxprof.sweeps.places import Place
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
+    from onnxprof.sweeps.resume import Policy
 
 _Fleet = Annotated[
     str,
@@ -71,15 +73,11 @@ def run(
     from onnxprof.cli.options import parse_duration
     from onnxprof.sweeps.ledger import Ledger
     from onnxprof.sweeps.planning.ahead import Ahead
-    from onnxprof.sweeps.planning.current import Versions
     from onnxprof.sweeps.plans.read import read_plan
     from onnxprof.sweeps.plans.survey import survey
-    from onnxprof.sweeps.resume import Policy
 
     seconds = parse_duration(for_, "--for") if for_ else None
-    policy = Policy(again, retry_failed)
-    if stale:
-        policy = Policy(again, retry_failed, Versions().are_current)
+    policy = _policy(again, retry_failed, stale)
     read = read_plan(plan)
     place = store_at(store, is_written=not dry_run)
     with machines(fleet, mixed_versions, read) as (devices_of, places):
@@ -89,6 +87,14 @@ def run(
         with listening(place.root, as_json, quiet) as listen:
             ledger = Ledger(place, policy, listen)
             return _conduct(ahead, ledger, seconds, None if wait else 0.0, places)
+
+
+def _policy(again: bool, retry_failed: bool, stale: bool) -> Policy:
+    from onnxprof.sweeps.planning.current import Versions
+    from onnxprof.sweeps.resume import Policy
+
+    policy = Policy(again, retry_failed)
+    return replace(policy, is_current=Versions().are_current) if stale else policy
 
 
 def _conduct(
