@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.places import Place
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
 
+_Store = Annotated[
+    str, typer.Option(metavar="DIR|URL", help="Where runs are stored [default: runs].")
+]
 _Fleet = Annotated[
     str,
     typer.Option(
@@ -31,9 +34,7 @@ _Mixed = Annotated[
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="See onnxprof sweep init.")],
-    store: Annotated[
-        str, typer.Option(metavar="DIR|URL", help="Where runs are stored [default: runs].")
-    ] = "",
+    store: _Store = "",
     fleet: _Fleet = "",
     mixed_versions: _Mixed = False,
     dry_run: Annotated[
