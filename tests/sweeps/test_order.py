@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.sweeps.sweeping import known, run_of, task
 
+from onnxprof.store import parquet
 from onnxprof.store.folder import Store
 from onnxprof.sweeps.planning.estimate import Estimates, in_all
 from onnxprof.sweeps.planning.order import by_model, most_informative
@@ -122,3 +124,16 @@ def test_the_sum_takes_what_is_not_known_as_the_mean() -> None:
     a, b, c = (task(f"zoo:{m}") for m in "abc")
     assert in_all({a: 10.0, b: None, c: 20.0}) == 45.0
     assert in_all({a: None}) is None
+
+
+def test_few_runs_of_many_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = task("zoo:a", tuple(range(1, 41)))
+    for batch in made.options.batches:
+        Store(tmp_path).save(run_of(made, batch))
+    opened: list[Path] = []
+    read = parquet.read_summary
+    monkeypatch.setattr(parquet, "read_summary", lambda path: opened.append(path) or read(path))
+    estimates = Estimates(Store(tmp_path))
+    for threads in range(1, 9):
+        assert estimates.of(made.asking(threads=threads), known(made)) is not None
+    assert 1 <= len(opened) <= 20

@@ -57,5 +57,7 @@ def _be_part_of_a_cluster(join: str, name: str, ip: str) -> None:
     host = join.rpartition(":")[0] or ip or "THIS-HOST"
     say(f"to sweep here: onnxprof sweep PLAN.toml --fleet ray://{host}:{joining.CLIENT_PORT}")
     if not join:
+        if place := joining.token():
+            say(f"who is to join or sweep needs a copy of {place}")
         say(f"to add a machine: onnxprof worker --join {host}:{joining.HEAD_PORT}")
     joining.start(words)

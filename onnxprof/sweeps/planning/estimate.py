@@ -23,8 +23,8 @@ _LOADING, _LEAST_LOAD_S = 0.4e9, 0.15
 #: What a job takes beside loading and inferring: its process, and storing.
 _JOB_S = 1.5
 _STRETCH_S = 1.0
-#: Stored runs that are opened for an estimate, at most.
-_NEAR = 4
+#: Stored runs that are opened for an estimate, and in a folder of a model and backend, at most.
+_NEAR, _MOST = 4, 16
 
 
 @dataclass(slots=True)
@@ -72,7 +72,9 @@ class Estimates:
             return abs(math.log(answer.batch / batch)) + 2 * other
 
         other_s = None
-        for answer in sorted(self._folders[place], key=distance)[:_NEAR]:
+        every = self._folders[place]
+        read = [answer for answer in every if answer in self._summaries]
+        for answer in sorted(every if len(read) < _MOST else read, key=distance)[:_NEAR]:
             if (summary := self._summary(answer)) is None:
                 continue
             seconds = (summary.median_ns or 0) / 1e9 * batch / answer.batch

@@ -22,6 +22,8 @@ from onnxprof.sweeps.fleet.near.admission import Asked
 
 pytest.importorskip("ray", reason="needs onnxprof[fleet]")
 
+#: Loopback alone, and nothing in the user's folders.
+OURS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "disabled"}
 GPU, NPU = "fake:gpu", "fake:npu"
 
 
@@ -30,7 +32,7 @@ def _bounded() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         # Ray stays on the loopback address where it takes this for a system without clusters.
         patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
-        for name, value in (SETTINGS | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}).items():
+        for name, value in (SETTINGS | OURS).items():
             patch.setenv(name, value)
         patch.delenv("RAY_ADDRESS", raising=False)
         yield

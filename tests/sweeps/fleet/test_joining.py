@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from onnxprof.errors import FleetError, UsageError
-from onnxprof.sweeps.fleet.cluster import joining, relay
+from onnxprof.sweeps.fleet.cluster import joining, nodes, relay
 from onnxprof.sweeps.fleet.wire.survey import Survey
 
 DEVICES = ("cpu:a", "cuda:0:b")
@@ -57,6 +58,21 @@ def test_nothing_that_ray_sets_reaches_a_measurement(monkeypatch: pytest.MonkeyP
     assert not [name for name in found if name.startswith("RAY_")]
     monkeypatch.setattr(relay, "Path", lambda path: (_ for _ in ()).throw(OSError(path)))
     assert not {"OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "RAY_JOB_ID"} & set(relay.environment())
+
+
+def test_a_token_is_shown_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    assert "RAY_AUTH_MODE" not in nodes.settings()
+    assert nodes.settings()["RAY_USAGE_STATS_ENABLED"] == "0"
+    nodes.token_file().parent.mkdir()
+    nodes.token_file().write_text("abc")
+    assert nodes.settings()["RAY_AUTH_MODE"] == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert nodes.settings()["RAY_AUTH_MODE"] == "disabled"
 
 
 @pytest.mark.parametrize("words", [[], ["--stdio", "--head"], ["--head", "--join", "a:1"]])

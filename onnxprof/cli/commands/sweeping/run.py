@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
     from onnxprof.sweeps.resume import Policy
 
+_Store = Annotated[
+    str, typer.Option(metavar="DIR|URL", help="Where runs are stored [default: runs].")
+]
 _Fleet = Annotated[
     str,
     typer.Option(
@@ -32,9 +35,7 @@ _Mixed = Annotated[
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="See onnxprof sweep init.")],
-    store: Annotated[
-        str, typer.Option(metavar="DIR|URL", help="Where runs are stored [default: runs].")
-    ] = "",
+    store: _Store = "",
     fleet: _Fleet = "",
     mixed_versions: _Mixed = False,
     dry_run: Annotated[

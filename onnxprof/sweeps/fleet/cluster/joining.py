@@ -6,16 +6,18 @@ import json
 import os
 import platform
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 
 from onnxprof.errors import FleetError, UsageError
 from onnxprof.plugins import registry
-from onnxprof.sweeps.fleet.cluster.nodes import RESOURCE, SETTINGS
+from onnxprof.sweeps.fleet.cluster.nodes import RESOURCE, settings, token_file
 from onnxprof.sweeps.fleet.wire.survey import survey
 
 #: Ray's own usual ports: that of the head, and that of its client server.
 HEAD_PORT, CLIENT_PORT = 6379, 10001
+_MOST_S = 120.0
 _ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}")
 
 
@@ -51,6 +53,14 @@ def command(devices: Sequence[str], join: str = "", name: str = "", ip: str = ""
     return [*words, "--resources", json.dumps({RESOURCE + id: 1 for id in devices})]
 
 
+def token() -> str:
+    """Where the token of a cluster that starts here is, made if need be; empty for older Rays."""
+    words = [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"]
+    if not token_file().is_file():
+        subprocess.run(words, capture_output=True, check=False, timeout=_MOST_S)
+    return str(token_file()) if token_file().is_file() else ""
+
+
 def start(words: Sequence[str]) -> None:
     """Become Ray. Raises FleetError where it is not installed."""
     try:
@@ -59,7 +69,7 @@ def start(words: Sequence[str]) -> None:
         raise FleetError(
             f"Ray cannot be imported: {error}", remedy='pip install "onnxprof[fleet]"'
         ) from None
-    os.environ |= SETTINGS
+    os.environ |= settings()
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(words[0], list(words))

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 #: Before a device's id in the names of Ray's resources.
 RESOURCE = "onnxprof:"
 #: Of a Ray that is started here: it sends nothing to its makers, and where memory runs out it ends
 #: no relay, which takes next to none. Each measurement has its own limit.
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
+#: Ray's switch for tokens, and where it looks for one (older ones have none).
+_MODE, _TOKENS = "RAY_AUTH_MODE", ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+
+def token_file() -> Path:
+    """Where Ray keeps the token of this user."""
+    return Path.home() / ".ray" / "auth_token"
+
+
+def settings() -> dict[str, str]:
+    """Variables for Ray, to be set before it is imported.
+
+    Where there is a token it is shown to the cluster: Ray's client does so only if told.
+    """
+    has_token = any(map(os.environ.get, _TOKENS)) or token_file().is_file()
+    mode = {_MODE: "token"} if has_token else {}
+    return {name: os.environ.get(name, value) for name, value in (SETTINGS | mode).items()}
 
 
 @dataclass(frozen=True, slots=True)

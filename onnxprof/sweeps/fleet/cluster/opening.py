@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from onnxprof.errors import FleetError, OnnxprofError
 from onnxprof.sweeps.fleet.cluster.lanes import Cluster, Lane
-from onnxprof.sweeps.fleet.cluster.nodes import RESOURCE, SETTINGS, Node, nodes
+from onnxprof.sweeps.fleet.cluster.nodes import RESOURCE, Node, nodes, settings
 from onnxprof.sweeps.fleet.near.addresses import RayAddress
 from onnxprof.sweeps.fleet.near.admission import Asked, Gate, Opened, Say, admit
 from onnxprof.sweeps.fleet.near.devices import Machines
@@ -22,6 +23,7 @@ _MANY = 1 << 16
 #: Models go over in small parts, and nothing of them stays in Ray's store.
 _OBJECTS = 80 * 2**20
 _INSTALL = 'pip install "onnxprof[fleet]"'
+_REACH = "Is the head running, and is its token (~/.ray/auth_token) here? See docs/fleet.md"
 _ANNOUNCE = "Start Ray there with `onnxprof worker --join HOST:PORT`"
 
 
@@ -83,8 +85,7 @@ def _surveyed(
 @contextmanager
 def _connected(asked: Asked, address: RayAddress) -> Iterator[None]:
     """Connect to Ray, or start it here; what was started here ends with the body."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
+    os.environ |= settings()
     try:
         import ray
     except ImportError as error:
@@ -98,7 +99,11 @@ def _connected(asked: Asked, address: RayAddress) -> Iterator[None]:
         given |= {"object_store_memory": _OBJECTS, "_node_name": "here"}
         given |= {"resources": {RESOURCE + id: 1 for id in here.devices}}
     try:
-        ray.init(**given)
+        with (
+            warnings.catch_warnings()
+        ):  # what it warns of is the error below, or of no concern here
+            warnings.simplefilter("ignore")
+            ray.init(**given)
     except Exception as error:  # refused, of another version, not to be started
         with suppress(Exception):
             ray.shutdown()
@@ -106,7 +111,7 @@ def _connected(asked: Asked, address: RayAddress) -> Iterator[None]:
         raise FleetError(
             f"Ray cannot be reached: {why}",
             where=address.url or f"local:{address.jobs}",
-            remedy="Is the head running, with its client server? See docs/fleet.md",
+            remedy=_REACH,
         ) from None
     try:
         yield
