@@ -7,7 +7,7 @@ only the session is made up: it takes so long and does nothing. In an M/D/1 queu
 Khinchine's formula) a query takes S + rho S / (2 (1 - rho)) on average at a load of rho = rate S;
 percentiles are by Erlang's distribution of the waiting time. Printed are theory at the load that
 LoadGen's schedule had, LoadGen's figures, and their ratio. Exits with 1 where a mean is off by more
-than 5 %. With the defaults some nine minutes; let nothing else run.
+than 5 %. With the defaults some ten minutes; let nothing else run.
 """
 
 from __future__ import annotations
