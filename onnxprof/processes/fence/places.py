@@ -27,8 +27,18 @@ def writable() -> Iterator[str]:
             yield f"/dev/{name}"
     yield f"/proc/{os.getpid()}"
     for variable, place, device in _CACHES:
-        if os.path.exists(device):
-            yield from existing(Path(os.environ.get(variable) or Path.home() / place))
+        if os.path.exists(device) and (folder := _cache(variable, place)):
+            yield from existing(folder)
+
+
+def _cache(variable: str, place: str) -> Path | None:
+    """The folder of a cache; None where there is no home to have it in."""
+    if named := os.environ.get(variable):
+        return Path(named)
+    try:
+        return Path.home() / place
+    except RuntimeError:
+        return None
 
 
 def existing(folder: Path) -> Iterator[str]:
