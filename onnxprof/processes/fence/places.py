@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 #: Files of devices, shared memory, and this process's own names in `/proc`.
@@ -22,9 +23,8 @@ _CACHES = (
 
 def writable() -> Iterator[str]:
     """Paths that exist; folders stand for all that is in them."""
-    for name in os.listdir("/dev"):
-        if _DEVICE.fullmatch(name):
-            yield f"/dev/{name}"
+    with suppress(OSError):
+        yield from (f"/dev/{name}" for name in os.listdir("/dev") if _DEVICE.fullmatch(name))
     yield f"/proc/{os.getpid()}"
     for variable, place, device in _CACHES:
         if os.path.exists(device) and (folder := _cache(variable, place)):
