@@ -137,13 +137,13 @@ def test_what_holds_of_the_isolation_is_told_and_what_does_not_with_its_reason(
     found = {guard["name"]: guard for guard in record["guards"]}
     assert list(found) == ["files", "network", "memory", "cores"]
     for name in ("files", "network"):
-        word = ": refused (" if found[name]["holds"] else ": not refused, "
+        word = " refused (" if found[name]["holds"] else " not refused: "
         assert word in found[name]["detail"]
     monkeypatch.setenv(SWITCH, "off")
     shown = " ".join(run(monkeypatch, plugin(FakeBackend())).output.split())
     assert "Isolation of measurements" in shown
     if sys.platform == "linux":
-        assert f"not refused, {SWITCH} switches fences off" in shown
+        assert f"not refused: {SWITCH} switches fences off" in shown
 
 
 def test_a_fence_that_does_not_hold_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

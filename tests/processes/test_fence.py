@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from onnxprof.processes.confined import Limits, confined
-from onnxprof.processes.fence import landlock, namespaces, seccomp
+from onnxprof.processes.fence import landlock, namespaces, places, seccomp
 from onnxprof.processes.fence.enclose import SWITCH, Enclosure, enclose
 from onnxprof.processes.fence.probe import probe
 
@@ -329,3 +329,26 @@ def test_the_probe_tells_what_was_tried_and_what_came_of_it(held: Enclosure) -> 
     found = probe()
     assert found.wrote is not bool(held.files.by)
     assert found.connected is not bool(held.network.by)
+
+
+def test_caches_of_drivers_are_where_a_user_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels, home = tmp_path / "kernels", tmp_path / "home"
+    rows = (("A_CACHE", "a", "/dev/null"), ("B_CACHE", "b/c", "/dev/null"), ("", "d", "/dev/none"))
+    monkeypatch.setattr(places, "_CACHES", rows)
+    monkeypatch.setenv("A_CACHE", str(kernels))
+    monkeypatch.setattr(Path, "home", lambda: home)
+    found = [path for path in places.writable() if path.startswith(str(tmp_path))]
+    assert found == [str(kernels), str(home / "b" / "c")]
+    assert all(Path(path).is_dir() for path in found)
+
+
+def _homeless() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_nobody_needs_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_CACHES", (("", "b", "/dev/null"),))
+    monkeypatch.setattr(Path, "home", _homeless)
+    assert "/dev/null" in list(places.writable())

@@ -36,16 +36,16 @@ def _fences() -> Iterator[Guard]:
         for name in ("files", "network"):
             yield Guard(name, False, f"not tried: {error}")
         return
-    yield _fence("files", "writing outside of their folders", found.promised.files, found.wrote)
-    yield _fence("network", "networks", found.promised.network, found.connected)
+    yield _fence("files", "writing elsewhere is", found.promised.files, found.wrote)
+    yield _fence("network", "networks are", found.promised.network, found.connected)
 
 
 def _fence(name: str, what: str, fence: Fence, passed: bool) -> Guard:
     if not fence.by:
-        return Guard(name, False, f"{what}: not refused, {fence.why}")
+        return Guard(name, False, f"{what} not refused: {fence.why}")
     if passed:
-        return Guard(name, False, f"{what}: not refused, in spite of {fence.by}")
-    return Guard(name, True, f"{what}: refused ({fence.by})")
+        return Guard(name, False, f"{what} not refused, in spite of {fence.by}")
+    return Guard(name, True, f"{what} refused ({fence.by})")
 
 
 def _memory() -> Guard:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 #: Files of devices, shared memory, and this process's own names in `/proc`.
@@ -22,13 +23,22 @@ _CACHES = (
 
 def writable() -> Iterator[str]:
     """Paths that exist; folders stand for all that is in them."""
-    for name in os.listdir("/dev"):
-        if _DEVICE.fullmatch(name):
-            yield f"/dev/{name}"
+    with suppress(OSError):
+        yield from (f"/dev/{name}" for name in os.listdir("/dev") if _DEVICE.fullmatch(name))
     yield f"/proc/{os.getpid()}"
     for variable, place, device in _CACHES:
-        if os.path.exists(device):
-            yield from existing(Path(os.environ.get(variable) or Path.home() / place))
+        if os.path.exists(device) and (folder := _cache(variable, place)):
+            yield from existing(folder)
+
+
+def _cache(variable: str, place: str) -> Path | None:
+    """The folder of a cache; None where there is no home to have it in."""
+    if named := os.environ.get(variable):
+        return Path(named)
+    try:
+        return Path.home() / place
+    except RuntimeError:
+        return None
 
 
 def existing(folder: Path) -> Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -75,13 +76,16 @@ def main(folder: Path, seed: int, count: int) -> None:
     place = folder / "models"
     seen: Counter[str] = Counter()
     wrong: list[str] = []
+    limited: list[str] = []
     for number, (what, data) in enumerate(mutants(seed, count, good(place), words(folder))):
         path = place / "m.onnx"
         path.write_bytes(data)
         answer = inspected(path, _WAYS[number % len(_WAYS)])
         seen["refused" if answer[0] else "listed"] += 1
+        limited += [what] if re.search("stopped after|more memory|was ended", answer[2]) else []
         wrong += [f"{what}: {fault}: {answer[2][-300:]}" for fault in faults(*answer)]
-    print(json.dumps({"seen": seen, "wrong": wrong, "peak_bytes": peak_resident_bytes()}))
+    told = {"seen": seen, "wrong": wrong, "limited": limited}
+    print(json.dumps(told | {"peak_bytes": peak_resident_bytes()}))
 
 
 if __name__ == "__main__":
