@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -115,6 +116,7 @@ def main() -> None:
         _leave(128 + ended_by[0])
     if code == _INTERRUPTED:
         _leave(code)
+    gc.freeze()  # the process ends: what it still holds need not be searched for cycles
     sys.exit(code)
 
 

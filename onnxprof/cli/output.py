@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 _HANDLER = "onnxprof"
+#: Variables by which a user has rich take a stream for a terminal, or not.
+_FORCES = ("FORCE_COLOR", "TTY_COMPATIBLE")
+#: Rich's width where nothing says one.
+_USUAL_WIDTH = 80
 #: Formats of a table, with the endings of their files.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "table": (".txt",),
@@ -85,9 +90,48 @@ def note(message: str) -> None:
 
 def display(*parts: RenderableType) -> None:
     """Print tables and texts on stdout, in the terminal's width and colours."""
+    parts = tuple(parts)
+    text = None if is_terminal(sys.stdout) else _without_rich(parts, _width())
+    if text is not None:
+        typer.echo(text, nl=False)
+        return
     console = stdout_console(highlight=False)
     for part in parts:
         console.print(part, markup=False)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal, or may pass for one by rich's rules."""
+    if stream is None or any(name in os.environ for name in _FORCES):
+        return True
+    return bool(stream.isatty())
+
+
+def _without_rich(parts: Iterable[object], width: int) -> str | None:
+    """Tables and texts as plain text; None where only rich, which takes long to import, can.
+
+    That is for colours, for other characters than ASCII, and for an encoding without lines.
+    """
+    from onnxprof.publish.tables.grid import plain
+
+    if sys.platform == "win32" or not _is_unicode(sys.stdout):
+        return None
+    found = [plain(part, width) for part in parts]
+    return None if None in found else "".join(filter(None, found))
+
+
+def _is_unicode(stream: Any) -> bool:
+    return str(getattr(stream, "encoding", "") or "").lower().startswith("utf")
+
+
+def _width() -> int:
+    """The width that rich would find."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"])
+    for descriptor in range(3):
+        with suppress(ValueError, OSError):
+            return os.get_terminal_size(descriptor).columns or _USUAL_WIDTH
+    return _USUAL_WIDTH
 
 
 def terminal_width() -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from onnxprof.cli.output import is_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,9 +20,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def fetching(console: Console) -> Iterator[Progress | None]:
-    """A callback that draws a bar for each download; None where there is no terminal."""
-    if not console.is_terminal:
+def fetching(console: Console | None = None) -> Iterator[Progress | None]:
+    """A callback that draws a bar for each download; None where there is no terminal.
+
+    The console is that of stderr unless one is given.
+    """
+    if console is None and is_terminal(sys.stderr):
+        from rich.console import Console
+
+        console = Console(stderr=True)
+    if console is None or not console.is_terminal:
         yield None
         return
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zipfile
 import zlib
@@ -233,6 +232,8 @@ def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
 
     Raises UsageError where a name, type or shape does not fit the model.
     """
+    import hashlib
+
     given = _read(path)
     wanted = {t.name: t for t in declared(table)}
     _check_names(path, set(given), set(wanted))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -27,6 +27,9 @@ from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.records.layer import ModelFacts, PreparedModel, Shape
 from onnxprof.zoo.declaration import Fill
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH
 
 _CHUNK = 1 << 20
 #: protobuf serialises no more than this.
@@ -57,6 +60,8 @@ class ModelFile:
 
     def facts(self) -> ModelFacts:
         """Digest, size and header facts. Reads the file and its external data once, in chunks."""
+        import hashlib
+
         digest, total = hashlib.sha256(), 0
         for path in self.files():
             total += _feed(digest, path)
@@ -88,7 +93,7 @@ def _text(value: str | bytes) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
-def _feed(digest: hashlib._Hash, path: Path) -> int:
+def _feed(digest: HASH, path: Path) -> int:
     size = 0
     try:
         with path.open("rb") as file:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +103,46 @@ def test_importing_the_command_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+#: `inspect`, and at its end which of the modules that take long this process has imported.
+_MODULES = """
+import sys
+from onnxprof.cli.main import main
+try:
+    main()
+finally:
+    print([m for m in ("rich", "numpy", "onnx") if m in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "imported"), [({}, "[]\n"), ({"FORCE_COLOR": "1"}, "['rich']\n")]
+)
+def test_a_model_is_read_elsewhere_and_listed_without_rich(lenet, variables, imported):
+    environment = {**os.environ, "COLUMNS": "70", **variables}
+    environment.pop("NO_COLOR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _MODULES, "inspect", lenet],
+        **{"capture_output": True, "text": True, "check": True, "env": environment},
+    )
+    assert done.stderr.endswith(imported)
+    assert ("\x1b[" in done.stdout) == bool(variables)
+    assert max(map(len, done.stdout.splitlines())) >= 70
+
+
+def test_a_narrow_encoding_gets_the_same_table_in_ascii(lenet):
+    shown = {}
+    for encoding in ("utf-8", "ascii"):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "70"}
+        done = subprocess.run(
+            [sys.executable, "-m", "onnxprof", "inspect", lenet],
+            **{"capture_output": True, "check": True, "env": environment},
+        )
+        shown[encoding] = done.stdout.decode(encoding)
+    words = {key: re.findall(r"[\w/]+", text) for key, text in shown.items()}
+    assert words["ascii"] == words["utf-8"]
+    assert len(words["ascii"]) > 100
 
 
 def test_zoo_reference(tmp_path):

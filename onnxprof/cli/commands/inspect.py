@@ -85,12 +85,10 @@ def inspect(
 
 
 def _resolved(model: str) -> Resolved:
-    from rich.console import Console
-
     from onnxprof.cli.progress import fetching
     from onnxprof.model.sources.resolve import resolve
 
-    with fetching(Console(stderr=True)) as progress:
+    with fetching() as progress:
         return resolve(model, progress)
 
 

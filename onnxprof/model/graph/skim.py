@@ -8,7 +8,7 @@ touched. Only messages above a threshold are opened; smaller ones are copied as 
 from __future__ import annotations
 
 import mmap
-import secrets
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ _VARINT_DATA = (5, 7, 11)
 _RAW_DATA = 9
 _DOC_STRING = 12
 #: Doc string that marks a weight whose data were left out; random, so that no file contains it.
-LEFT_OUT = b"data left out by onnxprof " + secrets.token_hex(8).encode()
+LEFT_OUT = b"data left out by onnxprof " + os.urandom(8).hex().encode()
 #: Weights of fewer bytes are not worth a reference.
 _REFERRED_BYTES = 1 << 16
 _GRAPH, _INITIALIZER, _EXTERNAL_DATA, _DATA_LOCATION = 7, 5, 13, 14

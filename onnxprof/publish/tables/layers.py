@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from onnxprof.publish.tables.grid import Column, Grid
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import (
     counted,
@@ -19,9 +20,6 @@ from onnxprof.publish.text.safe import (
     tensor_text,
 )
 from onnxprof.records.layer import Dim, Layer, LayerKind, LayerTable, Tensor
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 CLASSIC = (
     "layer_name",
@@ -212,25 +210,11 @@ def _cell(text: str) -> str:
     return escaped.replace("](", "]\\(")
 
 
-def to_table(table: LayerTable, layout: str = "full", title: str = "") -> Table:
+def to_table(table: LayerTable, layout: str = "full", title: str = "") -> Grid:
     """A terminal table that folds long names and reads at 80 columns."""
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    grid = RichTable(
-        title=Text(printable(title)),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        expand=True,
-    )
     columns, cells = _CLASSIC_GRID if layout == "classic" else _FULL_GRID
-    for heading, ratio, least in columns:
-        grid.add_column(heading.replace("_", "_\n"), overflow="fold", ratio=ratio, min_width=least)
-    for row in cells(table):
-        grid.add_row(*(Text(text) for text in row))
-    return grid
+    named = [(heading.replace("_", "_\n"), ratio, least) for heading, ratio, least in columns]
+    return Grid(printable(title), named, cells(table))
 
 
 def _full_cells(table: LayerTable) -> list[Row]:
@@ -281,8 +265,7 @@ def _classic_cells(table: LayerTable) -> list[Row]:
     ]
 
 
-_Grid = tuple[tuple[tuple[str, int | None, int | None], ...], Callable[[LayerTable], list[Row]]]
-#: (heading, share of the width, least width)
+_Grid = tuple[tuple[Column, ...], Callable[[LayerTable], list[Row]]]
 _FULL_GRID: _Grid = (
     (("layer", 2, None), ("type", None, 12), ("tensors", 3, None)),
     _full_cells,
