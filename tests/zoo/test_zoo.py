@@ -89,7 +89,7 @@ def test_the_check_finds_what_is_wrong(
     made = network(*(models.node(o, i.split(), [out]) for o, i, out in nodes), **stored)
     found = zoocheck._Findings()
     path = models.save(made, tmp_path)
-    zoocheck._outputs(path, 2, {}, found)
+    list(zoocheck._outputs(path, (2,), {}, found))
     zoocheck._activations(path, 2, {}, found)
     assert fault in "; ".join(found.faults)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from onnxprof.errors import StoreError
 from onnxprof.publish.pages.catalogue import by_model, shared_names
 from onnxprof.records.run import Request, Run
 from onnxprof.store import folder, parquet
+from onnxprof.store.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,25 @@ def of_stores(
     """The runs of these folders, oldest first, a copied file once; and what cannot be read."""
     summaries, problems = folder.scan(stores, filters)
     items: dict[str, Item] = {}
+    digests, more = _digests(summaries)
     for found in summaries:
-        try:
-            digest = parquet.digest(found.path)
-        except StoreError as error:
-            problems.append(error)
+        if (digest := digests.get(found.file)) is None:
             continue
         item = Item(found.request, found.device_name, found.created, found.path, digest)
         items.setdefault(digest, item)
-    return list(items.values()), problems
+    return list(items.values()), [*problems, *more]
+
+
+def _digests(runs: Iterable[Summary]) -> tuple[dict[str, str], list[StoreError]]:
+    """By file, and what cannot be read. Runs that an archive has side by side come one by one."""
+    digests: dict[str, str] = {}
+    problems: list[StoreError] = []
+    for run in sorted(runs, key=attrgetter("file")):
+        try:
+            digests[run.file] = parquet.digest(run.path)
+        except StoreError as error:
+            problems.append(error)
+    return digests, problems
 
 
 def of_runs(runs: Iterable[Run]) -> list[Item]:
