@@ -17,6 +17,8 @@ from onnxprof.sweeps.planning.remembered import Remembered
 from onnxprof.sweeps.tasks import Task
 from onnxprof.zoo.materialisation import hollow
 
+_ZOO = "zoo:"
+
 
 @dataclass(slots=True)
 class Preview:
@@ -28,8 +30,13 @@ class Preview:
     _inspected: dict[object, InspectedModel | OnnxprofError] = field(default_factory=dict)
 
     def look(self, tasks: Iterable[Task]) -> None:
-        """Read the models of those tasks whose memory is not remembered, each once."""
+        """Read the models of those tasks whose memory is not remembered, each once.
+
+        What would have to be looked up on the network stays unknown.
+        """
         for task in tasks:
+            if is_remote(task.model) and not task.model.startswith(_ZOO):
+                continue
             known = self.remembered.known(task)
             asked = task.options.batches
             if known and all(known.memory_bytes(task, b) is not None for b in asked):
@@ -76,9 +83,7 @@ class Preview:
 
 def _file(task: Task, folder: Path) -> Resolved:
     """The model's file; of a network of the zoo that is not made yet one without its weights."""
-    if task.model.startswith("zoo:"):
-        name = task.model.removeprefix("zoo:")
+    if task.model.startswith(_ZOO):
+        name = task.model.removeprefix(_ZOO)
         return Resolved(hollow(name, folder), name, task.model)
-    if is_remote(task.model):
-        raise OnnxprofError("is read once it is downloaded", where=task.model)
     return resolve(task.model)
