@@ -17,6 +17,7 @@ from onnxprof.machine.telemetry import readable
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.registry import Plugin, backends, exporters
 from onnxprof.plugins.verbs import SelfTest, SelfTesting
+from onnxprof.processes.guards import Guard, guards
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.telemetry import Absence
 
@@ -100,6 +101,8 @@ class Diagnosis:
     broken: tuple[Broken, ...]
     extras: tuple[Extra, ...]
     folders: tuple[Folder, ...]
+    guards: tuple[Guard, ...]
+    """What keeps measurements apart."""
     facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
@@ -121,6 +124,7 @@ def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
         broken=(*_broken("backend", loaded), *_broken("exporter", exporters())),
         extras=tuple(_extra(name) for name in EXTRAS),
         folders=tuple(folder(purpose, path) for purpose, path in folders.items()),
+        guards=tuple(guards()),
         facts=environment(),
         notes=tuple(_notes()),
     )

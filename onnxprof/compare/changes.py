@@ -42,7 +42,7 @@ from onnxprof.compare.verdict import (
     ordered,
     verdict,
 )
-from onnxprof.records.run import Run
+from onnxprof.records.run import CORES, Run
 
 #: The row of steps that only quantise or dequantise.
 CONVERSIONS = "(Q/DQ)"
@@ -351,6 +351,9 @@ def differences(a: Run, b: Run) -> tuple[Difference, ...]:
     asked = [Difference(what, ours, theirs) for (what, ours), theirs in facts if ours != theirs]
     ours, theirs = dict(a.environment), dict(b.environment)
     keys = [key for key in {**ours, **theirs} if key not in _FLEETING]
+    others = {"threads", "device"} & {each.what for each in asked}
+    if others or not (CORES in ours and CORES in theirs):  # runs of before do not say
+        keys = [key for key in keys if key != CORES]
     machine = [Difference(key, ours.get(key, "none"), theirs.get(key, "none")) for key in keys]
     return (*asked, *(fact for fact in machine if fact.a != fact.b))
 

@@ -15,6 +15,7 @@ from onnxprof.jobs.trouble.ending import ended
 from onnxprof.plugins import registry, verbs
 from onnxprof.processes import apart, cores, fork_server, scratch
 from onnxprof.processes.confined import Limits, cause
+from onnxprof.processes.letters import received
 from onnxprof.processes.witness import Witness
 from onnxprof.records.parity import Parity
 from onnxprof.records.run import Run
@@ -88,7 +89,7 @@ def listen(
                 f"stopped after {limits.seconds:.0f} s{doing}", remedy="Allow more with --timeout"
             )
         try:
-            kind, value = receiver.recv()
+            kind, value = received(receiver)
         except (EOFError, OSError):
             process.join(_GRACE_SECONDS)
             raise ProcessEnded(f"the measuring process {cause(process.exitcode)}") from None

@@ -19,7 +19,11 @@ import onnxprof.jobs.sweep
 import onnxprof.model.feeds
 import onnxprof.model.file
 import onnxprof.model.layers
-import onnxprof.model.suggestion  # noqa: F401
+import onnxprof.model.suggestion
+import onnxprof.processes.apart
+import onnxprof.processes.fence.landlock
+import onnxprof.processes.fence.places
+import onnxprof.processes.fence.seccomp  # noqa: F401
 
 # What was made here lives as long as the process: collections need not look at it, and pages
 # that they do not touch stay shared.

@@ -1,1 +1,1 @@
-"""Work apart: limits on time and memory, scratch folders, the lock on a device."""
+"""Work apart: limits, fences, cores of its own, scratch folders, the lock on a device."""

@@ -14,8 +14,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,7 +23,10 @@ from typing import Any, TypeVar
 
 from onnxprof.errors import ModelError, OnnxprofError
 from onnxprof.processes import fork_server
+from onnxprof.processes.fence.settle import settle
 from onnxprof.processes.launch import launch
+from onnxprof.processes.letters import is_plain, received
+from onnxprof.processes.scratch import scratch
 
 T = TypeVar("T")
 
@@ -41,8 +44,17 @@ class Limits:
     """Private memory of the process; 0 for no limit."""
 
 
-def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "") -> T:
+def confined(
+    work: Callable[[], T],
+    limits: Limits,
+    doing: str,
+    where: str = "",
+    writes: Sequence[Path] = (),
+) -> T:
     """The result of `work`, called in a process of its own; both must be picklable.
+
+    Where the system allows it, the process writes below `writes` and in a temporary folder of its
+    own alone, and reaches no network.
 
     Raises what `work` raises, and ModelError with `doing` and `where` if the work exceeded the
     limits or crashed. An interrupt ends the process and reaches the caller.
@@ -51,21 +63,34 @@ def confined(work: Callable[[], T], limits: Limits, doing: str, where: str = "")
         return work()
     context, parent = _context()
     receiver, sender = context.Pipe(duplex=False)
-    process = fork_server.process(context, _answer, (work, limits, sender, parent))
+    with ExitStack() as held:
+        folder = ""
+        with suppress(OSError):  # there is no room for one, and the work may need none
+            folder = held.enter_context(scratch())
+        places = (folder, *map(str, writes))
+        given = (work, limits, sender, parent, places)
+        process = fork_server.process(context, _answer, given)
+        kind, value = _outcome(process, sender, receiver, limits, doing, where)
+    if kind == "error":
+        raise value
+    made: T = value
+    return made
+
+
+def _outcome(
+    process: Any, sender: Connection, receiver: Connection, limits: Limits, doing: str, where: str
+) -> tuple[str, Any]:
+    """What the process, which is started here, sends; it is ended on the way out."""
     try:
         with warnings.catch_warnings():  # of threads, of which none runs Python: see _context
             warnings.simplefilter("ignore", DeprecationWarning)
             launch(process)
         sender.close()
-        kind, value = _received(process, receiver, limits, doing, where)
+        return _received(process, receiver, limits, doing, where)
     finally:
         if process.pid is not None:
             end(process)
         receiver.close()
-    if kind == "error":
-        raise value
-    made: T = value
-    return made
 
 
 def _context() -> tuple[Any, int]:
@@ -89,7 +114,7 @@ def _received(
             remedy="Allow more with --timeout",
         )
     try:
-        answer: tuple[str, Any] = receiver.recv()
+        answer: tuple[str, Any] = received(receiver)
     except (EOFError, OSError):
         process.join(_GRACE_SECONDS)
         raise ModelError(
@@ -105,11 +130,18 @@ def _received(
     return answer
 
 
-def _answer(work: Callable[[], object], limits: Limits, sender: Connection, parent: int) -> None:
-    """Entry point of the process."""
+def _answer(
+    work: Callable[[], object],
+    limits: Limits,
+    sender: Connection,
+    parent: int,
+    places: Sequence[str],
+) -> None:
+    """Entry point of the process, which writes to `places` alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     confine(limits, parent or os.getppid())
+    settle(places[0], places[1:])
     try:
         answer = ("done", work())
     except OnnxprofError as error:
@@ -120,8 +152,16 @@ def _answer(work: Callable[[], object], limits: Limits, sender: Connection, pare
         answer = ("error", ModelError("is nested too deeply", remedy="The file is damaged"))
     except Exception as error:
         error.add_note(traceback.format_exc())
-        answer = ("error", error)
+        answer = ("error", error if is_plain(error) else _in_words(error))
     _send(sender, answer)
+
+
+def _in_words(error: Exception) -> Exception:
+    """An error whose class the reader may not have, in place of it."""
+    told = RuntimeError(f"{type(error).__name__}: {error}")
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(note)
+    return told
 
 
 def _send(sender: Connection, answer: tuple[str, object]) -> None:

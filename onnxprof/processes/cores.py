@@ -47,10 +47,12 @@ def listed(cpus: Iterable[int]) -> str:
 def parsed(text: str) -> Cpus:
     """The numbers of such a list; none of one that cannot be read."""
     found: set[int] = set()
-    with suppress(ValueError):
+    try:
         for part in text.strip().split(","):
-            first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
+            first, dash, last = part.partition("-")
+            found.update(range(int(first), int(last if dash else first) + 1))
+    except ValueError:
+        return frozenset()
     return frozenset(found)
 
 

@@ -15,12 +15,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-#: What is kept of the text, and how often memory is looked at.
-_KEPT_BYTES, _LOOK_S = 16_384, 0.2
+#: What is kept of the text.
+_KEPT_BYTES = 16_384
+#: Memory is looked at in growing intervals: some processes end early.
+_FIRST_LOOK_S, _LOOK_S = 0.01, 0.2
 _PIECE = 65_536
 #: How long what is in the pipe already is read, once the process is gone.
 _LAST_S = 1.0
 _STREAMS = (1, 2)
+#: Elsewhere pipes are no file descriptors, and what a process prints is passed on.
+_HEARS = os.name == "posix"
 
 
 def kernel_bytes(file: Path, name: str) -> int | None:
@@ -52,13 +56,23 @@ class Witness:
     _size: int = 0
     _thread: threading.Thread | None = None
     _over: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def watch(self, process: Any) -> None:
         """Begin, once the process runs."""
         self._pid = process.pid
         self.writer.close()
+        if not _HEARS:
+            return
         self._thread = threading.Thread(target=self._read, daemon=True, name="onnxprof-witness")
         self._thread.start()
+
+    def begin(self) -> None:
+        """Forget what was before: the process begins with another piece of work."""
+        with self._lock:
+            self._pieces.clear()
+            self._size = 0
+        self.peak_bytes = 0
 
     def look(self) -> None:
         """See how much memory the process has taken by now."""
@@ -80,21 +94,24 @@ class Witness:
         self.reader.close()
 
     def _read(self) -> None:
-        due = 0.0
+        due, pause = 0.0, _FIRST_LOOK_S
         with suppress(OSError):
             while not self._over:
-                ready, _, _ = select.select([self.reader], [], [], _LOOK_S)
                 if time.monotonic() >= due:
                     self.look()
-                    due = time.monotonic() + _LOOK_S
+                    due = time.monotonic() + pause
+                    pause = min(2 * pause, _LOOK_S)
+                left = max(0.0, due - time.monotonic())
+                ready, _, _ = select.select([self.reader], [], [], left)
                 if ready and not self._take(os.read(self.reader.fileno(), _PIECE)):
                     return
 
     def _take(self, piece: bytes) -> bool:
-        self._pieces.append(piece)
-        self._size += len(piece)
-        while self._size - len(self._pieces[0]) > _KEPT_BYTES:
-            self._size -= len(self._pieces.popleft())
+        with self._lock:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            while self._size - len(self._pieces[0]) > _KEPT_BYTES:
+                self._size -= len(self._pieces.popleft())
         if self.pass_on:
             with suppress(OSError):
                 os.write(_STREAMS[1], piece)
@@ -114,6 +131,6 @@ def witness(context: Any) -> Iterator[Witness]:
 
 def speak_into(writer: Connection) -> None:
     """In the process: have everything that it prints go there, a runtime's own words too."""
-    for number in _STREAMS:
+    for number in _STREAMS if _HEARS else ():
         os.dup2(writer.fileno(), number)
     writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ from onnxprof.cli.commands.doctor import doctor
 from onnxprof.errors import UsageError
 from onnxprof.plugins.registry import Plugin
 from onnxprof.plugins.verbs import SelfTest, Verdict
+from onnxprof.processes import guards
+from onnxprof.processes.cores import split
+from onnxprof.processes.fence.enclose import SWITCH, Enclosure, Fence
+from onnxprof.processes.probe import Probe
 from onnxprof.records.device import Availability
 from onnxprof.testing import FakeBackend
 
@@ -123,6 +128,49 @@ def test_json_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert record["facts"]["os"]
     assert {extra["name"] for extra in record["extras"]} == set(diagnose.EXTRAS)
     assert {place["purpose"] for place in record["folders"]} == {"cache", "store", "locks"}
+
+
+def test_what_holds_of_the_isolation_is_told_and_what_does_not_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = json.loads(run(monkeypatch, plugin(FakeBackend()), arguments="--format json").stdout)
+    found = {guard["name"]: guard for guard in record["guards"]}
+    assert list(found) == ["files", "network", "memory", "cores"]
+    for name in ("files", "network"):
+        word = ": refused (" if found[name]["holds"] else ": not refused, "
+        assert word in found[name]["detail"]
+    monkeypatch.setenv(SWITCH, "off")
+    shown = " ".join(run(monkeypatch, plugin(FakeBackend())).output.split())
+    assert "Isolation of measurements" in shown
+    if sys.platform == "linux":
+        assert f"not refused, {SWITCH} switches fences off" in shown
+
+
+def test_a_fence_that_does_not_hold_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fences = Enclosure(Fence("Landlock 9"), Fence("seccomp"))
+    monkeypatch.setattr(guards, "probe", lambda: Probe(fences, wrote=True, connected=False))
+    files, network, *_ = guards.guards()
+    assert not files.holds
+    assert files.detail.endswith("not refused, in spite of Landlock 9")
+    assert network.holds
+
+
+@pytest.mark.parametrize(
+    ("cores", "holds", "detail"),
+    [
+        ({0, 1, 2, 3}, True, "with up to 3 threads on 1-3; onnxprof keeps to 0"),
+        ({0, 1}, True, "with 1 thread on 1; onnxprof keeps to 0"),
+        ({5}, False, "a single core is shared"),
+        (set(), False, "this system binds no process to cores"),
+    ],
+)
+def test_which_cores_are_measured_is_told(
+    cores: set[int], holds: bool, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "usable", lambda: frozenset(cores))
+    plain = partial(split, root=Path("/nowhere"))
+    monkeypatch.setattr(guards, "split", plain)
+    assert list(guards.guards())[-1] == guards.Guard("cores", holds, detail)
 
 
 def test_the_node_tests_that_torch_passes_are_counted_on_demand(

@@ -21,7 +21,7 @@ from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import StoreError
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.parity import OutputParity, Parity
-from onnxprof.records.run import Run
+from onnxprof.records.run import CORES, Run
 from onnxprof.records.step import Confidence, Step, Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
@@ -182,6 +182,28 @@ def test_what_differs_is_told() -> None:
         "python": ("3.11.7", "none"),
         "onnxprof": ("0.1.0", "0.2.0"),
     }
+
+
+@pytest.mark.parametrize(
+    ("theirs", "threads", "told"),
+    [
+        ("0-1, shared with onnxprof", 2, True),
+        ("2-3; onnxprof on 0", 2, False),
+        (None, 2, False),  # a run of before
+        ("0, shared with onnxprof", 1, False),  # which other threads bring along
+    ],
+)
+def test_cores_are_told_where_both_runs_have_them(
+    theirs: str | None, threads: int, *, told: bool
+) -> None:
+    ours = dataclasses.replace(sample_run(), environment=((CORES, "2-3; onnxprof on 0"),))
+    other = dataclasses.replace(
+        ours,
+        request=dataclasses.replace(ours.request, threads=threads),
+        environment=((CORES, theirs),) if theirs else (),
+    )
+    found = {each.what for each in only(ours, other).differences}
+    assert (CORES in found) is told
 
 
 def test_replicates_are_blocks_of_processes() -> None:

@@ -94,6 +94,7 @@ def _lines(diagnosis: Diagnosis, tests: Sequence[Tested]) -> Iterator[str]:
     yield from _section("Plugins that did not load", _broken(diagnosis))
     yield from _section("Extras", _extras(diagnosis))
     yield from _section("Folders", _places(diagnosis))
+    yield from _section("Isolation of measurements", _guards(diagnosis))
     yield from _section("Machine", diagnosis.facts)
     yield from _section("Conformance (and the tests that do not pass)", _tests(tests))
     yield from _section("Take note", (("!", note) for note in diagnosis.notes))
@@ -145,6 +146,11 @@ def _places(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         state = "" if place.exists else ", not there yet"
         room = f"{place.free_bytes / 1e9:.1f} GB free" if place.writable else "cannot be written to"
         yield place.purpose, f"{place.path} ({room}{state})"
+
+
+def _guards(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    for guard in diagnosis.guards:
+        yield guard.name, guard.detail
 
 
 def _section(

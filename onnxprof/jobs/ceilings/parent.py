@@ -23,6 +23,7 @@ from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.placement import pick_device, pick_devices
 from onnxprof.processes import apart, cores, fork_server, scratch
 from onnxprof.processes.confined import Limits, cause
+from onnxprof.processes.letters import received
 from onnxprof.records.ceilings import Cache, Ceilings, CeilingsKey, Point
 from onnxprof.records.device import Device
 from onnxprof.records.warning import RunWarning
@@ -157,7 +158,7 @@ def _isolated(work: Work, limits: Limits) -> Iterator[tuple[str, Any]]:
                     yield "point", _lost(work, count, f"stopped after {limits.seconds:g} s")
                     return
                 try:
-                    kind, value = receiver.recv()
+                    kind, value = received(receiver)
                 except (EOFError, OSError):
                     if count == len(work.probes):  # it went on with what is known already
                         return

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
-from pathlib import PurePath
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path, PurePath
 
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
 from onnxprof.plugins.source_places import without_places
@@ -14,9 +20,13 @@ from onnxprof.processes.witness import Witness
 _MOST_LINES, _LONGEST_LINE = 3, 160
 #: What a fence answers: Landlock and seccomp, a view that can only be read.
 _FENCED = (errno.EACCES, errno.EPERM, errno.EROFS)
-#: Colours and the like, and the folders of an absolute path, of which the name is kept.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
-_FOLDERS = re.compile(r"(?<![\w.:/-])(?:[A-Za-z]:[\\/]|/)(?:[^\s'\"()<>|/\\:]+[\\/])+(?=[\w.+-])")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\?)|.)")
+#: Folders at the top of a system. What else begins with a slash may be a layer's name.
+_TOPS = (
+    *("bin", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run"),
+    *("sbin", "srv", "sys", "tmp", "usr", "var"),
+    *("Applications", "Library", "System", "Users", "Volumes", "private"),
+)
 
 
 def ended(error: OnnxprofError, seen: Witness | None) -> OnnxprofError:
@@ -27,7 +37,7 @@ def ended(error: OnnxprofError, seen: Witness | None) -> OnnxprofError:
     if seen is None or not isinstance(error, ProcessEnded):
         return error
     seen.look()
-    peak = f"; its peak memory was {seen.peak_bytes / 2**30:.2f} GiB" if seen.peak_bytes else ""
+    peak = f"; its memory had reached {seen.peak_bytes / 2**30:.2f} GiB" if seen.peak_bytes else ""
     lines = last_lines(seen.text())
     printed = f"; it printed last: {' | '.join(lines)}" if lines else ""
     return ProcessEnded(f"{error.what}{peak}{printed}", where=error.where, remedy=error.remedy)
@@ -39,8 +49,24 @@ def last_lines(text: str) -> list[str]:
     return [line for line in tidied if line][-_MOST_LINES:]
 
 
+@cache
+def _folders() -> re.Pattern[str]:
+    """Folders of this machine before a file's name."""
+    own = (re.escape(f"{path}{os.sep}") for path in _here() if len(path.parts) > 1)
+    tops = rf"[A-Za-z]:[\\/]|/(?:{'|'.join(_TOPS)})/"
+    inner = r"(?:[^\s'\"()<>|/\\:]+[\\/])*"
+    return re.compile(rf"(?<![\w.:/-])(?:{'|'.join(own)}|{tops}){inner}(?=[\w.+-])")
+
+
+def _here() -> Iterator[Path]:
+    yield from (Path(tempfile.gettempdir()), Path(sys.prefix))
+    for where in (Path.home, Path.cwd):
+        with suppress(OSError, RuntimeError):  # no home, or a folder that was removed
+            yield where()
+
+
 def _tidied(line: str) -> str:
-    line = _FOLDERS.sub("", without_places(_ESCAPES.sub("", line)))
+    line = _folders().sub("", without_places(_ESCAPES.sub("", line)))
     line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
     return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
 

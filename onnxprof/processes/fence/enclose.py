@@ -31,11 +31,25 @@ class Enclosure:
     """Against reaching a network."""
 
 
+#: Those around this process, the last ones put up first.
+_HERE: list[Enclosure] = []
+
+
+def here() -> Enclosure:
+    """The fences around this process."""
+    return _HERE[0] if _HERE else Enclosure()
+
+
 def enclose(writable: Iterable[str]) -> Enclosure:
     """Keep this process, and all that it starts, from writing elsewhere and from networks.
 
     To be called while it has one thread. What the system cannot do is left out, and said.
     """
+    _HERE.insert(0, _enclosed(writable))
+    return here()
+
+
+def _enclosed(writable: Iterable[str]) -> Enclosure:
     if sys.platform != "linux":
         nothing = Fence(why="fences are those of Linux")
         return Enclosure(nothing, nothing)

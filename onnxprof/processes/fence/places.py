@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 #: Files of devices, shared memory, and this process's own names in `/proc`.
-_DEVICES = (
-    *("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "hugepages"),
-    *("nvidia*", "nvidia-caps", "dri", "kfd", "dxg", "accel*", "nvhost*", "nvmap", "mali*"),
+_DEVICE = re.compile(
+    r"null|zero|full|u?random|tty|ptmx|pts|shm|hugepages"
+    r"|nvidia.*|dri|kfd|dxg|accel.*|nvhost.*|nvmap|mali.*"
 )
 #: What drivers compile is kept for later processes: the variable that says where, else the place
 #: in the home folder, and a device that has such a driver.
@@ -21,12 +22,12 @@ _CACHES = (
 
 def writable() -> Iterator[str]:
     """Paths that exist; folders stand for all that is in them."""
-    devices = Path("/dev")
-    for pattern in _DEVICES:
-        yield from map(str, devices.glob(pattern))
+    for name in os.listdir("/dev"):
+        if _DEVICE.fullmatch(name):
+            yield f"/dev/{name}"
     yield f"/proc/{os.getpid()}"
     for variable, place, device in _CACHES:
-        if Path(device).exists():
+        if os.path.exists(device):
             yield from existing(Path(os.environ.get(variable) or Path.home() / place))
 
 

@@ -15,10 +15,12 @@ _TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 
 
 def settle(folder: str, others: Iterable[str] = ()) -> Enclosure:
-    """Have this process keep its temporary files in a folder, and write there and to `others`.
+    """Have this process write to a folder, where its temporary files are, and `others` alone.
 
-    Of the fences that this takes it returns which ones hold.
+    Returns which of the fences that this takes hold. Without a folder it has no temporary files.
     """
-    os.environ.update(dict.fromkeys(_TEMPORARY, folder))
-    tempfile.tempdir = folder
-    return enclose([folder, *(path for other in others for path in existing(Path(other)))])
+    if folder:
+        os.environ.update(dict.fromkeys(_TEMPORARY, folder))
+        tempfile.tempdir = folder
+    own = [folder] if folder else []
+    return enclose([*own, *(path for other in others for path in existing(Path(other)))])

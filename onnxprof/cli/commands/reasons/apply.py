@@ -86,7 +86,8 @@ def _rewritten(source: Resolved, run: Run, target: Path, limits: Limits) -> Rewr
     with scratch() as folder:
         made = Path(folder) / "model.onnx"
         work = partial(rewrite, source, run.request, made)
-        done = confined(work, limits, "rewriting the model", source.reference)
+        reference, writes = source.reference, (Path(folder),)
+        done = confined(work, limits, "rewriting the model", reference, writes)
         beside = target.with_name(f".{target.name}.part")
         try:
             shutil.copyfile(made, beside)

@@ -73,6 +73,7 @@ def repro(
         limits,
         "cutting out the step",
         source.reference,
+        (output,),
     )
     alone = _alone_or_why(measured, step, built, output, budget, limits) if budget else None
     _close(measured, step, built, alone, output)

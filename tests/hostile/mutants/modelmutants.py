@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from onnx import ModelProto, helper
@@ -30,17 +30,23 @@ def seeds() -> list[ModelProto]:
     return [models.linear(), models.lenet(), calls, branches]
 
 
-def mutants(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
-    """What was done, and the file."""
+#: Texts that take the place of others.
+WORDS = ("", "x", "y", "\x1b[31m", "Loop", "../a", "F")
+
+
+def mutants(
+    seed: int, count: int, good: Sequence[ModelProto] = (), words: Sequence[str] = WORDS
+) -> Iterator[tuple[str, bytes]]:
+    """What was done, and the file; of these good models, in which `words` may come to stand."""
     rng = random.Random(seed)
-    good = seeds()
+    good = good or seeds()
     for number in range(count):
         made = ModelProto()
         made.CopyFrom(rng.choice(good))
         kind = rng.choice(("bytes", "cut", "fields", "fields", "fields"))
         if kind == "fields":
             for _ in range(rng.randint(1, 4)):
-                _change(rng, made)
+                _change(rng, made, words)
         data = bytearray(made.SerializeToString())
         if kind == "cut":
             data = data[: rng.randrange(len(data))]
@@ -50,7 +56,7 @@ def mutants(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
         yield f"{seed}/{number} {kind}", bytes(data)
 
 
-def _change(rng: random.Random, made: Any) -> None:
+def _change(rng: random.Random, made: Any, words: Sequence[str]) -> None:
     """Change one field somewhere in the message."""
     message = made
     for _ in range(rng.randint(0, 7)):
@@ -65,7 +71,7 @@ def _change(rng: random.Random, made: Any) -> None:
         message = rng.choice(inner)
     fields = [field for field, _ in message.ListFields()]
     if fields:
-        _alter(rng, message, rng.choice(fields))
+        _alter(rng, message, rng.choice(fields), words)
 
 
 def _repeated(message: Any, field: Any) -> bool:
@@ -74,7 +80,7 @@ def _repeated(message: Any, field: Any) -> bool:
     )
 
 
-def _alter(rng: random.Random, message: Any, field: Any) -> None:
+def _alter(rng: random.Random, message: Any, field: Any, words: Sequence[str]) -> None:
     held = getattr(message, field.name)
     act = rng.random()
     if act < 0.3:
@@ -87,7 +93,7 @@ def _alter(rng: random.Random, message: Any, field: Any) -> None:
     elif isinstance(held, bool | int):
         _set(message, field.name, rng.choice(_ODD_SIZES if act < 0.8 else (1, 2, 3, 7, 99)))
     elif isinstance(held, str):
-        _set(message, field.name, rng.choice(("", "x", "y", "\x1b[31m", "Loop", "../a", "F")))
+        _set(message, field.name, rng.choice(words))
     elif isinstance(held, bytes):
         _set(message, field.name, held[: rng.randrange(len(held) + 1)])
 
