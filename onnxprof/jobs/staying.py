@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.child import child
 from onnxprof.jobs.job import Job, on_cores
 from onnxprof.jobs.parent import place, run_in, run_isolated
@@ -24,6 +25,7 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.verbs import begin, lasts
 from onnxprof.processes import apart, cores, fork_server
 from onnxprof.processes.confined import Limits
+from onnxprof.processes.letters import received
 from onnxprof.processes.scratch import scratch
 from onnxprof.processes.witness import Witness
 from onnxprof.records.run import Run
@@ -108,7 +110,7 @@ class _Held:
         try:
             assert self.channel is not None
             assert self.seen is not None
-            self.seen.peak_bytes = 0  # that of the job before
+            self.seen.begin()
             self.channel.send(on_cores(job, self.split))
         except OSError:
             return False
@@ -117,8 +119,8 @@ class _Held:
     def _hears(self, wanted: tuple[str, bool], seconds: float = _ANSWER_S) -> bool:
         try:
             assert self.channel is not None
-            return self.channel.poll(seconds) and self.channel.recv() == wanted
-        except (EOFError, OSError):
+            return self.channel.poll(seconds) and received(self.channel) == wanted
+        except (EOFError, OSError, OnnxprofError):
             return False
 
 
