@@ -17,8 +17,7 @@ from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
-from onnxprof.jobs.parent import run_isolated
-from onnxprof.jobs.staying import Measure, staying
+from onnxprof.jobs.parent import Measure, run_isolated, staying
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.opened import Opened, opened
@@ -212,7 +211,7 @@ def too_large(jobs: Sequence[Job], memory_bytes: int) -> list[tuple[Job, Predict
 def sweep(jobs: Sequence[Job], limits: Limits, store: Store, progress: Report) -> Iterator[Outcome]:
     """Run the jobs in order and save each result, failures too, before going on.
 
-    Jobs of one model that follow each other may share a process, see `jobs.staying`.
+    Jobs of one model that follow each other may share a process, see `parent.staying`.
     """
     with staying() as measure:
         for job in jobs:
