@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 
+from onnxprof.backends.ort.graphs.saved import unchanged
 from onnxprof.backends.ort.graphs.scopes import load_saved
 from onnxprof.backends.ort.profile import Profile, keys_by_node
 from onnxprof.backends.ort.runtime import session as ort_session
@@ -40,20 +40,13 @@ def open_prefixes(
     return [_open(workload, saved.parent, _prefix(executed, n, dtypes)) for n in counts]
 
 
-def unoptimised(made: Any) -> None:
-    """Set session options under which the graph runs unchanged."""
-    import onnxruntime as ort
-
-    made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-
-
 def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSession:
     prepared = PreparedModel(model.SerializeToString(), folder)
     names = {value.name for value in model.graph.input}
     inputs = {name: array for name, array in workload.inputs.items() if name in names}
     if _PROBE in names:
         inputs[_PROBE] = np.zeros(1, np.float32)
-    session = ort_session.create(workload, prepared, unoptimised)
+    session = ort_session.create(workload, prepared, unchanged)
     return BoundSession(session, inputs, place_of(workload))
 
 

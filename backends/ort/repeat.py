@@ -17,8 +17,9 @@ from typing import Any
 
 import onnx
 
+from onnxprof.backends.ort.graphs.saved import unchanged
 from onnxprof.backends.ort.graphs.scopes import load_saved
-from onnxprof.backends.ort.prefix import model_like, typed, unoptimised
+from onnxprof.backends.ort.prefix import model_like, typed
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 from onnxprof.errors import BackendError
@@ -77,7 +78,7 @@ class Repeater:
 
     def _open(self, model: onnx.ModelProto, values: Mapping[str, Any]) -> BoundSession:
         prepared = PreparedModel(model.SerializeToString(), self.saved.parent)
-        session = ort_session.create(self.workload, prepared, unoptimised)
+        session = ort_session.create(self.workload, prepared, unchanged)
         names = {value.name for value in model.graph.input}
         fed = {name: array for name, array in values.items() if name in names}
         return BoundSession(session, fed, place_of(self.workload))

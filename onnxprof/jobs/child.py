@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from onnxprof.model.feeds import Arrays
     from onnxprof.model.file import ModelFile
 
+#: What a process may hold more than before its first job: tables of the runtime, small caches.
+_MORE_BYTES = 64 << 20
+
 #: Says which block is measured when, and watches others meanwhile.
 Conduct = Callable[[Others, Blocks], None]
 Progress = Callable[[str, float], None]
@@ -267,3 +270,41 @@ def child(
 def _send_error(sender: Connection, error: OnnxprofError) -> None:
     with suppress(OSError):
         sender.send(("error", error))
+
+
+def stay(limits: Limits, channel: Connection, folder: str) -> None:
+    """Entry point of a process that takes one job after another, see `parent.staying`.
+
+    It goes on as long as no job has failed and it is as light as it was.
+    """
+    most = 0
+    while (job := _given(channel)) is not None:
+        follows = bool(most)
+        if not follows:
+            begin(registry.backend(job.options.backend))
+            most = memory.private_bytes() + _MORE_BYTES
+        if not child(replace(job, follows=follows), limits, channel, folder):
+            return
+        del job
+        gc.collect()
+        memory.give_back()
+        light = memory.private_bytes() <= most and memory.forget_peak()
+        if not _told(channel, ("goes on", light)) or not light:
+            return
+
+
+def _given(channel: Connection) -> Job | None:
+    """The next job; None where there is none."""
+    try:
+        job: Job = channel.recv()
+    except (EOFError, OSError):
+        return None
+    return job if _told(channel, ("takes it", True)) else None
+
+
+def _told(channel: Connection, word: tuple[str, bool]) -> bool:
+    try:
+        channel.send(word)
+    except OSError:
+        return False
+    return True

@@ -18,8 +18,7 @@ from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
-from onnxprof.jobs.parent import run_isolated
-from onnxprof.jobs.staying import Measure, staying
+from onnxprof.jobs.parent import Measure, run_isolated, staying
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.opened import Opened, opened
@@ -265,7 +264,7 @@ def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -
     """Run the jobs in order and save each result, failures too, before the next one is
     taken.
 
-    Jobs of one model that follow each other may share a process, see `jobs.staying`.
+    Jobs of one model that follow each other may share a process, see `parent.staying`.
     """
     with staying() as measure:
         for job in jobs:

@@ -13,10 +13,10 @@ import pytest
 from support.networks import models
 from support.runs.jobs import job as planned
 
-from onnxprof.jobs import staying as module
+from onnxprof.jobs import parent as module
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
-from onnxprof.jobs.staying import may_share, staying
+from onnxprof.jobs.parent import may_share, staying
 from onnxprof.jobs.sweep import plan, sweep
 from onnxprof.machine import memory
 from onnxprof.measure.budget import Budget

@@ -17,8 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from onnxprof.backends.ort.graphs.saved import Saved, matrices, saving, structure
-from onnxprof.backends.ort.prefix import unoptimised
+from onnxprof.backends.ort.graphs.saved import Saved, matrices, saving, structure, unchanged
 from onnxprof.backends.ort.runtime import providers
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.errors import BackendError
@@ -77,4 +76,4 @@ def from_saved(workload: Workload, configure: ort_session.Configure) -> tuple[An
 
 def _both(configure: ort_session.Configure, made: Any) -> None:
     configure(made)
-    unoptimised(made)
+    unchanged(made)

@@ -51,12 +51,13 @@ class Saved:
         executed = load_saved(self.path)
         prepared = PreparedModel(executed.SerializeToString(), self.folder)
         path = self.path.with_name("packed.onnx")
-        ort_session.create(workload, prepared, partial(_save_to, path, True, True, _unchanged))
+        ort_session.create(workload, prepared, partial(_save_to, path, True, True, unchanged))
         _leave_out_empty_packs(path)
         return Saved.beside(path)
 
 
-def _unchanged(made: Any) -> None:
+def unchanged(made: Any) -> None:
+    """Set session options under which a graph runs as it was saved."""
     import onnxruntime as ort
 
     made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

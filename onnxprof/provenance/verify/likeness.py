@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.provenance.verify.spread import OUTLIER, Floats, level
+
 Array = NDArray[Any]
-Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 #: From flat positions of the original to flat positions of the executed tensor.
 Move = Callable[[Places], Places]
@@ -35,13 +36,6 @@ _REAL = frozenset({"float16", "bfloat16", "float32", "float64"})
 _PART = 1 << 20
 #: A layout is ruled out if a quick look gives an error of so many times the bound.
 _HOPELESS, _NEAR = 4.0, 0.02
-#: The error of an element beyond so many times the typical size is relative to the element itself
-#: (masks of -1e9).
-_OUTLIER = 100.0
-#: A number beyond this may be a mask, and is left out of the typical size.
-_MASK = 1e3
-#: If more than this part of a tensor is no mask, that part gives the typical size.
-_FEW = 0.1
 #: The least spread that counts where numbers are stored in levels, in levels.
 _LEVELS = 6.0
 #: So few numbers are nearly equal to any others after a scale and an offset.
@@ -70,7 +64,7 @@ class Sampled:
     def __init__(self, value: Array) -> None:
         self.places = _places(value.size)
         self.values = _wide(value.reshape(-1)[self.places])
-        self.spread, self.largest = _level(self.values)
+        self.spread, self.largest = level(self.values)
 
     @classmethod
     def of(cls, value: Array) -> Sampled | None:
@@ -250,39 +244,10 @@ def fits_any(original: Array, executed: Array) -> bool:
     return fitted and original.size <= _FITTED_BY_ANY
 
 
-def _level(sample: Floats) -> tuple[float, float]:
-    """Root mean square around the median, and largest size, without outliers."""
-    known = np.isfinite(sample)
-    finite = sample if known.all() else sample[known]
-    if not finite.size:
-        return 1.0, 0.0
-    sizes = np.abs(finite)
-    plain = sizes <= _MASK
-    masks = not plain.all()
-    common = finite[plain] if masks and plain.mean() > _FEW else finite
-    middle = _median(common)
-    gaps = np.abs(finite - middle)
-    usual = gaps if common is finite else np.abs(common - middle)
-    moved = usual > 0
-    typical = _median(usual if moved.all() else usual[moved]) if moved.any() else 0.0
-    kept = gaps <= _OUTLIER * typical
-    near = gaps if kept.all() else gaps[kept]
-    spread = float(np.sqrt(np.mean(np.square(near)))) if near.size else 0.0
-    largest = sizes if not masks else sizes[kept | plain]
-    return spread, float(np.max(largest, initial=0.0))
-
-
-def _median(values: Floats) -> float:
-    """As NumPy's, of finite numbers; it looks for NaNs as well."""
-    half = values.size // 2
-    places = (half,) if values.size % 2 else (half - 1, half)
-    return float(np.partition(values, places)[[*places]].mean())
-
-
 def _distance(wanted: Floats, values: Floats, spread: float) -> float:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         gaps = np.abs(wanted - values)
-        sizes = np.where(np.abs(wanted) > _OUTLIER * spread, np.abs(wanted), spread)
+        sizes = np.where(np.abs(wanted) > OUTLIER * spread, np.abs(wanted), spread)
         parts = np.minimum(gaps / sizes, 1.0)
     odd = ~np.isfinite(wanted) | ~np.isfinite(values)
     if odd.any():
