@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -109,10 +110,16 @@ def test_a_session_that_fails_ends_the_run_with_its_reason(
         run(LONG[scenario], Failing(way))
 
 
-def test_a_session_that_hangs_is_given_up() -> None:
-    order = Order(Scenario.SERVER, SHORT_S, 1000.0, 10 * SECOND, min_queries=150)
-    with pytest.raises(BackendError, match=r"stopped after 4 s, while measuring.*--timeout"):
-        run(order, Failing("hangs"), seconds=3)
+def test_a_run_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whoever watches hears how far it should be."""
+    monkeypatch.setattr(isolated, "_TICK_S", 0.01)
+    heard: list[tuple[str, float]] = []
+    receiver, sender = Pipe(duplex=False)
+    watch = Watch(0.02, "measuring", lambda *said: heard.append(said))
+    with receiver, sender, pytest.raises(BackendError, match=r"stopped after 0 s.*--timeout"):
+        isolated._message(None, receiver, 0.05, watch)
+    assert {doing for doing, _ in heard} == {"measuring"}
+    assert all(0 <= share <= 1 for _, share in heard)
 
 
 def test_queries_that_will_not_fit_are_refused_before_they_are_made() -> None:
