@@ -17,7 +17,7 @@ from onnxprof.machine.telemetry import readable
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.registry import Plugin, backends, exporters
 from onnxprof.plugins.verbs import SelfTest, SelfTesting
-from onnxprof.processes.fence.guards import Guard, guards
+from onnxprof.processes.trial.guards import Guard, guards
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.telemetry import Absence
 

@@ -18,9 +18,9 @@ from onnxprof.errors import UsageError
 from onnxprof.plugins.registry import Plugin
 from onnxprof.plugins.verbs import SelfTest, Verdict
 from onnxprof.processes.cores import split
-from onnxprof.processes.fence import guards
 from onnxprof.processes.fence.enclose import SWITCH, Enclosure, Fence
-from onnxprof.processes.fence.probe import Probe
+from onnxprof.processes.trial import guards
+from onnxprof.processes.trial.probe import Probe
 from onnxprof.records.device import Availability
 from onnxprof.testing import FakeBackend
 

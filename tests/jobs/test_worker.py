@@ -18,7 +18,7 @@ from onnxprof.jobs.child import perform
 from onnxprof.jobs.parent import run_isolated
 from onnxprof.machine.other_programs import Others
 from onnxprof.processes.confined import Limits
-from onnxprof.processes.fence.probe import probe
+from onnxprof.processes.trial.probe import probe
 from onnxprof.records.warning import WarningKind
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")

@@ -17,7 +17,7 @@ import pytest
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.processes.fence import landlock, namespaces, places, seccomp
 from onnxprof.processes.fence.enclose import SWITCH, Enclosure, enclose
-from onnxprof.processes.fence.probe import probe
+from onnxprof.processes.trial.probe import probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="fences are those of Linux")
 

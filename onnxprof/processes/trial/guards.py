@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onnxprof.errors import OnnxprofError
 from onnxprof.processes.cores import listed, split, usable
 from onnxprof.processes.fence.enclose import Fence
-from onnxprof.processes.fence.probe import probe
+from onnxprof.processes.trial.probe import probe
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The fences and cores of measurements, tried out on this machine."""
