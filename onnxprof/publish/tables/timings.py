@@ -305,7 +305,7 @@ def _count(number: int | None) -> int | None:
 def _alive(row: TimedRow, alive: Mapping[str, int]) -> int | None:
     """Bytes of activations while the row's step ran; None for other rows, and where not known."""
     timed = row.step is not None and row.median_ns is not None
-    return alive.get(row.step.name) if timed and row.step else None
+    return _count(alive.get(row.step.name)) if timed and row.step else None
 
 
 def _caveat(row: TimedRow) -> str:
