@@ -76,7 +76,7 @@ def child(way: str, seconds: float, devices: int, rate: float) -> None:
         console = Console(file=sink, force_terminal=True, width=120, height=40)
         hear: Listener = lambda _: None  # noqa: E731
         if way == "lines":
-            hear = Lines(lambda text: print(text, file=sink)).hear
+            hear = Lines(sink.write, sink.write).hear
         elif way == "status":
             store = Path(stack.enter_context(TemporaryDirectory()))
             hear = stack.enter_context(StatusFile(store)).hear

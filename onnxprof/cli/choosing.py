@@ -42,7 +42,7 @@ What = Annotated[
 Runs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[RUN]...",
+        metavar="RUN",
         help="An id or its first digits, a .parquet file or a folder of runs; or options that say"
         " which.",
     ),

@@ -48,17 +48,12 @@ def load(path: Path) -> Ceilings:
         ) from error
 
 
-def files(root: Path) -> list[Path]:
-    """The files of a store that look like ceilings."""
-    return sorted((root / FOLDER).glob(f"*/*/*{SUFFIX}"))
-
-
 def stored(roots: Iterable[Path]) -> tuple[list[Ceilings], list[StoreError]]:
     """All ceilings, oldest first, and what could not be read."""
     good: list[Ceilings] = []
     bad: list[StoreError] = []
     for root in roots:
-        for path in files(root):
+        for path in sorted((root / FOLDER).glob(f"*/*/*{SUFFIX}")):
             try:
                 good.append(load(path))
             except StoreError as error:

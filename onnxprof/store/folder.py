@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import product
 from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
@@ -56,8 +55,12 @@ class Filters:
             and _matches(self.device, asked.device_id, summary.device_name)
             and _matches(self.backend, asked.backend)
             and (not self.batch or asked.batch in self.batch)
-            and (not self.tag or any(_is_tag(*pair) for pair in product(self.tag, summary.tags)))
+            and (not self.tag or any(map(self.names_tag, summary.tags)))
         )
+
+    def names_tag(self, tag: str) -> bool:
+        """Whether a tag is among those that are asked for."""
+        return any(pattern == tag or _is_like(pattern, tag) for pattern in self.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +207,6 @@ def _matches(patterns: tuple[str, ...], *names: str) -> bool:
 def _match(pattern: str, name: str) -> bool:
     pattern, name = pattern.casefold(), name.casefold()
     return _is_like(pattern, name) if "*" in pattern or "?" in pattern else pattern in name
-
-
-def _is_tag(pattern: str, tag: str) -> bool:
-    return pattern == tag or _is_like(pattern, tag)
 
 
 def _is_like(pattern: str, name: str) -> bool:

@@ -27,6 +27,7 @@ NAME = "tags.jsonl"
 _MOST_BYTES = 256 << 20
 _TAG = re.compile(r"[^\W_][\w.+@:/-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +129,20 @@ def applied(runs: Sequence[Summary]) -> tuple[list[Summary], list[StoreError]]:
 
     Reads the file of a run only where its name and its number of bytes leave a doubt.
     """
-    shelves: dict[str, _Shelf | None] = {}
+    homes: dict[str, Path] = {}
+    shelves: dict[Path, _Shelf] = {}
     problems: list[StoreError] = []
-    known: dict[Path, _Shelf] = {}
     for run in runs:
         folder = os.path.dirname(run.file)
-        if folder not in shelves:
-            place = home(run)
-            if place not in known:
-                lines_there, more = read(place)
-                known[place] = _Shelf(lines_there)
-                problems += more
-            shelves[folder] = known[place] if known[place].likely else None
-        shelf = shelves[folder]
-        if shelf is not None:
-            shelf.add(run)
-    changed = {run.file: run for shelf in known.values() for run in shelf.tagged()}
+        if folder not in homes:
+            homes[folder] = home(run)
+        place = homes[folder]
+        if place not in shelves:
+            taggings, more = read(place)
+            shelves[place] = _Shelf(taggings)
+            problems += more
+        shelves[place].add(run)
+    changed = {run.file: run for shelf in shelves.values() for run in shelf.tagged()}
     return [changed.get(run.file, run) for run in runs] if changed else list(runs), problems
 
 
@@ -152,18 +151,19 @@ class _Shelf:
 
     def __init__(self, taggings: Sequence[Tagging]) -> None:
         self._tags = current(taggings)
-        self.likely: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self._likely: dict[str, set[tuple[str, int]]] = defaultdict(set)
         for line in taggings:
             if line.run in self._tags:
-                self.likely[line.name].add((line.run, line.file_bytes))
+                self._likely[line.name].add((line.run, line.file_bytes))
         self._runs: dict[str, list[Summary]] = defaultdict(list)
 
     def add(self, run: Summary) -> None:
-        name = stem(run.request, run.created)
-        if name in self.likely:
+        """Keep a run in mind that may have a tag."""
+        if self._likely and (name := stem(run.request, run.created)) in self._likely:
             self._runs[name].append(run)
 
     def tagged(self) -> list[Summary]:
+        """The runs that have tags, with them."""
         return [
             dataclasses.replace(run, tags=tags)
             for name, runs in self._runs.items()
@@ -174,7 +174,7 @@ class _Shelf:
     def _digest(self, run: Summary, name: str, *, is_alone: bool) -> str:
         try:
             size = os.stat(run.file).st_size
-            fitting = [digest for digest, count in self.likely[name] if count == size]
+            fitting = [digest for digest, count in self._likely[name] if count == size]
             if len(fitting) == 1 and is_alone:
                 return fitting[0]
             return digest_of(run.file) if fitting else ""
@@ -195,9 +195,9 @@ def _line(run: Summary, digest: str, tag: str, is_set: bool, last: Tagging | Non
     """A line that counts after the last one, whatever the clock says."""
     moment = datetime.now(UTC)
     if last is not None:
-        moment = max(moment, datetime.fromisoformat(last.at) + timedelta(microseconds=1))
-    name = stem(run.request, run.created)
-    return Tagging(_text(moment), digest, name, os.stat(run.file).st_size, tag, is_set)
+        moment = max(moment, datetime.fromisoformat(last.at) + _TICK)
+    name, count = stem(run.request, run.created), Path(run.file).stat().st_size
+    return Tagging(_text(moment), digest, name, count, tag, is_set)
 
 
 def _text(moment: datetime) -> str:
@@ -218,7 +218,7 @@ def _tagging(line: bytes) -> Tagging:
     """Raises one of `guard.ERRORS` for a line that is none."""
     found = from_json(Tagging, guard.facts_in(line))
     moment = datetime.fromisoformat(found.at)
-    if moment.tzinfo != UTC or _text(moment) != found.at:
+    if moment.tzinfo != UTC or _text(moment) != found.at or moment + _TICK <= moment:
         raise ValueError(f"{found.at!r} is no time in UTC")
     if not _TAG.fullmatch(found.tag) or not _DIGEST.fullmatch(found.run):
         raise ValueError("it has no tag, or no digest")

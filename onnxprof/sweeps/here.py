@@ -6,12 +6,12 @@ import os
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from onnxprof.errors import OnnxprofError
+from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.job import Job, request
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.proving import proven
@@ -135,6 +135,8 @@ class _Course:
     """What each batch that was asked for came to, those that are not measured among them."""
     refused: dict[int, str] = field(default_factory=dict)
     expected: dict[int, PredictedMemory] = field(default_factory=dict)
+    holds: bool = False
+    """The device is held."""
     began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -149,6 +151,7 @@ class _Course:
                 self._skip_too_large()
             if self.jobs:
                 stack.enter_context(held(self.jobs[0][1].device.id, self._note, self.place.wait_s))
+                self.holds = True
                 self._pass_over_stored()
                 self._prove()
             memory = {batch: each.peak_bytes for batch, each in self.expected.items()}
@@ -257,18 +260,29 @@ class _Course:
         path, records = Path(), dict[int, Run]()
         if self.place.records_unreadable:
             path, records = unreadable(self.task, error)
-        for record in list(records.values())[:1]:
-            self.place.learner.learn_unreadable(self.task, record.model, path)
-        for batch in list(self.open):
-            name = self.task.job(batch, self.place.name)
-            run = records.get(batch)
-            if run is None:
-                self.desk.hear(Failed(name, str(error)))
-            elif self.desk.is_wanted(run.request):
-                self.desk.take(name, run, 0.0, _bare(error))
-            else:
-                self.desk.hear(AlreadyStored(name))
+        if records:
+            one = next(iter(records.values()))
+            self.place.learner.learn_unreadable(self.task, one.model, path)
+            self._record(records, one.device.id, error)
+        for batch in self.open:
+            self.desk.hear(Failed(self.task.job(batch, self.place.name), str(error)))
         self.open = []
+
+    def _record(self, records: Mapping[int, Run], device_id: str, error: OnnxprofError) -> None:
+        """Store failed records, with the device held so that another sweep stores none of them."""
+        try:
+            free = nullcontext() if self.holds else held(device_id, self._note, self.place.wait_s)
+            with free:
+                for batch in [batch for batch in records if batch in self.open]:
+                    run = records[batch]
+                    name = self.task.job(batch, self.place.name)
+                    if self.desk.is_wanted(run.request):
+                        self.desk.take(name, run, 0.0, _bare(error))
+                    else:
+                        self.desk.hear(AlreadyStored(name))
+                    self.open.remove(batch)
+        except BackendError:  # another one has the device, and nobody is to wait for it
+            return
 
     def _end(self, batch: int) -> None:
         self.open.remove(batch)

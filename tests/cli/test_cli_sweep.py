@@ -240,3 +240,16 @@ def test_a_time_in_words(text: str, seconds: int) -> None:
 def test_no_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--for"):
         parse_duration(text, "--for")
+
+
+def test_two_sweeps_at_once_measure_each_job_once(folder: Path) -> None:
+    (folder / "plan.toml").write_text(PLAN.replace(', "none.onnx"', ""))
+    both = [start("sweep", "plan.toml", "--json", folder=folder) for _ in range(2)]
+    outputs = [process.communicate(timeout=240) for process in both]
+    ended = [json.loads(out.splitlines()[-1]) for out, _ in outputs]
+    assert [each["left"] for each in ended] == [0, 0], outputs
+    assert sum(each["finished"] for each in ended) == 4
+    runs, problems = load_all([folder / "runs"])
+    assert problems == []
+    requests = [run.request for run in runs]
+    assert len(requests) == len(set(requests)) == 6

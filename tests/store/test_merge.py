@@ -101,10 +101,10 @@ def test_ceilings_come_along(a: Path, b: Path) -> None:
     path = stored_ceilings.save(b, ceilings())
     (path.parent / "bad.json").write_text("{}")
     merged = merge([b], a)
-    assert merged.ceilings == 1
+    assert merged.beside == {"ceilings": 1}
     assert [problem.where for problem in merged.unreadable] == [str(path.parent / "bad.json")]
     assert stored_ceilings.stored([a])[0] == stored_ceilings.stored([b])[0]
-    assert merge([b], a).ceilings == 0
+    assert merge([b], a).beside == {"ceilings": 0}
 
 
 @pytest.mark.parametrize("moment", range(4))

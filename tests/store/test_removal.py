@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxprof.store.encoding import request_digest
-from onnxprof.store.folder import Store, scan
+from onnxprof.store.folder import Filters, Store, scan
 from onnxprof.store.summary import Summary
 from onnxprof.store.upkeep import removal
 from onnxprof.testing import sample_run
@@ -56,6 +56,14 @@ def test_tagged_runs_stay_and_are_counted_among_the_newest() -> None:
     runs = [summary(day, tagged=day in (1, 3)) for day in (1, 2, 3)]
     gone, kept = removal.superfluous(runs, 1)
     assert (days(gone), days(kept)) == ([2], [1])
+
+
+def test_a_tag_that_is_asked_for_keeps_no_run() -> None:
+    runs = [summary(day, tagged=True) for day in (1, 2)]
+    runs += [dataclasses.replace(summary(3), tags=("v1", "other"))]
+    runs += [summary(4, tagged=True)]
+    gone, kept = removal.superfluous(runs, 1, Filters(tag=("v*",)))
+    assert (days(gone), days(kept)) == ([1, 2], [3])
 
 
 @given(

@@ -172,6 +172,9 @@ def test_a_writer_that_was_cut_off_costs_its_own_line_alone(root: Path) -> None:
         b"\xff\xfe",
         b"[" * 100_000,
         b'{"at":"yesterday","run":"' + b"a" * 64 + b'","name":"n","file_bytes":1,"tag":"t"}',
+        b'{"at":"9999-12-31T23:59:59.999999Z","run":"'
+        + b"a" * 64
+        + b'","name":"n","file_bytes":1,"tag":"t"}',
         b'{"at":"2026-01-01T00:00:00.000000Z","run":"../x","name":"n","file_bytes":1,"tag":"t"}',
         b'{"at":"2026-01-01T00:00:00.000000Z","run":"'
         + b"a" * 64

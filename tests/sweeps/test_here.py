@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.networks import models
-from support.sweeping import Heard, ledger, planned, task
+from support.runs.sweeping import Heard, ledger, planned, task
 
 from onnxprof.errors import BackendError, StoreError
 from onnxprof.jobs.job import Job, request
@@ -331,3 +331,14 @@ def test_inputs_are_part_of_what_is_done(measure, tmp_path: Path) -> None:
     np.savez(path, Input3=np.ones((1, 1, 28, 28), np.float32))
     assert standing([made], folder.Store(root), Remembered.of(root), Policy()).left == 1
     assert swept(root, [made])[0].finished == 1
+
+
+def test_a_failed_record_of_a_damaged_model_waits_for_the_device_too(
+    measure, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(b"\x08\x07 this is no model")
+    with held("cpu:fake", lambda _: None):
+        ended, _ = swept(tmp_path / "runs", [task(str(path), (1, 2))], Here(wait_s=0.0))
+    assert ended == Ended(0, 2, 0, 0)
+    assert load_all([tmp_path / "runs"]) == ([], [])

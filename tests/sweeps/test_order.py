@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sweeping import known, run_of, task
+from support.runs.sweeping import known, run_of, task
 
 from onnxprof.store.folder import Store
 from onnxprof.sweeps.planning.estimate import Estimates, in_all

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.networks import models
-from support.sweeping import task
+from support.runs.sweeping import task
 
 from onnxprof.jobs.job import Job, request
 from onnxprof.jobs.sweep import inspect_found, jobs_of

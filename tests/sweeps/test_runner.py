@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.sweeping import FakePlace, ledger, planned, run_of, task
+from support.runs.sweeping import FakePlace, ledger, planned, run_of, task
 
 from onnxprof.errors import StoreError
 from onnxprof.store.folder import Store, load_all

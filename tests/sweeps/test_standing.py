@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sweeping import FakePlace, known, ledger, run_of, task
+from support.runs.sweeping import FakePlace, known, ledger, run_of, task
 
 from onnxprof.records.run import Request
 from onnxprof.store import parquet

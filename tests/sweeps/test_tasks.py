@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sweeping import task
+from support.runs.sweeping import task
 
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
@@ -43,6 +44,7 @@ class Board:
         self._live = Live(console=console, auto_refresh=False)
         self._closing: dict[str, None] = {}
         self._said: set[str] = set()
+        self._unprinted: deque[str] = deque()
         self._pace: Pace | None = None
 
     def __enter__(self) -> Board:
@@ -75,19 +77,25 @@ class Board:
                 self._once(one_line(text))
             case _:
                 pass
-        if self._pace is not None and _shown(self._tally) != _shown(before):
+        is_new = bool(self._unprinted) or _shown(self._tally) != _shown(before)
+        if self._pace is not None and is_new:
             self._pace.nudge()
 
     def _once(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            self._print(text)
+            self._unprinted.append(text)
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self) -> None:
-        self._live.update(view.Board(self._tally), refresh=True)
+        """Draw the board once, with what is new above it."""
+        texts = [self._unprinted.popleft() for _ in range(len(self._unprinted))]
+        with self._console:  # what it prints until the end is one write
+            if texts:
+                self._print("\n".join(texts))
+            self._live.update(view.Board(self._tally), refresh=True)
 
 
 def _shown(tally: Tally) -> Tally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from onnxprof.store.names import FAILED, stem
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
 
+#: What a store holds beside runs, by folder: how to read such a file. Raises StoreError.
+_BESIDE: Mapping[str, Callable[[Path], object]] = {ceilings.FOLDER: ceilings.load}
 #: Hears how many of how many files have been looked at.
 Advance = Callable[[int, int], None]
 
@@ -30,7 +32,8 @@ class Merged:
     """Runs whose content the store had already, or that came twice."""
     tags: int = 0
     """Lines about tags that the store did not have."""
-    ceilings: int = 0
+    beside: dict[str, int] = field(default_factory=dict)
+    """New files that are no runs, by the folder of the store that they are in."""
     unreadable: list[StoreError] = field(default_factory=list)
 
 
@@ -62,8 +65,12 @@ def merge(sources: Sequence[Path], target: Path, advance: Advance = lambda *_: N
         by_home[tags.home(run)].add(digest)
     for home, digests in by_home.items():
         merged.tags += _carry_tags(home, digests, target)
-    for source in sources:
-        merged.ceilings += _carry_ceilings(source, target, merged.unreadable)
+    for name, load_file in _BESIDE.items():
+        there = _Contents(map(os.fspath, _files(target, name)))
+        for source in sources:
+            for path in _files(source, name):
+                new = _carry_file(path, source, target, load_file, there, merged.unreadable)
+                merged.beside[name] = merged.beside.get(name, 0) + new
     return merged
 
 
@@ -114,20 +121,29 @@ def _carry_tags(home: Path, digests: set[str], target: Path) -> int:
     return len(new)
 
 
-def _carry_ceilings(source: Path, target: Path, unreadable: list[StoreError]) -> int:
-    """How many files of ceilings the target did not have."""
-    there = _Contents(map(os.fspath, ceilings.files(target)))
-    new = 0
-    for path in ceilings.files(source):
-        try:
-            data = _bytes(path)
-            digest = hashlib.sha256(data).hexdigest()
-            known = None if there.has(digest, len(data)) else ceilings.load(path)
-        except StoreError as error:
-            unreadable.append(error)
-            continue
-        if known is not None:
-            folder = target.joinpath(path.parent.relative_to(source))
-            write_new(folder, path.stem, ceilings.SUFFIX, data, "the ceilings")
-            new += 1
-    return new
+def _files(root: Path, folder: str) -> list[Path]:
+    return sorted(path for path in (root / folder).rglob("*.json") if path.name[0] != ".")
+
+
+def _carry_file(
+    path: Path,
+    source: Path,
+    target: Path,
+    load_file: Callable[[Path], object],
+    there: _Contents,
+    unreadable: list[StoreError],
+) -> bool:
+    """Copy a file that is no run, in the same folder of the target; whether it was new."""
+    try:
+        data = _bytes(path)
+        digest = hashlib.sha256(data).hexdigest()
+        if there.has(digest, len(data)):
+            return False
+        load_file(path)
+    except StoreError as error:
+        unreadable.append(error)
+        return False
+    folder = target.joinpath(path.parent.relative_to(source))
+    write_new(folder, path.stem, path.suffix, data, "the file")
+    there.add(digest)
+    return True

@@ -10,14 +10,18 @@ from pathlib import Path
 
 from onnxprof.errors import StoreError
 from onnxprof.store.encoding import request_digest
+from onnxprof.store.folder import Filters
 from onnxprof.store.summary import Summary
 
 
-def superfluous(runs: Iterable[Summary], keep: int) -> tuple[list[Summary], list[Summary]]:
+def superfluous(
+    runs: Iterable[Summary], keep: int, filters: Filters | None = None
+) -> tuple[list[Summary], list[Summary]]:
     """The runs beyond the `keep` newest of their request, and those of them that tags keep.
 
-    Failed runs that are older than a good one of the same request count as the oldest. Both lists
-    are in the order of the runs given.
+    A tag that the filters name keeps no run: it says which are meant. Failed runs that are older
+    than a good one of the same request count as the oldest. Both lists are in the order of the
+    runs given.
     """
     by_request: dict[str, list[Summary]] = defaultdict(list)
     listed = list(runs)
@@ -25,7 +29,10 @@ def superfluous(runs: Iterable[Summary], keep: int) -> tuple[list[Summary], list
         by_request[request_digest(run.request)].append(run)
     beyond = {run.file for theirs in by_request.values() for run in _by_worth(theirs)[keep:]}
     surplus = [run for run in listed if run.file in beyond]
-    return [run for run in surplus if not run.tags], [run for run in surplus if run.tags]
+    named = (filters or Filters()).names_tag
+    kept = [run for run in surplus if not all(map(named, run.tags))]
+    files = {run.file for run in kept}
+    return [run for run in surplus if run.file not in files], kept
 
 
 def remove(runs: Sequence[Summary]) -> tuple[int, list[StoreError]]:

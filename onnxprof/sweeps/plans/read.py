@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from onnxprof import folders
 from onnxprof.errors import UsageError
 from onnxprof.plugins import registry
 from onnxprof.sweeps.plans.lines import Lines, lines_of
@@ -170,9 +171,8 @@ class _Reader:
         except WrongValueError as error:
             raise self._wrong(path, key, error) from None
         if key == "inputs":
-            return tuple(
-                str((self.path.parent / Path(file).expanduser()).resolve()) for file in found
-            )
+            beside = (self.path.parent / folders.expanded(file) for file in found)
+            return tuple(str(file.resolve()) for file in beside)
         return found
 
     def _texts(self, path: tuple[str | int, ...], value: Any) -> tuple[str, ...]:

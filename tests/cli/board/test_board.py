@@ -16,7 +16,16 @@ from onnxprof.cli.board.lines import Lines
 from onnxprof.cli.board.live import Board
 from onnxprof.cli.board.view import Board as View
 from onnxprof.cli.board.watching import shown
-from onnxprof.sweeps.events import Advanced, Event, Failed, Finished, Noted, Planned, Started
+from onnxprof.sweeps.events import (
+    Advanced,
+    Event,
+    Failed,
+    Finished,
+    Noted,
+    Planned,
+    Skipped,
+    Started,
+)
 
 
 def drawn(width: int, events: tuple[tuple[float, Event], ...] = SCRIPT) -> str:
@@ -142,6 +151,30 @@ def test_it_is_drawn_again_only_where_something_changed(monkeypatch: pytest.Monk
         assert steps.nudges == 3
         shown_board.hear(Advanced(RESNET, "sampling", 0.12))
         assert steps.nudges == 4
+
+
+def test_a_thousand_notes_are_one_redraw(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Drawn(monkeypatch)
+    writes: list[str] = []
+
+    class Counted(io.StringIO):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return len(text)
+
+    console = Console(file=Counted(), width=80, height=40, force_terminal=True)
+    with Board(console) as shown_board:
+        writes.clear()
+        for i in range(1000):
+            shown_board.hear(Skipped(job("net", i), f"net at batch {i} will not fit"))
+        assert writes == []
+        assert steps.work is not None
+        steps.work()
+        [text] = writes
+        assert text.count("will not fit") == 1000
+        assert "of 0 jobs" in text
+        steps.work()
+        assert "will not fit" not in writes[1]
 
 
 def test_notes_stand_above_the_board(monkeypatch: pytest.MonkeyPatch) -> None:

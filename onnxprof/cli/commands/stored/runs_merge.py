@@ -67,12 +67,10 @@ def _in_words(merged: Merged) -> str:
         f"{merged.there:,} there already",
         f"{len(merged.unreadable):,} unreadable",
     ]
-    extra = [
-        counted(count, one, several)
-        for count, one, several in (
-            (merged.tags, "line about tags", "lines about tags"),
-            (merged.ceilings, "set of ceilings", "sets of ceilings"),
-        )
+    extra = [counted(merged.tags, "line about tags", "lines about tags")] if merged.tags else []
+    extra += [
+        f"{counted(count, 'file', 'files')} of {name}"
+        for name, count in merged.beside.items()
         if count
     ]
     return ", ".join(counts) + (f"; also {' and '.join(extra)}" if extra else "")

@@ -67,7 +67,8 @@ def prune(
 ) -> int:
     """Remove all but the newest runs of each request, after saying which and asking.
 
-    A failed run that is older than a good one goes before any other. Runs with a tag stay.
+    A failed run that is older than a good one goes before any other. Runs with a tag stay, but
+    for tags that --tag names.
     """
     from onnxprof.cli.options import parse_filters
     from onnxprof.publish.text.safe import counted
@@ -76,7 +77,7 @@ def prune(
 
     filters = parse_filters(model, device, backend, batch, tag)
     listed = changeable(select("", roots_of(store), filters, say=note))
-    surplus, tagged = superfluous(listed, keep)
+    surplus, tagged = superfluous(listed, keep, filters)
     if tagged:
         note(f"{counted(len(tagged), 'run stays', 'runs stay')} because of a tag")
     if not surplus:
