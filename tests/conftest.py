@@ -18,6 +18,9 @@ pytest_plugins = ["support.session"]
 settings.register_profile("onnxprof", deadline=None)
 settings.load_profile("onnxprof")
 
+# Several processes of tests share the cores: threads of torch that wait are not to spin on them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A shell's background jobs ignore interrupts, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -145,3 +145,12 @@ def test_noise_is_seldom_called_drift() -> None:
     rng = np.random.default_rng(4)
     found = [intervals.drift(timed(1e6 * rng.normal(1, 0.02, 12))) != 0 for _ in range(500)]
     assert np.mean(found) <= 0.015
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(-1, 4)), min_size=1, max_size=40))
+def test_medians_of_groups_are_those_of_each_group(pairs: list[tuple[int, int]]) -> None:
+    samples = np.array([sample for sample, _ in pairs], np.int64)
+    groups = np.array([group for _, group in pairs], np.int32)
+    numbers, medians = intervals.group_medians(samples, groups)
+    assert numbers.tolist() == sorted(set(groups.tolist()))
+    assert medians.tolist() == [np.median(samples[groups == n]) for n in numbers]

@@ -66,6 +66,21 @@ def test_nothing_is_read_where_nothing_changed(
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+def test_the_rows_of_a_run_are_counted_once_for_all_its_tables(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[str, int]] = []
+    plain = model_files.timing_rows
+
+    def spy(run, sums):
+        counted.append((run.request.model_name, run.request.batch))
+        return plain(run, sums)
+
+    monkeypatch.setattr(model_files, "timing_rows", spy)
+    build.build_from_stores([store.root], tmp_path / "out")
+    assert sorted(counted) == [("a", 1), ("a", 2), ("b", 1)]
+
+
 def test_a_new_run_costs_its_model_alone(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

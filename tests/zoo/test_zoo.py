@@ -94,6 +94,25 @@ def test_the_check_finds_what_is_wrong(
     assert fault in "; ".join(found.faults)
 
 
+def test_a_file_is_loaded_once_for_all_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    loaded = []
+    reference = zoocheck.registry.reference()
+
+    class Counted:
+        def file_session(self, path: Path, *, lean: bool = False):
+            loaded.append(path)
+            return reference.file_session(path, lean=lean)
+
+    monkeypatch.setattr(zoocheck.registry, "reference", Counted)
+    path = models.save(network(models.node("Mul", ["x", "f"], ["y"]), f=scalar(2)), tmp_path)
+    found = zoocheck._Findings()
+    assert [batch for batch, _ in zoocheck._outputs(path, (1, 2, 5), {}, found)] == [1, 2, 5]
+    assert (loaded, found.faults) == ([path], [])
+
+
 def test_minus_infinity_may_mask_a_softmax_only(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     mask = np.array([0, 0, -np.inf, 0], np.float32)
