@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ class Interrupted:
     started = False
 
     def start(self) -> None:
-        os.kill(os.getpid(), signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR1)  # to this thread: at once
         for _ in range(1000):  # where the handler would run
             pass
         self.started = True

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.networks import models
-from support.runs.sweeping import task
+from support.sweeps.sweeping import task
 
 from onnxprof.plugins import registry
 from onnxprof.sweeps.planning import preview

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def merge(
     folders_: Annotated[
-        list[str], typer.Argument(metavar="DIR...", help="Stores, or folders of runs.")
+        list[str], typer.Argument(metavar="DIR...", help="Stores, folders of runs, or archives.")
     ],
     into: Annotated[
         Path | None,
@@ -37,12 +37,13 @@ def merge(
     from onnxprof.errors import UsageError
     from onnxprof.processes import device_lock
     from onnxprof.store.folder import Store, tell
+    from onnxprof.store.parquet import is_archive
     from onnxprof.store.upkeep.merge import merge as merged_into
 
     sources, target = [folders.expanded(each) for each in folders_], folders.store(into)
     for source in sources:
-        if not source.is_dir():
-            raise UsageError("there is no such folder", where=str(source))
+        if not source.is_dir() and not is_archive(source):
+            raise UsageError("there is no such folder or archive", where=str(source))
     Store(target).check_writable()
     with (
         device_lock.held(str(target.resolve()), note),
