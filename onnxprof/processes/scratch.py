@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import re
 import shutil
 import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -20,7 +22,12 @@ PREFIX = "onnxprof-"
 _OWNER = ".owner"
 #: Seconds of age below which a folder may lack a lock.
 _YOUNG_S = 60.0
+#: A folder of ours may be empty, and without its lock, for a moment; much later its maker is gone.
+_EMPTY_S = 3600.0
+_MADE = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
 _SWEPT: list[Path] = []
+_KEPT = ExitStack()
+_FOLDERS: list[str] = []
 
 
 @contextmanager
@@ -39,6 +46,20 @@ def scratch() -> Iterator[str]:
         yield folder
 
 
+def kept() -> str:
+    """A folder for as long as this process lives, the same for every caller."""
+    if not _FOLDERS:
+        _FOLDERS.append(_KEPT.enter_context(scratch()))
+        atexit.register(clear)
+    return _FOLDERS[0]
+
+
+def clear() -> None:
+    """Remove what `kept` has made; for a process that ends without Python's own clean-up."""
+    _FOLDERS.clear()
+    _KEPT.close()
+
+
 def _sweep_once() -> None:
     root = Path(tempfile.gettempdir())
     if root not in _SWEPT:
@@ -53,9 +74,15 @@ def sweep_leftovers(root: Path, young_s: float = _YOUNG_S) -> list[Path]:
         return gone
     with suppress(OSError):
         for folder in sorted(root.glob(f"{PREFIX}*")):
-            if _is_ours(folder, young_s) and _is_abandoned(folder):
+            if not _is_ours(folder, young_s):
+                continue
+            if _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 gone.append(folder)
+            elif _MADE.fullmatch(folder.name) and _is_ours(folder, _EMPTY_S):
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
+                    gone.append(folder)
     return gone
 
 
