@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from onnxprof.processes.launch import undisturbed
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -24,7 +26,7 @@ _OWNER = ".owner"
 _YOUNG_S = 60.0
 #: A folder of ours may be empty, and without its lock, for a moment; much later its maker is gone.
 _EMPTY_S = 3600.0
-_MADE = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
+_NAME = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
 _SWEPT: list[Path] = []
 _KEPT = ExitStack()
 _FOLDERS: list[str] = []
@@ -38,6 +40,18 @@ def scratch() -> Iterator[str]:
     folders of dead ones.
     """
     _sweep_once()
+    held = ExitStack()
+    try:
+        with undisturbed():
+            folder = held.enter_context(_made())
+        yield folder
+    finally:
+        with undisturbed():  # half removed, without its lock, it would stay
+            held.close()
+
+
+@contextmanager
+def _made() -> Iterator[str]:
     made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
     with made as folder, Path(folder, _OWNER).open("w") as owner:
         if fcntl is not None:
@@ -79,7 +93,7 @@ def sweep_leftovers(root: Path, young_s: float = _YOUNG_S) -> list[Path]:
             if _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 gone.append(folder)
-            elif _MADE.fullmatch(folder.name) and _is_ours(folder, _EMPTY_S):
+            elif _NAME.fullmatch(folder.name) and _is_ours(folder, _EMPTY_S):
                 with suppress(OSError):  # it is not empty
                     folder.rmdir()
                     gone.append(folder)

@@ -319,3 +319,25 @@ def test_the_server_of_processes_leaves_nothing_in_either_way_out(
     assert "onnxprof-" in done.stdout
     assert "pymp-" not in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@posix
+@pytest.mark.parametrize("work", ["tempfile.mkdtemp", "shutil.rmtree"])
+def test_an_interrupt_while_a_folder_is_made_or_removed_leaves_none(
+    work: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    module, _, name = work.partition(".")
+    before = getattr(sys.modules[module], name)
+    left: list[str] = []
+
+    def interrupted(*given: object, **named: object) -> object:
+        done = before(*given, **named) if name == "mkdtemp" else None
+        signal.raise_signal(signal.SIGINT)
+        return done if name == "mkdtemp" else before(*given, **named)
+
+    monkeypatch.setattr(work, interrupted)
+    with pytest.raises(KeyboardInterrupt), scratch() as folder:
+        left.append(folder)
+    assert len(left) == (name == "rmtree")
+    assert list(tmp_path.iterdir()) == []
