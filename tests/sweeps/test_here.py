@@ -56,7 +56,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> list[Measure]:
     monkeypatch.setattr(registry, "backend", lambda name: FakeBackend())
     monkeypatch.setattr("onnxprof.sweeps.here.start_server", lambda *_: None)
     monkeypatch.setattr("onnxprof.sweeps.here.proven", lambda jobs, *_: list(jobs))
-    monkeypatch.setattr("onnxprof.jobs.sweep.run_isolated", lambda *given: chosen[-1](*given))
+    monkeypatch.setattr("onnxprof.jobs.parent.run_isolated", lambda *given: chosen[-1](*given))
     return chosen
 
 
