@@ -12,6 +12,8 @@ import platformdirs
 import pytest
 from hypothesis import settings
 
+# What they assert is shown as in a test.
+pytest.register_assert_rewrite("support.sweeps.killed")
 pytest_plugins = ["support.session"]
 
 # A busy machine is no bug: no test fails for being slow.

@@ -155,6 +155,12 @@ def _leave(code: int) -> None:
     CPython would kill itself by the signal where the interrupt, though caught, hit code run by
     exec(), as while a module with dataclasses is imported.
     """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_IGN)
+    from onnxprof.processes import scratch
+
+    scratch.clear()
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -19,6 +19,7 @@ from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import Measure, run_isolated, staying
+from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.opened import Opened, opened
@@ -273,7 +274,7 @@ def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -
                 run = measured(job, limits, progress, measure)
             except OnnxprofError as raised:
                 error = type(raised)(raised.what, where=job.title, remedy=raised.remedy)
-                run = failed(job, str(raised))
+                run = failed(job, without_folders(str(raised)))
             progress(job, "storing", 1.0)
             yield Outcome(run, store.save(run), error)
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver, reduction
 from typing import Any
 
+from onnxprof.processes import scratch
+
 #: The streams that a forked process shares with the one that asked for it: stdout and stderr.
 _STREAMS = (1, 2)
 _STARTED: list[str] = []
@@ -29,6 +31,7 @@ def start(modules: Sequence[str]) -> None:
     if sys.platform != "linux" or multiprocessing.current_process().daemon:
         return
     if not _STARTED:
+        _stand_in_scratch()
         multiprocessing.set_forkserver_preload(list(modules))
         _STARTED.extend(modules)
     # Held back until a process ignores it: an interrupt is for those who asked for the work.
@@ -37,6 +40,16 @@ def start(modules: Sequence[str]) -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stand_in_scratch() -> None:
+    """Have the server's socket in a folder that a later process removes where this one is killed.
+
+    multiprocessing would make one that stays: it has no public way to name another.
+    """
+    config: Any = getattr(multiprocessing.current_process(), "_config", None)
+    if isinstance(config, dict):
+        config.setdefault("tempdir", scratch.kept())
 
 
 def is_started() -> bool:

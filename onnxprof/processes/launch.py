@@ -1,4 +1,4 @@
-"""Starting a process whole: no interrupt comes between its start and what it needs."""
+"""What is done whole or not at all: an interrupt that comes meanwhile waits for its end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def launch(process: Any) -> None:
 
     A process that is cut off from what it is given would end with a traceback of its own.
     """
-    with _undisturbed():
+    with undisturbed():
         process.start()
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Signals with handlers in Python, which the main thread alone runs, wait for the end."""
     if threading.current_thread() is not threading.main_thread():
         yield

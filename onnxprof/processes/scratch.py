@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import re
 import shutil
 import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from onnxprof.processes.launch import undisturbed
 
 try:
     import fcntl
@@ -20,7 +24,12 @@ PREFIX = "onnxprof-"
 _OWNER = ".owner"
 #: Seconds of age below which a folder may lack a lock.
 _YOUNG_S = 60.0
+#: A folder of ours may be empty, and without its lock, for a moment; much later its maker is gone.
+_EMPTY_S = 3600.0
+_NAME = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
 _SWEPT: list[Path] = []
+_KEPT = ExitStack()
+_FOLDERS: list[str] = []
 
 
 @contextmanager
@@ -31,12 +40,38 @@ def scratch() -> Iterator[str]:
     folders of dead ones.
     """
     _sweep_once()
+    held = ExitStack()
+    try:
+        with undisturbed():
+            folder = held.enter_context(_made())
+        yield folder
+    finally:
+        with undisturbed():  # half removed, without its lock, it would stay
+            held.close()
+
+
+@contextmanager
+def _made() -> Iterator[str]:
     made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
     with made as folder, Path(folder, _OWNER).open("w") as owner:
         if fcntl is not None:
             with suppress(OSError):
                 fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder
+
+
+def kept() -> str:
+    """A folder for as long as this process lives, the same for every caller."""
+    if not _FOLDERS:
+        _FOLDERS.append(_KEPT.enter_context(scratch()))
+        atexit.register(clear)
+    return _FOLDERS[0]
+
+
+def clear() -> None:
+    """Remove what `kept` has made; for a process that ends without Python's own clean-up."""
+    _FOLDERS.clear()
+    _KEPT.close()
 
 
 def _sweep_once() -> None:
@@ -53,9 +88,15 @@ def sweep_leftovers(root: Path, young_s: float = _YOUNG_S) -> list[Path]:
         return gone
     with suppress(OSError):
         for folder in sorted(root.glob(f"{PREFIX}*")):
-            if _is_ours(folder, young_s) and _is_abandoned(folder):
+            if not _is_ours(folder, young_s):
+                continue
+            if _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 gone.append(folder)
+            elif _NAME.fullmatch(folder.name) and _is_ours(folder, _EMPTY_S):
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
+                    gone.append(folder)
     return gone
 
 

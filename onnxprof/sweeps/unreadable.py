@@ -8,6 +8,7 @@ from pathlib import Path
 from onnxprof.errors import ModelError, OnnxprofError
 from onnxprof.jobs.job import asked_of, now
 from onnxprof.jobs.options import command_line
+from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.sources.policy import Resolved
@@ -58,7 +59,9 @@ def _records(task: Task, found: Resolved, error: OnnxprofError) -> dict[int, Run
             created=now(),
             command=command_line(task.asking(models=(facts.reference,), batches=(batch,)).options),
             table=LayerTable((), batch, options.dims),
-            failure=f"{error.what}. {error.remedy}" if error.remedy else error.what,
+            failure=without_folders(
+                f"{error.what}. {error.remedy}" if error.remedy else error.what
+            ),
         )
         for batch in options.batches
     }

@@ -246,7 +246,7 @@ def test_a_killed_process_takes_its_child_along_and_is_swept_later(
     children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     process.kill()
     ended(process)
-    left = list(_folders(tmp_path))
+    left = sorted(_folders(tmp_path))
     assert left
     for _ in range(500):
         if not any(map(_runs, children)):
@@ -255,10 +255,11 @@ def test_a_killed_process_takes_its_child_along_and_is_swept_later(
     assert not any(map(_runs, children))
     swept: list[Path] = []
     for _ in range(500):  # one that began after they were listed may hold it a moment longer
-        if swept := sweep_leftovers(tmp_path, young_s=-1):
+        swept += sweep_leftovers(tmp_path, young_s=-1)
+        if len(swept) == len(left):
             break
         time.sleep(0.02)
-    assert swept == left
+    assert sorted(swept) == left
     assert not any(_folders(tmp_path))
 
 
@@ -276,3 +277,67 @@ def test_nobody_elses_folder_is_swept(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not Path(held).exists()
     assert (tmp_path / "elsewhere" / ".owner").exists()
     assert (tmp_path / "onnxprof-no-lock").exists()
+
+
+@posix
+def test_an_empty_folder_of_a_process_killed_at_once_goes_an_hour_later(tmp_path: Path) -> None:
+    names = ("onnxprof-abcdefgh", "onnxprof-abcdefg1", "onnxprof-abcdefg2")
+    empty, filled, young = (tmp_path / name for name in names)
+    for folder in (empty, filled, young):
+        folder.mkdir()
+    (filled / "file").touch()
+    for folder in (empty, filled):
+        os.utime(folder, (1e9, 1e9))
+    assert sweep_leftovers(tmp_path, young_s=-1) == [empty]
+    assert not empty.exists()
+    assert filled.is_dir()
+    assert young.is_dir()
+
+
+_KEEPING = """
+import os, sys
+from onnxprof.processes import fork_server, scratch
+from onnxprof.cli.main import _leave
+fork_server.start(("json",))
+print(os.listdir(os.environ["TMPDIR"]), flush=True)
+_leave(3) if sys.argv[1:] else None
+"""
+
+
+@linux
+@pytest.mark.parametrize("words", [(), ("leave",)], ids=["as ever", "at once"])
+def test_the_server_of_processes_leaves_nothing_in_either_way_out(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _KEEPING, *words],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (3 if words else 0, "")
+    assert "onnxprof-" in done.stdout
+    assert "pymp-" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+@pytest.mark.parametrize("work", ["tempfile.mkdtemp", "shutil.rmtree"])
+def test_an_interrupt_while_a_folder_is_made_or_removed_leaves_none(
+    work: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    module, _, name = work.partition(".")
+    before = getattr(sys.modules[module], name)
+    left: list[str] = []
+
+    def interrupted(*given: object, **named: object) -> object:
+        done = before(*given, **named) if name == "mkdtemp" else None
+        signal.raise_signal(signal.SIGINT)
+        return done if name == "mkdtemp" else before(*given, **named)
+
+    monkeypatch.setattr(work, interrupted)
+    with pytest.raises(KeyboardInterrupt), scratch() as folder:
+        left.append(folder)
+    assert len(left) == (name == "rmtree")
+    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ from onnxprof.testing import sample_run
 def test_a_store_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     pytest.importorskip("onnxruntime")
     path = models.save(models.linear(), tmp_path)
-    monkeypatch.setattr("onnxprof.jobs.sweep.run_isolated", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("onnxprof.sweeps.here.Here.run", lambda *_: pytest.fail("measured"))
     assert _run(["profile", str(path), "--batch", "1", "--store", str(path)]) == 2
     told = capsys.readouterr().err
     assert f"{path}: runs cannot be saved: " in told

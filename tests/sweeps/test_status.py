@@ -58,7 +58,6 @@ def test_the_end_is_marked_and_cleared_by_the_next_sweep(tmp_path: Path) -> None
     [found], _ = statuses(tmp_path)
     assert state(found) is State.ENDED
     (tmp_path / FOLDER / "gone-1.json").write_bytes(dumps(to_json(dead(found))))
-    (tmp_path / FOLDER / "gone-1.tmp").write_bytes(b"half")
     with StatusFile(tmp_path):
         assert listed(tmp_path) == []
 

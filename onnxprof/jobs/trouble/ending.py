@@ -49,6 +49,11 @@ def last_lines(text: str) -> list[str]:
     return [line for line in tidied if line][-_MOST_LINES:]
 
 
+def without_folders(text: str) -> str:
+    """The text without folders of this machine, such as the one that a runtime says it read."""
+    return _folders().sub("", text)
+
+
 @cache
 def _folders() -> re.Pattern[str]:
     """Folders of this machine before a file's name."""
@@ -66,7 +71,7 @@ def _here() -> Iterator[Path]:
 
 
 def _tidied(line: str) -> str:
-    line = _folders().sub("", without_places(_ESCAPES.sub("", line)))
+    line = without_folders(without_places(_ESCAPES.sub("", line)))
     line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
     return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
 

@@ -6,6 +6,7 @@ A sweep that was killed leaves its file; it is told from a living one by the pro
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class StatusFile:
 
     def _write(self) -> None:
         status = Status(self._writer, self._began, _now(), self._tally)
-        temporary = self._place.with_suffix(".tmp")
+        temporary = self._place.with_name(f".{secrets.token_hex(8)}.tmp")
         with suppress(OSError):
             self._place.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -132,12 +133,11 @@ class StatusFile:
 
 
 def _tidy(folder: Path) -> None:
-    """Take away the files of sweeps that are over or dead, and what they began to write."""
+    """Take away the files of sweeps that are over or dead."""
     with suppress(OSError):
         for place in folder.glob("*.json"):
             with suppress(*guard.ERRORS):
                 if state(_read(place)) in (State.ENDED, State.DEAD):
-                    place.with_suffix(".tmp").unlink(missing_ok=True)
                     place.unlink(missing_ok=True)
 
 

@@ -118,7 +118,7 @@ def test_a_node_with_another_runtime_is_left_out(cluster: Rays, tmp_path: Path) 
     other = farm.install(tmp_path / "other", version="2.0")
     cluster.add("a", GPU)
     cluster.add("b", GPU, PYTHONPATH=str(other))
-    swept = sweep(asked(cluster.client), [task(), task(seed=1)], tmp_path / "runs")
+    swept = sweep(asked(cluster.address), [task(), task(seed=1)], tmp_path / "runs")
     assert swept.nodes == {"a": 4}
     assert "left out: b: measures with other versions: farm-runtime 2.0" in swept.notes
 
