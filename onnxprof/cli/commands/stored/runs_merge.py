@@ -41,8 +41,8 @@ def merge(
 
     sources, target = [folders.expanded(each) for each in folders_], folders.store(into)
     for source in sources:
-        if not source.is_dir():
-            raise UsageError("there is no such folder", where=str(source))
+        if not source.exists():
+            raise UsageError("there is no such folder or archive", where=str(source))
     Store(target).check_writable()
     with (
         device_lock.held(str(target.resolve()), note),
