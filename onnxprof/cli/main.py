@@ -191,6 +191,9 @@ def _of_exception(error: Exception) -> int:
 
     if isinstance(error, OnnxprofError):
         return _report(error, str(error), error.exit_code)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error, file=sys.stderr)
+        return 2
     shown = getattr(error, "format_message", None)
     if shown is not None:
         return _report(error, shown(), 2)

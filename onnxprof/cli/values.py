@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin
 
 _NOT_PLAIN = object()
 _WHOLE = re.compile(r"[0-9]{1,15}")
-_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,15})?")
 
 
 def spared(get_params: Callable[[Any], list[Any]], context: Any) -> list[Any]:
@@ -35,9 +35,22 @@ def _process(parameter: Any, coerce: Callable[[Any, Any], Any], context: Any, va
     else:
         plain = _plain(parameter, value)
     if plain is _NOT_PLAIN:
-        return coerce(context, value)
+        return _bounded(parameter, context, coerce(context, value))
     callback = parameter.callback
     return plain if callback is None else callback(context, parameter, plain)
+
+
+def _bounded(parameter: Any, context: Any, value: Any) -> Any:
+    """The value. Raises BadParameter for a float that no command can use, such as inf."""
+    if isinstance(value, float):
+        import typer
+
+        from onnxprof.jobs.options import LARGEST
+
+        if value > LARGEST:
+            what = f"{value:g} is more than {LARGEST:.0f}."
+            raise typer.BadParameter(what, context, parameter)
+    return value
 
 
 def _plain(parameter: Any, value: Any) -> Any:

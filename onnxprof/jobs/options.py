@@ -20,6 +20,8 @@ from onnxprof.records.step import Granularity, Timer
 _CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
 #: Where the check is all that was asked for.
 _ONLY_CHECKING_S = 600.0
+#: The largest number of seconds or GiB: a system's waits overflow at 25 days.
+LARGEST = 1e6
 #: A process's part of the budget is not cut below this.
 _LEAST_SECONDS = 0.25
 

@@ -163,6 +163,24 @@ def test_invalid_values_are_refused_as_typer_does(arguments: str, tmp_path: Path
     assert ours.output.splitlines()[-1] == theirs.output.splitlines()[-1]
 
 
+@pytest.mark.parametrize("number", ["inf", "1e300", "1000001"])
+def test_a_number_that_would_overflow_is_refused(number: str, tmp_path: Path) -> None:
+    refused = run_with_free_seconds(tmp_path, number)
+    assert refused.exit_code == 2
+    assert "'--seconds'" in refused.output
+    assert "more than 1000000" in refused.output
+    assert run_with_free_seconds(tmp_path, "1000000").output == "1000000.0\n"
+
+
+def run_with_free_seconds(folder: Path, number: str) -> Result:
+    (folder / "lazy_commands.py").write_text(
+        "import typer\ndef measure(seconds: float = 1.0): typer.echo(seconds)\n"
+    )
+    app = typer.Typer(cls=lazy_group({"measure": Lazy("lazy_commands", "measure", "")}))
+    app.callback()(lambda: None)
+    return CliRunner().invoke(app, ["measure", "--seconds", number])
+
+
 def test_a_path_that_cannot_be_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

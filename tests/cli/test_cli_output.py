@@ -185,3 +185,11 @@ def test_what_is_said_obeys_no_name(capsys: pytest.CaptureFixture[str]) -> None:
     note("evil\nline")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "onnxprof: evil\\x1b[31m\nevil\\nline\n")
+
+
+@pytest.mark.parametrize("words", ["", "runs", "sweep", "zoo"])
+def test_a_command_without_arguments_prints_its_help_in_lines(folder: Path, words: str) -> None:
+    done = onnxprof(folder, *words.split())
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith(f"Usage: onnxprof {words}".rstrip())
+    assert "\n  -h, --help" in done.stderr.decode()

@@ -253,3 +253,13 @@ def test_two_sweeps_at_once_measure_each_job_once(folder: Path) -> None:
     assert problems == []
     requests = [run.request for run in runs]
     assert len(requests) == len(set(requests)) == 6
+
+
+def test_rows_of_a_dry_run_that_differ_in_a_seed_alone_say_it(folder: Path) -> None:
+    varied = 'threads = 1\nseed = [0, 1]\ngranularity = ["executed", "written"]\n'
+    (folder / "plan.toml").write_text(f'[[models]]\nname = "lenet.onnx"\n{varied}')
+    _, out, _ = run("sweep", "plan.toml", "--dry-run", folder=folder)
+    rows = [line.split("  ")[1].strip() for line in out.splitlines()[1:]]
+    assert sorted(rows) == [
+        *("ort cpu t1", "ort cpu t1 seed=1", "ort cpu t1 written", "ort cpu t1 written seed=1"),
+    ]

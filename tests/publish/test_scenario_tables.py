@@ -83,6 +83,13 @@ def test_a_floor_that_is_much_of_the_result_is_said_to_be() -> None:
     assert words.floor_text(replace(made, floor=None)) == "not measured"
 
 
+def test_a_floor_of_offline_is_a_rate_above_the_result() -> None:
+    usual = answer(Scenario.OFFLINE)
+    twice = replace(usual, completed_rate=2 * usual.completed_rate)
+    text = words.floor_text(scenario_run(Scenario.OFFLINE, floor=twice))
+    assert "samples/s; its time of a sample is 50.0 % of the result's; so much of it" in text
+
+
 def test_a_failed_run_has_its_reason() -> None:
     made = scenario_run(answer=None, floor=None, failure="was ended by SIGSEGV")
     assert "was ended by SIGSEGV" in flat(shown.summary(made))

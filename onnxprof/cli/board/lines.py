@@ -45,7 +45,7 @@ class Lines:
             case Failed(job, reason, run):
                 self._lost(job, "failed", reason, is_recorded=bool(run))
             case Ended():
-                self._warn(words.over(event))
+                self._warn(words.over(event, self._tally.found))
             case _ if self._quiet:
                 pass
             case Planned():

@@ -72,7 +72,7 @@ class Board:
             case Failed(_, reason, ""):
                 self._closing[one_line(reason)] = None
             case Ended(left=left) if left:
-                self._closing[over(event)] = None
+                self._closing[over(event, self._tally.found)] = None
             case Noted(text) | Skipped(_, text):
                 self._once(one_line(text))
             case _:

@@ -67,12 +67,16 @@ def planned(plan: Planned) -> str:
     return f"{counted(plan.jobs, 'job', 'jobs')}: {', '.join(parts)}"
 
 
-def over(end: Ended) -> str:
-    """`34 measured, 2 failed, 1 skipped, 11 left: the same command goes on with them`."""
+def over(end: Ended, found: int = 0) -> str:
+    """`34 measured, 2 failed, 1 skipped, 11 left: the same command measures them`.
+
+    `found` counts the jobs that were found to be stored only when their turn came.
+    """
     parts = [f"{end.finished:,} measured"]
     parts += [f"{end.failed:,} failed"] if end.failed else []
     parts += [f"{end.skipped:,} skipped"] if end.skipped else []
-    parts += [f"{end.left:,} left: the same command goes on with them"] if end.left else []
+    parts += [f"{found:,} stored already"] if found else []
+    parts += [f"{end.left:,} left: the same command measures them"] if end.left else []
     return ", ".join(parts)
 
 

@@ -22,7 +22,7 @@ class PlanLine:
 
     model: str
     where: str
-    """Backend, provider or device, and threads where not all cores: `ort cpu t1`."""
+    """Backend, provider or device, threads where not all cores, what else is rare: `ort cpu t1`."""
     left: tuple[int, ...]
     done: int
     failed: int

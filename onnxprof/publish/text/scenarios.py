@@ -126,12 +126,18 @@ def floor_text(run: ScenarioRun) -> str:
         return "not measured"
     if run.asked.scenario is Scenario.OFFLINE:
         share = answer.completed_rate / floor.completed_rate if floor.completed_rate else 0.0
-        text = f"a system that does nothing: {rate(floor.completed_rate)} samples/s"
+        text = (
+            f"a system that does nothing: {rate(floor.completed_rate)} samples/s;"
+            f" its time of a sample is {percent(share)} of the result's"
+        )
     else:
         share = floor.percentile_ns / answer.percentile_ns if answer.percentile_ns else 0.0
-        text = f"a system that does nothing: {duration(floor.percentile_ns)} at this percentile"
+        text = (
+            f"a system that does nothing: {duration(floor.percentile_ns)} at this percentile,"
+            f" {percent(share)} of the result"
+        )
     note = "; so much of it may be LoadGen's own" if share > _MUCH else ""
-    return f"{text}, {percent(share)} of the result{note}"
+    return f"{text}{note}"
 
 
 def behind_text(run: ScenarioRun) -> str:

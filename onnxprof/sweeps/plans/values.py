@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from onnxprof.jobs.options import TABLE, Option
+from onnxprof.jobs.options import LARGEST, TABLE, Option
 from onnxprof.measure.budget import Budget
 
 _LARGEST_BATCH = 1 << 20
 _LARGEST = (1 << 63) - 1
 #: Keys that are no options of a measurement, but of the work.
 WORK = {
-    "timeout": "seconds, 1 or more",
-    "memory": "GiB, 0 or more; 0 for what is free",
+    "timeout": f"seconds, 1 to {LARGEST:.0f}",
+    "memory": f"GiB, 0 to {LARGEST:.0f}; 0 for what is free",
     "force": "true or false",
 }
 #: By the name that a plan and the command line use, the field of `Options`.
@@ -95,7 +95,7 @@ def _within(item: Any, least: float, most: float, key: str) -> int:
 
 
 def _number(item: Any, least: float, key: str) -> float:
-    if type(item) not in (int, float) or not least <= item <= float(_LARGEST):
+    if type(item) not in (int, float) or not least <= item <= LARGEST:
         raise WrongValueError(item, _allowed(key))
     return float(item)
 
@@ -122,7 +122,7 @@ def _allowed(key: str) -> str:
         *others, last = (each.value for each in type(usual))
         return f"{', '.join(others)} or {last}"
     if isinstance(usual, Budget):
-        return f"seconds, {option.least:g} or more"
+        return f"seconds, {option.least:g} to {LARGEST:.0f}"
     if isinstance(usual, bool):
         return "true or false"
     return _whole(option) if isinstance(usual, int) else "a text"

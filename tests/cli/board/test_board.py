@@ -18,6 +18,8 @@ from onnxprof.cli.board.view import Board as View
 from onnxprof.cli.board.watching import shown
 from onnxprof.sweeps.events import (
     Advanced,
+    AlreadyStored,
+    Ended,
     Event,
     Failed,
     Finished,
@@ -237,6 +239,11 @@ def test_the_interrupted_board_gives_the_terminal_back() -> None:
     assert CPU.startswith("cpu")
 
 
+def test_jobs_that_another_sweep_stored_meanwhile_are_counted_at_the_end() -> None:
+    stored = ((0.0, AlreadyStored(job("net"))), (0.0, Ended(0, 1, 0, 0)))
+    assert lines_of(80, stored) == ["0 measured, 1 failed, 1 stored already"]
+
+
 def test_reasons_that_are_in_no_record_are_said_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     Drawn(monkeypatch)
     console = terminal()
@@ -248,6 +255,6 @@ def test_reasons_that_are_in_no_record_are_said_whole(monkeypatch: pytest.Monkey
     assert text.count("needs 21.4 GiB and 16.0 GiB are free") == 1
     [reason, rest] = text.splitlines()[-2:]
     assert reason == "operator \\x1b[31mFoo\\x1b[0m is not known to this runtime"
-    assert rest.endswith("83 left: the same command goes on with them")
+    assert rest.endswith("83 left: the same command measures them")
     long = Failed(job("net"), "why " * 50)
     assert lines_of(80, ((0.0, long), (0.0, long))).count("  " + ("why " * 50).strip()) == 1

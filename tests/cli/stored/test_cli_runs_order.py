@@ -248,6 +248,14 @@ def test_merge_of_a_folder_that_is_not_there_copies_nothing(root: Path, tmp_path
     assert not (tmp_path / "all").exists()
 
 
+def test_an_archive_is_unpacked_into_the_same_files(root: Path, tmp_path: Path) -> None:
+    archive, target = tmp_path / "all.parquet", tmp_path / "all"
+    good("pack", root, "-o", archive)
+    good("unpack", archive, "--into", target)
+    assert batches(target) == batches(root) != []
+    assert "0 new, 3 there already" in good("merge", archive, "--into", target).stdout
+
+
 def test_list_names_the_sizes_in_which_runs_of_a_model_differ(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for model, sequence, mask in (("bert", 16, 4), ("bert", 128, 4), ("gpt", 16, 4)):

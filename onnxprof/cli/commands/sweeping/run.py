@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from onnxprof.cli.output import say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from onnxprof.jobs.options import Options
     from onnxprof.publish.tables.plan import PlanLine
     from onnxprof.sweeps.ledger import Ledger
     from onnxprof.sweeps.places import Place
@@ -154,10 +155,18 @@ def _line(outlook: Outlook) -> PlanLine:
     counted = f" t{asked.threads}" if asked.threads else ""
     return PlanLine(
         model=f"{task.model_name}{dims}",
-        where=f"{where}{counted}",
+        where=f"{where}{counted}{_unusual(asked)}",
         left=outlook.left,
         done=outlook.done,
         failed=outlook.failed,
         seconds=outlook.seconds,
         memory_bytes=outlook.memory_bytes,
     )
+
+
+def _unusual(asked: Options) -> str:
+    """What else tells the rows of a plan apart: ` written seed=1`; nothing where all is usual."""
+    said = {"granularity": "", "timer": "timer=", "seed": "seed=", "processes": "processes="}
+    given = {each.name: (getattr(asked, each.name), each.default) for each in fields(asked)}
+    rare = {name: value for name, (value, usual) in given.items() if value != usual}
+    return "".join(f" {words}{rare[name]}" for name, words in said.items() if name in rare)
