@@ -138,7 +138,8 @@ class BoundSession:
         self._inputs = dict(inputs)
         self._place = place
         self._binding: Any = None
-        self._names = [o.name for o in session.get_outputs()]
+        # A model may list an output twice; the runtime binds it once.
+        self._names = list(dict.fromkeys(o.name for o in session.get_outputs()))
         self._values: list[Any] = []
         self._held: dict[str, Any] = {}
         self._bindable = _is_bindable(session)

@@ -200,3 +200,13 @@ def test_steps_of_a_subgraph_stand_where_their_control_flow_step_stands(tmp_path
     trace = trace_of(workload(models.save(models.looped(), tmp_path)))
     position = {step.name: step.position for step in trace.steps}
     assert position["double"] == position["loop"]
+
+
+def test_an_output_that_is_listed_twice_is_bound_once(tmp_path: Path) -> None:
+    made = conv_net()
+    made.graph.output.append(made.graph.output[0])
+    job = workload(models.save(made, tmp_path), batch=2)
+    assert trace_of(job).steps
+    with OrtBackend().open(job) as session:
+        session.infer()
+        assert [tensor.name for tensor in session.outputs()] == ["g"]
