@@ -4,6 +4,7 @@
 #              (ARGS="-k store" for a part of it, ARGS=-n0 in one process)
 # make test-export   export with torch and TensorFlow (in .venv-export, some 3 GB)
 # make test-lowest   its core with the lowest declared versions (in .venv-lowest)
+# make test-fleet    sweeps over a Ray cluster of several nodes, which wants an idle machine
 # make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
 # make lint    formatting, linter, types
 # make results-readme   what results/README.md says of the runs in results/
@@ -31,7 +32,7 @@ export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo gallery results-readme test test-export test-lowest test-hostile lint format house bench clean
+.PHONY: help demo gallery results-readme test test-export test-fleet test-lowest test-hostile lint format house bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -63,6 +64,10 @@ test-export:
 
 test-lowest:
 	@.ci/lowest $(ARGS)
+
+test-fleet:
+	@.ci/venv cpu,site,test
+	$(TESTS) tests/sweeps/fleet -m cluster $(ARGS)
 
 test-hostile:
 	@.ci/venv cpu,site,test

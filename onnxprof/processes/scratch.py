@@ -26,6 +26,8 @@ _OWNER = ".owner"
 _YOUNG_S = 60.0
 #: A folder of ours may be empty, and without its lock, for a moment; much later its maker is gone.
 _EMPTY_S = 3600.0
+#: A socket's path has at most 107 bytes (unix(7)); those of our folder and a listener have 36.
+_LONGEST_ROOT, _SHORT = 71, "/tmp"
 _NAME = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
 _SWEPT: list[Path] = []
 _KEPT = ExitStack()
@@ -33,17 +35,18 @@ _FOLDERS: list[str] = []
 
 
 @contextmanager
-def scratch() -> Iterator[str]:
-    """A folder for one measurement, removed on the way out.
+def scratch(root: str = "") -> Iterator[str]:
+    """A folder for one measurement, removed on the way out; in the temporary folder by default.
 
     A lock in the folder is held while the process lives, so that a later process can remove
     folders of dead ones.
     """
-    _sweep_once()
+    root = root or tempfile.gettempdir()
+    _sweep_once(Path(root))
     held = ExitStack()
     try:
         with undisturbed():
-            folder = held.enter_context(_made())
+            folder = held.enter_context(_made(root))
         yield folder
     finally:
         with undisturbed():  # half removed, without its lock, it would stay
@@ -51,8 +54,8 @@ def scratch() -> Iterator[str]:
 
 
 @contextmanager
-def _made() -> Iterator[str]:
-    made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+def _made(root: str) -> Iterator[str]:
+    made = tempfile.TemporaryDirectory(prefix=PREFIX, dir=root, ignore_cleanup_errors=True)
     with made as folder, Path(folder, _OWNER).open("w") as owner:
         if fcntl is not None:
             with suppress(OSError):
@@ -61,9 +64,12 @@ def _made() -> Iterator[str]:
 
 
 def kept() -> str:
-    """A folder for as long as this process lives, the same for every caller."""
+    """A folder for as long as this process lives, the same for every caller; for sockets.
+
+    It is not below a temporary folder whose path leaves no room for theirs.
+    """
     if not _FOLDERS:
-        _FOLDERS.append(_KEPT.enter_context(scratch()))
+        _FOLDERS.append(_KEPT.enter_context(scratch(_for_sockets())))
         atexit.register(clear)
     return _FOLDERS[0]
 
@@ -74,8 +80,13 @@ def clear() -> None:
     _KEPT.close()
 
 
-def _sweep_once() -> None:
-    root = Path(tempfile.gettempdir())
+def _for_sockets() -> str:
+    usual = tempfile.gettempdir()
+    fits = len(os.fsencode(usual)) <= _LONGEST_ROOT or not os.access(_SHORT, os.W_OK)
+    return usual if fits else _SHORT
+
+
+def _sweep_once(root: Path) -> None:
     if root not in _SWEPT:
         _SWEPT.append(root)
         sweep_leftovers(root)

@@ -21,6 +21,7 @@ from onnxprof.sweeps.fleet.near.addresses import RayAddress
 from onnxprof.sweeps.fleet.near.admission import Asked
 
 pytest.importorskip("ray", reason="needs onnxprof[fleet]")
+pytestmark = pytest.mark.cluster
 
 #: Loopback alone, and nothing in the user's folders.
 OURS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "disabled"}
@@ -98,7 +99,8 @@ def test_jobs_wait_for_a_lost_node_that_comes_back(cluster: Rays, tmp_path: Path
             noticed.set()
 
     def work() -> None:
-        tasks = [task(device=device, seed=seed) for device in (GPU, NPU) for seed in range(2)]
+        tasks = [task(device=GPU, seed=seed) for seed in range(8)]  # more than end before the kill
+        tasks += [task(device=NPU, seed=seed) for seed in range(2)]
         found.append(sweep(asked(cluster.address), tasks, tmp_path / "runs", hear))
 
     sweeping = threading.Thread(target=work, daemon=True)
@@ -109,8 +111,8 @@ def test_jobs_wait_for_a_lost_node_that_comes_back(cluster: Rays, tmp_path: Path
     cluster.add("again", GPU)
     sweeping.join(120)
     swept = found[0]
-    assert (swept.ended.finished, swept.ended.left) == (8, 0)
-    assert Counter(run.device.id for run in swept.runs) == {GPU: 4, NPU: 4}
+    assert (swept.ended.finished, swept.ended.left) == (20, 0)
+    assert Counter(run.device.id for run in swept.runs) == {GPU: 16, NPU: 4}
     assert set(swept.nodes) == {"a", "b", "again"}
 
 
