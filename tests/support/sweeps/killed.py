@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -143,8 +144,15 @@ class Trial:
 
     def ended(self, process: subprocess.Popen[str], lines: list[str]) -> Ended:
         """What a sweep has said, once it is over; `lines` are those that were read before."""
-        rest, _ = process.communicate(timeout=_PATIENCE_S)
-        whole = [line for line in "".join([*lines, rest]).splitlines(True) if line.endswith("\n")]
+        assert process.stdout is not None
+        # communicate() would lose what was read ahead of the last line.
+        reader = threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True)
+        reader.start()
+        reader.join(_PATIENCE_S)
+        assert not reader.is_alive(), "somebody still holds the sweep's output"
+        process.wait(_PATIENCE_S)
+        process.stdout.close()
+        whole = [line for line in lines if line.endswith("\n")]
         told = (self.folder / "stderr").read_text()
         done = Ended(process.returncode, list(map(json.loads, whole)), told)
         self.started.update(done.batches("started"))
