@@ -24,8 +24,8 @@ from onnxprof.records.run import Run
 #: Half the relative width of the interval of a step whose samples do not tell: of averages.
 UNKNOWN_SPREAD = 0.2
 #: The parts of the time of a step that vanishes that are gained: the range of 21 of 22 measurements
-#: of eleven networks on torch without their BatchNormalization; median 1.0 (docs/advise.md).
-REMOVED = (0.65, 1.75)
+#: of eleven networks on torch without their BatchNormalization; median 0.98 (docs/advise.md).
+REMOVED = (0.65, 1.95)
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial")
 _NEVER_CONSTANT = frozenset((*_RANDOM, "Bernoulli", "Dropout"))
 
@@ -157,7 +157,7 @@ class Case:
         return Gain(max(0.0, ns * low * (1 - spread)), ns * high * (1 + spread))
 
     def gain_of_removal(self, steps: Sequence[int]) -> Gain:
-        """What steps that vanish take with them: 0.65 to 1.75 of their time.
+        """What steps that vanish take with them: 0.65 to 1.95 of their time.
 
         What reads their input finds it in a nearer cache, and so does what follows. The high end
         has their part of what the runtime spends between steps, too.

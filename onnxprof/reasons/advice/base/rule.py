@@ -10,7 +10,7 @@ from onnxprof.reasons.advice.base.finding import Finding
 
 #: How the gain comes about where steps vanish, see `Case.gain_of_removal`.
 REMOVED = (
-    "0.65 to 1.75 of their time; the high end has their part of the overhead beyond an empty call"
+    "0.65 to 1.95 of their time; the high end has their part of the overhead beyond an empty call"
 )
 
 
