@@ -70,6 +70,14 @@ def test_every_model_at_its_smallest_batch_then_its_largest_then_between() -> No
     ]
 
 
+def test_batches_that_are_checked_differently_are_of_one_model() -> None:
+    """As a plan has it that checks the smallest batch alone."""
+    checked, others = task("zoo:b", (1,)), task("zoo:b", (2, 8, 32), verify=False, parity=False)
+    standings = [TaskStanding(t, None, t.options.batches) for t in (others, checked)]
+    found = [made.options.batches for made in most_informative(standings, seconds)]
+    assert found == [(1,), (32,), (2,), (8,)]
+
+
 sizes = st.lists(st.sampled_from([1, 2, 4, 8, 16, 32]), min_size=1, unique=True).map(tuple)
 
 

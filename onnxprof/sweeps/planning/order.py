@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from onnxprof.sweeps.planning.standing import TaskStanding
 from onnxprof.sweeps.tasks import Task
@@ -36,11 +36,17 @@ def by_model(tasks: Sequence[Task], estimate: Estimate) -> list[Task]:
 def most_informative(standings: Sequence[TaskStanding], estimate: Estimate) -> list[Task]:
     """One task for each batch: every model's smallest, then its largest, then those between.
 
-    Among equals the cheapest first; what takes nobody knows how long comes last.
+    Tasks that differ in nothing but their batches and what is checked count as one: a plan may
+    check one batch alone. Among equals the cheapest first; what takes nobody knows how long comes
+    last.
     """
+    asked: dict[Task, set[int]] = {}
+    for each in standings:
+        asked.setdefault(_of_batches(each.task), set()).update(each.task.options.batches)
+    worth = {task: _by_worth(batches) for task, batches in asked.items()}
     ranked: list[tuple[int, float, int, Task]] = []
     for each in standings:
-        ranks = {batch: rank for rank, batch in enumerate(_by_worth(each.task.options.batches))}
+        ranks = {batch: rank for rank, batch in enumerate(worth[_of_batches(each.task)])}
         for batch in each.left:
             single = each.task.asking(batches=(batch,))
             seconds = estimate(single)
@@ -49,6 +55,11 @@ def most_informative(standings: Sequence[TaskStanding], estimate: Estimate) -> l
     return [task for *_, task in sorted(ranked, key=lambda each: each[:3])]
 
 
-def _by_worth(batches: Sequence[int]) -> list[int]:
+def _of_batches(task: Task) -> Task:
+    """The task without what differs between batches of one measurement."""
+    return task.asking(batches=(), verify=False, parity=False)
+
+
+def _by_worth(batches: Collection[int]) -> list[int]:
     ends = list(dict.fromkeys((min(batches), max(batches))))
     return [*ends, *sorted(batch for batch in batches if batch not in ends)]
