@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from onnxprof.store.upkeep.leftovers import remove_leftovers
 from onnxprof.sweeps.events import Ended, Event, Planned
 from onnxprof.sweeps.ledger import Ledger
 from onnxprof.sweeps.places import Place
@@ -29,7 +28,6 @@ def conduct(
     known then, and KeyboardInterrupt.
     """
     ledger.store.check_writable()
-    remove_leftovers(ledger.store.root)
     ledger.hear(planned)
     try:
         for event in before:

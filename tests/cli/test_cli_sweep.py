@@ -87,7 +87,11 @@ def test_a_plan_is_measured_once_and_the_same_command_does_what_is_left(folder: 
     assert len(load_all([folder / "runs"])[0]) == 6
 
     (folder / "runs" / ".onnxprof-models").unlink()
+    half = folder / "runs" / ".0123456789abcdef.tmp"
+    half.write_bytes(b"half")
+    os.utime(half, (1e9, 1e9))
     code, out, err = run("sweep", "plan.toml", folder=folder)
+    assert not half.exists(), "a sweep that was killed left it"
     assert "0 measured, 2 failed" in err, "what is remembered may be lost"
     assert len(load_all([folder / "runs"])[0]) == 6
 

@@ -106,11 +106,13 @@ def _conduct(
     wait_s: float | None,
     places: Sequence[Place],
 ) -> int:
+    from onnxprof.store.upkeep.leftovers import remove_leftovers
     from onnxprof.sweeps.conduct import conduct
     from onnxprof.sweeps.here import Here
     from onnxprof.sweeps.plans.survey import warm_up
     from onnxprof.sweeps.runner import Deadline
 
+    remove_leftovers(ledger.store.root)
     tasks = ahead.ordered(is_short=seconds is not None)
     if not places:
         warm_up(tasks)
