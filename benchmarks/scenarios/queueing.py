@@ -44,6 +44,12 @@ class FixedTime:
     service_ns: int
     note: str = ""
     """A file for how long they took on average, once all are done."""
+    threads: int = 1
+
+    @property
+    def caches(self) -> tuple[str, ...]:
+        """The folder of the note."""
+        return (str(Path(self.note).parent),) if self.note else ()
 
     @contextmanager
     def opened(self) -> Iterator[Callable[[int], None]]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from onnxprof.errors import BackendError
-from onnxprof.processes import fork_server, scratch
-from onnxprof.processes.confined import Limits, cause, end
-from onnxprof.processes.launch import launch
+from onnxprof.errors import BackendError, ProcessEnded
+from onnxprof.jobs.trouble.ending import ended
+from onnxprof.processes import apart, cores, fork_server, scratch
+from onnxprof.processes.confined import Limits, cause
+from onnxprof.processes.letters import received
 from onnxprof.scenarios.child import child
 from onnxprof.scenarios.orders import Done, Loaded, Work
 
@@ -34,27 +35,33 @@ class Watch:
 
 
 def run(work: Work, limits: Limits, watch: Watch) -> Done:
-    """Make a run in a fresh process.
+    """Make a run in a fresh process, within the fences of one that measures.
 
-    Raises what the process sends as an error, and BackendError where it ends by itself or takes
-    too long. An interrupt ends it and goes on to the caller.
+    LoadGen's own thread counts as one of those that are measured: it hands out the queries in the
+    same process. Raises what the process sends as an error, and BackendError where it ends by
+    itself or takes too long. An interrupt ends it and goes on to the caller.
     """
     context = fork_server.context()
-    with scratch.scratch() as folder:
+    threads = work.serving.sessions * work.system.threads + 1
+    with scratch.scratch() as folder, cores.measuring(threads) as split:
         receiver, sender = context.Pipe(duplex=False)
-        process = fork_server.process(context, child, (work, limits, sender, folder))
-        launch(process)
-        sender.close()
-        try:
-            _message(process, receiver, limits.seconds, Watch(0.0, "loading", watch.progress))
-            allowed = limits.seconds + _LONGER * watch.expected_s
-            done = _message(process, receiver, allowed, watch)
-        finally:
-            end(process)
-            receiver.close()
+        place = apart.Place(folder, work.system.caches, split.measured)
+        given = (work, limits, sender, folder)
+        with receiver, apart.started(context, place, child, given) as (process, seen):
+            sender.close()
+            try:
+                done = _done(process, receiver, limits, watch)
+            except BackendError as raised:
+                raise ended(raised, seen) from raised
     if not isinstance(done, Done):
         raise TypeError(f"a process sent {type(done).__name__}")
     return done
+
+
+def _done(process: Any, receiver: Connection, limits: Limits, watch: Watch) -> Loaded | Done:
+    """What the process says last: first it loads, then it is measured."""
+    _message(process, receiver, limits.seconds, Watch(0.0, "loading", watch.progress))
+    return _message(process, receiver, limits.seconds + _LONGER * watch.expected_s, watch)
 
 
 def _message(process: Any, receiver: Connection, allowed_s: float, watch: Watch) -> Loaded | Done:
@@ -64,14 +71,14 @@ def _message(process: Any, receiver: Connection, allowed_s: float, watch: Watch)
         spent = time.monotonic() - began
         if spent > allowed_s:
             what = f"stopped after {allowed_s:.0f} s, while {watch.doing}"
-            raise BackendError(what, remedy="Allow more with --timeout")
+            raise ProcessEnded(what, remedy="Allow more with --timeout")
         watch.progress(watch.doing, min(1.0, spent / watch.expected_s) if watch.expected_s else 0.0)
     try:
-        kind, value = receiver.recv()
+        kind, value = received(receiver)
     except (EOFError, OSError):
         process.join(_GRACE_SECONDS)
         what = f"the process {cause(process.exitcode)}, while {watch.doing}"
-        raise BackendError(what) from None
+        raise ProcessEnded(what) from None
     if kind == "error":
         raise value
     made: Loaded | Done = value

@@ -32,6 +32,14 @@ class Order:
 class System(Protocol):
     """What answers queries: picklable, and opened in each thread that infers."""
 
+    @property
+    def threads(self) -> int:
+        """Threads of the processor that a session uses."""
+
+    @property
+    def caches(self) -> tuple[str, ...]:
+        """Folders that it writes to, beside the temporary one of its process."""
+
     def opened(self) -> AbstractContextManager[Session]:
         """One session, which takes samples up to the largest batch."""
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 
 from onnxprof.jobs.child import inputs_of, workload
 from onnxprof.jobs.job import Job
-from onnxprof.plugins import registry
+from onnxprof.plugins import registry, verbs
 from onnxprof.scenarios.serving import Session, size_for
 
 
 @dataclass(frozen=True, slots=True)
 class NullSystem:
     """Answers at once."""
+
+    threads: int = 1
+    caches: tuple[str, ...] = ()
 
     @contextmanager
     def opened(self) -> Iterator[Session]:
@@ -34,6 +37,16 @@ class ModelSystem:
     """One a batch, the smallest first."""
     is_concurrent: bool
     """Several sessions infer at the same time."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of the processor that a session uses."""
+        return self.jobs[0].threads
+
+    @property
+    def caches(self) -> tuple[str, ...]:
+        """The folders that its backend keeps."""
+        return verbs.caches(registry.backend(self.jobs[0].options.backend))
 
     @contextmanager
     def opened(self) -> Iterator[Session]:

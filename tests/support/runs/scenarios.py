@@ -79,6 +79,11 @@ class Counted:
     """A system that says how often it was opened and asked for how many samples: in a file."""
 
     path: str
+    threads: int = 1
+
+    @property
+    def caches(self) -> tuple[str, ...]:
+        return (str(Path(self.path).parent),)
 
     @contextmanager
     def opened(self) -> Iterator[object]:
@@ -98,6 +103,8 @@ class Failing:
 
     way: str
     after: int = 20
+    threads: int = 1
+    caches: tuple[str, ...] = ()
 
     @contextmanager
     def opened(self) -> Iterator[object]:
