@@ -7,15 +7,14 @@ of the main graph are made outputs, in sessions of at most `SHARE_BYTES` of them
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ from numpy.typing import NDArray
 from onnxprof.checks.activations import fault_of, masked_tensors
 from onnxprof.errors import OnnxprofError
 from onnxprof.plugins import registry
-from onnxprof.processes.launch import launch
+from onnxprof.processes.confined import confined
+from onnxprof.processes.limits import Limits
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import entry
 
@@ -291,48 +291,12 @@ def _apart(
     memory_bytes: int,
     seconds: float,
 ) -> Checked:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(name, options, scratch, memory_bytes, sender))
-    launch(process)
-    sender.close()
+    work = partial(_checked, name, *options, scratch)
+    limits = Limits(seconds, memory_bytes)
+    places = (scratch, cache.folder())
     try:
-        if not receiver.poll(seconds):
-            return Checked(name, (f"was stopped after {seconds:.0f} s",), seconds=seconds)
-        result = receiver.recv()
-        assert isinstance(result, Checked)
-        return result
-    except EOFError:
-        process.join()
-        return Checked(name, (f"its process ended with code {process.exitcode}",))
-    finally:
-        if process.is_alive():
-            process.join(5.0)
-        if process.is_alive():
-            process.kill()
-        process.join()
-        receiver.close()
-
-
-def _child(
-    name: str,
-    options: tuple[tuple[int, ...], dict[str, int], bool, bool],
-    scratch: Path,
-    memory_bytes: int,
-    sender: Connection,
-) -> None:
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        if memory_bytes:
-            resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    try:
-        sender.send(_checked(name, *options, scratch))
-    except MemoryError:
-        sender.send(Checked(name, ("ran out of memory",)))
+        return confined(work, limits, f"checking {name}", writes=places)
     except OnnxprofError as error:
-        sender.send(Checked(name, (str(error),)))
-    except Exception as error:
-        sender.send(Checked(name, (f"{type(error).__name__}: {str(error)[:300]}",)))
+        return Checked(name, (str(error),))
+    except Exception as error:  # the networks are ours, and whatever a runtime raises is a finding
+        return Checked(name, (f"{type(error).__name__}: {str(error)[:300]}",))
