@@ -27,7 +27,15 @@ def read(made: Task) -> dict[int, Job]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Task:
+    (tmp_path / "runs").mkdir()
     return task(str(models.save(models.lenet(), tmp_path)), (1, 8))
+
+
+def test_planning_makes_no_folder_of_a_store(made: Task, tmp_path: Path) -> None:
+    remembered = Remembered.of(tmp_path / "none")
+    remembered.learn(made, read(made), {})
+    assert remembered.known(made) is not None
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_model_is_known_by_what_was_learnt_and_its_requests_are_those_of_its_runs(

@@ -172,11 +172,15 @@ class Remembered:
         return self._fresh[key]
 
     def _write(self) -> None:
-        """Replace the file, whole or not at all; where it cannot be written there is none."""
+        """Replace the file, whole or not at all; where it cannot be written there is none.
+
+        Nor before the store is there: planning alone makes no folder.
+        """
+        if not self.root.is_dir():
+            return
         data = {"format": _FORMAT, "models": {k: to_json(v) for k, v in self._known.items()}}
         temporary = self.root / f".{secrets.token_hex(8)}.tmp"
         with suppress(OSError):
-            self.root.mkdir(parents=True, exist_ok=True)
             try:
                 temporary.write_text(json.dumps(data), "utf-8")
                 temporary.replace(self.root / NAME)
