@@ -219,6 +219,9 @@ BAD: list[tuple[str, int, tuple[str, ...]]] = [
     ("[[models]]\nname = 'zoo:nope'\n", 1, ("the zoo has no such network",)),
     ("[[models]]\nname = 'zoo:nope*'\n", 1, ("no network of the zoo matches 'nope*'",)),
     ("[[models]]\nname = 'zoo:family=nope'\n", 1, ("no family 'nope'", "imagenet")),
+    ("[[models]]\nname = 'hub:'\n", 1, ("hub:", "hub:NAME")),
+    ("[[models]]\nname = 'hub::'\n", 1, ("no model of the ONNX Model Zoo",)),
+    ("[[models]]\nname = 'hf:abc'\n", 1, ("no model file", "hf:ORG/REPO/FILE.onnx")),
     ("[[models]\n", 0, ("no TOML", "line 1")),
     ("[[models]]\nname = 'a'\nname = 'b'\n", 0, ("no TOML", "line 3")),
 ]

@@ -58,7 +58,7 @@ def fetch(text: str, progress: Progress | None = None) -> Resolved:
     The returned reference names the commit. Raises UsageError for an invalid reference, ModelError
     where the file cannot be downloaded or has another digest.
     """
-    place = _parsed(text)
+    place = parsed(text)
     hub = _library(place)
     with _explained(place):
         _, size = _located(hub, place)
@@ -71,7 +71,8 @@ def fetch(text: str, progress: Progress | None = None) -> Resolved:
     return Resolved(path, _name(place), str(pinned))
 
 
-def _parsed(text: str) -> _Place:
+def parsed(text: str) -> _Place:
+    """The file that a reference names, by its form. Raises UsageError."""
     given, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
     match = _REFERENCE.fullmatch(given)
     if match is None or not match["file"].lower().endswith((".onnx", ".ort", ".pb")):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onnxprof import folders
 from onnxprof.errors import UsageError
-from onnxprof.model.sources.resolve import is_remote
+from onnxprof.model.sources.resolve import is_remote, refuse_form
 from onnxprof.zoo import catalogue
 
 _FAMILY = "family="
@@ -18,11 +18,13 @@ _FAMILY = "family="
 def references(name: str, folder: Path) -> list[str]:
     """The models that a name of a plan stands for; empty for a pattern of files without a match.
 
-    `folder` is where files are looked for. Raises UsageError for what the zoo does not have.
+    `folder` is where files are looked for. Raises UsageError for what the zoo does not have, and
+    for what cannot be a model's name elsewhere.
     """
     if name.startswith("zoo:"):
         return [f"zoo:{network}" for network in _of_zoo(name.removeprefix("zoo:"))]
     if is_remote(name):
+        refuse_form(name)
         return [name]
     path = os.path.join(folder, folders.expanded(name))
     if glob.has_magic(name) and not os.path.exists(path):
