@@ -196,7 +196,9 @@ TABLE: Mapping[str, Option] = {
 
 def command_line(options: Options) -> str:
     """The command that measures this again, for a shell; of a file of inputs, the name alone."""
-    words = ["onnxprof", "profile", *options.models]
+    from onnxprof.model.sources.resolve import argument
+
+    words = ["onnxprof", "profile", *map(argument, options.models)]
     for name, option in TABLE.items():
         value = getattr(options, name)
         if option.always or value != option.default:

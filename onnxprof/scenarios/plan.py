@@ -14,7 +14,7 @@ from onnxprof.jobs.proving import proven
 from onnxprof.jobs.sweep import plan as planned_jobs
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.sources.policy import Progress
-from onnxprof.model.sources.resolve import published
+from onnxprof.model.sources.resolve import argument, published
 from onnxprof.plugins import registry
 from onnxprof.plugins.verbs import predicted_memory
 from onnxprof.records.scenarios.asked import RULES_S, RULES_SAMPLES, Asked, Scenario
@@ -133,7 +133,8 @@ def _digest(inputs: str) -> str:
 def command_line(load: Load, job: Job) -> str:
     """The command that measures this again, for a shell."""
     options = job.options
-    words = ["onnxprof", "scenario", published(job.facts).reference, "--scenario", load.scenario]
+    model = argument(published(job.facts).reference)
+    words = ["onnxprof", "scenario", model, "--scenario", load.scenario]
     words += ["--backend", options.backend, "--device", options.device]
     numbers = {
         "--target-latency": load.target_latency_ms,

@@ -102,7 +102,7 @@ class Store:
                         folder.rmdir()
         except OSError as error:
             raise StoreError(
-                f"runs cannot be saved: {error.strerror or error}",
+                f"runs cannot be saved: {_reason(error)}",
                 where=str(place),
                 remedy=_remedy(error),
             ) from error
@@ -193,7 +193,8 @@ def tell(problems: Sequence[StoreError], say: Callable[[str], None]) -> None:
     for problem in problems[:_MOST_TOLD]:
         say(f"skipped {problem}")
     if len(problems) > _MOST_TOLD:
-        say(f"skipped {len(problems) - _MOST_TOLD} more files")
+        rest = len(problems) - _MOST_TOLD
+        say(f"skipped {rest} more file{'s' if rest > 1 else ''}")
 
 
 def load_each(paths: Iterable[Path]) -> tuple[list[Run], list[StoreError]]:
@@ -245,7 +246,7 @@ def write_new(folder: Path, stem: str, suffix: str, data: bytes, what: str) -> P
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
-            f"{what} cannot be saved: {error.strerror or error}",
+            f"{what} cannot be saved: {_reason(error)}",
             where=str(folder),
             remedy=_remedy(error),
         ) from error
@@ -286,6 +287,12 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "this is a file, and a store is a folder"
+    return error.strerror or str(error)
 
 
 def _remedy(error: OSError) -> str:

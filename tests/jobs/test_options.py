@@ -62,6 +62,10 @@ def parsed(words: list[str]) -> dict[str, Any]:
     return heard[0]
 
 
+def test_a_file_whose_name_begins_with_a_dash_is_no_option_of_the_command() -> None:
+    assert " ./-dash.onnx " in f"{command_line(Options(models=('-dash.onnx',)))} "
+
+
 def test_every_option_comes_back_from_the_printed_command() -> None:
     assert OTHERS.keys() == TABLE.keys()
     options = Options(("m.onnx",), **OTHERS)

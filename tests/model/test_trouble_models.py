@@ -41,7 +41,12 @@ def inspect_or_refuse(path):
 
 def test_missing_file_and_folder(tmp_path):
     refused(tmp_path / "none.onnx", tmp_path, "no such file")
-    refused(tmp_path, tmp_path, "folder")
+    refused(tmp_path, tmp_path, "folder.*Name the model's file")
+    models.save(models.lenet(), tmp_path, "lenet.onnx")
+    refused(tmp_path, tmp_path, "It has lenet.onnx: name one")
+    for name in "abc":
+        models.save(models.lenet(), tmp_path, f"{name}.onnx")
+    refused(tmp_path, tmp_path, "It has a.onnx, b.onnx, c.onnx …: name one")
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,9 @@ def test_unreadable_files_are_named_up_to_five(root: Path, said: list[str]) -> N
     assert len(select("", [root], say=said.append)) == 5
     assert [line.startswith("skipped ") for line in said] == [True] * 6
     assert said[-1] == "skipped 2 more files"
+    (root / "bad0.parquet").unlink()
+    select("", [root], say=said.append)
+    assert said[-1] == "skipped 1 more file"
 
 
 def test_a_tilde_is_the_home_folder(root: Path, said: list[str], monkeypatch) -> None:

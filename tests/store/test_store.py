@@ -249,8 +249,11 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_store_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
-    with pytest.raises(StoreError, match=r"cannot be saved.*--store"):
+    told = r"cannot be saved: this is a file, and a store is a folder.*--store"
+    with pytest.raises(StoreError, match=told):
         Store(tmp_path / "runs").save(sample_run())
+    with pytest.raises(StoreError, match=told):
+        Store(tmp_path / "runs").check_writable()
 
 
 def test_a_run_that_contradicts_itself_is_not_written(tmp_path: Path) -> None:

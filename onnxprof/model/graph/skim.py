@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ KEEP_BYTES = 4096
 MAX_DEPTH = 100
 
 _REMEDY = "Export or download it again"
+#: Files that are named to who named their folder.
+_MOST_NAMED = 3
 #: Which fields of a message hold a message that may hold weights (numbers from onnx.proto).
 _CHILDREN: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -117,9 +120,21 @@ class _Referrer:
         return bytes(tensor.SerializeToString())
 
 
+def _inside(folder: Path) -> str:
+    """The model files of a folder, a few of them, for who named the folder."""
+    with suppress(OSError):
+        names = sorted(path.name for path in folder.iterdir() if path.suffix == ".onnx")
+        if names:
+            more = " …" if len(names) > _MOST_NAMED else ""
+            return f"It has {', '.join(names[:_MOST_NAMED])}{more}: name one of its files"
+    return "Name the model's file"
+
+
 def _check_is_file(path: Path) -> None:
     if path.is_dir():
-        raise ModelError("this is a folder, not a model file", where=str(path))
+        raise ModelError(
+            "this is a folder, not a model file", where=str(path), remedy=_inside(path)
+        )
     try:
         empty = path.stat().st_size == 0
     except FileNotFoundError:

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from onnxprof.errors import ModelError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.records.layer import ModelFacts
 
@@ -41,6 +41,7 @@ def resolve(reference: str, progress: Progress | None = None) -> Resolved:
         return Resolved(path, path.stem or path.name, reference)
     if scheme == "zoo":
         return _from_zoo(rest, progress)
+    refuse_form(reference)
     if scheme == "hub":
         from onnxprof.model.sources.onnx_hub import fetch
 
@@ -53,6 +54,26 @@ def resolve(reference: str, progress: Progress | None = None) -> Resolved:
 def is_remote(reference: str) -> bool:
     """Whether a reference names a model by a scheme, not by a path."""
     return reference.partition(":")[0] in SCHEMES and ":" in reference
+
+
+def argument(reference: str) -> str:
+    """A reference as a word of a command, where a file named `-x.onnx` would be an option."""
+    return f"./{reference}" if reference.startswith("-") else reference
+
+
+def refuse_form(reference: str) -> None:
+    """Raise UsageError for what cannot be the name of a model elsewhere; looks nowhere."""
+    scheme, _, rest = reference.partition(":")
+    if scheme == "hf":
+        from onnxprof.model.sources.hugging_face import parsed
+
+        parsed(rest)
+    elif scheme == "hub" and not re.fullmatch(r"[^@:]*\w[^@:]*(@\d+)?", rest):
+        raise UsageError(
+            "this names no model of the ONNX Model Zoo",
+            where=reference,
+            remedy="Write hub:NAME, and @OPSET behind it if need be",
+        )
 
 
 def published(facts: ModelFacts) -> ModelFacts:

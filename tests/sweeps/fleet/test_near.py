@@ -47,6 +47,11 @@ def test_what_names_no_fleet_is_refused_with_what_does(text: str) -> None:
     assert caught.value.remedy
 
 
+def test_too_many_jobs_are_refused_with_how_many_there_may_be() -> None:
+    with pytest.raises(UsageError, match="Write local:1 to local:1024"):
+        parse("local:9999")
+
+
 def test_a_path_is_quoted_for_the_far_shell() -> None:
     assert SshAddress("h").command == "exec onnxprof worker --stdio"
     odd = SshAddress("h", program="/a b/$(x)").command

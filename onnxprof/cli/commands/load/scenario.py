@@ -49,7 +49,7 @@ Rate = Annotated[
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="5 seconds; the result is marked as quick.")]
 Duration = Annotated[
-    float,
+    float | None,
     typer.Option(
         min=0,
         show_default=False,
@@ -98,7 +98,7 @@ def scenario(
     target_latency: TargetLatency = 0.0,
     rate: Rate = 0.0,
     quick: Quick = False,
-    duration: Duration = 0.0,
+    duration: Duration = None,
     sessions: Sessions = 1,
     max_batch: MaxBatch = 1,
     max_wait: MaxWait = 0.0,
@@ -127,7 +127,7 @@ def scenario(
         sessions=sessions,
         max_batch=max_batch,
         max_wait_ms=max_wait,
-        duration_s=duration or (QUICK_S if quick else RULES_S),
+        duration_s=_seconds(duration, QUICK_S if quick else RULES_S),
     )
     limits = Limits(timeout, memory_limit(memory))
     options = Options(models=(model,), limits=limits, **asked)
@@ -143,6 +143,14 @@ def _choose(given: str, output: Path | None) -> str:
     if given and given not in _FORMATS:
         raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(_FORMATS)}")
     return file_format(given, output, _FORMATS, "table")
+
+
+def _seconds(duration: float | None, usual: float) -> float:
+    from onnxprof.errors import UsageError
+
+    if duration == 0:
+        raise UsageError("--duration 0 is no time at all", remedy="Write seconds: --duration 60")
+    return usual if duration is None else duration
 
 
 def _named(text: str) -> Scenario:

@@ -20,7 +20,7 @@ from onnxprof.imports.files import chosen, options, readers
 from onnxprof.jobs.job import now
 from onnxprof.model.file import open_found, with_defaults
 from onnxprof.model.sources.policy import Resolved
-from onnxprof.model.sources.resolve import is_remote, resolve
+from onnxprof.model.sources.resolve import argument, is_remote, resolve
 from onnxprof.plugins.readers import FileOption, FileReader
 from onnxprof.processes.confined import Limits, confined
 from onnxprof.publish.tables import run_summary
@@ -132,7 +132,8 @@ def _made(file: Resolved, files: Mapping[str, str], context: Context, command: s
 
 def command_line(model: str, files: Mapping[str, str], context: Context) -> str:
     """The command that repeats this import, with files' names instead of paths."""
-    words = ["onnxprof", "runs", "import", model if is_remote(model) else Path(model).name]
+    named = model if is_remote(model) else Path(model).name
+    words = ["onnxprof", "runs", "import", argument(named)]
     options = {option: Path(file).name for option, file in sorted(files.items()) if file} | {
         "--batch": str(context.batch),
         "--device-name": context.device_name,

@@ -66,6 +66,11 @@ def parse(text: str) -> Fleet:
         count = text.removeprefix("local:")
         if count.isascii() and count.isdigit() and 0 < int(count) <= _MOST_LOCAL:
             return RayAddress(jobs=int(count))
+        raise UsageError(
+            f"{text!r} names no number of jobs",
+            where="--fleet",
+            remedy=f"Write local:1 to local:{_MOST_LOCAL}",
+        )
     raise UsageError(f"{text!r} names no fleet", where="--fleet", remedy=_FORMS)
 
 
