@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxprof.analysis import intervals
 from onnxprof.analysis.processes import cut_alike
-from onnxprof.analysis.reconcile import Status, reconcile
+from onnxprof.analysis.reconcile import Reconciliation, Status, reconcile
 from onnxprof.analysis.step_times import divided
 from onnxprof.compare.blocks import Block, finest_blocks
 from onnxprof.compare.limits import remarks, side
@@ -57,13 +57,14 @@ def align(
     named, runs = named[: len(runs)], every[: len(runs)]
     whole = _whole(every)
     blocks = _blocks(every, whole, len(runs))
-    columns = _columns(named, whole)
+    sums = [reconcile(run) for run in runs]
+    columns = _columns(named, whole, sums)
     timed = [
-        _Timed.of(its, alike, [block.steps[i] for block in blocks], columns[i].whole)
+        _Timed.of(its, alike, [block.steps[i] for block in blocks], columns[i].whole, sums[i])
         for i, (its, alike) in enumerate(zip(named, cut_alike(runs), strict=True))
     ]
     judged = _judge(timed, columns, baseline, threshold)
-    fates = [_fates(column) for column in columns]
+    fates = [_fates(column, each) for column, each in zip(columns, sums, strict=True)]
     rows = tuple(_rows(runs, blocks, timed, judged, fates))
     return Alignment(
         columns,
@@ -97,19 +98,18 @@ def _blocks(runs: Sequence[Run], whole: Sequence[bool], own: int) -> list[Block]
     return [block for block in found if any(block.steps)]
 
 
-def _columns(named: Sequence[Counterpart], whole: Sequence[bool]) -> tuple[Column, ...]:
+def _columns(
+    named: Sequence[Counterpart], whole: Sequence[bool], sums: Sequence[Reconciliation]
+) -> tuple[Column, ...]:
     names = labels([its.run for its in named])
-    return tuple(
-        _column(its, label, one) for its, label, one in zip(named, names, whole, strict=False)
-    )
+    return tuple(map(_column, named, names, whole, sums))
 
 
-def _column(its: Counterpart, label: str, whole: bool) -> Column:
+def _column(its: Counterpart, label: str, whole: bool, sums: Reconciliation) -> Column:
     run, quantised = its.run, its.match is not None
     version = runtime_version(run)
     if is_bare(run):
         return Column(run, label, version, None, None, 1, whole, quantised)
-    sums = reconcile(run)
     processes = latency_group(run).times_ns.shape[1]
     interval = sums.interval_ns
     return Column(run, label, version, sums.total_ns, interval, processes, whole, quantised)
@@ -155,7 +155,12 @@ class _Timed:
 
     @classmethod
     def of(
-        cls, its: Counterpart, alike: Run, own: Sequence[tuple[int, ...]], whole: bool
+        cls,
+        its: Counterpart,
+        alike: Run,
+        own: Sequence[tuple[int, ...]],
+        whole: bool,
+        sums: Reconciliation,
     ) -> _Timed:
         """Of a run with these steps in the blocks; `alike` is the run cut as the others are.
 
@@ -173,7 +178,7 @@ class _Timed:
             None if times is None else _sum(times, inside) or 0,
             None if times is None else _sum(times, stray) or 0,
             None if times is None or its.match is None else _sum(times, its.conversions) or 0,
-            None if bare else reconcile(run).interruptions_ns,
+            None if bare else sums.interruptions_ns,
             None if bare else latency_group(run),
             _spread(alike, [*([()] * len(own) if whole else own), inside]),
         )
@@ -259,12 +264,12 @@ _FATES = {
 }
 
 
-def _fates(column: Column) -> dict[str, Fate]:
+def _fates(column: Column, sums: Reconciliation) -> dict[str, Fate]:
     """What became of each layer that has no step with a time."""
     run = column.run
     names = [name for step in run.steps for name in step.layers] if column.whole else []
     found = dict.fromkeys(names, Fate.UNTOLD)
-    for row in reconcile(run).rows:
+    for row in sums.rows:
         if row.status in _FATES:
             found[row.name] = _FATES[row.status]
     if not run.steps:  # nothing was traced, so nothing is known of what was executed
