@@ -6,7 +6,6 @@ import math
 
 from onnxprof.analysis.grades import Grade, has_interval
 from onnxprof.publish.text.numbers import UNITS, Style, figure, percent
-from onnxprof.publish.text.safe import counted
 
 #: A filled, a half and a hollow dot.
 SYMBOLS = {Grade.SOLID: "●", Grade.ROUGH: "◐", Grade.NOISE: "○"}
@@ -32,9 +31,18 @@ def word(grade: Grade | None) -> str:
     return f"{SYMBOLS[grade]} {grade.value}" if grade else ""
 
 
+def known_text(
+    grade: Grade | None, median_ns: float, interval_ns: tuple[int, int], samples: int
+) -> str:
+    """`● solid`; below six samples `◐ rough, range 751–776, 3 samples`."""
+    spread = "" if has_interval(samples) else spread_text(median_ns, interval_ns, samples)
+    return ", ".join(filter(None, (word(grade), spread)))
+
+
 def legend_text() -> str:
-    """What the dots mean, in a line."""
-    return "; ".join(f"{word(grade)}: {meaning}" for grade, meaning in MEANINGS.items())
+    """What the dots mean, in two lines of 80 columns."""
+    named = "; ".join(f"{word(grade)}: {meaning}" for grade, meaning in MEANINGS.items())
+    return f"{named}. Fewer than six samples have a range, not ±."
 
 
 def grade_html(grade: Grade | None, *, shown: bool = False) -> str:
@@ -53,23 +61,29 @@ def spread_text(median_ns: float, interval_ns: tuple[int, int], samples: int) ->
     """`±0.6 %, 120 samples`; below six samples, `range 751–776, 3 samples` in the median's unit."""
     spread = spread_cell(median_ns, interval_ns, samples)
     named = spread if has_interval(samples) or not spread else f"range {spread}"
-    return ", ".join(filter(None, (named, counted(samples, "sample", "samples"))))
+    return ", ".join(filter(None, (named, f"{samples} sample{'' if samples == 1 else 's'}")))
 
 
-def spread_cell(median_ns: float, interval_ns: tuple[int, int], samples: int) -> str:
-    """`±0.6 %`; below six samples the range alone, `751–776`; empty for one sample."""
+def spread_cell(
+    median_ns: float, interval_ns: tuple[int, int], samples: int, unit: float = 0.0
+) -> str:
+    """`±0.6 %`; below six samples the range alone, `751–776`; empty for one sample.
+
+    The range is in a unit of so many nanoseconds, without one in the median's.
+    """
     low, high = interval_ns
     if has_interval(samples):
         half = (high - low) / 2 / median_ns if median_ns else math.inf
         return f"±{percent(half)}" if math.isfinite(half) else ""
-    return range_text(low, high, unit_ns(median_ns)) if samples > 1 else ""
+    return range_text(low, high, unit or unit_ns(median_ns)) if samples > 1 else ""
 
 
 def range_text(low_ns: float, high_ns: float, unit: float) -> str:
     """`751–776`, in a unit of so many nanoseconds."""
     texts: list[str] = []
     for digits in _DIGITS:
-        texts = [figure(ns / unit, Style(digits, "", "-")) for ns in (low_ns, high_ns)]
+        style = Style(digits, "", "-")
+        texts = [figure(ns / unit, style).replace(",", "") for ns in (low_ns, high_ns)]
         if len(set(texts)) > 1:
             break
     return "–".join(texts)
