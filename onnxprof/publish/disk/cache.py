@@ -22,7 +22,7 @@ _TEMPORARY = ".tmp"
 _LIBRARIES = ("jinja2", "typst", "graphlay", "plotly", "pyarrow", "numpy")
 #: Links to folders beside the package; `rglob` does not follow them.
 _BESIDE = ("", "backends", "zoo", "site")
-_PATTERNS = ("*.py", "templates/*", "assets/*", "index.json")
+_PATTERNS = ("*.py", "templates/**/*", "assets/**/*", "index.json")
 
 
 @dataclass(frozen=True, slots=True)
