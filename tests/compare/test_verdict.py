@@ -24,7 +24,7 @@ from onnxprof.compare.verdict import (
 )
 from onnxprof.publish.text import verdicts
 from onnxprof.records.parity import OutputParity, Parity
-from onnxprof.records.run import Run
+from onnxprof.records.run import Origin, Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
@@ -102,6 +102,8 @@ def test_samples_of_a_side_are_those_of_all_its_runs() -> None:
         assert (side.few_samples, side.few_layer_samples) == (few, few)
     assert Side.of([with_latencies(sample_run(), [1.0] * 9, traced=5)], 1).few_layer_samples
     assert not Side.of([failed_run()], 1).few_samples, "nothing is known of none"
+    averages = dataclasses.replace(three, origin=Origin("trtexec", "IProfiler", averaged=True))
+    assert not Side.of([averages], 1).few_layer_samples, "they have a caveat of their own"
 
 
 def run(name: str, scale: float = 1.0, *kinds: WarningKind, wrong: bool = False) -> Run:
