@@ -1,6 +1,7 @@
 "use strict";
 // Shows the run that the fragment names: #SYSTEM/BATCH, or two to compare: #SYSTEM/BATCH~SYSTEM/BATCH.
 (() => {
+  const { address } = window.onnxprof;
   const data = JSON.parse(document.getElementById("data").textContent);
   // Operators and shapes come once each, and as their numbers where they stand.
   for (const set of data.sets) for (const layer of set) layer[1] = data.names[layer[1]];
@@ -255,12 +256,28 @@
   const nearest = (sys, batch) => data.runs.filter((run) => run.sys === sys).sort((a, b) =>
     Math.abs(Math.log2(a.batch / batch)) - Math.abs(Math.log2(b.batch / batch)))[0];
 
+  // The layers of a run's table: [name, operator, first output tensor] each.
+  const layersOf = (run) => data.sets[data.tables[run.table].set];
+  // From the place of a layer to that of the row that has its step's time.
+  const homesOf = (run) => {
+    const homes = new Map();
+    if (run.fail) return homes;
+    let fused = 0;
+    run.l.forEach((layer, i) => {
+      const isFused = data.names[run.s[i]] === "fused";
+      const home = isFused ? run.h[fused] : i;
+      fused += isFused;
+      if (layer >= 0 && home >= 0) homes.set(layer, home);
+    });
+    return homes;
+  };
+
   const runAt = (text) => {
     const [, key, batch] = /^(.*)\/(\d+)$/.exec(text) ?? [];
     const sys = data.systems.findIndex((system) => system.key === key);
     return sys >= 0 ? nearest(sys, Number(batch)) : null;
   };
-  const parts = () => location.hash.slice(1).split("~");
+  const parts = () => address.run().split("~");
 
   const wanted = () => {
     const start = data.runs[Math.max(first, 0)];
@@ -269,8 +286,10 @@
   const other = () => runAt(parts()[1] ?? "");
 
   const spelled = (run) => `${data.systems[run.sys].key}/${run.batch}`;
+  address.home = () => spelled(shown ?? wanted());
+  // What else the address says, such as the layer that is chosen, stays.
   const goTo = (run, against) => {
-    location.hash = against ? `${spelled(run)}~${spelled(against)}` : spelled(run);
+    location.hash = address.with({}, against ? `${spelled(run)}~${spelled(against)}` : spelled(run));
   };
   const choose = (key, batch) => {
     const sys = data.systems.findIndex((system) => system.key === key);
@@ -282,13 +301,20 @@
     choose(select.value, radio ? radio.value : shown.batch);
   });
   at("choice").addEventListener("submit", (event) => event.preventDefault());
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#']");
+    const named = link?.getAttribute("href").slice(1) ?? "";
+    if (!runAt(named) || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    location.hash = address.with({}, named);
+  });
   window.addEventListener("hashchange", () => show(wanted()));
   select.disabled = false;
   Object.assign(window.onnxprof, {
     graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
-      other, goTo, current: () => shown, shapes: () => shapes,
+      other, goTo, current: () => shown, shapes: () => shapes, layersOf, homesOf,
     },
   });
   show(wanted());

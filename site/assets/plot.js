@@ -3,7 +3,9 @@
 (() => {
   const stage = document.getElementById("stage");
   if (!stage) return;
-  const { data, rowOf, three, percent, unitFor, short, el, svg, ask, current } = window.onnxprof.model;
+  const {
+    data, rowOf, three, percent, unitFor, short, el, svg, ask, current, homesOf,
+  } = window.onnxprof.model;
   const at = (id) => document.getElementById(id);
   const [NODE, INPUT, SCOPE, REFERENCE] = [0, 1, 2, 3];
   // Shares from which a colour counts; the legend in the page names them.
@@ -31,18 +33,7 @@
   const open = new Set();
 
   // What each layer of the run costs: its step's row, by the layer's number.
-  const heatOf = (run) => {
-    const rows = new Map();
-    if (run.fail) return { rows, run };
-    let fused = 0;
-    run.l.forEach((layer, i) => {
-      const isFused = data.names[run.s[i]] === "fused";
-      const home = isFused ? run.h[fused] : i;
-      fused += isFused;
-      if (layer >= 0 && home >= 0) rows.set(layer, home);
-    });
-    return { rows, run };
-  };
+  const heatOf = (run) => ({ rows: homesOf(run), run });
   const homeOf = (node) => heat.rows.get(graph.nodes[node][0]);
   const timeOf = (node) => {
     const home = homeOf(node);
