@@ -47,6 +47,14 @@
   // A name apart from the direction of its neighbours; the style sheet lets it break.
   const isolated = (name) => el("bdi", "", name);
 
+  // A name that chooses its layer; arrow keys go from one to the next, see keys.js.
+  const layerLink = (name, content = isolated(name)) => {
+    const link = el("a", "layer", content);
+    link.href = `#${spelled(shown)}&l=${encodeURIComponent(name)}`;
+    link.tabIndex = -1;
+    return link;
+  };
+
   const svg = (tag, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -86,6 +94,7 @@
   const rowOf = (run, i) => {
     const layer = run.l[i] < 0 ? null : data.sets[data.tables[run.table].set][run.l[i]];
     return {
+      layer: Boolean(layer),
       name: layer ? layer[0] : data.names[run.n[i]],
       op: layer ? layer[1] : data.names[run.o[i]],
       shape: layer && layer[2] >= 0 ? data.tables[run.table].shapes[layer[2]] : "",
@@ -113,15 +122,18 @@
   };
 
   const tableRow = (row, place, unit, most) => {
-    const head = el("th", "", isolated(row.name));
+    const head = el("th", "", row.layer ? layerLink(row.name) : isolated(row.name));
     head.scope = "row";
     const order = el("td", "w", place ? String(place) : "");
     if (place) order.dataset.v = place;
-    return el("tr", row.status.split(",")[0].replace(" ", "_"),
+    const tr = el("tr", row.status.split(",")[0].replace(" ", "_"));
+    if (row.layer) tr.dataset.layer = row.name;
+    tr.append(
       order, head, el("td", "l", row.op), el("td", "l w", row.shape),
       number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
       ...shareCells(row, most), el("td", "l", row.status),
       stepCell(row.step));
+    return tr;
   };
 
   const showTiming = (run, there = false) => {
@@ -134,15 +146,20 @@
     const body = rows.slice(0, -run.sums);
     const most = longest(body);
     for (const label of table.querySelectorAll("[data-u]")) label.textContent = unit[0];
-    window.onnxprof.rows(table, timed(body, unit, most), there);
+    window.onnxprof.rows(table, timed(run, body, unit, most), there && !viewed());
     if (there) return;
     table.tFoot.replaceChildren(...rows.slice(-run.sums).map((row) => tableRow(row, 0, unit, most)));
     showSlowest(run, unit);
   };
 
+  // What the address asks of the timing table; by itself it opens with the slowest steps.
+  const KEPT = ["rows", "order", "fused"];
+  const viewed = () => KEPT.map((key) => address.get(key) ?? "").join("");
+
   // What site.js makes the rows of the timing table from; keys in the order of its columns.
-  const timed = (body, unit, most) => ({
+  const timed = (run, body, unit, most) => ({
     count: body.length,
+    ...opening(run, body),
     row: (i) => tableRow(body[i], i + 1, unit, most),
     key: (i, column) => {
       const { name, op, shape, m, lo, hi, share, status, step } = body[i];
@@ -154,16 +171,34 @@
     },
   });
 
-  // Steps with all their layers: [name, all names, operators, median, p5, p95].
+  // As layer_rows.opening: rows in doubt rank by their p5, those without a time last.
+  const opening = (run, body) => {
+    const doubted = new Set(run.d);
+    const rank = body.map(({ m, lo }, i) => (doubted.has(i) ? lo : m) ?? 0);
+    const places = [...body.keys()];
+    return {
+      natural: address.get("order") === "file" ? places : [...places].sort((a, b) => rank[b] - rank[a]),
+      opening: address.get("order") === "file" ? 0 : Number(at("timing-table").dataset.opening),
+      whole: address.get("rows") === "all",
+      keep: (i) => address.get("fused") !== null || body[i].status !== "fused",
+    };
+  };
+
+  // Steps with all their layers: [name, all names, operators, median, p5, p95, first layer].
   const showSlowest = (run, unit) => {
     const most = Math.max(1, ...run.slow.map(([, , , ns, , high]) => Math.max(ns, high ?? 0)));
-    at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns, low, high]) => {
-      const head = el("span", "name", isolated(name), " ", el("span", "op", op));
+    at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns, low, high, place]) => {
+      const layer = layersOf(run)[place]?.[0];
+      const link = layer === undefined ? isolated(name) : layerLink(layer, isolated(name));
+      if (layer !== undefined) link.removeAttribute("tabindex");
+      const head = el("span", "name", link, " ", el("span", "op", op));
       head.title = whole;
       const time = el("span", "figure", `${three(ns / unit[1])} ${unit[0]}`);
       if (low !== null) time.title = `p5 to p95: ${fixed(low, 0)} to ${fixed(high, 0)} ns`;
-      return el("li", "", head, time,
+      const item = el("li", "", head, time,
         el("span", "figure", `${percent(ns / run.total)} %`), whiskers(ns, low, high, most));
+      if (layer !== undefined) item.dataset.layer = layer;
+      return item;
     }));
   };
 
@@ -201,6 +236,13 @@
     }
   };
 
+  // In front of the other lines; what is moved loses the focus.
+  const raise = (mark) => {
+    const held = mark.contains(document.activeElement) ? document.activeElement : null;
+    mark.parentNode.append(mark);
+    held?.focus({ preventScroll: true });
+  };
+
   const showChoice = (run) => {
     const key = data.systems[run.sys].key;
     select.value = key;
@@ -216,7 +258,7 @@
         dot.classList.toggle("on",
           mark.dataset.system === key && Number(dot.dataset.batch) === run.batch);
       }
-      if (mark.tagName === "g" && mark.dataset.system === key) mark.parentNode.append(mark);
+      if (mark.tagName === "g" && mark.dataset.system === key) raise(mark);
     }
   };
 
@@ -312,9 +354,12 @@
   select.disabled = false;
   Object.assign(window.onnxprof, {
     graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
+    facts: receive("facts"),
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
-      other, goTo, current: () => shown, shapes: () => shapes, layersOf, homesOf,
+      other, goTo, current: () => shown, shapes: () => shapes, layersOf, homesOf, layerLink,
+      // The timing table anew, as the address asks for it now.
+      lay: () => showTiming(shown),
     },
   });
   show(wanted());

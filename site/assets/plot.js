@@ -324,8 +324,21 @@
   };
   const hideTip = () => { if (selected) showTip(find(selected) ?? selected); else tip.hidden = true; };
 
+  // A layer that is chosen here is chosen in the whole page, and the other way round.
+  const { selection } = window.onnxprof;
+  const layerOf = (box) => (box?.kind === NODE && graph.nodes[box.ref][0] >= 0 ? nameOf(box.ref) : null);
+  const hear = (name) => {
+    if (!scene || name === (selected && layerOf(selected))) return;
+    const node = name === null ? -1
+      : graph.nodes.findIndex(([row]) => row >= 0 && set()[row][0] === name);
+    if (node >= 0) jump(node); else if (selected && layerOf(selected)) choose(null);
+  };
+
   const choose = (box) => {
     selected = box && { kind: box.kind, ref: box.ref, scope: box.scope };
+    const name = box ? layerOf(box) : null;
+    // in place of the step before: n and p go through many
+    if (name !== selection.current() && (name || !box)) selection.choose(name, { push: selection.current() === null });
     drawn = null;
     later();
     if (!box) { tip.hidden = true; return; }
@@ -501,6 +514,7 @@
     start();
     search();
     stage.classList.add("drawn");
+    hear(selection.current());
   };
   // The room of the drawing before it comes, so that nothing below it moves; a small graph needs no
   // more than it takes, one that is folded has the style sheet's.
@@ -519,13 +533,14 @@
     if (graph && wanted === number) {
       heat = heatOf(run);
       again();
-      if (selected) choose(find(selected));
+      if (selected && find(selected)) choose(find(selected));
       return;
     }
     ask("graph", wanted, `plot/graph-${wanted}.js`).then((found) => take(found, wanted, run))
       .catch((error) => { at("plot-said").textContent = error.message; stage.dataset.trouble = error.message; });
   };
 
+  selection.onChange(hear);
   document.addEventListener("onnxprof:shown", reserve);
   reserve();
   new ResizeObserver(again).observe(stage);
