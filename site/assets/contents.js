@@ -44,7 +44,10 @@
     if (!document.getElementById(id)) return;
     event.preventDefault();
     if (!wide.matches && list.contains(link)) list.open = false;
-    address.set({ at: id }, { push: true });
+    // the link that skips the head of the page is no place in it
+    if (sections.some((section) => section.contains(document.getElementById(id)))) {
+      address.set({ at: id }, { push: true });
+    }
     goTo(id);
   });
   const asked = address.get("at");

@@ -12,7 +12,7 @@
   const only = (chart, link) => {
     for (const other of inside(chart)) other.setAttribute("tabindex", other === link ? "0" : "-1");
   };
-  const shown = (chart) => chart.querySelector("a.on") ?? chart.querySelector(".line a") ?? inside(chart)[0];
+  const shown = (chart) => chart.querySelector(".line a.on") ?? chart.querySelector(".line a") ?? inside(chart)[0];
 
   const along = (link, by) => {
     const line = [...link.parentNode.querySelectorAll(":scope > a")];
