@@ -206,6 +206,11 @@
       link.title = layer[0];
       line.append(link);
     }
+    for (const [word, id] of [["In the table", "timing"], ["In the plot", "plot"]]) {
+      const link = el("a", "", word);
+      link.href = `#${id}`;
+      line.append(link);
+    }
     return line;
   };
 

@@ -61,10 +61,18 @@
 
   // Fields that the address fills again after Back.
   const fields = [...document.querySelectorAll("[data-kept]")];
+  // What is typed is written when one pauses or leaves: browsers count how often an address changes.
+  const PAUSE_MS = 300;
+  const pending = new Map();
+  const write = (field) => {
+    clearTimeout(pending.get(field));
+    pending.delete(field);
+    address.set({ [field.dataset.kept]: field.value });
+  };
   const fill = () => {
     for (const field of fields) {
       const wanted = address.get(field.dataset.kept) ?? "";
-      if (field.value === wanted) continue;
+      if (field.value === wanted || pending.has(field)) continue;
       field.value = wanted;
       const closed = field.closest("details");
       if (closed && wanted) closed.open = true;
@@ -74,8 +82,11 @@
   let filling = false;
   for (const field of fields) {
     field.addEventListener("input", () => {
-      if (!filling) address.set({ [field.dataset.kept]: field.value });
+      if (filling) return;
+      clearTimeout(pending.get(field));
+      pending.set(field, setTimeout(write, PAUSE_MS, field));
     });
+    field.addEventListener("change", () => write(field));
   }
   const heard = () => {
     filling = true;
