@@ -67,12 +67,13 @@
   };
   const table = (heads, rows) => {
     const made = el("table", "");
-    const cell = (tag, value, i) => {
-      const node = el(tag, i ? "r" : "", value);
-      if (tag === "th") node.scope = "col";
+    const heading = (text, i) => {
+      if (!text) return el("td");
+      const node = el("th", i ? "r" : "", text);
+      node.scope = "col";
       return node;
     };
-    const top = el("tr", "", ...heads.map((text, i) => cell("th", text, i)));
+    const top = el("tr", "", ...heads.map(heading));
     made.append(el("thead", "", top), el("tbody", "", ...rows.map(([first, ...rest]) => {
       const name = el("th", "", first);
       name.scope = "row";

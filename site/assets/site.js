@@ -102,12 +102,12 @@
   };
 
   // A row that must be there, behind the others where it is none of them.
-  const pin = (table, place = sources.get(table).pinned) => {
+  const pin = (table, place = sources.get(table).pinned ?? null) => {
     const source = sources.get(table);
     source.pinned = place;
     source.extra?.remove();
     source.extra = null;
-    const at = place === undefined ? 0 : source.shown.indexOf(place);
+    const at = place === null ? 0 : source.shown.indexOf(place);
     if (at >= 0 && at < limitOf(source)) return;
     source.extra = source.row(place);
     table.tBodies[0].append(source.extra);
@@ -246,7 +246,7 @@
       else count(made);
       if (asked(table).length) filter(table);
     },
-    // Shows the row of this place, whatever else is shown; none without one.
+    // Shows the row of this place, whatever else is shown; null for none.
     pin: (table, place) => { if (sources.has(table)) pin(table, place); },
     // No column is sorted from the next rows on: they stand in the order of their source.
     unsorted(table) { sortedBy(table)?.removeAttribute("aria-sort"); },

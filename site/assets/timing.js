@@ -34,9 +34,9 @@
 
   const place = (name) => {
     const run = model.current();
-    if (name === null || run.fail) return undefined;
+    if (name === null || run.fail) return null;
     const found = run.l.indexOf(model.layersOf(run).findIndex((layer) => layer[0] === name));
-    return found < 0 ? undefined : found;
+    return found < 0 ? null : found;
   };
   const pin = () => window.onnxprof.pin(table, place(selection.current()));
 

@@ -149,8 +149,8 @@ def test_the_address_opens_the_panel_and_back_closes_it(page: Any, root: str) ->
     visit(page, root, f"#{CPU}/8")
     row(page, CONV).locator("a.layer").click()
     assert page.url.endswith(f"#{CPU}/8&l=%2Fblock%2Fconv_0")
-    page.click(f"{PANEL} a.layer[data-layer='{GEMM}'] >> nth=0")
-    assert page.inner_text("#chosen-name") == GEMM
+    page.click(f"{PANEL} a.layer[data-layer='{RELU}'] >> nth=0")
+    assert page.inner_text("#chosen-name") == RELU
     page.go_back()
     settled(page)
     assert page.inner_text("#chosen-name") == CONV
