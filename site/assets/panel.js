@@ -92,6 +92,8 @@
     const timed = run.m.slice(0, -run.sums).filter((ns) => ns !== null);
     return `${timed.filter((ns) => ns > run.m[home]).length + 1} of ${timed.length}`;
   };
+  // What the status says beyond `timed` or `timed, 3 layers`: why the rank is in doubt.
+  const doubt = (step) => step.status.split(", ").slice(step.layers > 1 ? 2 : 1).join(", ");
   const inRun = (run, name) => {
     const layers = layersOf(run);
     const first = [
@@ -108,7 +110,7 @@
       ["Time", `${time(run, step.m)}${step.layers > 1 ? ` for ${step.layers} layers` : ""}${spread}`],
       ["Share", `${percent(step.share ?? 0)} % of the median`],
       ["Rank", `${rankOf(run, step.home)} by time`],
-      ["Status", step.status],
+      ["In doubt", doubt(step)],
       ["Step", step.step ? isolated(step.step) : ""],
     ]);
   };
