@@ -543,7 +543,13 @@
   selection.onChange(hear);
   document.addEventListener("onnxprof:shown", reserve);
   reserve();
-  new ResizeObserver(again).observe(stage);
+  // The middle stays where it is when the room changes.
+  let wide = stage.clientWidth;
+  new ResizeObserver(() => {
+    view = { ...view, x: view.x + (stage.clientWidth - wide) / 2 };
+    wide = stage.clientWidth;
+    again();
+  }).observe(stage);
   let begun = false;
   const begin = () => {
     if (begun) return;
