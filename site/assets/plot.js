@@ -322,16 +322,21 @@
     tip.style.left = `${Math.max(4, Math.min(x, stage.clientWidth - tip.offsetWidth - 4))}px`;
     tip.style.top = `${Math.max(4, Math.min(y, stage.clientHeight - tip.offsetHeight - 4))}px`;
   };
-  const hideTip = () => { if (selected) showTip(find(selected) ?? selected); else tip.hidden = true; };
+  const hideTip = () => { if (selected && hasTip) showTip(find(selected) ?? selected); else tip.hidden = true; };
 
-  // A layer that is chosen here is chosen in the whole page, and the other way round.
+  // A layer that is chosen here is chosen in the whole page, and the other way round; then the panel
+  // tells of it, and nothing is laid over the drawing.
+  let isQuiet = false;
+  let hasTip = false;
   const { selection } = window.onnxprof;
   const layerOf = (box) => (box?.kind === NODE && graph.nodes[box.ref][0] >= 0 ? nameOf(box.ref) : null);
   const hear = (name) => {
     if (!scene || name === (selected && layerOf(selected))) return;
     const node = name === null ? -1
       : graph.nodes.findIndex(([row]) => row >= 0 && set()[row][0] === name);
+    isQuiet = true;
     if (node >= 0) jump(node); else if (selected && layerOf(selected)) choose(null);
+    isQuiet = false;
   };
 
   const choose = (box) => {
@@ -342,8 +347,9 @@
     drawn = null;
     later();
     if (!box) { tip.hidden = true; return; }
-    at("plot-said").textContent = told(box).map((line) => line.join(" ").trim()).join("; ");
-    requestAnimationFrame(() => showTip(box));
+    if (!isQuiet) at("plot-said").textContent = told(box).map((line) => line.join(" ").trim()).join("; ");
+    hasTip = !isQuiet;
+    if (hasTip) requestAnimationFrame(() => showTip(box)); else tip.hidden = true;
   };
   const act = (box) => {
     if (box.kind === SCOPE) toggle(box);
