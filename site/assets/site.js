@@ -49,9 +49,9 @@
   const sortedBy = (table) => table.tHead.querySelector("th[aria-sort]");
 
   // How many rows are shown: few until something is asked.
-  const limitOf = ({ table, whole, limit, opening, words, window }) => {
+  const limitOf = ({ table, whole, limit, opening, words, only, window }) => {
     if (whole) return Infinity;
-    return limit ?? (opening && !words.length && !sortedBy(table) ? opening : window);
+    return limit ?? (opening && !only && !words.length && !sortedBy(table) ? opening : window);
   };
 
   const controls = (table) => {
@@ -129,12 +129,13 @@
   };
 
   const choose = (source) => {
-    const { words, order, text, keep } = source;
+    const { words, only, order, text, keep } = source;
+    const among = only ? order.filter((i) => only.has(i)) : order;
     // a search sees every row
-    source.shown = words.length ? order.filter((i) => {
+    source.shown = words.length ? among.filter((i) => {
       const found = text(i).toLowerCase();
       return words.every((word) => found.includes(word));
-    }) : keep ? order.filter(keep) : order;
+    }) : keep ? among.filter(keep) : among;
   };
 
   const sort = (th, direction) => {
@@ -250,6 +251,13 @@
     pin: (table, place) => { if (sources.has(table)) pin(table, place); },
     // No column is sorted from the next rows on: they stand in the order of their source.
     unsorted(table) { sortedBy(table)?.removeAttribute("aria-sort"); },
+    // Of a table with a source these places alone, a Set; all of them for null.
+    only(table, places) {
+      const source = sources.get(table);
+      if (!source || (source.only ?? null) === places) return;
+      source.only = places;
+      filter(table);
+    },
   };
 
   document.addEventListener("click", (event) => {
