@@ -131,11 +131,11 @@
   const choose = (source) => {
     const { words, only, order, text, keep } = source;
     const among = only ? order.filter((i) => only.has(i)) : order;
-    // a search sees every row
+    // a search sees every row, and so does who looks into a part
     source.shown = words.length ? among.filter((i) => {
       const found = text(i).toLowerCase();
       return words.every((word) => found.includes(word));
-    }) : keep ? among.filter(keep) : among;
+    }) : keep && !only ? among.filter(keep) : among;
   };
 
   const sort = (th, direction) => {
@@ -199,7 +199,7 @@
       source.words = words;
       choose(source);
       lay(table);
-      tell(table, words.length, source.shown.length, source.count);
+      tell(table, words.length || source.only, source.shown.length, source.count);
       return;
     }
     const wanted = picked(table);
