@@ -109,12 +109,15 @@ def test_every_run_link_names_a_run(built: Path) -> None:
             target, fragment = urldefrag(link)
             if "/" not in fragment:
                 continue
-            key, batch = fragment.rsplit("/", 1)
+            shown, _, layer = fragment.partition("&l=")
+            key, batch = shown.rsplit("/", 1)
             data = data_of((path.parent / target).resolve() if target else path)
             keys = [system["key"] for system in data["systems"]]
             assert any(
                 run["sys"] == keys.index(key) and run["batch"] == int(batch) for run in data["runs"]
             )
+            names = {name for layers in data["sets"] for name, *_ in layers}
+            assert not layer or unquote(layer) in names
 
 
 def test_pages_hold_no_foreign_markup_and_no_inline_code(built: Path) -> None:

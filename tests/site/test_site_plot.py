@@ -13,9 +13,11 @@ import pytest
 from support.sites import runs, scoped_run, settled, violations
 
 from onnxprof.analysis.reconcile import Status, reconcile
-from onnxprof.publish.pages import graph_view, render
+from onnxprof.publish.pages import graph_view, layer_rows, render
 from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.selection import facts
 from onnxprof.publish.site import build
+from onnxprof.publish.tables.timings import timing_rows
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
@@ -39,7 +41,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawings = graph_view.graphs(page)
     html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
     (home / "index.html").write_text(html, "utf-8")
-    for path, text in graph_view.scripts(drawings):
+    # what a chosen layer's panel asks for comes along
+    told = facts.script(page, lambda run: timing_rows(run, page.reconciled(run)))
+    for path, text in (*graph_view.scripts(drawings), *layer_rows.files(page), *told):
         (home / path).write_text(text, "utf-8")
     return folder
 

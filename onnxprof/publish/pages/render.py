@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
@@ -30,7 +31,13 @@ ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
     *("grades.css", "grades.js"),
+    *("address.js", "selection.js", "selection.css"),
+    *("timing.js", "keys.js", "panel.js", "contents.js"),
 )
+#: Where a template has room for the list of its sections, and what such a section begins with.
+_CONTENTS = "<!-- contents -->"
+_SECTION = re.compile(r'<section([^>]*)>\s*<h2 id="([^"]+)"[^>]*>([^<]+)</h2>')
+_SCRIPTED = 'class="script"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
     `rooms` are the heights of the plots, from `graph_view.rooms`.
     """
     aligned = side_by_side.listed(page)
-    return render(
+    html = render(
         "model.html",
         site,
         f"models/{page.slug}/index.html",
@@ -70,6 +77,15 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,
         environments=_environments(page),
+    )
+    return html.replace(_CONTENTS, _contents(html))
+
+
+def _contents(html: str) -> str:
+    """A list of the page's sections; those that scripts fill are for pages with scripts."""
+    return "\n".join(
+        f'<li{f" {_SCRIPTED}" if _SCRIPTED in attributes else ""}><a href="#{key}">{title}</a></li>'
+        for attributes, key, title in _SECTION.findall(html)
     )
 
 
@@ -201,6 +217,7 @@ def _environment() -> Environment:
         "grade": _grade,
         "grade_of": grade,
         "spread": _spread,
+        "fragment": layer_rows.fragment,
         "bar": lambda share: markup(bars.bar(share)),
     }
     env.globals |= {
