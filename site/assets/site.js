@@ -97,8 +97,10 @@
   };
 
   const choose = (source) => {
-    const { words, order, text } = source;
-    source.shown = !words.length ? order : order.filter((i) => {
+    const { words, only, order, text } = source;
+    source.shown = !words.length && !only ? order : order.filter((i) => {
+      if (only && !only.has(i)) return false;
+      if (!words.length) return true;
       const found = text(i).toLowerCase();
       return words.every((word) => found.includes(word));
     });
@@ -165,7 +167,7 @@
       source.words = words;
       choose(source);
       lay(table);
-      tell(table, words.length, source.shown.length, source.count);
+      tell(table, words.length || source.only, source.shown.length, source.count);
       return;
     }
     const wanted = picked(table);
@@ -210,6 +212,13 @@
       else if (!there) lay(table);
       else count(sources.get(table));
       if (asked(table).length) filter(table);
+    },
+    // Of a table with a source these places alone, a Set; all of them for null.
+    only(table, places) {
+      const source = sources.get(table);
+      if (!source || (source.only ?? null) === places) return;
+      source.only = places;
+      filter(table);
     },
   };
 

@@ -12,6 +12,7 @@ from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars
+from onnxprof.publish.icicle import view as where
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
@@ -30,6 +31,7 @@ ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
     *("grades.css", "grades.js"),
+    *("where.css", "where.js"),
 )
 
 
@@ -209,6 +211,7 @@ def _environment() -> Environment:
         "whiskers": _whiskers,
         "unit_for": numbers.unit_for,
         "views": embed,
+        "where": where,
         "layer_views": layer_rows,
         "sentence_of": reconciliation_text,
     }
