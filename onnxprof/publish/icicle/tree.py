@@ -51,7 +51,7 @@ class Tree:
 
     @property
     def whole_ns(self) -> int:
-        """The un-profiled latency; the sum of the steps where the overhead is negative or unknown."""
+        """The un-profiled latency; the sum of the steps if the overhead is negative or unknown."""
         return self.root.ns + sum(part.ns for part in self.closing)
 
 

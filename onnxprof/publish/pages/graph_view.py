@@ -14,6 +14,7 @@ from typing import Any
 from onnxprof.publish.drawing.layout import Box, Edge, lay_out
 from onnxprof.publish.drawing.plot import BOXES, cut_long, drawn, links, topology
 from onnxprof.publish.drawing.scopes import Scope, gathered
+from onnxprof.publish.drawing.strips import wrapped
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.embed import embedded, tensor_names
 from onnxprof.publish.text.safe import in_page
@@ -140,7 +141,7 @@ def _drawing(room: _Room, rooms: Sequence[_Room], layers: Sequence[Layer]) -> di
 
 def _placed(room: _Room, boxes: Sequence[tuple[int, int]], edges: Sequence[Edge]) -> dict[str, Any]:
     sizes = [Box(*BOXES[kind]) for kind, _ in boxes]
-    drawing = lay_out(sizes, edges)
+    drawing = wrapped(lay_out(sizes, edges), sizes)
     corners = zip(boxes, drawing.corners, strict=True)
     return {
         "name": in_page(room.scope.name),
