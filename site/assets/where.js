@@ -139,7 +139,7 @@
     for (const it of members) {
       if (rest.length && narrow(it)) continue;
       into.push([it, level, start]);
-      inRow(it.members, level + 1, start, whole, into);
+      if (!narrow(it)) inRow(it.members, level + 1, start, whole, into);
       start += it.ns;
     }
     if (rest.some((it) => it.ns)) into.push([gathered(rest, members[0].up), level, start]);

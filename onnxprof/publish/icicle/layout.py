@@ -23,9 +23,12 @@ class Rectangle:
     """Whether it stands for several parts that are too narrow to be drawn."""
 
 
-def laid_out(tree: Tree) -> list[Rectangle]:
-    """The rectangles from left to right, each before those within; linear in the steps."""
-    found = list(_row(tree.root.members, 0, 0, tree.whole_ns))
+def laid_out(tree: Tree, least: float = LEAST) -> list[Rectangle]:
+    """The rectangles from left to right, each before those within; linear in the steps.
+
+    Parts of less than `least` of the whole are gathered, in each scope at its end.
+    """
+    found = list(_row(tree.root.members, 0, 0, least * tree.whole_ns))
     start = tree.root.ns
     for part in tree.closing:
         found.append(Rectangle(part, 0, start, is_closing=True))
@@ -33,22 +36,20 @@ def laid_out(tree: Tree) -> list[Rectangle]:
     return found
 
 
-def _row(members: Sequence[Part], level: int, start: int, whole: int) -> Iterator[Rectangle]:
-    rest = [part for part in members if _is_narrow(part, whole)]
+def _row(members: Sequence[Part], level: int, start: int, least: float) -> Iterator[Rectangle]:
+    rest = [part for part in members if part.ns < least]
     if len(rest) < 2:
         rest = []
     for part in members:
-        if rest and _is_narrow(part, whole):
+        is_narrow = part.ns < least
+        if rest and is_narrow:
             continue
         yield Rectangle(part, level, start)
-        yield from _row(part.members, level + 1, start, whole)
+        if not is_narrow:
+            yield from _row(part.members, level + 1, start, least)
         start += part.ns
     if any(part.ns for part in rest):
         yield Rectangle(gathered(rest), level, start, is_rest=True)
-
-
-def _is_narrow(part: Part, whole: int) -> bool:
-    return part.ns < LEAST * whole
 
 
 def gathered(parts: Sequence[Part]) -> Part:
