@@ -134,6 +134,8 @@
   const inRow = (members, level, from, whole, into) => {
     const narrow = (it) => it.ns < rules.least * whole;
     let rest = members.filter(narrow);
+    // the scope's own rectangle says as much
+    if (level && rest.length === members.length) return into;
     if (rest.length < 2) rest = [];
     let start = from;
     for (const it of members) {

@@ -38,6 +38,8 @@ def laid_out(tree: Tree, least: float = LEAST) -> list[Rectangle]:
 
 def _row(members: Sequence[Part], level: int, start: int, least: float) -> Iterator[Rectangle]:
     rest = [part for part in members if part.ns < least]
+    if level and len(rest) == len(members):
+        return  # the scope's own rectangle says as much
     if len(rest) < 2:
         rest = []
     for part in members:

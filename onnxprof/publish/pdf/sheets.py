@@ -16,11 +16,12 @@ from itertools import pairwise
 from onnxprof.publish.drawing.strips import Span, cuts
 
 #: A4 in points, and what is left free on each side; the foot of a page stands in it.
-_SHORT, _LONG, MARGIN = 595.28, 841.89, 36.0
-#: Points a pixel: as drawn, and at the least, where the texts are still 4.5 points tall.
-DRAWN, LEAST = 0.75, 0.47
+_SHORT, _LONG, MARGIN = 595.28, 841.89, 34.0
+#: Points a pixel: as drawn, where that lets one more strip on a page, and at the least, where texts
+#: are still 4.5 points tall.
+DRAWN, _BESIDE, LEAST = 0.75, 0.6, 0.47
 #: Points between strips, and pixels that stand in two tiles of a drawing that is wider than a page.
-_GAP, _OVERLAP = 22.0, 24.0
+_GAP, _OVERLAP = 12.0, 24.0
 #: The widest box and the texts in it, in pixels: how far from a tile a text may begin.
 _BOX = 240.0
 _GROUP = re.compile(r'<g transform="translate\(([\d.-]+) ([\d.-]+)\)">.*')
@@ -92,12 +93,13 @@ def laid_out(width: float, height: float, found: Sequence[Element]) -> Paper:
     if width * DRAWN <= room and height * DRAWN <= high:
         whole = Tile(0.0, 0.0, width, height, 0.0, 0.0)
         return Paper(width * DRAWN, height * DRAWN, DRAWN, ((whole,),), False)
-    scale = min(DRAWN, max(LEAST, room / width))
+    beside = max(1, math.floor((room + _GAP) / (width * _BESIDE + _GAP)))
+    fitting = (room - (beside - 1) * _GAP) / beside / width
+    scale = min(DRAWN, max(LEAST, fitting))
     strips = _strips(height, found, high / scale)
-    if width * scale > room:
+    if fitting < LEAST:
         sheets = tuple((tile,) for strip in strips for tile in _across(width, strip, room / scale))
         return Paper(wide, tall, scale, sheets)
-    beside = max(1, math.floor((room + _GAP) / (width * scale + _GAP)))
     step = width * scale + _GAP
     tiles = [
         Tile(0.0, low, width, end - low, MARGIN + step * (i % beside), MARGIN)
