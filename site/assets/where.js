@@ -178,9 +178,9 @@
     const text = told(tree, it);
     const link = svg("a", { href: isClosing ? rules.closing : "#timing" });
     if (level || i) link.setAttribute("tabindex", "-1");
-    link.setAttribute("aria-label", text);
     const layer = it.row < 0 ? undefined : tree.names.get(it.row)[0];
     if (layer !== undefined) link.dataset.layer = layer;
+    link.setAttribute("aria-label", text);
     const title = svg("title", {});
     title.textContent = text;
     const thin = width >= rules.text && width < rules.wide ? " thin" : "";
@@ -214,6 +214,8 @@
       "aria-label": "Time by module scope",
     });
     picture.append(...links);
+    // what is below stays where it is when a scope has fewer levels
+    stage.style.minHeight = `${stage.clientHeight}px`;
     stage.replaceChildren(...(whole ? [picture] : []));
     mark();
   };
