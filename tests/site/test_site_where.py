@@ -50,7 +50,9 @@ def called(run: Run, name: str) -> Run:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("where") / "sub path"
     hot = slower(scoped_run(600), 20, 350, 400)
-    build.build_site([*runs(), called(hot, "hot"), called(long_run(130), "chain")], folder)
+    build.build_site(
+        [*runs(), called(hot, "hot"), called(slower(long_run(130), 1, 0, 1), "chain")], folder
+    )
     (page,) = catalogue([called(slower(scoped_run(5000), 1, 0, 1), "huge")])
     home = folder / "models" / page.slug
     (home / "plot").mkdir(parents=True)
@@ -227,9 +229,9 @@ def test_texts_are_cut_and_never_overlap(page: Any, root: str) -> None:
         page.set_viewport_size({"width": width, "height": 800})
         opened(page, root, "hot")
         boxes = page.evaluate(
-            f"[...document.querySelectorAll('{LINKS} > svg')].map((e) => [e.getAttribute('y'),"
-            " e.getBoundingClientRect().left, e.getBoundingClientRect().right,"
-            " getComputedStyle(e).overflowX])"
+            f"[...document.querySelectorAll('{LINKS} > svg')].map((e) => [e, e.firstChild"
+            ".getBoundingClientRect()]).map(([e, { left, right }]) => [e.getAttribute('y'), left,"
+            " right, getComputedStyle(e).overflowX])"
         )
         levels: dict[str, float] = {}
         for y, left, right, overflow in boxes:
