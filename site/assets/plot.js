@@ -282,7 +282,12 @@
     const isSeen = box.x >= seen.x0 && box.x + box.w <= seen.x1 && box.y >= seen.y0 && box.y + box.h <= seen.y1;
     if (isSeen && view.k >= 0.8) return;
     const k = Math.max(view.k, 0.8);
-    view = { k, x: w / 2 - (box.x + box.w / 2) * k, y: Math.min(16, h / 3 - box.y * k) };
+    // no further than the drawing goes, which may be smaller than the room for it
+    const within = (at, size, room) => Math.min(16, Math.max(Math.min(16, room - size * k - 16), at));
+    view = {
+      k, x: scene.w * k < w ? (w - scene.w * k) / 2 : within(w / 2 - (box.x + box.w / 2) * k, scene.w, w),
+      y: within(h / 3 - box.y * k, scene.h, h),
+    };
     later();
   };
 

@@ -300,6 +300,8 @@ def test_strips_are_cut_where_the_fewest_edges_cross() -> None:
     lines = [(a * 60.0 + 42, b * 60.0) for a, b in ((10, 20), (11, 19), (21, 30))]
     (first, *_) = strips.cuts(boxes, lines, 2400, 1500)
     assert first == 21 * 60 - 9, "between the skips, in the middle of the gap"
+    (first, *_) = strips.cuts(boxes, [], 2400, 1500, [18 * 60.0, 20 * 60.0])
+    assert first == 20 * 60 - 9, "above the last box that leads"
 
 
 def test_without_typst_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

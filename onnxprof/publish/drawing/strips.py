@@ -28,20 +28,34 @@ _MOST_CROSSING = 6
 _LEAST = 0.6
 
 
-def cuts(boxes: Sequence[Span], lines: Sequence[Span], height: float, most: float) -> list[float]:
+def cuts(
+    boxes: Sequence[Span],
+    lines: Sequence[Span],
+    height: float,
+    most: float,
+    leading: Sequence[float] = (),
+) -> list[float]:
     """Where to cut a drawing, so that no strip is taller than `most`.
 
-    Boxes stay whole wherever the room between them allows it.
+    Boxes stay whole wherever the room between them allows it. Of places where equally many edges
+    cross, one above a box that leads counts first: `leading` has the upper ends of those boxes.
     """
-    free = list(_free(boxes))
+    gaps = list(_gaps(boxes))
+    free = [(low + high) / 2 for low, high in gaps]
+    leads = frozenset(leading)
     begins, ends = sorted(low for low, _ in lines), sorted(high for _, high in lines)
+
+    def badness(number: int) -> tuple[int, bool, float]:
+        y = free[number]
+        return crossing(begins, ends, y), gaps[number][1] not in leads, -y
+
     found: list[float] = []
     start = 0.0
     while height - start > most:
-        near = free[bisect_right(free, start + _LEAST * most) : bisect_right(free, start + most)]
-        near = near or free[bisect_right(free, start) : bisect_right(free, start + most)][-1:]
-        near = near or [start + most]
-        start = min(near, key=lambda y: (crossing(begins, ends, y), -y))
+        last = bisect_right(free, start + most)
+        near = range(bisect_right(free, start + _LEAST * most), last)
+        near = near or range(bisect_right(free, start), last)[-1:]
+        start = free[min(near, key=badness)] if near else start + most
         found.append(start)
     return found
 
@@ -51,19 +65,20 @@ def crossing(begins: Sequence[float], ends: Sequence[float], y: float) -> int:
     return bisect_left(begins, y) - bisect_right(ends, y)
 
 
-def _free(boxes: Sequence[Span]) -> Iterator[float]:
-    """The middles of the gaps between boxes, from top to bottom."""
+def _gaps(boxes: Sequence[Span]) -> Iterator[Span]:
+    """The gaps between boxes, from top to bottom."""
     end = math.inf
     for low, high in sorted(boxes):
         if low > end:
-            yield (low + end) / 2
+            yield end, low
         end = high if end == math.inf else max(end, high)
 
 
-def wrapped(drawing: Drawing, boxes: Sequence[Box]) -> Drawing:
+def wrapped(drawing: Drawing, boxes: Sequence[Box], leads: Sequence[bool]) -> Drawing:
     """The drawing in columns where it is tall and narrow, else as it is.
 
-    `boxes` are the sizes of its boxes. An edge from one column to the next goes through the gutter.
+    `boxes` are the sizes of its boxes; a column best begins with one of those that lead. An edge
+    from one column to the next goes through the gutter.
     """
     columns = round(math.sqrt(_RATIO * drawing.height / (drawing.width + _GUTTER)))
     if drawing.height <= TALL or columns < 2:
@@ -71,7 +86,8 @@ def wrapped(drawing: Drawing, boxes: Sequence[Box]) -> Drawing:
     corners = zip(drawing.corners, boxes, strict=True)
     spans = [(y, y + box.height) for (_, y), box in corners]
     lines = [_span(path) for path in drawing.paths if path]
-    found = cuts(spans, lines, drawing.height, drawing.height / columns * 1.1)
+    leading = [low for (low, _), lead in zip(spans, leads, strict=True) if lead]
+    found = cuts(spans, lines, drawing.height, drawing.height / columns * 1.1, leading)
     begins, ends = sorted(low for low, _ in lines), sorted(high for _, high in lines)
     if any(crossing(begins, ends, y) > _MOST_CROSSING for y in found):
         return drawing

@@ -26,6 +26,8 @@ _GAP, _OVERLAP = 12.0, 24.0
 _BOX = 240.0
 _GROUP = re.compile(r'<g transform="translate\(([\d.-]+) ([\d.-]+)\)">.*')
 _HEIGHT = re.compile(r'<rect class="[bi][^"]*" width="[\d.]+" height="([\d.]+)"')
+#: In the box of an operator that computes: those behind it are often one step with it.
+_LEADS = 'class="k c"'
 _PATH = re.compile(r'<path class="e" d="M([^"]*)"/>')
 
 Text = tuple[str, float, float, str]
@@ -112,7 +114,8 @@ def laid_out(width: float, height: float, found: Sequence[Element]) -> Paper:
 def _strips(height: float, found: Sequence[Element], most: float) -> list[Span]:
     boxes = [each.span for each in found if each.is_box]
     lines = [each.span for each in found if not each.is_box]
-    return list(pairwise([0.0, *cuts(boxes, lines, height, most), height]))
+    leading = [each.span[0] for each in found if each.is_box and _LEADS in each.markup]
+    return list(pairwise([0.0, *cuts(boxes, lines, height, most, leading), height]))
 
 
 def _across(width: float, strip: Span, room: float) -> Iterator[Tile]:
