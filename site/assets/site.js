@@ -98,9 +98,8 @@
 
   const choose = (source) => {
     const { words, only, order, text } = source;
-    source.shown = !words.length && !only ? order : order.filter((i) => {
-      if (only && !only.has(i)) return false;
-      if (!words.length) return true;
+    const among = only ? order.filter((i) => only.has(i)) : order;
+    source.shown = !words.length ? among : among.filter((i) => {
       const found = text(i).toLowerCase();
       return words.every((word) => found.includes(word));
     });

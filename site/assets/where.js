@@ -319,8 +319,9 @@
     event.preventDefault();
     const byKey = event.detail === 0;
     if (it === marked) go(focus); else go(it === focus && it.up ? it.up : it);
-    if (it.row >= 0 && links[i].dataset.layer !== undefined) {
-      window.onnxprof.selection?.choose(links[i].dataset.layer, { focus: byKey });
+    const layer = it.row < 0 ? undefined : links[i].dataset.layer;
+    if (layer !== undefined) {
+      window.onnxprof.selection?.choose(it === marked ? layer : null);
     }
     if (byKey) reach(Math.max(0, shown.findIndex(([other]) => other === (marked ?? focus))));
   });
