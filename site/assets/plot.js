@@ -29,6 +29,7 @@
   let number = -1;
   let drawn = null;
   let selected = null;
+  let hits = new Set();
   let view = { k: 1, x: 0, y: 0 };
   const open = new Set();
 
@@ -108,9 +109,11 @@
     const scope = graph.scopes[box.ref];
     const ns = box.inner ? null : sumOf(box.ref);
     const share = ns === null || !heat.run.total ? "" : `${percent(ns / heat.run.total)} %`;
+    const found = hitsIn(box.ref);
+    const layers = `${nodesOf(box.ref).length} layers${found ? `, ${found} found` : ""}`;
     return [
       text("op", 10, 18, `${box.inner ? "\u2212" : "+"} ${short(scope.name, 29)}`),
-      ...(box.inner ? [] : [text("name", 22, 34, `${nodesOf(box.ref).length} layers`),
+      ...(box.inner ? [] : [text("name", 22, 34, layers),
         text("end", 224, 34, share)]),
     ];
   };
@@ -123,11 +126,16 @@
     if (box.kind === SCOPE && !box.inner) return classOf(sumOf(box.ref));
     return "";
   };
+  // What a search finds, a folded scope with such a layer among it.
+  const hitsIn = (scope) => (hits.size ? nodesOf(scope).filter((node) => hits.has(node)).length : 0);
+  const isHit = (box) => (box.kind === SCOPE ? !box.inner && hitsIn(box.ref) > 0
+    : box.kind !== REFERENCE && hits.has(box.ref));
   const stepOf = (box) => (box.kind === NODE ? homeOf(box.ref) : undefined);
 
   const group = (box, plain, merged) => {
     const cls = [KINDS[box.kind], heatClass(box), box.inner ? "opened" : "",
-      merged.has(box) ? "merged" : "", selected && same(box, selected) ? "selected" : ""];
+      merged.has(box) ? "merged" : "", selected && same(box, selected) ? "selected" : "",
+      isHit(box) ? "hit" : ""];
     const g = svg("g", { class: cls.filter(Boolean).join(" "), "data-i": box.i });
     g.append(plainBox(box, "b"));
     if (box.kind === SCOPE && !box.inner) {
@@ -241,6 +249,36 @@
     const k = Math.max(view.k, 0.9);
     const { clientWidth: w, clientHeight: h } = picture;
     view = { k, x: w / 2 - (box.x + box.w / 2) * k, y: h / 2 - (box.y + Math.min(box.h, h) / 2) * k };
+    later();
+  };
+
+  // Opens the scope that takes longest, and so on within it until a layer takes longer than any.
+  const hottest = () => {
+    const time = ([kind, ref]) => (kind === SCOPE ? sumOf(ref) : kind === NODE && isHome(ref) ? timeOf(ref) : 0) ?? 0;
+    for (let scope = 0; ;) {
+      const { boxes } = graph.scopes[scope];
+      const times = boxes.map(time);
+      const place = times.indexOf(Math.max(...times));
+      if (place < 0 || !times[place]) return null;
+      const [kind, ref] = boxes[place];
+      if (kind !== SCOPE) return { kind, ref, scope };
+      open.add(ref);
+      scope = ref;
+    }
+  };
+  // Brings a box into view, large enough to be read.
+  const look = (box) => {
+    const { clientWidth: w, clientHeight: h } = picture;
+    const seen = area(0);
+    const isSeen = box.x >= seen.x0 && box.x + box.w <= seen.x1 && box.y >= seen.y0 && box.y + box.h <= seen.y1;
+    if (isSeen && view.k >= 0.8) return;
+    const k = Math.max(view.k, 0.8);
+    // no further than the drawing goes, which may be smaller than the room for it
+    const within = (at, size, room) => Math.min(16, Math.max(Math.min(16, room - size * k - 16), at));
+    view = {
+      k, x: scene.w * k < w ? (w - scene.w * k) / 2 : within(w / 2 - (box.x + box.w / 2) * k, scene.w, w),
+      y: within(h / 3 - box.y * k, scene.h, h),
+    };
     later();
   };
 
@@ -459,6 +497,8 @@
         if (words.every((word) => text.includes(word))) matches.push(node);
       });
     }
+    hits = new Set(matches);
+    if (scene) again();
     at("found").textContent = words.length ? `${matches.length} found` : "";
   };
   const go = (by) => {
@@ -516,8 +556,10 @@
     open.clear();
     selected = null;
     heat = heatOf(run);
+    const hot = run.fail ? null : hottest();
     arrange();
     start();
+    if (hot) look(find(hot));
     search();
     stage.classList.add("drawn");
     hear(selection.current());

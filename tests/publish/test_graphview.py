@@ -13,7 +13,8 @@ from support.sites import failed_run, hostile_run, scoped_run
 from test_plot import chain
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.publish.drawing import scopes
+from onnxprof.publish.drawing import scopes, strips
+from onnxprof.publish.drawing.layout import Box, lay_out
 from onnxprof.publish.drawing.plot import drawn, links
 from onnxprof.publish.pages import embed, graph_view, side_by_side
 from onnxprof.publish.pages.catalogue import ModelPage, catalogue
@@ -103,6 +104,34 @@ def test_boxes_of_a_scope_do_not_overlap() -> None:
         places = [(x, y) for _, _, x, y in boxes(scope)]
         assert len(set(places)) == len(places)
         assert all(0 <= x <= scope["w"] and 0 <= y <= scope["h"] for x, y in places)
+
+
+def test_a_long_chain_is_columns_and_its_edges_go_from_each_to_the_next() -> None:
+    table = chain(130, ((3, 6), (60, 64)))
+    (scope,) = graph_view.graph(table)["scopes"]
+    assert 0.8 < scope["w"] / scope["h"] < 4
+    columns = sorted({x for _, _, x, _ in boxes(scope)})
+    assert 5 <= len(columns) <= 12
+    places = [(x, y) for _, _, x, y in boxes(scope)]
+    assert places == sorted(places), "from top to bottom, then right"
+    for a, b, *flat in scope["edges"]:
+        points = list(zip(flat[::2], flat[1::2], strict=True))
+        (ax, ay), (bx, by) = places[a], places[b]
+        assert ax <= points[0][0] <= ax + 232
+        assert bx <= points[-1][0] <= bx + 232
+        assert points[0][1] >= ay
+        assert points[-1][1] <= by
+        assert all(0 <= x <= scope["w"] and 0 <= y <= scope["h"] for x, y in points)
+
+
+def test_a_wide_or_short_graph_stays_as_it_is() -> None:
+    drawing = lay_out([Box(232, 42)] * 20, [(i, i + 1) for i in range(19)])
+    assert strips.wrapped(drawing, [Box(232, 42)] * 20, [False] * 20) is drawing
+    crossed = [(0, i) for i in range(1, 60)] + [(i, 60 + i) for i in range(1, 60)]
+    crossed += [(i, i + 1) for i in range(60, 119)]
+    sizes = [Box(232, 42)] * 120
+    drawing = lay_out(sizes, crossed)
+    assert strips.wrapped(drawing, sizes, [False] * 120) is drawing
 
 
 def test_the_file_is_a_call_that_holds_no_markup() -> None:

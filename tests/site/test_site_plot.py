@@ -200,6 +200,8 @@ def test_keys_alone_reach_every_layer(page: Any, root: str) -> None:
 
 def test_scopes_open_and_fold(page: Any, root: str, until: Until) -> None:
     opened(page, root, "scoped")
+    page.click("#fold")
+    until("!document.querySelector('.picture .opened')")
     folded = page.locator(".picture .scope:not(.opened)").count()
     assert 3 <= folded <= 20
     assert page.locator(".picture .node").count() == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 #: Graphs of at most this many layers are not grouped.
 MOST_WHOLE = 300
@@ -16,9 +17,12 @@ MOST_WHOLE = 300
 MOST_PLAIN = 48
 #: More members than this are grouped into chunks by position.
 MOST_MEMBERS = 120
-_DEEPEST = 12
+#: Parts of a name, without the last, beyond which a name is not split.
+DEEPEST = 12
 #: A scope with more than this part of its parent's layers is replaced by its members.
 _MOST_OF_IT = 0.8
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,15 @@ def gathered(names: Sequence[str], most: int = MOST_WHOLE) -> Scope:
     """The layers as a scope of scopes; without inner scopes for at most `most` names."""
     if len(names) <= most:
         return Scope("", tuple(range(len(names))))
-    paths = _paths(names)
-    return Scope("", _members(paths, 0, len(names), 0))
+    parted = paths(names)
+    return Scope("", _members(parted, 0, len(names), 0))
 
 
-def _paths(names: Sequence[str]) -> list[list[str]]:
+def paths(names: Sequence[str]) -> list[list[str]]:
     """Names split at slashes, or at dots where few names have slashes."""
     slashed = sum("/" in name.strip("/") for name in names)
     mark = "/" if 2 * slashed > len(names) else "."
-    return [name.strip(mark).split(mark, _DEEPEST) for name in names]
+    return [name.strip(mark).split(mark, DEEPEST) for name in names]
 
 
 def _members(
@@ -86,17 +90,24 @@ def _is_scope(path: list[str], depth: int) -> bool:
     return len(path) > depth + 1
 
 
+def chunks(members: Sequence[T]) -> list[Sequence[T]]:
+    """More than `MOST_MEMBERS` members in chunks by position, about as many as members in each."""
+    size = math.isqrt(max(len(members), 1) - 1) + 1
+    return [members[i : i + size] for i in range(0, len(members), size)]
+
+
+def chunk_name(first: str, last: str) -> str:
+    """What a chunk is called: by its ends."""
+    return f"{first} … {last}"
+
+
 def _chunked(members: Sequence[int | Scope], paths: Sequence[list[str]]) -> tuple[int | Scope, ...]:
-    """Too many members grouped by position into chunks, about as many as members in each."""
     if len(members) <= MOST_MEMBERS:
         return tuple(members)
-    size = math.isqrt(len(members) - 1) + 1
-    chunks = [tuple(members[i : i + size]) for i in range(0, len(members), size)]
-    return tuple(Scope(_ends(chunk, paths), chunk) for chunk in chunks)
-
-
-def _ends(chunk: Sequence[int | Scope], paths: Sequence[list[str]]) -> str:
-    return f"{_called(chunk[0], paths)} … {_called(chunk[-1], paths)}"
+    return tuple(
+        Scope(chunk_name(_called(chunk[0], paths), _called(chunk[-1], paths)), tuple(chunk))
+        for chunk in chunks(members)
+    )
 
 
 def _called(member: int | Scope, paths: Sequence[list[str]]) -> str:

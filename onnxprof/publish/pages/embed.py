@@ -11,7 +11,8 @@ from typing import Any
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
-from onnxprof.publish.drawing.plot import COMPUTE, topology
+from onnxprof.publish.drawing.plot import topology
+from onnxprof.publish.icicle.operators import main_operator
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.text.numbers import sized_text
 from onnxprof.publish.text.safe import in_page
@@ -282,10 +283,8 @@ def _kinds(rows: Sequence[TimedRow], table: LayerTable, names: Pool) -> list[tup
     operators = {layer.name: layer.op_type for layer in table.nodes}
     found = []
     for i, row in enumerate(rows):
-        if row.status is Status.TIMED and row.layer and row.layer.op_type not in COMPUTE:
-            told = [operators.get(name, "") for name in covered(row)]
-            main = next((operator for operator in told if operator in COMPUTE), "")
-            found += [(i, names.place(in_page(main)))] if main else []
+        if row.status is Status.TIMED and (main := main_operator(row, operators)):
+            found.append((i, names.place(in_page(main))))
     return found
 
 

@@ -12,8 +12,9 @@ from itertools import takewhile
 from typing import Any
 
 from onnxprof.publish.drawing.layout import Box, Edge, lay_out
-from onnxprof.publish.drawing.plot import BOXES, cut_long, drawn, links, topology
+from onnxprof.publish.drawing.plot import BOXES, COMPUTE, cut_long, drawn, links, topology
 from onnxprof.publish.drawing.scopes import Scope, gathered
+from onnxprof.publish.drawing.strips import wrapped
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.embed import embedded, tensor_names
 from onnxprof.publish.text.safe import in_page
@@ -135,12 +136,23 @@ def _drawing(room: _Room, rooms: Sequence[_Room], layers: Sequence[Layer]) -> di
         references = sources
         more = [(spots[layer], reader) for layer, reader in given]
     boxes = [*members, *((REFERENCE, layer) for layer in references)]
-    return _placed(room, boxes, [*kept, *more])
+    leads = [_leads(kind, number, layers) for kind, number in boxes]
+    return _placed(room, boxes, [*kept, *more], leads)
 
 
-def _placed(room: _Room, boxes: Sequence[tuple[int, int]], edges: Sequence[Edge]) -> dict[str, Any]:
+def _leads(kind: int, number: int, layers: Sequence[Layer]) -> bool:
+    """Whether a column may well begin with a box: what follows is often one step with it."""
+    return kind == SCOPE or (kind == NODE and layers[number].op_type in COMPUTE)
+
+
+def _placed(
+    room: _Room,
+    boxes: Sequence[tuple[int, int]],
+    edges: Sequence[Edge],
+    leads: Sequence[bool],
+) -> dict[str, Any]:
     sizes = [Box(*BOXES[kind]) for kind, _ in boxes]
-    drawing = lay_out(sizes, edges)
+    drawing = wrapped(lay_out(sizes, edges), sizes, leads)
     corners = zip(boxes, drawing.corners, strict=True)
     return {
         "name": in_page(room.scope.name),

@@ -13,6 +13,7 @@ from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars
+from onnxprof.publish.icicle import view as where
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
@@ -33,6 +34,7 @@ ASSETS = (
     *("grades.css", "grades.js"),
     *("address.js", "selection.js", "selection.css"),
     *("timing.js", "keys.js", "panel.js", "contents.js"),
+    *("where.css", "where.js"),
 )
 #: Where a template has room for the list of its sections, and what such a section begins with.
 _CONTENTS = "<!-- contents -->"
@@ -226,6 +228,7 @@ def _environment() -> Environment:
         "whiskers": _whiskers,
         "unit_for": numbers.unit_for,
         "views": embed,
+        "where": where,
         "layer_views": layer_rows,
         "sentence_of": reconciliation_text,
     }

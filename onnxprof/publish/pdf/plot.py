@@ -1,20 +1,33 @@
-"""The model plot as a PDF: the site's drawing in its light colours, vector, on one page."""
+"""The model plot as a PDF: the site's drawing in its light colours, vector, on sheets of A4.
+
+A drawing that fits on a sheet is a page of its own size.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
 from onnxprof.publish.pdf.glyphs import legible
+from onnxprof.publish.pdf.sheets import (
+    MARGIN,
+    Element,
+    Paper,
+    Text,
+    Tile,
+    elements,
+    inside,
+    laid_out,
+    strips_of,
+)
 from onnxprof.publish.pdf.typesetter import Manuscript
 from onnxprof.publish.text.safe import in_page, shortened
 
-#: Largest width or height of a PDF page, in points (ISO 32000-1, annex C.2).
-MOST_POINTS = 14_400
-_POINTS_PER_PIXEL = 0.75
 _CREATED = "1980-01-01T00:00:00Z"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _SIZE = re.compile(r'<svg [^>]*?\bwidth="([\d.]+)"[^>]*?\bheight="([\d.]+)"')
@@ -30,26 +43,76 @@ _TEXT = re.compile(r'<text class="(\w+)" x="([\d.-]+)" y="([\d.-]+)">(.*?)</text
 _PART = re.compile(
     rf'(<g transform="translate\(([\d.-]+) ([\d.-]+)\)">)|(</g>)|{_TEXT.pattern}', re.DOTALL
 )
+_GROUP = re.compile(r'<g transform="[^"]*">')
 _PAIR = re.compile(r"([\w-]+):([^;]+)")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 def manuscript(svg: str, model: str, batch: int) -> Manuscript:
     """The manuscript of a drawing's PDF."""
-    width, height = _size(svg)
-    scale = min(_POINTS_PER_PIXEL, MOST_POINTS / max(width, height, 1.0))
     drawing = legible(printed(svg))
-    texts = list(_texts(drawing, scale))
+    found = list(elements(drawing))
+    paper = laid_out(*_size(svg), found)
+    texts = list(_texts(drawing))
+    name = f"{legible(shortened(in_page(model), 60))}, batch {batch}"
     data = {
-        "svg": _TEXT.sub("", drawing),
-        "texts": texts,
-        "styles": _text_styles(drawing, {text[0] for text in texts}, scale),
-        "width": round(width * scale, 2),
-        "height": round(height * scale, 2),
-        "title": f"{legible(shortened(in_page(model), 60))}, batch {batch}",
+        "sheets": _sheets(paper, drawing, found, texts),
+        "styles": _text_styles(drawing, {text[0] for text in texts}, paper.scale),
+        "width": round(paper.width, 2),
+        "height": round(paper.height, 2),
+        "margin": MARGIN,
+        "title": name,
+        "foot": f"{name}: from top to bottom, then right" if paper.is_tiled else "",
     }
     text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return Manuscript("plot.typ", text, _CREATED)
+
+
+def _sheets(
+    paper: Paper, drawing: str, found: Sequence[Element], texts: Sequence[Text]
+) -> list[list[dict[str, Any]]]:
+    """Each page's tiles: the shapes in them as an image, the texts apart."""
+    if not paper.is_tiled:
+        ((whole,),) = paper.sheets
+        return [[_tile(whole, paper.scale, _TEXT.sub("", drawing), texts)]]
+    strips = strips_of(paper)
+    shapes = inside([replace(each, markup=_TEXT.sub("", each.markup)) for each in found], strips)
+    words: dict[float, list[Text]] = {low: [] for low, _ in strips}
+    tops = list(words)
+    for text in texts:
+        words[tops[bisect_right(tops, text[2]) - 1]].append(text)
+    style, group = _STYLE.search(drawing), _GROUP.search(drawing)
+    head = (style[0] if style else "", group[0] if group else "<g>")
+    return [
+        [
+            _tile(tile, paper.scale, _svg(tile, head, shapes[tile.top]), words[tile.top])
+            for tile in sheet
+        ]
+        for sheet in paper.sheets
+    ]
+
+
+def _svg(tile: Tile, head: tuple[str, str], shapes: Sequence[str]) -> str:
+    style, group = head
+    size = f'width="{tile.width:g}" height="{tile.height:g}"'
+    view = f"{tile.left:g} {tile.top:g} {tile.width:g} {tile.height:g}"
+    body = "\n".join((style, group, *shapes, "</g>"))
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="{view}">{body}</svg>'
+
+
+def _tile(tile: Tile, scale: float, svg: str, texts: Sequence[Text]) -> dict[str, Any]:
+    return {
+        "svg": svg,
+        "texts": [
+            (style, round((x - tile.left) * scale, 3), round((y - tile.top) * scale, 3), words)
+            for style, x, y, words in texts
+            if tile.holds((style, x, y, words))
+        ],
+        "x": round(tile.x, 2),
+        "y": round(tile.y, 2),
+        "width": round(tile.width * scale, 2),
+        "height": round(tile.height * scale, 2),
+    }
 
 
 def printed(svg: str) -> str:
@@ -57,8 +120,8 @@ def printed(svg: str) -> str:
     return _TITLES.sub("", _STYLE.sub(lambda match: _plain_style(match[1]), svg, count=1))
 
 
-def _texts(svg: str, scale: float) -> Iterator[tuple[str, float, float, str]]:
-    """Class, place in points and words of every text of a drawing."""
+def _texts(svg: str) -> Iterator[Text]:
+    """Every text of a drawing."""
     shifts = [(0.0, 0.0)]
     for part in _PART.finditer(svg):
         begin, dx, dy, end, style, x, y, words = part.groups()
@@ -68,8 +131,12 @@ def _texts(svg: str, scale: float) -> Iterator[tuple[str, float, float, str]]:
         elif end:
             shifts.pop()
         else:
-            at = round((left + float(x)) * scale, 3), round((top + float(y)) * scale, 3)
-            yield style, *at, _BLANKS.sub(" ", unescape(words)).strip(" ")
+            yield (
+                style,
+                left + float(x),
+                top + float(y),
+                _BLANKS.sub(" ", unescape(words)).strip(" "),
+            )
 
 
 def _text_styles(svg: str, classes: set[str], scale: float) -> dict[str, tuple[Any, ...]]:

@@ -47,13 +47,13 @@ def summary(
     left out. `folded` puts three warnings or more into a line that says their number and kinds, but
     never that outputs are wrong. Raises StoreError for a run whose times do not match its steps.
     """
-    parts: list[RenderableType] = [_headline(run)]
+    parts: list[RenderableType] = [headline(run)]
     if run.timings is None:
         parts.append(Text(f"failed: {printable(run.failure)}", style="red"))
     else:
         sums = reconcile(run)
         roofs = roofline(run, ceilings, sums) if ceilings else None
-        parts += [_graded(sums, run), _Fitted(sums, run, limit, roofs)]
+        parts += [graded(sums, run), _Fitted(sums, run, limit, roofs)]
         parts += [Text(text) for text in _possible(roofs)]
         parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
@@ -63,7 +63,7 @@ def summary(
     return Group(*parts, *_caveats(run, folded))
 
 
-def _graded(sums: Reconciliation, run: Run) -> Text:
+def graded(sums: Reconciliation, run: Run) -> Text:
     """The grade of the latency before the sentence that says how well it is known."""
     sentence, found = Text(sentences.reconciliation_text(sums, run)), grade(run, sums)
     if found is None:
@@ -177,10 +177,10 @@ class _Line:
 
     def cells(self, scale: float, names: int, types: int, cut: Cut) -> tuple[Text, ...]:
         """The cells of all columns; the bar is relative to `scale`, names are cut by `cut`."""
-        bar = "" if self.closing else _bar((self.share or 0.0) / scale if scale else 0)
+        drawn = "" if self.closing else bar((self.share or 0.0) / scale if scale else 0)
         name = cut(self.name, names - len(self.more)) + self.more
         cells = (name, shortened(self.kind, types), *self.figures())
-        return (*map(Text, cells), Text(self.why or bar, style="cyan"))
+        return (*map(Text, cells), Text(self.why or drawn, style="cyan"))
 
 
 def _lines(
@@ -294,7 +294,8 @@ def _rounded(ns: int, digits: int) -> Decimal:
     return (Decimal(ns) / 1_000_000).quantize(Decimal(1).scaleb(-digits))
 
 
-def _bar(fraction: float) -> str:
+def bar(fraction: float) -> str:
+    """A bar of at most ten characters for a fraction from 0 to 1."""
     eighths = round(max(0.0, min(1.0, fraction)) * _BAR * 8)
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
@@ -314,7 +315,8 @@ def _untimed(sums: Reconciliation) -> Text | None:
     return Text(f"Layers without a row: {text_parts}.", style="dim") if text_parts else None
 
 
-def _headline(run: Run) -> Text:
+def headline(run: Run) -> Text:
+    """Model, batch, runtime, device and threads on a line."""
     asked = run.request
     threads = sentences.threads(asked.threads)
     where = f"{sentences.runtime(asked)} on {run.device.name or asked.device_id}"

@@ -176,6 +176,22 @@ def test_show_and_export_say_what_bounds_a_step(root: Path) -> None:
     assert {row["bound"] for row in rows} == {"", "compute", "overhead"}
 
 
+def test_show_by_scope_and_by_operator_adds_up_to_the_latency(root: Path) -> None:
+    of_lenet = ("show", "--store", root, "--model", "lenet", "--backend", "ort")
+    by_scope = good(*of_lenet, "--by", "scope").stdout
+    assert "lenet, batch 1, ort on Fake CPU, 2 threads" in by_scope
+    assert "   conv_0 + relu_1" in by_scope
+    assert max(map(len, by_scope.splitlines())) <= 80
+    by_operator = good(*of_lenet, "--by", "operator", "--all").stdout
+    for shown in (by_scope, by_operator):
+        times = [line.split()[-4:] for line in shown.splitlines() if line.startswith(" (")]
+        assert any("2.204969" in cells for cells in times), "the total, as everywhere"
+    assert "Gemm" in by_operator
+    failed = run("show", "--store", root, "--batch", "64", "--by", "scope")
+    assert isinstance(failed.exception, StoreError)
+    assert "killed at 2 GiB" in str(failed.exception)
+
+
 def test_show_a_failed_run(root: Path) -> None:
     assert "failed: killed at 2 GiB" in good("show", "--store", root, "--batch", "64").stdout
 

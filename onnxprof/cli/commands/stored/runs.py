@@ -18,7 +18,7 @@ from onnxprof.cli.choosing import (
     roots_of,
 )
 from onnxprof.cli.lazy import Lazy, lazy_group
-from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note
+from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,6 +75,13 @@ class ExportFormat(StrEnum):
     DEVICE_HOST = "device-host"
 
 
+class By(StrEnum):
+    """What the times of a run are added up by."""
+
+    SCOPE = "scope"
+    OPERATOR = "operator"
+
+
 @app.command("list")
 def list_(
     model: Model = None,
@@ -115,6 +122,9 @@ def show(
     tag: Tag = None,
     store: Stores = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer that has a time.")] = False,
+    by: Annotated[
+        By | None, typer.Option("--by", help="Add the times up by module scope or operator.")
+    ] = None,
 ) -> None:
     """Show a run: its facts, how its times add up, its slowest layers, its caveats.
 
@@ -128,6 +138,8 @@ def show(
     run = load(summaries[-1].path)
     if len(summaries) > 1:
         note(f"{len(summaries)} runs match; this is the newest: {summaries[-1].path}")
+    if by is not None:
+        return _show_by(run, by, all_)
     limit = None if all_ else 20
     shelf = _shelf(store, summaries[-1:])
     table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
@@ -136,6 +148,18 @@ def show(
         note(f"tags: {', '.join(summaries[-1].tags)}")
     if run.timings is not None and (missing := shelf.missing(run)):
         note(f"note: {missing}")
+    return None
+
+
+def _show_by(run: Run, by: By, every: bool) -> None:
+    """The times of a run by scope or operator. Raises StoreError for a run that failed."""
+    from onnxprof.analysis.reconcile import reconcile
+    from onnxprof.publish.icicle import table
+    from onnxprof.publish.tables.run_summary import graded, headline
+
+    sums = reconcile(run)
+    shown = table.table(sums, table.By(by.value), terminal_width(), every=every)
+    display(headline(run), graded(sums, run), shown)
 
 
 @app.command()
