@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxprof.publish.text.numbers import duration
+from onnxprof.publish.text.numbers import PLAIN, Style, duration, figure
 from onnxprof.publish.text.safe import counted, printable, shortened
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Roof, Roofline
@@ -39,6 +39,22 @@ def bound_text(roofs: Roofline) -> str:
     if found.other_algorithms:
         text += f", not {_named(found.other_algorithms)} (Winograd or FFT)"
     return f"{text}."
+
+
+#: A factor of more digits would say more than ceilings are known to.
+_FACTOR = Style(2, PLAIN.space, PLAIN.minus)
+
+
+def least_text(found: Bounds | None) -> str:
+    """`2.3 times the least possible on this machine`; empty where no bound is known or it is beaten.
+
+    The bound is that of the steps that ran, one after the other.
+    """
+    if found is None or not 0 < found.in_sequence_ns <= found.measured_ns:
+        return ""
+    factor = figure(found.measured_ns / found.in_sequence_ns, _FACTOR)
+    most = "at most " if found.at_least else ""
+    return f"{most}{factor} times the least possible on this machine"
 
 
 def _of(ns: float, found: Bounds) -> str:

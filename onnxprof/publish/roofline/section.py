@@ -1,0 +1,120 @@
+"""The section of a model's page that says why, for one run, and its files for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onnxprof.analysis.reconcile import TimedRow
+from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.pages.embed import embedded
+from onnxprof.publish.pages.render import SiteFacts, markup, render
+from onnxprof.publish.reasons.advice import gain_text, part_text, value_text
+from onnxprof.publish.roofline.cells import EMPTY, cells_of, columns
+from onnxprof.publish.roofline.drawing import draw
+from onnxprof.publish.roofline.kinds import ORDER, groups
+from onnxprof.publish.roofline.known import Reasons
+from onnxprof.publish.roofline.shapes import swatch
+from onnxprof.publish.text.numbers import percent
+from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text
+from onnxprof.publish.text.safe import in_page, shortened
+from onnxprof.reasons.advice.advise import Advice
+from onnxprof.reasons.advice.base.finding import Finding, Gain
+from onnxprof.reasons.stored import command
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+#: Pieces of advice that a page shows; the command has them all.
+MOST_CARDS = 6
+_MOST_LAYERS, _LONGEST = 3, 160
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page's template needs of the run that is shown first."""
+
+    section: Markup
+    cells: Callable[[TimedRow], Markup]
+    """The cells of a row that say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A piece of advice."""
+
+    title: str
+    change: str
+    gain: str
+    share: str
+    rewrite: str
+    evidence: tuple[tuple[str, str], ...]
+    layers: tuple[str, ...]
+    more: int
+    """Layers that are not named."""
+
+
+def shown(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Shown:
+    """The section and the cells of the page's first run; empty ones where it failed."""
+    entry = page.first
+    if entry.result is None:
+        return Shown(markup(""), lambda row: markup(EMPTY))
+    cells = cells_of(reasons.roofs(entry.run))
+    return Shown(
+        markup(_section(page, entry, reasons, site)), lambda row: markup(cells(row))
+    )
+
+
+def scripts(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Iterator[tuple[str, str]]:
+    """A file a good run: its section, and the figures of its rows' cells."""
+    for entry in page.entries:
+        if entry.result is None:
+            continue
+        values = {
+            "html": _section(page, entry, reasons, site),
+            **columns(reasons.roofs(entry.run)),
+        }
+        yield f"why/{entry.stem}.js", f'onnxprof.why("{entry.stem}",{embedded(values)});\n'
+
+
+def _section(page: ModelPage, entry: Entry, reasons: Reasons, site: SiteFacts) -> str:
+    run = entry.run
+    roofs, advice = reasons.roofs(run), reasons.advice(run)
+    drawing = draw(roofs, page.facts.name)
+    notes = [text for text in (alone_text(roofs), beaten_text(roofs)) if text]
+    return render(
+        "parts/roofline.html",
+        site,
+        f"models/{page.slug}/index.html",
+        possible=bound_text(roofs),
+        missing="" if roofs.ceilings else in_page(reasons.shelf.reason(run)),
+        imported=run.origin is not None,
+        command=command(run),
+        drawing=drawing,
+        svg=markup(drawing.svg),
+        groups=groups(roofs) if roofs.ceilings else [],
+        swatches={kind: markup(swatch(kind)) for kind in ORDER},
+        notes=notes,
+        cards=[_card(one, advice) for one in advice.large[:MOST_CARDS]],
+        more=len(advice.findings) - min(len(advice.large), MOST_CARDS),
+        together=_gain(advice.union, advice),
+        reference=run.request.model_name,
+    )
+
+
+def _card(finding: Finding, advice: Advice) -> Card:
+    return Card(
+        shortened(finding.title, _LONGEST),
+        shortened(finding.change, 2 * _LONGEST),
+        gain_text(finding.gain) if finding.gain else "not known",
+        "" if finding.share is None else percent(finding.share),
+        finding.rewrite.value if finding.rewrite else "",
+        tuple((shortened(one.meaning, _LONGEST), value_text(one)) for one in finding.evidence),
+        finding.layers[:_MOST_LAYERS],
+        max(0, len(finding.layers) - _MOST_LAYERS),
+    )
+
+
+def _gain(gain: Gain | None, advice: Advice) -> str:
+    return f"{gain_text(gain)}, {part_text(gain, advice.total_ns)}" if gain else ""
