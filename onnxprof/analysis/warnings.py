@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from onnxprof.analysis import intervals
+from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.interruptions import Times
 from onnxprof.analysis.step_times import (
     Division,
@@ -60,7 +61,8 @@ def median_warnings(timings: Timings) -> Iterator[RunWarning]:
     low, high = intervals.latency_interval(timings)
     width = (high - low) / 2 / max(1, intervals.median_ns(samples))
     if width > PRECISION:
-        yield RunWarning(WarningKind.WIDE_INTERVAL, width)
+        known = has_interval(int(samples.size))
+        yield RunWarning(WarningKind.WIDE_INTERVAL, width if known else 0.0)
     if moved := intervals.drift(timings):
         yield RunWarning(WarningKind.DRIFT, moved)
 

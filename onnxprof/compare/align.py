@@ -27,6 +27,8 @@ from onnxprof.compare.verdict import (
     Verdict,
     decides_latency,
     decides_layers,
+    has_latency_interval,
+    has_layer_intervals,
     verdict,
 )
 from onnxprof.records.run import Run
@@ -209,9 +211,9 @@ def _judge(
         blank = Cell() if number == baseline else None
         sides = side(columns[baseline]), side(columns[number])
         models, layers = decides_latency(*sides), decides_layers(*sides)
-        known = first.latency, its.latency
+        known = (first.latency, its.latency) if has_latency_interval(*sides) else (None, None)
         [total] = _ratios([first.total_ns], [its.total_ns], known, threshold, models)
-        known = first.spread, its.spread
+        known = (first.spread, its.spread) if has_layer_intervals(*sides) else (None, None)
         *blocks, whole = _ratios(first.row_ns, its.row_ns, known, threshold, layers)
         found.append(
             _Judged(tuple(blank or cell for cell in blocks), blank or whole, blank or total)

@@ -38,6 +38,8 @@ from onnxprof.compare.verdict import (
     Verdict,
     decides_latency,
     decides_layers,
+    has_latency_interval,
+    has_layer_intervals,
     limits,
     ordered,
     verdict,
@@ -173,14 +175,19 @@ def _restrained(pair: Pair, in_turn: bool) -> Pair:
     """Without verdicts where something forbids them, and with its caveats."""
     a, b = pair.sides
     if not decides_layers(a, b):
-        pair = replace(pair, rows=tuple(map(_undecided, pair.rows)))
+        known = has_layer_intervals(a, b)
+        pair = replace(pair, rows=tuple(_undecided(row, known) for row in pair.rows))
     if not decides_latency(a, b):
-        pair = replace(pair, latency=_undecided(pair.latency))
+        pair = replace(pair, latency=_undecided(pair.latency, has_latency_interval(a, b)))
     return replace(pair, remarks=ordered(tuple(_remarks(pair, in_turn))))
 
 
-def _undecided(row: Row) -> Row:
-    return row if row.ratio is None else replace(row, verdict=Verdict.UNDECIDED)
+def _undecided(row: Row, known: bool) -> Row:
+    """Without a verdict; `known` is whether there are samples enough for an interval."""
+    if row.ratio is None:
+        return row
+    row = replace(row, verdict=Verdict.UNDECIDED)
+    return row if known else replace(row, interval=None, q=None)
 
 
 def _pair(a: tuple[Run, ...], b: tuple[Run, ...], threshold: float, in_turn: bool) -> Pair:

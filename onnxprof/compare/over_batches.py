@@ -32,7 +32,7 @@ class Point:
 
     @property
     def interval_ns(self) -> tuple[int, int]:
-        """Its 95 % interval."""
+        """Its 95 % interval; below six samples their range."""
         assert self.column.interval_ns is not None
         return self.column.interval_ns
 

@@ -17,7 +17,14 @@ from onnxprof.compare.ratios import Floats, ratios, relative_errors
 from onnxprof.compare.replicates import latency_group, row_group
 from onnxprof.compare.systems import labels, system
 from onnxprof.compare.table import RowKind
-from onnxprof.compare.verdict import THRESHOLD, Side, Verdict, decides_latency, verdict
+from onnxprof.compare.verdict import (
+    THRESHOLD,
+    Side,
+    Verdict,
+    decides_latency,
+    has_latency_interval,
+    verdict,
+)
 from onnxprof.errors import UsageError
 from onnxprof.records.run import Run
 
@@ -37,13 +44,20 @@ class Point:
     run: Run
     latency_ns: int
     interval_ns: tuple[int, int]
+    """95 % interval of the latency; below six samples their range."""
     gain: float | None = None
     """The rate over that of the next smaller size, less 1; None for the smallest."""
     gain_interval: tuple[float, float] | None = None
     verdict: Verdict | None = None
     """Whether an item takes longer or less time than at the next smaller size."""
     is_judged: bool = True
-    """False where one process ran on a busy machine, so that nothing can be said."""
+    """False where one process ran on a busy machine, or samples are too few for an interval, so
+    that nothing can be said."""
+
+    @property
+    def samples(self) -> int:
+        """Un-profiled inferences."""
+        return 0 if self.run.timings is None else int(self.run.timings.latency_ns.size)
 
     @property
     def rate(self) -> float:
@@ -192,20 +206,25 @@ def _points(runs: Sequence[Run], sizes: Sequence[int], threshold: float) -> tupl
 def _judged(before: Point, point: Point, threshold: float) -> Point:
     ratio, interval = _time_per_item(before, point)
     decided = _decides(before, point)
+    known = has_latency_interval(*_sides(before, point))
     return Point(
         point.size,
         point.run,
         point.latency_ns,
         point.interval_ns,
         1 / ratio - 1,
-        (1 / interval[1] - 1, 1 / interval[0] - 1),
+        (1 / interval[1] - 1, 1 / interval[0] - 1) if known else None,
         verdict(ratio, interval, threshold) if decided else Verdict.UNDECIDED,
         decided,
     )
 
 
 def _decides(a: Point, b: Point) -> bool:
-    return decides_latency(*(Side.of([p.run], _processes(p.run)) for p in (a, b)))
+    return decides_latency(*_sides(a, b))
+
+
+def _sides(a: Point, b: Point) -> tuple[Side, Side]:
+    return Side.of([a.run], _processes(a.run)), Side.of([b.run], _processes(b.run))
 
 
 def _time_per_item(a: Point, b: Point) -> tuple[float, tuple[float, float]]:

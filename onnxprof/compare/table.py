@@ -45,12 +45,17 @@ class Column:
     total_ns: int | None
     """Un-profiled median; None for an imported run that has none."""
     interval_ns: tuple[int, int] | None
-    """95 % interval of the median."""
+    """95 % interval of the median; below six samples their range."""
     processes: int
     whole: bool
     """Its only step covers all layers: it is in the sums, but bounds no block."""
     quantised: bool = False
     """A quantised network's run under the names of the float network's layers."""
+
+    @property
+    def samples(self) -> int:
+        """Un-profiled inferences; 0 for an imported run that has none."""
+        return 0 if self.run.timings is None else int(self.run.timings.latency_ns.size)
 
     @property
     def wrong(self) -> bool:

@@ -49,7 +49,10 @@ class WarningKind(StrEnum):
     )
     WIDE_INTERVAL = Entry(
         "wide_interval",
-        value=Figure("half of the median's 95 % interval over the median", Unit.FRACTION),
+        value=Figure(
+            "half of the median's 95 % interval over the median; 0 for too few samples to have one",
+            Unit.FRACTION,
+        ),
         words=lambda w: (
             f"The median is known to ±{w.value} only, where ±1 % was asked for."
             " Quieten the machine or use a larger --budget."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onnxprof.analysis.grades import Grade, graded, has_interval
 from onnxprof.records.run import Request, Run
 from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.warning import WarningKind
@@ -27,7 +28,7 @@ class Summary:
     median_ns: int | None = None
     """Un-profiled median; None where nothing was measured."""
     interval_ns: tuple[int, int] | None = None
-    """Distribution-free 95 % interval of the median."""
+    """Distribution-free 95 % interval of the median; below six samples the range."""
     layer_sum_ns: int | None = None
     """All steps, added up; None without a trace."""
     samples: int = 0
@@ -54,10 +55,22 @@ class Summary:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the median's interval, relative to the median."""
+        """Half of the median's interval, relative to the median; None below six samples."""
+        return self._width if has_interval(self.samples) else None
+
+    @property
+    def _width(self) -> float | None:
         if not self.median_ns or self.interval_ns is None:
             return None
         return (self.interval_ns[1] - self.interval_ns[0]) / 2 / self.median_ns
+
+    @property
+    def grade(self) -> Grade | None:
+        """How far the median can be trusted; None without one, and for wrong outputs."""
+        width = self._width
+        if width is None or WarningKind.PARITY_FAILED in self.warnings:
+            return None
+        return graded(self.samples, width, self.warnings)
 
     @property
     def layer_share(self) -> float | None:

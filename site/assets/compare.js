@@ -118,10 +118,11 @@
     if (!a.whole || !b.whole) return "One of the two has no un-profiled latency; only its steps compare.";
     const ratio = a.total / b.total;
     const [unit, ns] = unitFor(Math.max(a.total, b.total));
-    const word = (run) => `${three(run.total / ns)} ${unit}${run.pm ? ` ±${percent(run.pm)} %` : ""}`;
+    const word = (run) => `${three(run.total / ns)} ${unit} (${run.known})`;
     const much = ratio >= 1 ? `${ratioText(ratio)} times as long as` : `${percent(1 - ratio)} % less time than`;
-    const unsure = Math.abs(a.total - b.total) <= a.pm * a.total + b.pm * b.total
-      ? " Their intervals overlap, so it is not told which is faster." : "";
+    const unsure = a.few || b.few ? " With so few samples it is not told which is faster."
+      : Math.abs(a.total - b.total) <= a.pm * a.total + b.pm * b.total
+        ? " Their intervals overlap, so it is not told which is faster." : "";
     const items = a.batch === b.batch ? "" : ` An item takes ${ratioText(ratio * b.batch / a.batch)} times as long.`;
     const wrong = [a, b].filter((run) => run.wrong).map((run) => ` The outputs of ${spelled(run)} are wrong.`);
     return `${spelled(a)} takes ${much} ${spelled(b)}: ${word(a)} against ${word(b)}.${unsure}${items}${wrong.join("")}`;

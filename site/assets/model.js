@@ -60,6 +60,18 @@
     return box;
   };
 
+  // A bar with whiskers from p5 to p95, relative to the end of the longest; as bars.whiskers.
+  const whiskers = (ns, low, high, most) => {
+    const box = bar(ns / most);
+    box.classList.add("whiskered");
+    box.firstChild.setAttribute("y", 3);
+    box.firstChild.setAttribute("height", 4);
+    if (low === null) return box;
+    const [a, b] = [low, high].map((end) => Math.round(Math.max(0, Math.min(1, end / most)) * 1000) / 10);
+    box.append(svg("path", { d: `M${a} 5H${b}M${a} 1V9M${b} 1V9` }));
+    return box;
+  };
+
   const number = (ns, unit, extra) => {
     if (ns === null) return el("td", extra);
     const value = ns / unit[1];
@@ -124,7 +136,7 @@
     window.onnxprof.rows(table, timed(body, unit, most), there);
     if (there) return;
     table.tFoot.replaceChildren(...rows.slice(-run.sums).map((row) => tableRow(row, 0, unit, most)));
-    showSlowest(run, unit, most);
+    showSlowest(run, unit);
   };
 
   // What site.js makes the rows of the timing table from; keys in the order of its columns.
@@ -141,14 +153,16 @@
     },
   });
 
-  // Steps with all their layers: [name, all names, operators, median].
-  const showSlowest = (run, unit, most) => {
-    at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns]) => {
+  // Steps with all their layers: [name, all names, operators, median, p5, p95].
+  const showSlowest = (run, unit) => {
+    const most = Math.max(1, ...run.slow.map(([, , , ns, , high]) => Math.max(ns, high ?? 0)));
+    at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns, low, high]) => {
       const head = el("span", "name", isolated(name), " ", el("span", "op", op));
       head.title = whole;
-      return el("li", "", head,
-        el("span", "figure", `${three(ns / unit[1])} ${unit[0]}`),
-        el("span", "figure", `${percent(ns / run.total)} %`), bar(ns / run.total / most));
+      const time = el("span", "figure", `${three(ns / unit[1])} ${unit[0]}`);
+      if (low !== null) time.title = `p5 to p95: ${fixed(low, 0)} to ${fixed(high, 0)} ns`;
+      return el("li", "", head, time,
+        el("span", "figure", `${percent(ns / run.total)} %`), whiskers(ns, low, high, most));
     }));
   };
 
@@ -161,8 +175,6 @@
       ? `The outputs are wrong, so these times count for nothing: ${run.wrong}.` : "";
     at("failure").hidden = !run.fail;
     at("failure").textContent = run.fail ? `This measurement failed: ${run.fail}` : "";
-    at("warnings").hidden = !(run.warn && run.warn.length);
-    at("warnings").replaceChildren(...(run.warn ?? []).map((text) => el("li", "", text)));
     at("command").textContent = run.cmd;
   };
 

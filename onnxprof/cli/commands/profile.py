@@ -152,7 +152,7 @@ class _Told:
         if reason:
             say(f"{job.model} at batch {job.batch}: {reason}")
         elif not self._quiet:
-            _show(run, _MANY_LAYERS if self._jobs == 1 else _FEW_LAYERS, self._shelf)
+            _show(run, self._jobs > 1, self._shelf)
         self._runs.append(run)
 
     def _say(self, text: str) -> bool:
@@ -174,12 +174,14 @@ class _Told:
         return 2 if self._failed or self._left_out else code
 
 
-def _show(run: Run, limit: int, shelf: Shelf) -> None:
+def _show(run: Run, is_one_of_many: bool, shelf: Shelf) -> None:
     from onnxprof.cli.output import stdout_console
     from onnxprof.publish.tables.run_summary import summary
 
     console = stdout_console()
-    console.print(summary(run, limit=limit, ceilings=shelf.of(run)))
+    limit = _FEW_LAYERS if is_one_of_many else _MANY_LAYERS
+    ceilings = shelf.of(run)
+    console.print(summary(run, limit=limit, ceilings=ceilings, folded=is_one_of_many))
     console.print()
 
 

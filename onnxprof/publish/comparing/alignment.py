@@ -9,8 +9,9 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
 
+from onnxprof.analysis.grades import grade, has_interval
 from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind
-from onnxprof.publish.text import numbers, sentences, verdicts
+from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.safe import CUTS, Cut, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
@@ -248,12 +249,15 @@ def _timer(run: Run) -> str:
 
 
 def _latency(column: Column) -> str:
-    """The median latency and the half width of its interval in per cent."""
+    """The median latency, how well it is known, and its grade."""
     if column.total_ns is None or column.interval_ns is None:
         return "no latency"
-    low, high = column.interval_ns
-    half = (high - low) / 2 / column.total_ns if column.total_ns else 0.0
-    return f"{numbers.duration(column.total_ns)} ±{numbers.percent(half)}"
+    given = column.total_ns, column.interval_ns, column.samples
+    spread = grades.spread_cell(*given)
+    if not has_interval(column.samples):
+        spread = f"({grades.spread_text(*given)})"
+    parts = numbers.duration(column.total_ns), spread, grades.word(grade(column.run))
+    return " ".join(filter(None, parts))
 
 
 def _outputs(run: Run) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from onnxprof.analysis.grades import grade
 from onnxprof.analysis.reconcile import milliseconds
 from onnxprof.compare.table import Alignment, Cell, Column, Row, RowKind
 from onnxprof.publish.comparing import alignment as shared
@@ -134,6 +135,8 @@ def _column(column: Column) -> dict[str, Any]:
         "processes": column.processes,
         "total_ns": column.total_ns,
         "interval_ns": None if column.interval_ns is None else list(column.interval_ns),
+        "samples": column.samples,
+        "grade": found.value if (found := grade(run)) else None,
         "parity": None if run.parity is None else run.parity.passed,
         "whole": column.whole,
         "request": to_json(run.request),

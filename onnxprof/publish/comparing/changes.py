@@ -13,10 +13,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from onnxprof.analysis.grades import grade, worst
+from onnxprof.analysis.intervals import latency_interval, median_ns
 from onnxprof.compare.changes import CONVERSIONS, Comparison, Pair, Row
 from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import gains
-from onnxprof.publish.text import numbers, sentences, verdicts
+from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
@@ -72,7 +74,8 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
             lines += [*_markdown_table(rest, _scale(pair), head), "", "</details>", ""]
         scale = _scale(pair)
         lines += gains.markdown(pair, scale.unit, scale.ns, scale.digits)
-        lines += [f"> {in_markdown(text)}  " for text in (*difference_texts(pair), *caveats(pair))]
+        notes = (*_known_texts(pair), *difference_texts(pair), *caveats(pair))
+        lines += [f"> {in_markdown(text)}  " for text in notes]
         lines += [""]
     lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
     return "\n".join([*lines, f"<sub>{_rule(comparison)}</sub>"]) + "\n"
@@ -145,7 +148,14 @@ def _plain_pair(pair: Pair) -> dict[str, Any]:
 
 
 def _side(run: Run) -> dict[str, Any]:
-    return {"request": to_json(run.request), "created": run.created, "command": run.command}
+    found = grade(run)
+    return {
+        "request": to_json(run.request),
+        "created": run.created,
+        "command": run.command,
+        "samples": 0 if run.timings is None else int(run.timings.latency_ns.size),
+        "grade": found.value if found else None,
+    }
 
 
 def _ms(ns: float | None) -> float | None:
@@ -193,7 +203,25 @@ def _heading(pair: Pair) -> Iterator[Text]:
         where = f"{asked.backend} on {runs[0].device.name or asked.device_id}"
         times = f"{count} process{'' if count == 1 else 'es'}"
         moment = runs[-1].created.replace("T", " ")[:16]
-        yield Text(printable(f"{side}: {where}, {times}, {moment}"))
+        known = ", ".join(filter(None, (moment, _known_text(runs))))
+        yield Text(printable(f"{side}: {where}, {times}, {known}"))
+
+
+def _known_text(runs: Sequence[Run]) -> str:
+    """The grade of a side's latency; of several runs the worst."""
+    found, timings = worst(map(grade, runs)), runs[0].timings
+    if len(runs) > 1 or timings is None or not timings.latency_ns.size:
+        return grades.word(found)
+    samples = timings.latency_ns
+    return grades.known_text(
+        found, median_ns(samples), latency_interval(timings), int(samples.size)
+    )
+
+
+def _known_texts(pair: Pair) -> Iterator[str]:
+    sides = [(side, _known_text(runs)) for side, runs in (("A", pair.a), ("B", pair.b))]
+    if told := [f"{side}: {text}" for side, text in sides if text]:
+        yield "; ".join(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +305,9 @@ def _counted(rows: Sequence[Row]) -> str:
 
 def _verdict_text(pair: Pair, in_turn: bool) -> str:
     row = pair.latency
-    low, high = row.interval or (1.0, 1.0)
     of = f"{_ratio_head(in_turn)} " if in_turn else ""
-    ratio = "" if row.ratio is None else f" ({of}{row.ratio:.3f}, {low:.3f} to {high:.3f})"
+    between = "{:.3f} to {:.3f}".format(*row.interval) if row.interval else "no 95 % interval"
+    ratio = "" if row.ratio is None else f" ({of}{row.ratio:.3f}, {between})"
     layers = f"; layers: {_counted(pair.rows)}" if pair.rows else ""
     return f"Latency of B: {row.verdict}{ratio}{layers}."
 

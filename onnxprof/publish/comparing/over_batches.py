@@ -18,7 +18,7 @@ from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing.alignment import Choice, Sort
 from onnxprof.publish.comparing.alignment_text import plain
-from onnxprof.publish.text import numbers, verdicts
+from onnxprof.publish.text import grades, numbers, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
@@ -28,8 +28,8 @@ COLUMNS = (
     *("inferences_per_s", "samples_per_s", "speedup_percent", "low_percent", "high_percent"),
     "verdict",
 )
-_HEADS = ("batch", "system", "latency", "±", "inferences/s", "samples/s", "speed-up", "95 %")
-#: Least width of a table with a column for the half width of the latency's interval.
+_HEADS = ("batch", "system", "latency", "spread", "inferences/s", "samples/s", "speed-up", "95 %")
+#: Least width of a table with a column for the latency's interval or range.
 _WIDE = 96
 _NAMES = 44
 
@@ -74,7 +74,7 @@ def _title(comparison: Batches) -> str:
 
 def _models(comparison: Batches, width: int) -> Table:
     """The table of latencies; names of systems are cut to fit, figures are not."""
-    shown = [i for i, head in enumerate(_HEADS) if width >= _WIDE or head != "±"]
+    shown = [i for i, head in enumerate(_HEADS) if width >= _WIDE or head != "spread"]
     rows = list(_model_rows(comparison))
     widths = [max(map(len, column)) for column in zip(_HEADS, *(t for t, _ in rows), strict=True)]
     names = width - sum(widths[i] + 2 for i in shown if i != 1) - 4
@@ -104,11 +104,10 @@ def _model_rows(comparison: Batches) -> Iterator[tuple[tuple[str, ...], Verdict 
 
 
 def _figures(point: Point, base: bool) -> tuple[str, ...]:
-    low, high = point.interval_ns
     between = speedup_interval(point.cell)
     return (
         ("✗ " if point.column.wrong else "") + numbers.duration(point.latency_ns),
-        numbers.percent((high - low) / 2 / point.latency_ns if point.latency_ns else 0.0),
+        grades.spread_cell(point.latency_ns, point.interval_ns, point.column.samples),
         numbers.rate(point.inferences_per_s),
         numbers.rate(point.samples_per_s),
         "baseline" if base else _percent(point.cell),
@@ -279,6 +278,7 @@ def _plain_point(name: str, point: Point) -> dict[str, Any]:
         "system": name,
         "latency_ns": point.latency_ns,
         "interval_ns": list(point.interval_ns),
+        "samples": point.column.samples,
         "inferences_per_s": point.inferences_per_s,
         "samples_per_s": point.samples_per_s,
         "speedup": speedup(point.cell),

@@ -17,10 +17,10 @@ from onnxprof.compare.scaling import BATCH, SATURATED, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.publish.comparing.alignment import layer_names, operators_text
-from onnxprof.publish.text import numbers, sentences, verdicts
+from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.safe import in_markdown, printable
 
-_HEADS = ("latency", "±", "gain", "95 %")
+_HEADS = ("latency", "spread", "gain", "95 %")
 _BOX = box.SIMPLE_HEAD
 #: Columns that names of layers, and their operators, get in 80.
 _ROOM, _OPERATORS = 24, 16
@@ -101,8 +101,6 @@ def _rate_head(scaling: Scaling) -> str:
 
 
 def _figures(point: Point) -> tuple[str, ...]:
-    low, high = point.interval_ns
-    half = (high - low) / 2 / point.latency_ns
     mark = verdicts.SIGNED_MARKS.get(point.verdict, "") if point.verdict else ""
     gain = "" if point.gain is None else f"{numbers.signed_percent(point.gain)} %{mark}"
     between = (
@@ -112,7 +110,7 @@ def _figures(point: Point) -> tuple[str, ...]:
     wrong = "✗ " if parity is not None and parity.passed is False else ""
     return (
         wrong + numbers.duration(point.latency_ns),
-        numbers.percent(half),
+        grades.spread_cell(point.latency_ns, point.interval_ns, point.samples),
         numbers.rate(point.rate),
         gain,
         between,
@@ -126,7 +124,13 @@ def sentences_of(scaling: Scaling, limit_ns: int | None = None) -> Iterator[str]
     yield _saturation_text(scaling)
     if limit_ns is not None:
         yield _within_text(scaling, limit_ns)
-    if not all(point.is_judged for point in scaling.points):
+    unjudged = [point for point in scaling.points if not point.is_judged]
+    if any(point.gain_interval is None for point in unjudged):
+        yield (
+            "Gains of a size with fewer than six samples have no interval and are not judged:"
+            " measure with a larger --budget."
+        )
+    if any(point.gain_interval is not None for point in unjudged):
         yield (
             "Gains without a mark are not judged where one process ran on a machine that others"
             " kept busy: measure with --processes 10, or on an idle machine."

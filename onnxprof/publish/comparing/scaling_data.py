@@ -83,6 +83,7 @@ def _plain_point(point: Point) -> dict[str, Any]:
         "size": point.size,
         "latency_ns": point.latency_ns,
         "interval_ns": list(point.interval_ns),
+        "samples": point.samples,
         "per_s": point.rate,
         "gain": point.gain,
         "gain_interval": list(point.gain_interval) if point.gain_interval else None,

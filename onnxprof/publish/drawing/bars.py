@@ -51,6 +51,22 @@ def bar(share: float, width: int = 100) -> str:
     )
 
 
+def whiskers(share: float, ends: tuple[float, float] | None, width: int = 100) -> str:
+    """A bar for a share with whiskers between two others, such as p5 and p95."""
+
+    def placed(value: float) -> str:
+        return f"{round(max(0.0, min(1.0, value)) * width, 1):g}"
+
+    path = ""
+    if ends is not None:
+        low, high = map(placed, ends)
+        path = f'<path d="M{low} 5H{high}M{low} 1V9M{high} 1V9"/>'
+    return (
+        f'<svg class="bar whiskered" viewBox="0 0 {width} 10" preserveAspectRatio="none" '
+        f'aria-hidden="true"><rect width="{placed(share)}" height="4" y="3"/>{path}</svg>'
+    )
+
+
 def panel(title: str, lines: Sequence[Line], *, labelled: bool = False) -> str:
     """Values over batch sizes, one line a system; each point links to its run.
 

@@ -7,8 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
+<<<<<<< HEAD
 from onnxprof.publish.reasons.macs import Macs
+=======
+from onnxprof.publish.text.grades import spread_text
+>>>>>>> sgrade
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import parity_text
 from onnxprof.records.layer import LayerTable, ModelFacts
@@ -77,6 +82,19 @@ class Entry:
     def latency_ns(self) -> int | None:
         """The un-profiled median; None for a failed run and an imported one that has none."""
         return self.result.total_ns if self.result and self.result.is_whole else None
+
+    @property
+    def grade(self) -> Grade | None:
+        """How far the latency can be trusted; None without one, and for wrong outputs."""
+        return grade(self.run, self.result) if self.result else None
+
+    @property
+    def known(self) -> str:
+        """How well the latency is known: `±0.6 %, 120 samples`."""
+        found = self.result
+        if found is None or not found.is_whole:
+            return ""
+        return spread_text(found.total_ns, found.interval_ns, found.samples)
 
     @property
     def wrong(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.publish.drawing.plot import COMPUTE, topology
@@ -15,7 +16,7 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.text.numbers import sized_text
 from onnxprof.publish.text.safe import in_page
 from onnxprof.publish.text.sentences import doubt_text, reconciliation_text
-from onnxprof.publish.text.warnings import warning_text
+from onnxprof.publish.text.warnings import folded_text, warning_texts
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence
@@ -98,6 +99,12 @@ def operators(row: TimedRow, table: LayerTable) -> str:
 def longest(result: Reconciliation) -> float:
     """The largest share of a row; bars are drawn against it."""
     return max((row.share or 0.0 for row in body_rows(result)), default=0.0) or 1e-9
+
+
+def reach(result: Reconciliation) -> int:
+    """Nanoseconds up to which the bars and whiskers of the slowest rows are drawn."""
+    ends = (max(row.median_ns or 0, row.p95_ns or 0) for row in slowest(result))
+    return max(ends, default=1)
 
 
 def median(run: Run) -> int:
@@ -189,6 +196,16 @@ def _run(entry: Entry, names: Pool, sets: Pool, tables: Pool, graphs: Pool) -> d
     return found | _result(entry, entry.result, names)
 
 
+def _trust(entry: Entry, result: Reconciliation) -> dict[str, Any]:
+    """How well the latency is known in words, its grade, and whether samples are too few."""
+    found = entry.grade
+    return {
+        "known": entry.known,
+        **({"grade": found.value} if found else {}),
+        **({} if has_interval(result.samples) else {"few": 1}),
+    }
+
+
 def _layer_set(table: LayerTable) -> tuple[tuple[str, str, int], ...]:
     """Name, operator and first output tensor of each node layer."""
     tensors = {name: i for i, name in enumerate(tensor_names(table))}
@@ -211,19 +228,21 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
         "total": result.total_ns,
         "whole": result.is_whole,
         "pm": _half_width(result),
+        **_trust(entry, result),
         "wrong": in_page(entry.wrong),
         "slow": [
             [
                 in_page(culprit(row)),
                 in_page(" + ".join(covered(row))),
                 in_page(operators(row, entry.run.table)),
-                row.median_ns,
+                *(row.median_ns, row.p5_ns, row.p95_ns),
             ]
             for row in slowest(result)
         ],
         **_spent(entry.run),
         "text": in_page(reconciliation_text(result, entry.run)),
-        "warn": [in_page(warning_text(warning)) for warning in entry.run.warnings],
+        "kinds": folded_text(entry.run.warnings) if entry.run.warnings else "",
+        "warn": [in_page(text) for text in warning_texts(entry.run)],
         "l": [places.get(id(row.layer), -1) for row in rows],
         "n": [names.place(_shown_name(row)) for row in rows],
         "s": [names.place(fate(row)) for row in rows],
@@ -246,7 +265,7 @@ def _operator(row: TimedRow) -> str:
 
 
 def _half_width(result: Reconciliation) -> float:
-    """Half of the median's interval over the median; 0 where it is not known."""
+    """Half of the median's interval, or range, over the median; 0 where it is not known."""
     width = result.half_width if result.is_whole else 0.0
     return float(f"{width:.3g}") if math.isfinite(width) else 0.0
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean, stdev
 
+from onnxprof.analysis.grades import Grade, worst
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.render import SiteFacts, markup, render
 from onnxprof.publish.text.csv import csv_text
@@ -38,6 +39,11 @@ class Cell:
         """How many times as fast A is: latency of B over that of A."""
         return _latency(self.b) / _latency(self.a)
 
+    @property
+    def grade(self) -> Grade | None:
+        """That of the ratio: the worse one of both latencies."""
+        return worst(entry.grade if entry else None for entry in (self.a, self.b))
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -61,6 +67,11 @@ class PairRow:
     """By the pair's batch sizes."""
     mean: float
     """Geometric mean over the batch sizes that have a ratio."""
+
+    @property
+    def grade(self) -> Grade | None:
+        """That of the mean: the worst of its ratios."""
+        return worst(cell.grade for cell in self.cells if not cell.why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,17 @@ from functools import cache, lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from onnxprof.analysis.grades import Grade, grade
+from onnxprof.analysis.reconcile import Reconciliation, TimedRow
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
-from onnxprof.publish.text import numbers
+from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.publish.text.sentences import reconciliation_text
-from onnxprof.publish.text.warnings import warning_text
+from onnxprof.publish.text.warnings import folded_text, warning_texts
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ REMEDY = charts.REMEDY
 ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
+    *("grades.css", "grades.js"),
 )
 
 
@@ -148,6 +151,23 @@ def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) 
     return markup(f'<td class="{kind}" data-v="{ns}" title="{ns:,} ns">{figure}</td>')
 
 
+def _grade(found: Grade | None, shown: bool = False) -> Markup:
+    return markup(grades.grade_html(found, shown=shown))
+
+
+def _spread(result: Reconciliation) -> str:
+    if not result.is_whole:
+        return ""
+    return grades.spread_cell(result.total_ns, result.interval_ns, result.samples)
+
+
+def _whiskers(row: TimedRow, most_ns: int) -> Markup:
+    share = (row.median_ns or 0) / most_ns
+    if row.p5_ns is None or row.p95_ns is None:
+        return markup(bars.whiskers(share, None))
+    return markup(bars.whiskers(share, (row.p5_ns / most_ns, row.p95_ns / most_ns)))
+
+
 @cache
 def _environment() -> Environment:
     try:
@@ -176,11 +196,17 @@ def _environment() -> Environment:
         "duration": partial(numbers.duration, style=numbers.TYPESET),
         "percent": numbers.percent_cell,
         "tensor": numbers.sized_text,
-        "caveat": warning_text,
+        "caveats": warning_texts,
+        "folded": folded_text,
+        "grade": _grade,
+        "grade_of": grade,
+        "spread": _spread,
         "bar": lambda share: markup(bars.bar(share)),
     }
     env.globals |= {
         "num": _number,
+        "grades": tuple(Grade),
+        "whiskers": _whiskers,
         "unit_for": numbers.unit_for,
         "views": embed,
         "layer_views": layer_rows,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from onnxprof.analysis.grades import grade
 from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish.pages import embed
 from onnxprof.publish.pages.catalogue import wrong_text
 from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.typesetter import Manuscript, compile_pdf
-from onnxprof.publish.text import numbers
+from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text
-from onnxprof.publish.text.warnings import warning_text
+from onnxprof.publish.text.warnings import warning_texts
 from onnxprof.records.run import Run
 
 _FATES = {
@@ -45,10 +46,10 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "subtitle": f"{_plain(run.device.name or run.device.id)} · {_plain(run.request.backend)} · "
         f"batch {run.request.batch}",
         "footer": legible(shortened(in_page(run.request.model_name), 60)),
-        "facts": [[name, _wrapped(value)] for name, value in _facts(run)],
+        "facts": [[name, _wrapped(value)] for name, value in _facts(run, result)],
         "sentence": _plain(reconciliation_text(result, run)) + ".",
         "wrong": _plain(wrong_text(run)),
-        "warnings": [_plain(warning_text(warning)) for warning in run.warnings],
+        "warnings": [_plain(text) for text in warning_texts(run)],
         "unit": unit[0],
         "rows": [_row(i, row, unit, most) for i, row in enumerate(body, 1)],
         "closing": [_row(0, row, unit, most) for row in embed.closing_rows(result)],
@@ -63,7 +64,7 @@ def _note(given: int, doubted: bool) -> str:
     return " ".join(parts)
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
     request, model = run.request, run.model
     sizes = "".join(f", {name}={size}" for name, size in request.dims)
     software = ", ".join(f"{key} {value}" for key, value in run.environment[:6])
@@ -78,9 +79,15 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             f"granularity {request.granularity}",
         ),
         ("Measured", f"{run.created} (UTC)"),
+        *([("Grade", text)] if (text := _grade_text(run, result)) else []),
         ("Machine", software),
         ("Command", run.command),
     ]
+
+
+def _grade_text(run: Run, result: Reconciliation) -> str:
+    found = grade(run, result)
+    return f"{grades.word(found)}: {grades.MEANINGS[found]}" if found else ""
 
 
 def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from rich.text import Text
 Cell = str | Text
 _BOLD, _PLAIN = Style(bold=True), Style()
 _GAP = "   "
+#: Characters beyond ASCII that are one column wide on every terminal.
+_NARROW = frozenset("●◐○±–")
 #: What stands left and right of a row.
 _EDGES = 2
 
@@ -43,8 +45,8 @@ class Column:
 class ManyRows:
     """A heading and a table below it, whose cells have one line and at most one style each.
 
-    What rich alone can lay out (too wide, other than ASCII, a console without box characters) is
-    left to rich.
+    What rich alone can lay out (too wide, characters of other widths, a console without box
+    characters) is left to rich.
     """
 
     heading: str
@@ -66,7 +68,7 @@ class ManyRows:
         ]
         shape = box.SIMPLE_HEAD.substitute(options, safe=console.safe_box)
         is_wide = sum(widths) + len(_GAP) * (len(widths) - 1) + _EDGES > options.max_width
-        if is_wide or shape is not box.SIMPLE_HEAD or not all(map(_are_ascii, texts)):
+        if is_wide or shape is not box.SIMPLE_HEAD or not all(map(_are_narrow, texts)):
             yield self._by_rich()
         else:
             yield from self._segments(console, texts, widths)
@@ -120,10 +122,11 @@ def _plain(cells: Sequence[Cell]) -> Sequence[str]:
     return [cell if isinstance(cell, str) else cell.plain for cell in cells]
 
 
-def _are_ascii(texts: Iterable[str]) -> bool:
+def _are_narrow(texts: Iterable[str]) -> bool:
     """Whether a character is a column, and a cell a line."""
     whole = "".join(texts)
-    return whole.isascii() and whole.isprintable()
+    known = whole.isascii() or "".join(set(whole) - _NARROW).isascii()
+    return known and whole.isprintable()
 
 
 def _line(cells: Iterable[str], gap: str = _GAP) -> Segment:

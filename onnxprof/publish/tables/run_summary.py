@@ -12,34 +12,40 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from onnxprof.analysis.grades import grade
 from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
-from onnxprof.publish.text import numbers, sentences
+from onnxprof.publish.tables.runs import run_id
+from onnxprof.publish.text import grades, numbers, sentences
 from onnxprof.publish.text.memory import counted_text, peak_text, size_text
 from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text, why_text
 from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
 from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
-from onnxprof.publish.text.warnings import warning_text
+from onnxprof.publish.text.warnings import folded_text, warning_texts
 from onnxprof.reasons.roofline import Roofline, roofline
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.run import Run
+from onnxprof.records.warning import WarningKind
 
 _BAR = 10
 _MOST_DOUBTS = 3
+#: More warnings than this are folded into a line where the caller asks for it.
+_MOST_WARNINGS = 2
 #: From this width on there is a column with the bytes that are alive.
 _WIDE = 100
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def summary(
-    run: Run, *, limit: int | None = 10, ceilings: Ceilings | None = None
+    run: Run, *, limit: int | None = 10, ceilings: Ceilings | None = None, folded: bool = False
 ) -> RenderableType:
-    """Headline, reconciliation line, slowest layers and warnings of a run.
+    """Headline, grade and reconciliation line, slowest layers and warnings of a run.
 
     With ceilings, what bounds each layer and the network. `limit` bounds the layers shown, None
     shows every one that has a time. The printed times add up to the total, whatever was rounded or
-    left out. Raises StoreError for a run whose times do not match its steps.
+    left out. `folded` puts three warnings or more into a line that says their number and kinds, but
+    never that outputs are wrong. Raises StoreError for a run whose times do not match its steps.
     """
     parts: list[RenderableType] = [_headline(run)]
     if run.timings is None:
@@ -47,14 +53,22 @@ def summary(
     else:
         sums = reconcile(run)
         roofs = roofline(run, ceilings, sums) if ceilings else None
-        parts += [Text(sentences.reconciliation_text(sums, run)), _Fitted(sums, run, limit, roofs)]
+        parts += [_graded(sums, run), _Fitted(sums, run, limit, roofs)]
         parts += [Text(text) for text in _possible(roofs)]
         parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
         parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
         memory = (peak_text(alive_in_run(run)), counted_text(run))
         parts += [Text(line) for line in memory if line]
-    return Group(*parts, *_caveats(run))
+    return Group(*parts, *_caveats(run, folded))
+
+
+def _graded(sums: Reconciliation, run: Run) -> Text:
+    """The grade of the latency before the sentence that says how well it is known."""
+    sentence, found = Text(sentences.reconciliation_text(sums, run)), grade(run, sums)
+    if found is None:
+        return sentence
+    return Text.assemble((grades.word(found), grades.STYLES[found]), ": ", sentence)
 
 
 def facts(run: Run) -> RenderableType:
@@ -308,13 +322,25 @@ def _headline(run: Run) -> Text:
     return head.append(printable(f", batch {asked.batch}, {where}, {threads}"), style="not bold")
 
 
-def _caveats(run: Run) -> list[RenderableType]:
+def _caveats(run: Run, folded: bool) -> list[RenderableType]:
     if not run.warnings:
         return []
+    texts = warning_texts(run)
+    if folded and len(texts) > _MOST_WARNINGS:
+        texts = [*_wrong(run, texts), f"{folded_text(run.warnings)}; {_spelled(run)}"]
     grid = Table.grid(padding=(0, 1))
-    for warning in run.warnings:
-        grid.add_row(Text("!"), Text(warning_text(warning)), style="yellow")
+    for text in texts:
+        grid.add_row(Text("!"), Text(text), style="yellow")
     return ["", grid]
+
+
+def _wrong(run: Run, texts: Sequence[str]) -> list[str]:
+    pairs = zip(run.warnings, texts, strict=True)
+    return [text for warning, text in pairs if warning.kind is WarningKind.PARITY_FAILED]
+
+
+def _spelled(run: Run) -> str:
+    return f"`onnxprof runs show {run_id(run)}` spells them out"
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

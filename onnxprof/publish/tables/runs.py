@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from onnxprof.publish.tables.many_rows import Cell, Column, ManyRows
-from onnxprof.publish.text import numbers, sentences
+from onnxprof.publish.text import grades, sentences
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.ceilings import Ceilings
@@ -47,12 +47,13 @@ COLUMNS = (
     "path",
     "dims",
     "tags",
+    "grade",
 )
 
 
-def run_id(summary: Summary) -> str:
+def run_id(run: Summary | Run) -> str:
     """The run's id: the first seven hex digits of the request's digest, as in the file's name."""
-    return encoding.request_digest(summary.request)[:7]
+    return encoding.request_digest(run.request)[:7]
 
 
 def list_records(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
@@ -87,7 +88,9 @@ def list_table(summaries: Sequence[Summary]) -> RenderableType:
     for summary in reversed(summaries):
         telling = axes.get(summary.request.model_name, ())
         groups.setdefault(_heading(summary.request, telling), []).append(summary)
-    parts = [ManyRows(name, _LISTED, _rows(runs)) for name, runs in reversed(groups.items())]
+    ranges = any(s.samples and s.half_width is None for s in summaries)
+    moment = _day if ranges else _moment
+    parts = [ManyRows(name, _LISTED, _rows(g, moment)) for name, g in reversed(groups.items())]
     return Group(*parts, *_notes(summaries))
 
 
@@ -113,22 +116,26 @@ def _heading(asked: Request, axes: tuple[str, ...]) -> str:
     return printable(", ".join(names))
 
 
+#: Nanoseconds of the unit of the table.
+_MS = 1_000_000
 #: Runs of a tag that are named below a list.
 _MOST_IDS = 6
 _LISTED = (
     Column("batch", "right"),
-    Column("median ms", "right", min_width=12),
-    Column("±", "right", min_width=6),
+    Column("median ms", "right"),
+    Column("grade", min_width=14),
     Column("layers", "right"),
-    Column("caveats", "right"),
+    Column("!", "right"),
     Column("created"),
     Column("id"),
 )
 
 
-def _rows(newest_first: Sequence[Summary]) -> list[tuple[Cell, ...]]:
+def _rows(
+    newest_first: Sequence[Summary], moment: Callable[[Summary], str]
+) -> list[tuple[Cell, ...]]:
     """The oldest first."""
-    return [(*_figures(s), _moment(s), run_id(s)) for s in reversed(newest_first)]
+    return [(*_figures(s), moment(s), run_id(s)) for s in reversed(newest_first)]
 
 
 def everything(
@@ -193,6 +200,7 @@ def _record(summary: Summary) -> dict[str, Any]:
         summary.file,
         dict(asked.dims),
         list(summary.tags),
+        summary.grade.value if summary.grade else None,
     )
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -223,6 +231,11 @@ def _moment(summary: Summary) -> str:
     return printable(summary.created.replace("T", " ")[:16])
 
 
+def _day(summary: Summary) -> str:
+    """The moment without its time, which leaves room for ranges."""
+    return _moment(summary)[:10]
+
+
 def _figures(summary: Summary) -> tuple[Cell, ...]:
     batch = str(summary.request.batch)
     count = str(len(summary.warnings) or "")
@@ -231,14 +244,21 @@ def _figures(summary: Summary) -> tuple[Cell, ...]:
         return batch, Text("failed", style="red"), "", "", caveats
     if summary.median_ns is None:
         return batch, "not known", "", "", caveats
-    half, share = summary.half_width, summary.layer_share
+    share = summary.layer_share
     return (
         batch,
         f"{summary.median_ns / 1e6:.3f}",
-        "" if half is None else numbers.percent(half),
+        _known(summary),
         "" if share is None else f"{100 * share:.0f} %",
         caveats,
     )
+
+
+def _known(summary: Summary) -> str:
+    """`● solid ±0.6 %`; of fewer than six samples the range in milliseconds."""
+    given = summary.median_ns or 0, summary.interval_ns or (0, 0), summary.samples
+    parts = grades.word(summary.grade), grades.spread_cell(*given, _MS)
+    return " ".join(filter(None, parts))
 
 
 def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
@@ -253,11 +273,13 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
         for s in summaries
         if _is_wrong(s)
     ]
+    if any(s.grade for s in summaries):
+        notes.append(Text(grades.legend_text(), style="dim"))
     if any(s.layer_share is not None for s in summaries):
         words = "layers: what the steps add up to, in per cent of the median latency"
         notes.append(Text(words, style="dim"))
     if any(s.warnings for s in summaries):
         notes.append(
-            Text("caveats: their number; `onnxprof runs show ID` spells them out", style="dim")
+            Text("!: number of warnings; `onnxprof runs show ID` spells them out", style="dim")
         )
     return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import duration, percent
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.parity import OutputParity, Parity
@@ -39,9 +40,8 @@ def reconciliation_text(sums: Reconciliation, run: Run, least: str = "") -> str:
         sentences = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
         parts = [part for part in sentences if part]
         return "; ".join(["no un-profiled latency, so the overhead is not known", *parts])
-    samples = _samples_text(sums, run)
     parts = [
-        f"{duration(sums.total_ns)} measured (±{percent(sums.half_width)}, {samples})",
+        f"{duration(sums.total_ns)} measured ({_known_text(sums, run)})",
         least,
         _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
     ]
@@ -65,10 +65,10 @@ def thinned_text(run: Run) -> str:
     return f"{', '.join(parts)} inferences are stored: {there.rule}"
 
 
-def _samples_text(sums: Reconciliation, run: Run) -> str:
-    if run.thinned is None:
-        return f"{sums.samples} samples"
-    return f"{sums.samples} samples, thinned from {run.thinned.latency}"
+def _known_text(sums: Reconciliation, run: Run) -> str:
+    """How well the median is known: `±0.6 %, 120 samples`."""
+    text = spread_text(sums.total_ns, sums.interval_ns, sums.samples)
+    return text if run.thinned is None else f"{text}, thinned from {run.thinned.latency}"
 
 
 def _steps_text(sums: Reconciliation, steps: int) -> str:

@@ -51,6 +51,10 @@ _CAVEATS = {
         " layer is called slower or faster."
     ),
     Caveat.TIMERS_DIFFER: "the sides' layers were timed by different timers.",
+    Caveat.FEW_SAMPLES: (
+        "fewer than six samples, which have a range and no 95 % interval: nothing is called slower"
+        " or faster. Measure with a larger --budget."
+    ),
     Caveat.NOT_DECIDED: (
         "one process on a side, and a busy machine: nothing is called slower or faster. Measure"
         " with --processes 10, or on an idle machine."

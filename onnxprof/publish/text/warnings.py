@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from onnxprof.analysis.grades import has_interval
 from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.safe import printable
-from onnxprof.records.warning import RunWarning
+from onnxprof.records.run import Run
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.records.warning_entry import Amount, Figure, Unit, Values
 
 _FORMATS: dict[Unit, Callable[[float], str]] = {
@@ -22,6 +26,33 @@ def warning_text(warning: RunWarning) -> str:
     entry = warning.kind.entry
     value, bound = _amount(warning.value, entry.value), _amount(warning.bound, entry.bound)
     return entry.words(Values(value, bound, printable(warning.subject).rstrip(".")))
+
+
+def warning_texts(run: Run) -> list[str]:
+    """All warnings of a run, one or two sentences each.
+
+    Early runs have half of the range as the width of an interval that too few samples have not.
+    """
+    samples = 0 if run.timings is None else int(run.timings.latency_ns.size)
+    return [
+        warning_text(replace(warning, value=0.0) if _is_range(warning, samples) else warning)
+        for warning in run.warnings
+    ]
+
+
+def folded_text(warnings: Sequence[RunWarning]) -> str:
+    """How many warnings there are, and of which kinds: `3 warnings: drift, busy machine (2)`."""
+    counts = Counter(warning.kind for warning in warnings)
+    kinds = (
+        kind.value.replace("_", " ") + (f" ({count})" if count > 1 else "")
+        for kind, count in counts.items()
+    )
+    return f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}: {', '.join(kinds)}"
+
+
+def _is_range(warning: RunWarning, samples: int) -> bool:
+    few = samples > 0 and not has_interval(samples)
+    return few and warning.kind is WarningKind.WIDE_INTERVAL
 
 
 def _amount(number: float, figure: Figure | None) -> Amount:

@@ -15,13 +15,14 @@ from onnxprof.analysis.step_times import divided
 from onnxprof.compare.ratios import FLOOR_DF, group, relative_errors
 from onnxprof.compare.replicates import Replicates, step_replicates
 from onnxprof.compare.systems import is_bare
+from onnxprof.compare.verdict import Side
 from onnxprof.reasons.advice.base.finding import Figure, Gain, Unit
 from onnxprof.reasons.roofline import Roof, Roofline, roofline, step_rows
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind
 from onnxprof.records.run import Run
 
-#: Half the relative width of the interval of a step whose samples do not tell: of averages.
+#: Half the relative width of the interval of a step whose samples do not tell: averages, few.
 UNKNOWN_SPREAD = 0.2
 #: The parts of the time of a step that vanishes that are gained: the range of 21 of 22 measurements
 #: of eleven networks on torch without their BatchNormalization; median 0.98 (docs/advise.md).
@@ -142,7 +143,8 @@ class Case:
     @cached_property
     def _replicates(self) -> Replicates | None:
         averaged = self.run.origin is not None and self.run.origin.averaged
-        return None if averaged or is_bare(self.run) else step_replicates(self.run)
+        few = Side.of([self.run], 1).few_layer_samples
+        return None if averaged or few or is_bare(self.run) else step_replicates(self.run)
 
     def spread(self, steps: Sequence[int]) -> float:
         """Half the 95 % interval of these steps' time, relative to it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.compare.scaling import BATCH, Point, families, scaling
 from onnxprof.compare.systems import newest
@@ -79,7 +80,7 @@ def _percent(there: Point, here: Point) -> str:
 
 def _per_item(here: Point, best: Point) -> Gain | None:
     """What a call's items take less at the best size, where the step there says `slower`."""
-    if here.verdict is not Verdict.SLOWER:
+    if here.verdict is not Verdict.SLOWER or not has_interval(best.samples):
         return None
     scale = here.size / best.size
     low = here.interval_ns[0] - scale * best.interval_ns[1]

@@ -1,0 +1,22 @@
+"use strict";
+// The grade of the run that is shown, and its warnings folded into a line.
+(() => {
+  const { el, current } = window.onnxprof.model;
+  const at = (id) => document.getElementById(id);
+
+  const show = () => {
+    const run = current();
+    at("grade").hidden = !run.grade;
+    at("grade").className = `grade ${run.grade ?? ""}`.trim();
+    at("grade").textContent = run.grade ?? "";
+    const texts = run.warn ?? [];
+    at("caveats").hidden = !texts.length;
+    at("caveats-kinds").textContent = run.kinds ?? "";
+    at("warnings").replaceChildren(...texts.map((text) => el("li", "", text)));
+  };
+
+  // The page comes with the first run in it.
+  const first = window.onnxprof.model.data.runs.find((run) => !run.fail);
+  if (first && current() !== first) show();
+  document.addEventListener("onnxprof:shown", show);
+})();
