@@ -92,6 +92,7 @@
       step: data.names[run.t[i]],
       m: run.m[i], lo: run.lo[i], hi: run.hi[i],
       share: run.m[i] === null || !run.total ? null : run.m[i] / run.total,
+      get why() { return window.onnxprof.reasons.of(run, i); },
     };
   };
 
@@ -119,7 +120,8 @@
     return el("tr", row.status.split(",")[0].replace(" ", "_"),
       order, head, el("td", "l", row.op), el("td", "l w", row.shape),
       number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
-      ...shareCells(row, most), el("td", "l", row.status),
+      ...shareCells(row, most), ...window.onnxprof.reasons.cells(row.why, { el, three, decimals }),
+      el("td", "l", row.status),
       stepCell(row.step));
   };
 
@@ -144,8 +146,10 @@
     count: body.length,
     row: (i) => tableRow(body[i], i + 1, unit, most),
     key: (i, column) => {
-      const { name, op, shape, m, lo, hi, share, status, step } = body[i];
-      return [i + 1, name, op, shape, m, lo, hi, share === null ? null : m, null, status, step][column];
+      const { name, op, shape, m, lo, hi, share, status, step, why } = body[i];
+      const reasons = window.onnxprof.reasons.keys(why);
+      return [i + 1, name, op, shape, m, lo, hi, share === null ? null : m, null, ...reasons, status,
+        step][column];
     },
     text: (i) => {
       const { name, op, shape, status, step } = body[i];
@@ -179,6 +183,7 @@
   };
 
   const showFiles = (run) => {
+    if (at("macs")) at("macs").textContent = run.macs;
     for (const kind of ["csv", "pdf"]) {
       at(kind).hidden = Boolean(run.fail);
       at(kind).href = `runs/${run.stem}.${kind}`;
@@ -283,9 +288,11 @@
   });
   at("choice").addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", () => show(wanted()));
+  document.addEventListener("onnxprof:reasons", () => showTiming(shown));
   select.disabled = false;
   Object.assign(window.onnxprof, {
     graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
+    why: receive("why"),
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
       other, goTo, current: () => shown, shapes: () => shapes,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from onnxprof.analysis.reconcile import TimedRow
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.embed import embedded
-from onnxprof.publish.pages.render import SiteFacts, markup, render
+from onnxprof.publish.pages.render import SiteFacts, Why, markup, render
 from onnxprof.publish.reasons.advice import gain_text, part_text, value_text
 from onnxprof.publish.roofline.cells import EMPTY, cells_of, columns
 from onnxprof.publish.roofline.drawing import draw
@@ -22,22 +20,13 @@ from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.reasons.advice.advise import Advice
 from onnxprof.reasons.advice.base.finding import Finding, Gain
 from onnxprof.reasons.stored import command
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from onnxprof.store.encoding import request_digest
 
 #: Pieces of advice that a page shows; the command has them all.
 MOST_CARDS = 6
 _MOST_LAYERS, _LONGEST = 3, 160
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the page's template needs of the run that is shown first."""
-
-    section: Markup
-    cells: Callable[[TimedRow], Markup]
-    """The cells of a row that say why."""
+#: Of a run's identity, as commands take it.
+_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +44,15 @@ class Card:
     """Layers that are not named."""
 
 
-def shown(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Shown:
+def shown(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Why:
     """The section and the cells of the page's first run; empty ones where it failed."""
     entry = page.first
     if entry.result is None:
-        return Shown(markup(""), lambda row: markup(EMPTY))
-    cells = cells_of(reasons.roofs(entry.run))
-    return Shown(
-        markup(_section(page, entry, reasons, site)), lambda row: markup(cells(row))
-    )
+        return Why(markup(""), lambda row: markup(EMPTY), bounded=False)
+    roofs = reasons.roofs(entry.run)
+    cells = cells_of(roofs)
+    section = markup(_section(page, entry, reasons, site))
+    return Why(section, lambda row: markup(cells(row)), roofs.ceilings is not None)
 
 
 def scripts(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Iterator[tuple[str, str]]:
@@ -73,6 +62,7 @@ def scripts(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Iterator[tupl
             continue
         values = {
             "html": _section(page, entry, reasons, site),
+            "bounded": reasons.roofs(entry.run).ceilings is not None,
             **columns(reasons.roofs(entry.run)),
         }
         yield f"why/{entry.stem}.js", f'onnxprof.why("{entry.stem}",{embedded(values)});\n'
@@ -99,7 +89,7 @@ def _section(page: ModelPage, entry: Entry, reasons: Reasons, site: SiteFacts) -
         cards=[_card(one, advice) for one in advice.large[:MOST_CARDS]],
         more=len(advice.findings) - min(len(advice.large), MOST_CARDS),
         together=_gain(advice.union, advice),
-        reference=run.request.model_name,
+        identity=request_digest(run.request)[:_DIGITS],
     )
 
 
