@@ -9,11 +9,8 @@ from typing import Protocol, TypeVar
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
-<<<<<<< HEAD
 from onnxprof.publish.reasons.macs import Macs
-=======
 from onnxprof.publish.text.grades import spread_text
->>>>>>> sgrade
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import parity_text
 from onnxprof.records.layer import LayerTable, ModelFacts

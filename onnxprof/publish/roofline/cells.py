@@ -19,7 +19,9 @@ from onnxprof.reasons.roofline import Roof, Roofline, step_rows
 COLUMNS = 6
 #: Classes of the columns: `w` ones are not on phones, `x` ones not on paper.
 _WORK, _POSSIBLE, _BOUND = "w x", "roof", "l roof"
-EMPTY = f'<td class="{_WORK}"></td>' * 4 + f'<td class="{_POSSIBLE}"></td><td class="{_BOUND}"></td>'
+EMPTY = (
+    f'<td class="{_WORK}"></td>' * 4 + f'<td class="{_POSSIBLE}"></td><td class="{_BOUND}"></td>'
+)
 _UNKNOWN = f'<td class="{_WORK}">?</td>'
 
 

@@ -105,9 +105,7 @@ def _svg(roofs: Roofline, shown: Sequence[Roof], name: str) -> str:
     )
 
 
-def _ceilings(
-    roofs: Roofline, shown: Sequence[Roof]
-) -> tuple[list[lines.Line], list[lines.Line]]:
+def _ceilings(roofs: Roofline, shown: Sequence[Roof]) -> tuple[list[lines.Line], list[lines.Line]]:
     if roofs.ceilings is None:
         return [], []
     counting = (roof.work.precision for roof in shown if roof.work and roof.work.least_flops)

@@ -57,7 +57,7 @@ class Reasons:
         return advise(run, roofs.ceilings, others, roofs)
 
     def informed(self) -> ModelPage:
-        """The page, whose entries now say MACs at their sizes and how far from possible they are."""
+        """The page, with MACs at each entry's sizes and how far its latency is from possible."""
         return replace(self._page, entries=tuple(map(self._informed, self._page.entries)))
 
     def _informed(self, entry: Entry) -> Entry:

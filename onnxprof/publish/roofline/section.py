@@ -48,7 +48,7 @@ def shown(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Why:
     """The section and the cells of the page's first run; empty ones where it failed."""
     entry = page.first
     if entry.result is None:
-        return Why(markup(""), lambda row: markup(EMPTY), bounded=False)
+        return Why(markup(""), lambda _: markup(EMPTY), bounded=False)
     roofs = reasons.roofs(entry.run)
     cells = cells_of(roofs)
     section = markup(_section(page, entry, reasons, site))
@@ -86,14 +86,14 @@ def _section(page: ModelPage, entry: Entry, reasons: Reasons, site: SiteFacts) -
         groups=groups(roofs) if roofs.ceilings else [],
         swatches={kind: markup(swatch(kind)) for kind in ORDER},
         notes=notes,
-        cards=[_card(one, advice) for one in advice.large[:MOST_CARDS]],
+        cards=[_card(one) for one in advice.large[:MOST_CARDS]],
         more=len(advice.findings) - min(len(advice.large), MOST_CARDS),
         together=_gain(advice.union, advice),
         identity=request_digest(run.request)[:_DIGITS],
     )
 
 
-def _card(finding: Finding, advice: Advice) -> Card:
+def _card(finding: Finding) -> Card:
     return Card(
         shortened(finding.title, _LONGEST),
         shortened(finding.change, 2 * _LONGEST),

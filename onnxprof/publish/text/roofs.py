@@ -46,7 +46,7 @@ _FACTOR = Style(2, PLAIN.space, PLAIN.minus)
 
 
 def least_text(found: Bounds | None) -> str:
-    """`2.3 times the least possible on this machine`; empty where no bound is known or it is beaten.
+    """`2.3 times the least possible on this machine`; empty without a bound that holds.
 
     The bound is that of the steps that ran, one after the other.
     """
