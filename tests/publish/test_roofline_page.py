@@ -1,4 +1,4 @@
-"""Why a run takes its time, as a page has it: picture, columns, groups, MACs, the least possible."""
+"""Why a run takes its time, as a page has it: picture, columns, groups, MACs, bounds."""
 
 from __future__ import annotations
 
