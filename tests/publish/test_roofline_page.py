@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 import re
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 from support.runs.ceilings import ceilings, point
 from support.sites import hostile_run, long_run
 
@@ -22,6 +24,7 @@ from onnxprof.publish.roofline.drawing import MOST, draw
 from onnxprof.publish.roofline.kinds import Kind, groups, kind_of
 from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.roofline.shapes import mark
+from onnxprof.publish.tables.run_summary import facts
 from onnxprof.publish.text.roofs import least_text
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import roofline
@@ -295,3 +298,9 @@ def test_the_command_that_measures_ceilings_names_backend_and_threads() -> None:
     assert shelf.of(run) is not None
     assert shelf.reason(other) == "there are no ceilings yet"
     assert command(other) in shelf.missing(other)
+
+
+def test_the_terminal_has_macs_at_the_runs_sizes() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(facts(sample_run("m", 8)))
+    assert "MACs at batch 8" in console.export_text()
