@@ -14,19 +14,17 @@ from onnxprof.publish.roofline.drawing import draw
 from onnxprof.publish.roofline.kinds import ORDER, groups
 from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.roofline.shapes import swatch
+from onnxprof.publish.tables.runs import run_id
 from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.reasons.advice.advise import Advice
 from onnxprof.reasons.advice.base.finding import Finding, Gain
 from onnxprof.reasons.stored import command
-from onnxprof.store.encoding import request_digest
 
 #: Pieces of advice that a page shows; the command has them all.
 MOST_CARDS = 6
 _MOST_LAYERS, _LONGEST = 3, 160
-#: Of a run's identity, as commands take it.
-_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def _section(page: ModelPage, entry: Entry, reasons: Reasons, site: SiteFacts) -
         cards=[_card(one) for one in advice.large[:MOST_CARDS]],
         more=len(advice.findings) - min(len(advice.large), MOST_CARDS),
         together=_gain(advice.union, advice),
-        identity=request_digest(run.request)[:_DIGITS],
+        identity=run_id(run),
     )
 
 
