@@ -12,12 +12,11 @@
     held.places ??= new Map(held.i.map((row, place) => [row, place]));
     const place = held.places.get(i);
     if (place === undefined) return null;
-    held.surely ??= new Set(held.least);
     const rate = (amount) => (amount === null ? null : amount / run.m[i]);
     return {
       macs: held.macs[place], bytes: held.bytes[place], gflops: rate(held.flops[place]),
       gbps: rate(held.bytes[place]), possible: held.possible[place],
-      least: held.surely.has(place), bound: held.words[held.bound[place]],
+      part: held.parts[place], bound: held.words[held.bound[place]],
       kind: held.kinds[held.bound[place]],
     };
   };
@@ -39,10 +38,8 @@
     const amount = (value, unit) => (value === null ? cell("w x", null, "?")
       : cell("w x", value, value ? scaled(value, unit) : ""));
     const rate = (value) => (value === null ? cell("w x", null, "?")
-      : cell(`d${decimals(value)} w x`, value, value ? three(value) : ""));
-    const { possible, least, bound, kind } = why;
-    const part = possible === null ? ""
-      : `${least ? "≥" : ""}${possible >= 0.5 ? possible.toFixed(0) : "<1"}`;
+      : cell(`d${decimals(value)} w x`, Math.round(value * 1e9), value ? three(value) : ""));
+    const { possible, part, bound, kind } = why;
     return [
       amount(why.macs, ""), amount(why.bytes, "B"), rate(why.gflops), rate(why.gbps),
       cell("roof", possible, part), el("td", bound ? `l roof ${kind}` : "l roof", bound),

@@ -13,6 +13,7 @@ from onnxprof.analysis.reconcile import TimedRow
 from onnxprof.publish.pages.embed import Pool, body_rows
 from onnxprof.publish.roofline.kinds import bound_of, kind_of
 from onnxprof.publish.text.numbers import count, decimals, three
+from onnxprof.publish.text.roofs import possible_text
 from onnxprof.reasons.roofline import Roof, Roofline, step_rows
 
 #: How many columns there are.
@@ -71,16 +72,14 @@ def _rate(value: float | None) -> str:
     if value is None:
         return _UNKNOWN
     text = three(value) if value else ""
-    return f'<td class="d{decimals(value)} {_WORK}" data-v="{value:.4g}">{text}</td>'
+    return f'<td class="d{decimals(value)} {_WORK}" data-v="{round(1e9 * value)}">{text}</td>'
 
 
 def _possible(roof: Roof) -> str:
     if roof.fraction is None:
         return f'<td class="{_POSSIBLE}"></td>'
-    mark = "≥" if roof.at_least else ""
-    value = 100 * roof.fraction
-    text = f"{value:.0f}" if value >= 0.5 else "<1"
-    return f'<td class="{_POSSIBLE}" data-v="{value:.3g}">{mark}{escape(text)}</td>'
+    value = _millionths(roof)
+    return f'<td class="{_POSSIBLE}" data-v="{value}">{escape(possible_text(roof))}</td>'
 
 
 def _bound(bound: str) -> str:
@@ -101,8 +100,8 @@ def columns(roofs: Roofline) -> dict[str, Any]:
     return {
         "i": [number for number, _ in found],
         **_work(held),
-        "possible": [_rounded(roof.fraction) for roof in held],
-        "least": [place for place, roof in enumerate(held) if roof.at_least],
+        "possible": [_millionths(roof) for roof in held],
+        "parts": [possible_text(roof) for roof in held],
         "bound": bounds,
         "words": list(words.places),
         "kinds": [kind_of(word).value for word in words.places],
@@ -118,5 +117,6 @@ def _work(held: Sequence[Roof]) -> dict[str, list[int | None]]:
     }
 
 
-def _rounded(fraction: float | None) -> float | None:
-    return None if fraction is None else float(f"{100 * fraction:.3g}")
+def _millionths(roof: Roof) -> int | None:
+    """The part of possible as a whole number, for sorting."""
+    return None if roof.fraction is None else round(1e6 * roof.fraction)

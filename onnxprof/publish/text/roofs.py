@@ -16,12 +16,23 @@ def why_text(roof: Roof | None) -> str:
     """`compute 62 %`, `L3 41 %`, `overhead 80 %`; `at least` as `≥`, `?` where nothing is known."""
     if roof is None or roof.fraction is None:
         return "?"
+    return f"{roof.bound} {possible_text(roof)} %"
+
+
+def possible_text(roof: Roof) -> str:
+    """The part of possible that a step attains, in per cent: `41`, `≥41`, `<1`; empty if unknown."""
+    if roof.fraction is None:
+        return ""
     mark = "≥" if roof.at_least else ""
-    return f"{roof.bound} {mark}{_percent(roof.fraction)}"
+    return f"{mark}{_hundredths(roof.fraction)}"
+
+
+def _hundredths(fraction: float) -> str:
+    return f"{100 * fraction:.0f}" if fraction >= 0.005 else "<1"
 
 
 def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.0f} %" if fraction >= 0.005 else "<1 %"
+    return f"{_hundredths(fraction)} %"
 
 
 def bound_text(roofs: Roofline) -> str:
