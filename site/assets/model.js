@@ -117,12 +117,14 @@
     head.scope = "row";
     const order = el("td", "w", place ? String(place) : "");
     if (place) order.dataset.v = place;
-    return el("tr", row.status.split(",")[0].replace(" ", "_"),
+    const made = el("tr", row.status.split(",")[0].replace(" ", "_"),
       order, head, el("td", "l", row.op), el("td", "l w", row.shape),
       number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
       ...shareCells(row, most), ...window.onnxprof.reasons.cells(row.why, { el, three, decimals }),
       el("td", "l", row.status),
       stepCell(row.step));
+    if (place) made.id = `t${place}`;
+    return made;
   };
 
   const showTiming = (run, there = false) => {

@@ -20,7 +20,7 @@ def why_text(roof: Roof | None) -> str:
 
 
 def possible_text(roof: Roof) -> str:
-    """The part of possible that a step attains, in per cent: `41`, `≥41`, `<1`; empty if unknown."""
+    """The part of possible that a step attains, in per cent: `41`, `≥41`, `<1`; else empty."""
     if roof.fraction is None:
         return ""
     mark = "≥" if roof.at_least else ""
