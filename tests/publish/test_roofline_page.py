@@ -156,12 +156,12 @@ def test_places_stay_in_the_plane_whatever_the_figures() -> None:
 
 
 def test_the_longest_steps_are_drawn_and_the_rest_is_told() -> None:
-    run = long_run(MOST + 50)
-    drawing = draw(roofline(run, ceilings()), "long")
-    links = parsed(drawing.svg).findall(f"{SVG}a")
-    assert len(links) + drawing.unknown == MOST or len(links) == MOST
-    assert drawing.shorter == MOST + 50 - len(links) - drawing.unknown
-    assert 0 < drawing.shorter_share < 1
+    drawing = draw(roofline(long_run(MOST + 50, "Relu"), ceilings()), "long")
+    assert len(parsed(drawing.svg).findall(f"{SVG}a")) == MOST
+    assert (drawing.shorter, drawing.unknown) == (50, 0)
+    assert drawing.shorter_share > 0
+    unknown = draw(roofline(long_run(MOST + 50), ceilings()), "long")
+    assert unknown.unknown + unknown.svg.count("data-layer") == MOST + 50
 
 
 def test_names_that_someone_made_up_are_text() -> None:
@@ -219,7 +219,7 @@ def test_what_is_not_known_is_a_question_mark_and_zero_is_blank() -> None:
     )
     roofs = roofline(dataclasses.replace(run, table=LayerTable(odd, 1)), ceilings())
     cells = [cells_of(roofs)(row) for row in body_rows(roofs.sums)]
-    assert any(cell.count(">?<") == 2 for cell in cells)  # MACs and their rate
+    assert any(cell.count(">?<") == 4 for cell in cells)  # MACs, bytes, and their rates
     relu = next(cell for cell in cells if 'data-v="0"></td>' in cell)
     assert ">0<" not in relu
 
