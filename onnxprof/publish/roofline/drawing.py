@@ -22,6 +22,8 @@ from onnxprof.reasons.roofline import Roof, Roofline, step_rows
 MOST = 150
 #: A step that takes the whole latency has this radius; areas are as times.
 _WHOLE, _SMALLEST = 62.0, 1.8
+#: Of a label from its line: above it, below it.
+_ASIDE = (-5, 13)
 _NAMED, _NAMED_SHARE, _LONGEST = 3, 0.04, 26
 
 
@@ -164,14 +166,21 @@ def _roof_lines(
         start = min(max(plane.low_x, line.rate / fastest if fastest else 0.0), plane.high_x)
         y = plane.y(line.rate)
         yield f'<path class="ceiling" d="M{plane.x(start):.1f} {y:.1f}H{RIGHT}"/>'
-        yield _text(RIGHT, y - 5, line.label, "end", ' class="roof"')
+        yield _peak_label(plane.x(start), y - 5, line)
+
+
+def _peak_label(x: float, y: float, line: lines.Line) -> str:
+    """Where the line begins, away from the marks under it; to the left where it begins late."""
+    late = x > (LEFT + 2 * RIGHT) / 3
+    anchor = "end" if late else "start"
+    return _text(RIGHT if late else x + 4, y, line.label, anchor, ' class="roof"')
 
 
 def _slope_label(plane: Axes, line: lines.Line, start: float, end: float, number: int) -> str:
-    """Along the line; labels of several lines begin at different heights."""
-    at = start * (end / start) ** (0.04 + 0.1 * number)
+    """Along the line; those of close lines begin at different places, on its two sides in turn."""
+    at = start * (end / start) ** (0.03 + 0.24 * number)
     x, y = plane.x(at), plane.y(at * line.rate)
-    turn = f' class="roof" transform="rotate({-plane.angle:.1f} {x:.1f} {y:.1f})" dy="-5"'
+    turn = f' class="roof" transform="rotate({-plane.angle:.1f} {x:.1f} {y:.1f})" dy="{_ASIDE[number % 2]}"'
     return _text(x, y, line.label, "start", turn)
 
 
