@@ -14,11 +14,13 @@ from rich.console import Console
 from support.runs.ceilings import ceilings, point
 from support.sites import hostile_run, long_run
 
+from onnxprof.compare.scaling import saturated, scaling
 from onnxprof.publish.pages.catalogue import ModelPage, catalogue
 from onnxprof.publish.pages.embed import body_rows
+from onnxprof.publish.pages.render import SiteFacts
 from onnxprof.publish.reasons.macs import macs_of
 from onnxprof.publish.roofline import known as known_module
-from onnxprof.publish.roofline import lines
+from onnxprof.publish.roofline import lines, section
 from onnxprof.publish.roofline.axes import LEFT, axes
 from onnxprof.publish.roofline.cells import COLUMNS, EMPTY, amount, cells_of, columns
 from onnxprof.publish.roofline.drawing import MOST, draw
@@ -306,3 +308,29 @@ def test_the_terminal_has_macs_at_the_runs_sizes() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(facts(sample_run("m", 8)))
     assert "MACs at batch 8" in console.export_text()
+
+
+def test_saturation_from_latencies_alone_is_that_of_the_scaling() -> None:
+    for scale in ((1.0, 1.0, 1.0), (1.0, 2.0, 9.0), (1.0, 0.4, 1.0)):
+        runs = [sample_run("m", b, scale=s) for b, s in zip((1, 8, 32), scale, strict=True)]
+        assert saturated(runs) == scaling(runs).saturated
+
+
+def test_a_section_is_rendered_once_for_the_page_and_its_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def render(template: str, *rest, **context) -> str:
+        asked.append(template)
+        return original(template, *rest, **context)
+
+    original = section.render
+    monkeypatch.setattr(section, "render", render)
+    page = page_of(sample_run("m", 1), sample_run("m", 8))
+    reasons, site = Reasons(page, Shelf.holding([])), SiteFacts("t", "0", "")
+    first = section.shown(page, reasons, site)
+    files = dict(section.scripts(page, reasons, site))
+    assert asked == ["parts/roofline.html"] * 2
+    assert len(files) == 2
+    assert "onnxprof ceilings" in str(first.section)

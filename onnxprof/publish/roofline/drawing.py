@@ -180,8 +180,9 @@ def _slope_label(plane: Axes, line: lines.Line, start: float, end: float, number
     """Along the line; those of close lines begin at different places, on its two sides in turn."""
     at = start * (end / start) ** (0.03 + 0.24 * number)
     x, y = plane.x(at), plane.y(at * line.rate)
-    turn = f' class="roof" transform="rotate({-plane.angle:.1f} {x:.1f} {y:.1f})" dy="{_ASIDE[number % 2]}"'
-    return _text(x, y, line.label, "start", turn)
+    turn = f"rotate({-plane.angle:.1f} {x:.1f} {y:.1f})"
+    more = f' class="roof" transform="{turn}" dy="{_ASIDE[number % 2]}"'
+    return _text(x, y, line.label, "start", more)
 
 
 def _marks(roofs: Roofline, spots: Sequence[Spot]) -> Iterator[str]:

@@ -22,6 +22,8 @@ class Reasons:
     def __init__(self, page: ModelPage, shelf: Shelf) -> None:
         self._page = page
         self.shelf = shelf
+        self.sections: dict[str, str] = {}
+        """What was rendered of the page's entries, by the names of their files."""
         self._costs: list[tuple[LayerTable, Costs]] = []
         self._roofs: dict[int, tuple[Run, Roofline]] = {}
         self._bounds: dict[int, Bounds | None] = {}

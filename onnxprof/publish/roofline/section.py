@@ -67,6 +67,13 @@ def scripts(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Iterator[tupl
 
 
 def _section(page: ModelPage, entry: Entry, reasons: Reasons, site: SiteFacts) -> str:
+    """Made once, for the page and for the run's file."""
+    if entry.stem not in reasons.sections:
+        reasons.sections[entry.stem] = _rendered(page, entry, reasons, site)
+    return reasons.sections[entry.stem]
+
+
+def _rendered(page: ModelPage, entry: Entry, reasons: Reasons, site: SiteFacts) -> str:
     run = entry.run
     roofs, advice = reasons.roofs(run), reasons.advice(run)
     drawing = draw(roofs, page.facts.name)
