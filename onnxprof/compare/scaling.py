@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.lines import Line, fit
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.analysis.step_times import divided
@@ -149,6 +150,14 @@ def scaling(runs: Sequence[Run], axis: str = BATCH, threshold: float = THRESHOLD
         tuple(_alike(points, best, threshold)),
         _saturation(sizes, [point.latency_ns for point in points]) or sizes[-1],
     )
+
+
+def saturated(runs: Sequence[Run], axis: str = BATCH) -> int:
+    """The smallest size with 95 % of the best rate, as `scaling` has it, from latencies alone."""
+    ordered = sorted(runs, key=lambda run: size_of(run, axis))
+    sizes = [size_of(run, axis) for run in ordered]
+    latencies = [median_ns(run.timings.latency_ns) if run.timings else 0 for run in ordered]
+    return _saturation(sizes, latencies) or sizes[-1]
 
 
 def size_of(run: Run, axis: str) -> int:

@@ -148,13 +148,19 @@ class Roofline:
         return tuple(roof for roof in self.roofs if roof.is_beaten and not roof.algorithm)
 
 
-def roofline(run: Run, ceilings: Ceilings | None, sums: Reconciliation | None = None) -> Roofline:
+def roofline(
+    run: Run,
+    ceilings: Ceilings | None,
+    sums: Reconciliation | None = None,
+    known: Costs | None = None,
+) -> Roofline:
     """Hold each step of a run to its ceilings; without ceilings, what it does and attains.
 
-    Raises StoreError for a run without times.
+    `sums` and `known`, the costs of its table, are for callers that have them already. Raises
+    StoreError for a run without times.
     """
     sums = sums or reconcile(run)
-    known = counted(run.table)
+    known = known or counted(run.table)
     alone = _alone(run)
     rates, tick_ns = Rates(ceilings) if ceilings else None, _tick_ns(run)
     views = _VIEWS.get(run.request.backend, frozenset())

@@ -23,6 +23,12 @@ class Shelf:
     _seen: dict[CeilingsKey, Ceilings | None] = field(default_factory=dict)
     _every: list[Ceilings] | None = None
 
+    @classmethod
+    def holding(cls, every: Sequence[Ceilings]) -> Shelf:
+        """A shelf of ceilings that are in memory, oldest first; it reads no store."""
+        latest = {one.key: one for one in every}
+        return cls((), dict(latest), list(every))
+
     def of(self, run: Run) -> Ceilings | None:
         """The newest ceilings of the run's device, backend and threads that fit it."""
         found = self._newest(run)
@@ -53,16 +59,16 @@ class Shelf:
         """Why a run has none and what measures them; empty where it has, or was imported."""
         if run.origin is not None:
             return ""
+        reason = self.reason(run)
+        return f"{reason}; {command(run)} measures what bounds each step, once" if reason else ""
+
+    def reason(self, run: Run) -> str:
+        """Why no ceilings bound a run; empty where some do."""
         found = self._newest(run)
-        why = "" if found is None else unfit(found, run)
-        if found is not None and not why:
-            return ""
-        reason = f"stored ceilings do not fit ({why})" if why else "there are no ceilings yet"
-        asked = run.request
-        command = f"onnxprof ceilings --backend {asked.backend} --threads {asked.threads}"
-        if asked.provider != run.device.kind:
-            command += f" --provider {asked.provider}"
-        return f"{reason}; {command} measures what bounds each step, once"
+        if found is None:
+            return "there are no ceilings yet"
+        why = unfit(found, run)
+        return f"stored ceilings do not fit ({why})" if why else ""
 
     def _newest(self, run: Run) -> Ceilings | None:
         asked = run.request
@@ -70,3 +76,10 @@ class Shelf:
         if key not in self._seen:
             self._seen[key] = newest(self.roots, key)
         return self._seen[key]
+
+
+def command(run: Run) -> str:
+    """The command that measures the ceilings of a run's device, backend and threads."""
+    asked = run.request
+    provider = "" if asked.provider == run.device.kind else f" --provider {asked.provider}"
+    return f"onnxprof ceilings --backend {asked.backend} --threads {asked.threads}{provider}"

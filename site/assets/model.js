@@ -102,6 +102,7 @@
       step: data.names[run.t[i]],
       m: run.m[i], lo: run.lo[i], hi: run.hi[i],
       share: run.m[i] === null || !run.total ? null : run.m[i] / run.total,
+      get why() { return window.onnxprof.reasons.of(run, i); },
     };
   };
 
@@ -128,10 +129,12 @@
     if (place) order.dataset.v = place;
     const tr = el("tr", row.status.split(",")[0].replace(" ", "_"));
     if (row.layer) tr.dataset.layer = row.name;
+    if (place) tr.id = `t${place}`;
     tr.append(
       order, head, el("td", "l", row.op), el("td", "l w", row.shape),
       number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
-      ...shareCells(row, most), el("td", "l", row.status),
+      ...shareCells(row, most), ...window.onnxprof.reasons.cells(row.why, { el, three, decimals }),
+      el("td", "l", row.status),
       stepCell(row.step));
     return tr;
   };
@@ -162,8 +165,10 @@
     ...opening(run, body),
     row: (i) => tableRow(body[i], i + 1, unit, most),
     key: (i, column) => {
-      const { name, op, shape, m, lo, hi, share, status, step } = body[i];
-      return [i + 1, name, op, shape, m, lo, hi, share === null ? null : m, null, status, step][column];
+      const { name, op, shape, m, lo, hi, share, status, step, why } = body[i];
+      const reasons = window.onnxprof.reasons.keys(why);
+      return [i + 1, name, op, shape, m, lo, hi, share === null ? null : m, null, ...reasons, status,
+        step][column];
     },
     text: (i) => {
       const { name, op, shape, status, step } = body[i];
@@ -215,6 +220,7 @@
   };
 
   const showFiles = (run) => {
+    if (at("macs")) at("macs").textContent = run.macs;
     for (const kind of ["csv", "pdf"]) {
       at(kind).hidden = Boolean(run.fail);
       at(kind).href = `runs/${run.stem}.${kind}`;
@@ -351,10 +357,12 @@
     location.hash = address.with({}, named);
   });
   window.addEventListener("hashchange", () => show(wanted()));
+  document.addEventListener("onnxprof:reasons", () => showTiming(shown));
   select.disabled = false;
   Object.assign(window.onnxprof, {
     graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
     facts: receive("facts"),
+    why: receive("why"),
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
       other, goTo, current: () => shown, shapes: () => shapes, layersOf, homesOf, layerLink,

@@ -72,9 +72,9 @@ def test_the_rows_of_a_run_are_counted_once_for_all_its_tables(
     counted: list[tuple[str, int]] = []
     plain = model_files.timing_rows
 
-    def spy(run, sums):
+    def spy(run, *rest):
         counted.append((run.request.model_name, run.request.batch))
-        return plain(run, sums)
+        return plain(run, *rest)
 
     monkeypatch.setattr(model_files, "timing_rows", spy)
     build.build_from_stores([store.root], tmp_path / "out")

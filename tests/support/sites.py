@@ -78,10 +78,10 @@ def runs() -> list[Run]:
     ]
 
 
-def long_run(layers: int) -> Run:
+def long_run(layers: int, operator: str = "Conv") -> Run:
     """A run of one step a layer."""
     run = sample_run(fused=False)
-    table = sample_table(1, ["Conv"] * layers)
+    table = sample_table(1, [operator] * layers)
     step = run.steps[0]
     steps = tuple(
         dataclasses.replace(step, name=f"s{i}", layers=(layer.name,))

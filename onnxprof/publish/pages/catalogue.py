@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.publish.reasons.macs import Macs
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import parity_text
@@ -69,6 +70,10 @@ class Entry:
     stem: str
     """Name of its files without the extension; unique in the model."""
     older: tuple[Run, ...] = ()
+    macs: Macs | None = None
+    """At the entry's sizes; None where they were not asked for, or the table has no layer."""
+    least: str = ""
+    """Its latency over the least possible one, in words; empty without ceilings."""
 
     @property
     def latency_ns(self) -> int | None:

@@ -191,6 +191,7 @@ def _run(entry: Entry, names: Pool, sets: Pool, tables: Pool, graphs: Pool) -> d
         "stem": entry.stem,
         "made": in_page(run.created),
         "cmd": in_page(run.command),
+        "macs": entry.macs.sentence if entry.macs else "",
     }
     if entry.result is None:
         return found | {"fail": in_page(run.failure or "no times were stored")}
@@ -242,7 +243,7 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
             for row in slowest(result)
         ],
         **_spent(entry.run),
-        "text": in_page(reconciliation_text(result, entry.run)),
+        "text": in_page(reconciliation_text(result, entry.run, entry.least)),
         "kinds": folded_text(entry.run.warnings) if entry.run.warnings else "",
         "warn": [in_page(text) for text in warning_texts(entry.run)],
         "l": [places.get(id(row.layer), -1) for row in rows],

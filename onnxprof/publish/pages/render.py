@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from importlib.resources import files
@@ -35,6 +35,7 @@ ASSETS = (
     *("address.js", "selection.js", "selection.css"),
     *("timing.js", "keys.js", "panel.js", "contents.js"),
     *("where.css", "where.js"),
+    *("roofline.css", "roofline.js"),
 )
 #: Where a template has room for the list of its sections, and what such a section begins with.
 _CONTENTS = "<!-- contents -->"
@@ -54,10 +55,21 @@ class SiteFacts:
     """Where the site will be, with a slash at its end; empty where that is not known."""
 
 
-def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What a model's page says of the causes of its first run's times."""
+
+    section: Markup
+    cells: Callable[[TimedRow], Markup]
+    """The cells of a row of the timing table."""
+    bounded: bool
+    """Whether there are ceilings that bound its steps."""
+
+
+def model_page(page: ModelPage, site: SiteFacts, rooms: str, why: Why) -> str:
     """Everything about one model; its script shows the run that the reader chooses.
 
-    `rooms` are the heights of the plots, from `graph_view.rooms`.
+    `rooms` are the heights of the plots, from `graph_view.rooms`; `why` is of the first run.
     """
     aligned = side_by_side.listed(page)
     html = render(
@@ -75,6 +87,7 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
         panels=_panels(page),
         charts=charts.charts(page),
         rooms=rooms,
+        why=why,
         library=charts.LIBRARY,
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,

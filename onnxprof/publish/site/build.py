@@ -20,12 +20,14 @@ from onnxprof.publish.pages.device import DevicePage, device_page, device_pages,
 from onnxprof.publish.pages.index import index_page
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
 from onnxprof.publish.pages.scenarios import scenarios_page
-from onnxprof.publish.site import loads, unchanged
+from onnxprof.publish.site import bounds, loads, unchanged
 from onnxprof.publish.site.cards import from_card
 from onnxprof.publish.site.loads import Loads
 from onnxprof.publish.site.model_files import Bundle, Order, found, key, made, write
 from onnxprof.publish.site.worklist import Item, Volume, of_runs, of_stores, volumes
+from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
+from onnxprof.store.beside.ceilings import stored as stored_ceilings
 from onnxprof.store.folder import Filters
 
 __all__ = ["Built", "build_from_stores", "build_site", "check_replaceable"]
@@ -51,15 +53,19 @@ class Built:
 
 
 def build_site(
-    runs: Iterable[Run], out: Path, title: str = "onnxprof", base_url: str = ""
+    runs: Iterable[Run],
+    out: Path,
+    title: str = "onnxprof",
+    base_url: str = "",
+    ceilings: Sequence[Ceilings] = (),
 ) -> Built:
-    """Build the site of these runs and put it where `out` says.
+    """Build the site of these runs, bound by these ceilings, and put it where `out` says.
 
     The old site stands until the new one is whole. Where the base URL is known, pages name their
     address and a `sitemap.xml` lists them. Raises UsageError if `out` is something that this
     command did not make, and for a base URL that is not a web address.
     """
-    return _build(of_runs(runs), out, title, base_url)
+    return _build(of_runs(runs), out, title, base_url, ceilings=ceilings)
 
 
 def build_from_stores(
@@ -74,8 +80,9 @@ def build_from_stores(
     places = tuple(stores)
     items, problems = of_stores(places, filters)
     under_load = loads.of_stores(places)
-    told = (*map(str, problems), *under_load.problems)
-    return _build(items, out, title, base_url, told, under_load)
+    ceilings, unread = stored_ceilings(places)
+    told = (*map(str, problems), *under_load.problems, *map(str, unread))
+    return _build(items, out, title, base_url, told, under_load, ceilings)
 
 
 def _build(
@@ -85,6 +92,7 @@ def _build(
     base_url: str,
     problems: tuple[str, ...] = (),
     under_load: Loads = loads.NONE,
+    ceilings: Sequence[Ceilings] = (),
 ) -> Built:
     out = out.resolve()
     dates = (*(item.created for item in items), *(run.created for run in under_load.runs))
@@ -92,13 +100,15 @@ def _build(
     facts = render.SiteFacts(title, __version__, newest, _checked_url(base_url))
     check_replaceable(out)
     wanted, cache = volumes(items), user_cache()
-    keys = [key(volume, facts) for volume in wanted]
+    held = [bounds.of_volume(volume, ceilings) for volume in wanted]
+    keys = [key(volume, facts, bound) for volume, bound in zip(wanted, held, strict=True)]
     whole = unchanged.key(out, keys, code(), *astuple(facts), under_load.digest)
     left = unchanged.still_there(out, cache, whole)
     if left is not None:
         return Built(out / "index.html", left.models, left.runs, left.files, problems, left.models)
     with scaffold(out) as folder:
-        orders = [_order(folder, each, facts, k) for each, k in zip(wanted, keys, strict=True)]
+        parts = zip(wanted, keys, held, strict=True)
+        orders = [_order(folder, each, facts, known, bound) for each, known, bound in parts]
         bundles, reused = _models(orders)
         models = [from_card(bundle.card) for bundle in bundles if bundle.card]
         _write_rest(folder, models, facts, under_load)
@@ -125,9 +135,15 @@ def _models(orders: Sequence[Order]) -> tuple[list[Bundle], int]:
     return [bundles[order.volume.slug] for order in orders], reused
 
 
-def _order(folder: Path, volume: Volume, site: render.SiteFacts, key: str) -> Order:
+def _order(
+    folder: Path,
+    volume: Volume,
+    site: render.SiteFacts,
+    key: str,
+    ceilings: tuple[Ceilings, ...],
+) -> Order:
     place, rows = folder / "models" / volume.slug, folder / _ROWS / f"{volume.slug}.parquet"
-    return Order(volume, site, place, rows, user_cache(), key)
+    return Order(volume, site, place, rows, user_cache(), key, ceilings)
 
 
 def _all_made(orders: Sequence[Order]) -> Iterator[Bundle]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from onnxprof.analysis.reconcile import Reconciliation
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
+from onnxprof.publish.reasons.macs import Macs
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import dumps, from_json, run_from_json, run_to_json, to_json
@@ -65,15 +66,19 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "run": run_to_json(entry.run),
         "result": to_json(entry.result),
         "stem": entry.stem,
+        "macs": to_json(entry.macs),
+        "least": entry.least,
     }
 
 
 def _entry_from_json(given: dict[str, Any]) -> Entry:
-    result = given["result"]
+    result, macs = given["result"], given["macs"]
     return Entry(
         given["system"],
         given["batch"],
         run_from_json(given["run"]),
         None if result is None else from_json(Reconciliation, result),
         given["stem"],
+        macs=None if macs is None else from_json(Macs, macs),
+        least=given["least"],
     )

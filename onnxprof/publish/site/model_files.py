@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,10 +18,14 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import timings as pdf
 from onnxprof.publish.pdf.typesetter import Manuscript, pressed
+from onnxprof.publish.roofline import section
+from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.selection import facts
 from onnxprof.publish.site.cards import card, light
 from onnxprof.publish.site.worklist import Volume
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
+from onnxprof.reasons.stored import Shelf
+from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
@@ -55,14 +59,16 @@ class Order:
     cache: Cache
     key: str
     """What the cache knows the bundle by; empty if a run is in memory."""
+    ceilings: tuple[Ceilings, ...] = ()
+    """Those that may bound its runs, oldest first."""
 
 
-def key(volume: Volume, site: render.SiteFacts) -> str:
+def key(volume: Volume, site: render.SiteFacts, ceilings: Sequence[Ceilings] = ()) -> str:
     """Digest of everything that a model's bundle depends on; empty if a run is in memory."""
     if not volume.digests:
         return ""
     named = (volume.slug, *sorted(volume.shared), site.title, site.version, site.base_url)
-    return digest("bundle", code(), *named, *volume.digests)
+    return digest("bundle", code(), *named, *volume.digests, *map(repr, ceilings))
 
 
 def found(order: Order) -> Bundle | None:
@@ -84,10 +90,13 @@ def made(order: Order) -> Bundle:
     runs, problems = _readable(order.volume)
     if not runs:
         return Bundle(b"", problems=tuple(problems))
-    page = model_page(order.volume.slug, runs, order.volume.shared)
+    plain = model_page(order.volume.slug, runs, order.volume.shared)
+    reasons = Reasons(plain, Shelf.holding(order.ceilings))
+    page = reasons.informed()
     site = replace(order.site, newest=max(run.created for run in runs))
-    plots, rows_of = dict(_plots(page)), _rows_of(page)
-    files, documents = dict(_files(page, plots, site, rows_of)), dict(_documents(page, plots))
+    plots, rows_of = dict(_plots(page)), _rows_of(page, reasons)
+    files = dict(_files(page, plots, site, rows_of, reasons))
+    documents = dict(_documents(page, plots))
     rows = downloads.rows_parquet(page, rows_of)
     bundle = Bundle(card(light(page)), rows, files, tuple(problems))
     if order.key and not problems:
@@ -150,24 +159,30 @@ def misfit(run: Run) -> str:
     return "" if steps_fit and timings.latency_ns.size else "its times do not match its steps"
 
 
-def _rows_of(page: ModelPage) -> RowsOf:
+def _rows_of(page: ModelPage, reasons: Reasons) -> RowsOf:
     """The rows of a run of the page, counted once for all its tables."""
     known: dict[int, list[TimingRow]] = {}
 
     def rows_of(run: Run) -> list[TimingRow]:
         if id(run) not in known:
-            known[id(run)] = timing_rows(run, page.reconciled(run))
+            held = reasons.roofs(run)
+            known[id(run)] = timing_rows(run, page.reconciled(run), held.ceilings, held)
         return known[id(run)]
 
     return rows_of
 
 
 def _files(
-    page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts, rows_of: RowsOf
+    page: ModelPage,
+    plots: Mapping[int, str],
+    site: render.SiteFacts,
+    rows_of: RowsOf,
+    reasons: Reasons,
 ) -> Iterator[tuple[str, bytes]]:
     """The page, the plots and the tables."""
     drawings = graph_view.graphs(page)
-    yield "index.html", encoded(render.model_page(page, site, graph_view.rooms(drawings)))
+    why = section.shown(page, reasons, site)
+    yield "index.html", encoded(render.model_page(page, site, graph_view.rooms(drawings), why))
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
     for path, text in (
@@ -175,6 +190,7 @@ def _files(
         *side_by_side.scripts(page),
         *layer_rows.files(page),
         *facts.script(page, rows_of),
+        *section.scripts(page, reasons, site),
     ):
         yield path, encoded(text)
     for entry in page.entries:

@@ -15,6 +15,7 @@ from rich.text import Text
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
+from onnxprof.publish.reasons.macs import macs_of
 from onnxprof.publish.tables.runs import run_id
 from onnxprof.publish.text import grades, numbers, sentences
 from onnxprof.publish.text.memory import counted_text, peak_text, size_text
@@ -23,6 +24,7 @@ from onnxprof.publish.text.safe import Cut, printable, shortened, telling_cut
 from onnxprof.publish.text.telemetry import telemetry_facts, telemetry_line
 from onnxprof.publish.text.warnings import folded_text, warning_texts
 from onnxprof.reasons.roofline import Roofline, roofline
+from onnxprof.reasons.work import counted
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.run import Run
@@ -354,6 +356,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("sha256", model.sha256),
         ("opset", opsets),
         ("size", f"{model.file_bytes:,} bytes, {model.parameters:,} parameters"),
+        ("work", macs_of(counted(run.table).costs.values(), run.table).sentence),
         ("device", f"{run.device.name} ({asked.device_id})"),
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),

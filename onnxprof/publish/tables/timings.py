@@ -16,7 +16,7 @@ from onnxprof.analysis.reconcile import Reconciliation, TimedRow, milliseconds, 
 from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
 from onnxprof.publish.text.sentences import doubt_text
-from onnxprof.reasons.roofline import Roof, roofline, step_rows
+from onnxprof.reasons.roofline import Roof, Roofline, roofline, step_rows
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
@@ -86,10 +86,16 @@ RowsOf = Callable[[Run], Sequence[TimingRow]]
 
 
 def timing_rows(
-    run: Run, sums: Reconciliation, ceilings: Ceilings | None = None
+    run: Run,
+    sums: Reconciliation,
+    ceilings: Ceilings | None = None,
+    held: Roofline | None = None,
 ) -> list[TimingRow]:
-    """The rows of a run, for tables in several formats. Raises StoreError for a failed run."""
-    roofs = roofline(run, ceilings, sums).roofs
+    """The rows of a run, for tables in several formats. Raises StoreError for a failed run.
+
+    `held` is the run's roofline, for callers that have it already.
+    """
+    roofs = (held or roofline(run, ceilings, sums)).roofs
     known = dict(zip(map(id, step_rows(sums)), roofs, strict=True))
     alive = known_alive(run)
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxprof.publish.text.numbers import duration
+from onnxprof.publish.text.numbers import PLAIN, Style, duration, figure
 from onnxprof.publish.text.safe import counted, printable, shortened
 from onnxprof.reasons.bounds import Bounds, bounds
 from onnxprof.reasons.roofline import Roof, Roofline
@@ -16,12 +16,23 @@ def why_text(roof: Roof | None) -> str:
     """`compute 62 %`, `L3 41 %`, `overhead 80 %`; `at least` as `≥`, `?` where nothing is known."""
     if roof is None or roof.fraction is None:
         return "?"
+    return f"{roof.bound} {possible_text(roof)} %"
+
+
+def possible_text(roof: Roof) -> str:
+    """The part of possible that a step attains, in per cent: `41`, `≥41`, `<1`; else empty."""
+    if roof.fraction is None:
+        return ""
     mark = "≥" if roof.at_least else ""
-    return f"{roof.bound} {mark}{_percent(roof.fraction)}"
+    return f"{mark}{_hundredths(roof.fraction)}"
+
+
+def _hundredths(fraction: float) -> str:
+    return f"{100 * fraction:.0f}" if fraction >= 0.005 else "<1"
 
 
 def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.0f} %" if fraction >= 0.005 else "<1 %"
+    return f"{_hundredths(fraction)} %"
 
 
 def bound_text(roofs: Roofline) -> str:
@@ -39,6 +50,22 @@ def bound_text(roofs: Roofline) -> str:
     if found.other_algorithms:
         text += f", not {_named(found.other_algorithms)} (Winograd or FFT)"
     return f"{text}."
+
+
+#: A factor of more digits would say more than ceilings are known to.
+_FACTOR = Style(2, PLAIN.space, PLAIN.minus)
+
+
+def least_text(found: Bounds | None) -> str:
+    """`2.3 times the least possible on this machine`; empty without a bound that holds.
+
+    The bound is that of the steps that ran, one after the other.
+    """
+    if found is None or not 0 < found.in_sequence_ns <= found.measured_ns:
+        return ""
+    factor = figure(found.measured_ns / found.in_sequence_ns, _FACTOR)
+    most = "at most " if found.at_least else ""
+    return f"{most}{factor} times the least possible on this machine"
 
 
 def _of(ns: float, found: Bounds) -> str:

@@ -28,8 +28,11 @@ def threads(count: int) -> str:
     return f"{count} thread{'' if count == 1 else 's'}" if count else "threads not known"
 
 
-def reconciliation_text(sums: Reconciliation, run: Run) -> str:
-    """One sentence on how the steps, the overhead and the un-profiled median fit together."""
+def reconciliation_text(sums: Reconciliation, run: Run, least: str = "") -> str:
+    """One sentence on how the steps, the overhead and the un-profiled median fit together.
+
+    `least` is how the latency compares with the least possible one, in words.
+    """
     from onnxprof.analysis.reconcile import CLOSING
 
     timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
@@ -39,6 +42,7 @@ def reconciliation_text(sums: Reconciliation, run: Run) -> str:
         return "; ".join(["no un-profiled latency, so the overhead is not known", *parts])
     parts = [
         f"{duration(sums.total_ns)} measured ({_known_text(sums, run)})",
+        least,
         _steps_text(sums, len(run.steps)) if timed else "no step has a time of its own",
     ]
     if timed:

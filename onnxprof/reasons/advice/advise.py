@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from onnxprof.reasons.advice.base.case import Case
 from onnxprof.reasons.advice.base.finding import Finding, Gain
 from onnxprof.reasons.advice.registry import RULES
+from onnxprof.reasons.roofline import Roofline
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
 
@@ -41,12 +42,18 @@ def is_small(finding: Finding, total_ns: int) -> bool:
     return finding.gain is not None and finding.gain.high_ns < SMALL * total_ns
 
 
-def advise(run: Run, ceilings: Ceilings | None = None, others: Sequence[Run] = ()) -> Advice:
+def advise(
+    run: Run,
+    ceilings: Ceilings | None = None,
+    others: Sequence[Run] = (),
+    known: Roofline | None = None,
+) -> Advice:
     """Apply every rule to a run. `others` are runs that it may be compared with.
 
-    Raises StoreError for a run without times.
+    `known` is the run's roofline at these ceilings, for callers that have it already. Raises
+    StoreError for a run without times.
     """
-    case = Case(run, ceilings, tuple(other for other in others if other is not run))
+    case = Case(run, ceilings, tuple(other for other in others if other is not run), known)
     found = [finding for rule in RULES for finding in rule.find(case)]
     findings = sorted((_shared(one, case.total_ns) for one in found), key=_rank)
     return Advice(

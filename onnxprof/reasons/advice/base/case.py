@@ -39,11 +39,13 @@ class Case:
     ceilings: Ceilings | None = None
     others: Sequence[Run] = ()
     """Other runs with latencies, of any model and system; not the run itself."""
+    known: Roofline | None = None
+    """The run's roofline at these ceilings, from a caller that has it already."""
 
     @cached_property
     def sums(self) -> Reconciliation:
         """The run's table. Raises StoreError for a run without times."""
-        return reconcile(self.run)
+        return self.known.sums if self.known else reconcile(self.run)
 
     @property
     def total_ns(self) -> int:
@@ -101,7 +103,7 @@ class Case:
     @cached_property
     def roofs(self) -> Roofline:
         """Each step against its ceilings; without ceilings what it attains."""
-        return roofline(self.run, self.ceilings, self.sums)
+        return self.known or roofline(self.run, self.ceilings, self.sums)
 
     def roof_steps(self) -> list[tuple[Roof, tuple[int, ...]]]:
         """Each roof with the numbers of its steps."""

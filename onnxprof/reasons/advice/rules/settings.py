@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.compare.scaling import BATCH, Point, families, scaling
+from onnxprof.compare.scaling import BATCH, Point, families, saturated, scaling
 from onnxprof.compare.systems import newest
 from onnxprof.compare.verdict import Verdict
 from onnxprof.reasons.advice.base.case import Case
@@ -48,12 +48,12 @@ def _batches(case: Case) -> Iterator[Finding]:
     alike = newest([*case.others, run])
     groups = families([each for each in alike if _whole(each)])
     mine = next((group for group in groups if any(each is run for each in group)), None)
-    if mine is None:
+    if mine is None or run.request.batch <= saturated(mine, BATCH):
         return
     scaled = scaling(mine, BATCH)
     by_size = {point.size: point for point in scaled.points}
     here, there = by_size[run.request.batch], by_size.get(scaled.saturated)
-    if there is None or here.size <= scaled.saturated:
+    if there is None:
         return
     yield Finding(
         "past-saturation",
