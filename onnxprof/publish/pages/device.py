@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnxprof.compare.systems import runtime_version
+from onnxprof.publish.disk.files import write
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
 from onnxprof.publish.pages.render import SiteFacts, render
 from onnxprof.publish.tables.gpu import api_csv, kernels_csv
-from onnxprof.publish.tables.timings import COLUMNS
-from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.tables.timings import EVERY_COLUMN
+from onnxprof.publish.text.csv import csv_text, for_spreadsheets, spreadsheet_name
 from onnxprof.publish.text.numbers import count, size, unique_slug
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
@@ -31,6 +32,11 @@ class Table:
     """Below the folder of devices."""
     what: str
     bytes: int
+
+    @property
+    def spreadsheet(self) -> str:
+        """The file of the variant for spreadsheets."""
+        return spreadsheet_name(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +134,17 @@ def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> s
 
 
 def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
-    """Write the device's CSVs below a site's folder, in which the runs' CSVs are already."""
+    """Write the device's CSVs below a site's folder, in which the runs' CSVs are already.
+
+    Each stands beside its variant for spreadsheets.
+    """
     place = folder / "devices"
     place.mkdir(parents=True, exist_ok=True)
     name = f"{page.slug}.csv"
-    _join(_runs_csvs(page, folder), place / name)
+    parts, header = _runs_csvs(page, folder), csv_text(EVERY_COLUMN, ())
+    _join(parts, place / name, header)
+    variants = [part.with_name(spreadsheet_name(part.name)) for part in parts]
+    _join(variants, place / spreadsheet_name(name), for_spreadsheets(header))
     made = [Table(name, "every layer", (place / name).stat().st_size)]
     for kind, what, text in (
         ("kernels", "every kernel, copy and fill", kernels_csv),
@@ -140,9 +152,9 @@ def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
     ):
         runs = [run for run in page.runs if (run.kernels if kind == "kernels" else run.api_calls)]
         if runs:
-            content = text(runs).encode("utf-8", "backslashreplace")
-            (place / f"{page.slug}.{kind}.csv").write_bytes(content)
-            made.append(Table(f"{page.slug}.{kind}.csv", what, len(content)))
+            content, name = text(runs), f"{page.slug}.{kind}.csv"
+            write(place / name, content)
+            made.append(Table(name, what, (place / name).stat().st_size))
     return tuple(made)
 
 
@@ -155,10 +167,10 @@ def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
     ]
 
 
-def _join(parts: Iterable[Path], target: Path) -> None:
+def _join(parts: Iterable[Path], target: Path, header: str) -> None:
     """One CSV of several under one header; none is ever in memory whole."""
     with target.open("wb") as whole:
-        whole.write(csv_text(COLUMNS, ()).encode())
+        whole.write(header.encode())
         for part in parts:
             with part.open("rb") as rows:
                 rows.readline()

@@ -43,6 +43,8 @@ class SiteFacts:
     """When the newest run was measured; pages carry no time of their building."""
     base_url: str = ""
     """Where the site will be, with a slash at its end; empty where that is not known."""
+    licence: str = ""
+    """That of the results, as its SPDX identifier, a name or an address; empty for none stated."""
 
 
 def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
@@ -138,6 +140,17 @@ def _isolated(name: str) -> Markup:
     return Markup("<bdi>{}</bdi>").format(in_page(name))
 
 
+def _coded(text: str) -> Markup:
+    """Text of ours in which backticks enclose code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    )
+
+
 def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
     """A right-aligned cell: decimals set its padding, so that the points stand in line.
 
@@ -196,6 +209,7 @@ def _environment() -> Environment:
         "duration": partial(numbers.duration, style=numbers.TYPESET),
         "percent": numbers.percent_cell,
         "tensor": numbers.sized_text,
+        "coded": _coded,
         "caveats": warning_texts,
         "folded": folded_text,
         "grade": _grade,

@@ -66,6 +66,7 @@ class ExportFormat(StrEnum):
     """Formats of exported runs."""
 
     CSV = "csv"
+    SPREADSHEET = "spreadsheet"
     JSON = "json"
     PARQUET = "parquet"
     CHROME = "chrome"
@@ -162,6 +163,7 @@ def export(
 ) -> None:
     """Export runs: csv and parquet have a row a layer, json has everything.
 
+    spreadsheet is CSV whose names cannot become formulas, with a byte order mark.
     chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
     Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
     on a GPU and on the host) are CSV, of runs on a GPU.
@@ -242,9 +244,13 @@ def _render(runs: Iterable[Run], chosen: ExportFormat, shelf: Shelf) -> Iterable
     from onnxprof.publish.overlays import chrome
     from onnxprof.publish.tables import gpu, timings
     from onnxprof.publish.tables import runs as runlist
+    from onnxprof.publish.text.csv import spreadsheet_parts
 
     in_parts: dict[ExportFormat, Callable[..., Iterable[str | bytes]]] = {
         ExportFormat.CSV: timings.timing_csv_parts,
+        ExportFormat.SPREADSHEET: lambda *given: spreadsheet_parts(
+            timings.timing_csv_parts(*given)
+        ),
         ExportFormat.JSON: runlist.everything_parts,
         ExportFormat.PARQUET: timings.timing_parquet_parts,
     }
