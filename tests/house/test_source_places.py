@@ -25,7 +25,7 @@ ASSERTED = (
             "Exception raised from make at ../c10/cuda/Fn.h:12 (call)",
             "Exception raised from make (call)",
         ),
-        ("C:\\w\\src\\node.cc(41): no kernel", ": no kernel"),
+        ("C:\\w\\src\\node.cc(41): no kernel", "no kernel"),
         (
             "cannot broadcast [3,4] with [2,4] at axis 0",
             "cannot broadcast [3,4] with [2,4] at axis 0",

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.analysis.standing import newest, standing
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import wrong_text
@@ -167,11 +168,9 @@ def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> M
         for key, members in by_request.items()
     ]
     entries.sort(key=lambda e: (e.system, e.batch))
-    newest = max(runs, key=lambda run: run.created)
+    facts = newest(runs).model
     first = next((e for e in entries if e.result), entries[0])
-    return ModelPage(
-        page_slug, newest.model, tuple(systems), tuple(entries), len(first.run.table.nodes)
-    )
+    return ModelPage(page_slug, facts, tuple(systems), tuple(entries), len(first.run.table.nodes))
 
 
 Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str]
@@ -241,7 +240,7 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
 
 def _entry(model: str, systems: Sequence[System], system: int, members: Sequence[Run]) -> Entry:
     """The newest good run speaks for its request; a failed one only if there is no other."""
-    newest_first = sorted(members, key=lambda run: (run.timings is not None, run.created))[::-1]
+    newest_first = sorted(members, key=lambda run: (run.timings is not None, standing(run)))[::-1]
     run = newest_first[0]
     return Entry(
         system=system,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnxprof.analysis.standing import newest, standing
 from onnxprof.compare.systems import runtime_version
 from onnxprof.publish.disk.files import write
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
@@ -93,7 +94,7 @@ class DevicePage:
     @property
     def newest(self) -> Run:
         """The run that says most about the machine as it is."""
-        return max((entry.run for entry in self.entries), key=lambda run: run.created)
+        return newest(entry.run for entry in self.entries)
 
 
 def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
@@ -114,7 +115,7 @@ def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
 
 def _name(lines: Sequence[Line]) -> str:
     """What the newest run's page calls the device."""
-    return max(lines, key=lambda line: _newest([line]).created).system.device
+    return max(lines, key=lambda line: standing(_newest([line]))).system.device
 
 
 def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> str:
@@ -225,8 +226,7 @@ def _clock(mhz: int) -> str:
 
 
 def _newest(lines: Sequence[Line]) -> Run:
-    runs = (entry.run for line in lines for entry in line.entries)
-    return max(runs, key=lambda run: run.created)
+    return newest(entry.run for line in lines for entry in line.entries)
 
 
 def _runtimes(page: DevicePage) -> list[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow
+from onnxprof.analysis.standing import standing
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
@@ -118,9 +119,9 @@ def _panels(page: ModelPage) -> Markup:
 
 
 def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
-    """The newest entry of each system, for the facts of its machine."""
+    """The newest good entry of each system, for the facts of its machine."""
     newest: dict[int, Entry] = {}
-    for entry in sorted(page.entries, key=lambda e: e.run.created):
+    for entry in sorted(page.entries, key=lambda e: standing(e.run)):
         newest[entry.system] = entry
     return [(page.systems[i].label, newest[i]) for i in sorted(newest)]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
+from onnxprof.plugins.source_places import cleaned_run
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.disk.files import encoded, write
 from onnxprof.publish.drawing import plot
@@ -110,7 +111,7 @@ def _readable(volume: Volume) -> tuple[list[Run], list[str]]:
     good, problems = [], []
     for item in volume.items:
         try:
-            run = item.read()
+            run = cleaned_run(item.read())
         except StoreError as error:
             problems.append(str(error))
             continue

@@ -119,22 +119,26 @@ def show(
 ) -> None:
     """Show a run: its facts, how its times add up, its slowest layers, its caveats.
 
-    Where several runs match, the newest is shown.
+    Where several runs match, the newest good one is shown.
     """
+    from onnxprof.analysis.standing import newest
     from onnxprof.cli.options import parse_filters
+    from onnxprof.plugins.source_places import cleaned_run
     from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
+    from onnxprof.store.select import told
 
     summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
-    run = load(summaries[-1].path)
+    meant = newest(summaries)
+    run = cleaned_run(load(meant.path))
     if len(summaries) > 1:
-        note(f"{len(summaries)} runs match; this is the newest: {summaries[-1].path}")
+        note(f"{len(summaries)} runs match; this is {told(meant, summaries)}: {meant.path}")
     limit = None if all_ else 20
-    shelf = _shelf(store, summaries[-1:])
+    shelf = _shelf(store, [meant])
     table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
     display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
-    if summaries[-1].tags:
-        note(f"tags: {', '.join(summaries[-1].tags)}")
+    if meant.tags:
+        note(f"tags: {', '.join(meant.tags)}")
     if run.timings is not None and (missing := shelf.missing(run)):
         note(f"note: {missing}")
 
@@ -229,7 +233,7 @@ def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]
     """Summaries of the stored runs that the text and the filters name, oldest first."""
     from onnxprof.store.select import select
 
-    return select(what, roots, filters, say=note)
+    return select(what, roots, filters, shown=True, say=note)
 
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:
