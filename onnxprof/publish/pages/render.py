@@ -16,6 +16,8 @@ from onnxprof.publish.drawing import bars
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
+from onnxprof.publish.repeating import page as repeating
+from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.publish.text.sentences import reconciliation_text
@@ -31,6 +33,7 @@ ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
     *("grades.css", "grades.js"),
+    *("repeat.css", "repeat.js"),
 )
 
 
@@ -54,6 +57,7 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
     `rooms` are the heights of the plots, from `graph_view.rooms`.
     """
     aligned = side_by_side.listed(page)
+    repeats = [repeat(entry.run) for entry in page.entries]
     return render(
         "model.html",
         site,
@@ -72,6 +76,8 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
         library=charts.LIBRARY,
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,
+        repeat=repeats[page.entries.index(page.first)],
+        repeat_data=markup(embed.embedded(repeating.page_data(repeats))),
         environments=_environments(page),
     )
 

@@ -137,6 +137,7 @@ def show(
     shelf = _shelf(store, [meant])
     table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
     display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
+    display("", *text_lines(repeat(run), page_width()))
     if meant.tags:
         note(f"tags: {', '.join(meant.tags)}")
     if run.timings is not None and (missing := shelf.missing(run)):
