@@ -18,7 +18,7 @@ from onnxprof.cli.choosing import (
     roots_of,
 )
 from onnxprof.cli.lazy import Lazy, lazy_group
-from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note
+from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -124,6 +124,8 @@ def show(
     from onnxprof.analysis.standing import newest
     from onnxprof.cli.options import parse_filters
     from onnxprof.plugins.source_places import cleaned_run
+    from onnxprof.publish.repeating.lines import repeat
+    from onnxprof.publish.repeating.terminal import text_lines
     from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
     from onnxprof.store.select import told
@@ -137,7 +139,7 @@ def show(
     shelf = _shelf(store, [meant])
     table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
     display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
-    display("", *text_lines(repeat(run), page_width()))
+    display("", *text_lines(repeat(run), terminal_width()))
     if meant.tags:
         note(f"tags: {', '.join(meant.tags)}")
     if run.timings is not None and (missing := shelf.missing(run)):
