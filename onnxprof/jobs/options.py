@@ -57,7 +57,11 @@ class Option:
         if isinstance(value, bool):
             word = self.flag if value else f"--no-{self.name}"
             return [] if value == self.default else [word]
-        return [word for text in self.texts(value) for word in (self.flag, text)]
+        return [word for text in self.texts(value) for word in self._given(text)]
+
+    def _given(self, text: str) -> tuple[str, ...]:
+        """One word where the value could be taken for an option."""
+        return (f"{self.flag}={text}",) if text.startswith("-") else (self.flag, text)
 
 
 def _said(flag: str, help: str, **details: Any) -> dict[str, Any]:
@@ -196,7 +200,8 @@ TABLE: Mapping[str, Option] = {
 
 def command_line(options: Options) -> str:
     """The command that measures this again, for a shell; of a file of inputs, the name alone."""
-    words = ["onnxprof", "profile", *options.models]
+    models = (f"./{name}" if name.startswith("-") else name for name in options.models)
+    words = ["onnxprof", "profile", *models]
     for name, option in TABLE.items():
         value = getattr(options, name)
         if option.always or value != option.default:
