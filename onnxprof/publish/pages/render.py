@@ -33,7 +33,7 @@ ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
     *("grades.css", "grades.js"),
-    *("repeat.css", "repeat.js"),
+    *("repeat.css", "repeat.js", "downloads.css"),
 )
 
 
