@@ -3,12 +3,10 @@
 (() => {
   const { model } = window.onnxprof;
   const at = (id) => document.getElementById(id);
-  const { texts, runs } = JSON.parse(at("repeat-data").textContent);
   const said = at("copied");
 
   const shown = () => {
-    const places = runs[model.data.runs.indexOf(model.current())];
-    const [install, file, command, note, differs] = places.map((place) => texts[place]);
+    const [install, file, command, note, differs] = model.current().again;
     return { install, file, command, note, differs };
   };
 

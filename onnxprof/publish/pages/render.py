@@ -16,7 +16,6 @@ from onnxprof.publish.drawing import bars
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
-from onnxprof.publish.repeating import page as repeating
 from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import in_page, shortened
@@ -57,7 +56,6 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
     `rooms` are the heights of the plots, from `graph_view.rooms`.
     """
     aligned = side_by_side.listed(page)
-    repeats = [repeat(entry.run) for entry in page.entries]
     return render(
         "model.html",
         site,
@@ -76,8 +74,7 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
         library=charts.LIBRARY,
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,
-        repeat=repeats[page.entries.index(page.first)],
-        repeat_data=markup(embed.embedded(repeating.page_data(repeats))),
+        repeat=repeat(page.first.run),
         environments=_environments(page),
     )
 

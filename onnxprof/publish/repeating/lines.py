@@ -35,6 +35,11 @@ class Repeat:
         """The three, in order; none for what another program measured."""
         return (self.install, self.model, self.command) if self.command else ()
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything, in the order in which a page's script reads it."""
+        return self.install, self.model, self.command, self.note, self.differs
+
 
 def repeat(run: Run) -> Repeat:
     """How to repeat this run; texts from it are not escaped."""

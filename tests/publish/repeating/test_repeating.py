@@ -23,7 +23,6 @@ from onnxprof.publish.repeating.budget import MOST_S, estimate, stated_budget
 from onnxprof.publish.repeating.command import words
 from onnxprof.publish.repeating.install import install
 from onnxprof.publish.repeating.lines import differs, repeat
-from onnxprof.publish.repeating.page import FIELDS, page_data
 from onnxprof.publish.repeating.terminal import text_lines
 from onnxprof.records.run import Origin, Request, Run
 from onnxprof.records.step import Granularity, Timer
@@ -275,12 +274,3 @@ def test_names_do_not_reach_a_terminal_as_they_are() -> None:
     text = "\n".join(text_lines(repeat(run)))
     assert "\x1b" not in text
     assert not any(line.startswith("# rm") for line in text.splitlines())
-
-
-def test_a_text_that_runs_share_is_embedded_once() -> None:
-    repeats = [repeat(sample_run(batch=batch)) for batch in (1, 2, 4)]
-    found = page_data(repeats)
-    assert len(found["texts"]) == len(set(found["texts"]))
-    for one, places in zip(repeats, found["runs"], strict=True):
-        assert [found["texts"][place] for place in places] == [getattr(one, f) for f in FIELDS]
-    assert len(found["texts"]) < 3 * len(FIELDS)
