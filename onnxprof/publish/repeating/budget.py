@@ -16,6 +16,8 @@ from onnxprof.records.timings import Timings
 #: No longer budget is proposed: a quieter machine helps more than an hour of sampling.
 MOST_S = 3600
 _MOST_PROCESSES = 1000
+#: From here on a quieter machine is the better advice.
+_LONG_S = 120
 #: Budgets are rounded up to one of these figures times a power of ten.
 _STEPS = (1, 2, 3, 5, 8, 10)
 
@@ -57,7 +59,7 @@ def estimate(run: Run) -> Estimate:
     return Estimate(
         float(MOST_S) if capped else _rounded(wanted),
         processes if processes == 1 else _more(processes, factor),
-        _note(width, int(timings.latency_ns.size), spent, capped),
+        _note(width, int(timings.latency_ns.size), spent, wanted),
     )
 
 
@@ -108,10 +110,13 @@ def _rounded(seconds: float) -> float:
     return float(min(step * power, MOST_S))
 
 
-def _note(width: float, count: int, spent: float, capped: bool) -> str:
+def _note(width: float, count: int, spent: float, wanted: float) -> str:
     samples = f"{count} sample{'' if count == 1 else 's'} in {spent:.3g} s"
     if math.isfinite(width) and has_interval(count):
         samples = f"±{percent(width)} with {samples}"
-    if capped:
-        return f"It had {samples}: no budget reaches ±1 % in such noise, a quieter machine may"
-    return f"The run had {samples}; its noise asks for so much to reach ±1 %"
+    if not wanted <= MOST_S:
+        return (
+            f"The run had {samples}: in such noise an hour is too short for ±1 %, so find its cause"
+        )
+    quieter = "; a quieter machine takes less" if wanted > _LONG_S else ""
+    return f"The run had {samples}; its noise asks for so much to reach ±1 %{quieter}"

@@ -80,9 +80,17 @@ def differs(run: Run) -> str:
         lanes = f"{device.logical_cores:,} hardware threads" if device.logical_cores else ""
         parts = [name, " with ".join(filter(None, (cores, lanes)))]
         parts += [f"vector sets {' '.join(device.features)}"] if device.features else []
-        ran = f"cores {facts[CORES]}" if facts.get(CORES) else threads(run.request.threads)
+        ran = _cores(facts.get(CORES, "")) or threads(run.request.threads)
         return f"Your CPU may differ: {', '.join(filter(None, (*parts, f'measured on {ran}')))}"
     driver = f"driver {device.driver}" if device.driver else ""
     clock = f"up to {device.max_clock_mhz:,} MHz" if device.max_clock_mhz else ""
     parts = [name, " ".join(device.features), driver, clock]
     return f"Your {device.kind.upper()} device may differ: {', '.join(filter(None, parts))}"
+
+
+def _cores(kept: str) -> str:
+    """`cores 0-3` of the fact `0-3; onnxprof on 4-7`; empty where it is not known."""
+    measured = kept.partition(";")[0].strip()
+    if not measured:
+        return ""
+    return f"core {measured}" if measured.isdigit() else f"cores {measured}"
