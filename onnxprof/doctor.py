@@ -16,6 +16,7 @@ from onnxprof.machine.gpus import cuda_devices
 from onnxprof.machine.telemetry import readable
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.registry import Plugin, backends, exporters
+from onnxprof.plugins.source_places import without_places
 from onnxprof.plugins.verbs import SelfTest, SelfTesting
 from onnxprof.processes.trial.guards import Guard, guards
 from onnxprof.records.device import Availability, Device
@@ -159,7 +160,7 @@ def _tested(name: str, backend: SelfTesting) -> Tested:
     except OnnxprofError as error:
         return Tested(name, None, str(error))
     except Exception as error:  # third-party code may raise anything
-        return Tested(name, None, f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
+        return Tested(name, None, f"{name}: {type(error).__name__}: {without_places(str(error))}")
 
 
 def folder(purpose: str, path: Path) -> Folder:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from onnxprof.analysis.standing import standing
 from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.errors import UsageError
 from onnxprof.records.run import RUNTIME, Request, Run
@@ -26,6 +27,10 @@ class Measured(Protocol):
     def created(self) -> str:
         """When it was stored."""
 
+    @property
+    def failure(self) -> str:
+        """Why it has no times; empty for a good one."""
+
 
 M = TypeVar("M", bound=Measured)
 
@@ -42,12 +47,15 @@ def system(run: Measured) -> tuple[str, ...]:
 
 
 def newest(runs: Sequence[M]) -> list[M]:
-    """Of each system, model, batch and choice of axes the run stored last; first seen, first."""
+    """Of each system, model, batch and choice of axes the newest good run; first seen, first.
+
+    A failed one is there only where no other succeeded.
+    """
     found: dict[tuple[object, ...], M] = {}
     for run in runs:
         asked = run.request
         key = system(run), asked.model_name, asked.batch, tuple(sorted(asked.dims))
-        if key not in found or run.created >= found[key].created:
+        if key not in found or standing(run) >= standing(found[key]):
             found[key] = run
     return list(found.values())
 

@@ -10,6 +10,7 @@ from onnxprof.jobs.options import TABLE, Options
 from onnxprof.measure.budget import Budget
 from onnxprof.model.opened import Opened
 from onnxprof.model.sources.resolve import published
+from onnxprof.plugins.source_places import cleaned
 from onnxprof.processes.cores import Split
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
@@ -120,7 +121,7 @@ def record(job: Job, inputs_sha256: str = "") -> Run:
 
 def failed(job: Job, reason: str) -> Run:
     """The record of a job that gave no times."""
-    return replace(record(job), failure=reason)
+    return replace(record(job), failure=cleaned(reason))
 
 
 def now() -> str:

@@ -57,7 +57,11 @@ class Option:
         if isinstance(value, bool):
             word = self.flag if value else f"--no-{self.name}"
             return [] if value == self.default else [word]
-        return [word for text in self.texts(value) for word in (self.flag, text)]
+        return [word for text in self.texts(value) for word in self._given(text)]
+
+    def _given(self, text: str) -> tuple[str, ...]:
+        """One word where the value could be taken for an option."""
+        return (f"{self.flag}={text}",) if text.startswith("-") else (self.flag, text)
 
 
 def _said(flag: str, help: str, **details: Any) -> dict[str, Any]:

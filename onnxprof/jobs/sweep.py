@@ -28,6 +28,7 @@ from onnxprof.model.sources.resolve import published, resolve
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.placement import ALL, pick_devices
+from onnxprof.plugins.source_places import cleaned_run
 from onnxprof.plugins.verbs import predicted_memory
 from onnxprof.processes import fork_server
 from onnxprof.processes.confined import Limits, confined
@@ -288,7 +289,7 @@ def measured(job: Job, limits: Limits, progress: Report, measure: Measure | None
     runs: list[Run] = []
     while len(runs) < job.options.processes:
         runs.append(next_process(job, runs, limits, progress, measure))
-    return merge(runs)
+    return cleaned_run(merge(runs))
 
 
 def next_process(

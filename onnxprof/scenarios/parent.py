@@ -12,6 +12,7 @@ from onnxprof.jobs.job import now
 from onnxprof.machine.clocks import unlocked
 from onnxprof.machine.kernel import Machine
 from onnxprof.model.sources.resolve import published
+from onnxprof.plugins.source_places import cleaned
 from onnxprof.processes.confined import Limits
 from onnxprof.records.scenarios.run import ScenarioRun
 from onnxprof.scenarios import isolated, loads
@@ -31,7 +32,7 @@ def measured(plan: Plan, limits: Limits, progress: Progress) -> ScenarioRun:
     try:
         outcome = loads.outcome(plan.asked, plan.system, make)
     except BackendError as error:
-        return replace(blank, failure=str(error), seconds=_since(began))
+        return replace(blank, failure=cleaned(str(error)), seconds=_since(began))
     done, floor = outcome.done, None
     with suppress(BackendError):  # what was measured stands without it
         floor = loads.floor(plan.asked, done.answer, make)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from onnxprof import folders
+from onnxprof.analysis.standing import newest
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, scan, tell
@@ -51,6 +52,7 @@ def select(
     need: Need = Need.NOTHING,
     *,
     every: bool = False,
+    shown: bool = False,
     say: Callable[[str], None],
 ) -> list[Summary]:
     """The runs that a text means, oldest first, at least one.
@@ -58,8 +60,9 @@ def select(
     A file is its run, whatever the filters. A folder or an archive is its runs that pass the
     filters; an empty text is the stores, `tag:NAME` their runs with that tag. Any other text is an
     id or the first digits of one: the newest run of the stores that has it and passes the filters,
-    or with `every` all that have it. `say` hears what is left out. Raises UsageError where nothing
-    matches, and StoreError for a file without what is needed.
+    or with `every` all that have it; a command that shows it (`shown`) means the newest good one, a
+    failed one only where no other succeeded. `say` hears what is left out. Raises UsageError where
+    nothing matches, and StoreError for a file without what is needed.
     """
     if text.startswith(TAG):
         filters = dataclasses.replace(filters or Filters(), tag=(text.removeprefix(TAG),))
@@ -78,9 +81,15 @@ def select(
     good = _with(need, runs, f"{text} in {where}" if is_id else where, say)
     if every or not is_id:
         return good
+    meant = newest(good) if shown else good[-1]
     if len(good) > 1:
-        say(f"{len(good)} runs are called {text}; the newest is {good[-1].path}")
-    return good[-1:]
+        say(f"{len(good)} runs are called {text}; {told(meant, good)} is {meant.path}")
+    return [meant]
+
+
+def told(meant: Summary, runs: Sequence[Summary]) -> str:
+    """What the run that stands for others, oldest first, is called: the newest, if it is."""
+    return "the newest" if meant is runs[-1] else "the newest good one"
 
 
 def _is_archive(path: Path) -> bool:

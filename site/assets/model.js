@@ -221,9 +221,9 @@
 
   const showFiles = (run) => {
     if (at("macs")) at("macs").textContent = run.macs;
-    for (const kind of ["csv", "pdf"]) {
-      at(kind).hidden = Boolean(run.fail);
-      at(kind).href = `runs/${run.stem}.${kind}`;
+    for (const [id, ending] of [["csv", "csv"], ["spreadsheet", "spreadsheet.csv"], ["pdf", "pdf"]]) {
+      at(id).hidden = Boolean(run.fail);
+      at(id).href = `runs/${run.stem}.${ending}`;
     }
     at("svg").href = `plot/batch-${run.batch}.svg`;
   };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.places import ROOT
 
-from onnxprof.publish.text.csv import csv_of_records, csv_parts, csv_text
+from onnxprof.publish.text.csv import (
+    csv_of_records,
+    csv_parts,
+    csv_text,
+    for_spreadsheets,
+    spreadsheet_name,
+    spreadsheet_parts,
+)
 
 
 def test_every_line_ends_in_crlf() -> None:
@@ -59,6 +67,65 @@ def test_parts_come_before_the_last_row_is_asked_for() -> None:
     first = next(parts)
     assert len(asked) < 10
     assert first + "".join(parts) == csv_text(("a",), rows())
+
+
+@pytest.mark.parametrize(
+    ("cell", "safe"),
+    [
+        ("=SUM(A1:A9)", "'=SUM(A1:A9)"),
+        ("-x", "'-x"),
+        ("+1", "'+1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-1+cmd|' /C calc'!A0", "'-1+cmd|' /C calc'!A0"),
+        ("a,=b", "a,=b"),
+        ("a;=b", "a;'=b"),
+        ("a\n=b", "a\n'=b"),
+        ('="x"', '\'="x"'),
+        ('"=x', '"=x'),
+        ("-1", "-1"),
+        ("-0.000123", "-0.000123"),
+        ("-1.5e-07", "-1.5e-07"),
+        ("-1;-2", "-1;-2"),
+        ("--1", "'--1"),
+        ("[[1,-3]]", "[[1,-3]]"),
+        ("x=1", "x=1"),
+        ("名前", "名前"),
+    ],
+)
+def test_no_cell_becomes_a_formula(cell: str, safe: str) -> None:
+    plain = csv_text(("a", "b", "c"), [(cell, 1, cell)])
+    text = for_spreadsheets(plain)
+    assert text.startswith("\ufeff")
+    rows = list(csv.reader(io.StringIO(text[1:], newline="")))
+    assert rows == [["a", "b", "c"], [safe, "1", safe]]
+    assert list(csv.reader(io.StringIO(plain, newline="")))[1] == [cell, "1", cell]
+
+
+@given(st.lists(st.text("=+-@;,\"'\n\t1.e x"), min_size=2, max_size=4))
+def test_whatever_a_cell_holds_it_is_no_formula_and_its_text_stays(cells: list[str]) -> None:
+    text = for_spreadsheets(csv_text(("x",) * len(cells), [cells]))
+    rows = list(csv.reader(io.StringIO(text[1:], newline="")))
+    # a tab is an escape in every CSV
+    known = [cell.replace("\t", "\\t") for cell in cells]
+    for cell, made in zip(known, rows[1], strict=True):
+        assert not re.match(r"[=+@\t]|-(?!\d+(\.\d+)?(e[+-]?\d+)?(;|$))", made)
+        assert re.sub(r"(^|[;\n])'(?=[=+@-])", r"\1", made) == re.sub(
+            r"(^|[;\n])'(?=[=+@-])", r"\1", cell
+        )
+
+
+def test_a_tab_in_front_is_guarded_where_it_is_not_escaped() -> None:
+    assert for_spreadsheets("a\r\n\t=1\r\n") == "\ufeffa\r\n'\t=1\r\n"
+
+
+def test_parts_of_a_table_are_guarded_as_the_whole() -> None:
+    parts = list(csv_parts(("n",), [("=1" * 20_000,), ("-x",), ("y",)] * 3))
+    assert len(parts) > 1
+    assert "".join(spreadsheet_parts(parts)) == for_spreadsheets("".join(parts))
+
+
+def test_the_variant_is_named_so() -> None:
+    assert spreadsheet_name("a.b1.csv") == "a.b1.spreadsheet.csv"
 
 
 def test_nobody_else_writes_csv() -> None:

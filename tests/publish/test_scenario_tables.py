@@ -131,6 +131,9 @@ def test_of_several_runs_whole_and_valid_ones_count_then_the_newest() -> None:
     assert cell(whole, quick, invalid) == whole
     assert cell(quick, invalid) == invalid
     assert cell(whole, newer) == newer
+    failed = replace(newer, answer=None, failure="killed")
+    assert cell(quick, failed) == quick, "a failed one stands only where no other succeeded"
+    assert cell(failed) == failed
 
 
 def test_csv_and_json_have_the_same_values() -> None:

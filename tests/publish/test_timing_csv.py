@@ -15,9 +15,10 @@ from rich.console import Console, RenderableType
 from support import strategies
 from support.golden import check_golden
 from support.runs.ceilings import ceilings
+from support.sites import wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.publish.tables import run_summary
+from onnxprof.publish.tables import identity, run_summary
 from onnxprof.publish.tables import runs as runlist
 from onnxprof.publish.tables import timings as timing_csv
 from onnxprof.publish.text import numbers, sentences
@@ -32,7 +33,9 @@ from onnxprof.testing import sample_run
 HEADER = (
     "model,device,backend,batch,layer_name,layer_type,op_type,input_names,output_names,"
     "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat,"
-    "flops,bytes,intensity,bound,fraction_of_ceiling,alive_bytes"
+    "flops,bytes,intensity,bound,fraction_of_ceiling,alive_bytes,"
+    "run,created,threads,granularity,timer,provider,dims,onnxprof_version,runtime_version,"
+    "model_sha256,half_width,caveats,wrong"
 )
 
 
@@ -103,7 +106,7 @@ def test_shapes() -> None:
 def test_table_and_parquet_hold_the_same_rows() -> None:
     runs = [sample_run("\ud800"), failed(sample_run())]
     table = pq.read_table(io.BytesIO(timing_csv.timing_parquet(runs)))
-    assert tuple(table.column_names[5:]) == timing_csv.COLUMNS
+    assert tuple(table.column_names) == timing_csv.EVERY_COLUMN == tuple(HEADER.split(","))
     rows = table.to_pylist()
     assert [row["layer_name"] for row in rows][-2:] == ["(overhead)", "(total)"]
     assert sum(row["median_ms"] or 0 for row in rows[:-1]) == pytest.approx(rows[-1]["median_ms"])
@@ -246,3 +249,54 @@ def test_a_summary_says_what_bounds_each_row(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     if width == 80:
         check_golden("summary_why_80.txt", text)
+
+
+def asked_with(run: Run, **changes: object) -> Run:
+    """The run, with other things asked for."""
+    return dataclasses.replace(run, request=dataclasses.replace(run.request, **changes))  # type: ignore[arg-type]
+
+
+def test_the_last_columns_tell_any_two_runs_apart() -> None:
+    plain = sample_run()
+    runs = [
+        plain,
+        asked_with(plain, dims=(("width", 32), ("height", 16))),
+        asked_with(plain, threads=8),
+        asked_with(plain, provider="xnnpack"),
+        dataclasses.replace(plain, created="2026-01-02T03:04:06Z"),
+    ]
+    totals = [row for row in parsed(timing_csv.timing_csv(runs)) if row["status"] == "total"]
+    known = [tuple(row[name] for name in identity.COLUMNS) for row in totals]
+    assert len(set(known)) == len(runs)
+    assert [row["dims"] for row in totals[:2]] == ["", "height=16;width=32"]
+    assert len({(row["run"], row["created"]) for row in totals}) == len(runs)
+
+
+def test_versions_warnings_and_wrong_outputs_stand_on_every_row() -> None:
+    run = dataclasses.replace(
+        wrong_run(),
+        environment=(("onnxprof", "0.1.0"), ("runtime", "onnxruntime 1.32.0")),
+        warnings=(
+            RunWarning(WarningKind.PARITY_FAILED, 0.25, "<out>"),
+            RunWarning(WarningKind.DRIFT, 0.1),
+            RunWarning(WarningKind.DRIFT, 0.2),
+        ),
+    )
+    for row in parsed(timing_csv.timing_csv([run])):
+        assert (row["onnxprof_version"], row["runtime_version"]) == ("0.1.0", "onnxruntime 1.32.0")
+        assert (row["caveats"], row["model_sha256"]) == ("parity_failed;drift", "ab" * 32)
+        assert row["wrong"].startswith("<out> not as the reference")
+        assert float(row["half_width"]) == pytest.approx(reconcile(run).half_width, 1e-5)
+
+
+@pytest.mark.parametrize("samples", [0, 5])
+def test_fewer_than_six_samples_have_no_half_width(samples: int) -> None:
+    run = sample_run()
+    assert run.timings
+    timings = dataclasses.replace(
+        run.timings,
+        latency_ns=run.timings.latency_ns[:samples],
+        latency_block=run.timings.latency_block[:samples],
+    )
+    assert identity.half_width(dataclasses.replace(run, timings=timings)) is None
+    assert identity.half_width(failed(run)) is None

@@ -80,12 +80,15 @@ def test_the_files_that_are_there(built: Path) -> None:
     }
     stems = {p.stem for p in (alpha / "runs").iterdir()}
     assert stems == {
-        *(f"cpu-fake.fake.b{b}" for b in (1, 2, 8)),
-        *(f"cuda-0-x.other.b{b}" for b in (1, 8)),
+        *(f"alpha.cpu-fake.fake.b{b}" for b in (1, 2, 8)),
+        *(f"alpha.cuda-0-x.other.b{b}" for b in (1, 8)),
+        *(f"alpha.cpu-fake.fake.b{b}.spreadsheet" for b in (1, 2, 8)),
+        *(f"alpha.cuda-0-x.other.b{b}.spreadsheet" for b in (1, 8)),
     }
     assert len(list((built / "models").iterdir())) == 6
     devices = {p.name for p in (built / "devices").iterdir()}
-    assert devices == {f"{d}.{kind}" for d in ("cpu-fake", "cuda-0-x") for kind in ("csv", "html")}
+    kinds = ("csv", "spreadsheet.csv", "html")
+    assert devices == {f"{d}.{kind}" for d in ("cpu-fake", "cuda-0-x") for kind in kinds}
 
 
 def test_every_link_is_relative_and_leads_somewhere(built: Path) -> None:
@@ -153,7 +156,7 @@ def test_a_page_is_useful_without_a_script(built: Path) -> None:
 
 
 def test_the_csv_is_that_of_the_store(built: Path) -> None:
-    made = (built / "models" / "alpha" / "runs" / "cpu-fake.fake.b8.csv").read_bytes()
+    made = (built / "models" / "alpha" / "runs" / "alpha.cpu-fake.fake.b8.csv").read_bytes()
     assert made == timing_csv([sample_run("alpha", 8, seed=8)]).encode()
 
 

@@ -89,7 +89,7 @@ def test_a_new_run_costs_its_model_alone(
     read = made_of(monkeypatch)
     assert build.build_from_stores([store.root], tmp_path / "out").reused == 1
     assert read == ["b"]
-    assert (tmp_path / "out/models/b/runs/cpu-fake.fake.b2.pdf").is_file()
+    assert (tmp_path / "out/models/b/runs/b.cpu-fake.fake.b2.pdf").is_file()
 
 
 def test_a_cached_build_has_the_bytes_of_a_fresh_one(store: Store, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from support.sites import hostile_run, long_run, open_layers, runs, scoped_run, violations
 
+from onnxprof.publish.disk.files import encoded
 from onnxprof.publish.pages import graph_view, layer_rows, render
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.site.build import build_site
-from onnxprof.publish.site.model_files import encoded
 from onnxprof.records.run import Run
 
 pytest_plugins = ["support.browsing"]

@@ -12,17 +12,13 @@ from contextlib import contextmanager
 
 from onnxprof.backends.cuda.driver import Problem, explained
 from onnxprof.errors import BackendError
+from onnxprof.plugins.source_places import without_places
 
 _LONGEST = 400
 _CUDA = re.compile(r"CUDA (?:failure|error) (\d+): ([^;]*)")
 _NODE = re.compile(r"while running (\S+) node\. Name:'([^']*)'")
 #: Details after the reason: device, machine, source file and line, expression.
 _PLACE = re.compile(r"\s*; GPU=.*")
-#: A place in the runtime's source, by a path of the machine that built it, and the function.
-_SOURCE = re.compile(
-    r"\s*(?:[A-Za-z]:)?[/\\](?:[\w.+-]+[/\\])+[\w.+-]+\.(?:cc|cpp|cu|cuh|h|hpp|cxx)(?::|\()\d+\)?:?"
-    r"(?: [\w:<>~&*, ]+\([^)]*\)(?: \[[^\]]*\])?(?: const)?)?:?"
-)
 #: The prefix that OpenVINO's provider adds to OpenVINO's message, and a place in its source.
 _PASSED_ON = re.compile(r"\[OpenVINO-EP\]\s*(.*?)(?:: Exception from \S*)?$")
 _SIZE = re.compile(
@@ -53,8 +49,8 @@ def _said(lines: list[str]) -> str:
     first = _PLACE.sub("", lines[0])
     passed = _PASSED_ON.search(first)
     if passed is None:
-        return _SOURCE.sub("", first)
-    return ": ".join(dict.fromkeys((passed[1], lines[-1].strip())))
+        return without_places(first)
+    return ": ".join(dict.fromkeys((passed[1], without_places(lines[-1]))))
 
 
 def _known(error: BaseException, text: str) -> Problem | None:

@@ -42,6 +42,15 @@ def build(
             show_default=False,
         ),
     ] = "",
+    licence: Annotated[
+        str,
+        typer.Option(
+            "--license",
+            help="Licence of the results: an SPDX identifier such as CC-BY-4.0, or words.",
+            metavar="LICENSE",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Build the site: a plain folder that works from disk and from any web server.
 
@@ -58,7 +67,8 @@ def build(
     check_replaceable(folder)
     roots = _roots(store or ())
     with device_lock.held(str(folder), note):
-        _tell(build_from_stores(roots, folder, title, base_url, Filters(tag=tuple(tag or ()))))
+        filters = Filters(tag=tuple(tag or ()))
+        _tell(build_from_stores(roots, folder, title, base_url, filters, licence))
 
 
 @app.command()

@@ -20,6 +20,7 @@ from onnxprof.machine import clocks
 from onnxprof.machine.other_programs import Others
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
+from onnxprof.plugins.source_places import without_places
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.reasons import ceilings as derived
 from onnxprof.records.ceilings import CeilingsKey, Point
@@ -148,7 +149,7 @@ def visited(
 
 def reason(text: str) -> str:
     """An error in one line of moderate length."""
-    line = " ".join(text.split())
+    line = " ".join(without_places(text).split())
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol, TypeVar
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.analysis.standing import newest, standing
 from onnxprof.publish.reasons.macs import Macs
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import slug, unique_slug
-from onnxprof.publish.text.sentences import parity_text
+from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Request, Run
 from onnxprof.records.step import Granularity
@@ -27,6 +29,8 @@ class Asked(Protocol):
 
 
 M = TypeVar("M", bound=Asked)
+#: Characters of the name of a run's files without their ending.
+_LONGEST_STEM = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Entry:
     result: Reconciliation | None
     """None for a failed run."""
     stem: str
-    """Name of its files without the extension; unique in the model."""
+    """Name of its files without the extension, the model's name first; unique in the site."""
     older: tuple[Run, ...] = ()
     macs: Macs | None = None
     """At the entry's sizes; None where they were not asked for, or the table has no layer."""
@@ -127,12 +131,6 @@ class ModelPage:
         return next(known, None) or reconcile(run)
 
 
-def wrong_text(run: Run) -> str:
-    """How a run's outputs differ from the reference's; empty unless parity failed."""
-    parity = run.parity
-    return parity_text(parity) if parity and parity.passed is False else ""
-
-
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
     """Sort the runs into models, by name; equal names with different bytes stay apart."""
     runs = list(runs)
@@ -171,15 +169,13 @@ def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> M
     named = {v: next(r for r in runs if _variant(r.request) == v) for v in variants}
     systems = _systems([named[variant] for variant in variants], shared)
     entries = [
-        _entry(systems, variants.index(key[0]), members)  # type: ignore[arg-type]
+        _entry(page_slug, systems, variants.index(key[0]), members)  # type: ignore[arg-type]
         for key, members in by_request.items()
     ]
     entries.sort(key=lambda e: (e.system, e.batch))
-    newest = max(runs, key=lambda run: run.created)
+    facts = newest(runs).model
     first = next((e for e in entries if e.result), entries[0])
-    return ModelPage(
-        page_slug, newest.model, tuple(systems), tuple(entries), len(first.run.table.nodes)
-    )
+    return ModelPage(page_slug, facts, tuple(systems), tuple(entries), len(first.run.table.nodes))
 
 
 Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str]
@@ -247,15 +243,22 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _entry(systems: Sequence[System], system: int, members: Sequence[Run]) -> Entry:
+def _entry(model: str, systems: Sequence[System], system: int, members: Sequence[Run]) -> Entry:
     """The newest good run speaks for its request; a failed one only if there is no other."""
-    newest_first = sorted(members, key=lambda run: (run.timings is not None, run.created))[::-1]
+    newest_first = sorted(members, key=lambda run: (run.timings is not None, standing(run)))[::-1]
     run = newest_first[0]
     return Entry(
         system=system,
         batch=run.request.batch,
         run=run,
         result=reconcile(run) if run.timings is not None else None,
-        stem=f"{systems[system].key}.b{run.request.batch}",
+        stem=_stem(f"{model}.{systems[system].key}.b{run.request.batch}"),
         older=tuple(newest_first[1:]),
     )
+
+
+def _stem(name: str) -> str:
+    """The name, cut to what file systems take: 255 bytes with any ending."""
+    if len(name) <= _LONGEST_STEM:
+        return name
+    return f"{name[: _LONGEST_STEM - 13]}-{sha256(name.encode()).hexdigest()[:12]}"

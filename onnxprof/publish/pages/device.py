@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnxprof.analysis.standing import newest, standing
 from onnxprof.compare.systems import runtime_version
+from onnxprof.publish.disk.files import write
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
 from onnxprof.publish.pages.render import SiteFacts, render
 from onnxprof.publish.tables.gpu import api_csv, kernels_csv
-from onnxprof.publish.tables.timings import COLUMNS
-from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.tables.timings import EVERY_COLUMN
+from onnxprof.publish.text.csv import csv_text, for_spreadsheets, spreadsheet_name
 from onnxprof.publish.text.numbers import count, size, unique_slug
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
@@ -31,6 +33,11 @@ class Table:
     """Below the folder of devices."""
     what: str
     bytes: int
+
+    @property
+    def spreadsheet(self) -> str:
+        """The file of the variant for spreadsheets."""
+        return spreadsheet_name(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ class DevicePage:
     @property
     def newest(self) -> Run:
         """The run that says most about the machine as it is."""
-        return max((entry.run for entry in self.entries), key=lambda run: run.created)
+        return newest(entry.run for entry in self.entries)
 
 
 def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
@@ -108,7 +115,7 @@ def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
 
 def _name(lines: Sequence[Line]) -> str:
     """What the newest run's page calls the device."""
-    return max(lines, key=lambda line: _newest([line]).created).system.device
+    return max(lines, key=lambda line: standing(_newest([line]))).system.device
 
 
 def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> str:
@@ -128,11 +135,17 @@ def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> s
 
 
 def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
-    """Write the device's CSVs below a site's folder, in which the runs' CSVs are already."""
+    """Write the device's CSVs below a site's folder, in which the runs' CSVs are already.
+
+    Each stands beside its variant for spreadsheets.
+    """
     place = folder / "devices"
     place.mkdir(parents=True, exist_ok=True)
     name = f"{page.slug}.csv"
-    _join(_runs_csvs(page, folder), place / name)
+    parts, header = _runs_csvs(page, folder), csv_text(EVERY_COLUMN, ())
+    _join(parts, place / name, header)
+    variants = [part.with_name(spreadsheet_name(part.name)) for part in parts]
+    _join(variants, place / spreadsheet_name(name), for_spreadsheets(header))
     made = [Table(name, "every layer", (place / name).stat().st_size)]
     for kind, what, text in (
         ("kernels", "every kernel, copy and fill", kernels_csv),
@@ -140,9 +153,9 @@ def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
     ):
         runs = [run for run in page.runs if (run.kernels if kind == "kernels" else run.api_calls)]
         if runs:
-            content = text(runs).encode("utf-8", "backslashreplace")
-            (place / f"{page.slug}.{kind}.csv").write_bytes(content)
-            made.append(Table(f"{page.slug}.{kind}.csv", what, len(content)))
+            content, name = text(runs), f"{page.slug}.{kind}.csv"
+            write(place / name, content)
+            made.append(Table(name, what, (place / name).stat().st_size))
     return tuple(made)
 
 
@@ -155,10 +168,10 @@ def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
     ]
 
 
-def _join(parts: Iterable[Path], target: Path) -> None:
+def _join(parts: Iterable[Path], target: Path, header: str) -> None:
     """One CSV of several under one header; none is ever in memory whole."""
     with target.open("wb") as whole:
-        whole.write(csv_text(COLUMNS, ()).encode())
+        whole.write(header.encode())
         for part in parts:
             with part.open("rb") as rows:
                 rows.readline()
@@ -213,8 +226,7 @@ def _clock(mhz: int) -> str:
 
 
 def _newest(lines: Sequence[Line]) -> Run:
-    runs = (entry.run for line in lines for entry in line.entries)
-    return max(runs, key=lambda run: run.created)
+    return newest(entry.run for line in lines for entry in line.entries)
 
 
 def _runtimes(page: DevicePage) -> list[tuple[str, list[str]]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxprof.errors import UsageError
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.device import DevicePage, Table
 from onnxprof.publish.pages.render import SiteFacts, render
@@ -19,11 +20,6 @@ PARQUET = "runs.parquet"
 
 #: The columns of the Parquet file in order, and what they mean.
 MEANINGS = {
-    "run": "digest of everything that was asked for; equal for repetitions of one measurement",
-    "created": "when it was stored, UTC, ISO 8601; with `run` it tells one measurement",
-    "threads": "threads that the runtime was given",
-    "granularity": "`executed`, or `written` where the runtime was not to optimise the graph",
-    "timer": "the timer that was asked for",
     "model": "name of the model",
     "device": "identity of the device",
     "backend": "the runtime",
@@ -55,7 +51,32 @@ MEANINGS = {
     "bound": "what binds it: compute, a level of memory, overhead; null without ceilings",
     "fraction_of_ceiling": "the least possible time over its time; null without ceilings",
     "alive_bytes": "activations in memory while the step ran; blank where that is not known",
+    "run": "digest of everything that was asked for; equal for repetitions of one measurement",
+    "created": "when it was stored, UTC, ISO 8601; with `run` it tells one measurement",
+    "threads": "threads that the runtime was given",
+    "granularity": "`executed`, or `written` where the runtime was not to optimise the graph",
+    "timer": "the timer that was asked for",
+    "provider": "execution provider of the runtime",
+    "dims": "sizes of symbolic axes other than the batch, `NAME=SIZE`, joined with `;`",
+    "onnxprof_version": "version of onnxprof that measured",
+    "runtime_version": "package and version that ran the model",
+    "model_sha256": "SHA-256 of the model's file and its external data",
+    "half_width": (
+        "half of the 95 % interval of the un-profiled median over that median; blank below six"
+        " samples"
+    ),
+    "caveats": "kinds of the run's warnings, joined with `;`",
+    "wrong": "how the outputs differ from the reference's; blank unless they do",
 }
+_LONGEST_LICENCE = 200
+#: Licences of data by their SPDX identifiers, which the page links to.
+_LICENCES = frozenset(
+    (
+        *("CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0"),
+        *("ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-1.0", "CDLA-Permissive-2.0"),
+        *("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "Unlicense"),
+    )
+)
 
 
 def rows_parquet(model: ModelPage, rows_of: RowsOf) -> bytes:
@@ -64,11 +85,17 @@ def rows_parquet(model: ModelPage, rows_of: RowsOf) -> bytes:
     return timing_parquet(runs, rows_of=rows_of) if runs else b""
 
 
-def join_parquet(parts: Iterable[Path], target: Path) -> None:
-    """One file of these tables, a row group each; one part is in memory at a time."""
+def join_parquet(parts: Iterable[Path], target: Path, licence: str = "") -> None:
+    """One file of these tables, a row group each; one part is in memory at a time.
+
+    The licence of the results is its metadata's `license`; there is none without one.
+    """
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(target, parquet_schema(), compression="zstd") as writer:
+    schema = parquet_schema()
+    if licence:
+        schema = schema.with_metadata({"license": licence})
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for part in parts:
             writer.write_table(pq.ParquetFile(part).read())
 
@@ -89,8 +116,28 @@ def downloads_page(
         devices=devices,
         parquet=PARQUET,
         parquet_bytes=parquet_bytes,
+        licence_address=licence_address(site.licence),
         columns=[(field.name, str(field.type), MEANINGS[field.name]) for field in parquet_schema()],
     )
+
+
+def licence_address(licence: str) -> str:
+    """Where a licence can be read: its own address, or that of a known SPDX identifier; or none."""
+    if licence in _LICENCES:
+        return f"https://spdx.org/licenses/{licence}.html"
+    return licence if licence.startswith(("https://", "http://")) else ""
+
+
+def checked_licence(text: str) -> str:
+    """The licence without blanks around it. Raises UsageError for what is no line of a page."""
+    licence = text.strip()
+    if not licence.isprintable() or len(licence) > _LONGEST_LICENCE:
+        raise UsageError(
+            f"a licence is one line of at most {_LONGEST_LICENCE} characters",
+            where="--license",
+            remedy="Give an SPDX identifier such as CC-BY-4.0, a name or an address",
+        )
+    return licence
 
 
 def _good(model: ModelPage) -> list[Run]:

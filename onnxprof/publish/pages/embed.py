@@ -14,6 +14,7 @@ from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRo
 from onnxprof.publish.drawing.plot import topology
 from onnxprof.publish.icicle.operators import main_operator
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.text.numbers import sized_text
 from onnxprof.publish.text.safe import in_page
 from onnxprof.publish.text.sentences import doubt_text, reconciliation_text
@@ -192,6 +193,7 @@ def _run(entry: Entry, names: Pool, sets: Pool, tables: Pool, graphs: Pool) -> d
         "made": in_page(run.created),
         "cmd": in_page(run.command),
         "macs": entry.macs.sentence if entry.macs else "",
+        "again": [in_page(text) for text in repeat(run).texts],
     }
     if entry.result is None:
         return found | {"fail": in_page(run.failure or "no times were stored")}

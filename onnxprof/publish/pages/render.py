@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow
+from onnxprof.analysis.standing import standing
 from onnxprof.errors import UsageError
 from onnxprof.publish.drawing import bars
 from onnxprof.publish.icicle import view as where
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
+from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.publish.text.sentences import reconciliation_text
@@ -36,6 +38,7 @@ ASSETS = (
     *("timing.js", "keys.js", "panel.js", "contents.js"),
     *("where.css", "where.js"),
     *("roofline.css", "roofline.js"),
+    *("repeat.css", "repeat.js", "downloads.css"),
 )
 #: Where a template has room for the list of its sections, and what such a section begins with.
 _CONTENTS = "<!-- contents -->"
@@ -53,6 +56,8 @@ class SiteFacts:
     """When the newest run was measured; pages carry no time of their building."""
     base_url: str = ""
     """Where the site will be, with a slash at its end; empty where that is not known."""
+    licence: str = ""
+    """That of the results, as its SPDX identifier, a name or an address; empty for none stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str, why: Why) -> str:
         library=charts.LIBRARY,
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,
+        repeat=repeat(page.first.run),
         environments=_environments(page),
     )
     return html.replace(_CONTENTS, _contents(html))
@@ -147,9 +153,9 @@ def _panels(page: ModelPage) -> Markup:
 
 
 def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
-    """The newest entry of each system, for the facts of its machine."""
+    """The newest good entry of each system, for the facts of its machine."""
     newest: dict[int, Entry] = {}
-    for entry in sorted(page.entries, key=lambda e: e.run.created):
+    for entry in sorted(page.entries, key=lambda e: standing(e.run)):
         newest[entry.system] = entry
     return [(page.systems[i].label, newest[i]) for i in sorted(newest)]
 
@@ -167,6 +173,17 @@ def _isolated(name: str) -> Markup:
     from markupsafe import Markup
 
     return Markup("<bdi>{}</bdi>").format(in_page(name))
+
+
+def _coded(text: str) -> Markup:
+    """Text of ours in which backticks enclose code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    )
 
 
 def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
@@ -227,6 +244,7 @@ def _environment() -> Environment:
         "duration": partial(numbers.duration, style=numbers.TYPESET),
         "percent": numbers.percent_cell,
         "tensor": numbers.sized_text,
+        "coded": _coded,
         "caveats": warning_texts,
         "folded": folded_text,
         "grade": _grade,

@@ -8,12 +8,11 @@ from typing import Any
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish.pages import embed
-from onnxprof.publish.pages.catalogue import wrong_text
 from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.typesetter import Manuscript, compile_pdf
 from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import in_page, shortened
-from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text
+from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text, wrong_text
 from onnxprof.publish.text.warnings import warning_texts
 from onnxprof.records.run import Run
 

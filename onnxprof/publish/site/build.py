@@ -13,6 +13,7 @@ from onnxprof import __version__
 from onnxprof.errors import UsageError
 from onnxprof.publish.disk import process_pool
 from onnxprof.publish.disk.cache import code, user_cache
+from onnxprof.publish.disk.files import write
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage
@@ -23,7 +24,7 @@ from onnxprof.publish.pages.scenarios import scenarios_page
 from onnxprof.publish.site import bounds, loads, unchanged
 from onnxprof.publish.site.cards import from_card
 from onnxprof.publish.site.loads import Loads
-from onnxprof.publish.site.model_files import Bundle, Order, found, key, made, write
+from onnxprof.publish.site.model_files import Bundle, Order, found, key, made
 from onnxprof.publish.site.worklist import Item, Volume, of_runs, of_stores, volumes
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
@@ -57,15 +58,16 @@ def build_site(
     out: Path,
     title: str = "onnxprof",
     base_url: str = "",
+    licence: str = "",
     ceilings: Sequence[Ceilings] = (),
 ) -> Built:
     """Build the site of these runs, bound by these ceilings, and put it where `out` says.
 
     The old site stands until the new one is whole. Where the base URL is known, pages name their
-    address and a `sitemap.xml` lists them. Raises UsageError if `out` is something that this
-    command did not make, and for a base URL that is not a web address.
+    address and a `sitemap.xml` lists them. `licence` is that of the results. Raises UsageError if
+    `out` is something that this command did not make, and for a base URL that is not a web address.
     """
-    return _build(of_runs(runs), out, title, base_url, ceilings=ceilings)
+    return _build(of_runs(runs), out, title, base_url, licence=licence, ceilings=ceilings)
 
 
 def build_from_stores(
@@ -74,6 +76,7 @@ def build_from_stores(
     title: str = "onnxprof",
     base_url: str = "",
     filters: Filters | None = None,
+    licence: str = "",
 ) -> Built:
     """The same of the runs in these folders, each read only where what it gives is not cached."""
     check_replaceable(out.resolve())
@@ -82,7 +85,7 @@ def build_from_stores(
     under_load = loads.of_stores(places)
     ceilings, unread = stored_ceilings(places)
     told = (*map(str, problems), *under_load.problems, *map(str, unread))
-    return _build(items, out, title, base_url, told, under_load, ceilings)
+    return _build(items, out, title, base_url, told, under_load, licence, ceilings)
 
 
 def _build(
@@ -92,12 +95,14 @@ def _build(
     base_url: str,
     problems: tuple[str, ...] = (),
     under_load: Loads = loads.NONE,
+    licence: str = "",
     ceilings: Sequence[Ceilings] = (),
 ) -> Built:
     out = out.resolve()
     dates = (*(item.created for item in items), *(run.created for run in under_load.runs))
     newest = max(dates, default="")
-    facts = render.SiteFacts(title, __version__, newest, _checked_url(base_url))
+    stated = downloads.checked_licence(licence)
+    facts = render.SiteFacts(title, __version__, newest, _checked_url(base_url), stated)
     check_replaceable(out)
     wanted, cache = volumes(items), user_cache()
     held = [bounds.of_volume(volume, ceilings) for volume in wanted]
@@ -208,7 +213,8 @@ def _write_downloads(
     whole = folder / downloads.PARQUET
     parts = [folder / _ROWS / f"{model.slug}.parquet" for model in models]
     if models:
-        downloads.join_parquet([part for part in parts if part.is_file()], whole)
+        there = [part for part in parts if part.is_file()]
+        downloads.join_parquet(there, whole, site.licence)
     size = whole.stat().st_size if models else 0
     write(folder / "downloads.html", downloads.downloads_page(listed, size, site))
 

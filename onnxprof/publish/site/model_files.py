@@ -11,7 +11,9 @@ from pathlib import Path
 
 from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
+from onnxprof.plugins.source_places import cleaned_run
 from onnxprof.publish.disk.cache import Cache, code, digest
+from onnxprof.publish.disk.files import encoded, write
 from onnxprof.publish.drawing import plot
 from onnxprof.publish.pages import downloads, graph_view, layer_rows, render, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
@@ -106,22 +108,6 @@ def made(order: Order) -> Bundle:
     return _written(order, replace(bundle, files={**files, **whole}))
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file of the site, its folder too; text that is no Unicode as escapes."""
-    try:
-        path.write_bytes(encoded(content))
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(content))
-
-
-def encoded(content: str | bytes) -> bytes:
-    """UTF-8, with lone surrogates as escapes."""
-    if isinstance(content, bytes):
-        return content
-    return content.encode("utf-8", "backslashreplace")
-
-
 def _written(order: Order, bundle: Bundle) -> Bundle:
     for name, content in bundle.files.items():
         write(order.folder / name, content)
@@ -135,7 +121,7 @@ def _readable(volume: Volume) -> tuple[list[Run], list[str]]:
     good, problems = [], []
     for item in volume.items:
         try:
-            run = item.read()
+            run = cleaned_run(item.read())
         except StoreError as error:
             problems.append(str(error))
             continue

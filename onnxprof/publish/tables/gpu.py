@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.step_times import divided
+from onnxprof.publish.tables import identity
 from onnxprof.publish.text import numbers
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import printable, shortened
@@ -28,9 +29,14 @@ if TYPE_CHECKING:
 #: Columns of the run, the first ones in each CSV.
 _RUN = ("model", "device", "backend", "provider", "batch")
 _FIGURES = ("average_ns", "minimum_ns", "maximum_ns", "name")
-KERNEL_COLUMNS = (*_RUN, "share", "total_ns", "instances", *_FIGURES)
-API_COLUMNS = (*_RUN, "share", "total_ns", "calls", *_FIGURES)
-STEP_COLUMNS = (*_RUN, "step", "layers", "device_ms", "host_ms", "host_over_device")
+#: What else tells the run from others, the last ones.
+_IDENTITY = tuple(name for name in identity.COLUMNS if name not in _RUN)
+KERNEL_COLUMNS = (*_RUN, "share", "total_ns", "instances", *_FIGURES, *_IDENTITY)
+API_COLUMNS = (*_RUN, "share", "total_ns", "calls", *_FIGURES, *_IDENTITY)
+STEP_COLUMNS = (
+    *(*_RUN, "step", "layers", "device_ms", "host_ms", "host_over_device"),
+    *_IDENTITY,
+)
 _NAMES = 44
 
 
@@ -64,21 +70,35 @@ def step_times(run: Run) -> list[StepTimes]:
 
 def kernels_csv(runs: Iterable[Run]) -> str:
     """CSV with a row per kernel of each run, the longest total first."""
-    return _csv_of(KERNEL_COLUMNS, ((run, row) for run in runs for row in _kernels(run.kernels)))
+    return _csv_of(KERNEL_COLUMNS, ((run, _kernels(run.kernels)) for run in runs))
 
 
 def api_csv(runs: Iterable[Run]) -> str:
     """CSV with a row per function of the CUDA runtime, the longest total first."""
-    return _csv_of(API_COLUMNS, ((run, row) for run in runs for row in _calls(run.api_calls)))
+    return _csv_of(API_COLUMNS, ((run, _calls(run.api_calls)) for run in runs))
 
 
 def steps_csv(runs: Iterable[Run]) -> str:
     """CSV with a row per step and its two times; without rows for runs without host times."""
-    return _csv_of(STEP_COLUMNS, ((run, _step(row)) for run in runs for row in step_times(run)))
+    return _csv_of(STEP_COLUMNS, ((run, map(_step, step_times(run))) for run in runs))
 
 
-def _csv_of(columns: Sequence[str], rows: Iterable[tuple[Run, tuple[str, ...]]]) -> str:
-    return csv_text(columns, ((*_run(run), *row) for run, row in rows))
+def _csv_of(columns: Sequence[str], runs: Iterable[tuple[Run, Iterable[tuple[str, ...]]]]) -> str:
+    return csv_text(
+        columns,
+        (
+            (*_run(run), *row, *known)
+            for run, rows in runs
+            for known in [_identity(run)]
+            for row in rows
+        ),
+    )
+
+
+def _identity(run: Run) -> tuple[identity.Cell, ...]:
+    cells = identity.printed(identity.identity(run))
+    pairs = zip(identity.COLUMNS, cells, strict=True)
+    return tuple(cell for name, cell in pairs if name in _IDENTITY)
 
 
 def _run(run: Run) -> tuple[str, ...]:

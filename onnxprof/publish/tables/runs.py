@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from onnxprof.plugins.source_places import cleaned
 from onnxprof.publish.tables.many_rows import Cell, Column, ManyRows
 from onnxprof.publish.text import grades, sentences
 from onnxprof.publish.text.csv import csv_of_records
@@ -196,7 +197,7 @@ def _record(summary: Summary) -> dict[str, Any]:
         summary.power_w,
         summary.peak_resident_bytes,
         [kind.value for kind in summary.warnings],
-        summary.failure,
+        cleaned(summary.failure),
         summary.file,
         dict(asked.dims),
         list(summary.tags),
@@ -264,7 +265,7 @@ def _known(summary: Summary) -> str:
 def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
     notes: list[RenderableType] = [Text(text) for text in _tag_texts(summaries)]
     notes += [
-        Text(f"{run_id(s)} failed: {printable(s.failure)}", style="red")
+        Text(f"{run_id(s)} failed: {printable(cleaned(s.failure))}", style="red")
         for s in summaries
         if s.failure
     ]

@@ -132,7 +132,7 @@ def system(run: ScenarioRun) -> System:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Systems against models, for one scenario: the newest run of each."""
+    """Systems against models, for one scenario: the run that stands for each."""
 
     scenario: Scenario
     systems: tuple[System, ...]
@@ -143,9 +143,10 @@ class Matrix:
 def matrices(runs: Iterable[ScenarioRun]) -> list[Matrix]:
     """One for each scenario that has runs; runs come oldest first.
 
-    A whole run stands before a quick one, a valid one before an invalid one, then the newest.
+    A good run stands before a failed one, a whole one before a quick one, a valid one before an
+    invalid one, then the newest.
     """
-    ordered = sorted(runs, key=lambda run: (not run.asked.is_quick, run.valid))
+    ordered = sorted(runs, key=lambda run: (not run.failure, not run.asked.is_quick, run.valid))
     made = []
     for scenario in Scenario:
         best: dict[tuple[str, System], ScenarioRun] = {}

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.memory.alive import known_alive
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow, milliseconds, reconcile
+from onnxprof.publish.tables import identity
+from onnxprof.publish.tables.identity import Cell
 from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
 from onnxprof.publish.text.sentences import doubt_text
@@ -20,13 +22,12 @@ from onnxprof.reasons.roofline import Roof, Roofline, roofline, step_rows
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
-from onnxprof.store.encoding import request_digest
 from onnxprof.store.guard import LARGEST
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: The columns of the CSV, in order.
+#: What a row says of a layer, in order.
 COLUMNS = (
     "model",
     "device",
@@ -54,14 +55,13 @@ COLUMNS = (
     "fraction_of_ceiling",
     "alive_bytes",
 )
+#: The columns of the CSV and of the Parquet file, in order.
+EVERY_COLUMN = (*COLUMNS, *identity.COLUMNS)
 _TIMES = ("median_ms", "p5_ms", "p95_ms")
-#: Columns of the Arrow table that identify a run among repeated ones.
-_ASKED = ("run", "created", "threads", "granularity", "timer")
 
 #: Rows of a row group of the Parquet file, some 50 MB while they are gathered.
 _GROUP_ROWS = 1 << 17
 
-Cell = str | int | float | None
 CeilingsOf = Callable[[Run], Ceilings | None]
 
 
@@ -126,12 +126,17 @@ def timing_csv_parts(
 ) -> Iterator[str]:
     """The same text in parts, as the runs come."""
     timed = (run for run in runs if run.timings is not None)
-    rows = (_printed(row) for run in timed for row in _rows(run, ceilings_of, rows_of))
-    return csv_parts(COLUMNS, rows)
+    rows = (
+        (*_printed(row), *known)
+        for run in timed
+        for known in [identity.printed(identity.identity(run))]
+        for row in _rows(run, ceilings_of, rows_of)
+    )
+    return csv_parts(EVERY_COLUMN, rows)
 
 
 def timing_records(run: Run, ceilings: Ceilings | None = None) -> list[dict[str, Cell]]:
-    """The rows of `timing_csv` as dicts: times in milliseconds, None where the CSV is blank.
+    """The rows of `timing_csv` as dicts by `COLUMNS`: milliseconds, None where the CSV is blank.
 
     Raises StoreError for a failed run.
     """
@@ -144,18 +149,15 @@ def timing_table(
     ceilings_of: CeilingsOf = without_ceilings,
     rows_of: RowsOf | None = None,
 ) -> pa.Table:
-    """The rows of `timing_csv` as an Arrow table, with columns that identify the run in front.
-
-    These are `run` (the digest of the request), `created`, `threads`, `granularity`, `timer`.
-    """
+    """The rows of `timing_csv` as an Arrow table: the same columns, numbers as numbers."""
     import pyarrow as pa
 
     schema = _schema()
     rows = [
-        _utf8((*asked, *_values(row)))
+        _utf8((*_values(row), *known))
         for run in runs
         if run.timings is not None
-        for asked in [_identity(run)]
+        for known in [identity.identity(run)]
         for row in _rows(run, ceilings_of, rows_of)
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
@@ -169,9 +171,10 @@ def _schema() -> pa.Schema:
     whole = dict.fromkeys(
         ("batch", "threads", "samples", "flops", "bytes", "alive_bytes"), pa.int64()
     )
-    real = dict.fromkeys((*_TIMES, "share", "intensity", "fraction_of_ceiling"), pa.float64())
+    fractions = ("share", "intensity", "fraction_of_ceiling", "half_width")
+    real = dict.fromkeys((*_TIMES, *fractions), pa.float64())
     types = whole | real
-    return pa.schema([(name, types.get(name, pa.string())) for name in (*_ASKED, *COLUMNS)])
+    return pa.schema([(name, types.get(name, pa.string())) for name in EVERY_COLUMN])
 
 
 def timing_parquet(
@@ -244,15 +247,6 @@ class _Parts(io.RawIOBase):
 def shapes_text(tensors: Iterable[Tensor]) -> str:
     """Shapes of several tensors, such as `[[1,3,8,8],[4,3,3,3]]`."""
     return f"[{','.join(shape_text(tensor.shape) for tensor in tensors)}]"
-
-
-def _identity(run: Run) -> tuple[Cell, ...]:
-    """The values of `_ASKED`."""
-    asked = run.request
-    return (
-        *(request_digest(asked), run.created),
-        *(asked.threads, asked.granularity.value, asked.timer),
-    )
 
 
 def _utf8(cells: tuple[Cell, ...]) -> Sequence[Cell]:

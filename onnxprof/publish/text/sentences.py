@@ -139,6 +139,12 @@ def parity_text(parity: Parity | None) -> str:
     return "; ".join((texts[:3] if more else texts) + more)
 
 
+def wrong_text(run: Run) -> str:
+    """How a run's outputs differ from the reference's; empty unless parity failed."""
+    parity = run.parity
+    return parity_text(parity) if parity and parity.passed is False else ""
+
+
 def _output_text(output: OutputParity) -> str:
     if output.passed is None:
         return f"{output.name} not compared: {output.note}"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from onnxprof.analysis.standing import standing
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import Asked
@@ -52,7 +53,9 @@ def stored(roots: Iterable[Path]) -> tuple[list[tuple[Path, ScenarioRun]], list[
 
 
 def newest(roots: Iterable[Path], text: str) -> tuple[Path, ScenarioRun]:
-    """The newest run that a text means: a file, an id or its first digits, or any for no text.
+    """The newest good run that a text means: a file, an id or its first digits, any for no text.
+
+    A failed one where no other succeeded.
 
     Raises UsageError where there is none, StoreError for a file that cannot be read.
     """
@@ -63,7 +66,7 @@ def newest(roots: Iterable[Path], text: str) -> tuple[Path, ScenarioRun]:
     if not fitting:
         what = f"no stored scenario has the id {text!r}" if text else "no scenario is stored here"
         raise UsageError(what, remedy="List them with onnxprof scenarios list")
-    return fitting[-1]
+    return sorted(fitting, key=lambda found: standing(found[1]))[-1]
 
 
 def _check(run: ScenarioRun) -> None:

@@ -66,6 +66,7 @@ class ExportFormat(StrEnum):
     """Formats of exported runs."""
 
     CSV = "csv"
+    SPREADSHEET = "spreadsheet"
     JSON = "json"
     PARQUET = "parquet"
     CHROME = "chrome"
@@ -128,24 +129,31 @@ def show(
 ) -> None:
     """Show a run: its facts, how its times add up, its slowest layers, its caveats.
 
-    Where several runs match, the newest is shown.
+    Where several runs match, the newest good one is shown.
     """
+    from onnxprof.analysis.standing import newest
     from onnxprof.cli.options import parse_filters
+    from onnxprof.plugins.source_places import cleaned_run
+    from onnxprof.publish.repeating.lines import repeat
+    from onnxprof.publish.repeating.terminal import text_lines
     from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
+    from onnxprof.store.select import told
 
     summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
-    run = load(summaries[-1].path)
+    meant = newest(summaries)
+    run = cleaned_run(load(meant.path))
     if len(summaries) > 1:
-        note(f"{len(summaries)} runs match; this is the newest: {summaries[-1].path}")
+        note(f"{len(summaries)} runs match; this is {told(meant, summaries)}: {meant.path}")
     if by is not None:
         return _show_by(run, by, all_)
     limit = None if all_ else 20
-    shelf = _shelf(store, summaries[-1:])
+    shelf = _shelf(store, [meant])
     table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
     display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
-    if summaries[-1].tags:
-        note(f"tags: {', '.join(summaries[-1].tags)}")
+    display("", *text_lines(repeat(run), terminal_width()))
+    if meant.tags:
+        note(f"tags: {', '.join(meant.tags)}")
     if run.timings is not None and (missing := shelf.missing(run)):
         note(f"note: {missing}")
     return None
@@ -186,6 +194,7 @@ def export(
 ) -> None:
     """Export runs: csv and parquet have a row a layer, json has everything.
 
+    spreadsheet is CSV whose names cannot become formulas, with a byte order mark.
     chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
     Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
     on a GPU and on the host) are CSV, of runs on a GPU.
@@ -251,7 +260,7 @@ def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]
     """Summaries of the stored runs that the text and the filters name, oldest first."""
     from onnxprof.store.select import select
 
-    return select(what, roots, filters, say=note)
+    return select(what, roots, filters, shown=True, say=note)
 
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:
@@ -266,9 +275,13 @@ def _render(runs: Iterable[Run], chosen: ExportFormat, shelf: Shelf) -> Iterable
     from onnxprof.publish.overlays import chrome
     from onnxprof.publish.tables import gpu, timings
     from onnxprof.publish.tables import runs as runlist
+    from onnxprof.publish.text.csv import spreadsheet_parts
 
     in_parts: dict[ExportFormat, Callable[..., Iterable[str | bytes]]] = {
         ExportFormat.CSV: timings.timing_csv_parts,
+        ExportFormat.SPREADSHEET: lambda *given: spreadsheet_parts(
+            timings.timing_csv_parts(*given)
+        ),
         ExportFormat.JSON: runlist.everything_parts,
         ExportFormat.PARQUET: timings.timing_parquet_parts,
     }
