@@ -11,11 +11,12 @@ from urllib.parse import quote, urlsplit
 
 from onnxprof import __version__
 from onnxprof.errors import UsageError
+from onnxprof.publish.bounds.page import PATH, bounds, bounds_page
 from onnxprof.publish.disk import process_pool
 from onnxprof.publish.disk.cache import code, user_cache
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
 from onnxprof.publish.pages import charts, downloads, render
-from onnxprof.publish.pages.catalogue import ModelPage
+from onnxprof.publish.pages.catalogue import ModelPage, measured
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
 from onnxprof.publish.pages.index import index_page
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
@@ -166,17 +167,29 @@ def _write_rest(
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
     _write_downloads(folder, models, devices, site)
-    pairs, left_out = pair_pages(models)
+    pairs, left_out = pair_pages(measured(models))
     for pair in pairs:
         write(folder / "pairs" / f"{pair.slug}.html", pair_page(pair, site))
         write(folder / "pairs" / f"{pair.slug}.csv", pair_csv(pair))
     write(folder / "method.html", render.method_page(site))
+    published = _write_bounds(folder, models, devices, site)
     count = len(under_load.runs)
-    write(folder / "index.html", index_page(models, devices, site, pairs, left_out, count))
+    index = index_page(models, devices, site, pairs, left_out, count, published)
+    write(folder / "index.html", index)
     if under_load.runs:
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:
         write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
+
+
+def _write_bounds(
+    folder: Path, models: Sequence[ModelPage], devices: Sequence[DevicePage], site: render.SiteFacts
+) -> tuple[int, int]:
+    """The page of published lower bounds, where there are any; their models and devices."""
+    found = bounds(models, devices)
+    if found.runs:
+        write(folder / PATH, bounds_page(found, site))
+    return found.models, len(found.devices)
 
 
 def _write_downloads(

@@ -142,11 +142,16 @@ def misfit(run: Run) -> str:
     timings = run.timings
     if timings is None:
         return ""
-    if run.origin is not None and not timings.latency_ns.size:
+    is_bound = run.request.is_published and timings.traced_ns.size > 0
+    if run.origin is not None and not timings.latency_ns.size and not is_bound:
         return "it was imported without un-profiled latencies, so there is nothing to rank it by"
     shape = timings.step_ns.shape
     steps_fit = len(shape) == 2 and shape[0] == len(run.steps) and (shape[1] > 0 or not run.steps)
-    return "" if steps_fit and timings.latency_ns.size else "its times do not match its steps"
+    return (
+        ""
+        if steps_fit and (timings.latency_ns.size or is_bound)
+        else "its times do not match its steps"
+    )
 
 
 def _rows_of(page: ModelPage) -> RowsOf:
