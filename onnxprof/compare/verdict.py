@@ -12,7 +12,6 @@ from enum import StrEnum
 from onnxprof.analysis.grades import has_interval
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
-from onnxprof.records.timings import Timings
 from onnxprof.records.warning import WarningKind
 
 #: The smallest change that matters, as a fraction, where none is given.
@@ -105,7 +104,7 @@ class Side:
             wrong=any(run.parity is not None and run.parity.passed is False for run in runs),
             timers=frozenset((run.request.backend, run.timer) for run in runs),
             few_samples=_are_few(sum(int(t.latency_ns.size) for t in timings)),
-            few_layer_samples=_are_few(sum(map(_layer_samples, timings))),
+            few_layer_samples=_are_few(sum(map(_layer_samples, runs))),
         )
 
 
@@ -113,8 +112,11 @@ def _are_few(samples: int) -> bool:
     return samples > 0 and not has_interval(samples)
 
 
-def _layer_samples(timings: Timings) -> int:
-    """Inferences, or rounds of prefixes, that the times of layers come from."""
+def _layer_samples(run: Run) -> int:
+    """Inferences, or rounds of prefixes, that the times of layers come from; averages are none."""
+    timings = run.timings
+    if timings is None or (run.origin is not None and run.origin.averaged):
+        return 0
     if timings.timer is Timer.PREFIX:
         return int(timings.prefix_ns.shape[-1])
     return int(timings.step_ns.shape[-1])

@@ -7,6 +7,8 @@ import re
 
 import pytest
 from support.places import ROOT
+from support.runs.graded import THREE, with_latencies
+from support.sites import failed_run
 
 from onnxprof.compare.align import align
 from onnxprof.compare.changes import compare
@@ -22,7 +24,7 @@ from onnxprof.compare.verdict import (
 )
 from onnxprof.publish.text import verdicts
 from onnxprof.records.parity import OutputParity, Parity
-from onnxprof.records.run import Run
+from onnxprof.records.run import Origin, Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
@@ -31,6 +33,8 @@ ALONE = dataclasses.replace(QUIET, processes=1)
 BUSY = dataclasses.replace(QUIET, busy=True)
 INFLATED = dataclasses.replace(QUIET, inflated=True)
 OTHERS = dataclasses.replace(QUIET, timers=frozenset({("torch", "trace")}))
+FEW = dataclasses.replace(QUIET, few_samples=True)
+FEW_TRACED = dataclasses.replace(QUIET, few_layer_samples=True)
 PREFIX = dataclasses.replace(QUIET, timers=frozenset({("ort", "prefix")}))
 
 
@@ -64,6 +68,8 @@ def test_the_rule(
         (ALONE, BUSY, False, False),
         (INFLATED, QUIET, True, True),
         (INFLATED, OTHERS, True, False),
+        (FEW, QUIET, False, False),
+        (FEW_TRACED, QUIET, True, False),
         (INFLATED, PREFIX, True, False),
         (QUIET, OTHERS, True, True),
     ],
@@ -80,11 +86,24 @@ def test_caveats_name_the_sides_that_they_are_about() -> None:
     assert list(limits([ALONE, BUSY])) == [Remark(Caveat.NOT_DECIDED, (1,))]
     assert list(limits([INFLATED, OTHERS])) == [Remark(Caveat.TIMER_INFLATION, (0,))]
     assert list(limits([INFLATED, OTHERS], in_turn=True)) == []
+    assert list(limits([QUIET, FEW])) == [Remark(Caveat.FEW_SAMPLES, (1,))]
+    assert list(limits([FEW_TRACED, QUIET])) == [Remark(Caveat.FEW_SAMPLES, (0,))]
     lone = dataclasses.replace(ALONE, busy=True)
     assert list(limits([QUIET, lone, ALONE], 0)) == [
         Remark(Caveat.NOT_DECIDED, (1,)),
         Remark(Caveat.SINGLE_PROCESS, (2,)),
     ]
+
+
+def test_samples_of_a_side_are_those_of_all_its_runs() -> None:
+    three = with_latencies(sample_run(), THREE, traced=3)
+    for count, few in ((1, True), (2, False)):
+        side = Side.of([three] * count, count)
+        assert (side.few_samples, side.few_layer_samples) == (few, few)
+    assert Side.of([with_latencies(sample_run(), [1.0] * 9, traced=5)], 1).few_layer_samples
+    assert not Side.of([failed_run()], 1).few_samples, "nothing is known of none"
+    averages = dataclasses.replace(three, origin=Origin("trtexec", "IProfiler", averaged=True))
+    assert not Side.of([averages], 1).few_layer_samples, "they have a caveat of their own"
 
 
 def run(name: str, scale: float = 1.0, *kinds: WarningKind, wrong: bool = False) -> Run:
@@ -102,6 +121,7 @@ def run(name: str, scale: float = 1.0, *kinds: WarningKind, wrong: bool = False)
         run("torch", 5.0, WarningKind.TIMER_INFLATION),
         run("ort", 5.0, WarningKind.TIMER_INFLATION),
         run("ort", 5.0, wrong=True),
+        with_latencies(run("ort", 5.0), [10, 11, 12], traced=3),
     ],
 )
 def test_compare_and_align_are_limited_alike(b: Run) -> None:

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+from support.places import ROOT
 from support.sites import contents
 
+from onnxprof.publish.disk import cache
 from onnxprof.publish.site import build, model_files
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
@@ -86,3 +88,11 @@ def test_a_site_with_a_problem_is_never_left_alone(
     assert len(begun) == 2
     assert first.problems
     assert again.problems == first.problems
+
+
+def test_whatever_a_page_is_made_of_counts_for_the_cache() -> None:
+    known = {path.resolve() for path in cache.sources()}
+    folders = [ROOT / "site" / "templates", ROOT / "site" / "assets"]
+    made_of = {p for folder in folders for p in folder.rglob("*") if p.is_file()}
+    assert any(path.parent.name == "parts" for path in made_of)
+    assert made_of <= known

@@ -94,19 +94,27 @@ def digest(*parts: str | bytes) -> str:
     return whole.hexdigest()
 
 
+def sources() -> list[Path]:
+    """The sources, templates and assets that make a site's files."""
+    folders = [_root() / beside for beside in _BESIDE]
+    return sorted(
+        {p for top in folders for pattern in _PATTERNS for p in top.rglob(pattern) if p.is_file()}
+    )
+
+
 @cache
 def code() -> str:
-    """Digest of the sources, templates and libraries that make a site's files.
+    """Digest of the sources and libraries that make a site's files.
 
     The version alone would do for a release; a working copy changes between two.
     """
-    root = Path(str(files("onnxprof")))
-    folders = [root / beside for beside in _BESIDE]
-    paths = sorted(
-        {p for top in folders for pattern in _PATTERNS for p in top.rglob(pattern) if p.is_file()}
-    )
-    sources = [part for p in paths for part in (str(p.relative_to(root)), p.read_bytes())]
-    return digest(*sources, *map(_version, ("onnxprof", *_LIBRARIES)))
+    root = _root()
+    parts = [part for p in sources() for part in (str(p.relative_to(root)), p.read_bytes())]
+    return digest(*parts, *map(_version, ("onnxprof", *_LIBRARIES)))
+
+
+def _root() -> Path:
+    return Path(str(files("onnxprof")))
 
 
 def _version(package: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from support.runs.advised import MS, alone, found, run_of, table
 from support.runs.ceilings import ceilings
+from support.runs.graded import with_latencies
 
 from onnxprof.reasons.advice.advise import advise, is_small
 from onnxprof.reasons.advice.base.peers import related
@@ -137,6 +138,16 @@ def other(run: Run, factor: float, **asked) -> Run:
         traced_ns=(times.traced_ns * factor).astype(int),
     )
     return replace(run, timings=made, request=replace(run.request, **asked))
+
+
+def test_three_samples_tell_of_nothing_faster() -> None:
+    run = convs(1, 1, 5)
+    times = (3.6, 3.5, 3.4)
+    few = with_latencies(other(run, 0.5, backend="swift"), times, traced=3)
+    assert not found("faster-runtime", run, few)
+    assert not found("faster-elsewhere", run, few)
+    fewer_threads = with_latencies(other(run, 0.5, threads=1), times, traced=3)
+    assert not found("too-many-threads", run, fewer_threads)
 
 
 def test_another_runtime_that_is_faster_is_found() -> None:
