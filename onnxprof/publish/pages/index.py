@@ -38,11 +38,13 @@ def index_page(
     uncompared: int = 0,
     under_load: int = 0,
     published: tuple[int, int] = (0, 0),
+    layered: int = 0,
 ) -> str:
     """The list of models, the matrix of models against systems, links to pairs of systems.
 
     `uncompared` is the number of pairs without a page, `under_load` that of runs under load.
     Published lower bounds are in no table here: `published` counts their models and devices.
+    `layered` is the number of rows that the list of all layers has.
     """
     models = measured(models)
     pairs = sorted({_runtime(system) for model in models for system in model.systems})
@@ -60,6 +62,7 @@ def index_page(
         uncompared=uncompared,
         under_load=under_load,
         published=published,
+        layered=layered,
         tasks=sorted({row.task for model in models if (row := zoo_entry(model.facts))}),
         rows=[_row(model, names, pairs, runtimes) for model in models],
         runs=sum(len(model.entries) for model in models),

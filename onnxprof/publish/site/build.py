@@ -15,6 +15,8 @@ from onnxprof.publish.bounds.page import PATH, bounds, bounds_page
 from onnxprof.publish.disk import process_pool
 from onnxprof.publish.disk.cache import code, user_cache
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
+from onnxprof.publish.layerlist import page as layerlist
+from onnxprof.publish.layerlist.index import batches
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage, measured
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
@@ -174,7 +176,8 @@ def _write_rest(
     write(folder / "method.html", render.method_page(site))
     published = _write_bounds(folder, models, devices, site)
     count = len(under_load.runs)
-    index = index_page(models, devices, site, pairs, left_out, count, published)
+    layered = _write_layers(folder, models, site)
+    index = index_page(models, devices, site, pairs, left_out, count, published, layered)
     write(folder / "index.html", index)
     if under_load.runs:
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
@@ -190,6 +193,19 @@ def _write_bounds(
     if found.runs:
         write(folder / PATH, bounds_page(found, site))
     return found.models, len(found.devices)
+
+
+def _write_layers(folder: Path, models: Sequence[ModelPage], site: render.SiteFacts) -> int:
+    """The list of all models' layers with its index, where there are any; how many rows it has."""
+    paths = [folder / _ROWS / f"{model.slug}.json" for model in models]
+    found = batches(path.read_bytes() for path in paths if path.is_file())
+    for batch in found:
+        write(folder / layerlist.script(batch.batch), batch.text)
+    if found:
+        write(folder / layerlist.PATH, layerlist.layers_page(found, site))
+        for name in layerlist.ASSETS:
+            write(folder / "assets" / name, render.asset(name))
+    return sum(batch.rows for batch in found)
 
 
 def _write_downloads(

@@ -13,6 +13,7 @@ from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.drawing import plot
+from onnxprof.publish.layerlist.part import part
 from onnxprof.publish.pages import downloads, graph_view, layer_rows, render, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
@@ -24,7 +25,7 @@ from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timin
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
-_CARD, _ROWS, _PDFS = ":card", ":rows", ":pdfs"
+_CARD, _ROWS, _LAYERS, _PDFS = ":card", ":rows", ":layers", ":pdfs"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -36,6 +37,8 @@ class Bundle:
     """The model's page without its layers; empty if no run of it can be shown."""
     rows: bytes = b""
     """The table of all its good runs as Parquet; empty if there is none."""
+    layers: bytes = b""
+    """What the list of all models' layers has of it."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What could not be shown, one line each."""
@@ -50,7 +53,7 @@ class Order:
     folder: Path
     """Where the model's files go."""
     rows: Path
-    """Where its table goes, if it has one."""
+    """Where its table goes, if it has one; its layers go beside that, as JSON."""
     cache: Cache
     key: str
     """What the cache knows the bundle by; empty if a run is in memory."""
@@ -88,7 +91,7 @@ def made(order: Order) -> Bundle:
     plots, rows_of = dict(_plots(page)), _rows_of(page)
     files, documents = dict(_files(page, plots, site, rows_of)), dict(_documents(page, plots))
     rows = downloads.rows_parquet(page, rows_of)
-    bundle = Bundle(card(light(page)), rows, files, tuple(problems))
+    bundle = Bundle(card(light(page)), rows, part(page), files, tuple(problems))
     if order.key and not problems:
         keys = {name: manuscript.digest() for name, manuscript in documents.items()}
         order.cache.put(order.key, _packed(bundle, keys))
@@ -117,7 +120,8 @@ def _written(order: Order, bundle: Bundle) -> Bundle:
         write(order.folder / name, content)
     if bundle.rows:
         write(order.rows, bundle.rows)
-    return replace(bundle, files={}, rows=b"")
+        write(order.rows.with_suffix(".json"), bundle.layers)
+    return replace(bundle, files={}, rows=b"", layers=b"")
 
 
 def _readable(volume: Volume) -> tuple[list[Run], list[str]]:
@@ -212,7 +216,8 @@ def _packed(bundle: Bundle, keys: Mapping[str, str]) -> bytes:
     """The bundle and the keys of its documents, as one entry of the cache."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        extra = {_CARD: bundle.card, _ROWS: bundle.rows, _PDFS: json.dumps(keys).encode()}
+        extra = {_CARD: bundle.card, _ROWS: bundle.rows, _LAYERS: bundle.layers}
+        extra[_PDFS] = json.dumps(keys).encode()
         for name, content in {**extra, **bundle.files}.items():
             member = zipfile.ZipInfo(name, _EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
@@ -224,4 +229,4 @@ def _unpacked(stored: bytes) -> tuple[Bundle, dict[str, str]]:
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     keys = json.loads(parts.pop(_PDFS))
-    return Bundle(parts.pop(_CARD), parts.pop(_ROWS), parts), keys
+    return Bundle(parts.pop(_CARD), parts.pop(_ROWS), parts.pop(_LAYERS), parts), keys
