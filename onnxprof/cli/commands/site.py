@@ -37,7 +37,15 @@ def build(
     base_url: Annotated[
         str,
         typer.Option(
-            help="Where the site will be: pages name their address, and a sitemap lists them.",
+            help="Where the site will be: pages name their address and have a picture, a sitemap lists them.",
+            metavar="URL",
+            show_default=False,
+        ),
+    ] = "",
+    project_url: Annotated[
+        str,
+        typer.Option(
+            help="The project that the results are of; every page links to it.",
             metavar="URL",
             show_default=False,
         ),
@@ -58,7 +66,8 @@ def build(
     check_replaceable(folder)
     roots = _roots(store or ())
     with device_lock.held(str(folder), note):
-        _tell(build_from_stores(roots, folder, title, base_url, Filters(tag=tuple(tag or ()))))
+        chosen = Filters(tag=tuple(tag or ()))
+        _tell(build_from_stores(roots, folder, title, base_url, chosen, project_url))
 
 
 @app.command()

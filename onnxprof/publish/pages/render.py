@@ -43,6 +43,8 @@ class SiteFacts:
     """When the newest run was measured; pages carry no time of their building."""
     base_url: str = ""
     """Where the site will be, with a slash at its end; empty where that is not known."""
+    project_url: str = ""
+    """The project that the results are of; every page's foot links to it."""
 
 
 def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
@@ -69,6 +71,7 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
         library=charts.LIBRARY,
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,
+        picture=f"models/{page.slug}/card.png",
         environments=_environments(page),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -54,15 +54,19 @@ class Built:
 
 
 def build_site(
-    runs: Iterable[Run], out: Path, title: str = "onnxprof", base_url: str = ""
+    runs: Iterable[Run],
+    out: Path,
+    title: str = "onnxprof",
+    base_url: str = "",
+    project_url: str = "",
 ) -> Built:
     """Build the site of these runs and put it where `out` says.
 
     The old site stands until the new one is whole. Where the base URL is known, pages name their
-    address and a `sitemap.xml` lists them. Raises UsageError if `out` is something that this
+    address, models have a picture, and a `sitemap.xml` lists the pages. Raises UsageError if `out` is something that this
     command did not make, and for a base URL that is not a web address.
     """
-    return _build(of_runs(runs), out, title, base_url)
+    return _build(of_runs(runs), out, _facts(title, base_url, project_url))
 
 
 def build_from_stores(
@@ -71,6 +75,7 @@ def build_from_stores(
     title: str = "onnxprof",
     base_url: str = "",
     filters: Filters | None = None,
+    project_url: str = "",
 ) -> Built:
     """The same of the runs in these folders, each read only where what it gives is not cached."""
     check_replaceable(out.resolve())
@@ -78,21 +83,20 @@ def build_from_stores(
     items, problems = of_stores(places, filters)
     under_load = loads.of_stores(places)
     told = (*map(str, problems), *under_load.problems)
-    return _build(items, out, title, base_url, told, under_load)
+    facts = _facts(title, base_url, project_url)
+    return _build(items, out, facts, told, under_load)
 
 
 def _build(
     items: Sequence[Item],
     out: Path,
-    title: str,
-    base_url: str,
+    facts: render.SiteFacts,
     problems: tuple[str, ...] = (),
     under_load: Loads = loads.NONE,
 ) -> Built:
     out = out.resolve()
     dates = (*(item.created for item in items), *(run.created for run in under_load.runs))
-    newest = max(dates, default="")
-    facts = render.SiteFacts(title, __version__, newest, _checked_url(base_url))
+    facts = replace(facts, newest=max(dates, default=""))
     check_replaceable(out)
     wanted, cache = volumes(items), user_cache()
     keys = [key(volume, facts) for volume in wanted]
@@ -143,8 +147,16 @@ def _weight(order: Order) -> int:
     return len(order.volume.items)
 
 
-def _checked_url(text: str) -> str:
-    """The address with a slash at its end, or nothing."""
+def _facts(title: str, base_url: str, project_url: str) -> render.SiteFacts:
+    base = _checked_url(base_url, "--base-url")
+    if base and not base.endswith("/"):
+        base += "/"
+    project = _checked_url(project_url, "--project-url")
+    return render.SiteFacts(title, __version__, "", base, project)
+
+
+def _checked_url(text: str, option: str) -> str:
+    """The address, or nothing. Raises UsageError."""
     if not text:
         return ""
     parts = urlsplit(text)
@@ -152,10 +164,9 @@ def _checked_url(text: str) -> str:
         raise UsageError(
             "this is no address that a site can have",
             where=text,
-            remedy="--base-url takes one such as https://example.org/models/",
+            remedy=f"{option} takes one such as https://example.org/models/",
         )
-    safe = quote(text, safe=":/?#[]@!$&'()*+,;=%~")
-    return safe if safe.endswith("/") else f"{safe}/"
+    return quote(text, safe=":/?#[]@!$&'()*+,;=%~")
 
 
 def _write_rest(

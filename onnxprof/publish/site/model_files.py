@@ -21,6 +21,7 @@ from onnxprof.publish.pdf import timings as pdf
 from onnxprof.publish.pdf.typesetter import Manuscript, pressed
 from onnxprof.publish.site.cards import card, light
 from onnxprof.publish.site.worklist import Volume
+from onnxprof.publish.social import picture
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
 from onnxprof.records.run import Run
 
@@ -63,7 +64,14 @@ def key(volume: Volume, site: render.SiteFacts) -> str:
     """Digest of everything that a model's bundle depends on; empty if a run is in memory."""
     if not volume.digests:
         return ""
-    named = (volume.slug, *sorted(volume.shared), site.title, site.version, site.base_url)
+    named = (
+        volume.slug,
+        *sorted(volume.shared),
+        site.title,
+        site.version,
+        site.base_url,
+        site.project_url,
+    )
     return digest("bundle", code(), *named, *volume.digests)
 
 
@@ -89,7 +97,7 @@ def made(order: Order) -> Bundle:
     page = model_page(order.volume.slug, runs, order.volume.shared)
     site = replace(order.site, newest=max(run.created for run in runs))
     plots, rows_of = dict(_plots(page)), _rows_of(page)
-    files, documents = dict(_files(page, plots, site, rows_of)), dict(_documents(page, plots))
+    files, documents = dict(_files(page, plots, site, rows_of)), dict(_documents(page, plots, site))
     rows = downloads.rows_parquet(page, rows_of)
     bundle = Bundle(card(light(page)), rows, part(page), files, tuple(problems))
     if order.key and not problems:
@@ -189,8 +197,12 @@ def _files(
             yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run], rows_of=rows_of))
 
 
-def _documents(page: ModelPage, plots: Mapping[int, str]) -> Iterator[tuple[str, Manuscript]]:
-    """The PDFs of the runs and of the plots."""
+def _documents(
+    page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts
+) -> Iterator[tuple[str, Manuscript]]:
+    """The PDFs of the runs and of the plots; the model's picture where pages name addresses."""
+    if site.base_url:
+        yield picture.NAME, picture.manuscript(page, site.title)
     for entry in page.entries:
         if entry.result:
             yield f"runs/{entry.stem}.pdf", pdf.manuscript(entry.run, entry.result)
