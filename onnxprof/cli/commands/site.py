@@ -37,7 +37,7 @@ def build(
     base_url: Annotated[
         str,
         typer.Option(
-            help="Where the site will be: pages name their address and have a picture, a sitemap lists them.",
+            help="Where the site will be: for addresses in pages, pictures of models, a sitemap.",
             metavar="URL",
             show_default=False,
         ),

@@ -63,8 +63,8 @@ def build_site(
     """Build the site of these runs and put it where `out` says.
 
     The old site stands until the new one is whole. Where the base URL is known, pages name their
-    address, models have a picture, and a `sitemap.xml` lists the pages. Raises UsageError if `out` is something that this
-    command did not make, and for a base URL that is not a web address.
+    address, models have a picture, and a `sitemap.xml` lists the pages. Raises UsageError if `out`
+    is something that this command did not make, and for a URL that is not a web address.
     """
     return _build(of_runs(runs), out, _facts(title, base_url, project_url))
 
