@@ -45,6 +45,8 @@ class SiteFacts:
     """Where the site will be, with a slash at its end; empty where that is not known."""
     project_url: str = ""
     """The project that the results are of; every page's foot links to it."""
+    licence: str = ""
+    """What others may do with the results, as every page's foot says."""
 
 
 def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
