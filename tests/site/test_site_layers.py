@@ -35,13 +35,7 @@ def published(folder: Path) -> list[Run]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("layers") / "sub path"
     every = [*runs(), *published(tmp_path_factory.mktemp("dlperf"))]
-    build_site(
-        every,
-        folder,
-        base_url="https://example.org/a",
-        project_url="https://example.org/p",
-        licence="CC <BY> 4.0",
-    )
+    build_site(every, folder, base_url="https://example.org/a", project_url="https://example.org/p")
     return folder
 
 
@@ -153,7 +147,6 @@ def test_models_have_a_picture_where_the_address_is_known(out: Path, tmp_path: P
     assert data.startswith(b"\x89PNG")
     assert (int.from_bytes(data[16:20]), int.from_bytes(data[20:24])) == (1200, 630)
     assert '<a href="https://example.org/p"' in page
-    assert "Licence of the results: CC &lt;BY&gt; 4.0." in page
     plain = build_site([sample_run("alpha")], tmp_path / "out")
     assert "og:" not in (plain.index.parent / "models/alpha/index.html").read_text("utf-8")
     assert not list(plain.index.parent.rglob("card.png"))

@@ -50,12 +50,6 @@ def build(
             show_default=False,
         ),
     ] = "",
-    licence: Annotated[
-        str,
-        typer.Option(
-            "--license", help="The results' licence, for every page's foot.", show_default=False
-        ),
-    ] = "",
 ) -> None:
     """Build the site: a plain folder that works from disk and from any web server.
 
@@ -73,7 +67,7 @@ def build(
     roots = _roots(store or ())
     with device_lock.held(str(folder), note):
         chosen = Filters(tag=tuple(tag or ()))
-        _tell(build_from_stores(roots, folder, title, base_url, chosen, project_url, licence))
+        _tell(build_from_stores(roots, folder, title, base_url, chosen, project_url))
 
 
 @app.command()

@@ -59,7 +59,6 @@ def build_site(
     title: str = "onnxprof",
     base_url: str = "",
     project_url: str = "",
-    licence: str = "",
 ) -> Built:
     """Build the site of these runs and put it where `out` says.
 
@@ -67,7 +66,7 @@ def build_site(
     address, models have a picture, and a `sitemap.xml` lists the pages. Raises UsageError if `out`
     is something that this command did not make, and for a URL that is not a web address.
     """
-    return _build(of_runs(runs), out, _facts(title, base_url, project_url, licence))
+    return _build(of_runs(runs), out, _facts(title, base_url, project_url))
 
 
 def build_from_stores(
@@ -77,7 +76,6 @@ def build_from_stores(
     base_url: str = "",
     filters: Filters | None = None,
     project_url: str = "",
-    licence: str = "",
 ) -> Built:
     """The same of the runs in these folders, each read only where what it gives is not cached."""
     check_replaceable(out.resolve())
@@ -85,7 +83,7 @@ def build_from_stores(
     items, problems = of_stores(places, filters)
     under_load = loads.of_stores(places)
     told = (*map(str, problems), *under_load.problems)
-    facts = _facts(title, base_url, project_url, licence)
+    facts = _facts(title, base_url, project_url)
     return _build(items, out, facts, told, under_load)
 
 
@@ -149,12 +147,12 @@ def _weight(order: Order) -> int:
     return len(order.volume.items)
 
 
-def _facts(title: str, base_url: str, project_url: str, licence: str) -> render.SiteFacts:
+def _facts(title: str, base_url: str, project_url: str) -> render.SiteFacts:
     base = _checked_url(base_url, "--base-url")
     if base and not base.endswith("/"):
         base += "/"
     project = _checked_url(project_url, "--project-url")
-    return render.SiteFacts(title, __version__, "", base, project, licence)
+    return render.SiteFacts(title, __version__, "", base, project)
 
 
 def _checked_url(text: str, option: str) -> str:

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnxprof.errors import StoreError
@@ -64,7 +64,14 @@ def key(volume: Volume, site: render.SiteFacts) -> str:
     """Digest of everything that a model's bundle depends on; empty if a run is in memory."""
     if not volume.digests:
         return ""
-    named = (volume.slug, *sorted(volume.shared), *astuple(replace(site, newest="")))
+    named = (
+        volume.slug,
+        *sorted(volume.shared),
+        site.title,
+        site.version,
+        site.base_url,
+        site.project_url,
+    )
     return digest("bundle", code(), *named, *volume.digests)
 
 
