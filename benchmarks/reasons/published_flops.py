@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
 from pathlib import Path
@@ -62,39 +62,78 @@ def macs(layer: Layer) -> int:
     return out(layer) * prod(size for size in inner if isinstance(size, int))
 
 
+def dilated(layer: Layer, published: int) -> bool:
+    """Whether it is what a dilated kernel would take without holes."""
+    size = (layer.inputs[1].shape or (0,))[-1]
+    if layer.op_type != "Conv" or not isinstance(size, int) or size < 2:
+        return False
+    places, rest = divmod(published * size * size, 2 * macs(layer) or 1)
+    return not rest and isqrt(places) ** 2 == places and (isqrt(places) - 1) % (size - 1) == 0
+
+
+def unflattened(layer: Layer, published: int) -> bool:
+    """Whether it is a product over 512 of 25,088 columns, as of a Flatten that flattens nothing."""
+    inner = (layer.inputs[0].shape or (0,))[-1]
+    columns, rest = divmod(published - out(layer), 2 * out(layer) or 1)
+    return isinstance(inner, int) and not rest and columns > 0 and inner % columns == 0
+
+
+Rule = tuple[str, Callable[[Layer, int], bool]]
 #: By class, what the published figure is, in words and by shapes.
-RULES: Mapping[str, tuple[str, Callable[[Layer, int], bool]]] = {
+RULES: Mapping[str, Sequence[Rule]] = {
     "Conv": (
-        "2 a multiply-accumulate; ours has the bias, too",
-        lambda layer, given: given == 2 * macs(layer),
+        (
+            "2 a multiply-accumulate; ours has the bias, too",
+            lambda layer, given: given == 2 * macs(layer),
+        ),
+        ("that of a dilated kernel with its holes multiplied", dilated),
     ),
     "Gemm": (
-        "2 a multiply-accumulate and 1 an output, also where nothing is added",
-        lambda layer, given: given == 2 * macs(layer) + out(layer),
+        (
+            "2 a multiply-accumulate and 1 an output, also where nothing is added",
+            lambda layer, given: given == 2 * macs(layer) + out(layer),
+        ),
+        (
+            "that of the channels alone: the Flatten before it is listed with an output that is"
+            " not flat",
+            unflattened,
+        ),
     ),
     "Relu": (
-        "3 an element; ours 1 comparison, and 1 product where there is a slope",
-        lambda layer, given: given == 3 * out(layer),
+        (
+            "3 an element; ours 1 comparison, and 1 product where there is a slope",
+            lambda layer, given: given == 3 * out(layer),
+        ),
     ),
     "BatchNorm": (
-        "2 an element; ours has the factor and shift of each channel, too",
-        lambda layer, given: given == 2 * out(layer),
+        (
+            "2 an element; ours has the factor and shift of each channel, too",
+            lambda layer, given: given == 2 * out(layer),
+        ),
     ),
     "ElementWise": (
-        "1 an element of a sum, 2 of a product; ours 1",
-        lambda layer, given: given in (out(layer), 2 * out(layer)),
+        (
+            "1 an element of a sum, 2 of a product; ours 1 for each operand after the first",
+            lambda layer, given: given in (out(layer), 2 * out(layer)),
+        ),
     ),
     "Pooling": (
-        "1 a place of the window; ours one comparison fewer",
-        lambda layer, given: kernel(given, layer) > 0,
+        (
+            "1 a place of the window; ours one comparison fewer",
+            lambda layer, given: kernel(given, layer) > 0,
+        ),
     ),
     "Dropout": (
-        "1 an element; ours 0, since inference passes it by",
-        lambda layer, given: given == out(layer),
+        (
+            "1 an element; ours 0, since inference passes it by",
+            lambda layer, given: given == out(layer),
+        ),
     ),
     "Softmax": (
-        "3 an element; ours also the largest, which is taken out first",
-        lambda layer, given: given == 3 * out(layer),
+        (
+            "3 an element; ours also the largest, which is taken out first",
+            lambda layer, given: given == 3 * out(layer),
+        ),
     ),
 }
 
@@ -146,13 +185,15 @@ def ours(layer: Layer, counted: int | None, published: int) -> int | None:
     if layer.op_type in POOLS:
         places = kernel(published, layer)
         return out(layer) * (places if layer.op_type == "AveragePool" else places - 1)
-    return out(layer) if layer.layer_type == "ElementWise" else counted
+    if layer.layer_type == "ElementWise":
+        return out(layer) * (len(layer.inputs) - 1)
+    return counted
 
 
 def explained(found: Found) -> str:
     """The rule that gives the published figure; empty if none does."""
-    words, holds = RULES.get(found.layer.layer_type, ("", lambda *_: False))
-    return words if holds(found.layer, found.published) else ""
+    rules = RULES.get(found.layer.layer_type, ())
+    return next((words for words, holds in rules if holds(found.layer, found.published)), "")
 
 
 def main() -> int:
@@ -185,7 +226,7 @@ def main() -> int:
             span = f"{min(told):.3g} to {max(told):.3g}" if told else ""
             print(f"| {kind} | {count} | {differ[kind, why]} | {span} | {why} |")
     print(f"\nnot explained: {len(strange)}")
-    for found in strange[:20]:
+    for found in strange[:60]:
         shape = found.layer.outputs[0].shape
         print(
             f"- {found.model} {found.layer.name} {found.layer.op_type} {shape}:"

@@ -29,7 +29,6 @@ from onnxprof.publish.tables.timings import timing_csv
 from onnxprof.publish.text.sentences import reconciliation_text
 from onnxprof.publish.text.warnings import warning_texts
 from onnxprof.records.run import Run
-from onnxprof.store.encoding import run_from_json, run_to_json
 from onnxprof.store.folder import load, scan
 from onnxprof.testing import sample_run
 
@@ -84,7 +83,6 @@ def test_a_run_says_what_it_is_and_what_it_lacks(clone: Path, tmp_path: Path) ->
     sums = reconcile(run)
     assert {row.name for row in sums.rows if row.status is Status.UNTIMED} == set(NEVER)
     assert "a lower bound as published, no latency" in reconciliation_text(sums, run)
-    assert run_from_json(run_to_json(run), run.timings) == run
 
 
 def test_several_rows_of_a_layer_are_its_steps(clone: Path, tmp_path: Path) -> None:
@@ -215,7 +213,7 @@ LAYERS = {
     "deep": "[" * 100_000,
     "no shapes": '[{"name": "a", "type": "Conv"}]',
     "negative size": '[{"name": "a", "type": "ConstantInput", "input_dimensions":'
-    ' {"output_shapes": [[-1]]}}]',
+    ' {"output_shapes": [[-2]]}}]',
     "a size that is no number": '[{"name": "a", "type": "ConstantInput", "input_dimensions":'
     ' {"output_shapes": [[NaN]]}}]',
     "no output": '[{"name": "a", "type": "Relu", "input_dimensions": {}}]',

@@ -109,8 +109,10 @@ def _shapes(number: int, value: Any) -> tuple[Sizes, ...]:
 
 
 def _is_shape(value: Any) -> bool:
+    """A list of sizes; -1 stands in the operand of a Reshape for what follows from the others."""
+
     def is_size(size: Any) -> bool:
-        return type(size) is int and 0 <= size <= _LARGEST
+        return type(size) is int and -1 <= size <= _LARGEST
 
     return isinstance(value, list) and len(value) <= 16 and all(map(is_size, value))
 
@@ -153,7 +155,7 @@ def table(
         )
         outputs = (node.name,) if node.is_constant else node.outputs
         live.update(outputs if moves else ())
-        for name, shape in zip(outputs, _repeated(node.output_shapes, len(outputs)), strict=True):
+        for name, shape in zip(outputs, _shapes_of(node, len(outputs)), strict=True):
             tensors[name] = _tensor(name, _batched(shape, batch) if moves else shape, kind)
     layers = (
         _constant(node, kinds[node.name], tensors)
@@ -185,9 +187,15 @@ def _is_input(node: Node, readers: Sequence[Node]) -> bool:
     return first and len(shape) > 1 and shape[0] == 1
 
 
-def _repeated(shapes: Sequence[Sizes], count: int) -> list[Shape]:
-    """A shape for each output: the published ones, and none where fewer were published."""
-    known: list[Shape] = list(shapes[:count])
+def _shapes_of(node: Node, count: int) -> list[Shape]:
+    """A shape for each output: the published ones, and none where fewer were published.
+
+    What a Flatten yields is a matrix, also where its input's shape was published for it.
+    """
+    known: list[Shape] = list(node.output_shapes[:count])
+    if node.layer_type == "Flatten" and len(node.output_shapes[0]) > 2:
+        first, *rest = node.output_shapes[0]
+        known[0] = (first, prod(rest))
     return known + [None] * (count - len(known))
 
 
@@ -210,8 +218,10 @@ def _kind(node: Node, readers: Sequence[Node]) -> LayerKind:
 
 def _tensor(name: str, shape: Shape, kind: LayerKind) -> Tensor:
     """A tensor; of a shape operand its contents were published as its shape."""
-    if kind is not LayerKind.SHAPE_OPERAND or shape is None:
-        return Tensor(name, shape=shape)
+    if shape is None:
+        return Tensor(name)
+    if kind is not LayerKind.SHAPE_OPERAND:
+        return Tensor(name, shape=tuple(None if size == -1 else size for size in shape))
     value = tuple(size for size in shape if isinstance(size, int))
     return Tensor(name, shape=(len(value),), value=value)
 
