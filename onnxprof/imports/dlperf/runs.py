@@ -67,8 +67,8 @@ class Reading:
             yield from self._of_model(_Model(model, path, digest, published), listed)
 
     def _of_model(self, model: _Model, listed: Sequence[Sheet]) -> Iterator[Made]:
-        known = {sheet: times for sheet in listed if (times := self._times(sheet, model))}
-        once = {s.device: times[0] for s, times in known.items() if s.batch == 1}
+        known = {sheet: read for sheet in listed if (read := self._times(sheet, model))}
+        once = {sheet.device: read[0] for sheet, read in known.items() if sheet.batch == 1}
         made: dict[object, LayerTable] = {}
         for sheet, (times, digest) in known.items():
             base = once.get(sheet.device)

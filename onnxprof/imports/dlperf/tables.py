@@ -89,7 +89,7 @@ def _node(number: int, item: Any) -> Node:
         raise Damaged(f"entry {number}: its tensors and shapes do not match")
     if kind == _CONSTANT and len(sizes[1]) != 1:
         raise Damaged(f"entry {number}: a constant without its shape")
-    return Node(str(name), str(kind), *names, *sizes)
+    return Node(str(name), str(kind), names[0], names[1], sizes[0], sizes[1])
 
 
 def _is_name(value: Any) -> bool:
