@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from support.networks import models
 from support.places import DATA
-from support.runs import dlperf_clone
-from support.runs.dlperf_clone import NEVER, ROWS, TOTAL_NS, sheet
+from support.published import dlperf_clone
+from support.published.dlperf_clone import NEVER, ROWS, TOTAL_NS, sheet
 from support.runs.imported_runs import invoke, refused
 
 from onnxprof.analysis.grades import grade

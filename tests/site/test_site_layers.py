@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import dlperf_clone
+from support.published import dlperf_clone
 from support.sites import HOSTILE, hostile_run, runs, settled, violations
 
 from onnxprof.analysis.reconcile import Status, reconcile
