@@ -160,6 +160,14 @@ def test_every_name_can_be_drawn(tmp_path: Path) -> None:
     assert HOSTILE[:20] not in page.read_text("utf-8")
 
 
+def test_a_site_of_bounds_alone_has_the_list_and_no_totals(tmp_path: Path) -> None:
+    build_site(published(tmp_path / "dlperf"), tmp_path / "out")
+    page = (tmp_path / "out" / "layers.html").read_text("utf-8")
+    totals = page.split('id="ll-totals"')[1].split("</table>")[0]
+    assert totals.count("<tr>") == 1
+    assert 'href="bounds.html"' in (tmp_path / "out" / "index.html").read_text("utf-8")
+
+
 # In a browser.
 
 
