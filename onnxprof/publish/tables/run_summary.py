@@ -356,11 +356,12 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     asked, model, timings = run.request, run.model, run.timings
     sizes = ", ".join(f"{name}={size}" for name, size in asked.dims)
     opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets)
+    file_size = f"{model.file_bytes:,} bytes, " if model.file_bytes else ""
     return [
         ("model", model.reference),
         ("sha256", model.sha256),
         ("opset", opsets),
-        ("size", f"{model.file_bytes:,} bytes, {model.parameters:,} parameters"),
+        ("size", f"{file_size}{model.parameters:,} parameters"),
         ("device", f"{run.device.name} ({asked.device_id})"),
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
