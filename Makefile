@@ -1,5 +1,6 @@
 # make demo    profile a few networks and build the site
-# make gallery build the site of the measured runs in results/ (DLPERF=FOLDER adds a folder of runs)
+# make gallery build the site of the measured runs in results/ (DLPERF=FOLDER adds the bounds
+#              that a clone of rai-project/dlperf in that folder publishes)
 # make test    run the whole suite, a process for each core
 #              (ARGS="-k store" for a part of it, ARGS=-n0 in one process)
 # make test-export   export with torch and TensorFlow (in .venv-export, some 3 GB)
@@ -19,6 +20,7 @@ BUDGET ?= 1
 DEMO ?= demo
 GALLERY ?= gallery
 DLPERF ?=
+PUBLISHED ?= $(GALLERY)-published
 ARGS ?=
 # A process that crashes ends the session: its tests would be waited for otherwise.
 WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto --max-worker-restart 0)
@@ -46,7 +48,8 @@ demo:
 
 gallery:
 	@.ci/venv cpu,site
-	$(RUN) onnxprof site build --store results $(if $(DLPERF),--store "$(DLPERF)") --out $(GALLERY) --title "onnxprof gallery"
+	$(if $(DLPERF),$(RUN) onnxprof runs import --dlperf "$(DLPERF)" --store $(PUBLISHED))
+	$(RUN) onnxprof site build --store results $(if $(DLPERF),--store $(PUBLISHED)) --out $(GALLERY) --title "onnxprof gallery"
 	@echo
 	@echo "The gallery is built. Open it: file://$(abspath $(GALLERY))/index.html"
 
@@ -93,5 +96,5 @@ bench:
 	@for file in $(wildcard benchmarks/speed/*.py benchmarks/site/*.py); do .venv/$(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) $(GALLERY) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) $(GALLERY) $(PUBLISHED) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,6 +32,8 @@ class Status(StrEnum):
     CONSTANT = "constant"
     INPUT = "input"
     NOT_EXECUTED = "not executed"
+    UNTIMED = "never timed"
+    """Published tables have no time for the layer."""
     UNKNOWN = "unknown"
     """No step is tied to the layer, but a step whose layers were refuted may have computed it."""
     UNATTRIBUTED = "unattributed"
@@ -89,7 +91,8 @@ class Reconciliation:
     `overhead_ns = total_ns - layer_sum_ns - interruptions_ns`, by definition; it is negative
     where the timer inflates the steps by more than the runtime spends between them. An imported
     run may have no un-profiled median: then `is_whole` is False, `total_ns` is the sum of the
-    rows, shares are of that, and the closing rows have no time.
+    rows, shares are of that, and the closing rows have no time. Of published lower bounds, which
+    are no latency either, `total_ns` is the published sum.
     """
 
     rows: tuple[TimedRow, ...]
@@ -137,7 +140,7 @@ def reconcile(run: Run) -> Reconciliation:
     homes, division = _homes(run), divide(run.steps, timings)
     timed = _step_rows(run, homes.places, division)
     layer_sum = sum(row.median_ns or 0 for row in timed)
-    total = intervals.median_ns(timings.latency_ns) if is_whole else layer_sum
+    total = _total(run, timings, layer_sum)
     timed = [replace(row, share=_share(row.median_ns, total)) for row in timed]
     stray = [row for row in timed if row.status is Status.UNATTRIBUTED]
     low, high = intervals.latency_interval(timings) if is_whole else (0, 0)
@@ -147,7 +150,11 @@ def reconcile(run: Run) -> Reconciliation:
         rows=(
             *_layer_rows(run, homes, timed),
             *stray,
-            *(_closing_rows(total, layer_sum, interrupted, timings) if is_whole else _UNKNOWN),
+            *(
+                _closing_rows(total, layer_sum, interrupted, timings)
+                if is_whole
+                else _foreign_rows(run, total, layer_sum)
+            ),
         ),
         total_ns=total,
         layer_sum_ns=layer_sum,
@@ -164,6 +171,29 @@ def reconcile(run: Run) -> Reconciliation:
 
 #: The closing rows of a run without an un-profiled median.
 _UNKNOWN = tuple(TimedRow(f"({status})", status) for status in CLOSING)
+
+
+def _total(run: Run, timings: Timings, layer_sum: int) -> int:
+    """The un-profiled median; without one the published sum, else that of the rows."""
+    if timings.latency_ns.size:
+        return intervals.median_ns(timings.latency_ns)
+    if run.request.is_published and timings.traced_ns.size:
+        return int(timings.traced_ns[0])
+    return layer_sum
+
+
+def _foreign_rows(run: Run, total: int, layer_sum: int) -> tuple[TimedRow, ...]:
+    """The closing rows of a run without an un-profiled median.
+
+    A published sum was added up before its rows were rounded: where they differ, so much is said.
+    """
+    if not run.request.is_published:
+        return _UNKNOWN
+    rest = total - layer_sum
+    rounding = TimedRow("(rounding)", Status.OVERHEAD, median_ns=rest, share=_share(rest, total))
+    share = 1.0 if total else None
+    bound = TimedRow("(total)", Status.TOTAL, median_ns=total, share=share)
+    return _UNKNOWN[0], rounding if rest else _UNKNOWN[1], bound
 
 
 def _rounded(ns: float | None) -> int | None:
@@ -302,7 +332,7 @@ def _merged(steps: list[Step]) -> Step:
 
 def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[TimedRow]:
     folded = frozenset(run.folded)
-    untied = Status.UNKNOWN if any(s.is_refuted for s in run.steps) else Status.NOT_EXECUTED
+    untied = _untied(run)
     for i, layer in enumerate(run.table):
         if i not in homes.owner:
             yield TimedRow(layer.name, _untimed(layer, folded) or untied, layer)
@@ -310,6 +340,13 @@ def _layer_rows(run: Run, homes: _Homes, timed: list[TimedRow]) -> Iterator[Time
         row = timed[homes.owner[i]]
         at_home = homes.places[homes.owner[i]].layer == i
         yield row if at_home else TimedRow(layer.name, Status.FUSED, layer, row.step)
+
+
+def _untied(run: Run) -> Status:
+    """What is said of a layer that no step is tied to."""
+    if run.request.is_published:
+        return Status.UNTIMED
+    return Status.UNKNOWN if any(step.is_refuted for step in run.steps) else Status.NOT_EXECUTED
 
 
 def _untimed(layer: Layer, folded: frozenset[str]) -> Status | None:

@@ -263,6 +263,7 @@ _FATES = {
     Status.INPUT: Fate.INPUT,
     Status.NOT_EXECUTED: Fate.NOT_EXECUTED,
     Status.UNKNOWN: Fate.UNTOLD,
+    Status.UNTIMED: Fate.UNTIMED,
 }
 
 

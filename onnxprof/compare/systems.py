@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from onnxprof.analysis.standing import standing
 from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.errors import UsageError
-from onnxprof.records.run import RUNTIME, Request, Run
+from onnxprof.records.run import IMPORTED, PUBLISHED, RUNTIME, Request, Run
 
 #: Packages whose name is not that of their backend, in runs that do not say which they ran on.
 _PACKAGES = {"ort": "onnxruntime"}
@@ -42,8 +42,8 @@ def system(run: Measured) -> tuple[str, ...]:
     """
     asked = run.request
     threads, kind = str(asked.threads), asked.granularity.value
-    imported = "imported" if asked.timer == "imported" else ""
-    return asked.backend, asked.provider, asked.device_id, threads, kind, imported
+    foreign = asked.timer if asked.timer in (IMPORTED, PUBLISHED) else ""
+    return asked.backend, asked.provider, asked.device_id, threads, kind, foreign
 
 
 def newest(runs: Sequence[M]) -> list[M]:
@@ -188,16 +188,23 @@ def _refuse_other_models(runs: Sequence[Run]) -> None:
     rest = [its.told for its in named if its.match is None]
     first = rest[0]
     names = ", ".join(dict.fromkeys(run.request.model_name for run in runs))
+    published = any(run.request.is_published for run in rest)
     for run in rest[1:]:
         if run.request.model_sha256 == first.request.model_sha256:
             continue
-        if missing := operators(first) ^ operators(run):
+        told = classes if published else operators
+        if missing := told(first) ^ told(run):
             raise UsageError(
                 f"not the same model: {len(missing)} layers are in one and not in the other,"
                 f" such as {min(missing)[0]!r}",
                 where=names,
                 remedy="Choose one with --model NAME; --force aligns what has the same name",
             )
+
+
+def classes(run: Run) -> frozenset[tuple[str, str]]:
+    """Name and class of each node layer, which is all that published tables tell."""
+    return frozenset((layer.name, layer.layer_type) for layer in run.table.nodes)
 
 
 def operators(run: Run) -> frozenset[tuple[str, str]]:

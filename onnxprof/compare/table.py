@@ -17,6 +17,7 @@ class Fate(StrEnum):
     CONSTANT = "constant"
     INPUT = "input"
     NOT_EXECUTED = "not executed"
+    UNTIMED = "never timed"
     ABSENT = "not in its model"
     UNTOLD = "no time of its own"
 

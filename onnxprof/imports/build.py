@@ -23,7 +23,7 @@ from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.provenance.ties import TiedStep
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
-from onnxprof.records.run import RUNTIME, Request, Run
+from onnxprof.records.run import IMPORTED, RUNTIME, Request, Run
 from onnxprof.records.step import Confidence, Step
 from onnxprof.records.timings import Timings
 from onnxprof.records.warning import RunWarning, WarningKind
@@ -83,7 +83,7 @@ def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
             batch=facts.batch,
             dims=facts.dims,
             threads=facts.threads,
-            timer="imported",
+            timer=IMPORTED,
         ),
         model=known,
         device=device,

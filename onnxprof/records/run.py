@@ -24,6 +24,10 @@ SCHEMA_VERSION = 1
 CORES = "cores"
 #: The key in `Run.environment` of the runtime's package and version.
 RUNTIME = "runtime"
+#: `Request.timer` of a run that another program measured.
+IMPORTED = "imported"
+#: `Request.timer` of lower bounds that somebody published: no latency was measured.
+PUBLISHED = "published"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,14 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """The number of fresh processes in which the measurement is repeated."""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the times are published lower bounds.
+
+        Nothing ranks such a run among measured ones unless its reader asks for published bounds.
+        """
+        return self.timer == PUBLISHED
 
 
 @dataclass(frozen=True, slots=True)

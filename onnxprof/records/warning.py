@@ -290,6 +290,15 @@ class WarningKind(StrEnum):
         subject="what the files do not tell",
         words=lambda w: f"Another program measured this: {w.subject}.",
     )
+    PUBLISHED_BOUND = Entry(
+        "published_bound",
+        value=Figure("layers that were never timed", Unit.COUNT),
+        subject="which layers those are, and what else the tables lack",
+        words=lambda w: (
+            "As published in 2020: cuDNN primitives timed one by one, a lower bound, no latency"
+            " measured" + _text(w.subject, f"; {w.subject}") + "."
+        ),
+    )
 
 
 def _output(values: Values) -> str:

@@ -37,7 +37,15 @@ def build(
     base_url: Annotated[
         str,
         typer.Option(
-            help="Where the site will be: pages name their address, and a sitemap lists them.",
+            help="Where the site will be: for addresses in pages, pictures of models, a sitemap.",
+            metavar="URL",
+            show_default=False,
+        ),
+    ] = "",
+    project_url: Annotated[
+        str,
+        typer.Option(
+            help="The project that the results are of; every page links to it.",
             metavar="URL",
             show_default=False,
         ),
@@ -67,8 +75,14 @@ def build(
     check_replaceable(folder)
     roots = _roots(store or ())
     with device_lock.held(str(folder), note):
-        filters = Filters(tag=tuple(tag or ()))
-        _tell(build_from_stores(roots, folder, title, base_url, filters, licence))
+        chosen = Filters(tag=tuple(tag or ()))
+        built = build_from_stores(
+            *(roots, folder, title, base_url),
+            filters=chosen,
+            project_url=project_url,
+            licence=licence,
+        )
+        _tell(built)
 
 
 @app.command()

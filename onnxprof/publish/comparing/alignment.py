@@ -21,6 +21,7 @@ _FATES = {
     Fate.CONSTANT: "constant",
     Fate.INPUT: "input",
     Fate.NOT_EXECUTED: "not run",
+    Fate.UNTIMED: "untimed",
     Fate.ABSENT: "absent",
     Fate.UNTOLD: "·",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol, TypeVar
 
@@ -14,7 +14,7 @@ from onnxprof.analysis.standing import newest, standing
 from onnxprof.publish.reasons.macs import Macs
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import slug, unique_slug
-from onnxprof.publish.text.sentences import wrong_text
+from onnxprof.publish.text.sentences import threads, wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Request, Run
 from onnxprof.records.step import Granularity
@@ -85,6 +85,11 @@ class Entry:
         return self.result.total_ns if self.result and self.result.is_whole else None
 
     @property
+    def bound_ns(self) -> int | None:
+        """The published lower bound; None for what was measured."""
+        return self.result.total_ns if self.result and self.run.request.is_published else None
+
+    @property
     def grade(self) -> Grade | None:
         """How far the latency can be trusted; None without one, and for wrong outputs."""
         return grade(self.run, self.result) if self.result else None
@@ -129,6 +134,20 @@ class ModelPage:
         """The timing table of a run of the page, made once where the page shows the run."""
         known = (entry.result for entry in self.entries if entry.run is run)
         return next(known, None) or reconcile(run)
+
+
+def measured(models: Iterable[ModelPage]) -> list[ModelPage]:
+    """The models as rankings see them: without published bounds, and without models of no more."""
+    return [page for model in models if (page := _measured(model)).entries]
+
+
+def _measured(page: ModelPage) -> ModelPage:
+    kept = [entry for entry in page.entries if not entry.run.request.is_published]
+    if len(kept) == len(page.entries):
+        return page
+    old = sorted({entry.system for entry in kept})
+    entries = tuple(replace(entry, system=old.index(entry.system)) for entry in kept)
+    return replace(page, systems=tuple(page.systems[i] for i in old), entries=entries)
 
 
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
@@ -220,6 +239,8 @@ def _device(run: Run, shared: frozenset[str]) -> str:
 
 
 def _provider(request: Request) -> str:
+    if request.is_published:  # there was one way to time primitives
+        return ""
     plain = ("", "cpu", request.backend.lower())
     return "" if request.provider.lower() in plain else request.provider
 
@@ -230,11 +251,11 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     if provider := _provider(request):
         found.append(provider)
     if len({other.threads for other in others}) > 1:
-        found.append(f"{request.threads} thread{'s' if request.threads != 1 else ''}")
+        found.append(threads(request.threads))
     if request.granularity is Granularity.WRITTEN:
         found.append("as written")
     if len({other.timer for other in others}) > 1:
-        found.append(f"{request.timer} timer")
+        found.append("published bounds" if request.is_published else f"{request.timer} timer")
     found += [f"{name}={size}" for name, size in request.dims]
     if len({other.seed for other in others}) > 1:
         found.append(f"seed {request.seed}")

@@ -35,8 +35,8 @@ MEANINGS = {
     "input_shapes": "their shapes at this batch size, as a list of lists; `?` where not known",
     "output_shapes": "likewise",
     "status": (
-        "timed, fused, folded, constant, input, not executed, unknown, unattributed,"
-        " interruptions, overhead or total"
+        "timed, fused, folded, constant, input, not executed, never timed, unknown,"
+        " unattributed, interruptions, overhead or total"
     ),
     "step": "what the runtime executed it as",
     "median_ms": "median, in milliseconds; of all rows of a run but `(total)` the sum is `(total)`",

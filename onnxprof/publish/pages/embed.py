@@ -110,8 +110,11 @@ def reach(result: Reconciliation) -> int:
 
 
 def median(run: Run) -> int:
-    """The un-profiled median of a good run."""
-    return median_ns(run.timings.latency_ns) if run.timings is not None else 0
+    """The un-profiled median of a good run, or its published bound."""
+    if run.timings is None:
+        return 0
+    whole = run.timings.latency_ns
+    return median_ns(whole if whole.size else run.timings.traced_ns)
 
 
 def fate(row: TimedRow) -> str:
@@ -231,6 +234,7 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
         "sums": len(sums),
         "total": result.total_ns,
         "whole": result.is_whole,
+        **({"bound": 1} if entry.bound_ns is not None else {}),
         "pm": _half_width(result),
         **_trust(entry, result),
         "wrong": in_page(entry.wrong),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
+from onnxprof.publish.pages.catalogue import Entry, ModelPage, System, measured
 from onnxprof.publish.pages.origins import zoo_entry
 from onnxprof.publish.pages.render import SiteFacts, latencies, markup, rates, render
 
@@ -37,11 +37,16 @@ def index_page(
     compared: Sequence[Pair] = (),
     uncompared: int = 0,
     under_load: int = 0,
+    published: tuple[int, int] = (0, 0),
+    layered: int = 0,
 ) -> str:
     """The list of models, the matrix of models against systems, links to pairs of systems.
 
     `uncompared` is the number of pairs without a page, `under_load` that of runs under load.
+    Published lower bounds are in no table here: `published` counts their models and devices.
+    `layered` is the number of rows that the list of all layers has.
     """
+    models = measured(models)
     pairs = sorted({_runtime(system) for model in models for system in model.systems})
     names = sorted({device for device, _ in pairs})
     runtimes = sorted({runtime for _, runtime in pairs})
@@ -56,6 +61,8 @@ def index_page(
         compared=compared,
         uncompared=uncompared,
         under_load=under_load,
+        published=published,
+        layered=layered,
         tasks=sorted({row.task for model in models if (row := zoo_entry(model.facts))}),
         rows=[_row(model, names, pairs, runtimes) for model in models],
         runs=sum(len(model.entries) for model in models),

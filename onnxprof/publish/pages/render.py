@@ -56,6 +56,8 @@ class SiteFacts:
     """When the newest run was measured; pages carry no time of their building."""
     base_url: str = ""
     """Where the site will be, with a slash at its end; empty where that is not known."""
+    project_url: str = ""
+    """The project that the results are of; every page's foot links to it."""
     licence: str = ""
     """That of the results, as its SPDX identifier, a name or an address; empty for none stated."""
 
@@ -97,6 +99,7 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str, why: Why) -> str:
         data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
         aligned=aligned,
         repeat=repeat(page.first.run),
+        picture=f"models/{page.slug}/card.png",
         environments=_environments(page),
     )
     return html.replace(_CONTENTS, _contents(html))

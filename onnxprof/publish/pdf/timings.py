@@ -20,6 +20,7 @@ _FATES = {
     Status.FOLDED: "computed while loading",
     Status.NOT_EXECUTED: "not executed",
     Status.UNKNOWN: "tied to no step",
+    Status.UNTIMED: "never timed",
 }
 
 
@@ -77,7 +78,7 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
             f"batch {request.batch}{sizes}, {request.threads} threads, "
             f"granularity {request.granularity}",
         ),
-        ("Measured", f"{run.created} (UTC)"),
+        _when(run),
         *([("Grade", text)] if (text := _grade_text(run, result)) else []),
         ("Machine", software),
         ("Command", run.command),
@@ -87,6 +88,12 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
 def _grade_text(run: Run, result: Reconciliation) -> str:
     found = grade(run, result)
     return f"{grades.word(found)}: {grades.MEANINGS[found]}" if found else ""
+
+
+def _when(run: Run) -> tuple[str, str]:
+    if run.request.is_published:
+        return "Published", f"in 2020; imported {run.created} (UTC)"
+    return "Measured", f"{run.created} (UTC)"
 
 
 def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -21,6 +22,16 @@ _EPOCH = datetime(1980, 1, 1, tzinfo=UTC)
 #: rows. After this many characters of data ten empty documents make it forget.
 _MOST_DATA = 250_000
 _KEPT_FOR = 10
+#: Pixels an inch of a picture; an inch has 72 points.
+_PPI = 144
+
+
+class Form(StrEnum):
+    """What a document is set as."""
+
+    PDF = "pdf"
+    PNG = "png"
+    """A picture of its one page, two pixels a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +42,16 @@ class Manuscript:
     data: str
     created: str
     """ISO 8601; the document carries this time, so that its bytes do not depend on the clock."""
+    form: Form = Form.PDF
 
     def digest(self) -> str:
         """Digest of everything that the bytes of the document depend on."""
-        return digest(_typst_version(), _source(self.template), self.data, self.created)
+        form = () if self.form is Form.PDF else (self.form.value,)
+        return digest(_typst_version(), _source(self.template), self.data, self.created, *form)
 
 
 def compile_pdf(manuscript: Manuscript) -> bytes:
-    """The PDF of a manuscript; the same bytes every time and everywhere.
+    """The PDF of a manuscript, or its picture; the same bytes every time and everywhere.
 
     Only the fonts within the typst package are used. Raises UsageError if it is missing.
     """
@@ -53,19 +66,19 @@ def compile_pdf(manuscript: Manuscript) -> bytes:
         made = _compiler().compile(
             _source(manuscript.template),
             sys_inputs={"data": manuscript.data},
-            format="pdf",
+            format=manuscript.form.value,
             timestamp=_timestamp(manuscript.created),
-            pdf_tags=False,
+            **({"pdf_tags": False} if manuscript.form is Form.PDF else {"ppi": _PPI}),
         )
     except typst.TypstError as error:
         raise OnnxprofError(f"typst could not set this page: {error}") from error
     if not isinstance(made, bytes):
-        raise OnnxprofError("typst made no PDF of this page")
+        raise OnnxprofError("typst made no document of this page")
     return made
 
 
 def pressed(manuscript: Manuscript, kept: Cache) -> bytes:
-    """The PDF of a manuscript, from the cache where it is there."""
+    """The document of a manuscript, from the cache where it is there."""
     key = manuscript.digest()
     pdf = kept.get(key)
     if pdf is None:

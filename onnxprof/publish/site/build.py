@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from onnxprof import __version__
 from onnxprof.errors import UsageError
+from onnxprof.publish.bounds.page import PATH, bounds_page
+from onnxprof.publish.bounds.page import bounds as published_bounds
 from onnxprof.publish.disk import process_pool
 from onnxprof.publish.disk.cache import code, user_cache
 from onnxprof.publish.disk.files import write
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
+from onnxprof.publish.layerlist import page as layerlist
+from onnxprof.publish.layerlist.index import batches
 from onnxprof.publish.pages import charts, downloads, render
-from onnxprof.publish.pages.catalogue import ModelPage
+from onnxprof.publish.pages.catalogue import ModelPage, measured
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
 from onnxprof.publish.pages.index import index_page
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
@@ -58,16 +62,19 @@ def build_site(
     out: Path,
     title: str = "onnxprof",
     base_url: str = "",
+    project_url: str = "",
     licence: str = "",
     ceilings: Sequence[Ceilings] = (),
 ) -> Built:
     """Build the site of these runs, bound by these ceilings, and put it where `out` says.
 
     The old site stands until the new one is whole. Where the base URL is known, pages name their
-    address and a `sitemap.xml` lists them. `licence` is that of the results. Raises UsageError if
-    `out` is something that this command did not make, and for a base URL that is not a web address.
+    address, models have a picture, and a `sitemap.xml` lists the pages. `licence` is that of the
+    results. Raises UsageError if `out` is something that this command did not make, and for a URL
+    that is not a web address.
     """
-    return _build(of_runs(runs), out, title, base_url, licence=licence, ceilings=ceilings)
+    facts = _facts(title, base_url, project_url, licence)
+    return _build(of_runs(runs), out, facts, ceilings=ceilings)
 
 
 def build_from_stores(
@@ -76,6 +83,7 @@ def build_from_stores(
     title: str = "onnxprof",
     base_url: str = "",
     filters: Filters | None = None,
+    project_url: str = "",
     licence: str = "",
 ) -> Built:
     """The same of the runs in these folders, each read only where what it gives is not cached."""
@@ -85,24 +93,21 @@ def build_from_stores(
     under_load = loads.of_stores(places)
     ceilings, unread = stored_ceilings(places)
     told = (*map(str, problems), *under_load.problems, *map(str, unread))
-    return _build(items, out, title, base_url, told, under_load, licence, ceilings)
+    facts = _facts(title, base_url, project_url, licence)
+    return _build(items, out, facts, told, under_load, ceilings)
 
 
 def _build(
     items: Sequence[Item],
     out: Path,
-    title: str,
-    base_url: str,
+    facts: render.SiteFacts,
     problems: tuple[str, ...] = (),
     under_load: Loads = loads.NONE,
-    licence: str = "",
     ceilings: Sequence[Ceilings] = (),
 ) -> Built:
     out = out.resolve()
     dates = (*(item.created for item in items), *(run.created for run in under_load.runs))
-    newest = max(dates, default="")
-    stated = downloads.checked_licence(licence)
-    facts = render.SiteFacts(title, __version__, newest, _checked_url(base_url), stated)
+    facts = replace(facts, newest=max(dates, default=""))
     check_replaceable(out)
     wanted, cache = volumes(items), user_cache()
     held = [bounds.of_volume(volume, ceilings) for volume in wanted]
@@ -161,8 +166,17 @@ def _weight(order: Order) -> int:
     return len(order.volume.items)
 
 
-def _checked_url(text: str) -> str:
-    """The address with a slash at its end, or nothing."""
+def _facts(title: str, base_url: str, project_url: str, licence: str) -> render.SiteFacts:
+    base = _checked_url(base_url, "--base-url")
+    if base and not base.endswith("/"):
+        base += "/"
+    project = _checked_url(project_url, "--project-url")
+    stated = downloads.checked_licence(licence)
+    return render.SiteFacts(title, __version__, "", base, project, stated)
+
+
+def _checked_url(text: str, option: str) -> str:
+    """The address, or nothing. Raises UsageError."""
     if not text:
         return ""
     parts = urlsplit(text)
@@ -170,10 +184,9 @@ def _checked_url(text: str) -> str:
         raise UsageError(
             "this is no address that a site can have",
             where=text,
-            remedy="--base-url takes one such as https://example.org/models/",
+            remedy=f"{option} takes one such as https://example.org/models/",
         )
-    safe = quote(text, safe=":/?#[]@!$&'()*+,;=%~")
-    return safe if safe.endswith("/") else f"{safe}/"
+    return quote(text, safe=":/?#[]@!$&'()*+,;=%~")
 
 
 def _write_rest(
@@ -187,17 +200,43 @@ def _write_rest(
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
     _write_downloads(folder, models, devices, site)
-    pairs, left_out = pair_pages(models)
+    pairs, left_out = pair_pages(measured(models))
     for pair in pairs:
         write(folder / "pairs" / f"{pair.slug}.html", pair_page(pair, site))
         write(folder / "pairs" / f"{pair.slug}.csv", pair_csv(pair))
     write(folder / "method.html", render.method_page(site))
+    published = _write_bounds(folder, models, devices, site)
     count = len(under_load.runs)
-    write(folder / "index.html", index_page(models, devices, site, pairs, left_out, count))
+    layered = _write_layers(folder, models, site)
+    index = index_page(models, devices, site, pairs, left_out, count, published, layered)
+    write(folder / "index.html", index)
     if under_load.runs:
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:
         write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
+
+
+def _write_bounds(
+    folder: Path, models: Sequence[ModelPage], devices: Sequence[DevicePage], site: render.SiteFacts
+) -> tuple[int, int]:
+    """The page of published lower bounds, where there are any; their models and devices."""
+    found = published_bounds(models, devices)
+    if found.runs:
+        write(folder / PATH, bounds_page(found, site))
+    return found.models, len(found.devices)
+
+
+def _write_layers(folder: Path, models: Sequence[ModelPage], site: render.SiteFacts) -> int:
+    """The list of all models' layers with its index, where there are any; how many rows it has."""
+    paths = [folder / _ROWS / f"{model.slug}.json" for model in models]
+    found = batches(path.read_bytes() for path in paths if path.is_file())
+    for batch in found:
+        write(folder / layerlist.script(batch.batch), batch.text)
+    if found:
+        write(folder / layerlist.PATH, layerlist.layers_page(found, site))
+        for name in layerlist.ASSETS:
+            write(folder / "assets" / name, render.asset(name))
+    return sum(batch.rows for batch in found)
 
 
 def _write_downloads(

@@ -15,6 +15,7 @@ from onnxprof.plugins.source_places import cleaned_run
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.disk.files import encoded, write
 from onnxprof.publish.drawing import plot
+from onnxprof.publish.layerlist.part import part
 from onnxprof.publish.pages import downloads, graph_view, layer_rows, render, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
@@ -25,13 +26,14 @@ from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.selection import facts
 from onnxprof.publish.site.cards import card, light
 from onnxprof.publish.site.worklist import Volume
+from onnxprof.publish.social import picture
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
-_CARD, _ROWS, _PDFS = ":card", ":rows", ":pdfs"
+_CARD, _ROWS, _LAYERS, _PDFS = ":card", ":rows", ":layers", ":pdfs"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -43,6 +45,8 @@ class Bundle:
     """The model's page without its layers; empty if no run of it can be shown."""
     rows: bytes = b""
     """The table of all its good runs as Parquet; empty if there is none."""
+    layers: bytes = b""
+    """What the list of all models' layers has of it."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What could not be shown, one line each."""
@@ -57,7 +61,7 @@ class Order:
     folder: Path
     """Where the model's files go."""
     rows: Path
-    """Where its table goes, if it has one."""
+    """Where its table goes, if it has one; its layers go beside that, as JSON."""
     cache: Cache
     key: str
     """What the cache knows the bundle by; empty if a run is in memory."""
@@ -69,8 +73,9 @@ def key(volume: Volume, site: render.SiteFacts, ceilings: Sequence[Ceilings] = (
     """Digest of everything that a model's bundle depends on; empty if a run is in memory."""
     if not volume.digests:
         return ""
-    named = (volume.slug, *sorted(volume.shared), site.title, site.version, site.base_url)
-    return digest("bundle", code(), *named, *volume.digests, *map(repr, ceilings))
+    named = (volume.slug, *sorted(volume.shared), site.title, site.version)
+    places = (site.base_url, site.project_url)
+    return digest("bundle", code(), *named, *places, *volume.digests, *map(repr, ceilings))
 
 
 def found(order: Order) -> Bundle | None:
@@ -98,9 +103,9 @@ def made(order: Order) -> Bundle:
     site = replace(order.site, newest=max(run.created for run in runs))
     plots, rows_of = dict(_plots(page)), _rows_of(page, reasons)
     files = dict(_files(page, plots, site, rows_of, reasons))
-    documents = dict(_documents(page, plots))
+    documents = dict(_documents(page, plots, site))
     rows = downloads.rows_parquet(page, rows_of)
-    bundle = Bundle(card(light(page)), rows, files, tuple(problems))
+    bundle = Bundle(card(light(page)), rows, part(page), files, tuple(problems))
     if order.key and not problems:
         keys = {name: manuscript.digest() for name, manuscript in documents.items()}
         order.cache.put(order.key, _packed(bundle, keys))
@@ -113,7 +118,8 @@ def _written(order: Order, bundle: Bundle) -> Bundle:
         write(order.folder / name, content)
     if bundle.rows:
         write(order.rows, bundle.rows)
-    return replace(bundle, files={}, rows=b"")
+        write(order.rows.with_suffix(".json"), bundle.layers)
+    return replace(bundle, files={}, rows=b"", layers=b"")
 
 
 def _readable(volume: Volume) -> tuple[list[Run], list[str]]:
@@ -138,11 +144,16 @@ def misfit(run: Run) -> str:
     timings = run.timings
     if timings is None:
         return ""
-    if run.origin is not None and not timings.latency_ns.size:
+    is_bound = run.request.is_published and timings.traced_ns.size > 0
+    if run.origin is not None and not timings.latency_ns.size and not is_bound:
         return "it was imported without un-profiled latencies, so there is nothing to rank it by"
     shape = timings.step_ns.shape
     steps_fit = len(shape) == 2 and shape[0] == len(run.steps) and (shape[1] > 0 or not run.steps)
-    return "" if steps_fit and timings.latency_ns.size else "its times do not match its steps"
+    return (
+        ""
+        if steps_fit and (timings.latency_ns.size or is_bound)
+        else "its times do not match its steps"
+    )
 
 
 def _rows_of(page: ModelPage, reasons: Reasons) -> RowsOf:
@@ -184,8 +195,12 @@ def _files(
             yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run], rows_of=rows_of))
 
 
-def _documents(page: ModelPage, plots: Mapping[int, str]) -> Iterator[tuple[str, Manuscript]]:
-    """The PDFs of the runs and of the plots."""
+def _documents(
+    page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts
+) -> Iterator[tuple[str, Manuscript]]:
+    """The PDFs of the runs and of the plots; the model's picture where pages name addresses."""
+    if site.base_url:
+        yield picture.NAME, picture.manuscript(page, site.title)
     for entry in page.entries:
         if entry.result:
             yield f"runs/{entry.stem}.pdf", pdf.manuscript(entry.run, entry.result)
@@ -211,7 +226,8 @@ def _packed(bundle: Bundle, keys: Mapping[str, str]) -> bytes:
     """The bundle and the keys of its documents, as one entry of the cache."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        extra = {_CARD: bundle.card, _ROWS: bundle.rows, _PDFS: json.dumps(keys).encode()}
+        extra = {_CARD: bundle.card, _ROWS: bundle.rows, _LAYERS: bundle.layers}
+        extra[_PDFS] = json.dumps(keys).encode()
         for name, content in {**extra, **bundle.files}.items():
             member = zipfile.ZipInfo(name, _EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
@@ -223,4 +239,4 @@ def _unpacked(stored: bytes) -> tuple[Bundle, dict[str, str]]:
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     keys = json.loads(parts.pop(_PDFS))
-    return Bundle(parts.pop(_CARD), parts.pop(_ROWS), parts), keys
+    return Bundle(parts.pop(_CARD), parts.pop(_ROWS), parts.pop(_LAYERS), parts), keys

@@ -212,7 +212,10 @@ def _lines(
         overhead = _rounded(sums.overhead_ns, digits)
         lines.append(_others(rest, left - overhead, sums))
         left = overhead
-    closing.append(_closing("(overhead)", left, sums.overhead_ns, sums))
+    is_rounding = bool(left) and _has_sum(sums)
+    closing.append(
+        _closing("(rounding)" if is_rounding else "(overhead)", left, sums.overhead_ns, sums)
+    )
     closing[0] = replace(closing[0], section=True)
     lines += [*closing, _closing("(total)", total, sums.total_ns, sums)]
     return [replace(line, mark=line.mark or " ") for line in lines] if _any_marked(lines) else lines
@@ -284,9 +287,14 @@ def _others(rest: Sequence[TimedRow], ms: Decimal, sums: Reconciliation) -> _Lin
     return _Line(f"({len(rest)} more row{plural})", "", str(ms), "", share, "dim", True)
 
 
+def _has_sum(sums: Reconciliation) -> bool:
+    """Whether there is a published sum in place of a latency."""
+    return not sums.is_whole and bool(sums.rows) and sums.rows[-1].median_ns is not None
+
+
 def _closing(name: str, ms: Decimal, ns: int, sums: Reconciliation) -> _Line:
     style = "bold" if name == "(total)" else "dim"
-    if not sums.is_whole:
+    if not sums.is_whole and (name == "(overhead)" or not _has_sum(sums)):
         return _Line(name, "", "not known", "", None, style, True)
     share = ns / sums.total_ns if sums.total_ns else 0.0
     return _Line(name, "", str(ms), "", share, style, True)
@@ -311,6 +319,7 @@ def _untimed(sums: Reconciliation) -> Text | None:
             (Status.FOLDED, "computed while loading"),
             (Status.NOT_EXECUTED, "not executed"),
             (Status.UNKNOWN, "without a step that provably did its work"),
+            (Status.UNTIMED, "never timed"),
         )
     ]
     text_parts = "; ".join(f"{count} {text}" for count, text in counts if count)
@@ -351,11 +360,12 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     asked, model, timings = run.request, run.model, run.timings
     sizes = ", ".join(f"{name}={size}" for name, size in asked.dims)
     opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets)
+    file_size = f"{model.file_bytes:,} bytes, " if model.file_bytes else ""
     return [
         ("model", model.reference),
         ("sha256", model.sha256),
         ("opset", opsets),
-        ("size", f"{model.file_bytes:,} bytes, {model.parameters:,} parameters"),
+        ("size", f"{file_size}{model.parameters:,} parameters"),
         ("work", macs_of(counted(run.table).costs.values(), run.table).sentence),
         ("device", f"{run.device.name} ({asked.device_id})"),
         ("backend", f"{asked.backend}, provider {asked.provider}"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import duration, percent
-from onnxprof.publish.text.safe import printable
+from onnxprof.publish.text.safe import counted, printable
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Request, Run
 
@@ -36,6 +36,9 @@ def reconciliation_text(sums: Reconciliation, run: Run, least: str = "") -> str:
     from onnxprof.analysis.reconcile import CLOSING
 
     timed = any(r.median_ns is not None for r in sums.rows if r.status not in CLOSING)
+    if run.request.is_published:
+        parts = [f"{duration(sums.total_ns)} added up: a lower bound as published, no latency"]
+        return "; ".join(filter(None, [*parts, _rows_text(run), _stray_text(sums)]))
     if not sums.is_whole:
         sentences = [_steps_text(sums, len(run.steps)), f"{run.timer} timer", _stray_text(sums)]
         parts = [part for part in sentences if part]
@@ -75,6 +78,11 @@ def _steps_text(sums: Reconciliation, steps: int) -> str:
     if steps == 1:
         return f"its one step takes {duration(sums.layer_sum_ns)}"
     return f"{steps} steps add up to {duration(sums.layer_sum_ns)}"
+
+
+def _rows_text(run: Run) -> str:
+    count = len({name for step in run.steps for name in step.layers})
+    return f"{counted(count, 'layer', 'layers')} of {len(run.table.nodes):,} timed one by one"
 
 
 def _interruptions_text(sums: Reconciliation) -> str:

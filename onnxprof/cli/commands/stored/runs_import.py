@@ -13,8 +13,10 @@ from typing import Annotated
 import typer
 
 from onnxprof import folders
+from onnxprof.cli.commands.stored.runs_published import import_published
 from onnxprof.cli.options import memory_limit, parse_dims
 from onnxprof.cli.output import stdout_console
+from onnxprof.errors import UsageError
 from onnxprof.imports.build import Facts, build
 from onnxprof.imports.files import chosen, options, readers
 from onnxprof.jobs.job import now
@@ -38,7 +40,7 @@ def command() -> Callable[..., None]:
         files = {name: str(values.pop(_variable(option))) for name, option in given.items()}
         _import(files=files, **values)  # type: ignore[arg-type]
 
-    model, _, *rest = plain.values()
+    _, model, *rest = plain.values()
     parameters = [model, *map(_parameter, given.values()), *rest]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -63,8 +65,10 @@ def _summary(reader: FileReader) -> str:
 
 
 def _import(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The ONNX file that was profiled.")],
     files: Mapping[str, str],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The ONNX file that was profiled.")
+    ] = "",
     batch: Annotated[int, typer.Option(min=1, help="Batch size that was profiled.")] = 1,
     dim: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
@@ -79,12 +83,25 @@ def _import(
         str, typer.Option(metavar="NAME", help="Name and version: 'TensorRT 11.0'.")
     ] = "",
     threads: Annotated[int, typer.Option(min=0, help="Threads that it had; 0: not known.")] = 0,
+    dlperf: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="A clone of rai-project/dlperf: all its tables, without MODEL.",
+        ),
+    ] = "",
     store: Annotated[
         str, typer.Option(metavar="DIR", help="Folder of runs, else $ONNXPROF_STORE, else runs.")
     ] = "",
 ) -> None:
     """Make a run of what another profiler wrote about an ONNX file, and store it."""
     context = Context(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
+    if dlperf:
+        _refuse_more(model, files, context)
+        import_published(Path(dlperf), folders.store(store))
+        return
+    if not model:
+        raise UsageError("no MODEL to import for", remedy="Name the ONNX file that was profiled")
     run, path = import_run(model, files, context, folders.store(store))
     console = stdout_console(highlight=False)
     for part in (run_summary.facts(run), "", run_summary.summary(run, limit=20)):
@@ -92,16 +109,24 @@ def _import(
     typer.echo(f"stored as {path}", err=True)
 
 
+def _refuse_more(model: str, files: Mapping[str, str], context: Context) -> None:
+    """Raise UsageError for what goes with one model's files and not with published tables."""
+    given = [option for option, file in files.items() if file]
+    if model or given or context != Context():
+        what = model or " and ".join(given) or "an option about the profiled run"
+        raise UsageError(f"{what} beside --dlperf, whose tables name their models and devices")
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Facts about the profiled run that the files do not contain, as options."""
 
-    batch: int
-    dims: tuple[str, ...]
-    device_name: str
-    device_kind: str
-    runtime: str
-    threads: int
+    batch: int = 1
+    dims: tuple[str, ...] = ()
+    device_name: str = ""
+    device_kind: str = ""
+    runtime: str = ""
+    threads: int = 0
 
 
 def import_run(

@@ -1,0 +1,1 @@
+"""The page of published lower bounds, which nothing ranks among measured latencies."""

@@ -1,0 +1,1 @@
+"""The picture that a link to a model's page is shown with elsewhere."""

@@ -1,0 +1,1 @@
+"""Tables in the form that others published them in, made up."""
