@@ -143,11 +143,11 @@ def compare(
     measured = [_pair(tuple(a), tuple(b), threshold, in_turn) for a, b in pairs]
     models = judged([pair.latency for pair in measured], threshold)
     layers = iter(judged([row for pair in measured for row in pair.rows], threshold))
-    judged = [
+    whole = [
         replace(pair, latency=model, rows=tuple(next(layers) for _ in pair.rows))
         for pair, model in zip(measured, models, strict=True)
     ]
-    return Comparison(tuple(_restrained(p, in_turn) for p in judged), threshold, in_turn)
+    return Comparison(tuple(_restrained(p, in_turn) for p in whole), threshold, in_turn)
 
 
 def judged(rows: Sequence[Row], threshold: float) -> list[Row]:
