@@ -180,7 +180,7 @@
 
   const showFiles = (run) => {
     for (const kind of ["csv", "pdf"]) {
-      at(kind).hidden = Boolean(run.fail);
+      at(kind).hidden = Boolean(run.fail || run.stamp);
       at(kind).href = `runs/${run.stem}.${kind}`;
     }
     at("svg").href = `plot/batch-${run.batch}.svg`;
@@ -206,7 +206,7 @@
     for (const radio of radios) {
       const there = data.runs.find((r) => r.sys === run.sys && r.batch === Number(radio.value));
       radio.disabled = !there;
-      radio.checked = there === run;
+      radio.checked = Boolean(there) && there.batch === run.batch;
       radio.parentNode.classList.toggle("failed", Boolean(there && there.fail));
     }
     for (const mark of document.querySelectorAll("[data-system]")) {
@@ -255,10 +255,14 @@
   const nearest = (sys, batch) => data.runs.filter((run) => run.sys === sys).sort((a, b) =>
     Math.abs(Math.log2(a.batch / batch)) - Math.abs(Math.log2(b.batch / batch)))[0];
 
+  // An earlier run of the same, once history.js has read it: SYSTEM/BATCH@TIME. Only these have a
+  // stamp; until then, and without one, it is the newest.
+  let earlier = () => null;
   const runAt = (text) => {
-    const [, key, batch] = /^(.*)\/(\d+)$/.exec(text) ?? [];
+    const [, key, batch, stamp] = /^(.*)\/(\d+)(?:@([\w.]+))?$/.exec(text) ?? [];
     const sys = data.systems.findIndex((system) => system.key === key);
-    return sys >= 0 ? nearest(sys, Number(batch)) : null;
+    if (sys < 0) return null;
+    return (stamp && earlier(sys, Number(batch), stamp)) || nearest(sys, Number(batch));
   };
   const parts = () => location.hash.slice(1).split("~");
 
@@ -268,7 +272,8 @@
   };
   const other = () => runAt(parts()[1] ?? "");
 
-  const spelled = (run) => `${data.systems[run.sys].key}/${run.batch}`;
+  const spelled = (run) =>
+    `${data.systems[run.sys].key}/${run.batch}${run.stamp ? `@${run.stamp}` : ""}`;
   const goTo = (run, against) => {
     location.hash = against ? `${spelled(run)}~${spelled(against)}` : spelled(run);
   };
@@ -277,7 +282,8 @@
     goTo(nearest(sys, Number(batch)), other());
   };
 
-  at("choice").addEventListener("change", () => {
+  at("choice").addEventListener("change", (event) => {
+    if (event.target.id === "when") return;
     const radio = radios.find((r) => r.checked);
     choose(select.value, radio ? radio.value : shown.batch);
   });
@@ -288,7 +294,8 @@
     graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
-      other, goTo, current: () => shown, shapes: () => shapes,
+      other, goTo, current: () => shown, shapes: () => shapes, spelled, parts, receive,
+      again: (find) => { earlier = find; show(wanted()); },
     },
   });
   show(wanted());

@@ -13,6 +13,7 @@ import pytest
 from support.sites import runs, scoped_run, settled, violations
 
 from onnxprof.analysis.reconcile import Status, reconcile
+from onnxprof.publish.history import model_part
 from onnxprof.publish.pages import graph_view, render
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.site import build
@@ -37,7 +38,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = folder / "models" / page.slug
     (home / "plot").mkdir(parents=True)
     drawings = graph_view.graphs(page)
-    html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
+    past, _ = model_part.past(page)
+    rooms = graph_view.rooms(drawings)
+    facts = render.SiteFacts("t", "0", "")
+    html = render.model_page(page, facts, rooms, {"history": past.data}, history=past)
     (home / "index.html").write_text(html, "utf-8")
     for path, text in graph_view.scripts(drawings):
         (home / path).write_text(text, "utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from importlib.resources import files
@@ -29,7 +29,7 @@ REMEDY = charts.REMEDY
 ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
-    *("grades.css", "grades.js"),
+    *("grades.css", "grades.js", "history.css", "history.js"),
 )
 
 
@@ -45,10 +45,17 @@ class SiteFacts:
     """Where the site will be, with a slash at its end; empty where that is not known."""
 
 
-def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
+def model_page(
+    page: ModelPage,
+    site: SiteFacts,
+    rooms: str,
+    data: Mapping[str, Any],
+    **parts: Any,
+) -> str:
     """Everything about one model; its script shows the run that the reader chooses.
 
-    `rooms` are the heights of the plots, from `graph_view.rooms`.
+    `rooms` are the heights of the plots, from `graph_view.rooms`; `data` is embedded besides what
+    this module has, and `parts` are what other packages draw on the page.
     """
     aligned = side_by_side.listed(page)
     return render(
@@ -67,9 +74,10 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str) -> str:
         charts=charts.charts(page),
         rooms=rooms,
         library=charts.LIBRARY,
-        data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
+        data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned, **data})),
         aligned=aligned,
         environments=_environments(page),
+        **parts,
     )
 
 

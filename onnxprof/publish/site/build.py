@@ -14,6 +14,9 @@ from onnxprof.errors import UsageError
 from onnxprof.publish.disk import process_pool
 from onnxprof.publish.disk.cache import code, user_cache
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
+from onnxprof.publish.history import feed
+from onnxprof.publish.history.changes import from_stored
+from onnxprof.publish.history.page import Listed, changes_csv, changes_page, listed
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
@@ -101,6 +104,7 @@ def _build(
         orders = [_order(folder, each, facts, k) for each, k in zip(wanted, keys, strict=True)]
         bundles, reused = _models(orders)
         models = [from_card(bundle.card) for bundle in bundles if bundle.card]
+        _write_changes(folder, _changes(models, bundles), facts)
         _write_rest(folder, models, facts, under_load)
         shutil.rmtree(folder / _ROWS, ignore_errors=True)
         count, listing = unchanged.listed(folder)
@@ -177,6 +181,21 @@ def _write_rest(
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:
         write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
+
+
+def _changes(models: Sequence[ModelPage], bundles: Sequence[Bundle]) -> list[Listed]:
+    """What changed in every model, judged together."""
+    kept = (bundle.changes for bundle in bundles if bundle.card)
+    named = (model.slug for model in models)
+    return listed(models, dict(zip(named, map(from_stored, kept), strict=True)))
+
+
+def _write_changes(folder: Path, rows: Sequence[Listed], site: render.SiteFacts) -> None:
+    """The page of changes, its table, and the feed where the site's address is known."""
+    write(folder / "changes.html", changes_page(rows, site))
+    write(folder / "changes.csv", changes_csv(rows))
+    if site.base_url:
+        write(folder / feed.NAME, feed.feed(rows, site))
 
 
 def _write_downloads(

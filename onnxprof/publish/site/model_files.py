@@ -13,6 +13,8 @@ from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.drawing import plot
+from onnxprof.publish.history.changes import stored as stored_changes
+from onnxprof.publish.history.model_part import Past, past
 from onnxprof.publish.pages import downloads, graph_view, layer_rows, render, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
@@ -24,7 +26,7 @@ from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timin
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
-_CARD, _ROWS, _PDFS = ":card", ":rows", ":pdfs"
+_CARD, _ROWS, _PDFS, _CHANGES = ":card", ":rows", ":pdfs", ":changes"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -39,6 +41,8 @@ class Bundle:
     files: Mapping[str, bytes] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What could not be shown, one line each."""
+    changes: bytes = b"[]"
+    """The newest run of each request against the one before, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,13 @@ def made(order: Order) -> Bundle:
     page = model_page(order.volume.slug, runs, order.volume.shared)
     site = replace(order.site, newest=max(run.created for run in runs))
     plots, rows_of = dict(_plots(page)), _rows_of(page)
-    files, documents = dict(_files(page, plots, site, rows_of)), dict(_documents(page, plots))
+    earlier, scripts = past(page)
+    files = dict(_files(page, plots, site, rows_of, earlier))
+    files |= {name: encoded(text) for name, text in scripts}
+    documents = dict(_documents(page, plots))
     rows = downloads.rows_parquet(page, rows_of)
-    bundle = Bundle(card(light(page)), rows, files, tuple(problems))
+    changed = stored_changes(earlier.changes)
+    bundle = Bundle(card(light(page)), rows, files, tuple(problems), changed)
     if order.key and not problems:
         keys = {name: manuscript.digest() for name, manuscript in documents.items()}
         order.cache.put(order.key, _packed(bundle, keys))
@@ -162,11 +170,17 @@ def _rows_of(page: ModelPage) -> RowsOf:
 
 
 def _files(
-    page: ModelPage, plots: Mapping[int, str], site: render.SiteFacts, rows_of: RowsOf
+    page: ModelPage,
+    plots: Mapping[int, str],
+    site: render.SiteFacts,
+    rows_of: RowsOf,
+    earlier: Past,
 ) -> Iterator[tuple[str, bytes]]:
     """The page, the plots and the tables."""
     drawings = graph_view.graphs(page)
-    yield "index.html", encoded(render.model_page(page, site, graph_view.rooms(drawings)))
+    rooms = graph_view.rooms(drawings)
+    html = render.model_page(page, site, rooms, {"history": earlier.data}, history=earlier)
+    yield "index.html", encoded(html)
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
     for path, text in (
@@ -208,6 +222,7 @@ def _packed(bundle: Bundle, keys: Mapping[str, str]) -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         extra = {_CARD: bundle.card, _ROWS: bundle.rows, _PDFS: json.dumps(keys).encode()}
+        extra[_CHANGES] = bundle.changes
         for name, content in {**extra, **bundle.files}.items():
             member = zipfile.ZipInfo(name, _EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
@@ -219,4 +234,5 @@ def _unpacked(stored: bytes) -> tuple[Bundle, dict[str, str]]:
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     keys = json.loads(parts.pop(_PDFS))
-    return Bundle(parts.pop(_CARD), parts.pop(_ROWS), parts), keys
+    card, rows, changes = (parts.pop(name) for name in (_CARD, _ROWS, _CHANGES))
+    return Bundle(card, rows, parts, changes=changes), keys
