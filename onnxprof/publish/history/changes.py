@@ -231,8 +231,8 @@ def _moved(pair: Pair) -> Iterator[Moved]:
 
 def judged_together(found: Sequence[Change]) -> list[Change]:
     """The changes with the verdicts of one family: false discoveries are held over all of them."""
-    against = _family([change.against for change in found if change.state is State.COMPARED])
-    best = _family([change.best for change in found])
+    against = family([change.against for change in found if change.state is State.COMPARED])
+    best = family([change.best for change in found])
     return [
         replace(
             change,
@@ -243,7 +243,12 @@ def judged_together(found: Sequence[Change]) -> list[Change]:
     ]
 
 
-def _family(members: Iterable[Judgement | None]) -> dict[int, Judgement]:
+def judgement(earlier: Attempt, newer: Attempt) -> Judgement:
+    """One right run against an earlier one, each by itself."""
+    return _judgement(_pair(earlier, newer), told(earlier, ""))
+
+
+def family(members: Iterable[Judgement | None]) -> dict[int, Judgement]:
     """By identity, each judged; nothing is said where the runs of a pair forbid it."""
     known = [member for member in members if member is not None]
     rows = judged([member.latency for member in known], THRESHOLD)

@@ -95,7 +95,8 @@ def _sections(rows: Sequence[Listed]) -> Iterator[dict[str, Any]]:
     trouble = [row for row in rows if row.change.state in (State.FAILED, State.WRONG)]
     changed = [row for row in by_size if row.change.is_decided]
     creeping = [row for row in by_size if _creeps(row.change)]
-    rest = [row for row in by_size if row.change.state is State.COMPARED and row not in changed]
+    again = [row for row in by_size if row.change.state is State.COMPARED]
+    rest = [row for row in again if not row.change.is_decided]
     yield _section("broken", "Failed or wrong now", "They worked before.", trouble)
     yield _section("changed", "Slower or faster", "Against the run before.", changed)
     yield _section(
