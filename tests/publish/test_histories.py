@@ -350,7 +350,7 @@ def test_the_feed_has_the_newest_first_and_new_runs_of_a_day_in_one_entry() -> N
     assert titles[0].endswith(": failed")
     assert titles[1:3] == ["again: 1 new run", "new: 2 new runs"]
     assert titles[3].startswith("<b>slow</b> & 'co' \\x07")
-    assert "slower, 1.5" in titles[3]
+    assert ": slower, 1.498 times" in titles[3]
 
 
 def test_identities_stay_when_a_site_moves_and_other_runs_join() -> None:
