@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import takewhile
 
 from onnxprof.analysis.grades import is_wrong
+from onnxprof.compare.systems import Difference, differences
 from onnxprof.publish.pages.catalogue import Entry
 from onnxprof.records.run import Run
 
@@ -95,6 +96,19 @@ class History:
     @property
     def _dated(self) -> Sequence[Attempt]:
         return [attempt for attempt in self.attempts if attempt.is_dated]
+
+
+def changed(before: Attempt | None, after: Attempt) -> tuple[Difference, ...]:
+    """What differs from one run to the next; none of the first.
+
+    A failed run did not get as far as to settle on a timer.
+    """
+    if before is None:
+        return ()
+    found = differences(before.run, after.run)
+    if Kind.FAILED in (before.kind, after.kind):
+        found = tuple(fact for fact in found if fact.what != "timer")
+    return found
 
 
 def is_dated(created: str) -> bool:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 from onnxprof.analysis.grades import has_interval
-from onnxprof.compare.systems import Difference, differences, runtime_version
+from onnxprof.compare.systems import Difference, runtime_version
 from onnxprof.publish.history.changes import Told, told
-from onnxprof.publish.history.requests import Attempt, History, Kind
+from onnxprof.publish.history.requests import Attempt, History, Kind, changed
 from onnxprof.publish.text import grades
 from onnxprof.publish.text.numbers import TYPESET, UNITS, decimals, duration
 from onnxprof.publish.text.safe import counted, in_page, shortened
@@ -42,7 +42,7 @@ def places(history: History, base: str) -> list[Place]:
     shown = history.attempts[-MOST_RUNS:]
     before = (None, *shown[:-1])
     return [
-        Place(one, told(one, base), differences(last.run, one.run) if last else ())
+        Place(one, told(one, base), changed(last, one))
         for one, last in zip(shown, before, strict=True)
     ]
 
@@ -95,10 +95,10 @@ def when(attempt: Attempt) -> str:
     return attempt.run.created.replace("T", " ")[:16]
 
 
-def changed_text(changed: Sequence[Difference], most: int = 4) -> str:
+def changed_text(found: Sequence[Difference], most: int = 4) -> str:
     """`runtime: onnxruntime 1.22 → onnxruntime 1.23; kernel: …`."""
-    texts = [f"{_brief(d.what)}: {_brief(d.a)} → {_brief(d.b)}" for d in changed[:most]]
-    rest = len(changed) - most
+    texts = [f"{_brief(d.what)}: {_brief(d.a)} → {_brief(d.b)}" for d in found[:most]]
+    rest = len(found) - most
     return "; ".join([*texts, *([f"{rest} more"] if rest > 0 else [])])
 
 
@@ -140,8 +140,8 @@ class _Scale:
             )
 
 
-def _line(x: float, changed: Sequence[Difference]) -> str:
-    title = escape(changed_text(changed, len(changed)))
+def _line(x: float, found: Sequence[Difference]) -> str:
+    title = escape(changed_text(found, len(found)))
     return (
         f'<g class="version"><line x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{_HEIGHT - _FOOT}"/>'
         f'<rect x="{x - 4:.1f}" y="0" width="8" height="{_HEIGHT - _FOOT}">'

@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from onnxprof.compare.systems import Difference, differences
+from onnxprof.compare.systems import Difference
 from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.publish.history.changes import Judgement, Told, family, judgement, told
-from onnxprof.publish.history.requests import Attempt, History, Kind
+from onnxprof.publish.history.requests import Attempt, History, Kind, changed
 from onnxprof.publish.history.strip import changed_text, when
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.text import grades
@@ -49,7 +49,7 @@ def table(pages: Sequence[ModelPage], most: int) -> RenderableType:
             parts.append(_run(line, against))
             if line.changed:
                 text = Text(printable(changed_text(line.changed)), style="dim")
-                parts.append(Padding(text, (0, 0, 0, _INDENT)))
+                parts.append(Padding(text, (0, 0, 0, _INDENT), expand=False))
         parts.append(Text(""))
     return Group(*parts, Text(f"Against the right run before. {words_text(THRESHOLD)}", "dim"))
 
@@ -70,8 +70,7 @@ def _lines(history: History, most: int) -> Iterator[_Line]:
         is_good = attempt.kind is Kind.GOOD and attempt.is_dated
         if number >= first:
             compared = judgement(right, attempt) if right and is_good else None
-            changed = differences(last.run, attempt.run) if last else ()
-            yield _Line(attempt, told(attempt, ""), compared, changed)
+            yield _Line(attempt, told(attempt, ""), compared, changed(last, attempt))
         right, last = attempt if is_good else right, attempt
 
 
