@@ -186,6 +186,10 @@ def test_what_creeps_up_is_seen_against_the_best() -> None:
     assert alone.q is not None
     assert found.best.latency.q is not None
     assert only(runs[:3]).best is None  # two earlier runs have no best
+    steep = [good(i, 1.06**i) for i in range(1, 7)]
+    assert only(steep).verdict is Verdict.UNDECIDED
+    html = page.changes_page(listed(steep), SITE)
+    assert html.index("Slower than the best") < html.index("The same, or undecided")
 
 
 def test_the_best_of_many_has_a_p_value_that_counts_as_often() -> None:
@@ -285,13 +289,20 @@ def test_a_strip_shows_the_newest_runs_and_says_how_many_there_are() -> None:
     assert f"40 runs, of which the newest {strip.MOST_RUNS} are shown" in one.sentence
 
 
+def test_a_wrong_run_sets_no_scale_and_stands_at_the_edge() -> None:
+    [bare], [one] = strips([good(1), good(2), good(3)]), strips([good(1), wrong(2, 0.1), good(3)])
+    assert heights(bare)[0] == pytest.approx(heights(one)[0], abs=3)
+    assert max(heights(one)) == heights(one)[1] <= 156 - 26
+
+
+def heights(one: model_part.Strip) -> list[float]:
+    circles = ElementTree.fromstring(str(one.drawing)).iter("circle")
+    return [float(circle.get("cy", "nan")) for circle in circles]
+
+
 def test_noise_does_not_fill_a_strip() -> None:
     [one] = strips([good(1), good(2)])
-    heights = [
-        float(each.get("cy", "0"))
-        for each in ElementTree.fromstring(str(one.drawing)).iter("circle")
-    ]
-    assert max(heights) - min(heights) < 60
+    assert max(heights(one)) - min(heights(one)) < 60
 
 
 def entries(text: str) -> list[ElementTree.Element]:

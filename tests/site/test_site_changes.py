@@ -70,7 +70,7 @@ def text_of(out: Path, page: str) -> str:
 def test_every_page_links_to_what_changed_and_names_the_feed(out: Path) -> None:
     for page in out.rglob("*.html"):
         html = page.read_text("utf-8")
-        assert re.search(r'<a href="(\.\./)*changes\.html">What changed</a>', html), page
+        assert re.search(r'<a href="(\.\./)*changes\.html">Changes</a>', html), page
         assert re.search(r'type="application/atom\+xml"[^>]* href="(\.\./)*feed\.xml"', html), page
     ElementTree.fromstring((out / "feed.xml").read_bytes())
 
@@ -155,7 +155,7 @@ def test_nothing_measured_twice_is_said_plainly(tmp_path: Path) -> None:
 def test_since_when_is_it_slower_and_what_differs(page: Any, root: str, until: Until) -> None:
     """The question of the page: from the index to the two runs and what differs between them."""
     page.goto(f"{root}/index.html")
-    page.click("text=What changed")
+    page.click("nav >> text=Changes")
     row = page.locator("#table-changed tbody tr").first
     assert "slower" in row.inner_text()
     assert "kernel" in row.inner_text()

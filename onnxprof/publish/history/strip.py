@@ -16,7 +16,7 @@ from onnxprof.publish.text.safe import counted, in_page, shortened
 
 #: Runs of a request that are drawn and can be chosen, the newest ones.
 MOST_RUNS = 30
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _FOOT = 720, 150, 56, 12, 12, 26
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _FOOT = 720, 156, 72, 12, 18, 26
 #: Intervals that are narrower than this part of the latency do not fill the strip.
 _LEAST_SPAN = 0.1
 _LONGEST = 48
@@ -115,28 +115,32 @@ class _Scale:
 
     @classmethod
     def of(cls, found: Sequence[Place]) -> _Scale:
-        """Room for every interval; a tenth of the latency at least, so that noise looks small."""
-        ends = [ns for p in found if p.facts.interval_ns for ns in p.facts.interval_ns]
+        """Room for every right run's interval, a tenth of the latency at least: noise looks small.
+
+        Wrong runs set no scale, as their times count for nothing.
+        """
+        right = [place for place in found if place.attempt.kind is Kind.GOOD] or found
+        ends = [ns for p in right if p.facts.interval_ns for ns in p.facts.interval_ns]
         low, high = min(ends, default=0), max(ends, default=1)
         middle, span = (low + high) / 2, max(high - low, _LEAST_SPAN * (low + high) / 2, 1)
         return cls(middle - 0.55 * span, middle + 0.55 * span)
 
     def y(self, ns: float) -> float:
-        """Where a time stands."""
-        part = (ns - self.low) / (self.high - self.low)
+        """Where a time stands, at an edge where it is outside."""
+        part = min(1.0, max(0.0, (ns - self.low) / (self.high - self.low)))
         return _HEIGHT - _FOOT - part * (_HEIGHT - _FOOT - _TOP)
 
     def grid(self) -> Iterator[str]:
-        """Three lines with their times, in one unit."""
+        """Three lines with their times, and above them the unit of all."""
         name, size = next(unit for unit in UNITS if abs(self.high) >= unit[1] or unit[1] == 1)
+        yield f'<text class="tick" x="{_LEFT - 8}" y="9" text-anchor="end">{name}</text>'
         for part in (0.1, 0.5, 0.9):
             ns = self.low + part * (self.high - self.low)
             y, digits = self.y(ns), decimals(self.high / size, 3, 4)
-            unit = f" {name}" if part == 0.9 else ""
             yield (
                 f'<line class="grid" x1="{_LEFT - 4}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
                 f'<text class="tick" x="{_LEFT - 8}" y="{y + 3.5:.1f}" text-anchor="end">'
-                f"{ns / size:,.{digits}f}{unit}</text>"
+                f"{ns / size:,.{digits}f}</text>"
             )
 
 
