@@ -89,6 +89,13 @@ def sorted_in(page: Any, address: str) -> float:
     return float(page.evaluate(TIMED, clicked("#timing-table thead th:nth-child(5) button")))
 
 
+def chosen_in(page: Any, address: str, path: str) -> float:
+    """Milliseconds until a layer is lit and its panel stands."""
+    page.goto(f"{address}/{path}")
+    page.wait_for_timeout(300)
+    return float(page.evaluate(TIMED, clicked("#timing-table tbody a.layer")))
+
+
 def plotted(page: Any, address: str) -> dict[str, float]:
     """What a visitor does with the plot of 5,000 layers, in milliseconds each."""
     page.goto(f"{address}/{PAGES[2]}")
@@ -202,6 +209,9 @@ def report(fresh: Callable[..., Any], folder: Path, rounds: int) -> None:
     print(f"{'first paint of it':<44}{median(paints):8.0f} ms")
     sorts = [fresh(sorted_in) for _ in range(rounds)]
     print(f"{'sorting 1,000 rows':<44}{median(sorts):8.0f} ms")
+    for layers, path in zip(LAYERS, PAGES, strict=True):
+        choices = [fresh(chosen_in, path) for _ in range(rounds)]
+        print(f"{f'choosing a layer of {layers:,}':<44}{median(choices):8.0f} ms")
     plots = [fresh(plotted) for _ in range(rounds)]
     for name in plots[0]:
         took = median(plot[name] for plot in plots)

@@ -113,6 +113,13 @@
     );
   };
 
+  // The bar of the layer that is chosen, or of its step.
+  const { selection } = window.onnxprof;
+  const lit = (rows) => {
+    const name = selection.current();
+    const names = new Set(name === null ? [] : selection.step(name));
+    return rows.map((row) => css(row.layer && names.has(row.name) ? "--c2" : "--accent"));
+  };
   const slow = (run) => {
     const rows = slowest(run, 20);
     const spread = rows.every((row) => row.lo !== null && row.hi !== null) ? {
@@ -125,7 +132,8 @@
     return bars(
       rows.map((row) => plain(short(row.name, 34))), rows.map((row) => rounded(row.m / 1e6)),
       rows.map((row) => `${plain(row.name)}, ${plain(row.op)}: ${three(row.m / 1e6)} ms, `
-        + `${percent(row.share)} %, ${plain(row.status)}`), spread);
+        + `${percent(row.share)} %, ${plain(row.status)}`),
+      { ...spread, marker: { color: lit(rows) }, customdata: rows.map((row) => (row.layer ? row.name : "")) });
   };
 
   // Of the slowest steps of the chosen run, the time per item at every batch size.
@@ -201,6 +209,11 @@
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
   });
 
+  const listen = (canvas) => canvas.on("plotly_click", ({ points }) => {
+    const name = points[0].data.customdata?.[points[0].pointNumber];
+    if (name) selection.choose(name);
+  });
+
   const draw = (figure) => {
     if (!current || current.fail) return;
     const made = charts[figure.dataset.chart](current);
@@ -212,6 +225,7 @@
       plotly.react(canvas, made.traces, { ...basis(), ...made.layout, height: made.height }, {
         displayModeBar: false, responsive: true, showTips: false,
       });
+      if (!figure.classList.contains("drawn")) listen(canvas);
       figure.classList.add("drawn");
     }).catch((error) => { canvas.textContent = `No chart: ${error.message}.`; });
     alive = [...alive.filter((other) => other !== figure), figure];
@@ -244,6 +258,7 @@
     for (const figure of figures) figure.classList.toggle("idle", Boolean(current.fail));
     redraw((figure) => figure.classList.contains("of-run"));
   });
+  selection.onChange(() => redraw((figure) => figure.dataset.chart === "slowest"));
   for (const select of pair.filter(Boolean)) {
     select.addEventListener("change", () => redraw((f) => f.dataset.chart === "speedup"));
   }

@@ -3,8 +3,9 @@
 (() => {
   const {
     data, el, bar, isolated, rowOf, three, fixed, percent, unitFor, number, ask, other,
-    current, spelled: address,
+    current, layerLink, spelled: addressOf,
   } = window.onnxprof.model;
+  const { address } = window.onnxprof;
   const at = (id) => document.getElementById(id);
   const MOST_ROWS = 400;
   const spelled = (run) =>
@@ -89,7 +90,9 @@
       .join(" + ");
   };
   const named = (block) => {
-    const head = el("th", "", isolated(called(block)));
+    // sums have no operators, and no layer
+    const head = el("th", "", block.seen ? layerLink(block.names[0], isolated(called(block)))
+      : isolated(called(block)));
     head.scope = "row";
     if (block.names.length > 1) head.title = block.names.slice(0, 20).join(" + ");
     return head;
@@ -103,8 +106,12 @@
     for (const value of ns) cell.append(bar(Math.max(0, value ?? 0) / most));
     return cell;
   };
-  const pairRow = (block, unit, most) => el("tr", "", named(block), el("td", "l w soft", kinds(block.ops)),
-    ...block.ns.map((ns) => number(ns, unit, "")), ratioCell(...block.ns), twoBars(block.ns, most));
+  const pairRow = (block, unit, most) => {
+    const row = el("tr", "", named(block), el("td", "l w soft", kinds(block.ops)),
+      ...block.ns.map((ns) => number(ns, unit, "")), ratioCell(...block.ns), twoBars(block.ns, most));
+    if (block.seen) row.dataset.layer = block.names[0];
+    return row;
+  };
 
   // Closing rows that either run has: interruptions come third from the end, where they are known.
   const sumsOf = (runs) => [["(interruptions)", 3], ["(overhead)", 2], ["(total)", 1]]
@@ -133,7 +140,7 @@
     if (!at("other")) return;
     const [a, b] = [current(), other()];
     at("this-run").textContent = spelled(a);
-    at("other").value = b ? address(b) : "";
+    at("other").value = b ? addressOf(b) : "";
     at("compared").hidden = !b;
     if (!b) return;
     at("verdict").textContent = verdict(a, b);
@@ -194,11 +201,13 @@
     });
     const row = table.tHead.rows[0];
     row.replaceChildren(row.cells[0], row.cells[1], ...heads);
-    table.tBodies[0].replaceChildren(...found.rows.map(([name, whole, ops, cells]) => {
-      const first = el("th", "", isolated(name));
+    table.tBodies[0].replaceChildren(...found.rows.map(([name, whole, ops, cells, layer]) => {
+      const first = el("th", "", layer ? layerLink(layer, isolated(name)) : isolated(name));
       first.scope = "row";
       if (whole !== name) first.title = whole;
-      return el("tr", "", first, el("td", "l w soft", ops), ...alignedCells(cells, unit));
+      const row = el("tr", "", first, el("td", "l w soft", ops), ...alignedCells(cells, unit));
+      if (layer) row.dataset.layer = layer;
+      return row;
     }));
     const sums = [...(found.rest
       ? [[`${found.rest[0]} more blocks`, found.rest[1].map((ns) => [ns, "", ""])]] : []), ...found.sums];
@@ -236,7 +245,7 @@
   }, { rootMargin: "200px" }).observe(at("aligned-section"));
 
   at("other")?.addEventListener("change", (event) => {
-    location.hash = [address(current()), event.target.value].filter(Boolean).join("~");
+    location.hash = address.with({}, [addressOf(current()), event.target.value].filter(Boolean).join("~"));
   });
   window.addEventListener("hashchange", showPair);
   document.addEventListener("onnxprof:shown", () => { showPair(); align(); });

@@ -5,6 +5,7 @@
   const {
     data, el, ask, current, other, spelled, parts, receive, again,
   } = window.onnxprof.model;
+  const { address } = window.onnxprof;
   const at = (id) => document.getElementById(id);
   const past = data.history;
   window.onnxprof.earlier = receive("earlier");
@@ -65,7 +66,7 @@
     ];
     const moment = ([when]) => (/^\d/.test(when) ? when : "");
     all.sort((a, b) => (moment(a) < moment(b) ? 1 : -1));
-    at("when").replaceChildren(...all.map(([when, address]) => option(when, address)));
+    at("when").replaceChildren(...all.map(([when, of]) => option(when, of)));
     at("when").value = spelled(run);
   };
   const option = (text, value) => {
@@ -74,7 +75,7 @@
     return node;
   };
   at("when").addEventListener("change", () => {
-    location.hash = [at("when").value, parts()[1]].filter(Boolean).join("~");
+    location.hash = address.with({}, [at("when").value, parts()[1]].filter(Boolean).join("~"));
   });
   if (at("other")) {
     at("other").append(...listed.toReversed().map((entry) => {

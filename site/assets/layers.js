@@ -1,7 +1,7 @@
 "use strict";
 // The layer table: its rows are asked for when it is opened.
 (() => {
-  const { el, isolated, ask, shapes } = window.onnxprof.model;
+  const { el, isolated, ask, shapes, layerLink } = window.onnxprof.model;
   const table = document.getElementById("layers-table");
   const details = table.closest("details");
 
@@ -16,14 +16,17 @@
     return cell;
   };
   const tableRow = (found, i) => {
-    const head = el("th", "", isolated(found.name[i]));
+    const isLayer = Boolean(found.words[found.op[i]]);
+    const head = el("th", "", isLayer ? layerLink(found.name[i]) : isolated(found.name[i]));
     head.scope = "row";
     const order = el("td", "w", String(i + 1));
     order.dataset.v = i + 1;
     const lines = (tensors) => tensors.map((tensor) => tensorLine(found, tensor));
-    return el("tr", "", order, head, el("td", "l", found.words[found.type[i]]),
+    const row = el("tr", "", order, head, el("td", "l", found.words[found.type[i]]),
       el("td", "l w", found.words[found.op[i]]), el("td", "l", ...lines(found.in[i])),
       el("td", "l", ...lines(found.out[i])), attributeCell(found.attributes[found.attrs[i]]));
+    if (isLayer) row.dataset.layer = found.name[i];
+    return row;
   };
 
   const textOf = (found, i) => [

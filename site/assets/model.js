@@ -1,6 +1,7 @@
 "use strict";
 // Shows the run that the fragment names: #SYSTEM/BATCH, or two to compare: #SYSTEM/BATCH~SYSTEM/BATCH.
 (() => {
+  const { address } = window.onnxprof;
   const data = JSON.parse(document.getElementById("data").textContent);
   // Operators and shapes come once each, and as their numbers where they stand.
   for (const set of data.sets) for (const layer of set) layer[1] = data.names[layer[1]];
@@ -46,6 +47,14 @@
   // A name apart from the direction of its neighbours; the style sheet lets it break.
   const isolated = (name) => el("bdi", "", name);
 
+  // A name that chooses its layer; arrow keys go from one to the next, see keys.js.
+  const layerLink = (name, content = isolated(name)) => {
+    const link = el("a", "layer", content);
+    link.href = `#${spelled(shown)}&l=${encodeURIComponent(name)}`;
+    link.tabIndex = -1;
+    return link;
+  };
+
   const svg = (tag, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -85,6 +94,7 @@
   const rowOf = (run, i) => {
     const layer = run.l[i] < 0 ? null : data.sets[data.tables[run.table].set][run.l[i]];
     return {
+      layer: Boolean(layer),
       name: layer ? layer[0] : data.names[run.n[i]],
       op: layer ? layer[1] : data.names[run.o[i]],
       shape: layer && layer[2] >= 0 ? data.tables[run.table].shapes[layer[2]] : "",
@@ -112,15 +122,18 @@
   };
 
   const tableRow = (row, place, unit, most) => {
-    const head = el("th", "", isolated(row.name));
+    const head = el("th", "", row.layer ? layerLink(row.name) : isolated(row.name));
     head.scope = "row";
     const order = el("td", "w", place ? String(place) : "");
     if (place) order.dataset.v = place;
-    return el("tr", row.status.split(",")[0].replace(" ", "_"),
+    const tr = el("tr", row.status.split(",")[0].replace(" ", "_"));
+    if (row.layer) tr.dataset.layer = row.name;
+    tr.append(
       order, head, el("td", "l", row.op), el("td", "l w", row.shape),
       number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
       ...shareCells(row, most), el("td", "l", row.status),
       stepCell(row.step));
+    return tr;
   };
 
   const showTiming = (run, there = false) => {
@@ -133,15 +146,20 @@
     const body = rows.slice(0, -run.sums);
     const most = longest(body);
     for (const label of table.querySelectorAll("[data-u]")) label.textContent = unit[0];
-    window.onnxprof.rows(table, timed(body, unit, most), there);
+    window.onnxprof.rows(table, timed(run, body, unit, most), there && !viewed());
     if (there) return;
     table.tFoot.replaceChildren(...rows.slice(-run.sums).map((row) => tableRow(row, 0, unit, most)));
     showSlowest(run, unit);
   };
 
+  // What the address asks of the timing table; by itself it opens with the slowest steps.
+  const KEPT = ["rows", "order", "fused"];
+  const viewed = () => KEPT.map((key) => address.get(key) ?? "").join("");
+
   // What site.js makes the rows of the timing table from; keys in the order of its columns.
-  const timed = (body, unit, most) => ({
+  const timed = (run, body, unit, most) => ({
     count: body.length,
+    ...opening(run, body),
     row: (i) => tableRow(body[i], i + 1, unit, most),
     key: (i, column) => {
       const { name, op, shape, m, lo, hi, share, status, step } = body[i];
@@ -153,16 +171,34 @@
     },
   });
 
-  // Steps with all their layers: [name, all names, operators, median, p5, p95].
+  // As layer_rows.opening: rows in doubt rank by their p5, those without a time last.
+  const opening = (run, body) => {
+    const doubted = new Set(run.d);
+    const rank = body.map(({ m, lo }, i) => (doubted.has(i) ? lo : m) ?? 0);
+    const places = [...body.keys()];
+    return {
+      natural: address.get("order") === "file" ? places : [...places].sort((a, b) => rank[b] - rank[a]),
+      opening: address.get("order") === "file" ? 0 : Number(at("timing-table").dataset.opening),
+      whole: address.get("rows") === "all",
+      keep: (i) => address.get("fused") !== null || body[i].status !== "fused",
+    };
+  };
+
+  // Steps with all their layers: [name, all names, operators, median, p5, p95, first layer].
   const showSlowest = (run, unit) => {
     const most = Math.max(1, ...run.slow.map(([, , , ns, , high]) => Math.max(ns, high ?? 0)));
-    at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns, low, high]) => {
-      const head = el("span", "name", isolated(name), " ", el("span", "op", op));
+    at("slowest").replaceChildren(...run.slow.map(([name, whole, op, ns, low, high, place]) => {
+      const layer = layersOf(run)[place]?.[0];
+      const link = layer === undefined ? isolated(name) : layerLink(layer, isolated(name));
+      if (layer !== undefined) link.removeAttribute("tabindex");
+      const head = el("span", "name", link, " ", el("span", "op", op));
       head.title = whole;
       const time = el("span", "figure", `${three(ns / unit[1])} ${unit[0]}`);
       if (low !== null) time.title = `p5 to p95: ${fixed(low, 0)} to ${fixed(high, 0)} ns`;
-      return el("li", "", head, time,
+      const item = el("li", "", head, time,
         el("span", "figure", `${percent(ns / run.total)} %`), whiskers(ns, low, high, most));
+      if (layer !== undefined) item.dataset.layer = layer;
+      return item;
     }));
   };
 
@@ -200,6 +236,13 @@
     }
   };
 
+  // In front of the other lines; what is moved loses the focus.
+  const raise = (mark) => {
+    const held = mark.contains(document.activeElement) ? document.activeElement : null;
+    mark.parentNode.append(mark);
+    held?.focus({ preventScroll: true });
+  };
+
   const showChoice = (run) => {
     const key = data.systems[run.sys].key;
     select.value = key;
@@ -215,7 +258,7 @@
         dot.classList.toggle("on",
           mark.dataset.system === key && Number(dot.dataset.batch) === run.batch);
       }
-      if (mark.tagName === "g" && mark.dataset.system === key) mark.parentNode.append(mark);
+      if (mark.tagName === "g" && mark.dataset.system === key) raise(mark);
     }
   };
 
@@ -255,6 +298,22 @@
   const nearest = (sys, batch) => data.runs.filter((run) => run.sys === sys).sort((a, b) =>
     Math.abs(Math.log2(a.batch / batch)) - Math.abs(Math.log2(b.batch / batch)))[0];
 
+  // The layers of a run's table: [name, operator, first output tensor] each.
+  const layersOf = (run) => data.sets[data.tables[run.table].set];
+  // From the place of a layer to that of the row that has its step's time.
+  const homesOf = (run) => {
+    const homes = new Map();
+    if (run.fail) return homes;
+    let fused = 0;
+    run.l.forEach((layer, i) => {
+      const isFused = data.names[run.s[i]] === "fused";
+      const home = isFused ? run.h[fused] : i;
+      fused += isFused;
+      if (layer >= 0 && home >= 0) homes.set(layer, home);
+    });
+    return homes;
+  };
+
   // An earlier run of the same, once history.js has read it: SYSTEM/BATCH@TIME. Only these have a
   // stamp; until then, and without one, it is the newest.
   let earlier = () => null;
@@ -264,7 +323,7 @@
     if (sys < 0) return null;
     return (stamp && earlier(sys, Number(batch), stamp)) || nearest(sys, Number(batch));
   };
-  const parts = () => location.hash.slice(1).split("~");
+  const parts = () => address.run().split("~");
 
   const wanted = () => {
     const start = data.runs[Math.max(first, 0)];
@@ -274,8 +333,10 @@
 
   const spelled = (run) =>
     `${data.systems[run.sys].key}/${run.batch}${run.stamp ? `@${run.stamp}` : ""}`;
+  address.home = () => spelled(shown ?? wanted());
+  // What else the address says, such as the layer that is chosen, stays.
   const goTo = (run, against) => {
-    location.hash = against ? `${spelled(run)}~${spelled(against)}` : spelled(run);
+    location.hash = address.with({}, against ? `${spelled(run)}~${spelled(against)}` : spelled(run));
   };
   const choose = (key, batch) => {
     const sys = data.systems.findIndex((system) => system.key === key);
@@ -288,14 +349,25 @@
     choose(select.value, radio ? radio.value : shown.batch);
   });
   at("choice").addEventListener("submit", (event) => event.preventDefault());
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#']");
+    const named = link?.getAttribute("href").slice(1) ?? "";
+    if (!runAt(named) || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    location.hash = address.with({}, named);
+  });
   window.addEventListener("hashchange", () => show(wanted()));
   select.disabled = false;
   Object.assign(window.onnxprof, {
     graph: receive("graph"), aligned: receive("aligned"), layers: receive("layers"),
+    facts: receive("facts"),
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
-      other, goTo, current: () => shown, shapes: () => shapes, spelled, parts, receive,
+      other, goTo, current: () => shown, shapes: () => shapes, layersOf, homesOf, layerLink,
+      spelled, parts, receive,
       again: (find) => { earlier = find; show(wanted()); },
+      // The timing table anew, as the address asks for it now.
+      lay: () => showTiming(shown),
     },
   });
   show(wanted());

@@ -3,7 +3,9 @@
 (() => {
   const stage = document.getElementById("stage");
   if (!stage) return;
-  const { data, rowOf, three, percent, unitFor, short, el, svg, ask, current } = window.onnxprof.model;
+  const {
+    data, rowOf, three, percent, unitFor, short, el, svg, ask, current, homesOf,
+  } = window.onnxprof.model;
   const at = (id) => document.getElementById(id);
   const [NODE, INPUT, SCOPE, REFERENCE] = [0, 1, 2, 3];
   // Shares from which a colour counts; the legend in the page names them.
@@ -31,18 +33,7 @@
   const open = new Set();
 
   // What each layer of the run costs: its step's row, by the layer's number.
-  const heatOf = (run) => {
-    const rows = new Map();
-    if (run.fail) return { rows, run };
-    let fused = 0;
-    run.l.forEach((layer, i) => {
-      const isFused = data.names[run.s[i]] === "fused";
-      const home = isFused ? run.h[fused] : i;
-      fused += isFused;
-      if (layer >= 0 && home >= 0) rows.set(layer, home);
-    });
-    return { rows, run };
-  };
+  const heatOf = (run) => ({ rows: homesOf(run), run });
   const homeOf = (node) => heat.rows.get(graph.nodes[node][0]);
   const timeOf = (node) => {
     const home = homeOf(node);
@@ -331,15 +322,34 @@
     tip.style.left = `${Math.max(4, Math.min(x, stage.clientWidth - tip.offsetWidth - 4))}px`;
     tip.style.top = `${Math.max(4, Math.min(y, stage.clientHeight - tip.offsetHeight - 4))}px`;
   };
-  const hideTip = () => { if (selected) showTip(find(selected) ?? selected); else tip.hidden = true; };
+  const hideTip = () => { if (selected && hasTip) showTip(find(selected) ?? selected); else tip.hidden = true; };
+
+  // A layer that is chosen here is chosen in the whole page, and the other way round; then the panel
+  // tells of it, and nothing is laid over the drawing.
+  let isQuiet = false;
+  let hasTip = false;
+  const { selection } = window.onnxprof;
+  const layerOf = (box) => (box?.kind === NODE && graph.nodes[box.ref][0] >= 0 ? nameOf(box.ref) : null);
+  const hear = (name) => {
+    if (!scene || name === (selected && layerOf(selected))) return;
+    const node = name === null ? -1
+      : graph.nodes.findIndex(([row]) => row >= 0 && set()[row][0] === name);
+    isQuiet = true;
+    if (node >= 0) jump(node); else if (selected && layerOf(selected)) choose(null);
+    isQuiet = false;
+  };
 
   const choose = (box) => {
     selected = box && { kind: box.kind, ref: box.ref, scope: box.scope };
+    const name = box ? layerOf(box) : null;
+    // in place of the step before: n and p go through many
+    if (name !== selection.current() && (name || !box)) selection.choose(name, { push: selection.current() === null });
     drawn = null;
     later();
     if (!box) { tip.hidden = true; return; }
-    at("plot-said").textContent = told(box).map((line) => line.join(" ").trim()).join("; ");
-    requestAnimationFrame(() => showTip(box));
+    if (!isQuiet) at("plot-said").textContent = told(box).map((line) => line.join(" ").trim()).join("; ");
+    hasTip = !isQuiet;
+    if (hasTip) requestAnimationFrame(() => showTip(box)); else tip.hidden = true;
   };
   const act = (box) => {
     if (box.kind === SCOPE) toggle(box);
@@ -510,6 +520,7 @@
     start();
     search();
     stage.classList.add("drawn");
+    hear(selection.current());
   };
   // The room of the drawing before it comes, so that nothing below it moves; a small graph needs no
   // more than it takes, one that is folded has the style sheet's.
@@ -528,16 +539,23 @@
     if (graph && wanted === number) {
       heat = heatOf(run);
       again();
-      if (selected) choose(find(selected));
+      if (selected && find(selected)) choose(find(selected));
       return;
     }
     ask("graph", wanted, `plot/graph-${wanted}.js`).then((found) => take(found, wanted, run))
       .catch((error) => { at("plot-said").textContent = error.message; stage.dataset.trouble = error.message; });
   };
 
+  selection.onChange(hear);
   document.addEventListener("onnxprof:shown", reserve);
   reserve();
-  new ResizeObserver(again).observe(stage);
+  // The middle stays where it is when the room changes.
+  let wide = stage.clientWidth;
+  new ResizeObserver(() => {
+    view = { ...view, x: view.x + (stage.clientWidth - wide) / 2 };
+    wide = stage.clientWidth;
+    again();
+  }).observe(stage);
   let begun = false;
   const begin = () => {
     if (begun) return;

@@ -42,8 +42,17 @@
   });
 
   // Tables whose rows are made when they are shown: { count, row(i), key(i, column), text(i) }. The
-  // page never holds more of them than were asked for.
+  // page never holds more of them than were asked for. A source may say in which order rows stand
+  // while no column is sorted (`natural`), how many a table opens with (`opening`), which are shown
+  // without a search (`keep(i)`), and whether all are asked for (`whole`).
   const sources = new WeakMap();
+  const sortedBy = (table) => table.tHead.querySelector("th[aria-sort]");
+
+  // How many rows are shown: few until something is asked.
+  const limitOf = ({ table, whole, limit, opening, words, window }) => {
+    if (whole) return Infinity;
+    return limit ?? (opening && !words.length && !sortedBy(table) ? opening : window);
+  };
 
   const controls = (table) => {
     const line = document.createElement("p");
@@ -65,43 +74,67 @@
   };
 
   const ask = (table, all) => {
-    const source = sources.get(table);
-    const had = source.limit;
-    source.limit = all ? Infinity : had + source.window;
-    lay(table, had);
+    const had = limitOf(sources.get(table));
+    const asking = new CustomEvent("onnxprof:all", { cancelable: true });
+    // who keeps it elsewhere lays the table as well
+    if (!all || table.dispatchEvent(asking)) {
+      sources.get(table).limit = all ? Infinity : had + sources.get(table).window;
+      lay(table, had);
+    }
     // A button that is gone leaves the focus to the rows.
-    if (source.line.hidden) table.closest(".scroll").focus({ preventScroll: true });
+    if (sources.get(table).line.hidden) table.closest(".scroll").focus({ preventScroll: true });
   };
 
   const lay = (table, from = 0) => {
     const source = sources.get(table);
     const body = table.tBodies[0];
-    const rows = source.shown.slice(0, source.limit);
+    const rows = source.shown.slice(0, limitOf(source));
+    source.extra?.remove();
+    source.extra = null;
     const kept = from ? body.rows.length : 0;
     if (!kept) body.replaceChildren();
     inTurns(body, rows.length - kept, (start, end) => {
       body.append(...rows.slice(kept + start, kept + end).map(source.row));
+      if (source.extra) body.append(source.extra);
     });
     count(source);
+    pin(table);
   };
 
-  const count = ({ line, shown, limit, window }) => {
+  // A row that must be there, behind the others where it is none of them.
+  const pin = (table, place = sources.get(table).pinned ?? null) => {
+    const source = sources.get(table);
+    source.pinned = place;
+    source.extra?.remove();
+    source.extra = null;
+    const at = place === null ? 0 : source.shown.indexOf(place);
+    if (at >= 0 && at < limitOf(source)) return;
+    source.extra = source.row(place);
+    table.tBodies[0].append(source.extra);
+  };
+
+  const count = (source) => {
+    const { line, shown, opening, window } = source;
     const [said, buttons] = line.children;
+    const limit = limitOf(source);
     const rest = shown.length - Math.min(limit, shown.length);
     line.hidden = !rest;
     if (!rest) return;
     const words = (number) => number.toLocaleString("en-US");
-    said.textContent = `The first ${words(limit)} of ${words(shown.length)} rows. `;
-    buttons.children[0].textContent = `Show ${words(Math.min(window, rest))} more`;
+    said.textContent = limit === opening ? `The ${words(limit)} slowest of ${words(shown.length)} rows. `
+      : `The first ${words(limit)} of ${words(shown.length)} rows. `;
+    buttons.children[0].hidden = rest <= window;
+    buttons.children[0].textContent = `Show ${words(window)} more`;
     buttons.children[1].textContent = `Show all ${words(shown.length)}`;
   };
 
   const choose = (source) => {
-    const { words, order, text } = source;
-    source.shown = !words.length ? order : order.filter((i) => {
+    const { words, order, text, keep } = source;
+    // a search sees every row
+    source.shown = words.length ? order.filter((i) => {
       const found = text(i).toLowerCase();
       return words.every((word) => found.includes(word));
-    });
+    }) : keep ? order.filter(keep) : order;
   };
 
   const sort = (th, direction) => {
@@ -192,25 +225,31 @@
   // A table whose rows were replaced keeps its order and its filter.
   window.onnxprof = {
     again(table) {
-      const th = table.tHead.querySelector("th[aria-sort]");
+      const th = sortedBy(table);
       if (th) sort(th, th.getAttribute("aria-sort"));
       const input = document.querySelector(`input[data-filter~="${table.id}"]`);
       if (input && input.value) filter(table);
     },
     // What the rows are made from now on; `there` where the page holds the first of them already.
     rows(table, source, there = false) {
-      const window = Number(table.dataset.window);
-      const before = sources.get(table) ?? { line: controls(table), limit: window };
-      const order = [...Array(source.count).keys()];
-      sources.set(table, {
-        ...source, window, order, shown: order, words: [], line: before.line, limit: before.limit,
-      });
-      const sorted = table.tHead.querySelector("th[aria-sort]");
+      const { line, limit = null } = sources.get(table) ?? { line: controls(table) };
+      sources.get(table)?.extra?.remove();
+      const made = {
+        ...source, table, window: Number(table.dataset.window), words: [], line, limit,
+        order: source.natural ?? [...Array(source.count).keys()],
+      };
+      sources.set(table, made);
+      choose(made);
+      const sorted = sortedBy(table);
       if (sorted) sort(sorted, sorted.getAttribute("aria-sort"));
       else if (!there) lay(table);
-      else count(sources.get(table));
+      else count(made);
       if (asked(table).length) filter(table);
     },
+    // Shows the row of this place, whatever else is shown; null for none.
+    pin: (table, place) => { if (sources.has(table)) pin(table, place); },
+    // No column is sorted from the next rows on: they stand in the order of their source.
+    unsorted(table) { sortedBy(table)?.removeAttribute("aria-sort"); },
   };
 
   document.addEventListener("click", (event) => {

@@ -14,6 +14,7 @@ from onnxprof.publish.tables.many_rows import Cell, Column, ManyRows
 
 COLUMNS = (Column("n", "right"), Column("±", "right", min_width=6), Column("name"))
 PLAIN: list[tuple[Cell, ...]] = [("1", "0.4 %", "conv"), ("1024", "", "a longer name")]
+GRADED: list[tuple[Cell, ...]] = [("1", "● solid ±0.4 %", "a"), ("2", "◐ rough 751–776", "○")]
 RED: list[tuple[Cell, ...]] = [*PLAIN, (Text("7", style="red"), "x", Text("failed", style="red"))]
 
 
@@ -27,7 +28,7 @@ def by_rich(table: ManyRows) -> RenderableType:
     return Group(Text(table.heading, style="bold"), table._by_rich())
 
 
-@pytest.mark.parametrize("rows", [PLAIN, RED, []])
+@pytest.mark.parametrize("rows", [PLAIN, RED, GRADED, []])
 @pytest.mark.parametrize("width", [80, 36, 20])
 def test_text_is_that_of_rich(rows: list[tuple[Cell, ...]], width: int) -> None:
     table = ManyRows("a heading of some length", COLUMNS, rows)
@@ -46,8 +47,11 @@ def test_colours_are_those_of_rich() -> None:
     assert printed(table, **options) == printed(by_rich(table), **options)
 
 
-def test_rich_lays_out_no_row_where_it_need_not(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [RED, GRADED])
+def test_rich_lays_out_no_row_where_it_need_not(
+    monkeypatch: pytest.MonkeyPatch, rows: list[tuple[Cell, ...]]
+) -> None:
     laid: list[Table] = []
     monkeypatch.setattr(Table, "__rich_console__", lambda self, *_: laid.append(self) or iter(()))
-    printed(ManyRows("heading", COLUMNS, RED * 100))
+    printed(ManyRows("heading", COLUMNS, rows * 100))
     assert not laid

@@ -14,9 +14,11 @@ from support.sites import runs, scoped_run, settled, violations
 
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.publish.history import model_part
-from onnxprof.publish.pages import graph_view, render
+from onnxprof.publish.pages import graph_view, layer_rows, render
 from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.selection import facts
 from onnxprof.publish.site import build
+from onnxprof.publish.tables.timings import timing_rows
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
@@ -40,10 +42,12 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawings = graph_view.graphs(page)
     past, _ = model_part.past(page)
     rooms = graph_view.rooms(drawings)
-    facts = render.SiteFacts("t", "0", "")
-    html = render.model_page(page, facts, rooms, {"history": past.data}, history=past)
+    site = render.SiteFacts("t", "0", "")
+    html = render.model_page(page, site, rooms, {"history": past.data}, history=past)
     (home / "index.html").write_text(html, "utf-8")
-    for path, text in graph_view.scripts(drawings):
+    # what a chosen layer's panel asks for comes along
+    told = facts.script(page, lambda run: timing_rows(run, page.reconciled(run)))
+    for path, text in (*graph_view.scripts(drawings), *layer_rows.files(page), *told):
         (home / path).write_text(text, "utf-8")
     return folder
 

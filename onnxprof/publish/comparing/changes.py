@@ -210,7 +210,7 @@ def _heading(pair: Pair) -> Iterator[Text]:
 def _known_text(runs: Sequence[Run]) -> str:
     """The grade of a side's latency; of several runs the worst."""
     found, timings = worst(map(grade, runs)), runs[0].timings
-    if len(runs) > 1 or timings is None:
+    if len(runs) > 1 or timings is None or not timings.latency_ns.size:
         return grades.word(found)
     samples = timings.latency_ns
     return grades.known_text(

@@ -236,6 +236,7 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
                 in_page(" + ".join(covered(row))),
                 in_page(operators(row, entry.run.table)),
                 *(row.median_ns, row.p5_ns, row.p95_ns),
+                places.get(id(row.layer), -1),
             ]
             for row in slowest(result)
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
@@ -30,7 +31,13 @@ ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
     *("grades.css", "grades.js", "history.css", "history.js"),
+    *("address.js", "selection.js", "selection.css"),
+    *("timing.js", "keys.js", "panel.js", "contents.js"),
 )
+#: Where a template has room for the list of its sections, and what such a section begins with.
+_CONTENTS = "<!-- contents -->"
+_SECTION = re.compile(r'<section([^>]*)>\s*<h2 id="([^"]+)"[^>]*>([^<]+)</h2>')
+_SCRIPTED = 'class="script"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ def model_page(
     this module has, and `parts` are what other packages draw on the page.
     """
     aligned = side_by_side.listed(page)
-    return render(
+    html = render(
         "model.html",
         site,
         f"models/{page.slug}/index.html",
@@ -78,6 +85,15 @@ def model_page(
         aligned=aligned,
         environments=_environments(page),
         **parts,
+    )
+    return html.replace(_CONTENTS, _contents(html))
+
+
+def _contents(html: str) -> str:
+    """A list of the page's sections; those that scripts fill are for pages with scripts."""
+    return "\n".join(
+        f'<li{f" {_SCRIPTED}" if _SCRIPTED in attributes else ""}><a href="#{key}">{title}</a></li>'
+        for attributes, key, title in _SECTION.findall(html)
     )
 
 
@@ -209,6 +225,7 @@ def _environment() -> Environment:
         "grade": _grade,
         "grade_of": grade,
         "spread": _spread,
+        "fragment": layer_rows.fragment,
         "bar": lambda share: markup(bars.bar(share)),
     }
     env.globals |= {

@@ -124,7 +124,7 @@ def _added(rows: Sequence[Row]) -> list[int]:
 
 
 def _row(row: Row) -> list[Any]:
-    """What it is called, all of its layers, operators, and a cell a run."""
+    """What it is called, all of its layers, operators, a cell a run, and its first layer."""
     names = [in_page(name) for name in row.layers[:_MOST_NAMES]]
     more = len(row.layers) - len(names)
     whole = " + ".join([*names, *([f"{more} more"] if more else [])])
@@ -133,6 +133,7 @@ def _row(row: Row) -> list[Any]:
         whole,
         operators_text(row.operators, 40),
         [_cell(cell) for cell in row.cells],
+        in_page(row.layers[0]) if row.layers else "",
     ]
 
 

@@ -20,6 +20,7 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import timings as pdf
 from onnxprof.publish.pdf.typesetter import Manuscript, pressed
+from onnxprof.publish.selection import facts
 from onnxprof.publish.site.cards import card, light
 from onnxprof.publish.site.worklist import Volume
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
@@ -187,6 +188,7 @@ def _files(
         *graph_view.scripts(drawings),
         *side_by_side.scripts(page),
         *layer_rows.files(page),
+        *facts.script(page, rows_of),
     ):
         yield path, encoded(text)
     for entry in page.entries:

@@ -21,13 +21,8 @@ MEANINGS = {
 _DIGITS = (3, 4, 5, 6)
 
 
-def symbol(grade: Grade | None) -> str:
-    """The dot of a grade; empty for no grade, as of wrong outputs."""
-    return SYMBOLS[grade] if grade else ""
-
-
 def word(grade: Grade | None) -> str:
-    """`● solid`; empty for no grade."""
+    """`● solid`; empty for no grade, as of wrong outputs."""
     return f"{SYMBOLS[grade]} {grade.value}" if grade else ""
 
 
