@@ -31,6 +31,7 @@ from onnxprof.compare.replicates import (
     side_by_side,
     true_replicates,
 )
+from onnxprof.compare.systems import Difference, differences, timer
 from onnxprof.compare.verdict import (
     Caveat,
     Remark,
@@ -44,7 +45,7 @@ from onnxprof.compare.verdict import (
     ordered,
     verdict,
 )
-from onnxprof.records.run import CORES, Run
+from onnxprof.records.run import Run
 
 #: The row of steps that only quantise or dequantise.
 CONVERSIONS = "(Q/DQ)"
@@ -73,15 +74,6 @@ class Row:
     only_a: tuple[str, ...] = ()
     """Layers of the block that are not among B's."""
     only_b: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A fact in which the two sides differ."""
-
-    what: str
-    a: str
-    b: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +141,20 @@ def compare(
     without times, and ValueError for runs that were not measured in turn.
     """
     measured = [_pair(tuple(a), tuple(b), threshold, in_turn) for a, b in pairs]
-    models = _judged([pair.latency for pair in measured], threshold)
-    layers = iter(_judged([row for pair in measured for row in pair.rows], threshold))
-    judged = [
+    models = judged([pair.latency for pair in measured], threshold)
+    layers = iter(judged([row for pair in measured for row in pair.rows], threshold))
+    whole = [
         replace(pair, latency=model, rows=tuple(next(layers) for _ in pair.rows))
         for pair, model in zip(measured, models, strict=True)
     ]
-    return Comparison(tuple(_restrained(p, in_turn) for p in judged), threshold, in_turn)
+    return Comparison(tuple(_restrained(p, in_turn) for p in whole), threshold, in_turn)
 
 
-def _judged(rows: Sequence[Row], threshold: float) -> list[Row]:
-    """From p-values, which `q` holds until here, to verdicts over the whole family."""
+def judged(rows: Sequence[Row], threshold: float) -> list[Row]:
+    """From p-values, which `q` holds until here, to verdicts over the whole family.
+
+    The latency of a comparison of one pair has its p-value there, since it is the whole family.
+    """
     p = np.array([np.nan if row.q is None else row.q for row in rows], np.float64)
     adjusted = benjamini_hochberg(p)
     return [_verdict(row, float(q), threshold) for row, q in zip(rows, adjusted, strict=True)]
@@ -342,46 +337,7 @@ def _row(
 
 def _remarks(pair: Pair, in_turn: bool) -> Iterator[Remark]:
     yield from limits(pair.sides, in_turn=in_turn)
-    if len({_timer(run) for run in pair.a + pair.b}) > 1:
+    if len({timer(run) for run in pair.a + pair.b}) > 1:
         yield Remark(Caveat.TIMERS_DIFFER)
     if pair.rows and not any(row.ratio is not None for row in pair.rows if row.layers):
         yield Remark(Caveat.NO_COMMON_LAYER)
-
-
-#: Facts of the machine that change from minute to minute.
-_FLEETING = ("load_average", "memory.available", "cpu.frequency", "cpu.throttle_events")
-
-
-def differences(a: Run, b: Run) -> tuple[Difference, ...]:
-    """In what two runs differ, besides their times and when they were taken."""
-    facts = zip(_facts(a).items(), _facts(b).values(), strict=True)
-    asked = [Difference(what, ours, theirs) for (what, ours), theirs in facts if ours != theirs]
-    ours, theirs = dict(a.environment), dict(b.environment)
-    keys = [key for key in {**ours, **theirs} if key not in _FLEETING]
-    others = {"threads", "device"} & {each.what for each in asked}
-    if others or not (CORES in ours and CORES in theirs):  # runs of before do not say
-        keys = [key for key in keys if key != CORES]
-    machine = [Difference(key, ours.get(key, "none"), theirs.get(key, "none")) for key in keys]
-    return (*asked, *(fact for fact in machine if fact.a != fact.b))
-
-
-def _facts(run: Run) -> dict[str, str]:
-    asked = run.request
-    return {
-        "model": asked.model_name,
-        "model digest": asked.model_sha256[:12],
-        "batch": str(asked.batch),
-        "axes": ", ".join(f"{name}={size}" for name, size in sorted(asked.dims)) or "none",
-        "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
-        "backend": f"{asked.backend}, provider {asked.provider}",
-        "device": asked.device_id,
-        "threads": str(asked.threads),
-        "granularity": asked.granularity.value,
-        "timer": _timer(run),
-    }
-
-
-def _timer(run: Run) -> str:
-    """The one that `auto` took."""
-    settled = run.request.timer != "auto" or run.timings is None
-    return run.request.timer if settled else run.timer

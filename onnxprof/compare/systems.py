@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from onnxprof.analysis.standing import standing
 from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.errors import UsageError
-from onnxprof.records.run import IMPORTED, PUBLISHED, RUNTIME, Request, Run
+from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
+from onnxprof.records.telemetry import Quantity
 
 #: Packages whose name is not that of their backend, in runs that do not say which they ran on.
 _PACKAGES = {"ort": "onnxruntime"}
@@ -210,3 +211,77 @@ def classes(run: Run) -> frozenset[tuple[str, str]]:
 def operators(run: Run) -> frozenset[tuple[str, str]]:
     """Name and operator of each node layer."""
     return frozenset((layer.name, layer.op_type) for layer in run.table.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A fact in which two runs differ."""
+
+    what: str
+    a: str
+    b: str
+
+
+#: What stands for a fact that a run does not have.
+NO_FACT = "none"
+#: Facts of the machine that change from minute to minute.
+_FLEETING = ("load_average", "memory.available", "cpu.frequency", "cpu.throttle_events")
+#: Facts that tell nothing unless both runs have them, and agree in these others.
+CONDITIONAL: Mapping[str, tuple[str, ...]] = {CORES: ("threads", "device"), "clock": ()}
+
+
+def differences(a: Run, b: Run) -> tuple[Difference, ...]:
+    """In what two runs differ, besides their times and when they were taken."""
+    ours, theirs = facts(a), facts(b)
+    told = [
+        Difference(key, ours.get(key, NO_FACT), theirs.get(key, NO_FACT))
+        for key in {**ours, **theirs}
+        if _tells(key, ours, theirs)
+    ]
+    return tuple(fact for fact in told if fact.a != fact.b)
+
+
+def _tells(key: str, ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
+    if key not in CONDITIONAL:
+        return True
+    others = CONDITIONAL[key]  # runs of before do not say
+    return key in ours and key in theirs and all(ours[o] == theirs[o] for o in others)
+
+
+def facts(run: Run) -> dict[str, str]:
+    """What was asked, and every fact of machine and software that does not change by the minute."""
+    machine = {key: value for key, value in run.environment if key not in _FLEETING}
+    return _asked(run) | machine | _of_device(run)
+
+
+def _asked(run: Run) -> dict[str, str]:
+    asked = run.request
+    return {
+        "model": asked.model_name,
+        "model digest": asked.model_sha256[:12],
+        "batch": str(asked.batch),
+        "axes": ", ".join(f"{name}={size}" for name, size in sorted(asked.dims)) or "none",
+        "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
+        "backend": f"{asked.backend}, provider {asked.provider}",
+        "device": asked.device_id,
+        "threads": str(asked.threads),
+        "granularity": asked.granularity.value,
+        "timer": timer(run),
+    }
+
+
+def _of_device(run: Run) -> dict[str, str]:
+    """A GPU's driver, and the clock that was read while measuring, in steps of 0.1 GHz."""
+    series = run.telemetry.of(Quantity.CLOCK) if run.telemetry else ()
+    clocks = [each.median for each in series]
+    known = {
+        "driver": run.device.driver,
+        "clock": f"{max(clocks) / 1000:.1f} GHz" if clocks else "",
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def timer(run: Run) -> str:
+    """The one that `auto` took."""
+    settled = run.request.timer != "auto" or run.timings is None
+    return run.request.timer if settled else run.timer

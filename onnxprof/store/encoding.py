@@ -13,7 +13,7 @@ import json
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache, lru_cache
 from itertools import starmap
 from pathlib import Path
@@ -338,6 +338,8 @@ def _json_type(kind: Any) -> Any:
     """The type that JSON has for a value of this type."""
     if get_origin(kind) is tuple:
         return list
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return str
     return dict if dataclasses.is_dataclass(kind) else kind
 
 

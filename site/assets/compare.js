@@ -2,12 +2,14 @@
 // Two runs side by side, and all runtimes of a batch size.
 (() => {
   const {
-    data, el, bar, isolated, rowOf, three, fixed, percent, unitFor, number, ask, other, goTo,
-    current, layerLink,
+    data, el, bar, isolated, rowOf, three, fixed, percent, unitFor, number, ask, other,
+    current, layerLink, spelled: addressOf,
   } = window.onnxprof.model;
+  const { address } = window.onnxprof;
   const at = (id) => document.getElementById(id);
   const MOST_ROWS = 400;
-  const spelled = (run) => `${data.systems[run.sys].short}, batch ${run.batch}`;
+  const spelled = (run) =>
+    `${data.systems[run.sys].short}, batch ${run.batch}${run.stamp ? `, ${run.when}` : ""}`;
 
   const ratioText = (ratio) => fixed(ratio, ratio >= 99.5 ? 0 : ratio >= 9.995 ? 1 : 2);
   const ratioCell = (a, b, mark = "", title = "") => {
@@ -138,7 +140,7 @@
     if (!at("other")) return;
     const [a, b] = [current(), other()];
     at("this-run").textContent = spelled(a);
-    at("other").value = b ? String(data.runs.indexOf(b)) : "";
+    at("other").value = b ? addressOf(b) : "";
     at("compared").hidden = !b;
     if (!b) return;
     at("verdict").textContent = verdict(a, b);
@@ -221,6 +223,8 @@
   let inView = false;
   let shownGroup = "";
   const align = () => {
+    // runtimes are aligned as they are now
+    at("aligned-section").hidden = Boolean(current().stamp);
     const its = group();
     at("aligned-found").hidden = !its;
     at("aligned-none").hidden = Boolean(its);
@@ -241,10 +245,11 @@
   }, { rootMargin: "200px" }).observe(at("aligned-section"));
 
   at("other")?.addEventListener("change", (event) => {
-    goTo(current(), data.runs[event.target.value] ?? null);
+    location.hash = address.with({}, [addressOf(current()), event.target.value].filter(Boolean).join("~"));
   });
   window.addEventListener("hashchange", showPair);
   document.addEventListener("onnxprof:shown", () => { showPair(); align(); });
+  document.addEventListener("onnxprof:read", showPair);
   showPair();
   align();
 })();

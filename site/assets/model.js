@@ -222,7 +222,7 @@
   const showFiles = (run) => {
     if (at("macs")) at("macs").textContent = run.macs;
     for (const [id, ending] of [["csv", "csv"], ["spreadsheet", "spreadsheet.csv"], ["pdf", "pdf"]]) {
-      at(id).hidden = Boolean(run.fail);
+      at(id).hidden = Boolean(run.fail || run.stamp);
       at(id).href = `runs/${run.stem}.${ending}`;
     }
     at("svg").href = `plot/batch-${run.batch}.svg`;
@@ -255,7 +255,7 @@
     for (const radio of radios) {
       const there = data.runs.find((r) => r.sys === run.sys && r.batch === Number(radio.value));
       radio.disabled = !there;
-      radio.checked = there === run;
+      radio.checked = Boolean(there) && there.batch === run.batch;
       radio.parentNode.classList.toggle("failed", Boolean(there && there.fail));
     }
     for (const mark of document.querySelectorAll("[data-system]")) {
@@ -320,10 +320,14 @@
     return homes;
   };
 
+  // An earlier run of the same, once history.js has read it: SYSTEM/BATCH@TIME. Only these have a
+  // stamp; until then, and without one, it is the newest.
+  let earlier = () => null;
   const runAt = (text) => {
-    const [, key, batch] = /^(.*)\/(\d+)$/.exec(text) ?? [];
+    const [, key, batch, stamp] = /^(.*)\/(\d+)(?:@([\w.]+))?$/.exec(text) ?? [];
     const sys = data.systems.findIndex((system) => system.key === key);
-    return sys >= 0 ? nearest(sys, Number(batch)) : null;
+    if (sys < 0) return null;
+    return (stamp && earlier(sys, Number(batch), stamp)) || nearest(sys, Number(batch));
   };
   const parts = () => address.run().split("~");
 
@@ -333,7 +337,8 @@
   };
   const other = () => runAt(parts()[1] ?? "");
 
-  const spelled = (run) => `${data.systems[run.sys].key}/${run.batch}`;
+  const spelled = (run) =>
+    `${data.systems[run.sys].key}/${run.batch}${run.stamp ? `@${run.stamp}` : ""}`;
   address.home = () => spelled(shown ?? wanted());
   // What else the address says, such as the layer that is chosen, stays.
   const goTo = (run, against) => {
@@ -344,7 +349,8 @@
     goTo(nearest(sys, Number(batch)), other());
   };
 
-  at("choice").addEventListener("change", () => {
+  at("choice").addEventListener("change", (event) => {
+    if (event.target.id === "when") return;
     const radio = radios.find((r) => r.checked);
     choose(select.value, radio ? radio.value : shown.batch);
   });
@@ -366,6 +372,8 @@
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
       other, goTo, current: () => shown, shapes: () => shapes, layersOf, homesOf, layerLink,
+      spelled, parts, receive,
+      again: (find) => { earlier = find; show(wanted()); },
       // The timing table anew, as the address asks for it now.
       lay: () => showTiming(shown),
     },

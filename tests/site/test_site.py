@@ -10,6 +10,7 @@ import threading
 import urllib.request
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import numpy as np
@@ -112,15 +113,27 @@ def test_every_run_link_names_a_run(built: Path) -> None:
             target, fragment = urldefrag(link)
             if "/" not in fragment:
                 continue
-            shown, _, layer = fragment.partition("&l=")
-            key, batch = shown.rsplit("/", 1)
             data = data_of((path.parent / target).resolve() if target else path)
-            keys = [system["key"] for system in data["systems"]]
-            assert any(
-                run["sys"] == keys.index(key) and run["batch"] == int(batch) for run in data["runs"]
-            )
+            shown, _, layer = fragment.partition("&l=")
+            for run in shown.partition("&")[0].split("~"):
+                assert is_known(run, data), run
             names = {name for layers in data["sets"] for name, *_ in layers}
             assert not layer or unquote(layer) in names
+
+
+def is_known(address: str, data: dict[str, Any]) -> bool:
+    """Whether an address names a run of the page: the newest of a request, or an earlier one."""
+    key, rest = address.rsplit("/", 1)
+    batch, _, stamp = rest.partition("@")
+    keys = [system["key"] for system in data["systems"]]
+    found = [
+        number
+        for number, run in enumerate(data["runs"])
+        if run["sys"] == keys.index(key) and run["batch"] == int(batch)
+    ]
+    earlier = [(number, known) for number, known, *_ in data["history"]["earlier"]]
+    stamps = [*enumerate(data["history"]["stamps"]), *earlier]
+    return bool(found) and (not stamp or any((number, stamp) in stamps for number in found))
 
 
 def test_pages_hold_no_foreign_markup_and_no_inline_code(built: Path) -> None:

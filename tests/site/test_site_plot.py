@@ -13,6 +13,7 @@ import pytest
 from support.sites import runs, scoped_run, settled, violations
 
 from onnxprof.analysis.reconcile import Status, reconcile
+from onnxprof.publish.history import model_part
 from onnxprof.publish.pages import graph_view, layer_rows, render
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.selection import facts
@@ -39,7 +40,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = folder / "models" / page.slug
     (home / "plot").mkdir(parents=True)
     drawings = graph_view.graphs(page)
-    html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
+    past, _ = model_part.past(page)
+    rooms = graph_view.rooms(drawings)
+    site = render.SiteFacts("t", "0", "")
+    html = render.model_page(page, site, rooms, {"history": past.data}, history=past)
     (home / "index.html").write_text(html, "utf-8")
     # what a chosen layer's panel asks for comes along
     told = facts.script(page, lambda run: timing_rows(run, page.reconciled(run)))

@@ -13,6 +13,7 @@ import pytest
 from support.sites import hostile_run, long_run, open_layers, runs, scoped_run, violations
 
 from onnxprof.publish.disk.files import encoded
+from onnxprof.publish.history import model_part
 from onnxprof.publish.pages import graph_view, layer_rows, render
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.site.build import build_site
@@ -37,7 +38,10 @@ def write_page(folder: Path, found: Sequence[Run]) -> None:
     home = folder / "models" / page.slug
     (home / "plot").mkdir(parents=True)
     drawings = graph_view.graphs(page)
-    html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
+    past, _ = model_part.past(page)
+    rooms = graph_view.rooms(drawings)
+    facts = render.SiteFacts("t", "0", "")
+    html = render.model_page(page, facts, rooms, {"history": past.data}, history=past)
     plots = graph_view.scripts(drawings)
     for path, text in (("index.html", html), *plots, *layer_rows.files(page)):
         (home / path).write_bytes(encoded(text))

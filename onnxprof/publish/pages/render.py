@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from importlib.resources import files
@@ -33,7 +33,7 @@ REMEDY = charts.REMEDY
 ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
-    *("grades.css", "grades.js"),
+    *("grades.css", "grades.js", "history.css", "history.js"),
     *("address.js", "selection.js", "selection.css"),
     *("timing.js", "keys.js", "panel.js", "contents.js"),
     *("where.css", "where.js"),
@@ -73,10 +73,18 @@ class Why:
     """Whether there are ceilings that bound its steps."""
 
 
-def model_page(page: ModelPage, site: SiteFacts, rooms: str, why: Why) -> str:
+def model_page(
+    page: ModelPage,
+    site: SiteFacts,
+    rooms: str,
+    why: Why,
+    data: Mapping[str, Any],
+    **parts: Any,
+) -> str:
     """Everything about one model; its script shows the run that the reader chooses.
 
-    `rooms` are the heights of the plots, from `graph_view.rooms`; `why` is of the first run.
+    `rooms` are the heights of the plots, from `graph_view.rooms`; `why` is of the first run. `data`
+    is embedded besides what this module has, and `parts` are what other packages draw on the page.
     """
     aligned = side_by_side.listed(page)
     html = render(
@@ -96,11 +104,12 @@ def model_page(page: ModelPage, site: SiteFacts, rooms: str, why: Why) -> str:
         rooms=rooms,
         why=why,
         library=charts.LIBRARY,
-        data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned})),
+        data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned, **data})),
         aligned=aligned,
         repeat=repeat(page.first.run),
         picture=f"models/{page.slug}/card.png",
         environments=_environments(page),
+        **parts,
     )
     return html.replace(_CONTENTS, _contents(html))
 

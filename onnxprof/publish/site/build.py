@@ -17,6 +17,9 @@ from onnxprof.publish.disk import process_pool
 from onnxprof.publish.disk.cache import code, user_cache
 from onnxprof.publish.disk.files import write
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
+from onnxprof.publish.history import feed
+from onnxprof.publish.history.changes import from_stored
+from onnxprof.publish.history.page import Listed, changes_csv, changes_page, listed
 from onnxprof.publish.layerlist import page as layerlist
 from onnxprof.publish.layerlist.index import batches
 from onnxprof.publish.pages import charts, downloads, render
@@ -121,6 +124,7 @@ def _build(
         orders = [_order(folder, each, facts, known, bound) for each, known, bound in parts]
         bundles, reused = _models(orders)
         models = [from_card(bundle.card) for bundle in bundles if bundle.card]
+        _write_changes(folder, _changes(models, bundles), facts)
         _write_rest(folder, models, facts, under_load)
         shutil.rmtree(folder / _ROWS, ignore_errors=True)
         count, listing = unchanged.listed(folder)
@@ -237,6 +241,21 @@ def _write_layers(folder: Path, models: Sequence[ModelPage], site: render.SiteFa
         for name in layerlist.ASSETS:
             write(folder / "assets" / name, render.asset(name))
     return sum(batch.rows for batch in found)
+
+
+def _changes(models: Sequence[ModelPage], bundles: Sequence[Bundle]) -> list[Listed]:
+    """What changed in every model, judged together."""
+    kept = (bundle.changes for bundle in bundles if bundle.card)
+    named = (model.slug for model in models)
+    return listed(models, dict(zip(named, map(from_stored, kept), strict=True)))
+
+
+def _write_changes(folder: Path, rows: Sequence[Listed], site: render.SiteFacts) -> None:
+    """The page of changes, its table, and the feed where the site's address is known."""
+    write(folder / "changes.html", changes_page(rows, site))
+    write(folder / "changes.csv", changes_csv(rows))
+    if site.base_url:
+        write(folder / feed.NAME, feed.feed(rows, site))
 
 
 def _write_downloads(

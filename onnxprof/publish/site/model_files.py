@@ -15,6 +15,8 @@ from onnxprof.plugins.source_places import cleaned_run
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.disk.files import encoded, write
 from onnxprof.publish.drawing import plot
+from onnxprof.publish.history.changes import stored as stored_changes
+from onnxprof.publish.history.model_part import Past, past
 from onnxprof.publish.layerlist.part import part
 from onnxprof.publish.pages import downloads, graph_view, layer_rows, render, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
@@ -33,7 +35,7 @@ from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
-_CARD, _ROWS, _LAYERS, _PDFS = ":card", ":rows", ":layers", ":pdfs"
+_CARD, _ROWS, _LAYERS, _PDFS, _CHANGES = ":card", ":rows", ":layers", ":pdfs", ":changes"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -50,6 +52,8 @@ class Bundle:
     files: Mapping[str, bytes] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What could not be shown, one line each."""
+    changes: bytes = b"[]"
+    """The newest run of each request against the one before, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,13 @@ def made(order: Order) -> Bundle:
     page = reasons.informed()
     site = replace(order.site, newest=max(run.created for run in runs))
     plots, rows_of = dict(_plots(page)), _rows_of(page, reasons)
-    files = dict(_files(page, plots, site, rows_of, reasons))
+    earlier, scripts = past(page)
+    files = dict(_files(page, plots, site, rows_of, reasons, earlier))
+    files |= {name: encoded(text) for name, text in scripts}
     documents = dict(_documents(page, plots, site))
     rows = downloads.rows_parquet(page, rows_of)
-    bundle = Bundle(card(light(page)), rows, part(page), files, tuple(problems))
+    changed = stored_changes(earlier.changes)
+    bundle = Bundle(card(light(page)), rows, part(page), files, tuple(problems), changed)
     if order.key and not problems:
         keys = {name: manuscript.digest() for name, manuscript in documents.items()}
         order.cache.put(order.key, _packed(bundle, keys))
@@ -175,11 +182,14 @@ def _files(
     site: render.SiteFacts,
     rows_of: RowsOf,
     reasons: Reasons,
+    earlier: Past,
 ) -> Iterator[tuple[str, bytes]]:
     """The page, the plots and the tables."""
     drawings = graph_view.graphs(page)
+    rooms = graph_view.rooms(drawings)
     why = section.shown(page, reasons, site)
-    yield "index.html", encoded(render.model_page(page, site, graph_view.rooms(drawings), why))
+    html = render.model_page(page, site, rooms, why, {"history": earlier.data}, history=earlier)
+    yield "index.html", encoded(html)
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
     for path, text in (
@@ -227,7 +237,7 @@ def _packed(bundle: Bundle, keys: Mapping[str, str]) -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         extra = {_CARD: bundle.card, _ROWS: bundle.rows, _LAYERS: bundle.layers}
-        extra[_PDFS] = json.dumps(keys).encode()
+        extra |= {_PDFS: json.dumps(keys).encode(), _CHANGES: bundle.changes}
         for name, content in {**extra, **bundle.files}.items():
             member = zipfile.ZipInfo(name, _EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
@@ -239,4 +249,6 @@ def _unpacked(stored: bytes) -> tuple[Bundle, dict[str, str]]:
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     keys = json.loads(parts.pop(_PDFS))
-    return Bundle(parts.pop(_CARD), parts.pop(_ROWS), parts.pop(_LAYERS), parts), keys
+    names = (_CARD, _ROWS, _LAYERS, _CHANGES)
+    card, rows, layers, changes = (parts.pop(name) for name in names)
+    return Bundle(card, rows, layers, parts, changes=changes), keys

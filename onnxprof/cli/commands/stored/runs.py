@@ -37,6 +37,9 @@ _LATER = {
         "Make a run of what another profiler wrote about an ONNX file, and store it.",
         is_made=True,
     ),
+    "history": Lazy(
+        f"{_HERE}.runs_history", "history", "Show how a model's runs changed from run to run."
+    ),
     "tag": Lazy(f"{_HERE}.runs_tags", "tag", "Give stored runs a tag.", is_made=True),
     "untag": Lazy(f"{_HERE}.runs_tags", "untag", "Take a tag from stored runs.", is_made=True),
     "pack": Lazy(f"{_HERE}.runs_pack", "pack", "Put stored runs into one small file."),

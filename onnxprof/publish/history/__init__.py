@@ -1,0 +1,1 @@
+"""What changed from run to run: histories of requests, their strips, a page and a feed."""
