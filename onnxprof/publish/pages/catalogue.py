@@ -9,6 +9,14 @@ from typing import Protocol, TypeVar
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.compare.settings import (
+    Facet,
+    Settings,
+    facet_words,
+    settings_of,
+    threads_text,
+    work_words,
+)
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import parity_text
@@ -89,6 +97,16 @@ class Entry:
         return spread_text(found.total_ns, found.interval_ns, found.samples)
 
     @property
+    def settings(self) -> Settings:
+        """What must be equal in a run that is set against this one."""
+        return settings_of(self.run.request)
+
+    @property
+    def imported(self) -> bool:
+        """Whether another program measured it."""
+        return self.run.request.timer == "imported"
+
+    @property
     def wrong(self) -> str:
         """How its outputs differ from the reference; empty unless parity failed."""
         return wrong_text(self.run)
@@ -120,6 +138,16 @@ class ModelPage:
         """The timing table of a run of the page, made once where the page shows the run."""
         known = (entry.result for entry in self.entries if entry.run is run)
         return next(known, None) or reconcile(run)
+
+
+def standing(entries: Iterable[Entry]) -> Entry | None:
+    """Which of several runs with like settings stands for all of them; None of none.
+
+    One with a latency before one that failed, one with right outputs before one with wrong ones,
+    then the newest. Never the fastest, which chance would choose.
+    """
+    ranked = sorted(entries, key=lambda entry: (entry.run.created, entry.stem), reverse=True)
+    return min(ranked, key=lambda e: (e.latency_ns is None, bool(e.wrong)), default=None)
 
 
 def wrong_text(run: Run) -> str:
@@ -225,20 +253,17 @@ def _provider(request: Request) -> str:
 
 def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     """Settings that differ among the model's runs; written granularity and sizes always."""
-    found = []
-    if provider := _provider(request):
-        found.append(provider)
+    settings = settings_of(request)
+    found = [*filter(None, (_provider(request),))]
     if len({other.threads for other in others}) > 1:
-        found.append(f"{request.threads} thread{'s' if request.threads != 1 else ''}")
-    if request.granularity is Granularity.WRITTEN:
-        found.append("as written")
+        found.append(threads_text(request.threads))
+    found += facet_words(settings, Facet.GRAPH)
     if len({other.timer for other in others}) > 1:
         found.append(f"{request.timer} timer")
-    found += [f"{name}={size}" for name, size in request.dims]
+    found += work_words((settings.dims, ""))
     if len({other.seed for other in others}) > 1:
         found.append(f"seed {request.seed}")
-    if request.inputs_sha256:
-        found.append(f"inputs {request.inputs_sha256[:8]}")
+    found += work_words(((), settings.inputs))
     return tuple(found)
 
 
