@@ -21,6 +21,9 @@ ANY_THREADS = -1
 #: The number of threads of a run that another program measured without saying it.
 UNKNOWN_THREADS = 0
 
+#: The timer of a request that asks for nothing: another program measured.
+IMPORTED = "imported"
+
 #: Sizes of axes by name, sorted.
 Dims = tuple[tuple[str, int], ...]
 #: Sizes of axes, and the digest of the input file; empty for generated inputs.
@@ -79,6 +82,11 @@ def settings_of(asked: Request) -> Settings:
         asked.granularity is Granularity.WRITTEN,
         asked.threads if on_cpu else ANY_THREADS,
     )
+
+
+def is_imported(asked: Request) -> bool:
+    """Whether another program measured it: never taken in place of a measurement."""
+    return asked.timer == IMPORTED
 
 
 def differing(a: Settings, b: Settings) -> tuple[Facet, ...]:

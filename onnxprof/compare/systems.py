@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from onnxprof.compare.quantised.counterpart import counterparts
-from onnxprof.compare.settings import settings_of, threads_text, work_words
+from onnxprof.compare.settings import IMPORTED, is_imported, settings_of, threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import RUNTIME, Request, Run
 
@@ -38,7 +38,7 @@ def system(run: Measured) -> tuple[str, ...]:
     """
     asked = run.request
     threads, kind = str(asked.threads), asked.granularity.value
-    imported = "imported" if asked.timer == "imported" else ""
+    imported = IMPORTED if is_imported(asked) else ""
     return asked.backend, asked.provider, asked.device_id, threads, kind, imported
 
 

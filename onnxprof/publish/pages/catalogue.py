@@ -10,9 +10,11 @@ from typing import Protocol, TypeVar
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.compare.settings import (
+    IMPORTED,
     Facet,
     Settings,
     facet_words,
+    is_imported,
     settings_of,
     threads_text,
     work_words,
@@ -48,11 +50,14 @@ class System:
     """What differs from the plain setting, in words: `4 threads`, `as written`."""
     provider: str = ""
     """The execution provider; empty where it is the backend's plain one."""
+    imported: bool = False
+    """Whether another program measured it, which is never taken for a measurement."""
 
     @property
     def runtime(self) -> str:
         """Backend and provider, as a matrix of models and systems names its columns."""
-        return " · ".join(filter(None, (self.backend, self.provider)))
+        how = IMPORTED if self.imported else ""
+        return " · ".join(filter(None, (self.backend, self.provider, how)))
 
     @property
     def here(self) -> str:
@@ -100,11 +105,6 @@ class Entry:
     def settings(self) -> Settings:
         """What must be equal in a run that is set against this one."""
         return settings_of(self.run.request)
-
-    @property
-    def imported(self) -> bool:
-        """Whether another program measured it."""
-        return self.run.request.timer == "imported"
 
     @property
     def wrong(self) -> str:
@@ -236,7 +236,9 @@ def _systems(runs: Sequence[Run], shared: frozenset[str]) -> list[System]:
         taken = {system.key for system in systems}
         key = wanted if wanted not in taken else f"{wanted}.{len(systems)}"
         named = _device(run, shared)
-        systems.append(System(key, named, run.request.backend, settings, _provider(run.request)))
+        asked = run.request
+        facts = key, named, asked.backend, settings, _provider(asked), is_imported(asked)
+        systems.append(System(*facts))
     return systems
 
 

@@ -14,10 +14,12 @@ from onnxprof.errors import UsageError
 from onnxprof.publish.disk import process_pool
 from onnxprof.publish.disk.cache import code, user_cache
 from onnxprof.publish.disk.swap import MARKER, check_replaceable, scaffold, swap
+from onnxprof.publish.leaderboard import data
+from onnxprof.publish.leaderboard.board import board
+from onnxprof.publish.leaderboard.index import index_page
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
-from onnxprof.publish.pages.index import index_page
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
 from onnxprof.publish.pages.scenarios import scenarios_page
 from onnxprof.publish.site import loads, unchanged
@@ -173,6 +175,8 @@ def _write_rest(
     write(folder / "method.html", render.method_page(site))
     count = len(under_load.runs)
     write(folder / "index.html", index_page(models, devices, site, pairs, left_out, count))
+    if models:
+        write(folder / data.NAME, data.script(board(models)))
     if under_load.runs:
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:
