@@ -208,10 +208,11 @@ def _unlike(record: Record, batch: int, wanted: Settings) -> list[str]:
     """What a run has instead of what is wanted, in words, one for each facet."""
     words = [] if record.batch == batch else [f"batch {record.batch}"]
     unlike = differing(record.settings, wanted)
-    return words + [_facet_text(record.settings, facet) for facet in unlike]
+    return words + [facet_text(record.settings, facet) for facet in unlike]
 
 
-def _facet_text(settings: Settings, facet: Facet) -> str:
+def facet_text(settings: Settings, facet: Facet) -> str:
+    """A facet in words, the plain one too."""
     return ", ".join(facet_words(settings, facet)) or PLAIN[facet]
 
 

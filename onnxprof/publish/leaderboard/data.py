@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from onnxprof.analysis.grades import Grade
-from onnxprof.compare.settings import Facet, Settings, facet_words
-from onnxprof.publish.leaderboard.board import PLAIN, Board, Record, energy_mj, usual_work
+from onnxprof.compare.settings import Facet, Settings
+from onnxprof.publish.leaderboard.board import Board, Record, energy_mj, facet_text, usual_work
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.embed import Pool, embedded
 from onnxprof.publish.text.safe import in_page
@@ -27,12 +27,14 @@ def script(board: Board) -> str:
     works = sorted({case.work for case in cases.places})
     data = {
         "grades": ["", *(grade.value for grade in Grade)],
-        "works": [[_key(*work), in_page(_words(Settings(*work), Facet.WORK))] for work in works],
+        "works": [
+            [_key(*work), in_page(facet_text(Settings(*work), Facet.WORK))] for work in works
+        ],
         "cases": [
-            [works.index(c.work), c.threads, int(c.written), in_page(_words(c, Facet.THREADS))]
+            [works.index(c.work), c.threads, int(c.written), in_page(facet_text(c, Facet.THREADS))]
             for c in cases.places
         ],
-        "graphs": [_words(Settings(written=written), Facet.GRAPH) for written in (False, True)],
+        "graphs": [facet_text(Settings(written=written), Facet.GRAPH) for written in (False, True)],
         "keys": list(keys.places),
         "texts": list(texts.places),
         "models": [[works.index(work), runs] for work, runs in models],
@@ -43,10 +45,6 @@ def script(board: Board) -> str:
 def _key(dims: tuple[tuple[str, int], ...], inputs: str) -> str:
     """What the address calls sizes and inputs."""
     return in_page(Settings(dims, inputs).key)
-
-
-def _words(settings: Settings, facet: Facet) -> str:
-    return ", ".join(facet_words(settings, facet)) or PLAIN[facet]
 
 
 def _record(model: ModelPage, record: Record, cases: Pool, keys: Pool, texts: Pool) -> list[Any]:

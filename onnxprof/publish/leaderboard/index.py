@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onnxprof.compare.settings import Settings, threads_text, work_words
+from onnxprof.compare.settings import Facet, Settings, Work
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.leaderboard.board import Row, board
+from onnxprof.publish.leaderboard.board import Board, Row, board, facet_text
 from onnxprof.publish.leaderboard.versus import versus
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from onnxprof.publish.pages.pair import Pair
     from onnxprof.zoo import Entry as Origin
 
+ENERGY = "energy"
+METRICS = ("latency", "throughput", ENERGY, "relative")
+GRAPHS = (("optimised", "optimised"), ("written", "as written"))
 #: Rows that the page's script shows at once.
 WINDOW = 50
 
@@ -52,7 +55,6 @@ def index_page(
     rows = whole.rows(whole.default)
     lines = [Line(row, zoo_entry(row.model.facts), _spark(row.model)) for row in rows]
     pages = {frozenset((pair.a, pair.b)): pair.slug for pair in compared}
-    origins = [line.origin for line in lines if line.origin]
     return render(
         "index.html",
         site,
@@ -64,17 +66,39 @@ def index_page(
         devices=devices,
         uncompared=uncompared,
         under_load=under_load,
-        tasks=sorted({origin.task for origin in origins}),
-        families=sorted({origin.family for origin in origins if origin.family}),
-        sizes=[(in_page(Settings(*w).key), _sizes(w)) for w in whole.works],
-        threads_text=threads_text,
         runs=sum(len(model.entries) for model in models),
         window=WINDOW,
+        **_options(whole, lines),
     )
 
 
-def _sizes(work: tuple[tuple[tuple[str, int], ...], str]) -> str:
-    return ", ".join(work_words(work)) or "default sizes"
+#: A value that an address may have, and its text.
+Options = list[tuple[str, str]]
+
+
+def _options(board: Board, lines: Sequence[Line]) -> dict[str, Options]:
+    """What each control of the table offers."""
+    origins = [line.origin for line in lines if line.origin]
+    metrics = [m for m in METRICS if m != ENERGY or board.has_energy]
+    return {
+        "batches": [*_plain(map(str, board.batches)), ("best", "best")],
+        "metrics": _plain(metrics),
+        "threads": [(str(n), str(n) if n else "not known") for n in board.threads],
+        "graphs": [GRAPHS[written] for written in board.graphs],
+        "sizes": [(in_page(Settings(*w).key), _sizes(w)) for w in board.works],
+        "families": [(f, f.replace("_", " ")) for f in sorted({o.family for o in origins})],
+        "tasks": _plain(sorted({origin.task for origin in origins})),
+        "devices_named": _plain(sorted({device for device, _ in board.columns})),
+        "runtimes": _plain(sorted({runtime for _, runtime in board.columns})),
+    }
+
+
+def _plain(values: Iterable[str]) -> Options:
+    return [(value, value) for value in values]
+
+
+def _sizes(work: Work) -> str:
+    return facet_text(Settings(*work), Facet.WORK)
 
 
 def _spark(model: ModelPage) -> Markup:

@@ -30,6 +30,7 @@ ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js"),
     *("scene.js", "plot.js", "compare.js", "charts.js"),
     *("grades.css", "grades.js"),
+    *("leaderboard.css", "leaderboard.js", "cells.js"),
 )
 
 
