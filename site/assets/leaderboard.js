@@ -102,10 +102,10 @@
 
   // Words of the caption.
   const SHOWN = {
-    latency: ["Median latency in milliseconds", "Median latency an item in milliseconds"],
+    latency: ["Median latency in milliseconds", "Median latency per item in milliseconds"],
     throughput: ["Items a second", "Items a second"],
-    energy: ["Energy of the device an item in millijoules", "Energy of the device an item in millijoules"],
-    relative: ["Times as slow as the row's fastest", "Times as slow an item as the row's fastest"],
+    energy: ["Energy of the device per item in millijoules", "Energy of the device per item in millijoules"],
+    relative: ["Times as slow as the row's fastest", "Times as slow per item as the row's fastest"],
   };
 
   // The order of rows; those without a value stay last, whichever way the others go.
