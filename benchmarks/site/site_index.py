@@ -91,8 +91,8 @@ def scaled(entry: Entry, model: int, number: int) -> Entry:
     )
 
 
-def build(folder: Path, count: int) -> dict[str, int]:
-    """The page with what it asks for; bytes after gzip of each file."""
+def build(folder: Path, count: int) -> None:
+    """Write the page with what it asks for, and print what it weighs."""
     pages = models(count)
     (folder / "assets").mkdir()
     facts = SiteFacts("many models", "benchmark", "2026-01-01T00:00:00Z")
@@ -103,12 +103,10 @@ def build(folder: Path, count: int) -> dict[str, int]:
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    sizes = {name: files[name] for name in ("index.html", data.NAME)}
-    for name, content in sizes.items():
-        print(
-            f"{name}: {len(content) / 1e3:.0f} kB, {len(gzip.compress(content)) / 1e3:.0f} gzipped"
-        )
-    return {name: len(content) for name, content in sizes.items()}
+    for name in ("index.html", data.NAME):
+        content = files[name]
+        packed = len(gzip.compress(content))
+        print(f"{name}: {len(content) / 1e3:.0f} kB, {packed / 1e3:.0f} gzipped")
 
 
 def browser_cpu() -> float:

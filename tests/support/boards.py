@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
+from onnxprof.publish.leaderboard import data
+from onnxprof.publish.leaderboard.board import board
+from onnxprof.publish.leaderboard.index import index_page
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.pages.render import ASSETS, SiteFacts, asset
+from onnxprof.publish.site.model_files import write
 from onnxprof.records.run import Run
 from onnxprof.records.telemetry import Energy, Telemetry
 from onnxprof.testing import sample_run
@@ -47,3 +54,12 @@ def board_runs() -> list[Run]:
         sample_run("liar", 1, backend="other"),
         hostile_run(),
     ]
+
+
+def crowd_site(folder: Path, count: int) -> None:
+    """The first page of so many models with what it asks for, and nothing else of a site."""
+    pages = catalogue([sample_run(f"model-{i:03}", 1) for i in range(count)])
+    write(folder / "index.html", index_page(pages, [], SiteFacts("crowd", "tests", "")))
+    write(folder / data.NAME, data.script(board(pages)))
+    for name in ASSETS:
+        write(folder / "assets" / name, asset(name))

@@ -13,7 +13,8 @@ from onnxprof.publish.text.safe import in_page
 
 #: Below the site's folder.
 NAME = "index.js"
-_GRADES = {None: 0, **{grade: i for i, grade in enumerate(Grade, 1)}}
+#: Grades as numbers; 0 is none.
+_GRADES: tuple[Grade | None, ...] = (None, *Grade)
 
 
 def script(board: Board) -> str:
@@ -26,7 +27,7 @@ def script(board: Board) -> str:
     cases, keys, texts = pools
     works = sorted({case.work for case in cases.places})
     data = {
-        "grades": ["", *(grade.value for grade in Grade)],
+        "grades": [grade.value if grade else "" for grade in _GRADES],
         "works": [
             [_key(*work), in_page(facet_text(Settings(*work), Facet.WORK))] for work in works
         ],
@@ -53,7 +54,7 @@ def _record(model: ModelPage, record: Record, cases: Pool, keys: Pool, texts: Po
     found = [
         *(record.column, record.batch, cases.place(record.settings)),
         keys.place(model.systems[entry.system].key),
-        *(entry.latency_ns, _GRADES[entry.grade], texts.place(in_page(entry.known))),
+        *(entry.latency_ns, _GRADES.index(entry.grade), texts.place(in_page(entry.known))),
     ]
     energy = None if spent is None else float(f"{spent / record.batch:.6g}")
     wrong = in_page(entry.wrong)

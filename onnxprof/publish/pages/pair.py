@@ -157,9 +157,9 @@ def _sides(models: Iterable[ModelPage]) -> dict[Side, _Runs]:
                 case = entry.batch, entry.settings
                 alike[(system.device, system.runtime), case].append(entry)
         for (side, case), entries in alike.items():
-            if entry := standing(entries):
+            if best := standing(entries):
                 runs = sides.setdefault(side, {}).setdefault(model.slug, (model, {}))
-                runs[1][case] = entry
+                runs[1][case] = best
     return sides
 
 

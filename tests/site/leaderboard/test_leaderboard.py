@@ -47,7 +47,7 @@ def test_the_default_is_what_most_runs_have() -> None:
     assert found.default.words == "batch 1, 2 threads"
     assert found.batches == [1, 8]
     assert found.threads == [2, 16]
-    assert found.columns[0] == ("<b>CPU</b> & 'co' (cpu:fake)", "fake")
+    assert found.columns[0] == ("<b>CPU</b> & 'co'", "fake")
 
 
 def test_nothing_of_other_sizes_threads_or_batches_is_a_figure() -> None:

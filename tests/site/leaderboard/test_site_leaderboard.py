@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.boards import board_runs
+from support.boards import board_runs, crowd_site
 from support.sites import settled, violations
 
 from onnxprof.analysis.reconcile import reconcile
@@ -35,7 +35,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("crowd") / "out"
-    build.build_site([sample_run(f"model-{i:03}", 1) for i in range(70)], folder)
+    crowd_site(folder, 70)
     return folder
 
 
