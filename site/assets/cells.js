@@ -22,14 +22,14 @@
     const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3)))));
     return Math.min(most, Math.max(0, 2 - exponent));
   };
-  const formats = new Map();
+  // Of the double itself, as Python rounds it: a tie in binary goes to the even digit.
   const fixed = (value, digits) => {
-    if (!formats.has(digits)) {
-      formats.set(digits, new Intl.NumberFormat("en-US", {
-        minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven",
-      }));
-    }
-    return formats.get(digits).format(value);
+    const text = value.toFixed(digits);
+    const isTie = (value * 10 ** digits) % 1 === 0.5 && /50*$/.test(value.toFixed(digits + 30).slice(-30));
+    const even = isTie && Number(text.at(-1)) % 2 ? (value - 0.5 / 10 ** digits).toFixed(digits) : text;
+    const [whole, part] = even.split(".");
+    const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+    return part === undefined ? grouped : `${grouped}.${part}`;
   };
   const three = (value, most = 3) => fixed(value, decimals(value, most));
   const counted = (count, one) => `${fixed(count, 0)} ${one}${count === 1 ? "" : "s"}`;

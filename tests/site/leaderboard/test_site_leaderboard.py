@@ -67,8 +67,7 @@ def names(page: Any) -> list[str]:
 
 
 def check(page: Any, name: str, value: str) -> None:
-    # the radio lies below the text of its label
-    page.check(f"#controls input[name={name}][value={value}]", force=True)
+    page.check(f"#controls input[name={name}][value='{value}']")
     settled(page)
 
 
