@@ -35,6 +35,12 @@
   const counted = (count, one) => `${fixed(count, 0)} ${one}${count === 1 ? "" : "s"}`;
 
   // Which run a cell shows: as _cell and _unlike in board.py.
+  const isAlike = (data, record, want, work) => {
+    if (!want.best && record.batch !== want.batch) return false;
+    const [itsWork, threads, written] = data.cases[record.kind];
+    return itsWork === work && written === want.written
+      && (threads === want.threads || threads === ANY_THREADS || want.threads === ANY_THREADS);
+  };
   const unlike = (data, record, want, work) => {
     const [itsWork, threads, written, threadsText] = data.cases[record.kind];
     const words = want.best || record.batch === want.batch ? [] : [`batch ${record.batch}`];
@@ -55,8 +61,8 @@
   };
 
   const pick = (data, records, want, work, show = want.show) => {
-    const told = records.map((record) => ({ record, words: unlike(data, record, want, work) }));
-    const alike = told.filter(({ words }) => !words.length).map(({ record }) => record);
+    const alike = records.filter((record) => isAlike(data, record, want, work));
+    if (alike.length === 1) return { record: alike[0] };
     if (alike.length) {
       const rank = (record) => cost(record, want, show) ?? Infinity;
       const known = (record) => Number(record.ns === null);
@@ -64,7 +70,8 @@
         || (rank(a) === Infinity && rank(b) === Infinity && known(b) < known(a)) ? b : a));
       return { record };
     }
-    const others = told.filter(({ record }) => record.ns !== null);
+    const others = records.filter(({ ns }) => ns !== null)
+      .map((record) => ({ record, words: unlike(data, record, want, work) }));
     if (!others.length) return {};
     const nearest = others.reduce((a, b) => (b.words.length < a.words.length ? b : a));
     return { other: nearest.record, apart: nearest.words.join(", ") };

@@ -179,6 +179,17 @@
     want.written, want.work, want.device, want.runtime]);
   const filled = new Map();
 
+  // The first rows at once, the others frame by frame.
+  const AT_ONCE = 60;
+  let turn = 0;
+  const inTurns = (shown, put, from = 0, mine = (turn += 1)) => {
+    shown.slice(from, from + AT_ONCE).forEach(put);
+    if (from + AT_ONCE >= shown.length) return;
+    requestAnimationFrame(() => setTimeout(() => {
+      if (mine === turn) inTurns(shown, put, from + AT_ONCE, mine);
+    }));
+  };
+
   const show = (data) => {
     const want = choice(data);
     const lines = compute(data, want);
@@ -186,13 +197,16 @@
     const name = signature(want);
     const hide = showColumns(want);
     const shown = found.slice(0, limit);
-    for (const i of shown) {
-      if ((filled.get(i) ?? data.first) === name) continue;
+    const late = shown.filter((i) => (filled.get(i) ?? data.first) !== name);
+    for (const i of late) rows[i].classList.add("stale");
+    inTurns(late, (i) => {
       fill(data, rows[i], lines[i], want);
       hide(rows[i].cells);
+      rows[i].classList.remove("stale");
       filled.set(i, name);
-    }
-    tbody.replaceChildren(...shown.map((i) => rows[i]));
+    });
+    const isSame = shown.length === tbody.rows.length && shown.every((i, at) => tbody.rows[at] === rows[i]);
+    if (!isSame) tbody.replaceChildren(...shown.map((i) => rows[i]));
     tell(found.length);
     const what = SHOWN[want.show][Number(want.best)];
     document.getElementById("said").textContent = `${what} at ${settingWords(want)}`;
