@@ -202,7 +202,7 @@
     inTurns(late, (i) => {
       fill(data, rows[i], lines[i], want);
       hide(rows[i].cells);
-      rows[i].classList.remove("stale");
+      rows[i].removeAttribute("class");
       filled.set(i, name);
     });
     const isSame = shown.length === tbody.rows.length && shown.every((i, at) => tbody.rows[at] === rows[i]);
