@@ -59,19 +59,16 @@ def graded(samples: int, half_width: float, kinds: Collection[WarningKind] = ())
 
 
 def grade(run: Run, sums: Reconciliation | None = None) -> Grade | None:
-    """The grade of a run's un-profiled median; `sums` is its reconciliation, where it is known.
+    """The grade of a run's un-profiled median.
 
     None for what is no figure to trust or not: a failed run, an imported one without un-profiled
-    latencies, and one whose outputs are wrong.
+    latencies, and one whose outputs are wrong. `sums` is the run's reconciliation where it is
+    known; the run then needs no samples.
     """
-    timings = run.timings
-    if timings is None or not timings.latency_ns.size or is_wrong(run):
+    samples, half_width = _measured(run) if sums is None else (sums.samples, sums.half_width)
+    if not samples or is_wrong(run):
         return None
-    return graded(
-        int(timings.latency_ns.size),
-        _half_width(run) if sums is None else sums.half_width,
-        {warning.kind for warning in run.warnings},
-    )
+    return graded(samples, half_width, {warning.kind for warning in run.warnings})
 
 
 def is_wrong(run: Run) -> bool:
@@ -89,10 +86,14 @@ def worst(grades: Iterable[Grade | None]) -> Grade | None:
     return order[max(known)] if known and len(known) == len(places) else None
 
 
-def _half_width(run: Run) -> float:
+def _measured(run: Run) -> tuple[int, float]:
+    """The number of un-profiled samples, and half of their interval or range over the median."""
     from onnxprof.analysis import intervals
 
-    assert run.timings is not None
-    low, high = intervals.latency_interval(run.timings)
-    median = intervals.median_ns(run.timings.latency_ns)
-    return (high - low) / 2 / median if median else float("nan")
+    timings = run.timings
+    if timings is None or not timings.latency_ns.size:
+        return 0, float("nan")
+    low, high = intervals.latency_interval(timings)
+    median = intervals.median_ns(timings.latency_ns)
+    half_width = (high - low) / 2 / median if median else float("nan")
+    return int(timings.latency_ns.size), half_width
