@@ -92,6 +92,13 @@ def test_a_pair_stands_at_the_threads_that_most_models_share() -> None:
     assert [cell.why for cell in pair.rows[0].cells] == ["", "other settings"]
 
 
+def test_of_threads_that_as_many_models_share_those_of_the_first_page_count() -> None:
+    both = [asked(measured("m", 1, d, 1.0), threads=n) for n in (1, 2) for d in (SLOW, FAST)]
+    assert [pair.threads for pair in pair_pages(catalogue(both))[0]] == [1]
+    assert [pair.threads for pair in pair_pages(catalogue(both), 2)[0]] == [2]
+    assert [pair.threads for pair in pair_pages(catalogue(both), 16)[0]] == [1]
+
+
 def test_a_model_is_compared_at_one_choice_of_sizes() -> None:
     def at(batch: int, device: str, size: int, scale: float) -> Run:
         return asked(measured("m", batch, device, scale), dims=(("seq", size),))

@@ -119,8 +119,11 @@ class Pair:
         return [(b, _spread(r)) for b, r in zip(self.batches, ratios, strict=True) if r]
 
 
-def pair_pages(models: Sequence[ModelPage]) -> tuple[list[Pair], int]:
-    """Every two systems with a model in common, at most MOST_PAIRS; and how many more there are."""
+def pair_pages(models: Sequence[ModelPage], threads: int = ANY_THREADS) -> tuple[list[Pair], int]:
+    """Every two systems with a model in common, at most MOST_PAIRS; and how many more there are.
+
+    Where a pair shares several numbers of threads for as many models, it stands at `threads`.
+    """
     sides = _sides(models)
     wanted = []
     for a, b in combinations(sorted(sides), 2):
@@ -137,7 +140,7 @@ def pair_pages(models: Sequence[ModelPage]) -> tuple[list[Pair], int]:
         identity = f"{slug(' '.join(a))}-vs-{slug(' '.join(b))}"
         name = unique_slug(identity, taken, "\0".join((*a, *b)))
         taken.add(name)
-        found.append(_pair(name, a, b, sides[a], sides[b]))
+        found.append(_pair(name, a, b, sides[a], sides[b], threads))
     return found, max(0, len(wanted) - MOST_PAIRS)
 
 
@@ -187,12 +190,11 @@ def _flaw(entry: Entry | None) -> str:
     return "wrong outputs" if entry.wrong else ""
 
 
-def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs) -> Pair:
+def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs, preferred: int) -> Pair:
     """The pair at the threads that most models share, each model at the sizes of most batches."""
     shared = {model: _shared(of_a[model][1], of_b[model][1]) for model in of_a if model in of_b}
     told = {(model, threads) for model, found in shared.items() for _, _, threads in found}
-    threads = usual(count for _, count in told)
-    assert threads is not None, "a pair has a model in common"
+    threads = _most([count for _, count in told], preferred)
     here = {
         model: [(batch, work) for batch, work, count in found if count == threads]
         for model, found in shared.items()
@@ -208,6 +210,13 @@ def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs) -> Pair:
             sizes = ", ".join(work_words(work))
             rows.append(PairRow(of_a[model][0], cells, _mean(ratios), sizes))
     return Pair(name, a, b, tuple(batches), tuple(rows), threads)
+
+
+def _most(values: Sequence[int], preferred: int) -> int:
+    """The most common value; of equals the preferred one, else the smallest."""
+    found = usual(values)
+    assert found is not None, "a pair has a model in common"
+    return preferred if values.count(preferred) == values.count(found) else found
 
 
 def _cell(of_a: dict[_Case, Entry], of_b: dict[_Case, Entry], batch: int, wanted: Settings) -> Cell:

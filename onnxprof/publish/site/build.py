@@ -168,7 +168,8 @@ def _write_rest(
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
     _write_downloads(folder, models, devices, site)
-    pairs, left_out = pair_pages(models)
+    whole = board(models)
+    pairs, left_out = pair_pages(models, whole.default.threads)
     for pair in pairs:
         write(folder / "pairs" / f"{pair.slug}.html", pair_page(pair, site))
         write(folder / "pairs" / f"{pair.slug}.csv", pair_csv(pair))
@@ -176,7 +177,7 @@ def _write_rest(
     count = len(under_load.runs)
     write(folder / "index.html", index_page(models, devices, site, pairs, left_out, count))
     if models:
-        write(folder / data.NAME, data.script(board(models)))
+        write(folder / data.NAME, data.script(whole))
     if under_load.runs:
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:
