@@ -6,7 +6,7 @@ Needs Playwright and a chromium on the path. The figures are made up: 300 models
 numbers of threads and six batch sizes, whose latencies differ. Pages are served over http from this
 machine, each round in a fresh page. First paint is the browser's own; a control counts until its
 handler is done and the page is laid out anew (`layout`), and to the end of the second frame after
-(`frames`); CPU seconds are those of all processes of the browser, for as many changes of a control.
+(`frames`). CPU seconds are those of all processes of the browser: of a round, and of a change of batch.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ ACTS = {
     "all rows": "document.querySelector('#more button:last-child').click()",
     "batch, all rows": "document.querySelector('[name=batch][value=\"4\"]').click()",
 }
+CHANGES = 48
 TIMED = """async (act) => {
   const start = performance.now();
   eval(act);
@@ -136,6 +137,18 @@ def visit(page: Any, address: str) -> dict[str, Sequence[float]]:
     return found
 
 
+def cpu_of_a_change(page: Any, address: str) -> float:
+    """CPU seconds of the browser for a change of batch, over CHANGES of them with their frames."""
+    page.goto(f"{address}/index.html")
+    page.wait_for_timeout(500)
+    start = browser_cpu()
+    for i in range(CHANGES):
+        page.evaluate(
+            TIMED, f"document.querySelectorAll('[name=batch]')[{i % len(BATCHES)}].click()"
+        )
+    return (browser_cpu() - start) / CHANGES
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=300)
@@ -155,11 +168,13 @@ def main() -> None:
                 elements = page.evaluate("document.querySelectorAll('*').length")
                 page.close()
             spent = (browser_cpu() - start) / asked.rounds
+            change = cpu_of_a_change(browser.new_page(bypass_csp=True), address)
         browser.close()
     for name in rounds[0]:
         columns = zip(*(its[name] for its in rounds), strict=True)
         print(f"{name}: " + ", ".join(f"{median(column):.0f} ms" for column in columns))
     print(f"elements with all rows: {elements:,}; CPU of the browser: {spent:.2f} s a round")
+    print(f"CPU of the browser for a change of batch: {change * 1e3:.0f} ms")
 
 
 if __name__ == "__main__":

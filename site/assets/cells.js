@@ -132,6 +132,8 @@
     const plain = data.plain.has(line.work);
     if (head.lastChild.nodeType === Node.TEXT_NODE) head.lastChild.remove();
     if (!plain) head.append(" ", el("small", "", el("bdi", "", data.works[line.work][1])));
+    // The catalogue's MACs are of the sizes that the row came with.
+    row.cells[line.cells.length + 3].classList.toggle("elsewhere", !line.isUsual);
     line.cells.forEach((cell, i) => {
       row.cells[1 + i].replaceWith(cellOf(data, row, cell, want, line.best));
     });

@@ -96,7 +96,7 @@
       for (const cell of cells) {
         if (known.length > 1 && cell.cost) cell.share = best / cell.cost;
       }
-      return { work, cells, best };
+      return { work, cells, best, isUsual: work === model.usual };
     });
   };
 

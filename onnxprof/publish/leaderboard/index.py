@@ -38,6 +38,13 @@ class Line:
     spark: Markup
     """Throughput over batch size on the system that the model's page shows first."""
 
+    @property
+    def macs(self) -> int:
+        """Those of the catalogue, which are of its default sizes; 0 where the row has others."""
+        sizes = dict(self.row.work[0])
+        told = self.origin if self.origin and sizes in ({}, dict(self.origin.dims)) else None
+        return told.macs if told else 0
+
 
 def index_page(
     models: Sequence[ModelPage],

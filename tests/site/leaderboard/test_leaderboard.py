@@ -14,11 +14,14 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.compare.settings import ANY_THREADS
 from onnxprof.publish.leaderboard.board import Board, Cell, Choice, Row, board
 from onnxprof.publish.leaderboard.data import script
+from onnxprof.publish.leaderboard.index import Line
 from onnxprof.publish.leaderboard.versus import versus
 from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.pages.render import markup
 from onnxprof.records.run import Run
 from onnxprof.records.step import Granularity
 from onnxprof.testing import sample_run
+from onnxprof.zoo.catalogue import entry
 
 
 def made(runs: list[Run]) -> Board:
@@ -155,6 +158,16 @@ def test_the_file_has_every_run_that_stands_for_a_cell_and_ends_no_script() -> N
     data = json.loads(text.removeprefix("onnxprof.board(").removesuffix(");\n"))
     assert sum(len(runs) for _, runs in data["models"]) == sum(map(len, found.records))
     assert [data["works"][usual][1] for usual, _ in data["models"]].count("seq=128") == 1
+
+
+def test_macs_are_those_of_the_sizes_that_the_row_has() -> None:
+    def macs(size: int) -> int:
+        run = asked(sample_run("bert-base", 1), dims=(("sequence", size),))
+        (row,) = rows([run]).values()
+        return Line(row, entry("bert-base"), markup("")).macs
+
+    assert macs(128) == entry("bert-base").macs > 0
+    assert macs(16) == 0
 
 
 def test_a_site_without_times_still_has_a_board() -> None:
