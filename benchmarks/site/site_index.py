@@ -6,7 +6,8 @@ Needs Playwright and a chromium on the path. The figures are made up: 300 models
 numbers of threads and six batch sizes, whose latencies differ. Pages are served over http from this
 machine, each round in a fresh page. First paint is the browser's own; a control counts until its
 handler is done and the page is laid out anew (`layout`), and to the end of the second frame after
-(`frames`). CPU seconds are those of all processes of the browser: of a round, and of a change of batch.
+(`frames`). CPU seconds are those of all processes of the browser: of a round, and of a change of
+batch.
 """
 
 from __future__ import annotations

@@ -125,6 +125,7 @@ def test_a_failed_run_says_why(page: Any, root: str) -> None:
     assert not page.is_visible("#timing-table")
     assert not page.is_visible("#csv")
     page.check("#batches input[value='1']")
+    settled(page)
     assert page.is_visible("#timing-table")
 
 
