@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from onnxprof.analysis.standing import standing
 from onnxprof.compare.quantised.counterpart import counterparts
+from onnxprof.compare.settings import settings_of, threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
 from onnxprof.records.telemetry import Quantity
@@ -72,16 +73,12 @@ def runtime_version(run: Run) -> str:
     return f"{packages[0]} {facts[packages[0]]}" if packages else ""
 
 
-def _count(threads: int) -> str:
-    return f"{threads} thread{'' if threads == 1 else 's'}"
-
-
 #: Facts that a label takes up, in this order, where those before do not tell two runs apart.
 _TELLING: tuple[Callable[[Run], str], ...] = (
     lambda run: run.request.provider,
     lambda run: run.device.name or run.request.device_id,
     lambda run: run.request.device_id,
-    lambda run: _count(run.request.threads),
+    lambda run: threads_text(run.request.threads),
     lambda run: run.request.granularity.value,
     lambda run: f"batch {run.request.batch}",
     lambda run: run.request.model_name,
@@ -132,7 +129,7 @@ _BATCH = _Fact(
 _ALWAYS = (
     _Fact(
         "axes",
-        lambda run: ", ".join(f"{n}={s}" for n, s in sorted(run.request.dims)) or "none",
+        lambda run: ", ".join(work_words((settings_of(run.request).dims, ""))) or "none",
         "Name the runs of one choice of axes by file or id",
     ),
 )

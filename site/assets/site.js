@@ -165,28 +165,6 @@
     return falls ? "descending" : "ascending";
   };
 
-  // What the selects beside a table ask for: { task, device, runtime }, numbers as text.
-  const picked = (table) => Object.fromEntries(
-    [...document.querySelectorAll(`select[data-pick~="${table.id}"]`)]
-      .filter((select) => select.value).map((select) => [select.id, select.value]));
-
-  // A row says where it was measured as pairs: "0.1 0.2", device and runtime.
-  const fits = (row, { task, device, runtime }) =>
-    (task === undefined || row.dataset.task === task)
-    && ((device ?? runtime) === undefined || row.dataset.where.split(" ").some((pair) => {
-      const [at, by] = pair.split(".");
-      return (device ?? at) === at && (runtime ?? by) === by;
-    }));
-
-  const showColumns = (table, { device, runtime }) => {
-    [...table.tHead.rows[0].cells].forEach((th, i) => {
-      if (th.dataset.device === undefined) return;
-      const out = (device ?? th.dataset.device) !== th.dataset.device
-        || (th.dataset.runtime !== undefined && (runtime ?? th.dataset.runtime) !== th.dataset.runtime);
-      if (th.hidden !== out) for (const row of table.rows) row.cells[i].hidden = out;
-    });
-  };
-
   const asked = (table) => {
     const input = document.querySelector(`input[data-filter~="${table.id}"]`);
     return input ? input.value.toLowerCase().split(/\s+/).filter(Boolean) : [];
@@ -202,16 +180,14 @@
       tell(table, words.length || source.only, source.shown.length, source.count);
       return;
     }
-    const wanted = picked(table);
     const rows = [...table.tBodies[0].rows];
     let shown = 0;
     for (const row of rows) {
       const text = row.dataset.text ?? row.textContent.toLowerCase();
-      row.hidden = !(words.every((word) => text.includes(word)) && fits(row, wanted));
+      row.hidden = !words.every((word) => text.includes(word));
       shown += !row.hidden;
     }
-    showColumns(table, wanted);
-    tell(table, words.length || Object.keys(wanted).length, shown, rows.length);
+    tell(table, words.length, shown, rows.length);
   };
 
   const tell = (table, narrowed, shown, all) => {
@@ -265,10 +241,14 @@
     if (th && event.target.closest("button")) sort(th, next(th));
   });
   document.addEventListener("input", (event) => {
-    const tables = event.target.dataset.filter ?? event.target.dataset.pick;
-    if (tables) named(tables).forEach(filter);
+    const { id, value, dataset } = event.target;
+    if (!dataset.filter) return;
+    history.replaceState({ ...history.state, typed: { ...history.state?.typed, [id]: value } }, "");
+    named(dataset.filter).forEach(filter);
   });
-  for (const input of document.querySelectorAll("[data-filter], [data-pick]")) {
-    if (input.value) named(input.dataset.filter ?? input.dataset.pick).forEach(filter);
+  // What was typed is there again on Back and Forward.
+  for (const input of document.querySelectorAll("[data-filter]")) {
+    input.value = history.state?.typed?.[input.id] ?? input.value;
+    if (input.value) named(input.dataset.filter).forEach(filter);
   }
 })();

@@ -69,15 +69,83 @@ def test_only_like_is_set_against_like() -> None:
     assert len(pair_pages(catalogue([plain, other]))[0]) == 1
 
 
-def test_of_several_settings_the_fastest_right_one_counts() -> None:
-    slow = measured("m", 1, SLOW, 1.0)
-    more = dataclasses.replace(slow.request, threads=4)
-    quick = dataclasses.replace(measured("m", 1, SLOW, 0.5), request=more)
-    cheat = dataclasses.replace(wrong_run("m"), device=slow.device)
-    cheat = dataclasses.replace(cheat, request=dataclasses.replace(slow.request, threads=8))
-    other = measured("m", 1, FAST, 1.0)
-    ((pair,), _) = pair_pages(catalogue([slow, quick, cheat, other]))
-    assert pair.rows[0].mean == pytest.approx(latency(other) / latency(quick))
+def asked(run: Run, **changes: object) -> Run:
+    return dataclasses.replace(run, request=dataclasses.replace(run.request, **changes))
+
+
+def test_runs_on_other_threads_are_not_compared() -> None:
+    slow, other = measured("m", 1, SLOW, 1.0), measured("m", 1, FAST, 1.0)
+    quick = asked(measured("m", 1, SLOW, 0.5), threads=4)
+    ((pair,), _) = pair_pages(catalogue([slow, quick, other]))
+    assert pair.rows[0].mean == pytest.approx(latency(other) / latency(slow))
+    assert (pair.threads, pair.on) == (2, "2 threads")
+    assert pair_pages(catalogue([quick, other])) == ([], 0)
+
+
+def test_a_pair_stands_at_the_threads_that_most_models_share() -> None:
+    two = [measured("m", 1, device, 1.0) for device in (SLOW, FAST)]
+    four = [asked(measured(m, 1, d, 1.0), threads=4) for m in "mn" for d in (SLOW, FAST)]
+    more = asked(measured("m", 8, SLOW, 1.0), threads=4), measured("m", 8, FAST, 1.0)
+    both = [asked(measured("n", 8, d, 1.0), threads=4) for d in (SLOW, FAST)]
+    ((pair,), _) = pair_pages(catalogue([*two, *four, *more, *both]))
+    assert (pair.threads, len(pair.rows)) == (4, 2)
+    assert [cell.why for cell in pair.rows[0].cells] == ["", "other settings"]
+
+
+def test_of_threads_that_as_many_models_share_those_of_the_first_page_count() -> None:
+    both = [asked(measured("m", 1, d, 1.0), threads=n) for n in (1, 2) for d in (SLOW, FAST)]
+    assert [pair.threads for pair in pair_pages(catalogue(both))[0]] == [1]
+    assert [pair.threads for pair in pair_pages(catalogue(both), 2)[0]] == [2]
+    assert [pair.threads for pair in pair_pages(catalogue(both), 16)[0]] == [1]
+
+
+def test_a_model_is_compared_at_one_choice_of_sizes() -> None:
+    def at(batch: int, device: str, size: int, scale: float) -> Run:
+        return asked(measured("m", batch, device, scale), dims=(("seq", size),))
+
+    some = [at(b, d, 16, s) for b in (1, 8) for d, s in ((SLOW, 1.0), (FAST, 0.5))]
+    apart = [at(1, d, 128, s) for d, s in ((SLOW, 80.0), (FAST, 8.0))]
+    ((pair,), _) = pair_pages(catalogue([*some, *apart]))
+    (row,) = pair.rows
+    assert row.sizes == "seq=16"
+    wanted = [latency(fast) / latency(slow) for slow, fast in (some[:2], some[2:])]
+    assert [cell.ratio for cell in row.cells] == pytest.approx(wanted)
+    (first, *_) = csv.DictReader(io.StringIO(pair_csv(pair)))
+    assert (first["sizes"], first["threads"]) == ("seq=16", "2")
+
+
+def test_threads_of_a_gpu_do_not_matter() -> None:
+    gpu = asked(measured("m", 1, "cuda:0:x", 0.5), threads=16)
+    ((pair,), _) = pair_pages(catalogue([measured("m", 1, SLOW, 1.0), gpu]))
+    assert pair.on == "2 threads"
+
+
+def test_of_several_runs_the_newest_right_one_counts_not_the_fastest() -> None:
+    slow, other = measured("m", 1, SLOW, 1.0), measured("m", 1, FAST, 1.0)
+    old = asked(measured("m", 1, SLOW, 0.5), timer="prefix")
+    old = dataclasses.replace(old, created="2025-01-01T00:00:00Z")
+    late = dataclasses.replace(asked(slow, seed=7), parity=wrong_run().parity)
+    late = dataclasses.replace(late, created="2027-01-01T00:00:00Z")
+    ((pair,), _) = pair_pages(catalogue([slow, old, late, other]))
+    assert pair.rows[0].mean == pytest.approx(latency(other) / latency(slow))
+
+
+def test_what_another_program_measured_is_a_system_of_its_own() -> None:
+    ours = measured("m", 1, SLOW, 1.0)
+    theirs = asked(measured("m", 1, SLOW, 0.5), timer="imported")
+    ((pair,), _) = pair_pages(catalogue([ours, theirs]))
+    assert pair.names == ("slow · fake", "slow · fake · imported")
+
+
+def test_a_device_says_the_threads_of_each_line() -> None:
+    one = measured("m", 1, SLOW, 1.0)
+    many = asked(measured("n", 1, SLOW, 1.0), threads=16)
+    (page,) = device_pages(catalogue([one, many]))
+    assert [line.here for line in page.lines] == ["fake · 2 threads", "fake · 16 threads"]
+    assert page.on == ""
+    (page,) = device_pages(catalogue([one, measured("n", 1, SLOW, 1.0)]))
+    assert [line.here for line in page.lines] == ["fake", "fake"]
+    assert page.on == "2 threads"
 
 
 def test_what_has_no_ratio_says_why() -> None:
@@ -121,7 +189,7 @@ def test_the_index_leads_to_every_pair(tmp_path: Path) -> None:
     made = build.build_site(found, tmp_path / "out")
     index = made.index.read_text("utf-8")
     links = re.findall(r'href="(pairs/[a-z0-9-]+\.html)"', index)
-    assert len(links) == 1
+    assert len(set(links)) == 1
     page = (tmp_path / "out" / links[0]).read_text("utf-8")
     assert "geometric mean" in page
     assert "&lt;m&gt;" in page

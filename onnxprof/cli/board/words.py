@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onnxprof.compare.settings import threads_text
 from onnxprof.publish.tables.plan import time_text
 from onnxprof.publish.text.numbers import duration
 from onnxprof.publish.text.safe import counted, printable
@@ -35,8 +36,7 @@ def title(job: JobName, *, with_device: bool = True, is_short: bool = False) -> 
 def _setting(job: JobName, is_short: bool) -> list[str]:
     if is_short:
         return [f"b{job.batch} t{job.threads}" if job.threads else f"b{job.batch}"]
-    threads = f"{job.threads} thread{'' if job.threads == 1 else 's'}"
-    return [f"batch {job.batch}", *([threads] if job.threads else [])]
+    return [f"batch {job.batch}", *([threads_text(job.threads)] if job.threads else [])]
 
 
 def latency(ns: float | None) -> str:

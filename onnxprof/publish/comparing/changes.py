@@ -192,8 +192,7 @@ def _title(pair: Pair) -> str:
     ours, theirs = pair.a[0].request, pair.b[0].request
     both = ours.model_name == theirs.model_name
     names = ours.model_name if both else f"{ours.model_name} (A) and {theirs.model_name} (B)"
-    threads = f"{ours.threads} thread{'' if ours.threads == 1 else 's'}"
-    return f"{names}, batch {ours.batch}, {threads}"
+    return f"{names}, batch {ours.batch}, {sentences.threads(ours.threads)}"
 
 
 def _heading(pair: Pair) -> Iterator[Text]:

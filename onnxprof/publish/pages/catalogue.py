@@ -11,12 +11,21 @@ from typing import Protocol, TypeVar
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.analysis.standing import newest, standing
+from onnxprof.compare.settings import (
+    Facet,
+    Settings,
+    facet_words,
+    is_imported,
+    settings_of,
+    threads_text,
+    work_words,
+)
 from onnxprof.publish.reasons.macs import Macs
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import slug, unique_slug
-from onnxprof.publish.text.sentences import threads, wrong_text
+from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
-from onnxprof.records.run import Request, Run
+from onnxprof.records.run import IMPORTED, Request, Run
 from onnxprof.records.step import Granularity
 
 
@@ -45,11 +54,14 @@ class System:
     """What differs from the plain setting, in words: `4 threads`, `as written`."""
     provider: str = ""
     """The execution provider; empty where it is the backend's plain one."""
+    imported: bool = False
+    """Whether another program measured it, which is never taken for a measurement."""
 
     @property
     def runtime(self) -> str:
         """Backend and provider, as a matrix of models and systems names its columns."""
-        return " · ".join(filter(None, (self.backend, self.provider)))
+        how = IMPORTED if self.imported else ""
+        return " · ".join(filter(None, (self.backend, self.provider, how)))
 
     @property
     def here(self) -> str:
@@ -103,6 +115,11 @@ class Entry:
         return spread_text(found.total_ns, found.interval_ns, found.samples)
 
     @property
+    def settings(self) -> Settings:
+        """What must be equal in a run that is set against this one."""
+        return settings_of(self.run.request)
+
+    @property
     def wrong(self) -> str:
         """How its outputs differ from the reference; empty unless parity failed."""
         return wrong_text(self.run)
@@ -148,6 +165,16 @@ def _measured(page: ModelPage) -> ModelPage:
     old = sorted({entry.system for entry in kept})
     entries = tuple(replace(entry, system=old.index(entry.system)) for entry in kept)
     return replace(page, systems=tuple(page.systems[i] for i in old), entries=entries)
+
+
+def standing_entry(entries: Iterable[Entry]) -> Entry | None:
+    """Which of several runs with like settings stands for all of them; None of none.
+
+    One with a latency before one that failed, one with right outputs before one with wrong ones,
+    then the newest. Never the fastest, which chance would choose.
+    """
+    ranked = sorted(entries, key=lambda entry: (entry.run.created, entry.stem), reverse=True)
+    return min(ranked, key=lambda e: (e.latency_ns is None, bool(e.wrong)), default=None)
 
 
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
@@ -228,7 +255,9 @@ def _systems(runs: Sequence[Run], shared: frozenset[str]) -> list[System]:
         taken = {system.key for system in systems}
         key = wanted if wanted not in taken else f"{wanted}.{len(systems)}"
         named = _device(run, shared)
-        systems.append(System(key, named, run.request.backend, settings, _provider(run.request)))
+        asked = run.request
+        facts = key, named, asked.backend, settings, _provider(asked), is_imported(asked)
+        systems.append(System(*facts))
     return systems
 
 
@@ -247,20 +276,17 @@ def _provider(request: Request) -> str:
 
 def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     """Settings that differ among the model's runs; written granularity and sizes always."""
-    found = []
-    if provider := _provider(request):
-        found.append(provider)
+    settings = settings_of(request)
+    found = [*filter(None, (_provider(request),))]
     if len({other.threads for other in others}) > 1:
-        found.append(threads(request.threads))
-    if request.granularity is Granularity.WRITTEN:
-        found.append("as written")
+        found.append(threads_text(request.threads))
+    found += facet_words(settings, Facet.GRAPH)
     if len({other.timer for other in others}) > 1:
         found.append("published bounds" if request.is_published else f"{request.timer} timer")
-    found += [f"{name}={size}" for name, size in request.dims]
+    found += work_words((settings.dims, ""))
     if len({other.seed for other in others}) > 1:
         found.append(f"seed {request.seed}")
-    if request.inputs_sha256:
-        found.append(f"inputs {request.inputs_sha256[:8]}")
+    found += work_words(((), settings.inputs))
     return tuple(found)
 
 

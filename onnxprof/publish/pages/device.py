@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnxprof.analysis.standing import newest, standing
+from onnxprof.compare.settings import Facet, facet_words
 from onnxprof.compare.systems import runtime_version
 from onnxprof.publish.disk.files import write
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, System
@@ -61,6 +62,8 @@ class Line:
     system: System
     entries: tuple[Entry, ...]
     """By batch."""
+    here: str = ""
+    """The runtime with every setting that tells it from another line of the page."""
 
     def at(self, batch: int) -> Entry | None:
         """The run at a batch size, if there is one."""
@@ -75,6 +78,8 @@ class DevicePage:
     name: str
     device: Device
     lines: tuple[Line, ...]
+    on: str = ""
+    """The threads of all lines, in words; empty where they differ or do not matter."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -109,8 +114,27 @@ def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
     for identity, found in sorted(lines.items(), key=lambda item: (_name(item[1]), item[0])):
         slug = unique_slug(identity, taken, identity)
         taken.add(slug)
-        pages.append(DevicePage(slug, _name(found), _newest(found).device, tuple(found)))
+        told, on = _told(found)
+        pages.append(DevicePage(slug, _name(found), _newest(found).device, told, on))
     return pages
+
+
+def _told(lines: Sequence[Line]) -> tuple[tuple[Line, ...], str]:
+    """The lines with their settings, and the threads that all of them have.
+
+    What differs on the page only shows on its lines: a model knows what differs among its own.
+    """
+    threads = [facet_words(line.entries[0].settings, Facet.THREADS) for line in lines]
+    if len(set(threads)) == 1:
+        words = ", ".join(threads[0])
+        return tuple(replace(line, here=line.system.here) for line in lines), words
+    pairs = zip(lines, threads, strict=True)
+    return tuple(replace(line, here=_here(line.system, words)) for line, words in pairs), ""
+
+
+def _here(system: System, threads: tuple[str, ...]) -> str:
+    missing = [word for word in threads if word not in system.settings]
+    return " · ".join((system.here, *missing))
 
 
 def _name(lines: Sequence[Line]) -> str:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean, stdev
 
 from onnxprof.analysis.grades import Grade, worst
-from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.compare.settings import (
+    ANY_THREADS,
+    Settings,
+    Work,
+    differing,
+    threads_text,
+    usual,
+    work_words,
+)
+from onnxprof.publish.pages.catalogue import Entry, ModelPage, standing_entry
 from onnxprof.publish.pages.render import SiteFacts, markup, render
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.numbers import slug, unique_slug
-from onnxprof.records.step import Granularity
 
 #: Pages at most: n systems make n (n - 1) / 2 pairs. Those with the most models come first.
 MOST_PAIRS = 60
-COLUMNS = ("model", "batch", "a", "b", "a_ms", "b_ms", "times_as_fast")
+COLUMNS = ("model", "batch", "a", "b", "a_ms", "b_ms", "times_as_fast", "sizes", "threads")
 
 #: Device and runtime, as the index names its columns.
 Side = tuple[str, str]
-#: What two runs of one model must share to be compared: batch, sizes of axes, inputs.
-_Case = tuple[int, tuple[tuple[str, int], ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,8 @@ class PairRow:
     """By the pair's batch sizes."""
     mean: float
     """Geometric mean over the batch sizes that have a ratio."""
+    sizes: str = ""
+    """Sizes of axes and inputs of all its runs, in words; empty for a model without a choice."""
 
     @property
     def grade(self) -> Grade | None:
@@ -84,6 +93,13 @@ class Pair:
     batches: tuple[int, ...]
     """Those that some model ran on both."""
     rows: tuple[PairRow, ...]
+    threads: int = ANY_THREADS
+    """Those of each run on a CPU; ANY_THREADS where neither system is one."""
+
+    @property
+    def on(self) -> str:
+        """The threads of all runs on CPUs, in words."""
+        return "" if self.threads == ANY_THREADS else threads_text(self.threads)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -103,13 +119,19 @@ class Pair:
         return [(b, _spread(r)) for b, r in zip(self.batches, ratios, strict=True) if r]
 
 
-def pair_pages(models: Sequence[ModelPage]) -> tuple[list[Pair], int]:
-    """Every two systems with a model in common, at most MOST_PAIRS; and how many more there are."""
+def pair_pages(models: Sequence[ModelPage], threads: int = ANY_THREADS) -> tuple[list[Pair], int]:
+    """Every two systems with a model in common, at most MOST_PAIRS; and how many more there are.
+
+    Where a pair shares several numbers of threads for as many models, it stands at `threads`.
+    """
     sides = _sides(models)
-    ran = {side: _ran(pages) for side, pages in sides.items()}
     wanted = []
     for a, b in combinations(sorted(sides), 2):
-        common = sum(bool(cases & ran[b].get(name, set())) for name, cases in ran[a].items())
+        common = sum(
+            bool(_shared(cases, sides[b][name][1]))
+            for name, (_, cases) in sides[a].items()
+            if name in sides[b]
+        )
         if common:
             wanted.append((-common, a, b))
     taken: set[str] = set()
@@ -118,41 +140,46 @@ def pair_pages(models: Sequence[ModelPage]) -> tuple[list[Pair], int]:
         identity = f"{slug(' '.join(a))}-vs-{slug(' '.join(b))}"
         name = unique_slug(identity, taken, "\0".join((*a, *b)))
         taken.add(name)
-        found.append(_pair(name, a, b, sides[a], sides[b]))
+        found.append(_pair(name, a, b, sides[a], sides[b], threads))
     return found, max(0, len(wanted) - MOST_PAIRS)
 
 
-#: Of a system, each model's runs by case.
+#: Of a system, each model's runs by batch size and settings.
+_Case = tuple[int, Settings]
 _Runs = dict[str, tuple[ModelPage, dict[_Case, Entry]]]
 
 
 def _sides(models: Iterable[ModelPage]) -> dict[Side, _Runs]:
-    """The best run of each system, model and case; optimised graphs alone."""
+    """The run that stands for each system, model and case; optimised graphs alone."""
     sides: dict[Side, _Runs] = {}
     for model in models:
+        alike: dict[tuple[Side, _Case], list[Entry]] = defaultdict(list)
         for entry in model.entries:
-            asked = entry.run.request
-            if asked.granularity is Granularity.WRITTEN:
-                continue
             system = model.systems[entry.system]
-            runs = sides.setdefault((system.device, system.runtime), {})
-            cases = runs.setdefault(model.slug, (model, {}))[1]
-            case = (entry.batch, tuple(sorted(asked.dims)), asked.inputs_sha256)
-            if case not in cases or _rank(entry) < _rank(cases[case]):
-                cases[case] = entry
+            if not entry.settings.written:
+                case = entry.batch, entry.settings
+                alike[(system.device, system.runtime), case].append(entry)
+        for (side, case), entries in alike.items():
+            if best := standing_entry(entries):
+                runs = sides.setdefault(side, {}).setdefault(model.slug, (model, {}))
+                runs[1][case] = best
     return sides
 
 
-def _rank(entry: Entry) -> tuple[bool, bool, int]:
-    return entry.latency_ns is None, bool(entry.wrong), entry.latency_ns or 0
+def _good(cases: dict[_Case, Entry]) -> list[_Case]:
+    """The cases that have a latency of right outputs."""
+    return [case for case, entry in cases.items() if not _flaw(entry)]
 
 
-def _ran(runs: _Runs) -> dict[str, set[_Case]]:
-    """The cases of each model that have a latency of right outputs."""
-    return {
-        name: {case for case, entry in cases.items() if not _flaw(entry)}
-        for name, (_, cases) in runs.items()
-    }
+def _shared(of_a: dict[_Case, Entry], of_b: dict[_Case, Entry]) -> list[tuple[int, Work, int]]:
+    """Batch, sizes and threads of each two runs that may be compared."""
+    theirs = _good(of_b)
+    return [
+        (batch, a.work, a.threads if a.threads != ANY_THREADS else b.threads)
+        for batch, a in _good(of_a)
+        for other, b in theirs
+        if batch == other and not differing(a, b)
+    ]
 
 
 def _flaw(entry: Entry | None) -> str:
@@ -163,28 +190,50 @@ def _flaw(entry: Entry | None) -> str:
     return "wrong outputs" if entry.wrong else ""
 
 
-def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs) -> Pair:
-    rows = {model: _row(of_a[model][1], of_b[model][1]) for model in of_a if model in of_b}
-    batches = sorted({b for row in rows.values() for b, cell in row if not cell.why})
-    made = []
-    for model, cells in rows.items():
-        at = dict(cells)
-        ratios = [cell.ratio for cell in at.values() if not cell.why]
-        if ratios:
-            chosen = tuple(at.get(batch, Cell(None, None, "not measured")) for batch in batches)
-            made.append(PairRow(of_a[model][0], chosen, _mean(ratios)))
-    return Pair(name, a, b, tuple(batches), tuple(made))
+def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs, preferred: int) -> Pair:
+    """The pair at the threads that most models share, each model at the sizes of most batches."""
+    shared = {model: _shared(of_a[model][1], of_b[model][1]) for model in of_a if model in of_b}
+    told = {(model, threads) for model, found in shared.items() for _, _, threads in found}
+    threads = _most([count for _, count in told], preferred)
+    here = {
+        model: [(batch, work) for batch, work, count in found if count == threads]
+        for model, found in shared.items()
+    }
+    batches = sorted({batch for found in here.values() for batch, _ in found})
+    rows = []
+    for model, found in here.items():
+        if (work := usual(work for _, work in found)) is not None:
+            wanted = Settings(*work, threads=threads)
+            sides = of_a[model][1], of_b[model][1]
+            cells = tuple(_cell(*sides, batch, wanted) for batch in batches)
+            ratios = [cell.ratio for cell in cells if not cell.why]
+            sizes = ", ".join(work_words(work))
+            rows.append(PairRow(of_a[model][0], cells, _mean(ratios), sizes))
+    return Pair(name, a, b, tuple(batches), tuple(rows), threads)
 
 
-def _row(of_a: dict[_Case, Entry], of_b: dict[_Case, Entry]) -> list[tuple[int, Cell]]:
-    """A cell a batch size: of several cases the first that both ran."""
-    cells: dict[int, Cell] = {}
-    for case in sorted({*of_a, *of_b}):
-        a, b = of_a.get(case), of_b.get(case)
-        cell = Cell(a, b, _flaw(a) or _flaw(b))
-        if case[0] not in cells or (cells[case[0]].why and not cell.why):
-            cells[case[0]] = cell
-    return list(cells.items())
+def _most(values: Sequence[int], preferred: int) -> int:
+    """The most common value; of equals the preferred one, else the smallest."""
+    found = usual(values)
+    assert found is not None, "a pair has a model in common"
+    return preferred if values.count(preferred) == values.count(found) else found
+
+
+def _cell(of_a: dict[_Case, Entry], of_b: dict[_Case, Entry], batch: int, wanted: Settings) -> Cell:
+    a, b = _at(of_a, batch, wanted), _at(of_b, batch, wanted)
+    return Cell(a, b, _why(a, of_a, batch) or _why(b, of_b, batch))
+
+
+def _at(cases: dict[_Case, Entry], batch: int, wanted: Settings) -> Entry | None:
+    """The run at a batch size with these settings."""
+    found = [e for (b, its), e in cases.items() if b == batch and not differing(its, wanted)]
+    return standing_entry(found)
+
+
+def _why(entry: Entry | None, cases: dict[_Case, Entry], batch: int) -> str:
+    if entry is None and any(other == batch for other, _ in _good(cases)):
+        return "other settings"
+    return _flaw(entry)
 
 
 def pair_page(pair: Pair, site: SiteFacts) -> str:
@@ -213,7 +262,8 @@ def _csv_rows(pair: Pair) -> Iterator[tuple[str | int, ...]]:
             if not cell.why:
                 times = (f"{_latency(entry) / 1e6:.6f}" for entry in (cell.a, cell.b))
                 name = row.model.facts.name
-                yield name, batch, *pair.names, *times, f"{cell.ratio:.6g}"
+                threads = "" if pair.threads == ANY_THREADS else pair.threads
+                yield name, batch, *pair.names, *times, f"{cell.ratio:.6g}", row.sizes, threads
 
 
 def _latency(entry: Entry | None) -> int:

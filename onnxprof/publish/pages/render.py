@@ -39,6 +39,7 @@ ASSETS = (
     *("where.css", "where.js"),
     *("roofline.css", "roofline.js"),
     *("repeat.css", "repeat.js", "downloads.css"),
+    *("leaderboard.css", "leaderboard.js", "cells.js"),
 )
 #: Where a template has room for the list of its sections, and what such a section begins with.
 _CONTENTS = "<!-- contents -->"

@@ -22,10 +22,12 @@ from onnxprof.publish.history.changes import from_stored
 from onnxprof.publish.history.page import Listed, changes_csv, changes_page, listed
 from onnxprof.publish.layerlist import page as layerlist
 from onnxprof.publish.layerlist.index import batches
+from onnxprof.publish.leaderboard import data
+from onnxprof.publish.leaderboard.board import board
+from onnxprof.publish.leaderboard.index import index_page
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage, measured
 from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
-from onnxprof.publish.pages.index import index_page
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
 from onnxprof.publish.pages.scenarios import scenarios_page
 from onnxprof.publish.site import bounds, loads, unchanged
@@ -204,7 +206,9 @@ def _write_rest(
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
     _write_downloads(folder, models, devices, site)
-    pairs, left_out = pair_pages(measured(models))
+    ranked = measured(models)
+    whole = board(ranked)
+    pairs, left_out = pair_pages(ranked, whole.default.threads)
     for pair in pairs:
         write(folder / "pairs" / f"{pair.slug}.html", pair_page(pair, site))
         write(folder / "pairs" / f"{pair.slug}.csv", pair_csv(pair))
@@ -212,8 +216,10 @@ def _write_rest(
     published = _write_bounds(folder, models, devices, site)
     count = len(under_load.runs)
     layered = _write_layers(folder, models, site)
-    index = index_page(models, devices, site, pairs, left_out, count, published, layered)
+    index = index_page(ranked, devices, site, pairs, left_out, count, published, layered)
     write(folder / "index.html", index)
+    if ranked:
+        write(folder / data.NAME, data.script(whole))
     if under_load.runs:
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:

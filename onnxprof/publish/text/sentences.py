@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onnxprof.compare.settings import threads_text
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import duration, percent
 from onnxprof.publish.text.safe import counted, printable
@@ -25,7 +26,7 @@ def runtime(asked: Request) -> str:
 
 def threads(count: int) -> str:
     """`1 thread`, `8 threads`; `threads not known` for 0, as in imported runs."""
-    return f"{count} thread{'' if count == 1 else 's'}" if count else "threads not known"
+    return threads_text(count)
 
 
 def reconciliation_text(sums: Reconciliation, run: Run, least: str = "") -> str:

@@ -1,0 +1,1 @@
+"""The site's first page: models against systems under one choice of settings."""

@@ -1,0 +1,119 @@
+"""The site's first page: the leaderboard, systems against each other, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onnxprof.compare.settings import Facet, Settings, Work
+from onnxprof.publish.drawing import bars
+from onnxprof.publish.leaderboard.board import Board, Row, board, facet_text
+from onnxprof.publish.leaderboard.versus import versus
+from onnxprof.publish.pages.catalogue import ModelPage
+from onnxprof.publish.pages.origins import zoo_entry
+from onnxprof.publish.pages.render import SiteFacts, latencies, markup, rates, render
+from onnxprof.publish.text.safe import in_page
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from onnxprof.publish.pages.device import DevicePage
+    from onnxprof.publish.pages.pair import Pair
+    from onnxprof.zoo import Entry as Origin
+
+ENERGY = "energy"
+METRICS = ("latency", "throughput", ENERGY, "relative")
+GRAPHS = (("optimised", "optimised"), ("written", "as written"))
+#: Rows that the page's script shows at once.
+WINDOW = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the leaderboard with what else is known of the model."""
+
+    row: Row
+    origin: Origin | None
+    spark: Markup
+    """Throughput over batch size on the system that the model's page shows first."""
+
+    @property
+    def macs(self) -> int:
+        """Those of the catalogue, which are of its default sizes; 0 where the row has others."""
+        sizes = dict(self.row.work[0])
+        told = self.origin if self.origin and sizes in ({}, dict(self.origin.dims)) else None
+        return told.macs if told else 0
+
+
+def index_page(
+    models: Sequence[ModelPage],
+    devices: Sequence[DevicePage],
+    site: SiteFacts,
+    compared: Sequence[Pair] = (),
+    uncompared: int = 0,
+    under_load: int = 0,
+    published: tuple[int, int] = (0, 0),
+    layered: int = 0,
+) -> str:
+    """The leaderboard under its default choice, systems against each other, links to devices.
+
+    `uncompared` is the number of pairs without a page, `under_load` that of runs under load.
+    Published lower bounds are in no table here: `published` counts their models and devices.
+    `layered` is the number of rows that the list of all layers has.
+    """
+    whole = board(models)
+    rows = whole.rows(whole.default)
+    lines = [Line(row, zoo_entry(row.model.facts), _spark(row.model)) for row in rows]
+    pages = {frozenset((pair.a, pair.b)): pair.slug for pair in compared}
+    return render(
+        "index.html",
+        site,
+        "index.html",
+        board=whole,
+        choice=whole.default,
+        lines=lines,
+        ratios=versus(rows, whole.columns, pages),
+        devices=devices,
+        uncompared=uncompared,
+        under_load=under_load,
+        published=published,
+        layered=layered,
+        runs=sum(len(model.entries) for model in models),
+        window=WINDOW,
+        **_options(whole, lines),
+    )
+
+
+#: A value that an address may have, and its text.
+Options = list[tuple[str, str]]
+
+
+def _options(board: Board, lines: Sequence[Line]) -> dict[str, Options]:
+    """What each control of the table offers."""
+    origins = [line.origin for line in lines if line.origin]
+    metrics = [m for m in METRICS if m != ENERGY or board.has_energy]
+    return {
+        "batches": [*_plain(map(str, board.batches)), ("best", "best")],
+        "metrics": _plain(metrics),
+        "threads": [(str(n), str(n) if n else "not known") for n in board.threads],
+        "graphs": [GRAPHS[written] for written in board.graphs],
+        "sizes": [(in_page(Settings(*w).key), _sizes(w)) for w in board.works],
+        "families": [(f, f.replace("_", " ")) for f in sorted({o.family for o in origins})],
+        "tasks": _plain(sorted({origin.task for origin in origins})),
+        "devices_named": _plain(sorted({device for device, _ in board.columns})),
+        "runtimes": _plain(sorted({runtime for _, runtime in board.columns})),
+    }
+
+
+def _plain(values: Iterable[str]) -> Options:
+    return [(value, value) for value in values]
+
+
+def _sizes(work: Work) -> str:
+    return facet_text(Settings(*work), Facet.WORK)
+
+
+def _spark(model: ModelPage) -> Markup:
+    points = latencies([e for e in model.entries if e.system == model.first.system])
+    return markup(bars.sparkline(rates(points)))
