@@ -13,7 +13,8 @@ from onnxprof.compare.changes import Pair, Row, compare, judged
 from onnxprof.compare.systems import Difference, runtime_version
 from onnxprof.compare.verdict import THRESHOLD, Verdict, decides_latency
 from onnxprof.publish.history.requests import Attempt, History, Kind
-from onnxprof.publish.pages.catalogue import Entry, ModelPage, wrong_text
+from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.publish.text.verdicts import remark_text
 from onnxprof.store.encoding import dumps, from_json, request_digest, to_json
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.embed import Pool, body_rows, embedded
-from onnxprof.publish.tables.timings import Cell, RowsOf
+from onnxprof.publish.tables.identity import Cell
+from onnxprof.publish.tables.timings import RowsOf
 from onnxprof.publish.text.safe import in_page
 
 SCRIPT = "facts.js"
