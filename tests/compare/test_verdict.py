@@ -6,8 +6,8 @@ import dataclasses
 import re
 
 import pytest
+from support.pages.graded import THREE, with_latencies
 from support.places import ROOT
-from support.runs.graded import THREE, with_latencies
 from support.sites import failed_run
 
 from onnxprof.compare.align import align

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from rich.console import Console
-from support.runs.graded import THREE, graded_run, with_latencies
+from support.pages.graded import THREE, graded_run, with_latencies
 from support.sites import failed_run, wrong_run
 
 from onnxprof.analysis.grades import Grade

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import pytest
-from support.runs.repeated import at, day, failed, good, wrong
+from support.pages.repeated import at, day, failed, good, wrong
 
 from onnxprof.compare.changes import compare
 from onnxprof.compare.systems import differences

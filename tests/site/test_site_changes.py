@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support.runs.repeated import at, day, failed, good, wrong
+from support.pages.repeated import at, day, failed, good, wrong
 from support.sites import HOSTILE, hostile_run, settled, violations
 
 from onnxprof.compare.systems import differences

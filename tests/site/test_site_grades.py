@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs.graded import THREE, graded_run
+from support.pages.graded import THREE, graded_run
 from support.sites import failed_run, hostile_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile

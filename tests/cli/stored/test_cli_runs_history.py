@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.runs.repeated import at, failed, good, wrong
+from support.pages.repeated import at, failed, good, wrong
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.stored.runs import app

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from support.pages.graded import with_latencies
 from support.runs.advised import MS, alone, found, run_of, table
 from support.runs.ceilings import ceilings
-from support.runs.graded import with_latencies
 
 from onnxprof.reasons.advice.advise import advise, is_small
 from onnxprof.reasons.advice.base.peers import related

@@ -1,0 +1,1 @@
+"""Runs as pages show them: of each grade, and measured again."""
