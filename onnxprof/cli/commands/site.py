@@ -20,6 +20,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Publish stor
 OutOption = Annotated[str, typer.Option("--out", help="The site's folder.", metavar="DIR")]
 
 
+Licence = Annotated[
+    str,
+    typer.Option(
+        "--license",
+        help="Licence of the results: an SPDX identifier such as CC-BY-4.0, or words.",
+        metavar="LICENSE",
+        show_default=False,
+    ),
+]
+
+
 @app.command()
 def build(
     store: Annotated[
@@ -50,15 +61,7 @@ def build(
             show_default=False,
         ),
     ] = "",
-    licence: Annotated[
-        str,
-        typer.Option(
-            "--license",
-            help="Licence of the results: an SPDX identifier such as CC-BY-4.0, or words.",
-            metavar="LICENSE",
-            show_default=False,
-        ),
-    ] = "",
+    licence: Licence = "",
 ) -> None:
     """Build the site: a plain folder that works from disk and from any web server.
 
