@@ -27,6 +27,7 @@ from onnxprof.publish.pages import embed, graph_view, render
 from onnxprof.publish.pages.catalogue import ModelPage, catalogue
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import typesetter
+from onnxprof.publish.site.model_files import undrawn
 
 LAYERS = (180, 1_000, 5_000)
 #: Sides of a page of its own size were bounded by this many points, of 1/72 inch.
@@ -56,10 +57,10 @@ def report(layers: int) -> float:
     view.view(rows, result.total_ns)
     made, seconds = timed(lambda: view.view(rows, result.total_ns))
     drawings = graph_view.graphs(page)
-    html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
+    html = undrawn(page, render.SiteFacts("t", "0", ""))["index.html"]
     top = drawings[0]["scopes"][0]
     print(f"{layers:,} layers, {len(page.entries)} runs")
-    print(f"  HTML {len(html) / 1e3:.0f} kB, gzipped {len(gzip.compress(html.encode())) / 1e3:.1f}")
+    print(f"  HTML {len(html) / 1e3:.0f} kB, gzipped {len(gzip.compress(html)) / 1e3:.1f}")
     print(f"  icicle {len(made.icicle) / 1e3:.1f} kB, {made.icicle.count('<rect')} rectangles")
     print(f"  icicle {seconds * 1e3:.1f} ms of CPU")
     print(f"  plot on the page {top['w']} x {top['h']} pixels")

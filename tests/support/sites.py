@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.pages.render import SiteFacts
+from onnxprof.publish.site.model_files import undrawn
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run
@@ -115,6 +119,20 @@ def scoped_run(layers: int, *, size: int = 50, stages: int = 5) -> Run:
         steps=steps,
         request=dataclasses.replace(run.request, model_name="scoped"),
     )
+
+
+def called(run: Run, name: str) -> Run:
+    """The run as one of a model of that name."""
+    return dataclasses.replace(run, request=dataclasses.replace(run.request, model_name=name))
+
+
+def write_page(folder: Path, found: Sequence[Run]) -> None:
+    """Put a model's page into a site, with what its scripts ask for."""
+    (page,) = catalogue(found)
+    for path, content in undrawn(page, SiteFacts("t", "0", "")).items():
+        place = folder / "models" / page.slug / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
 
 
 def open_layers(page: Any) -> None:

@@ -120,6 +120,16 @@ def made(order: Order) -> Bundle:
     return _written(order, replace(bundle, files={**files, **whole}))
 
 
+def undrawn(page: ModelPage, site: render.SiteFacts) -> dict[str, bytes]:
+    """A model's page with all that its scripts ask for, without drawings and documents."""
+    reasons = Reasons(page, Shelf.holding(()))
+    informed = reasons.informed()
+    earlier, scripts = past(informed)
+    rows_of = _rows_of(informed, reasons)
+    files = dict(_files(informed, {}, site, rows_of, reasons, earlier))
+    return files | {name: encoded(text) for name, text in scripts}
+
+
 def _written(order: Order, bundle: Bundle) -> Bundle:
     for name, content in bundle.files.items():
         write(order.folder / name, content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -10,15 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sites import runs, scoped_run, settled, violations
+from support.sites import called, runs, scoped_run, settled, violations, write_page
 
 from onnxprof.analysis.reconcile import Status, reconcile
-from onnxprof.publish.history import model_part
-from onnxprof.publish.pages import graph_view, layer_rows, render
-from onnxprof.publish.pages.catalogue import catalogue
-from onnxprof.publish.selection import facts
 from onnxprof.publish.site import build
-from onnxprof.publish.tables.timings import timing_rows
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
@@ -34,21 +28,7 @@ CPU, GPU = "cpu-fake.fake", "cuda-0-x.other"
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plot") / "sub path"
     build.build_site([*runs(), scoped_run(600)], folder)
-    huge = scoped_run(5000)
-    asked = dataclasses.replace(huge.request, model_name="huge")
-    (page,) = catalogue([dataclasses.replace(huge, request=asked)])
-    home = folder / "models" / page.slug
-    (home / "plot").mkdir(parents=True)
-    drawings = graph_view.graphs(page)
-    past, _ = model_part.past(page)
-    rooms = graph_view.rooms(drawings)
-    site = render.SiteFacts("t", "0", "")
-    html = render.model_page(page, site, rooms, {"history": past.data}, history=past)
-    (home / "index.html").write_text(html, "utf-8")
-    # what a chosen layer's panel asks for comes along
-    told = facts.script(page, lambda run: timing_rows(run, page.reconciled(run)))
-    for path, text in (*graph_view.scripts(drawings), *layer_rows.files(page), *told):
-        (home / path).write_text(text, "utf-8")
+    write_page(folder, [called(scoped_run(5000), "huge")])
     return folder
 
 

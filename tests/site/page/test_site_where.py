@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sites import long_run, runs, scoped_run, settled, violations
+from support.sites import called, long_run, runs, scoped_run, settled, violations, write_page
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.publish.pages import graph_view, render
-from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.site import build
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
@@ -42,10 +40,6 @@ def slower(run: Run, factor: int, first: int, last: int) -> Run:
     return dataclasses.replace(run, timings=times)
 
 
-def called(run: Run, name: str) -> Run:
-    return dataclasses.replace(run, request=dataclasses.replace(run.request, model_name=name))
-
-
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("where") / "sub path"
@@ -53,14 +47,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build.build_site(
         [*runs(), called(hot, "hot"), called(slower(long_run(130), 1, 0, 1), "chain")], folder
     )
-    (page,) = catalogue([called(slower(scoped_run(5000), 1, 0, 1), "huge")])
-    home = folder / "models" / page.slug
-    (home / "plot").mkdir(parents=True)
-    drawings = graph_view.graphs(page)
-    html = render.model_page(page, render.SiteFacts("t", "0", ""), graph_view.rooms(drawings))
-    (home / "index.html").write_text(html, "utf-8")
-    for path, text in graph_view.scripts(drawings):
-        (home / path).write_text(text, "utf-8")
+    write_page(folder, [called(slower(scoped_run(5000), 1, 0, 1), "huge")])
     return folder
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sites import hostile_run, long_run, open_layers, runs, scoped_run, violations
+from support.sites import (
+    called,
+    hostile_run,
+    long_run,
+    open_layers,
+    runs,
+    scoped_run,
+    violations,
+    write_page,
+)
 
-from onnxprof.publish.disk.files import encoded
-from onnxprof.publish.history import model_part
-from onnxprof.publish.pages import graph_view, layer_rows, render
-from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.site.build import build_site
-from onnxprof.records.run import Run
 
 pytest_plugins = ["support.browsing"]
 pytestmark = pytest.mark.browser
@@ -26,25 +30,6 @@ Until = Callable[[str], None]
 over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
 ELEMENTS = "document.querySelectorAll('*').length"
 TIMING, LAYERS = "#timing-table", "#layers-table"
-
-
-def called(run: Run, name: str) -> Run:
-    return dataclasses.replace(run, request=dataclasses.replace(run.request, model_name=name))
-
-
-def write_page(folder: Path, found: Sequence[Run]) -> None:
-    """A model's page with the scripts that it asks for, without drawings and documents."""
-    (page,) = catalogue(found)
-    home = folder / "models" / page.slug
-    (home / "plot").mkdir(parents=True)
-    drawings = graph_view.graphs(page)
-    past, _ = model_part.past(page)
-    rooms = graph_view.rooms(drawings)
-    facts = render.SiteFacts("t", "0", "")
-    html = render.model_page(page, facts, rooms, {"history": past.data}, history=past)
-    plots = graph_view.scripts(drawings)
-    for path, text in (("index.html", html), *plots, *layer_rows.files(page)):
-        (home / path).write_bytes(encoded(text))
 
 
 @pytest.fixture(scope="module")
