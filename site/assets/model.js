@@ -128,8 +128,8 @@
     const order = el("td", "w", place ? String(place) : "");
     if (place) order.dataset.v = place;
     const tr = el("tr", row.status.split(",")[0].replace(" ", "_"));
-    if (row.layer) tr.dataset.layer = row.name;
     if (place) tr.id = `t${place}`;
+    if (row.layer) tr.dataset.layer = row.name;
     tr.append(
       order, head, el("td", "l", row.op), el("td", "l w", row.shape),
       number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
@@ -162,6 +162,7 @@
   // What site.js makes the rows of the timing table from; keys in the order of its columns.
   const timed = (run, body, unit, most) => ({
     count: body.length,
+    of: run,
     ...opening(run, body),
     row: (i) => tableRow(body[i], i + 1, unit, most),
     key: (i, column) => {

@@ -208,11 +208,13 @@
       if (input && input.value) filter(table);
     },
     // What the rows are made from now on; `there` where the page holds the first of them already.
+    // Rows of what they were `of` before keep the part that was looked into.
     rows(table, source, there = false) {
-      const { line, limit = null } = sources.get(table) ?? { line: controls(table) };
+      const { line, limit = null, of, only } = sources.get(table) ?? { line: controls(table) };
       sources.get(table)?.extra?.remove();
       const made = {
         ...source, table, window: Number(table.dataset.window), words: [], line, limit,
+        only: source.of && source.of === of ? only : null,
         order: source.natural ?? [...Array(source.count).keys()],
       };
       sources.set(table, made);

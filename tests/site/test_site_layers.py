@@ -127,7 +127,7 @@ def test_published_bounds_have_pages_and_no_place_among_latencies(out: Path) -> 
     bounds = (out / "bounds.html").read_text("utf-8")
     assert bounds.count("<table") == 2
     folder = out / "models" / "mnist"
-    for stem in ("cuda-0-tesla-k80.cudnn.b1", "cuda-0-tesla-k80.cudnn.b8"):
+    for stem in ("mnist.cuda-0-tesla-k80.cudnn.b1", "mnist.cuda-0-tesla-k80.cudnn.b8"):
         assert (folder / "runs" / f"{stem}.csv").is_file()
         assert (folder / "runs" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
     text = (folder / "index.html").read_text("utf-8")

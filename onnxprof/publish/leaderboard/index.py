@@ -13,6 +13,7 @@ from onnxprof.publish.leaderboard.versus import versus
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
 from onnxprof.publish.pages.render import SiteFacts, latencies, markup, rates, render
+from onnxprof.publish.reasons.macs import Macs
 from onnxprof.publish.text.safe import in_page
 
 if TYPE_CHECKING:
@@ -39,11 +40,10 @@ class Line:
     """Throughput over batch size on the system that the model's page shows first."""
 
     @property
-    def macs(self) -> int:
-        """Those of the catalogue, which are of its default sizes; 0 where the row has others."""
-        sizes = dict(self.row.work[0])
-        told = self.origin if self.origin and sizes in ({}, dict(self.origin.dims)) else None
-        return told.macs if told else 0
+    def macs(self) -> Macs | None:
+        """Those of the row's sizes at the smallest batch that a run of them has; None of none."""
+        alike = [e for e in self.row.model.entries if e.macs and e.settings.work == self.row.work]
+        return min(alike, key=lambda entry: entry.batch).macs if alike else None
 
 
 def index_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -18,10 +19,10 @@ from onnxprof.publish.leaderboard.index import Line
 from onnxprof.publish.leaderboard.versus import versus
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.pages.render import markup
+from onnxprof.publish.reasons.macs import Macs
 from onnxprof.records.run import Run
 from onnxprof.records.step import Granularity
 from onnxprof.testing import sample_run
-from onnxprof.zoo.catalogue import entry
 
 
 def made(runs: list[Run]) -> Board:
@@ -161,13 +162,17 @@ def test_the_file_has_every_run_that_stands_for_a_cell_and_ends_no_script() -> N
 
 
 def test_macs_are_those_of_the_sizes_that_the_row_has() -> None:
-    def macs(size: int) -> int:
-        run = asked(sample_run("bert-base", 1), dims=(("sequence", size),))
-        (row,) = rows([run]).values()
-        return Line(row, entry("bert-base"), markup("")).macs
-
-    assert macs(128) == entry("bert-base").macs > 0
-    assert macs(16) == 0
+    runs = [asked(sample_run("net", batch), dims=(("seq", 16),)) for batch in (8, 2)]
+    runs += [asked(sample_run("net", 1), dims=(("seq", 32),))]
+    (model,) = catalogue(runs)
+    work = ((("seq", 16),), "")
+    entries = tuple(
+        dataclasses.replace(e, macs=Macs(100 * e.batch, "", f"batch {e.batch}"))
+        for e in model.entries
+    )
+    row = Row(dataclasses.replace(model, entries=entries), work, ())
+    assert Line(row, None, markup("")).macs == Macs(200, "", "batch 2")
+    assert Line(Row(model, work, ()), None, markup("")).macs is None
 
 
 def test_a_site_without_times_still_has_a_board() -> None:

@@ -83,7 +83,7 @@ def test_an_imported_run_names_no_command(tmp_path: Path) -> None:
 def test_files_of_a_run_have_its_bounds(out: Path) -> None:
     bounded, free = (
         (out / "models" / "alpha" / "runs" / name).read_text("utf-8")
-        for name in ("cpu-fake.fake.b1.csv", "cpu-fake.other.b1.csv")
+        for name in ("alpha.cpu-fake.fake.b1.csv", "alpha.cpu-fake.other.b1.csv")
     )
     assert ",overhead,0." in bounded
     assert ",overhead,0." not in free
