@@ -206,3 +206,9 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
         if match
     ]
     assert named == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their names alone, and refuses the second."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
