@@ -99,7 +99,7 @@ def build(folder: Path, count: int) -> None:
     (folder / "assets").mkdir()
     facts = SiteFacts("many models", "benchmark", "2026-01-01T00:00:00Z")
     files = {
-        "index.html": encoded(index_page(pages, [], facts)),
+        "index.html": encoded(index_page(board(pages), [], facts)),
         data.NAME: encoded(data.script(board(pages))),
         **{f"assets/{name}": asset(name) for name in ASSETS},
     }

@@ -257,7 +257,7 @@ def _asked(run: Run) -> dict[str, str]:
         "model": asked.model_name,
         "model digest": asked.model_sha256[:12],
         "batch": str(asked.batch),
-        "axes": ", ".join(f"{name}={size}" for name, size in sorted(asked.dims)) or "none",
+        "axes": ", ".join(work_words((settings_of(asked).dims, ""))) or "none",
         "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
         "backend": f"{asked.backend}, provider {asked.provider}",
         "device": asked.device_id,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.compare.settings import Facet, Settings, Work
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.leaderboard.board import Board, Row, board, facet_text
+from onnxprof.publish.leaderboard.board import Board, Row, facet_text
 from onnxprof.publish.leaderboard.versus import versus
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
@@ -47,7 +47,7 @@ class Line:
 
 
 def index_page(
-    models: Sequence[ModelPage],
+    whole: Board,
     devices: Sequence[DevicePage],
     site: SiteFacts,
     compared: Sequence[Pair] = (),
@@ -62,7 +62,6 @@ def index_page(
     Published lower bounds are in no table here: `published` counts their models and devices.
     `layered` is the number of rows that the list of all layers has.
     """
-    whole = board(models)
     rows = whole.rows(whole.default)
     lines = [Line(row, zoo_entry(row.model.facts), _spark(row.model)) for row in rows]
     pages = {frozenset((pair.a, pair.b)): pair.slug for pair in compared}
@@ -79,7 +78,7 @@ def index_page(
         under_load=under_load,
         published=published,
         layered=layered,
-        runs=sum(len(model.entries) for model in models),
+        runs=sum(len(model.entries) for model in whole.models),
         window=WINDOW,
         **_options(whole, lines),
     )

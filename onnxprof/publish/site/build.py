@@ -216,7 +216,7 @@ def _write_rest(
     published = _write_bounds(folder, models, devices, site)
     count = len(under_load.runs)
     layered = _write_layers(folder, models, site)
-    index = index_page(ranked, devices, site, pairs, left_out, count, published, layered)
+    index = index_page(whole, devices, site, pairs, left_out, count, published, layered)
     write(folder / "index.html", index)
     if ranked:
         write(folder / data.NAME, data.script(whole))

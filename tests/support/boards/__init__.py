@@ -59,7 +59,7 @@ def board_runs() -> list[Run]:
 def crowd_site(folder: Path, count: int) -> None:
     """The first page of so many models with what it asks for, and nothing else of a site."""
     pages = catalogue([sample_run(f"model-{i:03}", 1) for i in range(count)])
-    write(folder / "index.html", index_page(pages, [], SiteFacts("crowd", "tests", "")))
+    write(folder / "index.html", index_page(board(pages), [], SiteFacts("crowd", "tests", "")))
     write(folder / data.NAME, data.script(board(pages)))
     for name in ASSETS:
         write(folder / "assets" / name, asset(name))
