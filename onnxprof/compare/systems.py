@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from onnxprof.analysis.standing import standing
+from onnxprof.analysis.standing import Measurement, standing
 from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.compare.settings import settings_of, threads_text, work_words
 from onnxprof.errors import UsageError
@@ -18,20 +18,12 @@ from onnxprof.records.telemetry import Quantity
 _PACKAGES = {"ort": "onnxruntime"}
 
 
-class Measured(Protocol):
+class Measured(Measurement, Protocol):
     """A run, or the summary of one."""
 
     @property
     def request(self) -> Request:
         """What was asked."""
-
-    @property
-    def created(self) -> str:
-        """When it was stored."""
-
-    @property
-    def failure(self) -> str:
-        """Why it has no times; empty for a good one."""
 
 
 M = TypeVar("M", bound=Measured)
@@ -49,9 +41,9 @@ def system(run: Measured) -> tuple[str, ...]:
 
 
 def newest(runs: Sequence[M]) -> list[M]:
-    """Of each system, model, batch and choice of axes the newest good run; first seen, first.
+    """Of each system, model, batch and choice of axes the run that stands; first seen, first.
 
-    A failed one is there only where no other succeeded.
+    See `analysis.standing`.
     """
     found: dict[tuple[object, ...], M] = {}
     for run in runs:

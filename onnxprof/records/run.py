@@ -16,7 +16,7 @@ from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity, Step, Timer
 from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.timings import Timings
-from onnxprof.records.warning import RunWarning
+from onnxprof.records.warning import RunWarning, WarningKind
 
 #: Version of the stored record; readers refuse unknown versions.
 SCHEMA_VERSION = 1
@@ -128,6 +128,18 @@ class Run:
     thinned: Thinned | None = None
     """How many samples there were; None where all of them are stored."""
     schema: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether un-profiled inferences were timed."""
+        return self.timings is not None and self.timings.latency_ns.size > 0
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the outputs differ from the reference's by more than their type explains."""
+        if self.parity is not None and self.parity.passed is False:
+            return True
+        return any(warning.kind is WarningKind.PARITY_FAILED for warning in self.warnings)
 
     @property
     def timer(self) -> str:

@@ -92,6 +92,26 @@ class Entry:
     """Its latency over the least possible one, in words; empty without ceilings."""
 
     @property
+    def failure(self) -> str:
+        """Why there are no times; empty for a good run."""
+        return self.run.failure
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether there is an un-profiled median."""
+        return self.latency_ns is not None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether its outputs are known to be wrong."""
+        return self.run.is_wrong
+
+    @property
+    def created(self) -> str:
+        """When the run was stored."""
+        return self.run.created
+
+    @property
     def latency_ns(self) -> int | None:
         """The un-profiled median; None for a failed run and an imported one that has none."""
         return self.result.total_ns if self.result and self.result.is_whole else None
@@ -168,13 +188,9 @@ def _measured(page: ModelPage) -> ModelPage:
 
 
 def standing_entry(entries: Iterable[Entry]) -> Entry | None:
-    """Which of several runs with like settings stands for all of them; None of none.
-
-    One with a latency before one that failed, one with right outputs before one with wrong ones,
-    then the newest. Never the fastest, which chance would choose.
-    """
-    ranked = sorted(entries, key=lambda entry: (entry.run.created, entry.stem), reverse=True)
-    return min(ranked, key=lambda e: (e.latency_ns is None, bool(e.wrong)), default=None)
+    """Which of several runs with like settings stands for all of them; None of none."""
+    found = sorted(entries, key=lambda entry: entry.stem)
+    return newest(found) if found else None
 
 
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
@@ -291,16 +307,15 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
 
 
 def _entry(model: str, systems: Sequence[System], system: int, members: Sequence[Run]) -> Entry:
-    """The newest good run speaks for its request; a failed one only if there is no other."""
-    newest_first = sorted(members, key=lambda run: (run.timings is not None, standing(run)))[::-1]
-    run = newest_first[0]
+    """One run stands for its request; the others are behind it."""
+    run, *older = sorted(members, key=standing)[::-1]
     return Entry(
         system=system,
         batch=run.request.batch,
         run=run,
         result=reconcile(run) if run.timings is not None else None,
         stem=_stem(f"{model}.{systems[system].key}.b{run.request.batch}"),
-        older=tuple(newest_first[1:]),
+        older=tuple(older),
     )
 
 

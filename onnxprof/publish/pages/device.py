@@ -99,7 +99,7 @@ class DevicePage:
     @property
     def newest(self) -> Run:
         """The run that says most about the machine as it is."""
-        return newest(entry.run for entry in self.entries)
+        return newest(self.entries).run
 
 
 def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
@@ -115,7 +115,7 @@ def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
         slug = unique_slug(identity, taken, identity)
         taken.add(slug)
         told, on = _told(found)
-        pages.append(DevicePage(slug, _name(found), _newest(found).device, told, on))
+        pages.append(DevicePage(slug, _name(found), _newest(found).run.device, told, on))
     return pages
 
 
@@ -249,8 +249,8 @@ def _clock(mhz: int) -> str:
     return f"{mhz:,} MHz" if mhz else ""
 
 
-def _newest(lines: Sequence[Line]) -> Run:
-    return newest(entry.run for line in lines for entry in line.entries)
+def _newest(lines: Sequence[Line]) -> Entry:
+    return newest(entry for line in lines for entry in line.entries)
 
 
 def _runtimes(page: DevicePage) -> list[tuple[str, list[str]]]:

@@ -168,7 +168,7 @@ def _panels(page: ModelPage) -> Markup:
 def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
     """The newest good entry of each system, for the facts of its machine."""
     newest: dict[int, Entry] = {}
-    for entry in sorted(page.entries, key=lambda e: standing(e.run)):
+    for entry in sorted(page.entries, key=standing):
         newest[entry.system] = entry
     return [(page.systems[i].label, newest[i]) for i in sorted(newest)]
 

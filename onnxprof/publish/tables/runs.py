@@ -17,7 +17,6 @@ from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Request, Run
-from onnxprof.records.warning import WarningKind
 from onnxprof.store import encoding
 from onnxprof.store.summary import Summary
 
@@ -220,10 +219,6 @@ def _few(ids: Sequence[str]) -> str:
     return f"{shown} and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else shown
 
 
-def _is_wrong(summary: Summary) -> bool:
-    return WarningKind.PARITY_FAILED in summary.warnings
-
-
 def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / 1e6
 
@@ -240,7 +235,7 @@ def _day(summary: Summary) -> str:
 def _figures(summary: Summary) -> tuple[Cell, ...]:
     batch = str(summary.request.batch)
     count = str(len(summary.warnings) or "")
-    caveats = Text(count, style="red") if _is_wrong(summary) else count
+    caveats = Text(count, style="red") if summary.is_wrong else count
     if summary.failure:
         return batch, Text("failed", style="red"), "", "", caveats
     if summary.median_ns is None:
@@ -272,7 +267,7 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
     notes += [
         Text(f"{run_id(s)} gave wrong outputs: do not trust its times", style="red")
         for s in summaries
-        if _is_wrong(s)
+        if s.is_wrong
     ]
     if any(s.grade for s in summaries):
         notes.append(Text(grades.legend_text(), style="dim"))
