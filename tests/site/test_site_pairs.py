@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.pages.graded import THREE, with_latencies
 from support.sites import failed_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
@@ -165,6 +166,23 @@ def test_what_has_no_ratio_says_why() -> None:
     assert [row["model"] + row["batch"] for row in rows] == ["m1", "n1", "n2", "n4", "n16"]
     assert rows[0]["a"] == "slow · fake"
     assert float(rows[0]["times_as_fast"]) == pytest.approx(pair.rows[0].mean, rel=1e-5)
+
+
+def test_a_ratio_in_the_csv_wears_the_worse_grade_of_its_two_latencies() -> None:
+    steady = with_latencies(measured("m", 1, SLOW, 1.0), [2.0 + i / 1e4 for i in range(20)])
+    few = with_latencies(measured("m", 1, FAST, 1.0), THREE, traced=3)
+    ((pair,), _) = pair_pages(catalogue([steady, few]))
+    (row,) = csv.DictReader(io.StringIO(pair_csv(pair)))
+    assert tuple(row) == pairs_page.COLUMNS
+    assert (row["grade"], row["a_grade"], row["b_grade"]) == ("rough", "solid", "rough")
+    assert 0 < float(row["a_half_width"]) < 0.02
+    assert row["b_half_width"] == "", "three samples have no interval"
+
+
+def test_the_document_names_every_column_of_the_csv() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "site.md").read_text("utf-8")
+    told = text[text.index("`pairs/*.csv` have") :]
+    assert set(pairs_page.COLUMNS) <= set(re.findall(r"`(\w+)`", told))
 
 
 def test_there_are_no_more_pages_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
