@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.analysis.distributions import binomial_half_cdf, normal_cdf, student_quantile
+from onnxprof.analysis.once import once
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Indices, Samples, Timings, traced_by
 
@@ -99,6 +100,10 @@ def sample_process(timings: Timings) -> Indices:
 
 def latency_interval(timings: Timings, confidence: float = 0.95) -> tuple[int, int]:
     """An interval of the un-profiled median that includes the spread between processes."""
+    return once(_latency_interval, timings, confidence)
+
+
+def _latency_interval(timings: Timings, confidence: float) -> tuple[int, int]:
     return clustered_median_interval(timings.latency_ns, sample_process(timings), confidence)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from onnxprof.analysis.once import remembering
 from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
 from onnxprof.plugins.source_places import cleaned_run
@@ -32,6 +33,7 @@ from onnxprof.publish.social import picture
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.ceilings import Ceilings
+from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
@@ -96,11 +98,13 @@ def found(order: Order) -> Bundle | None:
 
 
 @unhurried()
+@remembering()
 def made(order: Order) -> Bundle:
     """The bundle from the model's runs, its files written."""
-    runs, problems = _readable(order.volume)
-    if not runs:
+    readable, problems = _readable(order.volume)
+    if not readable:
         return Bundle(b"", problems=tuple(problems))
+    runs = _sharing_tables(readable)
     plain = model_page(order.volume.slug, runs, order.volume.shared)
     reasons = Reasons(plain, Shelf.holding(order.ceilings))
     page = reasons.informed()
@@ -120,6 +124,7 @@ def made(order: Order) -> Bundle:
     return _written(order, replace(bundle, files={**files, **whole}))
 
 
+@remembering()
 def undrawn(page: ModelPage, site: render.SiteFacts) -> dict[str, bytes]:
     """A model's page with all that its scripts ask for, without drawings and documents."""
     reasons = Reasons(page, Shelf.holding(()))
@@ -154,6 +159,19 @@ def _readable(volume: Volume) -> tuple[list[Run], list[str]]:
         else:
             good.append(run)
     return good, problems
+
+
+def _sharing_tables(runs: Sequence[Run]) -> list[Run]:
+    """The runs, with one table for all whose layers are equal: it is looked at once."""
+    known: dict[tuple[int, int], list[LayerTable]] = {}
+    shared = []
+    for run in runs:
+        tables = known.setdefault((run.table.batch, len(run.table)), [])
+        table = next((one for one in tables if one == run.table), run.table)
+        if table is run.table:
+            tables.append(table)
+        shared.append(replace(run, table=table))
+    return shared
 
 
 def misfit(run: Run) -> str:
