@@ -244,8 +244,8 @@ def child(
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = folder
-    confine(limits, os.getppid())
     try:
+        confine(limits, os.getppid())
         run = perform(
             job,
             lambda phase, share: sender.send(("progress", (phase, share))),
