@@ -150,9 +150,9 @@ def test_pages_and_pdf(run: Run) -> None:
     assert data["hi"] == [row.p95_ns for row in known]
     assert sum(ns or 0 for ns in data["m"][:-1]) == sums.total_ns
     assert data["sums"] == sum(row.status in CLOSING for row in known)
-    document = json.loads(timings.manuscript(run, sums).data)
     unit = numbers.unit_for(sums.total_ns)[1]
-    printed = [row["times"][0] for row in (*document["rows"], *document["closing"])]
+    rows, closing = timings.printed_rows(sums)
+    printed = [row.times[0] for row in (*rows, *closing)]
     wanted = ["" if r.median_ns is None else numbers.three(r.median_ns / unit) for r in known]
     assert printed == wanted
 
