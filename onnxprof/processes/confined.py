@@ -27,6 +27,7 @@ from onnxprof.processes.launch import launch
 from onnxprof.processes.letters import is_plain, received
 from onnxprof.processes.limits import Limits
 from onnxprof.processes.scratch import scratch
+from onnxprof.processes.witness import kernel_bytes
 
 T = TypeVar("T")
 
@@ -208,15 +209,8 @@ def confine(limits: Limits, parent: int = 0) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    if limits.memory_bytes < _data_bytes() + _ROOM_BYTES:
+    held = kernel_bytes(Path("/proc/self/status"), "VmData") or 0  # what the limit counts
+    if limits.memory_bytes < held + _ROOM_BYTES:
         raise MemoryError
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
-
-
-def _data_bytes() -> int:
-    """What the limit counts of this process; 0 where the system does not say."""
-    with suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/self/status").read_text("ascii", "replace").splitlines()
-        return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:")), 0)
-    return 0
