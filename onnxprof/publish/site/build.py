@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from html import escape
 from pathlib import Path
@@ -27,7 +28,13 @@ from onnxprof.publish.leaderboard.board import board
 from onnxprof.publish.leaderboard.index import index_page
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage, measured
-from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
+from onnxprof.publish.pages.device import (
+    DevicePage,
+    Table,
+    device_page,
+    device_pages,
+    write_tables,
+)
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
 from onnxprof.publish.pages.scenarios import scenarios_page
 from onnxprof.publish.site import bounds, loads, unchanged
@@ -208,7 +215,23 @@ def _write_rest(
     if models:
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
-    _write_downloads(folder, models, devices, site)
+    with ThreadPoolExecutor(1) as aside:  # pyarrow works on another core meanwhile
+        joined = aside.submit(_joined, folder, models, site.licence)
+        tables = _write_devices(folder, devices, site)
+        _write_pages(folder, models, devices, site, under_load)
+        write(folder / "downloads.html", downloads.downloads_page(tables, joined.result(), site))
+    if site.base_url:
+        write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
+
+
+def _write_pages(
+    folder: Path,
+    models: Sequence[ModelPage],
+    devices: Sequence[DevicePage],
+    site: render.SiteFacts,
+    under_load: Loads,
+) -> None:
+    """The first page, and those of pairs, bounds, layers, runs under load and the method."""
     ranked = measured(models)
     whole = board(ranked)
     pairs, left_out = pair_pages(ranked, whole.default.threads)
@@ -225,8 +248,6 @@ def _write_rest(
         write(folder / data.NAME, data.script(whole))
     if under_load.runs:
         write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
-    if site.base_url:
-        write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
 
 
 def _write_bounds(
@@ -267,23 +288,27 @@ def _write_changes(folder: Path, rows: Sequence[Listed], site: render.SiteFacts)
         write(folder / feed.NAME, feed.feed(rows, site))
 
 
-def _write_downloads(
-    folder: Path, models: Sequence[ModelPage], devices: Sequence[DevicePage], site: render.SiteFacts
-) -> None:
-    """The devices' pages and CSVs, the Parquet file, and the page that lists them."""
-    listed = []
+def _write_devices(
+    folder: Path, devices: Sequence[DevicePage], site: render.SiteFacts
+) -> list[tuple[DevicePage, tuple[Table, ...]]]:
+    """The devices' pages and CSVs; the devices with their tables."""
+    made = []
     for device in devices:
         tables = write_tables(device, folder)
-        listed.append((device, tables))
+        made.append((device, tables))
         page = device_page(device, site, tables)
         write(folder / "devices" / f"{device.slug}.html", page)
+    return made
+
+
+def _joined(folder: Path, models: Sequence[ModelPage], licence: str) -> int:
+    """Write the Parquet file of all models' rows; its bytes, 0 where there is none."""
+    if not models:
+        return 0
     whole = folder / downloads.PARQUET
     parts = [folder / _ROWS / f"{model.slug}.parquet" for model in models]
-    if models:
-        there = [part for part in parts if part.is_file()]
-        downloads.join_parquet(there, whole, site.licence)
-    size = whole.stat().st_size if models else 0
-    write(folder / "downloads.html", downloads.downloads_page(listed, size, site))
+    downloads.join_parquet([part for part in parts if part.is_file()], whole, licence)
+    return whole.stat().st_size
 
 
 def _sitemap(folder: Path, base_url: str) -> str:
