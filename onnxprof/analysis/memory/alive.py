@@ -11,6 +11,7 @@ from onnxprof.analysis.memory.liveness import Execution, Written, liveness
 from onnxprof.analysis.memory.sharing import is_view, may_overwrite
 from onnxprof.analysis.memory.sizes import tensor_bytes, total
 from onnxprof.analysis.memory.tensors import Tensors
+from onnxprof.analysis.once import once
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.memory import Liveness
 from onnxprof.records.run import Run
@@ -22,7 +23,7 @@ def alive_in_run(run: Run) -> Liveness:
 
     Where a layer's step is not known, its activations are missing: all figures are lower limits.
     """
-    tensors = Tensors(run.table)
+    tensors = once(Tensors, run.table)
     alive = _alive(tensors, [_of_step(step, tensors) for step in run.steps])
     return replace(alive, at_least=(True,) * len(run.steps)) if _misses(run, tensors) else alive
 
