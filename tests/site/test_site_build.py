@@ -25,7 +25,9 @@ from onnxprof.publish.site import build, model_files
 from onnxprof.publish.site.cards import card, from_card, light
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
+from onnxprof.store.formats import reading
 from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY
+from onnxprof.store.upkeep.pack import pack
 from onnxprof.testing import sample_run
 
 
@@ -167,6 +169,22 @@ def test_workers_make_the_same_bytes(
     build.build_from_stores([store.root], tmp_path / "two")
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert build.build_from_stores([store.root], tmp_path / "two").reused == 2
+
+
+def test_an_archive_is_unpacked_once_for_a_model(tmp_path: Path) -> None:
+    """Its runs lie in several archives, and in the order of time in each of them by turns."""
+    stores = [Store(tmp_path / name) for name in "ab"]
+    for number in range(8):
+        created = f"2026-01-0{number + 1}T00:00:00Z"
+        stores[number % 2].save(sample_run("m", number + 1, created=created))
+    packed = [tmp_path / f"{store.root.name}.parquet" for store in stores]
+    for store, archive in zip(stores, packed, strict=True):
+        pack([store.root], archive)
+    build.build_from_stores([store.root for store in stores], tmp_path / "plain")
+    reading._group.cache_clear()
+    build.build_from_stores(packed, tmp_path / "packed")
+    assert reading._group.cache_info().misses == 4, "each for its digests, and for the pages"
+    assert contents(tmp_path / "packed") == contents(tmp_path / "plain")
 
 
 def pid(_: int) -> int:

@@ -28,7 +28,7 @@ from onnxprof.publish.roofline import section
 from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.selection import facts
 from onnxprof.publish.site.cards import card, light
-from onnxprof.publish.site.worklist import Volume
+from onnxprof.publish.site.worklist import Item, Volume
 from onnxprof.publish.social import picture
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
 from onnxprof.reasons.stored import Shelf
@@ -147,18 +147,29 @@ def _written(order: Order, bundle: Bundle) -> Bundle:
 def _readable(volume: Volume) -> tuple[list[Run], list[str]]:
     """Runs whose parts fit together; a damaged one costs itself, not the site."""
     good, problems = [], []
-    for item in volume.items:
-        try:
-            run = cleaned_run(item.read())
-        except StoreError as error:
-            problems.append(str(error))
-            continue
-        if wrong := misfit(run):
+    for run in _read(volume.items):
+        if isinstance(run, StoreError):
+            problems.append(str(run))
+        elif wrong := misfit(run):
             what = f"{run.request.model_name}, batch {run.request.batch}, {run.created}"
             problems.append(f"{what}: {wrong}")
         else:
             good.append(run)
     return good, problems
+
+
+def _read(items: Sequence[Item]) -> list[Run | StoreError]:
+    """The runs, or why one cannot be read, in the order of the items.
+
+    They are read in the order of their files: an archive unpacks a group of them at a time.
+    """
+    found: dict[int, Run | StoreError] = {}
+    for number in sorted(range(len(items)), key=lambda i: items[i].place):
+        try:
+            found[number] = cleaned_run(items[number].read())
+        except StoreError as error:
+            found[number] = error
+    return [found[number] for number in range(len(items))]
 
 
 def _sharing_tables(runs: Sequence[Run]) -> list[Run]:

@@ -27,6 +27,11 @@ class Item:
     """SHA-256 of the file; empty for a run that is in memory."""
     steps: int = 0
 
+    @property
+    def place(self) -> str:
+        """The run's file; empty for a run that is in memory."""
+        return "" if isinstance(self.source, Run) else str(self.source)
+
     def read(self) -> Run:
         """The run. Raises StoreError if its file is damaged."""
         return self.source if isinstance(self.source, Run) else folder.load(self.source)
