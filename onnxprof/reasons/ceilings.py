@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from onnxprof.analysis.once import once
 from onnxprof.records.ceilings import Ceilings, Point
 
 #: Of the rounds, the time that so many do not exceed: other programs only add to it.
@@ -99,6 +100,10 @@ def slope(point: Point) -> Slope:
 
 def slopes(ceilings: Ceilings) -> list[Slope]:
     """Those of all points that have times."""
+    return once(_slopes, ceilings)
+
+
+def _slopes(ceilings: Ceilings) -> list[Slope]:
     return [slope(point) for point in ceilings.points if point.short_ns]
 
 
@@ -164,6 +169,10 @@ class Envelope:
 
 def envelope(ceilings: Ceilings) -> Envelope:
     """Bandwidths of all points, at the working sets of those that do little but move data."""
+    return once(_envelope, ceilings)
+
+
+def _envelope(ceilings: Ceilings) -> Envelope:
     found = sorted(slopes(ceilings), key=lambda s: -s.point.working_set_bytes)
     sizes: dict[int, Ceiling] = {}
     best: Ceiling | None = None

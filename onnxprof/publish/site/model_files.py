@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from onnxprof.analysis.once import remembering
 from onnxprof.errors import StoreError
@@ -33,12 +34,12 @@ from onnxprof.publish.social import picture
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.ceilings import Ceilings
-from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 
 #: Members of a stored bundle that are no files of the site.
 _CARD, _ROWS, _LAYERS, _PDFS, _CHANGES = ":card", ":rows", ":layers", ":pdfs", ":changes"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def made(order: Order) -> Bundle:
     readable, problems = _readable(order.volume)
     if not readable:
         return Bundle(b"", problems=tuple(problems))
-    runs = _sharing_tables(readable)
+    runs = _sharing(readable)
     plain = model_page(order.volume.slug, runs, order.volume.shared)
     reasons = Reasons(plain, Shelf.holding(order.ceilings))
     page = reasons.informed()
@@ -172,17 +173,30 @@ def _read(items: Sequence[Item]) -> list[Run | StoreError]:
     return [found[number] for number in range(len(items))]
 
 
-def _sharing_tables(runs: Sequence[Run]) -> list[Run]:
-    """The runs, with one table for all whose layers are equal: it is looked at once."""
-    known: dict[tuple[int, int], list[LayerTable]] = {}
+def _sharing(runs: Sequence[Run]) -> list[Run]:
+    """The runs, those of equal layers with one table and those of equal steps with one of them.
+
+    What is derived from either is then derived once (`analysis.once`).
+    """
+    known: dict[tuple[object, ...], list[Any]] = {}
     shared = []
     for run in runs:
-        tables = known.setdefault((run.table.batch, len(run.table)), [])
-        table = next((one for one in tables if one == run.table), run.table)
-        if table is run.table:
-            tables.append(table)
-        shared.append(replace(run, table=table))
+        asked, size = run.request, len(run.table)
+        table = _one_of(known.setdefault((asked.batch, size), []), run.table)
+        system = asked.batch, size, asked.backend, asked.provider, len(run.steps)
+        steps = _one_of(known.setdefault(system, []), run.steps)
+        folded = _one_of(known.setdefault((*system, "folded"), []), run.folded)
+        shared.append(replace(run, table=table, steps=steps, folded=folded))
     return shared
+
+
+def _one_of(known: list[T], new: T) -> T:
+    """The first of these that is equal to the new one, which joins them if none is."""
+    for one in known:
+        if one == new:
+            return one
+    known.append(new)
+    return new
 
 
 def misfit(run: Run) -> str:
