@@ -113,7 +113,8 @@ def terminal_page(command: str, printed: str, columns: int = COLUMNS) -> str:
 
 def board(store: Path) -> str:
     """What `onnxprof sweep status` prints of a store, in colours; without this machine's name."""
-    environment = os.environ | {"COLUMNS": str(COLUMNS), "FORCE_COLOR": "1"}
+    shown = {"COLUMNS": str(COLUMNS), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    environment = os.environ | shown
     words = ["-m", "onnxprof", "sweep", "status", "--store", store.name]
     done = subprocess.run(
         [sys.executable, *words],
