@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,7 +26,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
@@ -127,7 +126,7 @@ def board(store: Path) -> str:
     )
     if not done.stdout.strip():
         raise SystemExit(f"{store} knows no sweep: {done.stderr.strip()}")
-    return done.stdout.replace(f" on {socket.gethostname()}", "")
+    return done.stdout.replace(f" on {platform.node()}", "")
 
 
 def board_midway(folder: Path) -> str:
@@ -174,6 +173,8 @@ def gallery(folder: Path) -> Path:
 
 def main(names: Sequence[str], site: Path | None, store: Path | None, out: Path) -> None:
     """Take these pictures."""
+    from playwright.sync_api import sync_playwright
+
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with ExitStack() as held:
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory()))
