@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import gzip
 import io
 import math
 import re
@@ -14,6 +15,7 @@ from support.pages.graded import THREE, with_latencies
 from support.sites import failed_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
+from onnxprof.publish.pages import device
 from onnxprof.publish.pages import pair as pairs_page
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.pages.device import device_pages, write_tables
@@ -252,3 +254,22 @@ def test_a_device_that_only_failed_has_an_empty_table(tmp_path: Path) -> None:
     text = (tmp_path / "devices" / table.file).read_text("utf-8")
     assert text.count("\n") == 1
     assert text.startswith("model,device,")
+
+
+def test_a_large_table_of_a_device_is_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [gpu_run(1), gpu_run(8)]
+    build.build_site(runs, tmp_path / "plain")
+    monkeypatch.setattr(device, "LARGEST_PLAIN", 100)
+    build.build_site(runs, tmp_path / "packed")
+    plain, packed = (tmp_path / name / "devices" for name in ("plain", "packed"))
+    compressed = (packed / "cuda-0-x.csv.gz").read_bytes()
+    assert gzip.decompress(compressed) == (plain / "cuda-0-x.csv").read_bytes()
+    assert not list(packed.glob("cuda-0-x.csv")) + list(packed.glob("cuda-0-x.spreadsheet.csv"))
+    for page in ("downloads.html", "devices/cuda-0-x.html"):
+        text = (tmp_path / "packed" / page).read_text("utf-8")
+        assert "cuda-0-x.csv.gz" in text
+        assert "cuda-0-x.spreadsheet.csv" not in text
+    build.build_site(runs, tmp_path / "again")
+    assert (tmp_path / "again/devices/cuda-0-x.csv.gz").read_bytes() == compressed
