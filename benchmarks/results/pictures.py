@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -126,7 +127,16 @@ def board(store: Path) -> str:
     )
     if not done.stdout.strip():
         raise SystemExit(f"{store} knows no sweep: {done.stderr.strip()}")
-    return done.stdout.replace(f" on {platform.node()}", "")
+    return _nameless(done.stdout)
+
+
+def _nameless(printed: str) -> str:
+    """The board without the machine's name in the sentence above it."""
+    lines = printed.splitlines()
+    board = next(i for i, line in enumerate(lines) if " jobs" in line and " of " in line)
+    sentence = " ".join(line.strip() for line in lines[:board])
+    sentence = sentence.replace(f" on {platform.node()}", "")
+    return "\n".join([*textwrap.wrap(sentence, COLUMNS), *lines[board:], ""])
 
 
 def board_midway(folder: Path) -> str:

@@ -134,14 +134,8 @@ def interval_of(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[
         ordered = np.sort(values)
         return float(ordered[ranks[0]]), float(ordered[ranks[1]])
     error = float(values.std(ddof=1)) / np.sqrt(values.size)
-    reach = _student(values.size - 1, (1 + confidence) / 2) * error
+    reach = float(student_quantile(values.size - 1, (1 + confidence) / 2)) * error
     return float(values.mean()) - reach, float(values.mean()) + reach
-
-
-@lru_cache(maxsize=1024)
-def _student(df: int, p: float) -> float:
-    """A quantile of Student's t: few are asked for, in every table again."""
-    return float(student_quantile(df, p))
 
 
 def by_process(timings: Timings) -> list[Timings]:

@@ -268,9 +268,9 @@ def test_numbers_of_a_column_stand_on_their_decimal_points() -> None:
 
 def test_a_block_ends_with_a_row_and_has_its_rules_and_bars() -> None:
     made = table(rows_of(20, bar=0.5), rows_of(3, is_total=True), "ms")["blocks"]
-    assert [block["lines"] for block in made] == [8, 8, 4, 3]
+    assert [block["lines"] for block in made] == [5, 5, 5, 5, 3]
     assert all(block["rules"] == list(range(block["lines"])) for block in made)
-    assert all(block["bars"] == [(i, 0.5) for i in range(block["lines"])] for block in made[:3])
+    assert all(block["bars"] == [(i, 0.5) for i in range(block["lines"])] for block in made[:4])
     assert {style for style, _ in made[-1]["runs"]} == {SOFT, BOLD}
 
 

@@ -259,7 +259,7 @@ def pair_csv(pair: Pair) -> str:
     return csv_text(COLUMNS, _csv_rows(pair))
 
 
-def _csv_rows(pair: Pair) -> Iterator[tuple[str | int, ...]]:
+def _csv_rows(pair: Pair) -> Iterator[tuple[object, ...]]:
     for row in pair.rows:
         for batch, cell in zip(pair.batches, row.cells, strict=True):
             if not cell.why:

@@ -16,7 +16,7 @@ from typing import Any
 #: Letters of a line; the bars stand to the right of them.
 WIDTH = 122
 #: Lines after which a block ends with its row, and those after which it ends within it.
-ENOUGH, MOST = 8, 40
+ENOUGH, MOST = 5, 40
 #: Letters of the narrowest and the widest column of operators and of outputs.
 _OPERATOR, _OUTPUT = (8, 18), (6, 17)
 _LEAST_NAME = 8
