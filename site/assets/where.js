@@ -214,8 +214,6 @@
       "aria-label": "Time by module scope",
     });
     picture.append(...links);
-    // what is below stays where it is when a scope has fewer levels
-    stage.style.minHeight = `${stage.clientHeight}px`;
     stage.replaceChildren(...(whole ? [picture] : []));
     mark();
   };
