@@ -3,13 +3,11 @@
 (() => {
   const {
     data, el, bar, isolated, rowOf, three, fixed, percent, unitFor, number, ask, other,
-    current, layerLink, spelled: addressOf,
+    current, layerLink, spelled: addressOf, called: spelled,
   } = window.onnxprof.model;
   const { address } = window.onnxprof;
   const at = (id) => document.getElementById(id);
   const MOST_ROWS = 400;
-  const spelled = (run) =>
-    `${data.systems[run.sys].short}, batch ${run.batch}${run.stamp ? `, ${run.when}` : ""}`;
 
   const ratioText = (ratio) => fixed(ratio, ratio >= 99.5 ? 0 : ratio >= 9.995 ? 1 : 2);
   const ratioCell = (a, b, mark = "", title = "") => {
@@ -224,10 +222,11 @@
   let shownGroup = "";
   const align = () => {
     // runtimes are aligned as they are now
-    at("aligned-section").hidden = Boolean(current().stamp);
-    const its = group();
+    const isPast = Boolean(current().stamp);
+    const its = isPast ? null : group();
     at("aligned-found").hidden = !its;
-    at("aligned-none").hidden = Boolean(its);
+    at("aligned-past").hidden = !isPast;
+    at("aligned-none").hidden = isPast || Boolean(its);
     at("aligned-batch").textContent = current().batch;
     for (const place of document.querySelectorAll("[data-command-batch]")) {
       place.textContent = current().batch;

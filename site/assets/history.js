@@ -150,7 +150,18 @@
     }));
   };
 
-  const show = () => { whenShown(); showStrip(); showDiffering(); };
+  // What there is of the newest run alone; a failed one has no layers anywhere.
+  const showPast = () => {
+    const run = current();
+    at("past").hidden = !run.stamp;
+    if (!run.stamp) return;
+    at("past-when").textContent = run.when;
+    at("past-newest").href = `#${spelled(run.of)}`;
+    at("past-layers").hidden = Boolean(run.fail);
+    at("past-created").textContent = run.made;
+  };
+
+  const show = () => { whenShown(); showPast(); showStrip(); showDiffering(); };
   document.addEventListener("onnxprof:shown", show);
   document.addEventListener("onnxprof:read", show);
   window.addEventListener("hashchange", () => { say(""); showDiffering(); });

@@ -3,7 +3,7 @@
 (() => {
   const {
     data, el, bar, isolated, rowOf, three, percent, unitFor, ask, current, layersOf, homesOf,
-    layerLink,
+    layerLink, wholeOf,
   } = window.onnxprof.model;
   const { selection } = window.onnxprof;
   const at = (id) => document.getElementById(id);
@@ -102,13 +102,13 @@
     ];
     if (run.fail) return facts([...first, ["Time", "this measurement failed"]]);
     const step = stepOf(run, name);
-    if (!step) return facts([...first, ["Time", "none: nothing was executed for it"]]);
+    if (!step) return facts([...first, ["Time", "none: not executed"]]);
     if (step.m === null) return facts([...first, ["Time", step.status], ["Step", isolated(step.step)]]);
     const spread = step.lo === null ? "" : `, p5 to p95 ${time(run, step.lo)} to ${time(run, step.hi)}`;
     return facts([
       ...first,
       ["Time", `${time(run, step.m)}${step.layers > 1 ? ` for ${step.layers} layers` : ""}${spread}`],
-      ["Share", `${percent(step.share ?? 0)} % of the median`],
+      ["Share", `${percent(step.share ?? 0)} % of ${wholeOf(run)}`],
       ["Rank", `${rankOf(run, step.home)} by time`],
       ["In doubt", doubt(step)],
       ["Step", step.step ? isolated(step.step) : ""],
@@ -125,6 +125,7 @@
     return share === null ? null : `${share >= 0.005 ? Math.round(100 * share) : "<1"} %`;
   };
   const work = (known, run, name) => {
+    if (run.stamp) return el("p", "note", "Operations, bytes and memory are there for the newest run alone.");
     const step = run.fail ? null : stepOf(run, name);
     if (!step) return facts([]);
     const of = (key) => factOf(known, run, key, step.home);

@@ -7,7 +7,7 @@
 
   // The figures of a row, the `i`th of a run's timing table: null for what is no step's.
   const of = (run, i) => {
-    const held = found.get(run.stem);
+    const held = run.stamp ? null : found.get(run.stem);
     if (!held) return null;
     held.places ??= new Map(held.i.map((row, place) => [row, place]));
     const place = held.places.get(i);
@@ -52,6 +52,15 @@
 
   onnxprof.reasons = { of, cells, keys };
 
+  // An earlier run shares the stem of the newest, whose reasons are not its own.
+  const sayPast = () => {
+    const note = document.createElement("p");
+    note.className = "note";
+    note.textContent = "The run above is an earlier one; what binds its steps is told of the newest run alone.";
+    table.classList.add("boundless");
+    place.replaceChildren(note);
+  };
+
   const place = document.getElementById("why-shown");
   const table = document.getElementById("timing-table");
   let shown = null;
@@ -73,6 +82,7 @@
     const there = shown === null && place.dataset.stem === run.stem;
     shown = run;
     if (run.fail) return;
+    if (run.stamp) { sayPast(); return; }
     if (found.has(run.stem)) { put(run, found.get(run.stem), false); return; }
     ask("why", run.stem, `why/${run.stem}.js`).then((held) => {
       if (shown === run) put(run, held, there);

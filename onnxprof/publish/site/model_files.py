@@ -78,7 +78,7 @@ def key(volume: Volume, site: render.SiteFacts, ceilings: Sequence[Ceilings] = (
     if not volume.digests:
         return ""
     named = (volume.slug, *sorted(volume.shared), site.title, site.version)
-    places = (site.base_url, site.project_url)
+    places = (site.base_url, site.project_url, site.pages)
     return digest("bundle", code(), *named, *places, *volume.digests, *map(repr, ceilings))
 
 

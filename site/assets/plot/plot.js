@@ -3,7 +3,7 @@
 (() => {
   const { plot, selection } = window.onnxprof;
   if (!plot) return;
-  const { data, ask, current } = window.onnxprof.model;
+  const { data, ask, called, current } = window.onnxprof.model;
   const {
     NODE, SCOPE, REFERENCE, set, nameOf, heatOf, hottest, find, view, arrange, again, pan, start, centre, look,
     told, showTip, hideTip,
@@ -96,7 +96,7 @@
     const least = 16 * parseFloat(getComputedStyle(document.documentElement).fontSize);
     stage.style.height = room ? `${Math.max(least, room)}px` : "";
     for (const id of ["unfold", "fold"]) at(id).hidden = Boolean(room);
-    at("plot-run").textContent = `${data.systems[run.sys].short}, batch ${run.batch}`;
+    at("plot-run").textContent = called(run);
   };
   const show = () => {
     const run = current();

@@ -3,7 +3,7 @@
 (() => {
   const { plot } = window.onnxprof;
   if (!plot) return;
-  const { rowOf, three, percent, unitFor, short, el } = window.onnxprof.model;
+  const { rowOf, three, percent, unitFor, short, el, wholeOf } = window.onnxprof.model;
   const { SCOPE, REFERENCE, set, shapes, nameOf, nodesOf, sumOf, view } = plot;
   const stage = document.getElementById("stage");
   const tip = el("div", "tip");
@@ -27,7 +27,7 @@
     const { run, rows } = plot.heat;
     if (run.fail) return [["time", "this measurement failed"]];
     const home = rows.get(row);
-    if (home === undefined) return [["time", "a constant: none"]];
+    if (home === undefined) return [["time", "none: a constant"]];
     const its = rowOf(run, home);
     if (its.m === null) return [["time", its.status]];
     const [unit, ns] = unitFor(run.total);
@@ -36,20 +36,20 @@
     const spreads = its.lo === null ? "" : ` (p5 ${three(its.lo / ns)}, p95 ${three(its.hi / ns)})`;
     return [
       ["time", `${three(its.m / ns)} ${unit}${covers}${spreads}`],
-      ["share", `${percent(its.share ?? 0)} % of the median`],
+      ["share", `${percent(its.share ?? 0)} % of ${wholeOf(run)}`],
       ["step", short(its.step, 60)],
-      ["step and layers", run.i.includes(home) ? "matched by their place" : "matched exactly"],
+      ["its layers", run.i.includes(home) ? "inferred from names and structure" : "exact"],
     ];
   };
   const toldScope = (box) => {
-    const { total } = plot.heat.run;
+    const { run } = plot.heat;
     const ns = sumOf(box.ref);
-    const [unit, one] = unitFor(total || 1);
+    const [unit, one] = unitFor(run.total || 1);
     return [
       ["scope", plot.graph.scopes[box.ref].name],
       ["layers", String(nodesOf(box.ref).length)],
       ...(ns === null ? [] : [["time", `${three(ns / one)} ${unit} in steps that begin here`],
-        ["share", `${percent(ns / total)} % of the median`]]),
+        ["share", `${percent(ns / run.total)} % of ${wholeOf(run)}`]]),
       ["", box.inner ? "Enter or a click folds it." : "Enter or a click opens it."],
     ];
   };
