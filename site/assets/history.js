@@ -25,12 +25,13 @@
     const known = data.sets.findIndex((set) => JSON.stringify(set) === text);
     return known < 0 ? data.sets.push(layers) - 1 : known;
   };
-  const adopt = (entry, { run, set, shapes, graph, names, facts }) => {
+  const adopt = (entry, { run, set, shapes, graph, names, facts, why }) => {
     const here = names.map(placed);
     const layers = set.map(([name, operator, tensor]) => [name, names[operator], tensor]);
     const table = data.tables.push({ set: setOf(layers), graph, shapes }) - 1;
     const adopted = {
       ...run, table, stamp: entry.stamp, when: entry.when, of: entry.of, facts: new Map(facts),
+      why,
     };
     for (const column of ["n", "s", "t", "o"]) {
       if (run[column]) adopted[column] = run[column].map((i) => here[i]);

@@ -124,8 +124,17 @@
     const share = factOf(known, run, "part", row);
     return share === null ? null : `${share >= 0.005 ? Math.round(100 * share) : "<1"} %`;
   };
+  // facts.js has the page's own runs; an earlier one brings the figures of its rows.
+  const workOfPast = (run, name) => {
+    const why = run.fail ? null : stepOf(run, name)?.why;
+    const amount = (value, unit) => (value ? scaled(value, unit) : "");
+    return facts(why ? [
+      ["MACs", amount(why.macs, "")], ["Moves", amount(why.bytes, "B")], ["Bound by", why.bound],
+      ["Of possible", why.part ? `${why.part} %` : ""],
+    ] : []);
+  };
   const work = (known, run, name) => {
-    if (run.stamp) return el("p", "note", "Operations, bytes and memory are there for the newest run alone.");
+    if (run.stamp) return workOfPast(run, name);
     const step = run.fail ? null : stepOf(run, name);
     if (!step) return facts([]);
     const of = (key) => factOf(known, run, key, step.home);
