@@ -121,14 +121,14 @@
 
   const verdict = (a, b) => {
     if (a.fail || b.fail) return `There is nothing to compare: ${spelled(a.fail ? a : b)} failed.`;
-    if (!a.whole || !b.whole) return "One of the two has no un-profiled latency; only its steps compare.";
+    if (!a.whole || !b.whole) return "One of the two has no un-profiled latency, so that steps alone compare.";
     const ratio = a.total / b.total;
     const [unit, ns] = unitFor(Math.max(a.total, b.total));
     const word = (run) => `${three(run.total / ns)} ${unit} (${run.known})`;
     const much = ratio >= 1 ? `${ratioText(ratio)} times as long as` : `${percent(1 - ratio)} % less time than`;
-    const unsure = a.few || b.few ? " With so few samples it is not told which is faster."
+    const unsure = a.few || b.few ? " With so few samples neither can be called faster."
       : Math.abs(a.total - b.total) <= a.pm * a.total + b.pm * b.total
-        ? " Their intervals overlap, so it is not told which is faster." : "";
+        ? " Their intervals overlap, so neither can be called faster." : "";
     const items = a.batch === b.batch ? "" : ` An item takes ${ratioText(ratio * b.batch / a.batch)} times as long.`;
     const wrong = [a, b].filter((run) => run.wrong).map((run) => ` The outputs of ${spelled(run)} are wrong.`);
     return `${spelled(a)} takes ${much} ${spelled(b)}: ${word(a)} against ${word(b)}.${unsure}${items}${wrong.join("")}`;
@@ -160,7 +160,7 @@
     table.tFoot.replaceChildren(...sumsOf(runs).map((block) => pairRow(block, unit, 1e30)));
     [...table.tFoot.rows].at(-1).className = "total";
     at("compare-rest").textContent = shown.length < blocks.length
-      ? `The ${shown.length} longest of ${blocks.length} blocks.` : "";
+      ? `The ${shown.length} longest of ${blocks.length} rows.` : "";
     window.onnxprof.again(table);
   };
 
@@ -208,7 +208,7 @@
       return row;
     }));
     const sums = [...(found.rest
-      ? [[`${found.rest[0]} more blocks`, found.rest[1].map((ns) => [ns, "", ""])]] : []), ...found.sums];
+      ? [[`${found.rest[0]} more rows`, found.rest[1].map((ns) => [ns, "", ""])]] : []), ...found.sums];
     table.tFoot.replaceChildren(...sums.map(([name, cells]) => {
       const first = el("th", "", name);
       first.scope = "row";

@@ -278,7 +278,7 @@
     at("ll-rows").tBodies[0].replaceChildren(...shown.map((row) => line(index, row, want.b)));
     const models = new Set(Array.from(rows, (row) => index.modelOf[index.layerOf[row]])).size;
     said.textContent = `${whole(rows.length)} row${rows.length === 1 ? "" : "s"} of ${whole(models)} model${models === 1 ? "" : "s"} at batch ${want.b}`;
-    at("ll-window").textContent = rows.length ? `Rows ${whole(from + 1)} to ${whole(Math.min(from + WINDOW, rows.length))} of ${whole(rows.length)}.` : "No layer fits.";
+    at("ll-window").textContent = rows.length ? `Rows ${whole(from + 1)} to ${whole(Math.min(from + WINDOW, rows.length))} of ${whole(rows.length)}.` : "No layer matches.";
     at("ll-back").hidden = !from;
     at("ll-next").hidden = from + WINDOW >= rows.length;
   };

@@ -142,7 +142,7 @@
     return facts([
       ["Operations", amount("flops", "FLOP")], ["Moves", amount("bytes", "B")],
       ["Bound by", of("bound") ?? ""], ["Of possible", possible(known, run, step.home) ?? ""],
-      ["Memory alive", amount("alive", "B")],
+      ["Activations in memory", amount("alive", "B")],
     ]);
   };
 
@@ -171,7 +171,7 @@
     if (found.length < 2) return el("p", "");
     const each = found.map(([one, step]) => step.m / one.batch);
     const most = Math.max(...each);
-    return table(["Batch", "Time", "An item, µs", "Share, %", ""], found.map(([one, step], i) => [
+    return table(["Batch", "Time", "Per item, µs", "Share, %", ""], found.map(([one, step], i) => [
       runLink(one, String(one.batch)), time(one, step.m), three(each[i] / 1e3), percent(step.share),
       bar(each[i] / most),
     ]));
