@@ -9,10 +9,13 @@
   const at = (id) => document.getElementById(id);
   const MOST_ROWS = 400;
 
-  const ratioText = (ratio) => fixed(ratio, ratio >= 99.5 ? 0 : ratio >= 9.995 ? 1 : 2);
-  const ratioCell = (a, b, mark = "", title = "") => {
+  const digits = (ratio) => (ratio >= 99.5 ? 0 : ratio >= 9.995 ? 1 : 2);
+  const ratioText = (ratio) => fixed(ratio, digits(ratio));
+  // A column with marks has room for one in each cell, so that its numbers stay in line.
+  const ratioCell = (a, b, mark = null, title = "") => {
     if (!a || !b) return el("td");
-    const cell = el("td", "ratio", ratioText(a / b), mark ? ` ${mark}` : "");
+    const cell = el("td", `ratio d${digits(a / b)}`, ratioText(a / b),
+      ...(mark === null ? [] : [el("span", "mark", mark)]));
     cell.dataset.v = a / b;
     if (title) cell.title = title;
     return cell;

@@ -19,7 +19,7 @@
     return node;
   };
 
-  // Numbers: the same rules as onnxprof/publish/figures.py.
+  // Numbers: the same rules as onnxprof/publish/text/numbers.py.
   const decimals = (value) => {
     if (!value) return 0;
     const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3)))));
