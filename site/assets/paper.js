@@ -14,7 +14,8 @@
     node.textContent = plain(content);
     return node;
   };
-  const rule = (x1, y1, x2, y2, stroke = "var(--rule)") => svg("path", { d: `M${x1} ${y1}L${x2} ${y2}`, stroke });
+  const rule = (x1, y1, x2, y2, stroke = "var(--rule)", width = 1) =>
+    svg("path", { d: `M${x1} ${y1}L${x2} ${y2}`, stroke, "stroke-width": width });
   // A colour by its name, which paper and a dark screen have different values of.
   const named = (colour) => {
     const place = charts.palette().indexOf(colour);
@@ -86,7 +87,7 @@
       drawn.push(svg("path", { d: `M${points.map((point) => point.join(" ")).join("L")}`, stroke: colour, fill: "none", "stroke-width": 1.6 }));
       drawn.push(...points.map(([cx, cy]) => svg("circle", { cx, cy, r: 2.6, fill: colour })));
       if (!layout.showlegend) continue;
-      drawn.push(rule(LEFT, foot + LINE - 4, LEFT + 18, foot + LINE - 4, colour), text(LEFT + 24, foot + LINE, "start", trace.name));
+      drawn.push(rule(LEFT, foot + LINE - 4, LEFT + 18, foot + LINE - 4, colour, 2.5), text(LEFT + 24, foot + LINE, "start", trace.name));
       foot += LINE;
     }
     return [drawn, foot + 4];

@@ -95,7 +95,7 @@ def _svg(roofs: Roofline, shown: Sequence[Roof], name: str) -> str:
     spots = [_spot(roof, plane, roofs.sums.total_ns) for roof in shown]
     words = f"Roofline of {in_page(name)}: operations a byte across, attained GFLOP/s up"
     return (
-        f'<svg class="roofs" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" '
+        f'<svg class="roofs" viewBox="0 0 {WIDTH} {HEIGHT}" role="document" '
         f'aria-label="{escape(words)}">'
         + "".join(_grid(plane, bool(moving)))
         + "".join(_roof_lines(plane, peaks, slopes))
