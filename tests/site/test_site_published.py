@@ -26,7 +26,8 @@ over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
 Until = Callable[[str], None]
 #: What is true of measured runs alone.
 MEASURED = re.compile(
-    r"Measured by|\bMedian\b|of the median|un-profiled latency|whiskers|p5 to p95|Latency over batch",
+    r"Measured by|\bMedian\b|of the median|un-profiled latency|whiskers|p5 to p95"
+    r"|Latency over batch",
 )
 
 

@@ -280,7 +280,8 @@ def test_the_focus_is_never_lost(page: Any, root: str) -> None:
 def test_a_chart_is_one_stop_and_arrows_go_from_dot_to_dot(page: Any, root: str) -> None:
     visit(page, root)
     stops = (
-        "document.querySelectorAll('.panel svg[role=document]:first-of-type a:not([tabindex=\"-1\"])')"
+        "document.querySelectorAll('.panel svg[role=document]:first-of-type"
+        ' a:not([tabindex="-1"])\')'
     )
     assert page.evaluate(f"{stops}.length") == 2, "one a chart"
     label = FOCUS.format("getAttribute('aria-label')")
