@@ -126,9 +126,14 @@ class _Block:
         return {"lines": self.lines, "runs": self.runs, "rules": self.rules, "bars": self.bars}
 
 
-def table(rows: Sequence[PrintedRow], closing: Sequence[PrintedRow], unit: str) -> dict[str, Any]:
-    """The line of headings and the blocks of lines; rows that close the table stay together."""
-    columns = _columns([*rows, *closing], unit)
+def table(
+    rows: Sequence[PrintedRow], closing: Sequence[PrintedRow], unit: str, only: str = ""
+) -> dict[str, Any]:
+    """The line of headings and the blocks of lines; rows that close the table stay together.
+
+    `only` is the heading of the times where rows have one and no percentiles.
+    """
+    columns = _columns([*rows, *closing], _titles(unit, only))
     blocks = [*_blocks(rows, columns), *_blocks(closing, columns, len(closing))]
     return {"head": _heading(columns), "blocks": [block.plain() for block in blocks]}
 
@@ -145,9 +150,14 @@ def folded(text: str, width: int) -> list[str]:
     return lines
 
 
-def _columns(rows: Sequence[PrintedRow], unit: str) -> _Columns:
+def _titles(unit: str, only: str) -> tuple[str, ...]:
+    if only:
+        return f"{only}, {unit}", "", "", "Share, %"
+    return f"Median, {unit}", f"p5, {unit}", f"p95, {unit}", "Share, %"
+
+
+def _columns(rows: Sequence[PrintedRow], titles: Sequence[str]) -> _Columns:
     place = max((len(row.place) for row in rows), default=0)
-    titles = (f"Median, {unit}", f"p5, {unit}", f"p95, {unit}", "Share, %")
     cells = zip(*(row.figures for row in rows), strict=True) if rows else [()] * len(titles)
     numbers = tuple(_Numbers.of(*pair) for pair in zip(titles, cells, strict=True))
     operator = _bounded([row.operator for row in rows], *_OPERATOR)

@@ -47,7 +47,11 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "sentence": _plain(reconciliation_text(result, run)) + ".",
         "wrong": _plain(wrong_text(run)),
         "warnings": [_plain(text) for text in warning_texts(run)],
-        "table": table(*printed_rows(result), numbers.unit_for(result.total_ns)[0]),
+        "table": table(
+            *printed_rows(result),
+            numbers.unit_for(result.total_ns)[0],
+            "Time" if run.request.is_published else "",
+        ),
         "note": _note(embed.constants(result), any(row.doubt for row in embed.body_rows(result))),
     }
 

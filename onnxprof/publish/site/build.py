@@ -26,7 +26,7 @@ from onnxprof.publish.layerlist.index import batches
 from onnxprof.publish.leaderboard import data
 from onnxprof.publish.leaderboard.board import board
 from onnxprof.publish.leaderboard.index import index_page
-from onnxprof.publish.pages import charts, downloads, render
+from onnxprof.publish.pages import charts, downloads, render, scenarios
 from onnxprof.publish.pages.catalogue import ModelPage, measured
 from onnxprof.publish.pages.device import (
     DevicePage,
@@ -36,7 +36,6 @@ from onnxprof.publish.pages.device import (
     write_tables,
 )
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
-from onnxprof.publish.pages.scenarios import scenarios_page
 from onnxprof.publish.site import bounds, loads, unchanged
 from onnxprof.publish.site.cards import from_card
 from onnxprof.publish.site.loads import Loads
@@ -121,7 +120,7 @@ def _build(
 ) -> Built:
     out = out.resolve()
     dates = (*(item.created for item in items), *(run.created for run in under_load.runs))
-    facts = replace(facts, newest=max(dates, default=""))
+    facts = replace(facts, newest=max(dates, default=""), pages=_pages(items, under_load))
     check_replaceable(out)
     wanted, cache = volumes(items), user_cache()
     held = [bounds.of_volume(volume, ceilings) for volume in wanted]
@@ -158,6 +157,13 @@ def _models(orders: Sequence[Order]) -> tuple[list[Bundle], int]:
     for order, bundle in zip(missing, _all_made(missing), strict=True):
         bundles[order.volume.slug] = bundle
     return [bundles[order.volume.slug] for order in orders], reused
+
+
+def _pages(items: Sequence[Item], under_load: Loads) -> str:
+    """The pages that not every site has and this one has."""
+    is_bounded = any(item.request.is_published for item in items)
+    there = ((under_load.runs, scenarios.NAME), (is_bounded, PATH))
+    return " ".join(name for wanted, name in there if wanted)
 
 
 def _order(
@@ -247,7 +253,9 @@ def _write_pages(
     if ranked:
         write(folder / data.NAME, data.script(whole))
     if under_load.runs:
-        write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
+        write(folder / scenarios.NAME, scenarios.scenarios_page(under_load.runs, site))
+    if site.base_url:
+        write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
 
 
 def _write_bounds(
@@ -255,19 +263,19 @@ def _write_bounds(
 ) -> tuple[int, int]:
     """The page of published lower bounds, where there are any; their models and devices."""
     found = published_bounds(models, devices)
-    if found.runs:
+    if PATH in site.pages:
         write(folder / PATH, bounds_page(found, site))
     return found.models, len(found.devices)
 
 
 def _write_layers(folder: Path, models: Sequence[ModelPage], site: render.SiteFacts) -> int:
-    """The list of all models' layers with its index, where there are any; how many rows it has."""
+    """The list of all models' layers, with its index where there are any; how many rows it has."""
     paths = [folder / _ROWS / f"{model.slug}.json" for model in models]
     found = batches(path.read_bytes() for path in paths if path.is_file())
     for batch in found:
         write(folder / layerlist.script(batch.batch), batch.text)
+    write(folder / layerlist.PATH, layerlist.layers_page(found, site))
     if found:
-        write(folder / layerlist.PATH, layerlist.layers_page(found, site))
         for name in layerlist.ASSETS:
             write(folder / "assets" / name, render.asset(name))
     return sum(batch.rows for batch in found)

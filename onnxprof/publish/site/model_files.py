@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,7 +82,7 @@ def key(volume: Volume, site: render.SiteFacts, ceilings: Sequence[Ceilings] = (
     if not volume.digests:
         return ""
     named = (volume.slug, *sorted(volume.shared), site.title, site.version)
-    places = (site.base_url, site.project_url)
+    places = (site.base_url, site.project_url, site.pages)
     return digest("bundle", code(), *named, *places, *volume.digests, *map(repr, ceilings))
 
 
@@ -111,7 +112,7 @@ def made(order: Order) -> Bundle:
     page = reasons.informed()
     site = replace(order.site, newest=max(run.created for run in runs))
     plots, rows_of = dict(_plots(page)), _rows_of(page, reasons)
-    earlier, scripts = past(page)
+    earlier, scripts = past(page, partial(section.told, reasons))
     files = dict(_files(page, plots, site, rows_of, reasons, earlier))
     files |= {name: encoded(text) for name, text in scripts}
     documents = dict(_documents(page, plots, site))
@@ -130,7 +131,7 @@ def undrawn(page: ModelPage, site: render.SiteFacts) -> dict[str, bytes]:
     """A model's page with all that its scripts ask for, without drawings and documents."""
     reasons = Reasons(page, Shelf.holding(()))
     informed = reasons.informed()
-    earlier, scripts = past(informed)
+    earlier, scripts = past(informed, partial(section.told, reasons))
     rows_of = _rows_of(informed, reasons)
     files = dict(_files(informed, {}, site, rows_of, reasons, earlier))
     return files | {name: encoded(text) for name, text in scripts}
