@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.events import Event, JobName
     from onnxprof.sweeps.tasks import Task
 
-_FEW_LAYERS, _MANY_LAYERS = 5, 10
-
 
 @takes(
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
@@ -58,6 +56,7 @@ def profile(
     from rich.console import Console
 
     from onnxprof import folders
+    from onnxprof.api.measuring import axes_left_out
     from onnxprof.cli.options import memory_limit
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
@@ -69,41 +68,25 @@ def profile(
     console = Console(stderr=True)
     with fetching(console) as progress:
         tasks = tasks_of(options, force, progress)
-    _say_dims(tasks, options)
-    return _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
-
-
-def _say_dims(tasks: list[Task], options: Options) -> None:
-    """Print which models do not have an axis that is given with --dim."""
-    for name, axis in dict.fromkeys(
-        (task.model_name, axis)
-        for task in tasks
-        for axis, _ in options.dims
-        if axis not in dict(task.options.dims)
-    ):
+    for name, axis in axes_left_out(tasks, options):
         say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
+    return _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
 
 
 def _measure(
     tasks: list[Task], store: Store, console: Console, quiet: bool, wait_s: float | None
 ) -> int:
+    from onnxprof.api.measuring import jobs_in, measure, new_ledger
     from onnxprof.cli.progress import Meter
     from onnxprof.reasons.stored import Shelf
-    from onnxprof.sweeps.conduct import conduct
-    from onnxprof.sweeps.events import Planned
-    from onnxprof.sweeps.here import Here
-    from onnxprof.sweeps.ledger import Ledger
-    from onnxprof.sweeps.resume import Policy
 
-    jobs = sum(len(task.options.batches) for task in tasks)
+    jobs = jobs_in(tasks)
     shelf = Shelf([store.root])
     with Meter(console, jobs, tasks[0].options.budget.seconds) as meter:
         told = _Told(meter, jobs, quiet, shelf)
-        policy = Policy(again=True, repeats=True)
-        ledger = Ledger(store, policy, told.hear, told.on_run)
+        ledger = new_ledger(store, told.hear, told.on_run)
         try:
-            here = Here(wait_s, records_unreadable=False)
-            conduct(tasks, [here], ledger, Planned(jobs, 0, jobs))
+            measure(tasks, ledger, wait_s)
         except KeyboardInterrupt:
             meter.stop()
             done = ledger.finished + ledger.failed
@@ -176,23 +159,20 @@ class _Told:
 
 def _show(run: Run, is_one_of_many: bool, shelf: Shelf) -> None:
     from onnxprof.cli.output import stdout_console
-    from onnxprof.publish.tables.run_summary import summary
+    from onnxprof.publish.tables.profiled import one
 
     console = stdout_console()
-    limit = _FEW_LAYERS if is_one_of_many else _MANY_LAYERS
-    ceilings = shelf.of(run)
-    console.print(summary(run, limit=limit, ceilings=ceilings, folded=is_one_of_many))
+    console.print(one(run, is_one_of_many, shelf.of(run)))
     console.print()
 
 
 def _show_scaling(runs: list[Run]) -> None:
     """Where a model was measured at several batches, which of them is worth it."""
     from onnxprof.cli.output import display
-    from onnxprof.compare.scaling import families, scaling
-    from onnxprof.publish.comparing.scaling import in_short
+    from onnxprof.publish.tables.profiled import by_size
 
-    for group in families(runs) if len(runs) > 1 else ():
-        display(*in_short(scaling(group)))
+    if parts := list(by_size(runs)):
+        display(*parts)
 
 
 def _close(runs: list[Run], unplanned: int, store: Store) -> int:

@@ -9,23 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import (
-    TABLES,
-    deliver,
-    display,
-    file_format,
-    plain_text,
-    terminal_width,
-)
+from onnxprof.cli.output import TABLES, deliver, display, file_format, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
-
-    from onnxprof.compare.over_batches import Batches
-    from onnxprof.compare.table import Alignment
-    from onnxprof.publish.comparing.alignment import Choice
     from onnxprof.records.run import Run
 
 
@@ -127,6 +115,8 @@ def align(
     Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
+    from onnxprof.api.aligning import aligned
+    from onnxprof.api.results.alignment import Alignment
     from onnxprof.cli.options import parse_filters
     from onnxprof.cli.sources import newest_runs
     from onnxprof.compare.systems import refuse_unlike, system
@@ -142,11 +132,11 @@ def align(
     if over is not None and len(set(map(system, chosen))) == 1:
         return _scaled(chosen, over, printed, output, None if all_ else limit)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
-    aligned = _aligned(chosen, over, baseline, threshold)
+    made = Alignment(aligned(chosen, over is not None, baseline, threshold), choice)
     if printed is Format.TABLE and output is None:
-        display(_table(aligned, choice, terminal_width()))
+        display(made.laid_out(terminal_width()))
     else:
-        deliver(_text(aligned, choice, printed), output)
+        deliver(made.text(printed.value), output)
     return None
 
 
@@ -154,14 +144,12 @@ def _scaled(
     runs: Sequence[Run], over: Over, printed: Format, output: Path | None, limit: int | None
 ) -> None:
     """One system over batches is a matter of `onnxprof scaling`."""
+    from onnxprof.api.results.scalings import Scalings
+    from onnxprof.api.scaling import scaled
     from onnxprof.cli.commands.stored import scaling as command
-    from onnxprof.compare.scaling import families, scaling
 
-    groups = families(runs, over.value)
-    if not groups:
-        raise command.nothing_to_scale(runs, over.value)
-    every = [scaling(group, over.value) for group in groups]
-    command.show(every, command.Format(printed.value), output, limit, None)
+    made = Scalings(scaled(runs, over.value), limit)
+    command.show(made, command.Format(printed.value), output)
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
@@ -174,68 +162,5 @@ def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
     return sorted(runs, key=place)
 
 
-def _aligned(
-    runs: Sequence[Run], over: Over | None, baseline: str, threshold: float
-) -> Alignment | Batches:
-    from onnxprof.compare.align import align as align_runs
-    from onnxprof.compare.over_batches import over_batches, system_labels
-    from onnxprof.compare.systems import labels
-
-    if over is None:
-        number = _number(baseline, labels(runs))
-        return align_runs(runs, baseline=number, threshold=threshold)
-    number = _number(baseline, system_labels(runs))
-    return over_batches(runs, baseline=number, threshold=threshold)
-
-
-def _number(baseline: str, names: Sequence[str]) -> int:
-    """The index of the column that `--baseline` names. Raises UsageError unless it is one."""
-    from onnxprof.errors import UsageError
-
-    if not baseline:
-        return 0
-    if baseline.isdecimal() and len(baseline) < 9 and 1 <= int(baseline) <= len(names):
-        return int(baseline) - 1
-    wanted = baseline.casefold()
-    alike = [i for i, name in enumerate(names) if name.casefold() == wanted]
-    alike = alike or [i for i, name in enumerate(names) if name.casefold().startswith(wanted)]
-    if len(alike) == 1:
-        return alike[0]
-    raise UsageError(
-        f"--baseline {baseline!r} is {'several columns' if alike else 'no column'}",
-        remedy=f"Give 1 to {len(names)} or a name: {', '.join(names)}",
-    )
-
-
 def _format(given: Format | None, output: Path | None) -> Format:
     return Format(file_format(given or "", output, TABLES, Format.TABLE))
-
-
-def _table(aligned: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
-    from onnxprof.compare.table import Alignment
-    from onnxprof.publish.comparing import alignment_table
-    from onnxprof.publish.comparing import over_batches as alignment_batches
-
-    if isinstance(aligned, Alignment):
-        return alignment_table.table(aligned, choice)
-    return alignment_batches.table(aligned, choice, width)
-
-
-def _text(aligned: Alignment | Batches, choice: Choice, chosen: Format) -> str:
-    """The alignment in the chosen format; a table is laid out for 80 columns."""
-    from onnxprof.compare.table import Alignment
-    from onnxprof.publish.comparing import alignment_text
-    from onnxprof.publish.comparing import over_batches as alignment_batches
-
-    if chosen is Format.TABLE:
-        return plain_text(_table(aligned, choice, 80))
-    if isinstance(aligned, Alignment):
-        if chosen is Format.MARKDOWN:
-            return alignment_text.markdown(aligned, choice)
-        whole = alignment_text.to_csv if chosen is Format.CSV else alignment_text.to_json_text
-        return whole(aligned)
-    if chosen is Format.MARKDOWN:
-        return alignment_batches.markdown(aligned, choice)
-    if chosen is Format.CSV:
-        return alignment_batches.to_csv(aligned)
-    return alignment_batches.to_json_text(aligned)
