@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.output import TABLES, deliver, display, file_format, note, plain_text
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import (
+    BOOKS,
+    TABLES,
+    deliver,
+    deliver_document,
+    display,
+    file_format,
+    note,
+    plain_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -21,6 +31,9 @@ if TYPE_CHECKING:
     from onnxprof.records.cost import LayerCost
     from onnxprof.records.layer import LayerTable
 
+#: In place of a format: the document of `--json`.
+_DOCUMENT = "document"
+
 
 def inspect(
     model: Annotated[
@@ -29,8 +42,9 @@ def inspect(
     batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1",
     layout: Annotated[str, typer.Option(help="full or classic (six columns).")] = "full",
     format: Annotated[
-        str, typer.Option(help="table, csv, json or md; by default that of the output file.")
+        str, typer.Option(help="table, csv, json, md or xlsx; else as the output file's name ends.")
     ] = "",
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
@@ -64,10 +78,11 @@ def inspect(
     from onnxprof.processes.confined import Limits, confined
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
-    chosen = _choose(layout, format, output)
+    chosen = _choose(layout, format, output, as_json, alive or symbolic)
     if layout == "classic" and cost:
         raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
     if symbolic:
+        chosen = _DOCUMENT if as_json else chosen
         return _symbolic(model, cost, batches, dims, chosen, output, timeout, memory)
     work = partial(_seen, _resolved(model), batches, dims, cost)
     seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
@@ -76,6 +91,10 @@ def inspect(
         note(f"note: {seen.name}: {doubt}")
     if seen.unsized:
         note(f"note: {seen.name}: {seen.unsized}")
+    if as_json:
+        return deliver_document(_document(seen, cost, alive), output)
+    if chosen == "xlsx":
+        return deliver(_book(seen, layout, cost), output)
     if cost:
         return _write_costs(seen, chosen, output)
     if alive:
@@ -154,14 +173,34 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
         return dict.fromkeys((tensor.name for tensor in declared(table)), f"nothing: {error}")
 
 
-def _choose(layout: str, given: str, output: Path | None) -> str:
+def _choose(layout: str, given: str, output: Path | None, as_json: bool, no_book: bool) -> str:
+    from onnxprof.cli.books import check_book
     from onnxprof.errors import UsageError
 
     if layout not in ("full", "classic"):
         raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
-    if given and given not in TABLES:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(TABLES)}")
-    return file_format(given, output, TABLES, "table")
+    if layout == "classic" and as_json:
+        raise UsageError("--json has all columns", remedy="Leave --layout out")
+    chosen = file_format(given, output, TABLES if no_book else BOOKS, "table", as_json)
+    return check_book(chosen, output)
+
+
+def _document(seen: _Seen, cost: bool, alive: bool) -> Mapping[str, Any]:
+    from onnxprof.publish.json import inspected
+
+    if cost:
+        return inspected.costed(list(zip(seen.tables, seen.costs, strict=True)), seen.name)
+    if alive:
+        return inspected.alive(seen.tables, seen.name, _channel_block())
+    return inspected.inspected(seen.tables, seen.name, seen.parameters, seen.fed)
+
+
+def _book(seen: _Seen, layout: str, cost: bool) -> bytes:
+    from onnxprof.publish.workbook.models import costs_book, layers_book
+
+    if cost:
+        return costs_book(list(zip(seen.tables, seen.costs, strict=True)), seen.name)
+    return layers_book(seen.tables, layout, seen.name)
 
 
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
@@ -232,6 +271,10 @@ def _symbolic(
     points = _points(found, batches)
     if chosen == "csv":
         return deliver(tables.to_csv(found), output)
+    if chosen == _DOCUMENT:
+        from onnxprof.publish.json.inspected import symbolic
+
+        return deliver_document(symbolic(found, name, points), output)
     if chosen == "json":
         return deliver(tables.to_json(found, name, points), output)
     if chosen == "md":
@@ -290,13 +333,19 @@ def _cost_parts(seen: _Seen) -> Iterator[RenderableType]:
         yield costs.summary(counted)
 
 
-def _write_alive(seen: _Seen, chosen: str, output: Path | None) -> None:
-    from onnxprof.analysis.memory.alive import alive_in_table
+def _channel_block() -> int:
+    """How many channels lie together in memory on this machine's processor."""
     from onnxprof.analysis.memory.prediction import channel_block
     from onnxprof.machine.cpu import cpu_device
+
+    return channel_block(cpu_device().features)
+
+
+def _write_alive(seen: _Seen, chosen: str, output: Path | None) -> None:
+    from onnxprof.analysis.memory.alive import alive_in_table
     from onnxprof.publish.reasons import alive
 
-    block = channel_block(cpu_device().features)
+    block = _channel_block()
     if chosen == "csv":
         return deliver(alive.to_csv(seen.tables), output)
     if chosen == "json":

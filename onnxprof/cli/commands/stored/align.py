@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.choosing import Tag
+from onnxprof.cli.choosing import Json, Tag
 from onnxprof.cli.output import (
-    TABLES,
+    BOOKS,
     deliver,
+    deliver_document,
     display,
     file_format,
     plain_text,
@@ -36,6 +37,7 @@ class Format(StrEnum):
     JSON = "json"
     MARKDOWN = "md"
     CSV = "csv"
+    BOOK = "xlsx"
 
 
 class Order(StrEnum):
@@ -112,6 +114,7 @@ def align(
     threshold: _Threshold = 0.02,
     format_: _Format = None,
     output: _Output = None,
+    as_json: Json = False,
     model: _Models = None,
     batch: _Batches = "",
     backend: _Backends = "",
@@ -133,25 +136,46 @@ def align(
     from onnxprof.publish.comparing.alignment import Choice, Sort
     from onnxprof.store.select import Need
 
-    printed = _format(format_, output)
+    printed = _format(format_, output, as_json)
     filters = parse_filters(model, device, [backend] if backend else (), batch, tag)
     need = Need.TIMES if over is None else Need.LATENCIES
     named = newest_runs(runs or [], store, filters, need)
     chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     if over is not None and len(set(map(system, chosen))) == 1:
-        return _scaled(chosen, over, printed, output, None if all_ else limit)
+        return _scaled(chosen, over, printed, output, None if all_ else limit, as_json)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     aligned = _aligned(chosen, over, baseline, threshold)
-    if printed is Format.TABLE and output is None:
+    if printed is Format.JSON:
+        deliver_document(_document(aligned), output)
+    elif printed is Format.BOOK:
+        deliver(_book(aligned), output)
+    elif printed is Format.TABLE and output is None:
         display(_table(aligned, choice, terminal_width()))
     else:
         deliver(_text(aligned, choice, printed), output)
     return None
 
 
+def _document(aligned: Alignment | Batches) -> dict[str, Any]:
+    from onnxprof.publish.json.comparing import aligned as document
+
+    return document(aligned)
+
+
+def _book(aligned: Alignment | Batches) -> bytes:
+    from onnxprof.publish.workbook.comparisons import alignment_book
+
+    return alignment_book(aligned)
+
+
 def _scaled(
-    runs: Sequence[Run], over: Over, printed: Format, output: Path | None, limit: int | None
+    runs: Sequence[Run],
+    over: Over,
+    printed: Format,
+    output: Path | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     """One system over batches is a matter of `onnxprof scaling`."""
     from onnxprof.cli.commands.stored import scaling as command
@@ -161,7 +185,12 @@ def _scaled(
     if not groups:
         raise command.nothing_to_scale(runs, over.value)
     every = [scaling(group, over.value) for group in groups]
-    command.show(every, command.Format(printed.value), output, limit, None)
+    if printed is Format.BOOK:
+        from onnxprof.publish.workbook.comparisons import scaling_book
+
+        return deliver(scaling_book(every), output)
+    command.show(every, command.Format(printed.value), output, limit, None, as_json)
+    return None
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
@@ -207,8 +236,10 @@ def _number(baseline: str, names: Sequence[str]) -> int:
     )
 
 
-def _format(given: Format | None, output: Path | None) -> Format:
-    return Format(file_format(given or "", output, TABLES, Format.TABLE))
+def _format(given: Format | None, output: Path | None, as_json: bool) -> Format:
+    from onnxprof.cli.books import check_book
+
+    return Format(check_book(file_format(given or "", output, BOOKS, "table", as_json), output))
 
 
 def _table(aligned: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
@@ -232,10 +263,7 @@ def _text(aligned: Alignment | Batches, choice: Choice, chosen: Format) -> str:
     if isinstance(aligned, Alignment):
         if chosen is Format.MARKDOWN:
             return alignment_text.markdown(aligned, choice)
-        whole = alignment_text.to_csv if chosen is Format.CSV else alignment_text.to_json_text
-        return whole(aligned)
+        return alignment_text.to_csv(aligned)
     if chosen is Format.MARKDOWN:
         return alignment_batches.markdown(aligned, choice)
-    if chosen is Format.CSV:
-        return alignment_batches.to_csv(aligned)
-    return alignment_batches.to_json_text(aligned)
+    return alignment_batches.to_csv(aligned)

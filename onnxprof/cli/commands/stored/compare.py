@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.commands.stored.compared import Format, format_of, outcome, report
+from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
+from onnxprof.compare.requirement import Requirement
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
     from onnxprof.store.folder import Filters
 
 
-class Format(StrEnum):
-    """How to print a comparison."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "md"
-    CSV = "csv"
-
-
 _Threshold = Annotated[
     float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
 ]
@@ -42,6 +34,13 @@ _Format = Annotated[
 ]
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+]
+_Require = Annotated[
+    Requirement | None,
+    typer.Option(
+        "--require",
+        help="Exit code 1 unless B's latency is known to be so; undecided is not enough.",
+    ),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Allow different batches, axes or inputs.")]
 _LayerErrors = Annotated[
@@ -74,8 +73,20 @@ _Store = Annotated[
 
 
 @takes(
-    *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
-    *("device", "tag", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
+    *("a", "b", "threshold", "require", "format_", "as_json", "output", "all_", "force", "model"),
+    *(
+        "batch",
+        "backend",
+        "device",
+        "tag",
+        "threads",
+        "budget",
+        "processes",
+        "dim",
+        "inputs",
+        "layer_errors",
+        "store",
+    ),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
@@ -94,7 +105,9 @@ def compare(
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
     threshold: _Threshold = 0.02,
+    require: _Require = None,
     format_: _Format = None,
+    as_json: Json = False,
     output: _Output = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
     force: _Force = False,
@@ -109,13 +122,13 @@ def compare(
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
-    turn on the spot. The exit code is 1 if anything is slower. A quantised model and its float
-    original are matched layer by layer.
+    turn on the spot. The exit code is 1 if anything is slower, or if --require is not met. A
+    quantised model and its float original are matched layer by layer.
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
     from onnxprof.processes.confined import Limits
 
-    chosen = _format(format_, output)
+    chosen = format_of(format_, output, as_json)
     batches = parse_batches(batch) if batch else ()
     in_turn = _are_models(a, b)
     if in_turn:
@@ -132,8 +145,8 @@ def compare(
     if layer_errors:
         comparison = _with_errors(comparison, jobs)
     _tell(comparison)
-    _report(comparison, chosen, output, None if all_ else 12)
-    return int(comparison.regressed)
+    report(comparison, chosen, output, None if all_ else 12)
+    return outcome(comparison, require)
 
 
 def _given(text: str) -> tuple[str, ...]:
@@ -372,28 +385,3 @@ def _tell(comparison: Comparison) -> None:
     for pair in comparison.pairs:
         for line in difference_texts(pair):
             say(f"{pair.a[0].request.model_name}: {line}")
-
-
-def _format(given: Format | None, output: Path | None) -> Format:
-    return Format(file_format(given or "", output, TABLES, Format.TABLE))
-
-
-def _report(comparison: Comparison, chosen: Format, output: Path | None, limit: int | None) -> None:
-    from onnxprof.publish.comparing import changes as renderers
-
-    if chosen is Format.TABLE and output is None:
-        display(renderers.table(comparison, limit=limit))
-    else:
-        deliver(_text(comparison, chosen, limit), output)
-
-
-def _text(comparison: Comparison, chosen: Format, limit: int | None) -> str:
-    from onnxprof.publish.comparing import changes as renderers
-
-    if chosen is Format.JSON:
-        return renderers.to_json_text(comparison)
-    if chosen is Format.CSV:
-        return renderers.to_csv(comparison)
-    if chosen is Format.MARKDOWN:
-        return renderers.markdown(comparison)
-    return plain_text(renderers.table(comparison, limit=limit))

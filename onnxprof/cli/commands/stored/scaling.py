@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Tag
+from onnxprof.cli.choosing import Json, Tag
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def scaling(
         Format | None,
         typer.Option("--format", help="Default: as the file's name ends, else table."),
     ] = None,
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
     ] = None,
@@ -80,14 +81,14 @@ def scaling(
     from onnxprof.store.select import Need
 
     limit_ns = parse_time(latency_limit) if latency_limit else None
-    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
+    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
     filters = parse_filters(model, device, [backend] if backend else (), "", tag)
     chosen = newest(newest_runs(runs or [], store, filters, Need.LATENCIES))
     groups = families(chosen, over)
     if not groups:
         raise nothing_to_scale(chosen, over)
     every = [scale(group, over) for group in groups]
-    show(every, printed, output, None if all_ else limit, limit_ns)
+    show(every, printed, output, None if all_ else limit, limit_ns, as_json)
 
 
 def parse_time(text: str) -> int:
@@ -130,15 +131,20 @@ def show(
     output: Path | None,
     limit: int | None,
     limit_ns: int | None,
+    as_json: bool = False,
 ) -> None:
     """Print or write scalings in the chosen format."""
+    from onnxprof.cli.output import deliver_document
     from onnxprof.publish.comparing import scaling as text
     from onnxprof.publish.comparing import scaling_data as data
+    from onnxprof.publish.json import comparing, documents
 
-    if printed is Format.CSV:
+    if as_json:
+        deliver_document(comparing.scaled(every, limit_ns), output)
+    elif printed is Format.CSV:
         deliver(data.to_csv(every), output)
     elif printed is Format.JSON:
-        deliver(data.to_json_text(every, limit_ns), output)
+        deliver(documents.text(data.plain(every, limit_ns)), output)
     elif printed is Format.MARKDOWN:
         deliver("\n".join(text.markdown(one, limit, limit_ns) for one in every), output)
     else:
