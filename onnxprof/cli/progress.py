@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from onnxprof.cli.output import is_terminal
+from onnxprof.cli import loudness
+from onnxprof.cli.output import is_plain, is_terminal, stderr_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from onnxprof.model.sources.policy import Progress
 
 
+def _is_bare(console: Console) -> bool:
+    """Whether nothing can be drawn on the console, or nothing may be."""
+    return not console.is_terminal or is_plain()
+
+
 @contextmanager
 def fetching(console: Console | None = None) -> Iterator[Progress | None]:
     """A callback that draws a bar for each download; None where there is no terminal.
@@ -26,10 +32,8 @@ def fetching(console: Console | None = None) -> Iterator[Progress | None]:
     The console is that of stderr unless one is given.
     """
     if console is None and is_terminal(sys.stderr):
-        from rich.console import Console
-
-        console = Console(stderr=True)
-    if console is None or not console.is_terminal:
+        console = stderr_console()
+    if console is None or _is_bare(console):
         yield None
         return
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
@@ -59,7 +63,7 @@ def steps(console: Console, what: str) -> Iterator[Callable[[str, float], None]]
     from onnxprof.publish.text.safe import printable
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn())
-    hidden = not console.is_terminal
+    hidden = _is_bare(console)
     with Bars(*columns, console=console, transient=True, disable=hidden) as bars:
         task = bars.add_task(what, total=1.0)
 
@@ -82,13 +86,14 @@ class Meter:
         self._budget = budget_seconds
         self._done = 0
         self._began = time.monotonic()
+        self._doing = ("", 0, "")
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
             TextColumn("{task.fields[left]}", markup=False),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=_is_bare(console),
         )
         self._task: TaskID | None = None
 
@@ -119,9 +124,11 @@ class Meter:
             self.show(job.facts.name, job.batch, phase, share)
 
     def note(self, text: str) -> None:
-        """Print a line above the progress."""
+        """Print a line above the progress; none with `-qq`."""
         from onnxprof.publish.text.safe import printable
 
+        if loudness.level() <= loudness.SILENT:
+            return
         self._bar.console.print(
             f"onnxprof: {printable(text)}", markup=False, highlight=False, soft_wrap=True
         )
@@ -130,6 +137,7 @@ class Meter:
         """Show what a job is at; `share` is the spent part of its budget."""
         from onnxprof.publish.text.safe import printable
 
+        self._detail(model, batch, phase)
         if self._task is None or self._bar.disable:
             return
         name, phase = printable(model), printable(phase)
@@ -139,6 +147,12 @@ class Meter:
             completed=self._done + share,
             left=f"{_clock(self._left(share))} left",
         )
+
+    def _detail(self, model: str, batch: int, phase: str) -> None:
+        """With `-v` print a line where a phase begins, with the seconds since the start."""
+        if loudness.level() >= loudness.DETAILED and (model, batch, phase) != self._doing:
+            self._doing = model, batch, phase
+            self.note(f"{time.monotonic() - self._began:7.2f} s  {model} batch {batch}: {phase}")
 
     def done(self) -> None:
         """Count the current job as done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from onnxprof.api.results.shown import Shown
 from onnxprof.reasons.advice.advise import Advice as Advised
@@ -51,11 +51,11 @@ class Advice(Shown, Sequence[Advised]):
 
         return advice.to_csv(self.records)
 
-    def to_json(self) -> str:
-        """All findings, as `onnxprof advise --format json`."""
-        from onnxprof.publish.reasons import advice
+    def document(self) -> dict[str, Any]:
+        """All findings, as `onnxprof advise --json`."""
+        from onnxprof.publish.json.reasons import advised
 
-        return advice.to_json_text(self.records)
+        return advised(self.records)
 
     def to_markdown(self) -> str:
         """As `onnxprof advise --format md`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxprof.api.results.shown import Shown
 from onnxprof.compare import table as tables
@@ -51,13 +51,17 @@ class Alignment(Shown):
             return over_batches.to_csv(self.record)
         return alignment_text.to_csv(self.record)
 
-    def to_json(self) -> str:
-        """All blocks, as `onnxprof align --format json`."""
-        from onnxprof.publish.comparing import alignment_text, over_batches
+    def document(self) -> dict[str, Any]:
+        """All blocks, as `onnxprof align --json`."""
+        from onnxprof.publish.json.comparing import aligned
 
-        if isinstance(self.record, Batches):
-            return over_batches.to_json_text(self.record)
-        return alignment_text.to_json_text(self.record)
+        return aligned(self.record)
+
+    def to_xlsx(self) -> bytes:
+        """All blocks, as a workbook."""
+        from onnxprof.publish.workbook.comparisons import alignment_book
+
+        return alignment_book(self.record)
 
     def to_markdown(self) -> str:
         """As `onnxprof align --format md`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxprof.api.results.shown import Shown
 from onnxprof.compare import changes
@@ -44,11 +44,17 @@ class Comparison(Shown):
 
         return renderers.to_csv(self.record)
 
-    def to_json(self) -> str:
-        """All of it, as `onnxprof compare --format json`."""
-        from onnxprof.publish.comparing import changes as renderers
+    def document(self) -> dict[str, Any]:
+        """All of it, as `onnxprof compare --json`."""
+        from onnxprof.publish.json.comparing import compared
 
-        return renderers.to_json_text(self.record)
+        return compared(self.record)
+
+    def to_xlsx(self) -> bytes:
+        """All of it, as a workbook."""
+        from onnxprof.publish.workbook.comparisons import comparison_book
+
+        return comparison_book(self.record)
 
     def to_markdown(self) -> str:
         """For a pull request, as `onnxprof compare --format md`."""

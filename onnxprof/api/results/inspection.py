@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxprof.api.results.shown import Shown
 from onnxprof.records.cost import LayerCost
@@ -47,11 +47,17 @@ class Inspection(Shown):
 
         return layers.to_csv(self.tables)
 
-    def to_json(self) -> str:
-        """As `onnxprof inspect --format json`."""
-        from onnxprof.publish.tables import layers
+    def document(self) -> dict[str, Any]:
+        """What `onnxprof inspect --json` prints."""
+        from onnxprof.publish.json.inspected import inspected
 
-        return layers.to_json(self.tables, "full", self.name, self.fed)
+        return inspected(self.tables, self.name, self.parameters, self.fed)
+
+    def to_xlsx(self) -> bytes:
+        """A sheet a batch size."""
+        from onnxprof.publish.workbook.models import layers_book
+
+        return layers_book(self.tables, "full", self.name)
 
     def to_markdown(self) -> str:
         """As `onnxprof inspect --format md`."""
@@ -86,11 +92,17 @@ class Costs(Shown):
 
         return costs.to_csv(self.costed)
 
-    def to_json(self) -> str:
-        """As `onnxprof inspect --cost --format json`."""
-        from onnxprof.publish.reasons import costs
+    def document(self) -> dict[str, Any]:
+        """What `onnxprof inspect --cost --json` prints."""
+        from onnxprof.publish.json.inspected import costed
 
-        return costs.to_json(self.costed, self.name)
+        return costed(self.costed, self.name)
+
+    def to_xlsx(self) -> bytes:
+        """A sheet a batch size."""
+        from onnxprof.publish.workbook.models import costs_book
+
+        return costs_book(self.costed, self.name)
 
     def to_markdown(self) -> str:
         """As `onnxprof inspect --cost --format md`."""
@@ -121,11 +133,11 @@ class SymbolicCosts(Shown):
 
         return symbolic_costs.to_csv(self.cost)
 
-    def to_json(self) -> str:
-        """As `onnxprof inspect --cost --symbolic --format json`."""
-        from onnxprof.publish.reasons import symbolic_costs
+    def document(self) -> dict[str, Any]:
+        """What `onnxprof inspect --cost --symbolic --json` prints."""
+        from onnxprof.publish.json.inspected import symbolic
 
-        return symbolic_costs.to_json(self.cost, self.name, self.points)
+        return symbolic(self.cost, self.name, self.points)
 
     def to_markdown(self) -> str:
         """As `onnxprof inspect --cost --symbolic --format md`."""

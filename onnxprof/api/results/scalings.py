@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from onnxprof.api.results.shown import Shown
 from onnxprof.compare.scaling import Scaling
@@ -53,11 +53,17 @@ class Scalings(Shown, Sequence[Scaling]):
 
         return scaling_data.to_csv(self.records)
 
-    def to_json(self) -> str:
-        """All blocks, as `onnxprof scaling --format json`."""
-        from onnxprof.publish.comparing import scaling_data
+    def document(self) -> dict[str, Any]:
+        """All blocks, as `onnxprof scaling --json`."""
+        from onnxprof.publish.json.comparing import scaled
 
-        return scaling_data.to_json_text(self.records, self.latency_limit_ns)
+        return scaled(self.records, self.latency_limit_ns)
+
+    def to_xlsx(self) -> bytes:
+        """All blocks, as a workbook."""
+        from onnxprof.publish.workbook.comparisons import scaling_book
+
+        return scaling_book(self.records)
 
     def to_markdown(self) -> str:
         """As `onnxprof scaling --format md`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxprof import folders
 from onnxprof.errors import UsageError
@@ -20,6 +20,7 @@ ENDINGS: Mapping[str, str] = {
     ".md": "md",
     ".markdown": "md",
     ".txt": "table",
+    ".xlsx": "xlsx",
 }
 
 
@@ -60,32 +61,43 @@ class Shown(Printed):
         """The result as CSV."""
         raise NotImplementedError
 
-    def to_json(self) -> str:
-        """The result as JSON."""
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints, as dicts and lists (docs/json.md)."""
         raise NotImplementedError
+
+    def to_json(self) -> str:
+        """The same as text."""
+        from onnxprof.publish.json.documents import text
+
+        return text(self.document())
+
+    def to_xlsx(self) -> bytes:
+        """The result as a workbook. Raises UsageError where XlsxWriter is not installed."""
+        raise UsageError("this has no form as a workbook", remedy="Save it as .csv")
 
     def to_markdown(self) -> str:
         """The result as Markdown."""
         raise NotImplementedError
 
-    def text(self, kind: str) -> str:
-        """The result as `csv`, `json`, `md` or `table`."""
-        writers: dict[str, Callable[[], str]] = {
+    def content(self, kind: str) -> str | bytes:
+        """The result as `csv`, `json`, `md`, `table` or `xlsx`."""
+        writers: dict[str, Callable[[], str | bytes]] = {
             "csv": self.to_csv,
             "json": self.to_json,
             "md": self.to_markdown,
             "table": self.table,
+            "xlsx": self.to_xlsx,
         }
         return writers[kind]()
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write a file, whose ending says the format: `.csv`, `.json`, `.md` or `.txt`.
+        """Write a file, whose ending says the format: `.csv`, `.json`, `.md`, `.txt` or `.xlsx`.
 
         Returns the path. Raises UsageError for another ending, and where it cannot be written.
         """
         place = folders.expanded(Path(path))
         kind = chosen(place, ENDINGS)
-        return written(place, lambda: self.text(kind))
+        return written(place, lambda: self.content(kind))
 
 
 def chosen(path: Path, endings: Mapping[str, str]) -> str:

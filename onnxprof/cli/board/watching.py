@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from onnxprof.cli.output import note
+from onnxprof.cli.output import is_plain, note
 from onnxprof.sweeps.events import Listener
 from onnxprof.sweeps.status.file import StatusFile
 
@@ -33,7 +33,7 @@ def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
     from onnxprof.cli.board.lines import Lines
     from onnxprof.cli.board.live import Board
 
-    if console.is_terminal and not console.is_dumb_terminal and not quiet:
+    if console.is_terminal and not is_plain() and not quiet:
         with Board(console) as live:
             yield live.hear
     else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.output import note
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import deliver_document, note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,7 @@ def doctor(
     format_: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = (
         Format.TABLE
     ),
+    as_json: Json = False,
     conformance: Annotated[
         bool,
         typer.Option("--conformance", help="Run the tests that backends have; half a minute."),
@@ -38,15 +40,21 @@ def doctor(
 
     Exit code 0 if at least one backend works, else 1.
     """
+    from onnxprof.cli.defaults.found import in_force
+    from onnxprof.cli.defaults.whole import check_all
     from onnxprof.doctor import diagnose, self_tests
-    from onnxprof.publish.text.safe import in_json, printable
+    from onnxprof.publish.json.tools import doctor as document
+    from onnxprof.publish.text.safe import printable
 
+    file = in_force()
+    check_all(file)
     diagnosis = diagnose(_folders())
     tests = self_tests() if conformance else ()
-    if format_ is Format.JSON:
-        typer.echo(in_json(_json(diagnosis, tests)))
+    if as_json or format_ is Format.JSON:
+        deliver_document(document(diagnosis, tests, str(file.path) if file else ""))
     else:
-        typer.echo("\n".join(map(printable, _lines(diagnosis, tests))))
+        lines = _lines(diagnosis, tests, str(file.path) if file else "")
+        typer.echo("\n".join(map(printable, lines)))
     if not diagnosis.works:
         note('No backend works here: pip install "onnxprof[cpu]"')
         raise typer.Exit(1)
@@ -69,31 +77,14 @@ def _tests(tests: Sequence[Tested]) -> Iterator[tuple[str, str]]:
         yield from ((verdict.name, verdict.failure) for verdict in tested.result.failures)
 
 
-def _json(diagnosis: Diagnosis, tests: Sequence[Tested]) -> str:
-    import json
-    from dataclasses import asdict
-
-    record = {"works": diagnosis.works, **asdict(diagnosis), "facts": dict(diagnosis.facts)}
-    if tests:
-        record["conformance"] = {tested.backend: _test_json(tested) for tested in tests}
-    return json.dumps(record, indent=2, ensure_ascii=False)
-
-
-def _test_json(tested: Tested) -> dict[str, object]:
-    from dataclasses import asdict
-
-    if tested.result is None:
-        return {"error": tested.error}
-    return {**asdict(tested.result), "passed": tested.result.passed}
-
-
-def _lines(diagnosis: Diagnosis, tests: Sequence[Tested]) -> Iterator[str]:
+def _lines(diagnosis: Diagnosis, tests: Sequence[Tested], file: str) -> Iterator[str]:
     yield f"onnxprof {diagnosis.version}"
     yield from _section("Backends", _backends(diagnosis))
     yield from _section("Devices", _devices(diagnosis))
     yield from _section("Plugins that did not load", _broken(diagnosis))
     yield from _section("Extras", _extras(diagnosis))
     yield from _section("Folders", _places(diagnosis))
+    yield from _section("Defaults", (("file", file or "none (docs/configuration.md)"),))
     yield from _section("Isolation of measurements", _guards(diagnosis))
     yield from _section("Machine", diagnosis.facts)
     yield from _section("Conformance (and the tests that do not pass)", _tests(tests))

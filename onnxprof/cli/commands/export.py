@@ -92,11 +92,10 @@ def _status(text: str) -> AbstractContextManager[Any]:
     """A status line on stderr for the time of a `with` block; none where that is no terminal."""
     from contextlib import nullcontext
 
-    from rich.console import Console
-
+    from onnxprof.cli.output import stderr_console
     from onnxprof.publish.text.safe import printable
 
-    console = Console(stderr=True)
+    console = stderr_console()
     return console.status(printable(text)) if console.is_terminal else nullcontext()
 
 

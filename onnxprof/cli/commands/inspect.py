@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.output import TABLES, deliver, display, file_format, note, plain_text
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import (
+    BOOKS,
+    TABLES,
+    deliver,
+    deliver_document,
+    display,
+    file_format,
+    note,
+    plain_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
     from onnxprof.api.reading import Seen
     from onnxprof.model.sources.policy import Resolved
     from onnxprof.records.layer import LayerTable
+
+#: In place of a format: the document of `--json`.
+_DOCUMENT = "document"
 
 
 def inspect(
@@ -26,8 +39,9 @@ def inspect(
     batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1",
     layout: Annotated[str, typer.Option(help="full or classic (six columns).")] = "full",
     format: Annotated[
-        str, typer.Option(help="table, csv, json or md; by default that of the output file.")
+        str, typer.Option(help="table, csv, json, md or xlsx; else as the output file's name ends.")
     ] = "",
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
@@ -60,15 +74,20 @@ def inspect(
     from onnxprof.processes.limits import Limits
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
-    chosen = _choose(layout, format, output)
+    chosen = _choose(layout, format, output, as_json, alive or symbolic)
     if layout == "classic" and cost:
         raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
     if symbolic:
+        chosen = _DOCUMENT if as_json else chosen
         return _symbolic(model, cost, batches, dims, chosen, output, timeout, memory)
     limits = Limits(timeout, memory_limit(memory))
     seen = look(_resolved(model), batches, dims, cost, limits, model)
     for text in seen.notes(batches):
         note(f"note: {text}")
+    if as_json:
+        return deliver_document(_document(seen, cost, alive), output)
+    if chosen == "xlsx":
+        return deliver(_book(seen, layout, cost), output)
     if cost:
         return _write_costs(seen, chosen, output)
     if alive:
@@ -85,14 +104,34 @@ def _resolved(model: str) -> Resolved:
         return resolve(model, progress)
 
 
-def _choose(layout: str, given: str, output: Path | None) -> str:
+def _choose(layout: str, given: str, output: Path | None, as_json: bool, no_book: bool) -> str:
+    from onnxprof.cli.books import check_book
     from onnxprof.errors import UsageError
 
     if layout not in ("full", "classic"):
         raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
-    if given and given not in TABLES:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(TABLES)}")
-    return file_format(given, output, TABLES, "table")
+    if layout == "classic" and as_json:
+        raise UsageError("--json has all columns", remedy="Leave --layout out")
+    chosen = file_format(given, output, TABLES if no_book else BOOKS, "table", as_json)
+    return check_book(chosen, output)
+
+
+def _document(seen: Seen, cost: bool, alive: bool) -> Mapping[str, Any]:
+    from onnxprof.publish.json import inspected
+
+    if cost:
+        return inspected.costed(list(zip(seen.tables, seen.costs, strict=True)), seen.name)
+    if alive:
+        return inspected.alive(seen.tables, seen.name, _channel_block())
+    return inspected.inspected(seen.tables, seen.name, seen.parameters, seen.fed)
+
+
+def _book(seen: Seen, layout: str, cost: bool) -> bytes:
+    from onnxprof.publish.workbook.models import costs_book, layers_book
+
+    if cost:
+        return costs_book(list(zip(seen.tables, seen.costs, strict=True)), seen.name)
+    return layers_book(seen.tables, layout, seen.name)
 
 
 def _write(
@@ -146,6 +185,10 @@ def _symbolic(
         note(f"note: {name}: {made.note}")
     if chosen == "csv":
         return deliver(tables.to_csv(found), output)
+    if chosen == _DOCUMENT:
+        from onnxprof.publish.json.inspected import symbolic
+
+        return deliver_document(symbolic(found, name, points), output)
     if chosen == "json":
         return deliver(tables.to_json(found, name, points), output)
     if chosen == "md":
@@ -174,13 +217,19 @@ def _write_costs(seen: Seen, chosen: str, output: Path | None) -> None:
     deliver(text, output)
 
 
-def _write_alive(seen: Seen, chosen: str, output: Path | None) -> None:
-    from onnxprof.analysis.memory.alive import alive_in_table
+def _channel_block() -> int:
+    """How many channels lie together in memory on this machine's processor."""
     from onnxprof.analysis.memory.prediction import channel_block
     from onnxprof.machine.cpu import cpu_device
+
+    return channel_block(cpu_device().features)
+
+
+def _write_alive(seen: Seen, chosen: str, output: Path | None) -> None:
+    from onnxprof.analysis.memory.alive import alive_in_table
     from onnxprof.publish.reasons import alive
 
-    block = channel_block(cpu_device().features)
+    block = _channel_block()
     if chosen == "csv":
         return deliver(alive.to_csv(seen.tables), output)
     if chosen == "json":

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import note
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.output import deliver_document, note
 
 if TYPE_CHECKING:
     from onnxprof.publish.site.build import Built
@@ -59,6 +59,7 @@ def build(
         ),
     ] = "",
     licence: Licence = "",
+    as_json: Json = False,
 ) -> None:
     """Build the site: a plain folder that works from disk and from any web server.
 
@@ -68,7 +69,7 @@ def build(
     from onnxprof.api.publishing import built
 
     texts = {"title": title, "base_url": base_url, "project_url": project_url, "licence": licence}
-    _tell(built(store or (), out, tuple(tag or ()), note, **texts))
+    _tell(built(store or (), out, tuple(tag or ()), note, **texts), as_json)
 
 
 @app.command()
@@ -88,15 +89,20 @@ def serve(
             typer.echo("", err=True)
 
 
-def _tell(built: Built) -> None:
+def _tell(built: Built, as_json: bool) -> None:
     for problem in built.problems:
         note(f"left out: {problem}")
+    if as_json:
+        from onnxprof.publish.json.tools import site_build
+
+        return deliver_document(site_build(built))
     counts = ((built.models, "model"), (built.runs, "run"), (built.files, "file"))
     reused = f"; {built.reused} from the cache" if built.reused else ""
     typer.echo(", ".join(_many(n, noun) for n, noun in counts) + reused)
     typer.echo(str(built.index))
     if not built.runs and not built.problems:
         note("No run yet: onnxprof profile zoo:lenet measures one.")
+    return None
 
 
 def _many(n: int, noun: str) -> str:

@@ -88,12 +88,13 @@ def to_csv(costed: Sequence[Costed]) -> str:
 
 def to_json(costed: Sequence[Costed], model: str = "") -> str:
     """An object a batch: its layers, the sum, and sums by operator; a list of several."""
-    made = [_object(table, costs, model) for table, costs in costed]
+    made = [plain(table, costs, model) for table, costs in costed]
     text = json.dumps(made[0] if len(made) == 1 else made, indent=1, ensure_ascii=False)
     return in_json(text) + "\n"
 
 
-def _object(table: LayerTable, costs: Sequence[LayerCost], model: str) -> dict[str, Any]:
+def plain(table: LayerTable, costs: Sequence[LayerCost], model: str = "") -> dict[str, Any]:
+    """The costs at one batch as dicts, lists and numbers."""
     return {
         "model": model,
         "batch": table.batch,

@@ -54,7 +54,13 @@ def to_csv(cost: SymbolicCost) -> str:
 
 def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]]) -> str:
     """The axes, the sum, each layer, and the sums at some sizes."""
-    whole: dict[str, Any] = {
+    whole = plain(cost, model, points)
+    return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
+
+
+def plain(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+    """The same as dicts, lists, texts and numbers."""
+    return {
         "model": model,
         "axes": [axis.name for axis in cost.axes],
         "names_in_file": {axis.name: axis.source or axis.name for axis in cost.axes},
@@ -64,7 +70,6 @@ def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]])
         "evaluated": [{"sizes": dict(point), **_evaluated(cost, point)} for point in points],
         "layers": [dict(zip(COLUMNS, row, strict=True)) for row in rows(cost)],
     }
-    return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
 
 
 def _totals(cost: SymbolicCost) -> Iterator[tuple[str, str]]:

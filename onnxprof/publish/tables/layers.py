@@ -147,12 +147,13 @@ def to_json(
 
     `fed` describes the values for each input by name.
     """
-    made = [{**_object(table, layout, model), "fed": dict(fed or {})} for table in tables]
+    made = [{**plain(table, layout, model), "fed": dict(fed or {})} for table in tables]
     whole = made[0] if len(made) == 1 else made
     return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
 
 
-def _object(table: LayerTable, layout: str, model: str) -> dict[str, Any]:
+def plain(table: LayerTable, layout: str = "full", model: str = "") -> dict[str, Any]:
+    """A table as dicts, lists and numbers."""
     if layout == "classic":
         layers = [dict(zip(CLASSIC, row, strict=True)) for row in classic_rows(table)]
     else:
@@ -173,7 +174,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "layer_type": layer.layer_type,
         "op_type": layer.op_type,
         "domain": layer.domain,
-        "opset": layer.opset,
+        "opset": layer.opset or None,
         "inputs": [_tensor(t) for t in layer.inputs],
         "outputs": [_tensor(t) for t in layer.outputs],
         "attributes": dict(layer.attributes),

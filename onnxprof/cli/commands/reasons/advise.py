@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def advise(
         Format | None,
         typer.Option("--format", help="Default: as the file's name ends, else table."),
     ] = None,
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
     ] = None,
@@ -76,7 +78,7 @@ def advise(
     from onnxprof.cli.options import memory_limit
     from onnxprof.processes.confined import Limits
 
-    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
+    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
     if apply is not None:
         check_target(apply)
     every = advised(runs, store, say)
@@ -84,7 +86,7 @@ def advise(
     if apply is not None:
         limits = Limits(timeout, memory_limit(memory))
         done = applied(every, apply, model, (budget, processes), limits)
-    show(every, printed, output, None if all_ else limit, done)
+    show(every, printed, output, None if all_ else limit, done, as_json)
 
 
 def show(
@@ -93,16 +95,21 @@ def show(
     output: Path | None,
     limit: int | None,
     done: Applied | None = None,
+    as_json: bool = False,
 ) -> None:
     """Print or write the advice, and what became of a rewrite, in the chosen format."""
+    from onnxprof.cli.output import deliver_document
+    from onnxprof.publish.json import documents, reasons
     from onnxprof.publish.reasons import advice as text
 
-    if printed is Format.CSV:
+    if as_json:
+        deliver_document(reasons.advised(every, done), output)
+    elif printed is Format.CSV:
         deliver(text.to_csv(every), output)
         for line in text.applied_lines(done) if done else ():
             say(line)
     elif printed is Format.JSON:
-        deliver(text.to_json_text(every, done), output)
+        deliver(documents.text(text.plain(every, done)), output)
     elif printed is Format.MARKDOWN:
         deliver("\n".join(text.markdown(one, limit, done) for one in every), output)
     elif output is None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import TABLES, deliver, display, file_format, terminal_width
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.output import BOOKS, deliver, display, file_format, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ class Format(StrEnum):
     JSON = "json"
     MARKDOWN = "md"
     CSV = "csv"
+    BOOK = "xlsx"
 
 
 class Order(StrEnum):
@@ -100,6 +101,7 @@ def align(
     threshold: _Threshold = 0.02,
     format_: _Format = None,
     output: _Output = None,
+    as_json: Json = False,
     model: _Models = None,
     batch: _Batches = "",
     backend: _Backends = "",
@@ -123,25 +125,30 @@ def align(
     from onnxprof.publish.comparing.alignment import Choice, Sort
     from onnxprof.store.select import Need
 
-    printed = _format(format_, output)
+    printed = _format(format_, output, as_json)
     filters = parse_filters(model, device, [backend] if backend else (), batch, tag)
     need = Need.TIMES if over is None else Need.LATENCIES
     named = newest_runs(runs or [], store, filters, need)
     chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     if over is not None and len(set(map(system, chosen))) == 1:
-        return _scaled(chosen, over, printed, output, None if all_ else limit)
+        return _scaled(chosen, over, printed, output, None if all_ else limit, as_json)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
     made = Alignment(aligned(chosen, over is not None, baseline, threshold), choice)
     if printed is Format.TABLE and output is None:
         display(made.laid_out(terminal_width()))
     else:
-        deliver(made.text(printed.value), output)
+        deliver(made.content(printed.value), output)
     return None
 
 
 def _scaled(
-    runs: Sequence[Run], over: Over, printed: Format, output: Path | None, limit: int | None
+    runs: Sequence[Run],
+    over: Over,
+    printed: Format,
+    output: Path | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     """One system over batches is a matter of `onnxprof scaling`."""
     from onnxprof.api.results.scalings import Scalings
@@ -149,7 +156,10 @@ def _scaled(
     from onnxprof.cli.commands.stored import scaling as command
 
     made = Scalings(scaled(runs, over.value), limit)
-    command.show(made, command.Format(printed.value), output)
+    if printed is Format.BOOK:
+        return deliver(made.content(printed.value), output)
+    command.show(made, command.Format(printed.value), output, as_json)
+    return None
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
@@ -162,5 +172,7 @@ def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
     return sorted(runs, key=place)
 
 
-def _format(given: Format | None, output: Path | None) -> Format:
-    return Format(file_format(given or "", output, TABLES, Format.TABLE))
+def _format(given: Format | None, output: Path | None, as_json: bool) -> Format:
+    from onnxprof.cli.books import check_book
+
+    return Format(check_book(file_format(given or "", output, BOOKS, "table", as_json), output))

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import TABLES, deliver, display, file_format, say
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.commands.stored.compared import Format, format_of, outcome, report
+from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
+from onnxprof.compare.requirement import Requirement
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnxprof.api.results.comparison import Comparison
     from onnxprof.compare.changes import Comparison as Compared
     from onnxprof.compare.pairing import Pairing
     from onnxprof.jobs.job import Job
     from onnxprof.store.folder import Filters
-
-
-class Format(StrEnum):
-    """How to print a comparison."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "md"
-    CSV = "csv"
 
 
 _Threshold = Annotated[
@@ -41,6 +32,13 @@ _Format = Annotated[
 ]
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+]
+_Require = Annotated[
+    Requirement | None,
+    typer.Option(
+        "--require",
+        help="Exit code 1 unless B's latency is known to be so; undecided is not enough.",
+    ),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Allow different batches, axes or inputs.")]
 _LayerErrors = Annotated[
@@ -73,8 +71,20 @@ _Store = Annotated[
 
 
 @takes(
-    *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
-    *("device", "tag", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
+    *("a", "b", "threshold", "require", "format_", "as_json", "output", "all_", "force", "model"),
+    *(
+        "batch",
+        "backend",
+        "device",
+        "tag",
+        "threads",
+        "budget",
+        "processes",
+        "dim",
+        "inputs",
+        "layer_errors",
+        "store",
+    ),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
@@ -93,7 +103,9 @@ def compare(
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
     threshold: _Threshold = 0.02,
+    require: _Require = None,
     format_: _Format = None,
+    as_json: Json = False,
     output: _Output = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
     force: _Force = False,
@@ -108,8 +120,8 @@ def compare(
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
-    turn on the spot. The exit code is 1 if anything is slower. A quantised model and its float
-    original are matched layer by layer.
+    turn on the spot. The exit code is 1 if anything is slower, or if --require is not met. A
+    quantised model and its float original are matched layer by layer.
     """
     from onnxprof.api.comparing import compared
     from onnxprof.api.in_turn import with_errors
@@ -117,7 +129,7 @@ def compare(
     from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
     from onnxprof.processes.limits import Limits
 
-    chosen = _format(format_, output)
+    chosen = format_of(format_, output, as_json)
     batches = parse_batches(batch) if batch else ()
     in_turn = _are_models(a, b)
     if in_turn:
@@ -134,8 +146,8 @@ def compare(
     if layer_errors:
         found = with_errors(found, jobs, say)
     _tell(found)
-    _report(Comparison(found, None if all_ else 12), chosen, output)
-    return int(found.regressed)
+    report(Comparison(found, None if all_ else 12), chosen, output)
+    return outcome(found, require)
 
 
 def _given(text: str) -> tuple[str, ...]:
@@ -208,14 +220,3 @@ def _tell(comparison: Compared) -> None:
     for pair in comparison.pairs:
         for line in difference_texts(pair):
             say(f"{pair.a[0].request.model_name}: {line}")
-
-
-def _format(given: Format | None, output: Path | None) -> Format:
-    return Format(file_format(given or "", output, TABLES, Format.TABLE))
-
-
-def _report(comparison: Comparison, chosen: Format, output: Path | None) -> None:
-    if chosen is Format.TABLE and output is None:
-        display(*comparison.parts())
-    else:
-        deliver(comparison.text(chosen.value), output)

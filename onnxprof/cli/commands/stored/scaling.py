@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Tag
+from onnxprof.cli.choosing import Json, Tag
 from onnxprof.cli.output import TABLES, deliver, display, file_format
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def scaling(
         Format | None,
         typer.Option("--format", help="Default: as the file's name ends, else table."),
     ] = None,
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
     ] = None,
@@ -77,11 +78,11 @@ def scaling(
     from onnxprof.store.select import Need
 
     limit_ns = parse_time(latency_limit) if latency_limit else None
-    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
+    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
     filters = parse_filters(model, device, [backend] if backend else (), "", tag)
     chosen = newest(newest_runs(runs or [], store, filters, Need.LATENCIES))
     made = Scalings(scaled(chosen, over), None if all_ else limit, limit_ns)
-    show(made, printed, output)
+    show(made, printed, output, as_json)
 
 
 def parse_time(text: str) -> int:
@@ -99,9 +100,14 @@ def parse_time(text: str) -> int:
     return ns
 
 
-def show(made: Scalings, printed: Format, output: Path | None) -> None:
-    """Print or write scalings in the chosen format."""
+def show(made: Scalings, printed: Format, output: Path | None, as_json: bool = False) -> None:
+    """Print or write scalings in the chosen format; `--format json` has no envelope."""
+    from onnxprof.publish.comparing.scaling_data import plain
+    from onnxprof.publish.json import documents
+
     if printed is Format.TABLE and output is None:
         display(*made.parts())
+    elif printed is Format.JSON and not as_json:
+        deliver(documents.text(plain(made.records, made.latency_limit_ns)), output)
     else:
-        deliver(made.text(printed.value), output)
+        deliver(made.content(printed.value), output)
