@@ -95,9 +95,11 @@ def doctor() -> Diagnosis:
     True
     """
     from onnxprof.api.results.diagnosis import Diagnosis
+    from onnxprof.doctor import diagnose
 
-    return Diagnosis(diagnosed())
+    return Diagnosis(diagnose(folders_used()))
 
 
-def diagnosed():  # noqa: ANN201
-    """PLACEHOLDER."""
+def folders_used() -> dict[str, Path]:
+    """The folders that onnxprof writes to, by purpose."""
+    return {"cache": folders.cache(), "store": folders.store(), "locks": folders.locks()}
