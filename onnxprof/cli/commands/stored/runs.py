@@ -27,7 +27,6 @@ from onnxprof.cli.output import (
     display,
     file_format,
     note,
-    terminal_width,
 )
 
 if TYPE_CHECKING:
