@@ -12,10 +12,9 @@ from dataclasses import fields
 from enum import Enum, StrEnum
 from typing import Any, get_type_hints
 
-from support.places import ROOT
-
 from onnxprof.jobs.options import TABLE, Option, Options
 from onnxprof.measure.budget import Budget
+from support.places import ROOT
 
 #: Options that functions have as parameters of their own.
 OWN = ("backend", "batches")
