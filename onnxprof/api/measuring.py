@@ -157,6 +157,10 @@ def _profiled(
         raise refused[0] if refused else _error(heard.failures[0])
     for failure in heard.failures:
         warn(f"{failure.model} at batch {failure.batch}: {failure.reason}", RuntimeWarning)
+    for run in heard.runs:
+        if run.parity is not None and run.parity.passed is False:
+            what = f"{run.request.model_name} at batch {run.request.batch}"
+            warn(f"{what}: outputs differ from the reference's, trust no time", RuntimeWarning)
     shelf = Shelf([folders.store() if is_temporary else root])
     return Runs(heard.runs, failures=heard.failures, ceilings_of=shelf.of)
 

@@ -16,7 +16,13 @@ from typer.testing import CliRunner
 
 import onnxprof as op
 from onnxprof.cli.main import app
-from onnxprof.errors import BackendError, ModelError, StoreError, UsageError
+from onnxprof.errors import (
+    BackendError,
+    ModelError,
+    OnnxprofError,
+    StoreError,
+    UsageError,
+)
 from onnxprof.store.folder import load_all
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
@@ -166,7 +172,7 @@ def test_where_nothing_is_measured_the_error_is_raised(tmp_path: Path) -> None:
 
 
 def test_a_measurement_that_takes_too_long_is_an_error(lenet: Path) -> None:
-    with pytest.raises(BackendError, match="stopped after 1 s"):
+    with pytest.raises(OnnxprofError, match="stopped after 1 s"):
         op.profile(lenet, progress=False, threads=1, budget=60.0, timeout=1.0)
 
 
