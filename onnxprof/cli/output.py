@@ -124,6 +124,13 @@ def note(message: str) -> None:
         typer.echo(printable(message), err=True)
 
 
+def complain(message: str) -> None:
+    """Print a line about something that failed, after `onnxprof: `, also with `-qq`."""
+    from onnxprof.publish.text.safe import printable
+
+    typer.echo(f"onnxprof: {printable(message)}", err=True)
+
+
 def detail(message: str) -> None:
     """Print a line on stderr about what is going on, for who asked for it with `-v`."""
     if loudness.level() >= loudness.DETAILED:

@@ -129,6 +129,7 @@ def test_what_goes_wrong_is_one_error(work: object, limits: Limits, match: str) 
         confined(work, limits, "planning", "m.onnx")  # type: ignore[arg-type]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("command", ["inspect", "profile"])
 @pytest.mark.parametrize("made", [function_bomb(60), doubling(40)], ids=["functions", "doubling"])
 def test_small_files_that_grow_are_bounded(

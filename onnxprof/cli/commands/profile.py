@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxprof.cli.choosing import Json
-from onnxprof.cli.output import say
+from onnxprof.cli.comments import comment
+from onnxprof.cli.output import complain, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
 
@@ -147,9 +148,10 @@ class _Told:
     def on_run(self, job: JobName, run: Run, path: Path, reason: str) -> None:
         """Print the table of a run, or why it failed."""
         if reason:
-            say(f"{job.model} at batch {job.batch}: {reason}")
+            complain(f"{job.model} at batch {job.batch}: {reason}")
         elif not self._quiet:
             _show(run, self._jobs > 1, self._shelf)
+        comment(run, has_table=not self._quiet)
         self._runs.append(run)
         self._files.append(path)
 

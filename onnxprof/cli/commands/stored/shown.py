@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from onnxprof.cli.comments import comment
 from onnxprof.cli.output import (
     deliver,
     deliver_document,
-    detail,
     display,
     note,
     plain_text,
@@ -109,10 +109,7 @@ def _by(asked: Shown, width: int) -> Iterator[RenderableType]:
 
 def _comment(asked: Shown) -> None:
     """Tags, what is missing, and with -v how the run was measured."""
-    from onnxprof.publish.text.measuring import measuring_texts
-
-    for text in measuring_texts(asked.run):
-        detail(text)
+    comment(asked.run, has_table=True)
     if asked.by:
         return
     if asked.summary.tags:
