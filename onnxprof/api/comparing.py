@@ -75,11 +75,12 @@ def compare(
     from onnxprof.api.results.comparison import Comparison
 
     if _are_models(a, b):
-        given = {"backend": backend or "ort", "batches": sizes(1 if batches is None else batches)}
-        asked = _in_turn(given | fields_of(options))
+        given = fields_of(options) | {"backend": backend or "ort"}
+        asked = _in_turn(given | {"batches": sizes(1 if batches is None else batches)})
         sides, rules = (a, b), (threshold, force, layer_errors)
         return Comparison(_of_models(sides, asked, *rules, store, progress), limit)
-    _refuse_options(options, batches=batches, backend=backend, layer_errors=layer_errors)
+    others = {"batches": batches is not None, "backend": bool(backend)}
+    _refuse_options(options, others | {"layer_errors": layer_errors})
     place = None if store is None else Path(store)
     return Comparison(_of_runs((a, b), place, threshold, force), limit)
 
@@ -104,9 +105,9 @@ def is_model(text: str) -> bool:
     return text.startswith(("zoo:", "hub:", "hf:")) or text.lower().endswith(".onnx")
 
 
-def _refuse_options(options: Mapping[str, object], **others: object) -> None:
+def _refuse_options(options: Mapping[str, object], others: Mapping[str, bool]) -> None:
     """Raise UsageError for options of a measurement where there are only runs."""
-    given = [*options, *(name for name, value in others.items() if value)]
+    given = [*options, *(name for name, is_given in others.items() if is_given)]
     if given:
         raise UsageError(
             f"{given[0]} is for models, and these are runs", remedy="Give two models instead"

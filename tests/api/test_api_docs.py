@@ -75,7 +75,8 @@ def test_the_blocks_of_the_page_run(place: Path, monkeypatch: pytest.MonkeyPatch
     for block in BLOCKS:
         assert "import onnxprof as op" in block
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("error", RuntimeWarning)
             exec(compile(block, str(PAGE), "exec"), {"__name__": "snippet"})
     assert (place / "runs").is_dir()
 
