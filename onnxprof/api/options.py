@@ -106,15 +106,25 @@ def _plain(value: Any) -> Any:
 
 
 def pairs(name: str, given: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
-    """Sizes or settings by name. Raises UsageError for what is no mapping, or no size."""
+    """Sizes of axes, or texts of settings, by name. Raises UsageError for what is neither."""
     try:
         found = {str(key): _plain(value) for key, value in dict(given or {}).items()}
     except (TypeError, ValueError):
-        raise UsageError(f"{name} cannot be {given!r}", remedy='Give {"height": 224}') from None
-    for key, size in found.items():
-        if name == "dims" and (type(size) is not int or size < 0):
-            raise UsageError(f"the size of axis {key!r} cannot be {size!r}", remedy="Give a number")
-    return tuple(found.items())
+        raise UsageError(f"{name} cannot be {given!r}", remedy='Give {"name": value}') from None
+    if name == "dims":
+        return tuple((key, _size(key, size)) for key, size in found.items())
+    return tuple((key, _text(value)) for key, value in found.items())
+
+
+def _size(axis: str, size: Any) -> int:
+    if type(size) is not int or size < 0:
+        raise UsageError(f"the size of axis {axis!r} cannot be {size!r}", remedy="Give a number")
+    return size
+
+
+def _text(value: Any) -> str:
+    """As a command line has it: switches are 1 and 0."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def sizes(given: int | Iterable[int]) -> tuple[int, ...]:

@@ -39,11 +39,13 @@ def given(name: str, kind: Any) -> str:
         return "str | PathLike[str]"
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return f"Literal[{', '.join(repr(each.value) for each in kind)}]".replace("'", '"')
-    plain = {
+    plain: dict[Any, str] = {
         Budget: "float",
         bool: "bool",
         int: "int",
+        int | None: "int | None",
         float: "float",
+        float | None: "float | None",
         str: "str",
         tuple[tuple[str, int], ...]: "Mapping[str, int]",
         tuple[tuple[str, str], ...]: "Mapping[str, str]",
@@ -84,7 +86,7 @@ def default(option: Option) -> str:
         return f"`{value.seconds:g}`"
     if isinstance(value, Enum):
         return f'`"{value.value}"`'
-    return "" if value in ("", ()) else f"`{value!r}`"
+    return "" if value in ("", (), None) else f"`{value!r}`"
 
 
 def written(text: str, begin: str, end: str, new: str) -> str:
