@@ -74,7 +74,10 @@ def _no_option(name: str) -> UsageError:
 
 
 def _field(name: str, value: Any) -> Any:
-    if isinstance(TABLE[name].default, tuple):
+    usual = TABLE[name].default
+    if value is None and usual is None:
+        return None
+    if isinstance(usual, tuple):
         return pairs(name, value)
     if name == "inputs":
         return str(folders.expanded(value).resolve()) if value else ""
