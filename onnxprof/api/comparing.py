@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from onnxprof import folders
-from onnxprof.api.in_turn import measured, planned, refuse_not_quantised, with_errors
+from onnxprof.api.in_turn import (
+    measured,
+    of_models,
+    planned,
+    refuse_not_quantised,
+    with_errors,
+)
 from onnxprof.api.models import Model, referred
 from onnxprof.api.options import Measuring, fields_of, limits, sizes
 from onnxprof.api.progress import Line
@@ -201,7 +207,7 @@ def _of_models(
         line = Line(progress)
         opened.callback(line.clear)
         a, b = (opened.enter_context(referred(cast("Model", side)))[0] for side in sides)
-        found = planned(a, b, options, line.note)
+        found = planned(of_models(a, b, options), line.note)
         if layer_errors:
             refuse_not_quantised(found.pairs)
         pairing = measured(found, place, _Shown(line), line.note)

@@ -55,32 +55,41 @@ class Planned:
         return self.options.process_budget.seconds * self.options.processes * 2
 
 
-def planned(
-    a: str, b: str, options: Options, say: Say, fetching: Fetching = nullcontext
-) -> Planned:
-    """Plan the measurements of both models. Raises UsageError where no batch size works for both.
+def of_models(a: str, b: str, options: Options) -> tuple[Options, Options]:
+    """The options of either side, which differ in the model alone."""
+    return replace(options, models=(a,)), replace(options, models=(b,))
+
+
+def planned(sides: tuple[Options, Options], say: Say, fetching: Fetching = nullcontext) -> Planned:
+    """Plan the measurements of both sides. Raises UsageError where no batch size works for both.
 
     `say` hears why a model stays at its own batch, what `fetching` opens hears of downloads.
     """
     began = time.monotonic()
-    if options.device == ALL:
+    if sides[0].device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
     with fetching() as fetched:
-        plans = [plan(replace(options, models=(model,)), fetched) for model in (a, b)]
+        plans = [plan(options, fetched) for options in sides]
     with held(plans[0][0].device.id, say):
-        plans = [proven(jobs, options, lambda *_: None) for jobs in plans]
-    return Planned(tuple(matched(*plans, say)), options, time.monotonic() - began)
+        pairs = zip(plans, sides, strict=True)
+        plans = [proven(jobs, options, lambda *_: None) for jobs, options in pairs]
+    return Planned(tuple(matched(*plans, say)), sides[0], time.monotonic() - began)
 
 
-def measured(found: Planned, store: Store | None, meter: Meter, say: Say) -> Pairing:
-    """Measure the pairs in turn; runs are stored where there is a store."""
+def measured(
+    found: Planned, store: Store | None, meter: Meter, say: Say, *, brief: bool = False
+) -> Pairing:
+    """Measure the pairs in turn; runs are stored where there is a store.
+
+    `brief` leaves out how long it will take.
+    """
     pairs: list[tuple[Run, Run]] = []
     batches = [ours.batch for ours, _ in found.pairs]
     limits, processes = found.options.limits, found.options.processes
     announced = partial(announce, say, batches, processes, found.measuring_s, found.seconds)
     with held(found.pairs[0][0].device.id, say):
         for ours, theirs in found.pairs:
-            known = partial(announced, silent=bool(pairs))
+            known = partial(announced, silent=brief or bool(pairs))
             pairs.append(alternate(ours, theirs, limits, meter.update, announce=known))
             meter.done()
             for run in pairs[-1] if store is not None else ():

@@ -207,7 +207,8 @@ def measured(
     place = Store(folders.store(store)) if store else None
     if place is not None:
         place.check_writable()
-    found = in_turn.planned(a, b, options, say, partial(fetching, Console(stderr=True)))
+    sides = in_turn.of_models(a, b, options)
+    found = in_turn.planned(sides, say, partial(fetching, Console(stderr=True)))
     if layer_errors:
         in_turn.refuse_not_quantised(found.pairs)
     with Meter(Console(stderr=True), len(found.pairs), found.measuring_s) as meter:
