@@ -92,8 +92,9 @@ def measured(
             known = partial(announced, silent=brief or bool(pairs))
             pairs.append(alternate(ours, theirs, limits, meter.update, announce=known))
             meter.done()
-            for run in pairs[-1] if store is not None else ():
-                say(f"stored {store.save(run)}")
+            if store is not None:
+                for run in pairs[-1]:
+                    say(f"stored {store.save(run)}")
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
 
 
