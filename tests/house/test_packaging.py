@@ -214,7 +214,7 @@ def test_every_entry_point_and_script_leads_somewhere(repository: Path) -> None:
 
 @pytest.fixture(scope="module")
 def unlinked(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Path:
-    """The tree as git writes it where the system has no symbolic links: as files with the target."""
+    """The tree as git writes it where there are no symbolic links: files with the target."""
     clone = tmp_path_factory.mktemp("unlinked") / "checkout"
     shutil.copytree(source, clone, symlinks=True)
     for name in LINKS:
