@@ -84,6 +84,8 @@ def test_a_reader_that_is_gone_is_no_failure(folder: Path, words: str) -> None:
         ("inspect lenet.onnx --format xml", "Choose table, csv, json, md, xlsx"),
         ("profile lenet", "Did you mean zoo:lenet?"),
         ("inspect squeeznet", "zoo:squeezenet"),
+        ("compare lenet runs", "Did you mean the model zoo:lenet"),
+        ("runs show LeNet", "--model lenet?"),
         ("profile lenet.onnx --backend orts", "Did you mean"),
         ("profile lenet.onnx --timer trce", "Choose auto, trace, prefix or cupti"),
     ],
