@@ -121,6 +121,37 @@ def test_every_command_has_help_there(folder: Path) -> None:
     assert done.stdout.count(b"Usage: ") > 30
 
 
+#: Runs a command as where the modules of POSIX are not.
+WITHOUT_POSIX = """
+import sys
+for name in ("fcntl", "resource", "pwd", "grp", "termios", "pty"):
+    sys.modules[name] = None
+from onnxprof.cli import main
+sys.exit(main._run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "inspect net.onnx",
+        "runs list",
+        "runs show",
+        "runs tag 净 other",
+        "compare runs runs --batch 1",
+        "zoo info lenet",
+        "zoo list --json",
+        "sweep status",
+        "completion powershell",
+    ],
+)
+def test_commands_do_without_the_modules_of_posix(folder: Path, words: str) -> None:
+    done = started(folder, "-c", WITHOUT_POSIX, *words.split())
+    assert b"bug in" not in done.stderr, done.stderr
+    assert b"Traceback" not in done.stderr, done.stderr
+    assert done.returncode in (0, 2)
+
+
 def without_links(tmp_path: Path) -> Path:
     """The packages of a checkout in which git wrote each link as a text file with its target."""
     clone = tmp_path / "clone"
