@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from onnxprof.cli import loudness
 from onnxprof.cli.output import is_plain, note
 from onnxprof.sweeps.events import Listener
 from onnxprof.sweeps.status.file import StatusFile
@@ -29,11 +30,14 @@ def recorded(store: Path) -> Iterator[Listener]:
 
 @contextmanager
 def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
-    """A listener that shows the sweep: on a terminal the board, elsewhere and if quiet lines."""
+    """A listener that shows the sweep: on a terminal the board, elsewhere lines.
+
+    Lines it is as well where little is to be said or, with `-v`, much.
+    """
     from onnxprof.cli.board.lines import Lines
     from onnxprof.cli.board.live import Board
 
-    if console.is_terminal and not is_plain() and not quiet:
+    if console.is_terminal and not (is_plain() or quiet or loudness.level() > loudness.USUAL):
         with Board(console) as live:
             yield live.hear
     else:

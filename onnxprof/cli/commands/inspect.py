@@ -14,6 +14,7 @@ from onnxprof.cli.output import (
     TABLES,
     deliver,
     deliver_document,
+    detail,
     display,
     file_format,
     note,
@@ -108,7 +109,9 @@ def _resolved(model: str) -> Resolved:
     from onnxprof.model.sources.resolve import resolve
 
     with fetching() as progress:
-        return resolve(model, progress)
+        found = resolve(model, progress)
+    detail(f"{model} is {found.path}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
