@@ -146,9 +146,9 @@ class Meter:
         else:
             self.show(job.facts.name, job.batch, phase, share)
 
-    def note(self, text: str) -> None:
-        """Print a line above the progress; none with `-qq`."""
-        if loudness.level() > loudness.SILENT:
+    def note(self, text: str, *, failed: bool = False) -> None:
+        """Print a line above the progress; with `-qq` only what failed."""
+        if failed or loudness.level() > loudness.SILENT:
             _print(self._bar.console, text)
 
     def show(self, model: str, batch: int, phase: str, share: float) -> None:

@@ -141,7 +141,7 @@ class _Told:
                 self._say(reason)
                 self._meter.done()
             case Failed(_, reason, ""):
-                self._failed += self._say(reason)
+                self._failed += self._say(reason, failed=True)
                 self._meter.done()
             case Finished() | Failed() | AlreadyStored():
                 self._meter.done()
@@ -157,12 +157,12 @@ class _Told:
         comment(run, has_table=not self._quiet)
         self._runs.append(run)
 
-    def _say(self, text: str) -> bool:
-        """Print a line once; returns whether it is new."""
+    def _say(self, text: str, *, failed: bool = False) -> bool:
+        """Print a line once; returns whether it is new. What failed is said with -qq as well."""
         is_new = text not in self._lines
         self._lines.add(text)
         if is_new:
-            self._meter.note(text)
+            self._meter.note(text, failed=failed)
         return is_new
 
     def close(self, store: Store) -> int:
