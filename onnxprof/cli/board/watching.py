@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 import typer
 
 from onnxprof.cli import loudness
-from onnxprof.cli.output import is_plain, note
+from onnxprof.cli.output import is_plain
 from onnxprof.sweeps.events import Listener
 from onnxprof.sweeps.status.file import StatusFile
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+def _warn(text: str) -> None:
+    """Print a line on stderr, also with `-qq`: what failed, and the end."""
+    from onnxprof.publish.text.safe import printable
+
+    typer.echo(printable(text), err=True)
 
 
 @contextmanager
@@ -41,4 +48,4 @@ def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
         with Board(console) as live:
             yield live.hear
     else:
-        yield Lines(typer.echo, note, console.width, quiet=quiet).hear
+        yield Lines(typer.echo, _warn, console.width, quiet=quiet).hear
