@@ -9,7 +9,7 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from onnxprof.cli.completing.scripts import ASKED
 from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group, member
 from onnxprof.cli.output import abandon_stdout, adapt_streams
 from onnxprof.model.collector import unhurried
+
+if TYPE_CHECKING:
+    from onnxprof.errors import OnnxprofError
 
 _INTERRUPTED = 130
 #: 128 and the number of SIGPIPE, as a shell has it.
@@ -245,6 +248,7 @@ def _fault(error: BaseException) -> _Fault:
     from onnxprof.errors import OnnxprofError
 
     if isinstance(error, OnnxprofError):
+        error.remedy = _hint(error) + error.remedy
         return _Fault(str(error), error.exit_code, error.what, error.where, error.remedy)
     kind = type(error).__name__
     if isinstance(error, KeyboardInterrupt | InterruptedCommandError) or kind == "Abort":
@@ -257,6 +261,22 @@ def _fault(error: BaseException) -> _Fault:
     if shown is not None:
         return _Fault(_helpful(shown(), error))
     return _Fault(f"bug in onnxprof: {kind}: {error} (see --debug)")
+
+
+def _hint(error: OnnxprofError) -> str:
+    """What is meant by the name of a network of the zoo where a run is looked for."""
+    from onnxprof.errors import NoRunError
+
+    if not isinstance(error, NoRunError):
+        return ""
+    from onnxprof.zoo.catalogue import titles
+
+    name = error.where.partition(" ")[0].lower()
+    return (
+        ""
+        if name not in titles()
+        else f"Did you mean the model zoo:{name}, or runs of it, --model {name}? "
+    )
 
 
 def _helpful(message: str, error: BaseException) -> str:

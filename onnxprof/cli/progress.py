@@ -63,14 +63,37 @@ def steps(console: Console, what: str) -> Iterator[Callable[[str, float], None]]
     from onnxprof.publish.text.safe import printable
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn())
-    hidden = _is_bare(console)
+    hidden, phases = _is_bare(console), _Phases()
     with Bars(*columns, console=console, transient=True, disable=hidden) as bars:
         task = bars.add_task(what, total=1.0)
 
         def advance(phase: str, share: float) -> None:
+            if line := phases.line(what, phase):
+                _print(bars.console, line)
             bars.update(task, description=printable(f"{what}: {phase}")[:60], completed=share)
 
         yield advance
+
+
+class _Phases:
+    """With `-v` a line where a phase begins, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._doing = ("", "")
+
+    def line(self, what: str, phase: str) -> str:
+        """The line; empty where the phase goes on, and without `-v`."""
+        if loudness.level() < loudness.DETAILED or (what, phase) == self._doing:
+            return ""
+        self._doing = what, phase
+        return f"{time.monotonic() - self._began:7.2f} s  {what}: {phase}"
+
+
+def _print(console: Console, text: str) -> None:
+    from onnxprof.publish.text.safe import printable
+
+    console.print(f"onnxprof: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
 
 
 class Meter:
@@ -86,7 +109,7 @@ class Meter:
         self._budget = budget_seconds
         self._done = 0
         self._began = time.monotonic()
-        self._doing = ("", 0, "")
+        self._phases = _Phases()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
@@ -123,21 +146,17 @@ class Meter:
         else:
             self.show(job.facts.name, job.batch, phase, share)
 
-    def note(self, text: str) -> None:
-        """Print a line above the progress; none with `-qq`."""
-        from onnxprof.publish.text.safe import printable
-
-        if loudness.level() <= loudness.SILENT:
-            return
-        self._bar.console.print(
-            f"onnxprof: {printable(text)}", markup=False, highlight=False, soft_wrap=True
-        )
+    def note(self, text: str, *, failed: bool = False) -> None:
+        """Print a line above the progress; with `-qq` only what failed."""
+        if failed or loudness.level() > loudness.SILENT:
+            _print(self._bar.console, text)
 
     def show(self, model: str, batch: int, phase: str, share: float) -> None:
         """Show what a job is at; `share` is the spent part of its budget."""
         from onnxprof.publish.text.safe import printable
 
-        self._detail(model, batch, phase)
+        if line := self._phases.line(f"{model} batch {batch}", phase):
+            self.note(line)
         if self._task is None or self._bar.disable:
             return
         name, phase = printable(model), printable(phase)
@@ -147,12 +166,6 @@ class Meter:
             completed=self._done + share,
             left=f"{_clock(self._left(share))} left",
         )
-
-    def _detail(self, model: str, batch: int, phase: str) -> None:
-        """With `-v` print a line where a phase begins, with the seconds since the start."""
-        if loudness.level() >= loudness.DETAILED and (model, batch, phase) != self._doing:
-            self._doing = model, batch, phase
-            self.note(f"{time.monotonic() - self._began:7.2f} s  {model} batch {batch}: {phase}")
 
     def done(self) -> None:
         """Count the current job as done."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from onnxprof.store.upkeep.leftovers import remove_leftovers
 from onnxprof.sweeps.status.file import FOLDER
 

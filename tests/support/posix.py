@@ -1,7 +1,7 @@
 """Which tests need what POSIX alone has: signals, links, named pipes, limits, terminals.
 
-Such a test carries the marker `posix`, or a skip of its own that names the system, and is skipped on
-Windows with that reason. `tests/house/test_posix_marks.py` holds the suite to it.
+Such a test carries the marker `posix`, or a skip of its own that names the system, and is skipped
+on Windows with that reason. `tests/house/test_posix_marks.py` holds the suite to it.
 """
 
 from __future__ import annotations

@@ -14,9 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from support import posix
-
 from onnxprof.machine.kernel import usable_cores
+from support import posix
 
 SYSTEM = os.name
 #: What one process may take: torch, a network of 600 MB, and a child with the same.

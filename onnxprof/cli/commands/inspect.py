@@ -13,6 +13,7 @@ from onnxprof.cli.output import (
     TABLES,
     deliver,
     deliver_document,
+    detail,
     display,
     file_format,
     note,
@@ -101,7 +102,9 @@ def _resolved(model: str) -> Resolved:
     from onnxprof.model.sources.resolve import resolve
 
     with fetching() as progress:
-        return resolve(model, progress)
+        found = resolve(model, progress)
+    detail(f"{model} is {found.path}")
+    return found
 
 
 def _choose(layout: str, given: str, output: Path | None, as_json: bool, no_book: bool) -> str:

@@ -137,7 +137,7 @@ class _Told:
                 self._say(reason)
                 self._meter.done()
             case Failed(job, reason, ""):
-                self._failed += self._say(reason)
+                self._failed += self._say(reason, failed=True)
                 self._unmeasured.append((job.model, job.batch, reason))
                 self._meter.done()
             case Finished() | Failed() | AlreadyStored():
@@ -155,12 +155,12 @@ class _Told:
         self._runs.append(run)
         self._files.append(path)
 
-    def _say(self, text: str) -> bool:
-        """Print a line once; returns whether it is new."""
+    def _say(self, text: str, *, failed: bool = False) -> bool:
+        """Print a line once; returns whether it is new. What failed is said with -qq as well."""
         is_new = text not in self._lines
         self._lines.add(text)
         if is_new:
-            self._meter.note(text)
+            self._meter.note(text, failed=failed)
         return is_new
 
     def close(self, store: Store) -> int:

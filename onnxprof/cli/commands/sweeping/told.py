@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from onnxprof.cli.output import detail
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,10 +33,21 @@ def listening(store: Path, is_json: bool, quiet: bool) -> Iterator[Listener]:
     from onnxprof.cli.output import stderr_console
 
     console = stderr_console()
+    doing: dict[str, str] = {}
     with recorded(store) as record, shown(console, quiet=quiet or is_json) as show:
 
         def hear(event: Event) -> None:
             record(event)
+            _detail(event, doing)
             (as_json_lines if is_json else show)(event)
 
         yield hear
+
+
+def _detail(event: Event, doing: dict[str, str]) -> None:
+    """With `-v` print what a job is at where that changes; `doing` keeps the last of each."""
+    from onnxprof.sweeps.events import Advanced
+
+    if isinstance(event, Advanced) and doing.get(event.job.key) != event.doing:
+        doing[event.job.key] = event.doing
+        detail(f"{event.job.model} batch {event.job.batch} on {event.job.backend}: {event.doing}")
