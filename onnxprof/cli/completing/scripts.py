@@ -67,7 +67,11 @@ _onnxprof() {
     (( ${#found} )) && _describe -V onnxprof found
     [[ -n $files ]] && _files
 }
-compdef _onnxprof onnxprof
+if [[ "${funcstack[1]}" == _onnxprof ]]; then
+    _onnxprof "$@"
+else
+    compdef _onnxprof onnxprof
+fi
 """
 
 _FISH = r"""# Completion of onnxprof in fish: ~/.config/fish/completions/onnxprof.fish, or
