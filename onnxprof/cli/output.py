@@ -192,13 +192,9 @@ def terminal_width() -> int:
 
 def plain_text(*parts: RenderableType, width: int = 80) -> str:
     """Tables and texts as plain text, `width` columns wide."""
-    from rich.console import Console
+    from onnxprof.publish.text import plain
 
-    sink = io.StringIO()
-    console = Console(file=sink, width=width, highlight=False)
-    for part in parts:
-        console.print(part, markup=False)
-    return sink.getvalue()
+    return plain.plain_text(*parts, width=width)
 
 
 def deliver(content: str | bytes, output: str | Path | None = None) -> None:

@@ -148,9 +148,9 @@ def test_small_files_that_grow_are_bounded(
 
 #: `inspect`, whose work is a call of a library that looks at no signal.
 _LONG_CALL = """
-import onnxprof.cli.commands.inspect
+import onnxprof.api.reading
 from onnxprof.cli.main import main
-onnxprof.cli.commands.inspect._seen = lambda *_: sum(range(10**12))
+onnxprof.api.reading.seen = lambda *_: sum(range(10**12))
 main()
 """
 

@@ -10,9 +10,6 @@ from onnxprof.cli.choosing import Json, Tag
 from onnxprof.cli.output import deliver_document, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from onnxprof.publish.site.build import Built
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Publish stored runs.")
@@ -69,24 +66,10 @@ def build(
     It is built beside the old one, which stands until the new one is whole; a second build of
     the same folder waits for the first. What a build makes is kept in the user's cache.
     """
-    from onnxprof import folders
-    from onnxprof.processes import device_lock
-    from onnxprof.publish.disk.swap import check_replaceable
-    from onnxprof.publish.site.build import build_from_stores
-    from onnxprof.store.folder import Filters
+    from onnxprof.api.publishing import built
 
-    folder = folders.expanded(out).resolve()
-    check_replaceable(folder)
-    roots = _roots(store or ())
-    with device_lock.held(str(folder), note):
-        chosen = Filters(tag=tuple(tag or ()))
-        built = build_from_stores(
-            *(roots, folder, title, base_url),
-            filters=chosen,
-            project_url=project_url,
-            licence=licence,
-        )
-        _tell(built, as_json)
+    texts = {"title": title, "base_url": base_url, "project_url": project_url, "licence": licence}
+    _tell(built(store or (), out, tuple(tag or ()), note, **texts), as_json)
 
 
 @app.command()
@@ -104,18 +87,6 @@ def serve(
             httpd.serve_forever()
         except KeyboardInterrupt:
             typer.echo("", err=True)
-
-
-def _roots(named: Sequence[str]) -> list[Path]:
-    """The folders of runs to read. Raises UsageError if one that is named does not exist."""
-    from onnxprof import folders
-    from onnxprof.errors import UsageError
-
-    roots = [folders.store(folder) for folder in named]
-    for root in roots:
-        if not root.exists():
-            raise UsageError("there is no such folder", where=str(root), remedy="Check --store")
-    return roots or [folders.store()]
 
 
 def _tell(built: Built, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from typing import Generic, TypeVar
 
 from onnxprof.machine import kernel, memory
+from onnxprof.processes.launch import without_program
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -75,7 +76,9 @@ class _Bench(Generic[T, R]):
             self.pool = ProcessPoolExecutor(1, get_context("spawn"), _settle)
         self.weight += weight
         try:
-            return self.pool.submit(self.work, task).result()
+            with without_program():
+                waiting = self.pool.submit(self.work, task)
+            return waiting.result()
         except BrokenProcessPool:
             self.close()
             return self.work(task)

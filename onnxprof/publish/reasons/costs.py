@@ -18,6 +18,7 @@ from onnxprof.records.cost import CostTotal, LayerCost, Limit, Role, limit
 from onnxprof.records.layer import Layer, LayerTable
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 #: Kinds of operations, as fields of `Operations`, and in words.
@@ -228,6 +229,15 @@ def _marked(value: int, mark: Limit, unit: str = "") -> str:
 
 def _intensity(value: float | None) -> str:
     return f"{value:.3g}" if value else ""
+
+
+def parts(costed: Sequence[Costed], name: str) -> Iterator[RenderableType]:
+    """Each table with its sums by operator and in words."""
+    for table, its in costed:
+        sizes = "".join(f", {axis} {size}" for axis, size in table.dims)
+        yield to_table(table, its, f"{name}, batch {table.batch}{sizes}")
+        yield sums_table(table, its)
+        yield summary(its)
 
 
 def summary(costs: Sequence[LayerCost]) -> str:

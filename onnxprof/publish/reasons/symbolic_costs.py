@@ -18,6 +18,7 @@ from onnxprof.publish.text.safe import in_json, in_markdown, printable
 from onnxprof.records.cost import limit
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 COLUMNS = (
@@ -96,6 +97,14 @@ def to_markdown(cost: SymbolicCost, model: str) -> str:
     lines = [f"## {in_markdown(model)}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * 6]
     lines += [f"| {' | '.join(in_markdown(str(cell or '')) for cell in row)} |" for row in body]
     return "\n".join([*lines, ""])
+
+
+def parts(
+    cost: SymbolicCost, name: str, points: Sequence[Mapping[str, int]]
+) -> tuple[RenderableType, ...]:
+    """The table under the model's name and free axes, and the sums in words."""
+    axes = ", ".join(axis.name for axis in cost.axes) or "no free axes"
+    return to_table(cost, f"{name}, in {axes}"), summary(cost, points)
 
 
 def to_table(cost: SymbolicCost, title: str) -> Table:

@@ -7,7 +7,7 @@ blank names, and a Reshape's shape operand shows its resolved target as its shap
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from onnxprof.publish.tables.grid import Column, Grid
@@ -289,3 +289,18 @@ def summary(table: LayerTable, parameters: int) -> str:
     if unknown := sum(not t.is_static for layer in table.nodes for t in layer.outputs):
         parts.append(f"{counted(unknown, 'output', 'outputs')} of symbolic or unknown shape")
     return ", ".join(parts)
+
+
+def parts(
+    tables: Sequence[LayerTable],
+    name: str,
+    layout: str,
+    parameters: int,
+    fed: Mapping[str, str],
+) -> Iterator[Grid | str]:
+    """Each table with its summary line, then the values that the inputs get."""
+    for table in tables:
+        yield to_table(table, layout, f"{name}, batch {table.batch}")
+        yield summary(table, parameters)
+    for given, what in fed.items():
+        yield printable(f"{given} is fed {what}")

@@ -253,11 +253,10 @@ _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
 
 
 def _shelf(store: list[str] | None, summaries: Sequence[Summary]) -> Shelf:
-    """Ceilings of the stores and of those that the runs lie in: STORE/model/device/backend/run."""
-    from onnxprof.reasons.stored import Shelf
+    """Ceilings of the stores and of those that the runs lie in."""
+    from onnxprof.api.loading import shelf_of
 
-    homes = (home for summary in summaries for home in summary.path.absolute().parents[3:4])
-    return Shelf(list(dict.fromkeys([*roots_of(store), *homes])))
+    return shelf_of(summaries, roots_of(store))
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:
