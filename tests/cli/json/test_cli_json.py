@@ -232,7 +232,8 @@ def test_a_measurement_says_what_it_stored_and_what_it_did_not(tmp_path: Path) -
     paths = [run["path"] for run in document["runs"]]
     assert all((tmp_path / path).is_file() for path in paths)
     assert set(document["warnings"]) == set(paths)
-    assert [failure["model"] for failure in document["failures"]] == ["none.onnx"]
+    lost = [(failure["model"], failure["batch"]) for failure in document["failures"]]
+    assert lost == [("none", 1), ("none", 2)]
     assert "there is no such file" in document["failures"][0]["reason"]
     assert all(run["median_ms"] > 0 for run in document["runs"])
     listed = json.loads(started("runs", "list", "--json", folder=tmp_path).out)["runs"]
