@@ -49,12 +49,14 @@ def _context(
 ) -> Any:
     """The command's context, with how much is to be said, and the file's defaults."""
     loudness.of_command(words)
+    said = {"quiet": True} if loudness.level() <= loudness.QUIET else {}
     file = in_force() if parent is not None else None
     if file is None or name is None:
-        return make(name, words, parent=parent, **extra)
+        return make(name, words, parent=parent, default_map=said, **extra)
     defaults = _defaults(file, command, name, parent)
+    values = said | defaults.values
     try:
-        context = make(name, words, parent=parent, default_map=defaults.values, **extra)
+        context = make(name, words, parent=parent, default_map=values, **extra)
     except Exception as error:
         raise _placed(error, defaults) from None
     context.meta[_KEPT] = defaults

@@ -135,7 +135,7 @@ def _value(file: File, option: Any, keys: Sequence[str], value: Any) -> Any:
         texts = _texts(value)
         if texts is None:
             raise _wrong(file, keys, "a list of texts")
-        return texts
+        return [_placed(file, text) for text in texts] if keys[-1] in _PATHS else texts
     text = _text(value)
     if text is None:
         raise _wrong(file, keys, "a text or a number")

@@ -221,6 +221,25 @@ def test_measuring_commands_print_documents(tmp_path: Path) -> None:
     assert [each["state"] for each in checked(status.out, "sweep-status")["sweeps"]] == ["ended"]
 
 
+def test_a_measurement_says_what_it_stored_and_what_it_did_not(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
+    models.save(models.lenet(), tmp_path, "lenet.onnx")
+    common = ("--batch", "1,2", "--threads", "1", "--budget", "0.05", "--json")
+    done = started("profile", "lenet.onnx", "none.onnx", *common, folder=tmp_path)
+    assert done.code == 2, "a model is missing"
+    document = checked(done.out, "profile")
+    assert [run["batch"] for run in document["runs"]] == [1, 2]
+    paths = [run["path"] for run in document["runs"]]
+    assert all((tmp_path / path).is_file() for path in paths)
+    assert set(document["warnings"]) == set(paths)
+    lost = [(failure["model"], failure["batch"]) for failure in document["failures"]]
+    assert lost == [("none", 1), ("none", 2)]
+    assert "there is no such file" in document["failures"][0]["reason"]
+    assert all(run["median_ms"] > 0 for run in document["runs"])
+    listed = json.loads(started("runs", "list", "--json", folder=tmp_path).out)["runs"]
+    assert [run["id"] for run in listed] == [run["id"] for run in document["runs"]]
+
+
 @pytest.mark.parametrize("name", ["runs-list", "error"])
 def test_schema_prints_what_is_shipped(name: str, call: Call) -> None:
     done = call("schema", name)
