@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from onnxprof.api.models import Model, referred
+from onnxprof.api.base.models import Model, referred
+from onnxprof.api.base.telling import warn_each
 from onnxprof.api.options import limits, pairs, sizes
 from onnxprof.api.reading import Expressed, Seen, express, look
-from onnxprof.api.telling import warn_each
 from onnxprof.errors import UsageError
 from onnxprof.model.sources.resolve import resolve
 

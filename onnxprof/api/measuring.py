@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from onnxprof import folders
-from onnxprof.api.models import Models, referred
+from onnxprof.api.base.models import Models, referred
+from onnxprof.api.base.progress import Line
+from onnxprof.api.base.telling import warn
 from onnxprof.api.options import Measuring, fields_of, limits, sizes
-from onnxprof.api.progress import Line
-from onnxprof.api.telling import warn
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.options import Options
 from onnxprof.model.sources.resolve import resolve

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.telling import warn_each
 from onnxprof.api.loading import names
-from onnxprof.api.telling import warn_each
 from onnxprof.errors import UsageError
 
 if TYPE_CHECKING:

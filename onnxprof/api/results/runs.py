@@ -154,7 +154,7 @@ class Runs(Printed, Sequence[Run]):
         >>> print(Runs([sample_run()]).table().splitlines()[0])
         sample, batch 1, fake on Fake CPU, 2 threads
         """
-        from onnxprof.publish.text.plain import plain_text
+        from onnxprof.publish.notebook.plain import plain_text
 
         return plain_text(*self.parts(limit), width=width)
 
