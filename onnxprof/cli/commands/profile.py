@@ -194,6 +194,8 @@ def _show(run: Run, is_one_of_many: bool, shelf: Shelf) -> None:
 
 def _show_scaling(runs: list[Run]) -> None:
     """Where a model was measured at several batches, which of them is worth it."""
+    if len(runs) < 2:
+        return
     from onnxprof.cli.output import display
     from onnxprof.publish.tables.profiled import by_size
 
