@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
-from onnxprof.api.telling import warn, warn_each
+from onnxprof.api.base.telling import warn, warn_each
 from onnxprof.compare.systems import newest
 from onnxprof.reasons.advice.advise import Advice as Advised
 from onnxprof.reasons.advice.advise import advise as found

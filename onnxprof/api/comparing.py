@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from onnxprof import folders
+from onnxprof.api.base.models import Model, referred
+from onnxprof.api.base.progress import Line
+from onnxprof.api.base.telling import warn
 from onnxprof.api.in_turn import (
     measured,
     of_models,
@@ -17,10 +20,7 @@ from onnxprof.api.in_turn import (
     refuse_not_quantised,
     with_errors,
 )
-from onnxprof.api.models import Model, referred
 from onnxprof.api.options import Measuring, fields_of, limits, sizes
-from onnxprof.api.progress import Line
-from onnxprof.api.telling import warn
 from onnxprof.compare.changes import Comparison as Compared
 from onnxprof.compare.changes import Pair
 from onnxprof.compare.changes import compare as judge

@@ -73,7 +73,7 @@ def planned(sides: tuple[Options, Options], say: Say, fetching: Fetching = nullc
     with held(plans[0][0].device.id, say):
         pairs = zip(plans, sides, strict=True)
         plans = [proven(jobs, options, lambda *_: None) for jobs, options in pairs]
-    return Planned(tuple(matched(*plans, say)), sides[0], time.monotonic() - began)
+    return Planned(tuple(matched(plans[0], plans[1], say)), sides[0], time.monotonic() - began)
 
 
 def measured(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from onnxprof.api.models import Model, referred
+from onnxprof.api.base.models import Model, referred
+from onnxprof.api.base.telling import warn_each
 from onnxprof.api.options import limits, pairs, sizes
 from onnxprof.api.reading import Expressed, Seen, express, look
-from onnxprof.api.telling import warn_each
 from onnxprof.errors import UsageError
 from onnxprof.model.sources.resolve import resolve
 
@@ -32,12 +32,12 @@ def inspect(
 
     >>> import onnxprof as op
     >>> found = op.inspect("zoo:lenet", batch=(1, 8))
-    >>> [layer.op_type for layer in found.layers][:3]
-    ['Conv', 'Add', 'Relu']
-    >>> found.layers[0].outputs[0].shape
-    (1, 8, 28, 28)
+    >>> [layer.op_type for layer in found.layers][:4]
+    ['Reshape', 'Conv', 'Add', 'Relu']
+    >>> found.tables[1].nodes[1].outputs[0].shape
+    (8, 8, 28, 28)
     >>> found.parameters
-    5998
+    5994
     """
     from onnxprof.api.results.inspection import Inspection
 
@@ -62,7 +62,7 @@ def cost(
 
     >>> import onnxprof as op
     >>> found = op.cost("zoo:lenet")
-    >>> found.layers[0].operations.macs
+    >>> found.layers[1].operations.macs
     156800
     """
     from onnxprof.api.results.inspection import Costs

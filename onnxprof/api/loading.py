@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.telling import warn
 from onnxprof.api.options import sizes
-from onnxprof.api.telling import warn
 from onnxprof.compare.systems import newest
 from onnxprof.errors import UsageError
 from onnxprof.reasons.stored import Shelf

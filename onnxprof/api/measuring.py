@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from onnxprof import folders
-from onnxprof.api.models import Models, referred
+from onnxprof.api.base.models import Models, referred
+from onnxprof.api.base.progress import Line
+from onnxprof.api.base.telling import warn
 from onnxprof.api.options import Measuring, fields_of, limits, sizes
-from onnxprof.api.progress import Line
-from onnxprof.api.telling import warn
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.options import Options
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.processes.scratch import scratch
+from onnxprof.publish.text.numbers import duration
 from onnxprof.sweeps.conduct import conduct
 from onnxprof.sweeps.events import (
     Advanced,
@@ -194,8 +195,8 @@ class _Heard:
                 self._fail(job, reason)
             case Finished(job, _, latency_ns):
                 self._done += 1
-                time = "" if latency_ns is None else f": {latency_ns / 1e6:.3f} ms"
-                self.line.note(f"{_of(job)}{time} ({self._done} of {self.jobs})")
+                latency = "" if latency_ns is None else f": {duration(latency_ns)}"
+                self.line.note(f"{_of(job)}{latency} ({self._done} of {self.jobs})")
             case AlreadyStored():
                 self._done += 1
             case _:

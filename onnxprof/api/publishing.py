@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.telling import warn_each
 from onnxprof.api.loading import names
-from onnxprof.api.telling import warn_each
 from onnxprof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def site(
         () if store is None else (store,) if isinstance(store, str | PathLike) else tuple(store)
     )
     texts = {"title": title, "base_url": base_url, "project_url": project_url, "licence": license}
-    made = built([fspath(each) for each in stores], fspath(out), names("tags", tags), **texts)
+    made = built(
+        [fspath(each) for each in stores], fspath(out), names("tags", tags), _nobody, **texts
+    )
     warn_each(f"left out: {problem}" for problem in made.problems)
     return made
 
@@ -58,9 +60,7 @@ def _nobody(_: str) -> None:
     pass
 
 
-def built(
-    stores: Sequence[str], out: str, tags: Sequence[str], say: Say = _nobody, **texts: str
-) -> Built:
+def built(stores: Sequence[str], out: str, tags: Sequence[str], say: Say, **texts: str) -> Built:
     """Build a site of these stores; a second build of the same folder waits, which `say` hears.
 
     Raises UsageError for a store or a folder that cannot be used.

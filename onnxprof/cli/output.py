@@ -192,7 +192,7 @@ def terminal_width() -> int:
 
 def plain_text(*parts: RenderableType, width: int = 80) -> str:
     """Tables and texts as plain text, `width` columns wide."""
-    from onnxprof.publish.text import plain
+    from onnxprof.publish.notebook import plain
 
     return plain.plain_text(*parts, width=width)
 

@@ -123,7 +123,7 @@ def test_the_notebook_runs_in_jupyter(kernel: str, tmp_path: Path) -> None:
     outputs = [out for cell in book.cells for out in cell.get("outputs", ())]
     assert not [out for out in outputs if out.output_type == "error"]
     data = [out.data for out in outputs if "data" in out]
-    assert any("ms measured" in each.get("text/html", "") for each in data)
+    assert any("s measured (" in each.get("text/html", "") for each in data)
     assert any("application/vnd.plotly.v1+json" in each for each in data)
     said = "".join(out.text for out in outputs if out.output_type == "stream")
     assert "Traceback" not in said

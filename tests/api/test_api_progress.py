@@ -7,8 +7,8 @@ import warnings
 
 import pytest
 
-from onnxprof.api.progress import Line
-from onnxprof.api.telling import warn
+from onnxprof.api.base.progress import Line
+from onnxprof.api.base.telling import warn
 
 
 class Terminal(io.StringIO):

@@ -31,7 +31,7 @@ class Alignment(Shown):
 
     def table(self, width: int = 80) -> str:
         """The alignment as plain text, `width` columns wide."""
-        from onnxprof.publish.text.plain import plain_text
+        from onnxprof.publish.notebook.plain import plain_text
 
         return plain_text(self.laid_out(width), width=width)
 

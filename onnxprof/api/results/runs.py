@@ -88,12 +88,12 @@ class Runs(Printed, Sequence[Run]):
 
         >>> from onnxprof.testing import sample_run
         >>> [round(ms, 3) for ms in Runs([sample_run()]).latency_ms]
-        [2.202]
+        [2.205]
         """
         from onnxprof.analysis.intervals import median_ns
 
-        samples = [run.timings.latency_ns if run.timings else () for run in self._runs]
-        return tuple(median_ns(ns) / 1e6 if len(ns) else None for ns in samples)
+        samples = [run.timings.latency_ns if run.timings else None for run in self._runs]
+        return tuple(median_ns(ns) / 1e6 if ns is not None and ns.size else None for ns in samples)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -154,7 +154,7 @@ class Runs(Printed, Sequence[Run]):
         >>> print(Runs([sample_run()]).table().splitlines()[0])
         sample, batch 1, fake on Fake CPU, 2 threads
         """
-        from onnxprof.publish.text.plain import plain_text
+        from onnxprof.publish.notebook.plain import plain_text
 
         return plain_text(*self.parts(limit), width=width)
 

@@ -35,7 +35,7 @@ class Printed:
 
     def table(self, width: int = 80) -> str:
         """The result as plain text, `width` columns wide."""
-        from onnxprof.publish.text.plain import plain_text
+        from onnxprof.publish.notebook.plain import plain_text
 
         return plain_text(*self.parts(), width=width)
 

@@ -21,16 +21,13 @@ from onnxprof.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from rich.console import RenderableType
 
     from onnxprof.api.reading import Seen
     from onnxprof.model.sources.policy import Resolved
-    from onnxprof.records.layer import LayerTable
-
-#: In place of a format: the document of `--json`.
-_DOCUMENT = "document"
+    from onnxprof.processes.limits import Limits
 
 
 def inspect(
@@ -78,10 +75,9 @@ def inspect(
     chosen = _choose(layout, format, output, as_json, alive or symbolic)
     if layout == "classic" and cost:
         raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
-    if symbolic:
-        chosen = _DOCUMENT if as_json else chosen
-        return _symbolic(model, cost, batches, dims, chosen, output, timeout, memory)
     limits = Limits(timeout, memory_limit(memory))
+    if symbolic:
+        return _symbolic(model, cost, batches, dims, chosen, output, limits, as_json)
     seen = look(_resolved(model), batches, dims, cost, limits, model)
     for text in seen.notes(batches):
         note(f"note: {text}")
@@ -93,8 +89,7 @@ def inspect(
         return _write_costs(seen, chosen, output)
     if alive:
         return _write_alive(seen, chosen, output)
-    fed = seen.fed if chosen in ("table", "json") else {}
-    _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
+    return _write(seen, layout, chosen, output)
 
 
 def _resolved(model: str) -> Resolved:
@@ -137,26 +132,19 @@ def _book(seen: Seen, layout: str, cost: bool) -> bytes:
     return layers_book(seen.tables, layout, seen.name)
 
 
-def _write(
-    tables: Sequence[LayerTable],
-    name: str,
-    layout: str,
-    chosen: str,
-    output: Path | None,
-    parameters: int,
-    fed: dict[str, str],
-) -> None:
+def _write(seen: Seen, layout: str, chosen: str, output: Path | None) -> None:
+    tables, name = seen.tables, seen.name
     from onnxprof.publish.tables import layers
 
     if chosen == "table":
-        parts = layers.parts(tables, name, layout, parameters, fed)
+        parts = layers.parts(tables, name, layout, seen.parameters, seen.fed)
         if output is None:
             return display(*parts)
         text = plain_text(*parts, width=120)
     elif chosen == "csv":
         text = layers.to_csv(tables, layout)
     elif chosen == "json":
-        text = layers.to_json(tables, layout, name, fed)
+        text = layers.to_json(tables, layout, name, seen.fed)
     else:
         text = layers.to_markdown(tables, layout, name)
     deliver(text, output)
@@ -169,29 +157,26 @@ def _symbolic(
     dims: dict[str, int],
     chosen: str,
     output: Path | None,
-    timeout: float,
-    memory: float,
+    limits: Limits,
+    as_json: bool,
 ) -> None:
     """Costs in the free axes; their sums at the sizes given."""
     from onnxprof.api.reading import express
-    from onnxprof.cli.options import memory_limit
     from onnxprof.errors import UsageError
-    from onnxprof.processes.limits import Limits
     from onnxprof.publish.reasons import symbolic_costs as tables
 
     if not cost:
         raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
-    limits = Limits(timeout, memory_limit(memory))
     made = express(_resolved(model), dims, limits, model)
     name, found, points = made.name, made.cost, made.points(batches)
     if made.note:
         note(f"note: {name}: {made.note}")
-    if chosen == "csv":
-        return deliver(tables.to_csv(found), output)
-    if chosen == _DOCUMENT:
+    if as_json:
         from onnxprof.publish.json.inspected import symbolic
 
         return deliver_document(symbolic(found, name, points), output)
+    if chosen == "csv":
+        return deliver(tables.to_csv(found), output)
     if chosen == "json":
         return deliver(tables.to_json(found, name, points), output)
     if chosen == "md":

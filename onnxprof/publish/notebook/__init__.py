@@ -1,1 +1,1 @@
-"""Runs in a notebook: HTML and figures."""
+"""Results away from a terminal: plain text, HTML for notebooks, figures."""

@@ -14,7 +14,9 @@ from onnxprof.publish.text.safe import in_page
 
 #: Of a bar: seen on white and on black.
 _BAR = "#5b8fd9"
-_LEFT, _RIGHT = "text-align:left", "text-align:right;font-variant-numeric:tabular-nums"
+_PADDED = "padding:0.1em 0.8em 0.1em 0"
+_LEFT = f"text-align:left;{_PADDED}"
+_RIGHT = f"text-align:right;font-variant-numeric:tabular-nums;{_PADDED}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from onnxprof import folders
 from onnxprof.errors import UsageError
@@ -35,7 +35,7 @@ def referred(models: Models) -> Iterator[tuple[str, ...]]:
     Raises UsageError for what is no model.
     """
     with scratch() as folder:
-        every = [models] if _is_one(models) else list(models)
+        every: list[Any] = [models] if _is_one(models) else [*cast("Iterable[Any]", models)]
         if not every:
             raise UsageError("no model is given", remedy="Give a path or zoo:NAME")
         names = [_reference(each, Path(folder), i) for i, each in enumerate(every)]
