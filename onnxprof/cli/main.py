@@ -282,6 +282,9 @@ def _hint(error: OnnxprofError) -> str:
 def _helpful(message: str, error: BaseException) -> str:
     """The message of a wrong use, with the command whose help has what is allowed."""
     context = getattr(error, "ctx", None)
+    if close := sorted(getattr(error, "possibilities", None) or ()):
+        named = getattr(error, "message", message)
+        return f"{named}. Did you mean {' or '.join(close)}?"
     if context is None or "Did you mean" in message:
         return message
     return f"{message.rstrip('.')}. See {context.command_path} --help"

@@ -65,7 +65,8 @@ def _context(
 
 def _defaults(file: File, command: Any, name: str, parent: Any) -> Defaults:
     """Raises UsageError for what the file has wrong on the way to the command, and for it."""
-    root, groups = parent.find_root(), []
+    root = parent.find_root()
+    groups: list[Any] = []
     while parent is not None and parent is not root:
         groups.insert(0, parent)
         parent = parent.parent
@@ -78,7 +79,7 @@ def _defaults(file: File, command: Any, name: str, parent: Any) -> Defaults:
 def _placed(error: Exception, defaults: Defaults) -> Exception:
     """The error, with the line of the file where the refused value stands there."""
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
-    name = getattr(parameter, "name", None)
+    name = str(getattr(parameter, "name", ""))
     if context is None or name not in defaults.keys or not _is_default(context, name):
         return error
     message = getattr(error, "message", "") or str(error)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from support import session
+from support.habits.posix import unmarked
 from support.places import TESTS
-from support.posix import unmarked
 
 FILES = sorted(TESTS.rglob("test_*.py"))
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from onnxprof.machine.kernel import usable_cores
-from support import posix
+from support.habits import posix
 
 SYSTEM = os.name
 #: What one process may take: torch, a network of 600 MB, and a child with the same.

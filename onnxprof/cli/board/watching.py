@@ -44,7 +44,8 @@ def shown(console: Console, *, quiet: bool = False) -> Iterator[Listener]:
     from onnxprof.cli.board.lines import Lines
     from onnxprof.cli.board.live import Board
 
-    if console.is_terminal and not (is_plain() or quiet or loudness.level() > loudness.USUAL):
+    is_drawn = console.is_terminal and not (console.is_dumb_terminal or is_plain())
+    if is_drawn and not quiet and loudness.level() <= loudness.USUAL:
         with Board(console) as live:
             yield live.hear
     else:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxprof.cli.choosing import Json
-from onnxprof.cli.comments import comment
 from onnxprof.cli.output import complain, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
@@ -59,7 +58,6 @@ def profile(
     from rich.console import Console
 
     from onnxprof import folders
-    from onnxprof.api.measuring import axes_left_out
     from onnxprof.cli.options import memory_limit
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
@@ -71,6 +69,8 @@ def profile(
     console = Console(stderr=True)
     with fetching(console) as progress:
         tasks = tasks_of(options, force, progress)
+    from onnxprof.api.measuring import axes_left_out
+
     for name, axis in axes_left_out(tasks, options):
         say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
     told = _Told(quiet or as_json, as_json)
@@ -147,6 +147,8 @@ class _Told:
 
     def on_run(self, job: JobName, run: Run, path: Path, reason: str) -> None:
         """Print the table of a run, or why it failed."""
+        from onnxprof.cli.comments import comment
+
         if reason:
             complain(f"{job.model} at batch {job.batch}: {reason}")
         elif not self._quiet:

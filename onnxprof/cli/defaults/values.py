@@ -60,8 +60,11 @@ def defaults_of(
     check_tables(file, commands)
     options = options_of(command)
     section = section_of(file, path)
-    given = {name: ((name,), file.values[name]) for name in EVERYWHERE if name in file.values}
-    given = {name: found for name, found in given.items() if name in options}
+    given: dict[str, tuple[tuple[str, ...], Any]] = {
+        name: ((name,), file.values[name])
+        for name in EVERYWHERE
+        if name in file.values and name in options
+    }
     given |= {name: ((*path, name), value) for name, value in section.items()}
     values, places = {}, {}
     for name, (keys, value) in given.items():
@@ -77,16 +80,17 @@ def section_of(file: File, path: Sequence[str]) -> Mapping[str, Any]:
 
     Raises UsageError where something else stands in its place.
     """
-    section: Any = file.values
+    section = file.values
     for depth, word in enumerate(path):
-        section = section.get(word, {})
-        if not isinstance(section, Mapping):
+        inner = section.get(word, {})
+        if not isinstance(inner, Mapping):
             keys = path[: depth + 1]
             raise UsageError(
                 f"{'.'.join(keys)} is no table",
                 where=file.where(*keys),
                 remedy=f"Write [{'.'.join((*file.above, *keys))}]",
             )
+        section = inner
     return section
 
 

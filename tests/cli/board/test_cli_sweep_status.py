@@ -67,4 +67,4 @@ def test_no_sweep_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert status(tmp_path / "no") == 0
     assert "No sweep is known" in capsys.readouterr().err
     assert status(tmp_path, as_json=True) == 0
-    assert capsys.readouterr().out == "[]\n"
+    assert json.loads(capsys.readouterr().out)["sweeps"] == []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.commands import Done, called
+from support.habits.commands import Done, called
 from support.networks import models
 
 from onnxprof.cli.defaults.found import in_force

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.commands import started
+from support.habits.commands import started
 from support.networks import models
 from support.places import ROOT
 

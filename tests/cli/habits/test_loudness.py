@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.commands import called, started
+from support.habits.commands import called, started
 from support.networks import models
 from support.runs.prefixed import prefixed
 

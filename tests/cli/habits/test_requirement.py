@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.commands import Done, called
+from support.habits.commands import Done, called
 
 from onnxprof.compare.changes import Comparison, compare
-from onnxprof.compare.requirement import Requirement, unmet
+from onnxprof.compare.gates.requirement import Requirement, unmet
 from onnxprof.compare.verdict import Verdict
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store

@@ -124,9 +124,11 @@ def test_every_command_has_help_there(folder: Path) -> None:
 #: Runs a command as where the modules of POSIX are not.
 WITHOUT_POSIX = """
 import sys
-for name in ("fcntl", "resource", "pwd", "grp", "termios", "pty"):
+for name in ("fcntl", "pwd", "grp", "termios", "pty"):  # psutil needs `resource` on Linux
     sys.modules[name] = None
 from onnxprof.cli import main
+from onnxprof.cli.output import adapt_streams
+adapt_streams()
 sys.exit(main._run(sys.argv[1:]))
 """
 

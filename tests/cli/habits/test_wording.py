@@ -61,7 +61,7 @@ def test_nobody_reads_it_any_more(phrase: str) -> None:
 @pytest.mark.parametrize("kind", WarningKind)
 def test_every_warning_is_a_sentence(kind: WarningKind) -> None:
     for value in (0.0, 0.041, 12.5):
-        text = warning_text(RunWarning(kind, value, 0.03, "conv1"))
+        text = warning_text(RunWarning(kind, value, "conv1", 0.03))
         assert text[0].isupper() or text[0].isdigit(), text
         assert text.rstrip().endswith("."), text
         assert "  " not in text

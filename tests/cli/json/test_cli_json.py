@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.commands import Done, called, started
-from support.documents import checked
+from support.habits.commands import Done, called, started
+from support.habits.documents import checked
 from support.networks import models
 from support.runs.advised import alone
 from support.runs.ceilings import ceilings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from support.documents import checked, strict
+from support.habits.documents import checked, strict
 from support.places import ROOT
 
 import onnxprof

@@ -11,7 +11,7 @@ from onnxprof.cli.choosing import Json, Tag
 from onnxprof.cli.commands.stored.compared import Format, format_of, outcome, report
 from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
-from onnxprof.compare.requirement import Requirement
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 

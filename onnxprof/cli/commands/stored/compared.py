@@ -11,7 +11,7 @@ from onnxprof.cli.output import BOOKS, deliver, display, file_format, say
 if TYPE_CHECKING:
     from onnxprof.api.results.comparison import Comparison
     from onnxprof.compare.changes import Comparison as Compared
-    from onnxprof.compare.requirement import Requirement
+    from onnxprof.compare.gates.requirement import Requirement
 
 
 class Format(StrEnum):
@@ -41,7 +41,7 @@ def report(made: Comparison, chosen: Format, output: Path | None) -> None:
 
 def outcome(comparison: Compared, required: Requirement | None = None) -> int:
     """The exit code: 1 if anything is slower, or what is required is not met; says what."""
-    from onnxprof.compare.requirement import unmet
+    from onnxprof.compare.gates.requirement import unmet
 
     missing = unmet(comparison, required)
     for text in missing:
