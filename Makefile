@@ -90,6 +90,7 @@ lint:
 house:
 	@.ci/venv cpu,site,test
 	cd tests && ../$(RUN) support.house
+	cd tests && ../$(RUN) support.api.options
 
 format:
 	@.ci/venv cpu,site,lint

@@ -25,6 +25,7 @@ from onnxprof.records.telemetry import Absence
 #: Optional parts that are not a runtime: what they are for, and the packages they need.
 EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "site": ("pages, PDF and model plots", ("jinja2", "typst", "graphlay")),
+    "xlsx": ("workbooks: -o FILE.xlsx", ("XlsxWriter",)),
     "loadgen": ("onnxprof scenario: a model under load", ("mlcommons-loadgen",)),
     "ssh": ("sweeps over ssh", ("asyncssh",)),
     "fleet": ("sweeps on a Ray cluster", ("ray", "asyncssh")),

@@ -90,9 +90,9 @@ def parse_duration(text: str, option: str) -> float:
 
 def memory_limit(gib: float) -> int:
     """Bytes that one measurement may use; for 0 GiB, what there is."""
-    from onnxprof.machine.memory import usable_bytes
+    from onnxprof.machine.memory import limit_bytes
 
-    return int(gib * 2**30) if gib else usable_bytes()
+    return limit_bytes(gib)
 
 
 def _integer(text: str) -> int | None:

@@ -129,6 +129,12 @@ class Run:
     """How many samples there were; None where all of them are stored."""
     schema: int = field(default=SCHEMA_VERSION)
 
+    def __repr__(self) -> str:
+        """A line: all of a run would be thousands."""
+        asked = self.request
+        where = f"{asked.backend!r} on {asked.device_id!r}"
+        return f"<Run of {asked.model_name!r}, batch {asked.batch}, {where}, {self.created!r}>"
+
     @property
     def has_latency(self) -> bool:
         """Whether un-profiled inferences were timed."""

@@ -89,6 +89,8 @@ class Here:
     learner: Learner = field(default_factory=_Nobody)
     name: str = ""
     width: int = 1
+    refused: list[OnnxprofError] = field(default_factory=list)
+    """Errors that kept tasks from being planned, in order."""
     _last: tuple[object, InspectedModel] | None = None
     """The model that was inspected last: its next task need not read it again."""
 
@@ -261,6 +263,7 @@ class _Course:
 
     def _fail(self, error: OnnxprofError) -> None:
         """Report all that is open as failed, with a record where the model's file is there."""
+        self.place.refused.append(error)
         self.jobs = []
         path, records = Path(), dict[int, Run]()
         if self.place.records_unreadable:

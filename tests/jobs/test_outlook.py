@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from support.inturn import Machine, job
 
-from onnxprof.cli.commands.stored import compare
+from onnxprof.api.in_turn import announce
 from onnxprof.cli.progress import Meter
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.options import Options
@@ -135,10 +135,10 @@ def test_pairs_of_processes_count_each() -> None:
     assert in_turn_s(2.3, 6.0, 70e-6, 1) > 6.0
 
 
-def test_the_announcement_is_an_estimate_of_the_whole(capsys) -> None:
-    compare._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
-    told = capsys.readouterr().err
-    assert "10 pairs of processes at each of 2 batch sizes" in told
-    assert "take some 455 s" in told
-    compare._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
-    assert capsys.readouterr().err == ""
+def test_the_announcement_is_an_estimate_of_the_whole() -> None:
+    told: list[str] = []
+    announce(told.append, [1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
+    assert "10 pairs of processes at each of 2 batch sizes" in told[0]
+    assert "take some 455 s" in told[0]
+    announce(told.append, [1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
+    assert len(told) == 1

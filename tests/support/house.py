@@ -42,6 +42,7 @@ FLOORS = (
     ("checks", "publish", "imports"),
     ("jobs", "repro", "rewrite"),
     ("sweeps", "scenarios"),
+    ("api",),
     ("cli",),
     ("cli.commands", "__main__"),
 )

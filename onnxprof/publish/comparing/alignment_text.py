@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,11 +104,6 @@ def _csv_cell(cell: Cell) -> Iterator[str]:
     yield cell.verdict.value if cell.verdict else ""
     yield cell.confidence.value if cell.steps else ""
     yield ";".join(f"{name}: {fate.value}" for name, fate in cell.missing)
-
-
-def to_json_text(alignment: Alignment) -> str:
-    """The whole alignment as JSON."""
-    return json.dumps(plain(alignment), indent=2, allow_nan=False) + "\n"
 
 
 def plain(alignment: Alignment) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,11 +80,6 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
     return "\n".join([*lines, f"<sub>{_rule(comparison)}</sub>"]) + "\n"
 
 
-def to_json_text(comparison: Comparison) -> str:
-    """The whole comparison as JSON."""
-    return json.dumps(_plain(comparison), indent=2, allow_nan=False) + "\n"
-
-
 def to_csv(comparison: Comparison) -> str:
     """One row a model and layer; names are joined with `;`."""
     more = gains.COLUMNS if gains.has_any(comparison.pairs) else ()
@@ -113,7 +107,8 @@ def caveats(pair: Pair) -> list[str]:
     return [verdicts.remark_text(remark, "AB") for remark in pair.remarks]
 
 
-def _plain(comparison: Comparison) -> dict[str, Any]:
+def plain(comparison: Comparison) -> dict[str, Any]:
+    """The whole comparison as dicts, lists and numbers."""
     return {
         "threshold": comparison.threshold,
         "ratios_of": _ratio_of(comparison),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -250,15 +249,14 @@ def _gain(cell: Cell) -> tuple[str, ...]:
     return *("" if f is None else f"{100 * f:.6g}" for f in figures), verdict
 
 
-def to_json_text(comparison: Batches) -> str:
-    """The whole comparison as JSON: latencies and the alignment at each batch."""
-    document = {
+def plain_batches(comparison: Batches) -> dict[str, Any]:
+    """Latencies and the alignment at each batch as dicts, lists and numbers."""
+    return {
         "model": comparison.model,
         "systems": list(comparison.systems),
         "left_out": list(comparison.alone),
         "batches": [_plain(comparison, place) for place in range(len(comparison.batches))],
     }
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def _plain(comparison: Batches, place: int) -> dict[str, Any]:

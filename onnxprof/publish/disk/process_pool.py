@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from typing import Generic, TypeVar
 
 from onnxprof.machine import kernel, memory
+from onnxprof.processes.launch import without_program
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,7 +68,9 @@ class _Bench(Generic[T, R]):
         if self.pool is None:
             self.pool = ProcessPoolExecutor(1, get_context("spawn"), _settle)
         try:
-            made, held = self.pool.submit(_weighed, self.work, task).result()
+            with without_program():
+                waiting = self.pool.submit(_weighed, self.work, task)
+            made, held = waiting.result()
         except BrokenProcessPool:
             self.close()
             return self.work(task)

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.commands.stored.compared import Format, format_of, outcome, report
+from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from onnxprof.compare.changes import Comparison, Pair
+    from onnxprof.compare.changes import Comparison as Compared
     from onnxprof.compare.pairing import Pairing
-    from onnxprof.compare.quantised.gains import LayerError
     from onnxprof.jobs.job import Job
-    from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
-
-
-class Format(StrEnum):
-    """How to print a comparison."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "md"
-    CSV = "csv"
 
 
 _Threshold = Annotated[
@@ -42,6 +32,13 @@ _Format = Annotated[
 ]
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+]
+_Require = Annotated[
+    Requirement | None,
+    typer.Option(
+        "--require",
+        help="Exit code 1 unless B's latency is known to be so; undecided is not enough.",
+    ),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Allow different batches, axes or inputs.")]
 _LayerErrors = Annotated[
@@ -74,8 +71,20 @@ _Store = Annotated[
 
 
 @takes(
-    *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
-    *("device", "tag", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
+    *("a", "b", "threshold", "require", "format_", "as_json", "output", "all_", "force", "model"),
+    *(
+        "batch",
+        "backend",
+        "device",
+        "tag",
+        "threads",
+        "budget",
+        "processes",
+        "dim",
+        "inputs",
+        "layer_errors",
+        "store",
+    ),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
@@ -94,7 +103,9 @@ def compare(
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
     threshold: _Threshold = 0.02,
+    require: _Require = None,
     format_: _Format = None,
+    as_json: Json = False,
     output: _Output = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
     force: _Force = False,
@@ -109,13 +120,16 @@ def compare(
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
-    turn on the spot. The exit code is 1 if anything is slower. A quantised model and its float
-    original are matched layer by layer.
+    turn on the spot. The exit code is 1 if anything is slower, or if --require is not met. A
+    quantised model and its float original are matched layer by layer.
     """
+    from onnxprof.api.comparing import compared
+    from onnxprof.api.in_turn import with_errors
+    from onnxprof.api.results.comparison import Comparison
     from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
-    from onnxprof.processes.confined import Limits
+    from onnxprof.processes.limits import Limits
 
-    chosen = _format(format_, output)
+    chosen = format_of(format_, output, as_json)
     batches = parse_batches(batch) if batch else ()
     in_turn = _are_models(a, b)
     if in_turn:
@@ -125,15 +139,15 @@ def compare(
         pairing, jobs = measured(a, b, options, store, layer_errors)
     else:
         _refuse_models_options(layer_errors, asked["inputs"])
-        jobs = []
+        jobs = ()
         filters = parse_filters(model, _given(device), _given(backend), batch, tag)
         pairing = _stored(a, b, store, filters)
-    comparison = _compared(pairing, threshold, force, in_turn)
+    found = compared(pairing, threshold, force, in_turn=in_turn)
     if layer_errors:
-        comparison = _with_errors(comparison, jobs)
-    _tell(comparison)
-    _report(comparison, chosen, output, None if all_ else 12)
-    return int(comparison.regressed)
+        found = with_errors(found, jobs, say)
+    _tell(found)
+    report(Comparison(found, None if all_ else 12), chosen, output)
+    return outcome(found, require)
 
 
 def _given(text: str) -> tuple[str, ...]:
@@ -141,9 +155,10 @@ def _given(text: str) -> tuple[str, ...]:
 
 
 def _are_models(a: str, b: str) -> bool:
+    from onnxprof.api.comparing import is_model
     from onnxprof.errors import UsageError
 
-    models = [_is_model(a), _is_model(b)]
+    models = [is_model(a), is_model(b)]
     if any(models) and not all(models):
         raise UsageError(
             "one is a model, the other a run",
@@ -153,39 +168,15 @@ def _are_models(a: str, b: str) -> bool:
     return all(models)
 
 
-def _is_model(text: str) -> bool:
-    return text.startswith(("zoo:", "hub:", "hf:")) or text.lower().endswith(".onnx")
-
-
 def _stored(a: str, b: str, store: Path | None, filters: Filters) -> Pairing:
-    from onnxprof.compare.pairing import pair
-    from onnxprof.errors import UsageError
-    from onnxprof.store.folder import load_good
+    from onnxprof.api.comparing import in_common, paired, stored
 
-    chosen = [_paths(text, store, filters) for text in (a, b)]
-    if {path.resolve() for path in chosen[0]} & {path.resolve() for path in chosen[1]}:
-        raise UsageError(
-            "A and B have a run in common",
-            where=f"{a}, {b}",
-            remedy="Runs of one request share an id: name their .parquet files instead",
-        )
-    sides = [[run for _, run in load_good(paths, say)] for paths in chosen]
-    pairing = pair(*sides)
-    if not pairing.pairs:
-        raise UsageError(
-            "no model was measured at the same batch size on both sides",
-            where=f"{a}, {b}",
-            remedy="Name two runs instead of folders to compare them all the same",
-        )
-    return pairing
-
-
-def _paths(text: str, store: Path | None, filters: Filters) -> list[Path]:
-    from onnxprof import folders
-    from onnxprof.store.select import Need, select
-
-    summaries = select(text, [folders.store(store)], filters, Need.LATENCIES, say=say)
-    return [summary.path for summary in summaries]
+    named = [stored(text, store, filters, say) for text in (a, b)]
+    files = [{path.resolve() for path, _ in side} for side in named]
+    if files[0] & files[1]:
+        raise in_common(f"{a}, {b}")
+    sides = [[run for _, run in side] for side in named]
+    return paired(sides[0], sides[1], f"{a}, {b}")
 
 
 def _refuse_models_options(layer_errors: bool, inputs: str) -> None:
@@ -200,200 +191,33 @@ def _refuse_models_options(layer_errors: bool, inputs: str) -> None:
         )
 
 
-def _refuse_not_quantised(pairs: list[tuple[Job, Job]]) -> None:
-    """Raise UsageError unless one of the models is quantised and the other is not."""
-    from onnxprof.compare.quantised.operators import is_quantised
-    from onnxprof.errors import UsageError
-
-    ours, theirs = pairs[0]
-    told = [is_quantised(job.table) for job in (ours, theirs)]
-    if told[0] == told[1]:
-        raise UsageError(
-            f"--layer-errors: {'both' if told[0] else 'neither'} of the models"
-            f" {'are' if told[0] else 'is'} quantised",
-            where=f"{ours.facts.name}, {theirs.facts.name}",
-            remedy="Compare a quantised model with the float model that it was made from",
-        )
-
-
-def _with_errors(comparison: Comparison, jobs: list[tuple[Job, Job]]) -> Comparison:
-    """Run both models of each pair, in a process of their own, and add the error of each layer."""
-    from dataclasses import replace
-
-    pairs = []
-    for pair, (ours, theirs) in zip(comparison.pairs, jobs, strict=True):
-        gains = pair.quantised
-        if gains is None:
-            say("few layers of the two models are alike: no layer's error is known")
-        else:
-            both = (ours, theirs) if gains.float_side == 0 else (theirs, ours)
-            gains = gains.with_errors(_errors(*both))
-        pairs.append(replace(pair, quantised=gains))
-    return replace(comparison, pairs=tuple(pairs))
-
-
-def _errors(original: Job, quantised: Job) -> dict[str, LayerError]:
-    from functools import partial
-
-    from onnxprof.checks.quantised.errors import Question, layer_errors
-    from onnxprof.processes.confined import confined
-
-    options = original.options
-    question = Question(
-        original=original.model,
-        quantised=quantised.model,
-        batch=original.batch,
-        dims=options.dims,
-        seed=options.seed,
-        inputs=options.inputs,
-        threads=options.threads,
-    )
-    say("running both models for the error of each layer")
-    work = partial(layer_errors, question)
-    return confined(work, options.limits, "comparing layers", quantised.facts.name)
-
-
 def measured(
     a: str, b: str, options: Options, store: Path | None, layer_errors: bool = False
-) -> tuple[Pairing, list[tuple[Job, Job]]]:
+) -> tuple[Pairing, Sequence[tuple[Job, Job]]]:
     """Measure two models in turn; runs are stored where a store is named. Their jobs, too."""
-    import time
-    from dataclasses import replace
     from functools import partial
 
     from rich.console import Console
 
     from onnxprof import folders
+    from onnxprof.api import in_turn
     from onnxprof.cli.progress import Meter, fetching
-    from onnxprof.compare.pairing import Pairing
-    from onnxprof.errors import UsageError
-    from onnxprof.jobs.in_turn import alternate
-    from onnxprof.jobs.proving import proven
-    from onnxprof.jobs.sweep import plan
-    from onnxprof.plugins.placement import ALL
-    from onnxprof.processes.device_lock import held
     from onnxprof.store.folder import Store
 
-    began = time.monotonic()
-    if options.device == ALL:
-        raise UsageError("two models are compared on one device", remedy="Name it with --device")
     place = Store(folders.store(store)) if store else None
     if place is not None:
         place.check_writable()
-    with fetching(Console(stderr=True)) as progress:
-        plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
-    with held(plans[0][0].device.id, say):
-        plans = [proven(jobs, options, lambda *_: None) for jobs in plans]
-    matched = _matched(*plans)
+    sides = in_turn.of_models(a, b, options)
+    found = in_turn.planned(sides, say, partial(fetching, Console(stderr=True)))
     if layer_errors:
-        _refuse_not_quantised(matched)
-    pairs: list[tuple[Run, Run]] = []
-    seconds = options.process_budget.seconds * options.processes * 2
-    batches = [ours.batch for ours, _ in matched]
-    planning_s = time.monotonic() - began
-    announced = partial(_announce, batches, options.processes, seconds, planning_s)
-    device = matched[0][0].device.id
-    with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, say):
-        for ours, theirs in matched:
-            known = partial(announced, silent=bool(pairs))
-            pairs.append(alternate(ours, theirs, options.limits, meter.update, announce=known))
-            meter.done()
-            if place is not None:
-                for run in pairs[-1]:
-                    say(f"stored {place.save(run)}")
-    return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ()), matched
+        in_turn.refuse_not_quantised(found.pairs)
+    with Meter(Console(stderr=True), len(found.pairs), found.measuring_s) as meter:
+        return in_turn.measured(found, place, meter, say), found.pairs
 
 
-def _announce(
-    batches: list[int],
-    pairs: int,
-    measuring_s: float,
-    planning_s: float,
-    seconds: Callable[[float], float],
-    *,
-    silent: bool,
-) -> None:
-    """Print how long the comparison will take in all, since the budget is for measuring alone.
-
-    `seconds` estimates the duration of a batch size from its ratio to the first one. `silent`
-    prints nothing: one line covers all batch sizes.
-    """
-    if silent:
-        return
-    whole = planning_s + sum(seconds(batch / batches[0]) for batch in batches)
-    sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
-    say(
-        f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
-        f" {whole:.0f} s with starting and checking them; fewer --processes take less"
-    )
-
-
-def _matched(a: list[Job], b: list[Job]) -> list[tuple[Job, Job]]:
-    """Pairs of jobs with the same batch; prints why a model stays at its own batch."""
-    from onnxprof.errors import UsageError
-
-    for job in (*a, *b):
-        if job.table.obstacle:
-            say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
-    theirs = {job.batch: job for job in b}
-    matches = [(ours, theirs[ours.batch]) for ours in a if ours.batch in theirs]
-    if not matches:
-        raise UsageError(f"no batch size works for both: {a[0].batch}, {b[0].batch}")
-    return matches
-
-
-def _compared(pairing: Pairing, threshold: float, force: bool, in_turn: bool) -> Comparison:
-    from dataclasses import replace
-
-    from onnxprof.compare.changes import compare as judge
-
-    comparison = judge(pairing.pairs, threshold, in_turn=in_turn)
-    if not force:
-        for pair in comparison.pairs:
-            _refuse_incomparable(pair)
-    return replace(comparison, unmatched_a=pairing.unmatched_a, unmatched_b=pairing.unmatched_b)
-
-
-def _refuse_incomparable(pair: Pair) -> None:
-    from onnxprof.errors import UsageError
-
-    for fact in pair.differences:
-        if fact.what in ("batch", "axes", "inputs"):
-            raise UsageError(
-                f"{fact.what} differs: {fact.a} in A, {fact.b} in B",
-                where=pair.a[0].request.model_name,
-                remedy="--force compares them all the same",
-            )
-
-
-def _tell(comparison: Comparison) -> None:
+def _tell(comparison: Compared) -> None:
     from onnxprof.publish.comparing.changes import difference_texts
 
     for pair in comparison.pairs:
         for line in difference_texts(pair):
             say(f"{pair.a[0].request.model_name}: {line}")
-
-
-def _format(given: Format | None, output: Path | None) -> Format:
-    return Format(file_format(given or "", output, TABLES, Format.TABLE))
-
-
-def _report(comparison: Comparison, chosen: Format, output: Path | None, limit: int | None) -> None:
-    from onnxprof.publish.comparing import changes as renderers
-
-    if chosen is Format.TABLE and output is None:
-        display(renderers.table(comparison, limit=limit))
-    else:
-        deliver(_text(comparison, chosen, limit), output)
-
-
-def _text(comparison: Comparison, chosen: Format, limit: int | None) -> str:
-    from onnxprof.publish.comparing import changes as renderers
-
-    if chosen is Format.JSON:
-        return renderers.to_json_text(comparison)
-    if chosen is Format.CSV:
-        return renderers.to_csv(comparison)
-    if chosen is Format.MARKDOWN:
-        return renderers.markdown(comparison)
-    return plain_text(renderers.table(comparison, limit=limit))

@@ -11,6 +11,7 @@ from onnxprof.cli.choosing import (
     Backend,
     Batch,
     Device,
+    Json,
     Model,
     Stores,
     Tag,
@@ -18,7 +19,15 @@ from onnxprof.cli.choosing import (
     roots_of,
 )
 from onnxprof.cli.lazy import Lazy, lazy_group
-from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note, terminal_width
+from onnxprof.cli.output import (
+    BOOKS,
+    deliver,
+    deliver_document,
+    deliver_parts,
+    display,
+    file_format,
+    note,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -97,6 +106,7 @@ def list_(
     format_: Annotated[ListFormat, typer.Option("--format", help="How to print.")] = (
         ListFormat.TABLE
     ),
+    as_json: Json = False,
 ) -> None:
     """List stored runs, newest last."""
     from onnxprof.cli.options import parse_filters
@@ -107,13 +117,27 @@ def list_(
     listed = [] if _is_empty(roots) else _select("", roots, filters)
     if not listed:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")
-    if format_ is ListFormat.JSON:
+    if as_json:
+        _list_document(listed, format_)
+    elif format_ is ListFormat.JSON:
         deliver(runlist.list_json(listed))
     elif format_ is ListFormat.CSV:
         deliver(runlist.list_csv(listed))
     elif listed:
         with no_garbage_collection():
             display(runlist.list_table(listed))
+
+
+def _list_document(listed: Sequence[Summary], format_: ListFormat) -> None:
+    from onnxprof.publish.json.listing import runs_list
+
+    if format_ is ListFormat.CSV:
+        file_format("csv", None, BOOKS, "table", as_json=True)  # refuses it
+    deliver_document(runs_list(listed))
+
+
+#: Formats of one run; the table is for people, the others have every layer.
+_SHOWN = {name: BOOKS[name] for name in ("table", "csv", "json", "xlsx")}
 
 
 @app.command()
@@ -129,48 +153,35 @@ def show(
     by: Annotated[
         By | None, typer.Option("--by", help="Add the times up by module scope or operator.")
     ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+    ] = "",
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="table, csv, json or xlsx; else as the file's name ends."),
+    ] = "",
+    as_json: Json = False,
 ) -> None:
     """Show a run: its facts, how its times add up, its slowest layers, its caveats.
 
     Where several runs match, the newest good one is shown.
     """
     from onnxprof.analysis.standing import newest
+    from onnxprof.cli.books import check_book
+    from onnxprof.cli.commands.stored import shown
     from onnxprof.cli.options import parse_filters
     from onnxprof.plugins.source_places import cleaned_run
-    from onnxprof.publish.repeating.lines import repeat
-    from onnxprof.publish.repeating.terminal import text_lines
-    from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
     from onnxprof.store.select import told
 
+    chosen = check_book(file_format(format_, output, _SHOWN, "table", as_json), output)
     summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
     meant = newest(summaries)
     run = cleaned_run(load(meant.path))
     if len(summaries) > 1:
         note(f"{len(summaries)} runs match; this is {told(meant, summaries)}: {meant.path}")
-    if by is not None:
-        return _show_by(run, by, all_)
-    limit = None if all_ else 20
-    shelf = _shelf(store, [meant])
-    table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
-    display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
-    display("", *text_lines(repeat(run), terminal_width()))
-    if meant.tags:
-        note(f"tags: {', '.join(meant.tags)}")
-    if run.timings is not None and (missing := shelf.missing(run)):
-        note(f"note: {missing}")
-    return None
-
-
-def _show_by(run: Run, by: By, every: bool) -> None:
-    """The times of a run by scope or operator. Raises StoreError for a run that failed."""
-    from onnxprof.analysis.reconcile import reconcile
-    from onnxprof.publish.icicle import table
-    from onnxprof.publish.tables.run_summary import graded, headline
-
-    sums = reconcile(run)
-    shown = table.table(sums, table.By(by.value), terminal_width(), every=every)
-    display(headline(run), graded(sums, run), shown)
+    asked = shown.Shown(run, meant, _shelf(store, [meant]), by.value if by else "", all_)
+    shown.write(asked, chosen, output)
 
 
 @app.command()
@@ -242,11 +253,10 @@ _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
 
 
 def _shelf(store: list[str] | None, summaries: Sequence[Summary]) -> Shelf:
-    """Ceilings of the stores and of those that the runs lie in: STORE/model/device/backend/run."""
-    from onnxprof.reasons.stored import Shelf
+    """Ceilings of the stores and of those that the runs lie in."""
+    from onnxprof.api.loading import shelf_of
 
-    homes = (home for summary in summaries for home in summary.path.absolute().parents[3:4])
-    return Shelf(list(dict.fromkeys([*roots_of(store), *homes])))
+    return shelf_of(summaries, roots_of(store))
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:

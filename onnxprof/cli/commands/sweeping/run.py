@@ -63,7 +63,7 @@ def run(
         typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
     ] = True,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print events as JSON, one a line.")
+        bool, typer.Option("--json", help="Print events as JSON, a document a line (docs/json.md).")
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print failures and the end alone.")
