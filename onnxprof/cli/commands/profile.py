@@ -58,6 +58,7 @@ def profile(
     from rich.console import Console
 
     from onnxprof import folders
+    from onnxprof.api.measuring import axes_left_out
     from onnxprof.cli.options import memory_limit
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
@@ -69,8 +70,6 @@ def profile(
     console = Console(stderr=True)
     with fetching(console) as progress:
         tasks = tasks_of(options, force, progress)
-    from onnxprof.api.measuring import axes_left_out
-
     for name, axis in axes_left_out(tasks, options):
         say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
     told = _Told(quiet or as_json, as_json)
