@@ -1,0 +1,158 @@
+"""The words of a gate's outcome, shared by its terminal, Markdown and annotation forms."""
+
+from __future__ import annotations
+
+from onnxprof.compare.changes import Row
+from onnxprof.compare.verdict import Verdict
+from onnxprof.gate.cases import Case, Gated, Outcome, Required
+from onnxprof.gate.rule import Judgement, Spread, plain_alarms, seen_from, unchanged_alarms
+from onnxprof.publish.comparing.changes import caveats, difference_texts
+from onnxprof.publish.text.numbers import duration
+from onnxprof.publish.text.safe import counted
+
+#: Verdicts on layers that a reader is shown first.
+_LOUD = (Verdict.SLOWER, Verdict.FASTER, Verdict.ONLY_A, Verdict.ONLY_B)
+#: Layers by how much they gained or lost, where none is called slower or faster.
+_LARGEST = 5
+
+
+def percent(fraction: float) -> str:
+    """`5 %`, `2.7 %`, `0.03 %`: two significant digits."""
+    value = 100 * fraction
+    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+
+
+def rate(fraction: float) -> str:
+    """A chance; what is tiny is less than a thousandth."""
+    return percent(fraction) if fraction >= 0.001 else "less than 0.1 %"
+
+
+def confidence(gated: Gated) -> str:
+    """The share of both bounds' intervals that hold: `98 %`."""
+    return f"{100 * (1 - 2 * gated.rule.level):.3g} %"
+
+
+def headline(gated: Gated) -> str:
+    """What came of it, in a line."""
+    counts = {kind: sum(case.outcome is kind for case in gated.cases) for kind in Outcome}
+    of = f"of {counted(len(gated.cases), 'case', 'cases')}"
+    if counts[Outcome.FAILED]:
+        return f"{counts[Outcome.FAILED]} {of} failed"
+    if counts[Outcome.SLOWER]:
+        return f"{counts[Outcome.SLOWER]} {of} slower by more than {limit(gated)}"
+    if gated.stopped:
+        return f"{len(gated.stopped)} {of} not shown to be within {limit(gated)}"
+    return f"nothing {of} is slower by more than {limit(gated)}"
+
+
+def limit(gated: Gated) -> str:
+    """The largest slowdown that passes."""
+    return percent(gated.rule.max_slowdown)
+
+
+def interval(judged: Judgement) -> str:
+    """The bounds of the ratio."""
+    return f"{judged.low:.3f} to {judged.high:.3f}"
+
+
+def times(case: Case) -> tuple[str, str]:
+    """The latencies of the old and the new version; empty where nothing was measured."""
+    if case.pair is None:
+        return "", ""
+    row = case.pair.latency
+    return duration(row.a_ns or 0), duration(row.b_ns or 0)
+
+
+def verdict_text(gated: Gated, case: Case) -> str:
+    """A sentence on the outcome of a case."""
+    if case.outcome is Outcome.NEW:
+        return f"New: {case.origin} has no such model, so there is nothing to compare it with."
+    if case.outcome is Outcome.UNCHANGED:
+        return f"Unchanged: the same bytes as in {case.origin}, so nothing was measured."
+    judged = case.judgement
+    if case.outcome is Outcome.FAILED or judged is None:
+        return f"Failed: {case.why}"
+    old, new = times(case)
+    figures = f"{judged.ratio:.3f} times {case.origin} ({interval(judged)}), {old} → {new}"
+    return f"{case.outcome.capitalize()}: {figures}; {_meaning(gated, case, judged)}."
+
+
+def _meaning(gated: Gated, case: Case, judged: Judgement) -> str:
+    if case.outcome is Outcome.SLOWER:
+        return f"more than the {limit(gated)} that passes"
+    if judged.within:
+        return f"within the limit of {limit(gated)}"
+    stops = " and --require same asks for that" if gated.required is Required.SAME else ""
+    return f"not shown to be within {limit(gated)}{stops}"
+
+
+def noise_text(gated: Gated, noise: Spread) -> str:
+    """How far processes scatter here, and what the gate sees and mistakes because of that."""
+    rule, pairs = gated.rule, gated.pairs
+    seen, unchanged = seen_from(noise, pairs, rule), unchanged_alarms(noise, pairs, rule)
+    return (
+        f"processes of one model scatter by {percent(noise.of_processes)} here. {pairs} pairs of"
+        f" them tell differences from {percent(gated.sees(noise))} on: a slowdown of"
+        f" {percent(seen)} is found 9 times in 10, an unchanged model is called slower in"
+        f" {rate(unchanged)} of gates at most. One run of each and a limit of {limit(gated)} would"
+        f" be wrong about an unchanged model in {rate(plain_alarms(noise, rule))}"
+    )
+
+
+def blunt_text(gated: Gated, noise: Spread) -> str:
+    """What to do where the machine is too noisy for the limit."""
+    enough = gated.enough(noise)
+    if enough is None:
+        remedy = "no number of pairs up to 400 would; take a quieter machine or a higher limit"
+    else:
+        budget = enough * gated.process_seconds
+        remedy = f"--processes {enough} --budget {budget:.3g} would"
+    return (
+        f"too noisy to tell a slowdown of {limit(gated)} from none with {gated.pairs} pairs of"
+        f" processes: {remedy}"
+    )
+
+
+def notes(case: Case) -> list[str]:
+    """What limits the figures of a case, and what differs besides the model."""
+    if case.pair is None:
+        return []
+    facts = [text for text in difference_texts(case.pair) if not text.startswith("model digest")]
+    return [*facts, *caveats(case.pair)]
+
+
+def rows(case: Case, most: int) -> tuple[list[Row], bool]:
+    """Layers that changed, the largest change first; whether any is called so.
+
+    Where none is, those that gained or lost the most time, a few of them.
+    """
+    if case.pair is None:
+        return [], False
+    loud = [row for row in case.pair.rows if row.verdict in _LOUD]
+    shown = sorted(loud or case.pair.rows, key=lambda row: -abs(changed_ns(row)))
+    return shown[: most if loud else min(most, _LARGEST)], bool(loud)
+
+
+def changed_ns(row: Row) -> float:
+    """What a row gained."""
+    return (row.b_ns or 0.0) - (row.a_ns or 0.0)
+
+
+def layers_text(called: bool, more: int) -> str:
+    """What stands above the layers."""
+    left = f"; {counted(more, 'more is', 'more are')} not shown" if more else ""
+    if called:
+        return f"Layers that changed, the largest change first{left}"
+    return "No layer by itself changed beyond chance; these differ the most"
+
+
+def rule_text(gated: Gated) -> str:
+    """The legend of the verdicts."""
+    need = " or not shown to be within it" if gated.required is Required.SAME else ""
+    return (
+        f"Old and new were measured in turn, {gated.pairs} pairs of fresh processes. slower: the"
+        f" {confidence(gated)} interval lies beyond {limit(gated)}; same: it is within"
+        f" ±{limit(gated)}; undecided: neither. False alarms: at most"
+        f" {percent(gated.rule.false_alarms)} of gates. The gate stops what is slower than the"
+        f" limit{need}."
+    )
