@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from onnxprof.compare.changes import Pair
 from onnxprof.compare.verdict import Verdict
+from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Judgement, Rule, Spread, pairs_for, resolution
 
 
@@ -23,15 +24,6 @@ class Outcome(StrEnum):
     """There is no old version."""
     FAILED = "failed"
     """A version could not be planned or measured."""
-
-
-class Required(StrEnum):
-    """What a model has to be shown to be, for the gate to pass."""
-
-    NOT_SLOWER = "not-slower"
-    """Nothing shows that it is slower than the limit."""
-    SAME = "same"
-    """It is shown to be within the limit; a measurement that does not tell stops it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from onnxprof.compare.ratios import Floats
 from onnxprof.compare.replicates import latency_replicates, side_by_side
 from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.errors import OnnxprofError
-from onnxprof.gate.cases import Case, Gated, Outcome, Required, outcome_of
+from onnxprof.gate.cases import Case, Gated, Outcome, outcome_of
+from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Rule, Spread, judge, spread
 from onnxprof.gate.subject import Subject
 from onnxprof.jobs.in_turn import Announce, Open, Report, alternate
@@ -52,9 +53,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Who hears what happens: lines, progress, the estimate of the time, finished cases."""
+    """Who hears what happens: progress, the estimate of the time, finished cases."""
 
-    say: Callable[[str], None]
     report: Report
     announce: Announce
     noise: Callable[[Gated, Case], None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from onnxprof.compare.changes import Row
 from onnxprof.compare.verdict import Verdict
-from onnxprof.gate.cases import Case, Gated, Outcome, Required
+from onnxprof.gate.cases import Case, Gated, Outcome
+from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Judgement, Spread, plain_alarms, seen_from, unchanged_alarms
 from onnxprof.publish.comparing.changes import caveats, difference_texts
 from onnxprof.publish.text.numbers import duration
@@ -34,15 +35,24 @@ def confidence(gated: Gated) -> str:
 
 def headline(gated: Gated) -> str:
     """What came of it, in a line."""
-    counts = {kind: sum(case.outcome is kind for case in gated.cases) for kind in Outcome}
-    of = f"of {counted(len(gated.cases), 'case', 'cases')}"
-    if counts[Outcome.FAILED]:
-        return f"{counts[Outcome.FAILED]} {of} failed"
-    if counts[Outcome.SLOWER]:
-        return f"{counts[Outcome.SLOWER]} {of} slower by more than {limit(gated)}"
+    failed, slower = (_part(gated, kind) for kind in (Outcome.FAILED, Outcome.SLOWER))
+    if failed:
+        return f"{failed}not measured"
+    if slower:
+        return f"{slower}slower by more than {limit(gated)}"
     if gated.stopped:
-        return f"{len(gated.stopped)} {of} not shown to be within {limit(gated)}"
-    return f"nothing {of} is slower by more than {limit(gated)}"
+        return f"{_of(gated, len(gated.stopped))}not shown to be within {limit(gated)}"
+    return f"nothing is shown to be slower by more than {limit(gated)}"
+
+
+def _part(gated: Gated, kind: Outcome) -> str:
+    """How many cases have an outcome; empty for none."""
+    count = sum(case.outcome is kind for case in gated.cases)
+    return _of(gated, count) if count else ""
+
+
+def _of(gated: Gated, count: int) -> str:
+    return f"{count} of {len(gated.cases)} " + ("case " if len(gated.cases) == 1 else "cases ")
 
 
 def limit(gated: Gated) -> str:
