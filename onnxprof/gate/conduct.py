@@ -162,13 +162,13 @@ def _measured(case: Case, jobs: tuple[Job, Job], gated: Gated, told: Told, start
     plain = old.asking(parity=False, verify=False)
     limits = old.options.limits
     same = alternate(plain, plain, limits, told.report, start, told.announce)
-    noise = spread(_apart(*same))
+    noise = spread(apart_of(*same))
     told.noise(gated, replace(case, noise=noise))
     both = alternate(old, new, limits, told.report, start)
-    return Measured(noise, _apart(*both), *both)
+    return Measured(noise, apart_of(*both), *both)
 
 
-def _apart(a: Run, b: Run) -> Floats:
+def apart_of(a: Run, b: Run) -> Floats:
     """The logarithm of B's latency over A's, one a pair of processes."""
     beside = side_by_side(latency_replicates(a), latency_replicates(b))
     return beside.apart[0]

@@ -20,6 +20,7 @@ the sum of two quantiles of Student's t, that of the level and that of the power
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -160,5 +161,6 @@ def _kept(pairs: int) -> int:
     return pairs - 2 * int(PROCESS_CUT * pairs)
 
 
+@lru_cache(maxsize=4096)
 def _quantile(p: float, freedom: int) -> float:
     return float(student_quantile(freedom, p))
