@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from onnx import numpy_helper
+
 from support.networks import models
 
 
