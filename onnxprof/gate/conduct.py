@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from onnxprof.compare.changes import compare
 from onnxprof.compare.ratios import Floats
@@ -98,13 +99,20 @@ def _planned(
         with hold(both[0][0]):
             both = [proven(jobs, options, lambda *_: None) for jobs in both]
     except OnnxprofError as error:
-        return [Planned(subject, told=told(outcome=Outcome.FAILED, why=str(error)))]
+        why = _reason(error, subject)
+        return [Planned(subject, told=told(outcome=Outcome.FAILED, why=why))]
     old = {job.batch: job for job in both[0]}
     pairs = [(old[job.batch], job) for job in both[1] if job.batch in old]
     if not pairs:
         why = f"no batch size works for both: {both[0][0].batch}, {both[1][0].batch}"
         return [Planned(subject, told=told(outcome=Outcome.FAILED, why=why))]
     return [Planned(subject, pair) for pair in pairs]
+
+
+def _reason(error: OnnxprofError, subject: Subject) -> str:
+    """Why something failed, without the temporary file that the old version was written to."""
+    old = f"{Path(subject.model).name} of {subject.origin}"
+    return str(error).replace(subject.old, old) if subject.old else str(error)
 
 
 def conducted(
@@ -152,7 +160,7 @@ def _attempted(
         keep(measured.old)
         keep(measured.new)
     except OnnxprofError as error:
-        return replace(so_far, outcome=Outcome.FAILED, why=str(error))
+        return replace(so_far, outcome=Outcome.FAILED, why=_reason(error, case.subject))
     return measured
 
 

@@ -127,7 +127,7 @@ def test_the_pairs_that_are_advised_show_an_unchanged_model_within_the_limit() -
     assert resolution(known, pairs, rule) <= 0.03 < resolution(known, pairs - 1, rule)
     rng = np.random.default_rng(4)
     judged = [judge(normal(rng, pairs), known, rule) for _ in range(GATES)]
-    assert sum(one.within for one in judged) >= 0.85 * GATES
+    assert sum(one.within for one in judged) >= 0.8 * GATES
 
 
 def test_where_no_number_of_pairs_would_do_none_is_advised() -> None:

@@ -239,7 +239,7 @@ def test_lists_of_earlier_commits_are_kept() -> None:
     assert both["sample.time_latency"]["params"] == [["1", "8"]]
     assert "gone.time_latency" in both
     for foreign in ("[]", '{"version": 2, "x": {"version": "1"}}', "no JSON"):
-        with pytest.raises(ValueError, match="no list|another program|Expecting"):
+        with pytest.raises(ValueError, match=r"no list|another program|Expecting"):
             with_listed(after, foreign)
 
 

@@ -54,7 +54,7 @@ def _commands(gated: Gated, environ: Mapping[str, str]) -> Iterator[tuple[str, s
 def _command(kind: str, case: Case, title: str, text: str, environ: Mapping[str, str]) -> str:
     message = data(shortened(printable(f"{case.title}: {text}"), _LONGEST))
     file = place(case.model, environ)
-    properties = [f"file={prop(file)}"] if file else []
+    properties = [f"file={prop(printable(file))}"] if file else []
     return f"::{kind} {','.join([*properties, f'title={prop(title)}'])}::{message}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from onnxprof.compare.changes import Row
 from onnxprof.compare.verdict import Verdict
 from onnxprof.gate.cases import Case, Gated, Outcome
@@ -115,8 +117,8 @@ def blunt_text(gated: Gated, noise: Spread) -> str:
     if enough is None:
         remedy = "no number of pairs up to 400 would; take a quieter machine or a higher limit"
     else:
-        budget = enough * gated.process_seconds
-        remedy = f"--processes {enough} --budget {budget:.3g} would"
+        budget = ceil(enough * gated.process_seconds)
+        remedy = f"--processes {enough} --budget {budget} would"
     return (
         f"too noisy to tell a slowdown of {limit(gated)} from none with {gated.pairs} pairs of"
         f" processes: {remedy}"

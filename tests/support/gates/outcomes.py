@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnxprof.analysis.intervals import trimmed_means
 from onnxprof.analysis.processes import merge
 from onnxprof.compare.changes import Pair, compare
 from onnxprof.gate.cases import Case, Gated, Outcome, outcome_of
@@ -57,7 +58,8 @@ def case(
     rng = np.random.default_rng(0)
     noise = spread(rng.normal(0, scatter * 2**0.5, PAIRS))
     apart = rng.normal(0, scatter * 2**0.5, PAIRS)
-    judged = judge(apart - apart.mean() + np.log(ratio), noise, rule or Rule(0.05, 0.01))
+    centred = apart - trimmed_means(apart[None], 0.1)
+    judged = judge(centred + np.log(ratio), noise, rule or Rule(0.05, 0.01))
     outcome = outcome_of(judged.verdict)
     return Case(model, 1, outcome, origin, noise, judged, pair(name, ratio, layers))
 
