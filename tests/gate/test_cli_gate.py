@@ -94,6 +94,16 @@ def test_an_equal_model_passes(repo: Repository, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("onnxprof-*"))
 
 
+def test_json_is_all_that_stdout_has(repo: Repository) -> None:
+    given = ("models/slow.onnx", "models/new.onnx", "--baseline", "main", *QUICK, "--json")
+    code, out, err = run(*given, folder=repo.root)
+    assert code == 1, err
+    slow, new = json.loads(out)["cases"]
+    assert slow["ratio"] > 1.5
+    assert {layer["verdict"] for layer in slow["layers"]} >= {"only in new"}
+    assert new["outcome"] == "new"
+
+
 def test_a_folder_is_a_baseline_and_what_is_unchanged_is_not_measured(
     repo: Repository, tmp_path: Path
 ) -> None:
@@ -131,6 +141,7 @@ app.command()(gate)
         (["--max-slowdown", "0%"], "not between 0.1% and 1000%"),
         (["--false-alarms", "90%"], "not between 0.01% and 50%"),
         (["--device", "all"], "one device"),
+        (["--github", "--json"], "both print on stdout"),
         (["--baseline", "--help"], "no folder, file or commit"),
     ],
 )

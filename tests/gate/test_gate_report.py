@@ -14,6 +14,7 @@ from onnxprof.cli.output import plain_text
 from onnxprof.gate.cases import Gated, Outcome
 from onnxprof.gate.report.annotations import annotations, data, muted, place, prop
 from onnxprof.gate.report.code_quality import code_quality
+from onnxprof.gate.report.document import document
 from onnxprof.gate.report.markdown import LARGEST, MARK, markdown
 from onnxprof.gate.report.terminal import rendered
 from onnxprof.gate.required import Required
@@ -144,6 +145,21 @@ def test_code_quality_has_the_fields_that_gitlab_reads() -> None:
     again = json.loads(code_quality(outcome, {}))
     assert [i["fingerprint"] for i in again] == [i["fingerprint"] for i in issues]
     assert json.loads(code_quality(gated(NEW), {})) == []
+
+
+def test_the_document_has_everything() -> None:
+    outcome = gated(case(ratio=1.2), NEW, FAILED)
+    told = json.loads(document(outcome))
+    assert (told["schema"], told["exit_code"]) == ("onnxprof.gate/1", 2)
+    slow, new, failed = told["cases"]
+    assert (slow["outcome"], slow["stops"]) == ("slower", True)
+    assert slow["low"] < slow["ratio"] < slow["high"]
+    assert [layer["verdict"] for layer in slow["layers"]][:2] == ["slower", "slower"]
+    assert slow["noise"]["process_scatter"] == outcome.cases[0].noise.of_processes
+    assert (new["outcome"], new["ratio"], new["noise"], new["layers"]) == ("new", None, None, [])
+    assert failed["why"] == "it is damaged"
+    assert set(new) == set(slow) == set(failed)
+    assert document(gated(case(name=HOSTILE, layers=[HOSTILE]))).isascii()
 
 
 def check_issue(issue: dict) -> None:

@@ -66,6 +66,9 @@ _GitHub = Annotated[
         help=f"Print annotations of GitHub Actions, and append to ${_SUMMARY} where it is set.",
     ),
 ]
+_Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document in place of the table.")
+]
 _Store = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where the runs of old and new are stored.")
 ]
@@ -74,7 +77,7 @@ _Store = Annotated[
 @takes(
     *("models", "baseline", "max_slowdown", "require", "false_alarms", "batch", "backend"),
     *("device", "provider", "threads", "budget", "processes", "dim", "inputs", "seed"),
-    *("measure_unchanged", "markdown", "code_quality", "github", "store"),
+    *("measure_unchanged", "markdown", "code_quality", "github", "json", "store"),
     budget=Own(
         "Seconds of measuring for each of old and new; old against itself takes as much again.",
         default=10.0,
@@ -96,6 +99,7 @@ def gate(
     markdown: _Markdown = None,
     code_quality: _Quality = None,
     github: _GitHub = False,
+    json: _Json = False,
     store: _Store = None,
 ) -> int:
     """Stop a pull request that makes a model slower, with a known rate of false alarms.
@@ -122,22 +126,26 @@ def gate(
         limits=Limits(memory_bytes=memory_limit(0)),
         **asked,
     )
-    _refuse_all_devices(options)
+    _refuse(options, two_outputs=github and json)
     keep = _keeper(store)
     with scratch() as folder:
         meant = subjects(models, baseline, Path(folder), options.limits)
         plans = _planned(meant, options, unchanged=measure_unchanged)
         gated = _conducted(plans, options, rule, require, keep)
-    _report(gated, markdown, code_quality, github=github)
+    _write(gated, markdown, code_quality)
+    _report(gated, github=github, json=json)
     return gated.exit_code
 
 
-def _refuse_all_devices(options: Options) -> None:
+def _refuse(options: Options, *, two_outputs: bool) -> None:
+    """Raise UsageError for what makes no sense together."""
     from onnxprof.errors import UsageError
     from onnxprof.plugins.placement import ALL
 
     if options.device == ALL:
         raise UsageError("a gate measures on one device", remedy="Name it with --device")
+    if two_outputs:
+        raise UsageError("--github and --json both print on stdout", remedy="Choose one")
 
 
 def _keeper(store: Path | None) -> Callable[[Run], None]:
@@ -215,27 +223,35 @@ def _tell_noise(meter: Meter, gated: Gated, case: Case) -> None:
         meter.note(f"{case.title}: {words.blunt_text(gated, case.noise)}")
 
 
-def _report(gated: Gated, comment: Path | None, quality: Path | None, *, github: bool) -> None:
+def _write(gated: Gated, comment: Path | None, quality: Path | None) -> None:
     from onnxprof.gate.report.code_quality import code_quality
     from onnxprof.gate.report.markdown import markdown
-    from onnxprof.gate.report.terminal import rendered
 
     if comment is not None:
         deliver(markdown(gated), comment)
     if quality is not None:
         deliver(code_quality(gated), quality)
-    if github:
-        _to_github(gated, markdown(gated))
+
+
+def _report(gated: Gated, *, github: bool, json: bool) -> None:
+    from onnxprof.gate.report.document import document
+    from onnxprof.gate.report.terminal import rendered
+
+    if json:
+        deliver(document(gated))
+    elif github:
+        _to_github(gated)
     else:
         display(rendered(gated))
 
 
-def _to_github(gated: Gated, text: str) -> None:
+def _to_github(gated: Gated) -> None:
     """Print the table, in which nothing counts as a command, then annotations."""
     import os
     import secrets
 
     from onnxprof.gate.report.annotations import annotations, muted
+    from onnxprof.gate.report.markdown import markdown
     from onnxprof.gate.report.terminal import rendered
 
     stop, go_on = muted(secrets.token_hex(16))
@@ -247,4 +263,4 @@ def _to_github(gated: Gated, text: str) -> None:
     place = os.environ.get(_SUMMARY)
     if place:
         with Path(place).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+            file.write(markdown(gated))
