@@ -26,6 +26,14 @@ class Outcome(StrEnum):
     """A version could not be planned or measured."""
 
 
+#: The outcomes that show what is required.
+_SHOWN = {
+    Required.SAME: (Outcome.SAME, Outcome.UNCHANGED),
+    Required.NO_SLOWER: (Outcome.SAME, Outcome.UNCHANGED, Outcome.FASTER),
+    Required.FASTER: (Outcome.FASTER,),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A model at a batch size: the old version against the new one."""
@@ -57,7 +65,8 @@ class Gated:
 
     cases: tuple[Case, ...]
     rule: Rule
-    required: Required
+    required: Required | None
+    """None: what the measurement does not decide passes."""
     pairs: int
     """Pairs of processes of each case, of the old version with itself and with the new one."""
     process_seconds: float
@@ -67,9 +76,11 @@ class Gated:
         """Whether a case keeps the gate from passing."""
         if case.outcome in (Outcome.SLOWER, Outcome.FAILED):
             return True
-        undecided = case.outcome is Outcome.UNDECIDED and case.judgement is not None
+        if case.outcome is Outcome.NEW or self.required is None:
+            return False
+        shown = case.outcome in _SHOWN[self.required]
         within = case.judgement is not None and case.judgement.within
-        return undecided and not within and self.required is Required.SAME
+        return not (shown or (within and self.required is Required.NO_SLOWER))
 
     @property
     def stopped(self) -> tuple[Case, ...]:
@@ -78,7 +89,7 @@ class Gated:
 
     @property
     def exit_code(self) -> int:
-        """0: it passes; 1: something is slower, or not shown to be within the limit; 2: failed."""
+        """0: it passes; 1: something is slower, or not shown to be as required; 2: failed."""
         if any(case.outcome is Outcome.FAILED for case in self.cases):
             return 2
         return int(bool(self.stopped))

@@ -119,7 +119,7 @@ def conducted(
     plans: Sequence[Planned],
     options: Options,
     rule: Rule,
-    required: Required,
+    required: Required | None,
     hold: Hold,
     told: Told,
     keep: Callable[[Run], None] = lambda _: None,

@@ -6,9 +6,11 @@ from enum import StrEnum
 
 
 class Required(StrEnum):
-    """What a model has to be shown to be, for the gate to pass."""
+    """What a model has to be shown to be, for the gate to pass; undecided is not enough."""
 
-    NOT_SLOWER = "not-slower"
-    """Nothing shows that it is slower than the limit."""
     SAME = "same"
-    """It is shown to be within the limit; a measurement that does not tell stops it."""
+    """Within the limit, either way."""
+    NO_SLOWER = "no-slower"
+    """Within the limit, or faster."""
+    FASTER = "faster"
+    """By more than the limit."""

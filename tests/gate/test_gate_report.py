@@ -60,12 +60,37 @@ def test_a_noisy_machine_says_so_everywhere() -> None:
 
 
 def test_what_is_required_is_said() -> None:
-    outcome = gated(case(scatter=0.08), required=Required.SAME)
+    outcome = gated(case(scatter=0.08), required=Required.NO_SLOWER)
     assert outcome.exit_code == 1
     text = markdown(outcome)
     assert "### 🔴 onnxprof gate: 1 of 1 case not shown to be within 5 %" in text
-    assert "or not shown to be within it" in text
+    assert "slower than the limit, or not shown to be within 5 %" in text
+    assert "and --require no-slower asks for more" in annotations(outcome, {})[0]
     assert annotations(outcome, {})[0].startswith("::error")
+
+
+@pytest.mark.parametrize(
+    ("required", "stopped"),
+    [
+        (None, ["slower"]),
+        (Required.NO_SLOWER, ["slower", "undecided"]),
+        (Required.SAME, ["slower", "faster", "undecided"]),
+        (Required.FASTER, ["slower", "same", "undecided", "unchanged"]),
+    ],
+)
+def test_what_stops_a_gate(required: Required | None, stopped: list[str]) -> None:
+    cases = (case(ratio=1.2), case(), case(ratio=0.8), case(scatter=0.08), NEW, UNCHANGED)
+    outcome = gated(*cases, required=required)
+    assert [one.outcome.value for one in outcome.stopped] == stopped
+    assert outcome.exit_code == 1
+    assert gated(*cases, FAILED, required=required).exit_code == 2
+
+
+def test_faster_or_the_same_is_enough_to_be_no_slower() -> None:
+    either = case(ratio=0.97, scatter=0.02)
+    assert either.outcome is Outcome.UNDECIDED
+    assert gated(either, required=Required.NO_SLOWER).exit_code == 0
+    assert gated(either, required=Required.SAME).exit_code == 1
 
 
 def test_markdown_of_a_slowdown() -> None:

@@ -41,8 +41,8 @@ _Slowdown = Annotated[
     str, typer.Option(metavar="PERCENT", help="The largest slowdown that passes.")
 ]
 _Require = Annotated[
-    Required,
-    typer.Option(help="not-slower: undecided passes; same: what is not shown to be within stops."),
+    Required | None,
+    typer.Option(help="Exit code 1 unless each model is shown to be so; undecided is not enough."),
 ]
 _Alarms = Annotated[
     str,
@@ -93,7 +93,7 @@ def gate(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="The changed models.")],
     baseline: _Baseline,
     max_slowdown: _Slowdown = "5%",
-    require: _Require = Required.NOT_SLOWER,
+    require: _Require = None,
     false_alarms: _Alarms = "1%",
     measure_unchanged: _Unchanged = False,
     markdown: _Markdown = None,
@@ -106,8 +106,8 @@ def gate(
 
     Old and new are measured in turn on this machine, after the old model against itself: so it is
     known how far processes scatter here and which slowdown can be seen. The exit code is 0 if the
-    gate passes, 1 if a model is slower by more than the limit (with --require same also if it is
-    not shown to be within), 2 for bad use or a model that could not be measured.
+    gate passes, 1 if a model is slower by more than the limit or not shown to be as --require asks,
+    2 for bad use or a model that could not be measured.
     """
     from onnxprof.cli.options import memory_limit, parse_percent
     from onnxprof.gate.rule import Rule
@@ -127,6 +127,7 @@ def gate(
         **asked,
     )
     _refuse(options, two_outputs=github and json)
+    _refuse_homeless(markdown, code_quality)
     keep = _keeper(store)
     with scratch() as folder:
         meant = subjects(models, baseline, Path(folder), options.limits)
@@ -146,6 +147,15 @@ def _refuse(options: Options, *, two_outputs: bool) -> None:
         raise UsageError("a gate measures on one device", remedy="Name it with --device")
     if two_outputs:
         raise UsageError("--github and --json both print on stdout", remedy="Choose one")
+
+
+def _refuse_homeless(*files: Path | None) -> None:
+    """Raise UsageError for files that could not be written once all is measured."""
+    from onnxprof.errors import UsageError
+
+    for file in files:
+        if file is not None and not file.resolve().parent.is_dir():
+            raise UsageError("cannot be written: no such folder", where=str(file))
 
 
 def _keeper(store: Path | None) -> Callable[[Run], None]:
@@ -184,7 +194,7 @@ def _conducted(
     plans: list[Planned],
     options: Options,
     rule: Rule,
-    require: Required,
+    require: Required | None,
     keep: Callable[[Run], None],
 ) -> Gated:
     from rich.console import Console

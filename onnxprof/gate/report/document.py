@@ -24,7 +24,7 @@ def document(gated: Gated) -> str:
         "exit_code": gated.exit_code,
         "max_slowdown": rule.max_slowdown,
         "false_alarms": rule.false_alarms,
-        "require": gated.required.value,
+        "require": None if gated.required is None else gated.required.value,
         "pairs": gated.pairs,
         "confidence": 1 - 2 * rule.level,
         "cases": [_case(gated, case) for case in gated.cases],

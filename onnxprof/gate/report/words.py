@@ -43,7 +43,7 @@ def headline(gated: Gated) -> str:
     if slower:
         return f"{slower}slower by more than {limit(gated)}"
     if gated.stopped:
-        return f"{_of(gated, len(gated.stopped))}not shown to be within {limit(gated)}"
+        return f"{_of(gated, len(gated.stopped))}not shown to be {required(gated)}"
     return f"nothing is shown to be slower by more than {limit(gated)}"
 
 
@@ -55,6 +55,16 @@ def _part(gated: Gated, kind: Outcome) -> str:
 
 def _of(gated: Gated, count: int) -> str:
     return f"{count} of {len(gated.cases)} " + ("case " if len(gated.cases) == 1 else "cases ")
+
+
+def required(gated: Gated) -> str:
+    """What a model has to be shown to be; empty where nothing is asked."""
+    words = {
+        Required.SAME: "the same",
+        Required.NO_SLOWER: f"within {limit(gated)}",
+        Required.FASTER: "faster",
+    }
+    return words[gated.required] if gated.required is not None else ""
 
 
 def limit(gated: Gated) -> str:
@@ -92,10 +102,9 @@ def verdict_text(gated: Gated, case: Case) -> str:
 def _meaning(gated: Gated, case: Case, judged: Judgement) -> str:
     if case.outcome is Outcome.SLOWER:
         return f"more than the {limit(gated)} that passes"
-    if judged.within:
-        return f"within the limit of {limit(gated)}"
-    stops = " and --require same asks for that" if gated.required is Required.SAME else ""
-    return f"not shown to be within {limit(gated)}{stops}"
+    within = "" if judged.within else "not shown to be "
+    asked = f", and --require {gated.required} asks for more" if gated.stops(case) else ""
+    return f"{within}within the limit of {limit(gated)}{asked}"
 
 
 def noise_text(gated: Gated, noise: Spread) -> str:
@@ -160,7 +169,7 @@ def layers_text(called: bool, more: int) -> str:
 
 def rule_text(gated: Gated) -> str:
     """The legend of the verdicts."""
-    need = " or not shown to be within it" if gated.required is Required.SAME else ""
+    need = f", or not shown to be {required(gated)}" if gated.required is not None else ""
     return (
         f"Old and new were measured in turn, {gated.pairs} pairs of fresh processes. slower: the"
         f" {confidence(gated)} interval lies beyond {limit(gated)}; same: it is within"

@@ -64,7 +64,7 @@ def case(
     return Case(model, 1, outcome, origin, noise, judged, pair(name, ratio, layers))
 
 
-def gated(*cases: Case, required: Required = Required.NOT_SLOWER, limit: float = 0.05) -> Gated:
+def gated(*cases: Case, required: Required | None = None, limit: float = 0.05) -> Gated:
     """A gate of these cases."""
     rule = Rule(limit, 0.01, max(1, sum(c.judgement is not None for c in cases)))
     return Gated(cases, rule, required, PAIRS, 1.0)
