@@ -87,6 +87,8 @@ def _planned(
     subject: Subject, options: Options, hold: Hold, progress: Progress | None, *, unchanged: bool
 ) -> list[Planned]:
     told = partial(Case, model=subject.model, batch=None, origin=subject.origin)
+    if subject.problem:
+        return [Planned(subject, told=told(outcome=Outcome.FAILED, why=subject.problem))]
     if not subject.old:
         return [Planned(subject, told=told(outcome=Outcome.NEW))]
     try:

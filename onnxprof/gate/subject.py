@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnxprof.errors import UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.gate.git import Commit, commit, refuse_pointer, written
 from onnxprof.model.sources.resolve import is_remote, resolve
 from onnxprof.processes.confined import Limits
@@ -27,6 +27,8 @@ class Subject:
     """The old version's file or reference; empty where there is none."""
     origin: str
     """Where the old version is from, for readers."""
+    problem: str = ""
+    """Why the old version cannot be had."""
 
 
 def subjects(models: Sequence[str], baseline: str, scratch: Path, limits: Limits) -> list[Subject]:
@@ -110,12 +112,19 @@ def _at_commit(
     known: dict[Path, Commit] = {}
     found = []
     for number, model in enumerate(models):
-        path = Path(model)
-        home = path.parent
+        home = Path(model).parent
         if home not in known:
             known[home] = commit(home, reference)
         into = scratch / str(number)
         into.mkdir()
-        old = written(known[home], path, into, limits)
-        found.append(Subject(model, str(old or ""), known[home].title))
+        found.append(_written(known[home], model, into, limits))
     return found
+
+
+def _written(at: Commit, model: str, into: Path, limits: Limits) -> Subject:
+    """A model with its old version, or with why there is none: it stops no other."""
+    try:
+        old = written(at, Path(model), into, limits)
+    except ModelError as error:
+        return Subject(model, "", at.title, str(error))
+    return Subject(model, str(old or ""), at.title)

@@ -182,6 +182,20 @@ def test_a_pointer_of_lfs_is_refused_with_what_to_do(repo: Repository, into: Pat
     assert "lfs: true" in caught.value.remedy
 
 
+def test_an_old_model_that_cannot_be_had_stops_no_other(
+    repo: Repository, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.write("a.onnx", POINTER)
+    repo.write("b.onnx", net("old"))
+    repo.commit()
+    repo.write("a.onnx", net("new"))
+    monkeypatch.chdir(repo.root)
+    first, second = subjects(["a.onnx", "b.onnx"], "main", into, Limits())
+    assert "a pointer of Git LFS" in first.problem
+    assert (first.old, second.problem) == ("", "")
+    assert Path(second.old).read_bytes() == net("old")
+
+
 def test_external_data_in_lfs_are_refused_too(repo: Repository, into: Path) -> None:
     repo.write("net.onnx", with_data(1).SerializeToString())
     repo.write("sub/w.bin", POINTER)
