@@ -47,6 +47,12 @@ def test_nothing_changed_on_a_terminal() -> None:
     assert text.endswith("Gate: nothing is shown to be slower by more than 5 %.")
 
 
+def test_where_nothing_was_measured_no_rule_is_told() -> None:
+    for text in (shown(gated(NEW, UNCHANGED)), markdown(gated(NEW, UNCHANGED))):
+        assert "measured in turn" not in text
+        assert "nothing is shown to be slower" in text
+
+
 def test_a_noisy_machine_says_so_everywhere() -> None:
     outcome = gated(case(scatter=0.08))
     assert outcome.exit_code == 0

@@ -49,7 +49,8 @@ def _lines(gated: Gated, most_layers: int, most_cases: int) -> Iterator[str]:
     for case in shown:
         yield from _case(gated, case, most_layers)
     yield from _noise(gated, shown)
-    yield f"<sub>{in_markdown(words.rule_text(gated))}</sub>"
+    if text := words.rule_text(gated):
+        yield f"<sub>{in_markdown(text)}</sub>"
 
 
 def _ranked(gated: Gated) -> list[Case]:

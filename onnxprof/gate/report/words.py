@@ -168,7 +168,9 @@ def layers_text(called: bool, more: int) -> str:
 
 
 def rule_text(gated: Gated) -> str:
-    """The legend of the verdicts."""
+    """The legend of the verdicts; empty where nothing was measured."""
+    if all(case.judgement is None for case in gated.cases):
+        return ""
     need = f", or not shown to be {required(gated)}" if gated.required is not None else ""
     return (
         f"Old and new were measured in turn, {gated.pairs} pairs of fresh processes. slower: the"
