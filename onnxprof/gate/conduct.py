@@ -114,7 +114,8 @@ def _planned(
 def _reason(error: OnnxprofError, subject: Subject) -> str:
     """Why something failed, without the temporary file that the old version was written to."""
     old = f"{Path(subject.model).name} of {subject.origin}"
-    return str(error).replace(subject.old, old) if subject.old else str(error)
+    is_written = Path(subject.old).is_absolute()
+    return str(error).replace(subject.old, old) if is_written else str(error)
 
 
 def conducted(
@@ -181,7 +182,8 @@ def _measured(case: Case, jobs: tuple[Job, Job], gated: Gated, told: Told, start
 def apart_of(a: Run, b: Run) -> Floats:
     """The logarithm of B's latency over A's, one a pair of processes."""
     beside = side_by_side(latency_replicates(a), latency_replicates(b))
-    return beside.apart[0]
+    apart: Floats = beside.apart[0]
+    return apart
 
 
 def _judged(found: Sequence[tuple[Planned, Measured | Case]], rule: Rule) -> Iterator[Case]:

@@ -71,8 +71,9 @@ def test_a_planted_slowdown_fails_the_job_and_says_where(repo: Repository, tmp_p
     assert summary.read_text("utf-8") == "before\n" + text
     assert "🔴 slower" in text
     assert "| unchanged |" in text
-    (issue,) = json.loads((tmp_path / "quality.json").read_text("utf-8"))
-    assert issue["location"]["path"] == "models/slow.onnx"
+    issues = json.loads((tmp_path / "quality.json").read_text("utf-8"))
+    assert issues[0]["check_name"] == "onnxprof-gate-slower"
+    assert {issue["location"]["path"] for issue in issues} == {"models/slow.onnx"}
     runs, problems = load_all([tmp_path / "kept"])
     assert not problems
     assert [found.request.processes for found in runs] == [4, 4]

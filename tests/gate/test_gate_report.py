@@ -12,7 +12,7 @@ from support.gates.outcomes import FAILED, NEW, UNCHANGED, case, gated
 
 from onnxprof.cli.output import plain_text
 from onnxprof.gate.cases import Gated, Outcome
-from onnxprof.gate.report.annotations import annotations, data, muted, place, prop
+from onnxprof.gate.report.annotations import annotated, data, muted, place, prop
 from onnxprof.gate.report.code_quality import code_quality
 from onnxprof.gate.report.document import document
 from onnxprof.gate.report.markdown import LARGEST, MARK, markdown
@@ -60,7 +60,7 @@ def test_a_noisy_machine_says_so_everywhere() -> None:
         flat = " ".join(text.replace("> ", "").split())
         assert re.search(r"oo noisy to tell a slowdown of 5 % from none with 10 pairs", flat)
         assert re.search(r"--processes \d+ --budget \d+ would", flat)
-    assert [line[:9] for line in annotations(outcome, {})] == ["::warning"]
+    assert [line[:9] for line in annotated(outcome, {})] == ["::warning"]
     (issue,) = json.loads(code_quality(outcome, {}))
     assert issue["severity"] == "info"
 
@@ -71,8 +71,8 @@ def test_what_is_required_is_said() -> None:
     text = markdown(outcome)
     assert "### 🔴 onnxprof gate: 1 of 1 case not shown to be within 5 %" in text
     assert "slower than the limit, or not shown to be within 5 %" in text
-    assert "and --require no-slower asks for more" in annotations(outcome, {})[0]
-    assert annotations(outcome, {})[0].startswith("::error")
+    assert "and --require no-slower asks for more" in annotated(outcome, {})[0]
+    assert annotated(outcome, {})[0].startswith("::error")
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ def test_names_do_no_harm() -> None:
     tables = [line for line in text.splitlines() if "::error" in line and line.startswith("|")]
     assert tables
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in tables)
-    for line in (*annotations(outcome, {}), *shown(outcome).splitlines()):
+    for line in (*annotated(outcome, {}), *shown(outcome).splitlines()):
         assert "\n" not in line
         assert "\u202e" not in line
-    for line in annotations(outcome, {}):
+    for line in annotated(outcome, {}):
         kind, properties, message = re.fullmatch(r"::(\w+) ([^:]*)::(.*)", line).groups()
         assert kind == "error"
         assert {part.partition("=")[0] for part in properties.split(",")} <= {"file", "title"}
@@ -150,7 +150,7 @@ def test_workflow_commands_are_escaped() -> None:
 
 def test_annotations_are_no_more_than_github_shows() -> None:
     slow = [case(model=f"m{i}.onnx", ratio=1.2) for i in range(12)]
-    told = annotations(gated(*slow, NEW), {})
+    told = annotated(gated(*slow, NEW), {})
     assert [line.partition(" ")[0] for line in told] == ["::error"] * 10 + ["::notice"]
 
 
@@ -162,7 +162,7 @@ def test_paths_are_those_of_the_checkout(tmp_path: Path, monkeypatch: pytest.Mon
     assert place("../net.onnx", environ) == "net.onnx"
     assert place("/elsewhere/net.onnx", environ) == ""
     assert place("zoo:lenet", environ) == ""
-    told = annotations(gated(replace(FAILED, model="net.onnx")), environ)
+    told = annotated(gated(replace(FAILED, model="net.onnx")), environ)
     assert told[0].startswith("::error file=sub/net.onnx,title=onnxprof gate%3A failed::net.onnx")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def check_pytorch(text: str) -> list[dict[str, Any]]:
         assert set(record) == {*V3, "inputs", "dependencies", "runners"}
         for field, fields in V3.items():
             check_fields(record[field], fields)
-            assert record[field]["name"]
+            assert "name" in record[field]
         values = record["metric"]["benchmark_values"]
         assert values
         assert all(map(is_number, values))
@@ -314,13 +313,12 @@ def test_bad_use_of_the_export(store: Path, arguments: list[str], words: str) ->
 def test_a_bare_json_file_is_still_every_fact(store: Path, tmp_path: Path) -> None:
     target = tmp_path / "all.json"
     assert export("--store", store, "-o", target).exception is None
-    assert not re.match(r'\{"\w+ / ', target.read_text("utf-8"))
-    assert isinstance(json.loads(target.read_text("utf-8")), list)
+    assert set(json.loads(target.read_text("utf-8"))) == {"runs"}
 
 
 def test_asv_opens_the_folder(tmp_path: Path) -> None:
     """With the reader itself: results, statistics, machines and the list of benchmarks."""
-    pytest.importorskip("asv", reason="needs asv, which no extra installs")
+    pytest.importorskip("asv", reason="needs onnxprof[test]")
     from asv.benchmarks import Benchmarks
     from asv.config import Config
     from asv.machine import Machine, iter_machine_files

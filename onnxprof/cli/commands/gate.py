@@ -260,7 +260,7 @@ def _to_github(gated: Gated) -> None:
     import os
     import secrets
 
-    from onnxprof.gate.report.annotations import annotations, muted
+    from onnxprof.gate.report.annotations import annotated, muted
     from onnxprof.gate.report.markdown import markdown
     from onnxprof.gate.report.terminal import rendered
 
@@ -268,7 +268,7 @@ def _to_github(gated: Gated) -> None:
     typer.echo(stop)
     display(rendered(gated))
     typer.echo(go_on)
-    for line in annotations(gated):
+    for line in annotated(gated):
         typer.echo(line)
     place = os.environ.get(_SUMMARY)
     if place:

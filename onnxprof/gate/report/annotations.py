@@ -22,7 +22,7 @@ MOST = 10
 _LONGEST = 1000
 
 
-def annotations(gated: Gated, environ: Mapping[str, str] = os.environ) -> list[str]:
+def annotated(gated: Gated, environ: Mapping[str, str] = os.environ) -> list[str]:
     """One command for each case that a reader of the pull request should see, the worst first."""
     found = sorted(_commands(gated, environ), key=lambda told: _KINDS.index(told[0]))
     counts: Counter[str] = Counter()

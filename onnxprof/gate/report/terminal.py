@@ -26,7 +26,8 @@ def rendered(gated: Gated) -> RenderableType:
     """Each case with its verdict, noise and layers, then the rule and the outcome."""
     parts = [part for case in gated.cases for part in _case(gated, case)]
     ending = Text(printable(f"Gate: {words.headline(gated)}."), style="bold")
-    rule = [Text(text, style="dim"), ""] if (text := words.rule_text(gated)) else []
+    text = words.rule_text(gated)
+    rule: list[RenderableType] = [Text(text, style="dim"), ""] if text else []
     return Group(*parts, *rule, ending)
 
 
