@@ -44,6 +44,7 @@ LIGHT = (
     "onnxprof.cli.lazy",
     "onnxprof.cli.output",
     "onnxprof.cli.parameters",
+    "onnxprof.gate.required",
     "onnxprof.jobs.options",
     "onnxprof.records.step",
 )
