@@ -77,13 +77,12 @@ def _name(text: str) -> str:
 
 def _case(gated: Gated, case: Case, most_layers: int) -> Iterator[str]:
     """What changed in a case, and what a reader must know of it; nothing where nothing did."""
-    shown, called = words.rows(case, most_layers)
+    shown, _ = words.rows(case, most_layers)
     notes = [*words.notes(case), *_warnings(gated, case)]
-    with_layers = bool(shown) and (called or case.outcome in (Outcome.SLOWER, Outcome.FASTER))
-    if not (with_layers or notes):
+    if not (shown or notes):
         return
     yield from (f"**{_name(case.title)}**", "")
-    if with_layers:
+    if shown:
         yield from _layers(case, most_layers)
     yield from (f"> {in_markdown(shortened(text, _LONGEST_NOTE))}  " for text in notes)
     yield ""
@@ -134,7 +133,7 @@ def _noise_cells(gated: Gated, case: Case) -> tuple[str, ...]:
         *(_name(case.model), str(case.batch), words.percent(noise.of_processes)),
         *(words.percent(gated.sees(noise)), words.percent(seen_from(noise, pairs, rule))),
         f"{words.rate(unchanged_alarms(noise, pairs, rule))} of gates",
-        f"wrong in {words.rate(plain_alarms(noise, rule))}",
+        f"wrong in {words.chance(plain_alarms(noise, rule))}",
     )
 
 

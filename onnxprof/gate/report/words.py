@@ -9,12 +9,14 @@ from onnxprof.compare.verdict import Verdict
 from onnxprof.gate.cases import Case, Gated, Outcome
 from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Judgement, Spread, plain_alarms, seen_from, unchanged_alarms
-from onnxprof.publish.comparing.changes import caveats, difference_texts
+from onnxprof.publish.text import verdicts
 from onnxprof.publish.text.numbers import duration
-from onnxprof.publish.text.safe import counted
+from onnxprof.publish.text.safe import counted, printable
 
 #: Verdicts on layers that a reader is shown first.
 _LOUD = (Verdict.SLOWER, Verdict.FASTER, Verdict.ONLY_A, Verdict.ONLY_B)
+#: What differs between two versions that take turns on cores.
+_EXPECTED = ("model digest", "cores")
 #: Layers by how much they gained or lost, where none is called slower or faster.
 _LARGEST = 5
 
@@ -25,9 +27,14 @@ def percent(fraction: float) -> str:
     return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
-def rate(fraction: float) -> str:
-    """A chance; what is tiny is less than a thousandth."""
+def chance(fraction: float) -> str:
+    """How often something happens; what is tiny is less than a thousandth."""
     return percent(fraction) if fraction >= 0.001 else "less than 0.1 %"
+
+
+def rate(fraction: float) -> str:
+    """How often something happens at most."""
+    return f"at most {percent(fraction)}" if fraction >= 0.001 else chance(fraction)
 
 
 def confidence(gated: Gated) -> str:
@@ -115,8 +122,8 @@ def noise_text(gated: Gated, noise: Spread) -> str:
         f"processes of one model scatter by {percent(noise.of_processes)} here. {pairs} pairs of"
         f" them tell differences from {percent(gated.sees(noise))} on: a slowdown of"
         f" {percent(seen)} is found 9 times in 10, an unchanged model is called slower in"
-        f" {rate(unchanged)} of gates at most. One run of each and a limit of {limit(gated)} would"
-        f" be wrong about an unchanged model in {rate(plain_alarms(noise, rule))}"
+        f" {rate(unchanged)} of gates. One run of each and a limit of {limit(gated)} would be wrong"
+        f" about an unchanged model in {chance(plain_alarms(noise, rule))} of gates"
     )
 
 
@@ -138,18 +145,24 @@ def notes(case: Case) -> list[str]:
     """What limits the figures of a case, and what differs besides the model."""
     if case.pair is None:
         return []
-    facts = [text for text in difference_texts(case.pair) if not text.startswith("model digest")]
-    return [*facts, *caveats(case.pair)]
+    facts = [
+        printable(f"{fact.what} differs: {fact.a} in the old, {fact.b} in the new version")
+        for fact in case.pair.differences
+        if fact.what not in _EXPECTED
+    ]
+    return facts + [verdicts.remark_text(remark, ("old", "new")) for remark in case.pair.remarks]
 
 
 def rows(case: Case, most: int) -> tuple[list[Row], bool]:
     """Layers that changed, the largest change first; whether any is called so.
 
-    Where none is, those that gained or lost the most time, a few of them.
+    Where none is and the model is slower or faster, those that gained or lost the most time.
     """
     if case.pair is None:
         return [], False
     loud = [row for row in case.pair.rows if row.verdict in _LOUD]
+    if not loud and case.outcome not in (Outcome.SLOWER, Outcome.FASTER):
+        return [], False
     shown = sorted(loud or case.pair.rows, key=lambda row: -abs(changed_ns(row)))
     return shown[: most if loud else min(most, _LARGEST)], bool(loud)
 
