@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 import typer
 from hypothesis import given
 from support import strategies
+from support.gates.repositories import SETTINGS, repository
 from typer.testing import CliRunner
 
 from onnxprof.analysis.processes import merge
@@ -349,3 +353,31 @@ def test_asv_opens_the_folder(tmp_path: Path) -> None:
             assert (value is None) == (not known)
             if value is not None:
                 assert known["ci_99_a"] <= value <= known["ci_99_b"]
+
+
+def test_asv_publishes_the_folder(tmp_path: Path) -> None:
+    """With `asv publish`: a point of each benchmark at the commit that was named."""
+    pytest.importorskip("asv", reason="needs onnxprof[test]")
+    repo = repository(tmp_path / "repo")
+    repo.write("readme", b"x")
+    commit = repo.commit()
+    run = several()
+    for path, text in asv(tracked([run])[0], commit, layers=True).items():
+        target = tmp_path / "results" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, "utf-8")
+    settings = {"version": 1, "project": "p", "repo": str(repo.root), "branches": ["main"]}
+    folders = {f"{name}_dir": str(tmp_path / name) for name in ("results", "html", "env")}
+    conf = tmp_path / "asv.conf.json"
+    conf.write_text(json.dumps(settings | folders))
+    done = subprocess.run(
+        [sys.executable, "-m", "asv", "--config", str(conf), "publish", "--no-pull"],
+        **{"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120, "check": False},
+        env={**os.environ, **SETTINGS},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (graph,) = (tmp_path / "html" / "graphs").rglob("*/threads-2/sample.time_latency.json")
+    ((_, seconds),) = json.loads(graph.read_text("utf-8"))
+    assert seconds == [pytest.approx(reconcile(run).total_ns / 1e9)]
+    index = json.loads((tmp_path / "html" / "index.json").read_text("utf-8"))
+    assert set(index["revision_to_hash"].values()) == {commit}
