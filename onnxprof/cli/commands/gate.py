@@ -84,7 +84,7 @@ _Store = Annotated[
     ),
     processes=Own(
         "Pairs of fresh processes, in turns; the old model runs as many against itself.",
-        default=10,
+        default=15,
         least=_FEWEST,
     ),
 )
