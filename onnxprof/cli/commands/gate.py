@@ -78,6 +78,7 @@ _Store = Annotated[
     *("models", "baseline", "max_slowdown", "require", "false_alarms", "batch", "backend"),
     *("device", "provider", "threads", "budget", "processes", "dim", "inputs", "seed"),
     *("measure_unchanged", "markdown", "code_quality", "github", "json", "store"),
+    device=Own("A device's id or its kind  [default: the backend's first]."),
     budget=Own(
         "Seconds of measuring for each of old and new; old against itself takes as much again.",
         default=10.0,
