@@ -59,6 +59,9 @@ COMMANDS = {
         "compare",
         "Say what got slower, faster or stayed the same.",
     ),
+    "gate": Lazy(
+        "onnxprof.cli.commands.gate", "gate", "Stop a change that makes a model slower, in CI."
+    ),
     "align": Lazy(f"{_STORED}.align", "align", "Put runs side by side, layer by layer."),
     "scaling": Lazy(
         f"{_STORED}.scaling",

@@ -88,6 +88,20 @@ def parse_duration(text: str, option: str) -> float:
     return float(total)
 
 
+def parse_percent(text: str, option: str, least: float, most: float) -> float:
+    """`5%` as 0.05, from `least` to `most`; a number without the sign is a fraction below 1.
+
+    Raises UsageError.
+    """
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,9})?|\.\d{1,9})\s*(%?)", text.strip())
+    if match is None or (not match[2] and float(match[1]) >= 1):
+        raise UsageError(f"{option} {text!r} is no percentage", remedy=f"Write {option} 5%")
+    value = float(match[1]) / (100 if match[2] else 1)
+    if not least <= value <= most:
+        raise UsageError(f"{option} {text}: not between {100 * least:g}% and {100 * most:g}%")
+    return value
+
+
 def memory_limit(gib: float) -> int:
     """Bytes that one measurement may use; for 0 GiB, what there is."""
     from onnxprof.machine.memory import limit_bytes

@@ -47,6 +47,7 @@ LIGHT = (
     "onnxprof.cli.output",
     "onnxprof.cli.parameters",
     "onnxprof.compare.gates.requirement",
+    "onnxprof.gate.required",
     "onnxprof.jobs.options",
     "onnxprof.records.step",
 )

@@ -41,7 +41,7 @@ FLOORS = (
     ),
     ("checks", "publish", "imports"),
     ("jobs", "repro", "rewrite"),
-    ("sweeps", "scenarios"),
+    ("sweeps", "scenarios", "gate"),
     ("api",),
     ("cli",),
     ("cli.commands", "__main__"),

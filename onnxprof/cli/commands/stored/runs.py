@@ -86,6 +86,10 @@ class ExportFormat(StrEnum):
     KERNELS = "kernels"
     API_CALLS = "api-calls"
     DEVICE_HOST = "device-host"
+    BMF = "bmf"
+    GITHUB_ACTION_BENCHMARK = "github-action-benchmark"
+    PYTORCH = "pytorch"
+    ASV = "asv"
 
 
 class By(StrEnum):
@@ -198,13 +202,23 @@ def export(
         typer.Option(
             *("-o", "--output"),
             metavar="FILE",
-            help="File to write; for overlays of several runs a folder.",
+            help="File to write; for asv, and for overlays of several runs, a folder.",
         ),
     ] = "",
     format_: Annotated[
         ExportFormat | None,
         typer.Option("--format", help="Default: as the file's name ends, else csv."),
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="For trackers of benchmarks: each layer, too.")
+    ] = False,
+    commit: Annotated[
+        str,
+        typer.Option(
+            metavar="HASH",
+            help="For asv: the commit that was measured.  [default: that of the CI job]",
+        ),
+    ] = "",
 ) -> None:
     """Export runs: csv and parquet have a row a layer, json has everything.
 
@@ -212,14 +226,21 @@ def export(
     chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
     Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
     on a GPU and on the host) are CSV, of runs on a GPU.
+
+    bmf (Bencher), github-action-benchmark (customSmallerIsBetter), pytorch (its benchmark database)
+    and asv (a folder of results) hold the newest run of each kind, for trackers of benchmarks.
     """
+    from onnxprof.cli.commands.stored import runs_tracked
     from onnxprof.cli.options import parse_filters
 
     chosen = _format(format_, output)
+    runs_tracked.refuse_useless(chosen, layers=layers, commit=commit)
     summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
     runs = _loaded(summaries, keeps_failed=chosen is ExportFormat.JSON)
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay(list(runs), output)
+    elif chosen in runs_tracked.FORMATS:
+        runs_tracked.deliver_tracked(runs, chosen, output, layers=layers, commit=commit)
     else:
         _deliver(_render(runs, chosen, _shelf(store, summaries)), output, chosen)
 
@@ -280,7 +301,9 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
 
     endings = dict.fromkeys(map(str, ExportFormat), (".csv",))
     endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
+    endings |= dict.fromkeys(("bmf", "github-action-benchmark", "pytorch"), (".json",))
     endings["parquet"] = (".parquet",)
+    del endings["asv"]  # which is a folder
     return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 
