@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from onnxprof.compare.changes import Pair
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.compare.verdict import Verdict
-from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Judgement, Rule, Spread, pairs_for, resolution
 
 
@@ -28,9 +28,9 @@ class Outcome(StrEnum):
 
 #: The outcomes that show what is required.
 _SHOWN = {
-    Required.SAME: (Outcome.SAME, Outcome.UNCHANGED),
-    Required.NO_SLOWER: (Outcome.SAME, Outcome.UNCHANGED, Outcome.FASTER),
-    Required.FASTER: (Outcome.FASTER,),
+    Requirement.SAME: (Outcome.SAME, Outcome.UNCHANGED),
+    Requirement.NO_SLOWER: (Outcome.SAME, Outcome.UNCHANGED, Outcome.FASTER),
+    Requirement.FASTER: (Outcome.FASTER,),
 }
 
 
@@ -65,7 +65,7 @@ class Gated:
 
     cases: tuple[Case, ...]
     rule: Rule
-    required: Required | None
+    required: Requirement | None
     """None: what the measurement does not decide passes."""
     pairs: int
     """Pairs of processes of each case, of the old version with itself and with the new one."""
@@ -80,7 +80,7 @@ class Gated:
             return False
         shown = case.outcome in _SHOWN[self.required]
         within = case.judgement is not None and case.judgement.within
-        return not (shown or (within and self.required is Required.NO_SLOWER))
+        return not (shown or (within and self.required is Requirement.NO_SLOWER))
 
     @property
     def stopped(self) -> tuple[Case, ...]:

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from onnxprof.compare.changes import compare
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.compare.ratios import Floats
 from onnxprof.compare.replicates import latency_replicates, side_by_side
 from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.errors import OnnxprofError
 from onnxprof.gate.cases import Case, Gated, Outcome, outcome_of
-from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Rule, Spread, judge, spread
 from onnxprof.gate.subject import Subject
 from onnxprof.jobs.in_turn import Announce, Open, Report, alternate
@@ -122,7 +122,7 @@ def conducted(
     plans: Sequence[Planned],
     options: Options,
     rule: Rule,
-    required: Required | None,
+    required: Requirement | None,
     hold: Hold,
     told: Told,
     keep: Callable[[Run], None] = lambda _: None,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from support.inturn import Machine, job, measured
 
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.compare.verdict import Verdict
 from onnxprof.errors import BackendError
 from onnxprof.gate.cases import Case, Gated, Outcome
 from onnxprof.gate.conduct import Planned, Told, apart_of, conducted
-from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Rule, judge, spread
 from onnxprof.gate.subject import Subject
 from onnxprof.jobs.job import Job
@@ -52,7 +52,7 @@ def gate(
     pairs: int = 10,
     limit: float = 0.05,
     names: str = "ab",
-    required: Required | None = None,
+    required: Requirement | None = None,
     kept: list[Run] | None = None,
     heard: Heard | None = None,
 ) -> Gated:
@@ -119,7 +119,7 @@ def test_the_noise_is_that_of_the_processes() -> None:
 
 def test_a_noisy_machine_says_what_would_do() -> None:
     machine = Machine({"a": [2_000_000], "b": [2_000_000]}, offsets=0.08)
-    gated = gate(machine, pairs=5, limit=0.02, required=Required.SAME)
+    gated = gate(machine, pairs=5, limit=0.02, required=Requirement.SAME)
     (case,) = gated.cases
     assert case.noise is not None
     assert gated.is_blunt(case)
@@ -133,7 +133,7 @@ def test_undecided_passes_unless_the_same_is_required() -> None:
     gated = gate(machine, pairs=5, limit=0.02)
     assert gated.cases[0].outcome is Outcome.UNDECIDED
     assert gated.exit_code == 0
-    assert replace(gated, required=Required.NO_SLOWER).exit_code == 1
+    assert replace(gated, required=Requirement.NO_SLOWER).exit_code == 1
 
 
 def test_one_that_fails_stops_no_other() -> None:
@@ -155,7 +155,7 @@ def test_what_needs_no_measuring_keeps_its_place() -> None:
         [new, pair, replace(new, told=Case("u", None, Outcome.UNCHANGED, "main"))],
         Options((), processes=4),
         Rule(0.05, 0.01),
-        Required.SAME,
+        Requirement.SAME,
         lambda _: nullcontext(),
         Heard().told(),
         start=machine.start,

@@ -11,13 +11,13 @@ import pytest
 from support.gates.outcomes import FAILED, NEW, UNCHANGED, case, gated
 
 from onnxprof.cli.output import plain_text
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.gate.cases import Gated, Outcome
 from onnxprof.gate.report.annotations import annotated, data, muted, place, prop
 from onnxprof.gate.report.code_quality import code_quality
 from onnxprof.gate.report.document import document
 from onnxprof.gate.report.markdown import LARGEST, MARK, markdown
 from onnxprof.gate.report.terminal import rendered
-from onnxprof.gate.required import Required
 
 HOSTILE = "::error file=x::%0A\n##[add-mask]a, b: <b>|@all `x`\u202e"
 
@@ -66,7 +66,7 @@ def test_a_noisy_machine_says_so_everywhere() -> None:
 
 
 def test_what_is_required_is_said() -> None:
-    outcome = gated(case(scatter=0.08), required=Required.NO_SLOWER)
+    outcome = gated(case(scatter=0.08), required=Requirement.NO_SLOWER)
     assert outcome.exit_code == 1
     text = markdown(outcome)
     assert "### 🔴 onnxprof gate: 1 of 1 case not shown to be within 5 %" in text
@@ -79,12 +79,12 @@ def test_what_is_required_is_said() -> None:
     ("required", "stopped"),
     [
         (None, ["slower"]),
-        (Required.NO_SLOWER, ["slower", "undecided"]),
-        (Required.SAME, ["slower", "faster", "undecided"]),
-        (Required.FASTER, ["slower", "same", "undecided", "unchanged"]),
+        (Requirement.NO_SLOWER, ["slower", "undecided"]),
+        (Requirement.SAME, ["slower", "faster", "undecided"]),
+        (Requirement.FASTER, ["slower", "same", "undecided", "unchanged"]),
     ],
 )
-def test_what_stops_a_gate(required: Required | None, stopped: list[str]) -> None:
+def test_what_stops_a_gate(required: Requirement | None, stopped: list[str]) -> None:
     cases = (case(ratio=1.2), case(), case(ratio=0.8), case(scatter=0.08), NEW, UNCHANGED)
     outcome = gated(*cases, required=required)
     assert [one.outcome.value for one in outcome.stopped] == stopped
@@ -95,8 +95,8 @@ def test_what_stops_a_gate(required: Required | None, stopped: list[str]) -> Non
 def test_faster_or_the_same_is_enough_to_be_no_slower() -> None:
     either = case(ratio=0.97, scatter=0.02)
     assert either.outcome is Outcome.UNDECIDED
-    assert gated(either, required=Required.NO_SLOWER).exit_code == 0
-    assert gated(either, required=Required.SAME).exit_code == 1
+    assert gated(either, required=Requirement.NO_SLOWER).exit_code == 0
+    assert gated(either, required=Requirement.SAME).exit_code == 1
 
 
 def test_markdown_of_a_slowdown() -> None:

@@ -47,7 +47,6 @@ LIGHT = (
     "onnxprof.cli.output",
     "onnxprof.cli.parameters",
     "onnxprof.compare.gates.requirement",
-    "onnxprof.gate.required",
     "onnxprof.jobs.options",
     "onnxprof.records.step",
 )

@@ -10,7 +10,7 @@ import typer
 
 from onnxprof.cli.output import deliver, display, say
 from onnxprof.cli.parameters import Own, takes
-from onnxprof.gate.required import Required
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
@@ -41,7 +41,7 @@ _Slowdown = Annotated[
     str, typer.Option(metavar="PERCENT", help="The largest slowdown that passes.")
 ]
 _Require = Annotated[
-    Required | None,
+    Requirement | None,
     typer.Option(help="Exit code 1 unless each model is shown to be so; undecided is not enough."),
 ]
 _Alarms = Annotated[
@@ -195,7 +195,7 @@ def _conducted(
     plans: list[Planned],
     options: Options,
     rule: Rule,
-    require: Required | None,
+    require: Requirement | None,
     keep: Callable[[Run], None],
 ) -> Gated:
     from rich.console import Console

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import ceil
 
 from onnxprof.compare.changes import Row
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.compare.verdict import Verdict
 from onnxprof.gate.cases import Case, Gated, Outcome
-from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Judgement, Spread, plain_alarms, seen_from, unchanged_alarms
 from onnxprof.publish.text import verdicts
 from onnxprof.publish.text.numbers import duration
@@ -67,9 +67,9 @@ def _of(gated: Gated, count: int) -> str:
 def required(gated: Gated) -> str:
     """What a model has to be shown to be; empty where nothing is asked."""
     words = {
-        Required.SAME: "the same",
-        Required.NO_SLOWER: f"within {limit(gated)}",
-        Required.FASTER: "faster",
+        Requirement.SAME: "the same",
+        Requirement.NO_SLOWER: f"within {limit(gated)}",
+        Requirement.FASTER: "faster",
     }
     return words[gated.required] if gated.required is not None else ""
 

@@ -10,8 +10,8 @@ import numpy as np
 from onnxprof.analysis.intervals import trimmed_means
 from onnxprof.analysis.processes import merge
 from onnxprof.compare.changes import Pair, compare
+from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.gate.cases import Case, Gated, Outcome, outcome_of
-from onnxprof.gate.required import Required
 from onnxprof.gate.rule import Rule, judge, spread
 from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
@@ -64,7 +64,7 @@ def case(
     return Case(model, 1, outcome, origin, noise, judged, pair(name, ratio, layers))
 
 
-def gated(*cases: Case, required: Required | None = None, limit: float = 0.05) -> Gated:
+def gated(*cases: Case, required: Requirement | None = None, limit: float = 0.05) -> Gated:
     """A gate of these cases."""
     rule = Rule(limit, 0.01, max(1, sum(c.judgement is not None for c in cases)))
     return Gated(cases, rule, required, PAIRS, 1.0)
