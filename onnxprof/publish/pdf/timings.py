@@ -54,7 +54,6 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "rows": [_row(i, row, unit, most) for i, row in enumerate(body, 1)],
         "closing": [_row(0, row, unit, most) for row in embed.closing_rows(result)],
         "note": _note(given, any(row.doubt for row in body)),
-        **({"bound": True} if run.request.is_published else {}),
     }
 
 
