@@ -266,6 +266,13 @@ def test_numbers_of_a_column_stand_on_their_decimal_points() -> None:
     assert head.index("Share, %") + 8 == max(len(first), len(second), len(head))
 
 
+def test_rows_that_have_one_time_have_one_heading_for_it() -> None:
+    head = table([dataclasses.replace(rows_of(1)[0], times=("5", "", ""))], [], "µs", "Time")[
+        "head"
+    ]
+    assert " ".join(head.split()) == "# Layer Operator Output Time, µs Share, %"
+
+
 def test_a_block_ends_with_a_row_and_has_its_rules_and_bars() -> None:
     made = table(rows_of(20, bar=0.5), rows_of(3, is_total=True), "ms")["blocks"]
     assert [block["lines"] for block in made] == [5, 5, 5, 5, 3]

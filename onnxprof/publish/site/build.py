@@ -26,7 +26,7 @@ from onnxprof.publish.layerlist.index import batches
 from onnxprof.publish.leaderboard import data
 from onnxprof.publish.leaderboard.board import board
 from onnxprof.publish.leaderboard.index import index_page
-from onnxprof.publish.pages import charts, downloads, render, scenarios
+from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage, measured
 from onnxprof.publish.pages.device import (
     DevicePage,
@@ -36,6 +36,8 @@ from onnxprof.publish.pages.device import (
     write_tables,
 )
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
+from onnxprof.publish.pages.scenarios import NAME as UNDER_LOAD
+from onnxprof.publish.pages.scenarios import scenarios_page
 from onnxprof.publish.site import bounds, loads, unchanged
 from onnxprof.publish.site.cards import from_card
 from onnxprof.publish.site.loads import Loads
@@ -162,7 +164,7 @@ def _models(orders: Sequence[Order]) -> tuple[list[Bundle], int]:
 def _pages(items: Sequence[Item], under_load: Loads) -> str:
     """The pages that not every site has and this one has."""
     is_bounded = any(item.request.is_published for item in items)
-    there = ((under_load.runs, scenarios.NAME), (is_bounded, PATH))
+    there = ((under_load.runs, UNDER_LOAD), (is_bounded, PATH))
     return " ".join(name for wanted, name in there if wanted)
 
 
@@ -253,7 +255,7 @@ def _write_pages(
     if ranked:
         write(folder / data.NAME, data.script(whole))
     if under_load.runs:
-        write(folder / scenarios.NAME, scenarios.scenarios_page(under_load.runs, site))
+        write(folder / "scenarios.html", scenarios_page(under_load.runs, site))
     if site.base_url:
         write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
 
