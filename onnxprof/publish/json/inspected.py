@@ -42,7 +42,7 @@ _LAYER = record(
 _TABLE = {"model": TEXT, "batch": COUNT, "dims": mapped(COUNT), "obstacle": TEXT}
 INSPECT = Document(
     "inspect",
-    "Layers of a model with operators, tensors, dtypes and shapes, a table a batch size",
+    "Layers of a model with their tensors and shapes, by batch size",
     {
         **{"model": TEXT, "parameters": COUNT},
         "tables": listed(record({**_TABLE, "layers": listed(_LAYER)})),

@@ -76,7 +76,7 @@ _ROOFLINE = record(
 _PART = record({"name": TEXT, "level": WHOLE, "ms": NUMBER, "share": known(NUMBER), "steps": COUNT})
 RUN = Document(
     "run",
-    "A stored run: its facts, how its times add up, its layers and caveats",
+    "A stored run: facts, how its times add up, layers, caveats",
     {
         **{"run": SUMMARY, "timer_used": TEXT, "command": TEXT},
         **{"environment": mapped(TEXT), "device": parts.DEVICE},
@@ -90,7 +90,7 @@ RUN = Document(
 )
 PROFILE = Document(
     "profile",
-    "What a measurement gave: a summary of each run, and what was not measured",
+    "What a measurement gave: runs, and what was not measured",
     {
         **{"store": TEXT, "runs": listed(SUMMARY)},
         "warnings": mapped(parts.WARNINGS),

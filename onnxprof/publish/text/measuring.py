@@ -44,10 +44,8 @@ def _timer_text(run: Run, timings: Timings) -> str:
     if used is Timer.CUPTI or not timings.traced_ns.size:
         return head
     cost = f"with the profiler on an inference takes {inflation(timings):.3f} times as long"
-    bound = f"{INFLATION:g} times"
-    if used is Timer.PREFIX:
-        return f"{head}: {cost}, where more than {bound} or rows above the latency rule it out"
-    return f"{head}: {cost}, and the profiler serves unless that is certain to exceed {bound}"
+    rule = f"its times serve up to {INFLATION:g} times, and while they do not exceed the latency"
+    return f"{head}: {cost}; {rule}"
 
 
 def _cut_texts(run: Run, timings: Timings) -> Iterator[str]:
