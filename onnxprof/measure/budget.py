@@ -1,4 +1,4 @@
-"""How long a measurement may take."""
+"""How long a measurement may take, and how much it is to sample."""
 
 from __future__ import annotations
 
@@ -15,3 +15,15 @@ class Budget:
     def ns(self) -> int:
         """The budget in nanoseconds."""
         return int(self.seconds * 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much one process is to sample, where that is not left to the budget."""
+
+    iterations: int = 0
+    """Un-profiled inferences, no more and no fewer; 0 for as many as the budget asks for."""
+    warmup: int | None = None
+    """Inferences between the first one and sampling; None for until latencies are steady."""
+    seconds: float = 0.0
+    """Seconds of sampling at least; 0 for no more than the median needs."""
