@@ -87,6 +87,7 @@ def perform(
             observer=watch,
             conduct=conduct and partial(conduct, busy),
             warm=partial(_foresee, job, watch, progress),
+            amount=job.amount,
         )
     seen = watch.warnings() if watch else ()
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]

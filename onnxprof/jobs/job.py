@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from onnxprof.jobs.options import TABLE, Options
-from onnxprof.measure.budget import Budget
+from onnxprof.measure.budget import Amount, Budget
 from onnxprof.model.opened import Opened
 from onnxprof.model.sources.resolve import published
 from onnxprof.plugins.source_places import cleaned
@@ -49,6 +49,8 @@ class Job:
     """Where the first process cut the graph, for the later ones."""
     repeats: tuple[int, ...] = ()
     """How often the first process repeated which step, for the later ones."""
+    amount: Amount = Amount()
+    """What each process is to sample where the budget does not decide it."""
 
     @property
     def facts(self) -> ModelFacts:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from onnxprof.measure.budget import Budget
+from onnxprof.measure.budget import Amount, Budget
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity, Timer
 
@@ -40,6 +40,10 @@ class Option:
     flag: str
     help: str
     metavar: str | None = None
+    kind: type | None = None
+    """The type of a value, where the default is None for none."""
+    usual: str = ""
+    """What happens without the option, where its default does not say it."""
     least: float | None = None
     most: float | None = None
     always: bool = False
@@ -171,15 +175,62 @@ class Options:
         default=False,
         metadata=_said("--allocations", "Have the runtime count what each step allocates."),
     )
+    iterations: int = field(
+        default=0,
+        metadata=_said(
+            "--iterations",
+            "Un-profiled inferences, exactly so many, whatever the budget; 0 for as many as"
+            " the median needs.",
+            least=0,
+            most=10_000_000,
+        ),
+    )
+    warmup: int | None = field(
+        default=None,
+        metadata=_said(
+            "--warmup",
+            "Inferences between the first one and sampling.",
+            kind=int,
+            usual="until latency is steady",
+            least=0,
+            most=10_000_000,
+        ),
+    )
+    duration: float = field(
+        default=0.0,
+        metadata=_said(
+            "--duration",
+            "Seconds of sampling at least, even once the median is known.",
+            least=0,
+            texts=lambda seconds: [f"{seconds:g}"],
+        ),
+    )
+    streams: int = field(
+        default=0,
+        metadata=_said(
+            "--streams",
+            "After that, so many inferences at a time, for throughput; they divide the threads.",
+            least=0,
+            most=1024,
+        ),
+    )
     only_verify: bool = False
     """The check by values is what was asked for: it has its longest time."""
     limits: Limits = field(default_factory=Limits)
 
     @property
     def process_budget(self) -> Budget:
-        """A process's part of the budget: not below a quarter of a second, or all of it."""
-        whole = self.budget.seconds
+        """A process's part of the budget: not below a quarter of a second, or all of it.
+
+        A longer duration takes the budget's place.
+        """
+        whole = max(self.budget.seconds, self.duration)
         return Budget(max(whole / self.processes, min(whole, _LEAST_SECONDS)))
+
+    def amount(self, process: int = 0) -> Amount:
+        """What the process of this number is to sample, where the budget does not decide it."""
+        each, more = divmod(self.iterations, self.processes)
+        return Amount(each + (process < more), self.warmup, self.duration / self.processes)
 
     @property
     def verify_seconds(self) -> float:

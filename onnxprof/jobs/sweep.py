@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
+from onnxprof.jobs.contradictions import refuse_contradictions, refuse_streams
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
@@ -68,6 +69,7 @@ def plan(
     `progress` hears of downloads. Sizes of `optional` axes are left out for a model without them.
     Raises UsageError or ModelError for what cannot work.
     """
+    refuse_contradictions(options)
     backend = registry.backend(options.backend)
     start_server(backend)
     refuse_provider(backend, options.provider)
@@ -223,7 +225,7 @@ def jobs_of(
     device: Device,
     environment: tuple[tuple[str, str], ...],
 ) -> Iterator[Job]:
-    """One a batch size, on a device."""
+    """One a batch size, on a device. Raises UsageError for streams that have no threads."""
     for table in inspection.tables:
         settled = replace(
             options,
@@ -233,6 +235,7 @@ def jobs_of(
             dims=inspection.dims,
             threads=options.threads or usable_cores(),
         )
+        refuse_streams(settled, device)
         yield Job(
             model=inspection.model,
             table=table,
@@ -244,6 +247,7 @@ def jobs_of(
             own_batch=inspection.own_batch,
             is_free=not inspection.own_batch,
             inputs_sha256=inspection.inputs_sha256,
+            amount=options.amount(),
         )
 
 
@@ -303,8 +307,13 @@ def next_process(
     hear = _bound(progress, job, len(before))
     if before and (first := before[0].timings):
         timer = first.timer if first.step_ns.size else job.options.timer
-        job = job.asking(parity=False, telemetry=False, timer=timer)
-        job = replace(job, prefix_steps=first.prefix_steps, repeats=first.repeats)
+        job = job.asking(parity=False, telemetry=False, streams=0, timer=timer)
+        job = replace(
+            job,
+            prefix_steps=first.prefix_steps,
+            repeats=first.repeats,
+            amount=job.options.amount(len(before)),
+        )
     return (measure or run_isolated)(job, limits, hear)
 
 

@@ -273,17 +273,16 @@ class Sampler:
     def without_prefixes(self, plain: Session, blocks: int) -> None:
         """Forget prefixes that failed; `blocks` of un-profiled samples had been taken before.
 
-        Where their number was given, those that are missing are taken, and no more.
+        Where an amount was asked for, the rest of it is taken un-profiled.
         """
         self.prefix_ns.clear()
         self.repeat_ns.clear()
         self.probed = 0
-        if not self.amount.iterations:
-            return
-        del self.latency[blocks:]
+        if self.amount.iterations:
+            del self.latency[blocks:]
         self.kept = sum(block.size for block in self.latency)
         with no_garbage_collection():
-            while self._wanted > 0:
+            while self._wanted > 0 if self.amount.iterations else self.used_ns < self.least_ns:
                 self.plain_block(plain, self.block_ns)
 
     def repeat(self, sessions: Sequence[Session], fewest: int, most: int, limit_ns: int) -> None:

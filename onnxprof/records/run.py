@@ -50,6 +50,14 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """The number of fresh processes in which the measurement is repeated."""
+    iterations: int = 0
+    """The number of un-profiled inferences; 0 for as many as the budget gave."""
+    warmup: int | None = None
+    """The number of inferences between the first one and sampling; None for until steady."""
+    duration: float = 0.0
+    """The least number of seconds of sampling; 0 for none."""
+    streams: int = 0
+    """The number of concurrent inferences that were measured besides; 0 for none."""
 
     @property
     def is_published(self) -> bool:
