@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
-from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
+from onnxprof.jobs.checked import (
+    feeds,
+    with_allocations,
+    with_parity,
+    with_streams,
+    with_verdicts,
+)
 from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook
 from onnxprof.jobs.trouble.ending import refused
@@ -98,7 +104,9 @@ def perform(
     memory.give_back()
     fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
-    return _compared(job, run, work, found, progress, keep) if options.parity else run
+    if options.parity:
+        run = _compared(job, run, work, found, progress, keep)
+    return with_streams(run, work, options.load, progress, keep) if options.streams else run
 
 
 def _silent(_: str, __: float) -> None:
@@ -166,6 +174,7 @@ def _foresee(
         parity=options.parity,
         proof_limit_s=seconds_for(job.budget.seconds) if job.is_free and job.batch > 1 else 0.0,
         processes=options.processes,
+        iterations=job.amount.iterations,
     )
     if outlook.is_long:
         progress(outlook.notice(job.title), 0.0)

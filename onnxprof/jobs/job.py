@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from onnxprof.jobs.options import TABLE, Options
@@ -18,7 +18,7 @@ from onnxprof.records.run import CORES, Request, Run
 from onnxprof.records.warning import RunWarning
 
 #: The options that a stored run keeps, under the same names.
-_KEPT = tuple(field.name for field in fields(Request) if field.name in TABLE)
+_KEPT = tuple(each.name for each in fields(Request) if each.name in TABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Job:
     """Where the first process cut the graph, for the later ones."""
     repeats: tuple[int, ...] = ()
     """How often the first process repeated which step, for the later ones."""
-    amount: Amount = Amount()
+    amount: Amount = field(default_factory=Amount)
     """What each process is to sample where the budget does not decide it."""
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from onnxprof.measure.budget import Amount, Budget
+from onnxprof.measure.budget import Amount, Budget, Load
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity, Timer
 
@@ -231,6 +231,11 @@ class Options:
         """What the process of this number is to sample, where the budget does not decide it."""
         each, more = divmod(self.iterations, self.processes)
         return Amount(each + (process < more), self.warmup, self.duration / self.processes)
+
+    @property
+    def load(self) -> Load:
+        """The load of the streams, as long as the budget of a process."""
+        return Load(self.streams, self.process_budget.seconds, self.iterations)
 
     @property
     def verify_seconds(self) -> float:

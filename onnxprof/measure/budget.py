@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Samples of all streams together: enough for the percentile 99.9, few enough to keep as facts.
+_MOST = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -27,3 +30,20 @@ class Amount:
     """Inferences between the first one and sampling; None for until latencies are steady."""
     seconds: float = 0.0
     """Seconds of sampling at least; 0 for no more than the median needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many inferences at a time, and for how long; 20,000 samples altogether at most."""
+
+    streams: int
+    seconds: float
+    """Of sampling in each stream, warm-up not counted."""
+    iterations: int = 0
+    """Samples of each stream, whatever the seconds; 0 for as many as they have time for."""
+
+    @property
+    def most(self) -> int:
+        """The most samples of a stream."""
+        most = max(1, _MOST // max(1, self.streams))
+        return min(self.iterations or most, most)

@@ -127,7 +127,7 @@ def measure(
     observer: Observer | None = None,
     conduct: Callable[[Blocks], None] | None = None,
     warm: Callable[[int, int], None] = lambda *_: None,
-    amount: Amount = Amount(),
+    amount: Amount | None = None,
 ) -> Measurement:
     """Measure one workload, and keep output values and the check of the steps if asked to.
 
@@ -138,7 +138,7 @@ def measure(
     says how much to sample where the budget is not to decide it. Raises BackendError where the
     runtime fails.
     """
-    sampler = Sampler(clock, progress, budget.ns, amount=amount)
+    sampler = Sampler(clock, progress, budget.ns, amount=amount or Amount())
     wanted = _Wanted(tuple(wanted_cuts), tuple(wanted_repeats))
     began = clock()
     progress("loading", 0.0)

@@ -57,7 +57,7 @@ class Sampler:
     """Nanoseconds of an inference at the end of the warm-up."""
     block_ns: float = 0.0
     """Length of a block when un-profiled and traced ones alternate."""
-    amount: Amount = Amount()
+    amount: Amount = field(default_factory=Amount)
     """How much was asked for, where that is not left to the budget."""
     least_ns: int = 0
     """What is to be used before sampling may end."""

@@ -15,7 +15,7 @@ from onnxprof.records.memory import CountedMemory
 from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity, Step, Timer
 from onnxprof.records.telemetry import Telemetry
-from onnxprof.records.timings import Timings
+from onnxprof.records.timings import Concurrency, Timings
 from onnxprof.records.warning import RunWarning
 
 #: Version of the stored record; readers refuse unknown versions.
@@ -135,6 +135,8 @@ class Run:
     """Allocations by step as the runtime counted them; empty where they were not asked for."""
     thinned: Thinned | None = None
     """How many samples there were; None where all of them are stored."""
+    concurrency: Concurrency | None = None
+    """Several inferences at a time; None where they were not asked for."""
     schema: int = field(default=SCHEMA_VERSION)
 
     @property

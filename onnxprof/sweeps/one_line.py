@@ -8,6 +8,7 @@ from dataclasses import replace
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.contradictions import refuse_contradictions
 from onnxprof.jobs.options import Options
+from onnxprof.jobs.outlook import ahead_s
 from onnxprof.jobs.sweep import sizes_of, start_server
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
@@ -16,6 +17,9 @@ from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.verbs import has_provider
 from onnxprof.sweeps.devices import spread
 from onnxprof.sweeps.tasks import Task
+
+#: What takes less is over before its announcement is read; from the other on minutes are enough.
+_WORTH_SAYING_S, _MINUTES_S = 5.0, 600.0
 
 
 def tasks_of(options: Options, force: bool = False, progress: Progress | None = None) -> list[Task]:
@@ -55,6 +59,28 @@ def remarks(tasks: Sequence[Task], options: Options) -> Iterator[str]:
     )
     for name in without:
         yield f"{name} has no provider {options.provider!r}: --provider is for the other backends"
+
+
+def announcement(tasks: Sequence[Task]) -> str:
+    """How long the tasks will take, in a line; empty where that is short or nobody knows."""
+    seconds = [ahead_s(task.options) for task in tasks]
+    known = [each for each in seconds if each is not None]
+    whole = sum(known)
+    if len(known) < len(seconds) or whole < _WORTH_SAYING_S:
+        return ""
+    options = tasks[0].options
+    count = sum(len(task.options.batches) for task in tasks)
+    number = f"{count} measurements" if count > 1 else "the measurement"
+    each = f"up to {options.budget.seconds:g} s of sampling"
+    if options.duration:
+        each = f"{options.duration:g} s of sampling at least"
+    loads = f", then {options.streams} at a time" if options.streams else ""
+    many = f"{each} each" if count > 1 else each
+    return f"{number}: {many}{loads}; some {_spelled(whole)} in all, with loading and checks"
+
+
+def _spelled(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < _MINUTES_S else f"{seconds / 60:.0f} min"
 
 
 def _loaded(names: Sequence[str]) -> Mapping[str, Backend]:

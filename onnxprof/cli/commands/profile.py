@@ -28,6 +28,8 @@ _FEW_LAYERS, _MANY_LAYERS = 5, 10
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "force", "wait", "quiet"),
+    *("iterations", "warmup", "duration", "streams"),
+    backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
@@ -54,7 +56,7 @@ def profile(
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
 ) -> int:
-    """Time every layer of each model at each batch size, on one runtime and device."""
+    """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console
 
     from onnxprof import folders
@@ -62,7 +64,7 @@ def profile(
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
-    from onnxprof.sweeps.one_line import tasks_of
+    from onnxprof.sweeps.one_line import remarks, tasks_of
 
     limits = Limits(timeout, memory_limit(memory))
     options = Options(models=tuple(models), limits=limits, **asked)
@@ -70,6 +72,8 @@ def profile(
     with fetching(console) as progress:
         tasks = tasks_of(options, force, progress)
     _say_dims(tasks, options)
+    for text in remarks(tasks, options):
+        say(text)
     return _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
 
 
@@ -93,12 +97,13 @@ def _measure(
     from onnxprof.sweeps.events import Planned
     from onnxprof.sweeps.here import Here
     from onnxprof.sweeps.ledger import Ledger
+    from onnxprof.sweeps.one_line import announcement
     from onnxprof.sweeps.resume import Policy
 
     jobs = sum(len(task.options.batches) for task in tasks)
     shelf = Shelf([store.root])
     with Meter(console, jobs, tasks[0].options.budget.seconds) as meter:
-        told = _Told(meter, jobs, quiet, shelf)
+        told = _Told(meter, jobs, quiet, shelf, announcement(tasks))
         policy = Policy(again=True, repeats=True)
         ledger = Ledger(store, policy, told.hear, told.on_run)
         try:
@@ -115,11 +120,12 @@ def _measure(
 class _Told:
     """Prints what happens, as it happens, and what it comes to."""
 
-    def __init__(self, meter: Meter, jobs: int, quiet: bool, shelf: Shelf) -> None:
+    def __init__(self, meter: Meter, jobs: int, quiet: bool, shelf: Shelf, ahead: str = "") -> None:
         self._meter = meter
         self._jobs = jobs
         self._quiet = quiet
         self._shelf = shelf
+        self._ahead = ahead
         self._runs: list[Run] = []
         self._failed = 0
         self._lines: set[str] = set()
@@ -127,13 +133,23 @@ class _Told:
 
     def hear(self, event: Event) -> None:
         """Print a line for what is left out or fails, and show progress."""
-        from onnxprof.sweeps.events import Advanced, AlreadyStored, Failed, Finished, Noted, Skipped
+        from onnxprof.sweeps.events import (
+            Advanced,
+            AlreadyStored,
+            Failed,
+            Finished,
+            Noted,
+            Skipped,
+            Started,
+        )
 
         match event:
             case Advanced(job, doing, share):
                 self._meter.show(job.model, job.batch, doing, share)
             case Noted(text):
                 self._say(text)
+            case Started() if self._ahead:
+                self._say(self._ahead)
             case Skipped(_, reason, cause):
                 self._jobs -= 1
                 self._left_out |= cause != "batch"
@@ -168,6 +184,7 @@ class _Told:
         good = [run for run in self._runs if run.timings is not None]
         if not self._quiet:
             _show_scaling(good)
+            _show_side_by_side(good)
             for text in dict.fromkeys(text for run in good if (text := self._shelf.missing(run))):
                 say(text)
         code = _close(self._runs, self._failed, store) if self._runs else 0
@@ -193,6 +210,15 @@ def _show_scaling(runs: list[Run]) -> None:
 
     for group in families(runs) if len(runs) > 1 else ():
         display(*in_short(scaling(group)))
+
+
+def _show_side_by_side(runs: list[Run]) -> None:
+    """Where a model was measured on several backends, how they stand to each other."""
+    from onnxprof.cli.output import display, terminal_width
+    from onnxprof.publish.latency.side_by_side import side_by_side
+
+    if len({run.request.backend for run in runs}) > 1:
+        display(*side_by_side(runs, terminal_width()))
 
 
 def _close(runs: list[Run], unplanned: int, store: Store) -> int:

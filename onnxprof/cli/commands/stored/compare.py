@@ -267,7 +267,7 @@ def measured(
     from onnxprof.cli.progress import Meter, fetching
     from onnxprof.compare.pairing import Pairing
     from onnxprof.errors import UsageError
-    from onnxprof.jobs.in_turn import alternate
+    from onnxprof.jobs.in_turn import ahead_text, alternate
     from onnxprof.jobs.proving import proven
     from onnxprof.jobs.sweep import plan
     from onnxprof.plugins.placement import ALL
@@ -291,6 +291,7 @@ def measured(
     seconds = options.process_budget.seconds * options.processes * 2
     batches = [ours.batch for ours, _ in matched]
     planning_s = time.monotonic() - began
+    say(ahead_text(options))
     announced = partial(_announce, batches, options.processes, seconds, planning_s)
     device = matched[0][0].device.id
     with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, say):
