@@ -26,7 +26,7 @@ from onnxprof.jobs.checked import (
     with_verdicts,
 )
 from onnxprof.jobs.job import Job, record
-from onnxprof.jobs.outlook import Outlook
+from onnxprof.jobs.outlook import Outlook, streams_s
 from onnxprof.jobs.trouble.ending import refused
 from onnxprof.machine import clocks, memory, telemetry
 from onnxprof.machine.kernel import Machine
@@ -175,6 +175,7 @@ def _foresee(
         proof_limit_s=seconds_for(job.budget.seconds) if job.is_free and job.batch > 1 else 0.0,
         processes=options.processes,
         iterations=job.amount.iterations,
+        streams_s=streams_s(options, inference_ns / 1e9),
     )
     if outlook.is_long:
         progress(outlook.notice(job.title), 0.0)

@@ -64,6 +64,8 @@ class Outlook:
     processes: int = 1
     iterations: int = 0
     """The number of un-profiled inferences, if one was asked for."""
+    streams_s: float = 0.0
+    """Several inferences at a time; 0 for none."""
 
     @property
     def is_long(self) -> bool:
@@ -103,7 +105,8 @@ class Outlook:
         """All that is still to come, in all processes."""
         later = _START_S + 2 * self.load_s + 2 * self.inference_s + self._verifying_s
         later += self._sampling_s
-        return self.measuring_s + self.checking_s + (self.processes - 1) * later
+        first = self.measuring_s + self.checking_s + self.streams_s
+        return first + (self.processes - 1) * later
 
     def notice(self, what: str) -> Notice:
         """The announcement."""
@@ -133,10 +136,18 @@ def ahead_s(options: Options) -> float | None:
     measuring = processes * (_START_S + seconds)
     if options.telemetry:
         measuring += min(_STRETCH * processes * seconds, _LONGEST_STRETCH_S)
-    if options.streams:
-        measuring += (1 + _WARM_STREAMS) * options.load.seconds
+    measuring += streams_s(options)
     checks = _CHECKS_S * (options.verify or options.parity)
     return len(options.batches) * (measuring + checks)
+
+
+def streams_s(options: Options, inference_s: float = 0.0) -> float:
+    """Seconds of several inferences at a time, which take as much longer as there are streams."""
+    if not options.streams:
+        return 0.0
+    if options.iterations:
+        return options.streams * options.load.most * inference_s
+    return (1 + _WARM_STREAMS) * options.load.seconds
 
 
 def in_turn_ahead_s(options: Options) -> float:
