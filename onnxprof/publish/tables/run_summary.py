@@ -15,6 +15,7 @@ from rich.text import Text
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
+from onnxprof.publish.latency.amount import amount_text
 from onnxprof.publish.latency.percentiles import percentiles_text
 from onnxprof.publish.latency.streams import streams_text
 from onnxprof.publish.reasons.macs import macs_of
@@ -373,6 +374,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("device", f"{run.device.name} ({asked.device_id})"),
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
+        ("amount", amount_text(asked)),
         ("axes", sizes),
         ("samples", sentences.thinned_text(run)),
         ("load", numbers.duration(timings.load_ns) if timings and timings.load_ns else ""),

@@ -10,13 +10,16 @@ import pytest
 
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.cli.output import plain_text
+from onnxprof.publish.latency.amount import amount_text
 from onnxprof.publish.latency.percentiles import of_run, percentiles_text
 from onnxprof.publish.latency.streams import items_per_s, streams_record, streams_text
-from onnxprof.publish.tables.run_summary import summary
+from onnxprof.publish.tables.run_summary import facts, summary
 from onnxprof.publish.tables.runs import everything
 from onnxprof.publish.text.numbers import duration
+from onnxprof.publish.text.warnings import warning_texts
 from onnxprof.records.run import Run
 from onnxprof.records.timings import Concurrency
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
 MS = 1_000_000
@@ -106,3 +109,46 @@ def test_json_has_both() -> None:
     assert "concurrency" not in plain
     assert busy["streams"]["items_per_s"] == pytest.approx(1000)
     assert busy["concurrency"]["latency_ns"] == [[2 * MS] * 100] * 2
+
+
+def asking(**changes) -> Run:
+    run = sample_run()
+    return replace(run, request=replace(run.request, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, ""),
+        ({"iterations": 1000, "warmup": 1}, "1,000 iterations, warm-up of 1 inference"),
+        (
+            {"duration": 2.5, "warmup": 0, "streams": 2},
+            "warm-up of 0 inferences, 2.5 s of sampling at least, then 2 at a time",
+        ),
+    ],
+)
+def test_the_facts_of_a_run_have_the_amount(changes, text: str) -> None:
+    run = asking(**changes)
+    assert amount_text(run.request) == text
+    shown = " ".join(plain_text(facts(run)).split())
+    assert ("amount" in shown) == bool(text)
+    assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "few", "unsteady"),
+    [
+        ({}, "fitted into the budget: too few", "Use a larger --budget."),
+        ({"iterations": 9}, "were asked for: too few", "Use more --iterations."),
+        ({"iterations": 9, "warmup": 2}, "Use more --iterations.", "Use a larger --warmup."),
+        ({"duration": 9.0}, "Use a longer --duration.", "Use a longer --duration."),
+    ],
+)
+def test_warnings_name_the_option_that_decided_the_amount(changes, few: str, unsteady: str) -> None:
+    warnings = (
+        RunWarning(WarningKind.FEW_SAMPLES, 9.0),
+        RunWarning(WarningKind.UNSTEADY_WARMUP, 0.1),
+    )
+    first, second = warning_texts(replace(asking(**changes), warnings=warnings))
+    assert few in first
+    assert second.endswith(unsteady)
