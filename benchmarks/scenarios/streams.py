@@ -3,8 +3,8 @@
     python benchmarks/scenarios/streams.py [--model zoo:lenet] [--rounds 20] [--calls 2000]
 
 First an empty session: the time that taking a sample itself takes. Then one stream of a model in
-alternation with the loop that samples the latency of `profile`: the ratio of their medians should be
-1. Last the same for two streams of a thread each.
+alternation with the loop that samples the latency of `profile`, whose medians should be alike. Last
+the same for two streams of a thread each.
 """
 
 from __future__ import annotations
