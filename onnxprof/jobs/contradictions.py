@@ -49,7 +49,10 @@ def _of_duration(options: Options) -> Iterator[Contradiction]:
         what = f"sampling takes --duration {seconds:g} s at least or --budget {budget:g} s at most"
         yield what, "Give one of them: a --duration takes the place of a shorter --budget"
     if seconds / options.processes >= limit:
-        yield f"--duration {seconds:g} does not fit into --timeout {limit:g}", "Use a longer one"
+        yield (
+            f"--duration {seconds:g} does not fit into --timeout {limit:g}",
+            "Use a longer --timeout",
+        )
 
 
 def refuse_streams(options: Options, device: Device) -> None:

@@ -136,6 +136,10 @@ class Sampler:
         """How many un-profiled samples are still to be taken at most."""
         return self.amount.iterations - self.kept if self.amount.iterations else float("inf")
 
+    def _most_in_block(self) -> float:
+        """How many samples the next block may have: a given number is spread over all blocks."""
+        return min(self._wanted, -(-self.amount.iterations // _BLOCKS) or float("inf"))
+
     def _keep(self, taken: Samples) -> None:
         """Keep a block of un-profiled samples."""
         self.latency.append(taken)
@@ -152,12 +156,15 @@ class Sampler:
         self.first_traced(traced)
         if not self.block_ns:
             self.block_ns = max(self.budget_ns - self.used_ns, 0) / (2 * _BLOCKS)
-        share = self.block_ns
+        counted = bool(self.amount.iterations)  # blocks are so many inferences, not so long
+        share = float("inf") if counted else self.block_ns
         most_traced = max(2, most_traced // (2 * _BLOCKS))
         with no_garbage_collection():
             while not self._is_done(limit_ns):
+                before = self.used_ns
                 self.plain_block(plain, share)
-                self.traced_block(traced, share, most_traced)
+                took = self.used_ns - before
+                self.traced_block(traced, took if counted else share, most_traced)
                 self.progress("measuring", self.spent)
 
     def first_traced(self, session: TracedSession) -> None:
@@ -175,7 +182,7 @@ class Sampler:
         """One block of un-profiled inferences for `share` nanoseconds, at least one."""
         self._settle(partial(self.timed, session))
         taken: list[int] = []
-        began, most = self.used_ns, self._wanted
+        began, most = self.used_ns, self._most_in_block()
         while not taken or (len(taken) < most and self.used_ns - began + taken[-1] < share):
             taken.append(self.timed(session))
         self._keep(np.array(taken, np.int64))
