@@ -1,4 +1,4 @@
-"""What is added to a run after its samples: whose work steps did, outputs, allocations, streams."""
+"""What is added to a run after its samples: whose work steps did, its outputs, allocations."""
 
 from __future__ import annotations
 
@@ -15,16 +15,13 @@ from onnxprof.analysis.warnings import tie_warnings
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.outlook import Notice
 from onnxprof.machine.memory import available_bytes
-from onnxprof.measure.streams import Load, run_streams
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Bounds, Proof, ReferenceRun, Workload
-from onnxprof.plugins.source_places import cleaned
 from onnxprof.plugins.verbs import MemoryCounting
 from onnxprof.provenance.verify.outcomes import all_unchecked
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step
-from onnxprof.records.timings import Concurrency
 from onnxprof.records.warning import WarningKind
 
 if TYPE_CHECKING:
@@ -98,32 +95,6 @@ def with_allocations(run: Run, workload: Workload, progress: Callable[[str, floa
         progress(Notice(str(error)), 1.0)
         return run
     return replace(run, counted_memory=counted)
-
-
-def with_streams(
-    run: Run,
-    workload: Workload,
-    load: Load,
-    progress: Callable[[str, float], None],
-    keep: Callable[[Run], None],
-) -> Run:
-    """The run with several inferences at a time, which share the workload's threads.
-
-    `keep` is given the run first: as many sessions may take more memory than there is. Why there
-    are no samples is on the record.
-    """
-    threads = max(1, workload.threads // load.streams)
-    none = Concurrency(load.streams, threads, failure="the process ended meanwhile")
-    keep(replace(run, concurrency=none))
-    progress(f"measuring {load.streams} at a time", 1.0)
-    backend = registry.backend(run.request.backend)
-    each = replace(workload, threads=threads, concurrent=load.streams > 1)
-    try:
-        samples = run_streams(lambda: backend.open(each), load)
-    except (OnnxprofError, MemoryError) as error:
-        failure = cleaned(str(error) or "out of memory")
-        return replace(run, concurrency=replace(none, failure=failure))
-    return replace(run, concurrency=replace(none, latency_ns=samples, failure=""))
 
 
 def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list[Feeds]:

@@ -18,13 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
-from onnxprof.jobs.checked import (
-    feeds,
-    with_allocations,
-    with_parity,
-    with_streams,
-    with_verdicts,
-)
+from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
 from onnxprof.jobs.outlook import Outlook, streams_s
 from onnxprof.jobs.trouble.ending import refused
@@ -104,9 +98,7 @@ def perform(
     memory.give_back()
     fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
-    if options.parity:
-        run = _compared(job, run, work, found, progress, keep)
-    return with_streams(run, work, options.load, progress, keep) if options.streams else run
+    return _compared(job, run, work, found, progress, keep) if options.parity else run
 
 
 def _silent(_: str, __: float) -> None:

@@ -64,8 +64,6 @@ def run_in(
         error = ended(raised, seen)
         if not kept:
             raise error from raised
-        if (streams := kept[-1].concurrency) is not None:
-            return replace(kept[-1], concurrency=replace(streams, failure=error.what))
         return replace(kept[0], parity=Parity(reason=f"the reference failed: {error.what}"))
 
 

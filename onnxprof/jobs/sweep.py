@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
-from onnxprof.jobs.contradictions import refuse_contradictions, refuse_streams
+from onnxprof.jobs.amounts.contradictions import refuse_contradictions, refuse_streams
+from onnxprof.jobs.amounts.streams import with_streams
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line
 from onnxprof.jobs.outlook import Notice
@@ -287,13 +288,17 @@ def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -
 def measured(job: Job, limits: Limits, progress: Report, measure: Measure | None = None) -> Run:
     """Run a job in as many fresh processes as it asks for, one after the other, and merge.
 
+    Several inferences at a time, if asked for, have one more process at the end.
     `measure` is that of `staying`; without it no process is shared with other jobs. The limits
     are those of each process. Raises what any of them raised.
     """
     runs: list[Run] = []
     while len(runs) < job.options.processes:
         runs.append(next_process(job, runs, limits, progress, measure))
-    return cleaned_run(merge(runs))
+    run = cleaned_run(merge(runs))
+    if not job.options.streams:
+        return run
+    return with_streams(run, job, limits, _bound(progress, job, job.options.processes - 1))
 
 
 def next_process(
@@ -307,7 +312,7 @@ def next_process(
     hear = _bound(progress, job, len(before))
     if before and (first := before[0].timings):
         timer = first.timer if first.step_ns.size else job.options.timer
-        job = job.asking(parity=False, telemetry=False, streams=0, timer=timer)
+        job = job.asking(parity=False, telemetry=False, timer=timer)
         job = replace(
             job,
             prefix_steps=first.prefix_steps,

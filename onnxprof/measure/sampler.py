@@ -212,7 +212,7 @@ class Sampler:
     def _is_done(self, limit_ns: int) -> bool:
         samples = sum(block.size for block in self.latency)
         if self.amount.iterations:
-            is_look = limit_ns < self.budget_ns
+            is_look = limit_ns < self.budget_ns and self.kept >= _FEWEST_SLOW
             return self._wanted <= 0 or (is_look and self.used_ns >= limit_ns)
         if self.used_ns >= limit_ns:
             return samples >= _FEWEST_SLOW

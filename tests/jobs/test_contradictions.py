@@ -10,7 +10,7 @@ from support.inturn import job
 from support.networks import models
 
 from onnxprof.errors import UsageError
-from onnxprof.jobs.contradictions import refuse_contradictions, refuse_streams
+from onnxprof.jobs.amounts.contradictions import refuse_contradictions, refuse_streams
 from onnxprof.jobs.options import Options
 from onnxprof.measure.budget import Budget
 from onnxprof.processes.limits import Limits

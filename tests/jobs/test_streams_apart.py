@@ -10,7 +10,6 @@ import pytest
 from support.networks import models
 from support.runs.jobs import job
 
-from onnxprof.jobs.parent import run_isolated
 from onnxprof.jobs.sweep import measured
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
@@ -59,7 +58,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def measuring(place: Path, name: str, **changes: object) -> Run:
     path = models.save(models.linear(), place, f"{name}.onnx")
     given = {"streams": 2, "threads": 2, "parity": False, "verify": False, "telemetry": False}
-    return run_isolated(job(path, "crowded", **(given | changes)), Limits(60), lambda *_: None)
+    return measured(job(path, "crowded", **(given | changes)), Limits(60), lambda *_: None)
 
 
 def test_streams_share_the_threads_and_are_kept_raw(place: Path) -> None:
@@ -93,22 +92,10 @@ def test_streams_that_fail_cost_no_other_figure(place: Path, deed: str, reason: 
     assert run.parity is None
 
 
-def test_of_several_processes_the_first_has_the_streams(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-    real = run_isolated
-
-    def noted(each, limits, progress):
-        asked.append(each.options.streams)
-        return real(each, limits, progress)
-
-    monkeypatch.setattr("onnxprof.jobs.sweep.run_isolated", noted)
-    path = models.save(models.linear(), place, "well.onnx")
-    given = {"streams": 2, "threads": 2, "parity": False, "verify": False, "telemetry": False}
-    planned = job(path, "crowded", processes=2, **given)
-    run = measured(planned, Limits(60), lambda *_: None)
-    assert asked == [2, 0]
+def test_of_several_processes_one_has_the_streams(place: Path) -> None:
+    run = measuring(place, "well", processes=2)
     assert run.request.processes == 2
+    assert run.timings is not None
+    assert set(run.timings.block_process) == {0, 1}
     assert run.concurrency is not None
     assert len(run.concurrency.latency_ns) == 2

@@ -83,7 +83,7 @@ def test_a_number_is_not_bound_by_the_budget_nor_by_a_median_that_is_known() -> 
         for seconds in (0.05, 500.0)
     ]
     assert counts == [2000, 2000]
-    assert run(Told(), Amount(), 500.0).timings.latency_ns.size < 2000
+    assert run(Told(), Amount(), 5.0).timings.latency_ns.size < 1000
 
 
 def test_blocks_of_a_number_still_alternate() -> None:

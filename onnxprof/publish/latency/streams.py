@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.percentiles import concurrent_ns, concurrent_rate, percentiles
 from onnxprof.publish.latency.percentiles import listed_text, percentile_records
 from onnxprof.publish.text.numbers import rate
@@ -40,12 +39,15 @@ def items_per_s(run: Run) -> float | None:
 
 
 def single_items_per_s(run: Run) -> float | None:
-    """Items a second of one inference after another, by the un-profiled median."""
+    """Items a second of one inference after another: un-profiled ones over the time of them all.
+
+    So it is counted as those of the load are: what interrupts an inference is in both.
+    """
     timings = run.timings
-    if timings is None or not timings.latency_ns.size:
+    whole = 0 if timings is None else int(timings.latency_ns.sum())
+    if timings is None or not whole:
         return None
-    median = median_ns(timings.latency_ns)
-    return run.request.batch * 1e9 / median if median else None
+    return run.request.batch * timings.latency_ns.size * 1e9 / whole
 
 
 def streams_record(run: Run) -> dict[str, Any] | None:

@@ -137,4 +137,4 @@ def _is_number(option: Option) -> bool:
 
 def _whole(option: Option) -> str:
     least = f"{option.least or 0:g}"
-    return f"a whole number from {least}" + (f" to {option.most:g}" if option.most else "")
+    return f"a whole number from {least}" + (f" to {option.most:.0f}" if option.most else "")

@@ -15,7 +15,7 @@ from onnxprof.publish.latency.percentiles import of_run, percentiles_text
 from onnxprof.publish.latency.streams import items_per_s, streams_record, streams_text
 from onnxprof.publish.tables.run_summary import facts, summary
 from onnxprof.publish.tables.runs import everything
-from onnxprof.publish.text.numbers import duration
+from onnxprof.publish.text.numbers import duration, rate
 from onnxprof.publish.text.warnings import warning_texts
 from onnxprof.records.run import Run
 from onnxprof.records.timings import Concurrency
@@ -40,11 +40,11 @@ def loaded(streams: int = 2, batch: int = 1, count: int = 100) -> Run:
 
 def test_percentiles_that_are_known_and_those_that_are_not() -> None:
     assert percentiles_text(with_latencies(101)) == (
-        "Percentiles: p50 2.5 ms, p90 2.9 ms, p95 2.95 ms of 101 samples; not known from so few:"
-        " p99 (needs 368), p99.9 (needs 3,688)."
+        "Percentiles: p50 2.500 ms, p90 2.900 ms, p95 2.950 ms of 101 samples; not known from so"
+        " few: p99 (needs 368), p99.9 (needs 3,688)."
     )
     assert percentiles_text(with_latencies(4001)) == (
-        "Percentiles: p50 2.5 ms, p90 2.9 ms, p95 2.95 ms, p99 2.99 ms, p99.9 2.999 ms"
+        "Percentiles: p50 2.500 ms, p90 2.900 ms, p95 2.950 ms, p99 2.990 ms, p99.9 2.999 ms"
         " of 4,001 samples."
     )
 
@@ -75,11 +75,13 @@ def test_the_summary_has_the_median_as_p50() -> None:
 
 def test_throughput_beside_that_of_one_stream() -> None:
     run = loaded(streams=3, batch=4)
+    assert run.timings is not None
     assert items_per_s(run) == pytest.approx(3 * 4 * 500)
     text = streams_text(run)
     assert text.startswith("3 at a time, 1 thread each: 6,000 items/s, ")
-    assert " times those of one (" in text
-    assert "; latency p50 2 ms, p90 2 ms, p95 2 ms of 300 samples; not known" in text
+    one = 4 * 80 / (run.timings.latency_ns.sum() / 1e9)
+    assert f", {6000 / one:.2f} times those of one ({rate(one)})" in text
+    assert "; latency p50 2.000 ms, p90 2.000 ms, p95 2.000 ms of 300 samples; not known" in text
     assert "3 at a time" in plain_text(summary(run))
 
 

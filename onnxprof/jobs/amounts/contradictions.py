@@ -25,7 +25,7 @@ def contradictions(options: Options) -> Iterator[Contradiction]:
 
 
 def _is_given(options: Options) -> bool:
-    return options.budget != TABLE["budget"].default
+    return bool(options.budget != TABLE["budget"].default)
 
 
 def _of_iterations(options: Options) -> Iterator[Contradiction]:
