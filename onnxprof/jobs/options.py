@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof.measure.budget import Amount, Budget, Load
+from onnxprof.measure.contradictions import refuse_amount
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity, Timer
 
@@ -252,6 +253,18 @@ TABLE: Mapping[str, Option] = {
     for each in fields(Options)
     if each.metadata
 }
+
+
+def refuse_contradictions(options: Options) -> None:
+    """Raise UsageError where one option rules out another; the usual budget counts as not given."""
+    is_usual = options.budget == TABLE["budget"].default
+    refuse_amount(
+        iterations=options.iterations,
+        duration=options.duration,
+        budget=None if is_usual else options.budget.seconds,
+        processes=options.processes,
+        timeout=options.limits.seconds,
+    )
 
 
 def command_line(options: Options) -> str:

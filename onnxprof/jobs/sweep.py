@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Protocol
 from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
-from onnxprof.jobs.amounts.contradictions import refuse_contradictions, refuse_streams
-from onnxprof.jobs.amounts.streams import with_streams
 from onnxprof.jobs.job import Job, failed
-from onnxprof.jobs.options import Options, command_line
+from onnxprof.jobs.options import Options, command_line, refuse_contradictions
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import Measure, run_isolated, staying
+from onnxprof.jobs.streams import with_streams
 from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
+from onnxprof.measure.contradictions import refuse_streams
 from onnxprof.model.opened import Opened, opened
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import published, resolve
@@ -236,7 +236,8 @@ def jobs_of(
             dims=inspection.dims,
             threads=options.threads or usable_cores(),
         )
-        refuse_streams(settled, device)
+        if device.kind == "cpu":
+            refuse_streams(settled.streams, settled.threads)
         yield Job(
             model=inspection.model,
             table=table,

@@ -131,12 +131,10 @@ def measure(
 ) -> Measurement:
     """Measure one workload, and keep output values and the check of the steps if asked to.
 
-    `wanted_cuts` and `wanted_repeats` are the prefixes and the repeated steps of another process,
-    in the form of `Timings.prefix_steps` and `Timings.repeats`; they are timed here, too, as far
-    as memory allows. `conduct` measures the blocks in place of the budget, with the trace timer.
-    `warm` gets the nanoseconds of loading and of one inference before the first sample. `amount`
-    says how much to sample where the budget is not to decide it. Raises BackendError where the
-    runtime fails.
+    `wanted_cuts` and `wanted_repeats` are those of another process, in the form of `Timings`; they
+    are timed here, too, as far as memory allows. `amount` says how much to sample where the budget
+    does not decide it; `conduct` measures the blocks in place of both, with the trace timer. `warm`
+    gets the nanoseconds of loading and of one inference. Raises BackendError if the runtime fails.
     """
     sampler = Sampler(clock, progress, budget.ns, amount=amount or Amount())
     wanted = _Wanted(tuple(wanted_cuts), tuple(wanted_repeats))

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
-from onnxprof.jobs.amounts.contradictions import refuse_contradictions
-from onnxprof.jobs.options import Options
+from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.outlook import ahead_s
 from onnxprof.jobs.sweep import sizes_of, start_server
 from onnxprof.model.sources.policy import Progress, Resolved

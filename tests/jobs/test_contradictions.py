@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.inturn import job
 from support.networks import models
 
 from onnxprof.errors import UsageError
-from onnxprof.jobs.amounts.contradictions import refuse_contradictions, refuse_streams
-from onnxprof.jobs.options import Options
+from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.measure.budget import Budget
+from onnxprof.measure.contradictions import refuse_streams
 from onnxprof.processes.limits import Limits
-from onnxprof.records.device import Device
 from onnxprof.sweeps.one_line import tasks_of
 from onnxprof.sweeps.plans.expand import expanded
 from onnxprof.sweeps.plans.read import read_plan
@@ -24,7 +22,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"iterations": 5, "budget": Budget(2.0)}, "--iterations 5 says how many, --budget 2"),
     ({"iterations": 2, "processes": 3}, "less than one for each of --processes 3"),
     ({"duration": 9.0, "budget": Budget(2.0)}, "--duration 9 s at least or --budget 2 s at most"),
-    ({"duration": 60.0, "limits": Limits(50.0)}, "does not fit into --timeout 50"),
+    ({"duration": 60.0, "limits": Limits(50.0)}, "does not fit into the 50 s of --timeout"),
 ]
 
 
@@ -90,9 +88,7 @@ def test_a_plan_gives_its_tasks_the_amount(tmp_path: Path) -> None:
 
 
 def test_streams_without_a_thread_each_are_refused_on_a_cpu() -> None:
-    options = Options(("m",), streams=4, threads=2)
     with pytest.raises(UsageError, match="--streams 4 cannot divide --threads 2") as caught:
-        refuse_streams(options, job().device)
+        refuse_streams(4, 2)
     assert caught.value.remedy == "Use --streams 2, or more --threads"
-    refuse_streams(options, Device("cuda:0:x", "cuda", "GPU"))
-    refuse_streams(Options(("m",), streams=2, threads=2), job().device)
+    refuse_streams(2, 2)

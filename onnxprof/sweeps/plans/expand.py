@@ -9,8 +9,7 @@ from itertools import product
 from typing import Any
 
 from onnxprof.errors import UsageError
-from onnxprof.jobs.amounts.contradictions import refuse_contradictions
-from onnxprof.jobs.options import Options
+from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.processes.limits import Limits
 from onnxprof.sweeps.plans.models import references
 from onnxprof.sweeps.plans.read import Entry, Plan
