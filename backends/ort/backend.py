@@ -72,6 +72,10 @@ class OrtBackend:
         entry = providers.PROVIDERS.get(provider)
         return entry.kind if entry else ""
 
+    def providers(self) -> Sequence[str]:
+        """The short names of the runtime's providers."""
+        return tuple(providers.PROVIDERS)
+
     def begin(self) -> None:
         """Import onnxruntime."""
         import onnxruntime  # noqa: F401

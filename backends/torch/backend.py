@@ -51,6 +51,10 @@ class TorchBackend:
         """The distribution `torch`."""
         return ("torch",)
 
+    def providers(self) -> Sequence[str]:
+        """`eager` and `compile`."""
+        return PROVIDERS
+
     def caches(self) -> Sequence[Path]:
         """What torch compiles is kept where a user has it kept; else in the temporary folder."""
         named = (os.environ.get(name, "") for name in _CACHES)

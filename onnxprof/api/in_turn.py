@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from onnxprof.compare.pairing import Pairing
 from onnxprof.errors import UsageError
-from onnxprof.jobs.in_turn import alternate
+from onnxprof.jobs.in_turn import ahead_text, alternate
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.proving import proven
@@ -86,6 +86,8 @@ def measured(
     pairs: list[tuple[Run, Run]] = []
     batches = [ours.batch for ours, _ in found.pairs]
     limits, processes = found.options.limits, found.options.processes
+    if not brief:
+        say(ahead_text(found.options))
     announced = partial(announce, say, batches, processes, found.measuring_s, found.seconds)
     with held(found.pairs[0][0].device.id, say):
         for ours, theirs in found.pairs:

@@ -68,6 +68,7 @@ def _parameter(option: Option, own: Own | None) -> inspect.Parameter:
     own = own or Own()
     usual = option.default if own.default is None else own.default
     kind, default = _given(option, usual)
+    shown: dict[str, Any] = {"show_default": option.usual} if option.usual else {}
     switch = (f"{option.flag}/--no-{option.name}",) if kind is bool else ()
     least = option.least if own.least is None else own.least
     details = typer.Option(
@@ -76,6 +77,7 @@ def _parameter(option: Option, own: Own | None) -> inspect.Parameter:
         metavar=option.metavar,
         min=least,
         max=option.most,
+        **shown,
     )
     return inspect.Parameter(
         option.name,
@@ -93,6 +95,8 @@ def _given(option: Option, default: Any) -> tuple[Any, Any]:
         return str, default.value
     if isinstance(default, tuple):
         return (str, option.texts(default)[0]) if default else (list[str] | None, None)
+    if default is None:
+        return option.kind | None if option.kind else str | None, None
     return type(default), default
 
 

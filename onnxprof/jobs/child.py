@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
 from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
-from onnxprof.jobs.outlook import Outlook
+from onnxprof.jobs.outlook import Outlook, streams_s
 from onnxprof.jobs.trouble.ending import refused
 from onnxprof.machine import clocks, memory, telemetry
 from onnxprof.machine.kernel import Machine
@@ -87,6 +87,7 @@ def perform(
             observer=watch,
             conduct=conduct and partial(conduct, busy),
             warm=partial(_foresee, job, watch, progress),
+            amount=job.amount,
         )
     seen = watch.warnings() if watch else ()
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
@@ -165,6 +166,8 @@ def _foresee(
         parity=options.parity,
         proof_limit_s=seconds_for(job.budget.seconds) if job.is_free and job.batch > 1 else 0.0,
         processes=options.processes,
+        iterations=job.amount.iterations,
+        streams_s=streams_s(options, inference_ns / 1e9),
     )
     if outlook.is_long:
         progress(outlook.notice(job.title), 0.0)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from onnxprof.measure.budget import Budget
+from onnxprof.measure.budget import Amount, Budget, Load
+from onnxprof.measure.contradictions import refuse_amount
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity, Timer
 
@@ -40,6 +41,10 @@ class Option:
     flag: str
     help: str
     metavar: str | None = None
+    kind: type | None = None
+    """The type of a value, where the default is None for none."""
+    usual: str = ""
+    """What happens without the option, where its default does not say it."""
     least: float | None = None
     most: float | None = None
     always: bool = False
@@ -171,15 +176,67 @@ class Options:
         default=False,
         metadata=_said("--allocations", "Have the runtime count what each step allocates."),
     )
+    iterations: int = field(
+        default=0,
+        metadata=_said(
+            "--iterations",
+            "Un-profiled inferences, exactly so many, whatever the budget; 0 for as many as"
+            " the median needs.",
+            least=0,
+            most=10_000_000,
+        ),
+    )
+    warmup: int | None = field(
+        default=None,
+        metadata=_said(
+            "--warmup",
+            "Inferences between the first one and sampling.",
+            kind=int,
+            usual="until latency is steady",
+            least=0,
+            most=10_000_000,
+        ),
+    )
+    duration: float = field(
+        default=0.0,
+        metadata=_said(
+            "--duration",
+            "Seconds of sampling at least, even once the median is known.",
+            least=0,
+            texts=lambda seconds: [f"{seconds:g}"],
+        ),
+    )
+    streams: int = field(
+        default=0,
+        metadata=_said(
+            "--streams",
+            "After that, so many inferences at a time, for throughput; they divide the threads.",
+            least=0,
+            most=1024,
+        ),
+    )
     only_verify: bool = False
     """The check by values is what was asked for: it has its longest time."""
     limits: Limits = field(default_factory=Limits)
 
     @property
     def process_budget(self) -> Budget:
-        """A process's part of the budget: not below a quarter of a second, or all of it."""
-        whole = self.budget.seconds
+        """A process's part of the budget: not below a quarter of a second, or all of it.
+
+        A longer duration takes the budget's place.
+        """
+        whole = max(self.budget.seconds, self.duration)
         return Budget(max(whole / self.processes, min(whole, _LEAST_SECONDS)))
+
+    def amount(self, process: int = 0) -> Amount:
+        """What the process of this number is to sample, where the budget does not decide it."""
+        each, more = divmod(self.iterations, self.processes)
+        return Amount(each + (process < more), self.warmup, self.duration / self.processes)
+
+    @property
+    def load(self) -> Load:
+        """The load of the streams, as long as the budget of a process."""
+        return Load(self.streams, self.process_budget.seconds, self.iterations)
 
     @property
     def verify_seconds(self) -> float:
@@ -196,6 +253,18 @@ TABLE: Mapping[str, Option] = {
     for each in fields(Options)
     if each.metadata
 }
+
+
+def refuse_contradictions(options: Options) -> None:
+    """Raise UsageError where one option rules out another; the usual budget counts as not given."""
+    is_usual = options.budget == TABLE["budget"].default
+    refuse_amount(
+        iterations=options.iterations,
+        duration=options.duration,
+        budget=None if is_usual else options.budget.seconds,
+        processes=options.processes,
+        timeout=options.limits.seconds,
+    )
 
 
 def command_line(options: Options) -> str:

@@ -75,6 +75,14 @@ class Lasting(Protocol):
 
 
 @runtime_checkable
+class Providing(Protocol):
+    """A backend that names its providers, where these are not just kinds of devices."""
+
+    def providers(self) -> Sequence[str]:
+        """What `--provider` may be, whether it works here or not."""
+
+
+@runtime_checkable
 class FileReading(Protocol):
     """A backend that reads files of other profilers of its runtime, for `runs import`."""
 
@@ -220,6 +228,16 @@ def caches(backend: Backend) -> tuple[str, ...]:
     """Folders of a backend's caches; none where it names none."""
     found = _asked(backend.caches) if isinstance(backend, Caching) else ()
     return tuple(map(str, found))
+
+
+def has_provider(backend: Backend, provider: str) -> bool:
+    """Whether the backend has a provider of that name, which may not work here.
+
+    A kind of its devices is one, too.
+    """
+    named = _asked(backend.providers) if isinstance(backend, Providing) else ()
+    kinds = (state.device.partition(":")[0] for state in backend.availability())
+    return provider in named or provider in kinds
 
 
 def begin(backend: Backend) -> None:

@@ -15,7 +15,7 @@ from onnxprof.records.memory import CountedMemory
 from onnxprof.records.parity import Parity
 from onnxprof.records.step import Granularity, Step, Timer
 from onnxprof.records.telemetry import Telemetry
-from onnxprof.records.timings import Timings
+from onnxprof.records.timings import Concurrency, Timings
 from onnxprof.records.warning import RunWarning, WarningKind
 
 #: Version of the stored record; readers refuse unknown versions.
@@ -50,6 +50,14 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """The number of fresh processes in which the measurement is repeated."""
+    iterations: int = 0
+    """The number of un-profiled inferences; 0 for as many as the budget gave."""
+    warmup: int | None = None
+    """The number of inferences between the first one and sampling; None for until steady."""
+    duration: float = 0.0
+    """The least number of seconds of sampling; 0 for none."""
+    streams: int = 0
+    """The number of concurrent inferences that were measured besides; 0 for none."""
 
     @property
     def is_published(self) -> bool:
@@ -127,6 +135,8 @@ class Run:
     """Allocations by step as the runtime counted them; empty where they were not asked for."""
     thinned: Thinned | None = None
     """How many samples there were; None where all of them are stored."""
+    concurrency: Concurrency | None = None
+    """Several inferences at a time; None where they were not asked for."""
     schema: int = field(default=SCHEMA_VERSION)
 
     def __repr__(self) -> str:

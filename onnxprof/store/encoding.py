@@ -27,7 +27,7 @@ from onnxprof.records.parity import Parity
 from onnxprof.records.run import Origin, Request, Run, Thinned
 from onnxprof.records.step import Step
 from onnxprof.records.telemetry import Telemetry
-from onnxprof.records.timings import Timings
+from onnxprof.records.timings import Concurrency, Timings
 from onnxprof.records.warning import RunWarning
 
 T = TypeVar("T")
@@ -121,6 +121,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
         **_counted(run.counted_memory),
         "origin": to_json(run.origin),
         **_thinned(run),
+        **_concurrent(run),
         "timer": None if run.timings is None else to_json(run.timings.timer),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
         "tensors": columns(Tensor, tuple(pool), {}),
@@ -163,6 +164,7 @@ def _run_from_json(data: Json) -> Run:
         counted_memory=_counted_from(data.get("counted_memory")),
         origin=_optional(Origin, data.get("origin")),
         thinned=_optional(Thinned, data.get("thinned")),
+        concurrency=_optional(Concurrency, data.get("concurrency")),
         schema=_converter(int)(data["schema"]),
         **{name: _converter(hints[name])(data[name]) for name in _FACTS},
     )
@@ -180,6 +182,11 @@ def _counted_from(data: Json) -> tuple[CountedMemory, ...]:
 def _thinned(run: Run) -> dict[str, Json]:
     """Left out where all samples are there, so that such runs are the bytes that they were."""
     return {} if run.thinned is None else {"thinned": to_json(run.thinned)}
+
+
+def _concurrent(run: Run) -> dict[str, Json]:
+    """Left out where it was not asked for, so that such runs are the bytes that they were."""
+    return {} if run.concurrency is None else {"concurrency": to_json(run.concurrency)}
 
 
 def _optional(cls: type[T], data: Json) -> T | None:

@@ -44,6 +44,10 @@ OTHERS: dict[str, Any] = {
     "verify": False,
     "telemetry": False,
     "allocations": True,
+    "iterations": 40,
+    "warmup": 0,
+    "duration": 2.5,
+    "streams": 2,
 }
 
 
@@ -135,7 +139,8 @@ def test_the_request_keeps_what_it_has_a_field_for() -> None:
     stored = request(asked, "digest")
     shared = {field.name for field in fields(Request)} & TABLE.keys()
     assert shared == {
-        *("backend", "provider", "dims", "threads", "granularity", "timer", "seed", "processes")
+        *("backend", "provider", "dims", "threads", "granularity", "timer", "seed", "processes"),
+        *("iterations", "warmup", "duration", "streams"),
     }
     assert {name: getattr(stored, name) for name in shared} == {
         name: OTHERS[name] for name in shared

@@ -123,7 +123,7 @@ def test_digest_ignores_the_order_of_dims(request: Request) -> None:
 def test_digest_tells_every_field() -> None:
     base = sample_run().request
     others = {
-        f.name: (("n", 2),) if f.name == "dims" else getattr(base, f.name) * 2 or 7
+        f.name: (("n", 2),) if f.name == "dims" else (getattr(base, f.name) or 0) * 2 or 7
         for f in dataclasses.fields(Request)
         if f.name not in ("granularity", "inputs_sha256")
     }

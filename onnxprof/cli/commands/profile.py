@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "force", "wait", "as_json", "quiet"),
+    *("iterations", "warmup", "duration", "streams"),
+    backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
@@ -54,7 +56,7 @@ def profile(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
 ) -> int:
-    """Time every layer of each model at each batch size, on one runtime and device."""
+    """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console
 
     from onnxprof import folders
@@ -63,13 +65,15 @@ def profile(
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
-    from onnxprof.sweeps.one_line import tasks_of
+    from onnxprof.sweeps.one_line import remarks, tasks_of
 
     limits = Limits(timeout, memory_limit(memory))
     options = Options(models=tuple(models), limits=limits, **asked)
     console = Console(stderr=True)
     with fetching(console) as progress:
         tasks = tasks_of(options, force, progress)
+    for text in remarks(tasks, options):
+        say(text)
     for name, axis in axes_left_out(tasks, options):
         say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
     told = _Told(quiet or as_json, as_json)
@@ -82,11 +86,12 @@ def _measure(
     from onnxprof.api.measuring import jobs_in, measure, new_ledger
     from onnxprof.cli.progress import Meter
     from onnxprof.reasons.stored import Shelf
+    from onnxprof.sweeps.one_line import announcement
 
     jobs = jobs_in(tasks)
     shelf = Shelf([store.root])
     with Meter(console, jobs, tasks[0].options.budget.seconds) as meter:
-        told.begin(meter, jobs, shelf)
+        told.begin(meter, jobs, shelf, announcement(tasks))
         ledger = new_ledger(store, told.hear, told.on_run)
         try:
             measure(tasks, ledger, wait_s)
@@ -104,6 +109,7 @@ class _Told:
     _meter: Meter
     _jobs: int
     _shelf: Shelf
+    _ahead: str
 
     def __init__(self, quiet: bool, as_json: bool) -> None:
         self._quiet = quiet
@@ -115,19 +121,32 @@ class _Told:
         self._lines: set[str] = set()
         self._left_out = False
 
-    def begin(self, meter: Meter, jobs: int, shelf: Shelf) -> None:
-        """Print from now on above the meter, with what bounds layers by the ceilings of a shelf."""
-        self._meter, self._jobs, self._shelf = meter, jobs, shelf
+    def begin(self, meter: Meter, jobs: int, shelf: Shelf, ahead: str) -> None:
+        """Print from now on above the meter, with what bounds layers by the ceilings of a shelf.
+
+        `ahead` is said before the first measurement; empty where there is nothing to say.
+        """
+        self._meter, self._jobs, self._shelf, self._ahead = meter, jobs, shelf, ahead
 
     def hear(self, event: Event) -> None:
         """Print a line for what is left out or fails, and show progress."""
-        from onnxprof.sweeps.events import Advanced, AlreadyStored, Failed, Finished, Noted, Skipped
+        from onnxprof.sweeps.events import (
+            Advanced,
+            AlreadyStored,
+            Failed,
+            Finished,
+            Noted,
+            Skipped,
+            Started,
+        )
 
         match event:
             case Advanced(job, doing, share):
                 self._meter.show(job.model, job.batch, doing, share)
             case Noted(text):
                 self._say(text)
+            case Started() if self._ahead:
+                self._say(self._ahead)
             case Skipped(job, reason, cause):
                 self._jobs -= 1
                 if cause != "batch":
@@ -169,6 +188,7 @@ class _Told:
         good = [run for run in self._runs if run.timings is not None]
         if not self._quiet:
             _show_scaling(good)
+            _show_side_by_side(good)
             for text in dict.fromkeys(text for run in good if (text := self._shelf.missing(run))):
                 say(text)
         if self._as_json:
@@ -202,6 +222,15 @@ def _show_scaling(runs: list[Run]) -> None:
 
     if parts := list(by_size(runs)):
         display(*parts)
+
+
+def _show_side_by_side(runs: list[Run]) -> None:
+    """Where a model was measured on several backends, how they stand to each other."""
+    from onnxprof.cli.output import display, terminal_width
+    from onnxprof.publish.latency.side_by_side import side_by_side
+
+    if len({run.request.backend for run in runs}) > 1:
+        display(*side_by_side(runs, terminal_width()))
 
 
 def _close(runs: list[Run], unplanned: int, store: Store) -> int:

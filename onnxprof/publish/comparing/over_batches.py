@@ -44,6 +44,17 @@ def table(comparison: Batches, choice: Choice, width: int = 80) -> RenderableTyp
     return Group(*parts, *_notes(comparison), Text(_rule(comparison), style="dim"))
 
 
+def in_short(comparison: Batches, width: int = 80) -> list[RenderableType]:
+    """Latencies and speed-ups of the models, without layers."""
+    return [
+        Text(_title(comparison), style="bold"),
+        _models(comparison, width),
+        *_notes(comparison),
+        Text(_rule(comparison), style="dim"),
+        Text(),
+    ]
+
+
 def markdown(comparison: Batches, choice: Choice) -> str:
     """The same tables for a document."""
     lines = [f"**{in_markdown(_title(comparison))}**", "", f"| {' | '.join(_HEADS)} |"]

@@ -15,6 +15,9 @@ from rich.text import Text
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
+from onnxprof.publish.latency.amount import amount_text
+from onnxprof.publish.latency.percentiles import percentiles_text
+from onnxprof.publish.latency.streams import streams_text
 from onnxprof.publish.reasons.macs import macs_of
 from onnxprof.publish.tables.runs import run_id
 from onnxprof.publish.text import grades, numbers, sentences
@@ -42,7 +45,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 def summary(
     run: Run, *, limit: int | None = 10, ceilings: Ceilings | None = None, folded: bool = False
 ) -> RenderableType:
-    """Headline, grade and reconciliation line, slowest layers and warnings of a run.
+    """Headline, grade and reconciliation line, slowest layers, percentiles and warnings of a run.
 
     With ceilings, what bounds each layer and the network. `limit` bounds the layers shown, None
     shows every one that has a time. The printed times add up to the total, whatever was rounded or
@@ -59,6 +62,7 @@ def summary(
         parts += [Text(text) for text in _possible(roofs)]
         parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
+        parts += [Text(line) for line in (percentiles_text(run), streams_text(run)) if line]
         parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
         memory = (peak_text(alive_in_run(run)), counted_text(run))
         parts += [Text(line) for line in memory if line]
@@ -376,6 +380,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("device", f"{run.device.name} ({asked.device_id})"),
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
+        ("amount", amount_text(asked)),
         ("axes", sizes),
         ("samples", sentences.thinned_text(run)),
         ("load", numbers.duration(timings.load_ns) if timings and timings.load_ns else ""),

@@ -141,7 +141,7 @@ def _rows(
 def everything(
     runs: Iterable[Run], ceilings_of: Callable[[Run], Ceilings | None] | None = None
 ) -> str:
-    """Every fact, every sample and the timing rows of each run, as one JSON object.
+    """Every fact, every sample, the timing rows and percentiles of each run, as one JSON object.
 
     The facts are those of the stored file (docs/store.md); `rows` is empty for a failed run.
     """
@@ -161,6 +161,8 @@ def everything_parts(
 
 
 def _whole(run: Run, ceilings: Ceilings | None) -> dict[str, Any]:
+    from onnxprof.publish.latency.percentiles import of_run, percentile_records
+    from onnxprof.publish.latency.streams import streams_record
     from onnxprof.publish.reasons.roofs import roofline_json
     from onnxprof.publish.tables.timings import timing_records
 
@@ -168,6 +170,8 @@ def _whole(run: Run, ceilings: Ceilings | None) -> dict[str, Any]:
         "timings": encoding.timings_to_json(run.timings),
         "rows": timing_records(run, ceilings) if run.timings else [],
         "roofline": roofline_json(run, ceilings) if run.timings else None,
+        "percentiles": percentile_records(of_run(run)),
+        "streams": streams_record(run),
     }
 
 

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from onnxprof.errors import UsageError
-from onnxprof.jobs.options import Options
+from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.processes.limits import Limits
 from onnxprof.sweeps.plans.models import references
 from onnxprof.sweeps.plans.read import Entry, Plan
@@ -32,7 +32,7 @@ def expanded(plan: Plan) -> Expanded:
     """A task for each model, backend and combination of settings, in the order of the plan.
 
     Where two entries ask for the same, it is one task with the batches of both. Raises UsageError,
-    with the line, for a network that the zoo does not have.
+    with the line, for a network that the zoo does not have and for keys that contradict each other.
     """
     batches: dict[Task, dict[int, None]] = {}
     notes: list[str] = []
@@ -62,7 +62,10 @@ def _references(plan: Plan, model: Entry, notes: list[str]) -> list[str]:
 
 
 def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) -> Iterator[Task]:
-    """What a model says goes before what a backend says, and that before the defaults."""
+    """What a model says goes before what a backend says, and that before the defaults.
+
+    Raises UsageError, with the line of the model, for keys of which one rules out another.
+    """
     given = {**plan.defaults.given, **backend.given, **model.given}
     usual = {axis: sizes for axis, sizes in plan.defaults.dims.items() if axis not in model.dims}
     usual |= {axis: sizes for axis, sizes in backend.dims.items() if axis not in model.dims}
@@ -72,11 +75,13 @@ def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) 
     for chosen in product(*(given[axis] for axis in axes)):
         settled = single | dict(zip(axes, chosen, strict=True))
         for sizes in product(*dims.values()):
-            yield Task(
-                options=_options(reference, name, settled, given.get("batch", (1,)), dims, sizes),
-                optional_dims=tuple(sorted(usual)),
-                force=settled.get("force", False),
-            )
+            options = _options(reference, name, settled, given.get("batch", (1,)), dims, sizes)
+            try:
+                refuse_contradictions(options)
+            except UsageError as error:
+                where = plan.where(model.line)
+                raise UsageError(error.what, where=where, remedy=error.remedy) from None
+            yield Task(options, tuple(sorted(usual)), force=settled.get("force", False))
 
 
 def _options(

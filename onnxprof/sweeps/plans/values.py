@@ -71,8 +71,10 @@ def _value(key: str, item: Any) -> Any:
         return _choice(type(usual), item, key)
     if isinstance(usual, bool):
         return _of_type(bool, item, key)
-    if isinstance(usual, int):
+    if _is_number(option):
         return _within(item, option.least or 0, option.most or _LARGEST, key)
+    if isinstance(usual, float):
+        return _number(item, option.least or 0.0, key)
     return _of_type(str, item, key)
 
 
@@ -121,13 +123,18 @@ def _allowed(key: str) -> str:
     if isinstance(usual, StrEnum):
         *others, last = (each.value for each in type(usual))
         return f"{', '.join(others)} or {last}"
-    if isinstance(usual, Budget):
+    if isinstance(usual, Budget | float):
         return f"seconds, {option.least:g} to {LARGEST:.0f}"
     if isinstance(usual, bool):
         return "true or false"
-    return _whole(option) if isinstance(usual, int) else "a text"
+    return _whole(option) if _is_number(option) else "a text"
+
+
+def _is_number(option: Option) -> bool:
+    """Whether the option takes a whole number."""
+    return isinstance(option.default, int) or option.kind is int
 
 
 def _whole(option: Option) -> str:
     least = f"{option.least or 0:g}"
-    return f"a whole number from {least}" + (f" to {option.most:g}" if option.most else "")
+    return f"a whole number from {least}" + (f" to {option.most:.0f}" if option.most else "")

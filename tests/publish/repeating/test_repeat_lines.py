@@ -84,6 +84,8 @@ def understood(run: Run) -> tuple[Request, Options, list[str]]:
         {"provider": "-x"},
         {"backend": "-odd"},
         {"inputs_sha256": "cd" * 32},
+        {"iterations": 500, "warmup": 0},
+        {"duration": 2.5, "streams": 4, "warmup": 20},
     ],
 )
 def test_the_command_line_takes_the_command_and_asks_for_the_same(changes: dict[str, Any]) -> None:
