@@ -16,7 +16,7 @@ from onnxprof.backends.openvino.runtime import ListedDevice, runtime_errors
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, TracedSession, Workload
 from onnxprof.records.device import Availability, Device
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import Granularity, Setup
 
 if TYPE_CHECKING:
     from onnxprof.plugins.readers import FileReader
@@ -52,6 +52,12 @@ class OpenvinoBackend:
             return tuple(entry.device for entry in runtime.devices(core))
         except Exception:  # `availability` gives the reason
             return ()
+
+    def configured(self, setup: Setup, provider: str) -> Setup:
+        """Properties of the device, by OpenVINO's names: hints, streams, precision and others."""
+        from onnxprof.backends.openvino.settings import configured
+
+        return configured(setup, provider)
 
     def packages(self) -> Sequence[str]:
         """The distribution `openvino`."""

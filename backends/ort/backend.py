@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onnxprof.plugins.readers import FileReader
     from onnxprof.records.layer import LayerTable
     from onnxprof.records.memory import CountedMemory, PredictedMemory
-    from onnxprof.records.step import Step
+    from onnxprof.records.step import Setup, Step
 
 #: The environment variable that controls the runtime's telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
@@ -80,6 +80,12 @@ class OrtBackend:
         """On the CPU, where nothing is kept from session to session but the threads."""
         entry = providers.PROVIDERS.get(provider)
         return entry is not None and entry.kind == "cpu" and not entry.compiles
+
+    def configured(self, setup: Setup, provider: str) -> Setup:
+        """Levels of optimisation, session options and entries, options of the provider."""
+        from onnxprof.backends.ort.runtime.settings import configured
+
+        return configured(setup, provider)
 
     def packages(self) -> Sequence[str]:
         """The distributions of onnxruntime."""
