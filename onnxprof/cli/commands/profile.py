@@ -28,6 +28,7 @@ _FEW_LAYERS, _MANY_LAYERS = 5, 10
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "force", "wait", "quiet"),
+    *("optimization_level", "session_option", "provider_option"),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(

@@ -76,6 +76,7 @@ _Store = Annotated[
 @takes(
     *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
     *("device", "tag", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
+    *("optimization_level", "session_option"),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
