@@ -370,6 +370,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("device", f"{run.device.name} ({asked.device_id})"),
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
+        ("options", ", ".join(asked.setup.words)),
         ("axes", sizes),
         ("samples", sentences.thinned_text(run)),
         ("load", numbers.duration(timings.load_ns) if timings and timings.load_ns else ""),
