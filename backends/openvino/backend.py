@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.backends.openvino import runtime
@@ -58,6 +59,18 @@ class OpenvinoBackend:
         from onnxprof.backends.openvino.settings import configured
 
         return configured(setup, provider)
+
+    def graph_suffix(self, provider: str) -> str:
+        """`.xml`, on every device."""
+        del provider
+        return ".xml"
+
+    def save_graph(self, workload: Workload, path: Path) -> None:
+        """Write a description of the nodes that run."""
+        from onnxprof.backends.openvino.exported import save
+
+        core, device = _chosen(workload)
+        save(workload, core, device, path)
 
     def packages(self) -> Sequence[str]:
         """The distribution `openvino`."""

@@ -87,6 +87,19 @@ class OrtBackend:
 
         return configured(setup, provider)
 
+    def graph_suffix(self, provider: str) -> str:
+        """`.onnx`, but for providers that compile parts of the graph."""
+        from onnxprof.backends.ort.graphs.exported import suffix
+
+        return suffix(provider)
+
+    def save_graph(self, workload: Workload, path: Path) -> None:
+        """Write the optimised model, whose weights lie beside it where they are large."""
+        from onnxprof.backends.ort.graphs.exported import save
+
+        _check(workload)
+        save(workload, path)
+
     def packages(self) -> Sequence[str]:
         """The distributions of onnxruntime."""
         return ("onnxruntime", *_BUILDS)

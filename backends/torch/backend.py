@@ -53,6 +53,21 @@ class TorchBackend:
 
         return configured(setup, provider)
 
+    def graph_suffix(self, provider: str) -> str:
+        """None: raises UsageError."""
+        why, more = "it runs the model as it is", ""
+        if provider == "compile":
+            why, more = "compiled code is none", "; TORCH_LOGS=output_code prints the code"
+        raise UsageError(
+            f"torch has no optimised graph to write: {why}",
+            remedy=f"Leave out --save-optimized{more}",
+        )
+
+    def save_graph(self, workload: Workload, path: Path) -> None:
+        """Raises UsageError, as `graph_suffix` does."""
+        del path
+        self.graph_suffix(workload.provider)
+
     def packages(self) -> Sequence[str]:
         """The distribution `torch`."""
         return ("torch",)

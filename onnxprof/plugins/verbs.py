@@ -97,9 +97,9 @@ class GraphSaving(Protocol):
         """The ending of such a file, `.onnx`. Raises UsageError, with the reason, for none."""
 
     def save_graph(self, workload: Workload, path: Path) -> None:
-        """Write the graph, with weights beside it in `<name>.data` where they are large.
+        """Write the graph, with weights in a file beside it where they are large.
 
-        Nothing lies at either place. Raises BackendError.
+        `path` is in an empty folder; all files there begin with its name. Raises BackendError.
         """
 
 

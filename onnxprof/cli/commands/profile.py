@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onnxprof.cli.commands.optimised import SaveOptimized, refuse_target, save_of_task
 from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
@@ -28,7 +29,7 @@ _FEW_LAYERS, _MANY_LAYERS = 5, 10
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "force", "wait", "quiet"),
-    *("optimization_level", "session_option", "provider_option"),
+    *("optimization_level", "session_option", "provider_option", "save_optimized"),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
@@ -54,6 +55,7 @@ def profile(
         typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
+    save_optimized: SaveOptimized = None,
 ) -> int:
     """Time every layer of each model at each batch size, on one runtime and device."""
     from rich.console import Console
@@ -71,7 +73,12 @@ def profile(
     with fetching(console) as progress:
         tasks = tasks_of(options, force, progress)
     _say_dims(tasks, options)
-    return _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
+    if save_optimized:
+        refuse_target(save_optimized, tasks)
+    code = _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
+    if save_optimized and code in (0, 1):
+        save_of_task(save_optimized, tasks[0])
+    return code
 
 
 def _say_dims(tasks: list[Task], options: Options) -> None:
