@@ -332,7 +332,8 @@ def headline(run: Run) -> Text:
     threads = sentences.threads(asked.threads)
     where = f"{sentences.runtime(asked)} on {run.device.name or asked.device_id}"
     head = Text(printable(asked.model_name), style="bold")
-    return head.append(printable(f", batch {asked.batch}, {where}, {threads}"), style="not bold")
+    facts = ("", f"batch {asked.batch}", where, threads, *asked.setup.words)
+    return head.append(printable(", ".join(facts)), style="not bold")
 
 
 def _caveats(run: Run, folded: bool) -> list[RenderableType]:
