@@ -155,7 +155,7 @@ def refuse_target(target: Path, tasks: Sequence[Task]) -> None:
     if jobs > 1:
         raise UsageError(
             f"--save-optimized writes one graph, and {jobs} are measured",
-            remedy="Give one model, one device and one batch, as in --batch 1",
+            remedy="Give one model, backend, device and batch, as in --batch 1",
         )
     [task] = tasks
     provider = task.options.provider or task.device_kind
