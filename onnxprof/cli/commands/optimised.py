@@ -11,7 +11,6 @@ from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_tex
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.measure.budget import Budget
-from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +123,7 @@ def _measured(model: str, asked: dict[str, Any], target: Path | None) -> Run:
     from onnxprof.jobs.sweep import measured, plan
     from onnxprof.plugins import registry
 
-    options = Options((model,), timer=Timer.TRACE, parity=False, telemetry=False, **asked)
+    options = Options((model,), parity=False, telemetry=False, **asked)
     console = Console(stderr=True)
     with fetching(console) as progress:
         job = plan(options, progress)[0]

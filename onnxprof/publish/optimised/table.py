@@ -22,7 +22,7 @@ _COLUMNS = (
 )
 INSERTED, UNTIED = "(inserted)", "(not known)"
 _GONE = {
-    Fate.FOLDED: "(computed while loading)",
+    Fate.FOLDED: "(folded)",
     Fate.NOT_EXECUTED: "(left out)",
     Fate.UNKNOWN: "(not known)",
 }

@@ -74,7 +74,8 @@ def test_options_have_one_form() -> None:
         ("mode", "max-autotune", "Use --provider compile"),
         ("num_threads", "4", "Use --threads"),
         ("log_level", "1", "watches the calls"),
-        ("inductor_cache_dir", "/tmp", "no such option"),
+        ("inductor_cache_dir", "/tmp", "nothing outside"),
+        ("cudnn", "1", "no such option"),
     ],
 )
 def test_what_cannot_be_set_says_why(name: str, value: str, why: str) -> None:
