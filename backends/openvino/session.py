@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.openvino.graphs.clues import SINK
 from onnxprof.backends.openvino.graphs.marks import Marks, mark
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
-from onnxprof.backends.openvino.settings import properties, refuse_other_values
+from onnxprof.backends.openvino.settings import one_stream, properties, refuse_other_values
 from onnxprof.backends.openvino.source import readable
 from onnxprof.errors import BackendError
 from onnxprof.machine.kernel import usable_cores
@@ -45,9 +45,13 @@ def load(workload: Workload, core: Any, target: str, producers: Producers | None
         names = tuple(_output_name(port, result) for port, result in _outputs(model))
         _refuse_strings(model)
         model.reshape(_sizes(model, workload.inputs))
-        compiled = core.compile_model(model, target, properties(workload, core, target, counted))
+        asked = properties(workload, core, target, counted)
+        compiled = core.compile_model(model, target, asked)
         refuse_other_values(compiled, workload.setup.session)
         _refuse_fewer_threads(compiled, workload.threads, target)
+        is_set = counted and target == "CPU" and bool(workload.setup.session)
+        if is_set and (single := one_stream(asked, compiled)):
+            compiled = core.compile_model(model, target, single)
     return Loaded(compiled, names, marks, model if counted else None)
 
 

@@ -48,6 +48,7 @@ def configured(setup: Setup, provider: str) -> Setup:
     refuse_level(setup.level, "OpenVINO", "optimises every graph, and has no levels")
     refuse_provider_options(setup.provider, "OpenVINO", f"Its properties are given by {SESSION}")
     core, listed = _installed(provider)
+    known: Mapping[str, Kind]
     if listed is None:  # nothing is measured here: names may be right
         known = {name: _TEXT for name, _ in setup.session if re.fullmatch(r"[A-Z][A-Z0-9_]*", name)}
     else:
@@ -114,6 +115,19 @@ def properties(workload: Workload, core: Any, target: str, count: bool) -> dict[
     if kind == "NPU" or given.get("PERFORMANCE_HINT", "LATENCY") != "LATENCY":
         del made["NUM_STREAMS"]  # a hint of its own says how many
     return made | {name: _native(core, target, name, value) for name, value in given.items()}
+
+
+def one_stream(asked: dict[str, Any], compiled: Any) -> dict[str, Any] | None:
+    """The properties of a single stream of a compiled model; None where it has no more.
+
+    A request runs on one stream, and counters are those of any: of several, they may be of one
+    that did not run.
+    """
+    streams = int(compiled.get_property("NUM_STREAMS"))
+    if streams < 2:
+        return None
+    threads = max(1, int(compiled.get_property("INFERENCE_NUM_THREADS")) // streams)
+    return asked | {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
 
 
 def refuse_other_values(compiled: Any, given: Pairs) -> None:

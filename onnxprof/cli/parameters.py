@@ -17,6 +17,15 @@ from onnxprof.errors import UsageError
 from onnxprof.jobs.options import TABLE, Option
 from onnxprof.measure.budget import Budget
 
+#: Of the commands that load a model on one runtime.
+SaveOptimized = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-optimized",
+        metavar="FILE",
+        help="Write the executed graph: .onnx by ort, .xml by openvino.",
+    ),
+]
 #: By the option's name as Python writes it, the field of `Options`.
 _FIELDS = {option.name.replace("-", "_"): field for field, option in TABLE.items()}
 

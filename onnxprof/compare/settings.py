@@ -71,7 +71,9 @@ class Settings:
         parts += [f"inputs={self.inputs}"] if self.inputs else []
         parts += ["written"] if self.written else []
         parts += [f"threads={self.threads}"] if self.threads != ANY_THREADS else []
-        parts += [f"{word!r}" for word in self.setup.words]
+        parts += [f"level={self.setup.level!r}"] if self.setup.level else []
+        parts += [f"session {name!r}={value!r}" for name, value in self.setup.session]
+        parts += [f"provider {name!r}={value!r}" for name, value in self.setup.provider]
         return ";".join(parts)
 
 

@@ -86,7 +86,8 @@ class Setup:
     def words(self) -> tuple[str, ...]:
         """Each setting in words: `optimisation level basic`, `session.disable_prepacking=1`."""
         level = (f"optimisation level {self.level}",) if self.level else ()
-        return (*level, *(f"{name}={value}" for name, value in (*self.session, *self.provider)))
+        session = (f"{name}={value}" for name, value in self.session)
+        return (*level, *session, *(f"provider {name}={value}" for name, value in self.provider))
 
 
 #: A runtime as onnxprof sets it by itself.

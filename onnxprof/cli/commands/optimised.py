@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
-from onnxprof.cli.parameters import Own, takes
+from onnxprof.cli.parameters import Own, SaveOptimized, takes
 from onnxprof.jobs.options import TABLE, Options
-from onnxprof.measure.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 _FORMATS = {**{name: TABLES[name] for name in ("table", "csv", "json")}, "dot": (".dot", ".gv")}
 #: Seconds of measuring: the steps' shares are no more than an outline here.
 _BUDGET = 0.5
-SaveOptimized = Annotated[
-    Path | None,
-    typer.Option(
-        "--save-optimized",
-        metavar="FILE",
-        help="Write the executed graph: .onnx by ort, .xml by openvino.",
-    ),
-]
 
 
 @takes(
@@ -60,7 +51,7 @@ def optimized(
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids of runs are looked up.")
     ] = None,
-) -> None:
+) -> int:
     """Show what a runtime made of a model: each executed step beside the layers it came from.
 
     And what it inserted, computed while loading, and left out. A stored run is shown as it ran; a
@@ -75,6 +66,7 @@ def optimized(
         _refuse_settings(asked, save_optimized)
         run = _stored(what, store)
     _write(optimised(run), chosen, output)
+    return 0
 
 
 def _choose(given: str, output: Path | None) -> str:
@@ -94,6 +86,7 @@ def _is_model(text: str) -> bool:
 def _refuse_settings(asked: dict[str, Any], target: Path | None) -> None:
     """Raise UsageError for what a stored run has settled."""
     from onnxprof.errors import UsageError
+    from onnxprof.measure.budget import Budget
 
     usual = {name: option.default for name, option in TABLE.items()}
     usual |= {"batches": (1,), "budget": Budget(_BUDGET)}

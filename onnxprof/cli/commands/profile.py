@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.commands.optimised import SaveOptimized, refuse_target, save_of_task
 from onnxprof.cli.output import say
-from onnxprof.cli.parameters import Own, takes
+from onnxprof.cli.parameters import Own, SaveOptimized, takes
 from onnxprof.jobs.options import Options
 
 if TYPE_CHECKING:
@@ -61,6 +60,7 @@ def profile(
     from rich.console import Console
 
     from onnxprof import folders
+    from onnxprof.cli.commands.optimised import refuse_target, save_of_task
     from onnxprof.cli.options import memory_limit
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
