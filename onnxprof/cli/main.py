@@ -40,6 +40,11 @@ COMMANDS = {
     "provenance": Lazy(
         "onnxprof.cli.commands.provenance", "provenance", "Check which layers each step computed."
     ),
+    "optimized": Lazy(
+        "onnxprof.cli.commands.optimised",
+        "optimized",
+        "Show what a runtime made of a model, step by step.",
+    ),
     "ceilings": Lazy(
         "onnxprof.cli.commands.reasons.ceilings",
         "ceilings",

@@ -76,6 +76,19 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
     return dims
 
 
+def parse_pairs(items: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:
+    """`NAME=VALUE` items as pairs, each once. Raises UsageError for one without name or value."""
+    pairs: dict[tuple[str, str], None] = {}
+    for item in items:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not (name and equals and value):
+            raise UsageError(
+                f"{option} {item!r} is not NAME=VALUE", remedy="docs/backends.md lists the names"
+            )
+        pairs[name, value] = None
+    return tuple(pairs)
+
+
 def parse_duration(text: str, option: str) -> float:
     """`1h30m`, `90m`, `45s` as seconds; a bare number is seconds. Raises UsageError."""
     match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())

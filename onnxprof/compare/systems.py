@@ -12,6 +12,7 @@ from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.compare.settings import settings_of, threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
+from onnxprof.records.step import USUAL
 from onnxprof.records.telemetry import Quantity
 
 #: Packages whose name is not that of their backend, in runs that do not say which they ran on.
@@ -30,14 +31,15 @@ M = TypeVar("M", bound=Measured)
 
 
 def system(run: Measured) -> tuple[str, ...]:
-    """What tells two systems apart: backend, provider, device, threads, granularity.
+    """What tells two systems apart: backend, provider, device, threads, granularity, options.
 
     What another program measured is never taken in place of a measurement.
     """
     asked = run.request
     threads, kind = str(asked.threads), asked.granularity.value
     foreign = asked.timer if asked.timer in (IMPORTED, PUBLISHED) else ""
-    return asked.backend, asked.provider, asked.device_id, threads, kind, foreign
+    setup = ", ".join(asked.setup.words)
+    return asked.backend, asked.provider, asked.device_id, threads, kind, foreign, setup
 
 
 def newest(runs: Sequence[M]) -> list[M]:
@@ -72,6 +74,7 @@ _TELLING: tuple[Callable[[Run], str], ...] = (
     lambda run: run.request.device_id,
     lambda run: threads_text(run.request.threads),
     lambda run: run.request.granularity.value,
+    lambda run: ", ".join(run.request.setup.words) or "usual options",
     lambda run: f"batch {run.request.batch}",
     lambda run: run.request.model_name,
     lambda run: run.request.model_sha256[:8],
@@ -256,6 +259,7 @@ def _asked(run: Run) -> dict[str, str]:
         "threads": str(asked.threads),
         "granularity": asked.granularity.value,
         "timer": timer(run),
+        **({"options": ", ".join(asked.setup.words)} if asked.setup != USUAL else {}),
     }
 
 

@@ -122,6 +122,7 @@ def workload(
         device=job.device.id,
         timer=job.options.timer.value,
         tell=lambda text: progress(text, 0.0),
+        setup=job.options.setup,
     )
 
 

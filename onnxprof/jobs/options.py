@@ -15,7 +15,7 @@ from typing import Any
 from onnxprof.measure.budget import Amount, Budget, Load
 from onnxprof.measure.contradictions import refuse_amount
 from onnxprof.processes.limits import Limits
-from onnxprof.records.step import Granularity, Timer
+from onnxprof.records.step import Granularity, Setup, Timer
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.
 _CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
@@ -67,6 +67,10 @@ class Option:
     def _given(self, text: str) -> tuple[str, ...]:
         """One word where the value could be taken for an option."""
         return (f"{self.flag}={text}",) if text.startswith("-") else (self.flag, text)
+
+
+def _pairs(pairs: tuple[tuple[str, str], ...]) -> list[str]:
+    return [f"{name}={value}" for name, value in pairs]
 
 
 def _said(flag: str, help: str, **details: Any) -> dict[str, Any]:
@@ -215,9 +219,40 @@ class Options:
             most=1024,
         ),
     )
+    optimization_level: str = field(
+        default="",
+        metadata=_said(
+            "--optimization-level",
+            "disable, basic, extended, layout or all; see docs/backends.md [default: all].",
+            metavar="LEVEL",
+        ),
+    )
+    session_options: tuple[tuple[str, str], ...] = field(
+        default=(),
+        metadata=_said(
+            "--session-option",
+            "An option of the runtime by its own name, repeatable; see docs/backends.md.",
+            metavar="NAME=VALUE",
+            texts=_pairs,
+        ),
+    )
+    provider_options: tuple[tuple[str, str], ...] = field(
+        default=(),
+        metadata=_said(
+            "--provider-option",
+            "An option of the execution provider, likewise.",
+            metavar="NAME=VALUE",
+            texts=_pairs,
+        ),
+    )
     only_verify: bool = False
     """The check by values is what was asked for: it has its longest time."""
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def setup(self) -> Setup:
+        """How the runtime is to be set."""
+        return Setup(self.optimization_level, self.session_options, self.provider_options)
 
     @property
     def process_budget(self) -> Budget:

@@ -19,6 +19,7 @@ from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line, refuse_contradictions
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import Measure, run_isolated, staying
+from onnxprof.jobs.settled import settled
 from onnxprof.jobs.streams import with_streams
 from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.facts import environment
@@ -75,6 +76,8 @@ def plan(
     start_server(backend)
     refuse_provider(backend, options.provider)
     devices = pick_devices(backend, options.device, options.provider)
+    for device in devices:
+        options = settled(options, device)
     facts = environment(backend=backend)
     resolved = [resolve(reference, progress) for reference in options.models]
     inspected = [

@@ -13,7 +13,7 @@ from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.memory import CountedMemory
 from onnxprof.records.parity import Parity
-from onnxprof.records.step import Granularity, Step, Timer
+from onnxprof.records.step import Granularity, Setup, Step, Timer
 from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.timings import Concurrency, Timings
 from onnxprof.records.warning import RunWarning, WarningKind
@@ -58,6 +58,17 @@ class Request:
     """The least number of seconds of sampling; 0 for none."""
     streams: int = 0
     """The number of concurrent inferences that were measured besides; 0 for none."""
+    optimization_level: str = ""
+    """Level of graph optimisation, by the backend's name; empty for the usual one."""
+    session_options: tuple[tuple[str, str], ...] = ()
+    """Options of the runtime that the user set, by name, sorted."""
+    provider_options: tuple[tuple[str, str], ...] = ()
+    """Options of the execution provider that the user set, by name, sorted."""
+
+    @property
+    def setup(self) -> Setup:
+        """How the runtime was set."""
+        return Setup(self.optimization_level, self.session_options, self.provider_options)
 
     @property
     def is_published(self) -> bool:

@@ -100,6 +100,16 @@ def _request_defaults() -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, f.default) for f in dataclasses.fields(Request))
 
 
+#: Fields that a request without them leaves out, so that such runs are the bytes that they were.
+_LATER = ("optimization_level", "session_options", "provider_options")
+
+
+def request_to_json(request: Request) -> dict[str, Json]:
+    """What was asked."""
+    facts: dict[str, Json] = to_json(request)
+    return {name: value for name, value in facts.items() if value or name not in _LATER}
+
+
 def run_to_json(run: Run) -> dict[str, Json]:
     """Every fact of a run, its samples left out."""
     pool: dict[Tensor, int] = {}
@@ -110,7 +120,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
     table = {f: to_json(getattr(run.table, f)) for f in ("batch", "dims", "obstacle")}
     return {
         "schema": run.schema,
-        "request": to_json(run.request),
+        "request": request_to_json(run.request),
         "model": to_json(run.model),
         "device": to_json(run.device),
         "warnings": to_json(run.warnings),

@@ -15,6 +15,7 @@ from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.job import Job, request
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.proving import proven
+from onnxprof.jobs.settled import settled
 from onnxprof.jobs.sweep import (
     InspectedModel,
     Outcome,
@@ -209,6 +210,7 @@ class _Course:
         start_server(backend)
         refuse_provider(backend, options.provider)
         device = pick_devices(backend, self.task.device_id or options.device, options.provider)[0]
+        options = settled(options, device)
         facts = environment(backend=backend)
         found = self.place.inspected(self.task, fetching)
         name = self.task.model_name

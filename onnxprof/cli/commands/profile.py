@@ -9,7 +9,7 @@ import typer
 
 from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import complain, say
-from onnxprof.cli.parameters import Own, takes
+from onnxprof.cli.parameters import Own, SaveOptimized, takes
 from onnxprof.jobs.options import Options
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "force", "wait", "as_json", "quiet"),
     *("iterations", "warmup", "duration", "streams"),
+    *("optimization_level", "session_option", "provider_option", "save_optimized"),
     backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
@@ -55,12 +56,14 @@ def profile(
     ] = True,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
+    save_optimized: SaveOptimized = None,
 ) -> int:
     """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console
 
     from onnxprof import folders
     from onnxprof.api.measuring import axes_left_out
+    from onnxprof.cli.commands.optimised import refuse_target, save_of_task
     from onnxprof.cli.options import memory_limit
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
@@ -74,10 +77,15 @@ def profile(
         tasks = tasks_of(options, force, progress)
     for text in remarks(tasks, options):
         say(text)
+    if save_optimized:
+        refuse_target(save_optimized, tasks)
     for name, axis in axes_left_out(tasks, options):
         say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
     told = _Told(quiet or as_json, as_json)
-    return _measure(tasks, Store(folders.store(store)), console, told, None if wait else 0.0)
+    code = _measure(tasks, Store(folders.store(store)), console, told, None if wait else 0.0)
+    if save_optimized and code in (0, 1):
+        save_of_task(save_optimized, tasks[0])
+    return code
 
 
 def _measure(

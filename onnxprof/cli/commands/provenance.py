@@ -26,7 +26,8 @@ _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
 
 @takes(
     *("model", "backend", "provider", "device", "batch", "threads", "budget", "dim", "inputs"),
-    *("seed", "format", "as_json", "output"),
+    *("seed", "optimization_level", "session_option", "provider_option"),
+    *("format", "as_json", "output"),
     provider=Own("Provider of the backend; see docs/backends.md."),
     device=Own("A device's id or kind [default: the provider's]."),
     batch=Own("Batch size.", default=1, least=1),

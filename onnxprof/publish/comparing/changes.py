@@ -21,7 +21,7 @@ from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
-from onnxprof.store.encoding import to_json
+from onnxprof.store.encoding import request_to_json, to_json
 
 #: Columns of the CSV, in order; JSON rows have these keys from `layer` to `only_b`.
 COLUMNS = (
@@ -145,7 +145,7 @@ def _plain_pair(pair: Pair) -> dict[str, Any]:
 def _side(run: Run) -> dict[str, Any]:
     found = grade(run)
     return {
-        "request": to_json(run.request),
+        "request": request_to_json(run.request),
         "created": run.created,
         "command": run.command,
         "samples": 0 if run.timings is None else int(run.timings.latency_ns.size),

@@ -26,7 +26,7 @@ from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import IMPORTED, Request, Run
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import USUAL, Granularity, Setup
 
 
 class Asked(Protocol):
@@ -174,17 +174,25 @@ class ModelPage:
 
 
 def measured(models: Iterable[ModelPage]) -> list[ModelPage]:
-    """The models as rankings see them: without published bounds, and without models of no more."""
+    """The models as rankings see them, and without models of which nothing is left.
+
+    Without published bounds, and without runs whose runtime a user set: each setting would be a
+    competitor of its own.
+    """
     return [page for model in models if (page := _measured(model)).entries]
 
 
 def _measured(page: ModelPage) -> ModelPage:
-    kept = [entry for entry in page.entries if not entry.run.request.is_published]
+    kept = [entry for entry in page.entries if _is_ranked(entry.run.request)]
     if len(kept) == len(page.entries):
         return page
     old = sorted({entry.system for entry in kept})
     entries = tuple(replace(entry, system=old.index(entry.system)) for entry in kept)
     return replace(page, systems=tuple(page.systems[i] for i in old), entries=entries)
+
+
+def _is_ranked(asked: Request) -> bool:
+    return not asked.is_published and asked.setup == USUAL
 
 
 def standing_entry(entries: Iterable[Entry]) -> Entry | None:
@@ -240,7 +248,7 @@ def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> M
     return ModelPage(page_slug, facts, tuple(systems), tuple(entries), len(first.run.table.nodes))
 
 
-Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str]
+Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str, Setup]
 
 
 def _variant(request: Request) -> Variant:
@@ -254,11 +262,12 @@ def _variant(request: Request) -> Variant:
         request.dims,
         request.seed,
         request.inputs_sha256,
+        request.setup,
     )
 
 
 def _variant_order(variant: Variant) -> tuple[object, ...]:
-    return (variant[4] == str(Granularity.WRITTEN), *variant)
+    return (variant[4] == str(Granularity.WRITTEN), variant[-1] != USUAL, *variant)
 
 
 def _systems(runs: Sequence[Run], shared: frozenset[str]) -> list[System]:
@@ -291,12 +300,13 @@ def _provider(request: Request) -> str:
 
 
 def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
-    """Settings that differ among the model's runs; written granularity and sizes always."""
+    """Settings that differ among the model's runs; of the graph, options and sizes always."""
     settings = settings_of(request)
     found = [*filter(None, (_provider(request),))]
     if len({other.threads for other in others}) > 1:
         found.append(threads_text(request.threads))
     found += facet_words(settings, Facet.GRAPH)
+    found += facet_words(settings, Facet.SETUP)
     if len({other.timer for other in others}) > 1:
         found.append("published bounds" if request.is_published else f"{request.timer} timer")
     found += work_words((settings.dims, ""))

@@ -82,7 +82,7 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
         (
             "Setting",
             f"batch {request.batch}{sizes}, {request.threads} threads, "
-            f"granularity {request.granularity}",
+            + ", ".join((f"granularity {request.granularity}", *request.setup.words)),
         ),
         _when(run),
         *([("Grade", text)] if (text := _grade_text(run, result)) else []),

@@ -63,6 +63,10 @@ def _options(asked: Request, run: Run, seconds: str, processes: int) -> Iterator
         yield "--inputs", inputs_name(run.command)
     if processes != 1:
         yield "--processes", str(processes)
+    if asked.optimization_level:
+        yield "--optimization-level", asked.optimization_level
+    yield from (("--session-option", f"{name}={value}") for name, value in asked.session_options)
+    yield from (("--provider-option", f"{name}={value}") for name, value in asked.provider_options)
     yield from _amount(asked)
 
 

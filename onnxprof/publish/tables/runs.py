@@ -48,6 +48,7 @@ COLUMNS = (
     "dims",
     "tags",
     "grade",
+    "options",
 )
 
 
@@ -73,7 +74,7 @@ def list_csv(summaries: Iterable[Summary]) -> str:
 
 def _joined(record: dict[str, Any]) -> dict[str, Any]:
     dims = [f"{axis}={size}" for axis, size in record["dims"].items()]
-    lists = {"warnings": record["warnings"], "dims": dims, "tags": record["tags"]}
+    lists = {name: record[name] for name in ("warnings", "tags", "options")} | {"dims": dims}
     return record | {name: ";".join(items) for name, items in lists.items()}
 
 
@@ -113,7 +114,7 @@ def _heading(asked: Request, axes: tuple[str, ...]) -> str:
     threads = sentences.threads(asked.threads)
     sizes = [f"{axis}={size}" for axis, size in sorted(asked.dims) if axis in axes]
     names = (asked.model_name, f"{sentences.runtime(asked)} on {asked.device_id}", threads, *sizes)
-    return printable(", ".join(names))
+    return printable(", ".join((*names, *asked.setup.words)))
 
 
 #: Nanoseconds of the unit of the table.
@@ -205,6 +206,7 @@ def _record(summary: Summary) -> dict[str, Any]:
         dict(asked.dims),
         list(summary.tags),
         summary.grade.value if summary.grade else None,
+        list(asked.setup.words),
     )
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
+from onnxprof.jobs.settled import ALL, NONE
 from onnxprof.processes.limits import Limits
+from onnxprof.records.step import Granularity
 from onnxprof.sweeps.plans.models import references
 from onnxprof.sweeps.plans.read import Entry, Plan
-from onnxprof.sweeps.plans.values import FIELDS, LISTED
+from onnxprof.sweeps.plans.values import FIELDS, LISTED, TABLES
 from onnxprof.sweeps.tasks import Task
 
 #: Multiplied out; the batches of a task stay together.
@@ -93,6 +95,7 @@ def _options(
     sizes: tuple[int, ...],
 ) -> Options:
     given = {FIELDS[key]: value for key, value in settled.items() if key in FIELDS}
+    given |= {FIELDS[key]: tuple(sorted(given[FIELDS[key]])) for key in TABLES if key in settled}
     limits = Limits(settled.get("timeout", Limits().seconds), int(settled.get("memory", 0) * 2**30))
     return Options(
         models=(reference,),
@@ -137,11 +140,18 @@ def _matches(exclusion: Entry, task: Task, batch: int) -> bool:
         "batch": (batch,),
         "device": (task.device_id, task.device_kind, options.device),
         "provider": (options.provider or task.device_kind,),
+        "optimization-level": (_level(options),),
     }
     return all(
         any(_fits(pattern, value) for pattern in patterns for value in _of(key, options, special))
         for key, patterns in exclusion.given.items()
     ) and all(sizes.get(axis) in wanted for axis, wanted in exclusion.dims.items())
+
+
+def _level(options: Options) -> str:
+    """The level by the name that a plan gives it, settled or not."""
+    written = options.granularity is Granularity.WRITTEN
+    return options.optimization_level or (NONE if written else ALL)
 
 
 def _of(key: str, options: Options, special: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -151,4 +161,6 @@ def _of(key: str, options: Options, special: Mapping[str, tuple[Any, ...]]) -> t
 def _fits(pattern: Any, value: Any) -> bool:
     if isinstance(pattern, str) and isinstance(value, str):
         return fnmatchcase(value, pattern)
+    if isinstance(pattern, tuple) and isinstance(value, tuple):
+        return set(pattern) <= set(value)  # options of a runtime: a task may have others beside
     return bool(pattern == value)

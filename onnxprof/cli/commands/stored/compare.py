@@ -85,6 +85,7 @@ _Store = Annotated[
         "layer_errors",
         "store",
     ),
+    *("optimization_level", "session_option"),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
