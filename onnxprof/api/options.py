@@ -51,6 +51,20 @@ class Measuring(TypedDict, total=False):
     """Read power, memory, clocks afterwards."""
     allocations: bool
     """Have the runtime count what each step allocates."""
+    iterations: int
+    """Un-profiled inferences, exactly so many, whatever the budget; 0 for as many as the median needs."""
+    warmup: int | None
+    """Inferences between the first one and sampling."""
+    duration: float
+    """Seconds of sampling at least, even once the median is known."""
+    streams: int
+    """After that, so many inferences at a time, for throughput; they divide the threads."""
+    optimization_level: str
+    """disable, basic, extended, layout or all; see docs/backends.md."""
+    session_options: Mapping[str, str]
+    """An option of the runtime by its own name, repeatable; see docs/backends.md."""
+    provider_options: Mapping[str, str]
+    """An option of the execution provider, likewise."""
 
 
 # end of options
