@@ -204,7 +204,7 @@ def test_external_data_in_lfs_are_refused_too(repo: Repository, into: Path) -> N
         old(repo, "net.onnx", "main", into)
 
 
-@pytest.mark.skipif(not hasattr(os, "symlink"), reason="links need rights on Windows")
+@pytest.mark.posix
 def test_a_link_within_the_repository_is_followed_and_one_out_of_it_is_not(
     repo: Repository, into: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_torch_has_no_graph_to_write(provider: str, why: str, tmp_path: Path) ->
     assert why in str(caught.value)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("name", "why"),
     [

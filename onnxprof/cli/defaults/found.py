@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onnxprof import folders
 from onnxprof.errors import UsageError
 
 #: Names the file instead; set and empty, there is none.
@@ -42,7 +43,7 @@ def in_force(start: Path | None = None) -> File | None:
     """
     named = os.environ.get(VARIABLE)
     if named is not None:
-        return _read(Path(os.path.expanduser(named))) if named.strip() else None
+        return _read(folders.expanded(named)) if named.strip() else None
     folder = (start or Path()).absolute()
     for above in (folder, *folder.parents):
         for name in (OWN, SHARED):
