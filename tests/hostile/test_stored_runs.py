@@ -147,7 +147,7 @@ def test_a_small_file_of_many_rows_is_refused_by_its_footer(tmp_path: Path) -> N
     _bomb(path, guard.MAX_ROWS // (1 << 20) + 1)
     assert path.stat().st_size < 1 << 20
     with pytest.raises(StoreError, match="are the most that are read"):
-        confined(partial(store.load, path), Limits(60, 1 << 30), "reading")
+        confined(partial(store.load, path), Limits(60, 4 << 30), "reading")
 
 
 def load_with_damaged_footers(path: Path) -> int:
