@@ -38,14 +38,15 @@ M = TypeVar("M", bound=Measured)
 
 
 def system(run: Measured) -> tuple[str, ...]:
-    """What tells two systems apart: backend, provider, device, threads, granularity.
+    """What tells two systems apart: backend, provider, device, threads, granularity, runtime.
 
     What another program measured is never taken in place of a measurement.
     """
     asked = run.request
     threads, kind = str(asked.threads), asked.granularity.value
     foreign = asked.timer if asked.timer in (IMPORTED, PUBLISHED) else ""
-    return asked.backend, asked.provider, asked.device_id, threads, kind, foreign
+    where = asked.backend, asked.provider, asked.device_id
+    return *where, threads, kind, foreign, asked.runtime
 
 
 def newest(runs: Sequence[M]) -> list[M]:
@@ -76,6 +77,7 @@ def runtime_version(run: Run) -> str:
 #: Facts that a label takes up, in this order, where those before do not tell two runs apart.
 _TELLING: tuple[Callable[[Run], str], ...] = (
     lambda run: run.request.provider,
+    lambda run: run.request.runtime,
     lambda run: run.device.name or run.request.device_id,
     lambda run: run.request.device_id,
     lambda run: threads_text(run.request.threads),

@@ -26,14 +26,14 @@ from onnxprof.machine import clocks, memory, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Measurement, measure
-from onnxprof.plugins import registry
-from onnxprof.plugins.backend import Workload
+from onnxprof.plugins import registry, verbs
+from onnxprof.plugins.backend import Backend, Workload
 from onnxprof.plugins.verbs import begin, prepared
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
-from onnxprof.records.warning import RunWarning
+from onnxprof.records.warning import RunWarning, WarningKind
 
 if TYPE_CHECKING:
     from onnxprof.model.feeds import Arrays
@@ -97,7 +97,14 @@ def perform(
     memory.give_back()
     fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
-    return _compared(job, run, work, found, progress, keep) if options.parity else run
+    run = _compared(job, run, work, found, progress, keep) if options.parity else run
+    return _with_lacks(run, backend)
+
+
+def _with_lacks(run: Run, backend: Backend) -> Run:
+    """The run with a note for all that this version of the runtime lacks."""
+    lacks = (RunWarning(WarningKind.RUNTIME_LACKS, subject=text) for text in verbs.lacks(backend))
+    return replace(run, warnings=(*run.warnings, *lacks))
 
 
 def _silent(_: str, __: float) -> None:

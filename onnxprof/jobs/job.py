@@ -49,6 +49,8 @@ class Job:
     """Where the first process cut the graph, for the later ones."""
     repeats: tuple[int, ...] = ()
     """How often the first process repeated which step, for the later ones."""
+    paths: tuple[str, ...] = ()
+    """Folders that its process imports from before all others: another version of the runtime."""
 
     @property
     def facts(self) -> ModelFacts:

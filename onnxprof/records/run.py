@@ -50,6 +50,8 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """The number of fresh processes in which the measurement is repeated."""
+    runtime: str = ""
+    """Package and version of a runtime beside the installed one; empty for that one."""
 
     @property
     def is_published(self) -> bool:

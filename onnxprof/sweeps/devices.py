@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.sweep import refuse_provider
+from onnxprof.jobs.setting import refuse_provider
 from onnxprof.plugins import registry
 from onnxprof.plugins.placement import ALL, pick_devices
 from onnxprof.records.device import Device

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.options import Options
+from onnxprof.jobs.setting import setting, with_backend
 from onnxprof.jobs.sweep import sizes_of, start_server
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.plugins import registry
-from onnxprof.sweeps.devices import spread
+from onnxprof.records.device import Device
+from onnxprof.sweeps.devices import here, spread
 from onnxprof.sweeps.tasks import Task
 
 
-def tasks_of(options: Options, force: bool = False, progress: Progress | None = None) -> list[Task]:
-    """A task for each device and model, device by device.
+def tasks_of(
+    options: Options,
+    force: bool = False,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Task]:
+    """A task for each device and model, device by device; `say` hears of another runtime version.
 
     Raises UsageError or BackendError for what no model can be measured with.
     """
+    options = with_backend(options)
     start_server(registry.backend(options.backend))
-    whole = spread([Task(replace(options, models=options.models[:1]), force=force)])
+    asked = partial(_devices, options, say) if options.runtime else here
+    whole = spread([Task(replace(options, models=options.models[:1]), force=force)], asked)
     for _, error in whole.refused:
         raise error
     sized = _sized(options, progress)
@@ -29,6 +40,14 @@ def tasks_of(options: Options, force: bool = False, progress: Progress | None = 
         for task in whole.tasks
         for model in options.models
     ]
+
+
+def _devices(
+    options: Options, say: Callable[[str], None], backend: str, wanted: str, provider: str
+) -> Sequence[Device]:
+    """Those of the version of the runtime that the options name."""
+    asked = replace(options, backend=backend, device=wanted, provider=provider)
+    return setting(asked, say=say).devices
 
 
 def _sized(options: Options, progress: Progress | None) -> dict[str, tuple[tuple[str, int], ...]]:

@@ -27,7 +27,7 @@ _FEW_LAYERS, _MANY_LAYERS = 5, 10
 @takes(
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
-    *("parity", "verify", "telemetry", "allocations", "force", "wait", "quiet"),
+    *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "quiet"),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
@@ -68,7 +68,7 @@ def profile(
     options = Options(models=tuple(models), limits=limits, **asked)
     console = Console(stderr=True)
     with fetching(console) as progress:
-        tasks = tasks_of(options, force, progress)
+        tasks = tasks_of(options, force, progress, say)
     _say_dims(tasks, options)
     return _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
 

@@ -1,0 +1,160 @@
+"""What jobs run on: the devices of a backend and the facts of its runtime, of any version."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from types import ModuleType
+
+from onnxprof.errors import BackendError, UsageError
+from onnxprof.jobs.job import Job
+from onnxprof.jobs.options import TABLE, Options
+from onnxprof.machine.facts import environment
+from onnxprof.plugins import registry, verbs
+from onnxprof.plugins.backend import Backend
+from onnxprof.plugins.placement import pick_devices
+from onnxprof.processes.apart import import_first
+from onnxprof.processes.confined import confined
+from onnxprof.records.device import Device
+from onnxprof.records.run import RUNTIME
+from onnxprof.records.warning import RunWarning, WarningKind
+from onnxprof.runtimes.overlay import Overlay, lacking, modules_of, overlay
+from onnxprof.runtimes.wanted import backend_of, normalised, oldest_tested, parse, release
+
+Facts = tuple[tuple[str, str], ...]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Devices, and facts of machine and software, as jobs of some options find them."""
+
+    devices: tuple[Device, ...]
+    environment: Facts
+    paths: tuple[str, ...] = ()
+    """Folders that a process imports from before all others; none for the installed runtime."""
+    notes: tuple[RunWarning, ...] = ()
+
+    def placed(self, job: Job) -> Job:
+        """The job where its process imports this runtime."""
+        return replace(job, paths=self.paths, notes=(*job.notes, *self.notes))
+
+
+def with_backend(options: Options) -> Options:
+    """The options with the backend that the wanted runtime belongs to.
+
+    Raises UsageError where another backend was asked for.
+    """
+    if not options.runtime:
+        return options
+    wanted = parse(options.runtime)
+    name = backend_of(wanted.package)
+    if options.backend not in (name, TABLE["backend"].default):
+        raise UsageError(
+            f"{wanted.package} is a runtime of the backend {name}, not of {options.backend}",
+            remedy="Leave --backend away",
+        )
+    return replace(options, backend=name, runtime=str(wanted))
+
+
+def setting(options: Options, wanted: str = "", say: Say = lambda _: None) -> Setting:
+    """What jobs of these options run on; `wanted` is a device that they do not name.
+
+    Another version of the runtime is installed apart if need be, and asked in a process of its
+    own; `say` hears of that. Raises UsageError or BackendError with the reason.
+    """
+    if not options.runtime:
+        return Setting(*_asked(options, wanted))
+    found = overlay(parse(options.runtime), say)
+    needs = lacking(found)
+    for need in needs:
+        say(f"{found.title} {need} here")
+    work = partial(_asked_apart, options, wanted, found)
+    doing = f"asking {found.title} for its devices"
+    try:
+        devices, facts = confined(work, options.limits, doing, found.title)
+    except BackendError as error:
+        what = error.what.removesuffix(".")
+        raise BackendError(what, where=found.title, remedy=_remedy(error, needs)) from error
+    notes = tuple(_cautions(found))
+    for note in notes:
+        say(f"caution: {note.subject}")
+    return Setting(devices, facts, (str(found.path),), notes)
+
+
+def _remedy(error: BackendError, needs: Sequence[str]) -> str:
+    """Without the one that would install another version in its place."""
+    if needs:
+        return f"It {needs[0]}: install that beside onnxprof"
+    return "" if "pip install" in error.remedy else error.remedy
+
+
+def _cautions(found: Overlay) -> list[RunWarning]:
+    oldest = oldest_tested(found.package)
+    if not oldest or release(found.version) >= release(oldest):
+        return []
+    about = f"{found.title} is older than {oldest}, the oldest that onnxprof is tested with"
+    return [RunWarning(WarningKind.UNTESTED_RUNTIME, subject=about)]
+
+
+def _asked(options: Options, wanted: str) -> tuple[tuple[Device, ...], Facts]:
+    backend = registry.backend(options.backend)
+    refuse_provider(backend, options.provider)
+    devices = pick_devices(backend, wanted or options.device, options.provider)
+    return tuple(devices), environment(backend=backend)
+
+
+def _asked_apart(options: Options, wanted: str, found: Overlay) -> tuple[tuple[Device, ...], Facts]:
+    """The same of a runtime in a folder of its own; runs in a process of its own."""
+    import_first((str(found.path),))
+    backend = registry.backend(options.backend)
+    verbs.begin(backend)
+    devices, facts = _asked(options, wanted)
+    _refuse_another(backend, found)
+    return devices, _as_imported(facts, found, verbs.packages(backend))
+
+
+def refuse_provider(backend: Backend, provider: str) -> None:
+    """Raise BackendError, with the reason, for a provider of the backend that does not work."""
+    for state in backend.availability() if provider else ():
+        if not state.usable and state.device == provider:
+            where = f"{backend.name}, provider {provider}"
+            raise BackendError(state.detail, where=where, remedy=state.remedy)
+
+
+def _refuse_another(backend: Backend, found: Overlay) -> None:
+    """Raise BackendError where the backend did not import the runtime from its folder."""
+    loaded = [name for name in sorted(found.modules) if name in sys.modules]
+    others = [name for name in loaded if not _is_from(sys.modules[name], found.path)]
+    if not loaded or others:
+        raise BackendError(
+            f"the backend {backend.name} imports {others[0]} from elsewhere"
+            if others
+            else f"the backend {backend.name} imports none of its modules",
+            remedy="Name a package that brings the runtime of this backend",
+        )
+
+
+def _is_from(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", ()))
+    return any(Path(place).is_relative_to(folder) for place in places)
+
+
+def _as_imported(facts: Facts, found: Overlay, packages: Sequence[str]) -> Facts:
+    """The facts without packages whose modules the overlay hides, and with its own version."""
+    others = (name for name in packages if normalised(name) != found.package)
+    hidden = {name for name in others if _is_hidden(name, found)}
+    told = {key: value for key, value in facts if key not in hidden}
+    return tuple((told | {RUNTIME: found.title, found.package: found.version}).items())
+
+
+def _is_hidden(package: str, found: Overlay) -> bool:
+    try:
+        return bool(modules_of(distribution(package)) & found.modules)
+    except PackageNotFoundError:
+        return False
