@@ -85,6 +85,12 @@ class OrtBackend:
         """The distributions of onnxruntime."""
         return ("onnxruntime", *_BUILDS)
 
+    def lacks(self) -> Sequence[str]:
+        """Calls that this version of onnxruntime lacks, as far as they were wanted."""
+        from onnxprof.backends.ort.runtime.lacks import said
+
+        return said()
+
     def readers(self) -> Sequence[FileReader]:
         """The reader of onnxruntime's profiles."""
         from onnxprof.backends.ort.readers import READERS

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from onnxprof.backends.ort.runtime import lacks
 from onnxprof.backends.ort.runtime import providers as ort_providers
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of, view_of
@@ -71,9 +72,8 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     levels = ort.GraphOptimizationLevel
     made = ort.SessionOptions()
     made.log_severity_level = _FATAL_ONLY
-    if workload.own_process and not workload.concurrent:
-        _share_threads(made, workload.threads)
-    else:
+    shares = workload.own_process and not workload.concurrent
+    if not (shares and _share_threads(made, workload.threads)):
         made.intra_op_num_threads = workload.threads
         made.inter_op_num_threads = 1
     made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
@@ -86,17 +86,24 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     return made
 
 
-def _share_threads(made: Any, threads: int) -> None:
+def _share_threads(made: Any, threads: int) -> bool:
     """Use one thread pool for all sessions: idle threads of a second pool would spin beside it.
 
-    The runtime has one global pool a process, and every session of the process must use it.
+    The runtime has one global pool a process, and every session of the process must use it. False
+    where its size cannot be set, as before 1.23.
     """
     import onnxruntime as ort
 
+    if not hasattr(ort, "set_global_thread_pool_sizes"):
+        lacks.without(
+            "set_global_thread_pool_sizes", "each session has threads of its own, which may spin"
+        )
+        return False
     if not _POOL:
         ort.set_global_thread_pool_sizes(threads, 1)
         _POOL.append(threads)
     made.use_per_session_threads = False
+    return True
 
 
 def _with_open_sizes(model: PreparedModel) -> PreparedModel | None:
