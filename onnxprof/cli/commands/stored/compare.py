@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from onnxprof.cli.choosing import Tag
+from onnxprof.cli.commands.stored.in_turn import measured
+from onnxprof.cli.commands.stored.versions import compared, refuse_unclear
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from onnxprof.compare.changes import Comparison, Pair
     from onnxprof.compare.pairing import Pairing
     from onnxprof.compare.quantised.gains import LayerError
+    from onnxprof.compare.versions.bisecting import Bisection
     from onnxprof.jobs.job import Job
-    from onnxprof.records.run import Run
     from onnxprof.store.folder import Filters
 
 
@@ -71,11 +72,22 @@ _Store = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
 ]
+_Runtimes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PACKAGE==VERSION",
+        help="Of one model: measure it with this version and another, or with the installed one.",
+    ),
+]
+_Bisect = Annotated[
+    bool, typer.Option("--bisect", help="Of two --runtime: find the first version that is slower.")
+]
 
 
 @takes(
     *("a", "b", "threshold", "format_", "output", "all_", "force", "model", "batch", "backend"),
-    *("device", "tag", "threads", "budget", "processes", "dim", "inputs", "layer_errors", "store"),
+    *("device", "provider", "runtime", "bisect", "tag", "threads", "budget", "processes", "dim"),
+    *("inputs", "layer_errors", "store"),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
         "Of models: seconds of measuring for each, starting processes not counted.", default=10.0
@@ -92,7 +104,9 @@ def compare(
             help="An id or its first digits, a .parquet file or a folder of runs; or a model.",
         ),
     ],
-    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
+    b: Annotated[
+        str, typer.Argument(metavar="[B]", help="What to compare it with.", show_default=False)
+    ] = "",
     threshold: _Threshold = 0.02,
     format_: _Format = None,
     output: _Output = None,
@@ -102,6 +116,8 @@ def compare(
     batch: _Batches = "",
     backend: _Backend = "",
     device: _Device = "",
+    runtime: _Runtimes = None,
+    bisect: _Bisect = False,
     tag: Tag = None,
     layer_errors: _LayerErrors = False,
     store: _Store = None,
@@ -109,20 +125,30 @@ def compare(
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
-    turn on the spot. The exit code is 1 if anything is slower. A quantised model and its float
-    original are matched layer by layer.
+    turn on the spot, or one model with two versions of a runtime. The exit code is 1 if anything is
+    slower. A quantised model and its float original are matched layer by layer.
     """
     from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
     from onnxprof.processes.confined import Limits
 
     chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
-    in_turn = _are_models(a, b)
+    limit = None if all_ else 12
+    refuse_unclear(_is_model(a), b, runtime or (), bisect, layer_errors)
+    in_turn = bool(runtime) or _are_models(a, b)
     if in_turn:
         asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
         limits = Limits(memory_bytes=memory_limit(0))
-        options = Options((), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
-        pairing, jobs = measured(a, b, options, store, layer_errors)
+        options = Options((a,), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
+    if runtime:
+        judge = partial(_compared, threshold=threshold, force=force, in_turn=True)
+        comparison, bisection = compared(options, runtime, bisect, store, judge)
+        _tell(comparison)
+        _report_versions(comparison, bisection, chosen, output, limit)
+        return int(comparison.regressed)
+    if in_turn:
+        check = _refuse_not_quantised if layer_errors else None
+        pairing, jobs = measured(a, b, options, store, check)
     else:
         _refuse_models_options(layer_errors, asked["inputs"])
         jobs = []
@@ -132,7 +158,7 @@ def compare(
     if layer_errors:
         comparison = _with_errors(comparison, jobs)
     _tell(comparison)
-    _report(comparison, chosen, output, None if all_ else 12)
+    _report(comparison, chosen, output, limit)
     return int(comparison.regressed)
 
 
@@ -143,6 +169,12 @@ def _given(text: str) -> tuple[str, ...]:
 def _are_models(a: str, b: str) -> bool:
     from onnxprof.errors import UsageError
 
+    if not b:
+        raise UsageError(
+            "compare takes two runs or two models, and one is named",
+            where=a,
+            remedy="Name the other one, or versions of a runtime for one model with --runtime",
+        )
     models = [_is_model(a), _is_model(b)]
     if any(models) and not all(models):
         raise UsageError(
@@ -253,95 +285,6 @@ def _errors(original: Job, quantised: Job) -> dict[str, LayerError]:
     return confined(work, options.limits, "comparing layers", quantised.facts.name)
 
 
-def measured(
-    a: str, b: str, options: Options, store: Path | None, layer_errors: bool = False
-) -> tuple[Pairing, list[tuple[Job, Job]]]:
-    """Measure two models in turn; runs are stored where a store is named. Their jobs, too."""
-    import time
-    from dataclasses import replace
-    from functools import partial
-
-    from rich.console import Console
-
-    from onnxprof import folders
-    from onnxprof.cli.progress import Meter, fetching
-    from onnxprof.compare.pairing import Pairing
-    from onnxprof.errors import UsageError
-    from onnxprof.jobs.in_turn import alternate
-    from onnxprof.jobs.proving import proven
-    from onnxprof.jobs.sweep import plan
-    from onnxprof.plugins.placement import ALL
-    from onnxprof.processes.device_lock import held
-    from onnxprof.store.folder import Store
-
-    began = time.monotonic()
-    if options.device == ALL:
-        raise UsageError("two models are compared on one device", remedy="Name it with --device")
-    place = Store(folders.store(store)) if store else None
-    if place is not None:
-        place.check_writable()
-    with fetching(Console(stderr=True)) as progress:
-        plans = [plan(replace(options, models=(model,)), progress) for model in (a, b)]
-    with held(plans[0][0].device.id, say):
-        plans = [proven(jobs, options, lambda *_: None) for jobs in plans]
-    matched = _matched(*plans)
-    if layer_errors:
-        _refuse_not_quantised(matched)
-    pairs: list[tuple[Run, Run]] = []
-    seconds = options.process_budget.seconds * options.processes * 2
-    batches = [ours.batch for ours, _ in matched]
-    planning_s = time.monotonic() - began
-    announced = partial(_announce, batches, options.processes, seconds, planning_s)
-    device = matched[0][0].device.id
-    with Meter(Console(stderr=True), len(matched), seconds) as meter, held(device, say):
-        for ours, theirs in matched:
-            known = partial(announced, silent=bool(pairs))
-            pairs.append(alternate(ours, theirs, options.limits, meter.update, announce=known))
-            meter.done()
-            if place is not None:
-                for run in pairs[-1]:
-                    say(f"stored {place.save(run)}")
-    return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ()), matched
-
-
-def _announce(
-    batches: list[int],
-    pairs: int,
-    measuring_s: float,
-    planning_s: float,
-    seconds: Callable[[float], float],
-    *,
-    silent: bool,
-) -> None:
-    """Print how long the comparison will take in all, since the budget is for measuring alone.
-
-    `seconds` estimates the duration of a batch size from its ratio to the first one. `silent`
-    prints nothing: one line covers all batch sizes.
-    """
-    if silent:
-        return
-    whole = planning_s + sum(seconds(batch / batches[0]) for batch in batches)
-    sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
-    say(
-        f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
-        f" {whole:.0f} s with starting and checking them; fewer --processes take less"
-    )
-
-
-def _matched(a: list[Job], b: list[Job]) -> list[tuple[Job, Job]]:
-    """Pairs of jobs with the same batch; prints why a model stays at its own batch."""
-    from onnxprof.errors import UsageError
-
-    for job in (*a, *b):
-        if job.table.obstacle:
-            say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
-    theirs = {job.batch: job for job in b}
-    matches = [(ours, theirs[ours.batch]) for ours in a if ours.batch in theirs]
-    if not matches:
-        raise UsageError(f"no batch size works for both: {a[0].batch}, {b[0].batch}")
-    return matches
-
-
 def _compared(pairing: Pairing, threshold: float, force: bool, in_turn: bool) -> Comparison:
     from dataclasses import replace
 
@@ -397,3 +340,23 @@ def _text(comparison: Comparison, chosen: Format, limit: int | None) -> str:
     if chosen is Format.MARKDOWN:
         return renderers.markdown(comparison)
     return plain_text(renderers.table(comparison, limit=limit))
+
+
+def _report_versions(
+    comparison: Comparison,
+    bisection: Bisection | None,
+    chosen: Format,
+    output: Path | None,
+    limit: int | None,
+) -> None:
+    from onnxprof.publish.comparing import versions as renderers
+
+    if chosen is Format.TABLE:
+        table = renderers.table(comparison, bisection, limit=limit)
+        display(table) if output is None else deliver(plain_text(table), output)
+    elif chosen is Format.JSON:
+        deliver(renderers.to_json_text(comparison, bisection), output)
+    elif chosen is Format.CSV:
+        deliver(renderers.to_csv(comparison, bisection), output)
+    else:
+        deliver(renderers.markdown(comparison, bisection), output)

@@ -1,0 +1,145 @@
+"""Two versions of a runtime for `onnxprof compare`, and the first slow one between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from onnxprof.cli.commands.stored.in_turn import sides_in_turn
+from onnxprof.cli.output import say
+from onnxprof.errors import UsageError
+from onnxprof.jobs.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from onnxprof.compare.changes import Comparison, Pair
+    from onnxprof.compare.pairing import Pairing
+    from onnxprof.compare.versions.bisecting import Bisection, Step
+
+    Judge = Callable[[Pairing], Comparison]
+
+#: A version that is undecided is measured again for so many times as long.
+_LONGER = 2
+
+
+def refuse_unclear(
+    a_is_model: bool, b: str, runtimes: Sequence[str], bisect: bool, layer_errors: bool
+) -> None:
+    """Raise UsageError for options that do not go with versions of a runtime."""
+    if bisect and len(runtimes) != 2:
+        raise UsageError(
+            "--bisect looks between two versions of a runtime",
+            remedy="Name both: --runtime onnxruntime==1.22.1 --runtime onnxruntime==1.32.0",
+        )
+    if not runtimes:
+        return
+    if b or not a_is_model:
+        raise UsageError(
+            "--runtime compares versions on one model",
+            remedy="Name one model, and one or two versions with --runtime",
+        )
+    if len(runtimes) > 2:
+        raise UsageError(
+            f"{len(runtimes)} versions are named, and two are compared",
+            remedy="Name the two ends and add --bisect to find where it got slower",
+        )
+    if layer_errors:
+        raise UsageError("--layer-errors needs two models, and one is named")
+
+
+def sides_of(options: Options, runtimes: Sequence[str]) -> list[Options]:
+    """The options of either side; a single version stands against the installed one."""
+    from onnxprof.jobs.setting import with_backend
+
+    first, *others = [with_backend(replace(options, runtime=text)) for text in runtimes]
+    return [first, *(others or [replace(first, runtime="")])]
+
+
+def compared(
+    options: Options, runtimes: Sequence[str], bisect: bool, store: Path | None, judge: Judge
+) -> tuple[Comparison, Bisection | None]:
+    """Measure a model with both versions in turn and, with `bisect`, with those between."""
+    sides = sides_of(options, runtimes)
+    if bisect:
+        _refuse_no_range(sides)
+    pairing, _ = sides_in_turn(sides, store)
+    comparison = judge(pairing)
+    if not bisect:
+        return comparison, None
+    return comparison, _bisected(sides, comparison.pairs[0], store, judge)
+
+
+def _refuse_no_range(sides: Sequence[Options]) -> None:
+    """Raise UsageError for what has no order to search, or more than one answer."""
+    from onnxprof.runtimes.wanted import parse, release
+
+    good, slow = (parse(side.runtime) for side in sides)
+    if good.package != slow.package:
+        raise UsageError(
+            f"{good.package} and {slow.package} are not versions of one package",
+            remedy="Name two versions of one to --bisect between",
+        )
+    if release(good.version) == release(slow.version):
+        raise UsageError(f"there is nothing between {good} and {slow}")
+    if len(sides[0].batches) > 1:
+        raise UsageError("--bisect takes one batch size", remedy="Write --batch 1")
+
+
+def _bisected(
+    sides: Sequence[Options], ends: Pair, store: Path | None, judge: Judge
+) -> Bisection | None:
+    """The search; None where nothing is slower at the end."""
+    from onnxprof.compare.versions.bisecting import bisect, watched
+    from onnxprof.compare.versions.search import most_steps
+    from onnxprof.runtimes.index import listing
+    from onnxprof.runtimes.wanted import between, parse
+
+    good, slow = (parse(side.runtime) for side in sides)
+    row = watched(ends)
+    if row is None:
+        say(f"nothing is slower with {slow.version} than with {good.version}: nothing to bisect")
+        return None
+    found = listing(good.package)
+    versions = between(good.version, slow.version, found.versions)
+    left_out = list(found.left_out(versions))
+    what = row.name if row.layers else "the latency"
+    say(
+        f"{what} is slower: {len(versions) - 2} versions lie between,"
+        f" {most_steps(versions)} steps at most"
+    )
+    for text in left_out:
+        say(f"not tried: {text}")
+
+    def measure(version: str, again: bool) -> Pair:
+        return _against_good(sides, good.package, version, again, store, judge)
+
+    return bisect(good.package, versions, row, measure, _tell_step, left_out)
+
+
+def _against_good(
+    sides: Sequence[Options],
+    package: str,
+    version: str,
+    again: bool,
+    store: Path | None,
+    judge: Judge,
+) -> Pair:
+    """The good version and another one in turn; `again` measures for longer."""
+    good, other = sides[0], replace(sides[1], runtime=f"{package}=={version}")
+    if again:
+        say(f"{package} {version} is undecided: measuring again, for longer")
+        more = {"budget": replace(good.budget, seconds=_LONGER * good.budget.seconds)}
+        more |= {"processes": _LONGER * good.processes}
+        good, other = replace(good, **more), replace(other, **more)
+    pairing, _ = sides_in_turn([good, other], store, brief=True)
+    return judge(pairing).pairs[0]
+
+
+def _tell_step(step: Step) -> None:
+    ratio = ""
+    if step.row is not None and step.row.ratio is not None:
+        ratio = f" ({step.row.ratio:.3f})"
+    reason = f": {step.reason}" if step.reason else ""
+    say(f"{step.version} is {step.mark.value}{ratio}{reason}")
