@@ -86,7 +86,7 @@ def release(version: str) -> tuple[int, ...]:
 
 def is_prerelease(version: str) -> bool:
     """Whether a version is an alpha, a beta, a candidate or a snapshot (PEP 440)."""
-    return _PRE.search(version) is not None
+    return _PRE.search(version.partition("+")[0]) is not None
 
 
 def near(version: str, versions: Sequence[str]) -> list[str]:

@@ -94,6 +94,7 @@ def _lines(diagnosis: Diagnosis, tests: Sequence[Tested]) -> Iterator[str]:
     yield from _section("Plugins that did not load", _broken(diagnosis))
     yield from _section("Extras", _extras(diagnosis))
     yield from _section("Folders", _places(diagnosis))
+    yield from _section("Other versions of runtimes (remove a folder to be rid of it)", _overlays())
     yield from _section("Isolation of measurements", _guards(diagnosis))
     yield from _section("Machine", diagnosis.facts)
     yield from _section("Conformance (and the tests that do not pass)", _tests(tests))
@@ -146,6 +147,18 @@ def _places(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         state = "" if place.exists else ", not there yet"
         room = f"{place.free_bytes / 1e9:.1f} GB free" if place.writable else "cannot be written to"
         yield place.purpose, f"{place.path} ({room}{state})"
+
+
+def _overlays() -> Iterator[tuple[str, str]]:
+    """Folders that `--runtime` has installed versions into."""
+    from onnxprof.model.sources.policy import megabytes
+    from onnxprof.runtimes.overlay import folder, kept
+
+    found = kept()
+    if found:
+        yield "in", str(folder())
+    for path, size in found:
+        yield megabytes(size), path.name
 
 
 def _guards(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
