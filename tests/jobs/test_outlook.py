@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from support.inturn import Machine, job
 
-from onnxprof.cli.commands.stored import compare
+from onnxprof.cli.commands.versions import in_turn
 from onnxprof.cli.progress import Meter
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.options import Options
@@ -136,9 +136,9 @@ def test_pairs_of_processes_count_each() -> None:
 
 
 def test_the_announcement_is_an_estimate_of_the_whole(capsys) -> None:
-    compare._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
+    in_turn._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
     told = capsys.readouterr().err
     assert "10 pairs of processes at each of 2 batch sizes" in told
     assert "take some 455 s" in told
-    compare._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
+    in_turn._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
     assert capsys.readouterr().err == ""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxprof.cli.choosing import Tag
-from onnxprof.cli.commands.stored.in_turn import measured
-from onnxprof.cli.commands.stored.versions import compared, refuse_unclear
+from onnxprof.cli.commands.versions.conduct import compared, refuse_unclear
+from onnxprof.cli.commands.versions.in_turn import measured
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from onnxprof.cli.commands.stored.in_turn import sides_in_turn
+from onnxprof.cli.commands.versions.in_turn import sides_in_turn
 from onnxprof.cli.output import say
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options
