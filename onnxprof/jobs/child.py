@@ -34,6 +34,7 @@ from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
 from onnxprof.records.warning import RunWarning, WarningKind
+from onnxprof.runtimes.overlay import refuse_another
 
 if TYPE_CHECKING:
     from onnxprof.model.feeds import Arrays
@@ -67,6 +68,8 @@ def perform(
     work = workload(job, model, inputs, own_process, progress)
     backend = registry.backend(options.backend)
     begin(backend)
+    for folder in job.paths:
+        refuse_another(Path(folder), backend.name)
     if own_process:
         gc.freeze()  # what is here lives on: collections between sessions need not look at it
     busy = Others()

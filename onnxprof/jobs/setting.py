@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
-from types import ModuleType
 
-from onnxprof.errors import BackendError, UsageError
+from onnxprof.errors import BackendError, ModelError, OnnxprofError, UsageError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.machine.facts import environment
@@ -22,7 +19,7 @@ from onnxprof.processes.confined import confined
 from onnxprof.records.device import Device
 from onnxprof.records.run import RUNTIME
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.runtimes.overlay import Overlay, lacking, modules_of, overlay
+from onnxprof.runtimes.overlay import Overlay, lacking, modules_of, overlay, refuse_another
 from onnxprof.runtimes.wanted import backend_of, normalised, oldest_tested, parse, release
 
 Facts = tuple[tuple[str, str], ...]
@@ -61,35 +58,48 @@ def with_backend(options: Options) -> Options:
     return replace(options, backend=name, runtime=str(wanted))
 
 
-def setting(options: Options, wanted: str = "", say: Say = lambda _: None) -> Setting:
+def setting(options: Options, wanted: str = "", say: Say | None = None) -> Setting:
     """What jobs of these options run on; `wanted` is a device that they do not name.
 
     Another version of the runtime is installed apart if need be, and asked in a process of its
-    own; `say` hears of that. Raises UsageError or BackendError with the reason.
+    own; `say` hears of that, and of what the version requires and lacks. Raises UsageError or
+    BackendError with the reason.
     """
     if not options.runtime:
         return Setting(*_asked(options, wanted))
-    found = overlay(parse(options.runtime), say)
-    needs = lacking(found)
-    for need in needs:
-        say(f"{found.title} {need} here")
-    work = partial(_asked_apart, options, wanted, found)
-    doing = f"asking {found.title} for its devices"
-    try:
-        devices, facts = confined(work, options.limits, doing, found.title)
-    except BackendError as error:
-        what = error.what.removesuffix(".")
-        raise BackendError(what, where=found.title, remedy=_remedy(error, needs)) from error
+    found = overlay(parse(options.runtime), say or _nobody)
     notes = tuple(_cautions(found))
-    for note in notes:
-        say(f"caution: {note.subject}")
+    if say is not None:
+        _tell(found, notes, say)
+    devices, facts = _answer(options, wanted, found)
     return Setting(devices, facts, (str(found.path),), notes)
 
 
-def _remedy(error: BackendError, needs: Sequence[str]) -> str:
-    """Without the one that would install another version in its place."""
-    if needs:
-        return f"It {needs[0]}: install that beside onnxprof"
+def _tell(found: Overlay, notes: Sequence[RunWarning], say: Say) -> None:
+    for need in lacking(found):
+        say(f"{found.title} {need} here")
+    for note in notes:
+        say(f"caution: {note.subject}")
+
+
+def _nobody(_: str) -> None:
+    """Tell nobody."""
+
+
+def _answer(options: Options, wanted: str, found: Overlay) -> tuple[tuple[Device, ...], Facts]:
+    work = partial(_asked_apart, options, wanted, found)
+    doing = f"asking {found.title} for its devices"
+    try:
+        return confined(work, options.limits, doing, found.title)
+    except (BackendError, ModelError) as error:
+        what = error.what.removesuffix(".")
+        raise BackendError(what, where=found.title, remedy=_remedy(error, found)) from error
+
+
+def _remedy(error: OnnxprofError, found: Overlay) -> str:
+    """What it requires and lacks, but nothing that would install another version in its place."""
+    if needs := lacking(found):
+        return f"It {' and '.join(needs[:3])}: install that beside onnxprof"
     return "" if "pip install" in error.remedy else error.remedy
 
 
@@ -114,7 +124,7 @@ def _asked_apart(options: Options, wanted: str, found: Overlay) -> tuple[tuple[D
     backend = registry.backend(options.backend)
     verbs.begin(backend)
     devices, facts = _asked(options, wanted)
-    _refuse_another(backend, found)
+    refuse_another(found.path, backend.name)
     return devices, _as_imported(facts, found, verbs.packages(backend))
 
 
@@ -124,25 +134,6 @@ def refuse_provider(backend: Backend, provider: str) -> None:
         if not state.usable and state.device == provider:
             where = f"{backend.name}, provider {provider}"
             raise BackendError(state.detail, where=where, remedy=state.remedy)
-
-
-def _refuse_another(backend: Backend, found: Overlay) -> None:
-    """Raise BackendError where the backend did not import the runtime from its folder."""
-    loaded = [name for name in sorted(found.modules) if name in sys.modules]
-    others = [name for name in loaded if not _is_from(sys.modules[name], found.path)]
-    if not loaded or others:
-        raise BackendError(
-            f"the backend {backend.name} imports {others[0]} from elsewhere"
-            if others
-            else f"the backend {backend.name} imports none of its modules",
-            remedy="Name a package that brings the runtime of this backend",
-        )
-
-
-def _is_from(module: ModuleType, folder: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    places = [file] if file else list(getattr(module, "__path__", ()))
-    return any(Path(place).is_relative_to(folder) for place in places)
 
 
 def _as_imported(facts: Facts, found: Overlay, packages: Sequence[str]) -> Facts:

@@ -64,7 +64,7 @@ def plan(
     options: Options,
     progress: Progress | None = None,
     optional: Collection[str] = (),
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Job]:
     """Check everything that can be checked before the first measurement.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from types import ModuleType
 
 from onnxprof import folders
 from onnxprof.errors import BackendError, StoreError
@@ -100,7 +101,7 @@ def _install(wanted: Wanted, target: Path, say: Say) -> None:
     with scratch(str(target.parent)) as own:
         made = Path(own, "overlay")
         words = ["install", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
-        words += ["--ignore-installed", "--target", str(made), str(wanted)]
+        words += ["--target", str(made), str(wanted)]
         answer = pip.run(words, Path(own), partial(_hear, wanted, say))
         if answer.code or not made.is_dir():
             raise _failed(wanted, answer)
@@ -152,6 +153,30 @@ def _read(wanted: Wanted, path: Path) -> Overlay:
     raise BackendError(
         f"the folder holds no {wanted.package}", where=str(path), remedy="Remove it and try again"
     )
+
+
+def refuse_another(path: Path, backend: str) -> None:
+    """Raise BackendError where this process imported the runtime from anywhere but the folder."""
+    loaded = [name for name in sorted(_modules(path)) if name in sys.modules]
+    if not loaded:
+        raise BackendError(
+            f"the backend {backend} imports none of its modules",
+            where=path.name,
+            remedy="Name a package that brings the runtime of this backend",
+        )
+    for name in loaded:
+        if not _is_from(sys.modules[name], path):
+            raise BackendError(
+                f"the process had imported {name} from elsewhere",
+                where=path.name,
+                remedy=f"Start onnxprof from a program that does not import {name} at its top",
+            )
+
+
+def _is_from(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", ()))
+    return any(Path(place).is_relative_to(folder) for place in places)
 
 
 def _modules(path: Path) -> Iterator[str]:

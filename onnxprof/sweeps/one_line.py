@@ -22,7 +22,7 @@ def tasks_of(
     options: Options,
     force: bool = False,
     progress: Progress | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Task]:
     """A task for each device and model, device by device; `say` hears of another runtime version.
 
@@ -43,7 +43,7 @@ def tasks_of(
 
 
 def _devices(
-    options: Options, say: Callable[[str], None], backend: str, wanted: str, provider: str
+    options: Options, say: Callable[[str], None] | None, backend: str, wanted: str, provider: str
 ) -> Sequence[Device]:
     """Those of the version of the runtime that the options name."""
     asked = replace(options, backend=backend, device=wanted, provider=provider)

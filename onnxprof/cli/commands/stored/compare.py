@@ -353,7 +353,10 @@ def _report_versions(
 
     if chosen is Format.TABLE:
         table = renderers.table(comparison, bisection, limit=limit)
-        display(table) if output is None else deliver(plain_text(table), output)
+        if output is None:
+            display(table)
+        else:
+            deliver(plain_text(table), output)
     elif chosen is Format.JSON:
         deliver(renderers.to_json_text(comparison, bisection), output)
     elif chosen is Format.CSV:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from onnxprof.cli.commands.versions.in_turn import sides_in_turn
@@ -64,11 +65,11 @@ def compared(
     sides = sides_of(options, runtimes)
     if bisect:
         _refuse_no_range(sides)
-    pairing, _ = sides_in_turn(sides, store)
-    comparison = judge(pairing)
+    search = _Search(sides, store, judge)
+    comparison = search.compared(sides)
     if not bisect:
         return comparison, None
-    return comparison, _bisected(sides, comparison.pairs[0], store, judge)
+    return comparison, search.bisected(comparison.pairs[0])
 
 
 def _refuse_no_range(sides: Sequence[Options]) -> None:
@@ -87,54 +88,68 @@ def _refuse_no_range(sides: Sequence[Options]) -> None:
         raise UsageError("--bisect takes one batch size", remedy="Write --batch 1")
 
 
-def _bisected(
-    sides: Sequence[Options], ends: Pair, store: Path | None, judge: Judge
-) -> Bisection | None:
-    """The search; None where nothing is slower at the end."""
-    from onnxprof.compare.versions.bisecting import bisect, watched
-    from onnxprof.compare.versions.search import most_steps
-    from onnxprof.runtimes.index import listing
-    from onnxprof.runtimes.wanted import between, parse
+@dataclass(slots=True)
+class _Search:
+    """The two sides, what was said of versions already, and what measures and judges more."""
 
-    good, slow = (parse(side.runtime) for side in sides)
-    row = watched(ends)
-    if row is None:
-        say(f"nothing is slower with {slow.version} than with {good.version}: nothing to bisect")
-        return None
-    found = listing(good.package)
-    versions = between(good.version, slow.version, found.versions)
-    left_out = list(found.left_out(versions))
-    what = row.name if row.layers else "the latency"
-    say(
-        f"{what} is slower: {len(versions) - 2} versions lie between,"
-        f" {most_steps(versions)} steps at most"
-    )
+    sides: Sequence[Options]
+    store: Path | None
+    judge: Judge
+    said: set[str] = field(default_factory=set)
+
+    def compared(self, sides: Sequence[Options], *, brief: bool = False) -> Comparison:
+        """Measure two sides in turn, and compare them."""
+        pairing, _ = sides_in_turn(sides, self.store, brief=brief, hear=self._say_once)
+        return self.judge(pairing)
+
+    def bisected(self, ends: Pair) -> Bisection | None:
+        """The first slow version; None where nothing is slower at the end."""
+        from onnxprof.compare.versions.bisecting import bisect, watched
+        from onnxprof.runtimes.index import listing
+        from onnxprof.runtimes.wanted import between, parse
+
+        good, slow = (parse(side.runtime) for side in self.sides)
+        row = watched(ends)
+        if row is None:
+            say(f"nothing is slower with {slow.version} than with {good.version}: no bisection")
+            return None
+        found = listing(good.package)
+        versions = between(good.version, slow.version, found.versions)
+        left_out = list(found.left_out(versions))
+        _tell_range(row.name if row.layers else "the latency", versions, left_out)
+        measure = partial(self._against_good, good.package)
+        return bisect(good.package, versions, row, measure, _tell_step, left_out)
+
+    def _against_good(self, package: str, version: str, again: bool) -> Pair:
+        """The good version and another one in turn; `again` measures for longer."""
+        good, other = self.sides[0], replace(self.sides[1], runtime=f"{package}=={version}")
+        if again:
+            say(f"{package} {version} is undecided: measuring again, for longer")
+            good, other = map(_for_longer, (good, other))
+        return self.compared([good, other], brief=True).pairs[0]
+
+    def _say_once(self, text: str) -> None:
+        if text not in self.said:
+            self.said.add(text)
+            say(text)
+
+
+def _for_longer(options: Options) -> Options:
+    budget = replace(options.budget, seconds=_LONGER * options.budget.seconds)
+    return replace(options, budget=budget, processes=_LONGER * options.processes)
+
+
+def _tell_range(what: str, versions: Sequence[str], left_out: Sequence[str]) -> None:
+    from onnxprof.compare.versions.search import most_steps
+
+    count, steps = len(versions) - 2, most_steps(versions)
+    if count:
+        lie = "version lies" if count == 1 else "versions lie"
+        say(f"{what} is slower; {count} {lie} between, {steps} steps at most")
+    else:
+        say(f"{what} is slower; no version lies between that could be tried")
     for text in left_out:
         say(f"not tried: {text}")
-
-    def measure(version: str, again: bool) -> Pair:
-        return _against_good(sides, good.package, version, again, store, judge)
-
-    return bisect(good.package, versions, row, measure, _tell_step, left_out)
-
-
-def _against_good(
-    sides: Sequence[Options],
-    package: str,
-    version: str,
-    again: bool,
-    store: Path | None,
-    judge: Judge,
-) -> Pair:
-    """The good version and another one in turn; `again` measures for longer."""
-    good, other = sides[0], replace(sides[1], runtime=f"{package}=={version}")
-    if again:
-        say(f"{package} {version} is undecided: measuring again, for longer")
-        more = {"budget": replace(good.budget, seconds=_LONGER * good.budget.seconds)}
-        more |= {"processes": _LONGER * good.processes}
-        good, other = replace(good, **more), replace(other, **more)
-    pairing, _ = sides_in_turn([good, other], store, brief=True)
-    return judge(pairing).pairs[0]
 
 
 def _tell_step(step: Step) -> None:

@@ -34,11 +34,16 @@ def measured(
 
 
 def sides_in_turn(
-    sides: Sequence[Options], store: Path | None, check: Check | None = None, *, brief: bool = False
+    sides: Sequence[Options],
+    store: Path | None,
+    check: Check | None = None,
+    *,
+    brief: bool = False,
+    hear: Callable[[str], None] = say,
 ) -> tuple[Pairing, Jobs]:
     """Measure two sides in turn, which differ in their model or in the version of a runtime.
 
-    `brief` leaves out how long it will take.
+    `brief` leaves out how long it will take; `hear` is told of versions of a runtime.
     """
     import time
 
@@ -52,7 +57,7 @@ def sides_in_turn(
     place = Store(folders.store(store)) if store else None
     if place is not None:
         place.check_writable()
-    plans = _planned(sides)
+    plans = _planned(sides, hear)
     with held(plans[0][0].device.id, say):
         pairs = zip(plans, sides, strict=True)
         plans = [proven(jobs, options, lambda *_: None) for jobs, options in pairs]
@@ -63,7 +68,7 @@ def sides_in_turn(
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in runs), (), ()), matched
 
 
-def _planned(sides: Sequence[Options]) -> list[list[Job]]:
+def _planned(sides: Sequence[Options], hear: Callable[[str], None]) -> list[list[Job]]:
     from rich.console import Console
 
     from onnxprof.cli.progress import fetching
@@ -74,7 +79,7 @@ def _planned(sides: Sequence[Options]) -> list[list[Job]]:
     if sides[0].device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
     with fetching(Console(stderr=True)) as progress:
-        return [plan(options, progress, say=say) for options in sides]
+        return [plan(options, progress, say=hear) for options in sides]
 
 
 def _measured(
