@@ -105,7 +105,7 @@ def test_markdown_is_safe_and_has_the_same(comparison) -> None:
 
 def test_json_and_csv_have_every_step(comparison) -> None:
     plain = versions.plain(comparison, OPEN)
-    assert [each["operator"] for each in plain["pairs"][0]["operators"]][0] == "Op1"
+    assert next(each["operator"] for each in plain["pairs"][0]["operators"]) == "Op1"
     found = plain["bisection"]
     assert (found["first_slow"], found["last_good"], found["not_judged"]) == ("1.5", "1.3", ["1.4"])
     rows = list(csv.DictReader(io.StringIO(versions.to_csv(comparison, OPEN))))
