@@ -86,7 +86,7 @@ def test_a_loss_in_parts_says_from_where_to_go_on(comparison) -> None:
     parts = search(*steps, found=Found("1.0", "1.5"))
     told = " ".join(versions.outcome(parts))
     assert "The first slow version is fakert 1.5; 1.0 is the last that is not slower." in told
-    assert "It has 20 % of what 1.9 lost; the rest came later: bisect from 1.5 to 1.9." in told
+    assert "It has 20.3 % of what 1.9 lost; the rest came later: bisect from 1.5 to 1.9." in told
 
 
 def test_the_model_itself_may_be_watched(comparison) -> None:
