@@ -69,7 +69,7 @@ def perform(
     backend = registry.backend(options.backend)
     begin(backend)
     for folder in job.paths:
-        refuse_another(Path(folder), backend.name)
+        refuse_another(Path(folder))
     if own_process:
         gc.freeze()  # what is here lives on: collections between sessions need not look at it
     busy = Others()

@@ -19,7 +19,14 @@ from onnxprof.processes.confined import confined
 from onnxprof.records.device import Device
 from onnxprof.records.run import RUNTIME
 from onnxprof.records.warning import RunWarning, WarningKind
-from onnxprof.runtimes.overlay import Overlay, lacking, modules_of, overlay, refuse_another
+from onnxprof.runtimes.overlay import (
+    Overlay,
+    lacking,
+    modules_of,
+    overlay,
+    refuse_another,
+    refuse_unused,
+)
 from onnxprof.runtimes.wanted import backend_of, normalised, oldest_tested, parse, release
 
 Facts = tuple[tuple[str, str], ...]
@@ -124,7 +131,8 @@ def _asked_apart(options: Options, wanted: str, found: Overlay) -> tuple[tuple[D
     backend = registry.backend(options.backend)
     verbs.begin(backend)
     devices, facts = _asked(options, wanted)
-    refuse_another(found.path, backend.name)
+    refuse_another(found.path)
+    refuse_unused(found.path, backend.name)
     return devices, _as_imported(facts, found, verbs.packages(backend))
 
 

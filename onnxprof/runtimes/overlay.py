@@ -155,17 +155,20 @@ def _read(wanted: Wanted, path: Path) -> Overlay:
     )
 
 
-def refuse_another(path: Path, backend: str) -> None:
-    """Raise BackendError where this process imported the runtime from anywhere but the folder."""
-    loaded = [name for name in sorted(_modules(path)) if name in sys.modules]
-    if not loaded:
+def refuse_unused(path: Path, backend: str) -> None:
+    """Raise BackendError where this process, which asked the backend, imported nothing of it."""
+    if not any(name in sys.modules for name in _modules(path)):
         raise BackendError(
             f"the backend {backend} imports none of its modules",
             where=path.name,
             remedy="Name a package that brings the runtime of this backend",
         )
-    for name in loaded:
-        if not _is_from(sys.modules[name], path):
+
+
+def refuse_another(path: Path) -> None:
+    """Raise BackendError where this process has imported the runtime from another folder."""
+    for name in sorted(_modules(path)):
+        if name in sys.modules and not _is_from(sys.modules[name], path):
             raise BackendError(
                 f"the process had imported {name} from elsewhere",
                 where=path.name,

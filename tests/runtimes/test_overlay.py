@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from support import versions
@@ -18,7 +19,14 @@ from onnxprof.errors import BackendError, UsageError
 from onnxprof.model.sources.policy import LIMIT, OFFLINE
 from onnxprof.runtimes import overlay as overlays
 from onnxprof.runtimes import pip
-from onnxprof.runtimes.overlay import kept, lacking, overlay, place
+from onnxprof.runtimes.overlay import (
+    kept,
+    lacking,
+    overlay,
+    place,
+    refuse_another,
+    refuse_unused,
+)
 from onnxprof.runtimes.wanted import Wanted
 
 pytestmark = pytest.mark.skipif(find_spec("pip") is None, reason="needs pip")
@@ -239,3 +247,19 @@ def test_pip_runs_in_a_folder_of_its_own(index, tmp_path: Path, monkeypatch) -> 
     monkeypatch.chdir(tmp_path)
     assert overlay(ONE, lambda _: None).path.is_dir()
     assert os.getcwd() == str(tmp_path)
+
+
+def test_a_runtime_that_was_imported_from_elsewhere_is_refused(index, monkeypatch) -> None:
+    found = overlay(ONE, lambda _: None)
+    monkeypatch.delitem(sys.modules, "fakert", raising=False)
+    refuse_another(found.path)
+    with pytest.raises(BackendError, match="the backend x imports none of its modules"):
+        refuse_unused(found.path, "x")
+    module = ModuleType("fakert")
+    monkeypatch.setitem(sys.modules, "fakert", module)
+    module.__file__ = str(found.path / "fakert" / "__init__.py")
+    refuse_another(found.path)
+    refuse_unused(found.path, "x")
+    module.__file__ = str(index / "fakert" / "__init__.py")
+    with pytest.raises(BackendError, match="had imported fakert from elsewhere"):
+        refuse_another(found.path)
