@@ -47,7 +47,7 @@ class Listing:
 def listing(package: str) -> Listing:
     """What the index has. Raises BackendError where it cannot be reached or has no such package."""
     with scratch() as folder:
-        answer = pip.run(["index", "versions", "-v", package], Path(folder))
+        answer = pip.run(["index", "versions", "-vv", package], Path(folder))
     found = read(answer.text)
     if found.versions or found.yanked or found.others:
         return found
@@ -65,7 +65,7 @@ def listing(package: str) -> Listing:
 
 
 def read(text: str) -> Listing:
-    """What pip printed with `-v`, which names the links that it passed over."""
+    """What pip printed with `-vv`, which names the links that it passed over."""
     found = Listing()
     if match := _AVAILABLE.search(text):
         told = (version.strip() for version in match[1].split(","))

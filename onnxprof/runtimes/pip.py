@@ -60,7 +60,7 @@ def run(
     """
     require()
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
-    environment |= _OURS | dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder))
+    environment |= {**_OURS, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder))}
     if before:
         behind = environment.get("PYTHONPATH", "")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (before, behind)))

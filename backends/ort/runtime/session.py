@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, chdir, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,6 +24,8 @@ from onnxprof.records.step import Granularity
 _FATAL_ONLY = 4
 _CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+#: Versions before it look for external weights of a model in memory in the current folder.
+_FOLDER_SINCE = (1, 21)
 #: Weights are read where they are, without a copy in the layout that kernels like best.
 NO_PACKING = "session.disable_prepacking"
 _POOL: list[int] = []
@@ -59,10 +63,24 @@ def create(workload: Workload, model: PreparedModel, configure: Configure) -> An
         ort_providers.preload()
         ort.set_default_logger_severity(_FATAL_ONLY)
     providers = ort_providers.requested(workload)
-    with runtime_errors("cannot load the model"):
+    with runtime_errors("cannot load the model"), _where_weights_are(ort, model):
         session = ort.InferenceSession(source, made, providers=providers, enable_fallback=0)
     ort_providers.require(session, workload)
     return session
+
+
+def _where_weights_are(ort: Any, model: PreparedModel) -> AbstractContextManager[None]:
+    """The folder of external weights as the current one, for versions that look there alone."""
+    inside = isinstance(model.source, bytes)
+    if not inside or not os.path.isdir(model.folder) or _numbers(ort.__version__) >= _FOLDER_SINCE:
+        return nullcontext()
+    lacks.without(_EXTERNAL_FOLDER, "weights are read from the current folder")
+    return chdir(model.folder)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def _options(workload: Workload, model: PreparedModel) -> Any:

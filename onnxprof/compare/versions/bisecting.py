@@ -83,6 +83,11 @@ def watched(pair: Pair) -> Row | None:
     return worst if is_culprit else pair.latency
 
 
+def is_open(pair: Pair) -> bool:
+    """Whether the latency may yet turn out to be slower."""
+    return pair.latency.verdict is Verdict.UNDECIDED
+
+
 def _loss(row: Row) -> float:
     return (row.b_ns or 0.0) - (row.a_ns or 0.0)
 

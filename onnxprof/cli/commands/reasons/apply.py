@@ -101,7 +101,7 @@ def measured(
     run: Run, before: str, after: str, measuring: tuple[float, int], limits: Limits
 ) -> Measured:
     """Both models in turn, as the run was measured."""
-    from onnxprof.cli.commands.stored.compare import measured as in_turn
+    from onnxprof.cli.commands.versions.in_turn import measured as in_turn
     from onnxprof.compare.changes import compare
     from onnxprof.jobs.options import Options
     from onnxprof.measure.budget import Budget

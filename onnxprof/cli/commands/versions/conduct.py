@@ -67,9 +67,7 @@ def compared(
         _refuse_no_range(sides)
     search = _Search(sides, store, judge)
     comparison = search.compared(sides)
-    if not bisect:
-        return comparison, None
-    return comparison, search.bisected(comparison.pairs[0])
+    return search.bisected(comparison) if bisect else (comparison, None)
 
 
 def _refuse_no_range(sides: Sequence[Options]) -> None:
@@ -102,36 +100,54 @@ class _Search:
         pairing, _ = sides_in_turn(sides, self.store, brief=brief, hear=self._say_once)
         return self.judge(pairing)
 
-    def bisected(self, ends: Pair) -> Bisection | None:
-        """The first slow version; None where nothing is slower at the end."""
-        from onnxprof.compare.versions.bisecting import bisect, watched
+    def bisected(self, ends: Comparison) -> tuple[Comparison, Bisection | None]:
+        """The ends, measured again where they were undecided, and the first slow version.
+
+        None where nothing is slower at the end.
+        """
+        from onnxprof.compare.versions.bisecting import bisect, is_open, watched
         from onnxprof.runtimes.index import listing
         from onnxprof.runtimes.wanted import between, parse
 
         good, slow = (parse(side.runtime) for side in self.sides)
-        row = watched(ends)
+        if watched(ends.pairs[0]) is None and is_open(ends.pairs[0]):
+            ends = self._for_longer(self.sides, slow.title)
+        row = watched(ends.pairs[0])
         if row is None:
-            say(f"nothing is slower with {slow.version} than with {good.version}: no bisection")
-            return None
+            _tell_no_loss(good.version, slow.version, is_open(ends.pairs[0]))
+            return ends, None
         found = listing(good.package)
         versions = between(good.version, slow.version, found.versions)
         left_out = list(found.left_out(versions))
         _tell_range(row.name if row.layers else "the latency", versions, left_out)
         measure = partial(self._against_good, good.package)
-        return bisect(good.package, versions, row, measure, _tell_step, left_out)
+        return ends, bisect(good.package, versions, row, measure, _tell_step, left_out)
 
     def _against_good(self, package: str, version: str, again: bool) -> Pair:
         """The good version and another one in turn; `again` measures for longer."""
-        good, other = self.sides[0], replace(self.sides[1], runtime=f"{package}=={version}")
+        sides = self.sides[0], replace(self.sides[1], runtime=f"{package}=={version}")
         if again:
-            say(f"{package} {version} is undecided: measuring again, for longer")
-            good, other = map(_for_longer, (good, other))
-        return self.compared([good, other], brief=True).pairs[0]
+            return self._for_longer(sides, f"{package} {version}").pairs[0]
+        return self.compared(sides, brief=True).pairs[0]
+
+    def _for_longer(self, sides: Sequence[Options], title: str) -> Comparison:
+        say(f"{title} is undecided: measuring again, for longer")
+        return self.compared([_for_longer(side) for side in sides], brief=True)
 
     def _say_once(self, text: str) -> None:
         if text not in self.said:
             self.said.add(text)
             say(text)
+
+
+def _tell_no_loss(good: str, slow: str, undecided: bool) -> None:
+    if undecided:
+        say(
+            f"whether {slow} is slower than {good} stays undecided, measured twice: a larger"
+            " --budget, more --processes or an idle machine would tell; no bisection"
+        )
+    else:
+        say(f"nothing is slower with {slow} than with {good}: no bisection")
 
 
 def _for_longer(options: Options) -> Options:
