@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxprof.cli.choosing import Tag
-from onnxprof.cli.commands.versions.conduct import compared, refuse_unclear
-from onnxprof.cli.commands.versions.in_turn import measured
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from onnxprof.cli.commands.versions.conduct import Judge
     from onnxprof.compare.changes import Comparison, Pair
     from onnxprof.compare.pairing import Pairing
     from onnxprof.compare.quantised.gains import LayerError
@@ -72,6 +73,9 @@ _Store = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
 ]
+_Other = Annotated[
+    str, typer.Argument(metavar="[B]", help="What to compare it with.", show_default=False)
+]
 _Runtimes = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,9 +108,7 @@ def compare(
             help="An id or its first digits, a .parquet file or a folder of runs; or a model.",
         ),
     ],
-    b: Annotated[
-        str, typer.Argument(metavar="[B]", help="What to compare it with.", show_default=False)
-    ] = "",
+    b: _Other = "",
     threshold: _Threshold = 0.02,
     format_: _Format = None,
     output: _Output = None,
@@ -128,8 +130,9 @@ def compare(
     turn on the spot, or one model with two versions of a runtime. The exit code is 1 if anything is
     slower. A quantised model and its float original are matched layer by layer.
     """
-    from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
-    from onnxprof.processes.confined import Limits
+    from onnxprof.cli.commands.versions.conduct import refuse_unclear
+    from onnxprof.cli.commands.versions.in_turn import measured
+    from onnxprof.cli.options import parse_batches, parse_filters
 
     chosen = _format(format_, output)
     batches = parse_batches(batch) if batch else ()
@@ -138,14 +141,11 @@ def compare(
     in_turn = bool(runtime) or _are_models(a, b)
     if in_turn:
         asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
-        limits = Limits(memory_bytes=memory_limit(0))
-        options = Options((a,), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
+        options = _options(a, asked)
     if runtime:
         judge = partial(_compared, threshold=threshold, force=force, in_turn=True)
-        comparison, bisection = compared(options, runtime, bisect, store, judge)
-        _tell(comparison)
-        _report_versions(comparison, bisection, chosen, output, limit)
-        return int(comparison.regressed)
+        report = partial(_report_versions, chosen=chosen, output=output, limit=limit)
+        return _versions(options, runtime, bisect, store, judge, report)
     if in_turn:
         check = _refuse_not_quantised if layer_errors else None
         pairing, jobs = measured(a, b, options, store, check)
@@ -159,6 +159,31 @@ def compare(
         comparison = _with_errors(comparison, jobs)
     _tell(comparison)
     _report(comparison, chosen, output, limit)
+    return int(comparison.regressed)
+
+
+def _options(model: str, asked: dict[str, Any]) -> Options:
+    """What is asked for of a model that is measured on the spot."""
+    from onnxprof.cli.options import memory_limit
+    from onnxprof.processes.confined import Limits
+
+    limits = Limits(memory_bytes=memory_limit(0))
+    return Options((model,), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
+
+
+def _versions(
+    options: Options,
+    runtimes: list[str],
+    bisect: bool,
+    store: Path | None,
+    judge: Judge,
+    report: Callable[[Comparison, Bisection | None], None],
+) -> int:
+    from onnxprof.cli.commands.versions.conduct import compared
+
+    comparison, bisection = compared(options, runtimes, bisect, store, judge)
+    _tell(comparison)
+    report(comparison, bisection)
     return int(comparison.regressed)
 
 
@@ -345,6 +370,7 @@ def _text(comparison: Comparison, chosen: Format, limit: int | None) -> str:
 def _report_versions(
     comparison: Comparison,
     bisection: Bisection | None,
+    *,
     chosen: Format,
     output: Path | None,
     limit: int | None,
