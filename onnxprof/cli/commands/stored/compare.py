@@ -73,14 +73,22 @@ _Store = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
 ]
+_Side = Annotated[
+    str,
+    typer.Argument(
+        metavar="A",
+        help="An id or its first digits, a .parquet file or a folder of runs; or a model.",
+    ),
+]
 _Other = Annotated[
-    str, typer.Argument(metavar="[B]", help="What to compare it with.", show_default=False)
+    str, typer.Argument(metavar="B", help="What to compare it with.", show_default=False)
 ]
 _Runtimes = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PACKAGE==VERSION",
-        help="Of one model: measure it with this version and another, or with the installed one.",
+        help="Of one model: measure it with this version and another one, which is named"
+        " likewise or is the installed one.",
     ),
 ]
 _Bisect = Annotated[
@@ -101,13 +109,7 @@ _Bisect = Annotated[
 )
 def compare(
     asked: dict[str, Any],
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="An id or its first digits, a .parquet file or a folder of runs; or a model.",
-        ),
-    ],
+    a: _Side,
     b: _Other = "",
     threshold: _Threshold = 0.02,
     format_: _Format = None,
