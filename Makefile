@@ -9,6 +9,7 @@
 # make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
 # make lint    formatting, linter, types
 # make results-readme   what results/README.md says of the runs in results/
+# make pictures   the pictures of README.md and docs/: the gallery's pages, the board of a sweep
 # make house   the picture and table of the packages in docs/architecture.md
 # make bench   speed of the tool itself, as ratios
 # make clean   remove what the others made
@@ -34,7 +35,7 @@ export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo gallery results-readme test test-export test-fleet test-lowest test-hostile lint format house bench clean
+.PHONY: help demo gallery pictures results-readme test test-export test-fleet test-lowest test-hostile lint format house bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -52,6 +53,10 @@ gallery:
 	$(RUN) onnxprof site build --store results $(if $(DLPERF),--store $(PUBLISHED)) --out $(GALLERY) --title "onnxprof gallery"
 	@echo
 	@echo "The gallery is built. Open it: file://$(abspath $(GALLERY))/index.html"
+
+pictures: gallery
+	@.ci/venv cpu,openvino,site,test
+	.venv/$(BIN)/python benchmarks/results/pictures.py --site $(GALLERY) $(ARGS)
 
 results-readme:
 	@.ci/venv cpu,site
@@ -85,6 +90,7 @@ lint:
 house:
 	@.ci/venv cpu,site,test
 	cd tests && ../$(RUN) support.house
+	cd tests && ../$(RUN) support.api.options
 
 format:
 	@.ci/venv cpu,site,lint

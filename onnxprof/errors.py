@@ -34,6 +34,10 @@ class UsageError(OnnxprofError):
     """The command or its options make no sense as given."""
 
 
+class NoRunError(UsageError):
+    """No stored run is meant by what was given; `where` begins with it."""
+
+
 class ModelError(OnnxprofError):
     """The model file is missing, damaged, dangerous or not a model."""
 

@@ -46,8 +46,8 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("ONNXPROF_LOCKS", str(tmp_path_factory.mktemp("locks")))
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(_compiled()))
         patch.setenv("COLUMNS", "80")
-        patch.setenv("NO_COLOR", "1")
-        for name in ("FORCE_COLOR", "PYTHONPATH"):
+        patch.setenv("TERM", "xterm-256color")
+        for name in ("FORCE_COLOR", "NO_COLOR", "ONNXPROF_CONFIG", "PYTHONPATH"):
             patch.delenv(name, raising=False)
         yield
 

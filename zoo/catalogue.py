@@ -44,6 +44,11 @@ def names() -> tuple[str, ...]:
     return tuple(entry.name for entry in _declared())
 
 
+def titles() -> dict[str, str]:
+    """The titles of all networks by name; the quickest to ask, without their figures."""
+    return {entry.name: entry.title for entry in _declared()}
+
+
 @cache
 def entries() -> tuple[Entry, ...]:
     """Every network with its figures."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.backends.openvino import runtime
@@ -16,7 +17,7 @@ from onnxprof.backends.openvino.runtime import ListedDevice, runtime_errors
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, TracedSession, Workload
 from onnxprof.records.device import Availability, Device
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import Granularity, Setup
 
 if TYPE_CHECKING:
     from onnxprof.plugins.readers import FileReader
@@ -52,6 +53,24 @@ class OpenvinoBackend:
             return tuple(entry.device for entry in runtime.devices(core))
         except Exception:  # `availability` gives the reason
             return ()
+
+    def configured(self, setup: Setup, provider: str) -> Setup:
+        """Properties of the device, by OpenVINO's names: hints, streams, precision and others."""
+        from onnxprof.backends.openvino.settings import configured
+
+        return configured(setup, provider)
+
+    def graph_suffix(self, provider: str) -> str:
+        """`.xml`, on every device."""
+        del provider
+        return ".xml"
+
+    def save_graph(self, workload: Workload, path: Path) -> None:
+        """Write a description of the nodes that run."""
+        from onnxprof.backends.openvino.exported import save
+
+        core, device = _chosen(workload)
+        save(workload, core, device, path)
 
     def packages(self) -> Sequence[str]:
         """The distribution `openvino`."""

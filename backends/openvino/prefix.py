@@ -27,7 +27,8 @@ from onnxprof.backends.openvino.graphs.clues import RuntimeNode
 from onnxprof.backends.openvino.graphs.marks import anonymous
 from onnxprof.backends.openvino.graphs.steps import executed, runs
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
-from onnxprof.backends.openvino.session import BoundSession, Loaded, properties
+from onnxprof.backends.openvino.session import BoundSession, Loaded
+from onnxprof.backends.openvino.settings import properties
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.provenance.ties import TiedStep
@@ -142,7 +143,7 @@ class Prefixes:
     def _compiled(self, count: int, groups: Sequence[Sequence[str]]) -> BoundSession | None:
         """A prefix with an output for each group of tensors; None if its nodes differ."""
         model = _cut(self.loaded.model, groups, whole=count == len(self.steps))
-        settings = properties(self.workload, self.target, count=False)
+        settings = properties(self.workload, self.core, self.target, count=False)
         compiled = self.core.compile_model(model, self.target, settings)
         if count and not self._is_same(compiled, count):
             return None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.openvino.graphs.clues import SINK
 from onnxprof.backends.openvino.graphs.marks import Marks, mark
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
+from onnxprof.backends.openvino.settings import one_stream, properties, refuse_other_values
 from onnxprof.backends.openvino.source import readable
 from onnxprof.errors import BackendError
 from onnxprof.machine.kernel import usable_cores
@@ -44,31 +45,17 @@ def load(workload: Workload, core: Any, target: str, producers: Producers | None
         names = tuple(_output_name(port, result) for port, result in _outputs(model))
         _refuse_strings(model)
         model.reshape(_sizes(model, workload.inputs))
-        compiled = core.compile_model(model, target, properties(workload, target, counted))
+        asked = properties(workload, core, target, counted)
+        compiled = core.compile_model(model, target, asked)
+        refuse_other_values(compiled, workload.setup.session)
         _refuse_fewer_threads(compiled, workload.threads, target)
+        is_set = counted and target == "CPU" and bool(workload.setup.session)
+        if is_set and (single := one_stream(asked, compiled)):
+            compiled = core.compile_model(model, target, single)
     return Loaded(compiled, names, marks, model if counted else None)
 
 
 Producers = Mapping[str, Sequence[str]]
-
-
-def properties(workload: Workload, target: str, count: bool) -> dict[str, Any]:
-    """All settings of the runtime that the measurement depends on.
-
-    On CPUs with AMX or AVX512-BF16 and on GPUs the default is to compute float32 models in half
-    precision; here float32 stays float32. An NPU has no float32.
-    """
-    made: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "PERF_COUNT": count}
-    kind = target.partition(".")[0]
-    if kind in ("CPU", "GPU"):
-        made["INFERENCE_PRECISION_HINT"] = "f32"
-    if kind == "CPU":
-        made["INFERENCE_NUM_THREADS"] = workload.threads
-        if workload.concurrent:  # each session would take the same first cores
-            made["ENABLE_CPU_PINNING"] = False
-    if kind == "NPU":
-        del made["NUM_STREAMS"]
-    return made
 
 
 def _refuse_fewer_threads(compiled: Any, asked: int, target: str) -> None:

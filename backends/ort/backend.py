@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onnxprof.plugins.readers import FileReader
     from onnxprof.records.layer import LayerTable
     from onnxprof.records.memory import CountedMemory, PredictedMemory
-    from onnxprof.records.step import Step
+    from onnxprof.records.step import Setup, Step
 
 #: The environment variable that controls the runtime's telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
@@ -75,6 +75,10 @@ class OrtBackend:
         entry = providers.PROVIDERS.get(provider)
         return entry.kind if entry else ""
 
+    def providers(self) -> Sequence[str]:
+        """The short names of the runtime's providers."""
+        return tuple(providers.PROVIDERS)
+
     def begin(self) -> None:
         """Import onnxruntime."""
         import onnxruntime  # noqa: F401
@@ -83,6 +87,25 @@ class OrtBackend:
         """On the CPU, where nothing is kept from session to session but the threads."""
         entry = providers.PROVIDERS.get(provider)
         return entry is not None and entry.kind == "cpu" and not entry.compiles
+
+    def configured(self, setup: Setup, provider: str) -> Setup:
+        """Levels of optimisation, session options and entries, options of the provider."""
+        from onnxprof.backends.ort.runtime.settings import configured
+
+        return configured(setup, provider)
+
+    def graph_suffix(self, provider: str) -> str:
+        """`.onnx`, but for providers that compile parts of the graph."""
+        from onnxprof.backends.ort.graphs.exported import suffix
+
+        return suffix(provider)
+
+    def save_graph(self, workload: Workload, path: Path) -> None:
+        """Write the optimised model, whose weights lie beside it where they are large."""
+        from onnxprof.backends.ort.graphs.exported import save
+
+        _check(workload)
+        save(workload, path)
 
     def packages(self) -> Sequence[str]:
         """The distributions of onnxruntime."""

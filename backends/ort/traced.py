@@ -22,6 +22,7 @@ from onnxprof.backends.ort.runtime import providers
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.errors import runtime_errors
 from onnxprof.backends.ort.runtime.session import BoundSession, place_of
+from onnxprof.backends.ort.runtime.settings import keeps_names
 from onnxprof.backends.ort.timed import build_trace, joined_steps
 from onnxprof.machine.gpus import free_bytes
 from onnxprof.model.graph.read import light, read_prepared
@@ -180,7 +181,8 @@ def _ties(workload: Workload, original: Any, saved: Path, executed: Any) -> Tied
         return TiedNodes()
     ties = tie(original, executed, executed)
     layers = (layer.name for layer in workload.table.nodes)
-    if workload.granularity is Granularity.WRITTEN or ties.settles(layers):
+    named = workload.granularity is Granularity.WRITTEN or keeps_names(workload.setup)
+    if named or ties.settles(layers):
         return ties
     witness = at_level(workload, saved, "ORT_ENABLE_EXTENDED")
     return ties if witness is None else tie(original, witness, executed)

@@ -20,19 +20,22 @@ from onnxprof.machine import gpus
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.plugins.backend import Session, Trace, TracedSession, Workload
 from onnxprof.plugins.readers import FileReader
+from onnxprof.plugins.settings import FILES, LEVEL, SESSION, checked, refuse_provider_options
 from onnxprof.provenance import steps as named_steps
 from onnxprof.provenance.names import Evidence, Names
 from onnxprof.provenance.ties import TiedStep
 from onnxprof.records.device import Availability, Device, device_index
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.step import Confidence, Granularity, Step
+from onnxprof.records.step import Confidence, Granularity, Setup, Step
 
 REMEDY = 'pip install "onnxprof[tensorrt]"'
 UNVERIFIED = "not yet verified on hardware"
 _OLDEST = 10
+#: Levels of the builder: the higher, the longer it looks for faster tactics.
+LEVELS = ("0", "1", "2", "3", "4", "5")
 #: The last built engine, kept so that the un-profiled and the traced session run the same one:
-#: model, device and bytes.
-_BUILT: list[tuple[PreparedModel, str, bytes]] = []
+#: model, device, setup and bytes.
+_BUILT: list[tuple[PreparedModel, str, Setup, bytes]] = []
 
 
 class TensorrtBackend:
@@ -63,6 +66,17 @@ class TensorrtBackend:
     def packages(self) -> Sequence[str]:
         """The distributions of TensorRT, and of TensorRT for RTX."""
         return ("tensorrt", "tensorrt-rtx")
+
+    def configured(self, setup: Setup, provider: str) -> Setup:
+        """The builder's level of optimisation, 0 to 5, and nothing else."""
+        del provider
+        if setup.level and setup.level not in LEVELS:
+            raise UsageError(
+                f"TensorRT has no level {setup.level!r} of optimisation",
+                remedy=f"{LEVEL} takes {LEVELS[0]} to {LEVELS[-1]}, or all for the usual one",
+            )
+        refuse_provider_options(setup.provider, "TensorRT", f"{LEVEL} is all that can be set")
+        return Setup(setup.level, checked(setup.session, {}, (FILES,), SESSION, "TensorRT"))
 
     def caches(self) -> Sequence[Path]:
         """The folder of tactics' timings."""
@@ -150,12 +164,12 @@ def _check(workload: Workload) -> None:
 
 def _plan(trt: Any, workload: Workload) -> bytes:
     """The engine, built once for the sessions of one workload."""
-    model, device = workload.model, workload.device
-    if not _BUILT or _BUILT[0][0] is not model or _BUILT[0][1] != device:
+    model, device, setup = workload.model, workload.device, workload.setup
+    if not _BUILT or _BUILT[0][0] is not model or _BUILT[0][1:3] != (device, setup):
         _BUILT.clear()
         plan = build(trt, workload, cache_file(trt.__version__, device))
-        _BUILT.append((model, device, plan))
-    return _BUILT[0][2]
+        _BUILT.append((model, device, setup, plan))
+    return _BUILT[0][3]
 
 
 def cache_file(version: str, device_id: str) -> Path:

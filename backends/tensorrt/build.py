@@ -71,6 +71,8 @@ def build(trt: Any, workload: Workload, cache: Path | None = None) -> bytes:
             raise BackendError(f"TensorRT cannot read the model: {_reason(parser, said)}")
         config = builder.create_builder_config()
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+        if workload.setup.level:
+            config.builder_optimization_level = int(workload.setup.level)
         config.add_optimization_profile(_profile(builder, network, workload.inputs))
         timing = _timing_cache(config, cache)
         watching = monitor(

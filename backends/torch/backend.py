@@ -12,7 +12,7 @@ from onnxprof.errors import BackendError, UsageError
 from onnxprof.plugins.backend import Session, TracedSession, Workload
 from onnxprof.plugins.verbs import SelfTest
 from onnxprof.records.device import Availability, Device
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import Granularity, Setup
 
 #: Values of `Workload.provider`; a kind of device means the first.
 PROVIDERS = ("eager", "compile")
@@ -47,9 +47,34 @@ class TorchBackend:
 
         return devices()
 
+    def configured(self, setup: Setup, provider: str) -> Setup:
+        """Channels last, precision of products, oneDNN, and the mode of `torch.compile`."""
+        from onnxprof.backends.torch.settings import configured
+
+        return configured(setup, provider)
+
+    def graph_suffix(self, provider: str) -> str:
+        """None: raises UsageError."""
+        why, more = "it runs the model as it is", ""
+        if provider == "compile":
+            why, more = "compiled code is none", "; TORCH_LOGS=output_code prints the code"
+        raise UsageError(
+            f"torch has no optimised graph to write: {why}",
+            remedy=f"Leave out --save-optimized{more}",
+        )
+
+    def save_graph(self, workload: Workload, path: Path) -> None:
+        """Raises UsageError, as `graph_suffix` does."""
+        del path
+        self.graph_suffix(workload.provider)
+
     def packages(self) -> Sequence[str]:
         """The distribution `torch`."""
         return ("torch",)
+
+    def providers(self) -> Sequence[str]:
+        """`eager` and `compile`."""
+        return PROVIDERS
 
     def caches(self) -> Sequence[Path]:
         """What torch compiles is kept where a user has it kept; else in the temporary folder."""
@@ -117,11 +142,12 @@ def _ready(workload: Workload) -> Iterator[Any]:
     except ImportError as error:
         raise _missing(error) from None
     from onnxprof.backends.torch.devices import torch_device
+    from onnxprof.backends.torch.settings import applied
 
     if workload.own_process:  # the number of threads is set for the whole process
         torch.set_num_threads(workload.threads)
     device = torch_device(workload.provider, workload.device)
-    with torch.inference_mode():
+    with torch.inference_mode(), applied(workload.setup):
         if device.type == "cuda":
             with torch.cuda.device(device):
                 yield device

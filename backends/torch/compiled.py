@@ -15,6 +15,7 @@ import numpy as np
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.program.program import is_memory_error
 from onnxprof.backends.torch.session import TorchSession, prepare
+from onnxprof.backends.torch.settings import mode_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.plugins.source_places import without_places
@@ -37,7 +38,7 @@ class CompiledSession(TorchSession):
             return program((), given)
 
         self._given = [program.template[slot] for slot in program.formals]
-        self._forward = torch.compile(forward, dynamic=False)
+        self._forward = torch.compile(forward, dynamic=False, mode=mode_of(workload.setup))
         self._compile()
 
     def _compile(self) -> None:

@@ -16,6 +16,7 @@ from onnxprof.backends.torch.base.values import described, to_numpy, to_torch
 from onnxprof.backends.torch.program.loader import Loaded, load
 from onnxprof.backends.torch.program.placement import host_inputs, place
 from onnxprof.backends.torch.program.program import UNWANTED, Call, Program, layer_error
+from onnxprof.backends.torch.settings import lay_out
 from onnxprof.backends.torch.verify import TorchProof
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Session, Trace, Workload
@@ -32,6 +33,7 @@ def prepare(workload: Workload, device: Any, wrap: Any = None) -> Loaded:
     try:
         loaded = load(workload.model, fold=fold, wrap=wrap)
         _bind(loaded, workload.inputs, device)
+        lay_out(loaded.program, workload.setup)
     except (MemoryError, RuntimeError) as error:
         raise layer_error(None, error) from error
     return loaded

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.values import to_numpy
 from onnxprof.backends.torch.program.program import UNWANTED, Call
+from onnxprof.backends.torch.settings import applied
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.plugins import registry
@@ -70,7 +71,7 @@ class TorchProof:
         if (held := _bytes(self.workload, len(feeds))) > bounds.memory_bytes:
             return all_unchecked(steps, f"its tensors take {held / 2**30:.1f} GiB")
         expected = registry.reference().tensor_values(self.workload, model, feeds)
-        with torch.inference_mode():
+        with torch.inference_mode(), applied(self.workload.setup):
             actual = [self._values(inputs) for inputs in feeds]
         runs = [Observed(*pair) for pair in zip(expected, actual, strict=True)]
         evidence = Evidence(graph, graph, runs, tolerance_of(runs, (graph,)))

@@ -27,6 +27,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import sync_playwright
 
+from onnxprof.publish.disk.files import write
 from onnxprof.publish.disk.serve import server
 from onnxprof.publish.leaderboard import data
 from onnxprof.publish.leaderboard.board import board
@@ -96,7 +97,6 @@ def scaled(entry: Entry, model: int, number: int) -> Entry:
 def build(folder: Path, count: int) -> None:
     """Write the page with what it asks for, and print what it weighs."""
     pages = models(count)
-    (folder / "assets").mkdir()
     facts = SiteFacts("many models", "benchmark", "2026-01-01T00:00:00Z")
     files = {
         "index.html": encoded(index_page(board(pages), [], facts)),
@@ -104,7 +104,7 @@ def build(folder: Path, count: int) -> None:
         **{f"assets/{name}": asset(name) for name in ASSETS},
     }
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        write(folder / name, content)
     for name in ("index.html", data.NAME):
         content = files[name]
         packed = len(gzip.compress(content))

@@ -7,6 +7,7 @@ too, and takes 0.2 s to import, in every process that measures.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,16 @@ def student_quantile(df: ArrayLike, p: float) -> Floats:
     if p < 0.5:
         return -student_quantile(df, 1 - p)
     freedom = np.asarray(df, np.float64)
+    return _quantiles(freedom, p) if freedom.ndim else _quantile(float(freedom), p)
+
+
+@lru_cache(maxsize=4096)
+def _quantile(df: float, p: float) -> Floats:
+    """For one number, which is asked for in every table again."""
+    return _quantiles(np.asarray(df), p)
+
+
+def _quantiles(freedom: Floats, p: float) -> Floats:
     t = np.zeros(freedom.shape)
     for _ in range(_STEPS):
         step = (p - student_cdf(freedom, t)) / _student_density(freedom, t)

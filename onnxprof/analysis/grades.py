@@ -66,16 +66,9 @@ def grade(run: Run, sums: Reconciliation | None = None) -> Grade | None:
     known; the run then needs no samples.
     """
     samples, half_width = _measured(run) if sums is None else (sums.samples, sums.half_width)
-    if not samples or is_wrong(run):
+    if not samples or run.is_wrong:
         return None
     return graded(samples, half_width, {warning.kind for warning in run.warnings})
-
-
-def is_wrong(run: Run) -> bool:
-    """Whether a run's outputs differ from the reference's by more than their type explains."""
-    if run.parity is not None and run.parity.passed is False:
-        return True
-    return any(warning.kind is WarningKind.PARITY_FAILED for warning in run.warnings)
 
 
 def worst(grades: Iterable[Grade | None]) -> Grade | None:

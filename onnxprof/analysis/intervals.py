@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.analysis.distributions import binomial_half_cdf, normal_cdf, student_quantile
+from onnxprof.analysis.once import once
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Indices, Samples, Timings, traced_by
 
@@ -99,6 +100,10 @@ def sample_process(timings: Timings) -> Indices:
 
 def latency_interval(timings: Timings, confidence: float = 0.95) -> tuple[int, int]:
     """An interval of the un-profiled median that includes the spread between processes."""
+    return once(_latency_interval, timings, confidence)
+
+
+def _latency_interval(timings: Timings, confidence: float) -> tuple[int, int]:
     return clustered_median_interval(timings.latency_ns, sample_process(timings), confidence)
 
 
@@ -129,14 +134,8 @@ def interval_of(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[
         ordered = np.sort(values)
         return float(ordered[ranks[0]]), float(ordered[ranks[1]])
     error = float(values.std(ddof=1)) / np.sqrt(values.size)
-    reach = _student(values.size - 1, (1 + confidence) / 2) * error
+    reach = float(student_quantile(values.size - 1, (1 + confidence) / 2)) * error
     return float(values.mean()) - reach, float(values.mean()) + reach
-
-
-@lru_cache(maxsize=1024)
-def _student(df: int, p: float) -> float:
-    """A quantile of Student's t: few are asked for, in every table again."""
-    return float(student_quantile(df, p))
 
 
 def by_process(timings: Timings) -> list[Timings]:

@@ -120,10 +120,10 @@ def _same_cuts(runs: Sequence[Run]) -> tuple[int, ...]:
 
 
 def _cut_at(runs: Sequence[Run], cuts: tuple[int, ...]) -> list[Run]:
-    """The runs with these prefixes alone; runs without prefixes are unchanged."""
+    """The runs with these prefixes alone; runs without prefixes or with no others are unchanged."""
     return [
         replace(run, timings=replace(t, prefix_steps=cuts, prefix_ns=_prefixes(t, cuts)))
-        if (t := run.timings) is not None and t.timer is Timer.PREFIX
+        if (t := run.timings) is not None and t.timer is Timer.PREFIX and t.prefix_steps != cuts
         else run
         for run in runs
     ]

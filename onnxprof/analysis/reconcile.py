@@ -11,7 +11,8 @@ import numpy as np
 
 from onnxprof.analysis import intervals
 from onnxprof.analysis.interruptions import Times
-from onnxprof.analysis.step_times import Division, divide, empty_call, inflation
+from onnxprof.analysis.once import once
+from onnxprof.analysis.step_times import Division, divided, empty_call, inflation
 from onnxprof.errors import StoreError
 from onnxprof.records.layer import Layer, LayerKind
 from onnxprof.records.run import Run
@@ -135,9 +136,13 @@ def reconcile(run: Run) -> Reconciliation:
     Raises StoreError for a run that failed, for one that was not imported and has no un-profiled
     samples, and for one whose times do not match its steps.
     """
+    return once(_reconciled, run)
+
+
+def _reconciled(run: Run) -> Reconciliation:
     timings = _checked(run)
     is_whole = timings.latency_ns.size > 0
-    homes, division = _homes(run), divide(run.steps, timings)
+    homes, division = _homes(run), divided(run)
     timed = _step_rows(run, homes.places, division)
     layer_sum = sum(row.median_ns or 0 for row in timed)
     total = _total(run, timings, layer_sum)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from onnxprof.analysis import intervals
 from onnxprof.analysis.interruptions import Quiet, Times, quieten
+from onnxprof.analysis.once import once
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step, Timer
 from onnxprof.records.timings import Samples, Timings
@@ -62,6 +63,10 @@ def estimates(steps: Sequence[Step], timings: Timings) -> Times:
 
 def divided(run: Run) -> Division:
     """`divide` for a run; without steps where the run has no times."""
+    return once(_divided, run)
+
+
+def _divided(run: Run) -> Division:
     return divide(run.steps, run.timings) if run.timings else Division(np.zeros(0))
 
 
@@ -123,8 +128,12 @@ def _mean(shares: Sequence[Times], steps: int) -> Times:
 
 def _quiet(timings: Timings) -> Quiet:
     """Samples without interruptions; the sums of steps replace missing inference lengths."""
-    known = timings.traced_ns.size == timings.step_ns.shape[1]
-    return quieten(timings.step_ns, timings.traced_ns if known else timings.step_ns.sum(axis=0))
+    return _quieted(timings.step_ns, timings.traced_ns)
+
+
+def _quieted(step_ns: Samples, traced_ns: Samples) -> Quiet:
+    known = traced_ns.size == step_ns.shape[1]
+    return quieten(step_ns, traced_ns if known else step_ns.sum(axis=0))
 
 
 def _shares(quiet: Quiet) -> Times:
@@ -145,7 +154,11 @@ def typical(timings: Timings) -> Times:
 
 def typical_ns(timings: Timings) -> Times:
     """Nanoseconds of each step in the trace, interruptions taken out, shape [steps]."""
-    return _shares_ns(_quiet(timings))
+    return once(_typical_ns, timings.step_ns, timings.traced_ns)
+
+
+def _typical_ns(step_ns: Samples, traced_ns: Samples) -> Times:
+    return _shares_ns(_quieted(step_ns, traced_ns))
 
 
 def _shares_ns(quiet: Quiet) -> Times:

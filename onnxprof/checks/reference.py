@@ -18,7 +18,7 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend, Workload
 from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.parity import OutputParity, Parity
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import USUAL, Granularity
 from onnxprof.records.warning import RunWarning, WarningKind
 
 Values = Mapping[str, NDArray[Any]]
@@ -141,7 +141,7 @@ def _infer(backend: Backend, workload: Workload) -> tuple[tuple[str, ...], Value
     """Names of outputs, and values, on the CPU, whatever device the workload asks for."""
     model = light(workload.model)  # not timed, so weights may stay where they are
     on_cpu = replace(workload, model=model, provider="cpu", device="", timer="auto")
-    plain = replace(on_cpu, granularity=Granularity.WRITTEN)
+    plain = replace(on_cpu, granularity=Granularity.WRITTEN, setup=USUAL)
     with backend.open(plain) as session:
         session.infer()
         return tuple(output.name for output in session.outputs()), session.values()

@@ -50,6 +50,9 @@ Runs = Annotated[
 Every = Annotated[
     bool, typer.Option("--all", help="Every run that an id means, not the newest alone.")
 ]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else (docs/json.md).")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say it, and remove nothing.")]
 

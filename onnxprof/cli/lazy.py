@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from onnxprof.cli.sharing import share
 from onnxprof.cli.values import spared
 
 
@@ -59,15 +60,25 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command and replace its placeholder."""
         name, command, rest = super().resolve_command(ctx, args)
-        if isinstance(command, _Placeholder) and name is not None:
-            command = load(name, self.table[name])
-            self.commands[name] = command
-        return name, command, rest
+        return name, command if name is None else member(self, name), rest
 
 
 def lazy_group(table: Mapping[str, Lazy]) -> type[LazyGroup]:
     """The class to pass as `cls` to a `typer.Typer` that has these commands."""
     return type("LazyGroup", (LazyGroup,), {"table": table})
+
+
+def member(group: Any, name: str) -> Any:
+    """The command of a group, imported where it was not yet."""
+    command = group.commands[name]
+    if isinstance(command, _Placeholder):
+        command = group.commands[name] = load(name, group.table[name])
+    return command
+
+
+def loaded(group: Any) -> dict[str, Any]:
+    """The commands of a group, each imported; none for a command that has no others."""
+    return {name: member(group, name) for name in getattr(group, "commands", {})}
 
 
 def load(name: str, entry: Lazy) -> Any:
@@ -88,7 +99,9 @@ def load(name: str, entry: Lazy) -> Any:
 
 
 def _spare(command: Any) -> None:
-    """Have a command and its subcommands convert plain values themselves."""
+    """Have a command and its subcommands convert plain values themselves, and share options."""
     for inner in getattr(command, "commands", {}).values():
         _spare(inner)
     command.get_params = partial(spared, command.get_params)
+    if not hasattr(command, "commands") and not isinstance(command, _Placeholder):
+        share(command)

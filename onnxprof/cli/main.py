@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group
+from onnxprof.cli import loudness
+from onnxprof.cli.completing.scripts import ASKED
+from onnxprof.cli.lazy import InterruptedCommandError, Lazy, lazy_group, member
 from onnxprof.cli.output import abandon_stdout, adapt_streams
 from onnxprof.model.collector import unhurried
+
+if TYPE_CHECKING:
+    from onnxprof.errors import OnnxprofError
 
 _INTERRUPTED = 130
 #: 128 and the number of SIGPIPE, as a shell has it.
@@ -33,6 +40,11 @@ COMMANDS = {
     "provenance": Lazy(
         "onnxprof.cli.commands.provenance", "provenance", "Check which layers each step computed."
     ),
+    "optimized": Lazy(
+        "onnxprof.cli.commands.optimised",
+        "optimized",
+        "Show what a runtime made of a model, step by step.",
+    ),
     "ceilings": Lazy(
         "onnxprof.cli.commands.reasons.ceilings",
         "ceilings",
@@ -51,6 +63,9 @@ COMMANDS = {
         f"{_STORED}.compare",
         "compare",
         "Say what got slower, faster or stayed the same.",
+    ),
+    "gate": Lazy(
+        "onnxprof.cli.commands.gate", "gate", "Stop a change that makes a model slower, in CI."
     ),
     "align": Lazy(f"{_STORED}.align", "align", "Put runs side by side, layer by layer."),
     "scaling": Lazy(
@@ -79,6 +94,12 @@ COMMANDS = {
         "onnxprof.cli.commands.worker", "worker", "Measure what another machine's sweep sends."
     ),
     "doctor": Lazy("onnxprof.cli.commands.doctor", "doctor", "Say what works on this machine."),
+    "completion": Lazy(
+        "onnxprof.cli.commands.completion", "completion", "Print a shell's script for completion."
+    ),
+    "schema": Lazy(
+        "onnxprof.cli.commands.schema", "schema", "Print the JSON Schema of what --json prints."
+    ),
 }
 
 app = typer.Typer(
@@ -105,9 +126,22 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option(help="Show a traceback with an error.")] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            *("--verbose", "-v"), count=True, show_default=False, help="Say what is going on."
+        ),
+    ] = 0,
+    quiet: Annotated[
+        int,
+        typer.Option(
+            *("--quiet", "-q"), count=True, show_default=False, help="Say less; -qq: errors alone."
+        ),
+    ] = 0,
 ) -> None:
     """Where a network's time goes: per-layer inference times of ONNX models that add up."""
     del version
+    loudness.before_command(verbose, quiet)
     if debug:
         os.environ["ONNXPROF_DEBUG"] = "1"
 
@@ -116,8 +150,12 @@ def main() -> None:
     """Run a command and exit.
 
     Exit codes: 0 success, 1 a negative result, 2 bad use or input, 130 interrupted; after SIGTERM
-    or SIGHUP 128 and the signal's number.
+    or SIGHUP 128 and the signal's number; 141 where nobody reads the output any more.
     """
+    if ASKED in os.environ:
+        from onnxprof.cli.completing.asked import respond
+
+        sys.exit(respond(typer.main.get_command(app), member))
     adapt_streams()
     ended_by = _heed_signals()
     with unhurried():
@@ -169,38 +207,104 @@ def _leave(code: int) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
+        return _called(arguments)
+    except (BrokenPipeError, SystemExit):  # typer exits with 1 where nobody reads its output
+        abandon_stdout()
+        return _UNREAD
+
+
+def _called(arguments: list[str]) -> int:
+    """Run a command; with --json an error leaves a document on stdout, too."""
+    try:
         code = _exit_code(app(arguments, standalone_mode=False, prog_name="onnxprof"))
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
-    except (KeyboardInterrupt, InterruptedCommandError):
-        _say("interrupted")
-        return _INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # typer exits with 1 where nobody reads its output
-        abandon_stdout()
-        return _UNREAD
-    except OSError as error:
-        return _report(error, _of_system(error), 2)
-    except Exception as error:
-        return _of_exception(error)
+    except (BrokenPipeError, SystemExit):
+        raise
+    except (KeyboardInterrupt, Exception) as error:
+        if _is_unread(error):
+            raise BrokenPipeError from error
+        fault = _fault(error)
+        _report(error, fault)
+        if "--json" in arguments:
+            _print_document(fault)
+        return fault.code
 
 
-def _of_exception(error: Exception) -> int:
-    """Print an error's message; returns the exit code. Unknown exceptions are reported as bugs."""
+def _is_unread(error: BaseException) -> bool:
+    """Whether the reader of stdout is gone, for which Windows has an error of its own."""
+    if not isinstance(error, OSError) or error.filename:
+        return False
+    return error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What went wrong, as it is told, and the exit code."""
+
+    text: str
+    code: int = 2
+    what: str = ""
+    where: str = ""
+    remedy: str = ""
+    is_help: bool = False
+
+
+def _fault(error: BaseException) -> _Fault:
+    """What an exception means to a user. Unknown ones are reported as bugs."""
     from onnxprof.errors import OnnxprofError
 
     if isinstance(error, OnnxprofError):
-        return _report(error, str(error), error.exit_code)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        print(error, file=sys.stderr)
-        return 2
+        error.remedy = _hint(error) + error.remedy
+        return _Fault(str(error), error.exit_code, error.what, error.where, error.remedy)
+    kind = type(error).__name__
+    if isinstance(error, KeyboardInterrupt | InterruptedCommandError) or kind == "Abort":
+        return _Fault("interrupted", _INTERRUPTED)
+    if isinstance(error, OSError):
+        return _Fault(_of_system(error), where=str(error.filename or ""))
+    if kind == "NoArgsIsHelpError":
+        return _Fault(str(error), what="no command or argument is given", is_help=True)
     shown = getattr(error, "format_message", None)
     if shown is not None:
-        return _report(error, shown(), 2)
-    if type(error).__name__ == "Abort":
-        _say("interrupted")
-        return _INTERRUPTED
-    return _report(error, f"bug in onnxprof: {type(error).__name__}: {error} (see --debug)", 2)
+        return _Fault(_helpful(shown(), error))
+    return _Fault(f"bug in onnxprof: {kind}: {error} (see --debug)")
+
+
+def _hint(error: OnnxprofError) -> str:
+    """What is meant by the name of a network of the zoo where a run is looked for."""
+    from onnxprof.errors import NoRunError
+
+    if not isinstance(error, NoRunError):
+        return ""
+    from onnxprof.zoo.catalogue import titles
+
+    name = error.where.partition(" ")[0].lower()
+    return (
+        ""
+        if name not in titles()
+        else f"Did you mean the model zoo:{name}, or runs of it, --model {name}? "
+    )
+
+
+def _helpful(message: str, error: BaseException) -> str:
+    """The message of a wrong use, with the command whose help has what is allowed."""
+    context = getattr(error, "ctx", None)
+    if close := sorted(getattr(error, "possibilities", None) or ()):
+        named = getattr(error, "message", message)
+        return f"{named}. Did you mean {' or '.join(close)}?"
+    if context is None or "Did you mean" in message:
+        return message
+    return f"{message.rstrip('.')}. See {context.command_path} --help"
+
+
+def _print_document(fault: _Fault) -> None:
+    """The document of an error, on one line."""
+    from onnxprof.publish.json.documents import error, line
+
+    made = error(fault.what or fault.text, fault.code, fault.where, fault.remedy)
+    print(line(made), end="")
+    sys.stdout.flush()
 
 
 def _exit_code(result: object) -> int:
@@ -212,13 +316,15 @@ def _of_system(error: OSError) -> str:
     return f"{place}{error.strerror or error}"
 
 
-def _report(error: BaseException, message: str, code: int) -> int:
-    if os.environ.get("ONNXPROF_DEBUG"):
+def _report(error: BaseException, fault: _Fault) -> None:
+    if os.environ.get("ONNXPROF_DEBUG") and fault.code != _INTERRUPTED:
         import traceback
 
         traceback.print_exception(error)
-    _say(message)
-    return code
+    if fault.is_help:
+        print(fault.text, file=sys.stderr)
+    else:
+        _say(fault.text)
 
 
 def _say(message: str) -> None:

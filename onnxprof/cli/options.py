@@ -76,6 +76,19 @@ def parse_dims(items: Sequence[str]) -> dict[str, int]:
     return dims
 
 
+def parse_pairs(items: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:
+    """`NAME=VALUE` items as pairs, each once. Raises UsageError for one without name or value."""
+    pairs: dict[tuple[str, str], None] = {}
+    for item in items:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not (name and equals and value):
+            raise UsageError(
+                f"{option} {item!r} is not NAME=VALUE", remedy="docs/backends.md lists the names"
+            )
+        pairs[name, value] = None
+    return tuple(pairs)
+
+
 def parse_duration(text: str, option: str) -> float:
     """`1h30m`, `90m`, `45s` as seconds; a bare number is seconds. Raises UsageError."""
     match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
@@ -88,11 +101,25 @@ def parse_duration(text: str, option: str) -> float:
     return float(total)
 
 
+def parse_percent(text: str, option: str, least: float, most: float) -> float:
+    """`5%` as 0.05, from `least` to `most`; a number without the sign is a fraction below 1.
+
+    Raises UsageError.
+    """
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,9})?|\.\d{1,9})\s*(%?)", text.strip())
+    if match is None or (not match[2] and float(match[1]) >= 1):
+        raise UsageError(f"{option} {text!r} is no percentage", remedy=f"Write {option} 5%")
+    value = float(match[1]) / (100 if match[2] else 1)
+    if not least <= value <= most:
+        raise UsageError(f"{option} {text}: not between {100 * least:g}% and {100 * most:g}%")
+    return value
+
+
 def memory_limit(gib: float) -> int:
     """Bytes that one measurement may use; for 0 GiB, what there is."""
-    from onnxprof.machine.memory import usable_bytes
+    from onnxprof.machine.memory import limit_bytes
 
-    return int(gib * 2**30) if gib else usable_bytes()
+    return limit_bytes(gib)
 
 
 def _integer(text: str) -> int | None:

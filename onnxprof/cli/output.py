@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from onnxprof.cli import loudness
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -28,6 +30,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "json": (".json",),
     "md": (".md", ".markdown"),
 }
+#: The same and workbooks, for commands that write those.
+BOOKS: Mapping[str, tuple[str, ...]] = {**TABLES, "xlsx": (".xlsx",)}
+#: Endings that promise a form: no other form is written under them.
+_PROMISING = (
+    *(".csv", ".tsv", ".json", ".jsonl", ".md", ".markdown", ".xlsx", ".xls", ".ods", ".parquet"),
+    *(".html", ".htm", ".xml", ".pdf", ".svg", ".png", ".yaml", ".yml", ".toml", ".onnx", ".npz"),
+    *(".zip", ".gz", ".xz", ".zst", ".db", ".sqlite"),
+)
 #: ASCII replacements of our non-ASCII characters; those in tables stay one column wide.
 _STAND_INS = {
     **dict.fromkeys("█▉▊▋▌", "#"),
@@ -64,6 +74,27 @@ def _escaped(character: str) -> str:
     return character.encode("ascii", "backslashreplace").decode("ascii")
 
 
+def is_plain() -> bool:
+    """Whether no escape is to be written at all: NO_COLOR, or a terminal that knows none.
+
+    That holds for colours, bold text, progress and boards alike, whatever FORCE_COLOR says.
+    """
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    return dumb or bool(os.environ.get("NO_COLOR"))
+
+
+def _styles() -> dict[str, Any]:
+    """Options of a console that writes no escape where none is wanted."""
+    return {"force_terminal": False, "color_system": None} if is_plain() else {}
+
+
+def stderr_console() -> Console:
+    """A console on stderr, for progress and notes."""
+    from rich.console import Console
+
+    return Console(stderr=True, **_styles())
+
+
 def stdout_console(**options: Any) -> Console:
     """A console on stdout that raises BrokenPipeError, for `main` to handle, on a closed pipe."""
     from rich.console import Console
@@ -74,7 +105,7 @@ def stdout_console(**options: Any) -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Quiet(**options)
+    return Quiet(**_styles(), **options)
 
 
 def say(message: str) -> None:
@@ -83,10 +114,27 @@ def say(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """Print a line on stderr that comments the output, as on what is left out, escaped."""
+    """Print a line on stderr that comments the output, as on what is left out, escaped.
+
+    With `-qq` nothing is printed.
+    """
     from onnxprof.publish.text.safe import printable
 
-    typer.echo(printable(message), err=True)
+    if loudness.level() > loudness.SILENT:
+        typer.echo(printable(message), err=True)
+
+
+def complain(message: str) -> None:
+    """Print a line about something that failed, after `onnxprof: `, also with `-qq`."""
+    from onnxprof.publish.text.safe import printable
+
+    typer.echo(f"onnxprof: {printable(message)}", err=True)
+
+
+def detail(message: str) -> None:
+    """Print a line on stderr about what is going on, for who asked for it with `-v`."""
+    if loudness.level() >= loudness.DETAILED:
+        say(message)
 
 
 def display(*parts: RenderableType) -> None:
@@ -102,7 +150,9 @@ def display(*parts: RenderableType) -> None:
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether a stream is a terminal, or may pass for one by rich's rules."""
+    """Whether a stream is a terminal that takes escapes, or may pass for one by rich's rules."""
+    if is_plain():
+        return False
     if stream is None or any(name in os.environ for name in _FORCES):
         return True
     return bool(stream.isatty())
@@ -142,13 +192,9 @@ def terminal_width() -> int:
 
 def plain_text(*parts: RenderableType, width: int = 80) -> str:
     """Tables and texts as plain text, `width` columns wide."""
-    from rich.console import Console
+    from onnxprof.publish.notebook import plain
 
-    sink = io.StringIO()
-    console = Console(file=sink, width=width, highlight=False)
-    for part in parts:
-        console.print(part, markup=False)
-    return sink.getvalue()
+    return plain.plain_text(*parts, width=width)
 
 
 def deliver(content: str | bytes, output: str | Path | None = None) -> None:
@@ -157,6 +203,13 @@ def deliver(content: str | bytes, output: str | Path | None = None) -> None:
     Raises UsageError where the file cannot be written.
     """
     deliver_parts([content], output)
+
+
+def deliver_document(document: Mapping[str, Any], output: str | Path | None = None) -> None:
+    """Write a document of `onnxprof.publish.json` to a file or to stdout, as `deliver` does."""
+    from onnxprof.publish.json.documents import text
+
+    deliver(text(document), output)
 
 
 def deliver_parts(parts: Iterable[str | bytes], output: str | Path | None = None) -> None:
@@ -206,23 +259,33 @@ def abandon_stdout() -> None:
 
 
 def file_format(
-    given: str, output: str | Path | None, endings: Mapping[str, tuple[str, ...]], usual: str
+    given: str,
+    output: str | Path | None,
+    endings: Mapping[str, tuple[str, ...]],
+    usual: str,
+    as_json: bool = False,
 ) -> str:
-    """The format named with --format, else that of the output's ending, else the usual one.
+    """The format named with --format or --json, else that of the ending, else the usual one.
 
     `endings` has every format with the endings of its files, the format that an ending means
-    first. Raises UsageError for an ending of no format, or of another one than was named.
+    first. Raises UsageError for an ending of no format, or of another one than was named, and for
+    a format that there is not.
     """
     from onnxprof.errors import UsageError
 
+    if as_json and given not in ("", "json"):
+        raise UsageError(f"--json and --format {given} do not go together", remedy="Give one")
+    if given and given not in endings:
+        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(endings)}")
+    named, given = ("--json", "json") if as_json else (f"--format {given}", given)
     ending = Path(output).suffix.lower() if output else ""
     fitting = [name for name, theirs in endings.items() if ending in theirs]
-    if given and (not fitting or given in fitting):
+    if given and (given in fitting or (not fitting and ending not in _PROMISING)):
         return given
     listed = ", ".join(f"{name} ({', '.join(theirs)})" for name, theirs in endings.items())
     if given:
         raise UsageError(
-            f"--format {given} and the ending {ending} do not go together",
+            f"{named} and the ending {ending} do not go together",
             where=str(output),
             remedy=f"Leave one of them out, or make them agree: {listed}",
         )

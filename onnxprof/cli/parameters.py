@@ -12,12 +12,22 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxprof.cli.options import parse_batches, parse_dims
+from onnxprof.cli.options import parse_batches, parse_dims, parse_pairs
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import TABLE, Option
 from onnxprof.measure.budget import Budget
 
-_FIELDS = {option.name: field for field, option in TABLE.items()}
+#: Of the commands that load a model on one runtime.
+SaveOptimized = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-optimized",
+        metavar="FILE",
+        help="Write the executed graph: .onnx by ort, .xml by openvino.",
+    ),
+]
+#: By the option's name as Python writes it, the field of `Options`.
+_FIELDS = {option.name.replace("-", "_"): field for field, option in TABLE.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,8 @@ def takes(*names: str, **own: Own) -> Callable[[Callable[..., int]], Callable[..
     Names are the function's own parameters or options of the table. The latter are passed as the
     function's first argument: a dict by the fields of `Options`.
     """
+
+    names = tuple(name.replace("-", "_") for name in names)
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
         mine = inspect.signature(function, eval_str=True).parameters
@@ -68,6 +80,7 @@ def _parameter(option: Option, own: Own | None) -> inspect.Parameter:
     own = own or Own()
     usual = option.default if own.default is None else own.default
     kind, default = _given(option, usual)
+    shown: dict[str, Any] = {"show_default": option.usual} if option.usual else {}
     switch = (f"{option.flag}/--no-{option.name}",) if kind is bool else ()
     least = option.least if own.least is None else own.least
     details = typer.Option(
@@ -76,9 +89,10 @@ def _parameter(option: Option, own: Own | None) -> inspect.Parameter:
         metavar=option.metavar,
         min=least,
         max=option.most,
+        **shown,
     )
     return inspect.Parameter(
-        option.name,
+        option.name.replace("-", "_"),
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         default=default,
         annotation=Annotated[kind, details],
@@ -93,6 +107,8 @@ def _given(option: Option, default: Any) -> tuple[Any, Any]:
         return str, default.value
     if isinstance(default, tuple):
         return (str, option.texts(default)[0]) if default else (list[str] | None, None)
+    if default is None:
+        return option.kind | None if option.kind else str | None, None
     return type(default), default
 
 
@@ -124,6 +140,10 @@ def _axes(given: Sequence[str] | None) -> tuple[tuple[str, int], ...]:
     return tuple(parse_dims(given or []).items())
 
 
+def _named(flag: str) -> Callable[[Any], Any]:
+    return lambda given: parse_pairs(given or [], flag)
+
+
 def _file(given: str | Path) -> str:
     return str(Path(given).resolve()) if given else ""
 
@@ -133,4 +153,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "--batch": _sizes,
     "--dim": _axes,
     "--inputs": _file,
+    **{flag: _named(flag) for flag in ("--session-option", "--provider-option")},
 }

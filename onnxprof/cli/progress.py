@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from onnxprof.cli.output import is_terminal
+from onnxprof.cli import loudness
+from onnxprof.cli.output import is_plain, is_terminal, stderr_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from onnxprof.model.sources.policy import Progress
 
 
+def _is_bare(console: Console) -> bool:
+    """Whether nothing can be drawn on the console, or nothing may be."""
+    return not console.is_terminal or is_plain()
+
+
 @contextmanager
 def fetching(console: Console | None = None) -> Iterator[Progress | None]:
     """A callback that draws a bar for each download; None where there is no terminal.
@@ -26,10 +32,8 @@ def fetching(console: Console | None = None) -> Iterator[Progress | None]:
     The console is that of stderr unless one is given.
     """
     if console is None and is_terminal(sys.stderr):
-        from rich.console import Console
-
-        console = Console(stderr=True)
-    if console is None or not console.is_terminal:
+        console = stderr_console()
+    if console is None or _is_bare(console):
         yield None
         return
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
@@ -59,14 +63,37 @@ def steps(console: Console, what: str) -> Iterator[Callable[[str, float], None]]
     from onnxprof.publish.text.safe import printable
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn())
-    hidden = not console.is_terminal
+    hidden, phases = _is_bare(console), _Phases()
     with Bars(*columns, console=console, transient=True, disable=hidden) as bars:
         task = bars.add_task(what, total=1.0)
 
         def advance(phase: str, share: float) -> None:
+            if line := phases.line(what, phase):
+                _print(bars.console, line)
             bars.update(task, description=printable(f"{what}: {phase}")[:60], completed=share)
 
         yield advance
+
+
+class _Phases:
+    """With `-v` a line where a phase begins, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._doing = ("", "")
+
+    def line(self, what: str, phase: str) -> str:
+        """The line; empty where the phase goes on, and without `-v`."""
+        if loudness.level() < loudness.DETAILED or (what, phase) == self._doing:
+            return ""
+        self._doing = what, phase
+        return f"{time.monotonic() - self._began:7.2f} s  {what}: {phase}"
+
+
+def _print(console: Console, text: str) -> None:
+    from onnxprof.publish.text.safe import printable
+
+    console.print(f"onnxprof: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
 
 
 class Meter:
@@ -82,13 +109,14 @@ class Meter:
         self._budget = budget_seconds
         self._done = 0
         self._began = time.monotonic()
+        self._phases = _Phases()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
             TextColumn("{task.fields[left]}", markup=False),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=_is_bare(console),
         )
         self._task: TaskID | None = None
 
@@ -118,18 +146,17 @@ class Meter:
         else:
             self.show(job.facts.name, job.batch, phase, share)
 
-    def note(self, text: str) -> None:
-        """Print a line above the progress."""
-        from onnxprof.publish.text.safe import printable
-
-        self._bar.console.print(
-            f"onnxprof: {printable(text)}", markup=False, highlight=False, soft_wrap=True
-        )
+    def note(self, text: str, *, failed: bool = False) -> None:
+        """Print a line above the progress; with `-qq` only what failed."""
+        if failed or loudness.level() > loudness.SILENT:
+            _print(self._bar.console, text)
 
     def show(self, model: str, batch: int, phase: str, share: float) -> None:
         """Show what a job is at; `share` is the spent part of its budget."""
         from onnxprof.publish.text.safe import printable
 
+        if line := self._phases.line(f"{model} batch {batch}", phase):
+            self.note(line)
         if self._task is None or self._bar.disable:
             return
         name, phase = printable(model), printable(phase)

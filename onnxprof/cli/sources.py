@@ -24,17 +24,9 @@ def newest_runs(
 
     Without arguments the store is meant. Runs without what is needed are left out.
     """
-    from onnxprof import folders
-    from onnxprof.compare.systems import newest
-    from onnxprof.store.folder import load_good
-    from onnxprof.store.select import select
+    from onnxprof.api import loading
 
-    run_of: dict[Path, Run] = {}
-    for text in texts or [""]:
-        meant = newest(select(text, [folders.store(store)], filters, need, say=say))
-        for path, run in load_good([summary.path for summary in meant], say):
-            run_of.setdefault(path.resolve(), run)
-    return list(run_of.values())
+    return loading.newest_runs(texts, store, filters, need, say)
 
 
 def model_of(run: Run, given: str) -> Resolved:

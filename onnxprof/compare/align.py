@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -291,9 +292,10 @@ def _rows(
     for place, block in enumerate(blocks):
         cells = tuple(
             replace(
-                _placed(judged[i].blocks[place], run, block.layers, block.steps[i], fates[i]),
+                judged[i].blocks[place],
                 ns=timed[i].block_ns[place],
                 share=_share(timed[i].block_ns[place], timed[i].whole_ns),
+                **_placed(run, block.layers, block.steps[i], fates[i]),
             )
             for i, run in enumerate(runs)
         )
@@ -302,20 +304,16 @@ def _rows(
 
 
 def _placed(
-    cell: Cell,
-    run: Run,
-    layers: Sequence[str],
-    numbers: tuple[int, ...],
-    fates: Mapping[str, Fate],
-) -> Cell:
+    run: Run, layers: Sequence[str], numbers: tuple[int, ...], fates: Mapping[str, Fate]
+) -> dict[str, Any]:
+    """What a cell says of a block's steps and of its layers without one."""
     steps = [run.steps[number] for number in numbers]
     covered = {name for step in steps for name in step.layers}
-    return replace(
-        cell,
-        steps=numbers,
-        confidence=_weakest([step.confidence for step in steps]),
-        missing=tuple((n, fates.get(n, Fate.ABSENT)) for n in layers if n not in covered),
-    )
+    return {
+        "steps": numbers,
+        "confidence": _weakest([step.confidence for step in steps]),
+        "missing": tuple((n, fates.get(n, Fate.ABSENT)) for n in layers if n not in covered),
+    }
 
 
 def _weakest(told: Sequence[Confidence]) -> Confidence:

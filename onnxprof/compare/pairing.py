@@ -24,9 +24,9 @@ def pair(a: Sequence[Run], b: Sequence[Run]) -> Pairing:
     """Match by everything that was asked for, then by ever less, where that is unambiguous.
 
     Runs that asked for the same are one side of one pair. What is left is matched without
-    regard to threads and timer, then to backend and device; model, batch, axes and
-    granularity always count, except where there is one group a side in all: whoever names
-    two runs means those two.
+    regard to threads and timer, then to backend and device; model, batch, axes, granularity
+    and options of the runtime always count, except where there is one group a side in all:
+    whoever names two runs means those two.
     """
     left, right = _groups(a, _KEYS[0]), _groups(b, _KEYS[0])
     if len(left) == len(right) == 1:
@@ -42,7 +42,8 @@ def pair(a: Sequence[Run], b: Sequence[Run]) -> Pairing:
 
 def _least(run: Run) -> tuple[object, ...]:
     asked = run.request
-    return asked.model_name, asked.batch, tuple(sorted(asked.dims)), asked.granularity
+    work = asked.model_name, asked.batch, tuple(sorted(asked.dims))
+    return *work, asked.granularity, asked.setup
 
 
 def _where(run: Run) -> tuple[object, ...]:

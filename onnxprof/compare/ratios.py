@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 FLOOR = 0.015
 FLOOR_DF = 4.0
 #: Cut off at each end: of a process's blocks, and of the processes.
-_BLOCK_CUT, _PROCESS_CUT = 0.2, 0.1
+_BLOCK_CUT, PROCESS_CUT = 0.2, 0.1
 _MOST_CORRELATED = 0.8
 _NOISY_WEIGHT = 0.1
 #: Variance of a median over that of a mean, of normal values.
@@ -103,7 +103,7 @@ def variance_within(values: Floats, times: Floats) -> Floats:
     """Relative variance of a process's times, from its blocks, neighbours correlated."""
     if values.shape[1] < 3:
         return np.zeros(len(values))
-    squares, kept = _winsorised(values, _BLOCK_CUT)
+    squares, kept = winsorised(values, _BLOCK_CUT)
     correlation = np.clip(_autocorrelation(values), 0.0, _MOST_CORRELATED)
     variance = squares / (kept - 1) / kept * (1 + correlation) / (1 - correlation)
     relative: Floats = variance / np.maximum(times, 1.0) ** 2
@@ -128,13 +128,13 @@ def ratios(a: Group, b: Group) -> Ratios:
     processes are all there is.
     """
     logs_a, logs_b = _logs(a), _logs(b)
-    squares_a, kept_a = _winsorised(logs_a, _PROCESS_CUT)
-    squares_b, kept_b = _winsorised(logs_b, _PROCESS_CUT)
+    squares_a, kept_a = winsorised(logs_a, PROCESS_CUT)
+    squares_b, kept_b = winsorised(logs_b, PROCESS_CUT)
     seen = kept_a - 1 + kept_b - 1
     assumed = FLOOR**2 + np.concatenate([a.within, b.within], axis=1).mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares_a + squares_b) / (FLOOR_DF + seen)
     variance = np.maximum(moderated, (squares_a + squares_b) / max(1, seen))
-    effect = trimmed_means(logs_b, _PROCESS_CUT) - trimmed_means(logs_a, _PROCESS_CUT)
+    effect = trimmed_means(logs_b, PROCESS_CUT) - trimmed_means(logs_a, PROCESS_CUT)
     return Ratios(effect, np.sqrt(variance * (1 / kept_a + 1 / kept_b)), FLOOR_DF + seen)
 
 
@@ -143,7 +143,7 @@ def relative_errors(side: Group) -> Floats:
 
     With the spread that `ratios` assumes, of which this is one side.
     """
-    squares, kept = _winsorised(_logs(side), _PROCESS_CUT)
+    squares, kept = winsorised(_logs(side), PROCESS_CUT)
     assumed = FLOOR**2 + side.within.mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
     errors: Floats = np.sqrt(np.maximum(moderated, squares / max(1, kept - 1)) / kept)
@@ -184,12 +184,12 @@ def paired_ratios(measured: Pairs) -> Ratios:
     processes from their start on is in all their blocks. Pairs that differ by more than what is
     assumed speak for themselves, with their own degrees of freedom.
     """
-    squares, kept = _winsorised(measured.apart, _PROCESS_CUT)
+    squares, kept = winsorised(measured.apart, PROCESS_CUT)
     assumed = 2 * FLOOR**2 + measured.within.mean(axis=1)
     moderated = (FLOOR_DF * assumed + squares) / (FLOOR_DF + kept - 1)
     seen = squares / max(1, kept - 1)
     variance = np.maximum(moderated, seen)
-    effect = trimmed_means(measured.apart, _PROCESS_CUT)
+    effect = trimmed_means(measured.apart, PROCESS_CUT)
     df = kept - 1 + np.where(seen > moderated, 0.0, FLOOR_DF)
     return Ratios(effect, np.sqrt(variance / kept), df)
 
@@ -218,7 +218,7 @@ def log(times: Floats) -> Floats:
     return logs
 
 
-def _winsorised(values: Floats, part: float) -> tuple[Floats, int]:
+def winsorised(values: Floats, part: float) -> tuple[Floats, int]:
     """Sum of squares of a sample whose ends are drawn in, scaled for what is kept; and that."""
     count = values.shape[-1]
     cut = int(part * count)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.analysis import intervals
+from onnxprof.analysis.once import once, remembering
 from onnxprof.analysis.processes import parts
 from onnxprof.analysis.step_times import bias_of, divided, empty_call, estimates, lightened
 from onnxprof.compare.ratios import Floats, Group, Pairs, group, joined, pairs, variance_within
@@ -46,6 +47,10 @@ class Replicates:
 
 def step_replicates(run: Run) -> Replicates:
     """One time a step and block of inferences, whatever the timer. Raises StoreError for none."""
+    return once(_step_replicates, run)
+
+
+def _step_replicates(run: Run) -> Replicates:
     checked(run)
     if run.origin is not None and run.origin.averaged:
         raise StoreError(
@@ -53,7 +58,8 @@ def step_replicates(run: Run) -> Replicates:
             where=run.request.model_name,
             remedy="`onnxprof align` shows such a run beside others",
         )
-    return _gathered([_of_process(part) for part in parts(run)])
+    with remembering():  # the trace of a process is the same for each part of its rounds
+        return _gathered([_of_process(part) for part in parts(run)])
 
 
 def latency_replicates(run: Run) -> Replicates:
@@ -135,6 +141,10 @@ def _medians(timings: Timings) -> tuple[Floats, Indices]:
 
 def latency_group(run: Run) -> Group:
     """The un-profiled median of each process, as one row."""
+    return once(_latency_group, run)
+
+
+def _latency_group(run: Run) -> Group:
     timings = checked(run)
     process = intervals.sample_process(timings)
     groups = [_latency_of(timings, process == p) for p in np.unique(process)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.lines import Line, fit
+from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.analysis.step_times import divided
 from onnxprof.compare.blocks import finest_blocks
@@ -130,7 +131,10 @@ def scaling(runs: Sequence[Run], axis: str = BATCH, threshold: float = THRESHOLD
 
     Raises UsageError where two runs have one size, or fewer than two sizes are there.
     """
-    ordered = sorted(runs, key=lambda run: size_of(run, axis))
+    return once(_scaling, axis, threshold, *sorted(runs, key=lambda run: size_of(run, axis)))
+
+
+def _scaling(axis: str, threshold: float, *ordered: Run) -> Scaling:
     sizes = [size_of(run, axis) for run in ordered]
     _refuse(ordered, sizes, axis)
     points = _points(ordered, sizes, threshold)

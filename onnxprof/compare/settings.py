@@ -1,8 +1,9 @@
 """The settings of a run, apart from its model, batch, device and runtime: which runs are alike.
 
-Only runs of the same work (sizes of axes, inputs) and, on CPUs, of the same number of threads and
-the same graph are set against each other. What a timer, a seed of generated inputs or a number of
-processes changes in a latency is no more than noise: these are no settings here.
+Only runs of the same work (sizes of axes, inputs), of the same options of the runtime and, on CPUs,
+of the same number of threads and the same graph are set against each other. What a timer, a seed of
+generated inputs or a number of processes changes in a latency is no more than noise: these are no
+settings here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from onnxprof.records.run import IMPORTED, PUBLISHED, Request
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import USUAL, Granularity, Setup
 
 #: The number of threads of a run on a device where it does not matter.
 ANY_THREADS = -1
@@ -34,6 +35,7 @@ class Facet(StrEnum):
     WORK = "work"
     THREADS = "threads"
     GRAPH = "graph"
+    SETUP = "setup"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,6 +48,8 @@ class Settings:
     written: bool = False
     """Whether the runtime was not to optimise the graph."""
     threads: int = ANY_THREADS
+    setup: Setup = USUAL
+    """How the user had the runtime set."""
 
     @property
     def work(self) -> Work:
@@ -67,6 +71,9 @@ class Settings:
         parts += [f"inputs={self.inputs}"] if self.inputs else []
         parts += ["written"] if self.written else []
         parts += [f"threads={self.threads}"] if self.threads != ANY_THREADS else []
+        parts += [f"level={self.setup.level!r}"] if self.setup.level else []
+        parts += [f"session {name!r}={value!r}" for name, value in self.setup.session]
+        parts += [f"provider {name!r}={value!r}" for name, value in self.setup.provider]
         return ";".join(parts)
 
 
@@ -78,6 +85,7 @@ def settings_of(asked: Request) -> Settings:
         asked.inputs_sha256,
         asked.granularity is Granularity.WRITTEN,
         asked.threads if on_cpu else ANY_THREADS,
+        asked.setup,
     )
 
 
@@ -92,6 +100,7 @@ def differing(a: Settings, b: Settings) -> tuple[Facet, ...]:
         Facet.WORK: a.work != b.work,
         Facet.THREADS: a.threads != b.threads and ANY_THREADS not in (a.threads, b.threads),
         Facet.GRAPH: a.written != b.written,
+        Facet.SETUP: a.setup != b.setup,
     }
     return tuple(facet for facet, is_unlike in unlike.items() if is_unlike)
 
@@ -102,6 +111,8 @@ def facet_words(settings: Settings, facet: Facet) -> tuple[str, ...]:
         return work_words(settings.work)
     if facet is Facet.GRAPH:
         return ("as written",) if settings.written else ()
+    if facet is Facet.SETUP:
+        return settings.setup.words
     return () if settings.threads == ANY_THREADS else (threads_text(settings.threads),)
 
 

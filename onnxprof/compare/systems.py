@@ -7,52 +7,46 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from onnxprof.analysis.standing import standing
+from onnxprof.analysis.standing import Measurement, standing
 from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.compare.settings import settings_of, threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
+from onnxprof.records.step import USUAL
 from onnxprof.records.telemetry import Quantity
 
 #: Packages whose name is not that of their backend, in runs that do not say which they ran on.
 _PACKAGES = {"ort": "onnxruntime"}
 
 
-class Measured(Protocol):
+class Measured(Measurement, Protocol):
     """A run, or the summary of one."""
 
     @property
     def request(self) -> Request:
         """What was asked."""
 
-    @property
-    def created(self) -> str:
-        """When it was stored."""
-
-    @property
-    def failure(self) -> str:
-        """Why it has no times; empty for a good one."""
-
 
 M = TypeVar("M", bound=Measured)
 
 
 def system(run: Measured) -> tuple[str, ...]:
-    """What tells two systems apart: backend, provider, device, threads, granularity, runtime.
+    """What tells two systems apart: backend, provider, device, threads, granularity, options.
 
     What another program measured is never taken in place of a measurement.
     """
     asked = run.request
     threads, kind = str(asked.threads), asked.granularity.value
     foreign = asked.timer if asked.timer in (IMPORTED, PUBLISHED) else ""
+    setup = ", ".join(asked.setup.words)
     where = asked.backend, asked.provider, asked.device_id
-    return *where, threads, kind, foreign, asked.runtime
+    return *where, threads, kind, foreign, setup, asked.runtime
 
 
 def newest(runs: Sequence[M]) -> list[M]:
-    """Of each system, model, batch and choice of axes the newest good run; first seen, first.
+    """Of each system, model, batch and choice of axes the run that stands; first seen, first.
 
-    A failed one is there only where no other succeeded.
+    See `analysis.standing`.
     """
     found: dict[tuple[object, ...], M] = {}
     for run in runs:
@@ -82,6 +76,7 @@ _TELLING: tuple[Callable[[Run], str], ...] = (
     lambda run: run.request.device_id,
     lambda run: threads_text(run.request.threads),
     lambda run: run.request.granularity.value,
+    lambda run: ", ".join(run.request.setup.words) or "usual options",
     lambda run: f"batch {run.request.batch}",
     lambda run: run.request.model_name,
     lambda run: run.request.model_sha256[:8],
@@ -266,6 +261,7 @@ def _asked(run: Run) -> dict[str, str]:
         "threads": str(asked.threads),
         "granularity": asked.granularity.value,
         "timer": timer(run),
+        **({"options": ", ".join(asked.setup.words)} if asked.setup != USUAL else {}),
     }
 
 

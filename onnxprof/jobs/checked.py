@@ -84,7 +84,7 @@ def with_verdicts(
 
 
 def with_allocations(run: Run, workload: Workload, progress: Callable[[str, float], None]) -> Run:
-    """The run with what its steps allocate; a line says why where that is not to be had."""
+    """The run with what its steps allocate; a line says why where nothing is counted."""
     progress("counting allocations", 1.0)
     backend = registry.backend(run.request.backend)
     try:

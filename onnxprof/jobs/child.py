@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
 from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
 from onnxprof.jobs.job import Job, record
-from onnxprof.jobs.outlook import Outlook
+from onnxprof.jobs.outlook import Outlook, streams_s
 from onnxprof.jobs.trouble.ending import refused
 from onnxprof.machine import clocks, memory, telemetry
 from onnxprof.machine.kernel import Machine
@@ -68,8 +68,7 @@ def perform(
     work = workload(job, model, inputs, own_process, progress)
     backend = registry.backend(options.backend)
     begin(backend)
-    for folder in job.paths:
-        refuse_another(Path(folder))
+    refuse_another_runtime(job)
     if own_process:
         gc.freeze()  # what is here lives on: collections between sessions need not look at it
     busy = Others()
@@ -90,6 +89,7 @@ def perform(
             observer=watch,
             conduct=conduct and partial(conduct, busy),
             warm=partial(_foresee, job, watch, progress),
+            amount=job.amount,
         )
     seen = watch.warnings() if watch else ()
     told = [*job.notes, *busy.warnings(), *held, *seen, *clocks.unlocked(Machine())]
@@ -102,6 +102,12 @@ def perform(
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
     run = _compared(job, run, work, found, progress, keep) if options.parity else run
     return _with_lacks(run, backend)
+
+
+def refuse_another_runtime(job: Job) -> None:
+    """Raise BackendError where this process has imported another version than the job's."""
+    for folder in job.paths:
+        refuse_another(Path(folder))
 
 
 def _with_lacks(run: Run, backend: Backend) -> Run:
@@ -131,6 +137,7 @@ def workload(
         device=job.device.id,
         timer=job.options.timer.value,
         tell=lambda text: progress(text, 0.0),
+        setup=job.options.setup,
     )
 
 
@@ -175,6 +182,8 @@ def _foresee(
         parity=options.parity,
         proof_limit_s=seconds_for(job.budget.seconds) if job.is_free and job.batch > 1 else 0.0,
         processes=options.processes,
+        iterations=job.amount.iterations,
+        streams_s=streams_s(options, inference_ns / 1e9),
     )
     if outlook.is_long:
         progress(outlook.notice(job.title), 0.0)
@@ -254,8 +263,8 @@ def child(
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = folder
-    confine(limits, os.getppid())
     try:
+        confine(limits, os.getppid())
         run = perform(
             job,
             lambda phase, share: sender.send(("progress", (phase, share))),

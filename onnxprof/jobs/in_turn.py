@@ -15,7 +15,8 @@ from functools import partial
 
 from onnxprof.analysis.processes import merge
 from onnxprof.jobs.job import Job
-from onnxprof.jobs.outlook import Notice, in_turn_s
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.outlook import Notice, in_turn_ahead_s, in_turn_s
 from onnxprof.jobs.turns import Kind, Served, served
 from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
@@ -60,6 +61,14 @@ def alternate(
         first = announce if not found else lambda _: None
         found.append(_pair(a, b, len(found), limits, told, start, first))
     return merge([ours for ours, _ in found]), merge([theirs for _, theirs in found])
+
+
+def ahead_text(options: Options) -> str:
+    """What can be said of the time before the models are read."""
+    return (
+        f"measures for some {in_turn_ahead_s(options):.0f} s, in {options.processes} pairs of"
+        " processes; longer for large models, of which a line says more once they are loaded"
+    )
 
 
 def _tell(progress: Report, pair: int, pairs: int, job: Job, phase: str, share: float) -> None:

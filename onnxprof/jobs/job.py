@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from onnxprof.jobs.options import TABLE, Options
-from onnxprof.measure.budget import Budget
+from onnxprof.measure.budget import Amount, Budget
 from onnxprof.model.opened import Opened
 from onnxprof.model.sources.resolve import published
 from onnxprof.plugins.source_places import cleaned
@@ -18,7 +18,7 @@ from onnxprof.records.run import CORES, Request, Run
 from onnxprof.records.warning import RunWarning
 
 #: The options that a stored run keeps, under the same names.
-_KEPT = tuple(field.name for field in fields(Request) if field.name in TABLE)
+_KEPT = tuple(each.name for each in fields(Request) if each.name in TABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Job:
     """Where the first process cut the graph, for the later ones."""
     repeats: tuple[int, ...] = ()
     """How often the first process repeated which step, for the later ones."""
+    amount: Amount = field(default_factory=Amount)
+    """What each process is to sample where the budget does not decide it."""
     paths: tuple[str, ...] = ()
     """Folders that its process imports from before all others: another version of the runtime."""
 

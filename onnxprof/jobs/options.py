@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from onnxprof.measure.budget import Budget
+from onnxprof.measure.budget import Amount, Budget, Load
+from onnxprof.measure.contradictions import refuse_amount
 from onnxprof.processes.limits import Limits
-from onnxprof.records.step import Granularity, Timer
+from onnxprof.records.step import Granularity, Setup, Timer
 
 #: How long the check by values may take: in budgets of a process, at least, and at most.
 _CHECKING, _LEAST_CHECKING_S, _MOST_CHECKING_S = 4.0, 10.0, 60.0
@@ -40,6 +41,10 @@ class Option:
     flag: str
     help: str
     metavar: str | None = None
+    kind: type | None = None
+    """The type of a value, where the default is None for none."""
+    usual: str = ""
+    """What happens without the option, where its default does not say it."""
     least: float | None = None
     most: float | None = None
     always: bool = False
@@ -62,6 +67,10 @@ class Option:
     def _given(self, text: str) -> tuple[str, ...]:
         """One word where the value could be taken for an option."""
         return (f"{self.flag}={text}",) if text.startswith("-") else (self.flag, text)
+
+
+def _pairs(pairs: tuple[tuple[str, str], ...]) -> list[str]:
+    return [f"{name}={value}" for name, value in pairs]
 
 
 def _said(flag: str, help: str, **details: Any) -> dict[str, Any]:
@@ -179,15 +188,98 @@ class Options:
         default=False,
         metadata=_said("--allocations", "Have the runtime count what each step allocates."),
     )
+    iterations: int = field(
+        default=0,
+        metadata=_said(
+            "--iterations",
+            "Un-profiled inferences, exactly so many, whatever the budget; 0 for as many as"
+            " the median needs.",
+            least=0,
+            most=10_000_000,
+        ),
+    )
+    warmup: int | None = field(
+        default=None,
+        metadata=_said(
+            "--warmup",
+            "Inferences between the first one and sampling.",
+            kind=int,
+            usual="until latency is steady",
+            least=0,
+            most=10_000_000,
+        ),
+    )
+    duration: float = field(
+        default=0.0,
+        metadata=_said(
+            "--duration",
+            "Seconds of sampling at least, even once the median is known.",
+            least=0,
+            texts=lambda seconds: [f"{seconds:g}"],
+        ),
+    )
+    streams: int = field(
+        default=0,
+        metadata=_said(
+            "--streams",
+            "After that, so many inferences at a time, for throughput; they divide the threads.",
+            least=0,
+            most=1024,
+        ),
+    )
+    optimization_level: str = field(
+        default="",
+        metadata=_said(
+            "--optimization-level",
+            "disable, basic, extended, layout or all; see docs/backends.md [default: all].",
+            metavar="LEVEL",
+        ),
+    )
+    session_options: tuple[tuple[str, str], ...] = field(
+        default=(),
+        metadata=_said(
+            "--session-option",
+            "An option of the runtime by its own name, repeatable; see docs/backends.md.",
+            metavar="NAME=VALUE",
+            texts=_pairs,
+        ),
+    )
+    provider_options: tuple[tuple[str, str], ...] = field(
+        default=(),
+        metadata=_said(
+            "--provider-option",
+            "An option of the execution provider, likewise.",
+            metavar="NAME=VALUE",
+            texts=_pairs,
+        ),
+    )
     only_verify: bool = False
     """The check by values is what was asked for: it has its longest time."""
     limits: Limits = field(default_factory=Limits)
 
     @property
+    def setup(self) -> Setup:
+        """How the runtime is to be set."""
+        return Setup(self.optimization_level, self.session_options, self.provider_options)
+
+    @property
     def process_budget(self) -> Budget:
-        """A process's part of the budget: not below a quarter of a second, or all of it."""
-        whole = self.budget.seconds
+        """A process's part of the budget: not below a quarter of a second, or all of it.
+
+        A longer duration takes the budget's place.
+        """
+        whole = max(self.budget.seconds, self.duration)
         return Budget(max(whole / self.processes, min(whole, _LEAST_SECONDS)))
+
+    def amount(self, process: int = 0) -> Amount:
+        """What the process of this number is to sample, where the budget does not decide it."""
+        each, more = divmod(self.iterations, self.processes)
+        return Amount(each + (process < more), self.warmup, self.duration / self.processes)
+
+    @property
+    def load(self) -> Load:
+        """The load of the streams, as long as the budget of a process."""
+        return Load(self.streams, self.process_budget.seconds, self.iterations)
 
     @property
     def verify_seconds(self) -> float:
@@ -204,6 +296,18 @@ TABLE: Mapping[str, Option] = {
     for each in fields(Options)
     if each.metadata
 }
+
+
+def refuse_contradictions(options: Options) -> None:
+    """Raise UsageError where one option rules out another; the usual budget counts as not given."""
+    is_usual = options.budget == TABLE["budget"].default
+    refuse_amount(
+        iterations=options.iterations,
+        duration=options.duration,
+        budget=None if is_usual else options.budget.seconds,
+        processes=options.processes,
+        timeout=options.limits.seconds,
+    )
 
 
 def command_line(options: Options) -> str:

@@ -1,4 +1,4 @@
-"""How long a measurement will take, from what loading and an inference took.
+"""How long a measurement will take: by its options, then by what loading and an inference took.
 
 The least that each phase does is counted, so that a model whose inference is long against the
 budget is announced with what it takes.
@@ -7,6 +7,8 @@ budget is announced with what it takes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from onnxprof.jobs.options import Options
 
 #: Inferences that sampling makes at least once the model is warm: three un-profiled, three traced
 #: and one that brings the traced session's memory.
@@ -28,6 +30,13 @@ _END_S = 0.5
 _TURNS = 6
 #: What two models in turn wait for threads to fall asleep, on top of what they measure.
 _WAITING = 0.5
+#: Where a number of inferences was asked for, as many are traced.
+_BOTH = 2
+#: The steady stretch as a part of the budget, and its most seconds; the warm-up of streams.
+_STRETCH, _LONGEST_STRETCH_S, _WARM_STREAMS = 0.2, 1.0, 0.1
+#: Seconds that checks of steps and outputs take of a model as fast as most, and seconds until both
+#: processes of a pair are warm: guesses that stand until the model is known.
+_CHECKS_S, _READY_S = 1.5, 2.3
 
 
 class Notice(str):
@@ -53,6 +62,10 @@ class Outlook:
     proof_limit_s: float = 0.0
     """The proof of the batch; 0 for none."""
     processes: int = 1
+    iterations: int = 0
+    """The number of un-profiled inferences, if one was asked for."""
+    streams_s: float = 0.0
+    """Several inferences at a time; 0 for none."""
 
     @property
     def is_long(self) -> bool:
@@ -61,13 +74,19 @@ class Outlook:
 
     @property
     def _least_s(self) -> float:
+        if self.iterations:
+            return _BOTH * self.iterations * self.inference_s
         return (_SAMPLING + _PREFIXES * self.prefixes) * self.inference_s
+
+    @property
+    def _sampling_s(self) -> float:
+        return self._least_s if self.iterations else max(self.budget_s, self._least_s)
 
     @property
     def measuring_s(self) -> float:
         """Samples and the steady stretch in one process."""
         stretch = max(self.stretch_s, self.inference_s) if self.stretch_s else 0.0
-        return max(self.budget_s, self._least_s) + self.load_s + stretch
+        return self._sampling_s + self.load_s + stretch
 
     @property
     def checking_s(self) -> float:
@@ -85,17 +104,56 @@ class Outlook:
     def seconds(self) -> float:
         """All that is still to come, in all processes."""
         later = _START_S + 2 * self.load_s + 2 * self.inference_s + self._verifying_s
-        later += max(self.budget_s, self._least_s)
-        return self.measuring_s + self.checking_s + (self.processes - 1) * later
+        later += self._sampling_s
+        first = self.measuring_s + self.checking_s + self.streams_s
+        return first + (self.processes - 1) * later
 
     def notice(self, what: str) -> Notice:
         """The announcement."""
         several = f" in each of {self.processes} processes" if self.processes > 1 else ""
+        reason = f"so the fewest samples take more than the budget of {self.budget_s:g} s"
+        if self.iterations:
+            reason = (
+                f"and {self.iterations:,} of them are sampled, as many traced ones between them"
+            )
         return Notice(
-            f"{what}: an inference takes {self.inference_s:.2g} s, so the fewest samples take"
-            f" more than the budget of {self.budget_s:g} s: some {self.seconds:.0f} s are to come"
+            f"{what}: an inference takes {self.inference_s:.2g} s, {reason}:"
+            f" some {self.seconds:.0f} s are to come"
             f" ({self.measuring_s:.0f} s of measuring, {self.checking_s:.0f} s of checks{several})"
         )
+
+
+def ahead_s(options: Options) -> float | None:
+    """Seconds that measuring a model at all batches takes at most, by what was asked for.
+
+    Less where the median is known sooner; more for a model whose inference is long against the
+    budget, of which `Outlook` tells. None where a number of inferences was asked for: nobody knows
+    yet how long one takes.
+    """
+    if options.iterations:
+        return None
+    seconds, processes = options.process_budget.seconds, options.processes
+    measuring = processes * (_START_S + seconds)
+    if options.telemetry:
+        measuring += min(_STRETCH * processes * seconds, _LONGEST_STRETCH_S)
+    measuring += streams_s(options)
+    checks = _CHECKS_S * (options.verify or options.parity)
+    return len(options.batches) * (measuring + checks)
+
+
+def streams_s(options: Options, inference_s: float = 0.0) -> float:
+    """Seconds of several inferences at a time, which take as much longer as there are streams."""
+    if not options.streams:
+        return 0.0
+    if options.iterations:
+        return options.streams * options.load.most * inference_s
+    return (1 + _WARM_STREAMS) * options.load.seconds
+
+
+def in_turn_ahead_s(options: Options) -> float:
+    """Seconds that two models in turn take by what was asked for, if both load as fast as most."""
+    budget_s = 2 * options.process_budget.seconds
+    return len(options.batches) * in_turn_s(_READY_S, budget_s, 0.0, options.processes)
 
 
 def in_turn_s(

@@ -216,5 +216,5 @@ def may_share(job: Job) -> bool:
 
 def _likeness(job: Job, limits: Limits) -> object:
     asked = job.options
-    place = job.device.id, asked.backend, job.provider, asked.threads, job.paths
+    place = job.device.id, asked.backend, job.provider, asked.threads, asked.setup, job.paths
     return job.facts.sha256, job.model.path, place, limits

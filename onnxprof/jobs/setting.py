@@ -1,4 +1,4 @@
-"""What jobs run on: the devices of a backend and the facts of its runtime, of any version."""
+"""What jobs run on: devices, facts of the runtime and its settings, of any version of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from onnxprof.errors import BackendError, ModelError, OnnxprofError, UsageError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import TABLE, Options
+from onnxprof.jobs.settled import settled
 from onnxprof.machine.facts import environment
 from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.backend import Backend
@@ -30,15 +31,18 @@ from onnxprof.runtimes.overlay import (
 from onnxprof.runtimes.wanted import backend_of, normalised, oldest_tested, parse, release
 
 Facts = tuple[tuple[str, str], ...]
+Answer = tuple[tuple[Device, ...], Facts, Options]
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Devices, and facts of machine and software, as jobs of some options find them."""
+    """What jobs of some options find: devices, and facts of machine and software."""
 
     devices: tuple[Device, ...]
     environment: Facts
+    options: Options
+    """The options as this version of the runtime takes them, see `settled`."""
     paths: tuple[str, ...] = ()
     """Folders that a process imports from before all others; none for the installed runtime."""
     notes: tuple[RunWarning, ...] = ()
@@ -78,8 +82,7 @@ def setting(options: Options, wanted: str = "", say: Say | None = None) -> Setti
     notes = tuple(_cautions(found))
     if say is not None:
         _tell(found, notes, say)
-    devices, facts = _answer(options, wanted, found)
-    return Setting(devices, facts, (str(found.path),), notes)
+    return Setting(*_answer(options, wanted, found), (str(found.path),), notes)
 
 
 def _tell(found: Overlay, notes: Sequence[RunWarning], say: Say) -> None:
@@ -93,7 +96,7 @@ def _nobody(_: str) -> None:
     """Tell nobody."""
 
 
-def _answer(options: Options, wanted: str, found: Overlay) -> tuple[tuple[Device, ...], Facts]:
+def _answer(options: Options, wanted: str, found: Overlay) -> Answer:
     work = partial(_asked_apart, options, wanted, found)
     doing = f"asking {found.title} for its devices"
     try:
@@ -118,22 +121,24 @@ def _cautions(found: Overlay) -> list[RunWarning]:
     return [RunWarning(WarningKind.UNTESTED_RUNTIME, subject=about)]
 
 
-def _asked(options: Options, wanted: str) -> tuple[tuple[Device, ...], Facts]:
+def _asked(options: Options, wanted: str) -> Answer:
     backend = registry.backend(options.backend)
     refuse_provider(backend, options.provider)
     devices = pick_devices(backend, wanted or options.device, options.provider)
-    return tuple(devices), environment(backend=backend)
+    for device in devices:
+        options = settled(options, device)
+    return tuple(devices), environment(backend=backend), options
 
 
-def _asked_apart(options: Options, wanted: str, found: Overlay) -> tuple[tuple[Device, ...], Facts]:
+def _asked_apart(options: Options, wanted: str, found: Overlay) -> Answer:
     """The same of a runtime in a folder of its own; runs in a process of its own."""
     import_first((str(found.path),))
     backend = registry.backend(options.backend)
     verbs.begin(backend)
-    devices, facts = _asked(options, wanted)
+    devices, facts, options = _asked(options, wanted)
     refuse_another(found.path)
     refuse_unused(found.path, backend.name)
-    return devices, _as_imported(facts, found, verbs.packages(backend))
+    return devices, _as_imported(facts, found, verbs.packages(backend)), options
 
 
 def refuse_provider(backend: Backend, provider: str) -> None:

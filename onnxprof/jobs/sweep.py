@@ -16,12 +16,14 @@ from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
 from onnxprof.errors import OnnxprofError, UsageError
 from onnxprof.jobs.job import Job, failed
-from onnxprof.jobs.options import Options, command_line
+from onnxprof.jobs.options import Options, command_line, refuse_contradictions
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import Measure, run_isolated, staying
 from onnxprof.jobs.setting import setting, with_backend
+from onnxprof.jobs.streams import with_streams
 from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.kernel import usable_cores
+from onnxprof.measure.contradictions import refuse_streams
 from onnxprof.model.opened import Opened, opened
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import published, resolve
@@ -72,9 +74,11 @@ def plan(
     `optional` axes are left out for a model without them. Raises UsageError, BackendError or
     ModelError for what cannot work.
     """
+    refuse_contradictions(options)
     options = with_backend(options)
     start_server(registry.backend(options.backend))
     found = setting(options, say=say)
+    options = found.options
     resolved = [resolve(reference, progress) for reference in options.models]
     inspected = [
         inspect_found(file, replace(options, dims=dims), optional)
@@ -217,7 +221,7 @@ def jobs_of(
     device: Device,
     environment: tuple[tuple[str, str], ...],
 ) -> Iterator[Job]:
-    """One a batch size, on a device."""
+    """One a batch size, on a device. Raises UsageError for streams that have no threads."""
     for table in inspection.tables:
         settled = replace(
             options,
@@ -227,6 +231,8 @@ def jobs_of(
             dims=inspection.dims,
             threads=options.threads or usable_cores(),
         )
+        if device.kind == "cpu":
+            refuse_streams(settled.streams, settled.threads)
         yield Job(
             model=inspection.model,
             table=table,
@@ -238,6 +244,7 @@ def jobs_of(
             own_batch=inspection.own_batch,
             is_free=not inspection.own_batch,
             inputs_sha256=inspection.inputs_sha256,
+            amount=options.amount(),
         )
 
 
@@ -277,13 +284,17 @@ def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -
 def measured(job: Job, limits: Limits, progress: Report, measure: Measure | None = None) -> Run:
     """Run a job in as many fresh processes as it asks for, one after the other, and merge.
 
+    Several inferences at a time, if asked for, have one more process at the end.
     `measure` is that of `staying`; without it no process is shared with other jobs. The limits
     are those of each process. Raises what any of them raised.
     """
     runs: list[Run] = []
     while len(runs) < job.options.processes:
         runs.append(next_process(job, runs, limits, progress, measure))
-    return cleaned_run(merge(runs))
+    run = cleaned_run(merge(runs))
+    if not job.options.streams:
+        return run
+    return with_streams(run, job, limits, _bound(progress, job, job.options.processes - 1))
 
 
 def next_process(
@@ -298,7 +309,12 @@ def next_process(
     if before and (first := before[0].timings):
         timer = first.timer if first.step_ns.size else job.options.timer
         job = job.asking(parity=False, telemetry=False, timer=timer)
-        job = replace(job, prefix_steps=first.prefix_steps, repeats=first.repeats)
+        job = replace(
+            job,
+            prefix_steps=first.prefix_steps,
+            repeats=first.repeats,
+            amount=job.options.amount(len(before)),
+        )
     return (measure or run_isolated)(job, limits, hear)
 
 

@@ -82,3 +82,8 @@ def available_bytes(root: Path = Path("/")) -> int:
 def usable_bytes() -> int:
     """What a measurement may take where no limit is given: 95 % of what is available."""
     return int(available_bytes() * _USABLE)
+
+
+def limit_bytes(gib: float) -> int:
+    """Bytes that one measurement may use; for 0 GiB, what there is."""
+    return int(gib * 2**30) if gib else usable_bytes()

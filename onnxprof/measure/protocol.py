@@ -21,7 +21,7 @@ from onnxprof.errors import BackendError
 from onnxprof.machine.memory import available_bytes
 from onnxprof.measure import cuts
 from onnxprof.measure import repeats as repeating
-from onnxprof.measure.budget import Budget
+from onnxprof.measure.budget import Amount, Budget
 from onnxprof.measure.sampler import Clock, Progress, Sampler
 from onnxprof.plugins.backend import (
     Backend,
@@ -127,16 +127,16 @@ def measure(
     observer: Observer | None = None,
     conduct: Callable[[Blocks], None] | None = None,
     warm: Callable[[int, int], None] = lambda *_: None,
+    amount: Amount | None = None,
 ) -> Measurement:
     """Measure one workload, and keep output values and the check of the steps if asked to.
 
-    `wanted_cuts` and `wanted_repeats` are the prefixes and the repeated steps of another process,
-    in the form of `Timings.prefix_steps` and `Timings.repeats`; they are timed here, too, as far
-    as memory allows. `conduct` measures the blocks in place of the budget, with the trace timer.
-    `warm` gets the nanoseconds of loading and of one inference before the first sample. Raises
-    BackendError where the runtime fails.
+    `wanted_cuts` and `wanted_repeats` are those of another process, in the form of `Timings`; they
+    are timed here, too, as far as memory allows. `amount` says how much to sample where the budget
+    does not decide it; `conduct` measures the blocks in place of both, with the trace timer. `warm`
+    gets the nanoseconds of loading and of one inference. Raises BackendError if the runtime fails.
     """
-    sampler = Sampler(clock, progress, budget.ns)
+    sampler = Sampler(clock, progress, budget.ns, amount=amount or Amount())
     wanted = _Wanted(tuple(wanted_cuts), tuple(wanted_repeats))
     began = clock()
     progress("loading", 0.0)
@@ -260,13 +260,11 @@ def _fitting(
     if not _found_out(sampler, alternate, sure, cuttable, gaps):
         return _read(sampler, traced)
     sampler.progress("reading the trace", sampler.spent)
-    trace = traced.trace()
+    trace, blocks = traced.trace(), len(sampler.latency)
     try:
         return _by_prefixes(sampler, plain, traced, trace, wanted)
     except (BackendError, MemoryError) as error:
-        sampler.prefix_ns.clear()
-        sampler.repeat_ns.clear()
-        sampler.probed = 0
+        sampler.without_prefixes(plain, blocks)
         reason = str(error) or "out of memory"
     _time_empty(sampler, traced, trace)
     caveat = RunWarning(WarningKind.NO_PREFIXES, subject=reason)

@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxprof.analysis import intervals
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, WINDOW, unsteadiness
+from onnxprof.measure.budget import Amount
 from onnxprof.plugins.backend import Recorder, Session, Trace, TracedSession
 from onnxprof.processes.garbage import no_garbage_collection
 from onnxprof.records.step import Timer
@@ -28,6 +29,7 @@ _BURST = 2_000_000  # nanoseconds that one session has to itself in a round of p
 _ROUNDS = 40
 _EMPTY_CALLS = 40
 _PLAIN = 3  # bursts of the model itself in a round: everything is scaled to its median
+_BOTH = 2  # un-profiled inferences take half of the time where their number is given
 
 
 @dataclass(slots=True)
@@ -55,6 +57,12 @@ class Sampler:
     """Nanoseconds of an inference at the end of the warm-up."""
     block_ns: float = 0.0
     """Length of a block when un-profiled and traced ones alternate."""
+    amount: Amount = field(default_factory=Amount)
+    """How much was asked for, where that is not left to the budget."""
+    least_ns: int = 0
+    """What is to be used before sampling may end."""
+    kept: int = 0
+    """Un-profiled samples so far, without those that only showed what tracing costs."""
 
     @property
     def spent(self) -> float:
@@ -96,16 +104,46 @@ class Sampler:
     def warm_up(self, session: Session) -> Samples:
         """Infer until two neighbouring windows agree, for at most 15 % of the budget.
 
-        At least two inferences, or one if an inference is so long that warm caches do not matter.
+        At least two inferences, or one if an inference is so long that warm caches do not matter;
+        exactly as many as were asked for, if a number was given.
         """
         times: list[int] = []
         limit = self.used_ns + int(self.budget_ns * 0.15)
-        while not self.steady and (len(times) < self._least_calls() or self.used_ns < limit):
+        while self._warms_on(len(times), limit):
             times.append(self.timed(session))
             full = len(times) >= 2 * WINDOW and len(times) % WINDOW == 0
             self.steady = full and unsteadiness(times) <= STEADY
-        self.usual_ns = int(np.median(times[-WINDOW:]))
+        self.usual_ns = int(np.median(times[-WINDOW:])) if times else self.last_ns
+        self._provide()
         return np.array(times, np.int64)
+
+    def _warms_on(self, done: int, limit_ns: int) -> bool:
+        """Whether the warm-up has another inference."""
+        if self.amount.warmup is not None:
+            return done < self.amount.warmup
+        return not self.steady and (done < self._least_calls() or self.used_ns < limit_ns)
+
+    def _provide(self) -> None:
+        """Bring the budget to what was asked for, now that it is known what an inference takes."""
+        if self.amount.iterations:
+            self.budget_ns = self.used_ns + _BOTH * self.amount.iterations * max(1, self.usual_ns)
+        if self.amount.seconds:
+            self.least_ns = self.used_ns + round(self.amount.seconds * 1e9)
+            self.budget_ns = max(self.budget_ns, self.least_ns)
+
+    @property
+    def _wanted(self) -> float:
+        """How many un-profiled samples are still to be taken at most."""
+        return self.amount.iterations - self.kept if self.amount.iterations else float("inf")
+
+    def _most_in_block(self) -> float:
+        """How many samples the next block may have: a given number is spread over all blocks."""
+        return min(self._wanted, -(-self.amount.iterations // _BLOCKS) or float("inf"))
+
+    def _keep(self, taken: Samples) -> None:
+        """Keep a block of un-profiled samples."""
+        self.latency.append(taken)
+        self.kept += taken.size
 
     def alternate(
         self, plain: Session, traced: TracedSession, most_traced: int, limit_ns: int
@@ -118,12 +156,15 @@ class Sampler:
         self.first_traced(traced)
         if not self.block_ns:
             self.block_ns = max(self.budget_ns - self.used_ns, 0) / (2 * _BLOCKS)
-        share = self.block_ns
+        counted = bool(self.amount.iterations)  # blocks are so many inferences, not so long
+        share = float("inf") if counted else self.block_ns
         most_traced = max(2, most_traced // (2 * _BLOCKS))
         with no_garbage_collection():
             while not self._is_done(limit_ns):
+                before = self.used_ns
                 self.plain_block(plain, share)
-                self.traced_block(traced, share, most_traced)
+                took = self.used_ns - before
+                self.traced_block(traced, took if counted else share, most_traced)
                 self.progress("measuring", self.spent)
 
     def first_traced(self, session: TracedSession) -> None:
@@ -141,10 +182,10 @@ class Sampler:
         """One block of un-profiled inferences for `share` nanoseconds, at least one."""
         self._settle(partial(self.timed, session))
         taken: list[int] = []
-        began = self.used_ns
-        while not taken or self.used_ns - began + taken[-1] < share:
+        began, most = self.used_ns, self._most_in_block()
+        while not taken or (len(taken) < most and self.used_ns - began + taken[-1] < share):
             taken.append(self.timed(session))
-        self.latency.append(np.array(taken, np.int64))
+        self._keep(np.array(taken, np.int64))
 
     def traced_block(self, session: TracedSession, share: float, most: int) -> None:
         """One block of traced inferences for `share` nanoseconds, at least one, at most `most`."""
@@ -170,9 +211,14 @@ class Sampler:
 
     def _is_done(self, limit_ns: int) -> bool:
         samples = sum(block.size for block in self.latency)
+        if self.amount.iterations:
+            is_look = limit_ns < self.budget_ns and self.kept >= _FEWEST_SLOW
+            return self._wanted <= 0 or (is_look and self.used_ns >= limit_ns)
         if self.used_ns >= limit_ns:
             return samples >= _FEWEST_SLOW
-        if len(self.latency) < _BLOCKS or min(samples, len(self.traced)) < ENOUGH:
+        if self.used_ns < self.least_ns or len(self.latency) < _BLOCKS:
+            return False
+        if min(samples, len(self.traced)) < ENOUGH:
             return False
         return intervals.relative_half_width(np.concatenate(self.latency)) <= PRECISION
 
@@ -181,7 +227,7 @@ class Sampler:
 
         The order reverses from round to round, so that a steady drift cancels.
         """
-        self.probed = len(self.latency)
+        self.probed, self.kept = len(self.latency), 0
         for session in prefixes:
             for _ in range(self._least_calls()):
                 self.timed(session)
@@ -198,32 +244,53 @@ class Sampler:
     def _burst(self) -> int:
         return max(1, int(_BURST / self.median_ns))
 
-    def _plain(self) -> int:
-        """Bursts of the model itself in a round: one where the budget is over anyway."""
-        return _PLAIN if self.used_ns < self.budget_ns else 1
+    def _plain(self, burst: int) -> int:
+        """Inferences of the model itself in a round: one burst where the budget is over anyway."""
+        if self.amount.iterations:
+            return min(_PLAIN * burst, self.amount.iterations - self.kept)
+        return burst * (_PLAIN if self.used_ns < self.budget_ns else 1)
 
     def _round(self, plain: Session, prefixes: Sequence[Session], burst: int) -> None:
         taken = np.zeros((len(prefixes), burst), np.int64)
         order = list(range(-1, len(prefixes)))
         for number in order[:: -1 if len(self.prefix_ns) % 2 else 1]:
+            if number < 0 and self._wanted <= 0:
+                continue
             session = plain if number < 0 else prefixes[number]
             self._settle(partial(self.timed, session))
-            count = self._plain() * burst if number < 0 else burst
+            count = self._plain(burst) if number < 0 else burst
             times = np.array([self.timed(session) for _ in range(count)], np.int64)
             if number < 0:
-                self.latency.append(times)
+                self._keep(times)
             else:
                 taken[number] = times
         self.prefix_ns.append(taken)
 
     def _rounds_done(self) -> bool:
         rounds = len(self.prefix_ns)
+        if self.amount.iterations:
+            return self._wanted <= 0 and rounds >= _FEWEST_SLOW
         if self.used_ns >= self.budget_ns:
             return rounds >= _FEWEST_SLOW
-        if rounds < _ROUNDS:
+        if rounds < _ROUNDS or self.used_ns < self.least_ns:
             return False
         latency = np.concatenate(self.latency[self.probed :])
         return intervals.relative_half_width(latency) <= PRECISION
+
+    def without_prefixes(self, plain: Session, blocks: int) -> None:
+        """Forget prefixes that failed; `blocks` of un-profiled samples had been taken before.
+
+        Where an amount was asked for, the rest of it is taken un-profiled.
+        """
+        self.prefix_ns.clear()
+        self.repeat_ns.clear()
+        self.probed = 0
+        if self.amount.iterations:
+            del self.latency[blocks:]
+        self.kept = sum(block.size for block in self.latency)
+        with no_garbage_collection():
+            while self._wanted > 0 if self.amount.iterations else self.used_ns < self.least_ns:
+                self.plain_block(plain, self.block_ns)
 
     def repeat(self, sessions: Sequence[Session], fewest: int, most: int, limit_ns: int) -> None:
         """Rounds of one inference of every session, in an order that reverses from round to round.

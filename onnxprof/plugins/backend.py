@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, PreparedModel, Tensor
-from onnxprof.records.step import Granularity, Step
+from onnxprof.records.step import USUAL, Granularity, Setup, Step
 from onnxprof.records.timings import Samples
 
 _TRACED_STEPS = 100_000  # step samples kept, and so profile events parsed
@@ -46,6 +46,8 @@ class Workload:
     """What the backend made of the model beforehand, for itself; see `verbs.Preparing`."""
     concurrent: bool = False
     """Whether other sessions of the process infer at the same time, with as many threads each."""
+    setup: Setup = USUAL
+    """How the user had the runtime set; every session of the workload is set so."""
 
     @property
     def most_traced(self) -> int:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
+from onnxprof.errors import UsageError
 from onnxprof.plugins.backend import Backend, TracedSession, Workload
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.memory import CountedMemory, PredictedMemory
-from onnxprof.records.step import Step
+from onnxprof.records.step import USUAL, Setup, Step
 
 if TYPE_CHECKING:  # a backend without readers should not import them
     from onnxprof.plugins.readers import FileReader
@@ -80,6 +81,42 @@ class Lacking(Protocol):
 
     def lacks(self) -> Sequence[str]:
         """What this process did without, a clause for each, which says what was done instead."""
+
+
+@runtime_checkable
+class Providing(Protocol):
+    """A backend that names its providers, where these are not just kinds of devices."""
+
+    def providers(self) -> Sequence[str]:
+        """What `--provider` may be, whether it works here or not."""
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A backend whose runtime a user may set."""
+
+    def configured(self, setup: Setup, provider: str) -> Setup:
+        """What was asked for in the runtime's spelling: names checked, values parsed, all sorted.
+
+        `provider` is what `Workload.provider` will be. Given its own answer, it gives the same.
+        Raises UsageError for what the runtime does not have, and for what would read or write
+        files, load code, or take away what the measurement rests on; BackendError for what the
+        version that is installed does not have.
+        """
+
+
+@runtime_checkable
+class GraphSaving(Protocol):
+    """A backend that can write the graph that its sessions execute."""
+
+    def graph_suffix(self, provider: str) -> str:
+        """The ending of such a file, `.onnx`. Raises UsageError, with the reason, for none."""
+
+    def save_graph(self, workload: Workload, path: Path) -> None:
+        """Write the graph, with weights in a file beside it where they are large.
+
+        `path` is in an empty folder; all files there begin with its name. Raises BackendError.
+        """
 
 
 @runtime_checkable
@@ -230,6 +267,16 @@ def caches(backend: Backend) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def has_provider(backend: Backend, provider: str) -> bool:
+    """Whether the backend has a provider of that name, which may not work here.
+
+    A kind of its devices is one, too.
+    """
+    named = _asked(backend.providers) if isinstance(backend, Providing) else ()
+    kinds = (state.device.partition(":")[0] for state in backend.availability())
+    return provider in named or provider in kinds
+
+
 def begin(backend: Backend) -> None:
     """Have the backend import its runtime, if that is a step of its own."""
     if isinstance(backend, Lasting):
@@ -240,6 +287,18 @@ def begin(backend: Backend) -> None:
 def prepared(backend: Backend, workload: Workload) -> AbstractContextManager[Workload]:
     """The workload as its backend prepares it; as it is where that is no step of its own."""
     return backend.prepared(workload) if isinstance(backend, Preparing) else nullcontext(workload)
+
+
+def configured(backend: Backend, setup: Setup, provider: str) -> Setup:
+    """The setup in the backend's spelling. Raises UsageError for what it does not take."""
+    if setup == USUAL:
+        return setup
+    if not isinstance(backend, Configurable):
+        raise UsageError(
+            f"the {backend.name} backend takes no options of a runtime: {', '.join(setup.words)}",
+            remedy="Leave out --optimization-level, --session-option and --provider-option",
+        )
+    return backend.configured(setup, provider)
 
 
 def lasts(backend: Backend, provider: str) -> bool:

@@ -27,12 +27,15 @@ from onnxprof.processes.launch import launch
 from onnxprof.processes.letters import is_plain, received
 from onnxprof.processes.limits import Limits
 from onnxprof.processes.scratch import scratch
+from onnxprof.processes.witness import kernel_bytes
 
 T = TypeVar("T")
 
 __all__ = ["Limits", "cause", "confine", "confined", "end"]
 
 _GRACE_SECONDS = 5.0
+#: What a process needs at the least to begin its work, and to say that it had too little.
+_ROOM_BYTES = 8 << 20
 #: prctl(2): the signal that this process gets when the parent dies.
 _PR_SET_PDEATHSIG = 1
 
@@ -133,9 +136,9 @@ def _answer(
     """Entry point of the process, which writes to `places` alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    confine(limits, parent or os.getppid())
-    settle(places[0], places[1:])
     try:
+        confine(limits, parent or os.getppid())
+        settle(places[0], places[1:])
         answer = ("done", work())
     except OnnxprofError as error:
         answer = ("error", error)
@@ -189,7 +192,11 @@ def end(process: Any) -> None:
 
 
 def confine(limits: Limits, parent: int = 0) -> None:
-    """Limit this process's memory, let the system kill it first, and end it with the `parent`."""
+    """Limit this process's memory, let the system kill it first, and end it with the `parent`.
+
+    Raises MemoryError where the process has that much already, as a copy of a large one may, and
+    sets no limit then: without any room it could not even say so, and might wait for good.
+    """
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     if parent and sys.platform == "linux":
@@ -202,5 +209,8 @@ def confine(limits: Limits, parent: int = 0) -> None:
         import resource
     except ImportError:  # not on Windows
         return
+    held = kernel_bytes(Path("/proc/self/status"), "VmData") or 0  # what the limit counts
+    if limits.memory_bytes < held + _ROOM_BYTES:
+        raise MemoryError
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))

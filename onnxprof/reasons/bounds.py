@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from onnxprof.analysis.once import once
 from onnxprof.reasons import ceilings as derived
 from onnxprof.reasons.roofline import Rates, Roofline, step_rows
-from onnxprof.reasons.work import Costs, work_of_layer
+from onnxprof.reasons.work import Costs, Work, work_of_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,18 @@ class Bounds:
 
 def bounds(roofs: Roofline) -> Bounds | None:
     """The bounds of a run; None without ceilings."""
+    return once(_bounds, roofs)
+
+
+def _bounds(roofs: Roofline) -> Bounds | None:
     if roofs.ceilings is None:
         return None
     call = derived.call_ns(roofs.ceilings) or 0.0
-    rates = Rates(roofs.ceilings)
+    rates, alone = Rates.of(roofs.ceilings), once(_alone, roofs.costs)
     ran = [roof.bound_ns for roof in roofs.roofs]
     names = _layers(roofs)
     fused = [
-        min(whole, sum(_anchor_ns(name, roofs.costs, rates) for name in members))
+        min(whole, sum(_anchor_ns(alone[name], rates) for name in members))
         for whole, members in zip(ran, names, strict=True)
     ]
     edges = _edges(names, roofs)
@@ -72,9 +77,13 @@ def _layers(roofs: Roofline) -> list[tuple[str, ...]]:
     ]
 
 
-def _anchor_ns(name: str, costs: Costs, rates: Rates) -> float:
+def _alone(costs: Costs) -> dict[str, Work]:
+    """What each layer has to do by itself."""
+    return {name: work_of_layer(name, costs) for name in costs.costs}
+
+
+def _anchor_ns(work: Work, rates: Rates) -> float:
     """The least time of a layer with multiply-accumulates; 0 for any other."""
-    work = work_of_layer(name, costs)
     if not work.macs:
         return 0.0
     compute, memory = rates.times(work)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from onnxprof.analysis.once import once
 from onnxprof.records.ceilings import Ceilings, Point
 
 #: Of the rounds, the time that so many do not exceed: other programs only add to it.
@@ -88,8 +90,7 @@ def slope(point: Point) -> Slope:
         raise ValueError(f"{point.kind} {point.size} has no times")
     rounds = np.array([point.short_ns, point.long_ns], np.float64)
     more = point.long - point.short
-    drawn = np.random.default_rng(0).integers(0, rounds.shape[1], (_RESAMPLED, rounds.shape[1]))
-    ends = np.quantile(rounds[:, drawn], QUIET, axis=2)
+    ends = np.quantile(rounds[:, _drawn(rounds.shape[1])], QUIET, axis=2)
     tail = (1 - _LEVEL) / 2
     low, high = np.quantile((ends[1] - ends[0]) / more, (tail, 1 - tail))
     quiet = np.quantile(rounds, QUIET, axis=1)
@@ -97,8 +98,18 @@ def slope(point: Point) -> Slope:
     return Slope(point, float(quiet[1] - quiet[0]) / more, float(low), float(high), most)
 
 
+@lru_cache(maxsize=16)
+def _drawn(rounds: int) -> NDArray[np.int64]:
+    """Rounds drawn anew, the same ones for every point of so many."""
+    return np.random.default_rng(0).integers(0, rounds, (_RESAMPLED, rounds))
+
+
 def slopes(ceilings: Ceilings) -> list[Slope]:
     """Those of all points that have times."""
+    return once(_slopes, ceilings)
+
+
+def _slopes(ceilings: Ceilings) -> list[Slope]:
     return [slope(point) for point in ceilings.points if point.short_ns]
 
 
@@ -164,6 +175,10 @@ class Envelope:
 
 def envelope(ceilings: Ceilings) -> Envelope:
     """Bandwidths of all points, at the working sets of those that do little but move data."""
+    return once(_envelope, ceilings)
+
+
+def _envelope(ceilings: Ceilings) -> Envelope:
     found = sorted(slopes(ceilings), key=lambda s: -s.point.working_set_bytes)
     sizes: dict[int, Ceiling] = {}
     best: Ceiling | None = None

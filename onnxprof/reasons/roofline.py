@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow, reconcile
 from onnxprof.analysis.step_times import repeated
 from onnxprof.reasons import ceilings as derived
@@ -162,9 +163,9 @@ def roofline(
     sums = sums or reconcile(run)
     known = known or counted(run.table)
     alone = _alone(run)
-    rates, tick_ns = Rates(ceilings) if ceilings else None, _tick_ns(run)
+    rates, tick_ns = Rates.of(ceilings) if ceilings else None, _tick_ns(run)
     views = _VIEWS.get(run.request.backend, frozenset())
-    works = [work_of(row.step, known, views) if row.step else None for row in step_rows(sums)]
+    works = [once(work_of, row.step, known, views) if row.step else None for row in step_rows(sums)]
     roofs = tuple(
         replace(_roof(row, work, rates, alone), tick_ns=tick_ns, in_doubt=row.doubt is not None)
         for row, work in zip(step_rows(sums), works, strict=True)
@@ -205,6 +206,11 @@ class Rates:
         }
         node = derived.node_ns(ceilings)
         self.node_ns = node.best if node else None
+
+    @classmethod
+    def of(cls, ceilings: Ceilings) -> Rates:
+        """Those of these ceilings, looked up once."""
+        return once(cls, ceilings)
 
     def compute(self, precision: str) -> float | None:
         """GFLOP/s; a narrow type may be computed as float32 where that is faster."""

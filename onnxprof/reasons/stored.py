@@ -22,6 +22,8 @@ class Shelf:
     roots: Sequence[Path]
     _seen: dict[CeilingsKey, Ceilings | None] = field(default_factory=dict)
     _every: list[Ceilings] | None = None
+    _whole: dict[CeilingsKey, Ceilings] = field(default_factory=dict)
+    """With what other backends moved."""
 
     @classmethod
     def holding(cls, every: Sequence[Ceilings]) -> Shelf:
@@ -34,7 +36,10 @@ class Shelf:
         found = self._newest(run)
         if found is None or unfit(found, run):
             return None
-        return replace(found, points=(*found.points, *self._bandwidths(found)))
+        if found.key not in self._whole:
+            points = (*found.points, *self._bandwidths(found))
+            self._whole[found.key] = replace(found, points=points)
+        return self._whole[found.key]
 
     def _bandwidths(self, own: Ceilings) -> list[Point]:
         """What other backends moved on the same processor: a level of memory is the machine's."""

@@ -13,10 +13,10 @@ from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.memory import CountedMemory
 from onnxprof.records.parity import Parity
-from onnxprof.records.step import Granularity, Step, Timer
+from onnxprof.records.step import Granularity, Setup, Step, Timer
 from onnxprof.records.telemetry import Telemetry
-from onnxprof.records.timings import Timings
-from onnxprof.records.warning import RunWarning
+from onnxprof.records.timings import Concurrency, Timings
+from onnxprof.records.warning import RunWarning, WarningKind
 
 #: Version of the stored record; readers refuse unknown versions.
 SCHEMA_VERSION = 1
@@ -50,8 +50,27 @@ class Request:
     """Digest of the user's input file; empty for generated inputs."""
     processes: int = 1
     """The number of fresh processes in which the measurement is repeated."""
+    iterations: int = 0
+    """The number of un-profiled inferences; 0 for as many as the budget gave."""
+    warmup: int | None = None
+    """The number of inferences between the first one and sampling; None for until steady."""
+    duration: float = 0.0
+    """The least number of seconds of sampling; 0 for none."""
+    streams: int = 0
+    """The number of concurrent inferences that were measured besides; 0 for none."""
+    optimization_level: str = ""
+    """Level of graph optimisation, by the backend's name; empty for the usual one."""
+    session_options: tuple[tuple[str, str], ...] = ()
+    """Options of the runtime that the user set, by name, sorted."""
+    provider_options: tuple[tuple[str, str], ...] = ()
+    """Options of the execution provider that the user set, by name, sorted."""
     runtime: str = ""
     """Package and version of a runtime beside the installed one; empty for that one."""
+
+    @property
+    def setup(self) -> Setup:
+        """How the runtime was set."""
+        return Setup(self.optimization_level, self.session_options, self.provider_options)
 
     @property
     def is_published(self) -> bool:
@@ -129,7 +148,27 @@ class Run:
     """Allocations by step as the runtime counted them; empty where they were not asked for."""
     thinned: Thinned | None = None
     """How many samples there were; None where all of them are stored."""
+    concurrency: Concurrency | None = None
+    """Several inferences at a time; None where they were not asked for."""
     schema: int = field(default=SCHEMA_VERSION)
+
+    def __repr__(self) -> str:
+        """A line: all of a run would be thousands."""
+        asked = self.request
+        where = f"{asked.backend!r} on {asked.device_id!r}"
+        return f"<Run of {asked.model_name!r}, batch {asked.batch}, {where}, {self.created!r}>"
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether un-profiled inferences were timed."""
+        return self.timings is not None and self.timings.latency_ns.size > 0
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the outputs differ from the reference's by more than their type explains."""
+        if self.parity is not None and self.parity.passed is False:
+            return True
+        return any(warning.kind is WarningKind.PARITY_FAILED for warning in self.warnings)
 
     @property
     def timer(self) -> str:

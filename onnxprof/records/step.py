@@ -66,3 +66,29 @@ class Granularity(StrEnum):
 
     EXECUTED = "executed"
     WRITTEN = "written"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Setup:
+    """How a user had a runtime set, beyond what onnxprof sets for every measurement.
+
+    Names and values are the runtime's own, checked by the backend; pairs are sorted by name.
+    """
+
+    level: str = ""
+    """Level of graph optimisation; empty for the runtime's usual one."""
+    session: tuple[tuple[str, str], ...] = ()
+    """Options of sessions: `("session.disable_prepacking", "1")`."""
+    provider: tuple[tuple[str, str], ...] = ()
+    """Options of the execution provider."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Each setting in words: `optimisation level basic`, `session.disable_prepacking=1`."""
+        level = (f"optimisation level {self.level}",) if self.level else ()
+        session = (f"{name}={value}" for name, value in self.session)
+        return (*level, *session, *(f"provider {name}={value}" for name, value in self.provider))
+
+
+#: A runtime as onnxprof sets it by itself.
+USUAL = Setup()

@@ -82,3 +82,17 @@ class Timings:
     """The process that each round of repeats was measured in; empty if there was one."""
     timer: Timer = Timer.TRACE
     """The source of the steps' times; `PREFIX` has `prefix_ns`, and `CUPTI` has `host_ns`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """Raw samples of several inferences at a time, un-profiled, apart from every other sample."""
+
+    streams: int
+    """Sessions that infer at the same time, each in a closed loop."""
+    threads: int
+    """Threads of the processor that each of them has."""
+    latency_ns: tuple[tuple[int, ...], ...] = ()
+    """Every inference of each stream, one right after the other; empty where that failed."""
+    failure: str = ""
+    """Why there are no samples; empty where there are."""

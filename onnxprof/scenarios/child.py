@@ -180,7 +180,6 @@ def child(work: Work, limits: Limits, sender: Connection, folder: str) -> None:
     """Entry point of the process: send how it loads and what came of it, or an exception."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     tempfile.tempdir = folder
-    confine(limits, os.getppid())
     sending = threading.Lock()
 
     def send(kind: str, value: object) -> None:
@@ -188,6 +187,7 @@ def child(work: Work, limits: Limits, sender: Connection, folder: str) -> None:
             sender.send((kind, value))
 
     try:
+        confine(limits, os.getppid())
         perform(work, Path(folder), send, partial(_end, send))
     except BaseException as error:
         with suppress(OSError):

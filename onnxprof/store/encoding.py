@@ -27,7 +27,7 @@ from onnxprof.records.parity import Parity
 from onnxprof.records.run import Origin, Request, Run, Thinned
 from onnxprof.records.step import Step
 from onnxprof.records.telemetry import Telemetry
-from onnxprof.records.timings import Timings
+from onnxprof.records.timings import Concurrency, Timings
 from onnxprof.records.warning import RunWarning
 
 T = TypeVar("T")
@@ -100,6 +100,16 @@ def _request_defaults() -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, f.default) for f in dataclasses.fields(Request))
 
 
+#: Fields that a request without them leaves out, so that such runs are the bytes that they were.
+_LATER = ("optimization_level", "session_options", "provider_options")
+
+
+def request_to_json(request: Request) -> dict[str, Json]:
+    """What was asked."""
+    facts: dict[str, Json] = to_json(request)
+    return {name: value for name, value in facts.items() if value or name not in _LATER}
+
+
 def run_to_json(run: Run) -> dict[str, Json]:
     """Every fact of a run, its samples left out."""
     pool: dict[Tensor, int] = {}
@@ -110,7 +120,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
     table = {f: to_json(getattr(run.table, f)) for f in ("batch", "dims", "obstacle")}
     return {
         "schema": run.schema,
-        "request": to_json(run.request),
+        "request": request_to_json(run.request),
         "model": to_json(run.model),
         "device": to_json(run.device),
         "warnings": to_json(run.warnings),
@@ -121,6 +131,7 @@ def run_to_json(run: Run) -> dict[str, Json]:
         **_counted(run.counted_memory),
         "origin": to_json(run.origin),
         **_thinned(run),
+        **_concurrent(run),
         "timer": None if run.timings is None else to_json(run.timings.timer),
         **{name: to_json(getattr(run, name)) for name in _FACTS},
         "tensors": columns(Tensor, tuple(pool), {}),
@@ -163,6 +174,7 @@ def _run_from_json(data: Json) -> Run:
         counted_memory=_counted_from(data.get("counted_memory")),
         origin=_optional(Origin, data.get("origin")),
         thinned=_optional(Thinned, data.get("thinned")),
+        concurrency=_optional(Concurrency, data.get("concurrency")),
         schema=_converter(int)(data["schema"]),
         **{name: _converter(hints[name])(data[name]) for name in _FACTS},
     )
@@ -180,6 +192,11 @@ def _counted_from(data: Json) -> tuple[CountedMemory, ...]:
 def _thinned(run: Run) -> dict[str, Json]:
     """Left out where all samples are there, so that such runs are the bytes that they were."""
     return {} if run.thinned is None else {"thinned": to_json(run.thinned)}
+
+
+def _concurrent(run: Run) -> dict[str, Json]:
+    """Left out where it was not asked for, so that such runs are the bytes that they were."""
+    return {} if run.concurrency is None else {"concurrency": to_json(run.concurrency)}
 
 
 def _optional(cls: type[T], data: Json) -> T | None:

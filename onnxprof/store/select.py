@@ -12,7 +12,7 @@ from pathlib import Path
 
 from onnxprof import folders
 from onnxprof.analysis.standing import newest
-from onnxprof.errors import StoreError, UsageError
+from onnxprof.errors import NoRunError, StoreError, UsageError
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, scan, tell
 from onnxprof.store.summary import Summary
@@ -118,7 +118,7 @@ def _with(
     good = [run for run in runs if need.met(run)]
     lost = f"{len(runs) - len(good)} run{'' if len(runs) - len(good) == 1 else 's'}"
     if not runs:
-        raise UsageError("no stored run matches", where=where, remedy=_REMEDY)
+        raise NoRunError("no stored run matches", where=where, remedy=_REMEDY)
     if not good:
         what = f"{lost} without {need} and no other match: {_reason(runs[-1])}"
         raise UsageError(what, where=where, remedy=_REMEDY)

@@ -54,6 +54,16 @@ class Summary:
         return Path(self.file)
 
     @property
+    def has_latency(self) -> bool:
+        """Whether un-profiled inferences were timed."""
+        return self.median_ns is not None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the outputs differ from the reference's."""
+        return WarningKind.PARITY_FAILED in self.warnings
+
+    @property
     def half_width(self) -> float | None:
         """Half of the median's interval, relative to the median; None below six samples."""
         return self._width if has_interval(self.samples) else None
@@ -68,7 +78,7 @@ class Summary:
     def grade(self) -> Grade | None:
         """How far the median can be trusted; None without one, and for wrong outputs."""
         width = self._width
-        if width is None or WarningKind.PARITY_FAILED in self.warnings:
+        if width is None or self.is_wrong:
             return None
         return graded(self.samples, width, self.warnings)
 

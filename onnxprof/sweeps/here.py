@@ -87,6 +87,8 @@ class Here:
     learner: Learner = field(default_factory=_Nobody)
     name: str = ""
     width: int = 1
+    refused: list[OnnxprofError] = field(default_factory=list)
+    """Errors that kept tasks from being planned, in order."""
     _last: tuple[object, InspectedModel] | None = None
     """The model that was inspected last: its next task need not read it again."""
 
@@ -209,7 +211,7 @@ class _Course:
         for batch, reason in self.refused.items():
             self.desk.hear(Skipped(self.task.job(batch, self.place.name), reason, "size"))
             self._end(batch)
-        jobs = jobs_of(found, options, where.devices[0], where.environment)
+        jobs = jobs_of(found, where.options, where.devices[0], where.environment)
         return [where.placed(job) for job in jobs]
 
     def _prove(self) -> None:
@@ -257,6 +259,7 @@ class _Course:
 
     def _fail(self, error: OnnxprofError) -> None:
         """Report all that is open as failed, with a record where the model's file is there."""
+        self.place.refused.append(error)
         self.jobs = []
         path, records = Path(), dict[int, Run]()
         if self.place.records_unreadable:

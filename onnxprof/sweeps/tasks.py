@@ -20,7 +20,7 @@ from onnxprof.store.encoding import from_json, to_json
 from onnxprof.sweeps.events import JobName
 
 #: Version of a task as JSON; grows when a reader of the last one would measure something else.
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

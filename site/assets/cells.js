@@ -111,7 +111,7 @@
     if (!record) return el("td", "none", "not measured");
     if (record.ns === null) return el("td", "none", "failed");
     const [value, most] = figure(record, want, best);
-    if (value === null) return el("td", "none", record.wrong ? "wrong outputs" : "not read");
+    if (value === null) return el("td", "none", record.wrong ? "wrong outputs" : "not measured");
     const text = three(value, most);
     const td = el("td", cell.share === 1 ? "win" : "");
     td.title = `${fixed(record.ns, 0)} ns, ${data.texts[record.known]}`

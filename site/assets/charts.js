@@ -3,7 +3,7 @@
 (() => {
   const board = document.querySelector("[data-library]");
   if (!board) return;
-  const { data, rowOf, three, percent, short } = window.onnxprof.model;
+  const { data, rowOf, three, percent, short, called } = window.onnxprof.model;
   const good = data.runs.filter((run) => !run.fail);
   const known = good.filter((run) => run.whole);
   const figures = [...board.querySelectorAll("[data-chart]")];
@@ -220,7 +220,7 @@
     const canvas = figure.querySelector(".canvas");
     canvas.style.height = `${made.height}px`;
     const which = figure.querySelector(".which");
-    if (which) which.textContent = `${data.systems[current.sys].short}, batch ${current.batch}`;
+    if (which) which.textContent = called(current);
     library().then((plotly) => {
       plotly.react(canvas, made.traces, { ...basis(), ...made.layout, height: made.height }, {
         displayModeBar: false, responsive: true, showTips: false,
@@ -277,4 +277,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(() => true));
   current = window.onnxprof.model.current();
   figures.forEach((figure) => watcher.observe(figure));
+  window.onnxprof.charts = {
+    figures, palette, of: (figure) => (current && !current.fail ? charts[figure.dataset.chart](current) : null),
+  };
 })();

@@ -3,18 +3,19 @@
 (() => {
   const {
     data, el, bar, isolated, rowOf, three, fixed, percent, unitFor, number, ask, other,
-    current, layerLink, spelled: addressOf,
+    current, layerLink, spelled: addressOf, called: spelled,
   } = window.onnxprof.model;
   const { address } = window.onnxprof;
   const at = (id) => document.getElementById(id);
   const MOST_ROWS = 400;
-  const spelled = (run) =>
-    `${data.systems[run.sys].short}, batch ${run.batch}${run.stamp ? `, ${run.when}` : ""}`;
 
-  const ratioText = (ratio) => fixed(ratio, ratio >= 99.5 ? 0 : ratio >= 9.995 ? 1 : 2);
-  const ratioCell = (a, b, mark = "", title = "") => {
+  const digits = (ratio) => (ratio >= 99.5 ? 0 : ratio >= 9.995 ? 1 : 2);
+  const ratioText = (ratio) => fixed(ratio, digits(ratio));
+  // A column with marks has room for one in each cell, so that its numbers stay in line.
+  const ratioCell = (a, b, mark = null, title = "") => {
     if (!a || !b) return el("td");
-    const cell = el("td", "ratio", ratioText(a / b), mark ? ` ${mark}` : "");
+    const cell = el("td", `ratio d${digits(a / b)}`, ratioText(a / b),
+      ...(mark === null ? [] : [el("span", "mark", mark)]));
     cell.dataset.v = a / b;
     if (title) cell.title = title;
     return cell;
@@ -123,14 +124,14 @@
 
   const verdict = (a, b) => {
     if (a.fail || b.fail) return `There is nothing to compare: ${spelled(a.fail ? a : b)} failed.`;
-    if (!a.whole || !b.whole) return "One of the two has no un-profiled latency; only its steps compare.";
+    if (!a.whole || !b.whole) return "One of the two has no un-profiled latency, so that steps alone compare.";
     const ratio = a.total / b.total;
     const [unit, ns] = unitFor(Math.max(a.total, b.total));
     const word = (run) => `${three(run.total / ns)} ${unit} (${run.known})`;
     const much = ratio >= 1 ? `${ratioText(ratio)} times as long as` : `${percent(1 - ratio)} % less time than`;
-    const unsure = a.few || b.few ? " With so few samples it is not told which is faster."
+    const unsure = a.few || b.few ? " With so few samples neither can be called faster."
       : Math.abs(a.total - b.total) <= a.pm * a.total + b.pm * b.total
-        ? " Their intervals overlap, so it is not told which is faster." : "";
+        ? " Their intervals overlap, so neither can be called faster." : "";
     const items = a.batch === b.batch ? "" : ` An item takes ${ratioText(ratio * b.batch / a.batch)} times as long.`;
     const wrong = [a, b].filter((run) => run.wrong).map((run) => ` The outputs of ${spelled(run)} are wrong.`);
     return `${spelled(a)} takes ${much} ${spelled(b)}: ${word(a)} against ${word(b)}.${unsure}${items}${wrong.join("")}`;
@@ -162,7 +163,7 @@
     table.tFoot.replaceChildren(...sumsOf(runs).map((block) => pairRow(block, unit, 1e30)));
     [...table.tFoot.rows].at(-1).className = "total";
     at("compare-rest").textContent = shown.length < blocks.length
-      ? `The ${shown.length} longest of ${blocks.length} blocks.` : "";
+      ? `The ${shown.length} longest of ${blocks.length} rows.` : "";
     window.onnxprof.again(table);
   };
 
@@ -210,7 +211,7 @@
       return row;
     }));
     const sums = [...(found.rest
-      ? [[`${found.rest[0]} more blocks`, found.rest[1].map((ns) => [ns, "", ""])]] : []), ...found.sums];
+      ? [[`${found.rest[0]} more rows`, found.rest[1].map((ns) => [ns, "", ""])]] : []), ...found.sums];
     table.tFoot.replaceChildren(...sums.map(([name, cells]) => {
       const first = el("th", "", name);
       first.scope = "row";
@@ -224,10 +225,11 @@
   let shownGroup = "";
   const align = () => {
     // runtimes are aligned as they are now
-    at("aligned-section").hidden = Boolean(current().stamp);
-    const its = group();
+    const isPast = Boolean(current().stamp);
+    const its = isPast ? null : group();
     at("aligned-found").hidden = !its;
-    at("aligned-none").hidden = Boolean(its);
+    at("aligned-past").hidden = !isPast;
+    at("aligned-none").hidden = isPast || Boolean(its);
     at("aligned-batch").textContent = current().batch;
     for (const place of document.querySelectorAll("[data-command-batch]")) {
       place.textContent = current().batch;

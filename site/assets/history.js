@@ -25,12 +25,13 @@
     const known = data.sets.findIndex((set) => JSON.stringify(set) === text);
     return known < 0 ? data.sets.push(layers) - 1 : known;
   };
-  const adopt = (entry, { run, set, shapes, graph, names, facts }) => {
+  const adopt = (entry, { run, set, shapes, graph, names, facts, why }) => {
     const here = names.map(placed);
     const layers = set.map(([name, operator, tensor]) => [name, names[operator], tensor]);
     const table = data.tables.push({ set: setOf(layers), graph, shapes }) - 1;
     const adopted = {
       ...run, table, stamp: entry.stamp, when: entry.when, of: entry.of, facts: new Map(facts),
+      why,
     };
     for (const column of ["n", "s", "t", "o"]) {
       if (run[column]) adopted[column] = run[column].map((i) => here[i]);
@@ -140,7 +141,7 @@
     const found = differences(a, b);
     at("differs-count").textContent = found.length
       ? `${found.length} fact${found.length === 1 ? "" : "s"} of request, software and machine differ`
-      : "No fact of request, software and machine that is known differs";
+      : "No known fact of request, software or machine differs";
     at("differs-a").textContent = named(a);
     at("differs-b").textContent = named(b);
     at("differs-table").tBodies[0].replaceChildren(...found.map(([key, mine, its]) => {
@@ -150,7 +151,18 @@
     }));
   };
 
-  const show = () => { whenShown(); showStrip(); showDiffering(); };
+  // What there is of the newest run alone; a failed one has no layers anywhere.
+  const showPast = () => {
+    const run = current();
+    at("past").hidden = !run.stamp;
+    if (!run.stamp) return;
+    at("past-when").textContent = run.when;
+    at("past-newest").href = `#${spelled(run.of)}`;
+    at("past-layers").hidden = Boolean(run.fail);
+    at("past-created").textContent = run.made;
+  };
+
+  const show = () => { whenShown(); showPast(); showStrip(); showDiffering(); };
   document.addEventListener("onnxprof:shown", show);
   document.addEventListener("onnxprof:read", show);
   window.addEventListener("hashchange", () => { say(""); showDiffering(); });

@@ -7,7 +7,7 @@
     const dot = link.querySelector("circle");
     return dot ? [Number(dot.getAttribute("cx")), Number(dot.getAttribute("cy"))] : null;
   };
-  const charts = [...document.querySelectorAll(".panel svg[role=group]")];
+  const charts = [...document.querySelectorAll(".panel svg[role=document]")];
   const inside = (chart) => [...chart.querySelectorAll("a")];
   const only = (chart, link) => {
     for (const other of inside(chart)) other.setAttribute("tabindex", other === link ? "0" : "-1");

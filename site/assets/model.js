@@ -19,7 +19,7 @@
     return node;
   };
 
-  // Numbers: the same rules as onnxprof/publish/figures.py.
+  // Numbers: the same rules as onnxprof/publish/text/numbers.py.
   const decimals = (value) => {
     if (!value) return 0;
     const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3)))));
@@ -132,7 +132,7 @@
     if (row.layer) tr.dataset.layer = row.name;
     tr.append(
       order, head, el("td", "l", row.op), el("td", "l w", row.shape),
-      number(row.m, unit, ""), number(row.lo, unit, "w"), number(row.hi, unit, "w"),
+      number(row.m, unit, ""), number(row.lo, unit, "w spread"), number(row.hi, unit, "w spread"),
       ...shareCells(row, most), ...window.onnxprof.reasons.cells(row.why, { el, three, decimals }),
       el("td", "l", row.status),
       stepCell(row.step));
@@ -218,6 +218,9 @@
     at("failure").hidden = !run.fail;
     at("failure").textContent = run.fail ? `This measurement failed: ${run.fail}` : "";
     at("command").textContent = run.cmd;
+    // what another program measured has no command that repeats it
+    at("command-what").textContent = run.again[2] ? "Measured by" : "Imported by";
+    at("main").classList.toggle("bound", Boolean(run.bound));
   };
 
   const showFiles = (run) => {
@@ -341,6 +344,10 @@
   const spelled = (run) =>
     `${data.systems[run.sys].key}/${run.batch}${run.stamp ? `@${run.stamp}` : ""}`;
   address.home = () => spelled(shown ?? wanted());
+  // What a reader calls a run, and what its shares are of.
+  const called = (run) =>
+    `${data.systems[run.sys].short}, batch ${run.batch}${run.stamp ? `, ${run.when}` : ""}`;
+  const wholeOf = (run) => (run.bound ? "the published sum" : "the median");
   // What else the address says, such as the layer that is chosen, stays.
   const goTo = (run, against) => {
     location.hash = address.with({}, against ? `${spelled(run)}~${spelled(against)}` : spelled(run));
@@ -373,7 +380,7 @@
     model: {
       data, el, svg, bar, isolated, short, rowOf, three, fixed, percent, unitFor, number, ask,
       other, goTo, current: () => shown, shapes: () => shapes, layersOf, homesOf, layerLink,
-      spelled, parts, receive,
+      spelled, called, wholeOf, parts, receive,
       again: (find) => { earlier = find; show(wanted()); },
       // The timing table anew, as the address asks for it now.
       lay: () => showTiming(shown),

@@ -3,7 +3,7 @@
 (() => {
   const {
     data, el, bar, isolated, rowOf, three, percent, unitFor, ask, current, layersOf, homesOf,
-    layerLink,
+    layerLink, wholeOf,
   } = window.onnxprof.model;
   const { selection } = window.onnxprof;
   const at = (id) => document.getElementById(id);
@@ -102,13 +102,13 @@
     ];
     if (run.fail) return facts([...first, ["Time", "this measurement failed"]]);
     const step = stepOf(run, name);
-    if (!step) return facts([...first, ["Time", "none: nothing was executed for it"]]);
+    if (!step) return facts([...first, ["Time", "none: not executed"]]);
     if (step.m === null) return facts([...first, ["Time", step.status], ["Step", isolated(step.step)]]);
     const spread = step.lo === null ? "" : `, p5 to p95 ${time(run, step.lo)} to ${time(run, step.hi)}`;
     return facts([
       ...first,
       ["Time", `${time(run, step.m)}${step.layers > 1 ? ` for ${step.layers} layers` : ""}${spread}`],
-      ["Share", `${percent(step.share ?? 0)} % of the median`],
+      ["Share", `${percent(step.share ?? 0)} % of ${wholeOf(run)}`],
       ["Rank", `${rankOf(run, step.home)} by time`],
       ["In doubt", doubt(step)],
       ["Step", step.step ? isolated(step.step) : ""],
@@ -124,7 +124,17 @@
     const share = factOf(known, run, "part", row);
     return share === null ? null : `${share >= 0.005 ? Math.round(100 * share) : "<1"} %`;
   };
+  // facts.js has the page's own runs; an earlier one brings the figures of its rows.
+  const workOfPast = (run, name) => {
+    const why = run.fail ? null : stepOf(run, name)?.why;
+    const amount = (value, unit) => (value ? scaled(value, unit) : "");
+    return facts(why ? [
+      ["MACs", amount(why.macs, "")], ["Moves", amount(why.bytes, "B")], ["Bound by", why.bound],
+      ["Of possible", why.part ? `${why.part} %` : ""],
+    ] : []);
+  };
   const work = (known, run, name) => {
+    if (run.stamp) return workOfPast(run, name);
     const step = run.fail ? null : stepOf(run, name);
     if (!step) return facts([]);
     const of = (key) => factOf(known, run, key, step.home);
@@ -132,7 +142,7 @@
     return facts([
       ["Operations", amount("flops", "FLOP")], ["Moves", amount("bytes", "B")],
       ["Bound by", of("bound") ?? ""], ["Of possible", possible(known, run, step.home) ?? ""],
-      ["Memory alive", amount("alive", "B")],
+      ["Activations in memory", amount("alive", "B")],
     ]);
   };
 
@@ -161,7 +171,7 @@
     if (found.length < 2) return el("p", "");
     const each = found.map(([one, step]) => step.m / one.batch);
     const most = Math.max(...each);
-    return table(["Batch", "Time", "An item, µs", "Share, %", ""], found.map(([one, step], i) => [
+    return table(["Batch", "Time", "Per item, µs", "Share, %", ""], found.map(([one, step], i) => [
       runLink(one, String(one.batch)), time(one, step.m), three(each[i] / 1e3), percent(step.share),
       bar(each[i] / most),
     ]));

@@ -7,7 +7,8 @@
 
   // The figures of a row, the `i`th of a run's timing table: null for what is no step's.
   const of = (run, i) => {
-    const held = found.get(run.stem);
+    // an earlier run shares the file's name with the newest, and brings its own figures
+    const held = run.stamp ? run.why : found.get(run.stem);
     if (!held) return null;
     held.places ??= new Map(held.i.map((row, place) => [row, place]));
     const place = held.places.get(i);
@@ -52,6 +53,15 @@
 
   onnxprof.reasons = { of, cells, keys };
 
+  const sayPast = (run) => {
+    const note = document.createElement("p");
+    note.className = "note";
+    note.textContent = "The run above is an earlier one. The table below has the figures of its steps; a roofline"
+      + " and advice are there for the newest run alone.";
+    table.classList.toggle("boundless", !run.why?.bounded);
+    place.replaceChildren(note);
+  };
+
   const place = document.getElementById("why-shown");
   const table = document.getElementById("timing-table");
   let shown = null;
@@ -73,6 +83,7 @@
     const there = shown === null && place.dataset.stem === run.stem;
     shown = run;
     if (run.fail) return;
+    if (run.stamp) { sayPast(run); return; }
     if (found.has(run.stem)) { put(run, found.get(run.stem), false); return; }
     ask("why", run.stem, `why/${run.stem}.js`).then((held) => {
       if (shown === run) put(run, held, there);

@@ -27,7 +27,7 @@
     fusedRows.hidden = !fused && !isOn(fusedRows);
     fusedRows.textContent = `Fused rows, ${fused.toLocaleString("en-US")}`;
     const sorted = table.querySelector("th[aria-sort]");
-    words.textContent = sorted ? `By ${sorted.textContent.trim()}${LAST}`
+    words.textContent = sorted ? `By ${sorted.innerText.trim()}${LAST}`
       : address.get("order") === "file" ? "In the order of the file." : "The slowest steps first.";
     for (const button of buttons) button.setAttribute("aria-pressed", String(isOn(button)));
   };

@@ -210,12 +210,10 @@
     links = shown.map((each, i) => rectangle(tree, each, whole, i));
     const levels = shown.reduce((most, [, level]) => Math.max(most, level + 1), 0);
     const picture = svg("svg", {
-      class: "icicle", width: "100%", height: LEVEL * levels, role: "group",
+      class: "icicle", width: "100%", height: LEVEL * levels, role: "document",
       "aria-label": "Time by module scope",
     });
     picture.append(...links);
-    // what is below stays where it is when a scope has fewer levels
-    stage.style.minHeight = `${stage.clientHeight}px`;
     stage.replaceChildren(...(whole ? [picture] : []));
     mark();
   };

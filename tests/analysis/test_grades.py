@@ -18,7 +18,6 @@ from onnxprof.analysis.grades import (
     grade,
     graded,
     has_interval,
-    is_wrong,
     worst,
 )
 from onnxprof.analysis.intervals import interval_ranks
@@ -115,9 +114,9 @@ def test_what_is_no_latency_or_a_wrong_one_has_no_grade() -> None:
         sample_run(), warnings=(RunWarning(WarningKind.PARITY_FAILED, 0.1, "y"),)
     )
     assert [grade(run) for run in (failed_run(), wrong_run(), warned, bare())] == [None] * 4
-    assert is_wrong(warned)
-    assert is_wrong(dataclasses.replace(wrong_run(), warnings=()))
-    assert not is_wrong(sample_run())
+    assert warned.is_wrong
+    assert dataclasses.replace(wrong_run(), warnings=()).is_wrong
+    assert not sample_run().is_wrong
 
 
 def test_a_run_its_table_and_its_summary_have_one_grade() -> None:

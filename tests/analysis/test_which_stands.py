@@ -6,14 +6,16 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from support.pages.repeated import wrong
 from support.runs.scenarios import scenario_run
 from typer.testing import CliRunner
 
 from onnxprof.analysis.standing import newest
 from onnxprof.cli.commands.stored.runs import app
 from onnxprof.compare.systems import newest as newest_of_each
-from onnxprof.publish.pages.catalogue import catalogue
+from onnxprof.publish.pages.catalogue import catalogue, standing_entry
 from onnxprof.records.run import Run
+from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.folder import Store
 from onnxprof.store.select import select
 from onnxprof.store.summary import summarise
@@ -38,6 +40,50 @@ def test_a_failed_run_stands_only_where_no_other_succeeded() -> None:
     assert newest([failed(LATER), good(OLD)]).created == OLD
     assert newest([failed(LATER), failed(OLD)]).created == LATER
     assert newest([good(OLD), good(LAST), failed(LATER)]).created == LAST
+
+
+def test_a_run_with_wrong_outputs_stands_only_where_none_is_right() -> None:
+    newer = dataclasses.replace(wrong(1, model="net"), created=LATER)
+    assert newest([good(OLD), newer]).created == OLD
+    assert newest([newer, good(OLD)]).created == OLD
+    assert newest([failed(LAST), newer]).created == LATER
+    assert newest([newer]) is newer
+    warned = dataclasses.replace(newer, warnings=(RunWarning(WarningKind.PARITY_FAILED),))
+    assert newest([summarise(good(OLD)), summarise(warned)]).created == OLD
+
+
+def test_a_run_without_a_latency_stands_between_wrong_and_failed_ones() -> None:
+    timings = good(LATER).timings
+    assert timings is not None
+    empty = timings.latency_ns[:0]
+    bare = dataclasses.replace(
+        good(LATER), timings=dataclasses.replace(timings, latency_ns=empty, latency_block=empty)
+    )
+    assert newest([dataclasses.replace(wrong(1), created=OLD), bare]).created == OLD
+    assert newest([bare, failed(LAST)]) is bare
+
+
+def test_a_page_shows_the_right_run_and_keeps_the_wrong_one_among_the_others() -> None:
+    (page,) = catalogue([good(OLD), dataclasses.replace(wrong(1, model="net"), created=LATER)])
+    assert page.entries[0].run.created == OLD
+    assert [run.created for run in page.entries[0].older] == [LATER]
+
+
+def test_one_rule_for_runs_and_for_their_places_on_a_page() -> None:
+    others = {"b": good(LAST), "c": dataclasses.replace(wrong(1, model="net"), created="2027")}
+    runs = [
+        good(OLD),
+        *(
+            dataclasses.replace(run, request=dataclasses.replace(run.request, timer=timer))
+            for timer, run in others.items()
+        ),
+    ]
+    (page,) = catalogue(runs)
+    assert len(page.entries) == 3
+    stands = standing_entry(page.entries)
+    assert stands is not None
+    assert stands.run is newest(runs) is runs[1]
+    assert standing_entry(()) is None
 
 
 def test_of_runs_of_one_moment_the_last_stands() -> None:

@@ -130,9 +130,11 @@ def test_the_format_is_that_of_the_ending(given: str, output: str | None, expect
 @pytest.mark.parametrize(
     ("given", "output", "match"),
     [
-        ("", "out.xlsx", r"end in \.xlsx.*csv \(\.csv\), json .* md \(\.md, \.markdown\)"),
+        ("", "out.ods", r"end in \.ods.*csv \(\.csv\), json .* md \(\.md, \.markdown\)"),
         ("json", "out.csv", r"--format json and the ending \.csv do not go together"),
         ("chrome", "out.md", "do not go together"),
+        ("csv", "out.xlsx", r"--format csv and the ending \.xlsx do not go together"),
+        ("xml", "out.csv", r"no format 'xml'. Choose csv, json, chrome, md"),
     ],
 )
 def test_other_endings_are_refused(given: str, output: str, match: str) -> None:
@@ -151,7 +153,7 @@ def test_other_endings_are_refused(given: str, output: str, match: str) -> None:
         "scaling runs",
     ],
 )
-@pytest.mark.parametrize("rest", ["-o out.xlsx", "-o out.csv --format json"])
+@pytest.mark.parametrize("rest", ["-o out.ods", "-o out.csv --format json"])
 def test_every_command_refuses_them_before_it_works(folder: Path, words: str, rest: str) -> None:
     done = onnxprof(folder, *words.split(), *rest.split())
     assert done.returncode == 2

@@ -103,7 +103,8 @@ def test_a_plan_is_measured_once_and_the_same_command_does_what_is_left(folder: 
     assert code == 0, err
     events = [json.loads(line) for line in out.splitlines()]
     assert events[0]["event"] == "planned"
-    assert events[-1] | {"at": ""} == {
+    last = {key: events[-1][key] for key in events[-1] if key not in ("schema", "onnxprof")}
+    assert last | {"at": ""} == {
         **{"version": 1, "event": "ended", "at": "", "finished": 4, "failed": 0},
         **{"skipped": 0, "left": 0},
     }

@@ -32,6 +32,7 @@ from onnxprof.publish.comparing import alignment as shared
 from onnxprof.publish.comparing import alignment_table, alignment_text
 from onnxprof.publish.comparing import over_batches as alignment_batches
 from onnxprof.publish.comparing.alignment import Choice, Sort
+from onnxprof.publish.json import documents
 from onnxprof.publish.text.safe import shortened, telling_cut
 from onnxprof.records.layer import Layer, LayerKind
 from onnxprof.records.parity import OutputParity, Parity
@@ -218,7 +219,7 @@ def test_a_spread_beyond_all_numbers_gives_no_interval() -> None:
     latency[processes % 2 == 0] = 1
     timings = dataclasses.replace(wild.timings, latency_ns=latency)
     found = align([several(), dataclasses.replace(wild, timings=timings)])
-    assert json.loads(alignment_text.to_json_text(found))
+    assert json.loads(documents.text(alignment_text.plain(found)))
 
 
 def test_the_threshold_is_what_matters() -> None:
@@ -475,14 +476,15 @@ def test_csv_adds_up_exactly() -> None:
 
 def test_json_has_everything() -> None:
     found = align(three())
-    told = json.loads(alignment_text.to_json_text(found))
+    told = json.loads(documents.text(alignment_text.plain(found)))
     assert [column["label"] for column in told["columns"]] == ["ort", "torch", "openvino"]
     assert [column["parity"] for column in told["columns"]] == [True, None, False]
     assert told["blocks"][0]["cells"][1]["steps"] == [f"{CONV}_step", f"{RELU}_step"]
     assert told["blocks"][1]["cells"][2]["missing"] == {GEMM: "folded"}
     assert told["total"]["cells"][0]["ns"] == found.columns[0].total_ns
     batches = over_batches([several(), several("torch", 0.5)])
-    point = json.loads(alignment_batches.to_json_text(batches))["batches"][0]["points"][1]
+    plain = alignment_batches.plain_batches(batches)
+    point = json.loads(documents.text(plain))["batches"][0]["points"][1]
     assert point["speedup"] == pytest.approx(1.0, abs=0.1)
     assert point["verdict"] == "faster"
 

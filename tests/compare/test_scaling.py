@@ -21,6 +21,7 @@ from onnxprof.compare.verdict import Verdict
 from onnxprof.errors import UsageError
 from onnxprof.publish.comparing import scaling as text
 from onnxprof.publish.comparing import scaling_data as data
+from onnxprof.publish.json import documents
 from onnxprof.publish.text import numbers
 from onnxprof.records.run import Run
 from onnxprof.records.timings import Timings
@@ -212,7 +213,7 @@ def test_a_run_without_step_times_has_a_line_and_no_rows() -> None:
 
 def test_json_has_no_number_that_is_none() -> None:
     runs = [at(s, [0.5 + s, 0.0, 0.0]) for s in (1, 2, 4)]
-    document = json.loads(data.to_json_text([scaling(runs)], 3 * MS))
+    document = json.loads(documents.text(data.plain([scaling(runs)], 3 * MS)))
     assert document[0]["within_limit"] == 2
     assert document[0]["rows"][0]["line"]["item_ns"] == pytest.approx(MS, rel=1e-3)
 

@@ -17,7 +17,7 @@ from onnxprof.compare.settings import (
     threads_text,
     usual,
 )
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import USUAL, Granularity, Setup
 from onnxprof.testing import sample_run
 
 REQUEST = sample_run("m").request
@@ -31,6 +31,9 @@ made = st.builds(
     inputs=st.sampled_from(["", "ab" * 32, "cd" * 32]),
     written=st.booleans(),
     threads=st.sampled_from([ANY_THREADS, 0, 1, 16]),
+    setup=st.sampled_from(
+        [USUAL, Setup("basic"), Setup("", (("a", "1"),)), Setup("", (), (("a", "1"),))]
+    ),
 )
 
 
@@ -61,6 +64,9 @@ def test_each_setting_that_differs_is_named() -> None:
         ({"inputs_sha256": "ef" * 32}, Facet.WORK),
         ({"threads": 16}, Facet.THREADS),
         ({"granularity": Granularity.WRITTEN}, Facet.GRAPH),
+        ({"optimization_level": "basic"}, Facet.SETUP),
+        ({"session_options": (("a", "1"),)}, Facet.SETUP),
+        ({"provider_options": (("a", "1"),)}, Facet.SETUP),
     ):
         other = settings_of(dataclasses.replace(REQUEST, **change))
         assert differing(plain, other) == (facet,), change

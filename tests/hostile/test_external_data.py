@@ -249,6 +249,7 @@ def leak(location: str) -> ModelProto:
     return models.model(nodes, *ends, domains=["my"], functions=[function])
 
 
+@pytest.mark.posix
 def test_torch_refuses_even_a_file_that_changed_behind_our_back(folder: Path) -> None:
     pytest.importorskip("torch")
     from onnxprof.backends.torch.program.loader import load

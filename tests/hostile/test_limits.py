@@ -129,6 +129,18 @@ def test_what_goes_wrong_is_one_error(work: object, limits: Limits, match: str) 
         confined(work, limits, "planning", "m.onnx")  # type: ignore[arg-type]
 
 
+@linux
+@pytest.mark.parametrize("memory_bytes", [1, 1 << 20, 16 << 20])
+def test_a_limit_below_what_a_copy_has_already_is_said_at_once(memory_bytes: int) -> None:
+    """Such a process can take no page more: its answer must not wait for one."""
+    held = np.ones(64 << 20, np.uint8)
+    limits = Limits(600, memory_bytes)  # a time that this test would not last
+    with pytest.raises(ModelError, match="planning takes more memory than"):
+        confined(partial(nothing, 7), limits, "planning", "m.onnx")
+    assert held.all()
+
+
+@pytest.mark.posix
 @pytest.mark.parametrize("command", ["inspect", "profile"])
 @pytest.mark.parametrize("made", [function_bomb(60), doubling(40)], ids=["functions", "doubling"])
 def test_small_files_that_grow_are_bounded(
@@ -147,9 +159,9 @@ def test_small_files_that_grow_are_bounded(
 
 #: `inspect`, whose work is a call of a library that looks at no signal.
 _LONG_CALL = """
-import onnxprof.cli.commands.inspect
+import onnxprof.api.reading
 from onnxprof.cli.main import main
-onnxprof.cli.commands.inspect._seen = lambda *_: sum(range(10**12))
+onnxprof.api.reading.seen = lambda *_: sum(range(10**12))
 main()
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,7 +114,7 @@ def test_doctor(
         f"own{MARKS}": Plugin("own", "own", f"own{MARKS}", backend),
         f"lost{MARKS}": Plugin("lost", "lost", f"d{MARKS}", None, f"no{MARKS}", f"do{MARKS}"),
     }
-    monkeypatch.setattr("onnxprof.doctor.backends", lambda: plugins)
+    monkeypatch.setattr(import_module("onnxprof.doctor"), "backends", lambda: plugins)
     monkeypatch.setenv("ONNXPROF_STORE", f"/nowhere/{NAME}".replace("\x00", ""))
     _run(["doctor", "--format", format_])
     told = capsys.readouterr()

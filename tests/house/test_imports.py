@@ -41,9 +41,12 @@ HEAVIER = (*HEAVY, "numpy", "psutil", "rich")
 #: What a command may import of ours at the top, beside typer: its parameters.
 LIGHT = (
     "onnxprof.cli.choosing",
+    "onnxprof.cli.commands.stored.compared",
+    "onnxprof.cli.completing.scripts",
     "onnxprof.cli.lazy",
     "onnxprof.cli.output",
     "onnxprof.cli.parameters",
+    "onnxprof.compare.gates.requirement",
     "onnxprof.jobs.options",
     "onnxprof.records.step",
 )

@@ -26,6 +26,7 @@ from onnxprof.compare.over_batches import over_batches, speedup
 from onnxprof.publish.comparing import alignment_table, alignment_text, changes
 from onnxprof.publish.comparing import over_batches as batch_tables
 from onnxprof.publish.comparing.alignment import Choice, number
+from onnxprof.publish.json import documents
 from onnxprof.publish.overlays.chrome import chrome_trace
 from onnxprof.publish.overlays.model_explorer import node_data
 from onnxprof.publish.pages import pair as pair_pages
@@ -150,9 +151,9 @@ def test_pages_and_pdf(run: Run) -> None:
     assert data["hi"] == [row.p95_ns for row in known]
     assert sum(ns or 0 for ns in data["m"][:-1]) == sums.total_ns
     assert data["sums"] == sum(row.status in CLOSING for row in known)
-    document = json.loads(timings.manuscript(run, sums).data)
     unit = numbers.unit_for(sums.total_ns)[1]
-    printed = [row["times"][0] for row in (*document["rows"], *document["closing"])]
+    rows, closing = timings.printed_rows(sums)
+    printed = [row.times[0] for row in (*rows, *closing)]
     wanted = ["" if r.median_ns is None else numbers.three(r.median_ns / unit) for r in known]
     assert printed == wanted
 
@@ -187,7 +188,7 @@ def test_compare(run: Run) -> None:
     other = dataclasses.replace(run, timings=slower)
     told = compare([([run], [other])], 0.02)
     [pair] = told.pairs
-    plain = json.loads(changes.to_json_text(told))["pairs"][0]
+    plain = json.loads(documents.text(changes.plain(told)))["pairs"][0]
     for side, of in (("a", sums), ("b", reconcile(other))):
         assert ns(plain["latency"][f"{side}_ms"]) == of.total_ns
         assert ns(plain[f"overhead_{side}_ms"]) == of.overhead_ns
@@ -344,7 +345,7 @@ def test_in_turn_the_times_are_the_runs_own_and_the_ratios_say_that_they_are_not
     runs = inturn.measured(machine, 3)
     told = compare([([runs[0]], [runs[1]])], 0.02, in_turn=True)
     [pair] = told.pairs
-    plain = json.loads(changes.to_json_text(told))
+    plain = json.loads(documents.text(changes.plain(told)))
     for side, run in zip("ab", runs, strict=True):
         sums = reconcile(run)
         [figures] = plain["pairs"]

@@ -210,3 +210,31 @@ def test_every_entry_point_and_script_leads_somewhere(repository: Path) -> None:
         for target in group.values():
             module, _, attribute = target.partition(":")
             assert hasattr(import_module(module), attribute), target
+
+
+@pytest.fixture(scope="module")
+def unlinked(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Path:
+    """The tree as git writes it where there are no symbolic links: files with the target."""
+    clone = tmp_path_factory.mktemp("unlinked") / "checkout"
+    shutil.copytree(source, clone, symlinks=True)
+    for name in LINKS:
+        place = clone / "onnxprof" / name
+        target = os.readlink(place)
+        place.unlink()
+        place.write_text(target)
+    return clone
+
+
+def test_a_clone_without_links_makes_the_same_wheel(
+    unlinked: Path, dist: Path, tmp_path: Path
+) -> None:
+    build = [sys.executable, "-m", "build", "--no-isolation", "--skip-dependency-check"]
+    run(*build, "--wheel", "--outdir", tmp_path, unlinked, cwd=tmp_path)
+    assert wheel_files(only(tmp_path, "*.whl")) == wheel_files(only(dist / "direct", "*.whl"))
+
+
+def test_an_editable_install_of_such_a_clone_works(
+    fresh: Path, unlinked: Path, tmp_path: Path
+) -> None:
+    install(fresh, "--editable", unlinked, cwd=tmp_path)
+    assert check(fresh, tmp_path) == unlinked / "onnxprof"

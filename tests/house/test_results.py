@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 from support.places import ROOT
+from support.sweeps.events import END, SCRIPT
 
 from onnxprof.store.folder import Store, load, scan
 from onnxprof.sweeps.plans.expand import excluded, expanded
 from onnxprof.sweeps.plans.read import read_plan
+from onnxprof.sweeps.status.file import StatusFile
 from onnxprof.testing import sample_run
 from onnxprof.zoo import catalogue
 
 RESULTS = ROOT / "results"
 MOST_BYTES = 15_000_000
 PAGE = runpy.run_path(str(ROOT / "benchmarks" / "results" / "readme.py"))
+PICTURES = runpy.run_path(str(ROOT / "benchmarks" / "results" / "pictures.py"))
 
 
 def test_the_runs_can_be_read_and_are_small() -> None:
@@ -66,3 +70,25 @@ def test_a_page_is_made_of_what_the_runs_say(tmp_path: Path) -> None:
     assert PAGE["page"](text, tmp_path) == text
     with pytest.raises(ValueError, match="lacks"):
         PAGE["page"]("no marks", tmp_path)
+
+
+def test_the_picture_of_a_board_is_what_the_command_prints(tmp_path: Path) -> None:
+    store = tmp_path / "a store"
+    with StatusFile(store, 0.0) as status:
+        for _, event in (*SCRIPT, END):
+            status.hear(event)
+    printed = PICTURES["board"](store)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", printed)
+    assert "sweep into a store, begun " in plain
+    assert "is over (process " in plain
+    assert f" on {platform.node()}" not in " ".join(plain.split())
+    assert max(map(len, plain.splitlines())) <= 80
+    page = PICTURES["terminal_page"]("onnxprof sweep status", printed)
+    assert "$ onnxprof sweep status" in page
+    assert "color: #" in page
+    assert "\x1b" not in page
+
+
+def test_a_store_without_a_sweep_has_no_board(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="knows no sweep"):
+        PICTURES["board"](tmp_path / "empty")

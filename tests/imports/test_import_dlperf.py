@@ -238,6 +238,7 @@ def test_two_layers_of_one_name_are_refused_unless_they_are_the_same() -> None:
         tables.parse(json.dumps([*given, {**given[-1], "type": "Relu"}]).encode())
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
 def test_links_are_not_followed(clone: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"

@@ -82,14 +82,15 @@ def computing(steps: Any, job: Workload) -> set[tuple[str, ...]]:
 def report(job: Workload, file: Path) -> Path:
     """What benchmark_app writes, from a model compiled here."""
     from onnxprof.backends.openvino.runtime import runtime
-    from onnxprof.backends.openvino.session import properties
+    from onnxprof.backends.openvino.settings import properties
     from onnxprof.backends.openvino.source import readable
 
     core = runtime().Core()
     with readable(job.model) as source:
         model = core.read_model(source)
     model.reshape({name: list(array.shape) for name, array in job.inputs.items()})
-    request = core.compile_model(model, "CPU", properties(job, "CPU", True)).create_infer_request()
+    settings = properties(job, core, "CPU", True)
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
     request.infer(dict(job.inputs))
     rows = ["layerName;execStatus;layerType;execType;realTime (ms);cpuTime (ms)"]
     for node in request.profiling_info:

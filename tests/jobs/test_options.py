@@ -45,6 +45,13 @@ OTHERS: dict[str, Any] = {
     "verify": False,
     "telemetry": False,
     "allocations": True,
+    "iterations": 40,
+    "warmup": 0,
+    "duration": 2.5,
+    "streams": 2,
+    "optimization_level": "basic",
+    "session_options": (("session.disable_prepacking", "1"), ("a", "b=c")),
+    "provider_options": (("use_tf32", "0"),),
 }
 
 
@@ -106,6 +113,9 @@ def test_a_command_may_say_an_option_in_its_own_way() -> None:
         ({"timer": "x"}, "no timer 'x'. Choose auto, trace, prefix or cupti"),
         ({"batch": "1,x"}, "'x' is not a whole number"),
         ({"dim": ["n"]}, "--dim 'n' is not NAME=SIZE"),
+        ({"session_option": ["n"]}, "--session-option 'n' is not NAME=VALUE"),
+        ({"session_option": ["=1"]}, "--session-option '=1' is not NAME=VALUE"),
+        ({"provider_option": ["n="]}, "--provider-option 'n=' is not NAME=VALUE"),
     ],
 )
 def test_a_value_that_makes_no_sense(given: dict[str, Any], message: str) -> None:
@@ -138,6 +148,8 @@ def test_the_request_keeps_what_it_has_a_field_for() -> None:
     assert shared == {
         *("backend", "provider", "runtime", "dims", "threads", "granularity", "timer", "seed"),
         "processes",
+        *("iterations", "warmup", "duration", "streams"),
+        *("optimization_level", "session_options", "provider_options"),
     }
     assert {name: getattr(stored, name) for name in shared} == {
         name: OTHERS[name] for name in shared

@@ -10,19 +10,19 @@ import pytest
 from rich.console import Console
 from support.inturn import Machine, job
 
-from onnxprof.cli.commands.versions import in_turn
+from onnxprof.api.in_turn import announce
 from onnxprof.cli.progress import Meter
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.options import Options
-from onnxprof.jobs.outlook import Notice, Outlook, in_turn_s
+from onnxprof.jobs.outlook import Notice, Outlook, ahead_s, in_turn_ahead_s, in_turn_s
 from onnxprof.jobs.sweep import measured
-from onnxprof.measure.budget import Budget
+from onnxprof.measure.budget import Amount, Budget
 from onnxprof.measure.protocol import measure
 from onnxprof.plugins.backend import Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Timer
-from onnxprof.testing import FakeBackend, sample_run, sample_table
+from onnxprof.testing import FakeBackend, sample_run, sample_table, scripted_noise
 
 MS = 1_000_000
 SLOW = Outlook(load_s=0.1, inference_s=1.5, budget_s=2.0, stretch_s=0.4, verify_limit_s=10.0)
@@ -135,10 +135,85 @@ def test_pairs_of_processes_count_each() -> None:
     assert in_turn_s(2.3, 6.0, 70e-6, 1) > 6.0
 
 
-def test_the_announcement_is_an_estimate_of_the_whole(capsys) -> None:
-    in_turn._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
-    told = capsys.readouterr().err
-    assert "10 pairs of processes at each of 2 batch sizes" in told
-    assert "take some 455 s" in told
-    in_turn._announce([1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
-    assert capsys.readouterr().err == ""
+def test_the_announcement_is_an_estimate_of_the_whole() -> None:
+    told: list[str] = []
+    announce(told.append, [1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
+    assert "10 pairs of processes at each of 2 batch sizes" in told[0]
+    assert "take some 455 s" in told[0]
+    announce(told.append, [1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("timer", [Timer.TRACE, Timer.AUTO, Timer.PREFIX])
+@pytest.mark.parametrize("given", [{"budget": 2.0}, {"budget": 20.0}, {"duration": 8.0}])
+@pytest.mark.parametrize("step_ms", [0.1, 5.0, 20.0])
+def test_what_is_announced_before_the_start_is_kept(
+    timer: Timer, given: dict[str, float], step_ms: float
+) -> None:
+    """All but starting a process and the checks, which take no time of the scripted clock."""
+    noise = [
+        lambda n, times=times: round(times(n) * (1 + 0.6 * (n % 2)))
+        for times in scripted_noise([round(step_ms * MS)] * 3, 1)
+    ]
+    backend = FakeBackend(step_ns=noise, gap_ns=0, load_ns=MS)
+    options = Options(
+        ("m",),
+        budget=Budget(given.get("budget", 5.0)),
+        duration=given.get("duration", 0.0),
+        telemetry=False,
+        verify=False,
+        parity=False,
+    )
+    work = Workload(PreparedModel(b"", Path()), sample_table(), {}, threads=1)
+    measure(
+        *(backend, work, options.process_budget, backend.clock, lambda *_: None),
+        timer=timer,
+        amount=options.amount(),
+    )
+    announced = ahead_s(options)
+    assert announced is not None
+    starting = announced - options.process_budget.seconds
+    taken_s = backend.clock.now_ns / 1e9
+    assert 0 < starting < 3
+    assert (announced - starting) / 1.5 < taken_s < (announced - starting) * 1.5
+
+
+def test_batches_processes_streams_and_checks_count_before_the_start() -> None:
+    usual = Options(("m",), budget=Budget(4.0))
+    base = ahead_s(usual)
+    assert base is not None
+    assert ahead_s(replace(usual, batches=(1, 2, 4))) == pytest.approx(3 * base)
+    more = (
+        *(replace(usual, budget=Budget(8.0)), replace(usual, duration=8.0)),
+        *(replace(usual, processes=4), replace(usual, streams=2)),
+    )
+    less = replace(usual, telemetry=False), replace(usual, verify=False, parity=False)
+    assert all((ahead_s(each) or 0) > base for each in more)
+    assert all((ahead_s(each) or base) < base for each in less)
+    assert ahead_s(replace(usual, iterations=100)) is None
+
+
+def test_pairs_in_turn_are_announced_by_what_was_asked_for() -> None:
+    """LeNet, as above: 52 s with 0.3 s a process."""
+    options = Options(("m",), budget=Budget(3.0), processes=10)
+    assert 52 / 1.5 < in_turn_ahead_s(options) < 52 * 1.5
+    assert in_turn_ahead_s(replace(options, batches=(1, 8))) == 2 * in_turn_ahead_s(options)
+
+
+@pytest.mark.parametrize("timer", [Timer.TRACE, Timer.PREFIX])
+def test_a_number_of_inferences_is_announced_once_one_is_timed(timer: Timer) -> None:
+    backend = Counted()
+    work = Workload(PreparedModel(b"", Path()), sample_table(), {}, threads=1)
+    measure(
+        *(backend, work, Budget(5.0), backend.clock, lambda *_: None),
+        timer=timer,
+        warm=backend.warm,
+        amount=Amount(iterations=50),
+    )
+    ((at_ns, load_ns, _),) = backend.told
+    outlook = Outlook(load_ns / 1e9, 1.5, 5.0, iterations=50)
+    taken_s = (backend.clock.now_ns - at_ns) / 1e9
+    assert outlook.is_long
+    assert outlook.measuring_s / 2 < taken_s < outlook.measuring_s * 2
+    assert "50 of them are sampled" in outlook.notice("net")
+    assert not replace(outlook, iterations=1).is_long

@@ -107,6 +107,7 @@ def test_another_device_is_free() -> None:
         pass
 
 
+@pytest.mark.posix
 def test_a_crash_frees_the_device(locks: Path) -> None:
     with holder() as first:
         first.send_signal(signal.SIGKILL)
@@ -147,6 +148,7 @@ def test_a_hostile_id_stays_in_the_folder(locks: Path) -> None:
     assert names == {"cpu-etc-x.lock", "cpu-etc-x.holder"}
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_where_there_can_be_no_lock_it_goes_on_and_says_so(locks: Path, kind: str) -> None:
     if kind == "file":
@@ -162,6 +164,7 @@ def test_where_there_can_be_no_lock_it_goes_on_and_says_so(locks: Path, kind: st
     assert not (locks.parent / "elsewhere").exists()
 
 
+@pytest.mark.posix
 def test_no_link_is_followed_to_say_who_holds_it(locks: Path) -> None:
     locks.mkdir()
     (locks / "cpu-fake.holder").symlink_to(locks.parent / "elsewhere")

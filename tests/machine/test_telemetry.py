@@ -357,6 +357,7 @@ def test_readings_are_bounded() -> None:
     assert recorder.interval_s > 0.025
 
 
+@pytest.mark.posix
 def test_the_fastest_core_is_read(tmp_path: Path) -> None:
     numbers = sorted(os.sched_getaffinity(0))
     for number in numbers:

@@ -98,6 +98,7 @@ def test_external_data_are_not_touched_by_inspection(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
+@pytest.mark.posix
 def test_download_cache_of_links_works(tmp_path):
     """Model and data are links to blobs in one folder, as the Hugging Face cache has them."""
     blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"

@@ -81,6 +81,7 @@ def test_truncated(tmp_path, part):
     refused(path, tmp_path, "cut short|damaged|no graph|hold")
 
 
+@pytest.mark.posix
 def test_device_and_pipe(tmp_path):
     refused("/dev/null", tmp_path, "empty|regular")
     os.mkfifo(tmp_path / "pipe")
@@ -108,6 +109,7 @@ def test_bad_external_offset(tmp_path, offset):
     refused(made, tmp_path, "offset|too short")
 
 
+@pytest.mark.posix
 def test_external_data_outside_the_folder(tmp_path):
     inner, secret = tmp_path / "inner", tmp_path / "secret.bin"
     inner.mkdir()

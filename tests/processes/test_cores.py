@@ -87,6 +87,7 @@ def own() -> set[int]:
     return os.sched_getaffinity(0)
 
 
+@pytest.mark.posix
 @several
 def test_all_threads_keep_off_and_come_back() -> None:
     seen, go, before = dict[str, set[int]](), threading.Event(), usable_cores()
@@ -111,6 +112,7 @@ def test_all_threads_keep_off_and_come_back() -> None:
     assert own() == USABLE
 
 
+@pytest.mark.posix
 @several
 def test_so_does_the_server_of_processes() -> None:
     fork_server.start(("onnxprof.jobs.preload",))
@@ -122,6 +124,7 @@ def test_so_does_the_server_of_processes() -> None:
     assert os.sched_getaffinity(server) == USABLE
 
 
+@pytest.mark.posix
 @affinities
 def test_where_all_cores_are_measured_nothing_is_moved() -> None:
     with measuring(len(USABLE)) as found:
@@ -129,6 +132,7 @@ def test_where_all_cores_are_measured_nothing_is_moved() -> None:
         assert own() == USABLE
 
 
+@pytest.mark.posix
 @several
 def test_measurements_may_overlap() -> None:
     with measuring(1) as first:
@@ -141,6 +145,7 @@ def test_measurements_may_overlap() -> None:
     assert own() == USABLE
 
 
+@pytest.mark.posix
 @several
 def test_an_error_brings_it_back() -> None:
     with pytest.raises(KeyError), measuring(1):
@@ -148,6 +153,7 @@ def test_an_error_brings_it_back() -> None:
     assert own() == USABLE
 
 
+@pytest.mark.posix
 @several
 def test_cores_that_are_settled_are_left_alone() -> None:
     last = frozenset({max(USABLE)})

@@ -22,6 +22,7 @@ from onnxprof.publish.comparing import alignment_table, alignment_text, changes
 from onnxprof.publish.comparing import over_batches as batches_text
 from onnxprof.publish.comparing import scaling as scaling_text
 from onnxprof.publish.comparing.alignment import Choice
+from onnxprof.publish.json import documents
 from onnxprof.publish.pdf import timings as timings_pdf
 from onnxprof.publish.tables import runs as run_list
 from onnxprof.publish.tables.run_summary import summary
@@ -143,7 +144,7 @@ def test_verdicts_of_three_samples_are_not_told() -> None:
     assert "no 95 % interval" in text
     assert "A, B: fewer than six samples" in flat(text)
     assert {row.interval for row in (pair.latency, *pair.rows)} == {None}
-    document = json.loads(changes.to_json_text(compare([([a], [b])], 0.02)))
+    document = json.loads(documents.text(changes.plain(compare([([a], [b])], 0.02))))
     assert document["pairs"][0]["a"][0]["samples"] == 3
     assert document["pairs"][0]["a"][0]["grade"] == "rough"
 

@@ -13,6 +13,7 @@ import unicodedata
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,7 @@ from onnxprof.publish.drawing import plot, strips
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import timings, typesetter
 from onnxprof.publish.pdf.glyphs import SHOWN, legible
+from onnxprof.publish.pdf.rows import BOLD, MOST, SOFT, WIDTH, PrintedRow, folded, table
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
@@ -213,25 +215,103 @@ def test_texts_of_a_plot_are_words_at_places_in_points() -> None:
     typesetter.compile_pdf(plot_pdf.manuscript(drawing, "m", 8))
 
 
-def test_numbers_of_a_table_are_moved_by_the_widths_of_the_font() -> None:
-    """Decimal points stand in line only where the template's widths are those of the font."""
+def test_letters_of_a_table_are_as_wide_as_the_template_says() -> None:
+    """Columns stand in line only where every letter has the width that is counted with."""
     import typst
 
     source = (files("onnxprof") / "site" / "templates" / "timing.typ").read_text("utf-8")
-    widths = "\n".join(re.findall(r"^#let \((?:bold-)?digit.*$", source, re.MULTILINE))
-    typeset = re.search(r"^#set text\(.*?^\)", source, re.DOTALL | re.MULTILINE)
-    assert typeset
-    checked = f"""{typeset[0]}
-{widths}
-#context for (weight, figure, mark) in ((400, digit, point), (700, bold-digit, bold-point)) {{
-  let wide(it) = measure(text(weight: weight, it)).width
-  for each in range(10) {{ assert.eq(wide(str(each)), figure.to-absolute()) }}
-  for text in ("1.0", "7.7", "0.000") {{
-    let expected = (text.len() - 1) * figure + mark
-    assert(calc.abs(wide(text) - expected.to-absolute()) < 0.001pt)
+    width = re.search(r"^#let letter = .*$", source, re.MULTILINE)
+    assert width
+    checked = f"""{width[0]}
+#set text(font: "DejaVu Sans Mono", size: 6.4pt)
+#context for weight in (400, 700) {{
+  for each in json(bytes(sys.inputs.data)) {{
+    let wide = measure(text(weight: weight, each)).width
+    assert(calc.abs(wide - each.clusters().len() * letter) < 0.001pt, message: each)
   }}
 }}"""
-    assert typst.Compiler(checked.encode(), ignore_system_fonts=True).compile(format="pdf")
+    letters = [chr(code) for code in range(0x21, 0x7F)]
+    given = [*letters, "×", "−", "µ", "…", "1,489.25", "a  b", "fifl", "0.000", "Ω", "Ж"]
+    compiler = typst.Compiler(checked.encode(), ignore_system_fonts=True)
+    assert compiler.compile(format="pdf", sys_inputs={"data": json.dumps(given)})
+
+
+def rows_of(count: int, **fields: object) -> list[PrintedRow]:
+    """Rows with a number and a name each."""
+    bare = PrintedRow("", "", "Conv", "1×8×8", ("1,489.25", "7", "0.123"), "12.3")
+    return [
+        dataclasses.replace(bare, place=str(i), name=f"/block/conv_{i}", **fields)
+        for i in range(1, count + 1)
+    ]
+
+
+def text_lines(made: dict[str, Any]) -> list[str]:
+    """What is printed of a table, a line each."""
+    texts = ("".join(text for _, text in block["runs"]) for block in made["blocks"])
+    return "".join(texts).split("\n")[:-1]
+
+
+def test_numbers_of_a_column_stand_on_their_decimal_points() -> None:
+    more = dataclasses.replace(rows_of(1)[0], times=("5", "41.5", "−12.75"), share="3.05")
+    made = table([*rows_of(1), more], [], "µs")
+    first, second = text_lines(made)
+    assert first.index("1,489") + 4 == second.index("  5") + 2, "a number without a point, too"
+    assert first.index(".123") == second.index(".75")
+    assert first.index(".3") == second.rindex(".05")
+    head = made["head"]
+    assert " ".join(head.split()) == "# Layer Operator Output Median, µs p5, µs p95, µs Share, %"
+    assert head.index("Layer") == first.index("/block")
+    assert head.index("Operator") == first.index("Conv")
+    assert head.index("Output") == first.index("1×8")
+    assert head.index("Share, %") + 8 == max(len(first), len(second), len(head))
+
+
+def test_rows_that_have_one_time_have_one_heading_for_it() -> None:
+    head = table([dataclasses.replace(rows_of(1)[0], times=("5", "", ""))], [], "µs", "Time")[
+        "head"
+    ]
+    assert " ".join(head.split()) == "# Layer Operator Output Time, µs Share, %"
+
+
+def test_a_block_ends_with_a_row_and_has_its_rules_and_bars() -> None:
+    made = table(rows_of(20, bar=0.5), rows_of(3, is_total=True), "ms")["blocks"]
+    assert [block["lines"] for block in made] == [5, 5, 5, 5, 3]
+    assert all(block["rules"] == list(range(block["lines"])) for block in made)
+    assert all(block["bars"] == [(i, 0.5) for i in range(block["lines"])] for block in made[:4])
+    assert {style for style, _ in made[-1]["runs"]} == {SOFT, BOLD}
+
+
+def test_long_texts_take_lines_and_none_is_wider_than_the_columns() -> None:
+    long = PrintedRow("1", "/scope" * 40, "Skip" * 9, "1×" * 40, ("1.5", "1", "2"), "3.10")
+    fused = dataclasses.replace(long, times=("", "", ""), share="", fate="fused into " + "x" * 99)
+    endless = dataclasses.replace(long, name="a" * 3000)
+    made = table([long, fused, endless], [], "ms")
+    lines = text_lines(made)
+    assert max(map(len, lines)) <= WIDTH
+    assert max(block["lines"] for block in made["blocks"]) <= MOST
+    assert sum(len(block["rules"]) for block in made["blocks"]) == 3
+    assert sum(line.count("scope") for line in lines) == 80
+    assert "".join(lines).count("a") == 3000
+    assert sum(line.count("1.5") for line in lines) == 2, "a fused row has no times"
+
+
+@given(st.text(st.characters(codec="ascii", exclude_characters="\n"), max_size=200))
+def test_folding_loses_nothing(text: str) -> None:
+    lines = folded(text, 12)
+    assert "".join(lines) == text
+    assert all(len(line) <= 12 for line in lines)
+
+
+@pytest.mark.parametrize("count", [0, 1, 400])
+def test_tables_of_any_length_are_whole(count: int) -> None:
+    assert len(text_lines(table(rows_of(count), [], "ms"))) == count
+
+
+def test_what_is_copied_from_the_page_keeps_its_rows() -> None:
+    shown = words(timings.timing_pdf(sample_run(batch=8)))
+    rows = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "1 /block/conv_0 Conv 8×4×8×8 6,611 6,533 6,795 46.1" in rows
+    assert "2 /block/relu_1 Relu 8×4×8×8 fused into /block/conv_0_step" in rows
 
 
 def test_one_compiler_sets_all_documents(monkeypatch: pytest.MonkeyPatch) -> None:

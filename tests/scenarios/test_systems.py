@@ -88,9 +88,9 @@ def test_concurrent_sessions_of_onnxruntime_have_threads_of_their_own() -> None:
 
 def test_concurrent_sessions_of_openvino_are_bound_to_no_cores() -> None:
     pytest.importorskip("openvino", reason="needs openvino")
-    from onnxprof.backends.openvino.session import properties
+    from onnxprof.backends.openvino.settings import properties
 
     work = Workload(PreparedModel(b"", Path()), LayerTable((), 1), {}, 3)
-    assert "ENABLE_CPU_PINNING" not in properties(work, "CPU", False)
-    both = properties(replace(work, concurrent=True), "CPU", False)
+    assert "ENABLE_CPU_PINNING" not in properties(work, None, "CPU", False)
+    both = properties(replace(work, concurrent=True), None, "CPU", False)
     assert both["ENABLE_CPU_PINNING"] is False

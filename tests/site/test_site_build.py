@@ -6,12 +6,13 @@ import dataclasses
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.sites import contents, runs
+from support.sites import contents, long_run, runs
 from typer.testing import CliRunner
 
 from onnxprof.cli.commands.site import app
@@ -24,7 +25,9 @@ from onnxprof.publish.site import build, model_files
 from onnxprof.publish.site.cards import card, from_card, light
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
+from onnxprof.store.formats import reading
 from onnxprof.store.parquet import RUN_KEY, SCHEMA_KEY, SUMMARY_KEY
+from onnxprof.store.upkeep.pack import pack
 from onnxprof.testing import sample_run
 
 
@@ -168,6 +171,22 @@ def test_workers_make_the_same_bytes(
     assert build.build_from_stores([store.root], tmp_path / "two").reused == 2
 
 
+def test_an_archive_is_unpacked_once_for_a_model(tmp_path: Path) -> None:
+    """Its runs lie in several archives, and in the order of time in each of them by turns."""
+    stores = [Store(tmp_path / name) for name in "ab"]
+    for number in range(8):
+        created = f"2026-01-0{number + 1}T00:00:00Z"
+        stores[number % 2].save(sample_run("m", number + 1, created=created))
+    packed = [tmp_path / f"{store.root.name}.parquet" for store in stores]
+    for store, archive in zip(stores, packed, strict=True):
+        pack([store.root], archive)
+    build.build_from_stores([store.root for store in stores], tmp_path / "plain")
+    reading._group.cache_clear()
+    build.build_from_stores(packed, tmp_path / "packed")
+    assert reading._group.cache_info().misses == 4, "each for its digests, and for the pages"
+    assert contents(tmp_path / "packed") == contents(tmp_path / "plain")
+
+
 def pid(_: int) -> int:
     return os.getpid()
 
@@ -182,11 +201,32 @@ def complains(_: int) -> int:
     raise UsageError("no")
 
 
-def test_work_is_done_in_processes_that_are_replaced() -> None:
-    heavy = list(process_pool.spread(pid, range(3), lambda _: process_pool.MOST_WEIGHT, workers=1))
-    assert len({*heavy, os.getpid()}) == 4
-    light = list(process_pool.spread(pid, range(3), lambda _: 1, workers=1))
+def test_work_is_done_in_processes_that_are_replaced_once_they_hold_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    light = list(process_pool.spread(pid, range(3), workers=1))
     assert len(set(light)) == 1
+    assert os.getpid() not in light
+    monkeypatch.setattr(process_pool, "MOST_BYTES", 0)
+    heavy = list(process_pool.spread(pid, range(3), workers=1))
+    assert len({*heavy, os.getpid()}) == 4
+
+
+def test_the_model_with_most_steps_is_begun_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of several processes is left with it when the others are done."""
+    asked: list[str] = []
+
+    def listing(work: Callable[[Any], Any], orders: Sequence[Any]) -> Iterator[Any]:
+        asked.extend(order.volume.slug for order in orders)
+        return map(work, orders)
+
+    monkeypatch.setattr(build, "WORTH_WORKERS", 1)
+    monkeypatch.setattr(process_pool, "spread", listing)
+    many = [sample_run("small", batch) for batch in (1, 2)]
+    build.build_site([*many, sample_run("middle"), long_run(400)], tmp_path / "out")
+    assert asked == [long_run(400).request.model_name, "small", "middle"]
 
 
 @pytest.mark.parametrize(
@@ -207,12 +247,12 @@ def test_there_are_as_many_workers_as_cores_and_memory_allow(
 
 def test_a_worker_that_dies_costs_time_only() -> None:
     me = os.getpid()
-    assert list(process_pool.spread(dies_elsewhere, [me, me], lambda _: 1, workers=1)) == [me, me]
+    assert list(process_pool.spread(dies_elsewhere, [me, me], workers=1)) == [me, me]
 
 
 def test_what_a_worker_raises_is_raised() -> None:
     with pytest.raises(UsageError):
-        list(process_pool.spread(complains, [1, 2], lambda _: 1, workers=1))
+        list(process_pool.spread(complains, [1, 2], workers=1))
 
 
 def test_a_card_holds_what_other_pages_need() -> None:
@@ -322,7 +362,7 @@ def test_a_second_build_waits_for_the_first(store: Store, tmp_path: Path) -> Non
     assert (out / "index.html").is_file()
 
 
-def interrupted(work: object, orders: Sequence[object], weight: object) -> Iterator[object]:
+def interrupted(work: object, orders: Sequence[object]) -> Iterator[object]:
     yield from ()
     raise KeyboardInterrupt
 

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.published import dlperf_clone
+from support.published.dlperf_clone import published
 from support.sites import HOSTILE, hostile_run, runs, settled, violations
 
 from onnxprof.analysis.reconcile import Status, reconcile
-from onnxprof.imports.dlperf.folder import find
-from onnxprof.imports.dlperf.runs import Reading
 from onnxprof.publish.layerlist.index import Batch, batches, first
 from onnxprof.publish.layerlist.part import WITHOUT, part
 from onnxprof.publish.pages.catalogue import catalogue
@@ -24,11 +22,6 @@ from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
 pytest_plugins = ["support.browsing"]
-
-
-def published(folder: Path) -> list[Run]:
-    reading = Reading(find(dlperf_clone.clone(folder)), "command", "2026-01-02T03:04:05Z")
-    return [made.run for made in reading.runs()]
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +100,13 @@ def test_names_cannot_end_the_script() -> None:
     assert "\u2028" not in text
 
 
-def test_a_site_without_runs_has_no_list(tmp_path: Path) -> None:
+def test_a_site_without_runs_says_that_there_is_no_layer(tmp_path: Path) -> None:
     build_site([], tmp_path / "out")
-    assert not (tmp_path / "out" / "layers.html").exists()
+    page = (tmp_path / "out" / "layers.html").read_text("utf-8")
+    assert "There is no layer to list yet" in page
+    assert "<table" not in page
+    assert "layerlist.js" not in page
+    assert not (tmp_path / "out" / "layers").exists()
 
 
 def test_the_site_has_the_list_its_index_and_a_way_to_it(out: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import gzip
 import io
 import math
 import re
 from pathlib import Path
 
 import pytest
+from support.pages.graded import THREE, with_latencies
 from support.sites import failed_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
+from onnxprof.publish.pages import device
 from onnxprof.publish.pages import pair as pairs_page
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.pages.device import device_pages, write_tables
@@ -167,6 +170,23 @@ def test_what_has_no_ratio_says_why() -> None:
     assert float(rows[0]["times_as_fast"]) == pytest.approx(pair.rows[0].mean, rel=1e-5)
 
 
+def test_a_ratio_in_the_csv_wears_the_worse_grade_of_its_two_latencies() -> None:
+    steady = with_latencies(measured("m", 1, SLOW, 1.0), [2.0 + i / 1e4 for i in range(20)])
+    few = with_latencies(measured("m", 1, FAST, 1.0), THREE, traced=3)
+    ((pair,), _) = pair_pages(catalogue([steady, few]))
+    (row,) = csv.DictReader(io.StringIO(pair_csv(pair)))
+    assert tuple(row) == pairs_page.COLUMNS
+    assert (row["grade"], row["a_grade"], row["b_grade"]) == ("rough", "solid", "rough")
+    assert 0 < float(row["a_half_width"]) < 0.02
+    assert row["b_half_width"] == "", "three samples have no interval"
+
+
+def test_the_document_names_every_column_of_the_csv() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "site.md").read_text("utf-8")
+    told = text[text.index("`pairs/*.csv` have") :]
+    assert set(pairs_page.COLUMNS) <= set(re.findall(r"`(\w+)`", told))
+
+
 def test_there_are_no_more_pages_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs_page, "MOST_PAIRS", 4)
     devices = [f"cpu:{name}" for name in "abcd"]
@@ -234,3 +254,22 @@ def test_a_device_that_only_failed_has_an_empty_table(tmp_path: Path) -> None:
     text = (tmp_path / "devices" / table.file).read_text("utf-8")
     assert text.count("\n") == 1
     assert text.startswith("model,device,")
+
+
+def test_a_large_table_of_a_device_is_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [gpu_run(1), gpu_run(8)]
+    build.build_site(runs, tmp_path / "plain")
+    monkeypatch.setattr(device, "LARGEST_PLAIN", 100)
+    build.build_site(runs, tmp_path / "packed")
+    plain, packed = (tmp_path / name / "devices" for name in ("plain", "packed"))
+    compressed = (packed / "cuda-0-x.csv.gz").read_bytes()
+    assert gzip.decompress(compressed) == (plain / "cuda-0-x.csv").read_bytes()
+    assert not list(packed.glob("cuda-0-x.csv")) + list(packed.glob("cuda-0-x.spreadsheet.csv"))
+    for page in ("downloads.html", "devices/cuda-0-x.html"):
+        text = (tmp_path / "packed" / page).read_text("utf-8")
+        assert "cuda-0-x.csv.gz" in text
+        assert "cuda-0-x.spreadsheet.csv" not in text
+    build.build_site(runs, tmp_path / "again")
+    assert (tmp_path / "again/devices/cuda-0-x.csv.gz").read_bytes() == compressed

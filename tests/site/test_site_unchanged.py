@@ -55,6 +55,7 @@ def test_a_site_that_is_as_it_would_be_is_left_alone(
     assert len(begun) == 2
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("harm", ["edit", "remove", "add", "link"])
 def test_a_site_that_was_touched_is_made_again(store: Store, tmp_path: Path, harm: str) -> None:
     out = tmp_path / "out"

@@ -136,6 +136,7 @@ def test_facts_of_the_wrong_type_are_not_believed(root: Path, opened: Opened) ->
     assert opened.total() == COUNT
 
 
+@pytest.mark.posix
 def test_an_index_that_is_a_pipe_is_not_opened(root: Path, opened: Opened) -> None:
     os.mkfifo(root / index.NAME)
     assert len(scan([root])[0]) == COUNT
@@ -172,6 +173,7 @@ def test_a_store_that_cannot_be_written_has_its_index_in_the_cache(
     assert not opened
 
 
+@pytest.mark.posix
 def test_a_run_of_two_stores_counts_once(root: Path, opened: Opened) -> None:
     assert len(scan([root, root / "a"])[0]) == COUNT
     link = root / "link.parquet"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from onnxprof.store.upkeep.leftovers import remove_leftovers
 from onnxprof.sweeps.status.file import FOLDER
 
@@ -30,6 +32,7 @@ def test_a_young_one_may_be_at_work(tmp_path: Path) -> None:
     assert (tmp_path / NAME).exists()
 
 
+@pytest.mark.posix
 def test_nothing_else_is_touched(tmp_path: Path) -> None:
     names = ("run.parquet", "notes.tmp", ".secret.tmp", ".0123456789abcdef.tmp.bak", "a" + NAME)
     kept = [old(tmp_path / name) for name in names]

@@ -176,6 +176,7 @@ merge([Path(sys.argv[1])], Path(sys.argv[2]))
 """
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("moment", [1, 2])
 def test_a_killed_merge_leaves_whole_files_and_is_continued(a: Path, b: Path, moment: int) -> None:
     wanted = contents(a) | contents(b)

@@ -120,6 +120,7 @@ def test_removing_takes_the_files_alone(root: Path) -> None:
     assert Store(root).save(sample_run("net")).exists()
 
 
+@pytest.mark.posix
 def test_a_link_is_removed_and_not_what_it_leads_to(root: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

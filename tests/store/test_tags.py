@@ -190,6 +190,7 @@ def test_damaged_lines_are_named_and_the_others_count(root: Path, line: bytes) -
     assert "line 4 and 1 more" in str(problems[0])
 
 
+@pytest.mark.posix
 def test_tags_that_are_a_link_or_a_pipe_are_not_opened(root: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")

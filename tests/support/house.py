@@ -41,7 +41,8 @@ FLOORS = (
     ),
     ("checks", "publish", "imports", "runtimes"),
     ("jobs", "repro", "rewrite"),
-    ("sweeps", "scenarios"),
+    ("sweeps", "scenarios", "gate"),
+    ("api",),
     ("cli",),
     ("cli.commands", "__main__"),
 )

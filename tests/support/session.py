@@ -6,6 +6,7 @@ A plugin that `tests/conftest.py` names. It works without pytest-xdist, too.
 from __future__ import annotations
 
 import gc
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,7 +15,9 @@ import psutil
 import pytest
 
 from onnxprof.machine.kernel import usable_cores
+from support.habits import posix
 
+SYSTEM = os.name
 #: What one process may take: torch, a network of 600 MB, and a child with the same.
 PROCESS_BYTES = 3 << 30
 FEWEST, MOST = 2, 8
@@ -74,6 +77,12 @@ def unit(nodeid: str) -> str:
     if file in ALONE:
         return "alone"
     return nodeid if file in SPREAD else file
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip on Windows what POSIX alone has."""
+    if SYSTEM == "nt" and item.get_closest_marker("posix"):
+        pytest.skip(posix.REASON)
 
 
 def pytest_collection_finish() -> None:

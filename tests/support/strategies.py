@@ -50,6 +50,9 @@ requests = st.builds(
     seed=counts,
     inputs_sha256=text,
     processes=st.integers(1, 9),
+    optimization_level=text,
+    session_options=pairs,
+    provider_options=pairs,
 )
 reals = st.floats(allow_nan=False)
 outputs = st.builds(

@@ -49,6 +49,9 @@ def test_every_key_reaches_the_options(tmp_path: Path) -> None:
         verify = false
         telemetry = false
         allocations = true
+        optimization-level = "basic"
+        session-option = {"session.disable_prepacking" = true, A = "x"}
+        provider-option.use_tf32 = 0
         timeout = 30
         memory = 1.5
         force = true
@@ -71,6 +74,9 @@ def test_every_key_reaches_the_options(tmp_path: Path) -> None:
     assert (options.granularity, options.timer) == (Granularity.WRITTEN, Timer.PREFIX)
     switches = (options.parity, options.verify, options.telemetry, options.allocations)
     assert switches == (False, False, False, True)
+    assert options.optimization_level == "basic"
+    assert options.session_options == (("A", "x"), ("session.disable_prepacking", "1"))
+    assert options.provider_options == (("use_tf32", "0"),)
     assert (options.limits.seconds, options.limits.memory_bytes) == (30.0, 3 << 29)
     assert dict(options.dims) == {"length": 5, "width": 6}
     assert made.optional_dims == ("length",)
@@ -83,6 +89,55 @@ def test_every_option_of_a_measurement_is_a_key_of_a_plan() -> None:
     named = {option.name for option in TABLE.values()} | set(WORK)
     assert named - of_models == {"backend", "device", "provider"}
     assert named - set(KEYS["defaults"]) == {"backend", "inputs"}
+
+
+def test_options_of_a_runtime_are_multiplied_out(tmp_path: Path) -> None:
+    found = tasks(
+        tmp_path,
+        """
+        [[models]]
+        name = "a.onnx"
+        [[backends]]
+        name = "ort"
+        optimization-level = ["basic", "all"]
+        session-option = {a = [0, 1], b = "x"}
+        """,
+    )
+    assert [(t.options.optimization_level, t.options.session_options) for t in found] == [
+        (level, (("a", a), ("b", "x"))) for level in ("basic", "all") for a in ("0", "1")
+    ]
+    assert len({task.key for task in found}) == 4
+
+
+@pytest.mark.parametrize("given", ["1", '"a=1"', "{}", "{a = []}", "{a = 1.5}", "{a = {b = 1}}"])
+def test_options_of_a_runtime_are_a_table(given: str, tmp_path: Path) -> None:
+    text = f'[[models]]\nname = "a.onnx"\nsession-option = {given}\n'
+    with pytest.raises(UsageError, match=r"line 3.*takes a table of names") as caught:
+        tasks(tmp_path, text)
+    assert "session-option = " in str(caught.value)
+
+
+def test_options_of_a_runtime_are_excluded_by_any_of_them(tmp_path: Path) -> None:
+    from onnxprof.sweeps.plans.expand import excluded
+
+    plan = read_plan(
+        written(
+            tmp_path,
+            """
+            [[models]]
+            name = "a.onnx"
+            [defaults]
+            session-option = {a = [0, 1], b = "x"}
+            optimization-level = ["basic", "all"]
+            [[exclude]]
+            session-option = {a = 1}
+            optimization-level = "all"
+            """,
+        )
+    )
+    kept = excluded(plan, expanded(plan).tasks)
+    assert not kept.notes
+    assert len(kept.tasks) == 3
 
 
 def test_a_model_goes_before_a_backend_and_that_before_the_defaults(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ with StatusFile(Path(sys.argv[1]), 0.0) as status:
 """
 
 
+@pytest.mark.posix
 def test_a_killed_sweep_is_dead_even_before_it_is_buried(tmp_path: Path) -> None:
     tests = Path(__file__).parents[1]
     process = subprocess.Popen(
@@ -141,6 +142,7 @@ def test_what_is_no_status_is_named_and_left_alone(tmp_path: Path, content: byte
     assert place.exists()
 
 
+@pytest.mark.posix
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     os.mkfifo(tmp_path / FOLDER / "x-1.json")

@@ -21,7 +21,7 @@ from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.provenance.verify.verdicts import Observed
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import USUAL, Granularity
 
 Arrays = dict[str, NDArray[Any]]
 Feeds = Mapping[str, NDArray[Any]]
@@ -64,7 +64,8 @@ def reference_values(
     wanted: Wanted = None,
 ) -> list[Arrays]:
     """The original's values on the CPU, one mapping for each set of inputs."""
-    on_cpu = replace(workload, provider="cpu", device="", granularity=Granularity.WRITTEN)
+    plain = replace(workload, provider="cpu", device="", granularity=Granularity.WRITTEN)
+    on_cpu = replace(plain, setup=USUAL)
     return _values(on_cpu, original, workload.model, feeds, wanted)
 
 

@@ -71,9 +71,10 @@ def requested(workload: Workload) -> list[Any]:
 
 
 def _options(workload: Workload) -> dict[str, str]:
+    own = {"device_id": str(device_index(workload.device))}
     if workload.provider == "openvino":
-        return {"device_type": "CPU", "num_of_threads": str(workload.threads)}
-    return {"device_id": str(device_index(workload.device))}
+        own = {"device_type": "CPU", "num_of_threads": str(workload.threads)}
+    return dict(workload.setup.provider) | own
 
 
 def require(session: Any, workload: Workload) -> None:

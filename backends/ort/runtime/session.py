@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from onnxprof.backends.ort.runtime import lacks
+from onnxprof.backends.ort.runtime import lacks, settings
 from onnxprof.backends.ort.runtime import providers as ort_providers
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of, view_of
@@ -29,6 +29,8 @@ _FOLDER_SINCE = (1, 21)
 #: Weights are read where they are, without a copy in the layout that kernels like best.
 NO_PACKING = "session.disable_prepacking"
 _POOL: list[int] = []
+#: Whether the sessions of this process share their threads, which its first one settles for all.
+_SHARED: list[bool] = []
 
 
 Configure = Callable[[Any], None]
@@ -90,18 +92,26 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     levels = ort.GraphOptimizationLevel
     made = ort.SessionOptions()
     made.log_severity_level = _FATAL_ONLY
-    shares = workload.own_process and not workload.concurrent
+    shares = workload.own_process and not workload.concurrent and _shares_threads(workload)
     if not (shares and _share_threads(made, workload.threads)):
         made.intra_op_num_threads = workload.threads
         made.inter_op_num_threads = 1
     made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     written = workload.granularity is Granularity.WRITTEN
     made.graph_optimization_level = levels.ORT_DISABLE_ALL if written else levels.ORT_ENABLE_ALL
+    settings.apply(workload.setup, made)
     for name, size in model.free_dims:
         made.add_free_dimension_override_by_name(name, size)
     if isinstance(model.source, bytes):
         made.add_session_config_entry(_EXTERNAL_FOLDER, str(model.folder))
     return made
+
+
+def _shares_threads(workload: Workload) -> bool:
+    """Whether sessions share threads: not where these are to be set, for none in the process."""
+    if not _SHARED:
+        _SHARED.append(not settings.wants_own_threads(workload.setup))
+    return _SHARED[0]
 
 
 def _share_threads(made: Any, threads: int) -> bool:

@@ -11,6 +11,7 @@ from onnxprof.analysis.memory.liveness import Execution, Written, liveness
 from onnxprof.analysis.memory.sharing import is_view, may_overwrite
 from onnxprof.analysis.memory.sizes import tensor_bytes, total
 from onnxprof.analysis.memory.tensors import Tensors
+from onnxprof.analysis.once import once
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.memory import Liveness
 from onnxprof.records.run import Run
@@ -22,16 +23,21 @@ def alive_in_run(run: Run) -> Liveness:
 
     Where a layer's step is not known, its activations are missing: all figures are lower limits.
     """
-    tensors = Tensors(run.table)
-    alive = _alive(tensors, [_of_step(step, tensors) for step in run.steps])
-    return replace(alive, at_least=(True,) * len(run.steps)) if _misses(run, tensors) else alive
+    return once(_alive_in, run.table, run.steps, run.folded)
 
 
-def _misses(run: Run, tensors: Tensors) -> bool:
-    """Whether a layer of the main graph yields an activation and stands in no step."""
-    known = {name for step in run.steps for name in step.layers} | set(run.folded)
+def _alive_in(table: LayerTable, steps: tuple[Step, ...], folded: tuple[str, ...]) -> Liveness:
+    tensors = once(Tensors, table)
+    alive = _alive(tensors, [_of_step(step, tensors) for step in steps])
+    known = {name for step in steps for name in step.layers} | set(folded)
+    is_whole = not _misses(table, known, tensors)
+    return alive if is_whole else replace(alive, at_least=(True,) * len(steps))
+
+
+def _misses(table: LayerTable, known: Collection[str], tensors: Tensors) -> bool:
+    """Whether a layer of the main graph yields an activation and is none of the known ones."""
     live = set(tensors.inputs)
-    for layer in run.table.nodes:
+    for layer in table.nodes:
         if not live.isdisjoint(tensors.reads(layer)):
             live.update(name for name, _ in tensors.outputs(layer))
             if layer.name not in known and not layer.parent and not is_view(layer):

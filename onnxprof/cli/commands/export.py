@@ -48,10 +48,11 @@ def export(
 
     Exit code 1: the file was made, but computes something else.
     """
+    from onnxprof.api.exporting import is_of_zoo
     from onnxprof.cli.options import parse_dims
     from onnxprof.jobs.exporting.export import Order, parse_input
 
-    if _is_zoo(target, exporter):
+    if is_of_zoo(target, exporter):
         return _from_zoo(target, output, bool(input))
     order = Order(
         target=target,
@@ -69,21 +70,10 @@ def export(
     return 0 if made.passed else 1
 
 
-def _is_zoo(target: str, exporter: str) -> bool:
-    from onnxprof.zoo.catalogue import names
-
-    return not exporter and (target.startswith("zoo:") or target in names())
-
-
 def _from_zoo(target: str, output: Path, with_inputs: bool) -> int:
-    from onnxprof.errors import UsageError
-    from onnxprof.zoo.catalogue import entry
-    from onnxprof.zoo.materialisation import copy_out, materialise
+    from onnxprof.api.exporting import from_zoo
 
-    if with_inputs:
-        raise UsageError("a network of the zoo has its own inputs", remedy="Leave --input out")
-    item = entry(target.removeprefix("zoo:"))
-    path = copy_out(materialise(item.name), output)
+    path, item = from_zoo(target, output, with_inputs)
     typer.echo(
         f"{path}: {item.title}, {item.nodes} nodes, {item.parameters:,} parameters, "
         f"opset {item.opset}\nsha256 {item.sha256}, as published"
@@ -102,11 +92,10 @@ def _status(text: str) -> AbstractContextManager[Any]:
     """A status line on stderr for the time of a `with` block; none where that is no terminal."""
     from contextlib import nullcontext
 
-    from rich.console import Console
-
+    from onnxprof.cli.output import stderr_console
     from onnxprof.publish.text.safe import printable
 
-    console = Console(stderr=True)
+    console = stderr_console()
     return console.status(printable(text)) if console.is_terminal else nullcontext()
 
 

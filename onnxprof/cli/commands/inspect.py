@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.output import TABLES, deliver, display, file_format, note, plain_text
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import (
+    BOOKS,
+    TABLES,
+    deliver,
+    deliver_document,
+    detail,
+    display,
+    file_format,
+    note,
+    plain_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping
 
     from rich.console import RenderableType
 
-    from onnxprof.cost.symbolic import SymbolicCost
-    from onnxprof.model.file import ModelFile
+    from onnxprof.api.reading import Seen
     from onnxprof.model.sources.policy import Resolved
-    from onnxprof.records.cost import LayerCost
-    from onnxprof.records.layer import LayerTable
+    from onnxprof.processes.limits import Limits
 
 
 def inspect(
@@ -29,8 +37,9 @@ def inspect(
     batch: Annotated[str, typer.Option(help="Batch sizes, as in 1,8.")] = "1",
     layout: Annotated[str, typer.Option(help="full or classic (six columns).")] = "full",
     format: Annotated[
-        str, typer.Option(help="table, csv, json or md; by default that of the output file.")
+        str, typer.Option(help="table, csv, json, md or xlsx; else as the output file's name ends.")
     ] = "",
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
@@ -57,31 +66,30 @@ def inspect(
 
     With --cost its multiply-accumulates, FLOPs, bytes, arithmetic intensity and parameters.
     """
-    from functools import partial
-
+    from onnxprof.api.reading import look
     from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
     from onnxprof.errors import UsageError
-    from onnxprof.processes.confined import Limits, confined
+    from onnxprof.processes.limits import Limits
 
     batches, dims = parse_batches(batch), parse_dims(dim or [])
-    chosen = _choose(layout, format, output)
+    chosen = _choose(layout, format, output, as_json, alive or symbolic)
     if layout == "classic" and cost:
         raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
+    limits = Limits(timeout, memory_limit(memory))
     if symbolic:
-        return _symbolic(model, cost, batches, dims, chosen, output, timeout, memory)
-    work = partial(_seen, _resolved(model), batches, dims, cost)
-    seen = confined(work, Limits(timeout, memory_limit(memory)), "reading it", model)
-    _tell_obstacles(seen.tables, seen.name, batches)
-    for doubt in seen.doubts:
-        note(f"note: {seen.name}: {doubt}")
-    if seen.unsized:
-        note(f"note: {seen.name}: {seen.unsized}")
+        return _symbolic(model, cost, batches, dims, chosen, output, limits, as_json)
+    seen = look(_resolved(model), batches, dims, cost, limits, model)
+    for text in seen.notes(batches):
+        note(f"note: {text}")
+    if as_json:
+        return deliver_document(_document(seen, cost, alive), output)
+    if chosen == "xlsx":
+        return deliver(_book(seen, layout, cost), output)
     if cost:
         return _write_costs(seen, chosen, output)
     if alive:
         return _write_alive(seen, chosen, output)
-    fed = seen.fed if chosen in ("table", "json") else {}
-    _write(seen.tables, seen.name, layout, chosen, output, seen.parameters, fed)
+    return _write(seen, layout, chosen, output)
 
 
 def _resolved(model: str) -> Resolved:
@@ -89,116 +97,54 @@ def _resolved(model: str) -> Resolved:
     from onnxprof.model.sources.resolve import resolve
 
     with fetching() as progress:
-        return resolve(model, progress)
+        found = resolve(model, progress)
+    detail(f"{model} is {found.path}")
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Facts of a model that the output shows."""
-
-    name: str
-    tables: list[LayerTable]
-    parameters: int
-    fed: dict[str, str]
-    costs: list[tuple[LayerCost, ...]]
-    """One for each table, where they were asked for."""
-    doubts: tuple[str, ...]
-    """Reasons why shapes alone do not prove a batch, see `onnxprof.model.file.doubt`."""
-    unsized: str = ""
-    """The axes whose sizes costs need, with an option that gives them."""
-
-
-def _seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: bool) -> _Seen:
-    """Open and inspect the file: the work that an untrusted file can make long."""
-    from onnxprof.model.file import doubt, open_found, with_defaults
-    from onnxprof.model.layers import inspect
-
-    opened = open_found(file)
-    sizes = with_defaults(opened, dims)
-    tables = _distinct([inspect(opened, size, sizes) for size in batches])
-    doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
-    open_points = tuple(text for text in doubts if text)
-    fed = {} if cost else _fed(opened, tables[0])
-    counted = _counted(tables) if cost else []
-    unsized = _unsized(opened, sizes) if cost else ""
-    return _Seen(opened.name, tables, opened.parameters, fed, counted, open_points, unsized)
-
-
-def _unsized(model: ModelFile, sizes: dict[str, int]) -> str:
-    """Which axes have no size, and what to add, as `profile` says it; empty where all have one."""
-    from onnxprof.errors import UsageError
-    from onnxprof.model.suggestion import refuse_missing
-
-    try:
-        refuse_missing(model, sizes)
-    except UsageError as error:
-        return f"{error.what}. {error.remedy}"
-    return ""
-
-
-def _counted(tables: Sequence[LayerTable]) -> list[tuple[LayerCost, ...]]:
-    from onnxprof.cost.count import costs
-
-    return [costs(table) for table in tables]
-
-
-def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
-    """The values that each input would get, in words; the error for an invalid declaration."""
-    from onnxprof.errors import ModelError
-    from onnxprof.model.feeds import declared, feeds
-    from onnxprof.model.file import declared_fills
-
-    try:
-        return {name: str(feed) for name, feed in feeds(table, declared_fills(model)).items()}
-    except ModelError as error:
-        return dict.fromkeys((tensor.name for tensor in declared(table)), f"nothing: {error}")
-
-
-def _choose(layout: str, given: str, output: Path | None) -> str:
+def _choose(layout: str, given: str, output: Path | None, as_json: bool, no_book: bool) -> str:
+    from onnxprof.cli.books import check_book
     from onnxprof.errors import UsageError
 
     if layout not in ("full", "classic"):
         raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
-    if given and given not in TABLES:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(TABLES)}")
-    return file_format(given, output, TABLES, "table")
+    if layout == "classic" and as_json:
+        raise UsageError("--json has all columns", remedy="Leave --layout out")
+    chosen = file_format(given, output, TABLES if no_book else BOOKS, "table", as_json)
+    return check_book(chosen, output)
 
 
-def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
-    """The tables without repeats, which arise where batches fall back to the file's own."""
-    return list({table.batch: table for table in tables}.values())
+def _document(seen: Seen, cost: bool, alive: bool) -> Mapping[str, Any]:
+    from onnxprof.publish.json import inspected
+
+    if cost:
+        return inspected.costed(list(zip(seen.tables, seen.costs, strict=True)), seen.name)
+    if alive:
+        return inspected.alive(seen.tables, seen.name, _channel_block())
+    return inspected.inspected(seen.tables, seen.name, seen.parameters, seen.fed)
 
 
-def _tell_obstacles(tables: Sequence[LayerTable], name: str, batches: tuple[int, ...]) -> None:
-    for table in tables:
-        if table.obstacle:
-            asked = ", ".join(str(b) for b in batches if b != table.batch)
-            note(f"note: {name} stays at batch {table.batch} ({asked} asked): {table.obstacle}")
-    for text in dict.fromkeys(text for table in tables for text in table.notes):
-        rest = "the sizes that the file declares are not used"
-        note(f"note: {name}: {text}; {rest}")
+def _book(seen: Seen, layout: str, cost: bool) -> bytes:
+    from onnxprof.publish.workbook.models import costs_book, layers_book
+
+    if cost:
+        return costs_book(list(zip(seen.tables, seen.costs, strict=True)), seen.name)
+    return layers_book(seen.tables, layout, seen.name)
 
 
-def _write(
-    tables: Sequence[LayerTable],
-    name: str,
-    layout: str,
-    chosen: str,
-    output: Path | None,
-    parameters: int,
-    fed: dict[str, str],
-) -> None:
+def _write(seen: Seen, layout: str, chosen: str, output: Path | None) -> None:
+    tables, name = seen.tables, seen.name
     from onnxprof.publish.tables import layers
 
     if chosen == "table":
-        parts = _parts(tables, name, layout, parameters, fed)
+        parts = layers.parts(tables, name, layout, seen.parameters, seen.fed)
         if output is None:
             return display(*parts)
         text = plain_text(*parts, width=120)
     elif chosen == "csv":
         text = layers.to_csv(tables, layout)
     elif chosen == "json":
-        text = layers.to_json(tables, layout, name, fed)
+        text = layers.to_json(tables, layout, name, seen.fed)
     else:
         text = layers.to_markdown(tables, layout, name)
     deliver(text, output)
@@ -211,62 +157,42 @@ def _symbolic(
     dims: dict[str, int],
     chosen: str,
     output: Path | None,
-    timeout: float,
-    memory: float,
+    limits: Limits,
+    as_json: bool,
 ) -> None:
     """Costs in the free axes; their sums at the sizes given."""
-    from functools import partial
-
-    from onnxprof.cli.options import memory_limit
+    from onnxprof.api.reading import express
     from onnxprof.errors import UsageError
-    from onnxprof.processes.confined import Limits, confined
     from onnxprof.publish.reasons import symbolic_costs as tables
 
     if not cost:
         raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
-    work = partial(_expressed, _resolved(model), dims)
-    limits = Limits(timeout, memory_limit(memory))
-    name, found, note_text = confined(work, limits, "reading it", model)
-    if note_text:
-        note(f"note: {name}: {note_text}")
-    points = _points(found, batches)
+    made = express(_resolved(model), dims, limits, model)
+    name, found, points = made.name, made.cost, made.points(batches)
+    if made.note:
+        note(f"note: {name}: {made.note}")
+    if as_json:
+        from onnxprof.publish.json.inspected import symbolic
+
+        return deliver_document(symbolic(found, name, points), output)
     if chosen == "csv":
         return deliver(tables.to_csv(found), output)
     if chosen == "json":
         return deliver(tables.to_json(found, name, points), output)
     if chosen == "md":
         return deliver(tables.to_markdown(found, name), output)
-    axes = ", ".join(axis.name for axis in found.axes) or "no free axes"
-    parts = (tables.to_table(found, f"{name}, in {axes}"), tables.summary(found, points))
+    parts = tables.parts(found, name, points)
     if output is None:
         return display(*parts)
     deliver(plain_text(*parts, width=120), output)
 
 
-def _expressed(file: Resolved, dims: dict[str, int]) -> tuple[str, SymbolicCost, str]:
-    """(name, costs as expressions, why the batch is none of their axes)."""
-    from onnxprof.model.costs import symbolic_costs
-    from onnxprof.model.file import open_found
-
-    opened = open_found(file)
-    found = symbolic_costs(opened, dims)
-    return opened.name, found, f"its batch is fixed: {found.obstacle}" if found.obstacle else ""
-
-
-def _points(found: SymbolicCost, batches: tuple[int, ...]) -> list[dict[str, int]]:
-    """The sizes at which sums are shown: those of `--dim` or the usual ones, at each batch."""
-    usual = {axis.name: axis.base for axis in found.axes}
-    if "batch" not in usual:
-        return [usual]
-    return [{**usual, "batch": batch} for batch in batches]
-
-
-def _write_costs(seen: _Seen, chosen: str, output: Path | None) -> None:
+def _write_costs(seen: Seen, chosen: str, output: Path | None) -> None:
     from onnxprof.publish.reasons import costs
 
     costed = list(zip(seen.tables, seen.costs, strict=True))
     if chosen == "table":
-        parts = _cost_parts(seen)
+        parts = costs.parts(costed, seen.name)
         if output is None:
             return display(*parts)
         text = plain_text(*parts, width=120)
@@ -279,24 +205,19 @@ def _write_costs(seen: _Seen, chosen: str, output: Path | None) -> None:
     deliver(text, output)
 
 
-def _cost_parts(seen: _Seen) -> Iterator[RenderableType]:
-    """Each table with its sums by operator and in words."""
-    from onnxprof.publish.reasons import costs
-
-    for table, counted in zip(seen.tables, seen.costs, strict=True):
-        sizes = "".join(f", {name} {size}" for name, size in table.dims)
-        yield costs.to_table(table, counted, f"{seen.name}, batch {table.batch}{sizes}")
-        yield costs.sums_table(table, counted)
-        yield costs.summary(counted)
-
-
-def _write_alive(seen: _Seen, chosen: str, output: Path | None) -> None:
-    from onnxprof.analysis.memory.alive import alive_in_table
+def _channel_block() -> int:
+    """How many channels lie together in memory on this machine's processor."""
     from onnxprof.analysis.memory.prediction import channel_block
     from onnxprof.machine.cpu import cpu_device
+
+    return channel_block(cpu_device().features)
+
+
+def _write_alive(seen: Seen, chosen: str, output: Path | None) -> None:
+    from onnxprof.analysis.memory.alive import alive_in_table
     from onnxprof.publish.reasons import alive
 
-    block = channel_block(cpu_device().features)
+    block = _channel_block()
     if chosen == "csv":
         return deliver(alive.to_csv(seen.tables), output)
     if chosen == "json":
@@ -309,17 +230,3 @@ def _write_alive(seen: _Seen, chosen: str, output: Path | None) -> None:
         parts.append(alive.to_table(found, f"{seen.name}, batch {table.batch}"))
         parts.append(alive.summary(table, found, block))
     return display(*parts) if output is None else deliver(plain_text(*parts, width=120), output)
-
-
-def _parts(
-    tables: Sequence[LayerTable], name: str, layout: str, parameters: int, fed: dict[str, str]
-) -> Iterator[RenderableType]:
-    """Each table with its summary line, then the values that the inputs get."""
-    from onnxprof.publish.tables import layers
-    from onnxprof.publish.text.safe import printable
-
-    for table in tables:
-        yield layers.to_table(table, layout, f"{name}, batch {table.batch}")
-        yield layers.summary(table, parameters)
-    for given, what in fed.items():
-        yield printable(f"{given} is fed {what}")

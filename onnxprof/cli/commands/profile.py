@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.output import say
-from onnxprof.cli.parameters import Own, takes
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import complain, say
+from onnxprof.cli.parameters import Own, SaveOptimized, takes
 from onnxprof.jobs.options import Options
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.events import Event, JobName
     from onnxprof.sweeps.tasks import Task
 
-_FEW_LAYERS, _MANY_LAYERS = 5, 10
-
 
 @takes(
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
-    *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "quiet"),
+    *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "as_json"),
+    *("quiet", "iterations", "warmup", "duration", "streams"),
+    *("optimization_level", "session_option", "provider_option", "save_optimized"),
+    backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
@@ -52,58 +54,55 @@ def profile(
         bool,
         typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
     ] = True,
+    as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
+    save_optimized: SaveOptimized = None,
 ) -> int:
-    """Time every layer of each model at each batch size, on one runtime and device."""
+    """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console
 
     from onnxprof import folders
+    from onnxprof.api.measuring import axes_left_out
+    from onnxprof.cli.commands.optimised import refuse_target, save_of_task
     from onnxprof.cli.options import memory_limit
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
-    from onnxprof.sweeps.one_line import tasks_of
+    from onnxprof.sweeps.one_line import remarks, tasks_of
 
     limits = Limits(timeout, memory_limit(memory))
     options = Options(models=tuple(models), limits=limits, **asked)
     console = Console(stderr=True)
     with fetching(console) as progress:
         tasks = tasks_of(options, force, progress, say)
-    _say_dims(tasks, options)
-    return _measure(tasks, Store(folders.store(store)), console, quiet, None if wait else 0.0)
-
-
-def _say_dims(tasks: list[Task], options: Options) -> None:
-    """Print which models do not have an axis that is given with --dim."""
-    for name, axis in dict.fromkeys(
-        (task.model_name, axis)
-        for task in tasks
-        for axis, _ in options.dims
-        if axis not in dict(task.options.dims)
-    ):
+    for text in remarks(tasks, options):
+        say(text)
+    if save_optimized:
+        refuse_target(save_optimized, tasks)
+    for name, axis in axes_left_out(tasks, options):
         say(f"{name} has no axis {axis!r}: --dim {axis} is for the other models")
+    told = _Told(quiet or as_json, as_json)
+    code = _measure(tasks, Store(folders.store(store)), console, told, None if wait else 0.0)
+    if save_optimized and code in (0, 1):
+        save_of_task(save_optimized, tasks[0])
+    return code
 
 
 def _measure(
-    tasks: list[Task], store: Store, console: Console, quiet: bool, wait_s: float | None
+    tasks: list[Task], store: Store, console: Console, told: _Told, wait_s: float | None
 ) -> int:
+    from onnxprof.api.measuring import jobs_in, measure, new_ledger
     from onnxprof.cli.progress import Meter
     from onnxprof.reasons.stored import Shelf
-    from onnxprof.sweeps.conduct import conduct
-    from onnxprof.sweeps.events import Planned
-    from onnxprof.sweeps.here import Here
-    from onnxprof.sweeps.ledger import Ledger
-    from onnxprof.sweeps.resume import Policy
+    from onnxprof.sweeps.one_line import announcement
 
-    jobs = sum(len(task.options.batches) for task in tasks)
+    jobs = jobs_in(tasks)
     shelf = Shelf([store.root])
     with Meter(console, jobs, tasks[0].options.budget.seconds) as meter:
-        told = _Told(meter, jobs, quiet, shelf)
-        policy = Policy(again=True, repeats=True)
-        ledger = Ledger(store, policy, told.hear, told.on_run)
+        told.begin(meter, jobs, shelf, announcement(tasks))
+        ledger = new_ledger(store, told.hear, told.on_run)
         try:
-            here = Here(wait_s, records_unreadable=False)
-            conduct(tasks, [here], ledger, Planned(jobs, 0, jobs))
+            measure(tasks, ledger, wait_s)
         except KeyboardInterrupt:
             meter.stop()
             done = ledger.finished + ledger.failed
@@ -115,52 +114,81 @@ def _measure(
 class _Told:
     """Prints what happens, as it happens, and what it comes to."""
 
-    def __init__(self, meter: Meter, jobs: int, quiet: bool, shelf: Shelf) -> None:
-        self._meter = meter
-        self._jobs = jobs
+    _meter: Meter
+    _jobs: int
+    _shelf: Shelf
+    _ahead: str
+
+    def __init__(self, quiet: bool, as_json: bool) -> None:
         self._quiet = quiet
-        self._shelf = shelf
+        self._as_json = as_json
         self._runs: list[Run] = []
+        self._files: list[Path] = []
+        self._unmeasured: list[tuple[str, int | None, str]] = []
         self._failed = 0
         self._lines: set[str] = set()
         self._left_out = False
 
+    def begin(self, meter: Meter, jobs: int, shelf: Shelf, ahead: str) -> None:
+        """Print from now on above the meter, with what bounds layers by the ceilings of a shelf.
+
+        `ahead` is said before the first measurement; empty where there is nothing to say.
+        """
+        self._meter, self._jobs, self._shelf, self._ahead = meter, jobs, shelf, ahead
+
     def hear(self, event: Event) -> None:
         """Print a line for what is left out or fails, and show progress."""
-        from onnxprof.sweeps.events import Advanced, AlreadyStored, Failed, Finished, Noted, Skipped
+        from onnxprof.sweeps.events import (
+            Advanced,
+            AlreadyStored,
+            Failed,
+            Finished,
+            Noted,
+            Skipped,
+            Started,
+        )
 
         match event:
             case Advanced(job, doing, share):
                 self._meter.show(job.model, job.batch, doing, share)
             case Noted(text):
                 self._say(text)
-            case Skipped(_, reason, cause):
+            case Started() if self._ahead:
+                self._say(self._ahead)
+            case Skipped(job, reason, cause):
                 self._jobs -= 1
-                self._left_out |= cause != "batch"
+                if cause != "batch":
+                    self._left_out = True
+                    self._unmeasured.append((job.model, job.batch, reason))
                 self._say(reason)
                 self._meter.done()
-            case Failed(_, reason, ""):
-                self._failed += self._say(reason)
+            case Failed(job, reason, ""):
+                self._failed += self._say(reason, failed=True)
+                self._unmeasured.append((job.model, job.batch, reason))
                 self._meter.done()
             case Finished() | Failed() | AlreadyStored():
                 self._meter.done()
             case _:
                 pass
 
-    def on_run(self, job: JobName, run: Run, _: Path, reason: str) -> None:
+    def on_run(self, job: JobName, run: Run, path: Path, reason: str) -> None:
         """Print the table of a run, or why it failed."""
+        from onnxprof.cli.comments import comment
+
         if reason:
-            say(f"{job.model} at batch {job.batch}: {reason}")
+            complain(f"{job.model} at batch {job.batch}: {reason}")
         elif not self._quiet:
             _show(run, self._jobs > 1, self._shelf)
+        comment(run, has_table=not self._quiet)
         self._runs.append(run)
+        self._files.append(path)
 
-    def _say(self, text: str) -> bool:
-        """Print a line once; returns whether it is new."""
+    def _say(self, text: str, *, failed: bool = False) -> bool:
+        """Print a line once; returns whether it is new. What failed is said with -qq as well."""
         is_new = text not in self._lines
         self._lines.add(text)
         if is_new:
-            self._meter.note(text)
+            self._meter.note(text, failed=failed)
         return is_new
 
     def close(self, store: Store) -> int:
@@ -168,31 +196,49 @@ class _Told:
         good = [run for run in self._runs if run.timings is not None]
         if not self._quiet:
             _show_scaling(good)
+            _show_side_by_side(good)
             for text in dict.fromkeys(text for run in good if (text := self._shelf.missing(run))):
                 say(text)
+        if self._as_json:
+            self._deliver(store)
         code = _close(self._runs, self._failed, store) if self._runs else 0
         return 2 if self._failed or self._left_out else code
+
+    def _deliver(self, store: Store) -> None:
+        from onnxprof.cli.output import deliver_document
+        from onnxprof.publish.json.runs import profiled
+
+        stored = list(zip(self._runs, map(str, self._files), strict=True))
+        deliver_document(profiled(stored, str(store.root), self._unmeasured))
 
 
 def _show(run: Run, is_one_of_many: bool, shelf: Shelf) -> None:
     from onnxprof.cli.output import stdout_console
-    from onnxprof.publish.tables.run_summary import summary
+    from onnxprof.publish.tables.profiled import one
 
     console = stdout_console()
-    limit = _FEW_LAYERS if is_one_of_many else _MANY_LAYERS
-    ceilings = shelf.of(run)
-    console.print(summary(run, limit=limit, ceilings=ceilings, folded=is_one_of_many))
+    console.print(one(run, is_one_of_many, shelf.of(run)))
     console.print()
 
 
 def _show_scaling(runs: list[Run]) -> None:
     """Where a model was measured at several batches, which of them is worth it."""
+    if len(runs) < 2:
+        return
     from onnxprof.cli.output import display
-    from onnxprof.compare.scaling import families, scaling
-    from onnxprof.publish.comparing.scaling import in_short
+    from onnxprof.publish.tables.profiled import by_size
 
-    for group in families(runs) if len(runs) > 1 else ():
-        display(*in_short(scaling(group)))
+    if parts := list(by_size(runs)):
+        display(*parts)
+
+
+def _show_side_by_side(runs: list[Run]) -> None:
+    """Where a model was measured on several backends, how they stand to each other."""
+    from onnxprof.cli.output import display, terminal_width
+    from onnxprof.publish.latency.side_by_side import side_by_side
+
+    if len({run.request.backend for run in runs}) > 1:
+        display(*side_by_side(runs, terminal_width()))
 
 
 def _close(runs: list[Run], unplanned: int, store: Store) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
@@ -25,7 +26,8 @@ _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
 
 @takes(
     *("model", "backend", "provider", "device", "batch", "threads", "budget", "dim", "inputs"),
-    *("seed", "format", "output"),
+    *("seed", "optimization_level", "session_option", "provider_option"),
+    *("format", "as_json", "output"),
     provider=Own("Provider of the backend; see docs/backends.md."),
     device=Own("A device's id or kind [default: the provider's]."),
     batch=Own("Batch size.", default=1, least=1),
@@ -39,6 +41,7 @@ def provenance(
     format: Annotated[
         str, typer.Option(help="table, csv or json; by default that of the output file.")
     ] = "",
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
@@ -47,9 +50,9 @@ def provenance(
 
     Exits with 1 where a step did not.
     """
-    from rich.console import Console
+    from onnxprof.cli.output import stderr_console
 
-    chosen = _choose(format, output)
+    chosen = file_format(format, output, _FORMATS, "table", as_json)
     options = Options(
         models=(model,),
         timer=Timer.TRACE,
@@ -58,17 +61,9 @@ def provenance(
         telemetry=False,
         **asked,
     )
-    run = _measured(options, Console(stderr=True))
-    _write(run, chosen, output)
+    run = _measured(options, stderr_console())
+    _write(run, "document" if as_json else chosen, output)
     return int(any(step.is_refuted for step in run.steps))
-
-
-def _choose(given: str, output: Path | None) -> str:
-    from onnxprof.errors import UsageError
-
-    if given and given not in _FORMATS:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(_FORMATS)}")
-    return file_format(given, output, _FORMATS, "table")
 
 
 def _measured(options: Options, console: Console) -> Run:
@@ -87,6 +82,11 @@ def _write(run: Run, chosen: str, output: Path | None) -> None:
 
     times = [] if run.timings is None else estimates(run.steps, run.timings).tolist()
     checked = shown.rows(run.steps, times)
+    if chosen == "document":
+        from onnxprof.cli.output import deliver_document
+        from onnxprof.publish.json.reasons import checked as document
+
+        return deliver_document(document(run.request, checked), output)
     if chosen == "table":
         parts = _parts(run.request, checked)
         if output is None:

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import note
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.output import deliver_document, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from onnxprof.publish.site.build import Built
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Publish stored runs.")
@@ -62,30 +59,17 @@ def build(
         ),
     ] = "",
     licence: Licence = "",
+    as_json: Json = False,
 ) -> None:
     """Build the site: a plain folder that works from disk and from any web server.
 
     It is built beside the old one, which stands until the new one is whole; a second build of
     the same folder waits for the first. What a build makes is kept in the user's cache.
     """
-    from onnxprof import folders
-    from onnxprof.processes import device_lock
-    from onnxprof.publish.disk.swap import check_replaceable
-    from onnxprof.publish.site.build import build_from_stores
-    from onnxprof.store.folder import Filters
+    from onnxprof.api.publishing import built
 
-    folder = folders.expanded(out).resolve()
-    check_replaceable(folder)
-    roots = _roots(store or ())
-    with device_lock.held(str(folder), note):
-        chosen = Filters(tag=tuple(tag or ()))
-        built = build_from_stores(
-            *(roots, folder, title, base_url),
-            filters=chosen,
-            project_url=project_url,
-            licence=licence,
-        )
-        _tell(built)
+    texts = {"title": title, "base_url": base_url, "project_url": project_url, "licence": licence}
+    _tell(built(store or (), out, tuple(tag or ()), note, **texts), as_json)
 
 
 @app.command()
@@ -105,27 +89,20 @@ def serve(
             typer.echo("", err=True)
 
 
-def _roots(named: Sequence[str]) -> list[Path]:
-    """The folders of runs to read. Raises UsageError if one that is named does not exist."""
-    from onnxprof import folders
-    from onnxprof.errors import UsageError
-
-    roots = [folders.store(folder) for folder in named]
-    for root in roots:
-        if not root.exists():
-            raise UsageError("there is no such folder", where=str(root), remedy="Check --store")
-    return roots or [folders.store()]
-
-
-def _tell(built: Built) -> None:
+def _tell(built: Built, as_json: bool) -> None:
     for problem in built.problems:
         note(f"left out: {problem}")
+    if as_json:
+        from onnxprof.publish.json.tools import site_build
+
+        return deliver_document(site_build(built))
     counts = ((built.models, "model"), (built.runs, "run"), (built.files, "file"))
     reused = f"; {built.reused} from the cache" if built.reused else ""
     typer.echo(", ".join(_many(n, noun) for n, noun in counts) + reused)
     typer.echo(str(built.index))
     if not built.runs and not built.problems:
         note("No run yet: onnxprof profile zoo:lenet measures one.")
+    return None
 
 
 def _many(n: int, noun: str) -> str:

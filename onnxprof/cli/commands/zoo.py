@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onnxprof.cli.choosing import Json
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,14 +23,28 @@ _CHECK_HEADING = f"{'NETWORK':<22}{'MADE':>7}{'ALL':>8}{'TENSORS':>9}{'OUTPUTS':
 @app.command("list")
 def list_networks(
     format: Annotated[str, typer.Option(help="table, json, csv or md.")] = "table",
+    as_json: Json = False,
 ) -> None:
     """List the networks with their size and cost."""
+    if as_json:
+        return _print_document(format)
     from onnxprof.publish.tables.zoo import FORMATS
     from onnxprof.zoo.catalogue import entries
 
     if format not in FORMATS:
         raise _usage(f"no such format: {format}", f"Choose from {', '.join(FORMATS)}")
     typer.echo(FORMATS[format](entries()), nl=False)
+    return None
+
+
+def _print_document(format: str) -> None:
+    from onnxprof.cli.output import deliver_document
+    from onnxprof.publish.json.tools import zoo
+    from onnxprof.zoo.catalogue import entries
+
+    if format not in ("table", "json"):
+        raise _usage(f"--json and --format {format} do not go together", "Give one")
+    deliver_document(zoo(entries()))
 
 
 @app.command()
@@ -186,9 +202,9 @@ def _bar(name: str) -> AbstractContextManager[Any]:
     """A context with a callback that draws a bar on stderr; None where that is no terminal."""
     from contextlib import nullcontext
 
-    from rich.console import Console
+    from onnxprof.cli.output import stderr_console
 
-    console = Console(stderr=True)
+    console = stderr_console()
     return _drawn(name, console) if console.is_terminal else nullcontext()
 
 

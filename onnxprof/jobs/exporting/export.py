@@ -117,7 +117,7 @@ def export(order: Order) -> Exported:
         except ExportError:
             _move(Path(held.path), order) if order.keep else None
             raise
-        made = _described(Path(held.path), order, facts.detail, agreements)
+        made = described(Path(held.path), order, facts.detail, agreements)
         if made.written:
             _move(Path(held.path), order)
     return made
@@ -248,9 +248,10 @@ def _checked(
     return check(path, samples, request.batches, request.batch, request.target, dims)
 
 
-def _described(
+def described(
     path: Path, order: Order, framework: str, agreements: tuple[Agreement, ...]
 ) -> Exported:
+    """What is known of the file that was made for an order."""
     model = read_file(path)
     versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
     made = Exported(

@@ -21,6 +21,7 @@ from typing import Any
 
 from onnxprof import folders
 from onnxprof.errors import ModelError, OnnxprofError, UsageError
+from onnxprof.model.sources.beside import data_files
 from onnxprof.model.sources.policy import (
     Progress,
     Resolved,
@@ -35,8 +36,6 @@ from onnxprof.zoo import cache
 _REFERENCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>.+)", re.ASCII | re.DOTALL)
 _COMMIT = re.compile("[0-9a-f]{40}")
 _TRUE = ("1", "true", "yes", "on")
-#: More data files than any export writes.
-_MAX_EXTERNAL = 1000
 _CHUNK = 1 << 20
 
 
@@ -65,7 +64,8 @@ def fetch(text: str, progress: Progress | None = None) -> Resolved:
         # asked for by its branch, so that the cache remembers what the branch was
         path = _got(hub, place, size, 0, progress)
         pinned = _Place(place.repo, place.file, _commit_of(path, place))
-        data = confined(partial(_external, path, pinned), Limits(), "reading", str(pinned))
+        beside = confined(partial(data_files, path, str(pinned)), Limits(), "reading", str(pinned))
+        data = [posixpath.join(posixpath.dirname(pinned.file), name) for name in beside]
         if data:
             path = _assembled(hub, pinned, path, data, progress)
     return Resolved(path, _name(place), str(pinned))
@@ -230,26 +230,6 @@ def _check(path: Path, place: _Place) -> None:
             where=str(place),
             remedy="Try again; it was cut short or tampered with",
         )
-
-
-def _external(path: Path, place: _Place) -> list[str]:
-    """The repository's files that hold the model's external data.
-
-    Locations outside the model's folder are left out here; `open_model` refuses them.
-    """
-    from onnxprof.model.graph.data_files import is_external, location, stored_tensors
-    from onnxprof.model.graph.skim import read_structure
-
-    folder = posixpath.dirname(place.file)
-    files: dict[str, None] = {}
-    for tensor in filter(is_external, stored_tensors(read_structure(path))):
-        with suppress(OnnxprofError):
-            name = location(tensor)
-            refuse_path(str(place), name)
-            files[posixpath.join(folder, name)] = None
-    if len(files) > _MAX_EXTERNAL:
-        raise ModelError(f"names {len(files)} files of external data", where=str(place))
-    return list(files)
 
 
 def _assembled(

@@ -55,7 +55,7 @@ def missing(error: OSError) -> str:
         return "Landlock is switched off in this kernel (its parameter `lsm` leaves it out)"
     if error.errno == errno.ENOSYS:
         return "this kernel has no Landlock"
-    return f"Landlock is not to be had ({error.strerror})"
+    return f"Landlock is not available ({error.strerror})"
 
 
 def has_tcp(found: int) -> bool:

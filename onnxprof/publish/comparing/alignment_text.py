@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ from onnxprof.publish.comparing.alignment import Choice, Scale
 from onnxprof.publish.text import numbers, verdicts
 from onnxprof.publish.text.csv import csv_text
 from onnxprof.publish.text.safe import in_markdown, printable
-from onnxprof.store.encoding import to_json
+from onnxprof.store.encoding import request_to_json, to_json
 
 #: Columns of the CSV before those of the runs.
 COLUMNS = ("row", "layers", "operators")
@@ -107,11 +106,6 @@ def _csv_cell(cell: Cell) -> Iterator[str]:
     yield ";".join(f"{name}: {fate.value}" for name, fate in cell.missing)
 
 
-def to_json_text(alignment: Alignment) -> str:
-    """The whole alignment as JSON."""
-    return json.dumps(plain(alignment), indent=2, allow_nan=False) + "\n"
-
-
 def plain(alignment: Alignment) -> dict[str, Any]:
     """An alignment as dicts, lists and numbers; steps of a cell are given by name."""
     return {
@@ -139,7 +133,7 @@ def _column(column: Column) -> dict[str, Any]:
         "grade": found.value if (found := grade(run)) else None,
         "parity": None if run.parity is None else run.parity.passed,
         "whole": column.whole,
-        "request": to_json(run.request),
+        "request": request_to_json(run.request),
         "created": run.created,
         "command": run.command,
     }

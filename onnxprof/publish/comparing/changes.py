@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
-from onnxprof.store.encoding import to_json
+from onnxprof.store.encoding import request_to_json, to_json
 
 #: Columns of the CSV, in order; JSON rows have these keys from `layer` to `only_b`.
 COLUMNS = (
@@ -80,11 +79,6 @@ def markdown(comparison: Comparison, *, limit: int = 12) -> str:
         lines += [""]
     lines += [f"> {in_markdown(text)}  " for text in _unmatched(comparison)]
     return "\n".join([*lines, f"<sub>{_rule(comparison)}</sub>"]) + "\n"
-
-
-def to_json_text(comparison: Comparison) -> str:
-    """The whole comparison as JSON."""
-    return json.dumps(plain(comparison), indent=2, allow_nan=False) + "\n"
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -152,7 +146,7 @@ def _plain_pair(pair: Pair) -> dict[str, Any]:
 def _side(run: Run) -> dict[str, Any]:
     found = grade(run)
     return {
-        "request": to_json(run.request),
+        "request": request_to_json(run.request),
         "created": run.created,
         "command": run.command,
         "samples": 0 if run.timings is None else int(run.timings.latency_ns.size),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -43,6 +42,17 @@ def table(comparison: Batches, choice: Choice, width: int = 80) -> RenderableTyp
     for number in range(1, len(comparison.systems)):
         parts += [*_layer_tables(comparison, number, choice, width)]
     return Group(*parts, *_notes(comparison), Text(_rule(comparison), style="dim"))
+
+
+def in_short(comparison: Batches, width: int = 80) -> list[RenderableType]:
+    """Latencies and speed-ups of the models, without layers."""
+    return [
+        Text(_title(comparison), style="bold"),
+        _models(comparison, width),
+        *_notes(comparison),
+        Text(_rule(comparison), style="dim"),
+        Text(),
+    ]
 
 
 def markdown(comparison: Batches, choice: Choice) -> str:
@@ -250,15 +260,14 @@ def _gain(cell: Cell) -> tuple[str, ...]:
     return *("" if f is None else f"{100 * f:.6g}" for f in figures), verdict
 
 
-def to_json_text(comparison: Batches) -> str:
-    """The whole comparison as JSON: latencies and the alignment at each batch."""
-    document = {
+def plain_batches(comparison: Batches) -> dict[str, Any]:
+    """Latencies and the alignment at each batch as dicts, lists and numbers."""
+    return {
         "model": comparison.model,
         "systems": list(comparison.systems),
         "left_out": list(comparison.alone),
         "batches": [_plain(comparison, place) for place in range(len(comparison.batches))],
     }
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def _plain(comparison: Batches, place: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -54,10 +53,9 @@ def _line_cells(line: Line) -> tuple[str, ...]:
     return *shown, f"{line.misfit:.4g}"
 
 
-def to_json_text(every: Sequence[Scaling], limit_ns: int | None = None) -> str:
-    """All of it as JSON, durations in nanoseconds."""
-    document = [_plain(scaling, limit_ns) for scaling in every]
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+def plain(every: Sequence[Scaling], limit_ns: int | None = None) -> list[dict[str, Any]]:
+    """All of it as dicts, lists and numbers, durations in nanoseconds."""
+    return [_plain(scaling, limit_ns) for scaling in every]
 
 
 def _plain(scaling: Scaling, limit_ns: int | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -22,6 +21,8 @@ from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
 #: Columns of the CSV of a search, in order.
 COLUMNS = ("step", "version", "good_ms", "ms", "ratio", "low", "high", "verdict", "outcome", "why")
+#: Columns of the CSV of operators.
+OPERATOR_COLUMNS = ("model", "batch", "operator", "rows", "a_ms", "b_ms", "slower", "faster")
 #: Operators that are shown.
 _OPERATORS = 6
 _LONGEST = 24
@@ -177,11 +178,6 @@ def _steps_markdown(bisection: Bisection) -> Iterator[str]:
         yield f"| {' | '.join(map(in_markdown, cells))} |"
 
 
-def to_json_text(comparison: Comparison, bisection: Bisection | None) -> str:
-    """All of it as JSON."""
-    return json.dumps(plain(comparison, bisection), indent=2, allow_nan=False) + "\n"
-
-
 def plain(comparison: Comparison, bisection: Bisection | None) -> dict[str, Any]:
     """The comparison as dicts, with `operators` in each pair, and the search."""
     whole = changes.plain(comparison)
@@ -232,6 +228,22 @@ def _records(bisection: Bisection) -> Iterator[dict[str, Any]]:
             "outcome": step.mark.value,
             "why": step.reason,
         }
+
+
+def operators_csv(comparison: Comparison) -> str:
+    """A row for each operator of each model and batch."""
+    return csv_of_records(
+        OPERATOR_COLUMNS,
+        (
+            {
+                "model": pair.a[0].request.model_name,
+                "batch": pair.a[0].request.batch,
+                **_operator(each),
+            }
+            for pair in comparison.pairs
+            for each in by_operator(pair)
+        ),
+    )
 
 
 def to_csv(comparison: Comparison, bisection: Bisection | None) -> str:

@@ -12,14 +12,16 @@ from multiprocessing import get_context
 from typing import Generic, TypeVar
 
 from onnxprof.machine import kernel, memory
+from onnxprof.processes.launch import without_program
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: What a worker may come to hold, with room: 232 MB were seen.
+#: What a worker may come to hold, with room.
 WORKER_BYTES = 300 * 2**20
-#: Weight of tasks after which a process is replaced, since typst caches all that it sees.
-MOST_WEIGHT = 120
+#: Private memory after a task from which on a process is replaced, since typst keeps much of what
+#: it sees. A new one takes a second to import everything.
+MOST_BYTES = 200 * 2**20
 
 
 def fitting(machine: kernel.Machine | None = None) -> int:
@@ -31,12 +33,7 @@ def fitting(machine: kernel.Machine | None = None) -> int:
     return max(1, min(kernel.usable_cores(machine), room // WORKER_BYTES))
 
 
-def spread(
-    work: Callable[[T], R],
-    tasks: Sequence[T],
-    weight: Callable[[T], int],
-    workers: int | None = None,
-) -> Iterator[R]:
+def spread(work: Callable[[T], R], tasks: Sequence[T], workers: int | None = None) -> Iterator[R]:
     """Results in the order of the tasks, which run in `workers` processes.
 
     There are as many processes as `fitting` says, unless `workers` does. A task whose process
@@ -53,7 +50,7 @@ def spread(
     most = max(1, min(workers or fitting(), len(tasks)))
     threads = ThreadPoolExecutor(most, initializer=seat)
     try:
-        yield from threads.map(lambda task: benches.mine.do(task, weight(task)), tasks)
+        yield from threads.map(lambda task: benches.mine.do(task), tasks)
     finally:
         threads.shutdown(cancel_futures=True)
         for bench in opened:
@@ -66,24 +63,32 @@ class _Bench(Generic[T, R]):
     def __init__(self, work: Callable[[T], R]) -> None:
         self.work = work
         self.pool: ProcessPoolExecutor | None = None
-        self.weight = 0
 
-    def do(self, task: T, weight: int) -> R:
-        if self.weight >= MOST_WEIGHT:
-            self.close()
+    def do(self, task: T) -> R:
         if self.pool is None:
             self.pool = ProcessPoolExecutor(1, get_context("spawn"), _settle)
-        self.weight += weight
         try:
-            return self.pool.submit(self.work, task).result()
+            with without_program():
+                waiting = self.pool.submit(_weighed, self.work, task)
+            made, held = waiting.result()
         except BrokenProcessPool:
             self.close()
             return self.work(task)
+        if held > MOST_BYTES:
+            self.close()
+        return made
 
     def close(self) -> None:
         if self.pool is not None:
             self.pool.shutdown()
-        self.pool, self.weight = None, 0
+        self.pool = None
+
+
+def _weighed(work: Callable[[T], R], task: T) -> tuple[R, int]:
+    """The result, and the private memory that this process holds after it."""
+    made = work(task)
+    memory.give_back()
+    return made, memory.private_bytes()
 
 
 def _settle() -> None:

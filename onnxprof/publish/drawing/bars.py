@@ -91,7 +91,7 @@ def panel(title: str, lines: Sequence[Line], *, labelled: bool = False) -> str:
         marks += _end_labels(lines, width - right + 2, y, height - 26)
     return (
         f'<figure class="panel"><figcaption>{escape(title)}</figcaption>'
-        f'<svg viewBox="0 0 {width} {height}" role="group" aria-label="{escape(title)} over '
+        f'<svg viewBox="0 0 {width} {height}" role="document" aria-label="{escape(title)} over '
         f'batch size">{"".join(marks)}</svg></figure>'
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from onnxprof.analysis.once import once
 from onnxprof.publish.drawing.layout import Box, Drawing, Edge, Point, lay_out
 from onnxprof.publish.text.numbers import sizes_text
 from onnxprof.publish.text.safe import in_page, shortened
@@ -108,6 +109,10 @@ def plan(table: LayerTable) -> Plan:
 
 def topology(table: LayerTable) -> tuple[object, ...]:
     """What a plan depends on; tables with the same topology can share one."""
+    return once(_topology, table)
+
+
+def _topology(table: LayerTable) -> tuple[object, ...]:
     return tuple(
         (layer.kind, layer.name, _names(layer.inputs), _names(layer.outputs), layer.parent)
         for layer in table

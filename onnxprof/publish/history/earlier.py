@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,10 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.text.safe import in_page
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
+
+#: Of a good run how far its latency is from the least possible, in words, and the figures that the
+#: cells of its rows have, as the page has them of its own runs.
+Causes = Callable[[Run], tuple[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,14 @@ def _placed(values: embed.Pool, known: Mapping[str, str], key: str) -> int:
     return values.place(in_page(known[key])) if key in known else -1
 
 
-def scripts(page: ModelPage, histories: Sequence[History]) -> Iterator[tuple[str, str]]:
+def scripts(
+    page: ModelPage, histories: Sequence[History], causes: Causes
+) -> Iterator[tuple[str, str]]:
     """A file for each run: path below the model's folder, and text."""
     earlier = shown(page, histories)
     graphs = _graphs(page) if earlier else {}
     for each in earlier:
-        data = embed.embedded(_data(page, each, graphs))
+        data = embed.embedded(_data(page, each, graphs, causes))
         name = each.name(page)
         yield f"history/{name}.js", f'window.onnxprof.earlier("{name}",{data});\n'
 
@@ -109,12 +115,13 @@ def _graphs(page: ModelPage) -> dict[tuple[object, ...], int]:
 
 
 def _data(
-    page: ModelPage, each: Earlier, graphs: Mapping[tuple[object, ...], int]
+    page: ModelPage, each: Earlier, graphs: Mapping[tuple[object, ...], int], causes: Causes
 ) -> dict[str, Any]:
     """As the page has it of its own runs, for this run alone."""
     entry = page.entries[each.number]
     result = reconcile(each.run) if each.run.timings is not None else None
-    alone = replace(entry, run=each.run, result=result, older=())
+    least, figures = causes(each.run) if result else ("", {})
+    alone = replace(entry, run=each.run, result=result, older=(), least=least)
     data = embed.page_data(replace(page, entries=(alone,)))
     known = {in_page(key): in_page(value) for key, value in facts(each.run).items()}
     return {
@@ -124,6 +131,7 @@ def _data(
         "graph": _graph(each.run.table, entry.run.table, graphs),
         "names": data["names"],
         "facts": list(known.items()),
+        **({"why": figures} if figures else {}),
     }
 
 

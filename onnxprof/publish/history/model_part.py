@@ -58,7 +58,9 @@ class Past:
         return self.addresses.get(id(run), "")
 
 
-def past(page: ModelPage) -> tuple[Past, Iterator[tuple[str, str]]]:
+def past(
+    page: ModelPage, causes: earlier.Causes = lambda _: ("", {})
+) -> tuple[Past, Iterator[tuple[str, str]]]:
     """What a page says of earlier runs, and the files of those that it can show."""
     histories = [History.of(entry) for entry in page.entries]
     found = [change(page, entry) for entry in page.entries]
@@ -76,7 +78,7 @@ def past(page: ModelPage) -> tuple[Past, Iterator[tuple[str, str]]]:
         earlier.page_data(page, histories),
         addresses,
     )
-    return told, earlier.scripts(page, histories)
+    return told, earlier.scripts(page, histories, causes)
 
 
 def _base(page: ModelPage, number: int) -> str:

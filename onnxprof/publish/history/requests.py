@@ -13,7 +13,6 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import takewhile
 
-from onnxprof.analysis.grades import is_wrong
 from onnxprof.compare.systems import Difference, differences
 from onnxprof.publish.pages.catalogue import Entry
 from onnxprof.records.run import Run
@@ -44,9 +43,9 @@ class Attempt:
     @property
     def kind(self) -> Kind:
         """What came of it."""
-        if self.run.timings is None or not self.run.timings.latency_ns.size:
+        if not self.run.has_latency:
             return Kind.FAILED
-        return Kind.WRONG if is_wrong(self.run) else Kind.GOOD
+        return Kind.WRONG if self.run.is_wrong else Kind.GOOD
 
     @property
     def is_dated(self) -> bool:

@@ -59,7 +59,7 @@ def drawn(found: Sequence[Place], label: str) -> str:
         marks.append(_dot(place, x, step, scale))
     marks += _dates(found)
     return (
-        f'<svg class="history" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
+        f'<svg class="history" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="document" '
         f'aria-label="{escape(in_page(label))}: latency from run to run">{"".join(marks)}</svg>'
     )
 

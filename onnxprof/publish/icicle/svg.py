@@ -35,7 +35,7 @@ def drawing(tree: Tree, total_ns: int, goal: Goal) -> str:
     height = LEVEL * (1 + max(each.level for each in found))
     body = "".join(_rectangle(each, tree.whole_ns, total_ns, goal(each)) for each in found)
     return (
-        f'<svg class="icicle" width="100%" height="{height}" role="group" '
+        f'<svg class="icicle" width="100%" height="{height}" role="document" '
         f'aria-label="Time by module scope">{body}</svg>'
     )
 

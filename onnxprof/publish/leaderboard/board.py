@@ -217,7 +217,12 @@ def facet_text(settings: Settings, facet: Facet) -> str:
 
 
 #: What a run has instead where its own setting has no words.
-PLAIN = {Facet.WORK: "default sizes", Facet.GRAPH: "optimised", Facet.THREADS: "any threads"}
+PLAIN = {
+    Facet.WORK: "default sizes",
+    Facet.GRAPH: "optimised",
+    Facet.THREADS: "any threads",
+    Facet.SETUP: "usual options",
+}
 
 
 def _ranked(cells: Sequence[Cell]) -> list[Cell]:

@@ -26,7 +26,7 @@ from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import IMPORTED, Request, Run
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import USUAL, Granularity, Setup
 
 
 class Asked(Protocol):
@@ -92,6 +92,26 @@ class Entry:
     """Its latency over the least possible one, in words; empty without ceilings."""
 
     @property
+    def failure(self) -> str:
+        """Why there are no times; empty for a good run."""
+        return self.run.failure
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether there is an un-profiled median."""
+        return self.latency_ns is not None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether its outputs are known to be wrong."""
+        return self.run.is_wrong
+
+    @property
+    def created(self) -> str:
+        """When the run was stored."""
+        return self.run.created
+
+    @property
     def latency_ns(self) -> int | None:
         """The un-profiled median; None for a failed run and an imported one that has none."""
         return self.result.total_ns if self.result and self.result.is_whole else None
@@ -154,12 +174,16 @@ class ModelPage:
 
 
 def measured(models: Iterable[ModelPage]) -> list[ModelPage]:
-    """The models as rankings see them: without published bounds, and without models of no more."""
+    """The models as rankings see them, and without models of which nothing is left.
+
+    Without published bounds, and without runs whose runtime a user set: each setting would be a
+    competitor of its own.
+    """
     return [page for model in models if (page := _measured(model)).entries]
 
 
 def _measured(page: ModelPage) -> ModelPage:
-    kept = [entry for entry in page.entries if not entry.run.request.is_published]
+    kept = [entry for entry in page.entries if _is_ranked(entry.run.request)]
     if len(kept) == len(page.entries):
         return page
     old = sorted({entry.system for entry in kept})
@@ -167,14 +191,14 @@ def _measured(page: ModelPage) -> ModelPage:
     return replace(page, systems=tuple(page.systems[i] for i in old), entries=entries)
 
 
-def standing_entry(entries: Iterable[Entry]) -> Entry | None:
-    """Which of several runs with like settings stands for all of them; None of none.
+def _is_ranked(asked: Request) -> bool:
+    return not asked.is_published and asked.setup == USUAL
 
-    One with a latency before one that failed, one with right outputs before one with wrong ones,
-    then the newest. Never the fastest, which chance would choose.
-    """
-    ranked = sorted(entries, key=lambda entry: (entry.run.created, entry.stem), reverse=True)
-    return min(ranked, key=lambda e: (e.latency_ns is None, bool(e.wrong)), default=None)
+
+def standing_entry(entries: Iterable[Entry]) -> Entry | None:
+    """Which of several runs with like settings stands for all of them; None of none."""
+    found = sorted(entries, key=lambda entry: entry.stem)
+    return newest(found) if found else None
 
 
 def catalogue(runs: Iterable[Run]) -> list[ModelPage]:
@@ -224,7 +248,7 @@ def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> M
     return ModelPage(page_slug, facts, tuple(systems), tuple(entries), len(first.run.table.nodes))
 
 
-Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str]
+Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str, Setup]
 
 
 def _variant(request: Request) -> Variant:
@@ -238,11 +262,12 @@ def _variant(request: Request) -> Variant:
         request.dims,
         request.seed,
         request.inputs_sha256,
+        request.setup,
     )
 
 
 def _variant_order(variant: Variant) -> tuple[object, ...]:
-    return (variant[4] == str(Granularity.WRITTEN), *variant)
+    return (variant[4] == str(Granularity.WRITTEN), variant[-1] != USUAL, *variant)
 
 
 def _systems(runs: Sequence[Run], shared: frozenset[str]) -> list[System]:
@@ -275,12 +300,13 @@ def _provider(request: Request) -> str:
 
 
 def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
-    """Settings that differ among the model's runs; written granularity and sizes always."""
+    """Settings that differ among the model's runs; of the graph, options and sizes always."""
     settings = settings_of(request)
     found = [*filter(None, (_provider(request),))]
     if len({other.threads for other in others}) > 1:
         found.append(threads_text(request.threads))
     found += facet_words(settings, Facet.GRAPH)
+    found += facet_words(settings, Facet.SETUP)
     if len({other.timer for other in others}) > 1:
         found.append("published bounds" if request.is_published else f"{request.timer} timer")
     found += work_words((settings.dims, ""))
@@ -291,16 +317,15 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
 
 
 def _entry(model: str, systems: Sequence[System], system: int, members: Sequence[Run]) -> Entry:
-    """The newest good run speaks for its request; a failed one only if there is no other."""
-    newest_first = sorted(members, key=lambda run: (run.timings is not None, standing(run)))[::-1]
-    run = newest_first[0]
+    """One run stands for its request; the others are behind it."""
+    run, *older = sorted(members, key=standing)[::-1]
     return Entry(
         system=system,
         batch=run.request.batch,
         run=run,
         result=reconcile(run) if run.timings is not None else None,
         stem=_stem(f"{model}.{systems[system].key}.b{run.request.batch}"),
-        older=tuple(newest_first[1:]),
+        older=tuple(older),
     )
 
 

@@ -33,13 +33,15 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
     good = [entry for entry in page.entries if entry.result]
     known = [entry for entry in good if entry.latency_ns]
     several = len({entry.batch for entry in good}) > 1
+    whole = len({entry.batch for entry in known}) > 1
+    is_measured = any(entry.bound_ns is None for entry in good)
     spent = [e.run.telemetry for e in good if e.run.telemetry]
     found = (
-        (several, Chart("latency", "Latency over batch size, ms")),
-        (several, Chart("throughput", "Throughput over batch size, items/s")),
+        (whole, Chart("latency", "Latency over batch size, ms")),
+        (whole, Chart("throughput", "Throughput over batch size, items/s")),
         (bool(good), Chart("operators", "Time by operator type, ms", of_run=True)),
         (_comparable(known), Chart("speedup", "Speed-up over batch size, %")),
-        (bool(good), Chart("slowest", "Slowest steps with p5 to p95, ms", of_run=True)),
+        (bool(good), Chart("slowest", _slowest(is_measured), of_run=True)),
         (
             several,
             Chart("scaling", "Time per item over batch size, slowest steps, µs", of_run=True),
@@ -49,6 +51,10 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
         (any(t.peak_resident_bytes for t in spent), Chart("memory", "Peak resident memory, MiB")),
     )
     return tuple(chart for wanted, chart in found if wanted)
+
+
+def _slowest(is_measured: bool) -> str:
+    return "Slowest steps with p5 to p95, ms" if is_measured else "Slowest layers, ms"
 
 
 def _comparable(entries: list[Entry]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, cast
 
 from onnxprof.analysis.standing import newest, standing
 from onnxprof.compare.settings import Facet, facet_words
@@ -24,6 +26,9 @@ from onnxprof.records.run import Run
 
 #: Kernels, and calls of the CUDA runtime, that the page lists of a run; the CSV has them all.
 LISTED = 10
+#: A CSV of more bytes is compressed: a spreadsheet is slow with so many rows, and hosts of static
+#: sites take no file above 100 MB.
+LARGEST_PLAIN = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,8 @@ class Table:
 
     @property
     def spreadsheet(self) -> str:
-        """The file of the variant for spreadsheets."""
-        return spreadsheet_name(self.file)
+        """The file of the variant for spreadsheets; empty where the table is compressed."""
+        return spreadsheet_name(self.file) if self.file.endswith(".csv") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class DevicePage:
     @property
     def newest(self) -> Run:
         """The run that says most about the machine as it is."""
-        return newest(entry.run for entry in self.entries)
+        return newest(self.entries).run
 
 
 def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
@@ -115,7 +120,7 @@ def device_pages(models: Sequence[ModelPage]) -> list[DevicePage]:
         slug = unique_slug(identity, taken, identity)
         taken.add(slug)
         told, on = _told(found)
-        pages.append(DevicePage(slug, _name(found), _newest(found).device, told, on))
+        pages.append(DevicePage(slug, _name(found), _newest(found).run.device, told, on))
     return pages
 
 
@@ -161,16 +166,11 @@ def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> s
 def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
     """Write the device's CSVs below a site's folder, in which the runs' CSVs are already.
 
-    Each stands beside its variant for spreadsheets.
+    Each stands beside its variant for spreadsheets, unless it is so large that it is compressed.
     """
     place = folder / "devices"
     place.mkdir(parents=True, exist_ok=True)
-    name = f"{page.slug}.csv"
-    parts, header = _runs_csvs(page, folder), csv_text(EVERY_COLUMN, ())
-    _join(parts, place / name, header)
-    variants = [part.with_name(spreadsheet_name(part.name)) for part in parts]
-    _join(variants, place / spreadsheet_name(name), for_spreadsheets(header))
-    made = [Table(name, "every layer", (place / name).stat().st_size)]
+    made = [_every_layer(page, folder, place)]
     for kind, what, text in (
         ("kernels", "every kernel, copy and fill", kernels_csv),
         ("api-calls", "every call of the CUDA runtime", api_csv),
@@ -183,6 +183,24 @@ def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
     return tuple(made)
 
 
+def _every_layer(page: DevicePage, folder: Path, place: Path) -> Table:
+    """The CSVs of all runs as one."""
+    name, what = f"{page.slug}.csv", "every layer"
+    parts, header = _runs_csvs(page, folder), csv_text(EVERY_COLUMN, ())
+    if sum(part.stat().st_size for part in parts) > LARGEST_PLAIN:
+        packed = place / f"{name}.gz"
+        # a fixed time, so that equal runs make equal bytes
+        with packed.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as whole:
+            _join(parts, cast(IO[bytes], whole), header)
+        return Table(packed.name, what, packed.stat().st_size)
+    with (place / name).open("wb") as whole:
+        _join(parts, whole, header)
+    variants = [part.with_name(spreadsheet_name(part.name)) for part in parts]
+    with (place / spreadsheet_name(name)).open("wb") as whole:
+        _join(variants, whole, for_spreadsheets(header))
+    return Table(name, what, (place / name).stat().st_size)
+
+
 def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
     return [
         folder / "models" / line.model.slug / "runs" / f"{entry.stem}.csv"
@@ -192,14 +210,13 @@ def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
     ]
 
 
-def _join(parts: Iterable[Path], target: Path, header: str) -> None:
+def _join(parts: Iterable[Path], whole: IO[bytes], header: str) -> None:
     """One CSV of several under one header; none is ever in memory whole."""
-    with target.open("wb") as whole:
-        whole.write(header.encode())
-        for part in parts:
-            with part.open("rb") as rows:
-                rows.readline()
-                shutil.copyfileobj(rows, whole)
+    whole.write(header.encode())
+    for part in parts:
+        with part.open("rb") as rows:
+            rows.readline()
+            shutil.copyfileobj(rows, whole)
 
 
 def _longest(
@@ -249,8 +266,8 @@ def _clock(mhz: int) -> str:
     return f"{mhz:,} MHz" if mhz else ""
 
 
-def _newest(lines: Sequence[Line]) -> Run:
-    return newest(entry.run for line in lines for entry in line.entries)
+def _newest(lines: Sequence[Line]) -> Entry:
+    return newest(entry for line in lines for entry in line.entries)
 
 
 def _runtimes(page: DevicePage) -> list[tuple[str, list[str]]]:

@@ -67,6 +67,7 @@ MEANINGS = {
     ),
     "caveats": "kinds of the run's warnings, joined with `;`",
     "wrong": "how the outputs differ from the reference's; blank unless they do",
+    "options": "what the user had the runtime set to, joined with `;`; blank for the usual setting",
 }
 _LONGEST_LICENCE = 200
 #: Licences of data by their SPDX identifiers, which the page links to.

@@ -10,6 +10,7 @@ from typing import Any
 
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.intervals import median_ns
+from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.publish.drawing.plot import topology
 from onnxprof.publish.icicle.operators import main_operator
@@ -174,19 +175,27 @@ def embedded(data: dict[str, Any]) -> str:
 
 def tensor_names(table: LayerTable) -> list[str]:
     """Every tensor of a table once, in order of appearance."""
+    return once(_tensor_names, table)
+
+
+def _tensor_names(table: LayerTable) -> list[str]:
     seen = {t.name: None for layer in table for t in (*layer.inputs, *layer.outputs)}
     return list(seen)
 
 
 def shapes_of(table: LayerTable) -> tuple[str, ...]:
     """The shapes of `tensor_names`, as text."""
+    return once(_shapes_of, table)
+
+
+def _shapes_of(table: LayerTable) -> tuple[str, ...]:
     shapes = {t.name: sized_text(t) for layer in table for t in (*layer.inputs, *layer.outputs)}
     return tuple(shapes[name] for name in tensor_names(table))
 
 
 def _run(entry: Entry, names: Pool, sets: Pool, tables: Pool, graphs: Pool) -> dict[str, Any]:
     run = entry.run
-    layers = sets.place(_layer_set(run.table))
+    layers = sets.place(once(_layer_set, run.table))
     graph = graphs.place(topology(run.table))
     found: dict[str, Any] = {
         "sys": entry.system,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean, stdev
 
-from onnxprof.analysis.grades import Grade, worst
+from onnxprof.analysis.grades import Grade, has_interval, worst
 from onnxprof.compare.settings import (
     ANY_THREADS,
     Settings,
@@ -26,7 +26,10 @@ from onnxprof.publish.text.numbers import slug, unique_slug
 
 #: Pages at most: n systems make n (n - 1) / 2 pairs. Those with the most models come first.
 MOST_PAIRS = 60
-COLUMNS = ("model", "batch", "a", "b", "a_ms", "b_ms", "times_as_fast", "sizes", "threads")
+COLUMNS = (
+    *("model", "batch", "a", "b", "a_ms", "b_ms", "times_as_fast", "sizes", "threads"),
+    *("grade", "a_grade", "b_grade", "a_half_width", "b_half_width"),
+)
 
 #: Device and runtime, as the index names its columns.
 Side = tuple[str, str]
@@ -256,14 +259,25 @@ def pair_csv(pair: Pair) -> str:
     return csv_text(COLUMNS, _csv_rows(pair))
 
 
-def _csv_rows(pair: Pair) -> Iterator[tuple[str | int, ...]]:
+def _csv_rows(pair: Pair) -> Iterator[tuple[object, ...]]:
     for row in pair.rows:
         for batch, cell in zip(pair.batches, row.cells, strict=True):
             if not cell.why:
-                times = (f"{_latency(entry) / 1e6:.6f}" for entry in (cell.a, cell.b))
-                name = row.model.facts.name
+                sides = [entry for entry in (cell.a, cell.b) if entry]
+                times = (f"{_latency(entry) / 1e6:.6f}" for entry in sides)
                 threads = "" if pair.threads == ANY_THREADS else pair.threads
-                yield name, batch, *pair.names, *times, f"{cell.ratio:.6g}", row.sizes, threads
+                grades = (cell.grade, *(entry.grade for entry in sides))
+                yield (
+                    *(row.model.facts.name, batch, *pair.names, *times, f"{cell.ratio:.6g}"),
+                    *(row.sizes, threads, *(one.value if one else "" for one in grades)),
+                    *map(_half_width, sides),
+                )
+
+
+def _half_width(entry: Entry) -> str:
+    """Half of the median's 95 % interval over the median; blank below six samples."""
+    found = entry.result
+    return f"{found.half_width:.6g}" if found and has_interval(found.samples) else ""
 
 
 def _latency(entry: Entry | None) -> int:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 REMEDY = charts.REMEDY
 ASSETS = (
-    *("style.css", "site.js", "model.js", "layers.js"),
-    *("scene.js", "plot.js", "compare.js", "charts.js"),
+    *("style.css", "site.js", "model.js", "layers.js", "compare.js", "charts.js", "paper.js"),
+    *("plot/scene.js", "plot/graph.js", "plot/shapes.js", "plot/view.js", "plot/words.js"),
+    *("plot/search.js", "plot/save.js", "plot/input.js", "plot/plot.js"),
     *("grades.css", "grades.js", "history.css", "history.js"),
     *("address.js", "selection.js", "selection.css"),
     *("timing.js", "keys.js", "panel.js", "contents.js"),
@@ -61,6 +62,8 @@ class SiteFacts:
     """The project that the results are of; every page's foot links to it."""
     licence: str = ""
     """That of the results, as its SPDX identifier, a name or an address; empty for none stated."""
+    pages: str = ""
+    """Pages that not every site has, for the navigation: `scenarios.html bounds.html`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def _panels(page: ModelPage) -> Markup:
 def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
     """The newest good entry of each system, for the facts of its machine."""
     newest: dict[int, Entry] = {}
-    for entry in sorted(page.entries, key=lambda e: standing(e.run)):
+    for entry in sorted(page.entries, key=standing):
         newest[entry.system] = entry
     return [(page.systems[i].label, newest[i]) for i in sorted(newest)]
 

@@ -9,6 +9,7 @@ from onnxprof.analysis.grades import grade
 from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow, reconcile
 from onnxprof.publish.pages import embed
 from onnxprof.publish.pdf.glyphs import legible
+from onnxprof.publish.pdf.rows import PrintedRow, table
 from onnxprof.publish.pdf.typesetter import Manuscript, compile_pdf
 from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import in_page, shortened
@@ -37,10 +38,6 @@ def manuscript(run: Run, result: Reconciliation) -> Manuscript:
 
 
 def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
-    unit = numbers.unit_for(result.total_ns)
-    body = embed.body_rows(result)
-    given = embed.constants(result)
-    most = embed.longest(result)
     return {
         "title": _soft(run.request.model_name),
         "subtitle": f"{_plain(run.device.name or run.device.id)} · {_plain(run.request.backend)} · "
@@ -50,11 +47,20 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "sentence": _plain(reconciliation_text(result, run)) + ".",
         "wrong": _plain(wrong_text(run)),
         "warnings": [_plain(text) for text in warning_texts(run)],
-        "unit": unit[0],
-        "rows": [_row(i, row, unit, most) for i, row in enumerate(body, 1)],
-        "closing": [_row(0, row, unit, most) for row in embed.closing_rows(result)],
-        "note": _note(given, any(row.doubt for row in body)),
+        "table": table(
+            *printed_rows(result),
+            numbers.unit_for(result.total_ns)[0],
+            "Time" if run.request.is_published else "",
+        ),
+        "note": _note(embed.constants(result), any(row.doubt for row in embed.body_rows(result))),
     }
+
+
+def printed_rows(result: Reconciliation) -> tuple[list[PrintedRow], list[PrintedRow]]:
+    """The rows that executed, and those that sum up, in the unit of the run."""
+    unit, most = numbers.unit_for(result.total_ns), embed.longest(result)
+    body = [_row(i, row, unit, most) for i, row in enumerate(embed.body_rows(result), 1)]
+    return body, [_row(0, row, unit, most) for row in embed.closing_rows(result)]
 
 
 def _note(given: int, doubted: bool) -> str:
@@ -76,7 +82,7 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
         (
             "Setting",
             f"batch {request.batch}{sizes}, {request.threads} threads, "
-            f"granularity {request.granularity}",
+            + ", ".join((f"granularity {request.granularity}", *request.setup.words)),
         ),
         _when(run),
         *([("Grade", text)] if (text := _grade_text(run, result)) else []),
@@ -96,27 +102,29 @@ def _when(run: Run) -> tuple[str, str]:
     return "Measured", f"{run.created} (UTC)"
 
 
-def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> dict[str, Any]:
+def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> PrintedRow:
     layer, step = row.layer, row.step
     operator = layer.op_type if layer else step.op_type if step else ""
-    return {
-        "place": str(place) if place else "",
-        "name": _soft(row.name) + (" ?" if row.doubt else ""),
-        "operator": _soft(operator, 19),
-        "shape": _plain(numbers.sized_text(layer.outputs[0])) if layer and layer.outputs else "",
-        "fate": _fate(row),
-        "times": [_time(ns, unit) for ns in (row.median_ns, row.p5_ns, row.p95_ns)],
-        "share": "" if row.share is None else numbers.percent_cell(row.share),
-        "bar": _bar(row, most),
-        "total": row.status is Status.TOTAL,
-    }
+    output = numbers.sized_text(layer.outputs[0]) if layer and layer.outputs else ""
+    median, p5, p95 = (_time(ns, unit) for ns in (row.median_ns, row.p5_ns, row.p95_ns))
+    return PrintedRow(
+        place=str(place) if place else "",
+        name=_letters(row.name) + (" ?" if row.doubt else ""),
+        operator=_letters(operator),
+        output=_letters(output),
+        times=(median, p5, p95),
+        share="" if row.share is None else numbers.percent_cell(row.share),
+        fate=_fate(row),
+        bar=_bar(row, most),
+        is_total=row.status is Status.TOTAL,
+    )
 
 
 def _fate(row: TimedRow) -> str:
     if row.median_ns is not None:
         return ""
     if row.status is Status.FUSED and row.step:
-        return _soft(f"fused into {row.step.name}")
+        return f"fused into {_letters(row.step.name)}"
     return _FATES.get(row.status, row.status.value)
 
 
@@ -136,9 +144,14 @@ def _wrapped(text: str) -> str:
     return " ".join(_soft(word) if len(word) > 40 else _plain(word) for word in text.split(" "))
 
 
-def _soft(name: str, longest: int = 24) -> str:
+def _soft(name: str) -> str:
     """A name that may break at its separators and inside endless words."""
-    return numbers.softened(_plain(name), longest)
+    return numbers.softened(_plain(name))
+
+
+def _letters(text: str) -> str:
+    """The same where each letter takes its width: the font has nothing for those of none."""
+    return _plain(text).replace(numbers.ZERO_WIDTH, "")
 
 
 def _plain(text: str) -> str:

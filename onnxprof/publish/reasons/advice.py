@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from onnxprof.publish.text import numbers, sentences
 from onnxprof.publish.text.csv import csv_text
-from onnxprof.publish.text.safe import counted, in_json, in_markdown, printable, shortened
+from onnxprof.publish.text.safe import counted, in_markdown, printable, shortened
 from onnxprof.reasons.advice.advise import Advice
 from onnxprof.reasons.advice.applied import Applied
 from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
@@ -235,10 +234,9 @@ def _row(advice: Advice, finding: Finding) -> tuple[object, ...]:
     )
 
 
-def to_json_text(every: Sequence[Advice], done: Applied | None = None) -> str:
-    """All of it as JSON, durations in nanoseconds."""
-    document = [_plain(advice) | _plain_applied(done) for advice in every]
-    return in_json(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
+def plain(every: Sequence[Advice], done: Applied | None = None) -> list[dict[str, Any]]:
+    """All of it as dicts, lists and numbers, durations in nanoseconds."""
+    return [_plain(advice) | _plain_applied(done) for advice in every]
 
 
 def _plain(advice: Advice) -> dict[str, Any]:

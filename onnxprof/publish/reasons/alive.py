@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.memory.alive import alive_in_table
@@ -68,12 +68,13 @@ def to_markdown(tables: Sequence[LayerTable], name: str) -> str:
 
 def to_json(tables: Sequence[LayerTable], name: str, block: int) -> str:
     """Steps with all that is alive, weights, prediction: an object; a list for several batches."""
-    made = [{"model": name, **_object(table, block)} for table in tables]
+    made = [{"model": name, **plain(table, block)} for table in tables]
     whole = made[0] if len(made) == 1 else made
     return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
 
 
-def _object(table: LayerTable, block: int) -> Mapping[str, Any]:
+def plain(table: LayerTable, block: int) -> dict[str, Any]:
+    """What is in memory at one batch as dicts, lists and numbers."""
     alive = alive_in_table(table)
     expected = predicted_memory(table, block)
     return {

@@ -197,6 +197,11 @@ def to_csv(ceilings: Ceilings) -> str:
 
 
 def json_text(ceilings: Ceilings) -> str:
+    """The same as `plain`, as JSON."""
+    return in_json(json.dumps(plain(ceilings), indent=2, ensure_ascii=False)) + "\n"
+
+
+def plain(ceilings: Ceilings) -> dict[str, Any]:
     """The ceilings that were derived, every point with its samples, and what they hold for."""
     facts = to_json(ceilings)
     samples = facts.pop("points")
@@ -212,8 +217,7 @@ def json_text(ceilings: Ceilings) -> str:
         "call_ns": derived.call_ns(ceilings),
         "small_call_ns": derived.small_call_ns(ceilings),
     }
-    text = json.dumps({**made, **facts, "points": points}, indent=2, ensure_ascii=False)
-    return in_json(text) + "\n"
+    return {**made, **facts, "points": points}
 
 
 def _in_json(row: _Row, unit: str) -> dict[str, Any]:

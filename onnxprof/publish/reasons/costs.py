@@ -18,6 +18,7 @@ from onnxprof.records.cost import CostTotal, LayerCost, Limit, Role, limit
 from onnxprof.records.layer import Layer, LayerTable
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 #: Kinds of operations, as fields of `Operations`, and in words.
@@ -87,12 +88,13 @@ def to_csv(costed: Sequence[Costed]) -> str:
 
 def to_json(costed: Sequence[Costed], model: str = "") -> str:
     """An object a batch: its layers, the sum, and sums by operator; a list of several."""
-    made = [_object(table, costs, model) for table, costs in costed]
+    made = [plain(table, costs, model) for table, costs in costed]
     text = json.dumps(made[0] if len(made) == 1 else made, indent=1, ensure_ascii=False)
     return in_json(text) + "\n"
 
 
-def _object(table: LayerTable, costs: Sequence[LayerCost], model: str) -> dict[str, Any]:
+def plain(table: LayerTable, costs: Sequence[LayerCost], model: str = "") -> dict[str, Any]:
+    """The costs at one batch as dicts, lists and numbers."""
     return {
         "model": model,
         "batch": table.batch,
@@ -227,6 +229,15 @@ def _marked(value: int, mark: Limit, unit: str = "") -> str:
 
 def _intensity(value: float | None) -> str:
     return f"{value:.3g}" if value else ""
+
+
+def parts(costed: Sequence[Costed], name: str) -> Iterator[RenderableType]:
+    """Each table with its sums by operator and in words."""
+    for table, its in costed:
+        sizes = "".join(f", {axis} {size}" for axis, size in table.dims)
+        yield to_table(table, its, f"{name}, batch {table.batch}{sizes}")
+        yield sums_table(table, its)
+        yield summary(its)
 
 
 def summary(costs: Sequence[LayerCost]) -> str:

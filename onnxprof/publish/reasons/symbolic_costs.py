@@ -18,6 +18,7 @@ from onnxprof.publish.text.safe import in_json, in_markdown, printable
 from onnxprof.records.cost import limit
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 COLUMNS = (
@@ -53,7 +54,13 @@ def to_csv(cost: SymbolicCost) -> str:
 
 def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]]) -> str:
     """The axes, the sum, each layer, and the sums at some sizes."""
-    whole: dict[str, Any] = {
+    whole = plain(cost, model, points)
+    return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
+
+
+def plain(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+    """The same as dicts, lists, texts and numbers."""
+    return {
         "model": model,
         "axes": [axis.name for axis in cost.axes],
         "names_in_file": {axis.name: axis.source or axis.name for axis in cost.axes},
@@ -63,7 +70,6 @@ def to_json(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]])
         "evaluated": [{"sizes": dict(point), **_evaluated(cost, point)} for point in points],
         "layers": [dict(zip(COLUMNS, row, strict=True)) for row in rows(cost)],
     }
-    return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
 
 
 def _totals(cost: SymbolicCost) -> Iterator[tuple[str, str]]:
@@ -91,6 +97,14 @@ def to_markdown(cost: SymbolicCost, model: str) -> str:
     lines = [f"## {in_markdown(model)}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * 6]
     lines += [f"| {' | '.join(in_markdown(str(cell or '')) for cell in row)} |" for row in body]
     return "\n".join([*lines, ""])
+
+
+def parts(
+    cost: SymbolicCost, name: str, points: Sequence[Mapping[str, int]]
+) -> tuple[RenderableType, ...]:
+    """The table under the model's name and free axes, and the sums in words."""
+    axes = ", ".join(axis.name for axis in cost.axes) or "no free axes"
+    return to_table(cost, f"{name}, in {axes}"), summary(cost, points)
 
 
 def to_table(cost: SymbolicCost, title: str) -> Table:

@@ -45,8 +45,11 @@ def estimate(run: Run) -> Estimate:
     rounded up to 1, 2, 3, 5 or 8 times a power of ten.
 
     It holds for a machine as noisy as that of the run, whose samples are taken for independent.
+    Where a number of inferences or a least duration was asked for, that is what is repeated.
     """
     had, processes = stated_budget(run), run.request.processes
+    if run.request.iterations or run.request.duration:
+        return Estimate(had, processes, "")
     timings = run.timings
     if timings is None or not timings.latency_ns.size:
         return Estimate(had, processes, "")

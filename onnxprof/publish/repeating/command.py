@@ -63,6 +63,23 @@ def _options(asked: Request, run: Run, seconds: str, processes: int) -> Iterator
         yield "--inputs", inputs_name(run.command)
     if processes != 1:
         yield "--processes", str(processes)
+    if asked.optimization_level:
+        yield "--optimization-level", asked.optimization_level
+    yield from (("--session-option", f"{name}={value}") for name, value in asked.session_options)
+    yield from (("--provider-option", f"{name}={value}") for name, value in asked.provider_options)
+    yield from _amount(asked)
+
+
+def _amount(asked: Request) -> Iterator[tuple[str, str]]:
+    """How much was to be sampled, where the budget did not decide it."""
+    if asked.iterations:
+        yield "--iterations", str(asked.iterations)
+    if asked.warmup is not None:
+        yield "--warmup", str(asked.warmup)
+    if asked.duration:
+        yield "--duration", f"{asked.duration:g}"
+    if asked.streams:
+        yield "--streams", str(asked.streams)
 
 
 def device_kind(asked: Request, device: Device) -> str:

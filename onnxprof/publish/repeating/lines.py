@@ -28,7 +28,7 @@ class Repeat:
     note: str
     """Why the budget is what it is; empty where there is nothing to say."""
     differs: str
-    """`Your CPU may differ: …`"""
+    """`Your CPU may differ: …`; empty for what was published."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -45,6 +45,9 @@ def repeat(run: Run) -> Repeat:
     """How to repeat this run; texts from it are not escaped."""
     if not is_repeatable(run):
         assert run.origin is not None
+        if run.request.is_published:
+            note = f"Published by {run.origin.program}: no command repeats it"
+            return Repeat("", "", "", note, "")
         note = f"Measured by {run.origin.program}, not by onnxprof: repeat it there"
         return Repeat("", "", "", note, differs(run))
     wanted = estimate(run)

@@ -26,7 +26,8 @@ def text_lines(repeat: Repeat, width: int = 80) -> Iterator[str]:
             yield f"  {found[1]}"
     if repeat.lines and repeat.note:
         yield from _filled(repeat.note, width)
-    yield from _filled(repeat.differs, width)
+    if repeat.differs:
+        yield from _filled(repeat.differs, width)
 
 
 def _wrapped(line: str, width: int) -> Iterator[str]:

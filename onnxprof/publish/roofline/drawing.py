@@ -9,7 +9,7 @@ from html import escape
 
 from onnxprof.publish.drawing.bars import ticks
 from onnxprof.publish.pages.embed import body_rows
-from onnxprof.publish.roofline import lines
+from onnxprof.publish.roofline import labels, lines
 from onnxprof.publish.roofline.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axes, axes
 from onnxprof.publish.roofline.kinds import bound_of, kind_of
 from onnxprof.publish.roofline.shapes import mark
@@ -22,8 +22,6 @@ from onnxprof.reasons.roofline import Roof, Roofline, step_rows
 MOST = 150
 #: A step that takes the whole latency has this radius; areas are as times.
 _WHOLE, _SMALLEST = 62.0, 1.8
-#: Of a label from its line: above it, below it.
-_ASIDE = (-5, 13)
 _NAMED, _NAMED_SHARE, _LONGEST = 3, 0.04, 26
 
 
@@ -97,7 +95,7 @@ def _svg(roofs: Roofline, shown: Sequence[Roof], name: str) -> str:
     spots = [_spot(roof, plane, roofs.sums.total_ns) for roof in shown]
     words = f"Roofline of {in_page(name)}: operations a byte across, attained GFLOP/s up"
     return (
-        f'<svg class="roofs" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" '
+        f'<svg class="roofs" viewBox="0 0 {WIDTH} {HEIGHT}" role="document" '
         f'aria-label="{escape(words)}">'
         + "".join(_grid(plane, bool(moving)))
         + "".join(_roof_lines(plane, peaks, slopes))
@@ -152,15 +150,11 @@ def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
 def _roof_lines(
     plane: Axes, peaks: Sequence[lines.Line], slopes: Sequence[lines.Line]
 ) -> Iterator[str]:
-    top = peaks[0].rate if peaks else plane.high_y
-    for number, line in enumerate(slopes):
-        start = max(plane.low_x, plane.low_y / line.rate)
-        end = min(top / line.rate, plane.high_x)
-        if start >= end:
-            continue
-        ends = plane.x(start), plane.y(start * line.rate), plane.x(end), plane.y(end * line.rate)
-        yield '<path class="ceiling" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>'.format(*ends)
-        yield _slope_label(plane, line, start, end, number)
+    drawn = list(_slopes(plane, slopes, peaks[0].rate if peaks else plane.high_y))
+    for slope, place in zip(drawn, labels.places(drawn, plane.angle), strict=True):
+        ends = f"M{slope.x1:.1f} {slope.y1:.1f}L{slope.x2:.1f} {slope.y2:.1f}"
+        yield f'<path class="ceiling" d="{ends}"/>'
+        yield _slope_label(plane, slope, place)
     fastest = slopes[0].rate if slopes else 0.0
     for line in peaks:
         start = min(max(plane.low_x, line.rate / fastest if fastest else 0.0), plane.high_x)
@@ -176,13 +170,22 @@ def _peak_label(x: float, y: float, line: lines.Line) -> str:
     return _text(RIGHT if late else x + 4, y, line.label, anchor, ' class="roof"')
 
 
-def _slope_label(plane: Axes, line: lines.Line, start: float, end: float, number: int) -> str:
-    """Along the line; those of close lines begin at different places, on its two sides in turn."""
-    at = start * (end / start) ** (0.03 + 0.24 * number)
-    x, y = plane.x(at), plane.y(at * line.rate)
+def _slopes(plane: Axes, found: Sequence[lines.Line], top: float) -> Iterator[labels.Slope]:
+    """The part of each bandwidth's line that lies in the plane, below the highest rate."""
+    for line in found:
+        start = max(plane.low_x, plane.low_y / line.rate)
+        end = min(top / line.rate, plane.high_x)
+        if start < end:
+            ends = (plane.x(start), plane.y(start * line.rate))
+            yield labels.Slope(line.label, *ends, plane.x(end), plane.y(end * line.rate))
+
+
+def _slope_label(plane: Axes, slope: labels.Slope, place: labels.Place) -> str:
+    """Along its line."""
+    x, y = place.x, place.y
     turn = f"rotate({-plane.angle:.1f} {x:.1f} {y:.1f})"
-    more = f' class="roof" transform="{turn}" dy="{_ASIDE[number % 2]}"'
-    return _text(x, y, line.label, "start", more)
+    more = f' class="roof" transform="{turn}" dy="{place.aside}"'
+    return _text(x, y, slope.label, "start", more)
 
 
 def _marks(roofs: Roofline, spots: Sequence[Spot]) -> Iterator[str]:

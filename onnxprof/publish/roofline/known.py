@@ -26,7 +26,6 @@ class Reasons:
         """What was rendered of the page's entries, by the names of their files."""
         self._costs: list[tuple[LayerTable, Costs]] = []
         self._roofs: dict[int, tuple[Run, Roofline]] = {}
-        self._bounds: dict[int, Bounds | None] = {}
 
     def costs(self, table: LayerTable) -> Costs:
         """The costs of a table; runs of one model and size have equal tables."""
@@ -47,10 +46,7 @@ class Reasons:
 
     def bounds(self, run: Run) -> Bounds | None:
         """The least possible latency; None without ceilings."""
-        roofs = self.roofs(run)
-        if id(run) not in self._bounds:
-            self._bounds[id(run)] = bounds(roofs)
-        return self._bounds[id(run)]
+        return bounds(self.roofs(run))
 
     def advice(self, run: Run) -> Advice:
         """What to change, seen beside the page's other runs."""

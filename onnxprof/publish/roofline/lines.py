@@ -24,7 +24,7 @@ class Line:
 
 def peaks(ceilings: Ceilings, precisions: Iterable[str]) -> list[Line]:
     """The highest sustained rate of each precision that steps compute in, the highest first."""
-    rates = Rates(ceilings)
+    rates = Rates.of(ceilings)
     found: dict[float, list[str]] = {}
     for precision in dict.fromkeys(precisions):
         rate = rates.compute(precision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.embed import embedded
@@ -16,11 +17,12 @@ from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.roofline.shapes import swatch
 from onnxprof.publish.tables.runs import run_id
 from onnxprof.publish.text.numbers import percent
-from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text
+from onnxprof.publish.text.roofs import alone_text, beaten_text, bound_text, least_text
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.reasons.advice.advise import Advice
 from onnxprof.reasons.advice.base.finding import Finding, Gain
 from onnxprof.reasons.stored import command
+from onnxprof.records.run import Run
 
 #: Pieces of advice that a page shows; the command has them all.
 MOST_CARDS = 6
@@ -64,6 +66,16 @@ def scripts(page: ModelPage, reasons: Reasons, site: SiteFacts) -> Iterator[tupl
             **columns(reasons.roofs(entry.run)),
         }
         yield f"why/{entry.stem}.js", f'onnxprof.why("{entry.stem}",{embedded(values)});\n'
+
+
+def told(reasons: Reasons, run: Run) -> tuple[str, dict[str, Any]]:
+    """How far a good run's latency is from the least possible, and the figures of its rows' cells.
+
+    Those of an earlier run, which has no section.
+    """
+    roofs = reasons.roofs(run)
+    least = least_text(reasons.bounds(run)) if roofs.sums.is_whole else ""
+    return least, {"bounded": roofs.ceilings is not None, **columns(roofs)}
 
 
 def _section(page: ModelPage, entry: Entry, reasons: Reasons, site: SiteFacts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from html import escape
 from pathlib import Path
@@ -27,8 +28,15 @@ from onnxprof.publish.leaderboard.board import board
 from onnxprof.publish.leaderboard.index import index_page
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage, measured
-from onnxprof.publish.pages.device import DevicePage, device_page, device_pages, write_tables
+from onnxprof.publish.pages.device import (
+    DevicePage,
+    Table,
+    device_page,
+    device_pages,
+    write_tables,
+)
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
+from onnxprof.publish.pages.scenarios import NAME as UNDER_LOAD
 from onnxprof.publish.pages.scenarios import scenarios_page
 from onnxprof.publish.site import bounds, loads, unchanged
 from onnxprof.publish.site.cards import from_card
@@ -46,6 +54,8 @@ __all__ = ["Built", "build_from_stores", "build_site", "check_replaceable"]
 WORTH_WORKERS = 16
 #: Below the scaffold while it is built: each model's table.
 _ROWS = ".rows"
+#: What a run takes besides its steps, in rows of a table.
+_ROWS_OF_A_RUN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ def _build(
 ) -> Built:
     out = out.resolve()
     dates = (*(item.created for item in items), *(run.created for run in under_load.runs))
-    facts = replace(facts, newest=max(dates, default=""))
+    facts = replace(facts, newest=max(dates, default=""), pages=_pages(items, under_load))
     check_replaceable(out)
     wanted, cache = volumes(items), user_cache()
     held = [bounds.of_volume(volume, ceilings) for volume in wanted]
@@ -151,6 +161,13 @@ def _models(orders: Sequence[Order]) -> tuple[list[Bundle], int]:
     return [bundles[order.volume.slug] for order in orders], reused
 
 
+def _pages(items: Sequence[Item], under_load: Loads) -> str:
+    """The pages that not every site has and this one has."""
+    is_bounded = any(item.request.is_published for item in items)
+    there = ((under_load.runs, UNDER_LOAD), (is_bounded, PATH))
+    return " ".join(name for wanted, name in there if wanted)
+
+
 def _order(
     folder: Path,
     volume: Volume,
@@ -163,13 +180,14 @@ def _order(
 
 
 def _all_made(orders: Sequence[Order]) -> Iterator[Bundle]:
-    if len(orders) < 2 or sum(map(_weight, orders)) < WORTH_WORKERS:
+    if len(orders) < 2 or sum(len(order.volume.items) for order in orders) < WORTH_WORKERS:
         return map(made, orders)
-    return process_pool.spread(made, orders, _weight)
+    return process_pool.spread(made, orders)
 
 
 def _weight(order: Order) -> int:
-    return len(order.volume.items)
+    """How long a model takes, in rows: each run has some of its own, however few steps it has."""
+    return sum(_ROWS_OF_A_RUN + item.steps for item in order.volume.items)
 
 
 def _facts(title: str, base_url: str, project_url: str, licence: str) -> render.SiteFacts:
@@ -205,7 +223,23 @@ def _write_rest(
     if models:
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
-    _write_downloads(folder, models, devices, site)
+    with ThreadPoolExecutor(1) as aside:  # pyarrow works on another core meanwhile
+        joined = aside.submit(_joined, folder, models, site.licence)
+        tables = _write_devices(folder, devices, site)
+        _write_pages(folder, models, devices, site, under_load)
+        write(folder / "downloads.html", downloads.downloads_page(tables, joined.result(), site))
+    if site.base_url:
+        write(folder / "sitemap.xml", _sitemap(folder, site.base_url))
+
+
+def _write_pages(
+    folder: Path,
+    models: Sequence[ModelPage],
+    devices: Sequence[DevicePage],
+    site: render.SiteFacts,
+    under_load: Loads,
+) -> None:
+    """The first page, and those of pairs, bounds, layers, runs under load and the method."""
     ranked = measured(models)
     whole = board(ranked)
     pairs, left_out = pair_pages(ranked, whole.default.threads)
@@ -231,19 +265,19 @@ def _write_bounds(
 ) -> tuple[int, int]:
     """The page of published lower bounds, where there are any; their models and devices."""
     found = published_bounds(models, devices)
-    if found.runs:
+    if PATH in site.pages:
         write(folder / PATH, bounds_page(found, site))
     return found.models, len(found.devices)
 
 
 def _write_layers(folder: Path, models: Sequence[ModelPage], site: render.SiteFacts) -> int:
-    """The list of all models' layers with its index, where there are any; how many rows it has."""
+    """The list of all models' layers, with its index where there are any; how many rows it has."""
     paths = [folder / _ROWS / f"{model.slug}.json" for model in models]
     found = batches(path.read_bytes() for path in paths if path.is_file())
     for batch in found:
         write(folder / layerlist.script(batch.batch), batch.text)
+    write(folder / layerlist.PATH, layerlist.layers_page(found, site))
     if found:
-        write(folder / layerlist.PATH, layerlist.layers_page(found, site))
         for name in layerlist.ASSETS:
             write(folder / "assets" / name, render.asset(name))
     return sum(batch.rows for batch in found)
@@ -264,23 +298,27 @@ def _write_changes(folder: Path, rows: Sequence[Listed], site: render.SiteFacts)
         write(folder / feed.NAME, feed.feed(rows, site))
 
 
-def _write_downloads(
-    folder: Path, models: Sequence[ModelPage], devices: Sequence[DevicePage], site: render.SiteFacts
-) -> None:
-    """The devices' pages and CSVs, the Parquet file, and the page that lists them."""
-    listed = []
+def _write_devices(
+    folder: Path, devices: Sequence[DevicePage], site: render.SiteFacts
+) -> list[tuple[DevicePage, tuple[Table, ...]]]:
+    """The devices' pages and CSVs; the devices with their tables."""
+    made = []
     for device in devices:
         tables = write_tables(device, folder)
-        listed.append((device, tables))
+        made.append((device, tables))
         page = device_page(device, site, tables)
         write(folder / "devices" / f"{device.slug}.html", page)
+    return made
+
+
+def _joined(folder: Path, models: Sequence[ModelPage], licence: str) -> int:
+    """Write the Parquet file of all models' rows; its bytes, 0 where there is none."""
+    if not models:
+        return 0
     whole = folder / downloads.PARQUET
     parts = [folder / _ROWS / f"{model.slug}.parquet" for model in models]
-    if models:
-        there = [part for part in parts if part.is_file()]
-        downloads.join_parquet(there, whole, site.licence)
-    size = whole.stat().st_size if models else 0
-    write(folder / "downloads.html", downloads.downloads_page(listed, size, site))
+    downloads.join_parquet([part for part in parts if part.is_file()], whole, licence)
+    return whole.stat().st_size
 
 
 def _sitemap(folder: Path, base_url: str) -> str:

@@ -7,8 +7,11 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
+from onnxprof.analysis.once import remembering
 from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
 from onnxprof.plugins.source_places import cleaned_run
@@ -27,7 +30,7 @@ from onnxprof.publish.roofline import section
 from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.selection import facts
 from onnxprof.publish.site.cards import card, light
-from onnxprof.publish.site.worklist import Volume
+from onnxprof.publish.site.worklist import Item, Volume
 from onnxprof.publish.social import picture
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
 from onnxprof.reasons.stored import Shelf
@@ -37,6 +40,7 @@ from onnxprof.records.run import Run
 #: Members of a stored bundle that are no files of the site.
 _CARD, _ROWS, _LAYERS, _PDFS, _CHANGES = ":card", ":rows", ":layers", ":pdfs", ":changes"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def key(volume: Volume, site: render.SiteFacts, ceilings: Sequence[Ceilings] = (
     if not volume.digests:
         return ""
     named = (volume.slug, *sorted(volume.shared), site.title, site.version)
-    places = (site.base_url, site.project_url)
+    places = (site.base_url, site.project_url, site.pages)
     return digest("bundle", code(), *named, *places, *volume.digests, *map(repr, ceilings))
 
 
@@ -96,17 +100,19 @@ def found(order: Order) -> Bundle | None:
 
 
 @unhurried()
+@remembering()
 def made(order: Order) -> Bundle:
     """The bundle from the model's runs, its files written."""
-    runs, problems = _readable(order.volume)
-    if not runs:
+    readable, problems = _readable(order.volume)
+    if not readable:
         return Bundle(b"", problems=tuple(problems))
+    runs = _sharing(readable)
     plain = model_page(order.volume.slug, runs, order.volume.shared)
     reasons = Reasons(plain, Shelf.holding(order.ceilings))
     page = reasons.informed()
     site = replace(order.site, newest=max(run.created for run in runs))
     plots, rows_of = dict(_plots(page)), _rows_of(page, reasons)
-    earlier, scripts = past(page)
+    earlier, scripts = past(page, partial(section.told, reasons))
     files = dict(_files(page, plots, site, rows_of, reasons, earlier))
     files |= {name: encoded(text) for name, text in scripts}
     documents = dict(_documents(page, plots, site))
@@ -120,11 +126,12 @@ def made(order: Order) -> Bundle:
     return _written(order, replace(bundle, files={**files, **whole}))
 
 
+@remembering()
 def undrawn(page: ModelPage, site: render.SiteFacts) -> dict[str, bytes]:
     """A model's page with all that its scripts ask for, without drawings and documents."""
     reasons = Reasons(page, Shelf.holding(()))
     informed = reasons.informed()
-    earlier, scripts = past(informed)
+    earlier, scripts = past(informed, partial(section.told, reasons))
     rows_of = _rows_of(informed, reasons)
     files = dict(_files(informed, {}, site, rows_of, reasons, earlier))
     return files | {name: encoded(text) for name, text in scripts}
@@ -142,18 +149,55 @@ def _written(order: Order, bundle: Bundle) -> Bundle:
 def _readable(volume: Volume) -> tuple[list[Run], list[str]]:
     """Runs whose parts fit together; a damaged one costs itself, not the site."""
     good, problems = [], []
-    for item in volume.items:
-        try:
-            run = cleaned_run(item.read())
-        except StoreError as error:
-            problems.append(str(error))
-            continue
-        if wrong := misfit(run):
+    for run in _read(volume.items):
+        if isinstance(run, StoreError):
+            problems.append(str(run))
+        elif wrong := misfit(run):
             what = f"{run.request.model_name}, batch {run.request.batch}, {run.created}"
             problems.append(f"{what}: {wrong}")
         else:
             good.append(run)
     return good, problems
+
+
+def _read(items: Sequence[Item]) -> list[Run | StoreError]:
+    """The runs, or why one cannot be read, in the order of the items.
+
+    They are read in the order of their files: an archive unpacks a group of them at a time.
+    """
+    found: dict[int, Run | StoreError] = {}
+    for number in sorted(range(len(items)), key=lambda i: items[i].place):
+        try:
+            found[number] = cleaned_run(items[number].read())
+        except StoreError as error:
+            found[number] = error
+    return [found[number] for number in range(len(items))]
+
+
+def _sharing(runs: Sequence[Run]) -> list[Run]:
+    """The runs, those of equal layers with one table and those of equal steps with one of them.
+
+    What is derived from either is then derived once (`analysis.once`).
+    """
+    known: dict[tuple[object, ...], list[Any]] = {}
+    shared = []
+    for run in runs:
+        asked, size = run.request, len(run.table)
+        table = _one_of(known.setdefault((asked.batch, size), []), run.table)
+        system = asked.batch, size, asked.backend, asked.provider, len(run.steps)
+        steps = _one_of(known.setdefault(system, []), run.steps)
+        folded = _one_of(known.setdefault((*system, "folded"), []), run.folded)
+        shared.append(replace(run, table=table, steps=steps, folded=folded))
+    return shared
+
+
+def _one_of(known: list[T], new: T) -> T:
+    """The first of these that is equal to the new one, which joins them if none is."""
+    for one in known:
+        if one == new:
+            return one
+    known.append(new)
+    return new
 
 
 def misfit(run: Run) -> str:

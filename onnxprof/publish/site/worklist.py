@@ -25,6 +25,12 @@ class Item:
     source: Path | Run
     digest: str = ""
     """SHA-256 of the file; empty for a run that is in memory."""
+    steps: int = 0
+
+    @property
+    def place(self) -> str:
+        """The run's file; empty for a run that is in memory."""
+        return "" if isinstance(self.source, Run) else str(self.source)
 
     def read(self) -> Run:
         """The run. Raises StoreError if its file is damaged."""
@@ -57,7 +63,8 @@ def of_stores(
     for found in summaries:
         if (digest := digests.get(found.file)) is None:
             continue
-        item = Item(found.request, found.device_name, found.created, found.path, digest)
+        facts = found.request, found.device_name, found.created
+        item = Item(*facts, found.path, digest, found.steps)
         items.setdefault(digest, item)
     return list(items.values()), [*problems, *more]
 
@@ -76,7 +83,9 @@ def _digests(runs: Iterable[Summary]) -> tuple[dict[str, str], list[StoreError]]
 
 def of_runs(runs: Iterable[Run]) -> list[Item]:
     """The same of runs that are in memory."""
-    return [Item(run.request, run.device.name, run.created, run) for run in runs]
+    return [
+        Item(run.request, run.device.name, run.created, run, steps=len(run.steps)) for run in runs
+    ]
 
 
 def volumes(items: Iterable[Item]) -> list[Volume]:

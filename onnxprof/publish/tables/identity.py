@@ -13,6 +13,7 @@ from onnxprof.store.encoding import request_digest
 COLUMNS = (
     *("run", "created", "threads", "granularity", "timer", "provider", "dims"),
     *("onnxprof_version", "runtime_version", "model_sha256", "half_width", "caveats", "wrong"),
+    "options",
 )
 
 Cell = str | int | float | None
@@ -28,6 +29,7 @@ def identity(run: Run) -> tuple[Cell, ...]:
         *(runtime_version(run), asked.model_sha256, half_width(run)),
         ";".join(dict.fromkeys(warning.kind.value for warning in run.warnings)),
         wrong_text(run),
+        ";".join(asked.setup.words),
     )
 
 

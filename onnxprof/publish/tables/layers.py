@@ -7,7 +7,7 @@ blank names, and a Reshape's shape operand shows its resolved target as its shap
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from onnxprof.publish.tables.grid import Column, Grid
@@ -147,12 +147,13 @@ def to_json(
 
     `fed` describes the values for each input by name.
     """
-    made = [{**_object(table, layout, model), "fed": dict(fed or {})} for table in tables]
+    made = [{**plain(table, layout, model), "fed": dict(fed or {})} for table in tables]
     whole = made[0] if len(made) == 1 else made
     return in_json(json.dumps(whole, indent=1, ensure_ascii=False)) + "\n"
 
 
-def _object(table: LayerTable, layout: str, model: str) -> dict[str, Any]:
+def plain(table: LayerTable, layout: str = "full", model: str = "") -> dict[str, Any]:
+    """A table as dicts, lists and numbers."""
     if layout == "classic":
         layers = [dict(zip(CLASSIC, row, strict=True)) for row in classic_rows(table)]
     else:
@@ -173,7 +174,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "layer_type": layer.layer_type,
         "op_type": layer.op_type,
         "domain": layer.domain,
-        "opset": layer.opset,
+        "opset": layer.opset or None,
         "inputs": [_tensor(t) for t in layer.inputs],
         "outputs": [_tensor(t) for t in layer.outputs],
         "attributes": dict(layer.attributes),
@@ -288,3 +289,18 @@ def summary(table: LayerTable, parameters: int) -> str:
     if unknown := sum(not t.is_static for layer in table.nodes for t in layer.outputs):
         parts.append(f"{counted(unknown, 'output', 'outputs')} of symbolic or unknown shape")
     return ", ".join(parts)
+
+
+def parts(
+    tables: Sequence[LayerTable],
+    name: str,
+    layout: str,
+    parameters: int,
+    fed: Mapping[str, str],
+) -> Iterator[Grid | str]:
+    """Each table with its summary line, then the values that the inputs get."""
+    for table in tables:
+        yield to_table(table, layout, f"{name}, batch {table.batch}")
+        yield summary(table, parameters)
+    for given, what in fed.items():
+        yield printable(f"{given} is fed {what}")

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.numbers import percent
@@ -127,8 +127,13 @@ def _cells(row: Checked) -> dict[str, str]:
 
 
 def to_json(request: Request, checked: Sequence[Checked]) -> str:
-    """JSON with the model, the verified share, and an object per step."""
-    document = {
+    """The same as `plain`, as JSON."""
+    return json.dumps(plain(request, checked), indent=2) + "\n"
+
+
+def plain(request: Request, checked: Sequence[Checked]) -> dict[str, Any]:
+    """The model, the verified share, and a dict for each step."""
+    return {
         "model": request.model_name,
         "backend": request.backend,
         "provider": request.provider,
@@ -138,4 +143,3 @@ def to_json(request: Request, checked: Sequence[Checked]) -> str:
             _cells(row) | {"layers": list(row.step.layers), "share": row.share} for row in checked
         ],
     }
-    return json.dumps(document, indent=2) + "\n"

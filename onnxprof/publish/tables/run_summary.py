@@ -15,6 +15,9 @@ from rich.text import Text
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
+from onnxprof.publish.latency.amount import amount_text
+from onnxprof.publish.latency.percentiles import percentiles_text
+from onnxprof.publish.latency.streams import streams_text
 from onnxprof.publish.reasons.macs import macs_of
 from onnxprof.publish.tables.runs import run_id
 from onnxprof.publish.text import grades, numbers, sentences
@@ -42,7 +45,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 def summary(
     run: Run, *, limit: int | None = 10, ceilings: Ceilings | None = None, folded: bool = False
 ) -> RenderableType:
-    """Headline, grade and reconciliation line, slowest layers and warnings of a run.
+    """Headline, grade and reconciliation line, slowest layers, percentiles and warnings of a run.
 
     With ceilings, what bounds each layer and the network. `limit` bounds the layers shown, None
     shows every one that has a time. The printed times add up to the total, whatever was rounded or
@@ -59,6 +62,7 @@ def summary(
         parts += [Text(text) for text in _possible(roofs)]
         parts += [doubts] if (doubts := _doubts(sums, limit)) else []
         parts += [legend] if (legend := _untimed(sums)) else []
+        parts += [Text(line) for line in (percentiles_text(run), streams_text(run)) if line]
         parts += [Text(f"Telemetry: {line}.")] if (line := telemetry_line(run.telemetry)) else []
         memory = (peak_text(alive_in_run(run)), counted_text(run))
         parts += [Text(line) for line in memory if line]
@@ -111,9 +115,9 @@ def layers(
     there is one with the activations that are alive while the step runs. Names and types are cut to
     fit `width`; figures never are.
     """
-    lines = _lines(sums, run.table, limit, roofs, known_alive(run) if width >= _WIDE else {})
+    lines = lines_of(sums, run.table, limit, roofs, known_alive(run) if width >= _WIDE else {})
     types = max(len("type"), *(min(len(line.kind), width // 6) for line in lines))
-    cells = zip(("ms", "p95", "share"), *map(_Line.figures, lines), strict=True)
+    cells = zip(("ms", "p95", "share"), *map(Line.figures, lines), strict=True)
     figures = [max(map(len, column)) for column in cells]
     alive = max(len(line.alive) for line in lines)
     gaps = 2 * (len(_HEADINGS) + (alive > 0))
@@ -149,7 +153,9 @@ _HEADINGS: dict[str, Literal["left", "right"]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """A row of the timing table as texts; its name and kind are safe to print."""
+
     name: str
     kind: str
     ms: str
@@ -185,13 +191,17 @@ class _Line:
         return (*map(Text, cells), Text(self.why or drawn, style="cyan"))
 
 
-def _lines(
+def lines_of(
     sums: Reconciliation,
     table: LayerTable,
     limit: int | None,
     roofs: Roofline | None,
     alive: Mapping[str, int],
-) -> list[_Line]:
+) -> list[Line]:
+    """The rows of the timing table, slowest first, then the rest, the overhead and the total.
+
+    Their printed times add up to the total. `alive` has the bytes that are alive by step.
+    """
     timed = _ranked(sums)
     shown = timed if limit is None else timed[:limit]
     digits = 6 if limit is None or sums.total_ns < 1_000_000 else 3
@@ -234,7 +244,7 @@ def _ranked(sums: Reconciliation) -> list[TimedRow]:
     return sorted(timed, key=lambda row: -row.rank_ns)
 
 
-def _any_marked(lines: Sequence[_Line]) -> bool:
+def _any_marked(lines: Sequence[Line]) -> bool:
     return any(line.mark for line in lines)
 
 
@@ -253,11 +263,11 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
     return Text(f"? {sentences.DOUBTFUL}: {listed}.")
 
 
-def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int, alive: Mapping[str, int]) -> _Line:
+def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int, alive: Mapping[str, int]) -> Line:
     stray = row.status is Status.UNATTRIBUTED
     covered = [nodes[name] for name in row.step.layers if name in nodes] if row.step else []
     kinds = dict.fromkeys(layer.layer_type for layer in covered)
-    return _Line(
+    return Line(
         printable(_namesake(row, covered)),
         "no layer" if stray else printable("+".join(filter(None, kinds))),
         str(_rounded(row.median_ns or 0, digits)),
@@ -281,10 +291,10 @@ def _namesake(row: TimedRow, covered: Sequence[Layer]) -> str:
     return next(alike, row.name)
 
 
-def _others(rest: Sequence[TimedRow], ms: Decimal, sums: Reconciliation) -> _Line:
+def _others(rest: Sequence[TimedRow], ms: Decimal, sums: Reconciliation) -> Line:
     share = sum(row.median_ns or 0 for row in rest) / sums.total_ns if sums.total_ns else 0.0
     plural = "s" if len(rest) > 1 else ""
-    return _Line(f"({len(rest)} more row{plural})", "", str(ms), "", share, "dim", True)
+    return Line(f"({len(rest)} more row{plural})", "", str(ms), "", share, "dim", True)
 
 
 def _has_sum(sums: Reconciliation) -> bool:
@@ -292,12 +302,12 @@ def _has_sum(sums: Reconciliation) -> bool:
     return not sums.is_whole and bool(sums.rows) and sums.rows[-1].median_ns is not None
 
 
-def _closing(name: str, ms: Decimal, ns: int, sums: Reconciliation) -> _Line:
+def _closing(name: str, ms: Decimal, ns: int, sums: Reconciliation) -> Line:
     style = "bold" if name == "(total)" else "dim"
     if not sums.is_whole and (name == "(overhead)" or not _has_sum(sums)):
-        return _Line(name, "", "not known", "", None, style, True)
+        return Line(name, "", "not known", "", None, style, True)
     share = ns / sums.total_ns if sums.total_ns else 0.0
-    return _Line(name, "", str(ms), "", share, style, True)
+    return Line(name, "", str(ms), "", share, style, True)
 
 
 def _rounded(ns: int, digits: int) -> Decimal:
@@ -332,7 +342,8 @@ def headline(run: Run) -> Text:
     threads = sentences.threads(asked.threads)
     where = f"{sentences.runtime(asked)} on {run.device.name or asked.device_id}"
     head = Text(printable(asked.model_name), style="bold")
-    return head.append(printable(f", batch {asked.batch}, {where}, {threads}"), style="not bold")
+    facts = ("", f"batch {asked.batch}", where, threads, *asked.setup.words)
+    return head.append(printable(", ".join(facts)), style="not bold")
 
 
 def _caveats(run: Run, folded: bool) -> list[RenderableType]:
@@ -370,6 +381,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("device", f"{run.device.name} ({asked.device_id})"),
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
+        ("amount", amount_text(asked)),
+        ("options", ", ".join(asked.setup.words)),
         ("axes", sizes),
         ("samples", sentences.thinned_text(run)),
         ("load", numbers.duration(timings.load_ns) if timings and timings.load_ns else ""),

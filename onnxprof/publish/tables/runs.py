@@ -17,7 +17,6 @@ from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Request, Run
-from onnxprof.records.warning import WarningKind
 from onnxprof.store import encoding
 from onnxprof.store.summary import Summary
 
@@ -49,6 +48,7 @@ COLUMNS = (
     "dims",
     "tags",
     "grade",
+    "options",
 )
 
 
@@ -74,7 +74,7 @@ def list_csv(summaries: Iterable[Summary]) -> str:
 
 def _joined(record: dict[str, Any]) -> dict[str, Any]:
     dims = [f"{axis}={size}" for axis, size in record["dims"].items()]
-    lists = {"warnings": record["warnings"], "dims": dims, "tags": record["tags"]}
+    lists = {name: record[name] for name in ("warnings", "tags", "options")} | {"dims": dims}
     return record | {name: ";".join(items) for name, items in lists.items()}
 
 
@@ -114,7 +114,7 @@ def _heading(asked: Request, axes: tuple[str, ...]) -> str:
     threads = sentences.threads(asked.threads)
     sizes = [f"{axis}={size}" for axis, size in sorted(asked.dims) if axis in axes]
     names = (asked.model_name, f"{sentences.runtime(asked)} on {asked.device_id}", threads, *sizes)
-    return printable(", ".join(names))
+    return printable(", ".join((*names, *asked.setup.words)))
 
 
 #: Nanoseconds of the unit of the table.
@@ -142,7 +142,7 @@ def _rows(
 def everything(
     runs: Iterable[Run], ceilings_of: Callable[[Run], Ceilings | None] | None = None
 ) -> str:
-    """Every fact, every sample and the timing rows of each run, as one JSON object.
+    """Every fact, every sample, the timing rows and percentiles of each run, as one JSON object.
 
     The facts are those of the stored file (docs/store.md); `rows` is empty for a failed run.
     """
@@ -162,6 +162,8 @@ def everything_parts(
 
 
 def _whole(run: Run, ceilings: Ceilings | None) -> dict[str, Any]:
+    from onnxprof.publish.latency.percentiles import of_run, percentile_records
+    from onnxprof.publish.latency.streams import streams_record
     from onnxprof.publish.reasons.roofs import roofline_json
     from onnxprof.publish.tables.timings import timing_records
 
@@ -169,6 +171,8 @@ def _whole(run: Run, ceilings: Ceilings | None) -> dict[str, Any]:
         "timings": encoding.timings_to_json(run.timings),
         "rows": timing_records(run, ceilings) if run.timings else [],
         "roofline": roofline_json(run, ceilings) if run.timings else None,
+        "percentiles": percentile_records(of_run(run)),
+        "streams": streams_record(run),
     }
 
 
@@ -202,6 +206,7 @@ def _record(summary: Summary) -> dict[str, Any]:
         dict(asked.dims),
         list(summary.tags),
         summary.grade.value if summary.grade else None,
+        list(asked.setup.words),
     )
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -220,10 +225,6 @@ def _few(ids: Sequence[str]) -> str:
     return f"{shown} and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else shown
 
 
-def _is_wrong(summary: Summary) -> bool:
-    return WarningKind.PARITY_FAILED in summary.warnings
-
-
 def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / 1e6
 
@@ -240,7 +241,7 @@ def _day(summary: Summary) -> str:
 def _figures(summary: Summary) -> tuple[Cell, ...]:
     batch = str(summary.request.batch)
     count = str(len(summary.warnings) or "")
-    caveats = Text(count, style="red") if _is_wrong(summary) else count
+    caveats = Text(count, style="red") if summary.is_wrong else count
     if summary.failure:
         return batch, Text("failed", style="red"), "", "", caveats
     if summary.median_ns is None:
@@ -272,7 +273,7 @@ def _notes(summaries: Sequence[Summary]) -> list[RenderableType]:
     notes += [
         Text(f"{run_id(s)} gave wrong outputs: do not trust its times", style="red")
         for s in summaries
-        if _is_wrong(s)
+        if s.is_wrong
     ]
     if any(s.grade for s in summaries):
         notes.append(Text(grades.legend_text(), style="dim"))

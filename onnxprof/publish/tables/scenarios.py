@@ -209,7 +209,7 @@ def _answered(answer: Answer) -> tuple[object, ...]:
         *(answer.valid, "; ".join(answer.reasons), answer.queries, answer.samples),
         *(answer.percentile, answer.percentile_ns / 1e6, answer.estimate_ns / 1e6 or None),
         *(answer.scheduled_rate or None, answer.completed_rate or None),
-        *(answer.at(name) / 1e6 for name in ("mean", "50", "90", "99", "99.9")),
+        *(answer.at(name) / 1e6 or None for name in ("mean", "50", "90", "99", "99.9")),
     )
 
 

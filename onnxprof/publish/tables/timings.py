@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.memory.alive import known_alive
+from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow, milliseconds, reconcile
 from onnxprof.publish.tables import identity
 from onnxprof.publish.tables.identity import Cell
@@ -321,7 +322,7 @@ def _description(run: Run, row: TimedRow) -> tuple[Cell, ...]:
         asked.backend,
         asked.batch,
         row.name,
-        *(_layer_cells(row.layer) if row.layer else _step_cells(row)),
+        *(once(_layer_cells, row.layer) if row.layer else _step_cells(row)),
         row.status.value,
         row.step.name if row.step else "",
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from onnxprof.analysis.grades import has_interval
 from onnxprof.publish.text.numbers import percent
 from onnxprof.publish.text.safe import printable
-from onnxprof.records.run import Run
+from onnxprof.records.run import Request, Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.records.warning_entry import Amount, Figure, Unit, Values
 
@@ -19,6 +19,10 @@ _FORMATS: dict[Unit, Callable[[float], str]] = {
     Unit.COUNT: "{:.0f}".format,
     Unit.CORES: "{:.1f}".format,
 }
+
+
+#: What the texts say where the budget decided how much was sampled.
+_ADVICE, _FITTED = "a larger --budget", "fitted into the budget"
 
 
 def warning_text(warning: RunWarning) -> str:
@@ -35,9 +39,22 @@ def warning_texts(run: Run) -> list[str]:
     """
     samples = 0 if run.timings is None else int(run.timings.latency_ns.size)
     return [
-        warning_text(replace(warning, value=0.0) if _is_range(warning, samples) else warning)
+        _by_amount(
+            warning.kind,
+            warning_text(replace(warning, value=0.0) if _is_range(warning, samples) else warning),
+            run.request,
+        )
         for warning in run.warnings
     ]
+
+
+def _by_amount(kind: WarningKind, text: str, asked: Request) -> str:
+    """The text with the option that decided the amount, where that was not the budget."""
+    if kind is WarningKind.UNSTEADY_WARMUP and asked.warmup is not None:
+        return text.replace(_ADVICE, "a larger --warmup")
+    if asked.iterations:
+        return text.replace(_ADVICE, "more --iterations").replace(_FITTED, "were asked for")
+    return text.replace(_ADVICE, "a longer --duration") if asked.duration else text
 
 
 def folded_text(warnings: Sequence[RunWarning]) -> str:

@@ -61,6 +61,16 @@ class ScenarioRun:
     schema: int = field(default=SCENARIO_SCHEMA)
 
     @property
+    def has_latency(self) -> bool:
+        """Whether LoadGen has an answer."""
+        return self.answer is not None
+
+    @property
+    def is_wrong(self) -> bool:
+        """False: no outputs are compared under load."""
+        return False
+
+    @property
     def valid(self) -> bool:
         """LoadGen calls the run valid."""
         return self.answer is not None and self.answer.valid

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from onnxprof.errors import StoreError
-from onnxprof.jobs.outlook import Outlook
+from onnxprof.jobs.outlook import Outlook, streams_s
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.store.answers import Answer, answers
 from onnxprof.store.folder import Store
@@ -52,6 +52,8 @@ class Estimates:
             verify_limit_s=options.verify_seconds,
             parity=options.parity,
             processes=options.processes,
+            iterations=options.amount().iterations,
+            streams_s=streams_s(options, inference_s),
         )
         return min(_JOB_S + looked.seconds, options.limits.seconds * options.processes)
 

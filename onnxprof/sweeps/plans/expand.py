@@ -9,11 +9,13 @@ from itertools import product
 from typing import Any
 
 from onnxprof.errors import UsageError
-from onnxprof.jobs.options import Options
+from onnxprof.jobs.options import Options, refuse_contradictions
+from onnxprof.jobs.settled import ALL, NONE
 from onnxprof.processes.limits import Limits
+from onnxprof.records.step import Granularity
 from onnxprof.sweeps.plans.models import references
 from onnxprof.sweeps.plans.read import Entry, Plan
-from onnxprof.sweeps.plans.values import FIELDS, LISTED
+from onnxprof.sweeps.plans.values import FIELDS, LISTED, TABLES
 from onnxprof.sweeps.tasks import Task
 
 #: Multiplied out; the batches of a task stay together.
@@ -32,7 +34,7 @@ def expanded(plan: Plan) -> Expanded:
     """A task for each model, backend and combination of settings, in the order of the plan.
 
     Where two entries ask for the same, it is one task with the batches of both. Raises UsageError,
-    with the line, for a network that the zoo does not have.
+    with the line, for a network that the zoo does not have and for keys that contradict each other.
     """
     batches: dict[Task, dict[int, None]] = {}
     notes: list[str] = []
@@ -62,7 +64,10 @@ def _references(plan: Plan, model: Entry, notes: list[str]) -> list[str]:
 
 
 def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) -> Iterator[Task]:
-    """What a model says goes before what a backend says, and that before the defaults."""
+    """What a model says goes before what a backend says, and that before the defaults.
+
+    Raises UsageError, with the line of the model, for keys of which one rules out another.
+    """
     given = {**plan.defaults.given, **backend.given, **model.given}
     usual = {axis: sizes for axis, sizes in plan.defaults.dims.items() if axis not in model.dims}
     usual |= {axis: sizes for axis, sizes in backend.dims.items() if axis not in model.dims}
@@ -72,11 +77,13 @@ def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) 
     for chosen in product(*(given[axis] for axis in axes)):
         settled = single | dict(zip(axes, chosen, strict=True))
         for sizes in product(*dims.values()):
-            yield Task(
-                options=_options(reference, name, settled, given.get("batch", (1,)), dims, sizes),
-                optional_dims=tuple(sorted(usual)),
-                force=settled.get("force", False),
-            )
+            options = _options(reference, name, settled, given.get("batch", (1,)), dims, sizes)
+            try:
+                refuse_contradictions(options)
+            except UsageError as error:
+                where = plan.where(model.line)
+                raise UsageError(error.what, where=where, remedy=error.remedy) from None
+            yield Task(options, tuple(sorted(usual)), force=settled.get("force", False))
 
 
 def _options(
@@ -88,6 +95,7 @@ def _options(
     sizes: tuple[int, ...],
 ) -> Options:
     given = {FIELDS[key]: value for key, value in settled.items() if key in FIELDS}
+    given |= {FIELDS[key]: tuple(sorted(given[FIELDS[key]])) for key in TABLES if key in settled}
     limits = Limits(settled.get("timeout", Limits().seconds), int(settled.get("memory", 0) * 2**30))
     return Options(
         models=(reference,),
@@ -132,11 +140,18 @@ def _matches(exclusion: Entry, task: Task, batch: int) -> bool:
         "batch": (batch,),
         "device": (task.device_id, task.device_kind, options.device),
         "provider": (options.provider or task.device_kind,),
+        "optimization-level": (_level(options),),
     }
     return all(
         any(_fits(pattern, value) for pattern in patterns for value in _of(key, options, special))
         for key, patterns in exclusion.given.items()
     ) and all(sizes.get(axis) in wanted for axis, wanted in exclusion.dims.items())
+
+
+def _level(options: Options) -> str:
+    """The level by the name that a plan gives it, settled or not."""
+    written = options.granularity is Granularity.WRITTEN
+    return options.optimization_level or (NONE if written else ALL)
 
 
 def _of(key: str, options: Options, special: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -146,4 +161,6 @@ def _of(key: str, options: Options, special: Mapping[str, tuple[Any, ...]]) -> t
 def _fits(pattern: Any, value: Any) -> bool:
     if isinstance(pattern, str) and isinstance(value, str):
         return fnmatchcase(value, pattern)
+    if isinstance(pattern, tuple) and isinstance(value, tuple):
+        return set(pattern) <= set(value)  # options of a runtime: a task may have others beside
     return bool(pattern == value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from typing import Any
 
 from onnxprof.jobs.options import LARGEST, TABLE, Option
@@ -22,8 +23,13 @@ WORK = {
 FIELDS: Mapping[str, str] = {option.name: field for field, option in TABLE.items()}
 #: Keys that take a list, which is multiplied out.
 LISTED = frozenset(
-    ("batch", "threads", "provider", "device", "granularity", "timer", "processes", "seed")
+    (
+        *("batch", "threads", "provider", "device", "granularity", "timer", "processes", "seed"),
+        *("optimization-level", "session-option", "provider-option"),
+    )
 )
+#: Keys that take a table of names and values, each name with one value or a list of them.
+TABLES = ("session-option", "provider-option")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class WrongValueError(Exception):
 
 def values(key: str, given: Any) -> tuple[Any, ...]:
     """The values of a key, one unless it is given a list. Raises WrongValueError."""
+    if key in TABLES:
+        return _tables(key, given)
     items = given if isinstance(given, list) else [given]
     if isinstance(given, list) and (key not in LISTED or not items):
         raise WrongValueError(given, f"{'one value' if items else 'a value'}: {_allowed(key)}")
@@ -58,6 +66,22 @@ def texts(given: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items))
 
 
+def _tables(key: str, given: Any) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Every combination of a table's values, as pairs of texts."""
+    if not isinstance(given, dict) or not given:
+        raise WrongValueError(given, _allowed(key))
+    lists = [item if isinstance(item, list) else [item] for item in given.values()]
+    if not all(lists) or not all(type(v) in (str, int, bool) for each in lists for v in each):
+        raise WrongValueError(given, _allowed(key))
+    texts = [[_text(value) for value in each] for each in lists]
+    names = [str(name) for name in given]
+    return tuple(tuple(zip(names, chosen, strict=True)) for chosen in product(*texts))
+
+
+def _text(value: str | int) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
 def _value(key: str, item: Any) -> Any:
     if key in WORK:
         return _of_work(key, item)
@@ -71,8 +95,10 @@ def _value(key: str, item: Any) -> Any:
         return _choice(type(usual), item, key)
     if isinstance(usual, bool):
         return _of_type(bool, item, key)
-    if isinstance(usual, int):
+    if _is_number(option):
         return _within(item, option.least or 0, option.most or _LARGEST, key)
+    if isinstance(usual, float):
+        return _number(item, option.least or 0.0, key)
     return _of_type(str, item, key)
 
 
@@ -114,6 +140,8 @@ def _allowed(key: str) -> str:
     """What a key takes, in words."""
     if key in WORK:
         return WORK[key]
+    if key in TABLES:
+        return "a table of names, each with a value or a list of values"
     option = TABLE[FIELDS[key]]
     usual = option.default
     if key == "batch":
@@ -121,13 +149,18 @@ def _allowed(key: str) -> str:
     if isinstance(usual, StrEnum):
         *others, last = (each.value for each in type(usual))
         return f"{', '.join(others)} or {last}"
-    if isinstance(usual, Budget):
+    if isinstance(usual, Budget | float):
         return f"seconds, {option.least:g} to {LARGEST:.0f}"
     if isinstance(usual, bool):
         return "true or false"
-    return _whole(option) if isinstance(usual, int) else "a text"
+    return _whole(option) if _is_number(option) else "a text"
+
+
+def _is_number(option: Option) -> bool:
+    """Whether the option takes a whole number."""
+    return isinstance(option.default, int) or option.kind is int
 
 
 def _whole(option: Option) -> str:
     least = f"{option.least or 0:g}"
-    return f"a whole number from {least}" + (f" to {option.most:g}" if option.most else "")
+    return f"a whole number from {least}" + (f" to {option.most:.0f}" if option.most else "")

@@ -71,6 +71,7 @@ def test_references_are_made_for_the_names_that_are_given(tmp_path: Path) -> Non
     assert referring(path, {"v"}) == b""
 
 
+@pytest.mark.posix
 def test_small_weights_changed_models_and_links_stay_as_they_are(tmp_path: Path) -> None:
     path = models.save(perceptron(), tmp_path)
     asked = PreparedModel(path, tmp_path)

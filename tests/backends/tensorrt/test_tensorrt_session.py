@@ -33,7 +33,7 @@ from onnxprof.backends.tensorrt.session import EngineSession, ProfiledSession, R
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.records.device import Availability, Device, device_index
 from onnxprof.records.layer import PreparedModel
-from onnxprof.records.step import Granularity
+from onnxprof.records.step import Granularity, Setup
 
 
 @pytest.fixture
@@ -138,6 +138,28 @@ def test_an_engine_is_strongly_typed_detailed_and_of_one_size(tmp_path: Path) ->
     assert LAST[0].noted["flags"] == 0
 
 
+def test_a_level_of_optimisation_is_the_builders(tmp_path: Path) -> None:
+    setup = backend.TensorrtBackend().configured(Setup("5"), "cuda")
+    build(BUILDING, replace(workload(tmp_path, "residual"), setup=setup))
+    assert LAST[0].config.builder_optimization_level == 5
+    build(BUILDING, workload(tmp_path, "residual"))
+    assert not hasattr(LAST[0].config, "builder_optimization_level")
+
+
+@pytest.mark.parametrize(
+    ("setup", "why"),
+    [
+        (Setup("basic"), "takes 0 to 5, or all for the usual one"),
+        (Setup(session=(("fp16", "1"),)), "TensorRT has no such option"),
+        (Setup(session=(("timing_cache_path", "x"),)), "loads no code"),
+        (Setup(provider=(("a", "1"),)), "no options of providers"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(setup: Setup, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        backend.TensorrtBackend().configured(setup, "cuda")
+
+
 def test_building_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_build, "_EVERY_SECONDS", 0.0)
     told: list[str] = []
@@ -168,6 +190,7 @@ USED = {
     "IBuilderConfig": (
         *("profiling_verbosity", "add_optimization_profile", "progress_monitor"),
         *("create_timing_cache", "set_timing_cache", "get_timing_cache"),
+        "builder_optimization_level",
     ),
     "INetworkDefinition": ("num_inputs", "get_input"),
     "ITensor": ("is_shape_tensor", "shape", "name"),

@@ -37,6 +37,7 @@ def drawn(width: int, events: tuple[tuple[float, Event], ...] = SCRIPT) -> str:
         file=io.StringIO(),
         force_terminal=True,
         color_system="truecolor",
+        no_color=True,
         legacy_windows=False,
     )
     console.print(View(tally(events)))

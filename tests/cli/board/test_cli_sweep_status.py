@@ -55,7 +55,7 @@ def test_json_has_every_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / FOLDER / "c.json").write_text("{}")
     assert status(tmp_path, as_json=True) == 1
     said = capsys.readouterr()
-    listed = json.loads(said.out)
+    listed = json.loads(said.out)["sweeps"]
     assert sorted(each["state"] for each in listed) == ["dead", "running"]
     assert listed[0]["tally"]["finished"] == 3
     assert listed[0]["left"] == 83
@@ -67,4 +67,4 @@ def test_no_sweep_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert status(tmp_path / "no") == 0
     assert "No sweep is known" in capsys.readouterr().err
     assert status(tmp_path, as_json=True) == 0
-    assert capsys.readouterr().out == "[]\n"
+    assert json.loads(capsys.readouterr().out)["sweeps"] == []

@@ -16,8 +16,9 @@ from support.runs.jobs import job
 from support.runs.quantised_runs import file, run_of
 from typer.testing import CliRunner, Result
 
+from onnxprof.api.in_turn import errors
 from onnxprof.cli.commands.stored.align import align
-from onnxprof.cli.commands.stored.compare import _errors, compare
+from onnxprof.cli.commands.stored.compare import compare
 from onnxprof.cli.output import plain_text
 from onnxprof.compare.changes import Comparison
 from onnxprof.compare.changes import compare as compared
@@ -33,6 +34,7 @@ from onnxprof.compare.quantised.match import Evidence
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.processes.confined import Limits
 from onnxprof.publish.comparing import changes, gains
+from onnxprof.publish.json import comparing
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
@@ -152,7 +154,7 @@ def test_both_models_run_apart_within_the_limits(tmp_path: Path) -> None:
     limits = Limits(seconds=0.001)
     both = [job(file(tmp_path, "convolutions", form), limits=limits) for form in ("", "qoperator")]
     with pytest.raises(ModelError, match=r"stopped after 0\.001 s, while comparing layers"):
-        _errors(*both)
+        errors(*both, lambda _: None)
 
 
 def scripted() -> Comparison:
@@ -193,7 +195,7 @@ def test_golden_files() -> None:
 
 
 def test_json_knows_no_infinity() -> None:
-    [pair] = json.loads(changes.to_json_text(scripted()))["pairs"]
+    [pair] = comparing.compared(scripted())["pairs"]
     errors = [row["error"] for row in pair["quantised"]["rows"]]
     assert [e["sqnr_db"] for e in errors] == [38.2, None]
     assert [e["own_sqnr_db"] for e in errors] == [36.1, "-inf"]

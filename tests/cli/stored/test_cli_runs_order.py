@@ -173,6 +173,7 @@ def test_without_a_terminal_nothing_is_removed_unasked(root: Path) -> None:
     assert len(batches(root)) == 3
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 3), (b"\n", 3), (b"y\n", 1)])
 def test_on_a_terminal_it_asks(root: Path, answer: bytes, left: int) -> None:
     leader, follower = pty.openpty()

@@ -248,7 +248,7 @@ def test_many_operators_are_a_few_and_the_rest() -> None:
 
 
 def test_the_colours_are_those_of_the_plot() -> None:
-    script = (ROOT / "site" / "assets" / "plot.js").read_text("utf-8")
+    script = (ROOT / "site" / "assets" / "plot" / "graph.js").read_text("utf-8")
     found = re.search(r"SHARES = (\[[^\]]*\])", script)
     assert found
     assert json.loads(found[1]) == list(svg.SHARES) == json.loads(view.rules())["shares"]

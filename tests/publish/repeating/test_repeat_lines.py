@@ -84,6 +84,10 @@ def understood(run: Run) -> tuple[Request, Options, list[str]]:
         {"provider": "-x"},
         {"backend": "-odd"},
         {"inputs_sha256": "cd" * 32},
+        {"iterations": 500, "warmup": 0},
+        {"duration": 2.5, "streams": 4, "warmup": 20},
+        {"optimization_level": "extended", "session_options": (("a", "1"), ("-b", "x y=z"))},
+        {"provider_options": (("use_tf32", "0"),)},
     ],
 )
 def test_the_command_line_takes_the_command_and_asks_for_the_same(changes: dict[str, Any]) -> None:
@@ -103,7 +107,15 @@ def test_any_name_of_a_file_is_the_model(name: str) -> None:
 
 def test_the_words_are_those_of_the_command_that_a_run_keeps() -> None:
     run = asked(
-        sample_run(), dims=(("n", 3),), timer="prefix", seed=2, provider="compile", processes=4
+        sample_run(),
+        dims=(("n", 3),),
+        timer="prefix",
+        seed=2,
+        provider="compile",
+        processes=4,
+        optimization_level="basic",
+        session_options=(("channels_last", "1"), ("mode", "default")),
+        provider_options=(("a", "0"),),
     )
     options = Options(
         ("zoo:sample",),
@@ -117,6 +129,9 @@ def test_the_words_are_those_of_the_command_that_a_run_keeps() -> None:
         timer=Timer.PREFIX,
         seed=2,
         processes=4,
+        optimization_level="basic",
+        session_options=(("channels_last", "1"), ("mode", "default")),
+        provider_options=(("a", "0"),),
     )
     assert shlex.join(words(run, 5, 4)) == command_line(options)
 

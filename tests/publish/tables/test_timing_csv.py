@@ -35,7 +35,7 @@ HEADER = (
     "input_shapes,output_shapes,status,step,median_ms,p5_ms,p95_ms,samples,share,caveat,"
     "flops,bytes,intensity,bound,fraction_of_ceiling,alive_bytes,"
     "run,created,threads,granularity,timer,provider,dims,onnxprof_version,runtime_version,"
-    "model_sha256,half_width,caveats,wrong"
+    "model_sha256,half_width,caveats,wrong,options"
 )
 
 

@@ -100,7 +100,7 @@ def test_energy_has_a_winner_of_its_own(page: Any, root: str) -> None:
     check(page, "metric", "energy")
     assert winner(page, "lenet") == "4.00"
     assert figure(page, "lenet", CPU) == "5.00"
-    assert figure(page, "alpha", CPU) == "not read"
+    assert figure(page, "alpha", CPU) == "not measured"
 
 
 def test_cells_of_other_settings_say_so_and_lead_to_their_run(page: Any, root: str) -> None:

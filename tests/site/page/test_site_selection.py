@@ -188,7 +188,8 @@ def test_the_panel_tells_all_of_a_layer(page: Any, root: str, until: Until) -> N
         r for r in timing_records(sample_run("alpha", 8, seed=8)) if r["layer_name"] == CONV
     )
     assert f"{float(str(wanted['median_ms'])):.2f} ms" in text or "µs" in text
-    for part in ("Operator", "Conv", "1 of 3", "2 layers", "Memory alive", "Moves", "FLOP"):
+    kept = "Activations in memory"
+    for part in ("Operator", "Conv", "1 of 3", "2 layers", kept, "Moves", "FLOP"):
         assert part in text, part
     batches = page.locator(f"{PANEL} h3:has-text('Over batch sizes') + table tbody th")
     assert batches.all_inner_texts() == ["1", "2", "8"]
@@ -279,7 +280,8 @@ def test_the_focus_is_never_lost(page: Any, root: str) -> None:
 def test_a_chart_is_one_stop_and_arrows_go_from_dot_to_dot(page: Any, root: str) -> None:
     visit(page, root)
     stops = (
-        "document.querySelectorAll('.panel svg[role=group]:first-of-type a:not([tabindex=\"-1\"])')"
+        "document.querySelectorAll('.panel svg[role=document]:first-of-type"
+        ' a:not([tabindex="-1"])\')'
     )
     assert page.evaluate(f"{stops}.length") == 2, "one a chart"
     label = FOCUS.format("getAttribute('aria-label')")

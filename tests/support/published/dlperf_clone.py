@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from onnxprof.imports.dlperf.folder import find
+from onnxprof.imports.dlperf.runs import Reading
+from onnxprof.records.run import Run
 from support.places import DATA
 
 HEADER = ("LayerName", "LayerType", "BenchmarkName", "RealTime(ms)", "Theoretical Flops")
@@ -93,3 +96,9 @@ def clone(root: Path) -> Path:
         write(root, "MNIST", device, 1, sheet())
         write(root, "MNIST", device, 8, sheet(grown(8)))
     return root
+
+
+def published(root: Path) -> list[Run]:
+    """The runs of the clone, written below this folder."""
+    reading = Reading(find(clone(root)), "command", "2026-01-02T03:04:05Z")
+    return [made.run for made in reading.runs()]

@@ -151,6 +151,7 @@ def test_two_machines_with_one_device_share_its_jobs(site: Path, tmp_path: Path)
     assert {dict(run.environment)["node"] for run in swept.runs} == names
 
 
+@pytest.mark.posix
 def test_a_killed_worker_loses_nothing(server: Sshd, site: Path, tmp_path: Path) -> None:
     killed: list[int] = []
 
@@ -169,6 +170,7 @@ def test_a_killed_worker_loses_nothing(server: Sshd, site: Path, tmp_path: Path)
     assert "its worker ended with SIGKILL" in swept.notes
 
 
+@pytest.mark.posix
 def test_a_job_that_takes_its_worker_down_fails_alone(
     server: Sshd, site: Path, tmp_path: Path
 ) -> None:

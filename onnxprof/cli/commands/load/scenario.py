@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.jobs.options import Options
@@ -87,7 +88,7 @@ Wait = Annotated[
 @takes(
     *("model", "scenario_", "target_latency", "rate", "quick", "duration", "backend", "device"),
     *("provider", "sessions", "threads", "max_batch", "max_wait", "dim", "inputs", "seed"),
-    *("format", "output", "store", "timeout", "memory", "wait"),
+    *("format", "as_json", "output", "store", "timeout", "memory", "wait"),
     device=Own("A device's id or kind [default: the provider's first]."),
     threads=Own("Threads of each session; 0 shares out the usable cores."),
 )
@@ -103,6 +104,7 @@ def scenario(
     max_batch: MaxBatch = 1,
     max_wait: MaxWait = 0.0,
     format: Format = "",
+    as_json: Json = False,
     output: Output = None,
     store: Store = None,
     timeout: Timeout = 900.0,
@@ -119,7 +121,7 @@ def scenario(
     from onnxprof.records.scenarios.asked import RULES_S
     from onnxprof.scenarios.plan import QUICK_S, Load
 
-    chosen = _choose(format, output)
+    chosen = file_format(format, output, _FORMATS, "table", as_json)
     load = Load(
         _named(scenario_),
         target_latency_ms=target_latency,
@@ -132,17 +134,14 @@ def scenario(
     limits = Limits(timeout, memory_limit(memory))
     options = Options(models=(model,), limits=limits, **asked)
     run = _measured(load, options, folders.store(store), None if wait else 0.0)
-    if run.answer is not None:
+    if as_json:
+        from onnxprof.cli.output import deliver_document
+        from onnxprof.publish.json.loads import scenarios
+
+        deliver_document(scenarios([run]), output)
+    elif run.answer is not None:
         _write(run, chosen, output)
     return 2 if run.answer is None else int(not run.answer.valid)
-
-
-def _choose(given: str, output: Path | None) -> str:
-    from onnxprof.errors import UsageError
-
-    if given and given not in _FORMATS:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(_FORMATS)}")
-    return file_format(given, output, _FORMATS, "table")
 
 
 def _seconds(duration: float | None, usual: float) -> float:
@@ -166,8 +165,7 @@ def _named(text: str) -> Scenario:
 
 
 def _measured(load: Load, options: Options, root: Path, wait_s: float | None) -> ScenarioRun:
-    from rich.console import Console
-
+    from onnxprof.cli.output import stderr_console
     from onnxprof.cli.progress import fetching, steps
     from onnxprof.processes.device_lock import held
     from onnxprof.scenarios.parent import measured
@@ -175,7 +173,7 @@ def _measured(load: Load, options: Options, root: Path, wait_s: float | None) ->
     from onnxprof.store.beside.scenarios import save
     from onnxprof.store.folder import Store
 
-    console = Console(stderr=True)
+    console = stderr_console()
     with fetching(console) as downloads:
         plan = planned(load, options, downloads)
     Store(root).check_writable()

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.output import TABLES, deliver, display, file_format, note, plain_text
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import (
+    TABLES,
+    deliver,
+    deliver_document,
+    display,
+    file_format,
+    note,
+    plain_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,12 +44,14 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to th
 
 
 @app.command("list")
-def list_(store: Stores = None, format_: Format = "", output: Output = None) -> None:
+def list_(
+    store: Stores = None, format_: Format = "", output: Output = None, as_json: Json = False
+) -> None:
     """List stored runs under load, newest last."""
     from onnxprof.publish.tables import scenarios as shown
 
     runs = _stored(store)
-    _write(runs, [shown.list_table(runs)] if runs else [], format_, output)
+    _write(runs, [shown.list_table(runs)] if runs else [], format_, output, as_json)
 
 
 @app.command()
@@ -51,22 +62,25 @@ def show(
     store: Stores = None,
     format_: Format = "",
     output: Output = None,
+    as_json: Json = False,
 ) -> None:
     """Show one run under load, the newest that matches."""
     from onnxprof.publish.tables import scenarios as shown
     from onnxprof.store.beside.scenarios import newest
 
     _, run = newest(_roots(store), what)
-    _write([run], shown.summary(run), format_, output)
+    _write([run], shown.summary(run), format_, output, as_json)
 
 
 @app.command()
-def matrix(store: Stores = None, format_: Format = "", output: Output = None) -> None:
+def matrix(
+    store: Stores = None, format_: Format = "", output: Output = None, as_json: Json = False
+) -> None:
     """Set systems against models, a table for each scenario."""
     from onnxprof.publish.tables import scenarios as shown
 
     runs = _stored(store)
-    _write(runs, shown.matrix_tables(runs), format_, output)
+    _write(runs, shown.matrix_tables(runs), format_, output, as_json)
 
 
 def _roots(store: list[str] | None) -> list[Path]:
@@ -89,14 +103,18 @@ def _stored(store: list[str] | None) -> list[ScenarioRun]:
 
 
 def _write(
-    runs: list[ScenarioRun], parts: Iterable[RenderableType], given: str, output: Path | None
+    runs: list[ScenarioRun],
+    parts: Iterable[RenderableType],
+    given: str,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
-    from onnxprof.errors import UsageError
+    from onnxprof.publish.json.loads import scenarios
     from onnxprof.publish.tables import scenarios as shown
 
-    if given and given not in _FORMATS:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(_FORMATS)}")
-    chosen = file_format(given, output, _FORMATS, "table")
+    chosen = file_format(given, output, _FORMATS, "table", as_json)
+    if as_json:
+        return deliver_document(scenarios(runs), output)
     if chosen == "table" and output is None:
         return display(*parts)
     text = plain_text(*parts) if chosen == "table" else ""

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from onnxprof.reasons.advice.advise import Advice
     from onnxprof.reasons.advice.applied import Applied
-    from onnxprof.records.run import Run
-    from onnxprof.store.summary import Summary
 
 
 class Format(StrEnum):
@@ -57,6 +56,7 @@ def advise(
         Format | None,
         typer.Option("--format", help="Default: as the file's name ends, else table."),
     ] = None,
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
     ] = None,
@@ -73,64 +73,20 @@ def advise(
     The largest expected gain comes first. With --apply the model of a run is rewritten where that
     changes no result, and both are measured in turn: predicted against measured gain.
     """
+    from onnxprof.api.advising import advised
     from onnxprof.cli.commands.reasons.apply import applied, check_target
     from onnxprof.cli.options import memory_limit
     from onnxprof.processes.confined import Limits
 
-    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
+    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
     if apply is not None:
         check_target(apply)
-    every = advised(runs, store)
+    every = advised(runs, store, say)
     done = None
     if apply is not None:
         limits = Limits(timeout, memory_limit(memory))
         done = applied(every, apply, model, (budget, processes), limits)
-    show(every, printed, output, None if all_ else limit, done)
-
-
-def advised(texts: Sequence[str], store: Path | None) -> list[Advice]:
-    """The advice on the runs that these texts mean; of each system, model and size the newest."""
-    from onnxprof import folders
-    from onnxprof.compare.systems import newest
-    from onnxprof.reasons.advice.advise import advise as found
-    from onnxprof.reasons.stored import Shelf
-    from onnxprof.store.folder import load_good
-
-    place = folders.store(store)
-    meant = _meant(texts, place)
-    subjects = newest([run for _, run in load_good([one.path for one in meant], say)])
-    others = [*subjects, *_others(subjects, meant, place)]
-    shelf = Shelf([place])
-    for text in dict.fromkeys(text for run in subjects if (text := shelf.missing(run))):
-        say(text)
-    return [found(run, shelf.of(run), others) for run in subjects]
-
-
-def _meant(texts: Sequence[str], place: Path) -> list[Summary]:
-    from onnxprof.compare.systems import newest
-    from onnxprof.store.select import Need, select
-
-    found: dict[Path, Summary] = {}
-    for text in texts:
-        for summary in newest(select(text, [place], None, Need.TIMES, say=say)):
-            found.setdefault(summary.path.resolve(), summary)
-    return list(found.values())
-
-
-def _others(subjects: Sequence[Run], meant: Sequence[Summary], place: Path) -> Iterator[Run]:
-    """The newest stored runs that may tell something of the subjects."""
-    from onnxprof.compare.systems import newest
-    from onnxprof.reasons.advice.base.peers import related
-    from onnxprof.store.folder import load_good, scan
-
-    taken = {one.path.resolve() for one in meant}
-    known = newest([one for one in scan([place])[0] if one.median_ns is not None])
-    for summary in known:
-        asked = summary.request
-        if summary.path.resolve() in taken:
-            continue
-        if any(related(run.request, asked) for run in subjects):
-            yield from (run for _, run in load_good([summary.path], say))
+    show(every, printed, output, None if all_ else limit, done, as_json)
 
 
 def show(
@@ -139,16 +95,21 @@ def show(
     output: Path | None,
     limit: int | None,
     done: Applied | None = None,
+    as_json: bool = False,
 ) -> None:
     """Print or write the advice, and what became of a rewrite, in the chosen format."""
+    from onnxprof.cli.output import deliver_document
+    from onnxprof.publish.json import documents, reasons
     from onnxprof.publish.reasons import advice as text
 
-    if printed is Format.CSV:
+    if as_json:
+        deliver_document(reasons.advised(every, done), output)
+    elif printed is Format.CSV:
         deliver(text.to_csv(every), output)
         for line in text.applied_lines(done) if done else ():
             say(line)
     elif printed is Format.JSON:
-        deliver(text.to_json_text(every, done), output)
+        deliver(documents.text(text.plain(every, done)), output)
     elif printed is Format.MARKDOWN:
         deliver("\n".join(text.markdown(one, limit, done) for one in every), output)
     elif output is None:

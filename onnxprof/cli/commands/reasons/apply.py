@@ -101,6 +101,7 @@ def measured(
     run: Run, before: str, after: str, measuring: tuple[float, int], limits: Limits
 ) -> Measured:
     """Both models in turn, as the run was measured."""
+    from onnxprof.api.in_turn import of_models
     from onnxprof.cli.commands.versions.in_turn import measured as in_turn
     from onnxprof.compare.changes import compare
     from onnxprof.jobs.options import Options
@@ -120,13 +121,16 @@ def measured(
         budget=Budget(measuring[0]),
         processes=measuring[1],
         granularity=asked.granularity,
+        optimization_level=asked.optimization_level,
+        session_options=asked.session_options,
+        provider_options=asked.provider_options,
         seed=asked.seed,
         timer=Timer.TRACE,
         verify=False,
         telemetry=False,
         limits=limits,
     )
-    pairing, _ = in_turn(before, after, options, None)
+    pairing, _ = in_turn(of_models(before, after, options), None)
     [pair] = compare(pairing.pairs, _THRESHOLD, in_turn=True).pairs
     row = pair.latency
     low, high = row.interval or (float("nan"), float("nan"))

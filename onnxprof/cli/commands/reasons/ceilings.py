@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.output import TABLES, deliver, display, file_format, note, plain_text, say
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import (
+    TABLES,
+    deliver,
+    deliver_document,
+    display,
+    file_format,
+    note,
+    plain_text,
+    say,
+)
 from onnxprof.cli.parameters import Own, takes
 
 if TYPE_CHECKING:
@@ -16,12 +26,14 @@ if TYPE_CHECKING:
     from onnxprof.records.ceilings import Ceilings
 
 _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
+#: In place of a format: the document of `--json`.
+_DOCUMENT = "document"
 _BUDGET_S = 45.0
 
 
 @takes(
     *("backend", "provider", "device", "threads", "budget", "again", "list_", "datasheet"),
-    *("format", "output", "store", "timeout", "memory", "wait"),
+    *("format", "as_json", "output", "store", "timeout", "memory", "wait"),
     device=Own("A device's id or kind [default: the provider's first]."),
     budget=Own("Seconds of measuring, all graphs together.", default=_BUDGET_S, least=1),
 )
@@ -40,6 +52,7 @@ def ceilings(
     format: Annotated[
         str, typer.Option(help="table, csv or json; by default that of the output file.")
     ] = "",
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
@@ -67,7 +80,9 @@ def ceilings(
     from onnxprof.processes.confined import Limits
     from onnxprof.reasons.datasheet import parse
 
-    chosen, sheet = _choose(format, output), parse(datasheet or [])
+    chosen = file_format(format, output, _FORMATS, "table", as_json)
+    sheet = parse(datasheet or [])
+    chosen = _DOCUMENT if as_json else chosen
     root = folders.store(store)
     if list_:
         _list(root, chosen, output)
@@ -75,14 +90,6 @@ def ceilings(
     limits = Limits(timeout, memory_limit(memory))
     _write(_found(asked, root, again, sheet, limits, None if wait else 0.0), chosen, output)
     return 0
-
-
-def _choose(given: str, output: Path | None) -> str:
-    from onnxprof.errors import UsageError
-
-    if given and given not in _FORMATS:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(_FORMATS)}")
-    return file_format(given, output, _FORMATS, "table")
 
 
 def _found(
@@ -116,8 +123,7 @@ def _found(
 
 
 def _measured(plan: CeilingsPlan, root: Path, limits: Limits, wait_s: float | None) -> Ceilings:
-    from rich.console import Console
-
+    from onnxprof.cli.output import stderr_console
     from onnxprof.cli.progress import steps
     from onnxprof.jobs.ceilings.parent import measured
     from onnxprof.processes.device_lock import held
@@ -131,7 +137,7 @@ def _measured(plan: CeilingsPlan, root: Path, limits: Limits, wait_s: float | No
         f"measuring ceilings of {key.device_id} through {key.backend}, {threads(key.threads)}:"
         f" {len(plan.probes)} graphs, some {plan.budget_s:.0f} s"
     )
-    with held(key.device_id, say, wait_s), steps(Console(stderr=True), "ceilings") as progress:
+    with held(key.device_id, say, wait_s), steps(stderr_console(), "ceilings") as progress:
         found = measured(plan, limits, progress)
     path = save(root, found)
     say(f"stored in {path}")
@@ -141,6 +147,10 @@ def _measured(plan: CeilingsPlan, root: Path, limits: Limits, wait_s: float | No
 def _write(found: Ceilings, chosen: str, output: Path | None) -> None:
     from onnxprof.publish.reasons import ceilings as shown
 
+    if chosen == _DOCUMENT:
+        from onnxprof.publish.json.reasons import ceilings as document
+
+        return deliver_document(document(found), output)
     if chosen == "table":
         if output is None:
             return display(*shown.tables(found))
@@ -163,7 +173,11 @@ def _list(root: Path, chosen: str, output: Path | None) -> None:
     rows = shown.listed((each, _staleness(each)) for each in sets)
     if not rows:
         note(f"No ceilings in {root}. Measure them with onnxprof ceilings.")
-    if chosen == "csv":
+    if chosen == _DOCUMENT:
+        from onnxprof.publish.json.reasons import ceilings_list
+
+        deliver_document(ceilings_list(rows), output)
+    elif chosen == "csv":
         deliver(csv_of_records(shown.LISTED, rows), output)
     elif chosen == "json":
         deliver(json.dumps(rows, indent=2) + "\n", output)

@@ -122,8 +122,7 @@ def _alone_or_why(
 def _alone(
     run: Run, step: Step, built: Built, folder: Path, budget: float, limits: Limits
 ) -> Alone:
-    from rich.console import Console
-
+    from onnxprof.cli.output import stderr_console
     from onnxprof.cli.progress import Meter
     from onnxprof.jobs.options import Options
     from onnxprof.jobs.sweep import measured, plan
@@ -142,13 +141,16 @@ def _alone(
         threads=asked.threads,
         budget=Budget(budget),
         granularity=asked.granularity,
+        optimization_level=asked.optimization_level,
+        session_options=asked.session_options,
+        provider_options=asked.provider_options,
         inputs=str(folder / INPUTS) if built.inputs else "",
         parity=False,
         telemetry=False,
         limits=limits,
     )
     [job] = plan(options)
-    with held(job.device.id, say), Meter(Console(stderr=True), 1, budget) as meter:
+    with held(job.device.id, say), Meter(stderr_console(), 1, budget) as meter:
         return against_network(run, step, measured(job, limits, meter.update))
 
 

@@ -8,24 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import (
-    TABLES,
-    deliver,
-    display,
-    file_format,
-    plain_text,
-    terminal_width,
-)
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.output import BOOKS, deliver, display, file_format, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
-
-    from onnxprof.compare.over_batches import Batches
-    from onnxprof.compare.table import Alignment
-    from onnxprof.publish.comparing.alignment import Choice
     from onnxprof.records.run import Run
 
 
@@ -36,6 +24,7 @@ class Format(StrEnum):
     JSON = "json"
     MARKDOWN = "md"
     CSV = "csv"
+    BOOK = "xlsx"
 
 
 class Order(StrEnum):
@@ -112,6 +101,7 @@ def align(
     threshold: _Threshold = 0.02,
     format_: _Format = None,
     output: _Output = None,
+    as_json: Json = False,
     model: _Models = None,
     batch: _Batches = "",
     backend: _Backends = "",
@@ -127,41 +117,49 @@ def align(
     Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
+    from onnxprof.api.aligning import aligned
+    from onnxprof.api.results.alignment import Alignment
     from onnxprof.cli.options import parse_filters
     from onnxprof.cli.sources import newest_runs
     from onnxprof.compare.systems import refuse_unlike, system
     from onnxprof.publish.comparing.alignment import Choice, Sort
     from onnxprof.store.select import Need
 
-    printed = _format(format_, output)
+    printed = _format(format_, output, as_json)
     filters = parse_filters(model, device, [backend] if backend else (), batch, tag)
     need = Need.TIMES if over is None else Need.LATENCIES
     named = newest_runs(runs or [], store, filters, need)
     chosen = _ordered(named, filters.backend)
     refuse_unlike(chosen, batches=over is not None, force=force)
     if over is not None and len(set(map(system, chosen))) == 1:
-        return _scaled(chosen, over, printed, output, None if all_ else limit)
+        return _scaled(chosen, over, printed, output, None if all_ else limit, as_json)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
-    aligned = _aligned(chosen, over, baseline, threshold)
+    made = Alignment(aligned(chosen, over is not None, baseline, threshold), choice)
     if printed is Format.TABLE and output is None:
-        display(_table(aligned, choice, terminal_width()))
+        display(made.laid_out(terminal_width()))
     else:
-        deliver(_text(aligned, choice, printed), output)
+        deliver(made.content(printed.value), output)
     return None
 
 
 def _scaled(
-    runs: Sequence[Run], over: Over, printed: Format, output: Path | None, limit: int | None
+    runs: Sequence[Run],
+    over: Over,
+    printed: Format,
+    output: Path | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     """One system over batches is a matter of `onnxprof scaling`."""
+    from onnxprof.api.results.scalings import Scalings
+    from onnxprof.api.scaling import scaled
     from onnxprof.cli.commands.stored import scaling as command
-    from onnxprof.compare.scaling import families, scaling
 
-    groups = families(runs, over.value)
-    if not groups:
-        raise command.nothing_to_scale(runs, over.value)
-    every = [scaling(group, over.value) for group in groups]
-    command.show(every, command.Format(printed.value), output, limit, None)
+    made = Scalings(scaled(runs, over.value), limit)
+    if printed is Format.BOOK:
+        return deliver(made.content(printed.value), output)
+    command.show(made, command.Format(printed.value), output, as_json)
+    return None
 
 
 def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
@@ -174,68 +172,7 @@ def _ordered(runs: Sequence[Run], backends: Sequence[str]) -> list[Run]:
     return sorted(runs, key=place)
 
 
-def _aligned(
-    runs: Sequence[Run], over: Over | None, baseline: str, threshold: float
-) -> Alignment | Batches:
-    from onnxprof.compare.align import align as align_runs
-    from onnxprof.compare.over_batches import over_batches, system_labels
-    from onnxprof.compare.systems import labels
+def _format(given: Format | None, output: Path | None, as_json: bool) -> Format:
+    from onnxprof.cli.books import check_book
 
-    if over is None:
-        number = _number(baseline, labels(runs))
-        return align_runs(runs, baseline=number, threshold=threshold)
-    number = _number(baseline, system_labels(runs))
-    return over_batches(runs, baseline=number, threshold=threshold)
-
-
-def _number(baseline: str, names: Sequence[str]) -> int:
-    """The index of the column that `--baseline` names. Raises UsageError unless it is one."""
-    from onnxprof.errors import UsageError
-
-    if not baseline:
-        return 0
-    if baseline.isdecimal() and len(baseline) < 9 and 1 <= int(baseline) <= len(names):
-        return int(baseline) - 1
-    wanted = baseline.casefold()
-    alike = [i for i, name in enumerate(names) if name.casefold() == wanted]
-    alike = alike or [i for i, name in enumerate(names) if name.casefold().startswith(wanted)]
-    if len(alike) == 1:
-        return alike[0]
-    raise UsageError(
-        f"--baseline {baseline!r} is {'several columns' if alike else 'no column'}",
-        remedy=f"Give 1 to {len(names)} or a name: {', '.join(names)}",
-    )
-
-
-def _format(given: Format | None, output: Path | None) -> Format:
-    return Format(file_format(given or "", output, TABLES, Format.TABLE))
-
-
-def _table(aligned: Alignment | Batches, choice: Choice, width: int) -> RenderableType:
-    from onnxprof.compare.table import Alignment
-    from onnxprof.publish.comparing import alignment_table
-    from onnxprof.publish.comparing import over_batches as alignment_batches
-
-    if isinstance(aligned, Alignment):
-        return alignment_table.table(aligned, choice)
-    return alignment_batches.table(aligned, choice, width)
-
-
-def _text(aligned: Alignment | Batches, choice: Choice, chosen: Format) -> str:
-    """The alignment in the chosen format; a table is laid out for 80 columns."""
-    from onnxprof.compare.table import Alignment
-    from onnxprof.publish.comparing import alignment_text
-    from onnxprof.publish.comparing import over_batches as alignment_batches
-
-    if chosen is Format.TABLE:
-        return plain_text(_table(aligned, choice, 80))
-    if isinstance(aligned, Alignment):
-        if chosen is Format.MARKDOWN:
-            return alignment_text.markdown(aligned, choice)
-        whole = alignment_text.to_csv if chosen is Format.CSV else alignment_text.to_json_text
-        return whole(aligned)
-    if chosen is Format.MARKDOWN:
-        return alignment_batches.markdown(aligned, choice)
-    if chosen is Format.CSV:
-        return alignment_batches.to_csv(aligned)
-    return alignment_batches.to_json_text(aligned)
+    return Format(check_book(file_format(given or "", output, BOOKS, "table", as_json), output))

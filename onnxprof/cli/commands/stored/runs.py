@@ -11,6 +11,7 @@ from onnxprof.cli.choosing import (
     Backend,
     Batch,
     Device,
+    Json,
     Model,
     Stores,
     Tag,
@@ -18,7 +19,15 @@ from onnxprof.cli.choosing import (
     roots_of,
 )
 from onnxprof.cli.lazy import Lazy, lazy_group
-from onnxprof.cli.output import deliver, deliver_parts, display, file_format, note, terminal_width
+from onnxprof.cli.output import (
+    BOOKS,
+    deliver,
+    deliver_document,
+    deliver_parts,
+    display,
+    file_format,
+    note,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -77,6 +86,10 @@ class ExportFormat(StrEnum):
     KERNELS = "kernels"
     API_CALLS = "api-calls"
     DEVICE_HOST = "device-host"
+    BMF = "bmf"
+    GITHUB_ACTION_BENCHMARK = "github-action-benchmark"
+    PYTORCH = "pytorch"
+    ASV = "asv"
 
 
 class By(StrEnum):
@@ -97,6 +110,7 @@ def list_(
     format_: Annotated[ListFormat, typer.Option("--format", help="How to print.")] = (
         ListFormat.TABLE
     ),
+    as_json: Json = False,
 ) -> None:
     """List stored runs, newest last."""
     from onnxprof.cli.options import parse_filters
@@ -107,13 +121,27 @@ def list_(
     listed = [] if _is_empty(roots) else _select("", roots, filters)
     if not listed:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")
-    if format_ is ListFormat.JSON:
+    if as_json:
+        _list_document(listed, format_)
+    elif format_ is ListFormat.JSON:
         deliver(runlist.list_json(listed))
     elif format_ is ListFormat.CSV:
         deliver(runlist.list_csv(listed))
     elif listed:
         with no_garbage_collection():
             display(runlist.list_table(listed))
+
+
+def _list_document(listed: Sequence[Summary], format_: ListFormat) -> None:
+    from onnxprof.publish.json.listing import runs_list
+
+    if format_ is ListFormat.CSV:
+        file_format("csv", None, BOOKS, "table", as_json=True)  # refuses it
+    deliver_document(runs_list(listed))
+
+
+#: Formats of one run; the table is for people, the others have every layer.
+_SHOWN = {name: BOOKS[name] for name in ("table", "csv", "json", "xlsx")}
 
 
 @app.command()
@@ -129,48 +157,35 @@ def show(
     by: Annotated[
         By | None, typer.Option("--by", help="Add the times up by module scope or operator.")
     ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
+    ] = "",
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="table, csv, json or xlsx; else as the file's name ends."),
+    ] = "",
+    as_json: Json = False,
 ) -> None:
     """Show a run: its facts, how its times add up, its slowest layers, its caveats.
 
     Where several runs match, the newest good one is shown.
     """
     from onnxprof.analysis.standing import newest
+    from onnxprof.cli.books import check_book
+    from onnxprof.cli.commands.stored import shown
     from onnxprof.cli.options import parse_filters
     from onnxprof.plugins.source_places import cleaned_run
-    from onnxprof.publish.repeating.lines import repeat
-    from onnxprof.publish.repeating.terminal import text_lines
-    from onnxprof.publish.tables import gpu, run_summary
     from onnxprof.store.folder import load
     from onnxprof.store.select import told
 
+    chosen = check_book(file_format(format_, output, _SHOWN, "table", as_json), output)
     summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
     meant = newest(summaries)
     run = cleaned_run(load(meant.path))
     if len(summaries) > 1:
         note(f"{len(summaries)} runs match; this is {told(meant, summaries)}: {meant.path}")
-    if by is not None:
-        return _show_by(run, by, all_)
-    limit = None if all_ else 20
-    shelf = _shelf(store, [meant])
-    table = run_summary.summary(run, limit=limit, ceilings=shelf.of(run))
-    display(run_summary.facts(run), "", table, *gpu.tables(run, limit))
-    display("", *text_lines(repeat(run), terminal_width()))
-    if meant.tags:
-        note(f"tags: {', '.join(meant.tags)}")
-    if run.timings is not None and (missing := shelf.missing(run)):
-        note(f"note: {missing}")
-    return None
-
-
-def _show_by(run: Run, by: By, every: bool) -> None:
-    """The times of a run by scope or operator. Raises StoreError for a run that failed."""
-    from onnxprof.analysis.reconcile import reconcile
-    from onnxprof.publish.icicle import table
-    from onnxprof.publish.tables.run_summary import graded, headline
-
-    sums = reconcile(run)
-    shown = table.table(sums, table.By(by.value), terminal_width(), every=every)
-    display(headline(run), graded(sums, run), shown)
+    asked = shown.Shown(run, meant, _shelf(store, [meant]), by.value if by else "", all_)
+    shown.write(asked, chosen, output)
 
 
 @app.command()
@@ -187,13 +202,23 @@ def export(
         typer.Option(
             *("-o", "--output"),
             metavar="FILE",
-            help="File to write; for overlays of several runs a folder.",
+            help="File to write; for asv, and for overlays of several runs, a folder.",
         ),
     ] = "",
     format_: Annotated[
         ExportFormat | None,
         typer.Option("--format", help="Default: as the file's name ends, else csv."),
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="For trackers of benchmarks: each layer, too.")
+    ] = False,
+    commit: Annotated[
+        str,
+        typer.Option(
+            metavar="HASH",
+            help="For asv: the commit that was measured.  [default: that of the CI job]",
+        ),
+    ] = "",
 ) -> None:
     """Export runs: csv and parquet have a row a layer, json has everything.
 
@@ -201,14 +226,21 @@ def export(
     chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
     Explorer, so several runs need a folder. kernels, api-calls and device-host (each step's time
     on a GPU and on the host) are CSV, of runs on a GPU.
+
+    bmf (Bencher), github-action-benchmark (customSmallerIsBetter), pytorch (its benchmark database)
+    and asv (a folder of results) hold the newest run of each kind, for trackers of benchmarks.
     """
+    from onnxprof.cli.commands.stored import runs_tracked
     from onnxprof.cli.options import parse_filters
 
     chosen = _format(format_, output)
+    runs_tracked.refuse_useless(chosen, layers=layers, commit=commit)
     summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
     runs = _loaded(summaries, keeps_failed=chosen is ExportFormat.JSON)
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay(list(runs), output)
+    elif chosen in runs_tracked.FORMATS:
+        runs_tracked.deliver_tracked(runs, chosen, output, layers=layers, commit=commit)
     else:
         _deliver(_render(runs, chosen, _shelf(store, summaries)), output, chosen)
 
@@ -242,11 +274,10 @@ _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
 
 
 def _shelf(store: list[str] | None, summaries: Sequence[Summary]) -> Shelf:
-    """Ceilings of the stores and of those that the runs lie in: STORE/model/device/backend/run."""
-    from onnxprof.reasons.stored import Shelf
+    """Ceilings of the stores and of those that the runs lie in."""
+    from onnxprof.api.loading import shelf_of
 
-    homes = (home for summary in summaries for home in summary.path.absolute().parents[3:4])
-    return Shelf(list(dict.fromkeys([*roots_of(store), *homes])))
+    return shelf_of(summaries, roots_of(store))
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:
@@ -270,7 +301,9 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
 
     endings = dict.fromkeys(map(str, ExportFormat), (".csv",))
     endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
+    endings |= dict.fromkeys(("bmf", "github-action-benchmark", "pytorch"), (".json",))
     endings["parquet"] = (".parquet",)
+    del endings["asv"]  # which is a folder
     return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 

@@ -30,9 +30,8 @@ def merge(
     Each run is read whole before it is copied; what cannot be read is named and left out, and the
     exit code is 1.
     """
-    from rich.console import Console
-
     from onnxprof import folders
+    from onnxprof.cli.output import stderr_console
     from onnxprof.cli.progress import steps
     from onnxprof.errors import UsageError
     from onnxprof.processes import device_lock
@@ -47,7 +46,7 @@ def merge(
     Store(target).check_writable()
     with (
         device_lock.held(str(target.resolve()), note),
-        steps(Console(stderr=True), "merging") as show,
+        steps(stderr_console(), "merging") as show,
     ):
         merged = merged_into(
             sources,

@@ -47,9 +47,8 @@ def pack(
     beyond those that --samples asks for. What cannot be read is named and left out, and the exit
     code is 1.
     """
-    from rich.console import Console
-
     from onnxprof.cli.options import parse_filters
+    from onnxprof.cli.output import stderr_console
     from onnxprof.cli.progress import steps
     from onnxprof.errors import UsageError
     from onnxprof.store.folder import tell
@@ -64,7 +63,7 @@ def pack(
     for source in sources:
         if not source.exists():
             raise UsageError("there is no such folder or file", where=str(source))
-    with steps(Console(stderr=True), "packing") as show:
+    with steps(stderr_console(), "packing") as show:
 
         def advance(number: int, count: int) -> None:
             show(f"run {number + 1} of {count}", number / count)

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Tag
-from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text
+from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.output import TABLES, deliver, display, file_format
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from onnxprof.compare.scaling import Scaling
-    from onnxprof.records.run import Run
+    from onnxprof.api.results.scalings import Scalings
 
 _NS = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 
@@ -49,6 +46,7 @@ def scaling(
         Format | None,
         typer.Option("--format", help="Default: as the file's name ends, else table."),
     ] = None,
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
     ] = None,
@@ -72,22 +70,19 @@ def scaling(
     Takes runs of one system at two or more batch sizes, or sizes of an axis; several models and
     systems come one after the other.
     """
+    from onnxprof.api.results.scalings import Scalings
+    from onnxprof.api.scaling import scaled
     from onnxprof.cli.options import parse_filters
     from onnxprof.cli.sources import newest_runs
-    from onnxprof.compare.scaling import families
-    from onnxprof.compare.scaling import scaling as scale
     from onnxprof.compare.systems import newest
     from onnxprof.store.select import Need
 
     limit_ns = parse_time(latency_limit) if latency_limit else None
-    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE))
+    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
     filters = parse_filters(model, device, [backend] if backend else (), "", tag)
     chosen = newest(newest_runs(runs or [], store, filters, Need.LATENCIES))
-    groups = families(chosen, over)
-    if not groups:
-        raise nothing_to_scale(chosen, over)
-    every = [scale(group, over) for group in groups]
-    show(every, printed, output, None if all_ else limit, limit_ns)
+    made = Scalings(scaled(chosen, over), None if all_ else limit, limit_ns)
+    show(made, printed, output, as_json)
 
 
 def parse_time(text: str) -> int:
@@ -105,45 +100,14 @@ def parse_time(text: str) -> int:
     return ns
 
 
-def nothing_to_scale(runs: Sequence[Run], axis: str) -> Exception:
-    """The error for runs without two sizes of an axis on one system."""
-    from onnxprof.compare.scaling import BATCH, more_sizes, size_of
-    from onnxprof.errors import UsageError
+def show(made: Scalings, printed: Format, output: Path | None, as_json: bool = False) -> None:
+    """Print or write scalings in the chosen format; `--format json` has no envelope."""
+    from onnxprof.publish.comparing.scaling_data import plain
+    from onnxprof.publish.json import documents
 
-    names = ", ".join(dict.fromkeys(run.request.model_name for run in runs))
-    axes = sorted({name for run in runs for name, _ in run.request.dims})
-    if not any(size_of(run, axis) for run in runs):
-        known = ", ".join((BATCH, *axes))
-        return UsageError(
-            f"no run has an axis {axis!r}", where=names, remedy=f"--over takes one of: {known}"
-        )
-    return UsageError(
-        f"no system was measured at two sizes of {axis}",
-        where=names,
-        remedy=f"Measure more: onnxprof profile MODEL {more_sizes(axis)}",
-    )
-
-
-def show(
-    every: Sequence[Scaling],
-    printed: Format,
-    output: Path | None,
-    limit: int | None,
-    limit_ns: int | None,
-) -> None:
-    """Print or write scalings in the chosen format."""
-    from onnxprof.publish.comparing import scaling as text
-    from onnxprof.publish.comparing import scaling_data as data
-
-    if printed is Format.CSV:
-        deliver(data.to_csv(every), output)
-    elif printed is Format.JSON:
-        deliver(data.to_json_text(every, limit_ns), output)
-    elif printed is Format.MARKDOWN:
-        deliver("\n".join(text.markdown(one, limit, limit_ns) for one in every), output)
+    if printed is Format.TABLE and output is None:
+        display(*made.parts())
+    elif printed is Format.JSON and not as_json:
+        deliver(documents.text(plain(made.records, made.latency_limit_ns)), output)
     else:
-        tables = text.tables(every, limit, limit_ns)
-        if output is None:
-            display(*tables)
-        else:
-            deliver(plain_text(*tables), output)
+        deliver(made.content(printed.value), output)

@@ -63,7 +63,7 @@ def run(
         typer.Option("--wait/--no-wait", help="Wait for a device that onnxprof is measuring on."),
     ] = True,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print events as JSON, one a line.")
+        bool, typer.Option("--json", help="Print events as JSON, a document a line (docs/json.md).")
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print failures and the end alone.")
@@ -171,4 +171,5 @@ def _unusual(asked: Options) -> str:
     said = {"granularity": "", "timer": "timer=", "seed": "seed=", "processes": "processes="}
     given = {each.name: (getattr(asked, each.name), each.default) for each in fields(asked)}
     rare = {name: value for name, (value, usual) in given.items() if value != usual}
-    return "".join(f" {words}{rare[name]}" for name, words in said.items() if name in rare)
+    told = "".join(f" {words}{rare[name]}" for name, words in said.items() if name in rare)
+    return told + "".join(f" {word}" for word in asked.setup.words)

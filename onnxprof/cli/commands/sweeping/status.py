@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.output import deliver, display, note
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import deliver_document, display, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ def status(
             metavar="DIR", help="The store of the sweep, else $ONNXPROF_STORE, else runs."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Show how the sweeps of a store stand: devices, jobs, failures, time left.
 
@@ -78,9 +79,9 @@ def _heading(each: Status, root: Path) -> Text:
 
 
 def _print_json(found: Sequence[Status]) -> None:
-    import json
+    from onnxprof.publish.json.sweeps import status as document
 
-    deliver(json.dumps([_facts(each) for each in found], indent=2) + "\n")
+    deliver_document(document([_facts(each) for each in found]))
 
 
 def _facts(each: Status) -> dict[str, Any]:

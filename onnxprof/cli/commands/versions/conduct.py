@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from onnxprof.cli.commands.versions.in_turn import sides_in_turn
+from onnxprof.cli.commands.versions.in_turn import measured
 from onnxprof.cli.output import say
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from onnxprof.compare.versions.bisecting import Bisection, Step
 
     Judge = Callable[[Pairing], Comparison]
+
+Sides = tuple[Options, Options]
 
 #: A version that is undecided is measured again for so many times as long.
 _LONGER = 2
@@ -50,12 +52,12 @@ def refuse_unclear(
         raise UsageError("--layer-errors needs two models, and one is named")
 
 
-def sides_of(options: Options, runtimes: Sequence[str]) -> list[Options]:
+def sides_of(options: Options, runtimes: Sequence[str]) -> Sides:
     """The options of either side; a single version stands against the installed one."""
     from onnxprof.jobs.setting import with_backend
 
     first, *others = [with_backend(replace(options, runtime=text)) for text in runtimes]
-    return [first, *(others or [replace(first, runtime="")])]
+    return first, others[0] if others else replace(first, runtime="")
 
 
 def compared(
@@ -70,7 +72,7 @@ def compared(
     return search.bisected(comparison) if bisect else (comparison, None)
 
 
-def _refuse_no_range(sides: Sequence[Options]) -> None:
+def _refuse_no_range(sides: Sides) -> None:
     """Raise UsageError for what has no order to search, or more than one answer."""
     from onnxprof.runtimes.wanted import parse, release
 
@@ -90,14 +92,14 @@ def _refuse_no_range(sides: Sequence[Options]) -> None:
 class _Search:
     """The two sides, what was said of versions already, and what measures and judges more."""
 
-    sides: Sequence[Options]
+    sides: Sides
     store: Path | None
     judge: Judge
     said: set[str] = field(default_factory=set)
 
-    def compared(self, sides: Sequence[Options], *, brief: bool = False) -> Comparison:
+    def compared(self, sides: Sides, *, brief: bool = False) -> Comparison:
         """Measure two sides in turn, and compare them."""
-        pairing, _ = sides_in_turn(sides, self.store, brief=brief, hear=self._say_once)
+        pairing, _ = measured(sides, self.store, brief=brief, hear=self._say_once)
         return self.judge(pairing)
 
     def bisected(self, ends: Comparison) -> tuple[Comparison, Bisection | None]:
@@ -130,9 +132,9 @@ class _Search:
             return self._for_longer(sides, f"{package} {version}").pairs[0]
         return self.compared(sides, brief=True).pairs[0]
 
-    def _for_longer(self, sides: Sequence[Options], title: str) -> Comparison:
+    def _for_longer(self, sides: Sides, title: str) -> Comparison:
         say(f"{title} is undecided: measuring again, for longer")
-        return self.compared([_for_longer(side) for side in sides], brief=True)
+        return self.compared((_for_longer(sides[0]), _for_longer(sides[1])), brief=True)
 
     def _say_once(self, text: str) -> None:
         if text not in self.said:

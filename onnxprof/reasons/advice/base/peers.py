@@ -27,7 +27,7 @@ def peers(case: Case, fits: Callable[[Run], bool]) -> Iterator[Run]:
             continue
         if other.timings.latency_ns.size:
             key = asked.model_sha256, asked.backend, asked.provider, asked.device_id
-            found[*key, asked.threads, asked.batch, asked.granularity] = other
+            found[*key, asked.threads, asked.batch, asked.granularity, asked.setup] = other
     yield from found.values()
 
 

@@ -91,7 +91,9 @@ def _is_float_form(run: Run, other: Run) -> bool:
     a, b = run.request, other.request
     alike = system_of(run) == system_of(other) and a.device_id == b.device_id
     sizes = a.batch == b.batch and sorted(a.dims) == sorted(b.dims) and a.threads == b.threads
-    if not (alike and sizes and a.granularity == b.granularity) or is_quantised(other):
+    if not (
+        alike and sizes and a.granularity == b.granularity and a.setup == b.setup
+    ) or is_quantised(other):
         return False
     theirs = {layer.name for layer in other.table.nodes if layer.op_type in _PRODUCTS}
     ours = {plain_name(layer.name) for layer in run.table.nodes}

@@ -14,6 +14,7 @@ from onnxprof.reasons.advice.base.finding import Figure, Finding, Gain, Unit
 from onnxprof.reasons.advice.base.peers import faster, peers, same_work, system_of
 from onnxprof.reasons.advice.base.rule import Rule
 from onnxprof.records.run import Run
+from onnxprof.records.step import USUAL
 
 #: A block is done much faster from this ratio on, if it is that much of the latency.
 _MUCH, _LEAST_SHARE = 0.8, 0.01
@@ -24,7 +25,7 @@ def _others(case: Case) -> list[Run]:
 
     def fits(other: Run) -> bool:
         a, b = run.request, other.request
-        alike = a.threads == b.threads and a.granularity == b.granularity
+        alike = a.threads == b.threads and a.granularity == b.granularity and b.setup == USUAL
         return alike and system_of(run) != system_of(other) and same_work(run, other)
 
     return list(peers(case, fits))

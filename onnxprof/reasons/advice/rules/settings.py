@@ -22,7 +22,7 @@ def _threads(case: Case) -> Iterator[Finding]:
     def fits(other: Run) -> bool:
         a, b = run.request, other.request
         alike = system_of(run) == system_of(other) and a.granularity == b.granularity
-        return alike and b.threads < a.threads and same_work(run, other)
+        return alike and a.setup == b.setup and b.threads < a.threads and same_work(run, other)
 
     known = [(other, gain) for other in peers(case, fits) if (gain := faster(case, other))]
     if not known:

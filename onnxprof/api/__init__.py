@@ -1,0 +1,1 @@
+"""The Python API: what a command does, as a function with records for its result."""

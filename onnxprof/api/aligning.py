@@ -1,0 +1,84 @@
+"""`onnxprof.align`: runs of one model side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from onnxprof.compare.align import align as align_runs
+from onnxprof.compare.over_batches import Batches, over_batches, system_labels
+from onnxprof.compare.systems import labels, refuse_unlike, system
+from onnxprof.compare.table import Alignment as Aligned
+from onnxprof.compare.verdict import THRESHOLD
+from onnxprof.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxprof.api.results.alignment import Alignment
+    from onnxprof.records.run import Run
+
+
+def align(
+    runs: Iterable[Run],
+    *,
+    baseline: int | str = 1,
+    over: Literal["batch"] | None = None,
+    threshold: float = THRESHOLD,
+    force: bool = False,
+    sort: Literal["graph", "time", "ratio", "gap"] = "graph",
+    limit: int | None = 20,
+    min_share: float = 0.0,
+) -> Alignment:
+    """Put runs of one model on several systems side by side, a block of layers a row.
+
+    Layers that any run executes as one step share a row. `baseline` is the column that ratios are
+    over, by its number or name; `over="batch"` sets systems against one another batch by batch;
+    `force` allows other inputs, and models that differ. `sort`, `limit` and `min_share` choose the
+    blocks that are shown. Raises UsageError for runs that are no two measurements of one thing.
+
+    >>> import onnxprof as op
+    >>> from onnxprof.testing import sample_run
+    >>> found = op.align([sample_run(), sample_run(backend="other", fused=False)])
+    >>> [len(row.layers) for row in found.record.rows]
+    [2, 1]
+    """
+    from onnxprof.api.results.alignment import Alignment
+    from onnxprof.publish.comparing.alignment import Choice, Sort
+
+    every = list(runs)
+    refuse_unlike(every, batches=over is not None, force=force)
+    if over is not None and len(set(map(system, every))) == 1:
+        raise UsageError("the runs are of one system", remedy="op.scaling(runs) sets its sizes out")
+    try:
+        choice = Choice(Sort(sort), limit, min_share)
+    except ValueError:
+        raise UsageError(f"sort cannot be {sort!r}", remedy=f"Give {', '.join(Sort)}") from None
+    text = "" if baseline == 1 else str(baseline)
+    return Alignment(aligned(every, over is not None, text, threshold), choice)
+
+
+def aligned(
+    runs: Sequence[Run], is_over_batches: bool, baseline: str, threshold: float
+) -> Aligned | Batches:
+    """Runs of which `refuse_unlike` says nothing, with the column that `baseline` means."""
+    if not is_over_batches:
+        number = column(baseline, labels(runs))
+        return align_runs(runs, baseline=number, threshold=threshold)
+    number = column(baseline, system_labels(runs))
+    return over_batches(runs, baseline=number, threshold=threshold)
+
+
+def column(baseline: str, names: Sequence[str]) -> int:
+    """The index of the column that a number or a name means. Raises UsageError unless it is one."""
+    if not baseline:
+        return 0
+    if baseline.isdecimal() and len(baseline) < 9 and 1 <= int(baseline) <= len(names):
+        return int(baseline) - 1
+    wanted = baseline.casefold()
+    alike = [i for i, name in enumerate(names) if name.casefold() == wanted]
+    alike = alike or [i for i, name in enumerate(names) if name.casefold().startswith(wanted)]
+    if len(alike) == 1:
+        return alike[0]
+    raise UsageError(
+        f"--baseline {baseline!r} is {'several columns' if alike else 'no column'}",
+        remedy=f"Give 1 to {len(names)} or a name: {', '.join(names)}",
+    )

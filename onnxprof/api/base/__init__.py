@@ -1,0 +1,1 @@
+"""What functions of the API share: models that users give, progress, warnings."""

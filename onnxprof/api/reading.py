@@ -1,0 +1,148 @@
+"""A model read in a process of its own: its layers at batch sizes, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from onnxprof.errors import ModelError, UsageError
+from onnxprof.model.sources.policy import Resolved
+from onnxprof.processes.confined import confined
+from onnxprof.processes.limits import Limits
+from onnxprof.records.cost import LayerCost
+from onnxprof.records.layer import LayerTable
+
+if TYPE_CHECKING:
+    from onnxprof.cost.symbolic import SymbolicCost
+    from onnxprof.model.file import ModelFile
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a model at batch sizes."""
+
+    name: str
+    tables: list[LayerTable]
+    parameters: int
+    fed: dict[str, str]
+    costs: list[tuple[LayerCost, ...]]
+    """One for each table, where they were asked for."""
+    doubts: tuple[str, ...]
+    """Reasons why shapes alone do not prove a batch, see `onnxprof.model.file.doubt`."""
+    unsized: str = ""
+    """The axes whose sizes costs need, with an option that gives them."""
+
+    def notes(self, asked: Sequence[int]) -> list[str]:
+        """What a reader should know: batches that the model cannot have, declarations not used."""
+        found = []
+        for table in self.tables:
+            if table.obstacle:
+                others = ", ".join(str(batch) for batch in asked if batch != table.batch)
+                stays = f"{self.name} stays at batch {table.batch} ({others} asked)"
+                found.append(f"{stays}: {table.obstacle}")
+        texts = dict.fromkeys(text for table in self.tables for text in table.notes)
+        rest = "the sizes that the file declares are not used"
+        found += [f"{self.name}: {text}; {rest}" for text in texts]
+        more = (*self.doubts, self.unsized)
+        return found + [f"{self.name}: {text}" for text in more if text]
+
+
+def look(
+    file: Resolved,
+    batches: Sequence[int],
+    dims: Mapping[str, int],
+    cost: bool,
+    limits: Limits,
+    where: str = "",
+) -> Seen:
+    """Read the file in a process of its own; errors name it, or `where`.
+
+    Raises UsageError or ModelError.
+    """
+    work = partial(seen, file, tuple(batches), dict(dims), cost)
+    return confined(work, limits, "reading it", where or file.reference)
+
+
+def seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: bool) -> Seen:
+    """Open and inspect the file: the work that an untrusted file can make long."""
+    from onnxprof.model.file import doubt, open_found, with_defaults
+    from onnxprof.model.layers import inspect
+
+    opened = open_found(file)
+    sizes = with_defaults(opened, dims)
+    tables = _distinct([inspect(opened, size, sizes) for size in batches])
+    doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
+    open_points = tuple(text for text in doubts if text)
+    fed = {} if cost else _fed(opened, tables[0])
+    counted = _counted(tables) if cost else []
+    unsized = _unsized(opened, sizes) if cost else ""
+    return Seen(opened.name, tables, opened.parameters, fed, counted, open_points, unsized)
+
+
+def _unsized(model: ModelFile, sizes: dict[str, int]) -> str:
+    """Which axes have no size, and what to add, as `profile` says it; empty where all have one."""
+    from onnxprof.model.suggestion import refuse_missing
+
+    try:
+        refuse_missing(model, sizes)
+    except UsageError as error:
+        return f"{error.what}. {error.remedy}"
+    return ""
+
+
+def _counted(tables: Sequence[LayerTable]) -> list[tuple[LayerCost, ...]]:
+    from onnxprof.cost.count import costs
+
+    return [costs(table) for table in tables]
+
+
+def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
+    """The values that each input would get, in words; the error for an invalid declaration."""
+    from onnxprof.model.feeds import declared, feeds
+    from onnxprof.model.file import declared_fills
+
+    try:
+        return {name: str(feed) for name, feed in feeds(table, declared_fills(model)).items()}
+    except ModelError as error:
+        return dict.fromkeys((tensor.name for tensor in declared(table)), f"nothing: {error}")
+
+
+def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
+    """The tables without repeats, which arise where batches fall back to the file's own."""
+    return list({table.batch: table for table in tables}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Expressed:
+    """Costs of a model in its free axes."""
+
+    name: str
+    cost: SymbolicCost
+    note: str = ""
+    """Why the batch is none of the axes; empty where it is one."""
+
+    def points(self, batches: Sequence[int]) -> list[dict[str, int]]:
+        """The sizes at which sums are shown: those given or the usual ones, at each batch."""
+        usual = {axis.name: axis.base for axis in self.cost.axes}
+        if "batch" not in usual:
+            return [usual]
+        return [{**usual, "batch": batch} for batch in batches]
+
+
+def express(file: Resolved, dims: Mapping[str, int], limits: Limits, where: str = "") -> Expressed:
+    """Read the file in a process of its own, as `look` does."""
+    work = partial(expressed, file, dict(dims))
+    return confined(work, limits, "reading it", where or file.reference)
+
+
+def expressed(file: Resolved, dims: dict[str, int]) -> Expressed:
+    """Open the file and count in its free axes."""
+    from onnxprof.model.costs import symbolic_costs
+    from onnxprof.model.file import open_found
+
+    opened = open_found(file)
+    found = symbolic_costs(opened, dims)
+    note = f"its batch is fixed: {found.obstacle}" if found.obstacle else ""
+    return Expressed(opened.name, found, note)

@@ -1,0 +1,1 @@
+"""What functions of the API return: records that print themselves as their command does."""

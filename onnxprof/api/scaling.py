@@ -1,0 +1,66 @@
+"""`onnxprof.scaling`: what a call costs at any size, what an item adds, which size is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from onnxprof.compare import scaling as over_sizes
+from onnxprof.compare.systems import newest
+from onnxprof.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxprof.api.results.scalings import Scalings
+    from onnxprof.records.run import Run
+
+
+def scaling(
+    runs: Iterable[Run],
+    over: str = "batch",
+    *,
+    latency_limit_ms: float | None = None,
+    limit: int | None = 20,
+) -> Scalings:
+    """Say what a call costs whatever its size, what each item adds, and where more is not worth it.
+
+    Takes runs of one system at two or more batch sizes, or sizes of an axis that `over` names;
+    several models and systems come one after the other. `latency_limit_ms` has the best size within
+    it named, `limit` is how many blocks of layers are shown. Raises UsageError for runs without
+    two sizes.
+
+    >>> import onnxprof as op
+    >>> from onnxprof.testing import sample_run
+    >>> found = op.scaling([sample_run(batch=size) for size in (1, 4, 16)])
+    >>> found[0].best.size
+    16
+    """
+    from onnxprof.api.results.scalings import Scalings
+
+    if latency_limit_ms is not None and not latency_limit_ms > 0:
+        raise UsageError(f"latency_limit_ms {latency_limit_ms!r} is no time above zero")
+    limit_ns = None if latency_limit_ms is None else round(latency_limit_ms * 1e6)
+    return Scalings(scaled(newest(list(runs)), over), limit, limit_ns)
+
+
+def scaled(runs: Sequence[Run], over: str) -> tuple[over_sizes.Scaling, ...]:
+    """Each model on each system. Raises UsageError for runs without two sizes of the axis."""
+    groups = over_sizes.families(runs, over)
+    if not groups:
+        raise nothing_to_scale(runs, over)
+    return tuple(over_sizes.scaling(group, over) for group in groups)
+
+
+def nothing_to_scale(runs: Sequence[Run], axis: str) -> UsageError:
+    """The error for runs without two sizes of an axis on one system."""
+    names = ", ".join(dict.fromkeys(run.request.model_name for run in runs))
+    axes = sorted({name for run in runs for name, _ in run.request.dims})
+    if not any(over_sizes.size_of(run, axis) for run in runs):
+        known = ", ".join((over_sizes.BATCH, *axes))
+        return UsageError(
+            f"no run has an axis {axis!r}", where=names, remedy=f"--over takes one of: {known}"
+        )
+    return UsageError(
+        f"no system was measured at two sizes of {axis}",
+        where=names,
+        remedy=f"Measure more: onnxprof profile MODEL {over_sizes.more_sizes(axis)}",
+    )

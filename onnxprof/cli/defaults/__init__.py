@@ -1,0 +1,1 @@
+"""Defaults of options from a file: `onnxprof.toml`, or `[tool.onnxprof]` in pyproject.toml."""

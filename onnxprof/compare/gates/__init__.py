@@ -1,0 +1,1 @@
+"""What a gate requires of a comparison."""

@@ -1,0 +1,1 @@
+"""Old and new models measured in turn, with the noise of this machine beside the verdict."""

@@ -1,0 +1,1 @@
+"""What a gate found, for a terminal, a comment, annotations and GitLab."""

@@ -1,0 +1,1 @@
+"""The graph that a runtime executes, written for a job."""

@@ -1,0 +1,1 @@
+"""Stored runs in the forms that trackers of benchmarks read."""

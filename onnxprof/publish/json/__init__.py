@@ -1,0 +1,1 @@
+"""Records as documents for programs: the output of `--json`, and the JSON Schema of each."""

@@ -1,0 +1,1 @@
+"""A run's latency beyond its median: percentiles, several inferences at a time, other runtimes."""

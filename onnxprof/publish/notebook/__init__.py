@@ -1,0 +1,1 @@
+"""Results away from a terminal: plain text, HTML for notebooks, figures."""

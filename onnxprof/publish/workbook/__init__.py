@@ -1,0 +1,1 @@
+"""Tables as workbooks (extra `xlsx`): cells are texts or numbers, never formulas."""

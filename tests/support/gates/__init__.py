@@ -1,0 +1,1 @@
+"""For tests of gates: repositories, models that are slower, and outcomes without measuring."""
