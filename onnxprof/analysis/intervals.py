@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.analysis.distributions import binomial_half_cdf, normal_cdf, student_quantile
+from onnxprof.analysis.distributions import (
+    binomial_half_cdf,
+    normal_cdf,
+    student_quantile,
+)
 from onnxprof.analysis.once import once
 from onnxprof.records.step import Timer
 from onnxprof.records.timings import Indices, Samples, Timings, traced_by

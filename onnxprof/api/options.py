@@ -54,7 +54,7 @@ class Measuring(TypedDict, total=False):
     allocations: bool
     """Have the runtime count what each step allocates."""
     iterations: int
-    """Un-profiled inferences, exactly so many, whatever the budget; 0 for as many as the median needs."""
+    """Un-profiled inferences, exactly so many; 0 for as many as the budget gives."""
     warmup: int | None
     """Inferences between the first one and sampling."""
     duration: float

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from onnxprof.analysis.intervals import median_ns
-from onnxprof.analysis.lines import Line, fit
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.analysis.statistics.lines import Line, fit
 from onnxprof.analysis.step_times import divided
 from onnxprof.compare.blocks import finest_blocks
 from onnxprof.compare.quantised.counterpart import strays

@@ -192,8 +192,7 @@ class Options:
         default=0,
         metadata=_said(
             "--iterations",
-            "Un-profiled inferences, exactly so many, whatever the budget; 0 for as many as"
-            " the median needs.",
+            "Un-profiled inferences, exactly so many; 0 for as many as the budget gives.",
             least=0,
             most=10_000_000,
         ),

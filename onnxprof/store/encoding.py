@@ -101,13 +101,13 @@ def _request_defaults() -> tuple[tuple[str, Any], ...]:
 
 
 #: Fields that a request without them leaves out, so that such runs are the bytes that they were.
-_LATER = ("optimization_level", "session_options", "provider_options")
+LATER = ("optimization_level", "session_options", "provider_options")
 
 
 def request_to_json(request: Request) -> dict[str, Json]:
     """What was asked."""
     facts: dict[str, Json] = to_json(request)
-    return {name: value for name, value in facts.items() if value or name not in _LATER}
+    return {name: value for name, value in facts.items() if value or name not in LATER}
 
 
 def run_to_json(run: Run) -> dict[str, Json]:

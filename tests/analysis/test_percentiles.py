@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.intervals import median_ns
-from onnxprof.analysis.percentiles import (
+from onnxprof.analysis.statistics.percentiles import (
     SHOWN,
     concurrent_ns,
     concurrent_rate,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.golden import check_golden
 
-from onnxprof.analysis.lines import fit
 from onnxprof.analysis.processes import merge
 from onnxprof.analysis.reconcile import reconcile
+from onnxprof.analysis.statistics.lines import fit
 from onnxprof.cli.output import plain_text
 from onnxprof.compare.scaling import families, scaling
 from onnxprof.compare.table import RowKind

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from support.gates.outcomes import FAILED, NEW, UNCHANGED, case, gated
 
 from onnxprof.cli.output import plain_text
@@ -18,6 +19,7 @@ from onnxprof.gate.report.code_quality import code_quality
 from onnxprof.gate.report.document import document
 from onnxprof.gate.report.markdown import LARGEST, MARK, markdown
 from onnxprof.gate.report.terminal import rendered
+from onnxprof.publish.json.gates import GATE
 
 HOSTILE = "::error file=x::%0A\n##[add-mask]a, b: <b>|@all `x`\u202e"
 
@@ -181,6 +183,7 @@ def test_code_quality_has_the_fields_that_gitlab_reads() -> None:
 def test_the_document_has_everything() -> None:
     outcome = gated(case(ratio=1.2), NEW, FAILED)
     told = json.loads(document(outcome))
+    Draft202012Validator(GATE.schema).validate(told)
     assert (told["schema"], told["exit_code"]) == ("onnxprof.gate/1", 2)
     slow, new, failed = told["cases"]
     assert (slow["outcome"], slow["stops"]) == ("slower", True)

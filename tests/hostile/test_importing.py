@@ -23,7 +23,7 @@ def test_odd_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "onnxprof.cli.commands.stored.runs_import.confined", lambda work, *_: work()
+        "onnxprof.cli.commands.stored.imports.runs_import.confined", lambda work, *_: work()
     )
     model = models.save(models.linear(), tmp_path)
     out, told = str(tmp_path / "runs"), []

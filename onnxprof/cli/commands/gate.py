@@ -77,6 +77,7 @@ _Store = Annotated[
 @takes(
     *("models", "baseline", "max_slowdown", "require", "false_alarms", "batch", "backend"),
     *("device", "provider", "threads", "budget", "processes", "dim", "inputs", "seed"),
+    *("optimization_level", "session_option"),
     *("measure_unchanged", "markdown", "code_quality", "github", "json", "store"),
     device=Own("A device's id or its kind  [default: the backend's first]."),
     budget=Own(

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import onnxprof
 from onnxprof.compare.changes import Row
 from onnxprof.gate.cases import Case, Gated
 from onnxprof.gate.report.layers import verdict
 from onnxprof.gate.rule import Spread, plain_alarms, seen_from, unchanged_alarms
-
-#: Grows when a reader of the last version would be misled; keys that are added mislead nobody.
-SCHEMA = "onnxprof.gate/1"
+from onnxprof.publish.json.documents import text
+from onnxprof.publish.json.gates import GATE
 
 
 def document(gated: Gated) -> str:
     """An object in ASCII: the rule, and each case with its noise and layers; unknown is null."""
     rule = gated.rule
     whole = {
-        "schema": SCHEMA,
-        "onnxprof": onnxprof.__version__,
         "exit_code": gated.exit_code,
         "max_slowdown": rule.max_slowdown,
         "false_alarms": rule.false_alarms,
@@ -29,7 +24,7 @@ def document(gated: Gated) -> str:
         "confidence": 1 - 2 * rule.level,
         "cases": [_case(gated, case) for case in gated.cases],
     }
-    return json.dumps(whole, indent=2, allow_nan=False) + "\n"
+    return text(GATE.of(whole))
 
 
 def _case(gated: Gated, case: Case) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprof.analysis.lines import Line
+from onnxprof.analysis.statistics.lines import Line
 from onnxprof.compare.scaling import BATCH, SATURATED, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import THRESHOLD

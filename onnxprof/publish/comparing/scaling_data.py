@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from onnxprof.analysis.lines import Line
 from onnxprof.analysis.reconcile import milliseconds
+from onnxprof.analysis.statistics.lines import Line
 from onnxprof.compare.scaling import STRAIGHT, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import Verdict

@@ -12,7 +12,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from onnxprof.publish.json import comparing, inspected, listing, loads, reasons, runs, sweeps, tools
+from onnxprof.publish.json import (
+    comparing,
+    gates,
+    inspected,
+    listing,
+    loads,
+    reasons,
+    runs,
+    sweeps,
+    tools,
+)
 from onnxprof.publish.json.documents import ERROR, Document
 
 DOCUMENTS: Mapping[str, Document] = {
@@ -21,6 +31,7 @@ DOCUMENTS: Mapping[str, Document] = {
         *(inspected.INSPECT, inspected.COST, inspected.ALIVE, inspected.SYMBOLIC),
         *(runs.PROFILE, listing.LIST, runs.RUN),
         *(comparing.COMPARE, comparing.ALIGN, comparing.OVER_BATCHES, comparing.SCALING),
+        gates.GATE,
         *(reasons.ADVISE, reasons.CEILINGS, reasons.CEILINGS_LIST, reasons.PROVENANCE),
         *(loads.SCENARIOS, sweeps.EVENT, sweeps.STATUS),
         *(tools.ZOO, tools.DOCTOR, tools.SITE_BUILD, ERROR),

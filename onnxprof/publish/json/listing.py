@@ -22,7 +22,7 @@ SUMMARY = record(
         **{"layer_sum_ms": _MS, "steps": COUNT, "energy_mj": _MS, "power_w": _MS},
         **{"peak_resident_bytes": known(COUNT), "warnings": listed(of(WarningKind))},
         **{"failure": TEXT, "path": TEXT, "dims": mapped(COUNT), "tags": listed(TEXT)},
-        "grade": known(of(Grade)),
+        **{"grade": known(of(Grade)), "options": listed(TEXT)},
     }
 )
 LIST = Document("runs-list", "Stored runs, oldest first", {"runs": listed(SUMMARY)})

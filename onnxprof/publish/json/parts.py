@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnxprof.publish.json.kinds import TEXT, fields_of, known, listed, of, record
+from onnxprof.publish.json.kinds import TEXT, Kind, fields_of, known, listed, of, record
 from onnxprof.records.device import Device
 from onnxprof.records.run import Request, Run
 from onnxprof.records.warning import WarningKind
+from onnxprof.store.encoding import LATER
 
 #: Fields of a device that are 0 where they are not known; a document has null there.
 _ZERO_IF_UNKNOWN = (
@@ -16,8 +17,17 @@ _ZERO_IF_UNKNOWN = (
 )
 _DEVICE = fields_of(Device)
 DEVICE = record(_DEVICE | {name: known(_DEVICE[name]) for name in _ZERO_IF_UNKNOWN})
-REQUEST = of(Request)
 WARNINGS = listed(record({"kind": of(WarningKind), "text": TEXT}))
+
+
+def _request() -> Kind:
+    """What was asked; options that are left as they are stand in no document."""
+    kinds = fields_of(Request)
+    always = {name: kind for name, kind in kinds.items() if name not in LATER}
+    return record(always, {name: kinds[name] for name in LATER})
+
+
+REQUEST = _request()
 
 
 def device(found: Device) -> dict[str, Any]:

@@ -73,6 +73,15 @@ _ROOFLINE = record(
         "bounds": known(record(_BOUNDS)),
     }
 )
+_PERCENTILES = listed(
+    record({"percentile": NUMBER, "ms": _MS, "samples": COUNT, "samples_needed": COUNT})
+)
+_STREAMS = record(
+    {
+        **{"streams": COUNT, "threads": COUNT, "items_per_s": known(NUMBER)},
+        **{"single_items_per_s": known(NUMBER), "percentiles": _PERCENTILES, "failure": TEXT},
+    }
+)
 _PART = record({"name": TEXT, "level": WHOLE, "ms": NUMBER, "share": known(NUMBER), "steps": COUNT})
 RUN = Document(
     "run",
@@ -81,6 +90,7 @@ RUN = Document(
         **{"run": SUMMARY, "timer_used": TEXT, "command": TEXT},
         **{"environment": mapped(TEXT), "device": parts.DEVICE},
         **{"sums": known(_SUMS), "rows": listed(_ROW), "warnings": parts.WARNINGS},
+        **{"percentiles": _PERCENTILES, "streams": known(_STREAMS)},
         "parity": known(
             record({"reference": TEXT, "passed": known(FLAG), "reason": TEXT, "text": TEXT})
         ),
@@ -110,6 +120,8 @@ def run(
     Raises StoreError for a run whose times do not match its steps.
     """
     from onnxprof.analysis.reconcile import reconcile
+    from onnxprof.publish.latency.percentiles import of_run, percentile_records
+    from onnxprof.publish.latency.streams import streams_record
     from onnxprof.publish.reasons.roofs import roofline_json
     from onnxprof.publish.repeating.lines import repeat
     from onnxprof.publish.tables.timings import timing_records
@@ -120,6 +132,8 @@ def run(
         "sums": None if sums is None else _sums(sums),
         "rows": [] if sums is None else timing_records(shown, ceilings),
         "warnings": parts.warnings(shown),
+        "percentiles": percentile_records(of_run(shown)),
+        "streams": streams_record(shown),
         "parity": _parity(shown),
         "roofline": None if sums is None else roofline_json(shown, ceilings),
         "repeat": list(repeat(shown).lines),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from onnxprof.analysis.percentiles import Percentile, percentiles
+from onnxprof.analysis.statistics.percentiles import Percentile, percentiles
 from onnxprof.publish.text.numbers import duration
 from onnxprof.records.run import Run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnxprof.analysis.percentiles import concurrent_ns, concurrent_rate, percentiles
+from onnxprof.analysis.statistics.percentiles import concurrent_ns, concurrent_rate, percentiles
 from onnxprof.publish.latency.percentiles import listed_text, percentile_records
 from onnxprof.publish.text.numbers import rate
 from onnxprof.publish.text.safe import printable

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _HERE = "onnxprof.cli.commands.stored"
 _LATER = {
     "import": Lazy(
-        f"{_HERE}.runs_import",
+        f"{_HERE}.imports.runs_import",
         "command",
         "Make a run of what another profiler wrote about an ONNX file, and store it.",
         is_made=True,

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from onnxprof import folders
-from onnxprof.cli.commands.stored.runs_published import import_published
+from onnxprof.cli.commands.stored.imports.runs_published import import_published
 from onnxprof.cli.options import memory_limit, parse_dims
 from onnxprof.cli.output import stdout_console
 from onnxprof.errors import UsageError

@@ -1,0 +1,1 @@
+"""Percentiles and straight lines: what a number of samples allows to say."""

@@ -1,0 +1,1 @@
+"""`onnxprof runs import`: files of other profilers, and published tables."""
