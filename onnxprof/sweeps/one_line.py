@@ -8,7 +8,7 @@ from dataclasses import replace
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.outlook import ahead_s
-from onnxprof.jobs.setting import setting, with_backend
+from onnxprof.jobs.runtime.setting import setting, with_backend
 from onnxprof.jobs.sweep import sizes_of, start_server
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
@@ -21,7 +21,6 @@ from onnxprof.sweeps.tasks import Task
 #: What takes less is over before its announcement is read; from the other on minutes are enough.
 _WORTH_SAYING_S, _MINUTES_S = 5.0, 600.0
 
-
 Say = Callable[[str], None]
 
 
@@ -33,11 +32,9 @@ def tasks_of(
 ) -> list[Task]:
     """A task for each device and model, device by device; of several backends, model by model.
 
-    `say` hears of another version of the runtime.
-
-    Raises UsageError or BackendError for what no model can be measured with. A backend of several
-    that does not work here has tasks, too: they fail with the reason, and keep no other from
-    running.
+    `say` hears of another version of the runtime. Raises UsageError or BackendError for what no
+    model can be measured with. A backend of several that does not work here has tasks, too: they
+    fail with the reason, and keep no other from running.
     """
     refuse_contradictions(options)
     names = backend_names(options.backend)

@@ -1,0 +1,1 @@
+"""The version of a runtime that jobs run on."""
