@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from support import versions
+from support.habits.documents import checked
 from support.networks import models
 from typer.testing import CliRunner, Result
 
@@ -47,7 +48,9 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for minor in range(7):
         speed = SLOW if minor >= 4 else FAST
         lacks = ["no fast_call, so the slow one"] if minor == 0 else []
-        versions.wheel(index, f"1.{minor}", versions.source(speed, lacks))
+        versions.wheel(
+            index, f"1.{minor}", versions.source(speed, lacks, ["quick"] if minor else [])
+        )
     versions.wheel(index, "1.3rc1", "raise ImportError('never to be tried')")
     versions.wheel(index, "2.0", "raise ImportError('no such library')")
     versions.offline_index(index, monkeypatch)
@@ -65,13 +68,15 @@ def loaded(store: Path) -> list[Run]:
 
 def test_two_versions_in_turn(model: Path, tmp_path: Path) -> None:
     pair = ("--runtime", "fakert==1.0", "--runtime", "fakert==1.4")
-    result = done("compare", model, *pair, *QUICK, "--store", "kept", code=1)
+    words = (*QUICK, "--store", "kept", "--require", "no-slower")
+    result = done("compare", model, *pair, *words, code=1)
     text = result.stdout
     assert "A: fakert 1.0 on Fake CPU" in text
     assert "B: fakert 1.4 on Fake CPU" in text
     assert "layers: 1 slower" in text  # their times are scripted, the latency is slept
     assert "by operator" in text
     assert max(map(len, text.splitlines())) <= 80
+    assert "--require no-slower: " in result.stderr
     assert "runtime differs: fakert 1.0 in A, fakert 1.4 in B" in result.stderr
     old, new = loaded(tmp_path / "kept")
     for kept, version in ((old, "1.0"), (new, "1.4")):
@@ -85,9 +90,9 @@ def test_two_versions_in_turn(model: Path, tmp_path: Path) -> None:
     assert not any(w.kind is WarningKind.RUNTIME_LACKS for w in new.warnings)
 
 
-def test_one_version_against_itself_in_json_and_csv(model: Path) -> None:
+def test_one_version_against_itself_in_json(model: Path) -> None:
     pair = ("--runtime", "fakert==1.1", "--runtime", "fakert==1.1", "--threshold", "3")
-    told = json.loads(done("compare", model, *pair, *QUICK[:6], "--format", "json").stdout)
+    told = checked(done("compare", model, *pair, *QUICK[:6], "--json").stdout, "compare")
     assert told["bisection"] is None
     (only,) = told["pairs"]
     assert only["latency"]["verdict"] in ("same", "undecided")
@@ -139,6 +144,36 @@ def test_the_printed_command_measures_the_version_again(model: Path, tmp_path: P
     assert dict(kept.environment)[RUNTIME] == "fakert 1.1"
     assert kept.request.backend == "fakert"
     assert "--runtime fakert==1.1" in kept.command
+
+
+def test_a_version_is_asked_what_may_be_set(model: Path, tmp_path: Path) -> None:
+    words = ("--budget", "0.1", "--batch", "1", "--no-parity", "--no-telemetry", "--store", "kept")
+    setting = ("--session-option", "quick=1")
+    run("profile", model, "--runtime", "fakert==1.1", *setting, *words)
+    (kept,) = loaded(tmp_path / "kept")
+    assert kept.request.session_options == (("quick", "1"),)
+    older = run("profile", model, "--runtime", "fakert==1.0", *setting, *words)
+    assert isinstance(older.exception, BackendError)
+    assert str(older.exception).startswith("fakert 1.0: no option quick")
+
+
+def test_every_process_of_a_measurement_has_the_version(model: Path, tmp_path: Path) -> None:
+    words = ("--budget", "0.1", "--batch", "1", "--no-parity", "--no-telemetry", "--store", "kept")
+    more = ("--threads", "2", "--streams", "2", "--save-optimized", tmp_path / "graph.txt")
+    result = run("profile", model, "--runtime", "fakert==1.1", *words, *more)
+    assert result.exception is None, result.exception
+    (kept,) = loaded(tmp_path / "kept")
+    assert kept.concurrency is not None
+    assert kept.concurrency.failure == ""
+    assert all(kept.concurrency.latency_ns)
+    assert "fakert-1.1-" in (tmp_path / "graph.txt").read_text("utf-8")
+
+
+def test_a_version_is_of_one_backend(model: Path) -> None:
+    result = run("profile", model, "--runtime", "fakert==1.1", "--backend", "fakert,torch")
+    assert isinstance(result.exception, UsageError)
+    assert "--backend names 2 backends" in str(result.exception)
+    assert not (model.parent / "cache").exists()
 
 
 def test_a_version_that_cannot_be_imported_says_why(model: Path) -> None:

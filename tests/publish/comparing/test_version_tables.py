@@ -7,8 +7,10 @@ import io
 from dataclasses import replace
 
 import pytest
+from support.habits.documents import checked
 from support.inturn import Machine, against
 
+from onnxprof.api.results.versions import VersionsCompared
 from onnxprof.cli.output import plain_text
 from onnxprof.compare.changes import Comparison, Pair, Row
 from onnxprof.compare.verdict import Verdict
@@ -93,6 +95,28 @@ def test_the_model_itself_may_be_watched(comparison) -> None:
     whole = replace(OPEN, watched=replace(OPEN.watched, layers=()))
     assert "by the model's latency" in versions.heading(whole)
     assert "by the layer conv<1>" in versions.heading(OPEN)
+
+
+@pytest.mark.parametrize("search", [OPEN, None])
+def test_the_document_has_its_schema(comparison, search: Bisection | None) -> None:
+    made = VersionsCompared(comparison, None, search)
+    told = checked(made.to_json(), "compare")
+    assert (told["bisection"] is None) is (search is None)
+    assert told["pairs"][0]["operators"][0]["operator"] == "Op1"
+    assert made.to_csv() == versions.to_csv(comparison, search)
+    assert made.to_markdown() == versions.markdown(comparison, search)
+
+
+def test_a_workbook_has_operators_and_versions(comparison) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    plain, whole = (VersionsCompared(comparison, None, each).to_xlsx() for each in (None, OPEN))
+    names = ["verdicts", "operators", "runs", "caveats"]
+    assert openpyxl.load_workbook(io.BytesIO(plain)).sheetnames == names
+    book = openpyxl.load_workbook(io.BytesIO(whole))
+    assert book.sheetnames == ["versions", "outcome", *names]
+    assert [row[1].value for row in book["versions"]][1:] == ["1.9", "1.4", "1.5", "1.2", "1.3"]
+    assert "one of 1.4, 1.5" in book["outcome"]["A2"].value
+    assert [cell.value for cell in book["operators"][2]][2] == "Op1"
 
 
 def test_markdown_is_safe_and_has_the_same(comparison) -> None:

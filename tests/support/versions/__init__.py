@@ -60,6 +60,21 @@ class Fakert(FakeBackend):
             return ()
         return super().devices()
 
+    def configured(self, setup, provider):
+        import fakert
+        from onnxprof.errors import BackendError
+        for name, _ in setup.session:
+            if name not in fakert.OPTIONS:
+                raise BackendError(f"no option {name}")
+        return setup
+
+    def graph_suffix(self, provider):
+        return ".txt"
+
+    def save_graph(self, workload, path):
+        import fakert
+        path.write_text(fakert.__file__)
+
     def _session(self, workload, traced_cost_ns):
         import fakert
         nodes = workload.table.nodes
@@ -81,15 +96,17 @@ def backend(folder: Path) -> Path:
     return folder
 
 
-def source(step_ns: Mapping[str, int], lacks: Sequence[str] = ()) -> str:
-    """A version's module: what operators take in nanoseconds, and what it lacks."""
-    return f"STEP_NS = {dict(step_ns)!r}\nLACKS = {tuple(lacks)!r}\n"
+def source(
+    step_ns: Mapping[str, int], lacks: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """A version's module: what operators take in nanoseconds, what it lacks, what may be set."""
+    return f"STEP_NS = {dict(step_ns)!r}\nLACKS = {tuple(lacks)!r}\nOPTIONS = {tuple(options)!r}\n"
 
 
 def wheel(
     folder: Path,
     version: str,
-    code: str = "STEP_NS = {}\nLACKS = ()\n",
+    code: str = "STEP_NS = {}\nLACKS = ()\nOPTIONS = ()\n",
     *,
     package: str = "fakert",
     tags: str = "py3-none-any",
