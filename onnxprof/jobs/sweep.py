@@ -19,7 +19,7 @@ from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line, refuse_contradictions
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import Measure, run_isolated, staying
-from onnxprof.jobs.runtime.setting import setting, with_backend
+from onnxprof.jobs.setting import setting, with_backend
 from onnxprof.jobs.streams import with_streams
 from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.kernel import usable_cores

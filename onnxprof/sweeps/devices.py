@@ -8,8 +8,7 @@ from functools import cache
 
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.options import Options
-from onnxprof.jobs.runtime.setting import refuse_provider
-from onnxprof.jobs.settled import settled
+from onnxprof.jobs.setting import refuse_provider, settled
 from onnxprof.plugins import registry
 from onnxprof.plugins.placement import ALL, pick_devices
 from onnxprof.records.device import Device

@@ -15,7 +15,7 @@ from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.job import Job, request
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.proving import proven
-from onnxprof.jobs.runtime.setting import setting
+from onnxprof.jobs.setting import setting
 from onnxprof.jobs.sweep import (
     InspectedModel,
     Outcome,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.outlook import ahead_s
-from onnxprof.jobs.runtime.setting import setting, with_backend
+from onnxprof.jobs.setting import setting, with_backend
 from onnxprof.jobs.sweep import sizes_of, start_server
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve

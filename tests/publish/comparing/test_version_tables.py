@@ -12,7 +12,7 @@ from support.inturn import Machine, against
 
 from onnxprof.api.results.versions import VersionsCompared
 from onnxprof.cli.output import plain_text
-from onnxprof.compare.changes import Comparison, Pair, Row
+from onnxprof.compare.changes import Comparison, Pair, Row, compare
 from onnxprof.compare.verdict import Verdict
 from onnxprof.compare.versions.bisecting import Bisection, Step
 from onnxprof.compare.versions.search import Found, Mark
@@ -36,6 +36,15 @@ def told_apart(pair: Pair) -> Pair:
 def comparison() -> Comparison:
     pair = against(Machine({"a": LAYERS, "b": SLOW}, jitter=0.003), 4, 0.2)
     return Comparison((told_apart(pair),), 0.02, in_turn=True)
+
+
+def test_a_profiler_that_costs_more_in_one_version_makes_no_layer_slower() -> None:
+    machine = Machine({"a": LAYERS, "b": LAYERS}, jitter=0.003, costs={"a": 20_000, "b": 120_000})
+    alike = against(machine, 4, 0.2)
+    assert any(each.verdict is Verdict.SLOWER for each in alike.rows)  # as of one version
+    apart = told_apart(alike)
+    found = compare([(apart.a, apart.b)], 0.02, in_turn=True).pairs[0]
+    assert {each.verdict for each in (found.latency, *found.rows)} == {Verdict.SAME}
 
 
 def row(verdict: Verdict, ratio: float) -> Row:

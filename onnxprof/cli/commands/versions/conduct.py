@@ -54,7 +54,7 @@ def refuse_unclear(
 
 def sides_of(options: Options, runtimes: Sequence[str]) -> Sides:
     """The options of either side; a single version stands against the installed one."""
-    from onnxprof.jobs.runtime.setting import with_backend
+    from onnxprof.jobs.setting import with_backend
 
     first, *others = [with_backend(replace(options, runtime=text)) for text in runtimes]
     return first, others[0] if others else replace(first, runtime="")

@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, distribution
 from onnxprof.errors import BackendError, ModelError, OnnxprofError, UsageError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import TABLE, Options
-from onnxprof.jobs.settled import settled
 from onnxprof.machine.facts import environment
 from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.backend import Backend
@@ -19,6 +18,7 @@ from onnxprof.processes.apart import import_first
 from onnxprof.processes.confined import confined
 from onnxprof.records.device import Device
 from onnxprof.records.run import RUNTIME
+from onnxprof.records.step import USUAL, Granularity
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.runtimes.overlay import (
     Overlay,
@@ -33,6 +33,9 @@ from onnxprof.runtimes.wanted import backend_of, normalised, oldest_tested, pars
 Facts = tuple[tuple[str, str], ...]
 Answer = tuple[tuple[Device, ...], Facts, Options]
 Say = Callable[[str], None]
+
+#: Levels that every runtime has a word for: no optimisation, and all of it.
+NONE, ALL = "disable", "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,34 @@ def setting(options: Options, wanted: str = "", say: Say | None = None) -> Setti
     if say is not None:
         _tell(found, notes, say)
     return Setting(*_answer(options, wanted, found), (str(found.path),), notes)
+
+
+def settled(options: Options, device: Device) -> Options:
+    """The options with names and values as they are stored; settled ones stay as they are.
+
+    What means the same has one form: no optimisation is the graph as written, all of it the usual
+    setting. Raises UsageError or BackendError for what the backend does not take.
+    """
+    if options.setup == USUAL:
+        return options
+    level, written = options.optimization_level, options.granularity is Granularity.WRITTEN
+    if written and level not in ("", NONE):
+        raise UsageError(
+            f"a graph as written is not optimised, and --optimization-level {level} asks for it",
+            remedy="Leave out --granularity written, or --optimization-level",
+        )
+    if level == NONE:
+        options = replace(options, granularity=Granularity.WRITTEN)
+    if level in (NONE, ALL):
+        options = replace(options, optimization_level="")
+    backend = registry.backend(options.backend)
+    setup = verbs.configured(backend, options.setup, options.provider or device.kind)
+    return replace(
+        options,
+        optimization_level=setup.level,
+        session_options=setup.session,
+        provider_options=setup.provider,
+    )
 
 
 def _tell(found: Overlay, notes: Sequence[RunWarning], say: Say) -> None:

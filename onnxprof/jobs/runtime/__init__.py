@@ -1,1 +1,0 @@
-"""The version of a runtime that jobs run on."""
