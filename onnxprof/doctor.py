@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,6 +71,15 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """Another version of a runtime, which `--runtime` installed into a folder of its own."""
+
+    name: str
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A device of this machine."""
 
@@ -106,6 +115,8 @@ class Diagnosis:
     broken: tuple[Broken, ...]
     extras: tuple[Extra, ...]
     folders: tuple[Folder, ...]
+    runtimes: tuple[Apart, ...]
+    """Versions of runtimes beside the installed ones."""
     guards: tuple[Guard, ...]
     """What keeps measurements apart."""
     facts: tuple[tuple[str, str], ...]
@@ -117,8 +128,11 @@ class Diagnosis:
         return any(entry.usable for entry in self.backends)
 
 
-def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
-    """Ask every plugin and look at the machine; `folders` are those to check, by purpose."""
+def diagnose(folders: Mapping[str, Path], runtimes: Iterable[tuple[Path, int]] = ()) -> Diagnosis:
+    """Ask every plugin and look at the machine; `folders` are those to check, by purpose.
+
+    `runtimes` are folders of other versions, and their sizes.
+    """
     loaded = backends()
     gpus = cuda_devices()
     return Diagnosis(
@@ -129,6 +143,7 @@ def diagnose(folders: Mapping[str, Path]) -> Diagnosis:
         broken=(*_broken("backend", loaded), *_broken("exporter", exporters())),
         extras=tuple(_extra(name) for name in EXTRAS),
         folders=tuple(folder(purpose, path) for purpose, path in folders.items()),
+        runtimes=tuple(Apart(path.name, str(path), size) for path, size in runtimes),
         guards=tuple(guards()),
         facts=environment(),
         notes=tuple(_notes()),

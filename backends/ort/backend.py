@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: The environment variable that controls the runtime's telemetry.
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
+#: What a build for NumPy 1 raises beside NumPy 2 is an ImportError without a word.
+_NO_REASON = "ImportError without a reason, as of a build for another major version of NumPy"
 #: Distributions that bring the runtime with other providers.
 _BUILDS = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 
@@ -49,7 +51,8 @@ class OrtBackend:
 
             version = f"onnxruntime {ort.__version__}"
         except Exception as error:  # a broken wheel can fail in any way
-            detail = f"onnxruntime cannot be imported: {str(error).splitlines()[0]}"
+            why = next(iter(str(error).splitlines()), "") or _NO_REASON
+            detail = f"onnxruntime cannot be imported: {why}"
             remedy = 'pip install "onnxprof[cpu]"'
             return (Availability(self.name, "cpu", False, detail, remedy),)
         switch = os.environ.get(TELEMETRY, "")
@@ -107,6 +110,12 @@ class OrtBackend:
     def packages(self) -> Sequence[str]:
         """The distributions of onnxruntime."""
         return ("onnxruntime", *_BUILDS)
+
+    def lacks(self) -> Sequence[str]:
+        """Calls that this version of onnxruntime lacks, as far as they were wanted."""
+        from onnxprof.backends.ort.runtime.lacks import said
+
+        return said()
 
     def readers(self) -> Sequence[FileReader]:
         """The reader of onnxruntime's profiles."""

@@ -1,4 +1,4 @@
-"""Two models measured in turn, and what a quantised one gets wrong."""
+"""Two sides measured in turn, and what a quantised model gets wrong."""
 
 from __future__ import annotations
 
@@ -63,13 +63,14 @@ def of_models(a: str, b: str, options: Options) -> tuple[Options, Options]:
 def planned(sides: tuple[Options, Options], say: Say, fetching: Fetching = nullcontext) -> Planned:
     """Plan the measurements of both sides. Raises UsageError where no batch size works for both.
 
-    `say` hears why a model stays at its own batch, what `fetching` opens hears of downloads.
+    `say` hears why a model stays at its own batch, and of other versions of the runtime; what
+    `fetching` opens hears of downloads.
     """
     began = time.monotonic()
     if sides[0].device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
     with fetching() as fetched:
-        plans = [plan(options, fetched) for options in sides]
+        plans = [plan(options, fetched, say=say) for options in sides]
     with held(plans[0][0].device.id, say):
         pairs = zip(plans, sides, strict=True)
         plans = [proven(jobs, options, lambda *_: None) for jobs, options in pairs]

@@ -91,7 +91,7 @@ def profile(
             **given,
         )
         root = opened.enter_context(scratch()) if store is None else folders.store(Path(store))
-        tasks = tasks_of(asked, force, fetching)
+        tasks = tasks_of(asked, force, fetching, line.note)
         for model, axis in axes_left_out(tasks, asked):
             line.note(f"{model} has no axis {axis!r}, which is for the other models")
         return _profiled(tasks, Path(root), line, None if wait else 0.0, store is None)

@@ -31,6 +31,8 @@ class Measuring(TypedDict, total=False):
     """Seconds of measuring for each model and batch size."""
     provider: str
     """Execution provider or mode of the backend: cuda, openvino, compile."""
+    runtime: str
+    """Another version of the runtime, installed apart: onnxruntime==1.22.1."""
     dims: Mapping[str, int]
     """Size of a symbolic axis."""
     granularity: Literal["executed", "written"]

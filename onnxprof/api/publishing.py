@@ -96,8 +96,9 @@ def doctor() -> Diagnosis:
     """
     from onnxprof.api.results.diagnosis import Diagnosis
     from onnxprof.doctor import diagnose
+    from onnxprof.runtimes.overlay import kept
 
-    return Diagnosis(diagnose(folders_used()))
+    return Diagnosis(diagnose(folders_used(), kept()))
 
 
 def folders_used() -> dict[str, Path]:

@@ -31,7 +31,7 @@ from onnxprof.compare.replicates import (
     side_by_side,
     true_replicates,
 )
-from onnxprof.compare.systems import Difference, differences, timer
+from onnxprof.compare.systems import Difference, differences, runtime_version, timer
 from onnxprof.compare.verdict import (
     Caveat,
     Remark,
@@ -265,13 +265,20 @@ def _judged_layers(
     times = [printed_ns(runs[side], steps[side]) for side in sides]
     alike = cut_alike(runs)
     if in_turn:
-        cost = profilers_cost_ns(alike)
-        of_steps = [true_replicates(run, cost) for run in alike]
+        costs = _profilers_costs_ns(alike)
+        of_steps = [true_replicates(run, ns) for run, ns in zip(alike, costs, strict=True)]
         of_rows = [side.summed(rows) for side, rows in zip(of_steps, steps, strict=True)]
         return paired_ratios(side_by_side(*of_rows)), times
     groups = [row_group(run, rows) for run, rows in zip(alike, steps, strict=True)]
     joint = [joined(groups[side]) for side in sides]
     return ratios(*joint).of_times(*times), times
+
+
+def _profilers_costs_ns(runs: Sequence[Run]) -> list[float]:
+    """What the profiler adds to a node: one figure, unless versions of a runtime differ."""
+    if len({runtime_version(run) for run in runs}) > 1:
+        return [profilers_cost_ns([run]) for run in runs]
+    return [profilers_cost_ns(runs)] * len(runs)
 
 
 def _beside(a: tuple[Run, ...], b: tuple[Run, ...]) -> Pairs:

@@ -53,7 +53,8 @@ def _where(run: Run) -> tuple[object, ...]:
 
 def _fully(run: Run) -> tuple[object, ...]:
     asked = run.request
-    return *_where(run), asked.threads, asked.timer, asked.seed, asked.inputs_sha256
+    settings = asked.threads, asked.timer, asked.seed, asked.inputs_sha256, asked.runtime
+    return *_where(run), *settings
 
 
 _KEYS: tuple[_Key, ...] = (_fully, _where, _least)

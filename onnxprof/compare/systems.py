@@ -39,7 +39,8 @@ def system(run: Measured) -> tuple[str, ...]:
     threads, kind = str(asked.threads), asked.granularity.value
     foreign = asked.timer if asked.timer in (IMPORTED, PUBLISHED) else ""
     setup = ", ".join(asked.setup.words)
-    return asked.backend, asked.provider, asked.device_id, threads, kind, foreign, setup
+    where = asked.backend, asked.provider, asked.device_id
+    return *where, threads, kind, foreign, setup, asked.runtime
 
 
 def newest(runs: Sequence[M]) -> list[M]:
@@ -70,6 +71,7 @@ def runtime_version(run: Run) -> str:
 #: Facts that a label takes up, in this order, where those before do not tell two runs apart.
 _TELLING: tuple[Callable[[Run], str], ...] = (
     lambda run: run.request.provider,
+    lambda run: run.request.runtime,
     lambda run: run.device.name or run.request.device_id,
     lambda run: run.request.device_id,
     lambda run: threads_text(run.request.threads),

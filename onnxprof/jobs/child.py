@@ -26,14 +26,15 @@ from onnxprof.machine import clocks, memory, telemetry
 from onnxprof.machine.kernel import Machine
 from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Measurement, measure
-from onnxprof.plugins import registry
-from onnxprof.plugins.backend import Workload
+from onnxprof.plugins import registry, verbs
+from onnxprof.plugins.backend import Backend, Workload
 from onnxprof.plugins.verbs import begin, prepared
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
-from onnxprof.records.warning import RunWarning
+from onnxprof.records.warning import RunWarning, WarningKind
+from onnxprof.runtimes.overlay import refuse_another
 
 if TYPE_CHECKING:
     from onnxprof.model.feeds import Arrays
@@ -67,6 +68,7 @@ def perform(
     work = workload(job, model, inputs, own_process, progress)
     backend = registry.backend(options.backend)
     begin(backend)
+    refuse_another_runtime(job)
     if own_process:
         gc.freeze()  # what is here lives on: collections between sessions need not look at it
     busy = Others()
@@ -98,7 +100,20 @@ def perform(
     memory.give_back()
     fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
-    return _compared(job, run, work, found, progress, keep) if options.parity else run
+    run = _compared(job, run, work, found, progress, keep) if options.parity else run
+    return _with_lacks(run, backend)
+
+
+def refuse_another_runtime(job: Job) -> None:
+    """Raise BackendError where this process has imported another version than the job's."""
+    for folder in job.paths:
+        refuse_another(Path(folder))
+
+
+def _with_lacks(run: Run, backend: Backend) -> Run:
+    """The run with a note for all that this version of the runtime lacks."""
+    lacks = (RunWarning(WarningKind.RUNTIME_LACKS, subject=text) for text in verbs.lacks(backend))
+    return replace(run, warnings=(*run.warnings, *lacks))
 
 
 def _silent(_: str, __: float) -> None:

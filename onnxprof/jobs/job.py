@@ -51,6 +51,8 @@ class Job:
     """How often the first process repeated which step, for the later ones."""
     amount: Amount = field(default_factory=Amount)
     """What each process is to sample where the budget does not decide it."""
+    paths: tuple[str, ...] = ()
+    """Folders that its process imports from before all others: another version of the runtime."""
 
     @property
     def facts(self) -> ModelFacts:

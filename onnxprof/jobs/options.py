@@ -125,6 +125,14 @@ class Options:
             "Execution provider or mode of the backend: cuda, openvino, compile.",
         ),
     )
+    runtime: str = field(
+        default="",
+        metadata=_said(
+            "--runtime",
+            "Another version of the runtime, installed apart: onnxruntime==1.22.1.",
+            metavar="PACKAGE==VERSION",
+        ),
+    )
     dims: tuple[tuple[str, int], ...] = field(
         default=(),
         metadata=_said(

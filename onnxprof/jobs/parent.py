@@ -70,7 +70,7 @@ def run_in(
 def place(job: Job, folder: str, split: cores.Split) -> apart.Place:
     """Where a process measures the job."""
     caches = verbs.caches(registry.backend(job.options.backend))
-    return apart.Place(folder, caches, split.measured)
+    return apart.Place(folder, caches, split.measured, job.paths)
 
 
 def listen(
@@ -216,5 +216,5 @@ def may_share(job: Job) -> bool:
 
 def _likeness(job: Job, limits: Limits) -> object:
     asked = job.options
-    place = job.device.id, asked.backend, job.provider, asked.threads, asked.setup
+    place = job.device.id, asked.backend, job.provider, asked.threads, asked.setup, job.paths
     return job.facts.sha256, job.model.path, place, limits

@@ -63,7 +63,7 @@ def _which(job: Job) -> object:
 
 def _settled(job: Job, verdict: Verdict, options: Options) -> Job:
     if verdict.kind is not Kind.MIXES:
-        return replace(job, notes=tuple(warnings_of(verdict)))
+        return replace(job, notes=(*job.notes, *warnings_of(verdict)))
     work = partial(_table, job)
     table = confined(work, options.limits, "planning", job.facts.name)
     job = job.asking(batches=(job.own_batch,))

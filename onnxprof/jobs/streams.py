@@ -15,7 +15,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
-from onnxprof.jobs.child import inputs_of, workload
+from onnxprof.jobs.child import inputs_of, refuse_another_runtime, workload
 from onnxprof.jobs.job import Job, on_cores
 from onnxprof.jobs.parent import listen, place
 from onnxprof.jobs.trouble.ending import ended, without_folders
@@ -83,6 +83,7 @@ def _child(job: Job, threads: int, limits: Limits, sender: Connection, folder: s
 
 def _samples(job: Job, threads: int) -> tuple[tuple[int, ...], ...]:
     backend = registry.backend(job.options.backend)
+    refuse_another_runtime(job)
     model = job.model.unpacked()
     inputs, _ = inputs_of(job, model)
     whole = workload(job, model, inputs, own_process=True)

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from onnxprof.analysis.memory.alive import alive_in_table
 from onnxprof.analysis.processes import merge
-from onnxprof.errors import BackendError, OnnxprofError, UsageError
+from onnxprof.errors import OnnxprofError, UsageError
 from onnxprof.jobs.job import Job, failed
 from onnxprof.jobs.options import Options, command_line, refuse_contradictions
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.parent import Measure, run_isolated, staying
-from onnxprof.jobs.settled import settled
+from onnxprof.jobs.setting import setting, with_backend
 from onnxprof.jobs.streams import with_streams
 from onnxprof.jobs.trouble.ending import without_folders
-from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.measure.contradictions import refuse_streams
 from onnxprof.model.opened import Opened, opened
@@ -30,7 +29,7 @@ from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import published, resolve
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
-from onnxprof.plugins.placement import ALL, pick_devices
+from onnxprof.plugins.placement import ALL
 from onnxprof.plugins.source_places import cleaned_run
 from onnxprof.plugins.verbs import predicted_memory
 from onnxprof.processes import fork_server
@@ -64,21 +63,22 @@ class Saver(Protocol):
 
 
 def plan(
-    options: Options, progress: Progress | None = None, optional: Collection[str] = ()
+    options: Options,
+    progress: Progress | None = None,
+    optional: Collection[str] = (),
+    say: Callable[[str], None] | None = None,
 ) -> list[Job]:
     """Check everything that can be checked before the first measurement.
 
-    `progress` hears of downloads. Sizes of `optional` axes are left out for a model without them.
-    Raises UsageError or ModelError for what cannot work.
+    `progress` hears of downloads of models, `say` of another version of the runtime. Sizes of
+    `optional` axes are left out for a model without them. Raises UsageError, BackendError or
+    ModelError for what cannot work.
     """
     refuse_contradictions(options)
-    backend = registry.backend(options.backend)
-    start_server(backend)
-    refuse_provider(backend, options.provider)
-    devices = pick_devices(backend, options.device, options.provider)
-    for device in devices:
-        options = settled(options, device)
-    facts = environment(backend=backend)
+    options = with_backend(options)
+    start_server(registry.backend(options.backend))
+    found = setting(options, say=say)
+    options = found.options
     resolved = [resolve(reference, progress) for reference in options.models]
     inspected = [
         inspect_found(file, replace(options, dims=dims), optional)
@@ -87,9 +87,9 @@ def plan(
     for _, error in (pair for inspection in inspected for pair in inspection.refused):
         raise error
     return [
-        job
-        for device, inspection in product(devices, inspected)
-        for job in jobs_of(inspection, options, device, facts)
+        found.placed(job)
+        for device, inspection in product(found.devices, inspected)
+        for job in jobs_of(inspection, options, device, found.environment)
     ]
 
 
@@ -189,14 +189,6 @@ def _given(model: ModelFile, inputs: str) -> dict[str, int]:
     from onnxprof.model.file import free_axes
 
     return sizes_from(Path(inputs), free_axes(model)) if inputs else {}
-
-
-def refuse_provider(backend: Backend, provider: str) -> None:
-    """Raise BackendError, with the reason, for a provider of the backend that does not work."""
-    for state in backend.availability() if provider else ():
-        if not state.usable and state.device == provider:
-            where = f"{backend.name}, provider {provider}"
-            raise BackendError(state.detail, where=where, remedy=state.remedy)
 
 
 def _tables(

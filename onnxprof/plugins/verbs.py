@@ -76,6 +76,14 @@ class Lasting(Protocol):
 
 
 @runtime_checkable
+class Lacking(Protocol):
+    """A backend that also works with versions of its runtime that lack calls which it makes."""
+
+    def lacks(self) -> Sequence[str]:
+        """What this process did without, a clause for each, which says what was done instead."""
+
+
+@runtime_checkable
 class Providing(Protocol):
     """A backend that names its providers, where these are not just kinds of devices."""
 
@@ -297,6 +305,11 @@ def lasts(backend: Backend, provider: str) -> bool:
     """Whether the backend's process may measure one size after another; not where it has no say."""
     found = _asked(lambda: (backend.lasts(provider),)) if isinstance(backend, Lasting) else ()
     return found == (True,)
+
+
+def lacks(backend: Backend) -> tuple[str, ...]:
+    """What this process did without that the runtime's version lacks; nothing where unknown."""
+    return _asked(backend.lacks) if isinstance(backend, Lacking) else ()
 
 
 def readers(backend: Backend) -> tuple[FileReader, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -25,6 +28,8 @@ class Place:
     """Folders that it may write to besides: caches that outlive it."""
     cpus: frozenset[int] = frozenset()
     """Empty for those that it is started on."""
+    paths: tuple[str, ...] = ()
+    """Folders that it imports from before all others."""
 
 
 @contextmanager
@@ -47,5 +52,16 @@ def started(
 def _enter(place: Place, writer: Connection, target: Callable[..., object], *args: object) -> None:
     """Entry point of the process."""
     speak_into(writer)
+    import_first(place.paths)
     settle(place.folder, place.caches)
     cores.on(place.cpus, target, *args)
+
+
+def import_first(paths: Sequence[str]) -> None:
+    """Have this process, and programs that it starts, import from these folders before others."""
+    if not paths:
+        return
+    sys.path[:0] = paths
+    importlib.invalidate_caches()
+    behind = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (*paths, behind)))

@@ -64,6 +64,8 @@ class Request:
     """Options of the runtime that the user set, by name, sorted."""
     provider_options: tuple[tuple[str, str], ...] = ()
     """Options of the execution provider that the user set, by name, sorted."""
+    runtime: str = ""
+    """Package and version of a runtime beside the installed one; empty for that one."""
 
     @property
     def setup(self) -> Setup:

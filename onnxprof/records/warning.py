@@ -271,6 +271,16 @@ class WarningKind(StrEnum):
             + ": fast or not, this answer is wrong."
         ),
     )
+    UNTESTED_RUNTIME = Entry(
+        "untested_runtime",
+        subject="the version, and the oldest that is tested",
+        words=lambda w: f"{w.subject}: not everything may work as it does with later versions.",
+    )
+    RUNTIME_LACKS = Entry(
+        "runtime_lacks",
+        subject="the call, and what was done instead",
+        words=lambda w: f"This version of the runtime lacks something: {w.subject}.",
+    )
     LAUNCH_TIMES = Entry(
         "launch_times",
         value=Figure("part of the steps whose times rest on launches", Unit.FRACTION),

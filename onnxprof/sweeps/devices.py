@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from onnxprof.errors import OnnxprofError
-from onnxprof.jobs.settled import settled
-from onnxprof.jobs.sweep import refuse_provider
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.setting import refuse_provider, settled
 from onnxprof.plugins import registry
 from onnxprof.plugins.placement import ALL, pick_devices
 from onnxprof.records.device import Device
@@ -51,15 +51,14 @@ def spread(tasks: Iterable[Task], devices_of: DevicesOf = here) -> Spread:
             found.refused.append((task, devices))
             continue
         try:
-            found.tasks += [_on(task, device) for device in devices]
+            found.tasks += [on(task, device, settled(options, device)) for device in devices]
         except OnnxprofError as error:
             found.refused.append((task, error))
     return found
 
 
-def _on(task: Task, device: Device) -> Task:
-    """The task on a device, its runtime set. Raises UsageError or BackendError."""
-    options = settled(task.options, device)
+def on(task: Task, device: Device, options: Options) -> Task:
+    """The task on a device, its runtime set as these options say."""
     if options.device == ALL:
         options = replace(options, device=device.id)
     return replace(task, options=options, device_id=device.id, device_kind=device.kind)

@@ -15,23 +15,20 @@ from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.job import Job, request
 from onnxprof.jobs.outlook import Notice
 from onnxprof.jobs.proving import proven
-from onnxprof.jobs.settled import settled
+from onnxprof.jobs.setting import setting
 from onnxprof.jobs.sweep import (
     InspectedModel,
     Outcome,
     inspect_found,
     jobs_of,
     predicted,
-    refuse_provider,
     start_server,
     sweep,
 )
-from onnxprof.machine.facts import environment
 from onnxprof.machine.memory import usable_bytes
 from onnxprof.model.sources.policy import Progress
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.plugins import registry
-from onnxprof.plugins.placement import pick_devices
 from onnxprof.processes.device_lock import held
 from onnxprof.processes.limits import Limits
 from onnxprof.publish.text.memory import refusal
@@ -206,19 +203,16 @@ class _Course:
             self.desk.hear(Advanced(first, f"fetching {what}", share))
 
         options = self.task.options
-        backend = registry.backend(options.backend)
-        start_server(backend)
-        refuse_provider(backend, options.provider)
-        device = pick_devices(backend, self.task.device_id or options.device, options.provider)[0]
-        options = settled(options, device)
-        facts = environment(backend=backend)
+        start_server(registry.backend(options.backend))
+        where = setting(options, self.task.device_id)
         found = self.place.inspected(self.task, fetching)
         name = self.task.model_name
         self.refused = {b: f"{name} at batch {b}: {error}" for b, error in found.refused}
         for batch, reason in self.refused.items():
             self.desk.hear(Skipped(self.task.job(batch, self.place.name), reason, "size"))
             self._end(batch)
-        return list(jobs_of(found, options, device, facts))
+        jobs = jobs_of(found, where.options, where.devices[0], where.environment)
+        return [where.placed(job) for job in jobs]
 
     def _prove(self) -> None:
         if not self.jobs:

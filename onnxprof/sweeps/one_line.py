@@ -2,44 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.outlook import ahead_s
+from onnxprof.jobs.setting import setting, with_backend
 from onnxprof.jobs.sweep import sizes_of, start_server
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.verbs import has_provider
-from onnxprof.sweeps.devices import spread
+from onnxprof.sweeps.devices import Spread, on, spread
 from onnxprof.sweeps.tasks import Task
 
 #: What takes less is over before its announcement is read; from the other on minutes are enough.
 _WORTH_SAYING_S, _MINUTES_S = 5.0, 600.0
 
+Say = Callable[[str], None]
 
-def tasks_of(options: Options, force: bool = False, progress: Progress | None = None) -> list[Task]:
+
+def tasks_of(
+    options: Options,
+    force: bool = False,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> list[Task]:
     """A task for each device and model, device by device; of several backends, model by model.
 
-    Raises UsageError or BackendError for what no model can be measured with. A backend of several
-    that does not work here has tasks, too: they fail with the reason, and keep no other from
-    running.
+    `say` hears of another version of the runtime. Raises UsageError or BackendError for what no
+    model can be measured with. A backend of several that does not work here has tasks, too: they
+    fail with the reason, and keep no other from running.
     """
     refuse_contradictions(options)
     names = backend_names(options.backend)
+    if options.runtime:
+        _refuse_several(names)
+        options = with_backend(options)
+        names = (options.backend,)
     loaded = _loaded(names)
     start_server(*loaded.values())
     sized = _sized(options, progress)
     if len(names) == 1:
-        found = spread([_of_one_model(options, force)])
+        found = _found(_of_one_model(options, force), say)
         for _, error in found.refused:
             raise error
         return [_of_model(task, model, sized) for task in found.tasks for model in options.models]
     bare = [task for each in _settled(options, names, loaded) for task in _spread(each, force)]
     return [_of_model(task, model, sized) for model in options.models for task in bare]
+
+
+def _refuse_several(names: Sequence[str]) -> None:
+    if len(names) > 1:
+        raise UsageError(
+            f"--runtime is a version of one runtime, and --backend names {len(names)} backends",
+            remedy="Leave --backend away: the package's name says which it is",
+        )
+
+
+def _found(task: Task, say: Say | None) -> Spread:
+    """The task for each device that is meant, as the version of the runtime has them."""
+    if not task.options.runtime:
+        return spread([task])
+    found = setting(task.options, say=say)
+    return Spread([on(task, device, found.options) for device in found.devices])
 
 
 def backend_names(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from support.habits.documents import checked
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.doctor import doctor
@@ -131,6 +132,23 @@ def test_json_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert record["facts"]["os"]
     assert {extra["name"] for extra in record["extras"]} == set(diagnose.EXTRAS)
     assert {place["purpose"] for place in record["folders"]} == {"cache", "store", "locks"}
+
+
+def test_other_versions_of_runtimes_are_listed_with_their_sizes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path))
+    assert checked(run(monkeypatch, arguments="--json").stdout, "doctor")["runtimes"] == []
+    kept = tmp_path / "runtimes" / "fakert-1.0-cpython-311-linux"
+    facts = kept / "fakert-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_bytes(bytes(2_100_000))
+    (found,) = checked(run(monkeypatch, arguments="--json").stdout, "doctor")["runtimes"]
+    assert found == {"name": kept.name, "path": str(kept), "size_bytes": 2_100_000}
+    shown = run(monkeypatch, plugin(FakeBackend())).output
+    assert "\nOther versions of runtimes (remove a folder to be rid of it)\n" in shown
+    assert f"  2.1 MB  {kept.name}" in shown
+    assert str(kept.parent) in shown.replace("\n", "").replace(" ", "")
 
 
 def test_what_holds_of_the_isolation_is_told_and_what_does_not_with_its_reason(

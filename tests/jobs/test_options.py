@@ -34,6 +34,7 @@ OTHERS: dict[str, Any] = {
     "threads": 2,
     "budget": Budget(0.25),
     "provider": "compile",
+    "runtime": "fakert==1.0",
     "dims": (("length", 7), ("a=b", 3)),
     "granularity": Granularity.WRITTEN,
     "timer": Timer.PREFIX,
@@ -145,7 +146,8 @@ def test_the_request_keeps_what_it_has_a_field_for() -> None:
     stored = request(asked, "digest")
     shared = {field.name for field in fields(Request)} & TABLE.keys()
     assert shared == {
-        *("backend", "provider", "dims", "threads", "granularity", "timer", "seed", "processes"),
+        *("backend", "provider", "runtime", "dims", "threads", "granularity", "timer", "seed"),
+        "processes",
         *("iterations", "warmup", "duration", "streams"),
         *("optimization_level", "session_options", "provider_options"),
     }

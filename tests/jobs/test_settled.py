@@ -9,7 +9,7 @@ import pytest
 from onnxprof.errors import UsageError
 from onnxprof.jobs.job import asked_of
 from onnxprof.jobs.options import Options, command_line
-from onnxprof.jobs.settled import settled
+from onnxprof.jobs.setting import settled
 from onnxprof.plugins import registry
 from onnxprof.records.device import Device
 from onnxprof.records.run import Request

@@ -39,7 +39,7 @@ FLOORS = (
         "backends.tensorrt",
         "backends.torch",
     ),
-    ("checks", "publish", "imports"),
+    ("checks", "publish", "imports", "runtimes"),
     ("jobs", "repro", "rewrite"),
     ("sweeps", "scenarios", "gate"),
     ("api",),

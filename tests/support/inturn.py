@@ -65,6 +65,8 @@ class Machine:
     """Models whose first two layers run as one step."""
     traced_cost_ns: int = 0
     """What the profiler adds to each step."""
+    costs: Mapping[str, int] = field(default_factory=dict)
+    """The same of models where it differs."""
     clock: ScriptedClock = field(default_factory=ScriptedClock)
     told: list[tuple[str, Job]] = field(default_factory=list)
     orders: list[tuple[str, str]] = field(default_factory=list)
@@ -110,7 +112,7 @@ class Machine:
         rng = np.random.default_rng([self.seed, len(self.told)])
         table = sample_table(1, [f"Op{i}" for i in range(len(self.models[name]))])
         durations = [self._duration(rng, ns) for ns in self.models[name]]
-        cost = {"traced_cost_ns": self.traced_cost_ns}
+        cost = {"traced_cost_ns": self.costs.get(name, self.traced_cost_ns)}
         backend = FakeBackend(self.clock, durations, gap_ns=10_000, **cost)
         workload = Workload(PreparedModel(b"", None), table, {}, 1)  # type: ignore[arg-type]
         conduct: Callable[[Blocks], None] = partial(Obedience(channel), Others())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, chdir, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from onnxprof.backends.ort.runtime import lacks, settings
 from onnxprof.backends.ort.runtime import providers as ort_providers
-from onnxprof.backends.ort.runtime import settings
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
 from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of, view_of
 from onnxprof.errors import BackendError
@@ -22,6 +24,8 @@ from onnxprof.records.step import Granularity
 _FATAL_ONLY = 4
 _CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+#: Versions before it look for external weights of a model in memory in the current folder.
+_FOLDER_SINCE = (1, 21)
 #: Weights are read where they are, without a copy in the layout that kernels like best.
 NO_PACKING = "session.disable_prepacking"
 _POOL: list[int] = []
@@ -61,10 +65,24 @@ def create(workload: Workload, model: PreparedModel, configure: Configure) -> An
         ort_providers.preload()
         ort.set_default_logger_severity(_FATAL_ONLY)
     providers = ort_providers.requested(workload)
-    with runtime_errors("cannot load the model"):
+    with runtime_errors("cannot load the model"), _where_weights_are(ort, model):
         session = ort.InferenceSession(source, made, providers=providers, enable_fallback=0)
     ort_providers.require(session, workload)
     return session
+
+
+def _where_weights_are(ort: Any, model: PreparedModel) -> AbstractContextManager[None]:
+    """The folder of external weights as the current one, for versions that look there alone."""
+    inside = isinstance(model.source, bytes)
+    if not inside or not os.path.isdir(model.folder) or _numbers(ort.__version__) >= _FOLDER_SINCE:
+        return nullcontext()
+    lacks.without(_EXTERNAL_FOLDER, "weights are read from the current folder")
+    return chdir(model.folder)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def _options(workload: Workload, model: PreparedModel) -> Any:
@@ -74,9 +92,8 @@ def _options(workload: Workload, model: PreparedModel) -> Any:
     levels = ort.GraphOptimizationLevel
     made = ort.SessionOptions()
     made.log_severity_level = _FATAL_ONLY
-    if workload.own_process and not workload.concurrent and _shares_threads(workload):
-        _share_threads(made, workload.threads)
-    else:
+    shares = workload.own_process and not workload.concurrent and _shares_threads(workload)
+    if not (shares and _share_threads(made, workload.threads)):
         made.intra_op_num_threads = workload.threads
         made.inter_op_num_threads = 1
     made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
@@ -97,17 +114,24 @@ def _shares_threads(workload: Workload) -> bool:
     return _SHARED[0]
 
 
-def _share_threads(made: Any, threads: int) -> None:
+def _share_threads(made: Any, threads: int) -> bool:
     """Use one thread pool for all sessions: idle threads of a second pool would spin beside it.
 
-    The runtime has one global pool a process, and every session of the process must use it.
+    The runtime has one global pool a process, and every session of the process must use it. False
+    where its size cannot be set, as before 1.23.
     """
     import onnxruntime as ort
 
+    if not hasattr(ort, "set_global_thread_pool_sizes"):
+        lacks.without(
+            "set_global_thread_pool_sizes", "each session has threads of its own, which may spin"
+        )
+        return False
     if not _POOL:
         ort.set_global_thread_pool_sizes(threads, 1)
         _POOL.append(threads)
     made.use_per_session_threads = False
+    return True
 
 
 def _with_open_sizes(model: PreparedModel) -> PreparedModel | None:

@@ -40,10 +40,11 @@ def doctor(
     from onnxprof.doctor import diagnose, self_tests
     from onnxprof.publish.diagnosis.lines import lines
     from onnxprof.publish.json.tools import doctor as document
+    from onnxprof.runtimes.overlay import kept
 
     file = in_force()
     _check(file)
-    diagnosis = diagnose(folders_used())
+    diagnosis = diagnose(folders_used(), kept())
     tests = self_tests() if conformance else ()
     if as_json or format_ is Format.JSON:
         deliver_document(document(diagnosis, tests, str(file.path) if file else ""))

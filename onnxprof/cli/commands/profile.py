@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 @takes(
     *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
-    *("parity", "verify", "telemetry", "allocations", "force", "wait", "as_json", "quiet"),
-    *("iterations", "warmup", "duration", "streams"),
+    *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "as_json"),
+    *("quiet", "iterations", "warmup", "duration", "streams"),
     *("optimization_level", "session_option", "provider_option", "save_optimized"),
     backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
@@ -74,7 +74,7 @@ def profile(
     options = Options(models=tuple(models), limits=limits, **asked)
     console = Console(stderr=True)
     with fetching(console) as progress:
-        tasks = tasks_of(options, force, progress)
+        tasks = tasks_of(options, force, progress, say)
     for text in remarks(tasks, options):
         say(text)
     if save_optimized:

@@ -13,7 +13,8 @@ from onnxprof.jobs.ceilings import slopes
 from onnxprof.jobs.ceilings.child import Work, child
 from onnxprof.jobs.ceilings.probes import Probe, probes
 from onnxprof.jobs.job import now
-from onnxprof.jobs.sweep import refuse_provider, start_server
+from onnxprof.jobs.setting import refuse_provider
+from onnxprof.jobs.sweep import start_server
 from onnxprof.machine.caches import caches
 from onnxprof.machine.clocks import unlocked
 from onnxprof.machine.facts import environment

@@ -12,11 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from onnxprof.errors import OnnxprofError, UsageError
-from onnxprof.jobs.child import inputs_of, workload
+from onnxprof.jobs.child import inputs_of, refuse_another_runtime, workload
 from onnxprof.jobs.job import Job
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.verbs import GraphSaving, begin
+from onnxprof.processes.apart import import_first
 from onnxprof.processes.confined import confined
 
 FLAG = "--save-optimized"
@@ -73,9 +74,11 @@ def _moved(folder: Path, target: Path) -> tuple[Path, ...]:
 
 def _save(job: Job, path: Path) -> None:
     """In a process of its own: load the model as the job does, and write its graph."""
+    import_first(job.paths)
     backend = registry.backend(job.options.backend)
     assert isinstance(backend, GraphSaving), "looked at before"
     begin(backend)
+    refuse_another_runtime(job)
     model = job.model.unpacked()
     inputs, _ = inputs_of(job, model)
     backend.save_graph(workload(job, model, inputs, True), path)

@@ -15,6 +15,7 @@ from rich.text import Text
 from onnxprof.analysis.grades import grade, worst
 from onnxprof.analysis.intervals import latency_interval, median_ns
 from onnxprof.compare.changes import CONVERSIONS, Comparison, Pair, Row
+from onnxprof.compare.systems import runtime_version
 from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import gains
 from onnxprof.publish.text import grades, numbers, sentences, verdicts
@@ -192,9 +193,11 @@ def _title(pair: Pair) -> str:
 
 def _heading(pair: Pair) -> Iterator[Text]:
     yield Text(printable(_title(pair)), style="bold")
+    names_runtimes = any(runs[0].request.runtime for runs in (pair.a, pair.b))
     for side, runs, count in zip("AB", (pair.a, pair.b), pair.processes, strict=True):
         asked = runs[0].request
-        where = f"{asked.backend} on {runs[0].device.name or asked.device_id}"
+        what = runtime_version(runs[0]) if names_runtimes else asked.backend
+        where = f"{what} on {runs[0].device.name or asked.device_id}"
         times = f"{count} process{'' if count == 1 else 'es'}"
         moment = runs[-1].created.replace("T", " ")[:16]
         known = ", ".join(filter(None, (moment, _known_text(runs))))

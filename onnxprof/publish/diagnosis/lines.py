@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,9 @@ def _lines(diagnosis: Diagnosis, tests: Sequence[Tested], file: str) -> Iterator
     yield from _section("Plugins that did not load", _broken(diagnosis))
     yield from _section("Extras", _extras(diagnosis))
     yield from _section("Folders", _places(diagnosis))
+    yield from _section(
+        "Other versions of runtimes (remove a folder to be rid of it)", _apart(diagnosis)
+    )
     yield from _section("Defaults", (("file", file or "none (docs/configuration.md)"),))
     yield from _section("Isolation of measurements", _guards(diagnosis))
     yield from _section("Machine", diagnosis.facts)
@@ -89,6 +93,15 @@ def _places(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         state = "" if place.exists else ", not there yet"
         room = f"{place.free_bytes / 1e9:.1f} GB free" if place.writable else "cannot be written to"
         yield place.purpose, f"{place.path} ({room}{state})"
+
+
+def _apart(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    from onnxprof.model.sources.policy import megabytes
+
+    for place in dict.fromkeys(os.path.dirname(each.path) for each in diagnosis.runtimes):
+        yield "in", place
+    for each in diagnosis.runtimes:
+        yield megabytes(each.size_bytes), each.name
 
 
 def _guards(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from onnxprof.analysis.grades import Grade
 from onnxprof.compare.systems import Difference
 from onnxprof.compare.table import Fate, RowKind, Unplaced
 from onnxprof.compare.verdict import Caveat, Remark, Verdict
+from onnxprof.compare.versions.search import Mark
 from onnxprof.publish.json.documents import Document
 from onnxprof.publish.json.kinds import (
     COUNT,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from onnxprof.compare.over_batches import Batches
     from onnxprof.compare.scaling import Scaling
     from onnxprof.compare.table import Alignment
+    from onnxprof.compare.versions.bisecting import Bisection
 
 _FIGURE = known(NUMBER)
 _SIDE = record(
@@ -72,6 +74,26 @@ _QUANTISED = record(
         "blocked": listed(_BLOCKED),
     }
 )
+_OPERATOR = record(
+    {
+        **{"operator": TEXT, "rows": COUNT, "a_ms": NUMBER, "b_ms": NUMBER},
+        **{"slower": COUNT, "faster": COUNT},
+    }
+)
+_TRIED = record(
+    {
+        **{"step": COUNT, "version": TEXT, "good_ms": _FIGURE, "ms": _FIGURE},
+        **{"ratio": _FIGURE, "low": _FIGURE, "high": _FIGURE, "verdict": known(of(Verdict))},
+        **{"outcome": of(Mark), "why": TEXT},
+    }
+)
+_BISECTION = record(
+    {
+        **{"package": TEXT, "good": TEXT, "slow": TEXT, "layer": known(TEXT)},
+        **{"first_slow": TEXT, "last_good": TEXT, "not_judged": listed(TEXT)},
+        **{"explained": NUMBER, "steps": listed(_TRIED), "left_out": listed(TEXT)},
+    }
+)
 _PAIR = record(
     {
         **{"a": listed(_SIDE), "b": listed(_SIDE), "processes_a": COUNT, "processes_b": COUNT},
@@ -80,7 +102,7 @@ _PAIR = record(
         **{"interruptions_a_ms": _FIGURE, "interruptions_b_ms": _FIGURE},
         **{"overhead_a_ms": NUMBER, "overhead_b_ms": NUMBER},
     },
-    {"quantised": _QUANTISED},
+    {"quantised": _QUANTISED, "operators": listed(_OPERATOR)},
 )
 COMPARE = Document(
     "compare",
@@ -89,6 +111,7 @@ COMPARE = Document(
         **{"threshold": NUMBER, "ratios_of": TEXT, "regressed": FLAG},
         **{"pairs": listed(_PAIR), "unmatched_a": listed(_SIDE), "unmatched_b": listed(_SIDE)},
     },
+    {"bisection": known(_BISECTION)},
 )
 
 _COLUMN = record(
@@ -182,6 +205,13 @@ def compared(comparison: Comparison) -> dict[str, Any]:
     from onnxprof.publish.comparing.changes import plain
 
     return COMPARE.of(plain(comparison))
+
+
+def versions_compared(comparison: Comparison, bisection: Bisection | None) -> dict[str, Any]:
+    """The document of `compare --runtime`: also times by operator, and the search for a version."""
+    from onnxprof.publish.comparing.versions import plain
+
+    return COMPARE.of(plain(comparison, bisection))
 
 
 def aligned(found: Alignment | Batches) -> dict[str, Any]:

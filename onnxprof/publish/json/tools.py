@@ -54,6 +54,7 @@ DOCTOR = Document(
         **{"backends": listed(record(_AVAILABLE)), "devices": listed(_SEEN), "no_gpu": TEXT},
         **{"broken": listed(record(dict.fromkeys(_BROKEN, TEXT))), "extras": listed(_EXTRA)},
         "folders": listed(_FOLDER),
+        "runtimes": listed(record({"name": TEXT, "path": TEXT, "size_bytes": COUNT})),
         "guards": listed(record({"name": TEXT, "holds": FLAG, "detail": TEXT})),
         **{"facts": mapped(TEXT), "notes": listed(TEXT)},
     },

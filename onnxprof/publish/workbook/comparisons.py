@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from onnxprof.publish.comparing import alignment_text, changes, over_batches, scaling_data
+from onnxprof.publish.comparing import alignment_text, changes, over_batches, scaling_data, versions
 from onnxprof.publish.workbook.book import Sheet, sheet_of_csv, workbook
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from onnxprof.compare.over_batches import Batches
     from onnxprof.compare.scaling import Scaling
     from onnxprof.compare.table import Alignment
+    from onnxprof.compare.versions.bisecting import Bisection
     from onnxprof.records.run import Run
 
 _SIDES = ("side", "model", "batch", "backend", "device", "created", "command")
@@ -21,6 +22,21 @@ _COLUMNS = ("label", "version", "device", "timer", "total ms", "created", "comma
 
 def comparison_book(comparison: Comparison) -> bytes:
     """The workbook of `compare`: verdicts on models and layers, what was compared, caveats."""
+    return workbook(_sheets(comparison))
+
+
+def versions_book(comparison: Comparison, bisection: Bisection | None) -> bytes:
+    """The workbook of `compare --runtime`: also times by operator, and versions that were tried."""
+    verdicts, *others = _sheets(comparison)
+    sheets = [verdicts, sheet_of_csv("operators", versions.operators_csv(comparison)), *others]
+    if bisection is not None:
+        texts = [[text] for text in versions.outcome(bisection)]
+        sheets.insert(0, sheet_of_csv("versions", versions.to_csv(comparison, bisection)))
+        sheets.insert(1, Sheet("outcome", (versions.heading(bisection),), texts))
+    return workbook(sheets)
+
+
+def _sheets(comparison: Comparison) -> list[Sheet]:
     sides = [
         (side, *_asked(run))
         for pair in comparison.pairs
@@ -33,13 +49,11 @@ def comparison_book(comparison: Comparison) -> bytes:
         for run in runs
     ]
     notes = [[text] for text in _notes(comparison)]
-    return workbook(
-        [
-            sheet_of_csv("verdicts", changes.to_csv(comparison)),
-            Sheet("runs", _SIDES, sides),
-            Sheet("caveats", ("caveat",), notes),
-        ]
-    )
+    return [
+        sheet_of_csv("verdicts", changes.to_csv(comparison)),
+        Sheet("runs", _SIDES, sides),
+        Sheet("caveats", ("caveat",), notes),
+    ]
 
 
 def _asked(run: Run) -> tuple[str | int, ...]:

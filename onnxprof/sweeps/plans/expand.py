@@ -10,7 +10,7 @@ from typing import Any
 
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
-from onnxprof.jobs.settled import ALL, NONE
+from onnxprof.jobs.setting import ALL, NONE
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity
 from onnxprof.sweeps.plans.models import references

@@ -101,7 +101,8 @@ def measured(
     run: Run, before: str, after: str, measuring: tuple[float, int], limits: Limits
 ) -> Measured:
     """Both models in turn, as the run was measured."""
-    from onnxprof.cli.commands.stored.compare import measured as in_turn
+    from onnxprof.api.in_turn import of_models
+    from onnxprof.cli.commands.versions.in_turn import measured as in_turn
     from onnxprof.compare.changes import compare
     from onnxprof.jobs.options import Options
     from onnxprof.measure.budget import Budget
@@ -129,7 +130,7 @@ def measured(
         telemetry=False,
         limits=limits,
     )
-    pairing, _ = in_turn(before, after, options, None)
+    pairing, _ = in_turn(of_models(before, after, options), None)
     [pair] = compare(pairing.pairs, _THRESHOLD, in_turn=True).pairs
     row = pair.latency
     low, high = row.interval or (float("nan"), float("nan"))

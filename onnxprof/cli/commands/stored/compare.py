@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +17,11 @@ from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from onnxprof.api.results.comparison import Comparison
+    from onnxprof.api.results.versions import VersionsCompared
+    from onnxprof.cli.commands.versions.conduct import Judge
     from onnxprof.compare.changes import Comparison as Compared
     from onnxprof.compare.pairing import Pairing
-    from onnxprof.jobs.job import Job
     from onnxprof.store.folder import Filters
 
 
@@ -68,23 +69,33 @@ _Store = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where ids are looked up, and runs of models stored."),
 ]
+_Side = Annotated[
+    str,
+    typer.Argument(
+        metavar="A",
+        help="An id or its first digits, a .parquet file or a folder of runs; or a model.",
+    ),
+]
+_Other = Annotated[
+    str, typer.Argument(metavar="B", help="What to compare it with.", show_default=False)
+]
+_Runtimes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PACKAGE==VERSION",
+        help="Of one model: measure it with this version and another one, which is named"
+        " likewise or is the installed one.",
+    ),
+]
+_Bisect = Annotated[
+    bool, typer.Option("--bisect", help="Of two --runtime: find the first version that is slower.")
+]
 
 
 @takes(
     *("a", "b", "threshold", "require", "format_", "as_json", "output", "all_", "force", "model"),
-    *(
-        "batch",
-        "backend",
-        "device",
-        "tag",
-        "threads",
-        "budget",
-        "processes",
-        "dim",
-        "inputs",
-        "layer_errors",
-        "store",
-    ),
+    *("batch", "backend", "device", "provider", "runtime", "bisect", "tag", "threads", "budget"),
+    *("processes", "dim", "inputs", "layer_errors", "store"),
     *("optimization_level", "session_option"),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
@@ -95,14 +106,8 @@ _Store = Annotated[
 )
 def compare(
     asked: dict[str, Any],
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="An id or its first digits, a .parquet file or a folder of runs; or a model.",
-        ),
-    ],
-    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
+    a: _Side,
+    b: _Other = "",
     threshold: _Threshold = 0.02,
     require: _Require = None,
     format_: _Format = None,
@@ -114,6 +119,8 @@ def compare(
     batch: _Batches = "",
     backend: _Backend = "",
     device: _Device = "",
+    runtime: _Runtimes = None,
+    bisect: _Bisect = False,
     tag: Tag = None,
     layer_errors: _LayerErrors = False,
     store: _Store = None,
@@ -121,34 +128,69 @@ def compare(
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
-    turn on the spot. The exit code is 1 if anything is slower, or if --require is not met. A
-    quantised model and its float original are matched layer by layer.
+    turn on the spot, or one model with two versions of a runtime. The exit code is 1 if
+    anything is slower, or if --require is not met. A quantised model and its float original are
+    matched layer by layer.
     """
-    from onnxprof.api.comparing import compared
-    from onnxprof.api.in_turn import with_errors
+    from onnxprof.api.comparing import compared, is_model
     from onnxprof.api.results.comparison import Comparison
-    from onnxprof.cli.options import memory_limit, parse_batches, parse_filters
-    from onnxprof.processes.limits import Limits
+    from onnxprof.cli.commands.versions.conduct import refuse_unclear
+    from onnxprof.cli.options import parse_batches, parse_filters
 
     chosen = format_of(format_, output, as_json)
     batches = parse_batches(batch) if batch else ()
-    in_turn = _are_models(a, b)
-    if in_turn:
-        asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
-        limits = Limits(memory_bytes=memory_limit(0))
-        options = Options((), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
-        pairing, jobs = measured(a, b, options, store, layer_errors)
+    limit = None if all_ else 12
+    refuse_unclear(is_model(a), b, runtime or (), bisect, layer_errors)
+    in_turn = bool(runtime) or _are_models(a, b)
+    judge = partial(compared, threshold=threshold, force=force, in_turn=in_turn)
+    asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
+    if runtime:
+        made: Comparison = _of_versions(_options(a, asked), runtime, bisect, store, judge, limit)
+    elif in_turn:
+        made = Comparison(_of_models(a, b, _options(a, asked), store, judge, layer_errors), limit)
     else:
         _refuse_models_options(layer_errors, asked["inputs"])
-        jobs = ()
         filters = parse_filters(model, _given(device), _given(backend), batch, tag)
-        pairing = _stored(a, b, store, filters)
-    found = compared(pairing, threshold, force, in_turn=in_turn)
-    if layer_errors:
-        found = with_errors(found, jobs, say)
-    _tell(found)
-    report(Comparison(found, None if all_ else 12), chosen, output)
-    return outcome(found, require)
+        made = Comparison(judge(_stored(a, b, store, filters)), limit)
+    _tell(made.record)
+    report(made, chosen, output)
+    return outcome(made.record, require)
+
+
+def _options(model: str, asked: dict[str, Any]) -> Options:
+    """What is asked for of a model that is measured on the spot."""
+    from onnxprof.cli.options import memory_limit
+    from onnxprof.processes.limits import Limits
+
+    limits = Limits(memory_bytes=memory_limit(0))
+    return Options((model,), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
+
+
+def _of_versions(
+    options: Options,
+    runtimes: list[str],
+    bisect: bool,
+    store: Path | None,
+    judge: Judge,
+    limit: int | None,
+) -> VersionsCompared:
+    from onnxprof.api.results.versions import VersionsCompared
+    from onnxprof.cli.commands.versions.conduct import compared
+
+    comparison, bisection = compared(options, runtimes, bisect, store, judge)
+    return VersionsCompared(comparison, limit, bisection)
+
+
+def _of_models(
+    a: str, b: str, options: Options, store: Path | None, judge: Judge, layer_errors: bool
+) -> Compared:
+    from onnxprof.api.in_turn import of_models, with_errors
+    from onnxprof.cli.commands.versions.in_turn import measured
+
+    sides = of_models(a, b, options)
+    pairing, jobs = measured(sides, store, layer_errors=layer_errors)
+    found = judge(pairing)
+    return with_errors(found, jobs, say) if layer_errors else found
 
 
 def _given(text: str) -> tuple[str, ...]:
@@ -159,6 +201,12 @@ def _are_models(a: str, b: str) -> bool:
     from onnxprof.api.comparing import is_model
     from onnxprof.errors import UsageError
 
+    if not b:
+        raise UsageError(
+            "compare takes two runs or two models, and one is named",
+            where=a,
+            remedy="Name the other one, or versions of a runtime for one model with --runtime",
+        )
     models = [is_model(a), is_model(b)]
     if any(models) and not all(models):
         raise UsageError(
@@ -190,30 +238,6 @@ def _refuse_models_options(layer_errors: bool, inputs: str) -> None:
             f"{given[0]} needs the models, and these are runs",
             remedy="Name the two .onnx files instead",
         )
-
-
-def measured(
-    a: str, b: str, options: Options, store: Path | None, layer_errors: bool = False
-) -> tuple[Pairing, Sequence[tuple[Job, Job]]]:
-    """Measure two models in turn; runs are stored where a store is named. Their jobs, too."""
-    from functools import partial
-
-    from rich.console import Console
-
-    from onnxprof import folders
-    from onnxprof.api import in_turn
-    from onnxprof.cli.progress import Meter, fetching
-    from onnxprof.store.folder import Store
-
-    place = Store(folders.store(store)) if store else None
-    if place is not None:
-        place.check_writable()
-    sides = in_turn.of_models(a, b, options)
-    found = in_turn.planned(sides, say, partial(fetching, Console(stderr=True)))
-    if layer_errors:
-        in_turn.refuse_not_quantised(found.pairs)
-    with Meter(Console(stderr=True), len(found.pairs), found.measuring_s) as meter:
-        return in_turn.measured(found, place, meter, say), found.pairs
 
 
 def _tell(comparison: Compared) -> None:

@@ -1,0 +1,1 @@
+"""Two sides measured in turn, and versions of a runtime, for `onnxprof compare`."""

@@ -1,0 +1,1 @@
+"""Versions of a runtime beside the installed one: listed, installed apart, searched."""
