@@ -60,15 +60,20 @@
     const path = resolved(address);
     const cut = address.indexOf("#");
     if (isPage(path)) link.setAttribute("href", query(path) + (cut < 0 ? "" : address.slice(cut)));
-    else if (places.has(path)) {
-      link.setAttribute("href", saved(path));
-      link.setAttribute("download", path.split("/").at(-1));
-    } else link.removeAttribute("href");
+    else if (places.has(path)) link.setAttribute("href", address);
+    else link.removeAttribute("href");
   };
-  // Scripts set addresses as they do on a site; they are looked at before they are used.
+  // Scripts set addresses as they do on a site; they are looked at before they are used, and a file is
+  // made when it is about to be saved.
   const look = ({ target }) => {
     const link = target.closest?.("a[href]");
-    if (link && isRelative(link.getAttribute("href"))) lead(link, link.getAttribute("href"));
+    const address = link?.getAttribute("href");
+    if (!isRelative(address)) return;
+    const path = resolved(address);
+    lead(link, address);
+    if (isPage(path) || !places.has(path)) return;
+    link.setAttribute("href", saved(path));
+    link.setAttribute("download", path.split("/").at(-1));
   };
   for (const event of ["pointerover", "focusin", "click", "auxclick"]) document.addEventListener(event, look, true);
 
