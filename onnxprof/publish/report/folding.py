@@ -106,7 +106,8 @@ def _leading(page: str, files: Mapping[str, bytes], first: str) -> str:
     inline = _place(first, csv[1]) if csv else ""
 
     def link(found: re.Match[str]) -> str:
-        return _HREF.sub(lambda href: _address(href[1], files, first, inline), found[0])
+        tag = _HREF.sub(lambda href: _address(href[1], files, first, inline), found[0])
+        return tag.replace(" download ", " ", 1) if ' download="' in tag else tag
 
     def picture(found: re.Match[str]) -> str:
         return f'{found[1]}{_data(files.get(_place(first, found[2]), b""), "image/svg+xml")}"'
