@@ -86,7 +86,7 @@ def _style(files: Mapping[str, bytes], path: str) -> str:
     return f"<style>{files[path].decode()}</style>"
 
 
-def _held(facts: dict[str, object], archive: str) -> str:
+def _held(facts: Mapping[str, object], archive: str) -> str:
     return (
         f'<script type="application/json" id="held-first">{embedded(facts)}</script>\n'
         f'<script type="application/octet-stream" id="held">{archive}</script>\n'
