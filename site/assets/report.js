@@ -114,5 +114,7 @@
   };
 
   (page === first ? stay() : turnTo()).forEach(run);
-  at(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
+  // An address that names a run or a layer is for the page's own scripts.
+  const name = /^#[\w-]+$/.exec(location.hash)?.[0].slice(1);
+  if (name) at(name)?.scrollIntoView();
 })();

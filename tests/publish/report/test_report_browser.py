@@ -174,6 +174,12 @@ def test_an_unknown_page_is_the_first(desk: Desk) -> None:
     assert page.locator("h1").inner_text() == "alpha"
 
 
+def test_an_address_that_is_none_harms_nothing(desk: Desk) -> None:
+    page = desk.open("one", "#cpu-fake.fake/1&l=%E0%A4%A")
+    ready(page)
+    assert page.locator("h1").inner_text() == "alpha"
+
+
 def test_hostile_names_are_texts(desk: Desk) -> None:
     page = desk.open("hostile")
     ready(page)
