@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from html import escape, unescape
+from typing import Any
 
 from onnxprof.publish.pages.embed import embedded
 from onnxprof.publish.pages.render import asset
@@ -43,7 +44,11 @@ def folded(files: Mapping[str, bytes], first: str) -> str:
     page = _leading(page, files, first)
     page = _POLICY.sub(lambda found: f'{found[1]}{policy(files, script)}"', page)
     title = _TITLE.search(page)
-    facts = {"first": first, "title": unescape(title[1]) if title else "", "scripts": scripts}
+    facts: dict[str, Any] = {
+        "first": first,
+        "title": unescape(title[1]) if title else "",
+        "scripts": scripts,
+    }
     held = {path: files[path] for path in sorted(files) if path != first}
     return page.replace("</body>", "".join((_held(facts, packed(held)), _run(script), "</body>")))
 
@@ -86,7 +91,7 @@ def _style(files: Mapping[str, bytes], path: str) -> str:
     return f"<style>{files[path].decode()}</style>"
 
 
-def _held(facts: Mapping[str, object], archive: str) -> str:
+def _held(facts: dict[str, Any], archive: str) -> str:
     return (
         f'<script type="application/json" id="held-first">{embedded(facts)}</script>\n'
         f'<script type="application/octet-stream" id="held">{archive}</script>\n'
