@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from onnxprof.api.options import Measuring as Measuring
     from onnxprof.api.publishing import doctor as doctor
     from onnxprof.api.publishing import site as site
+    from onnxprof.api.reporting import report as report
     from onnxprof.api.results.advice import Advice as Advice
     from onnxprof.api.results.alignment import Alignment as Alignment
     from onnxprof.api.results.comparison import Comparison as Comparison
@@ -91,6 +92,7 @@ _PLACES = {
     "inspect": "onnxprof.api.inspecting",
     "load": "onnxprof.api.loading",
     "profile": "onnxprof.api.measuring",
+    "report": "onnxprof.api.reporting",
     "scaling": "onnxprof.api.scaling",
     "site": "onnxprof.api.publishing",
     "symbolic_cost": "onnxprof.api.inspecting",

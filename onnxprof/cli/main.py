@@ -86,6 +86,9 @@ COMMANDS = {
     "site": Lazy(
         "onnxprof.cli.commands.site", "app", "Publish what was measured as a static site."
     ),
+    "report": Lazy(
+        "onnxprof.cli.commands.report", "report", "Write runs as one page to send, for any browser."
+    ),
     "export": Lazy(
         "onnxprof.cli.commands.export", "export", "Make an ONNX file of a network, checked."
     ),

@@ -1,5 +1,6 @@
 "use strict";
-// Draws the charts of a model's page; plotly.js comes when the first of them comes into view.
+// Draws the charts of a model's page; plotly.js comes when the first of them comes into view. Where there
+// is none, as in a report, they are those of paper.js.
 (() => {
   const board = document.querySelector("[data-library]");
   if (!board) return;
@@ -189,13 +190,8 @@
   };
 
   let loading = null;
-  const library = () => loading ??= new Promise((done, fail) => {
-    const script = document.createElement("script");
-    script.src = board.dataset.library;
-    script.onload = () => done(window.Plotly);
-    script.onerror = () => fail(new Error("the chart library could not be loaded"));
-    document.head.append(script);
-  });
+  const library = () => loading ??= window.onnxprof.load(board.dataset.library).then(
+    () => window.Plotly, () => { throw new Error("the chart library could not be loaded"); });
 
   const basis = () => ({
     font: { family: css("--sans"), size: 12, color: css("--soft") },
@@ -218,9 +214,15 @@
     if (!current || current.fail) return;
     const made = charts[figure.dataset.chart](current);
     const canvas = figure.querySelector(".canvas");
-    canvas.style.height = `${made.height}px`;
     const which = figure.querySelector(".which");
     if (which) which.textContent = called(current);
+    alive = [...alive.filter((other) => other !== figure), figure];
+    if (!board.dataset.library) {
+      canvas.replaceChildren(window.onnxprof.charts.picture(figure, made));
+      figure.classList.add("drawn");
+      return;
+    }
+    canvas.style.height = `${made.height}px`;
     library().then((plotly) => {
       plotly.react(canvas, made.traces, { ...basis(), ...made.layout, height: made.height }, {
         displayModeBar: false, responsive: true, showTips: false,
@@ -228,7 +230,6 @@
       if (!figure.classList.contains("drawn")) listen(canvas);
       figure.classList.add("drawn");
     }).catch((error) => { canvas.textContent = `No chart: ${error.message}.`; });
-    alive = [...alive.filter((other) => other !== figure), figure];
   };
 
   // What was drawn longest ago goes first; what is in view stays.

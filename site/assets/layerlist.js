@@ -36,15 +36,10 @@
   const waiting = new Map();
   const load = (batch) => {
     if (!waiting.has(batch)) {
-      waiting.set(batch, new Promise((resolve, reject) => {
-        const script = el("script");
-        script.src = `layers/batch-${batch}.js`;
-        script.addEventListener("load", () => resolve(indices.get(batch)));
-        script.addEventListener("error", () => {
-          waiting.delete(batch);
-          reject(new Error(`The layers at batch ${batch} could not be loaded.`));
-        });
-        document.head.append(script);
+      const come = window.onnxprof.load(`layers/batch-${batch}.js`);
+      waiting.set(batch, come.then(() => indices.get(batch), () => {
+        waiting.delete(batch);
+        throw new Error(`The layers at batch ${batch} could not be loaded.`);
       }));
     }
     return waiting.get(batch);

@@ -226,6 +226,7 @@
   const showFiles = (run) => {
     if (at("macs")) at("macs").textContent = run.macs;
     for (const [id, ending] of [["csv", "csv"], ["spreadsheet", "spreadsheet.csv"], ["pdf", "pdf"]]) {
+      if (!at(id)) continue;
       at(id).hidden = Boolean(run.fail || run.stamp);
       at(id).href = `runs/${run.stem}.${ending}`;
     }
@@ -291,15 +292,12 @@
   const ask = (kind, key, path) => {
     const name = `${kind} ${key}`;
     if (!asked.has(name)) {
-      const script = el("script");
       const entry = {};
       entry.promise = new Promise((done, fail) => {
         entry.done = done;
-        script.onerror = () => fail(new Error(`${path} could not be loaded`));
+        asked.set(name, entry);
+        window.onnxprof.load(path).catch(fail);
       });
-      asked.set(name, entry);
-      script.src = path;
-      document.head.append(script);
     }
     return asked.get(name).promise;
   };

@@ -103,13 +103,16 @@
   const controls = (figure) => [...figure.querySelectorAll(".pair > *")]
     .map((part) => (part.selectedOptions ? part.selectedOptions[0]?.text : part.textContent)).join(" ");
 
+  charts.picture = (figure, made) => {
+    const [content, height] = drawing(made);
+    const picture = svg("svg", { class: "picture", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": figure.querySelector("figcaption").textContent });
+    picture.append(...content);
+    return picture;
+  };
   const put = (figure) => {
     const made = charts.of(figure);
     if (!made) return;
-    const [content, height] = drawing(made);
-    const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": figure.querySelector("figcaption").textContent });
-    picture.append(...content);
-    figure.append(el("div", "paper", ...(controls(figure) ? [el("p", "note", controls(figure))] : []), picture));
+    figure.append(el("div", "paper", ...(controls(figure) ? [el("p", "note", controls(figure))] : []), charts.picture(figure, made)));
   };
   const clear = () => document.querySelectorAll(".paper").forEach((paper) => paper.remove());
 

@@ -200,7 +200,18 @@
   const named = (list) => list.split(" ").map((id) => document.getElementById(id));
 
   // A table whose rows were replaced keeps its order and its filter.
+  // A script that hands data over, since pages on disk can read nothing else; a page that is one file
+  // (report.js) holds them all.
+  const fetched = (path) => new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.onload = () => done();
+    script.onerror = () => fail(new Error(`${path} could not be loaded`));
+    script.src = path;
+    document.head.append(script);
+  });
+
   window.onnxprof = {
+    load: window.onnxprofHeld?.load ?? fetched,
     again(table) {
       const th = sortedBy(table);
       if (th) sort(th, th.getAttribute("aria-sort"));

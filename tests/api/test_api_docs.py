@@ -35,7 +35,7 @@ def test_the_examples_of_docstrings(
 ) -> None:
     if module.endswith("measuring"):
         pytest.importorskip("onnxruntime")
-    if module.endswith("publishing"):
+    if module.endswith(("publishing", "reporting")):
         pytest.importorskip("jinja2")
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)

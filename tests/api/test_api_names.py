@@ -15,7 +15,7 @@ import onnxprof as op
 
 FUNCTIONS = (
     *("advise", "align", "compare", "cost", "doctor", "export", "inspect", "load", "profile"),
-    *("scaling", "site", "symbolic_cost"),
+    *("report", "scaling", "site", "symbolic_cost"),
 )
 
 

@@ -83,6 +83,11 @@ class Runs(Printed, Sequence[Run]):
         return self._failures
 
     @property
+    def ceilings_of(self) -> CeilingsOf:
+        """What finds the ceilings that bound a run; None of a run that none fit."""
+        return self._ceilings_of
+
+    @property
     def latency_ms(self) -> tuple[float | None, ...]:
         """The un-profiled median of each run in milliseconds; None where none was measured.
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 REMEDY = charts.REMEDY
+REPORT = "report"
 ASSETS = (
     *("style.css", "site.js", "model.js", "layers.js", "compare.js", "charts.js", "paper.js"),
     *("plot/scene.js", "plot/graph.js", "plot/shapes.js", "plot/view.js", "plot/words.js"),
@@ -64,6 +65,13 @@ class SiteFacts:
     """That of the results, as its SPDX identifier, a name or an address; empty for none stated."""
     pages: str = ""
     """Pages that not every site has, for the navigation: `scenarios.html bounds.html`."""
+    form: str = ""
+    """`REPORT` where all pages become one file, which holds neither PDFs nor a chart library."""
+
+    @property
+    def is_report(self) -> bool:
+        """Whether the pages become one file."""
+        return self.form == REPORT
 
 
 @dataclass(frozen=True, slots=True)

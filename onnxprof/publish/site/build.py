@@ -48,7 +48,7 @@ from onnxprof.records.run import Run
 from onnxprof.store.beside.ceilings import stored as stored_ceilings
 from onnxprof.store.folder import Filters
 
-__all__ = ["Built", "build_from_stores", "build_site", "check_replaceable"]
+__all__ = ["Built", "build_from_stores", "build_report", "build_site", "check_replaceable"]
 
 #: From so many runs in two models on, starting workers is cheaper than doing without.
 WORTH_WORKERS = 16
@@ -112,6 +112,18 @@ def build_from_stores(
     return _build(items, out, facts, told, under_load, ceilings)
 
 
+def build_report(
+    items: Sequence[Item],
+    out: Path,
+    title: str,
+    under_load: Loads = loads.NONE,
+    ceilings: Sequence[Ceilings] = (),
+) -> Built:
+    """The site of these runs for one file: without PDFs and the library of charts."""
+    facts = replace(_facts(title, "", "", ""), form=render.REPORT)
+    return _build(items, out, facts, under_load.problems, under_load, ceilings)
+
+
 def _build(
     items: Sequence[Item],
     out: Path,
@@ -143,7 +155,7 @@ def _build(
         swap(folder, out)
     entries = sum(len(model.entries) for model in models)
     found = tuple(problem for bundle in bundles for problem in bundle.problems)
-    if not found:
+    if not found and not facts.is_report:
         unchanged.remember(unchanged.Left(len(models), entries, count, listing), cache, whole)
     cache.prune()
     return Built(out / "index.html", len(models), entries, count, problems + found, reused)
@@ -220,7 +232,7 @@ def _write_rest(
     write(folder / MARKER, "Built by onnxprof; replaced as a whole by the next build.\n")
     for name in render.ASSETS:
         write(folder / "assets" / name, render.asset(name))
-    if models:
+    if models and not site.is_report:
         shutil.copyfile(charts.library(), folder / "assets" / charts.LIBRARY)
     devices = device_pages(models)
     with ThreadPoolExecutor(1) as aside:  # pyarrow works on another core meanwhile

@@ -82,7 +82,7 @@ def key(volume: Volume, site: render.SiteFacts, ceilings: Sequence[Ceilings] = (
     if not volume.digests:
         return ""
     named = (volume.slug, *sorted(volume.shared), site.title, site.version)
-    places = (site.base_url, site.project_url, site.pages)
+    places = (site.base_url, site.project_url, site.pages, site.form)
     return digest("bundle", code(), *named, *places, *volume.digests, *map(repr, ceilings))
 
 
@@ -115,7 +115,7 @@ def made(order: Order) -> Bundle:
     earlier, scripts = past(page, partial(section.told, reasons))
     files = dict(_files(page, plots, site, rows_of, reasons, earlier))
     files |= {name: encoded(text) for name, text in scripts}
-    documents = dict(_documents(page, plots, site))
+    documents = {} if site.is_report else dict(_documents(page, plots, site))
     rows = downloads.rows_parquet(page, rows_of)
     changed = stored_changes(earlier.changes)
     bundle = Bundle(card(light(page)), rows, part(page), files, tuple(problems), changed)

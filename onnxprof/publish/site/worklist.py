@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -58,15 +58,21 @@ def of_stores(
 ) -> tuple[list[Item], list[StoreError]]:
     """The runs of these folders, oldest first, a copied file once; and what cannot be read."""
     summaries, problems = folder.scan(stores, filters)
+    items, more = of_summaries(summaries)
+    return items, [*problems, *more]
+
+
+def of_summaries(summaries: Sequence[Summary]) -> tuple[list[Item], list[StoreError]]:
+    """The runs of these files in their order, a copied file once; and what cannot be read."""
     items: dict[str, Item] = {}
-    digests, more = _digests(summaries)
+    digests, problems = _digests(summaries)
     for found in summaries:
         if (digest := digests.get(found.file)) is None:
             continue
         facts = found.request, found.device_name, found.created
         item = Item(*facts, found.path, digest, found.steps)
         items.setdefault(digest, item)
-    return list(items.values()), [*problems, *more]
+    return list(items.values()), problems
 
 
 def _digests(runs: Iterable[Summary]) -> tuple[dict[str, str], list[StoreError]]:

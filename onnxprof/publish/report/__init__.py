@@ -1,0 +1,1 @@
+"""A site as one file that works from disk: its pages, scripts, data and downloads."""
