@@ -1,4 +1,4 @@
-"""A model such as the reader of docs/tour.md might bring: a small detector of this suite's making."""
+"""A model such as the reader of docs/tour.md might bring: a small detector."""
 
 from __future__ import annotations
 
