@@ -9,20 +9,24 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from support.networks.models import ints, model, node, save, value, weight
 
-#: Channels in, channels out and stride of each convolution; 3 and 20 fill no vector of a CPU.
-STAGES = ((3, 20, 2), (20, 20, 1), (20, 40, 2), (40, 40, 1))
+#: Channels of the first two convolutions and of the last two; these fill no vector of a CPU.
+WIDTHS = (20, 40)
+#: What the reader tries after the advice.
+CHANGED = (16, 32)
 
 
-def network() -> ModelProto:
+def network(widths: tuple[int, int] = WIDTHS) -> ModelProto:
     """Images of 96 x 96 with a free batch; Swish behind each convolution; boxes of 6 numbers."""
+    narrow, wide = widths
+    stages = ((3, narrow, 2), (narrow, narrow, 1), (narrow, wide, 2), (wide, wide, 1))
     nodes: list[NodeProto] = []
     weights: list[TensorProto] = []
     last = "image"
-    for number, (before, after, stride) in enumerate(STAGES, 1):
-        weights += [weight(f"conv{number}.weight", after, before, 3, 3, seed=number)]
+    for number, (before, after, stride) in enumerate(stages, 1):
+        weights.append(weight(f"conv{number}.weight", after, before, 3, 3, seed=number))
         nodes += _stage(number, last, stride)
         last = f"swish{number}"
-    weights += [weight("head.weight", 6, STAGES[-1][1], 1, 1, seed=9), ints("rows", 0, -1, 6)]
+    weights += [weight("head.weight", 6, wide, 1, 1, seed=9), ints("rows", 0, -1, 6)]
     nodes += [
         node("Conv", [last, "head.weight"], ["head"], "head"),
         node("Transpose", ["head"], ["channels_last"], "channels_last", perm=[0, 2, 3, 1]),
@@ -42,8 +46,9 @@ def _stage(number: int, source: str, stride: int) -> list[NodeProto]:
     ]
 
 
-def bring(folder: Path) -> Path:
-    """`model.onnx` in a folder, as the page calls it."""
-    made = network()
-    onnx.checker.check_model(made, full_check=True)
-    return save(made, folder)
+def bring(folder: Path) -> None:
+    """`model.onnx` and `changed.onnx` in a folder, as the page calls them."""
+    for name, widths in (("model.onnx", WIDTHS), ("changed.onnx", CHANGED)):
+        made = network(widths)
+        onnx.checker.check_model(made, full_check=True)
+        save(made, folder, name)
