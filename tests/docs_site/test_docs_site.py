@@ -81,7 +81,7 @@ def test_the_examples_of_the_tools() -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` does: a broken link, anchor or page out of the list ends it."""
+    """The site, built as `make docs` does: a broken link or anchor ends it."""
     for package in ("mkdocs", "material", "mkdocstrings_handlers"):
         pytest.importorskip(package, reason="needs onnxprof[docs]")
     out = tmp_path_factory.mktemp("docs") / "site"
@@ -103,7 +103,7 @@ class Read(HTMLParser):
         self.links: list[str] = []
         self.ids: set[str] = set()
         self.paragraphs: list[str] = []
-        self.inside = False
+        self.inside = self.code = False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -111,16 +111,18 @@ class Read(HTMLParser):
         self.ids |= {given["id"]} if "id" in given else set()
         self.links += [given["href"]] if tag == "a" and "href" in given else []
         self.fetched += [given[name] for name in given if (tag, name) in FETCHES]
+        self.code = self.code or tag == "code"
         if tag == "p":
             self.inside = True
             self.paragraphs.append("")
 
     def handle_endtag(self, tag: str) -> None:
         self.inside = self.inside and tag != "p"
+        self.code = self.code and tag != "code"
 
     def handle_data(self, data: str) -> None:
         if self.inside:
-            self.paragraphs[-1] += data
+            self.paragraphs[-1] += "code" if self.code else data
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from support.docs.reader import bring
@@ -61,7 +62,7 @@ def printed(words: Sequence[str], folder: Path) -> tuple[int, list[str]]:
 
 def headings(lines: Sequence[str]) -> list[str]:
     """The heads of tables: lines above a rule, without their spacing."""
-    pairs = zip(lines, lines[1:], strict=False)
+    pairs = pairwise(lines)
     return [" ".join(line.split()) for line, rule in pairs if rule.strip() and not rule.strip(" ─")]
 
 
