@@ -11,6 +11,8 @@
 # make results-readme   what results/README.md says of the runs in results/
 # make pictures   the pictures of README.md and docs/: the gallery's pages, the board of a sweep
 # make house   the picture and table of the packages in docs/architecture.md
+# make docs    the documents as a site, in build/docs, with every link checked
+# make release VERSION=1.2.3   a checked release, built, tried, committed and tagged (docs/releasing.md)
 # make bench   speed of the tool itself, as ratios
 # make clean   remove what the others made
 # PYTHON=python3.12 chooses the interpreter for a new .venv.
@@ -35,7 +37,7 @@ export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo gallery pictures results-readme test test-export test-fleet test-lowest test-hostile lint format house bench clean
+.PHONY: help demo gallery pictures results-readme test test-export test-fleet test-lowest test-hostile lint format house docs release bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -91,6 +93,16 @@ house:
 	@.ci/venv cpu,site,test
 	cd tests && ../$(RUN) support.house
 	cd tests && ../$(RUN) support.api.options
+
+docs:
+	@.ci/venv docs
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
+	@echo
+	@echo "The documents are built. Open them: file://$(CURDIR)/build/docs/index.html"
+
+release:
+	@.ci/venv release
+	$(RUN) tools.release $(VERSION) $(ARGS)
 
 format:
 	@.ci/venv cpu,site,lint

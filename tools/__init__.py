@@ -1,0 +1,1 @@
+"""What people who work on onnxprof run; no part of the distribution."""

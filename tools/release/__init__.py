@@ -1,0 +1,1 @@
+"""A release in one command; docs/releasing.md says what it does."""
