@@ -54,7 +54,7 @@ def _record(model: ModelPage, record: Record, cases: Pool, keys: Pool, texts: Po
     found = [
         *(record.column, record.batch, cases.place(record.settings)),
         keys.place(model.systems[entry.system].key),
-        *(entry.latency_ns, _GRADES.index(entry.grade), texts.place(in_page(entry.known))),
+        *(entry.latency_ns, _GRADES.index(entry.grade), texts.place(in_page(entry.assured))),
     ]
     energy = None if spent is None else float(f"{spent / record.batch:.6g}")
     wrong = in_page(entry.wrong)

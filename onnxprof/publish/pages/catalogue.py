@@ -21,6 +21,7 @@ from onnxprof.compare.settings import (
     work_words,
 )
 from onnxprof.publish.reasons.macs import Macs
+from onnxprof.publish.text.checks import unchecked_text
 from onnxprof.publish.text.grades import spread_text
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import wrong_text
@@ -133,6 +134,16 @@ class Entry:
         if found is None or not found.is_whole:
             return ""
         return spread_text(found.total_ns, found.interval_ns, found.samples)
+
+    @property
+    def unchecked(self) -> str:
+        """What was not checked: `outputs not compared, steps not checked`; empty for nothing."""
+        return unchecked_text(self.run)
+
+    @property
+    def assured(self) -> str:
+        """How well the latency is known, and what was not checked, for a figure's tooltip."""
+        return "; ".join(filter(None, (self.known, self.unchecked)))
 
     @property
     def settings(self) -> Settings:
