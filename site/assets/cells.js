@@ -60,6 +60,16 @@
     return want.best || show === "throughput" ? record.ns / record.batch : record.ns;
   };
 
+  // As _batches in board.py.
+  const batches = (alike, batch) => {
+    const found = [...alike].sort((a, b) => a.batch - b.batch);
+    const [least, most] = [found[0], found.at(-1)];
+    if (found.length === 1) return [`only batch ${least.batch}`, least];
+    if (most.batch < batch) return [`up to batch ${most.batch}`, most];
+    if (least.batch > batch) return [`from batch ${least.batch}`, least];
+    return [`only batches ${found.map((record) => record.batch).join(", ")}`, least];
+  };
+
   const pick = (data, records, want, work, show = want.show) => {
     const alike = records.filter((record) => isAlike(data, record, want, work));
     if (alike.length === 1) return { record: alike[0] };
@@ -74,7 +84,12 @@
       .map((record) => ({ record, words: unlike(data, record, want, work) }));
     if (!others.length) return {};
     const nearest = others.reduce((a, b) => (b.words.length < a.words.length ? b : a));
-    return { other: nearest.record, apart: nearest.words.join(", ") };
+    if (want.best || nearest.record.batch === want.batch) {
+      return { other: nearest.record, apart: `only ${nearest.words.join(", ")}` };
+    }
+    const [sizes, other] = batches(others.map(({ record }) => record)
+      .filter(({ kind }) => kind === nearest.record.kind), want.batch);
+    return { other, apart: [sizes, ...nearest.words.slice(1)].join(", ") };
   };
 
   // Cells: the markup of templates/parts/leaderboard.html.
@@ -105,7 +120,7 @@
 
   const cellOf = (data, row, cell, want, best) => {
     if (cell.other) {
-      return el("td", "none", link(data, row, cell.other, "quiet", `only ${cell.apart}`));
+      return el("td", "none", link(data, row, cell.other, "quiet", cell.apart));
     }
     const { record } = cell;
     if (!record) return el("td", "none", "not measured");

@@ -70,7 +70,7 @@ class Cell:
     other: Record | None = None
     """The run that has most of them, where none has all."""
     apart: str = ""
-    """What `other` has instead, in words: `batch 8, 16 threads`."""
+    """What there is instead, in words: `only batch 8, 16 threads`, `up to batch 4`."""
     share: float | None = None
     """The row's best latency over this one; None where the row has nothing to compare."""
 
@@ -200,8 +200,27 @@ def _cell(records: Sequence[Record], batch: int, wanted: Settings) -> Cell:
     if alike := next((record for unlike, record in told if not unlike), None):
         return Cell(alike)
     others = [pair for pair in told if pair[1].entry.latency_ns is not None]
-    unlike, nearest = min(others, key=lambda pair: len(pair[0]), default=([], None))
-    return Cell(other=nearest, apart=", ".join(unlike))
+    if not others:
+        return Cell()
+    unlike, nearest = min(others, key=lambda pair: len(pair[0]))
+    if nearest.batch == batch:
+        return Cell(other=nearest, apart=f"only {', '.join(unlike)}")
+    alike = [record for _, record in others if record.settings == nearest.settings]
+    sizes, other = _batches(alike, batch)
+    return Cell(other=other, apart=", ".join((sizes, *unlike[1:])))
+
+
+def _batches(alike: Sequence[Record], batch: int) -> tuple[str, Record]:
+    """The batch sizes of runs of the same settings in words, and the run nearest to `batch`."""
+    least, *_ = found = sorted(alike, key=lambda record: record.batch)
+    most = found[-1]
+    if len(found) == 1:
+        return f"only batch {least.batch}", least
+    if most.batch < batch:
+        return f"up to batch {most.batch}", most
+    if least.batch > batch:
+        return f"from batch {least.batch}", least
+    return f"only batches {', '.join(str(record.batch) for record in found)}", least
 
 
 def _unlike(record: Record, batch: int, wanted: Settings) -> list[str]:

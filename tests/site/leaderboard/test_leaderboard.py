@@ -37,7 +37,7 @@ def rows(runs: list[Run]) -> dict[str, Row]:
 def said(cell: Cell) -> str:
     """What a cell says in words; empty where it has a figure."""
     if cell.other:
-        return f"only {cell.apart}"
+        return cell.apart
     return "" if cell.record else "not measured"
 
 
@@ -90,6 +90,26 @@ def test_the_nearest_of_several_others_is_named() -> None:
     near = asked(sample_run("m", 1, backend="other"), threads=16)
     found = rows([sample_run("m", 1), sample_run("n", 1), far, near])["m"]
     assert said(found.cells[1]) == "only 16 threads"
+
+
+@pytest.mark.parametrize(
+    ("batches", "words", "linked"),
+    [
+        ((1,), "only batch 1", 1),
+        ((1, 2, 4), "up to batch 4", 4),
+        ((16, 32), "from batch 16", 16),
+        ((1, 2, 32), "only batches 1, 2, 32", 1),
+    ],
+)
+def test_a_cell_does_not_call_one_of_several_batches_the_only_one(
+    batches: tuple[int, ...], words: str, linked: int
+) -> None:
+    runs = [sample_run(model, 8) for model in ("m", *(f"n{i}" for i in range(6)))]
+    runs += [sample_run("m", batch, backend="other") for batch in batches]
+    runs += [asked(failed_run("m", 64), backend="other")]
+    cell = rows(runs)["m"].cells[1]
+    assert cell.other
+    assert (said(cell), cell.other.batch) == (words, linked)
 
 
 def test_a_failed_run_elsewhere_is_no_run() -> None:
