@@ -116,6 +116,13 @@ def test_all_runs_have_a_grade_with_its_word_and_a_spread(out: Path) -> None:
     assert "grade" not in wrong.split("<tbody>")[1].split("</tbody>")[0]
 
 
+def test_a_range_stands_in_the_unit_of_the_median_beside_it(tmp_path: Path) -> None:
+    build.build_site([graded_run("slow", (1130.0, 1136.0, 1143.0))], tmp_path)
+    table = text_of(tmp_path, "models/slow/index.html").split('id="runs"')[1]
+    assert '<td class="w">1130–1143</td>' in table
+    assert "± or range, ms" in table
+
+
 def test_the_first_sentence_of_three_samples_has_a_range(out: Path) -> None:
     run = graded_run("only", THREE, *KINDS)
     (page,) = catalogue([run])

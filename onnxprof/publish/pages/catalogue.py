@@ -91,6 +91,8 @@ class Entry:
     """At the entry's sizes; None where they were not asked for, or the table has no layer."""
     least: str = ""
     """Its latency over the least possible one, in words; empty without ceilings."""
+    unchecked: str = ""
+    """What was not checked: `outputs not compared, steps not checked`; empty for nothing."""
 
     @property
     def failure(self) -> str:
@@ -134,11 +136,6 @@ class Entry:
         if found is None or not found.is_whole:
             return ""
         return spread_text(found.total_ns, found.interval_ns, found.samples)
-
-    @property
-    def unchecked(self) -> str:
-        """What was not checked: `outputs not compared, steps not checked`; empty for nothing."""
-        return unchecked_text(self.run)
 
     @property
     def assured(self) -> str:
@@ -337,6 +334,7 @@ def _entry(model: str, systems: Sequence[System], system: int, members: Sequence
         result=reconcile(run) if run.timings is not None else None,
         stem=_stem(f"{model}.{systems[system].key}.b{run.request.batch}"),
         older=tuple(older),
+        unchecked=unchecked_text(run),
     )
 
 

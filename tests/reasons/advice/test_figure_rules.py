@@ -58,6 +58,7 @@ def odd(ms: float) -> Run:
 
 def test_channels_that_miss_the_vector_and_are_slower_are_found() -> None:
     [finding] = found("channel-width", odd(3))
+    assert "the task does not fix" in finding.change, "nobody chooses the number of classes"
     assert finding.layers == ("d",)
     assert "multiple of 8" in finding.title
     assert ": 60" in finding.title
