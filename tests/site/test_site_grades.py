@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from support.sites import failed_run, hostile_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.pages import embed
+from onnxprof.publish.pages import embed, side_by_side
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.pages.pair import pair_pages
 from onnxprof.publish.pdf.timings import manuscript
@@ -21,6 +22,7 @@ from onnxprof.publish.site import build
 from onnxprof.publish.text.checks import unchecked_text
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
 from onnxprof.records.warning import WarningKind
 from onnxprof.testing import sample_run
 
@@ -123,6 +125,21 @@ def test_a_range_stands_in_the_unit_of_the_median_beside_it(tmp_path: Path) -> N
     assert "± or range, ms" in table
 
 
+def test_runtimes_side_by_side_mark_what_their_note_says_is_marked() -> None:
+    runs = [inferred(sample_run("m", 1, backend=backend)) for backend in ("a", "b")]
+    (page,) = catalogue(runs)
+    ((_, text),) = side_by_side.scripts(page)
+    found = json.loads(text.partition(",")[2].removesuffix(");\n"))
+    assert any("~ marks steps" in remark for remark in found["remarks"])
+    marks = {tuple(cell[3:]) for row in found["rows"] for cell in row[3] if cell[0] is not None}
+    assert ("~",) in marks
+
+
+def inferred(run: Run) -> Run:
+    steps = (dataclasses.replace(s, confidence=Confidence.INFERRED) for s in run.steps)
+    return dataclasses.replace(run, steps=tuple(steps))
+
+
 def test_the_first_sentence_of_three_samples_has_a_range(out: Path) -> None:
     run = graded_run("only", THREE, *KINDS)
     (page,) = catalogue([run])
@@ -189,7 +206,7 @@ def test_the_method_explains_what_the_pages_link_to(out: Path) -> None:
     html = text_of(out, "method.html")
     section = html.split('id="grades"')[1].split("<h2")[0]
     assert words(section) == ["solid", "rough", "noise"]
-    for part in ("Six samples", "±2 %", "±10 %", "never gets better"):
+    for part in ("few samples", "±2 %", "±10 %", "never gets better"):
         assert part in section
 
 

@@ -13,7 +13,7 @@ SYMBOLS = {Grade.SOLID: "●", Grade.ROUGH: "◐", Grade.NOISE: "○"}
 STYLES = {Grade.SOLID: "green", Grade.ROUGH: "yellow", Grade.NOISE: "red"}
 #: What each grade means, for a legend or a tooltip.
 MEANINGS = {
-    Grade.SOLID: "six samples or more, within ±2 %, on a steady machine",
+    Grade.SOLID: "enough samples, within ±2 %, on a steady machine",
     Grade.ROUGH: "within ±10 %",
     Grade.NOISE: "known no better",
 }

@@ -223,6 +223,14 @@ def test_a_batch_past_saturation_is_found() -> None:
     )
 
 
+def test_no_batch_is_past_saturation_by_a_few_samples() -> None:
+    one, two, eight = batches((1, 1.0), (2, 1.1), (8, 4.4))
+    for few in (with_latencies(eight, (4.4, 4.4, 4.4)), with_latencies(two, (1.1, 1.1, 1.1))):
+        rest = [run for run in (one, two, eight) if run.request.batch != few.request.batch]
+        [mine] = [run for run in (few, *rest) if run.request.batch == 8]
+        assert not found("past-saturation", mine, *(run for run in (few, *rest) if run is not mine))
+
+
 def test_a_run_that_is_stored_twice_stands_for_itself() -> None:
     one, two, eight = batches((1, 1.0), (2, 1.1), (8, 4.4))
     copy = replace(eight, command="onnxprof profile copy")
