@@ -180,16 +180,27 @@
       return ns ? Math.log(ns) : null;
     }));
     [...versus.tBodies[0].rows].forEach((row, i, all) => all.forEach((_, j) => {
-      if (i !== j) putRatio(row.cells[1 + j], logs, i, j);
+      if (i !== j) putRatio(row.cells[1 + j], logs, i, j, want.threads);
     }));
     document.getElementById("versus-said").textContent = `at ${settingWords(want)}`;
   };
-  const putRatio = (td, logs, i, j) => {
+  // The page of two systems at these threads, as _ratio in versus.py.
+  const pageOf = (td, threads) => {
+    const pages = new Map(td.dataset.pages.split(" ").filter(Boolean).map((one) => {
+      const [count, name] = one.split("=");
+      return [Number(count), name];
+    }));
+    return pages.get(threads) ?? pages.get(ANY_THREADS);
+  };
+  const putRatio = (td, logs, i, j, threads) => {
     const both = logs.filter((its) => its[i] !== null && its[j] !== null).map((its) => its[j] - its[i]);
     const mean = both.length ? Math.exp(both.reduce((a, b) => a + b, 0) / both.length) : 0;
     const text = both.length ? three(mean) : "none";
     td.className = tint(mean, both.length);
-    (td.querySelector("a") ?? td.firstChild).textContent = text;
+    const page = pageOf(td, threads);
+    const shown = el(page ? "a" : "span", page ? "quiet" : "", text);
+    if (page) shown.setAttribute("href", `pairs/${page}.html`);
+    td.firstChild.replaceWith(shown);
     td.querySelector("small").textContent = counted(both.length, "model");
   };
 
