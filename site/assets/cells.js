@@ -92,6 +92,14 @@
     return { other, apart: [sizes, ...nearest.words.slice(1)].join(", ") };
   };
 
+  // As _is_faster in board.py; energy has no interval, so that the least of it is best.
+  const isBetter = (data, want, one, other) => {
+    if (want.show === "energy") return other.cost > one.cost;
+    const [ours, theirs] = [one.record.reach, other.record.reach];
+    if (ours === null || theirs === null) return false;
+    return Math.log(other.cost / one.cost) - Math.hypot(ours, theirs) > Math.log(1 + data.threshold);
+  };
+
   // Cells: the markup of templates/parts/leaderboard.html.
   const bar = (share) => {
     const box = svg("svg", {
@@ -128,7 +136,7 @@
     const [value, most] = figure(record, want, best);
     if (value === null) return el("td", "none", record.wrong ? "wrong outputs" : "not measured");
     const text = three(value, most);
-    const td = el("td", cell.share === 1 ? "win" : "");
+    const td = el("td", cell.wins ? "win" : "");
     td.title = `${fixed(record.ns, 0)} ns, ${data.texts[record.known]}`
       + (record.wrong ? `; wrong outputs: ${data.texts[record.wrong]}` : "");
     const shown = record.wrong ? el("s", "", text) : text;
@@ -204,5 +212,5 @@
     td.querySelector("small").textContent = counted(both.length, "model");
   };
 
-  window.onnxprof.cells = { ANY_THREADS, fixed, pick, cost, fill, settingWords, showVersus };
+  window.onnxprof.cells = { ANY_THREADS, fixed, isBetter, pick, cost, fill, settingWords, showVersus };
 })();

@@ -6,9 +6,10 @@ of the table: its cell says which settings it has.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from onnxprof.compare.settings import (
@@ -22,6 +23,7 @@ from onnxprof.compare.settings import (
     usual,
     work_words,
 )
+from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, standing_entry
 
 #: Device and runtime.
@@ -74,10 +76,8 @@ class Cell:
     share: float | None = None
     """The row's best latency over this one; None where the row has nothing to compare."""
 
-    @property
-    def wins(self) -> bool:
-        """Whether no other system is faster."""
-        return self.share == 1.0
+    wins: bool = False
+    """Whether it is surely faster than each other one, by the rule of `compare`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,28 @@ def _ranked(cells: Sequence[Cell]) -> list[Cell]:
     if len(known) < 2:
         return list(cells)
     best = min(known)
+    told = [cell.record for cell, ns in zip(cells, times, strict=True) if ns and cell.record]
+    sure = _sure_winner(told)
     return [
-        Cell(cell.record, cell.other, cell.apart, best / ns if ns else None)
+        replace(
+            cell,
+            share=best / ns if ns else None,
+            wins=sure is not None and cell.record is sure,
+        )
         for cell, ns in zip(cells, times, strict=True)
     ]
+
+
+def _sure_winner(records: Sequence[Record]) -> Record | None:
+    """The fastest where it is faster than each other one beyond doubt; None where it is not."""
+    first, *others = sorted(records, key=lambda record: record.time_ns or 0)
+    return first if all(_is_faster(first, other) for other in others) else None
+
+
+def _is_faster(one: Record, other: Record) -> bool:
+    """Whether the interval of the ratio of both latencies excludes the threshold."""
+    ours, theirs = one.entry.reach, other.entry.reach
+    if ours is None or theirs is None or not one.time_ns or not other.time_ns:
+        return False
+    apart = math.log(other.time_ns / one.time_ns)
+    return apart - math.hypot(ours, theirs) > math.log(1 + THRESHOLD)

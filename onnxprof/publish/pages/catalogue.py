@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.analysis.standing import newest, standing
+from onnxprof.compare.replicates import latency_reach
 from onnxprof.compare.settings import (
     Facet,
     Settings,
@@ -93,6 +94,8 @@ class Entry:
     """Its latency over the least possible one, in words; empty without ceilings."""
     unchecked: str = ""
     """What was not checked: `outputs not compared, steps not checked`; empty for nothing."""
+    reach: float | None = None
+    """What it adds to the interval of a ratio; None where nothing is called slower or faster."""
 
     @property
     def failure(self) -> str:
@@ -335,6 +338,7 @@ def _entry(model: str, systems: Sequence[System], system: int, members: Sequence
         stem=_stem(f"{model}.{systems[system].key}.b{run.request.batch}"),
         older=tuple(older),
         unchecked=unchecked_text(run),
+        reach=latency_reach(run),
     )
 
 

@@ -69,6 +69,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "macs": to_json(entry.macs),
         "least": entry.least,
         "unchecked": entry.unchecked,
+        "reach": entry.reach,
     }
 
 
@@ -83,4 +84,5 @@ def _entry_from_json(given: dict[str, Any]) -> Entry:
         macs=None if macs is None else from_json(Macs, macs),
         least=given["least"],
         unchecked=given["unchecked"],
+        reach=given["reach"],
     )
