@@ -19,7 +19,7 @@ from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.pages.pair import pair_pages
 from onnxprof.publish.pdf.timings import manuscript
 from onnxprof.publish.site import build
-from onnxprof.publish.text.checks import unchecked_text
+from onnxprof.publish.text.grades import unchecked_text
 from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence

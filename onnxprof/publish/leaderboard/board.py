@@ -205,8 +205,8 @@ def _cell(records: Sequence[Record], batch: int, wanted: Settings) -> Cell:
     unlike, nearest = min(others, key=lambda pair: len(pair[0]))
     if nearest.batch == batch:
         return Cell(other=nearest, apart=f"only {', '.join(unlike)}")
-    alike = [record for _, record in others if record.settings == nearest.settings]
-    sizes, other = _batches(alike, batch)
+    same = [record for _, record in others if record.settings == nearest.settings]
+    sizes, other = _batches(same, batch)
     return Cell(other=other, apart=", ".join((sizes, *unlike[1:])))
 
 

@@ -22,8 +22,7 @@ from onnxprof.compare.settings import (
     work_words,
 )
 from onnxprof.publish.reasons.macs import Macs
-from onnxprof.publish.text.checks import unchecked_text
-from onnxprof.publish.text.grades import spread_text
+from onnxprof.publish.text.grades import spread_text, unchecked_text
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts

@@ -146,7 +146,7 @@ def pair_pages(models: Sequence[ModelPage], threads: int = ANY_THREADS) -> tuple
         if common:
             wanted.append((-common, a, b))
     taken: set[str] = set()
-    found = []
+    found: list[Pair] = []
     for _, a, b in sorted(wanted)[:MOST_PAIRS]:
         identity = f"{slug(' '.join(a))}-vs-{slug(' '.join(b))}"
         name = unique_slug(identity, taken, "\0".join((*a, *b)))

@@ -12,7 +12,6 @@ from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.rows import PrintedRow, table
 from onnxprof.publish.pdf.typesetter import Manuscript, compile_pdf
 from onnxprof.publish.text import grades, numbers
-from onnxprof.publish.text.checks import unchecked_text
 from onnxprof.publish.text.safe import in_page, shortened
 from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text, wrong_text
 from onnxprof.publish.text.warnings import warning_texts
@@ -95,7 +94,7 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
 def _grade_text(run: Run, result: Reconciliation) -> str:
     found = grade(run, result)
     known = f"{grades.word(found)}: {grades.MEANINGS[found]}" if found else ""
-    return "; ".join(filter(None, (known, unchecked_text(run))))
+    return "; ".join(filter(None, (known, grades.unchecked_text(run))))
 
 
 def _when(run: Run) -> tuple[str, str]:
