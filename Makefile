@@ -24,6 +24,8 @@ DEMO ?= demo
 GALLERY ?= gallery
 DLPERF ?=
 PUBLISHED ?= $(GALLERY)-published
+#: Where onnxprof is from, as pyproject.toml says; its pages link to it.
+PROJECT_URL ?= $(shell sed -n '/^\[project.urls\]/,/^$$/s/^\(Homepage\|Repository\|Source\) *= *"\(.*\)"/\2/p' pyproject.toml | head -n 1)
 ARGS ?=
 # A process that crashes ends the session: its tests would be waited for otherwise.
 WORKERS := $(if $(findstring no:xdist,$(ARGS)),,-n auto --max-worker-restart 0)
@@ -52,7 +54,7 @@ demo:
 gallery:
 	@.ci/venv cpu,site
 	$(if $(DLPERF),$(RUN) onnxprof runs import --dlperf "$(DLPERF)" --store $(PUBLISHED))
-	$(RUN) onnxprof site build --store results $(if $(DLPERF),--store $(PUBLISHED)) --out $(GALLERY) --title "onnxprof gallery"
+	$(RUN) onnxprof site build --store results $(if $(DLPERF),--store $(PUBLISHED)) --out $(GALLERY) --title "onnxprof gallery" $(if $(PROJECT_URL),--project-url "$(PROJECT_URL)")
 	@echo
 	@echo "The gallery is built. Open it: file://$(abspath $(GALLERY))/index.html"
 

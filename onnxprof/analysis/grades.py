@@ -26,13 +26,15 @@ FEWEST_ROUGH = 3
 SOLID_WITHIN, ROUGH_WITHIN = 0.02, 0.10
 #: Warnings that say that the machine or the model was not steady: no figure is solid then.
 UNSTEADY = frozenset((WarningKind.BUSY_MACHINE, WarningKind.DRIFT, WarningKind.UNSTEADY_WARMUP))
+#: Those that leave no figure solid: a warning of too few samples contradicts the word, too.
+NOT_SOLID = UNSTEADY | {WarningKind.FEW_SAMPLES}
 
 
 class Grade(StrEnum):
     """How far a figure can be trusted, the best first."""
 
     SOLID = "solid"
-    """Six samples or more, ±2 %, no warning of a busy machine, a drift or an unsteady warm-up."""
+    """±2 %, no warning of few samples, a busy machine, a drift or an unsteady warm-up."""
     ROUGH = "rough"
     """Three samples or more, whose interval (range, below six samples) is within ±10 %."""
     NOISE = "noise"
@@ -53,7 +55,7 @@ def graded(samples: int, half_width: float, kinds: Collection[WarningKind] = ())
     """
     if samples < FEWEST_ROUGH or not half_width <= ROUGH_WITHIN:
         return Grade.NOISE
-    if has_interval(samples) and half_width <= SOLID_WITHIN and UNSTEADY.isdisjoint(kinds):
+    if has_interval(samples) and half_width <= SOLID_WITHIN and NOT_SOLID.isdisjoint(kinds):
         return Grade.SOLID
     return Grade.ROUGH
 

@@ -9,10 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.analysis import intervals
+from onnxprof.analysis.distributions import student_quantile
+from onnxprof.analysis.intervals import trimmed_means
 from onnxprof.analysis.once import once, remembering
 from onnxprof.analysis.processes import parts
 from onnxprof.analysis.step_times import bias_of, divided, empty_call, estimates, lightened
-from onnxprof.compare.ratios import Floats, Group, Pairs, group, joined, pairs, variance_within
+from onnxprof.compare.ratios import (
+    FLOOR_DF,
+    PROCESS_CUT,
+    Floats,
+    Group,
+    Pairs,
+    group,
+    joined,
+    pairs,
+    relative_errors,
+    variance_within,
+)
+from onnxprof.compare.verdict import Side, decides_latency
 from onnxprof.errors import StoreError
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step, Timer
@@ -221,3 +235,23 @@ def checked(run: Run) -> Timings:
         why = run.failure or "no un-profiled samples"
         raise StoreError(f"this run has no times: {why}", where=run.request.model_name)
     return run.timings
+
+
+def latency_reach(run: Run) -> float | None:
+    """What a run adds to the interval of a ratio of latencies: half of it, as a logarithm.
+
+    Of two runs the root of the sum of squares counts. For one process each that is never narrower
+    than the interval of `compare`. None where no latency may be called slower or faster.
+    """
+    if run.timings is None or not run.timings.latency_ns.size:
+        return None
+    side = latency_group(run)
+    limited = Side.of([run], side.times_ns.shape[1])
+    if not decides_latency(limited, limited):
+        return None
+    printed = np.log(max(1, intervals.median_ns(run.timings.latency_ns)))
+    shift = float(printed - trimmed_means(np.log(np.maximum(side.times_ns, 1.0)), PROCESS_CUT)[0])
+    error = float(np.hypot(relative_errors(side)[0], np.sqrt(2) * shift))
+    quantile = student_quantile(FLOOR_DF + side.times_ns.shape[1] - 1, 0.975)
+    reach = float(quantile) * error
+    return reach if np.isfinite(reach) else None

@@ -60,6 +60,16 @@
     return want.best || show === "throughput" ? record.ns / record.batch : record.ns;
   };
 
+  // As _batches in board.py.
+  const batches = (alike, batch) => {
+    const found = [...alike].sort((a, b) => a.batch - b.batch);
+    const [least, most] = [found[0], found.at(-1)];
+    if (found.length === 1) return [`only batch ${least.batch}`, least];
+    if (most.batch < batch) return [`up to batch ${most.batch}`, most];
+    if (least.batch > batch) return [`from batch ${least.batch}`, least];
+    return [`only batches ${found.map((record) => record.batch).join(", ")}`, least];
+  };
+
   const pick = (data, records, want, work, show = want.show) => {
     const alike = records.filter((record) => isAlike(data, record, want, work));
     if (alike.length === 1) return { record: alike[0] };
@@ -74,7 +84,20 @@
       .map((record) => ({ record, words: unlike(data, record, want, work) }));
     if (!others.length) return {};
     const nearest = others.reduce((a, b) => (b.words.length < a.words.length ? b : a));
-    return { other: nearest.record, apart: nearest.words.join(", ") };
+    if (want.best || nearest.record.batch === want.batch) {
+      return { other: nearest.record, apart: `only ${nearest.words.join(", ")}` };
+    }
+    const [sizes, other] = batches(others.map(({ record }) => record)
+      .filter(({ kind }) => kind === nearest.record.kind), want.batch);
+    return { other, apart: [sizes, ...nearest.words.slice(1)].join(", ") };
+  };
+
+  // As _is_faster in board.py; energy has no interval, so that the least of it is best.
+  const isBetter = (data, want, one, other) => {
+    if (want.show === "energy") return other.cost > one.cost;
+    const [ours, theirs] = [one.record.reach, other.record.reach];
+    if (ours === null || theirs === null) return false;
+    return Math.log(other.cost / one.cost) - Math.hypot(ours, theirs) > Math.log(1 + data.threshold);
   };
 
   // Cells: the markup of templates/parts/leaderboard.html.
@@ -105,7 +128,7 @@
 
   const cellOf = (data, row, cell, want, best) => {
     if (cell.other) {
-      return el("td", "none", link(data, row, cell.other, "quiet", `only ${cell.apart}`));
+      return el("td", "none", link(data, row, cell.other, "quiet", cell.apart));
     }
     const { record } = cell;
     if (!record) return el("td", "none", "not measured");
@@ -113,7 +136,7 @@
     const [value, most] = figure(record, want, best);
     if (value === null) return el("td", "none", record.wrong ? "wrong outputs" : "not measured");
     const text = three(value, most);
-    const td = el("td", cell.share === 1 ? "win" : "");
+    const td = el("td", cell.wins ? "win" : "");
     td.title = `${fixed(record.ns, 0)} ns, ${data.texts[record.known]}`
       + (record.wrong ? `; wrong outputs: ${data.texts[record.wrong]}` : "");
     const shown = record.wrong ? el("s", "", text) : text;
@@ -165,18 +188,29 @@
       return ns ? Math.log(ns) : null;
     }));
     [...versus.tBodies[0].rows].forEach((row, i, all) => all.forEach((_, j) => {
-      if (i !== j) putRatio(row.cells[1 + j], logs, i, j);
+      if (i !== j) putRatio(row.cells[1 + j], logs, i, j, want.threads);
     }));
     document.getElementById("versus-said").textContent = `at ${settingWords(want)}`;
   };
-  const putRatio = (td, logs, i, j) => {
+  // The page of two systems at these threads, as _ratio in versus.py.
+  const pageOf = (td, threads) => {
+    const pages = new Map(td.dataset.pages.split(" ").filter(Boolean).map((one) => {
+      const [count, name] = one.split("=");
+      return [Number(count), name];
+    }));
+    return pages.get(threads) ?? pages.get(ANY_THREADS);
+  };
+  const putRatio = (td, logs, i, j, threads) => {
     const both = logs.filter((its) => its[i] !== null && its[j] !== null).map((its) => its[j] - its[i]);
     const mean = both.length ? Math.exp(both.reduce((a, b) => a + b, 0) / both.length) : 0;
     const text = both.length ? three(mean) : "none";
     td.className = tint(mean, both.length);
-    (td.querySelector("a") ?? td.firstChild).textContent = text;
+    const page = pageOf(td, threads);
+    const shown = el(page ? "a" : "span", page ? "quiet" : "", text);
+    if (page) shown.setAttribute("href", `pairs/${page}.html`);
+    td.firstChild.replaceWith(shown);
     td.querySelector("small").textContent = counted(both.length, "model");
   };
 
-  window.onnxprof.cells = { ANY_THREADS, fixed, pick, cost, fill, settingWords, showVersus };
+  window.onnxprof.cells = { ANY_THREADS, fixed, isBetter, pick, cost, fill, settingWords, showVersus };
 })();

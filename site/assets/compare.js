@@ -177,7 +177,10 @@
     const base = cells[0][0];
     if (cell[0] === null) return [el("td", "none", cell[1]), ...(i ? [el("td")] : [])];
     const time = number(cell[0], unit, "");
-    if (cell[3]) time.title += "; its layers were inferred from their place";
+    if (cell[3]) {
+      time.title += "; its layers were inferred from their place";
+      time.prepend(el("span", "soft", `${cell[3]} `));
+    }
     const interval = cell[2] ? `95 % interval ${cell[2]}` : "";
     return [time, ...(i ? [ratioCell(cell[0], base, cell[1], interval)] : [])];
   });

@@ -9,6 +9,8 @@
     at("grade").hidden = !run.grade;
     at("grade").className = `grade ${run.grade ?? ""}`.trim();
     at("grade").textContent = run.grade ?? "";
+    at("unchecked").hidden = !run.unchecked;
+    at("unchecked").textContent = run.unchecked ?? "";
     const texts = run.warn ?? [];
     at("caveats").hidden = !texts.length;
     at("caveats-kinds").textContent = run.kinds ?? "";

@@ -8,7 +8,7 @@
   const systems = heads.filter((th) => th.dataset.device !== undefined);
   const rows = [...tbody.rows];
   const WINDOW = Number(table.dataset.window);
-  const { ANY_THREADS, fixed, pick, cost, fill, settingWords, showVersus } = window.onnxprof.cells;
+  const { ANY_THREADS, fixed, isBetter, pick, cost, fill, settingWords, showVersus } = window.onnxprof.cells;
 
   // Controls: each is named in the address and has a value that it starts with.
   const radios = (name) => {
@@ -96,6 +96,9 @@
       for (const cell of cells) {
         if (known.length > 1 && cell.cost) cell.share = best / cell.cost;
       }
+      const shown = cells.filter((cell, i) => there[i] && cell.cost);
+      const winner = shown.length > 1 ? shown.reduce((a, b) => (b.cost < a.cost ? b : a)) : null;
+      if (winner) winner.wins = shown.every((cell) => cell === winner || isBetter(data, want, winner, cell));
       return { work, cells, best, isUsual: work === model.usual };
     });
   };
@@ -214,8 +217,8 @@
     data.versus = name;
   };
 
-  const record = ([column, batch, kind, key, ns, grade, known, mj = null, wrong = 0]) =>
-    ({ column, batch, kind, key, ns, grade, known, mj, wrong });
+  const record = ([column, batch, kind, key, ns, grade, known, reach, mj = null, wrong = 0]) =>
+    ({ column, batch, kind, key, ns, grade, known, reach, mj, wrong });
 
   const unpacked = (data) => {
     data.plain = new Set(data.works.flatMap(([key], i) => (key ? [] : [i])));

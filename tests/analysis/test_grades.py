@@ -13,7 +13,7 @@ from support.sites import failed_run, wrong_run
 
 from onnxprof.analysis.grades import (
     FEWEST,
-    UNSTEADY,
+    NOT_SOLID,
     Grade,
     grade,
     graded,
@@ -58,9 +58,13 @@ def test_the_rule(samples: int, width: float, wanted: Grade) -> None:
     assert graded(samples, width) is wanted
 
 
+def test_no_figure_is_solid_beside_a_warning_of_few_samples() -> None:
+    assert graded(10, 0.001, {WarningKind.FEW_SAMPLES}) is Grade.ROUGH
+
+
 @pytest.mark.parametrize("kind", WarningKind)
 def test_a_machine_that_was_not_steady_leaves_no_figure_solid(kind: WarningKind) -> None:
-    assert graded(100, 0.001, {kind}) is (Grade.ROUGH if kind in UNSTEADY else Grade.SOLID)
+    assert graded(100, 0.001, {kind}) is (Grade.ROUGH if kind in NOT_SOLID else Grade.SOLID)
     assert graded(100, 0.2, {kind}) is Grade.NOISE
 
 

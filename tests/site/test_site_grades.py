@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,15 @@ from support.sites import failed_run, hostile_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.pages import embed
+from onnxprof.publish.pages import embed, side_by_side
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.pages.pair import pair_pages
+from onnxprof.publish.pdf.timings import manuscript
 from onnxprof.publish.site import build
+from onnxprof.publish.text.grades import unchecked_text
+from onnxprof.records.parity import OutputParity, Parity
 from onnxprof.records.run import Run
+from onnxprof.records.step import Confidence
 from onnxprof.records.warning import WarningKind
 from onnxprof.testing import sample_run
 
@@ -104,12 +110,34 @@ def test_a_pair_of_systems_shows_them(out: Path) -> None:
 
 def test_all_runs_have_a_grade_with_its_word_and_a_spread(out: Path) -> None:
     table = text_of(out, "models/m/index.html").split('id="runs"')[1]
-    told = re.findall(r'<span class="grade \w+">(\w+)</span></td>', table)
+    told = re.findall(r'<span class="grade \w+">(\w+)</span>(?: <small>[^<]*</small>)?</td>', table)
     assert told == ["solid", "rough", "noise", "noise", "solid", "rough"]
     assert '<td class="w">751–776</td>' in table
     assert re.search(r'<td class="w">±\d+\.\d %</td>', table)
     wrong = text_of(out, "models/liar/index.html").split('id="runs"')[1]
     assert "grade" not in wrong.split("<tbody>")[1].split("</tbody>")[0]
+
+
+def test_a_range_stands_in_the_unit_of_the_median_beside_it(tmp_path: Path) -> None:
+    build.build_site([graded_run("slow", (1130.0, 1136.0, 1143.0))], tmp_path)
+    table = text_of(tmp_path, "models/slow/index.html").split('id="runs"')[1]
+    assert '<td class="w">1130–1143</td>' in table
+    assert "± or range, ms" in table
+
+
+def test_runtimes_side_by_side_mark_what_their_note_says_is_marked() -> None:
+    runs = [inferred(sample_run("m", 1, backend=backend)) for backend in ("a", "b")]
+    (page,) = catalogue(runs)
+    ((_, text),) = side_by_side.scripts(page)
+    found = json.loads(text.partition(",")[2].removesuffix(");\n"))
+    assert any("~ marks steps" in remark for remark in found["remarks"])
+    marks = {tuple(cell[3:]) for row in found["rows"] for cell in row[3] if cell[0] is not None}
+    assert ("~",) in marks
+
+
+def inferred(run: Run) -> Run:
+    steps = (dataclasses.replace(s, confidence=Confidence.INFERRED) for s in run.steps)
+    return dataclasses.replace(run, steps=tuple(steps))
 
 
 def test_the_first_sentence_of_three_samples_has_a_range(out: Path) -> None:
@@ -124,6 +152,48 @@ def test_the_first_sentence_of_three_samples_has_a_range(out: Path) -> None:
     assert "few" not in embed.page_data(sure)["runs"][0]
 
 
+def checked(run: Run) -> Run:
+    """The run as one whose outputs were right and whose first step was verified."""
+    first, *others = run.steps
+    steps = (dataclasses.replace(first, verdict="verified"), *others)
+    parity = Parity("onnxruntime", (OutputParity("y", passed=True),))
+    return dataclasses.replace(run, steps=steps, parity=parity)
+
+
+def test_what_was_not_checked_is_said_beside_the_grade(tmp_path: Path) -> None:
+    both = "outputs not compared, steps not checked"
+    runs = [unchecked_run("m", 1), checked(unchecked_run("m", 8))]
+    build.build_site(runs, tmp_path)
+    (page,) = catalogue(runs)
+    assert [entry.unchecked for entry in page.entries] == [both, ""]
+    assert [run.get("unchecked") for run in embed.page_data(page)["runs"]] == [both, None]
+    html = text_of(tmp_path, "models/m/index.html")
+    assert f'href="../../method.html#unchecked">{both}</a>' in html
+    assert html.split('id="runs"')[1].count(f"<small>{both}</small>") == 1
+    assert f"samples; {both}" in text_of(tmp_path, "index.html")
+    assert f"samples; {both}" in text_of(tmp_path, "index.js")
+    assert both in (manuscript(runs[0], reconcile(runs[0])).data)
+    assert both not in (manuscript(runs[1], reconcile(runs[1])).data)
+    assert 'id="unchecked"' in text_of(tmp_path, "method.html")
+
+
+def unchecked_run(model: str, batch: int) -> Run:
+    run = sample_run(model, batch)
+    steps = tuple(dataclasses.replace(step, verdict="") for step in run.steps)
+    return dataclasses.replace(run, steps=steps, parity=None)
+
+
+def test_only_what_was_measured_can_be_unchecked() -> None:
+    run = unchecked_run("m", 1)
+    compared = dataclasses.replace(run, parity=checked(run).parity)
+    assert unchecked_text(compared) == "steps not checked"
+    assert unchecked_text(dataclasses.replace(checked(run), parity=None)) == "outputs not compared"
+    silent = dataclasses.replace(run, parity=Parity(reason="no reference"))
+    assert unchecked_text(silent).startswith("outputs not compared")
+    assert "outputs" not in unchecked_text(wrong_run())
+    assert unchecked_text(failed_run()) == ""
+
+
 def test_warnings_are_one_line_that_opens(out: Path) -> None:
     html = text_of(out, "models/m/index.html")
     assert '<details id="caveats" hidden>' in html, "the first run has none"
@@ -136,7 +206,7 @@ def test_the_method_explains_what_the_pages_link_to(out: Path) -> None:
     html = text_of(out, "method.html")
     section = html.split('id="grades"')[1].split("<h2")[0]
     assert words(section) == ["solid", "rough", "noise"]
-    for part in ("Six samples", "±2 %", "±10 %", "never gets better"):
+    for part in ("few samples", "±2 %", "±10 %", "never gets better"):
         assert part in section
 
 

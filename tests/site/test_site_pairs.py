@@ -90,16 +90,34 @@ def test_a_pair_stands_at_the_threads_that_most_models_share() -> None:
     four = [asked(measured(m, 1, d, 1.0), threads=4) for m in "mn" for d in (SLOW, FAST)]
     more = asked(measured("m", 8, SLOW, 1.0), threads=4), measured("m", 8, FAST, 1.0)
     both = [asked(measured("n", 8, d, 1.0), threads=4) for d in (SLOW, FAST)]
-    ((pair,), _) = pair_pages(catalogue([*two, *four, *more, *both]))
+    ((pair, other), _) = pair_pages(catalogue([*two, *four, *more, *both]))
+    assert (other.threads, len(other.rows)) == (2, 1)
     assert (pair.threads, len(pair.rows)) == (4, 2)
     assert [cell.why for cell in pair.rows[0].cells] == ["", "other settings"]
 
 
 def test_of_threads_that_as_many_models_share_those_of_the_first_page_count() -> None:
     both = [asked(measured("m", 1, d, 1.0), threads=n) for n in (1, 2) for d in (SLOW, FAST)]
-    assert [pair.threads for pair in pair_pages(catalogue(both))[0]] == [1]
-    assert [pair.threads for pair in pair_pages(catalogue(both), 2)[0]] == [2]
-    assert [pair.threads for pair in pair_pages(catalogue(both), 16)[0]] == [1]
+    assert [pair.threads for pair in pair_pages(catalogue(both))[0]] == [1, 2]
+    assert [pair.threads for pair in pair_pages(catalogue(both), 2)[0]] == [2, 1]
+    assert [pair.threads for pair in pair_pages(catalogue(both), 16)[0]] == [1, 2]
+
+
+def test_two_systems_have_a_page_for_each_number_of_threads(tmp_path: Path) -> None:
+    found = [
+        asked(measured("m", 1, device, scale), threads=n)
+        for device, scale in ((SLOW, 1.0), (FAST, 0.5))
+        for n in (1, 2)
+    ]
+    found += [asked(measured("n", 1, device, 1.0), threads=1) for device in (SLOW, FAST)]
+    build.build_site(found, tmp_path)
+    first, other = sorted((tmp_path / "pairs").glob("*.html"), key=lambda path: len(path.name))
+    assert other.stem == f"{first.stem}-at-2-threads"
+    assert f'<a href="{other.name}">on 2 threads</a>' in first.read_text("utf-8")
+    assert f'<a href="{first.name}">on 1 thread</a>' in other.read_text("utf-8")
+    index = (tmp_path / "index.html").read_text("utf-8")
+    assert f'data-pages="1={first.stem} 2={other.stem}"' in index
+    assert f'href="pairs/{first.name}"' in index
 
 
 def test_a_model_is_compared_at_one_choice_of_sizes() -> None:

@@ -6,9 +6,10 @@ of the table: its cell says which settings it has.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from onnxprof.compare.settings import (
@@ -22,6 +23,7 @@ from onnxprof.compare.settings import (
     usual,
     work_words,
 )
+from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, standing_entry
 
 #: Device and runtime.
@@ -70,14 +72,12 @@ class Cell:
     other: Record | None = None
     """The run that has most of them, where none has all."""
     apart: str = ""
-    """What `other` has instead, in words: `batch 8, 16 threads`."""
+    """What there is instead, in words: `only batch 8, 16 threads`, `up to batch 4`."""
     share: float | None = None
     """The row's best latency over this one; None where the row has nothing to compare."""
 
-    @property
-    def wins(self) -> bool:
-        """Whether no other system is faster."""
-        return self.share == 1.0
+    wins: bool = False
+    """Whether it is surely faster than each other one, by the rule of `compare`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,27 @@ def _cell(records: Sequence[Record], batch: int, wanted: Settings) -> Cell:
     if alike := next((record for unlike, record in told if not unlike), None):
         return Cell(alike)
     others = [pair for pair in told if pair[1].entry.latency_ns is not None]
-    unlike, nearest = min(others, key=lambda pair: len(pair[0]), default=([], None))
-    return Cell(other=nearest, apart=", ".join(unlike))
+    if not others:
+        return Cell()
+    unlike, nearest = min(others, key=lambda pair: len(pair[0]))
+    if nearest.batch == batch:
+        return Cell(other=nearest, apart=f"only {', '.join(unlike)}")
+    same = [record for _, record in others if record.settings == nearest.settings]
+    sizes, other = _batches(same, batch)
+    return Cell(other=other, apart=", ".join((sizes, *unlike[1:])))
+
+
+def _batches(alike: Sequence[Record], batch: int) -> tuple[str, Record]:
+    """The batch sizes of runs of the same settings in words, and the run nearest to `batch`."""
+    least, *_ = found = sorted(alike, key=lambda record: record.batch)
+    most = found[-1]
+    if len(found) == 1:
+        return f"only batch {least.batch}", least
+    if most.batch < batch:
+        return f"up to batch {most.batch}", most
+    if least.batch > batch:
+        return f"from batch {least.batch}", least
+    return f"only batches {', '.join(str(record.batch) for record in found)}", least
 
 
 def _unlike(record: Record, batch: int, wanted: Settings) -> list[str]:
@@ -232,7 +251,28 @@ def _ranked(cells: Sequence[Cell]) -> list[Cell]:
     if len(known) < 2:
         return list(cells)
     best = min(known)
+    told = [cell.record for cell, ns in zip(cells, times, strict=True) if ns and cell.record]
+    sure = _sure_winner(told)
     return [
-        Cell(cell.record, cell.other, cell.apart, best / ns if ns else None)
+        replace(
+            cell,
+            share=best / ns if ns else None,
+            wins=sure is not None and cell.record is sure,
+        )
         for cell, ns in zip(cells, times, strict=True)
     ]
+
+
+def _sure_winner(records: Sequence[Record]) -> Record | None:
+    """The fastest where it is faster than each other one beyond doubt; None where it is not."""
+    first, *others = sorted(records, key=lambda record: record.time_ns or 0)
+    return first if all(_is_faster(first, other) for other in others) else None
+
+
+def _is_faster(one: Record, other: Record) -> bool:
+    """Whether the interval of the ratio of both latencies excludes the threshold."""
+    ours, theirs = one.entry.reach, other.entry.reach
+    if ours is None or theirs is None or not one.time_ns or not other.time_ns:
+        return False
+    apart = math.log(other.time_ns / one.time_ns)
+    return apart - math.hypot(ours, theirs) > math.log(1 + THRESHOLD)

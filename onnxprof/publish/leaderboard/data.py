@@ -6,6 +6,7 @@ from typing import Any
 
 from onnxprof.analysis.grades import Grade
 from onnxprof.compare.settings import Facet, Settings
+from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.publish.leaderboard.board import Board, Record, energy_mj, facet_text, usual_work
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.embed import Pool, embedded
@@ -27,6 +28,7 @@ def script(board: Board) -> str:
     cases, keys, texts = pools
     works = sorted({case.work for case in cases.places})
     data = {
+        "threshold": THRESHOLD,
         "grades": [grade.value if grade else "" for grade in _GRADES],
         "works": [
             [_key(*work), in_page(facet_text(Settings(*work), Facet.WORK))] for work in works
@@ -49,12 +51,13 @@ def _key(dims: tuple[tuple[str, int], ...], inputs: str) -> str:
 
 
 def _record(model: ModelPage, record: Record, cases: Pool, keys: Pool, texts: Pool) -> list[Any]:
-    """Column, batch, case, system, ns, grade, how well known, mJ an item, what is wrong."""
+    """Column, batch, case, system, ns, grade, how known, reach, mJ an item, what is wrong."""
     entry, spent = record.entry, energy_mj(record.entry)
     found = [
         *(record.column, record.batch, cases.place(record.settings)),
         keys.place(model.systems[entry.system].key),
-        *(entry.latency_ns, _GRADES.index(entry.grade), texts.place(in_page(entry.known))),
+        *(entry.latency_ns, _GRADES.index(entry.grade), texts.place(in_page(entry.assured))),
+        None if entry.reach is None else float(f"{entry.reach:.3g}"),
     ]
     energy = None if spent is None else float(f"{spent / record.batch:.6g}")
     wrong = in_page(entry.wrong)

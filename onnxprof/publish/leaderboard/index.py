@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.compare.settings import Facet, Settings, Work
 from onnxprof.publish.drawing import bars
-from onnxprof.publish.leaderboard.board import Board, Row, facet_text
+from onnxprof.publish.leaderboard.board import Board, Column, Row, facet_text
 from onnxprof.publish.leaderboard.versus import versus
 from onnxprof.publish.pages.catalogue import ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
@@ -64,7 +64,9 @@ def index_page(
     """
     rows = whole.rows(whole.default)
     lines = [Line(row, zoo_entry(row.model.facts), _spark(row.model)) for row in rows]
-    pages = {frozenset((pair.a, pair.b)): pair.slug for pair in compared}
+    pages: dict[frozenset[Column], dict[int, str]] = {}
+    for pair in compared:
+        pages.setdefault(frozenset((pair.a, pair.b)), {})[pair.threads] = pair.slug
     return render(
         "index.html",
         site,
@@ -72,7 +74,7 @@ def index_page(
         board=whole,
         choice=whole.default,
         lines=lines,
-        ratios=versus(rows, whole.columns, pages),
+        ratios=versus(rows, whole.columns, pages, whole.default.threads),
         devices=devices,
         uncompared=uncompared,
         under_load=under_load,

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, reconcile
 from onnxprof.analysis.standing import newest, standing
+from onnxprof.compare.replicates import latency_reach
 from onnxprof.compare.settings import (
     Facet,
     Settings,
@@ -21,7 +22,7 @@ from onnxprof.compare.settings import (
     work_words,
 )
 from onnxprof.publish.reasons.macs import Macs
-from onnxprof.publish.text.grades import spread_text
+from onnxprof.publish.text.grades import spread_text, unchecked_text
 from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
@@ -90,6 +91,10 @@ class Entry:
     """At the entry's sizes; None where they were not asked for, or the table has no layer."""
     least: str = ""
     """Its latency over the least possible one, in words; empty without ceilings."""
+    unchecked: str = ""
+    """What was not checked: `outputs not compared, steps not checked`; empty for nothing."""
+    reach: float | None = None
+    """What it adds to the interval of a ratio; None where nothing is called slower or faster."""
 
     @property
     def failure(self) -> str:
@@ -133,6 +138,11 @@ class Entry:
         if found is None or not found.is_whole:
             return ""
         return spread_text(found.total_ns, found.interval_ns, found.samples)
+
+    @property
+    def assured(self) -> str:
+        """How well the latency is known, and what was not checked, for a figure's tooltip."""
+        return "; ".join(filter(None, (self.known, self.unchecked)))
 
     @property
     def settings(self) -> Settings:
@@ -326,6 +336,8 @@ def _entry(model: str, systems: Sequence[System], system: int, members: Sequence
         result=reconcile(run) if run.timings is not None else None,
         stem=_stem(f"{model}.{systems[system].key}.b{run.request.batch}"),
         older=tuple(older),
+        unchecked=unchecked_text(run),
+        reach=latency_reach(run),
     )
 
 

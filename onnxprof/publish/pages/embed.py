@@ -213,10 +213,11 @@ def _run(entry: Entry, names: Pool, sets: Pool, tables: Pool, graphs: Pool) -> d
 
 
 def _trust(entry: Entry, result: Reconciliation) -> dict[str, Any]:
-    """How well the latency is known in words, its grade, and whether samples are too few."""
+    """How well the latency is known, its grade, what was not checked, and too few samples."""
     found = entry.grade
     return {
         "known": entry.known,
+        **({"unchecked": entry.unchecked} if entry.unchecked else {}),
         **({"grade": found.value} if found else {}),
         **({} if has_interval(result.samples) else {"few": 1}),
     }

@@ -98,6 +98,13 @@ class Pair:
     rows: tuple[PairRow, ...]
     threads: int = ANY_THREADS
     """Those of each run on a CPU; ANY_THREADS where neither system is one."""
+    elsewhere: tuple[tuple[int, str], ...] = ()
+    """Each number of threads that both share, and the name of its page; this one's, too."""
+
+    @property
+    def others(self) -> list[tuple[str, str]]:
+        """The other numbers of threads in words, and the names of their pages."""
+        return [(threads_text(n), name) for n, name in self.elsewhere if n != self.threads]
 
     @property
     def on(self) -> str:
@@ -125,7 +132,8 @@ class Pair:
 def pair_pages(models: Sequence[ModelPage], threads: int = ANY_THREADS) -> tuple[list[Pair], int]:
     """Every two systems with a model in common, at most MOST_PAIRS; and how many more there are.
 
-    Where a pair shares several numbers of threads for as many models, it stands at `threads`.
+    A pair has a page for each number of threads that both sides share: first that of most models,
+    of equals `threads`.
     """
     sides = _sides(models)
     wanted = []
@@ -138,12 +146,12 @@ def pair_pages(models: Sequence[ModelPage], threads: int = ANY_THREADS) -> tuple
         if common:
             wanted.append((-common, a, b))
     taken: set[str] = set()
-    found = []
+    found: list[Pair] = []
     for _, a, b in sorted(wanted)[:MOST_PAIRS]:
         identity = f"{slug(' '.join(a))}-vs-{slug(' '.join(b))}"
         name = unique_slug(identity, taken, "\0".join((*a, *b)))
         taken.add(name)
-        found.append(_pair(name, a, b, sides[a], sides[b], threads))
+        found += _pairs(name, a, b, sides[a], sides[b], threads)
     return found, max(0, len(wanted) - MOST_PAIRS)
 
 
@@ -193,11 +201,26 @@ def _flaw(entry: Entry | None) -> str:
     return "wrong outputs" if entry.wrong else ""
 
 
-def _pair(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs, preferred: int) -> Pair:
-    """The pair at the threads that most models share, each model at the sizes of most batches."""
+#: By model: batch, sizes and threads of each two runs that may be compared.
+_Shared = dict[str, list[tuple[int, Work, int]]]
+
+
+def _pairs(name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs, preferred: int) -> Iterator[Pair]:
+    """The pair at the threads that most models share, then at each other number."""
     shared = {model: _shared(of_a[model][1], of_b[model][1]) for model in of_a if model in of_b}
     told = {(model, threads) for model, found in shared.items() for _, _, threads in found}
-    threads = _most([count for _, count in told], preferred)
+    first = _most([count for _, count in told], preferred)
+    others = sorted({count for _, count in told} - {first})
+    names = {first: name} | {count: f"{name}-at-{slug(threads_text(count))}" for count in others}
+    for count in (first, *others):
+        pair = _pair(names[count], a, b, of_a, of_b, shared, count)
+        yield replace(pair, elsewhere=tuple(names.items()))
+
+
+def _pair(
+    name: str, a: Side, b: Side, of_a: _Runs, of_b: _Runs, shared: _Shared, threads: int
+) -> Pair:
+    """The pair at a number of threads, each model at the sizes of most batches."""
     here = {
         model: [(batch, work) for batch, work, count in found if count == threads]
         for model, found in shared.items()

@@ -19,7 +19,7 @@ from onnxprof.publish.comparing.alignment import (
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.embed import embedded, joined
 from onnxprof.publish.text.safe import in_page
-from onnxprof.publish.text.verdicts import mark
+from onnxprof.publish.text.verdicts import INFERRED, mark
 
 #: More runs than this do not stand side by side on a page; the command shows them all.
 MOST_COLUMNS = 8
@@ -138,12 +138,12 @@ def _row(row: Row) -> list[Any]:
 
 
 def _cell(cell: Cell) -> list[Any]:
-    """Nanoseconds, the verdict's mark, the interval of the ratio; or why there is no time."""
+    """Nanoseconds, marks of the verdict and of inference, the ratio's interval; or why no time."""
     if cell.ns is None:
         return [None, untimed_text(cell)]
     return [
         cell.ns,
         mark(cell.verdict),
         interval_text(cell),
-        *(["inferred"] if is_inferred(cell) else []),
+        *([INFERRED] if is_inferred(cell) else []),
     ]

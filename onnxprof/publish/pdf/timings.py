@@ -93,7 +93,8 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
 
 def _grade_text(run: Run, result: Reconciliation) -> str:
     found = grade(run, result)
-    return f"{grades.word(found)}: {grades.MEANINGS[found]}" if found else ""
+    known = f"{grades.word(found)}: {grades.MEANINGS[found]}" if found else ""
+    return "; ".join(filter(None, (known, grades.unchecked_text(run))))
 
 
 def _when(run: Run) -> tuple[str, str]:

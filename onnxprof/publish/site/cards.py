@@ -68,6 +68,8 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "stem": entry.stem,
         "macs": to_json(entry.macs),
         "least": entry.least,
+        "unchecked": entry.unchecked,
+        "reach": entry.reach,
     }
 
 
@@ -81,4 +83,6 @@ def _entry_from_json(given: dict[str, Any]) -> Entry:
         given["stem"],
         macs=None if macs is None else from_json(Macs, macs),
         least=given["least"],
+        unchecked=given["unchecked"],
+        reach=given["reach"],
     )

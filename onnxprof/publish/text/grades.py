@@ -1,4 +1,4 @@
-"""Words for how far a latency can be trusted: its grade, and its interval or range."""
+"""Words for how far a latency can be trusted: grade, interval or range, what was not checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 from onnxprof.analysis.grades import Grade, has_interval
 from onnxprof.publish.text.numbers import UNITS, Style, figure, percent
+from onnxprof.records.run import Run
 
 #: A filled, a half and a hollow dot.
 SYMBOLS = {Grade.SOLID: "●", Grade.ROUGH: "◐", Grade.NOISE: "○"}
@@ -13,12 +14,14 @@ SYMBOLS = {Grade.SOLID: "●", Grade.ROUGH: "◐", Grade.NOISE: "○"}
 STYLES = {Grade.SOLID: "green", Grade.ROUGH: "yellow", Grade.NOISE: "red"}
 #: What each grade means, for a legend or a tooltip.
 MEANINGS = {
-    Grade.SOLID: "six samples or more, within ±2 %, on a steady machine",
+    Grade.SOLID: "enough samples, within ±2 %, on a steady machine",
     Grade.ROUGH: "within ±10 %",
     Grade.NOISE: "known no better",
 }
 #: Significant digits of a range: three, and more where its ends would look alike.
 _DIGITS = (3, 4, 5, 6)
+#: How the verdict of a step begins that was checked by values.
+_CHECKED = ("verified", "refuted")
 
 
 def word(grade: Grade | None) -> str:
@@ -87,3 +90,19 @@ def range_text(low_ns: float, high_ns: float, unit: float) -> str:
 def unit_ns(ns: float) -> int:
     """Nanoseconds of the unit that `numbers.duration` prints a time in."""
     return next((size for _, size in UNITS if abs(ns) >= size), 1)
+
+
+def unchecked_text(run: Run) -> str:
+    """`outputs not compared, steps not checked`; empty where both were, and without times.
+
+    A published bound has neither outputs nor steps of its own.
+    """
+    if run.timings is None or run.request.is_published:
+        return ""
+    tied = [step.verdict for step in run.steps if step.layers]
+    parts = []
+    if not run.is_wrong and (run.parity is None or run.parity.passed is None):
+        parts.append("outputs not compared")
+    if tied and not any(verdict.startswith(_CHECKED) for verdict in tied):
+        parts.append("steps not checked")
+    return ", ".join(parts)

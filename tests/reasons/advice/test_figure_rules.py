@@ -58,6 +58,7 @@ def odd(ms: float) -> Run:
 
 def test_channels_that_miss_the_vector_and_are_slower_are_found() -> None:
     [finding] = found("channel-width", odd(3))
+    assert "the task does not fix" in finding.change, "nobody chooses the number of classes"
     assert finding.layers == ("d",)
     assert "multiple of 8" in finding.title
     assert ": 60" in finding.title
@@ -220,6 +221,14 @@ def test_a_batch_past_saturation_is_found() -> None:
     assert not found(
         "past-saturation", eight, replace(one, request=replace(one.request, threads=9))
     )
+
+
+def test_no_batch_is_past_saturation_by_a_few_samples() -> None:
+    one, two, eight = batches((1, 1.0), (2, 1.1), (8, 4.4))
+    for few in (with_latencies(eight, (4.4, 4.4, 4.4)), with_latencies(two, (1.1, 1.1, 1.1))):
+        rest = [run for run in (one, two, eight) if run.request.batch != few.request.batch]
+        [mine] = [run for run in (few, *rest) if run.request.batch == 8]
+        assert not found("past-saturation", mine, *(run for run in (few, *rest) if run is not mine))
 
 
 def test_a_run_that_is_stored_twice_stands_for_itself() -> None:

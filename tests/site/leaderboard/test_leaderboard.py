@@ -9,10 +9,13 @@ import re
 
 import pytest
 from support.boards import GPU, asked, bert, board_runs
+from support.pages.graded import graded_run
 from support.sites import failed_run, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
+from onnxprof.compare.align import align
 from onnxprof.compare.settings import ANY_THREADS
+from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.leaderboard.board import Board, Cell, Choice, Row, board
 from onnxprof.publish.leaderboard.data import script
 from onnxprof.publish.leaderboard.index import Line
@@ -22,6 +25,7 @@ from onnxprof.publish.pages.render import markup
 from onnxprof.publish.reasons.macs import Macs
 from onnxprof.records.run import Run
 from onnxprof.records.step import Granularity
+from onnxprof.records.warning import WarningKind
 from onnxprof.testing import sample_run
 
 
@@ -37,7 +41,7 @@ def rows(runs: list[Run]) -> dict[str, Row]:
 def said(cell: Cell) -> str:
     """What a cell says in words; empty where it has a figure."""
     if cell.other:
-        return f"only {cell.apart}"
+        return cell.apart
     return "" if cell.record else "not measured"
 
 
@@ -92,6 +96,26 @@ def test_the_nearest_of_several_others_is_named() -> None:
     assert said(found.cells[1]) == "only 16 threads"
 
 
+@pytest.mark.parametrize(
+    ("batches", "words", "linked"),
+    [
+        ((1,), "only batch 1", 1),
+        ((1, 2, 4), "up to batch 4", 4),
+        ((16, 32), "from batch 16", 16),
+        ((1, 2, 32), "only batches 1, 2, 32", 1),
+    ],
+)
+def test_a_cell_does_not_call_one_of_several_batches_the_only_one(
+    batches: tuple[int, ...], words: str, linked: int
+) -> None:
+    runs = [sample_run(model, 8) for model in ("m", *(f"n{i}" for i in range(6)))]
+    runs += [sample_run("m", batch, backend="other") for batch in batches]
+    runs += [asked(failed_run("m", 64), backend="other")]
+    cell = rows(runs)["m"].cells[1]
+    assert cell.other
+    assert (said(cell), cell.other.batch) == (words, linked)
+
+
 def test_a_failed_run_elsewhere_is_no_run() -> None:
     found = rows([sample_run("m", 1), asked(failed_run("m", 8), backend="other")])["m"]
     assert said(found.cells[1]) == "not measured"
@@ -104,6 +128,28 @@ def test_the_best_wins_and_wrong_outputs_do_not() -> None:
     assert (cheated.share, cheated.wins) == (None, False)
     assert quick.wins
     assert slow.share == pytest.approx(latency(runs[1]) / latency(runs[0]))
+
+
+def test_nothing_is_bold_where_a_comparison_is_undecided() -> None:
+    def winners(*runs: Run) -> list[bool]:
+        return [cell.wins for cell in rows(list(runs))["m"].cells]
+
+    first = sample_run("m", 1)
+    assert winners(first, sample_run("m", 1, backend="other", scale=0.5)) == [False, True]
+    assert winners(first, sample_run("m", 1, backend="other", scale=0.99)) == [False, False]
+    few = graded_run("m", [0.5 * ms for ms in (2.1, 2.2, 2.3)], backend="other")
+    assert winners(first, few) == [False, False], "three samples have no interval"
+    busy = graded_run("m", [1.1] * 40, WarningKind.BUSY_MACHINE, backend="other")
+    assert winners(first, busy) == [False, False]
+
+
+@pytest.mark.parametrize("scale", [0.85, 0.9, 0.92, 0.93, 0.94, 0.95, 0.97, 1.0])
+def test_a_bold_cell_is_faster_by_compare(scale: float) -> None:
+    a, b = sample_run("m", 1), sample_run("m", 1, backend="other", scale=scale)
+    judged = align([a, b]).total.cells[1].verdict
+    bold = rows([a, b])["m"].cells[1].wins
+    assert not bold or judged is Verdict.FASTER
+    assert bold or scale > 0.85
 
 
 def test_one_figure_has_nothing_to_win_against() -> None:

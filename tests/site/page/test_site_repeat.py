@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import io
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +250,23 @@ def test_hostile_runs_have_files_of_moderate_names(tmp_path: Path) -> None:
     build_site([run], tmp_path / "out")
     names = [path.name for path in (tmp_path / "out").rglob("*.csv")]
     assert max(map(len, names)) <= 255
+
+
+def test_it_says_where_onnxprof_is_from(tmp_path: Path) -> None:
+    build_site([sample_run("m", 1)], tmp_path / "a", project_url="https://example.org/p")
+    build_site([sample_run("m", 1)], tmp_path / "b")
+    link = '<a href="https://example.org/p" rel="external">its project page</a>'
+    with_url, without = (
+        (tmp_path / name / "models/m/index.html").read_text("utf-8").split('class="repeat"')[1]
+        for name in "ab"
+    )
+    assert link in with_url
+    assert "project page" not in without
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_gallery_is_built_with_the_address_of_the_project() -> None:
+    root = Path(__file__).parents[3]
+    command = ["make", "-n", "gallery", "PROJECT_URL=https://example.org/p"]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    assert '--project-url "https://example.org/p"' in shown

@@ -78,8 +78,8 @@ def _of_kind(case: Case, kind: str, width: int, seen: list[_Seen]) -> Iterator[F
     yield Finding(
         "channel-width",
         f"{len(slow)} × {kind} with channels that are no multiple of {width}: {shown}",
-        f"Choose multiples of {width} where the network is trained anew; rounding up costs the"
-        " accuracy nothing",
+        f"Choose multiples of {width} where the network is trained anew and the task does not fix"
+        " the number, as it does of classes",
         *(case.layers_of(steps), steps, tuple(evidence)),
         _gain(case, slow, float(low), float(high)) if high else None,
     )

@@ -53,7 +53,7 @@ def _batches(case: Case) -> Iterator[Finding]:
     scaled = scaling(mine, BATCH)
     by_size = {point.size: point for point in scaled.points}
     here, there = by_size[run.request.batch], by_size.get(scaled.saturated)
-    if there is None:
+    if there is None or not all(has_interval(point.samples) for point in (here, there)):
         return
     yield Finding(
         "past-saturation",
@@ -98,7 +98,7 @@ RULES = (
     Rule(
         "past-saturation",
         "batches above the smallest one that has 95 % of the best rate, where runs of two or more"
-        " batches are stored",
+        " batches are stored, with six samples or more of both",
         "what the items of a call take less at the best batch, by the intervals of both latencies,"
         " where an item surely takes longer; else none, for a call of fewer items is no gain",
         _batches,
