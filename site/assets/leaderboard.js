@@ -8,7 +8,7 @@
   const systems = heads.filter((th) => th.dataset.device !== undefined);
   const rows = [...tbody.rows];
   const WINDOW = Number(table.dataset.window);
-  const { ANY_THREADS, fixed, pick, cost, fill, settingWords, showVersus } = window.onnxprof.cells;
+  const { ANY_THREADS, fixed, pick, cost, fill, lead, settingWords, showVersus } = window.onnxprof.cells;
 
   // Controls: each is named in the address and has a value that it starts with.
   const radios = (name) => {
@@ -195,12 +195,14 @@
     const lines = compute(data, want);
     const found = ordered(wanted(want, lines), lines, want);
     const name = signature(want);
+    const there = columnsShown(want);
     const hide = showColumns(want);
     const shown = found.slice(0, limit);
     const late = shown.filter((i) => (filled.get(i) ?? data.first) !== name);
     for (const i of late) rows[i].classList.add("stale");
     inTurns(late, (i) => {
       fill(data, rows[i], lines[i], want);
+      lead(data, rows[i], lines[i], there, name === data.first);
       hide(rows[i].cells);
       rows[i].removeAttribute("class");
       filled.set(i, name);

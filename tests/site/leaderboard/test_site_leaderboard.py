@@ -114,6 +114,27 @@ def test_cells_of_other_settings_say_so_and_lead_to_their_run(page: Any, root: s
     page.wait_for_url("**/models/many/index.html#*/1")
 
 
+@over_http
+def test_the_name_of_a_model_leads_to_what_its_row_shows(page: Any, root: str) -> None:
+    def leads() -> str:
+        link = page.locator("#models tbody tr", has_text="alpha").locator("th a")
+        return str(link.get_attribute("href")).removeprefix("models/alpha/index.html")
+
+    page.goto(f"{root}/index.html")
+    assert leads() == ""
+    check(page, "batch", "8")
+    winner = page.locator("#models tbody tr", has_text="alpha").locator("td.win > a")
+    assert leads() == "#" + winner.get_attribute("href").partition("#")[2] != "#"
+    page.select_option("#runtime", "fake")
+    settled(page)
+    assert leads() == "#cpu-fake.fake/8"
+    page.locator("#models tbody tr th a", has_text="alpha").click()
+    page.wait_for_selector("#timing-table")
+    settled(page)
+    assert page.locator("#batches input:checked").get_attribute("value") == "8"
+    assert page.input_value("#system") == "cpu-fake.fake"
+
+
 def test_sizes_are_chosen_for_the_models_that_have_several(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html")
     page.select_option("#sizes", label="seq=16")
