@@ -135,6 +135,18 @@ def test_the_name_of_a_model_leads_to_what_its_row_shows(page: Any, root: str) -
     assert page.input_value("#system") == "cpu-fake.fake"
 
 
+@over_http
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_whole_bar_is_as_long_in_each_column(page: Any, root: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{root}/index.html")
+    bars = page.locator("#models td .bar")
+    lengths = {round(bar.bounding_box()["width"], 1) for bar in bars.all()}
+    columns = {round(bar.bounding_box()["x"]) for bar in bars.all()}
+    assert len(lengths) == 1
+    assert len(columns) > 1
+
+
 def test_sizes_are_chosen_for_the_models_that_have_several(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html")
     page.select_option("#sizes", label="seq=16")
