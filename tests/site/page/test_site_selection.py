@@ -314,3 +314,22 @@ def test_a_layer_that_the_model_lacks_leaves_the_page_whole(page: Any, root: str
     assert rows.count() == 3
     rows.first.locator("td").nth(1).click()
     assert len(lit(page, "#timing-table .lit")) == 1
+
+
+@browser_test
+@over_http
+@pytest.mark.parametrize(
+    ("fragment", "right"),
+    [
+        (f"#{CPU}/99&l=x", f"#{CPU}/8&l=x"),
+        ("#nobody/1", f"#{CPU}/1"),
+        (f"#{CPU}/1~nobody/8", f"#{CPU}/1"),
+        (f"#{CPU}/1~{CPU}/70", f"#{CPU}/1~{CPU}/8"),
+        (f"#{CPU}/8", f"#{CPU}/8"),
+        ("#timing", "#timing"),
+    ],
+)
+def test_the_address_says_what_is_shown(page: Any, root: str, fragment: str, right: str) -> None:
+    visit(page, root, fragment)
+    settled(page)
+    assert "#" + page.url.partition("#")[2] == right
