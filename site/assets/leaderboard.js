@@ -66,7 +66,14 @@
     sorted = heads.some((th) => th.dataset.by === by) ? { by, down: sort !== by } : { by: "", down: false };
     const many = asked.get("rows");
     limit = many === "all" ? Infinity : Math.max(WINDOW, Number(many) || 0);
+    mend(asked);
     return true;
+  };
+  // An address that asks for what is not there says what is shown in its place.
+  const mend = (asked) => {
+    const kept = new URLSearchParams(address().slice(1));
+    const isTaken = ([name, value]) => value === (kept.get(name) ?? controls[name]?.first);
+    if (![...asked].every(isTaken)) history.replaceState(history.state, "", address());
   };
 
   const choice = (data) => {
@@ -156,10 +163,12 @@
   const output = document.querySelector('output[data-count="models"]');
   const everything = output.textContent;
   const more = document.getElementById("more");
+  const noMatch = document.getElementById("no-match");
   const tell = (count) => {
     output.textContent = count === rows.length ? everything : `${count} of ${rows.length}`;
     const rest = count - Math.min(limit, count);
     more.hidden = !rest;
+    noMatch.hidden = count > 0;
     if (!rest) return;
     const [said, buttons] = more.children;
     said.textContent = `The first ${fixed(limit, 0)} of ${fixed(count, 0)} models. `;
@@ -253,6 +262,12 @@
       // a button that is gone leaves the focus to the rows
       if (more.hidden) table.closest(".scroll").focus({ preventScroll: true });
     }));
+    // what narrows the table goes; batch size, threads and the like stay
+    noMatch.querySelector("button").addEventListener("click", () => {
+      for (const name of ["find", "family", "task", "device", "runtime"]) controls[name].set("");
+      go(true);
+      document.getElementById("search").focus();
+    });
     for (const event of ["popstate", "hashchange"]) {
       window.addEventListener(event, () => { if (read()) show(data); });
     }

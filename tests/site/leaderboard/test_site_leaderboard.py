@@ -147,6 +147,22 @@ def test_a_whole_bar_is_as_long_in_each_column(page: Any, root: str, width: int)
     assert len(columns) > 1
 
 
+@over_http
+def test_no_match_says_so_and_clears(page: Any, root: str) -> None:
+    page.goto(f"{root}/index.html#batch=8")
+    settled(page)
+    all_of_them = names(page)
+    assert not page.is_visible("#no-match")
+    page.fill("#search", "zzz")
+    settled(page)
+    assert names(page) == []
+    page.click("#no-match button")
+    settled(page)
+    assert names(page) == all_of_them
+    assert not page.is_visible("#no-match")
+    assert "batch=8" in page.url
+
+
 def test_sizes_are_chosen_for_the_models_that_have_several(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html")
     page.select_option("#sizes", label="seq=16")
@@ -194,6 +210,7 @@ def test_a_heading_in_the_address_changes_nothing(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html#batch=77&show=beauty&sort=nothing&rows=-3&sizes=x")
     settled(page)
     assert "at batch 1, 2 threads" in page.inner_text("#caption-models"), "nonsense is the default"
+    assert page.url.partition("#")[2] == "batch=1&show=latency&threads=2"
 
 
 @over_http
