@@ -163,6 +163,15 @@ def test_no_match_says_so_and_clears(page: Any, root: str) -> None:
     assert "batch=8" in page.url
 
 
+@over_http
+def test_what_the_choice_does_not_change_says_whose_it_is(page: Any, root: str) -> None:
+    page.goto(f"{root}/index.html")
+    cell = page.locator("#models tbody tr", has_text="alpha").locator("td:has(.spark)")
+    assert "fake" in cell.get_attribute("title")
+    assert "whatever is chosen" in page.inner_text("#caption-models")
+    assert "do not narrow this table" in page.inner_text("[aria-labelledby=compared] .note")
+
+
 def test_sizes_are_chosen_for_the_models_that_have_several(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html")
     page.select_option("#sizes", label="seq=16")
