@@ -121,9 +121,19 @@
 
   const link = (data, row, record, cls, ...content) => {
     const node = el("a", cls, ...content);
-    const page = row.querySelector("th a").getAttribute("href");
-    node.setAttribute("href", `${page}#${data.keys[record.key]}/${record.batch}`);
+    node.setAttribute("href", pageOf(row) + fragment(data, record));
     return node;
+  };
+  const pageOf = (row) => row.querySelector("th a").getAttribute("href").split("#")[0];
+  const fragment = (data, record) => `#${data.keys[record.key]}/${record.batch}`;
+
+  // A model's name leads to what its row shows: its best run, else the first; to the plain page
+  // where nothing was chosen, as the builder has it.
+  const lead = (data, row, line, there, isPlain) => {
+    const shown = line.cells.filter((cell, i) => there[i] && cell.record);
+    const cell = shown.find(({ share }) => share === 1) ?? shown.find((each) => each.cost) ?? shown[0];
+    row.querySelector("th a").setAttribute(
+      "href", pageOf(row) + (isPlain || !cell ? "" : fragment(data, cell.record)));
   };
 
   const cellOf = (data, row, cell, want, best) => {
@@ -212,5 +222,5 @@
     td.querySelector("small").textContent = counted(both.length, "model");
   };
 
-  window.onnxprof.cells = { ANY_THREADS, fixed, isBetter, pick, cost, fill, settingWords, showVersus };
+  window.onnxprof.cells = { ANY_THREADS, fixed, isBetter, pick, cost, fill, lead, settingWords, showVersus };
 })();

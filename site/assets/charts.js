@@ -104,7 +104,7 @@
     const sorted = [...sums].sort((a, b) => b[1][0] - a[1][0]);
     const rest = sorted.splice(12);
     if (rest.length) {
-      sorted.push([`${rest.length} others`, [0, 1].map((i) => rest.reduce((s, e) => s + e[1][i], 0))]);
+      sorted.push([`${rest.length} other${rest.length === 1 ? "" : "s"}`, [0, 1].map((i) => rest.reduce((s, e) => s + e[1][i], 0))]);
     }
     return bars(
       sorted.map(([op]) => plain(short(op, 28))),

@@ -100,6 +100,20 @@
     const known = [...head.cells].some((th) => th.dataset.key === key);
     sorting = known ? { key, falls: sort.startsWith("-") } : { key: "time", falls: true };
     from = Math.max(0, Math.floor(Number(given.get("from")) || 0));
+    isMended = false;
+  };
+
+  // What the address asks for and no layer has: it is taken out of both, and said.
+  let isMended = true;
+  const mend = (index) => {
+    if (isMended) return "";
+    isMended = true;
+    const unknown = ["op", "dtype", "system"].map((name) => [name, fields[name].value])
+      .filter(([name, value]) => value && !index.words[name].includes(value));
+    for (const [name] of unknown) fields[name].value = "";
+    if (location.hash && address() !== location.hash) history.replaceState(null, "", address());
+    const names = unknown.map(([, value]) => value).join(" and ");
+    return names && `; the address asked for ${names}, which nothing at this batch size has`;
   };
 
   const offer = (select, options) => {
@@ -258,6 +272,8 @@
       return;
     }
     if (mine !== turn) return;
+    const missing = mend(index);
+    Object.assign(want, asked());
     offer(fields.op, index.words.op);
     offer(fields.dtype, index.words.dtype);
     offer(fields.system, index.words.system);
@@ -272,7 +288,7 @@
     const shown = [...order.subarray(from, from + WINDOW)];
     at("ll-rows").tBodies[0].replaceChildren(...shown.map((row) => line(index, row, want.b)));
     const models = new Set(Array.from(rows, (row) => index.modelOf[index.layerOf[row]])).size;
-    said.textContent = `${whole(rows.length)} row${rows.length === 1 ? "" : "s"} of ${whole(models)} model${models === 1 ? "" : "s"} at batch ${want.b}`;
+    said.textContent = `${whole(rows.length)} row${rows.length === 1 ? "" : "s"} of ${whole(models)} model${models === 1 ? "" : "s"} at batch ${want.b}${missing}`;
     at("ll-window").textContent = rows.length ? `Rows ${whole(from + 1)} to ${whole(Math.min(from + WINDOW, rows.length))} of ${whole(rows.length)}.` : "No layer matches.";
     at("ll-back").hidden = !from;
     at("ll-next").hidden = from + WINDOW >= rows.length;

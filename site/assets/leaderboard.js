@@ -8,7 +8,7 @@
   const systems = heads.filter((th) => th.dataset.device !== undefined);
   const rows = [...tbody.rows];
   const WINDOW = Number(table.dataset.window);
-  const { ANY_THREADS, fixed, isBetter, pick, cost, fill, settingWords, showVersus } = window.onnxprof.cells;
+  const { ANY_THREADS, fixed, isBetter, pick, cost, fill, lead, settingWords, showVersus } = window.onnxprof.cells;
 
   // Controls: each is named in the address and has a value that it starts with.
   const radios = (name) => {
@@ -66,7 +66,14 @@
     sorted = heads.some((th) => th.dataset.by === by) ? { by, down: sort !== by } : { by: "", down: false };
     const many = asked.get("rows");
     limit = many === "all" ? Infinity : Math.max(WINDOW, Number(many) || 0);
+    mend(asked);
     return true;
+  };
+  // An address that asks for what is not there says what is shown in its place.
+  const mend = (asked) => {
+    const kept = new URLSearchParams(address().slice(1));
+    const isTaken = ([name, value]) => value === (kept.get(name) ?? controls[name]?.first);
+    if (![...asked].every(isTaken)) history.replaceState(history.state, "", address());
   };
 
   const choice = (data) => {
@@ -159,10 +166,12 @@
   const output = document.querySelector('output[data-count="models"]');
   const everything = output.textContent;
   const more = document.getElementById("more");
+  const noMatch = document.getElementById("no-match");
   const tell = (count) => {
     output.textContent = count === rows.length ? everything : `${count} of ${rows.length}`;
     const rest = count - Math.min(limit, count);
     more.hidden = !rest;
+    noMatch.hidden = count > 0;
     if (!rest) return;
     const [said, buttons] = more.children;
     said.textContent = `The first ${fixed(limit, 0)} of ${fixed(count, 0)} models. `;
@@ -198,12 +207,14 @@
     const lines = compute(data, want);
     const found = ordered(wanted(want, lines), lines, want);
     const name = signature(want);
+    const there = columnsShown(want);
     const hide = showColumns(want);
     const shown = found.slice(0, limit);
     const late = shown.filter((i) => (filled.get(i) ?? data.first) !== name);
     for (const i of late) rows[i].classList.add("stale");
     inTurns(late, (i) => {
       fill(data, rows[i], lines[i], want);
+      lead(data, rows[i], lines[i], there, name === data.first);
       hide(rows[i].cells);
       rows[i].removeAttribute("class");
       filled.set(i, name);
@@ -254,6 +265,12 @@
       // a button that is gone leaves the focus to the rows
       if (more.hidden) table.closest(".scroll").focus({ preventScroll: true });
     }));
+    // what narrows the table goes; batch size, threads and the like stay
+    noMatch.querySelector("button").addEventListener("click", () => {
+      for (const name of ["find", "family", "task", "device", "runtime"]) controls[name].set("");
+      go(true);
+      document.getElementById("search").focus();
+    });
     for (const event of ["popstate", "hashchange"]) {
       window.addEventListener(event, () => { if (read()) show(data); });
     }

@@ -368,7 +368,14 @@
     event.preventDefault();
     location.hash = address.with({}, named);
   });
-  window.addEventListener("hashchange", () => show(wanted()));
+  // What the address asks for and no run has is mended there; of earlier runs history.js knows.
+  const mend = () => {
+    const head = address.run();
+    if (!head || head.includes("@")) return;
+    const right = [wanted(), other()].filter(Boolean).map(spelled).join("~");
+    if (right !== head) history.replaceState(history.state, "", address.with({}, right));
+  };
+  window.addEventListener("hashchange", () => { show(wanted()); mend(); });
   document.addEventListener("onnxprof:reasons", () => showTiming(shown));
   select.disabled = false;
   Object.assign(window.onnxprof, {
@@ -385,4 +392,5 @@
     },
   });
   show(wanted());
+  mend();
 })();

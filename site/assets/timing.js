@@ -35,7 +35,9 @@
   const place = (name) => {
     const run = model.current();
     if (name === null || run.fail) return null;
-    const found = run.l.indexOf(model.layersOf(run).findIndex((layer) => layer[0] === name));
+    const layer = model.layersOf(run).findIndex((each) => each[0] === name);
+    // rows of no layer, such as the sums, have -1 as well
+    const found = layer < 0 ? -1 : run.l.indexOf(layer);
     return found < 0 ? null : found;
   };
   const pin = () => window.onnxprof.pin(table, place(selection.current()));

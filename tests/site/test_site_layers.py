@@ -259,3 +259,13 @@ def test_nothing_is_wider_than_a_phone(page: Any, root: str, name: str) -> None:
     page.goto(f"{root}/{name}")
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("root", ["http"], indirect=True)
+def test_an_address_of_nothing_is_mended(page: Any, root: str) -> None:
+    page.goto(f"{root}/layers.html#b=99&op=zzz&sort=nothing")
+    page.wait_for_selector("#ll-rows tbody tr")
+    assert "asked for zzz" in page.inner_text("#ll-said")
+    assert page.input_value("#ll-op") == ""
+    assert "#" not in page.url

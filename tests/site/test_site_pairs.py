@@ -216,6 +216,18 @@ def test_there_are_no_more_pages_than_the_most(monkeypatch: pytest.MonkeyPatch) 
     assert len({pair.slug for pair in pairs}) == 4
 
 
+def test_a_ratio_leads_to_the_two_runs_side_by_side(tmp_path: Path) -> None:
+    found = [measured("m", batch, device, 1.0) for batch in (1, 8) for device in (FAST, SLOW)]
+    build.build_site(found, tmp_path)
+    (text,) = (page.read_text("utf-8") for page in (tmp_path / "pairs").glob("*.html"))
+    links = re.findall(r'href="\.\./models/m/index\.html(#[^"]*)"', text)
+    assert links == [
+        "#cpu-slow.fake/1~cpu-zfast.fake/1",  # of the name: the first
+        "#cpu-slow.fake/1~cpu-zfast.fake/1",
+        "#cpu-slow.fake/8~cpu-zfast.fake/8",
+    ]
+
+
 def test_systems_without_a_model_in_common_have_no_page() -> None:
     apart = [measured("m", 1, SLOW, 1.0), measured("n", 1, FAST, 1.0)]
     assert pair_pages(catalogue(apart)) == ([], 0)

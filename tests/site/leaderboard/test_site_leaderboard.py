@@ -114,6 +114,64 @@ def test_cells_of_other_settings_say_so_and_lead_to_their_run(page: Any, root: s
     page.wait_for_url("**/models/many/index.html#*/1")
 
 
+@over_http
+def test_the_name_of_a_model_leads_to_what_its_row_shows(page: Any, root: str) -> None:
+    def leads() -> str:
+        link = page.locator("#models tbody tr", has_text="alpha").locator("th a")
+        return str(link.get_attribute("href")).removeprefix("models/alpha/index.html")
+
+    page.goto(f"{root}/index.html")
+    assert leads() == ""
+    check(page, "batch", "8")
+    winner = page.locator("#models tbody tr", has_text="alpha").locator("td.win > a")
+    assert leads() == "#" + winner.get_attribute("href").partition("#")[2] != "#"
+    page.select_option("#runtime", "fake")
+    settled(page)
+    assert leads() == "#cpu-fake.fake/8"
+    page.locator("#models tbody tr th a", has_text="alpha").click()
+    page.wait_for_selector("#timing-table")
+    settled(page)
+    assert page.locator("#batches input:checked").get_attribute("value") == "8"
+    assert page.input_value("#system") == "cpu-fake.fake"
+
+
+@over_http
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_whole_bar_is_as_long_in_each_column(page: Any, root: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{root}/index.html")
+    bars = page.locator("#models td .bar")
+    lengths = {round(bar.bounding_box()["width"], 1) for bar in bars.all()}
+    columns = {round(bar.bounding_box()["x"]) for bar in bars.all()}
+    assert len(lengths) == 1
+    assert len(columns) > 1
+
+
+@over_http
+def test_no_match_says_so_and_clears(page: Any, root: str) -> None:
+    page.goto(f"{root}/index.html#batch=8")
+    settled(page)
+    all_of_them = names(page)
+    assert not page.is_visible("#no-match")
+    page.fill("#search", "zzz")
+    settled(page)
+    assert names(page) == []
+    page.click("#no-match button")
+    settled(page)
+    assert names(page) == all_of_them
+    assert not page.is_visible("#no-match")
+    assert "batch=8" in page.url
+
+
+@over_http
+def test_what_the_choice_does_not_change_says_whose_it_is(page: Any, root: str) -> None:
+    page.goto(f"{root}/index.html")
+    cell = page.locator("#models tbody tr", has_text="alpha").locator("td:has(.spark)")
+    assert "fake" in cell.get_attribute("title")
+    assert "whatever is chosen" in page.inner_text("#caption-models")
+    assert "do not narrow this table" in page.inner_text("[aria-labelledby=compared] .note")
+
+
 def test_sizes_are_chosen_for_the_models_that_have_several(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html")
     page.select_option("#sizes", label="seq=16")
@@ -161,6 +219,7 @@ def test_a_heading_in_the_address_changes_nothing(page: Any, root: str) -> None:
     page.goto(f"{root}/index.html#batch=77&show=beauty&sort=nothing&rows=-3&sizes=x")
     settled(page)
     assert "at batch 1, 2 threads" in page.inner_text("#caption-models"), "nonsense is the default"
+    assert page.url.partition("#")[2] == "batch=1&show=latency&threads=2"
 
 
 @over_http

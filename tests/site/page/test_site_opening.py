@@ -147,6 +147,8 @@ def test_contents_say_where_one_is(page: Any, root: str, until: Until) -> None:
     page.click(".contents a:has-text('All runs')")
     until("document.querySelector('.contents [aria-current]')?.textContent !== 'At a glance'")
     assert page.url.endswith(f"#{CPU}/8&at=runs"), "the run stays in the address"
+    between = "getComputedStyle(document.querySelector('#contents-here'), '::before').content"
+    assert "·" in page.evaluate(between), "the place is apart from the word before it"
     page.set_viewport_size({"width": 390, "height": 800})
     page.evaluate("scrollTo(0, 0)")
     assert not page.is_visible(".contents ol")

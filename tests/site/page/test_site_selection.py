@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from support.sites import runs, settled
+from support.sites import called, long_run, runs, settled, write_page
 
 from onnxprof.publish.pages import layer_rows
 from onnxprof.publish.pages.catalogue import catalogue
@@ -36,6 +36,8 @@ PANEL = "#chosen"
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("selection") / "sub path"
     build_site(runs(), folder)
+    # each step of this one has a layer, so that its sums alone have none
+    write_page(folder, [called(long_run(3), "layers-only")])
     return folder
 
 
@@ -301,3 +303,33 @@ def test_a_chart_is_one_stop_and_arrows_go_from_dot_to_dot(page: Any, root: str)
     settled(page)
     assert page.evaluate(FOCUS.format("tagName")) == "a", "the dot that was pressed has the focus"
     assert before
+
+
+@browser_test
+@over_http
+def test_a_layer_that_the_model_lacks_leaves_the_page_whole(page: Any, root: str) -> None:
+    visit(page, root, f"#{CPU}/1&l=nolayer", "layers-only")
+    settled(page)
+    rows = page.locator("#timing-table tbody tr")
+    assert rows.count() == 3
+    rows.first.locator("td").nth(1).click()
+    assert len(lit(page, "#timing-table .lit")) == 1
+
+
+@browser_test
+@over_http
+@pytest.mark.parametrize(
+    ("fragment", "right"),
+    [
+        (f"#{CPU}/99&l=x", f"#{CPU}/8&l=x"),
+        ("#nobody/1", f"#{CPU}/1"),
+        (f"#{CPU}/1~nobody/8", f"#{CPU}/1"),
+        (f"#{CPU}/1~{CPU}/70", f"#{CPU}/1~{CPU}/8"),
+        (f"#{CPU}/8", f"#{CPU}/8"),
+        ("#timing", "#timing"),
+    ],
+)
+def test_the_address_says_what_is_shown(page: Any, root: str, fragment: str, right: str) -> None:
+    visit(page, root, fragment)
+    settled(page)
+    assert "#" + page.url.partition("#")[2] == right
