@@ -268,8 +268,8 @@ def file_format(
     """The format named with --format or --json, else that of the ending, else the usual one.
 
     `endings` has every format with the endings of its files, the format that an ending means
-    first. Raises UsageError for an ending of no format, or of another one than was named, and for
-    a format that there is not.
+    first; a format without endings writes a folder. Raises UsageError for an ending of no format,
+    or of another one than was named, and for a format that does not exist.
     """
     from onnxprof.errors import UsageError
 
@@ -282,7 +282,9 @@ def file_format(
     fitting = [name for name, theirs in endings.items() if ending in theirs]
     if given and (given in fitting or (not fitting and ending not in _PROMISING)):
         return given
-    listed = ", ".join(f"{name} ({', '.join(theirs)})" for name, theirs in endings.items())
+    listed = ", ".join(
+        f"{name} ({', '.join(theirs)})" if theirs else name for name, theirs in endings.items()
+    )
     if given:
         raise UsageError(
             f"{named} and the ending {ending} do not go together",

@@ -167,7 +167,7 @@ def test_bounds_align_with_our_own_lenet(clone: Path, tmp_path: Path) -> None:
 def test_bounds_are_no_measurement_of_the_same_system(clone: Path, tmp_path: Path) -> None:
     runs = imported(clone, tmp_path / "store")
     assert len(newest(runs)) == len(runs)
-    assert all(system(run)[-1] == "published" for run in runs)
+    assert all("published" in system(run) for run in runs)
 
 
 HOSTILE = {

@@ -205,7 +205,7 @@ def _without(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     [
         (errno.ENOSYS, "this kernel has no Landlock"),
         (errno.EOPNOTSUPP, "Landlock is switched off in this kernel"),
-        (errno.EPERM, "Landlock is not to be had"),
+        (errno.EPERM, "Landlock is not available"),
     ],
 )
 def test_what_is_not_there_is_left_out_with_a_reason(

@@ -303,7 +303,7 @@ def _format(given: ExportFormat | None, output: str) -> ExportFormat:
     endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
     endings |= dict.fromkeys(("bmf", "github-action-benchmark", "pytorch"), (".json",))
     endings["parquet"] = (".parquet",)
-    del endings["asv"]  # which is a folder
+    endings["asv"] = ()  # a folder
     return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
 
 
