@@ -299,7 +299,7 @@ def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:
 
-    endings = dict.fromkeys(map(str, ExportFormat), (".csv",))
+    endings: dict[str, tuple[str, ...]] = dict.fromkeys(map(str, ExportFormat), (".csv",))
     endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
     endings |= dict.fromkeys(("bmf", "github-action-benchmark", "pytorch"), (".json",))
     endings["parquet"] = (".parquet",)
