@@ -274,7 +274,7 @@ class WarningKind(StrEnum):
     UNTESTED_RUNTIME = Entry(
         "untested_runtime",
         subject="the version, and the oldest that is tested",
-        words=lambda w: f"{w.subject}: not everything may work as it does with later versions.",
+        words=lambda w: f"Not everything may work as it does with later versions: {w.subject}.",
     )
     RUNTIME_LACKS = Entry(
         "runtime_lacks",

@@ -51,7 +51,7 @@ def cut_out(store: Path, layer: str, model: Path, folder: Path, *more: object) -
     asked = (store, "--layer", layer, "--model", model, "-o", folder, "--budget", 0.05, *more)
     done = invoke(repro, *asked)
     assert done.exception is None, done.exception
-    return done.output
+    return done.stdout
 
 
 def runs_by_itself(folder: Path) -> str:

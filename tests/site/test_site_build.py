@@ -6,8 +6,10 @@ import dataclasses
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -349,14 +351,19 @@ def test_what_a_killed_build_left_is_swept(tmp_path: Path) -> None:
     assert young.exists(), "it may be another build's"
 
 
-def test_a_second_build_waits_for_the_first(store: Store, tmp_path: Path) -> None:
+def test_a_second_build_waits_for_the_first(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
-    held = device_lock.held(str(out), print)
-    held.__enter__()
-    ended = threading.Timer(0.5, held.__exit__, (None, None, None))
-    ended.start()
+    first = device_lock.held(str(out), print)
+    first.__enter__()
+
+    def ends(_: float) -> None:
+        first.__exit__(None, None, None)
+
+    clock = SimpleNamespace(monotonic=time.monotonic, strftime=time.strftime, sleep=ends)
+    monkeypatch.setattr(device_lock, "time", clock)
     made = CliRunner().invoke(app, ["build", "--store", str(store.root), "--out", str(out)])
-    ended.join()
     assert made.exit_code == 0, made.output
     assert made.stderr.count("waiting for") == 1
     assert (out / "index.html").is_file()
