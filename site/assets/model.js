@@ -217,7 +217,7 @@
       ? `The outputs are wrong, so these times count for nothing: ${run.wrong}.` : "";
     at("failure").hidden = !run.fail;
     at("failure").textContent = run.fail ? `This measurement failed: ${run.fail}` : "";
-    at("command").textContent = run.cmd;
+    at("command").replaceChildren(...window.onnxprof.unbroken(run.cmd));
     // what another program measured has no command that repeats it
     at("command-what").textContent = run.again[2] ? "Measured by" : "Imported by";
     at("main").classList.toggle("bound", Boolean(run.bound));

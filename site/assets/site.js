@@ -210,7 +210,17 @@
     document.head.append(script);
   });
 
+  // A text in parts; an option of a command is one that stays on a line, as `_unbroken` in render.py.
+  const unbroken = (text) => text.split(/(--\w[\w-]{0,38})/).map((part, i) => {
+    if (i % 2 === 0) return part;
+    const option = document.createElement("span");
+    option.className = "o";
+    option.textContent = part;
+    return option;
+  });
+
   window.onnxprof = {
+    unbroken,
     load: window.onnxprofHeld?.load ?? fetched,
     again(table) {
       const th = sortedBy(table);

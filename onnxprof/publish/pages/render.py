@@ -47,6 +47,8 @@ ASSETS = (
 _CONTENTS = "<!-- contents -->"
 _SECTION = re.compile(r'<section([^>]*)>\s*<h2 id="([^"]+)"[^>]*>([^<]+)</h2>')
 _SCRIPTED = 'class="script"'
+#: A line may break behind the hyphens of one.
+_OPTION = re.compile(r"(--\w[\w-]{0,38})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,17 @@ def _coded(text: str) -> Markup:
     )
 
 
+def _unbroken(text: str) -> Markup:
+    """Text in which an option of a command stays on one line."""
+    from markupsafe import Markup, escape
+
+    parts = _OPTION.split(in_page(text))
+    return Markup("").join(
+        Markup('<span class="o">{}</span>').format(part) if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    )
+
+
 def _number(ns: int | None, unit: numbers.Unit, extra: str = "", most: int = 3) -> Markup:
     """A right-aligned cell: decimals set its padding, so that the points stand in line.
 
@@ -274,6 +287,7 @@ def _environment() -> Environment:
         "percent": numbers.percent_cell,
         "tensor": numbers.sized_text,
         "coded": _coded,
+        "unbroken": _unbroken,
         "caveats": warning_texts,
         "folded": folded_text,
         "grade": _grade,
