@@ -227,7 +227,8 @@
     if (at("macs")) at("macs").textContent = run.macs;
     for (const [id, ending] of [["csv", "csv"], ["spreadsheet", "spreadsheet.csv"], ["pdf", "pdf"]]) {
       if (!at(id)) continue;
-      at(id).hidden = Boolean(run.fail || run.stamp);
+      const lacks = id === "spreadsheet" && !data.sheets.includes(`runs/${run.stem}.csv`);
+      at(id).hidden = Boolean(run.fail || run.stamp || lacks);
       at(id).href = `runs/${run.stem}.${ending}`;
     }
     at("svg").href = `plot/batch-${run.batch}.svg`;

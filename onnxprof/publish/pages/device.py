@@ -28,7 +28,7 @@ from onnxprof.records.run import Run
 LISTED = 10
 #: A CSV of more bytes is compressed: a spreadsheet is slow with so many rows, and hosts of static
 #: sites take no file above 100 MB.
-LARGEST_PLAIN = 50_000_000
+LARGEST_PLAIN = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,15 @@ class Table:
     """Below the folder of devices."""
     what: str
     bytes: int
+    spreadsheet: str = ""
+    """The file of the variant for spreadsheets; empty where there is none."""
 
-    @property
-    def spreadsheet(self) -> str:
-        """The file of the variant for spreadsheets; empty where the table is compressed."""
-        return spreadsheet_name(self.file) if self.file.endswith(".csv") else ""
+    @classmethod
+    def at(cls, place: Path, name: str, what: str) -> Table:
+        """The file of this name in the folder of devices, with its variant if that is there."""
+        variant = spreadsheet_name(name)
+        has_variant = name.endswith(".csv") and (place / variant).is_file()
+        return cls(name, what, (place / name).stat().st_size, variant if has_variant else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,8 @@ def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> s
 def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
     """Write the device's CSVs below a site's folder, in which the runs' CSVs are already.
 
-    Each stands beside its variant for spreadsheets, unless it is so large that it is compressed.
+    Each stands beside its variant for spreadsheets where that differs, unless it is so large that
+    it is compressed.
     """
     place = folder / "devices"
     place.mkdir(parents=True, exist_ok=True)
@@ -179,7 +184,7 @@ def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
         if runs:
             content, name = text(runs), f"{page.slug}.{kind}.csv"
             write(place / name, content)
-            made.append(Table(name, what, (place / name).stat().st_size))
+            made.append(Table.at(place, name, what))
     return tuple(made)
 
 
@@ -192,13 +197,16 @@ def _every_layer(page: DevicePage, folder: Path, place: Path) -> Table:
         # a fixed time, so that equal runs make equal bytes
         with packed.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as whole:
             _join(parts, cast(IO[bytes], whole), header)
-        return Table(packed.name, what, packed.stat().st_size)
+        return Table.at(place, packed.name, what)
     with (place / name).open("wb") as whole:
         _join(parts, whole, header)
     variants = [part.with_name(spreadsheet_name(part.name)) for part in parts]
-    with (place / spreadsheet_name(name)).open("wb") as whole:
-        _join(variants, whole, for_spreadsheets(header))
-    return Table(name, what, (place / name).stat().st_size)
+    if any(variant.is_file() for variant in variants):
+        pairs = zip(parts, variants, strict=True)
+        read = [variant if variant.is_file() else part for part, variant in pairs]
+        with (place / spreadsheet_name(name)).open("wb") as whole:
+            _join(read, whole, for_spreadsheets(header))
+    return Table.at(place, name, what)
 
 
 def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:

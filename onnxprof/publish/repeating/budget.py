@@ -19,7 +19,7 @@ MOST_S = 3600
 _MOST_PROCESSES = 1000
 #: From here on a quieter machine is the better advice.
 _LONG_S = 120
-#: Of this many budgets it is said that they were exceeded; samples of the first blocks may exceed one.
+#: So many times its budget a run took far longer; the last block may exceed it a little.
 _MUCH_LONGER = 1.5
 #: Budgets are rounded up to one of these figures times a power of ten.
 _STEPS = (1, 2, 3, 5, 8, 10)
