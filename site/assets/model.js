@@ -45,7 +45,7 @@
   };
 
   // A name apart from the direction of its neighbours; the style sheet lets it break.
-  const isolated = (name) => el("bdi", "", name);
+  const { isolated } = window.onnxprof;
 
   // A name that chooses its layer; arrow keys go from one to the next, see keys.js.
   const layerLink = (name, content = isolated(name)) => {

@@ -219,8 +219,19 @@
     return option;
   });
 
+  // A name that breaks behind its separators, as `_isolated` in render.py.
+  const UNBROKEN = 16;
+  const isolated = (name) => {
+    const node = document.createElement("bdi");
+    if ([...name].length <= UNBROKEN) node.textContent = name;
+    else node.append(...name.match(/[^/_.:-]*[/_.:-]+|[^/_.:-]+$/g)
+      .flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part])));
+    return node;
+  };
+
   window.onnxprof = {
     unbroken,
+    isolated,
     load: window.onnxprofHeld?.load ?? fetched,
     again(table) {
       const th = sortedBy(table);

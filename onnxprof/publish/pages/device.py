@@ -19,6 +19,7 @@ from onnxprof.publish.pages.render import SiteFacts, render
 from onnxprof.publish.tables.gpu import api_csv, kernels_csv
 from onnxprof.publish.tables.timings import EVERY_COLUMN
 from onnxprof.publish.text.csv import csv_text, for_spreadsheets, spreadsheet_name
+from onnxprof.publish.text.device import device_text
 from onnxprof.publish.text.numbers import count, size, unique_slug
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
@@ -29,6 +30,17 @@ LISTED = 10
 #: A CSV of more bytes is compressed: a spreadsheet is slow with so many rows, and hosts of static
 #: sites take no file above 100 MB.
 LARGEST_PLAIN = 10_000_000
+
+
+#: Where the list of all devices lies in a site.
+DEVICES = "devices.html"
+#: Facts of a run's environment that stand among those of its device.
+_TELLING = {
+    "cpu.caches": "Caches",
+    "os": "System",
+    "hypervisor": "Virtual machine",
+    "container": "Container",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +170,27 @@ def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> s
         replace(site, newest=page.newest.created),
         f"devices/{page.slug}.html",
         page=page,
-        facts=device_facts(page.device),
+        facts=[*device_facts(page.device), *_machine_facts(page.newest)],
         runtimes=_runtimes(page),
         tables=tables,
         kernels=_longest(page, lambda run: [(row, row.instances) for row in run.kernels]),
         calls=_longest(page, lambda run: [(row, row.calls) for row in run.api_calls]),
         listed=LISTED,
     )
+
+
+def devices_page(pages: Sequence[DevicePage], site: SiteFacts) -> str:
+    """The list of all devices, with their hardware in a line."""
+    rows = [
+        (page, _hardware(page.device), len({line.model.slug for line in page.lines}))
+        for page in pages
+    ]
+    return render("devices.html", site, DEVICES, devices=rows)
+
+
+def _hardware(device: Device) -> str:
+    """Cores, memory, clocks and driver; the device is named beside it."""
+    return device_text(replace(device, name="")) or "not known"
 
 
 def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
@@ -264,6 +290,12 @@ def device_facts(device: Device) -> list[tuple[str, str]]:
         ("Features", ", ".join(device.features)),
     )
     return [(name, value) for name, value in found if value]
+
+
+def _machine_facts(run: Run) -> list[tuple[str, str]]:
+    """What of a run's machine says at once how far its figures can be trusted elsewhere."""
+    known = dict(run.environment)
+    return [(name, known[key]) for key, name in _TELLING.items() if known.get(key)]
 
 
 def _number(value: int) -> str:
