@@ -194,8 +194,9 @@ def end(process: Any) -> None:
 def confine(limits: Limits, parent: int = 0) -> None:
     """Limit this process's memory, let the system kill it first, and end it with the `parent`.
 
-    Raises MemoryError where the process has that much already, as a copy of a large one may, and
-    sets no limit then: without any room it could not even say so, and might wait for good.
+    The limit is what it takes besides what it has: a copy of a large process has all of that
+    one's memory. Raises MemoryError where the limit is too little to begin with, and sets none
+    then: without any room the process could not even say so, and might wait for good.
     """
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -209,8 +210,9 @@ def confine(limits: Limits, parent: int = 0) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    held = kernel_bytes(Path("/proc/self/status"), "VmData") or 0  # what the limit counts
-    if limits.memory_bytes < held + _ROOM_BYTES:
+    if limits.memory_bytes < _ROOM_BYTES:
         raise MemoryError
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
+    held = kernel_bytes(Path("/proc/self/status"), "VmData") or 0  # what the system counts
+    most = held + limits.memory_bytes
+    with suppress(ValueError, OSError):  # a lower one is there already
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))

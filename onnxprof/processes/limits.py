@@ -11,4 +11,4 @@ class Limits:
 
     seconds: float = 900.0
     memory_bytes: int = 0
-    """Private memory of the process; 0 for no limit."""
+    """Private memory besides what the process begins with; 0 for no limit."""

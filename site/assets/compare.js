@@ -234,9 +234,6 @@
     at("aligned-past").hidden = !isPast;
     at("aligned-none").hidden = isPast || Boolean(its);
     at("aligned-batch").textContent = current().batch;
-    for (const place of document.querySelectorAll("[data-command-batch]")) {
-      place.textContent = current().batch;
-    }
     if (!its || !inView || shownGroup === its.name) return;
     ask("aligned", its.name, `aligned/${its.name}.js`).then((found) => {
       if (group() !== its) return;

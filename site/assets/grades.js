@@ -14,7 +14,7 @@
     const texts = run.warn ?? [];
     at("caveats").hidden = !texts.length;
     at("caveats-kinds").textContent = run.kinds ?? "";
-    at("warnings").replaceChildren(...texts.map((text) => el("li", "", text)));
+    at("warnings").replaceChildren(...texts.map((text) => el("li", "", ...window.onnxprof.unbroken(text))));
   };
 
   // The page comes with the first run in it.

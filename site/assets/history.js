@@ -140,8 +140,8 @@
     if (!b) return;
     const found = differences(a, b);
     at("differs-count").textContent = found.length
-      ? `${found.length} fact${found.length === 1 ? "" : "s"} of request, software and machine differ`
-      : "No known fact of request, software or machine differs";
+      ? `${found.length} fact${found.length === 1 ? "" : "s"} of settings, software and machine differ`
+      : "No known fact of settings, software or machine differs";
     at("differs-a").textContent = named(a);
     at("differs-b").textContent = named(b);
     at("differs-table").tBodies[0].replaceChildren(...found.map(([key, mine, its]) => {

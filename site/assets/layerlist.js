@@ -16,7 +16,7 @@
     made.append(...children);
     return made;
   };
-  const isolated = (text) => el("bdi", "", text);
+  const { isolated } = window.onnxprof;
   const whole = (number) => number.toLocaleString("en-US");
   const ms = (ns) => {
     const value = ns / 1e6;

@@ -45,7 +45,7 @@
   };
 
   // A name apart from the direction of its neighbours; the style sheet lets it break.
-  const isolated = (name) => el("bdi", "", name);
+  const { isolated } = window.onnxprof;
 
   // A name that chooses its layer; arrow keys go from one to the next, see keys.js.
   const layerLink = (name, content = isolated(name)) => {
@@ -217,7 +217,7 @@
       ? `The outputs are wrong, so these times count for nothing: ${run.wrong}.` : "";
     at("failure").hidden = !run.fail;
     at("failure").textContent = run.fail ? `This measurement failed: ${run.fail}` : "";
-    at("command").textContent = run.cmd;
+    at("command").replaceChildren(...window.onnxprof.unbroken(run.cmd));
     // what another program measured has no command that repeats it
     at("command-what").textContent = run.again[2] ? "Measured by" : "Imported by";
     at("main").classList.toggle("bound", Boolean(run.bound));
@@ -227,7 +227,8 @@
     if (at("macs")) at("macs").textContent = run.macs;
     for (const [id, ending] of [["csv", "csv"], ["spreadsheet", "spreadsheet.csv"], ["pdf", "pdf"]]) {
       if (!at(id)) continue;
-      at(id).hidden = Boolean(run.fail || run.stamp);
+      const lacks = id === "spreadsheet" && !data.sheets.includes(`runs/${run.stem}.csv`);
+      at(id).hidden = Boolean(run.fail || run.stamp || lacks);
       at(id).href = `runs/${run.stem}.${ending}`;
     }
     at("svg").href = `plot/batch-${run.batch}.svg`;

@@ -1,7 +1,7 @@
 "use strict";
 // How to repeat the run that is shown; its lines, the page's address and both as Markdown to copy.
 (() => {
-  const { model } = window.onnxprof;
+  const { model, unbroken } = window.onnxprof;
   const at = (id) => document.getElementById(id);
   const said = at("copied");
 
@@ -14,9 +14,9 @@
   const show = () => {
     const { install, file, command, note, differs } = shown();
     at("repeat-lines").hidden = !command;
-    at("repeat-install").textContent = install;
-    at("repeat-model").textContent = file;
-    at("repeat-command").textContent = command;
+    at("repeat-install").replaceChildren(...unbroken(install));
+    at("repeat-model").replaceChildren(...unbroken(file));
+    at("repeat-command").replaceChildren(...unbroken(command));
     at("repeat-note").textContent = stopped(note);
     at("repeat-differs").textContent = stopped(differs);
     said.textContent = "";

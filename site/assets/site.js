@@ -210,7 +210,28 @@
     document.head.append(script);
   });
 
+  // A text in parts; an option of a command is one that stays on a line, as `_unbroken` in render.py.
+  const unbroken = (text) => text.split(/(--\w[\w-]{0,38})/).map((part, i) => {
+    if (i % 2 === 0) return part;
+    const option = document.createElement("span");
+    option.className = "o";
+    option.textContent = part;
+    return option;
+  });
+
+  // A name that breaks behind its separators, as `_isolated` in render.py.
+  const UNBROKEN = 16;
+  const isolated = (name) => {
+    const node = document.createElement("bdi");
+    if ([...name].length <= UNBROKEN) node.textContent = name;
+    else node.append(...name.match(/[^/_.:-]*[/_.:-]+|[^/_.:-]+$/g)
+      .flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part])));
+    return node;
+  };
+
   window.onnxprof = {
+    unbroken,
+    isolated,
     load: window.onnxprofHeld?.load ?? fetched,
     again(table) {
       const th = sortedBy(table);

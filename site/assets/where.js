@@ -285,7 +285,7 @@
     const most = Math.max(1, ...found.map(({ ns }) => ns));
     const [unit, size] = unitFor(run.total);
     operators.replaceChildren(...found.map(({ name, ns, steps }) => el("li", steps ? "" : "soft",
-      el("span", "name", el("bdi", "", name), ...(steps ? [" ", el("span", "op", `×${words(steps)}`)] : [])),
+      el("span", "name", window.onnxprof.isolated(name), ...(steps ? [" ", el("span", "op", `×${words(steps)}`)] : [])),
       el("span", "figure", `${three(ns / size)} ${unit}`),
       el("span", "figure", run.total ? `${percent(ns / run.total)} %` : ""), bar(ns / most))));
   };

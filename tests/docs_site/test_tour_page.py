@@ -16,7 +16,7 @@ COMMANDS = told(TEXT)
 #: What is printed is the same on every machine.
 EXACT = ("inspect",)
 #: Lines of the page that stand in what is measured on any machine, up to figures.
-LABELS = ("(overhead)", "(total)", "Possible at these ceilings", "All together")
+LABELS = ("(overhead)", "(total)", "Least possible on this machine", "All together")
 #: Options that set how long is measured; the suite takes less.
 QUICKER = {"--budget": "0.2", "--processes": "2"}
 

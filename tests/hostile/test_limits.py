@@ -19,8 +19,9 @@ from onnx import ModelProto, helper
 from support.networks import models
 
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.processes.confined import Limits, confined
+from onnxprof.processes.confined import Limits, confine, confined
 from onnxprof.processes.scratch import scratch, sweep_leftovers
+from onnxprof.processes.witness import kernel_bytes
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -87,6 +88,19 @@ def forever() -> None:
         pass
 
 
+def taken(size: int) -> int:
+    return int(np.ones(size, np.uint8).sum())
+
+
+def limited_twice() -> int:
+    """How much the limit is above what the process has, after it was to be raised."""
+    import resource
+
+    confine(Limits(60, 4 << 30))
+    has = kernel_bytes(Path("/proc/self/status"), "VmData")
+    return resource.getrlimit(resource.RLIMIT_DATA)[0] - (has or 0)
+
+
 def greedy() -> int:
     return int(np.ones(1 << 31, np.uint8).sum())
 
@@ -130,14 +144,28 @@ def test_what_goes_wrong_is_one_error(work: object, limits: Limits, match: str) 
 
 
 @linux
-@pytest.mark.parametrize("memory_bytes", [1, 1 << 20, 16 << 20])
-def test_a_limit_below_what_a_copy_has_already_is_said_at_once(memory_bytes: int) -> None:
+@pytest.mark.parametrize("memory_bytes", [1, 1 << 20])
+def test_a_limit_that_is_too_little_to_begin_with_is_said_at_once(memory_bytes: int) -> None:
     """Such a process can take no page more: its answer must not wait for one."""
-    held = np.ones(64 << 20, np.uint8)
     limits = Limits(600, memory_bytes)  # a time that this test would not last
     with pytest.raises(ModelError, match="planning takes more memory than"):
         confined(partial(nothing, 7), limits, "planning", "m.onnx")
+
+
+@linux
+def test_a_copy_of_a_large_process_has_the_whole_of_its_limit() -> None:
+    """What it was copied with is not what the work takes."""
+    held = np.ones(300 << 20, np.uint8)
+    limits = Limits(60, 160 << 20)
+    assert confined(partial(taken, 80 << 20), limits, "planning") == 80 << 20
+    with pytest.raises(ModelError, match=r"planning takes more memory than 0\.156 GiB"):
+        confined(partial(taken, 400 << 20), limits, "planning")
     assert held.all()
+
+
+@linux
+def test_the_first_limit_of_a_process_stays() -> None:
+    assert confined(limited_twice, Limits(60, 512 << 20), "planning") < 600 << 20
 
 
 @pytest.mark.posix

@@ -19,7 +19,21 @@ from onnxprof.publish.text.csv import (
     for_spreadsheets,
     spreadsheet_name,
     spreadsheet_parts,
+    spreadsheet_variant,
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "differs"),
+    [
+        ("a,b\r\n-1.5,x\r\n", False),
+        ("a,b\r\n=1,x\r\n", True),
+        ("a,b\r\n-x,1\r\n", True),
+        ("a,b\r\n1\u00d72,x\r\n", True),
+    ],
+)
+def test_a_variant_is_there_where_a_spreadsheet_reads_otherwise(text: str, differs: bool) -> None:
+    assert spreadsheet_variant(text) == (for_spreadsheets(text) if differs else "")
 
 
 def test_every_line_ends_in_crlf() -> None:

@@ -350,6 +350,27 @@ def test_a_plot_too_long_for_a_sheet_is_strips_on_sheets_of_paper() -> None:
     assert sum(len(tile["svg"]) for tile in tiles) < 1.5 * len(drawing), "each has its own part"
 
 
+def test_sheets_lie_across_where_that_takes_fewer() -> None:
+    def sheets(width: int, height: int) -> tuple[float, int]:
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"/>'
+        data = json.loads(plot_pdf.manuscript(svg, "m", 1).data)
+        return data["width"], len(data["sheets"])
+
+    assert sheets(1640, 16_000) == (841.89, 15), "upright it would be two tiles wide, and 20"
+    assert sheets(400, 6_000)[0] == 595.28
+
+
+def test_the_mark_of_a_doubtful_rank_is_explained_before_the_table() -> None:
+    run = sample_run(batch=8)
+    assert run.timings is not None
+    scattered = run.timings.step_ns[:, :4].copy()
+    scattered[0] *= [1, 3, 5, 9]
+    few = dataclasses.replace(run.timings, step_ns=scattered, traced_ns=run.timings.traced_ns[:4])
+    shown = words(timings.timing_pdf(dataclasses.replace(run, timings=few)))
+    assert shown.index("? behind a name") < shown.index("Operator")
+    assert "? behind a name" not in words(timings.timing_pdf(run))
+
+
 def test_a_plot_wider_than_a_sheet_is_tiled_across() -> None:
     text = '<svg xmlns="http://www.w3.org/2000/svg" width="9000" height="900" viewBox="0 0 1 1"/>'
     data = json.loads(plot_pdf.manuscript(text, "m", 1).data)

@@ -146,7 +146,9 @@ def test_two_runs_of_one_second_are_in_the_order_they_were_stored(tmp_path: Path
 def test_nothing_measured_twice_is_said_plainly(tmp_path: Path) -> None:
     build.build_site([good(1)], tmp_path / "once")
     assert "Nothing has been measured twice yet" in text_of(tmp_path / "once", "changes.html")
-    assert "Nothing was measured twice yet" in text_of(tmp_path / "once", "models/m/index.html")
+    assert "was made once, so it has no history" in text_of(
+        tmp_path / "once", "models/m/index.html"
+    )
     build.build_site([], tmp_path / "none")
     assert "Nothing is measured yet" in text_of(tmp_path / "none", "changes.html")
 

@@ -126,6 +126,10 @@ def test_the_whole_navigation_is_in_view(page: Any, root: str, width: int) -> No
 def test_from_a_models_page_to_the_devices_of_the_site(page: Any, root: str) -> None:
     page.goto(f"{root}/models/alpha/index.html")
     page.click("nav[aria-label=Site] >> text=Devices")
-    page.wait_for_url("**/index.html#devices")
-    assert page.locator("#devices").is_visible()
-    assert page.locator("#devices ~ ul a").count() == 4
+    page.wait_for_url("**/devices.html")
+    assert page.locator("nav[aria-label=Site] [aria-current]").inner_text() == "Devices"
+    assert page.locator("#devices tbody a").count() == 4
+    page.locator("#devices tbody a").first.click()
+    page.wait_for_url("**/devices/*.html")
+    heads = page.locator("main h2").all_inner_texts()
+    assert heads[:2] == ["The device", "Models"], "the hardware before the long table"

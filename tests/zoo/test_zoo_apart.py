@@ -45,5 +45,5 @@ def test_what_takes_too_long_is_a_fault() -> None:
 
 
 def test_what_takes_too_much_memory_is_a_fault() -> None:
-    (fault,) = checked(memory_bytes=64 << 20).faults
+    (fault,) = checked(memory_bytes=1 << 20).faults
     assert "memory" in fault

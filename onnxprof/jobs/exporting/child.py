@@ -11,7 +11,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from onnxprof.errors import ExportError, OnnxprofError
 from onnxprof.plugins.exporter import ExportRequest, InputSpec, Sample
 from onnxprof.plugins.registry import exporter
+from onnxprof.processes.confined import Limits, confine
 
 _REQUEST, _SAMPLES, _ERROR = "request.json", "samples.npz", "error.json"
 
@@ -72,21 +72,11 @@ def _fail(folder: Path, error: OnnxprofError) -> None:
     (folder / _ERROR).write_text(json.dumps(facts), "utf-8")
 
 
-def _confine(memory_bytes: int) -> None:
-    """Bound the memory, and be the first that the system ends when memory runs out."""
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-
-
 def main(folder: Path) -> int:
     """Serve the request; 1 where it failed."""
     name, memory_bytes, request = _read(folder)
-    _confine(memory_bytes)
     try:
+        confine(Limits(memory_bytes=memory_bytes))
         _keep(folder, exporter(name).export(request))
     except OnnxprofError as error:
         _fail(folder, error)

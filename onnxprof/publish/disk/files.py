@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from onnxprof.publish.text.csv import for_spreadsheets, spreadsheet_name
+from onnxprof.publish.text.csv import spreadsheet_name, spreadsheet_variant
 
 
 def write(path: Path, content: str | bytes) -> None:
     """Write a file of the site, its folder too; text that is no Unicode as escapes.
 
-    Beside a CSV stands its variant for spreadsheets.
+    Beside a CSV stands its variant for spreadsheets, where these would read it otherwise.
     """
     data = encoded(content)
     try:
@@ -18,8 +18,7 @@ def write(path: Path, content: str | bytes) -> None:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    if path.suffix == ".csv":
-        variant = for_spreadsheets(data.decode())
+    if path.suffix == ".csv" and (variant := spreadsheet_variant(data.decode())):
         path.with_name(spreadsheet_name(path.name)).write_bytes(variant.encode())
 
 

@@ -19,6 +19,7 @@ from onnxprof.publish.pages.render import SiteFacts, render
 from onnxprof.publish.tables.gpu import api_csv, kernels_csv
 from onnxprof.publish.tables.timings import EVERY_COLUMN
 from onnxprof.publish.text.csv import csv_text, for_spreadsheets, spreadsheet_name
+from onnxprof.publish.text.device import device_text
 from onnxprof.publish.text.numbers import count, size, unique_slug
 from onnxprof.records.device import Device
 from onnxprof.records.gpu import ApiRow, KernelRow
@@ -28,7 +29,18 @@ from onnxprof.records.run import Run
 LISTED = 10
 #: A CSV of more bytes is compressed: a spreadsheet is slow with so many rows, and hosts of static
 #: sites take no file above 100 MB.
-LARGEST_PLAIN = 50_000_000
+LARGEST_PLAIN = 10_000_000
+
+
+#: Where the list of all devices lies in a site.
+DEVICES = "devices.html"
+#: Facts of a run's environment that stand among those of its device.
+_TELLING = {
+    "cpu.caches": "Caches",
+    "os": "System",
+    "hypervisor": "Virtual machine",
+    "container": "Container",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +51,15 @@ class Table:
     """Below the folder of devices."""
     what: str
     bytes: int
+    spreadsheet: str = ""
+    """The file of the variant for spreadsheets; empty where there is none."""
 
-    @property
-    def spreadsheet(self) -> str:
-        """The file of the variant for spreadsheets; empty where the table is compressed."""
-        return spreadsheet_name(self.file) if self.file.endswith(".csv") else ""
+    @classmethod
+    def at(cls, place: Path, name: str, what: str) -> Table:
+        """The file of this name in the folder of devices, with its variant if that is there."""
+        variant = spreadsheet_name(name)
+        has_variant = name.endswith(".csv") and (place / variant).is_file()
+        return cls(name, what, (place / name).stat().st_size, variant if has_variant else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +170,7 @@ def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> s
         replace(site, newest=page.newest.created),
         f"devices/{page.slug}.html",
         page=page,
-        facts=device_facts(page.device),
+        facts=[*device_facts(page.device), *_machine_facts(page.newest)],
         runtimes=_runtimes(page),
         tables=tables,
         kernels=_longest(page, lambda run: [(row, row.instances) for row in run.kernels]),
@@ -163,10 +179,25 @@ def device_page(page: DevicePage, site: SiteFacts, tables: Sequence[Table]) -> s
     )
 
 
+def devices_page(pages: Sequence[DevicePage], site: SiteFacts) -> str:
+    """The list of all devices, with their hardware in a line."""
+    rows = [
+        (page, _hardware(page.device), len({line.model.slug for line in page.lines}))
+        for page in pages
+    ]
+    return render("devices.html", site, DEVICES, devices=rows)
+
+
+def _hardware(device: Device) -> str:
+    """Cores, memory, clocks and driver; the device is named beside it."""
+    return device_text(replace(device, name="")) or "not known"
+
+
 def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
     """Write the device's CSVs below a site's folder, in which the runs' CSVs are already.
 
-    Each stands beside its variant for spreadsheets, unless it is so large that it is compressed.
+    Each stands beside its variant for spreadsheets where that differs, unless it is so large that
+    it is compressed.
     """
     place = folder / "devices"
     place.mkdir(parents=True, exist_ok=True)
@@ -179,7 +210,7 @@ def write_tables(page: DevicePage, folder: Path) -> tuple[Table, ...]:
         if runs:
             content, name = text(runs), f"{page.slug}.{kind}.csv"
             write(place / name, content)
-            made.append(Table(name, what, (place / name).stat().st_size))
+            made.append(Table.at(place, name, what))
     return tuple(made)
 
 
@@ -192,13 +223,16 @@ def _every_layer(page: DevicePage, folder: Path, place: Path) -> Table:
         # a fixed time, so that equal runs make equal bytes
         with packed.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as whole:
             _join(parts, cast(IO[bytes], whole), header)
-        return Table(packed.name, what, packed.stat().st_size)
+        return Table.at(place, packed.name, what)
     with (place / name).open("wb") as whole:
         _join(parts, whole, header)
     variants = [part.with_name(spreadsheet_name(part.name)) for part in parts]
-    with (place / spreadsheet_name(name)).open("wb") as whole:
-        _join(variants, whole, for_spreadsheets(header))
-    return Table(name, what, (place / name).stat().st_size)
+    if any(variant.is_file() for variant in variants):
+        pairs = zip(parts, variants, strict=True)
+        read = [variant if variant.is_file() else part for part, variant in pairs]
+        with (place / spreadsheet_name(name)).open("wb") as whole:
+            _join(read, whole, for_spreadsheets(header))
+    return Table.at(place, name, what)
 
 
 def _runs_csvs(page: DevicePage, folder: Path) -> list[Path]:
@@ -256,6 +290,12 @@ def device_facts(device: Device) -> list[tuple[str, str]]:
         ("Features", ", ".join(device.features)),
     )
     return [(name, value) for name, value in found if value]
+
+
+def _machine_facts(run: Run) -> list[tuple[str, str]]:
+    """What of a run's machine says at once how far its figures can be trusted elsewhere."""
+    known = dict(run.environment)
+    return [(name, known[key]) for key, name in _TELLING.items() if known.get(key)]
 
 
 def _number(value: int) -> str:

@@ -86,8 +86,10 @@ def rows_parquet(model: ModelPage, rows_of: RowsOf) -> bytes:
     return timing_parquet(runs, rows_of=rows_of) if runs else b""
 
 
-def join_parquet(parts: Iterable[Path], target: Path, licence: str = "") -> None:
-    """One file of these tables, a row group each; one part is in memory at a time.
+def join_parquet(parts: Iterable[Path], target: Path, licence: str = "") -> int:
+    """One file of these tables, a row group each, and how many rows it has.
+
+    One part is in memory at a time.
 
     The licence of the results is its metadata's `license`; there is none without one.
     """
@@ -97,8 +99,12 @@ def join_parquet(parts: Iterable[Path], target: Path, licence: str = "") -> None
     if licence:
         schema = schema.with_metadata({"license": licence})
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        rows = 0
         for part in parts:
-            writer.write_table(pq.ParquetFile(part).read())
+            table = pq.ParquetFile(part).read()
+            writer.write_table(table)
+            rows += table.num_rows
+    return rows
 
 
 def parquet_schema() -> pa.Schema:
@@ -107,16 +113,17 @@ def parquet_schema() -> pa.Schema:
 
 
 def downloads_page(
-    devices: Sequence[tuple[DevicePage, Sequence[Table]]], parquet_bytes: int, site: SiteFacts
+    devices: Sequence[tuple[DevicePage, Sequence[Table]]], joined: tuple[int, int], site: SiteFacts
 ) -> str:
-    """The page; devices come with their tables."""
+    """The page; devices come with their tables, the Parquet file with its bytes and rows."""
     return render(
         "downloads.html",
         site,
         "downloads.html",
         devices=devices,
         parquet=PARQUET,
-        parquet_bytes=parquet_bytes,
+        parquet_bytes=joined[0],
+        parquet_rows=joined[1],
         licence_address=licence_address(site.licence),
         columns=[(field.name, str(field.type), MEANINGS[field.name]) for field in parquet_schema()],
     )

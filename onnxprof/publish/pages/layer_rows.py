@@ -23,9 +23,13 @@ FIRST = 50
 SCRIPT, CSV = "layers.js", "layers.csv"
 
 
-def files(page: ModelPage) -> Iterator[tuple[str, str]]:
-    """All rows at the batch size that the page shows first, for its script and as CSV."""
+def scripts(page: ModelPage) -> Iterator[tuple[str, str]]:
+    """All rows at the batch size that the page shows first, for its script."""
     yield SCRIPT, f"onnxprof.layers(0,{embedded(columns(page.table))});\n"
+
+
+def tables(page: ModelPage) -> Iterator[tuple[str, str]]:
+    """The same rows as CSV."""
     yield CSV, to_csv([page.table])
 
 

@@ -21,7 +21,7 @@ from onnxprof.compare.settings import (
 )
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, standing_entry
 from onnxprof.publish.pages.render import SiteFacts, markup, render
-from onnxprof.publish.text.csv import csv_text
+from onnxprof.publish.text.csv import csv_text, spreadsheet_variant
 from onnxprof.publish.text.numbers import slug, unique_slug
 
 #: Pages at most: n systems make n (n - 1) / 2 pairs. Those with the most models come first.
@@ -273,6 +273,7 @@ def pair_page(pair: Pair, site: SiteFacts) -> str:
         f"pairs/{pair.slug}.html",
         pair=pair,
         whole=pair.whole,
+        has_variant=bool(spreadsheet_variant(pair_csv(pair))),
         diverging=lambda ratio: markup(_diverging(ratio, most)),
     )
 

@@ -46,7 +46,12 @@ ASSETS = (
 #: Where a template has room for the list of its sections, and what such a section begins with.
 _CONTENTS = "<!-- contents -->"
 _SECTION = re.compile(r'<section([^>]*)>\s*<h2 id="([^"]+)"[^>]*>([^<]+)</h2>')
+_HEADING = re.compile(r'<h2 id="([^"]+)">([^<]+)</h2>')
 _SCRIPTED = 'class="script"'
+#: A name of so many letters stays on a line; `UNBROKEN` of site.js.
+_UNBROKEN = 16
+#: A line may break behind the hyphens of one.
+_OPTION = re.compile(r"(--\w[\w-]{0,38})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,9 @@ def _contents(html: str) -> str:
 
 def method_page(site: SiteFacts) -> str:
     """What each number means."""
-    return render("method.html", site, "method.html")
+    html = render("method.html", site, "method.html")
+    entries = (f'<li><a href="#{key}">{title}</a></li>' for key, title in _HEADING.findall(html))
+    return html.replace(_CONTENTS, "\n".join(entries))
 
 
 def asset(name: str) -> bytes:
@@ -193,10 +200,12 @@ def markup(text: str) -> Markup:
 
 @lru_cache(maxsize=1 << 16)
 def _isolated(name: str) -> Markup:
-    """A name apart from the direction of its neighbours; the style sheet lets it break."""
+    """A name apart from the direction of its neighbours, which breaks behind its separators."""
     from markupsafe import Markup
 
-    return Markup("<bdi>{}</bdi>").format(in_page(name))
+    shown = in_page(name)
+    parts = numbers.pieces(shown) if len(shown) > _UNBROKEN else [shown]
+    return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(parts))
 
 
 def _coded(text: str) -> Markup:
@@ -206,6 +215,17 @@ def _coded(text: str) -> Markup:
     parts = text.split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    )
+
+
+def _unbroken(text: str) -> Markup:
+    """Text in which an option of a command stays on one line."""
+    from markupsafe import Markup, escape
+
+    parts = _OPTION.split(in_page(text))
+    return Markup("").join(
+        Markup('<span class="o">{}</span>').format(part) if i % 2 else escape(part)
         for i, part in enumerate(parts)
     )
 
@@ -274,6 +294,7 @@ def _environment() -> Environment:
         "percent": numbers.percent_cell,
         "tensor": numbers.sized_text,
         "coded": _coded,
+        "unbroken": _unbroken,
         "caveats": warning_texts,
         "folded": folded_text,
         "grade": _grade,

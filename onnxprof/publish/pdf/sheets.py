@@ -89,12 +89,26 @@ def elements(svg: str) -> Iterator[Element]:
 
 
 def laid_out(width: float, height: float, found: Sequence[Element]) -> Paper:
-    """The pages of a drawing of this size: one of its own size where that fits on a sheet."""
-    wide, tall = (_LONG, _SHORT) if width > height else (_SHORT, _LONG)
-    room, high = wide - 2 * MARGIN, tall - 2 * MARGIN
+    """The pages of a drawing of this size: one of its own size where that fits on a sheet.
+
+    Sheets lie across or stand upright, whichever takes fewer.
+    """
+    upright, across = (_SHORT, _LONG), (_LONG, _SHORT)
+    sizes = (across, upright) if width > height else (upright, across)
+    room, high = (length - 2 * MARGIN for length in sizes[0])
     if width * DRAWN <= room and height * DRAWN <= high:
         whole = Tile(0.0, 0.0, width, height, 0.0, 0.0)
         return Paper(width * DRAWN, height * DRAWN, DRAWN, ((whole,),), False)
+    papers = (_tiled(width, height, found, size) for size in sizes)
+    return min(papers, key=lambda paper: len(paper.sheets))
+
+
+def _tiled(
+    width: float, height: float, found: Sequence[Element], size: tuple[float, float]
+) -> Paper:
+    """The drawing on sheets of this width and height."""
+    wide, tall = size
+    room, high = wide - 2 * MARGIN, tall - 2 * MARGIN
     beside = max(1, math.floor((room + _GAP) / (width * _BESIDE + _GAP)))
     fitting = (room - (beside - 1) * _GAP) / beside / width
     scale = min(DRAWN, max(LEAST, fitting))

@@ -12,8 +12,8 @@ from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.rows import PrintedRow, table
 from onnxprof.publish.pdf.typesetter import Manuscript, compile_pdf
 from onnxprof.publish.text import grades, numbers
-from onnxprof.publish.text.safe import in_page, shortened
-from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text, wrong_text
+from onnxprof.publish.text.safe import counted, in_page, shortened
+from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text, threads, wrong_text
 from onnxprof.publish.text.warnings import warning_texts
 from onnxprof.records.run import Run
 
@@ -52,7 +52,10 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
             numbers.unit_for(result.total_ns)[0],
             "Time" if run.request.is_published else "",
         ),
-        "note": _note(embed.constants(result), any(row.doubt for row in embed.body_rows(result))),
+        "legend": f"? behind a name: {DOUBTFUL[:1].lower()}{DOUBTFUL[1:]}; the CSV says which."
+        if any(row.doubt for row in embed.body_rows(result))
+        else "",
+        "note": _note(embed.constants(result)),
     }
 
 
@@ -63,11 +66,11 @@ def printed_rows(result: Reconciliation) -> tuple[list[PrintedRow], list[Printed
     return body, [_row(0, row, unit, most) for row in embed.closing_rows(result)]
 
 
-def _note(given: int, doubted: bool) -> str:
-    parts = [f"{given} inputs and constants have no time and are left out."] if given else []
-    if doubted:
-        parts.append(f"? {DOUBTFUL}; the CSV says which.")
-    return " ".join(parts)
+def _note(given: int) -> str:
+    if not given:
+        return ""
+    what = counted(given, "input or constant has", "inputs and constants have")
+    return f"{what} no time and {'is' if given == 1 else 'are'} left out."
 
 
 def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
@@ -81,7 +84,7 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
         ("Runtime", f"{request.backend}, provider {request.provider}, {run.timer} timer"),
         (
             "Setting",
-            f"batch {request.batch}{sizes}, {request.threads} threads, "
+            f"batch {request.batch}{sizes}, {threads(request.threads)}, "
             + ", ".join((f"granularity {request.granularity}", *request.setup.words)),
         ),
         _when(run),

@@ -107,8 +107,9 @@ def _between(gain: Gain, text: str) -> str:
 
 
 def gain_text(gain: Gain) -> str:
-    """`3.523 ms to 5.026 ms`."""
-    return f"{numbers.duration(gain.low_ns)} to {numbers.duration(gain.high_ns)}"
+    """`3.523 ms to 5.026 ms`; `up to 205.5 µs` where it may be nothing."""
+    low, high = numbers.duration(gain.low_ns), numbers.duration(gain.high_ns)
+    return f"up to {high}" if low == numbers.duration(0) else f"{low} to {high}"
 
 
 def evidence_text(finding: Finding) -> str:

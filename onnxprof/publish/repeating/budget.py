@@ -10,6 +10,7 @@ from onnxprof.analysis import intervals
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION
 from onnxprof.publish.text.numbers import percent
+from onnxprof.publish.text.safe import counted
 from onnxprof.records.run import Run
 from onnxprof.records.timings import Timings
 
@@ -18,6 +19,8 @@ MOST_S = 3600
 _MOST_PROCESSES = 1000
 #: From here on a quieter machine is the better advice.
 _LONG_S = 120
+#: So many times its budget a run took far longer; the last block may exceed it a little.
+_MUCH_LONGER = 1.5
 #: Budgets are rounded up to one of these figures times a power of ten.
 _STEPS = (1, 2, 3, 5, 8, 10)
 
@@ -62,7 +65,7 @@ def estimate(run: Run) -> Estimate:
     return Estimate(
         float(MOST_S) if capped else _rounded(wanted),
         processes if processes == 1 else _more(processes, factor),
-        _note(width, int(timings.latency_ns.size), spent, wanted),
+        _note(width, int(timings.latency_ns.size), had, spent, wanted),
     )
 
 
@@ -113,13 +116,14 @@ def _rounded(seconds: float) -> float:
     return float(min(step * power, MOST_S))
 
 
-def _note(width: float, count: int, spent: float, wanted: float) -> str:
-    samples = f"{count} sample{'' if count == 1 else 's'} in {spent:.3g} s"
-    if math.isfinite(width) and has_interval(count):
-        samples = f"±{percent(width)} with {samples}"
+def _note(width: float, count: int, had: float, spent: float, wanted: float) -> str:
+    samples = f"{counted(count, 'sample', 'samples')} in {spent:.3g} s"
+    if spent > _MUCH_LONGER * had:
+        samples += f", longer than its budget of {had:g} s since its inferences are long"
+    known = math.isfinite(width) and has_interval(count)
+    reached = f"is known to ±{percent(width)}, with" if known else "has"
+    head = f"This run {reached} {samples}"
     if not wanted <= MOST_S:
-        return (
-            f"The run had {samples}: in such noise an hour is too short for ±1 %, so find its cause"
-        )
+        return f"{head}; times vary so much that an hour is too short for ±1 %, so find the cause"
     quieter = "; a quieter machine takes less" if wanted > _LONG_S else ""
-    return f"The run had {samples}; its noise asks for so much to reach ±1 %{quieter}"
+    return f"{head}; where times vary as much, ±1 % takes the budget above{quieter}"

@@ -80,7 +80,7 @@ def differs(run: Run) -> str:
     name = device.name or run.request.device_id
     if device.kind == "cpu":
         cores = counted(device.physical_cores, "core", "cores") if device.physical_cores else ""
-        lanes = f"{device.logical_cores:,} hardware threads" if device.logical_cores else ""
+        lanes = _lanes(device.logical_cores)
         parts = [name, " with ".join(filter(None, (cores, lanes)))]
         parts += [f"vector sets {' '.join(device.features)}"] if device.features else []
         ran = _cores(facts.get(CORES, "")) or threads(run.request.threads)
@@ -89,6 +89,10 @@ def differs(run: Run) -> str:
     clock = f"up to {device.max_clock_mhz:,} MHz" if device.max_clock_mhz else ""
     parts = [name, " ".join(device.features), driver, clock]
     return f"Your {device.kind.upper()} device may differ: {', '.join(filter(None, parts))}"
+
+
+def _lanes(number: int) -> str:
+    return counted(number, "hardware thread", "hardware threads") if number else ""
 
 
 def _cores(kept: str) -> str:

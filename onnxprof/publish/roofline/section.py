@@ -114,7 +114,7 @@ def _card(finding: Finding) -> Card:
     return Card(
         shortened(finding.title, _LONGEST),
         shortened(finding.change, 2 * _LONGEST),
-        gain_text(finding.gain) if finding.gain else "not known",
+        f"Saves {gain_text(finding.gain)}" if finding.gain else "Gain not known",
         "" if finding.share is None else percent(finding.share),
         finding.rewrite.value if finding.rewrite else "",
         tuple((shortened(one.meaning, _LONGEST), value_text(one)) for one in finding.evidence),

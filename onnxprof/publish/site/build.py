@@ -29,10 +29,12 @@ from onnxprof.publish.leaderboard.index import index_page
 from onnxprof.publish.pages import charts, downloads, render
 from onnxprof.publish.pages.catalogue import ModelPage, measured
 from onnxprof.publish.pages.device import (
+    DEVICES,
     DevicePage,
     Table,
     device_page,
     device_pages,
+    devices_page,
     write_tables,
 )
 from onnxprof.publish.pages.pair import pair_csv, pair_page, pair_pages
@@ -259,6 +261,7 @@ def _write_pages(
         write(folder / "pairs" / f"{pair.slug}.html", pair_page(pair, site))
         write(folder / "pairs" / f"{pair.slug}.csv", pair_csv(pair))
     write(folder / "method.html", render.method_page(site))
+    write(folder / DEVICES, devices_page(devices, site))
     published = _write_bounds(folder, models, devices, site)
     count = len(under_load.runs)
     layered = _write_layers(folder, models, site)
@@ -323,14 +326,14 @@ def _write_devices(
     return made
 
 
-def _joined(folder: Path, models: Sequence[ModelPage], licence: str) -> int:
-    """Write the Parquet file of all models' rows; its bytes, 0 where there is none."""
+def _joined(folder: Path, models: Sequence[ModelPage], licence: str) -> tuple[int, int]:
+    """Write the Parquet file of all models' rows; its bytes and rows, 0 where there is none."""
     if not models:
-        return 0
+        return 0, 0
     whole = folder / downloads.PARQUET
     parts = [folder / _ROWS / f"{model.slug}.parquet" for model in models]
-    downloads.join_parquet([part for part in parts if part.is_file()], whole, licence)
-    return whole.stat().st_size
+    rows = downloads.join_parquet([part for part in parts if part.is_file()], whole, licence)
+    return whole.stat().st_size, rows
 
 
 def _sitemap(folder: Path, base_url: str) -> str:

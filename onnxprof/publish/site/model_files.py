@@ -33,6 +33,7 @@ from onnxprof.publish.site.cards import card, light
 from onnxprof.publish.site.worklist import Item, Volume
 from onnxprof.publish.social import picture
 from onnxprof.publish.tables.timings import RowsOf, TimingRow, timing_csv, timing_rows
+from onnxprof.publish.text.csv import spreadsheet_variant
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
@@ -242,21 +243,27 @@ def _files(
     drawings = graph_view.graphs(page)
     rooms = graph_view.rooms(drawings)
     why = section.shown(page, reasons, site)
-    html = render.model_page(page, site, rooms, why, {"history": earlier.data}, history=earlier)
+    tables = {
+        f"runs/{entry.stem}.csv": timing_csv([entry.run], rows_of=rows_of)
+        for entry in page.entries
+        if entry.result
+    }
+    tables |= dict(layer_rows.tables(page))
+    sheets = [name for name, text in tables.items() if spreadsheet_variant(text)]
+    data = {"history": earlier.data, "sheets": sheets}
+    html = render.model_page(page, site, rooms, why, data, history=earlier, sheets=sheets)
     yield "index.html", encoded(html)
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
     for path, text in (
         *graph_view.scripts(drawings),
         *side_by_side.scripts(page),
-        *layer_rows.files(page),
+        *layer_rows.scripts(page),
         *facts.script(page, rows_of),
         *section.scripts(page, reasons, site),
+        *tables.items(),
     ):
         yield path, encoded(text)
-    for entry in page.entries:
-        if entry.result:
-            yield f"runs/{entry.stem}.csv", encoded(timing_csv([entry.run], rows_of=rows_of))
 
 
 def _documents(

@@ -66,6 +66,12 @@ def _harmless(cell: re.Match[str]) -> str:
     return quote + _FORMULA.sub(r"\1'", inner) + quote
 
 
+def spreadsheet_variant(text: str) -> str:
+    """The same; empty where a spreadsheet reads the plain table just so, as one of ASCII alone."""
+    variant = for_spreadsheets(text)
+    return "" if text.isascii() and variant == BYTE_ORDER_MARK + text else variant
+
+
 def spreadsheet_name(name: str) -> str:
     """The name of that variant of a CSV file: `lenet.spreadsheet.csv`."""
     return f"{name.removesuffix('.csv')}.spreadsheet.csv"

@@ -42,14 +42,16 @@ def bound_text(roofs: Roofline) -> str:
         return ""
     least = "at least " if found.at_least else ""
     text = (
-        f"Possible at these ceilings: {least}{_of(found.in_sequence_ns, found)} with the fusion"
-        f" that ran ({duration(found.critical_path_ns)} along the critical path),"
-        f" {_of(found.fused_in_sequence_ns, found)} with perfect fusion"
-        f" ({duration(found.fused_critical_path_ns)}); for direct algorithms"
+        f"Least possible on this machine: {least}{_of(found.in_sequence_ns, found)} with the steps"
+        f" that ran, {_of(found.fused_in_sequence_ns, found)} if layers without multiply-adds took"
+        " no time."
     )
+    ends = duration(found.critical_path_ns), duration(found.fused_critical_path_ns)
+    if ends != (duration(found.in_sequence_ns), duration(found.fused_in_sequence_ns)):
+        text += f" With branches at the same time: {ends[0]} and {ends[1]}."
     if found.other_algorithms:
-        text += f", not {_named(found.other_algorithms)} (Winograd or FFT)"
-    return f"{text}."
+        text += f" Winograd or FFT may take less, as in {_named(found.other_algorithms)}."
+    return text
 
 
 #: A factor of more digits would say more than ceilings are known to.

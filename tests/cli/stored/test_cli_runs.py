@@ -170,7 +170,7 @@ def test_show_and_export_say_what_bounds_a_step(root: Path) -> None:
     shown = good("show", listed[2]["path"])  # its own store is looked into
     assert "why" in shown.stdout
     assert "overhead" in shown.stdout
-    assert "Possible at these ceilings" in shown.stdout
+    assert "Least possible on this machine" in shown.stdout
     assert shown.stderr == ""
     rows = list(csv.DictReader(io.StringIO(good("export", "--store", root).stdout)))
     assert {row["bound"] for row in rows} == {"", "compute", "overhead"}

@@ -168,7 +168,7 @@ def test_a_run_that_came_to_one_per_cent_needs_what_it_had() -> None:
 def test_four_times_as_wide_takes_sixteen_times_as_long() -> None:
     found = estimate(with_latencies(wide(0.04), "onnxprof profile x --budget 5"))
     assert found.seconds == 80
-    assert "±4.0 % with 40 samples in 5 s" in found.note
+    assert "known to ±4.0 %, with 40 samples in 5 s;" in found.note
 
 
 def test_long_inferences_count_with_the_time_that_they_took() -> None:
@@ -176,6 +176,7 @@ def test_long_inferences_count_with_the_time_that_they_took() -> None:
     found = estimate(run)
     assert found.seconds >= 20 * 20
     assert "±" not in found.note.partition(";")[0], "three samples have no interval"
+    assert "has 3 samples in 60.1 s, longer than its budget of 5 s" in found.note
 
 
 def test_no_more_than_an_hour_is_proposed() -> None:

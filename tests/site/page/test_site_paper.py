@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 from support.sites import HOSTILE, runs, settled
 
 from onnxprof.publish.site.build import build_site
@@ -124,6 +127,22 @@ def test_the_printer_of_the_browser_finds_the_charts(page: Any, root: str) -> No
     assert page.pdf(format="A4").startswith(b"%PDF")
     assert page.evaluate("window.papers") == len(CHARTS)
     assert page.locator(".paper").count() == 0
+
+
+@over_http
+@pytest.mark.parametrize("path", ["index.html", "models/alpha/index.html"])
+def test_strong_figures_are_once_in_the_text_of_a_printed_page(
+    page: Any, root: str, path: str
+) -> None:
+    page.goto(f"{root}/{path}")
+    settled(page)
+    strong = page.locator("td.win > a, tfoot .total > td").all_inner_texts()
+    figures = {text.strip() for text in strong if re.fullmatch(r"\s*[\d,]+\.\d+\s*", text)}
+    assert figures
+    printed = PdfReader(io.BytesIO(page.pdf(format="A4"))).pages
+    text = "\n".join(sheet.extract_text() for sheet in printed)
+    assert {figure for figure in figures if figure in text} == figures
+    assert [figure for figure in figures if figure * 2 in text] == []
 
 
 @over_http

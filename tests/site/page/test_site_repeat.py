@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,13 +14,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.sites import HOSTILE, failed_run, hostile_run, runs, violations
+from support.sites import HOSTILE, failed_run, hostile_run, runs, settled, violations
 
 from onnxprof.errors import UsageError
 from onnxprof.publish.pages import downloads
 from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.site.build import build_site
 from onnxprof.publish.tables.timings import timing_csv
+from onnxprof.publish.text.csv import for_spreadsheets
 from onnxprof.records.run import Origin, Run
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
@@ -157,7 +159,7 @@ def test_nothing_is_wider_than_a_phone(page: Any, root: str) -> None:
     assert page.evaluate("document.querySelector('.repeat').scrollWidth") <= 390
 
 
-def test_a_csv_for_spreadsheets_stands_beside_each(page: Any, root: str, out: Path) -> None:
+def test_a_csv_for_spreadsheets_stands_where_it_differs(page: Any, root: str, out: Path) -> None:
     page.goto(f"{root}/models/formula/index.html")
     with page.expect_download() as download:
         page.click("#spreadsheet")
@@ -167,9 +169,25 @@ def test_a_csv_for_spreadsheets_stands_beside_each(page: Any, root: str, out: Pa
     assert b",'=SUM(A1:A9)," in made
     plain = (out / "models/formula/runs/formula.cpu-fake.fake.b1.csv").read_bytes()
     assert plain == timing_csv([formula()]).encode()
-    for path in out.rglob("*.csv"):
-        if not path.name.endswith(".spreadsheet.csv"):
-            assert path.with_name(f"{path.stem}.spreadsheet.csv").is_file()
+    plain_ones = [path for path in out.rglob("*.csv") if ".spreadsheet." not in path.name]
+    for path in plain_ones:
+        text = path.read_bytes().decode()
+        same = text.isascii() and for_spreadsheets(text) == f"\ufeff{text}"
+        assert path.with_name(f"{path.stem}.spreadsheet.csv").is_file() == (not same), path
+    assert len(list(out.rglob("*.spreadsheet.csv"))) < len(plain_ones)
+
+
+def test_no_page_offers_a_variant_that_is_not_there(page: Any, root: str, out: Path) -> None:
+    page.goto(f"{root}/models/alpha/index.html")
+    settled(page)
+    assert page.locator("#spreadsheet").is_hidden()
+    page.check("#batches input[value='8']", force=True)
+    settled(page)
+    assert page.locator("#csv").is_visible()
+    assert page.locator("#spreadsheet").is_hidden()
+    for path in out.rglob("*.html"):
+        for name in re.findall(r'href="([^"]*\.spreadsheet\.csv)"', path.read_text("utf-8")):
+            assert (path.parent / name).is_file(), (path, name)
 
 
 def test_no_two_totals_of_a_device_look_alike(out: Path) -> None:

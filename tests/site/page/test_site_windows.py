@@ -72,7 +72,7 @@ def test_a_page_holds_few_elements_before_more_are_asked_for(
     assert (out / f"models/long-{layers}/index.html").stat().st_size < kilobytes * 1000
     page.goto(f"{root}/models/long-{layers}/index.html")
     assert page.evaluate(ELEMENTS) < 6_000
-    assert page.locator("wbr").count() == 0
+    assert page.locator("wbr").count() < 1_500, "those of the rows that are shown"
     assert rows(page, TIMING) == 30
     assert not [url for url in asked if url.endswith(f"long-{layers}/layers.js")]
 
