@@ -64,7 +64,7 @@ def asked_text(asked: Asked) -> str:
 
 
 def system_text(asked: Asked) -> str:
-    """Sessions, threads, batches, settings: `2 sessions of 1 thread, batches up to 8, waiting 2 ms`."""
+    """As in `2 sessions of 1 thread, batches up to 8, waiting 2 ms, optimisation level basic`."""
     text = f"{counted(asked.sessions, 'session', 'sessions')} of {threads(asked.threads)}"
     text += f", batches up to {asked.max_batch}" if asked.max_batch > 1 else ", batch 1"
     text += f", waiting {duration(asked.max_wait_ns)}" if asked.max_wait_ns else ""
