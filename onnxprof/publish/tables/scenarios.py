@@ -200,8 +200,8 @@ def _values(run: ScenarioRun) -> tuple[object, ...]:
         *(asked.max_batch, asked.max_wait_ns / 1e6, asked.target_latency_ns / 1e6 or None),
         *(asked.rate or None, asked.is_quick),
     )
-    ends = (run.loadgen, dict(run.environment).get(RUNTIME, ""), run.failure, LABEL)
-    ends += ("; ".join(asked.setup.words),)
+    settings = "; ".join(asked.setup.words)
+    ends = (run.loadgen, dict(run.environment).get(RUNTIME, ""), run.failure, LABEL, settings)
     if run.answer is None:
         return (*facts, *(None,) * (len(COLUMNS) - len(facts) - len(ends)), *ends)
     return (*facts, *_answered(run.answer), *_floored(run.floor), *ends)
