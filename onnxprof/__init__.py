@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from onnxprof.api.results.runs import Failure as Failure
     from onnxprof.api.results.runs import Runs as Runs
     from onnxprof.api.results.scalings import Scalings as Scalings
+    from onnxprof.api.results.versions import VersionsCompared as VersionsCompared
     from onnxprof.api.scaling import scaling as scaling
+    from onnxprof.api.versions.comparing import compare_versions as compare_versions
     from onnxprof.jobs.exporting.export import Exported as Exported
     from onnxprof.publish.site.build import Built as Built
     from onnxprof.records.device import Device as Device
@@ -82,9 +84,11 @@ _PLACES = {
     "SymbolicCosts": "onnxprof.api.results.inspection",
     "Tensor": "onnxprof.records.layer",
     "Timings": "onnxprof.records.timings",
+    "VersionsCompared": "onnxprof.api.results.versions",
     "advise": "onnxprof.api.advising",
     "align": "onnxprof.api.aligning",
     "compare": "onnxprof.api.comparing",
+    "compare_versions": "onnxprof.api.versions.comparing",
     "cost": "onnxprof.api.inspecting",
     "doctor": "onnxprof.api.publishing",
     "errors": "onnxprof.errors",

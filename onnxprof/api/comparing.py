@@ -82,7 +82,7 @@ def compare(
 
     if _are_models(a, b):
         given = fields_of(options) | {"backend": backend or "ort"}
-        asked = _in_turn(given | {"batches": sizes(1 if batches is None else batches)})
+        asked = in_turn_options(given | {"batches": sizes(1 if batches is None else batches)})
         sides, rules = (a, b), (threshold, force, layer_errors)
         return Comparison(_of_models(sides, asked, *rules, store, progress), limit)
     others = {"batches": batches is not None, "backend": bool(backend)}
@@ -183,10 +183,13 @@ def _refuse_incomparable(each: Pair) -> None:
             )
 
 
-def _in_turn(given: dict[str, Any]) -> Options:
-    """How both models are measured: by the trace, which adds as much to one as to the other."""
+def in_turn_options(given: dict[str, Any]) -> Options:
+    """How both sides are measured: by the trace, which adds as much to one as to the other.
+
+    Raises UsageError for another timer.
+    """
     if given.get("timer", Timer.TRACE) not in (Timer.AUTO, Timer.TRACE):
-        raise UsageError("two models are measured in turn by the trace timer alone")
+        raise UsageError("two sides are measured in turn by the trace timer alone")
     usual = {"telemetry": False, "processes": PAIRS, "budget": Budget(SECONDS)}
     return Options((), limits=limits(900.0, 0.0), **{**usual, **given, "timer": Timer.TRACE})
 
@@ -210,22 +213,24 @@ def _of_models(
         found = planned(of_models(a, b, options), line.note)
         if layer_errors:
             refuse_not_quantised(found.pairs)
-        pairing = measured(found, place, _Shown(line), line.note)
+        pairing = measured(found, place, LineMeter(line), line.note)
         comparison = compared(pairing, threshold, force, in_turn=True)
         return with_errors(comparison, found.pairs, line.note) if layer_errors else comparison
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class LineMeter:
     """A meter on a line."""
 
     line: Line
 
     def update(self, job: Job, phase: str, share: float) -> None:
+        """Show what a job is at."""
         if isinstance(phase, Notice):
             self.line.note(phase)
         else:
             self.line.show(f"{job.facts.name}, batch {job.batch}: {phase}, {100 * share:.0f} %")
 
     def done(self) -> None:
+        """A job is done."""
         self.line.clear()

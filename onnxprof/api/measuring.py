@@ -30,10 +30,11 @@ from onnxprof.sweeps.events import (
     Noted,
     Planned,
     Skipped,
+    Started,
 )
 from onnxprof.sweeps.here import Here
 from onnxprof.sweeps.ledger import Ledger, OnRun
-from onnxprof.sweeps.one_line import tasks_of
+from onnxprof.sweeps.one_line import announcement, remarks, tasks_of
 from onnxprof.sweeps.resume import Policy
 from onnxprof.sweeps.tasks import Task
 
@@ -92,6 +93,8 @@ def profile(
         )
         root = opened.enter_context(scratch()) if store is None else folders.store(Path(store))
         tasks = tasks_of(asked, force, fetching, line.note)
+        for text in remarks(tasks, asked):
+            line.note(text)
         for model, axis in axes_left_out(tasks, asked):
             line.note(f"{model} has no axis {axis!r}, which is for the other models")
         return _profiled(tasks, Path(root), line, None if wait else 0.0, store is None)
@@ -151,7 +154,7 @@ def _profiled(
     from onnxprof.reasons.stored import Shelf
     from onnxprof.store.folder import Store
 
-    heard = _Heard(line, jobs_in(tasks))
+    heard = _Heard(line, jobs_in(tasks), announcement(tasks))
     refused = measure(tasks, new_ledger(Store(root), heard.hear, heard.on_run), wait_s)
     line.clear()
     if not heard.runs and (refused or heard.failures):
@@ -177,6 +180,8 @@ class _Heard:
 
     line: Line
     jobs: int
+    ahead: str = ""
+    """How long it will take, which is said once; empty where there is nothing to say."""
     runs: list[Run] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     _done: int = 0
@@ -188,6 +193,9 @@ class _Heard:
                 self.line.show(f"{_of(job)} ({self._done + 1} of {self.jobs}): {doing}")
             case Noted(text):
                 self.line.note(text)
+            case Started() if self.ahead:
+                self.line.note(self.ahead)
+                self.ahead = ""
             case Skipped(_, reason, "batch"):
                 self.jobs -= 1
                 self.line.note(reason)

@@ -270,7 +270,7 @@ def _fault(error: BaseException) -> _Fault:
         return _Fault(str(error), what="no command or argument is given", is_help=True)
     shown = getattr(error, "format_message", None)
     if shown is not None:
-        return _Fault(_helpful(shown(), error))
+        return _Fault(_helpful(shown().replace(": Value error, ", ": "), error))
     return _Fault(f"bug in onnxprof: {kind}: {error} (see --debug)")
 
 

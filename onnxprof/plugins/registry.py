@@ -142,7 +142,8 @@ def _unknown(noun: str, name: str, known: Sequence[str]) -> UsageError:
     if not known:
         remedy = "onnxprof itself is not installed here: run `pip install -e .` in its source tree"
         return UsageError(f"no {noun} is registered", where=f"{noun} {name}", remedy=remedy)
-    close = get_close_matches(name, known, n=1)
+    meant = [each for each in known if noun == "backend" and name.lower() in packages_of(each)]
+    close = meant or get_close_matches(name, known, n=1)
     hint = f"Did you mean {close[0]}? " if close else ""
     return UsageError(f"no {noun} is called {name!r}", remedy=f"{hint}Known: {', '.join(known)}")
 

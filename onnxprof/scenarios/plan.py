@@ -11,6 +11,7 @@ from onnxprof.errors import UsageError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.jobs.proving import proven
+from onnxprof.jobs.setting import NONE
 from onnxprof.jobs.sweep import plan as planned_jobs
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.sources.policy import Progress
@@ -18,6 +19,7 @@ from onnxprof.model.sources.resolve import argument, published
 from onnxprof.plugins import registry
 from onnxprof.plugins.verbs import predicted_memory
 from onnxprof.records.scenarios.asked import RULES_S, RULES_SAMPLES, Asked, Scenario
+from onnxprof.records.step import Granularity, Setup
 from onnxprof.scenarios import loadgen
 from onnxprof.scenarios.serving import sizes
 from onnxprof.scenarios.systems import ModelSystem
@@ -26,7 +28,7 @@ from onnxprof.scenarios.systems import ModelSystem
 QUICK_S = 5.0
 _FEWEST_SAMPLES = 64
 #: Options of a measurement that stand in the command where they differ from their default.
-_KEPT = ("provider", "dims", "seed", "inputs")
+_KEPT = ("provider", "dims", "seed", "inputs", "session_options", "provider_options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,15 @@ def _plan(load: Load, options: Options, jobs: tuple[Job, ...], version: str) -> 
         dims=first.options.dims,
         seed=options.seed,
         inputs_sha256=_digest(options.inputs),
+        setup=_setup(first.options),
     )
     return Plan(asked, jobs, options, command_line(load, first), version)
+
+
+def _setup(settled: Options) -> Setup:
+    """How the runtime is set: a graph as written is one without optimisations."""
+    is_written = settled.granularity is Granularity.WRITTEN
+    return replace(settled.setup, level=NONE) if is_written else settled.setup
 
 
 def _digest(inputs: str) -> str:
@@ -144,8 +153,9 @@ def command_line(load: Load, job: Job) -> str:
     words += ["--sessions", str(load.sessions), "--threads", str(options.threads)]
     words += ["--max-batch", str(load.max_batch), "--duration", f"{load.duration_s:g}"]
     words += [word for flag, n in numbers.items() if n for word in (flag, f"{n:g}")]
-    for name in _KEPT:
-        value = getattr(options, name)
+    setup = _setup(options)
+    kept = {name: getattr(options, name) for name in _KEPT} | {"optimization_level": setup.level}
+    for name, value in kept.items():
         if value != TABLE[name].default:
             words += TABLE[name].words(value)
     return shlex.join(words)

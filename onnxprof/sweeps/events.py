@@ -28,6 +28,8 @@ class JobName:
     dims: tuple[tuple[str, int], ...] = ()
     node: str = ""
     """The machine that runs it; empty for this one."""
+    runtime: str = ""
+    """Package and version of a runtime beside the installed one; empty for that one."""
 
 
 @dataclass(frozen=True, slots=True)

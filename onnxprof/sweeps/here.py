@@ -48,6 +48,7 @@ from onnxprof.sweeps.matching import matched
 from onnxprof.sweeps.places import Desk
 from onnxprof.sweeps.tasks import Task
 from onnxprof.sweeps.unreadable import unreadable
+from onnxprof.sweeps.versions import is_new
 
 
 class Learner(Protocol):
@@ -204,7 +205,7 @@ class _Course:
 
         options = self.task.options
         start_server(registry.backend(options.backend))
-        where = setting(options, self.task.device_id)
+        where = setting(options, self.task.device_id, self._note if is_new(options) else None)
         found = self.place.inspected(self.task, fetching)
         name = self.task.model_name
         self.refused = {b: f"{name} at batch {b}: {error}" for b, error in found.refused}

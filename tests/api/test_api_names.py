@@ -14,7 +14,18 @@ from support.places import ROOT
 import onnxprof as op
 
 FUNCTIONS = (
-    *("advise", "align", "compare", "cost", "doctor", "export", "inspect", "load", "profile"),
+    *(
+        "advise",
+        "align",
+        "compare",
+        "compare_versions",
+        "cost",
+        "doctor",
+        "export",
+        "inspect",
+        "load",
+        "profile",
+    ),
     *("report", "scaling", "site", "symbolic_cost"),
 )
 

@@ -24,6 +24,7 @@ from onnxprof.errors import (
     UsageError,
 )
 from onnxprof.store.folder import load_all
+from onnxprof.sweeps import one_line
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 QUICK: op.Measuring = {"threads": 1, "budget": 0.05, "verify": False, "parity": False}
@@ -150,6 +151,17 @@ def test_progress_is_on_stderr_or_nowhere(lenet: Path, capsys: pytest.CaptureFix
     assert [line.rpartition(" (")[2] for line in lines] == ["1 of 2)", "2 of 2)"]
     assert all(line.startswith("onnxprof: lenet, batch") for line in lines)
     assert "\r" not in told.err
+
+
+def test_what_takes_long_is_announced_once(
+    lenet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_line, "_WORTH_SAYING_S", 0.1)
+    op.profile(lenet, batches=(1, 2), **QUICK)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.startswith("onnxprof: 2 measurements: up to ")
+    assert "s in all, with loading and checks" in first
+    assert len(others) == 2
 
 
 def test_one_model_of_two_fails_and_the_other_is_measured(lenet: Path, tmp_path: Path) -> None:

@@ -127,6 +127,23 @@ def test_a_few_runs_are_spelled_out_and_many_are_listed() -> None:
     assert max(map(len, str(many).splitlines())) <= 80
 
 
+def test_several_backends_are_side_by_side_in_text_html_and_records() -> None:
+    runs = op.Runs([sample_run(), sample_run(backend="other", scale=0.5)])
+    (beside,) = runs.side_by_side()
+    assert isinstance(beside, op.Alignment)
+    assert beside.document() == op.align(runs, over="batch").document()
+    for text in (str(runs), runs._repr_html_()):
+        assert "sample: other against fake, batch by batch" in text
+        assert "+100 %" in text
+    assert op.Runs(runs[:1]).side_by_side() == ()
+    assert op.Runs([sample_run(), sample_run(batch=8, backend="other")]).side_by_side() == ()
+
+
+def test_a_notebook_says_what_sizes_come_to(runs: op.Runs) -> None:
+    for text in (str(runs), runs._repr_html_()):
+        assert "Best rate: batch 8 with" in text
+
+
 def test_layers_that_are_shown_are_as_many_as_asked_for(runs: op.Runs) -> None:
     assert "2 more rows" in runs[:1].table(limit=1)
     assert "more row" not in runs[:1].table()

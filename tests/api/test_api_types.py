@@ -34,6 +34,9 @@ GOOD = """
     comparison: op.Comparison = op.compare(runs, again, threshold=0.05)
     in_turn: op.Comparison = op.compare("a.onnx", Path("b.onnx"), threads=2, processes=5)
     slower: bool = comparison.regressed
+    versions: op.VersionsCompared = op.compare_versions(
+        Path("a.onnx"), "onnxruntime==1.22.1", "onnxruntime==1.32.0", bisect=True, threads=1
+    )
     aligned: op.Alignment = op.align(runs, baseline="torch", over="batch")
     scaled: op.Scalings = op.scaling(runs, latency_limit_ms=20.0)
     advice: op.Advice = op.advise(one)

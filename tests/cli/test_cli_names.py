@@ -48,6 +48,21 @@ def test_a_file_that_is_not_there(reference: str, meant: str) -> None:
         open_model(reference)
 
 
+def test_a_file_beside_it_is_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "nets"
+    folder.mkdir()
+    for name in ("lenet5.onnx", "lenet5.txt", "other.onnx"):
+        (folder / name).write_text("")
+    monkeypatch.chdir(folder)
+    with pytest.raises(ModelError, match=r"Did you mean lenet5\.onnx\?$"):
+        open_model("lenet5.onx")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"Did you mean nets[/\\]lenet5\.onnx\?$"):
+        open_model("nets/lenet.onnx")
+
+
 def test_a_typo_names_the_three_closest_networks() -> None:
     with pytest.raises(UsageError) as error:
         open_model("zoo:squeeznet")

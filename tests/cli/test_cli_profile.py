@@ -202,6 +202,7 @@ def test_what_the_runtime_refuses_is_one_line_and_a_failed_record(tmp_path: Path
         (["model.onnx", "--batch", "-1"], ["--batch"]),
         (["model.onnx", "--batch", "1000000000"], ["--batch"]),
         (["model.onnx", "--backend", "nope"], ["no backend is called 'nope'", "ort"]),
+        (["model.onnx", "--backend", "onnxruntime"], ["Did you mean ort?"]),
         (["model.onnx", "--device", "cuda"], ["without CUDAExecutionProvider", "onnxprof[gpu]"]),
         (["model.onnx", "--granularity", "coarse"], ["executed or written"]),
         (["model.onnx", "--dim", "nope=3"], ["nope"]),

@@ -47,6 +47,7 @@ def test_versions_are_pinned() -> None:
     wanted = f"onnxprof[cpu]=={VERSION[1]}"
     assert ACTION["inputs"]["package"]["default"] == wanted
     assert JOB["variables"]["GATE_PACKAGE"] == wanted
+    assert f"`{wanted}`" in PAGE, "the page says what is installed"
     assert re.fullmatch(r"python:\d+\.\d+\.\d+-\w+", JOB["image"])
     for used in re.findall(r"uses: (\S+)", PAGE):
         assert used == "./" or re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", used)

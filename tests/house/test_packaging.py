@@ -31,9 +31,14 @@ import onnxprof.backends.ort.backend, onnxprof.exporters, onnxprof.zoo, onnxprof
 from onnxprof.plugins import registry as plugins
 assert pathlib.Path(site.__file__).name == "site.py", site.__file__
 assert plugins.backends()["ort"].error == "", plugins.backends()["ort"]
-package = importlib.resources.files("onnxprof")
-for path in ("py.typed", "zoo/skeletons", "site/templates", "site/assets"):
-    assert (package / path).is_file() or list((package / path).iterdir()), path
+assert (importlib.resources.files("onnxprof") / "py.typed").is_file()
+from onnxprof.publish.disk.package import folder
+from onnxprof.publish.pages.render import asset
+from onnxprof.zoo.catalogue import SKELETONS
+assert asset("style.css")
+assert list(SKELETONS.iterdir())
+assert list((folder("site") / "templates").iterdir())
+assert (folder("zoo") / "skeletons").samefile(SKELETONS)
 for name in ("backends", "exporters", "zoo"):
     try:
         __import__(name)
@@ -41,6 +46,15 @@ for name in ("backends", "exporters", "zoo"):
         continue
     raise AssertionError(name + " is importable at the top level")
 print(pathlib.Path(onnxprof.__file__).parent, importlib.metadata.version("onnxprof"))
+"""
+
+
+#: What needs templates, scripts and sources of the site.
+SITE = """
+import onnxprof as op
+from onnxprof.testing import sample_run
+op.Runs([sample_run()]).save("runs")
+op.site("runs", "public")
 """
 
 
@@ -238,3 +252,7 @@ def test_an_editable_install_of_such_a_clone_works(
 ) -> None:
     install(fresh, "--editable", unlinked, cwd=tmp_path)
     assert check(fresh, tmp_path) == unlinked / "onnxprof"
+    pytest.importorskip("jinja2")
+    run(fresh, "-c", SITE, cwd=tmp_path)
+    assert (tmp_path / "public" / "index.html").is_file()
+    assert "lenet" in run(fresh.with_name("onnxprof"), "zoo", "list", cwd=tmp_path)

@@ -14,6 +14,7 @@ from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options
 from onnxprof.processes.confined import Limits
 from onnxprof.records.scenarios.asked import RULES_SAMPLES, Scenario
+from onnxprof.records.step import Setup
 from onnxprof.scenarios import loadgen
 from onnxprof.scenarios.plan import Load, check, confirmed, planned
 
@@ -108,6 +109,22 @@ def test_a_plan_has_a_job_for_each_batch_and_a_command(tmp_path: Path) -> None:
         "--seed 3",
     ):
         assert words in plan.command
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_plan_has_the_settings_of_the_runtime_and_its_command_gives_them(tmp_path: Path) -> None:
+    path = models.save(models.lenet(), tmp_path, "lenet.onnx")
+    load = Load(Scenario.OFFLINE, duration_s=5)
+    pairs = (("session.disable_prepacking", "1"),)
+    plan = planned(load, options(path, session_options=pairs, optimization_level="basic"))
+    assert plan.asked.setup == Setup("basic", pairs)
+    words = "--session-option session.disable_prepacking=1 --optimization-level basic"
+    assert words in plan.command
+    bare = planned(load, options(path, optimization_level="disable"))
+    assert bare.asked.setup == Setup("disable")
+    assert "--optimization-level disable" in bare.command
+    with pytest.raises(UsageError, match="speed"):
+        planned(load, options(path, session_options=(("speed", "1"),)))
 
 
 @pytest.mark.usefixtures("installed")

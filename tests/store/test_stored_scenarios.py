@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from support.runs.scenarios import asked, scenario_run
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.records.scenarios.asked import Scenario
 from onnxprof.records.scenarios.run import Probe
+from onnxprof.records.step import USUAL, Setup
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.store.beside.scenarios import asked_id, load, newest, save, stored
+from onnxprof.store.encoding import dumps
 from onnxprof.store.folder import scan
 
 
@@ -60,6 +63,18 @@ def test_an_id_is_of_what_was_asked_alone() -> None:
     assert asked_id(asked()) == asked_id(scenario_run(created="x", loadgen="7").asked)
     assert len({asked_id(asked(s)) for s in Scenario}) == len(Scenario)
     assert asked_id(asked(rate=3.0)) != asked_id(asked())
+    assert asked_id(asked(setup=Setup("basic"))) != asked_id(asked())
+
+
+def test_a_record_from_before_settings_keeps_its_id(tmp_path: Path) -> None:
+    path = save(tmp_path, scenario_run())
+    record = json.loads(path.read_text("utf-8"))
+    del record["asked"]["setup"]
+    path.write_text(json.dumps(record))
+    found = load(path)
+    assert found.asked.setup == USUAL
+    digest = hashlib.sha256(dumps(record["asked"])).hexdigest()
+    assert digest.startswith(asked_id(found.asked))
 
 
 @pytest.mark.parametrize(

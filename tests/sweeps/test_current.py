@@ -58,6 +58,22 @@ def test_a_run_is_current_by_runtime_and_driver(
     assert Versions().are_current(run.request, path) is current
 
 
+@pytest.mark.parametrize(
+    ("wanted", "stored_as", "current"),
+    [
+        ("numpy==0.1", "numpy 0.1.0", True),
+        ("numpy==0.1", "numpy 0.2", False),
+        ("numpy==0.1", "", False),
+    ],
+)
+def test_a_version_that_was_asked_for_is_current_whatever_is_installed(
+    wanted: str, stored_as: str, current: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "backend", lambda _: Runtime())
+    run, path = stored(tmp_path, stored_as, "570.1")
+    assert Versions().are_current(replace(run.request, runtime=wanted), path) is current
+
+
 def test_a_run_that_cannot_be_read_is_not_current(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

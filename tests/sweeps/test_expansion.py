@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.errors import BackendError
+from onnxprof.errors import BackendError, FleetError
+from onnxprof.jobs.options import Options
+from onnxprof.jobs.setting import Setting
 from onnxprof.records.device import Device
 from onnxprof.sweeps.devices import spread
 from onnxprof.sweeps.plans.expand import excluded, expanded
@@ -209,3 +212,57 @@ def test_a_device_that_is_not_there_is_refused_alone_and_all_is_one_task_each() 
     ((task, error),) = found.refused
     assert task.options.batches == (1,)
     assert "no CUDA here" in str(error)
+
+
+def of_version(options: Options) -> Setting:
+    """A version with two devices, which takes no option but `quick`, and spells it in capitals."""
+    if options.session_options == (("quick", "1"),):
+        options = replace(options, session_options=(("QUICK", "1"),))
+    elif options.session_options:
+        raise BackendError("no such option", where=options.runtime)
+    devices = tuple(Device(f"cpu:of-version-{i}", "cpu", "X") for i in range(2))
+    return Setting(devices, (), options)
+
+
+def of_versions(*given: tuple[tuple[str, str], ...]) -> list[Task]:
+    options = Options(("zoo:lenet",), backend="ort", runtime="onnxruntime==1.22.1", threads=3)
+    return [Task(replace(options, session_options=each)) for each in given]
+
+
+def test_a_version_of_a_runtime_is_asked_for_its_devices_and_what_it_takes() -> None:
+    asked: list[Options] = []
+
+    def ask(options: Options) -> Setting:
+        asked.append(options)
+        return of_version(options)
+
+    quick, slow = (("quick", "1"),), (("slow", "1"),)
+    given = [*of_versions(quick, (), slow), *of_versions(quick, slow)]
+    found = spread([replace(task, force=i > 2) for i, task in enumerate(given)], devices_of, ask)
+    assert not found.unasked
+    assert [str(error) for _, error in found.refused] == ["onnxruntime==1.22.1: no such option"] * 2
+    assert {task.device_id for task in found.tasks} == {"cpu:of-version-0", "cpu:of-version-1"}
+    settled = [task.options.session_options for task in found.tasks]
+    assert settled == [(("QUICK", "1"),)] * 2 + [()] * 2 + [(("QUICK", "1"),)] * 2
+    assert {task.options.threads for task in found.tasks} == {3}
+    assert len(asked) == 3  # what was answered is not asked again
+
+
+def test_a_version_that_cannot_be_asked_keeps_its_options_and_is_named() -> None:
+    (task,) = of_versions((("anything", "1"),))
+    found = spread([task], devices_of)
+    assert list(found.unasked) == ["onnxruntime==1.22.1"]
+    assert [made.options for made in found.tasks] == [task.options]
+    assert found.tasks[0].device_id == "cpu:0"
+
+
+def test_it_may_have_a_device_that_the_installed_version_lacks() -> None:
+    task = of_versions(())[0].asking(provider="cuda")
+    found = spread([task], devices_of)
+    assert found.tasks == [task]
+
+    def of_a_fleet(*_: str) -> list[Device]:
+        raise FleetError("no machine has it")
+
+    found = spread([task], of_a_fleet)
+    assert [str(error) for _, error in found.refused] == ["no machine has it"]

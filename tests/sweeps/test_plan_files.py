@@ -87,7 +87,7 @@ def test_every_key_reaches_the_options(tmp_path: Path) -> None:
 def test_every_option_of_a_measurement_is_a_key_of_a_plan() -> None:
     of_models = {"name"} | set(KEYS["models"])
     named = {option.name for option in TABLE.values()} | set(WORK)
-    assert named - of_models == {"backend", "device", "provider"}
+    assert named - of_models == {"backend", "device", "provider", "runtime"}
     assert named - set(KEYS["defaults"]) == {"backend", "inputs"}
 
 
@@ -138,6 +138,70 @@ def test_options_of_a_runtime_are_excluded_by_any_of_them(tmp_path: Path) -> Non
     kept = excluded(plan, expanded(plan).tasks)
     assert not kept.notes
     assert len(kept.tasks) == 3
+
+
+def test_versions_of_a_runtime_are_multiplied_out_and_bring_their_backend(tmp_path: Path) -> None:
+    found = tasks(
+        tmp_path,
+        """
+        [defaults]
+        runtime = ["", "onnxruntime == 1.22.1", "openvino==2026.3"]
+        [[models]]
+        name = "a.onnx"
+        """,
+    )
+    assert [(task.options.backend, task.options.runtime) for task in found] == [
+        ("ort", ""),
+        ("ort", "onnxruntime==1.22.1"),
+        ("openvino", "openvino==2026.3"),
+    ]
+    assert [task.job(1).runtime for task in found] == [task.options.runtime for task in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[defaults]\nruntime = "onnxruntime>=1.22"\n[[models]]\nname = "a.onnx"\n',
+            'line 2: runtime = "onnxruntime>=1.22". runtime takes a package and one version',
+        ),
+        (
+            '[[models]]\nname = "a.onnx"\n[[backends]]\nname = ["ort", "torch"]\n'
+            'runtime = "torch==2.0"\n',
+            "line 3: torch is a runtime of the backend torch, not of ort",
+        ),
+        (
+            '[[models]]\nname = "a.onnx"\n[[backends]]\nname = "ort"\nruntime = "numpy==2.0"\n',
+            "line 3: numpy is the package of no backend here",
+        ),
+        (
+            '[[models]]\nname = "a.onnx"\nruntime = "onnxruntime==1.22.1"\n',
+            "line 3: [[models]] has no key 'runtime'",
+        ),
+    ],
+)
+def test_a_version_that_makes_no_sense_is_refused_with_its_line(
+    text: str, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        tasks(tmp_path, text)
+    assert told in str(caught.value)
+
+
+def test_versions_of_a_runtime_are_excluded_by_pattern(tmp_path: Path) -> None:
+    from onnxprof.sweeps.plans.expand import excluded
+
+    text = """
+        [defaults]
+        runtime = ["", "onnxruntime==1.22.1", "onnxruntime==1.23.2"]
+        [[models]]
+        name = "a.onnx"
+        [[exclude]]
+        runtime = "onnxruntime==1.22*"
+        """
+    plan = read_plan(written(tmp_path, text))
+    kept = excluded(plan, expanded(plan).tasks)
+    assert [task.options.runtime for task in kept.tasks] == ["", "onnxruntime==1.23.2"]
 
 
 def test_a_model_goes_before_a_backend_and_that_before_the_defaults(tmp_path: Path) -> None:

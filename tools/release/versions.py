@@ -34,6 +34,12 @@ PLACES = (
     Place("CITATION.cff", "version: "),
     Place("action.yml", "    default: onnxprof[cpu]=="),
     Place("ci/gate.gitlab-ci.yml", "    GATE_PACKAGE: onnxprof[cpu]=="),
+    Place(
+        "docs/ci.md",
+        "`package` is what pip installs. Left out, it is the release that the action belongs to,"
+        " `onnxprof[cpu]==",
+        "`, which the",
+    ),
 )
 DATED = re.compile(r"^date-released: .*\n", re.M)
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pyarrow
     from rich.console import RenderableType
 
+    from onnxprof.api.results.alignment import Alignment
+
 #: Endings of files, and the format that each means.
 ENDINGS: Mapping[str, str] = {
     ".csv": "csv",
@@ -36,6 +38,10 @@ ENDINGS: Mapping[str, str] = {
 }
 #: More runs than this are listed, a line each.
 MOST_SPELLED_OUT = 12
+#: Blocks of layers that a table of runs side by side shows.
+_BLOCKS = 20
+#: Characters of a line of text in a notebook.
+_HTML_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,25 @@ class Runs(Printed, Sequence[Run]):
 
         return Runs(newest(self._runs), ceilings_of=self._ceilings_of)
 
+    def side_by_side(self) -> tuple[Alignment, ...]:
+        """Of each model that several backends measured, its systems batch by batch.
+
+        >>> from onnxprof.testing import sample_run
+        >>> [found] = Runs([sample_run(), sample_run(backend="other")]).side_by_side()
+        >>> found.record.model, found.record.batches
+        ('sample', (1,))
+        """
+        from onnxprof.api.results.alignment import Alignment
+        from onnxprof.publish.comparing.alignment import Choice
+        from onnxprof.publish.latency.side_by_side import alike
+
+        return tuple(Alignment(found, Choice(limit=_BLOCKS)) for found in alike(self._runs))
+
+    def _beside(self, width: int) -> list[RenderableType]:
+        from onnxprof.publish.latency.side_by_side import side_by_side
+
+        return list(side_by_side(self._runs, width))
+
     def parts(self, limit: int | None = None) -> Iterable[RenderableType]:
         """What `onnxprof profile` prints of them; of many runs the list of `onnxprof runs list`."""
         from onnxprof.publish.tables import profiled
@@ -161,14 +186,18 @@ class Runs(Printed, Sequence[Run]):
         """
         from onnxprof.publish.notebook.plain import plain_text
 
-        return plain_text(*self.parts(limit), width=width)
+        return plain_text(*self.parts(limit), *self._beside(width), width=width)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of each run with bars, and how its times add up."""
+        from onnxprof.publish.notebook.plain import plain_text
         from onnxprof.publish.notebook.runs import runs_html
+        from onnxprof.publish.tables.profiled import by_size
 
         few = self._runs[:MOST_SPELLED_OUT]
-        return runs_html(few, self._ceilings_of, len(self._runs) - len(few))
+        good = [run for run in self._runs if run.timings is not None]
+        sums = plain_text(*by_size(good), *self._beside(_HTML_WIDTH), width=_HTML_WIDTH)
+        return runs_html(few, self._ceilings_of, len(self._runs) - len(few), sums)
 
     def to_arrow(self) -> pyarrow.Table:
         """The timing table (docs/exports.md) as an Arrow table: a row a layer, all runs.

@@ -26,7 +26,9 @@ def title(job: JobName, *, with_device: bool = True, is_short: bool = False) -> 
     Where it is to be short, batch and threads are as in the names of stored files: `b8 t1`.
     """
     kind = job.device.partition(":")[0]
-    backend = job.backend if job.provider in ("", kind) else f"{job.backend} ({job.provider})"
+    backend = job.runtime.replace("==", " ") or job.backend
+    if job.provider not in ("", kind):
+        backend = f"{backend} ({job.provider})"
     place = device_name(job.device) + (f" of {job.node}" if job.node else "")
     runtime = f"{backend} on {place}" if with_device and place else backend
     sizes = [f"{axis}={size}" for axis, size in job.dims]

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
+from onnxprof.cli.choosing import Json
+from onnxprof.cli.output import (
+    TABLES,
+    deliver,
+    deliver_document,
+    display,
+    file_format,
+    plain_text,
+    say,
+)
 from onnxprof.cli.parameters import Own, SaveOptimized, takes
 from onnxprof.jobs.options import TABLE, Options
 
@@ -27,7 +36,7 @@ _BUDGET = 0.5
 @takes(
     *("what", "backend", "provider", "device", "batch", "threads", "budget", "dim", "inputs"),
     *("seed", "optimization_level", "session_option", "provider_option", "save_optimized"),
-    *("format", "output", "store"),
+    *("format", "as_json", "output", "store"),
     device=Own("A device's id or kind [default: the provider's]."),
     batch=Own("Batch size.", default=1, least=1),
     budget=Own("Seconds of measuring, for the steps' shares.", default=_BUDGET),
@@ -45,6 +54,7 @@ def optimized(
     format: Annotated[
         str, typer.Option(help="table, csv, json or dot; by default that of the output file.")
     ] = "",
+    as_json: Json = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
@@ -59,7 +69,7 @@ def optimized(
     """
     from onnxprof.analysis.optimised import optimised
 
-    chosen = _choose(format, output)
+    chosen = file_format(format, output, _FORMATS, "table", as_json)
     if _is_model(what):
         run = _measured(what, asked, save_optimized)
     else:
@@ -67,14 +77,6 @@ def optimized(
         run = _stored(what, store)
     _write(optimised(run), chosen, output)
     return 0
-
-
-def _choose(given: str, output: Path | None) -> str:
-    from onnxprof.errors import UsageError
-
-    if given and given not in _FORMATS:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(_FORMATS)}")
-    return file_format(given, output, _FORMATS, "table")
 
 
 def _is_model(text: str) -> bool:
@@ -166,14 +168,13 @@ def save_of_task(target: Path, task: Task) -> None:
 
 
 def _write(found: Optimised, chosen: str, output: Path | None) -> None:
+    from onnxprof.publish.json.inspected import optimized
     from onnxprof.publish.optimised import dot, records, table
 
+    if chosen == "json":
+        return deliver_document(optimized(records.body(found)), output)
+    if chosen == "table" and output is None:
+        return display(*table.parts(found))
     if chosen == "table":
-        parts = table.parts(found)
-        if output is None:
-            return display(*parts)
-        text = plain_text(*parts)
-    else:
-        to_text = {"csv": records.to_csv, "json": records.to_json, "dot": dot.to_dot}[chosen]
-        text = to_text(found)
-    deliver(text, output)
+        return deliver(plain_text(*table.parts(found)), output)
+    return deliver(records.to_csv(found) if chosen == "csv" else dot.to_dot(found), output)

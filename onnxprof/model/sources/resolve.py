@@ -7,8 +7,10 @@ checked digests. Where a file has the reference's name, that file is meant.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from onnxprof.errors import ModelError, UsageError
@@ -16,6 +18,8 @@ from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.records.layer import ModelFacts
 
 SCHEMES = ("zoo", "hub", "hf")
+#: A folder's entries that are looked through for a name like the one that is not there.
+_MOST_ENTRIES = 10_000
 #: What this process was given, by reference.
 _GIVEN: dict[str, Resolved] = {}
 
@@ -103,6 +107,8 @@ def _refuse_absent(path: Path, reference: str) -> None:
 def _meant(reference: str) -> str:
     if re.match(r"\w+://", reference):
         return "Download it first; zoo:NAME, hub:NAME and hf:ORG/REPO/FILE are fetched for you"
+    if beside := _close_files(Path(reference)):
+        return f"Did you mean {' or '.join(beside)}?"
     name = reference.removesuffix(".onnx")
     if not re.fullmatch(r"[\w.-]+", name):
         return "Check the path"
@@ -114,6 +120,20 @@ def _meant(reference: str) -> str:
     close = [name.lower()] if name.lower() in close else close
     meant = f"Did you mean {' or '.join(f'zoo:{match}' for match in close)}? " if close else ""
     return f"{meant}onnxprof zoo list has the networks that come with onnxprof"
+
+
+def _close_files(path: Path) -> list[str]:
+    """Models in the same folder whose names are close, as the user would write them."""
+    from difflib import get_close_matches
+
+    try:
+        with os.scandir(path.parent) as entries:
+            there = [entry.name for entry in islice(entries, _MOST_ENTRIES)]
+    except (OSError, ValueError):
+        return []
+    models = [name for name in there if name.lower().endswith(".onnx")]
+    close = get_close_matches(path.name, models, n=2, cutoff=0.8)
+    return [str(path.with_name(name)) for name in close]
 
 
 def _from_zoo(name: str, progress: Progress | None) -> Resolved:

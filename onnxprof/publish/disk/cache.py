@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 
 from onnxprof import folders
+from onnxprof.publish.disk import package
 
 #: Entries that were used longest ago go first once the folder holds more.
 MOST_BYTES = 2 << 30
@@ -96,9 +96,9 @@ def digest(*parts: str | bytes) -> str:
 
 def sources() -> list[Path]:
     """The sources, templates and assets that make a site's files."""
-    folders = [_root() / beside for beside in _BESIDE]
+    tops = [package.folder(beside) for beside in _BESIDE]
     return sorted(
-        {p for top in folders for pattern in _PATTERNS for p in top.rglob(pattern) if p.is_file()}
+        {p for top in tops for pattern in _PATTERNS for p in top.rglob(pattern) if p.is_file()}
     )
 
 
@@ -108,17 +108,13 @@ def code() -> str:
 
     The version alone would do for a release; a working copy changes between two.
     """
-    root = _root()
-    parts = [part for p in sources() for part in (str(p.relative_to(root)), p.read_bytes())]
+    root = package.folder()
+    parts = [part for p in sources() for part in (os.path.relpath(p, root), p.read_bytes())]
     return digest(*parts, *map(_version, ("onnxprof", *_LIBRARIES)))
 
 
-def _root() -> Path:
-    return Path(str(files("onnxprof")))
-
-
-def _version(package: str) -> str:
+def _version(distribution: str) -> str:
     try:
-        return version(package)
+        return version(distribution)
     except PackageNotFoundError:
         return ""

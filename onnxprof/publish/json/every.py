@@ -29,6 +29,7 @@ DOCUMENTS: Mapping[str, Document] = {
     each.name: each
     for each in (
         *(inspected.INSPECT, inspected.COST, inspected.ALIVE, inspected.SYMBOLIC),
+        inspected.OPTIMIZED,
         *(runs.PROFILE, listing.LIST, runs.RUN),
         *(comparing.COMPARE, comparing.ALIGN, comparing.OVER_BATCHES, comparing.SCALING),
         gates.GATE,

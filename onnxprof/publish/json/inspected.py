@@ -1,4 +1,4 @@
-"""What a model's file says, as documents: layers, their costs, what is in memory."""
+"""Models as documents: layers, their costs, what is in memory, what a runtime made of them."""
 
 from __future__ import annotations
 
@@ -135,3 +135,28 @@ def symbolic(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]]
     from onnxprof.publish.reasons.symbolic_costs import plain
 
     return SYMBOLIC.of(plain(cost, model, points))
+
+
+_OF_LAYER = record({"layer": TEXT, "operator": TEXT})
+_STEP = record(
+    {
+        **{"position": COUNT, "step": TEXT, "executed_as": TEXT, "nodes": COUNT, "fate": TEXT},
+        **{"share": known(NUMBER), "confidence": TEXT, "provider": TEXT},
+        "layers": listed(_OF_LAYER),
+    }
+)
+OPTIMIZED = Document(
+    "optimized",
+    "The executed graph of a model beside that of its file",
+    {
+        **{"model": TEXT, "model_sha256": TEXT, "backend": TEXT, "provider": TEXT},
+        **{"runtime": TEXT, "batch": COUNT, "options": listed(TEXT), "layers": COUNT},
+        **{"counts": mapped(COUNT), "steps": listed(_STEP)},
+        "without_step": listed(record({"layer": TEXT, "operator": TEXT, "fate": TEXT})),
+    },
+)
+
+
+def optimized(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of `onnxprof optimized`, from `publish.optimised.records.body`."""
+    return OPTIMIZED.of(body)

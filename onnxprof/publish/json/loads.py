@@ -22,7 +22,7 @@ _RUN = record(
         **{"estimate_ms": _MS, "scheduled_rate": known(NUMBER), "completed_rate": known(NUMBER)},
         **dict.fromkeys(("mean_ms", "p50_ms", "p90_ms", "p99_ms", "p99_9_ms", "floor_ms"), _MS),
         **{"floor_rate": known(NUMBER), "loadgen": TEXT, "runtime": TEXT, "failure": TEXT},
-        **{"label": TEXT, "command": TEXT, "environment": mapped(TEXT)},
+        **{"label": TEXT, "options": TEXT, "command": TEXT, "environment": mapped(TEXT)},
         **{"dims": mapped(COUNT), "settings": mapped(TEXT)},
     }
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import suppress
 
 from rich.console import RenderableType
 
-from onnxprof.compare.over_batches import over_batches
+from onnxprof.compare.over_batches import Batches, over_batches
 from onnxprof.compare.settings import settings_of
 from onnxprof.compare.systems import refuse_unlike
 from onnxprof.errors import UsageError
@@ -16,22 +17,19 @@ from onnxprof.records.run import Run
 
 def side_by_side(runs: Iterable[Run], width: int = 80) -> Iterator[RenderableType]:
     """A table for each model that several backends measured; the first of them is the baseline."""
+    for group in alike(runs):
+        yield from in_short(group, width)
+
+
+def alike(runs: Iterable[Run]) -> Iterator[Batches]:
+    """The systems of each model, batch by batch, where several backends have a batch in common."""
     groups: dict[Hashable, list[Run]] = {}
     for run in runs:
         if run.timings is not None and run.timings.latency_ns.size:
-            groups.setdefault((run.request.model_sha256, settings_of(run.request).work), []).append(
-                run
-            )
+            key = run.request.model_sha256, settings_of(run.request).work
+            groups.setdefault(key, []).append(run)
     for group in groups.values():
-        yield from _table(group, width)
-
-
-def _table(runs: Sequence[Run], width: int) -> list[RenderableType]:
-    """Nothing where there is one backend, or no two of them at one batch."""
-    if len({run.request.backend for run in runs}) < 2:
-        return []
-    try:
-        refuse_unlike(runs, batches=True)
-        return in_short(over_batches(runs), width)
-    except UsageError:
-        return []
+        if len({run.request.backend for run in group}) > 1:
+            with suppress(UsageError):
+                refuse_unlike(group, batches=True)
+                yield over_batches(group)

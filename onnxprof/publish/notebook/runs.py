@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from onnxprof.analysis.memory.alive import known_alive
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.publish.notebook.html import Cell, escaped, paragraph, table
+from onnxprof.publish.notebook.html import Cell, escaped, paragraph, preformatted, table
 from onnxprof.publish.tables.profiled import FEW_LAYERS, MANY_LAYERS
 from onnxprof.publish.tables.run_summary import Line, graded, headline, lines_of
 from onnxprof.publish.tables.timings import CeilingsOf
@@ -18,14 +18,18 @@ from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Run
 
 
-def runs_html(runs: Sequence[Run], ceilings_of: CeilingsOf, left_out: int = 0) -> str:
-    """Every run; below them how many more there are."""
+def runs_html(
+    runs: Sequence[Run], ceilings_of: CeilingsOf, left_out: int = 0, sums: str = ""
+) -> str:
+    """Every run; below them how many more there are, and the text of what they come to."""
     limit = FEW_LAYERS if len(runs) > 1 else MANY_LAYERS
     parts = [run_html(run, ceilings_of(run), limit) for run in runs]
     if not runs:
         parts.append(paragraph("no runs"))
     if left_out:
         parts.append(paragraph(f"{left_out} more: slice the runs, or to_pandas() has all of them"))
+    if sums.strip():
+        parts.append(preformatted(sums))
     return f'<div style="color:inherit">{"".join(parts)}</div>'
 
 

@@ -1,8 +1,7 @@
-"""The executed graph beside the file's as CSV and JSON."""
+"""The executed graph beside the file's as CSV, and as the body of a document."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,12 +60,11 @@ def _of_step(part: Part) -> dict[str, Any]:
     }
 
 
-def to_json(found: Optimised) -> str:
-    """One object: what was asked, the steps in order, and the layers without one."""
+def body(found: Optimised) -> dict[str, Any]:
+    """What was asked, the steps in order, and the layers without one, for `--json`."""
     asked = found.run.request
     fates = found.fates()
-    document = {
-        "schema": 1,
+    return {
         "model": asked.model_name,
         "model_sha256": asked.model_sha256,
         "backend": asked.backend,
@@ -79,7 +77,6 @@ def to_json(found: Optimised) -> str:
         "steps": [_step(part) for part in found.parts],
         "without_step": [_of_layer(each.layer, each.fate.value) for each in found.gone],
     }
-    return json.dumps(document, indent=2) + "\n"
 
 
 def _step(part: Part) -> dict[str, Any]:

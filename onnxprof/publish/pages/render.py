@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from onnxprof.analysis.grades import Grade, grade
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow
 from onnxprof.analysis.standing import standing
 from onnxprof.errors import UsageError
+from onnxprof.publish.disk import package
 from onnxprof.publish.drawing import bars
 from onnxprof.publish.icicle import view as where
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
@@ -148,7 +148,7 @@ def method_page(site: SiteFacts) -> str:
 
 def asset(name: str) -> bytes:
     """A file that the pages refer to."""
-    return (files("onnxprof") / "site" / "assets" / name).read_bytes()
+    return (package.folder("site") / "assets" / name).read_bytes()
 
 
 def _given(layer: Layer) -> Tensor:
@@ -273,7 +273,7 @@ def _environment() -> Environment:
         raise UsageError("the site needs Jinja2, which is not installed", remedy=REMEDY) from error
 
     def load(name: str) -> str:
-        return (files("onnxprof") / "site" / "templates" / name).read_text("utf-8")
+        return (package.folder("site") / "templates" / name).read_text("utf-8")
 
     env = jinja2.Environment(
         loader=jinja2.FunctionLoader(load),

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import OnnxprofError, UsageError
+from onnxprof.publish.disk import package
 from onnxprof.publish.disk.cache import Cache, digest
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _forget(characters: int) -> None:
 
 @cache
 def _source(template: str) -> bytes:
-    return (files("onnxprof") / "site" / "templates" / template).read_bytes()
+    return (package.folder("site") / "templates" / template).read_bytes()
 
 
 @cache

@@ -32,6 +32,7 @@ COLUMNS = (
     *("quick", "valid", "reasons", "queries", "samples", "percentile", "percentile_ms"),
     *("estimate_ms", "scheduled_rate", "completed_rate", "mean_ms", "p50_ms", "p90_ms", "p99_ms"),
     *("p99_9_ms", "floor_ms", "floor_rate", "loadgen", "runtime", "failure", "label"),
+    "options",
 )
 _LONGEST = 30
 
@@ -115,7 +116,7 @@ class System:
 
     device: str
     name: str
-    """Backend, threads, sessions and batches, and of the server scenario the target latency."""
+    """Backend, threads, sessions, batches, settings; of the server scenario the target latency."""
 
 
 def system(run: ScenarioRun) -> System:
@@ -125,6 +126,7 @@ def system(run: ScenarioRun) -> System:
     parts += [f"{asked.sessions} sessions"] if asked.sessions > 1 else []
     parts += [f"batch {asked.max_batch}"] if asked.max_batch > 1 else []
     parts += [f"wait {duration(asked.max_wait_ns)}"] if asked.max_wait_ns else []
+    parts += asked.setup.words
     if asked.scenario is Scenario.SERVER:
         parts.append(f"within {duration(asked.target_latency_ns)}")
     return System(run.device.name or asked.device_id, ", ".join(parts))
@@ -198,7 +200,8 @@ def _values(run: ScenarioRun) -> tuple[object, ...]:
         *(asked.max_batch, asked.max_wait_ns / 1e6, asked.target_latency_ns / 1e6 or None),
         *(asked.rate or None, asked.is_quick),
     )
-    ends = (run.loadgen, dict(run.environment).get(RUNTIME, ""), run.failure, LABEL)
+    settings = "; ".join(asked.setup.words)
+    ends = (run.loadgen, dict(run.environment).get(RUNTIME, ""), run.failure, LABEL, settings)
     if run.answer is None:
         return (*facts, *(None,) * (len(COLUMNS) - len(facts) - len(ends)), *ends)
     return (*facts, *_answered(run.answer), *_floored(run.floor), *ends)

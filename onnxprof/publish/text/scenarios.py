@@ -64,10 +64,11 @@ def asked_text(asked: Asked) -> str:
 
 
 def system_text(asked: Asked) -> str:
-    """Sessions, threads and batches: `2 sessions of 1 thread, batches up to 8, waiting 2 ms`."""
+    """As in `2 sessions of 1 thread, batches up to 8, waiting 2 ms, optimisation level basic`."""
     text = f"{counted(asked.sessions, 'session', 'sessions')} of {threads(asked.threads)}"
     text += f", batches up to {asked.max_batch}" if asked.max_batch > 1 else ", batch 1"
-    return text + (f", waiting {duration(asked.max_wait_ns)}" if asked.max_wait_ns else "")
+    text += f", waiting {duration(asked.max_wait_ns)}" if asked.max_wait_ns else ""
+    return ", ".join([text, *asked.setup.words])
 
 
 def quick_text(asked: Asked) -> str:

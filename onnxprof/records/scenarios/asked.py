@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from onnxprof.records.step import USUAL, Setup
+
 #: Seconds and samples of a run by the rules of MLPerf Inference.
 RULES_S, RULES_SAMPLES = 600.0, 24_576
 
@@ -52,6 +54,8 @@ class Asked:
     seed: int = 0
     """Of the inputs; LoadGen's own seeds are among its settings."""
     inputs_sha256: str = ""
+    setup: Setup = USUAL
+    """How the user had the runtime set."""
 
     @property
     def is_quick(self) -> bool:

@@ -13,6 +13,7 @@ from onnxprof.errors import StoreError, UsageError
 from onnxprof.records.scenarios.answer import Answer
 from onnxprof.records.scenarios.asked import Asked
 from onnxprof.records.scenarios.run import SCENARIO_SCHEMA, ScenarioRun
+from onnxprof.records.step import USUAL
 from onnxprof.store.beside import json_files
 from onnxprof.store.beside.json_files import SUFFIX
 from onnxprof.store.encoding import dumps, to_json
@@ -28,7 +29,10 @@ ID_DIGITS = 7
 
 def asked_id(asked: Asked) -> str:
     """The first digits of the SHA-256 over what was asked."""
-    return hashlib.sha256(dumps(to_json(asked))).hexdigest()[:ID_DIGITS]
+    facts = to_json(asked)
+    if asked.setup == USUAL:
+        del facts["setup"]  # records that do not have it keep their ids
+    return hashlib.sha256(dumps(facts)).hexdigest()[:ID_DIGITS]
 
 
 def save(root: Path, run: ScenarioRun) -> Path:

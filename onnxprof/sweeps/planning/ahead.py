@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from onnxprof.machine.memory import usable_bytes
@@ -44,14 +44,19 @@ class Ahead:
     remembered: Remembered
     estimates: Estimates
     found: Standing
+    open_points: tuple[str, ...] = ()
+    """What is checked only when its job is at hand, such as options of a version elsewhere."""
     _usable: int = field(default_factory=usable_bytes)
 
     @classmethod
-    def of(cls, surveyed: Surveyed, store: Store, policy: Policy) -> Ahead:
+    def of(
+        cls, surveyed: Surveyed, store: Store, policy: Policy, open_points: Iterable[str] = ()
+    ) -> Ahead:
         """What is left of the plan by what the store has and what is remembered of models."""
         remembered = Remembered.of(store.root)
         found = standing(surveyed.tasks, store, remembered, policy)
-        return cls(surveyed, store, policy, remembered, Estimates(store), found)
+        estimates = Estimates(store)
+        return cls(surveyed, store, policy, remembered, estimates, found, tuple(open_points))
 
     def previewed(self) -> Preview:
         """Read the models that are not known yet, and sort the plan out once more."""
@@ -93,7 +98,7 @@ class Ahead:
 
     def before(self) -> Iterator[Event]:
         """What is known before anything runs: remarks on the plan, and what cannot run here."""
-        yield from (Noted(text) for text in self.surveyed.notes)
+        yield from (Noted(text) for text in (*self.surveyed.notes, *self.open_points))
         for task, error in self.surveyed.refused:
             yield from (Failed(job, str(error)) for job in task.jobs())
         yield from self.skipped()

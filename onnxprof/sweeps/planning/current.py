@@ -10,6 +10,7 @@ from onnxprof.machine.facts import runtime_of
 from onnxprof.plugins import registry
 from onnxprof.records.device import Device
 from onnxprof.records.run import RUNTIME, Request
+from onnxprof.runtimes.wanted import Wanted, normalised, parse, release
 
 
 @dataclass(slots=True)
@@ -23,9 +24,15 @@ class Versions:
     def are_current(self, request: Request, path: Path) -> bool:
         """Whether the run in a file is of the runtime and the driver that are here now.
 
-        A run that does not say, or cannot be read, is not.
+        A version that the request names is current whatever is installed. A run that does not say,
+        or cannot be read, is not.
         """
-        return self._stored(path) == (self._runtime(request), self._driver(request))
+        runtime, driver = self._stored(path)
+        if driver != self._driver(request):
+            return False
+        if request.runtime:
+            return _is_version(runtime, parse(request.runtime))
+        return runtime == self._runtime(request)
 
     def _stored(self, path: Path) -> tuple[str, str]:
         from onnxprof.store.parquet import read_system
@@ -54,3 +61,9 @@ class Versions:
             self._devices[name] = {device.id: device for device in here}
         device = self._devices[name].get(request.device_id)
         return device.driver if device else ""
+
+
+def _is_version(runtime: str, wanted: Wanted) -> bool:
+    """Whether package and version, as a run has them, are those that a request names."""
+    package, _, version = runtime.partition(" ")
+    return (normalised(package), release(version)) == (wanted.package, release(wanted.version))

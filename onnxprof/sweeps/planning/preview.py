@@ -11,6 +11,7 @@ from onnxprof.jobs.sweep import InspectedModel, inspect_found, jobs_of, predicte
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import is_remote, resolve
 from onnxprof.processes.scratch import scratch
+from onnxprof.records.device import Device
 from onnxprof.sweeps.devices import here
 from onnxprof.sweeps.matching import matched
 from onnxprof.sweeps.planning.remembered import Remembered
@@ -49,7 +50,7 @@ class Preview:
     def _learn(self, task: Task) -> None:
         inspection = self._model(task)
         options = task.options
-        device = here(options.backend, task.device_id, options.provider)[0]
+        device = _device(task)
         jobs = list(jobs_of(inspection, options, device, ()))
         jobs = [job for job in jobs if job.batch in options.batches or job.table.obstacle]
         pairs, left = matched(options.batches, jobs)
@@ -79,6 +80,13 @@ class Preview:
         if isinstance(found, OnnxprofError):
             raise found
         return found
+
+
+def _device(task: Task) -> Device:
+    """A task's device; for a version of a runtime by its id, for the installed one may lack it."""
+    if task.options.runtime:
+        return Device(task.device_id, task.device_kind or "cpu", task.device_id)
+    return here(task.options.backend, task.device_id, task.options.provider)[0]
 
 
 def _file(task: Task, folder: Path) -> Resolved:

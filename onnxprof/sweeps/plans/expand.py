@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
@@ -13,8 +14,9 @@ from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.setting import ALL, NONE
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity
+from onnxprof.runtimes.wanted import backend_of, parse
 from onnxprof.sweeps.plans.models import references
-from onnxprof.sweeps.plans.read import Entry, Plan
+from onnxprof.sweeps.plans.read import USUAL_BACKENDS, Entry, Plan
 from onnxprof.sweeps.plans.values import FIELDS, LISTED, TABLES
 from onnxprof.sweeps.tasks import Task
 
@@ -52,11 +54,8 @@ def expanded(plan: Plan) -> Expanded:
 def _references(plan: Plan, model: Entry, notes: list[str]) -> list[str]:
     found: list[str] = []
     for name in model.names:
-        try:
+        with _at(plan, model):
             matches = references(name, plan.path.parent)
-        except UsageError as error:
-            where = plan.where(model.line)
-            raise UsageError(error.what, where=where, remedy=error.remedy) from None
         if not matches:
             notes.append(f"{plan.where(model.line)}: {name} matches no file")
         found += matches
@@ -78,12 +77,38 @@ def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) 
         settled = single | dict(zip(axes, chosen, strict=True))
         for sizes in product(*dims.values()):
             options = _options(reference, name, settled, given.get("batch", (1,)), dims, sizes)
-            try:
+            with _at(plan, model):
                 refuse_contradictions(options)
-            except UsageError as error:
-                where = plan.where(model.line)
-                raise UsageError(error.what, where=where, remedy=error.remedy) from None
+            with _at(plan, backend if "runtime" in backend.given else plan.defaults):
+                options = _of_version(plan, options)
             yield Task(options, tuple(sorted(usual)), force=settled.get("force", False))
+
+
+@contextmanager
+def _at(plan: Plan, entry: Entry) -> Iterator[None]:
+    """Give an error the line of a table."""
+    try:
+        yield
+    except UsageError as error:
+        where = plan.where(entry.line)
+        raise UsageError(error.what, where=where, remedy=error.remedy) from None
+
+
+def _of_version(plan: Plan, options: Options) -> Options:
+    """The options with the backend of the version that they name, if they name one.
+
+    Raises UsageError where the plan names another backend for it.
+    """
+    if not options.runtime:
+        return options
+    package = parse(options.runtime).package
+    name = backend_of(package)
+    if name != options.backend and plan.backends != USUAL_BACKENDS:
+        raise UsageError(
+            f"{package} is a runtime of the backend {name}, not of {options.backend}",
+            remedy=f'Write runtime below a [[backends]] with name = "{name}"',
+        )
+    return replace(options, backend=name)
 
 
 def _options(

@@ -16,6 +16,7 @@ from onnxprof.sweeps.plans.lines import Lines, lines_of
 from onnxprof.sweeps.plans.values import (
     FIELDS,
     LISTED,
+    RUNTIME,
     WORK,
     WrongValueError,
     sizes,
@@ -26,11 +27,13 @@ from onnxprof.sweeps.plans.values import (
 _MOST_BYTES = 1 << 20
 #: Of a model alone.
 _OF_MODELS = ("dim", "inputs")
+#: Of a backend, or of all of them.
+_OF_BACKENDS = ("provider", "device", RUNTIME)
 _SHARED = (*(key for key in FIELDS if key not in ("backend", *_OF_MODELS)), *WORK)
 #: By table the keys that it takes.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "defaults": ("dim", *_SHARED),
-    "models": ("name", *_OF_MODELS, *(k for k in _SHARED if k not in ("provider", "device"))),
+    "models": ("name", *_OF_MODELS, *(key for key in _SHARED if key not in _OF_BACKENDS)),
     "backends": ("name", "dim", *_SHARED),
     "exclude": (
         *("model", "backend", "dim"),
@@ -38,6 +41,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 _ARRAYS = ("models", "backends", "exclude")
+#: What an exclusion has as patterns of texts.
+_PATTERNS = ("model", "backend", RUNTIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,10 @@ class Plan:
     def where(self, line: int) -> str:
         """A line of the plan, for messages."""
         return f"{self.path}, line {line}"
+
+
+#: What a plan without backends has, unless it names a version of another backend's runtime.
+USUAL_BACKENDS = (Entry(("ort",), line=0),)
 
 
 def read_plan(path: Path) -> Plan:
@@ -133,13 +142,13 @@ class _Reader:
             if key not in KEYS[table]:
                 raise self._unknown(key, (*path, key), title, KEYS[table])
         names = self._names(table, path, data)
-        texts_of = ("name", "model", "backend", "dim")
+        patterns = _PATTERNS if table == "exclude" else ()
         given = {
             key: self._checked((*path, key), value, key)
             for key, value in data.items()
-            if key not in texts_of
+            if key not in ("name", "dim", *patterns)
         }
-        for key in ("model", "backend") if table == "exclude" else ():
+        for key in patterns:
             if key in data:
                 given[key] = self._texts((*path, key), data[key])
         if table == "exclude" and not data:
@@ -214,10 +223,9 @@ class _Reader:
 
 
 def _named(arrays: Mapping[str, tuple[Entry, ...]]) -> dict[str, tuple[Entry, ...]]:
-    usual = (Entry(("ort",)),)
     return {
         "models": arrays["models"],
-        "backends": arrays["backends"] or usual,
+        "backends": arrays["backends"] or USUAL_BACKENDS,
         "exclusions": arrays["exclude"],
     }
 

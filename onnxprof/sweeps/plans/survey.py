@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.sweep import start_server
 from onnxprof.plugins import registry
-from onnxprof.sweeps.devices import DevicesOf, here, spread
+from onnxprof.sweeps.devices import Ask, DevicesOf, here, spread, unasked
 from onnxprof.sweeps.plans.expand import excluded, expanded
 from onnxprof.sweeps.plans.read import Plan
 from onnxprof.sweeps.tasks import Task
@@ -23,22 +23,25 @@ class Surveyed:
     """Tasks whose device or runtime is not here, with the reason."""
     notes: tuple[str, ...]
     """What in the plan stands for nothing, each with its line."""
+    unasked: tuple[str, ...] = ()
+    """Versions of a runtime that could not be asked what they take."""
 
 
-def survey(plan: Plan, devices_of: DevicesOf = here) -> Surveyed:
+def survey(plan: Plan, devices_of: DevicesOf = here, ask: Ask = unasked) -> Surveyed:
     """Expand the plan, settle devices, leave out what it excludes.
 
-    Raises UsageError, with the line, for a network that the zoo does not have.
+    Versions of a runtime are asked for their devices, and whether they take what is set. Raises
+    UsageError, with the line, for a network that the zoo does not have.
     """
     whole = expanded(plan)
-    found = spread(whole.tasks, devices_of)
+    found = spread(whole.tasks, devices_of, ask)
     reasons = {task.asking(batches=()): error for task, error in found.refused}
     kept = excluded(plan, [*found.tasks, *(task for task, _ in found.refused)])
     tasks = tuple(task for task in kept.tasks if task.asking(batches=()) not in reasons)
     refused = tuple(
         (task, reasons[bare]) for task in kept.tasks if (bare := task.asking(batches=())) in reasons
     )
-    return Surveyed(tasks, refused, (*whole.notes, *kept.notes))
+    return Surveyed(tasks, refused, (*whole.notes, *kept.notes), tuple(found.unasked))
 
 
 def warm_up(tasks: Iterable[Task]) -> None:

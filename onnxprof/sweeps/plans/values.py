@@ -8,8 +8,10 @@ from enum import StrEnum
 from itertools import product
 from typing import Any
 
+from onnxprof.errors import UsageError
 from onnxprof.jobs.options import LARGEST, TABLE, Option
 from onnxprof.measure.budget import Budget
+from onnxprof.runtimes.wanted import parse
 
 _LARGEST_BATCH = 1 << 20
 _LARGEST = (1 << 63) - 1
@@ -25,9 +27,11 @@ FIELDS: Mapping[str, str] = {option.name: field for field, option in TABLE.items
 LISTED = frozenset(
     (
         *("batch", "threads", "provider", "device", "granularity", "timer", "processes", "seed"),
-        *("optimization-level", "session-option", "provider-option"),
+        *("runtime", "optimization-level", "session-option", "provider-option"),
     )
 )
+#: The key of a version of a runtime; an empty text is the installed one.
+RUNTIME = "runtime"
 #: Keys that take a table of names and values, each name with one value or a list of them.
 TABLES = ("session-option", "provider-option")
 
@@ -88,6 +92,8 @@ def _value(key: str, item: Any) -> Any:
     option = TABLE[FIELDS[key]]
     if key == "batch":
         return _within(item, 1, _LARGEST_BATCH, key)
+    if key == RUNTIME:
+        return _version(item)
     usual = option.default
     if isinstance(usual, Budget):
         return Budget(_number(item, option.least or 0.0, key))
@@ -112,6 +118,14 @@ def _of_type(kind: type, item: Any, key: str) -> Any:
     if type(item) is not kind:
         raise WrongValueError(item, _allowed(key))
     return item
+
+
+def _version(item: Any) -> str:
+    text = str(_of_type(str, item, RUNTIME))
+    try:
+        return str(parse(text)) if text else ""
+    except UsageError:
+        raise WrongValueError(item, _allowed(RUNTIME)) from None
 
 
 def _within(item: Any, least: float, most: float, key: str) -> int:
@@ -142,6 +156,8 @@ def _allowed(key: str) -> str:
         return WORK[key]
     if key in TABLES:
         return "a table of names, each with a value or a list of values"
+    if key == RUNTIME:
+        return "a package and one version, such as onnxruntime==1.22.1"
     option = TABLE[FIELDS[key]]
     usual = option.default
     if key == "batch":

@@ -73,6 +73,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("align --model net --backend ort --over batch", "scaling", 0),
         ("scaling --model net", "scaling", 0),
         ("advise runs/advised", "advise", 0),
+        ("optimized runs/advised", "optimized", 0),
         ("ceilings --list", "ceilings-list", 0),
         ("scenarios list", "scenarios", 0),
         ("scenarios show", "scenarios", 0),

@@ -10,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rich.console import Console
+from support.habits.documents import checked
 
 from onnxprof.analysis.optimised import Fate, Optimised, optimised
 from onnxprof.errors import StoreError
+from onnxprof.publish.json.inspected import optimized
 from onnxprof.publish.optimised import dot, records, table
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 from onnxprof.records.run import Run
@@ -113,8 +115,7 @@ def test_csv_has_a_row_for_each_layer_and_each_inserted_step(found: Optimised) -
 
 
 def test_json_has_the_steps_in_order_and_the_rest(found: Optimised) -> None:
-    document = json.loads(records.to_json(found))
-    assert document["schema"] == 1
+    document = checked(json.dumps(optimized(records.body(found))), "optimized")
     assert (document["model"], document["backend"], document["layers"]) == ("sample", "fake", 5)
     assert document["counts"] == {
         "alone": 1, "fused": 2, "folded": 1, "not executed": 1, "unknown": 0, "inserted": 1,

@@ -18,6 +18,7 @@ from onnxprof.publish.tables import scenarios as shown
 from onnxprof.publish.text import scenarios as words
 from onnxprof.records.scenarios.asked import Scenario
 from onnxprof.records.scenarios.run import LABEL, Probe, ScenarioRun
+from onnxprof.records.step import Setup
 from onnxprof.records.warning import RunWarning, WarningKind
 
 
@@ -156,3 +157,17 @@ def test_names_of_strangers_are_escaped() -> None:
     text = plain_text(*parts) + shown.to_csv([made]) + shown.json_text([made])
     assert "\x07" not in text
     assert "\u202e" not in text
+
+
+def test_settings_of_the_runtime_make_another_system_and_are_told() -> None:
+    usual = scenario_run()
+    basic = replace(usual, asked=asked(setup=Setup("basic", (("a", "1"),))))
+    assert shown.system(basic).name.count("optimisation level basic, a=1") == 1
+    assert shown.system(basic) != shown.system(usual)
+    (matrix,) = shown.matrices([usual, basic])
+    assert len(matrix.systems) == 2
+    assert "optimisation level basic, a=1" in flat(shown.summary(basic))
+    assert [row["options"] for row in shown.records([usual, basic])] == [
+        "",
+        "optimisation level basic; a=1",
+    ]

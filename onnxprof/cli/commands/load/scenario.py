@@ -88,6 +88,7 @@ Wait = Annotated[
 @takes(
     *("model", "scenario_", "target_latency", "rate", "quick", "duration", "backend", "device"),
     *("provider", "sessions", "threads", "max_batch", "max_wait", "dim", "inputs", "seed"),
+    *("optimization_level", "session_option", "provider_option"),
     *("format", "as_json", "output", "store", "timeout", "memory", "wait"),
     device=Own("A device's id or kind [default: the provider's first]."),
     threads=Own("Threads of each session; 0 shares out the usable cores."),

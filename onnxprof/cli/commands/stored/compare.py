@@ -17,9 +17,11 @@ from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from onnxprof.api.results.comparison import Comparison
     from onnxprof.api.results.versions import VersionsCompared
-    from onnxprof.cli.commands.versions.conduct import Judge
+    from onnxprof.api.versions.conduct import Judge
     from onnxprof.compare.changes import Comparison as Compared
     from onnxprof.compare.pairing import Pairing
     from onnxprof.store.folder import Filters
@@ -134,7 +136,7 @@ def compare(
     """
     from onnxprof.api.comparing import compared, is_model
     from onnxprof.api.results.comparison import Comparison
-    from onnxprof.cli.commands.versions.conduct import refuse_unclear
+    from onnxprof.cli.commands.versions.refused import refuse_unclear
     from onnxprof.cli.options import parse_batches, parse_filters
 
     chosen = format_of(format_, output, as_json)
@@ -175,9 +177,13 @@ def _of_versions(
     limit: int | None,
 ) -> VersionsCompared:
     from onnxprof.api.results.versions import VersionsCompared
-    from onnxprof.cli.commands.versions.conduct import compared
+    from onnxprof.api.versions.conduct import Sides, compared
+    from onnxprof.cli.commands.versions.in_turn import measured
 
-    comparison, bisection = compared(options, runtimes, bisect, store, judge)
+    def measure(sides: Sides, *, brief: bool, hear: Callable[[str], None]) -> Pairing:
+        return measured(sides, store, brief=brief, hear=hear)[0]
+
+    comparison, bisection = compared(options, runtimes, bisect, measure, judge, say)
     return VersionsCompared(comparison, limit, bisection)
 
 

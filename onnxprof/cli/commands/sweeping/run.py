@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from onnxprof.jobs.options import Options
     from onnxprof.publish.tables.plan import PlanLine
+    from onnxprof.sweeps.devices import Ask
     from onnxprof.sweeps.ledger import Ledger
     from onnxprof.sweeps.places import Place
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
@@ -77,18 +78,30 @@ def run(
     from onnxprof.sweeps.planning.ahead import Ahead
     from onnxprof.sweeps.plans.read import read_plan
     from onnxprof.sweeps.plans.survey import survey
+    from onnxprof.sweeps.versions import open_points
 
     seconds = parse_duration(for_, "--for") if for_ else None
     policy = _policy(again, retry_failed, stale)
     read = read_plan(plan)
     place = store_at(store, is_written=not dry_run)
     with machines(fleet, mixed_versions, read) as (devices_of, places):
-        ahead = Ahead.of(survey(read, devices_of), place, policy)
+        surveyed = survey(read, devices_of, _asking(fleet, dry_run))
+        ahead = Ahead.of(surveyed, place, policy, open_points(surveyed.unasked, bool(fleet)))
         if dry_run:
             return _preview(ahead, as_json)
         with listening(place.root, as_json, quiet) as listen:
             ledger = Ledger(place, policy, listen)
             return _conduct(ahead, ledger, seconds, None if wait else 0.0, places)
+
+
+def _asking(fleet: str, dry_run: bool) -> Ask:
+    """How versions of a runtime are asked what they take; on other machines they are not."""
+    from onnxprof.sweeps.devices import unasked
+    from onnxprof.sweeps.versions import installing, kept
+
+    if fleet:
+        return unasked
+    return kept if dry_run else installing(say)
 
 
 def _policy(again: bool, retry_failed: bool, stale: bool) -> Policy:
@@ -139,7 +152,7 @@ def _preview(ahead: Ahead, as_json: bool) -> int:
             as_json_lines(event)
     else:
         display(plan_table(map(_line, outlooks)))
-        for text in dict.fromkeys((*ahead.surveyed.notes, *problems)):
+        for text in dict.fromkeys((*ahead.surveyed.notes, *problems, *ahead.open_points)):
             say(text)
         for text in dict.fromkeys(each.reason for each in ahead.skipped()):
             say(text)
@@ -168,7 +181,13 @@ def _line(outlook: Outlook) -> PlanLine:
 
 def _unusual(asked: Options) -> str:
     """What else tells the rows of a plan apart: ` written seed=1`; nothing where all is usual."""
-    said = {"granularity": "", "timer": "timer=", "seed": "seed=", "processes": "processes="}
+    said = {
+        "runtime": "",
+        "granularity": "",
+        "timer": "timer=",
+        "seed": "seed=",
+        "processes": "processes=",
+    }
     given = {each.name: (getattr(asked, each.name), each.default) for each in fields(asked)}
     rare = {name: value for name, (value, usual) in given.items() if value != usual}
     told = "".join(f" {words}{rare[name]}" for name, words in said.items() if name in rare)
