@@ -203,7 +203,7 @@
     document.getElementById("versus-said").textContent = `at ${settingWords(want)}`;
   };
   // The page of two systems at these threads, as _ratio in versus.py.
-  const pageOf = (td, threads) => {
+  const pairPage = (td, threads) => {
     const pages = new Map(td.dataset.pages.split(" ").filter(Boolean).map((one) => {
       const [count, name] = one.split("=");
       return [Number(count), name];
@@ -215,7 +215,7 @@
     const mean = both.length ? Math.exp(both.reduce((a, b) => a + b, 0) / both.length) : 0;
     const text = both.length ? three(mean) : "none";
     td.className = tint(mean, both.length);
-    const page = pageOf(td, threads);
+    const page = pairPage(td, threads);
     const shown = el(page ? "a" : "span", page ? "quiet" : "", text);
     if (page) shown.setAttribute("href", `pairs/${page}.html`);
     td.firstChild.replaceWith(shown);

@@ -1,5 +1,5 @@
 "use strict";
-// The grade of the run that is shown, and its warnings folded into a line.
+// The grade of the run that is shown, its warnings folded into a line, and its percentiles.
 (() => {
   const { el, current } = window.onnxprof.model;
   const at = (id) => document.getElementById(id);
@@ -15,6 +15,13 @@
     at("caveats").hidden = !texts.length;
     at("caveats-kinds").textContent = run.kinds ?? "";
     at("warnings").replaceChildren(...texts.map((text) => el("li", "", text)));
+    const tail = run.tail ?? [];
+    at("tail").hidden = !tail.length;
+    at("percentiles").tBodies[0].replaceChildren(...tail.map(([name, ...cells]) => {
+      const head = el("th", "", name);
+      head.scope = "row";
+      return el("tr", "", head, ...cells.map((text) => el("td", "", text)));
+    }));
   };
 
   // The page comes with the first run in it.

@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 
 from onnxprof.publish.text.numbers import three
 from onnxprof.publish.text.safe import in_page, shortened
 
 XY = tuple[float, float]
+#: Letters of a label behind a line: as many as its room holds in the larger type of phones.
+_LABEL = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Line:
     label: str
     points: tuple[XY, ...]
     """(batch, value), by batch; values above zero."""
+    grades: tuple[str, ...] = ()
+    """How far each value can be trusted: `solid`, `rough`, `noise`, or empty; none for all."""
 
 
 def sparkline(points: Sequence[XY], width: int = 72, height: int = 18) -> str:
@@ -155,19 +160,28 @@ def _line(line: Line, x: Callable[[float], float], y: Callable[[float], float]) 
     spots = " ".join(f"{x(batch):.1f},{y(value):.1f}" for batch, value in line.points)
     return (
         f'<g class="line" data-system="{escape(line.key)}"><polyline points="{spots}"/>'
-        + "".join(_dot(line, point, x, y) for point in line.points)
+        + "".join(
+            _dot(line, point, grade, x, y)
+            for point, grade in zip_longest(line.points, line.grades, fillvalue="")
+        )
         + "</g>"
     )
 
 
-def _dot(line: Line, point: XY, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+def _dot(
+    line: Line, point: XY, grade: str, x: Callable[[float], float], y: Callable[[float], float]
+) -> str:
+    """A filled, half or hollow point."""
     batch, value = point
-    words = f"{in_page(line.label)}, batch {batch:g}: {three(value)}"
+    words = f"{in_page(line.label)}, batch {batch:g}: {three(value)}{', ' if grade else ''}{grade}"
+    kind = f' class="{grade}"' if grade else ""
+    place = f'cx="{x(batch):.1f}" cy="{y(value):.1f}"'
+    half = f'<path d="M{x(batch):.1f} {y(value) - 3:.1f}a3 3 0 0 0 0 6z"/>'
     return (
         f'<a href="#{escape(line.key)}/{batch:g}" data-batch="{batch:g}" '
-        f'aria-label="{escape(words)}"><circle cx="{x(batch):.1f}" cy="{y(value):.1f}" r="3"/>'
-        f'<circle class="reach" cx="{x(batch):.1f}" cy="{y(value):.1f}" r="10">'
-        f"<title>{escape(words)}</title></circle></a>"
+        f'aria-label="{escape(words)}"><circle{kind} {place} r="3"/>'
+        f"{half if grade == 'rough' else ''}"
+        f'<circle class="reach" {place} r="10"><title>{escape(words)}</title></circle></a>'
     )
 
 
@@ -183,6 +197,6 @@ def _end_labels(
     return [
         f'<a href="#{escape(line.key)}/{line.points[0][0]:g}" class="name" '
         f'data-system="{escape(line.key)}"><text x="{x:g}" y="{place - lift:.1f}">'
-        f"{escape(shortened(in_page(line.label), 36))}</text></a>"
+        f"{escape(shortened(in_page(line.label), _LABEL))}</text></a>"
         for place, (_, _, line) in zip(places, ends, strict=True)
     ]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
+from onnxprof.compare.settings import ANY_THREADS, Settings
 from onnxprof.publish.drawing.plot import topology
 from onnxprof.publish.icicle.operators import main_operator
+from onnxprof.publish.latency.tail import tail_rows
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.text.numbers import sized_text
@@ -141,10 +143,7 @@ def page_data(page: ModelPage) -> dict[str, Any]:
     names, sets, tables, graphs, shapes = Pool(), Pool(), Pool(), Pool(), Pool()
     runs = [_run(entry, names, sets, tables, graphs) for entry in page.entries]
     return {
-        "systems": [
-            {"key": s.key, "label": in_page(s.label), "short": in_page(short)}
-            for s, short in zip(page.systems, short_labels(page), strict=True)
-        ],
+        "systems": _systems(page),
         "runs": runs,
         "sets": [
             [[name, names.place(operator), tensor] for name, operator, tensor in layers]
@@ -157,6 +156,23 @@ def page_data(page: ModelPage) -> dict[str, Any]:
         "names": list(names.places),
         "shapes": list(shapes.places),
     }
+
+
+def _systems(page: ModelPage) -> list[dict[str, Any]]:
+    """What each system is called, and which are alike: as many threads, and `like` settings."""
+    known = {entry.system: entry.settings for entry in page.entries}
+    settings = [known.get(i, Settings()) for i in range(len(page.systems))]
+    others = Pool()
+    return [
+        {
+            "key": system.key,
+            "label": in_page(system.label),
+            "short": in_page(short),
+            "threads": own.threads,
+            "like": others.place(replace(own, threads=ANY_THREADS)),
+        }
+        for system, short, own in zip(page.systems, short_labels(page), settings, strict=True)
+    ]
 
 
 def short_labels(page: ModelPage) -> list[str]:
@@ -259,6 +275,7 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
             for row in slowest(result)
         ],
         **_spent(entry.run),
+        **({"tail": tail} if (tail := tail_rows(entry.run)) else {}),
         "text": in_page(reconciliation_text(result, entry.run, entry.least)),
         "kinds": folded_text(entry.run.warnings) if entry.run.warnings else "",
         "warn": [in_page(text) for text in warning_texts(entry.run)],
