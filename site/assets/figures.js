@@ -41,9 +41,15 @@
   };
 
   // Labels of a list's names that tell them apart: as onnxprof/publish/drawing/apart.py.
+  // A number belongs to what it counts: `layer/3/`.
+  const counted = (parts) => parts.reduce((all, part) => {
+    if (all.length && /^[0-9]/.test(part)) all.push(all.pop() + part); else all.push(part);
+    return all;
+  }, []);
   const pieces = (name) => {
-    const scopes = name.match(/[^/.:]*[/.:]+|[^/.:]+/g) ?? [name];
-    return scopes.length > 1 ? scopes : name.match(/[^_-]*[_-]+|[^_-]+/g) ?? [name];
+    const scopes = counted(name.match(/[^/.:]*[/.:]+|[^/.:]+/g) ?? []);
+    if (scopes.length > 1) return scopes;
+    return counted(name.match(/[^_-]*[_-]+|[^_-]+/g) ?? [name]);
   };
   const joined = (parts, kept) => parts.map((part, i) => {
     if (kept.has(i)) return part;

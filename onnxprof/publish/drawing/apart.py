@@ -45,8 +45,19 @@ def _label(name: str, others: Iterable[Sequence[str]], longest: int) -> str:
 
 def _pieces(name: str) -> list[str]:
     """The name's scopes, each with the mark behind it; its words where it has no scope."""
-    scopes = _SCOPES.findall(name)
-    return scopes if len(scopes) > 1 else _WORDS.findall(name) or [name]
+    scopes = _counted(_SCOPES.findall(name))
+    return scopes if len(scopes) > 1 else _counted(_WORDS.findall(name)) or [name]
+
+
+def _counted(parts: Iterable[str]) -> list[str]:
+    """A number belongs to what it counts: `layer/3/`."""
+    found: list[str] = []
+    for part in parts:
+        if found and part[0] in "0123456789":
+            found[-1] += part
+        else:
+            found.append(part)
+    return found
 
 
 def _first_difference(parts: Sequence[str], other: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
 from onnxprof.compare.settings import ANY_THREADS, Settings
+from onnxprof.publish.drawing.apart import apart
 from onnxprof.publish.drawing.plot import topology
 from onnxprof.publish.icicle.operators import main_operator
 from onnxprof.publish.latency.tail import tail_rows
@@ -28,6 +29,8 @@ from onnxprof.records.step import Confidence
 
 _SEPARATORS = ("/", ".")
 _GIVEN = (Status.CONSTANT, Status.INPUT)
+#: Letters of a step among the slowest.
+_SHORT = 34
 
 
 def body_rows(result: Reconciliation) -> list[TimedRow]:
@@ -68,6 +71,14 @@ def covered(row: TimedRow) -> tuple[str, ...]:
 def culprit(row: TimedRow, most: int = 3) -> str:
     """A row of the slowest as its step with its layers, at most so many of them by name."""
     return joined(covered(row), most)
+
+
+def slow_labels(result: Reconciliation) -> list[str]:
+    """The slowest rows as a page has room for: long ones by what tells their first layers apart."""
+    rows = slowest(result)
+    shorter = apart([in_page(covered(row)[0]) for row in rows], _SHORT)
+    whole = [in_page(culprit(row)) for row in rows]
+    return [own if len(own) <= _SHORT else cut for own, cut in zip(whole, shorter, strict=True)]
 
 
 def joined(names: Sequence[str], most: int = 3) -> str:
@@ -266,13 +277,13 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
         "wrong": in_page(entry.wrong),
         "slow": [
             [
-                in_page(culprit(row)),
+                label,
                 in_page(" + ".join(covered(row))),
                 in_page(operators(row, entry.run.table)),
                 *(row.median_ns, row.p5_ns, row.p95_ns),
                 places.get(id(row.layer), -1),
             ]
-            for row in slowest(result)
+            for label, row in zip(slow_labels(result), slowest(result), strict=True)
         ],
         **_spent(entry.run),
         **({"tail": tail} if (tail := tail_rows(entry.run)) else {}),
