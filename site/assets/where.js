@@ -99,7 +99,8 @@
     trail.replaceChildren(...line.map(crumb));
     said.textContent = line.length < 2 ? ""
       : `${told(tree, line[line.length - 1])}. The table below shows these rows alone.`;
-    operatorsOf.textContent = line.length < 2 ? "" : `in ${short(line[line.length - 1].name, 60)}`;
+    const { where, name } = line[line.length - 1];
+    operatorsOf.textContent = line.length < 2 ? "" : `in ${short(where || name, 60)}`;
   };
 
   // What the address says of the scope, as it was last read or written.

@@ -16,7 +16,6 @@ XY = tuple[float, float]
 _LABEL = 32
 #: Lines that have labels; of more a reader sees which is which by pointing at them.
 _MOST_NAMED = 8
-_SETTING = " · "
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,6 @@ def _end_labels(
 ) -> list[str]:
     """Labels at the ends of the lines, moved apart vertically."""
     ends = sorted((y(line.points[-1][1]) + 4, line.key, line) for line in lines if line.points)
-    labels = _unshared([line for _, _, line in ends])
     places: list[float] = []
     for at, _, _ in ends:
         places.append(max(at, places[-1] + 13) if places else at)
@@ -201,14 +199,6 @@ def _end_labels(
     return [
         f'<a href="#{escape(line.key)}/{line.points[0][0]:g}" class="name" '
         f'data-system="{escape(line.key)}"><text x="{x:g}" y="{place - lift:.1f}">'
-        f"{escape(shortened(label, _LABEL))}</text></a>"
-        for place, label, (_, _, line) in zip(places, labels, ends, strict=True)
+        f"{escape(shortened(in_page(line.label), _LABEL))}</text></a>"
+        for (_, _, line), place in zip(ends, places, strict=True)
     ]
-
-
-def _unshared(lines: Sequence[Line]) -> list[str]:
-    """Labels without the settings that all of them have: `ort · 1 thread`."""
-    split = [in_page(line.label).split(_SETTING) for line in lines]
-    shared = set.intersection(*map(set, split))
-    kept = [[part for part in parts if part not in shared] for parts in split]
-    return [_SETTING.join(own or parts) for own, parts in zip(kept, split, strict=True)]

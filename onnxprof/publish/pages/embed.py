@@ -187,9 +187,15 @@ def _systems(page: ModelPage) -> list[dict[str, Any]]:
 
 
 def short_labels(page: ModelPage) -> list[str]:
-    """Names of the systems, without the device where there is but one."""
+    """Names of the systems, without the device where there is but one, nor what all are set to."""
     one = len({system.device for system in page.systems}) == 1
-    return [system.here if one else system.label for system in page.systems]
+    several = len(page.systems) > 1
+    shared = set.intersection(*(set(s.settings) for s in page.systems)) if several else set()
+    kept = [
+        replace(system, settings=tuple(word for word in system.settings if word not in shared))
+        for system in page.systems
+    ]
+    return [system.here if one else system.label for system in kept]
 
 
 def embedded(data: dict[str, Any]) -> str:
