@@ -65,7 +65,7 @@
 
   const across = (trace, layout) => {
     const bottom = TOP + BAR * trace.x.length;
-    const left = Math.min(MOST_NAMES, Math.ceil(widest(layout.yaxis.ticktext)) + 12);
+    const left = Math.min(MOST_NAMES, Math.ceil(1.05 * widest(layout.yaxis.ticktext)) + 12);
     const ends = trace.error_x ? trace.x.map((value, i) => value + trace.error_x.array[i]) : trace.x;
     const { at, marks } = scale(layout.xaxis, [...trace.x, ...ends], left, WIDTH - RIGHT);
     const drawn = marks.flatMap(([x, word]) => [rule(x, TOP, x, bottom), text(x, bottom + LINE, "middle", word)]);

@@ -30,7 +30,7 @@ from onnxprof.records.step import Confidence
 _SEPARATORS = ("/", ".")
 _GIVEN = (Status.CONSTANT, Status.INPUT)
 #: Letters of a step among the slowest.
-_SHORT = 34
+_SHORT = 32
 
 
 def body_rows(result: Reconciliation) -> list[TimedRow]:
