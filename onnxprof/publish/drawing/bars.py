@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import zip_longest
 
 from onnxprof.publish.text.numbers import three
 from onnxprof.publish.text.safe import in_page, shortened
@@ -160,11 +159,11 @@ def _spread(batches: Sequence[float], x: Callable[[float], float]) -> list[float
 
 def _line(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:
     spots = " ".join(f"{x(batch):.1f},{y(value):.1f}" for batch, value in line.points)
+    grades = line.grades or ("",) * len(line.points)
     return (
         f'<g class="line" data-system="{escape(line.key)}"><polyline points="{spots}"/>'
         + "".join(
-            _dot(line, point, grade, x, y)
-            for point, grade in zip_longest(line.points, line.grades, fillvalue="")
+            _dot(line, point, grade, x, y) for point, grade in zip(line.points, grades, strict=True)
         )
         + "</g>"
     )
