@@ -80,6 +80,8 @@
     return { traces, layout: more, height: 320 + (systems.length > 3 ? 20 * (systems.length - 3) : 0) };
   };
 
+  // Letters that a name may take beside its bar.
+  const room = () => (matchMedia("(max-width: 44rem)").matches ? 24 : 34);
   const rowsOf = (run) => {
     // A step that starts with a layer that only moves data is one of what it computes.
     const kinds = new Map(run.k);
@@ -148,7 +150,7 @@
       },
     } : {};
     return bars(
-      apart(rows.map((row) => row.name), 34).map(plain), rows.map((row) => rounded(row.m / 1e6)),
+      apart(rows.map((row) => row.name), room()).map(plain), rows.map((row) => rounded(row.m / 1e6)),
       rows.map((row) => `${plain(row.name)}, ${plain(row.op)}: ${three(row.m / 1e6)} ms, `
         + `${percent(row.share)} %, ${plain(row.status)}`),
       { ...spread, marker: { color: lit(rows) }, customdata: rows.map((row) => (row.layer ? row.name : "")) });
@@ -159,7 +161,7 @@
     const own = good.filter((other) => other.sys === run.sys);
     const found = own.map((other) => new Map(rowsOf(other).map((row) => [row.name, row.m])));
     const rows = slowest(run, 8);
-    const names = apart(rows.map((row) => row.name), 34).map(plain);
+    const names = apart(rows.map((row) => row.name), room()).map(plain);
     const traces = rows.map((row, k) => {
       const there = own.filter((_, i) => found[i].get(row.name));
       const y = there.map((other) =>

@@ -193,7 +193,7 @@ def _end_labels(
     ends = sorted((y(line.points[-1][1]) + 4, line.key, line) for line in lines if line.points)
     places: list[float] = []
     for at, _, _ in ends:
-        places.append(max(at, places[-1] + 13) if places else at)
+        places.append(max(at, places[-1] + 14) if places else at)
     lift = max(0.0, places[-1] - bottom)
     return [
         f'<a href="#{escape(line.key)}/{line.points[0][0]:g}" class="name" '

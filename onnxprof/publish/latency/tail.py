@@ -21,8 +21,8 @@ from onnxprof.records.timings import Concurrency
 
 _duration = partial(duration, style=TYPESET)
 
-#: The columns between the first one, which says how many inferences ran at a time, and the last
-#: two, samples and items a second: the percentile, and the fewest samples from which it is known.
+#: The columns behind the first two, which are how many inferences ran at a time and samples, and
+#: before the last one, items a second: the percentile, and the fewest samples that it needs.
 COLUMNS = tuple((f"p{100 * fraction:.10g}", fewest(fraction)) for fraction in SHOWN)
 
 
@@ -44,13 +44,13 @@ def _loaded(run: Run, load: Concurrency, alone: float | None) -> list[str]:
     items = items_per_s(run)
     if load.failure or items is None:
         why = f"not measured: {in_page(load.failure or 'no samples')}"
-        return [load_text(run, load), *("" for _ in COLUMNS), "0", why]
+        return [load_text(run, load), "0", *("" for _ in COLUMNS), why]
     times = f" ({items / alone:.2f} times)" if alone else ""
     under = percentiles(concurrent_ns(load))
     return [load_text(run, load), *_cells(under), rate(items) + times]
 
 
 def _cells(found: Sequence[Percentile]) -> Iterator[str]:
+    yield f"{found[0].samples:,}"
     for each in found:
         yield "" if each.ns is None else _duration(each.ns)
-    yield f"{found[0].samples:,}"

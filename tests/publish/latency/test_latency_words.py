@@ -13,6 +13,7 @@ from onnxprof.cli.output import plain_text
 from onnxprof.publish.latency.amount import amount_text
 from onnxprof.publish.latency.percentiles import of_run, percentiles_text
 from onnxprof.publish.latency.streams import items_per_s, streams_record, streams_text
+from onnxprof.publish.latency.tail import COLUMNS, tail_rows
 from onnxprof.publish.tables.run_summary import facts, summary
 from onnxprof.publish.tables.runs import everything
 from onnxprof.publish.text.numbers import duration, rate
@@ -154,3 +155,19 @@ def test_warnings_name_the_option_that_decided_the_amount(changes, few: str, uns
     first, second = warning_texts(replace(asking(**changes), warnings=warnings))
     assert few in first
     assert second.endswith(unsteady)
+
+
+def test_a_pages_rows_have_the_samples_and_what_is_known_from_them() -> None:
+    (alone,) = tail_rows(with_latencies(101))
+    known = [text.replace("\u00a0", " ") for text in alone]
+    assert known[:6] == ["one at a time", "101", "2.50 ms", "2.90 ms", "2.95 ms", ""]
+    assert len(alone) == len(COLUMNS) + 3
+    assert COLUMNS[3:] == (("p99", 368), ("p99.9", 3688))
+    _, under = tail_rows(loaded(streams=3, batch=4))
+    assert under[:2] == ["3 at a time, 1 thread each", "300"]
+    assert under[-1].startswith("6,000 (")
+    _, failed = tail_rows(
+        replace(sample_run(), concurrency=Concurrency(4, 2, failure="out of memory"))
+    )
+    assert failed[1:] == ["0", *[""] * len(COLUMNS), "not measured: out of memory"]
+    assert tail_rows(replace(sample_run(), timings=None, failure="lost")) == []
