@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from onnxprof.analysis.intervals import median_ns
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.output import plain_text
 from onnxprof.publish.latency.amount import amount_text
 from onnxprof.publish.latency.percentiles import of_run, percentiles_text
 from onnxprof.publish.latency.streams import items_per_s, streams_record, streams_text
 from onnxprof.publish.latency.tail import COLUMNS, tail_rows
+from onnxprof.publish.pdf import timings
 from onnxprof.publish.tables.run_summary import facts, summary
 from onnxprof.publish.tables.runs import everything
 from onnxprof.publish.text.numbers import duration, rate
@@ -171,3 +173,16 @@ def test_a_pages_rows_have_the_samples_and_what_is_known_from_them() -> None:
     )
     assert failed[1:] == ["0", *[""] * len(COLUMNS), "not measured: out of memory"]
     assert tail_rows(replace(sample_run(), timings=None, failure="lost")) == []
+
+
+def test_a_pdf_has_percentiles_with_their_samples_and_streams() -> None:
+    run = sample_run(batch=8)
+    samples = ((2_000_000,) * 50,) * 2
+    busy = replace(run, concurrency=Concurrency(2, 1, samples))
+    facts = dict(json.loads(timings.manuscript(busy, reconcile(busy)).data)["facts"])
+    plain = {name: text.replace("\u200b", "") for name, text in facts.items()}
+    assert plain["Percentiles"].startswith("p50 ")
+    assert "80 samples" in plain["Percentiles"]
+    assert plain["Streams"].startswith("2 at a time, 1 thread each: 8,000 items/s")
+    assert "of 100 samples" in plain["Streams"]
+    assert "Streams" not in dict(json.loads(timings.manuscript(run, reconcile(run)).data)["facts"])

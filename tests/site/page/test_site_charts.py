@@ -283,6 +283,7 @@ def test_a_heading_is_not_covered_by_the_bar(page: Any, root: str) -> None:
     page.set_viewport_size({"width": 1000, "height": 800})
     opened(page, root, "#cpu-fake.ort.1-thread/1&l=/block/conv_0")
     for _ in range(2):
+        settled(page)
         page.evaluate("document.querySelector('#timing').scrollIntoView()")
         settled(page)
         bar = page.locator("#choice").bounding_box()
