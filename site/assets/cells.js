@@ -216,7 +216,7 @@
     const text = both.length ? three(mean) : "none";
     td.className = tint(mean, both.length);
     const page = pairPage(td, threads);
-    const shown = el(page ? "a" : "span", page ? "quiet" : "", text);
+    const shown = page ? el("a", "quiet", text) : document.createTextNode(text);
     if (page) shown.setAttribute("href", `pairs/${page}.html`);
     td.firstChild.replaceWith(shown);
     td.querySelector("small").textContent = counted(both.length, "model");

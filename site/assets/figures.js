@@ -12,8 +12,8 @@
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     return node;
   };
-  // A name apart from the direction of its neighbours; the style sheet lets it break.
-  const isolated = (name) => el("bdi", "", name);
+  // A name apart from the direction of its neighbours; where it breaks site.js or the style sheet says.
+  const isolated = window.onnxprof.isolated ?? ((name) => el("bdi", "", name));
 
   // Numbers: the same rules as onnxprof/publish/text/numbers.py.
   const decimals = (value) => {

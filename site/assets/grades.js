@@ -4,8 +4,18 @@
   const { el, current } = window.onnxprof.model;
   const at = (id) => document.getElementById(id);
 
+  const showTail = (tail) => {
+    at("tail").hidden = !tail.length;
+    at("percentiles").tBodies[0].replaceChildren(...tail.map(([name, ...cells]) => {
+      const head = el("th", "", name);
+      head.scope = "row";
+      return el("tr", "", head, ...cells.map((text) => el("td", "", text)));
+    }));
+  };
+
   const show = () => {
     const run = current();
+    showTail(run.tail ?? []);
     at("grade").hidden = !run.grade;
     at("grade").className = `grade ${run.grade ?? ""}`.trim();
     at("grade").textContent = run.grade ?? "";
@@ -15,13 +25,6 @@
     at("caveats").hidden = !texts.length;
     at("caveats-kinds").textContent = run.kinds ?? "";
     at("warnings").replaceChildren(...texts.map((text) => el("li", "", text)));
-    const tail = run.tail ?? [];
-    at("tail").hidden = !tail.length;
-    at("percentiles").tBodies[0].replaceChildren(...tail.map(([name, ...cells]) => {
-      const head = el("th", "", name);
-      head.scope = "row";
-      return el("tr", "", head, ...cells.map((text) => el("td", "", text)));
-    }));
   };
 
   // The page comes with the first run in it.
