@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow
-from onnxprof.compare.settings import Facet, Work, facet_words, usual, work_words
+from onnxprof.compare.settings import Facet, Settings, Work, facet_words, usual, work_words
 from onnxprof.publish.drawing.plot import COMPUTE
 from onnxprof.publish.pages.catalogue import Entry, ModelPage, standing_entry
 from onnxprof.publish.pages.embed import Pool, covered
@@ -51,7 +51,7 @@ def part(page: ModelPage) -> bytes:
 def _standing(page: ModelPage) -> Iterator[tuple[str, Entry]]:
     """The good runs, each with its system; of several with one name and batch, one stands."""
     good = [entry for entry in page.entries if entry.result is not None]
-    work = usual(entry.settings.work for entry in good) or ((), "")
+    work = usual(entry.settings.work for entry in good) or Settings().work
     alike: dict[tuple[str, int], list[Entry]] = {}
     for entry in good:
         alike.setdefault((_system(entry, page, work), entry.batch), []).append(entry)
