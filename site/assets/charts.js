@@ -4,7 +4,8 @@
 (() => {
   const board = document.querySelector("[data-library]");
   if (!board) return;
-  const { data, rowOf, three, percent, short, called } = window.onnxprof.model;
+  const { data, rowOf, three, percent, called } = window.onnxprof.model;
+  const { apart } = window.onnxprof.figures;
   const good = data.runs.filter((run) => !run.fail);
   const known = good.filter((run) => run.whole);
   const figures = [...board.querySelectorAll("[data-chart]")];
@@ -23,7 +24,7 @@
 
   const axis = (more) => ({
     gridcolor: css("--rule"), linecolor: css("--faint"), zerolinecolor: css("--faint"),
-    tickcolor: css("--faint"), automargin: true, fixedrange: false, ...more,
+    tickcolor: css("--faint"), automargin: true, fixedrange: false, tickformat: ",~r", ...more,
   });
   const batches = (runs) => {
     const sizes = [...new Set(runs.map((run) => run.batch))].sort((a, b) => a - b);
@@ -46,8 +47,22 @@
   };
   const ms = (run) => run.total / 1e6;
 
+  // Points by the grade of their run: filled, half or hollow. What has no grade is filled.
+  const points = (runs, color) => {
+    const grades = runs.map((run) => run.grade ?? "");
+    const gradient = grades.map((grade) => (grade === "rough" ? "horizontal" : "none"));
+    return {
+      meta: { grades },
+      marker: {
+        size: 7, opacity: 1, color: grades.map((grade) => (grade === "noise" ? css("--page") : color)),
+        line: { color, width: 1.4 }, gradient: { type: gradient, color: css("--page") },
+      },
+    };
+  };
+  const trust = (run) => [run.grade, run.known].filter(Boolean).map((word) => `; ${plain(word)}`).join("");
+
   // One line a system over batch sizes.
-  const overBatch = (runs, value, yaxis) => {
+  const overBatch = (runs, value, yaxis, graded = false) => {
     const systems = [...new Set(runs.map((run) => run.sys))];
     const traces = systems.map((sys) => {
       const own = runs.filter((run) => run.sys === sys);
@@ -55,14 +70,18 @@
       return {
         type: "scatter", mode: "lines+markers", name: label(sys),
         x: own.map((run) => run.batch), y,
-        text: own.map((run, i) => `${label(sys)}, batch ${run.batch}: ${three(y[i])}`),
-        hoverinfo: "text", line: { color: palette()[sys % 8], width: 1.6 }, marker: { size: 5 },
+        text: own.map((run, i) =>
+          `${label(sys)}, batch ${run.batch}: ${three(y[i])}${graded ? trust(run) : ""}`),
+        hoverinfo: "text", line: { color: palette()[sys % 8], width: 1.6 },
+        ...(graded ? points(own, palette()[sys % 8]) : { marker: { size: 5 } }),
       };
     });
     const more = { xaxis: batches(runs), yaxis: axis(yaxis), showlegend: systems.length > 1 };
     return { traces, layout: more, height: 320 + (systems.length > 3 ? 20 * (systems.length - 3) : 0) };
   };
 
+  // Letters that a name may take beside its bar.
+  const room = () => (matchMedia("(max-width: 44rem)").matches ? 24 : 34);
   const rowsOf = (run) => {
     // A step that starts with a layer that only moves data is one of what it computes.
     const kinds = new Map(run.k);
@@ -107,7 +126,7 @@
       sorted.push([`${rest.length} other${rest.length === 1 ? "" : "s"}`, [0, 1].map((i) => rest.reduce((s, e) => s + e[1][i], 0))]);
     }
     return bars(
-      sorted.map(([op]) => plain(short(op, 28))),
+      apart(sorted.map(([op]) => op), 28).map(plain),
       sorted.map(([, [ns]]) => rounded(ns / 1e6)),
       sorted.map(([op, [ns, count]]) => `${plain(op)}: ${three(ns / 1e6)} ms, `
         + `${percent(ns / run.total)} %, ${count} step${count === 1 ? "" : "s"}`),
@@ -131,7 +150,7 @@
       },
     } : {};
     return bars(
-      rows.map((row) => plain(short(row.name, 34))), rows.map((row) => rounded(row.m / 1e6)),
+      apart(rows.map((row) => row.name), room()).map(plain), rows.map((row) => rounded(row.m / 1e6)),
       rows.map((row) => `${plain(row.name)}, ${plain(row.op)}: ${three(row.m / 1e6)} ms, `
         + `${percent(row.share)} %, ${plain(row.status)}`),
       { ...spread, marker: { color: lit(rows) }, customdata: rows.map((row) => (row.layer ? row.name : "")) });
@@ -141,14 +160,17 @@
   const scaling = (run) => {
     const own = good.filter((other) => other.sys === run.sys);
     const found = own.map((other) => new Map(rowsOf(other).map((row) => [row.name, row.m])));
-    const traces = slowest(run, 8).map((row, k) => {
-      const there = own.map((other, i) => [other.batch, found[i].get(row.name)]).filter((p) => p[1]);
-      const y = there.map(([batch, ns]) => rounded(ns / 1e3 / batch));
+    const rows = slowest(run, 8);
+    const names = apart(rows.map((row) => row.name), room()).map(plain);
+    const traces = rows.map((row, k) => {
+      const there = own.filter((_, i) => found[i].get(row.name));
+      const y = there.map((other) =>
+        rounded(found[own.indexOf(other)].get(row.name) / 1e3 / other.batch));
       return {
-        type: "scatter", mode: "lines+markers", name: plain(short(row.name, 34)),
-        x: there.map(([batch]) => batch), y,
-        text: there.map(([batch], i) => `${plain(row.name)}, batch ${batch}: ${three(y[i])} µs per item`),
-        hoverinfo: "text", line: { color: palette()[k], width: 1.6 }, marker: { size: 5 },
+        type: "scatter", mode: "lines+markers", name: names[k], x: there.map(({ batch }) => batch), y,
+        text: there.map((other, i) =>
+          `${plain(row.name)}, batch ${other.batch}: ${three(y[i])} µs per item${trust(other)}`),
+        hoverinfo: "text", line: { color: palette()[k], width: 1.6 }, ...points(there, palette()[k]),
       };
     });
     const layout = {
@@ -158,13 +180,33 @@
   };
 
   const pair = ["faster", "slower"].map((id) => document.getElementById(id));
+  // Systems are set against each other at one number of threads, of like settings otherwise; a number
+  // below zero does not matter.
+  const sameThreads = (a, b) => a.threads === b.threads || a.threads < 0 || b.threads < 0;
+  const alike = (a, b) => a.like === b.like && sameThreads(a, b);
+  const threads = ({ threads: n }) => (n ? `${n} thread${n === 1 ? "" : "s"}` : "threads not known");
+  const unlike = (a, b) => {
+    if (!sameThreads(a, b)) return `Unlike: ${threads(a)} against ${threads(b)}.`;
+    return a.like === b.like ? "" : "Unlike: their settings differ.";
+  };
+  const WORST_LAST = ["solid", "rough", "noise"];
+  const worse = (a, b) => WORST_LAST[Math.max(...[a, b].map((run) => WORST_LAST.indexOf(run.grade)))] ?? "";
+
   const speedup = () => {
     const [fast, late] = pair.map((select) => Number(select.value));
+    document.getElementById("unlike").textContent = unlike(data.systems[fast], data.systems[late]);
     const of = (sys, batch) => known.find((run) => run.sys === sys && run.batch === batch);
-    const both = known.filter((run) => run.sys === fast && of(late, run.batch))
-      .map((run) => [run.batch, rounded((of(late, run.batch).total / run.total - 1) * 100)]);
+    const both = known.filter((run) => run.sys === fast && of(late, run.batch)).map((run) =>
+      [run.batch, rounded((of(late, run.batch).total / run.total - 1) * 100), worse(run, of(late, run.batch))]);
     const made = bars([], both.map((p) => p[1]),
-      both.map(([batch, y]) => `batch ${batch}: ${three(y)} % ${y < 0 ? "(slower)" : "faster"}`), {});
+      both.map(([batch, y, grade]) =>
+        `batch ${batch}: ${three(Math.abs(y))} % ${y < 0 ? "slower" : "faster"}${grade && `; ${grade}`}`), {
+        meta: { grades: both.map(([, , grade]) => grade) },
+        marker: {
+          color: both.map(([, , grade]) => (grade === "noise" ? css("--page") : css("--accent"))),
+          line: { color: css("--accent"), width: 1.4 },
+        },
+      });
     const places = both.map((_, i) => i);
     Object.assign(made.traces[0], { orientation: "v", x: places, y: made.traces[0].x });
     made.layout.xaxis = axis({
@@ -181,8 +223,9 @@
   };
 
   const charts = {
-    latency: () => overBatch(known, ms, logarithmic(known, ms)),
-    throughput: () => overBatch(known, (run) => (run.batch * 1e9) / run.total, { rangemode: "tozero" }),
+    latency: () => overBatch(known, ms, logarithmic(known, ms), true),
+    throughput: () =>
+      overBatch(known, (run) => (run.batch * 1e9) / run.total, { rangemode: "tozero" }, true),
     operators, slowest: slow, scaling, speedup,
     energy: () => overBatch(good.filter((r) => r.mj), (r) => r.mj / r.batch, { rangemode: "tozero" }),
     power: () => overBatch(good.filter((r) => r.w), (r) => r.w, { rangemode: "tozero" }),
@@ -264,15 +307,18 @@
     select.addEventListener("change", () => redraw((f) => f.dataset.chart === "speedup"));
   }
   if (pair[0]) {
-    // The two with the most batch sizes in common; of them the one that is ahead first.
+    // Of the pairs of like settings, where there are any, the one with the most batch sizes in common;
+    // the one that is ahead first.
     const common = new Map();
     for (const x of known) for (const y of known) {
       if (x.batch !== y.batch || x.sys === y.sys) continue;
       const key = `${x.sys} ${y.sys}`;
-      const [count, lead] = common.get(key) ?? [0, 0];
-      common.set(key, [count + 1, lead + Math.log(y.total / x.total)]);
+      const [like, count, lead] = common.get(key)
+        ?? [Number(alike(data.systems[x.sys], data.systems[y.sys])), 0, 0];
+      common.set(key, [like, count + 1, lead + Math.log(y.total / x.total)]);
     }
-    const best = [...common].sort(([, p], [, q]) => q[0] - p[0] || q[1] / q[0] - p[1] / p[0])[0];
+    const best = [...common].sort(([, p], [, q]) =>
+      q[0] - p[0] || q[1] - p[1] || q[2] / q[1] - p[2] / p[1])[0];
     [pair[0].value, pair[1].value] = best[0].split(" ");
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(() => true));

@@ -31,6 +31,15 @@
   }, { rootMargin: "-15% 0px -70% 0px" });
   sections.forEach((section) => watcher.observe(section));
 
+  // What stays at the top of the window covers nothing that is scrolled to, however many lines it takes.
+  const bar = document.getElementById("choice");
+  const makeRoom = () => {
+    const stays = getComputedStyle(bar).position === "sticky";
+    document.documentElement.style.scrollPaddingTop = stays ? `${bar.offsetHeight + 10}px` : "";
+  };
+  new ResizeObserver(makeRoom).observe(bar);
+  makeRoom();
+
   const goTo = (id) => {
     const target = document.getElementById(id);
     target.scrollIntoView();

@@ -7,6 +7,9 @@
   const form = at("layer-filters");
   const fields = Object.fromEntries([...form.elements].filter((f) => f.name).map((f) => [f.name, f]));
   const usual = fields.b.value;
+  // The page shows one system until another is chosen: at each batch size its usual one.
+  const ALL = "all";
+  const usualSystem = () => fields.b.selectedOptions[0].dataset.system || ALL;
   const head = at("ll-rows").tHead.rows[0];
   const words = new Intl.Collator("en", { numeric: true });
 
@@ -75,25 +78,29 @@
   let sorting = { key: "time", falls: true };
   let from = 0;
 
+  const plain = (name) => ({ b: usual, system: usualSystem() }[name] ?? "");
   const address = () => {
     const found = new URLSearchParams();
     for (const [name, value] of Object.entries(asked())) {
-      if (value && !(name === "b" && value === usual)) found.set(name, value);
+      if (value && value !== plain(name)) found.set(name, value);
     }
     if (sorting.key !== "time" || !sorting.falls) found.set("sort", (sorting.falls ? "-" : "") + sorting.key);
     if (from) found.set("from", from);
     return found.size ? `#${found}` : location.pathname + location.search;
   };
 
+  // A value that the list may not have yet: its words come with the index.
+  const put = (field, value) => {
+    if (field.tagName === "SELECT" && value && ![...field.options].some((o) => o.value === value)) {
+      field.append(new Option(value, value));
+    }
+    field.value = value;
+  };
   const take = () => {
     const given = new URLSearchParams(location.hash.slice(1));
     for (const [name, field] of Object.entries(fields)) {
-      const value = given.get(name) ?? (name === "b" ? usual : "");
-      if (field.tagName === "SELECT" && value && ![...field.options].some((o) => o.value === value)) {
-        if (name === "b") continue;
-        field.append(new Option(value, value));
-      }
-      field.value = value;
+      const value = given.get(name) ?? plain(name);
+      if (name !== "b" || [...field.options].some((o) => o.value === value)) put(field, value);
     }
     const sort = given.get("sort") ?? "-time";
     const key = sort.replace(/^-/, "");
@@ -109,8 +116,8 @@
     if (isMended) return "";
     isMended = true;
     const unknown = ["op", "dtype", "system"].map((name) => [name, fields[name].value])
-      .filter(([name, value]) => value && !index.words[name].includes(value));
-    for (const [name] of unknown) fields[name].value = "";
+      .filter(([name, value]) => value && value !== ALL && !index.words[name].includes(value));
+    for (const [name] of unknown) put(fields[name], plain(name));
     if (location.hash && address() !== location.hash) history.replaceState(null, "", address());
     const names = unknown.map(([, value]) => value).join(" and ");
     return names && `; the address asked for ${names}, which nothing at this batch size has`;
@@ -138,7 +145,7 @@
     const layer = Uint8Array.from(index.searched, (text, i) => (
       dtype[layers.dtype[i]] && shape[layers.shape[i]] && parts.every((part) => text.includes(part)) ? 1 : 0));
     const run = Uint8Array.from(runs.system, (system, i) => (
-      (want.system ? index.words.system[system] === want.system : !runs.bound[i]) ? 1 : 0));
+      (want.system === ALL ? !runs.bound[i] : index.words.system[system] === want.system) ? 1 : 0));
     const found = new Uint32Array(index.ns.length);
     let count = 0;
     for (let row = 0; row < index.ns.length; row += 1) {
@@ -258,10 +265,12 @@
     }));
   };
 
+  let shownUsual = "";
   let turn = 0;
   const show = async () => {
     const mine = turn += 1;
     const want = asked();
+    shownUsual = usualSystem();
     const said = at("ll-said");
     if (!indices.has(want.b)) said.textContent = "Loading…";
     let index;
@@ -288,7 +297,7 @@
     const shown = [...order.subarray(from, from + WINDOW)];
     at("ll-rows").tBodies[0].replaceChildren(...shown.map((row) => line(index, row, want.b)));
     const models = new Set(Array.from(rows, (row) => index.modelOf[index.layerOf[row]])).size;
-    said.textContent = `${whole(rows.length)} row${rows.length === 1 ? "" : "s"} of ${whole(models)} model${models === 1 ? "" : "s"} at batch ${want.b}${missing}`;
+    said.textContent = `${whole(rows.length)} row${rows.length === 1 ? "" : "s"} of ${whole(models)} model${models === 1 ? "" : "s"} at batch ${want.b}${want.system === ALL ? ", all measured systems together" : ` on ${want.system}`}${missing}`;
     at("ll-window").textContent = rows.length ? `Rows ${whole(from + 1)} to ${whole(Math.min(from + WINDOW, rows.length))} of ${whole(rows.length)}.` : "No layer matches.";
     at("ll-back").hidden = !from;
     at("ll-next").hidden = from + WINDOW >= rows.length;
@@ -307,12 +316,15 @@
     pause = setTimeout(() => changed(false), 150);
   });
   form.addEventListener("change", (event) => {
-    if (event.target.tagName === "SELECT") changed(true);
+    if (event.target.tagName !== "SELECT") return;
+    // who left the system to the page gets that of the other batch size
+    if (event.target === fields.b && fields.system.value === shownUsual) put(fields.system, usualSystem());
+    changed(true);
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", (event) => {
     event.preventDefault();
-    for (const [name, field] of Object.entries(fields)) field.value = name === "b" ? field.value : "";
+    for (const [name, field] of Object.entries(fields)) if (name !== "b") put(field, plain(name));
     changed(true);
   });
   head.addEventListener("click", (event) => {

@@ -1,7 +1,8 @@
 "use strict";
 // Shows the run that the fragment names: #SYSTEM/BATCH, or two to compare: #SYSTEM/BATCH~SYSTEM/BATCH.
 (() => {
-  const { address } = window.onnxprof;
+  const { address, figures } = window.onnxprof;
+  const { el, svg, isolated, decimals, fixed, three, percent, unitFor, short, bar, whiskers } = figures;
   const data = JSON.parse(document.getElementById("data").textContent);
   // Operators and shapes come once each, and as their numbers where they stand.
   for (const set of data.sets) for (const layer of set) layer[1] = data.names[layer[1]];
@@ -12,73 +13,12 @@
   const first = data.runs.findIndex((run) => !run.fail);
   let shown = null;
 
-  const el = (tag, cls, ...content) => {
-    const node = document.createElement(tag);
-    if (cls) node.className = cls;
-    node.append(...content);
-    return node;
-  };
-
-  // Numbers: the same rules as onnxprof/publish/text/numbers.py.
-  const decimals = (value) => {
-    if (!value) return 0;
-    const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3)))));
-    return Math.min(3, Math.max(0, 2 - exponent));
-  };
-  const formats = new Map();
-  const fixed = (value, digits) => {
-    if (!formats.has(digits)) {
-      formats.set(digits, new Intl.NumberFormat("en-US", {
-        minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven",
-      }));
-    }
-    return formats.get(digits).format(value).replace("-", "\u2212");
-  };
-  const three = (value) => fixed(value, decimals(value));
-  const percent = (share) => fixed(share * 100, Math.abs(share * 100) >= 9.995 ? 1 : 2);
-  const unitFor = (total) => (total < 20e6 ? ["µs", 1e3] : ["ms", 1e6]);
-
-  const short = (name, limit) => {
-    const head = Math.floor((limit - 1) / 3);
-    return name.length <= limit ? name
-      : `${name.slice(0, head)}…${name.slice(name.length - limit + 1 + head)}`;
-  };
-
-  // A name apart from the direction of its neighbours; the style sheet lets it break.
-  const { isolated } = window.onnxprof;
-
   // A name that chooses its layer; arrow keys go from one to the next, see keys.js.
   const layerLink = (name, content = isolated(name)) => {
     const link = el("a", "layer", content);
     link.href = `#${spelled(shown)}&l=${encodeURIComponent(name)}`;
     link.tabIndex = -1;
     return link;
-  };
-
-  const svg = (tag, attributes) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    return node;
-  };
-  const bar = (share) => {
-    const box = svg("svg", {
-      class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true",
-    });
-    const width = Math.round(Math.max(0, Math.min(1, share)) * 1000) / 10;
-    box.append(svg("rect", { width, height: 10 }));
-    return box;
-  };
-
-  // A bar with whiskers from p5 to p95, relative to the end of the longest; as bars.whiskers.
-  const whiskers = (ns, low, high, most) => {
-    const box = bar(ns / most);
-    box.classList.add("whiskered");
-    box.firstChild.setAttribute("y", 3);
-    box.firstChild.setAttribute("height", 4);
-    if (low === null) return box;
-    const [a, b] = [low, high].map((end) => Math.round(Math.max(0, Math.min(1, end / most)) * 1000) / 10);
-    box.append(svg("path", { d: `M${a} 5H${b}M${a} 1V9M${b} 1V9` }));
-    return box;
   };
 
   const number = (ns, unit, extra) => {

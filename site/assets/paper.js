@@ -4,8 +4,9 @@
 (() => {
   const { charts } = window.onnxprof;
   if (!charts) return;
-  const { el, svg, three } = window.onnxprof.model;
-  const [WIDTH, LEFT, NAMES, RIGHT, TOP, BAR, LINE] = [480, 52, 190, 10, 8, 16, 14];
+  const { el, svg } = window.onnxprof.model;
+  const [WIDTH, LEFT, RIGHT, TOP, BAR, LINE] = [480, 52, 10, 8, 16, 14];
+  const MOST_NAMES = 320;
 
   // The library reads a little markup in its texts, so that names come to it escaped.
   const plain = (text) => String(text).replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
@@ -22,6 +23,22 @@
     return `var(${place < 0 ? "--accent" : `--c${place + 1}`})`;
   };
 
+  // How wide names are in the font of the drawing.
+  const pen = document.createElement("canvas").getContext("2d");
+  const widest = (names) => {
+    pen.font = `10.5px ${getComputedStyle(document.body).fontFamily}`;
+    return Math.max(0, ...names.map((name) => pen.measureText(plain(name)).width));
+  };
+  // A point by the grade of its run: filled, half or hollow.
+  const point = ([cx, cy], grade, colour) => {
+    const isFilled = grade !== "noise" && grade !== "rough";
+    const ring = svg("circle", {
+      cx, cy, r: 2.6, fill: isFilled ? colour : "var(--page)", stroke: colour, "stroke-width": 1,
+    });
+    if (grade !== "rough") return [ring];
+    return [ring, svg("path", { d: `M${cx} ${cy - 2.6}a2.6 2.6 0 0 0 0 5.2z`, fill: colour })];
+  };
+
   // Round values within a range, six at most.
   const round = (low, high) => {
     const power = 10 ** Math.floor(Math.log10((high - low) / 5));
@@ -29,6 +46,9 @@
     const first = Math.ceil(low / step - 1e-9) * step;
     return Array.from({ length: Math.floor((high - first) / step + 1e-9) + 1 }, (_, i) => first + i * step);
   };
+  // 0, 2.5, 1,000: without zeros that say nothing.
+  const plainly = (value) =>
+    Number(value.toPrecision(6)).toLocaleString("en-US", { maximumFractionDigits: 9 }).replace("-", "\u2212");
   // Where a value stands between two ends, and the marks of the axis with their texts.
   const scale = (axis, values, from, to) => {
     const isLog = axis.type === "log";
@@ -38,20 +58,21 @@
     if (!axis.range && !isLog) [low, high] = [Math.min(0, low), Math.max(0, high)];
     if (low === high) [low, high] = [low - 0.5, high + 0.5];
     const ticks = axis.tickvals ?? round(low, high);
-    const texts = axis.ticktext ?? ticks.map((value) => `${three(value)}${axis.ticksuffix ?? ""}`);
+    const texts = axis.ticktext ?? ticks.map((value) => `${plainly(value)}${axis.ticksuffix ?? ""}`);
     const at = (value) => from + ((place(value) - low) / (high - low)) * (to - from);
     return { at, marks: ticks.map((value, i) => [at(value), texts[i]]) };
   };
 
   const across = (trace, layout) => {
     const bottom = TOP + BAR * trace.x.length;
+    const left = Math.min(MOST_NAMES, Math.ceil(1.05 * widest(layout.yaxis.ticktext)) + 12);
     const ends = trace.error_x ? trace.x.map((value, i) => value + trace.error_x.array[i]) : trace.x;
-    const { at, marks } = scale(layout.xaxis, [...trace.x, ...ends], NAMES, WIDTH - RIGHT);
+    const { at, marks } = scale(layout.xaxis, [...trace.x, ...ends], left, WIDTH - RIGHT);
     const drawn = marks.flatMap(([x, word]) => [rule(x, TOP, x, bottom), text(x, bottom + LINE, "middle", word)]);
     trace.x.forEach((value, i) => {
       const y = TOP + BAR * i;
       const colour = [trace.marker.color].flat();
-      drawn.push(text(NAMES - 6, y + 11.5, "end", layout.yaxis.ticktext[i]), svg("rect", {
+      drawn.push(text(left - 6, y + 11.5, "end", layout.yaxis.ticktext[i]), svg("rect", {
         x: at(0), y: y + 3, width: Math.max(0, at(value) - at(0)), height: BAR - 6, fill: named(colour[i % colour.length]),
       }));
       if (trace.error_x) drawn.push(rule(at(value - trace.error_x.arrayminus[i]), y + BAR / 2, at(ends[i]), y + BAR / 2, "var(--ink)"));
@@ -70,7 +91,7 @@
     const half = 0.3 * (x.at(1) - x.at(0));
     const bars = trace.y.map((value, i) => svg("rect", {
       x: x.at(i) - half, y: Math.min(y.at(0), y.at(value)), width: 2 * half, height: Math.abs(y.at(value) - y.at(0)),
-      fill: "var(--accent)",
+      fill: trace.meta.grades[i] === "noise" ? "var(--page)" : "var(--accent)", stroke: "var(--accent)",
     }));
     return [[...grid(x, y), ...bars], FOOT + LINE + 6];
   };
@@ -85,7 +106,7 @@
       const points = trace.x.map((value, i) => [x.at(value), y.at(trace.y[i])]);
       const colour = named(trace.line.color);
       drawn.push(svg("path", { d: `M${points.map((point) => point.join(" ")).join("L")}`, stroke: colour, fill: "none", "stroke-width": 1.6 }));
-      drawn.push(...points.map(([cx, cy]) => svg("circle", { cx, cy, r: 2.6, fill: colour })));
+      drawn.push(...points.flatMap((each, i) => point(each, trace.meta?.grades[i], colour)));
       if (!layout.showlegend) continue;
       drawn.push(rule(LEFT, foot + LINE - 4, LEFT + 18, foot + LINE - 4, colour, 2.5), text(LEFT + 24, foot + LINE, "start", trace.name));
       foot += LINE;

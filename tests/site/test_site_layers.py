@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -269,3 +270,69 @@ def test_an_address_of_nothing_is_mended(page: Any, root: str) -> None:
     assert "asked for zzz" in page.inner_text("#ll-said")
     assert page.input_value("#ll-op") == ""
     assert "#" not in page.url
+
+
+def threaded(model: str, threads: int, backend: str = "fake", batch: int = 1, **more: int) -> Run:
+    made = sample_run(model, batch, backend=backend)
+    request = dataclasses.replace(made.request, threads=threads, dims=tuple(more.items()))
+    return dataclasses.replace(made, request=request)
+
+
+def test_a_system_has_one_name_for_all_models() -> None:
+    found = index(threaded("a", 1), threaded("a", 2), threaded("b", 1))[1]
+    assert data(found)["words"]["system"] == [
+        "Fake CPU · fake · 1 thread",
+        "Fake CPU · fake · 2 threads",
+    ]
+    assert found.system == "Fake CPU · fake · 1 thread"
+    assert [total.timed for total in found.totals if total.operator == "Gemm"] == [2]
+
+
+def test_other_sizes_than_those_of_most_runs_are_a_system_of_their_own() -> None:
+    runs_ = [threaded("a", 1, batch=b, seq=128) for b in (1, 2)]
+    found = index(*runs_, threaded("a", 1, seq=16))[1]
+    assert data(found)["words"]["system"] == [
+        "Fake CPU · fake · 1 thread · seq=16",
+        "Fake CPU · fake · 1 thread",
+    ]
+
+
+def test_the_usual_system_is_that_of_most_runs_at_all_batch_sizes() -> None:
+    many = [threaded("a", 2, batch=b) for b in (1, 2, 4)]
+    found = index(*many, threaded("a", 1), threaded("b", 1))
+    assert {batch: one.system for batch, one in found.items()} == dict.fromkeys(
+        (1, 2, 4), "Fake CPU · fake · 2 threads"
+    )
+
+
+def test_one_system_is_shown_until_another_is_chosen(
+    opened: Callable[[str], Any], out: Path
+) -> None:
+    page = opened("")
+    chosen = page.input_value("#ll-system")
+    assert chosen == page.inner_text("#ll-usual")
+    assert set(page.locator("#ll-rows tbody td:nth-child(6)").all_text_contents()) == {chosen}
+    assert chosen in page.inner_text("#ll-said")
+    assert "system=" not in page.url
+    one = rows(page)
+    page.select_option("#ll-system", "all")
+    settled(page)
+    assert "system=all" in page.url
+    assert rows(page) > one
+    assert "all measured systems together" in page.inner_text("#ll-said")
+    page.go_back()
+    settled(page)
+    assert page.input_value("#ll-system") == chosen
+    assert rows(page) == one
+
+
+def test_a_batch_size_that_the_system_lacks_has_its_own_usual_one(
+    opened: Callable[[str], Any],
+) -> None:
+    page = opened("#system=Fake+GPU+%C2%B7+nothing")
+    assert "nothing" in page.inner_text("#ll-said")
+    assert page.input_value("#ll-system") == page.inner_text("#ll-usual")
+    page.select_option("#ll-batch", "8")
+    settled(page)
+    usual = page.locator("#ll-batch option:checked").get_attribute("data-system")
+    assert page.input_value("#ll-system") == usual

@@ -11,6 +11,10 @@ from onnxprof.publish.text.numbers import three
 from onnxprof.publish.text.safe import in_page, shortened
 
 XY = tuple[float, float]
+#: Letters of a label behind a line: as many as its room holds in the larger type of phones.
+_LABEL = 32
+#: Lines that have labels; of more a reader sees which is which by pointing at them.
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Line:
     label: str
     points: tuple[XY, ...]
     """(batch, value), by batch; values above zero."""
+    grades: tuple[str, ...] = ()
+    """How far each value can be trusted: `solid`, `rough`, `noise`, or empty; none for all."""
 
 
 def sparkline(points: Sequence[XY], width: int = 72, height: int = 18) -> str:
@@ -76,7 +82,7 @@ def panel(title: str, lines: Sequence[Line], *, labelled: bool = False) -> str:
     batches = sorted({batch for batch, _ in points})
     if len(batches) < 2:
         return ""
-    named = labelled and 1 < len(lines) <= 6
+    named = labelled and 1 < len(lines) <= _MOST_NAMED
     width, height, right = 560 if named else 420, 190, 240 if named else 10
     values = _widened([value for _, value in points])
     x = _log_scale(batches, (48, width - right - 8))
@@ -153,21 +159,30 @@ def _spread(batches: Sequence[float], x: Callable[[float], float]) -> list[float
 
 def _line(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:
     spots = " ".join(f"{x(batch):.1f},{y(value):.1f}" for batch, value in line.points)
+    grades = line.grades or ("",) * len(line.points)
     return (
         f'<g class="line" data-system="{escape(line.key)}"><polyline points="{spots}"/>'
-        + "".join(_dot(line, point, x, y) for point in line.points)
+        + "".join(
+            _dot(line, point, grade, x, y) for point, grade in zip(line.points, grades, strict=True)
+        )
         + "</g>"
     )
 
 
-def _dot(line: Line, point: XY, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+def _dot(
+    line: Line, point: XY, grade: str, x: Callable[[float], float], y: Callable[[float], float]
+) -> str:
+    """A filled, half or hollow point."""
     batch, value = point
-    words = f"{in_page(line.label)}, batch {batch:g}: {three(value)}"
+    words = f"{in_page(line.label)}, batch {batch:g}: {three(value)}{', ' if grade else ''}{grade}"
+    kind = f' class="{grade}"' if grade else ""
+    place = f'cx="{x(batch):.1f}" cy="{y(value):.1f}"'
+    half = f'<path d="M{x(batch):.1f} {y(value) - 3:.1f}a3 3 0 0 0 0 6z"/>'
     return (
         f'<a href="#{escape(line.key)}/{batch:g}" data-batch="{batch:g}" '
-        f'aria-label="{escape(words)}"><circle cx="{x(batch):.1f}" cy="{y(value):.1f}" r="3"/>'
-        f'<circle class="reach" cx="{x(batch):.1f}" cy="{y(value):.1f}" r="10">'
-        f"<title>{escape(words)}</title></circle></a>"
+        f'aria-label="{escape(words)}"><circle{kind} {place} r="3"/>'
+        f"{half if grade == 'rough' else ''}"
+        f'<circle class="reach" {place} r="10"><title>{escape(words)}</title></circle></a>'
     )
 
 
@@ -178,11 +193,11 @@ def _end_labels(
     ends = sorted((y(line.points[-1][1]) + 4, line.key, line) for line in lines if line.points)
     places: list[float] = []
     for at, _, _ in ends:
-        places.append(max(at, places[-1] + 13) if places else at)
+        places.append(max(at, places[-1] + 14) if places else at)
     lift = max(0.0, places[-1] - bottom)
     return [
         f'<a href="#{escape(line.key)}/{line.points[0][0]:g}" class="name" '
         f'data-system="{escape(line.key)}"><text x="{x:g}" y="{place - lift:.1f}">'
-        f"{escape(shortened(in_page(line.label), 36))}</text></a>"
-        for place, (_, _, line) in zip(places, ends, strict=True)
+        f"{escape(shortened(in_page(line.label), _LABEL))}</text></a>"
+        for (_, _, line), place in zip(ends, places, strict=True)
     ]

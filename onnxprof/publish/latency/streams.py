@@ -19,14 +19,14 @@ def streams_text(run: Run) -> str:
     if load is None:
         return ""
     if load.failure or (items := items_per_s(run)) is None:
-        return f"{_load_text(run, load)}: not measured: {printable(load.failure or 'no samples')}."
+        return f"{load_text(run, load)}: not measured: {printable(load.failure or 'no samples')}."
     alone = single_items_per_s(run)
     times = f", {items / alone:.2f} times those of one ({rate(alone)})" if alone else ""
     under = listed_text(percentiles(concurrent_ns(load)))
-    return f"{_load_text(run, load)}: {rate(items)} items/s{times}; latency {under}."
+    return f"{load_text(run, load)}: {rate(items)} items/s{times}; latency {under}."
 
 
-def _load_text(run: Run, load: Concurrency) -> str:
+def load_text(run: Run, load: Concurrency) -> str:
     """`4 at a time, 1 thread each`; on another device than a CPU threads do not matter."""
     each = f", {threads(load.threads)} each" if run.device.kind == "cpu" else ""
     return f"{load.streams} at a time{each}"

@@ -17,11 +17,11 @@ FUSED = -1 - [status.name for status in WITHOUT].index("FUSED")
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What an operator takes over all measured runs at a batch size."""
+    """What an operator takes over the runs of one system at a batch size."""
 
     operator: str
     layers: int
-    """Layers of that operator, each counted once however many systems ran it."""
+    """Layers of that operator."""
     timed: int
     """Times of steps whose main operator it is."""
     ns: int
@@ -40,21 +40,25 @@ class Batch:
     """Layers times systems."""
     models: int
     runs: int
+    system: str
+    """The system that the page shows before the reader chooses another; empty for none."""
     totals: tuple[Total, ...]
-    """By time, the longest first; published bounds are not in them."""
+    """Of that system, by time, the longest first; published bounds are not in them."""
 
 
 def batches(parts: Iterable[bytes]) -> tuple[Batch, ...]:
     """The index of each batch size, the smallest first."""
     models: dict[int, list[tuple[Any, list[Any]]]] = defaultdict(list)
+    of_site = Counter[str]()
     for data in parts:
         model = json.loads(data)
         runs: dict[int, list[Any]] = defaultdict(list)
         for run in model["runs"]:
             runs[run["batch"]].append(run)
+            of_site[run["system"]] += not run["bound"]
         for batch, found in runs.items():
             models[batch].append((model, found))
-    return tuple(_batch(batch, models[batch]) for batch in sorted(models))
+    return tuple(_batch(batch, models[batch], of_site) for batch in sorted(models))
 
 
 def first(found: Sequence[Batch]) -> Batch | None:
@@ -129,28 +133,32 @@ class _Columns:
         }
 
 
-def _batch(batch: int, models: Sequence[tuple[Any, list[Any]]]) -> Batch:
+def _batch(batch: int, models: Sequence[tuple[Any, list[Any]]], of_site: Counter[str]) -> Batch:
+    """The system of most runs of the whole site, among those with most models at the batch."""
     columns = _Columns()
     for model, runs in models:
         columns.add(model, runs)
+    here = Counter(run["system"] for _, runs in models for run in runs if not run["bound"])
+    system = min(here, key=lambda name: (-of_site[name], -here[name], name), default="")
     text = f"onnxprof.layerIndex({batch},{embedded(columns.data())});\n"
     count = (len(columns.cells), len(models), len(columns.runs))
-    return Batch(batch, text, *count, tuple(_totals(columns)))
+    return Batch(batch, text, *count, system, tuple(_totals(columns, system)))
 
 
-def _totals(columns: _Columns) -> list[Total]:
-    """What each operator takes of the measured runs."""
+def _totals(columns: _Columns, system: str) -> list[Total]:
+    """What each operator takes of the measured runs of a system."""
+    wanted = columns.systems.places.get(system, -1)
     starts = [0, *accumulate(count for _, count in columns.sets)]
     mains = dict(columns.mains)
     words = list(columns.ops.places)
     timed, spent, layers = Counter[int](), Counter[int](), Counter[int]()
     seen: set[int] = set()
     place = whole = 0
-    for of_set, _, _, total, bound in columns.runs:
+    for of_set, of_system, _, total, bound in columns.runs:
         count, start = columns.sets[of_set][1], starts[of_set]
         cells = enumerate(columns.cells[place : place + count])
         ops = [entry[1] for entry in columns.layers[start : start + count]]
-        if not bound:
+        if of_system == wanted and not bound:
             whole += total
             if of_set not in seen:
                 seen.add(of_set)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow
+from onnxprof.compare.settings import Facet, Settings, Work, facet_words, usual, work_words
 from onnxprof.publish.drawing.plot import COMPUTE
-from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.pages.catalogue import Entry, ModelPage, standing_entry
 from onnxprof.publish.pages.embed import Pool, covered
 from onnxprof.publish.pages.layer_rows import operator
 from onnxprof.publish.text.numbers import sized_text
@@ -24,6 +25,8 @@ WITHOUT = (
     Status.UNTIMED,
     Status.UNKNOWN,
 )
+#: What a run has instead of the sizes of most runs, where its own have no words.
+USUAL_SIZES = "default sizes"
 _PLACES = {status: -1 - place for place, status in enumerate(WITHOUT)}
 _UNKNOWN = _PLACES[Status.UNKNOWN]
 
@@ -32,7 +35,9 @@ def part(page: ModelPage) -> bytes:
     """The layers of a model on every system that the site shows a good run of, as JSON."""
     sets = Pool()
     runs = [
-        _run(entry, entry.result, sets, page) for entry in page.entries if entry.result is not None
+        _run(entry, entry.result, name, sets, page)
+        for name, entry in _standing(page)
+        if entry.result is not None
     ]
     made = {
         "slug": page.slug,
@@ -43,14 +48,42 @@ def part(page: ModelPage) -> bytes:
     return json.dumps(made, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
-def _run(entry: Entry, result: Reconciliation, sets: Pool, page: ModelPage) -> dict[str, Any]:
+def _standing(page: ModelPage) -> Iterator[tuple[str, Entry]]:
+    """The good runs, each with its system; of several with one name and batch, one stands."""
+    good = [entry for entry in page.entries if entry.result is not None]
+    work = usual(entry.settings.work for entry in good) or Settings().work
+    alike: dict[tuple[str, int], list[Entry]] = {}
+    for entry in good:
+        alike.setdefault((_system(entry, page, work), entry.batch), []).append(entry)
+    for (name, _), entries in alike.items():
+        if stands := standing_entry(entries):
+            yield name, stands
+
+
+def _system(entry: Entry, page: ModelPage, work: Work) -> str:
+    """A name that is the same for all models: device, runtime, threads, what is unusual.
+
+    The sizes of most of a model's runs are its usual ones, as on the first page.
+    """
+    system, settings = page.systems[entry.system], entry.settings
+    runtime = system.backend if entry.bound_ns is not None else system.runtime
+    parts = [system.device, runtime]
+    for facet in (Facet.THREADS, Facet.GRAPH, Facet.SETUP):
+        parts += facet_words(settings, facet)
+    parts += () if settings.work == work else work_words(settings.work) or (USUAL_SIZES,)
+    return " · ".join(parts)
+
+
+def _run(
+    entry: Entry, result: Reconciliation, name: str, sets: Pool, page: ModelPage
+) -> dict[str, Any]:
     table = entry.run.table
     system = page.systems[entry.system]
     rows = {id(row.layer): row for row in result.rows if row.layer is not None}
     nodes = [(layer, rows.get(id(layer))) for layer in table.nodes]
     return {
         "batch": entry.batch,
-        "system": in_page(system.label),
+        "system": in_page(name),
         "key": system.key,
         "bound": int(entry.bound_ns is not None),
         "total": result.total_ns,

@@ -24,6 +24,7 @@ from onnxprof.compare.settings import (
 from onnxprof.publish.reasons.macs import Macs
 from onnxprof.publish.text.grades import spread_text, unchecked_text
 from onnxprof.publish.text.numbers import slug, unique_slug
+from onnxprof.publish.text.safe import counted
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import IMPORTED, Request, Run
@@ -258,7 +259,7 @@ def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> M
     return ModelPage(page_slug, facts, tuple(systems), tuple(entries), len(first.run.table.nodes))
 
 
-Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str, Setup]
+Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str, int, Setup]
 
 
 def _variant(request: Request) -> Variant:
@@ -272,6 +273,7 @@ def _variant(request: Request) -> Variant:
         request.dims,
         request.seed,
         request.inputs_sha256,
+        request.streams,
         request.setup,
     )
 
@@ -310,7 +312,7 @@ def _provider(request: Request) -> str:
 
 
 def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
-    """Settings that differ among the model's runs; of the graph, options and sizes always."""
+    """Settings that differ among the model's runs; of graph, options, sizes and streams always."""
     settings = settings_of(request)
     found = [*filter(None, (_provider(request),))]
     if len({other.threads for other in others}) > 1:
@@ -323,6 +325,8 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     if len({other.seed for other in others}) > 1:
         found.append(f"seed {request.seed}")
     found += work_words(((), settings.inputs))
+    if request.streams:
+        found.append(counted(request.streams, "stream", "streams"))
     return tuple(found)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
+from onnxprof.compare.settings import ANY_THREADS, Settings
+from onnxprof.publish.drawing.apart import apart
 from onnxprof.publish.drawing.plot import topology
 from onnxprof.publish.icicle.operators import main_operator
+from onnxprof.publish.latency.tail import tail_rows
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.text.numbers import sized_text
@@ -26,6 +29,8 @@ from onnxprof.records.step import Confidence
 
 _SEPARATORS = ("/", ".")
 _GIVEN = (Status.CONSTANT, Status.INPUT)
+#: Letters of a step among the slowest.
+_SHORT = 32
 
 
 def body_rows(result: Reconciliation) -> list[TimedRow]:
@@ -66,6 +71,14 @@ def covered(row: TimedRow) -> tuple[str, ...]:
 def culprit(row: TimedRow, most: int = 3) -> str:
     """A row of the slowest as its step with its layers, at most so many of them by name."""
     return joined(covered(row), most)
+
+
+def slow_labels(result: Reconciliation) -> list[str]:
+    """The slowest rows as a page has room for: long ones by what tells their first layers apart."""
+    rows = slowest(result)
+    shorter = apart([in_page(covered(row)[0]) for row in rows], _SHORT)
+    whole = [in_page(culprit(row)) for row in rows]
+    return [own if len(own) <= _SHORT else cut for own, cut in zip(whole, shorter, strict=True)]
 
 
 def joined(names: Sequence[str], most: int = 3) -> str:
@@ -141,10 +154,7 @@ def page_data(page: ModelPage) -> dict[str, Any]:
     names, sets, tables, graphs, shapes = Pool(), Pool(), Pool(), Pool(), Pool()
     runs = [_run(entry, names, sets, tables, graphs) for entry in page.entries]
     return {
-        "systems": [
-            {"key": s.key, "label": in_page(s.label), "short": in_page(short)}
-            for s, short in zip(page.systems, short_labels(page), strict=True)
-        ],
+        "systems": _systems(page),
         "runs": runs,
         "sets": [
             [[name, names.place(operator), tensor] for name, operator, tensor in layers]
@@ -159,10 +169,33 @@ def page_data(page: ModelPage) -> dict[str, Any]:
     }
 
 
+def _systems(page: ModelPage) -> list[dict[str, Any]]:
+    """What each system is called, and which are alike: as many threads, and `like` settings."""
+    known = {entry.system: entry.settings for entry in page.entries}
+    settings = [known.get(i, Settings()) for i in range(len(page.systems))]
+    others = Pool()
+    return [
+        {
+            "key": system.key,
+            "label": in_page(system.label),
+            "short": in_page(short),
+            "threads": own.threads,
+            "like": others.place(replace(own, threads=ANY_THREADS)),
+        }
+        for system, short, own in zip(page.systems, short_labels(page), settings, strict=True)
+    ]
+
+
 def short_labels(page: ModelPage) -> list[str]:
-    """Names of the systems, without the device where there is but one."""
+    """Names of the systems, without the device where there is but one, nor what all are set to."""
     one = len({system.device for system in page.systems}) == 1
-    return [system.here if one else system.label for system in page.systems]
+    several = len(page.systems) > 1
+    shared = set.intersection(*(set(s.settings) for s in page.systems)) if several else set()
+    kept = [
+        replace(system, settings=tuple(word for word in system.settings if word not in shared))
+        for system in page.systems
+    ]
+    return [system.here if one else system.label for system in kept]
 
 
 def embedded(data: dict[str, Any]) -> str:
@@ -250,15 +283,16 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
         "wrong": in_page(entry.wrong),
         "slow": [
             [
-                in_page(culprit(row)),
+                label,
                 in_page(" + ".join(covered(row))),
                 in_page(operators(row, entry.run.table)),
                 *(row.median_ns, row.p5_ns, row.p95_ns),
                 places.get(id(row.layer), -1),
             ]
-            for row in slowest(result)
+            for label, row in zip(slow_labels(result), slowest(result), strict=True)
         ],
         **_spent(entry.run),
+        **({"tail": tail} if (tail := tail_rows(entry.run)) else {}),
         "text": in_page(reconciliation_text(result, entry.run, entry.least)),
         "kinds": folded_text(entry.run.warnings) if entry.run.warnings else "",
         "warn": [in_page(text) for text in warning_texts(entry.run)],

@@ -15,6 +15,7 @@ from onnxprof.errors import UsageError
 from onnxprof.publish.disk import package
 from onnxprof.publish.drawing import bars
 from onnxprof.publish.icicle import view as where
+from onnxprof.publish.latency import tail
 from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
@@ -36,9 +37,9 @@ ASSETS = (
     *("plot/scene.js", "plot/graph.js", "plot/shapes.js", "plot/view.js", "plot/words.js"),
     *("plot/search.js", "plot/save.js", "plot/input.js", "plot/plot.js"),
     *("grades.css", "grades.js", "history.css", "history.js"),
-    *("address.js", "selection.js", "selection.css"),
+    *("address.js", "figures.js", "selection.js", "selection.css"),
     *("timing.js", "keys.js", "panel.js", "contents.js"),
-    *("where.css", "where.js"),
+    *("where.css", "scopes.js", "where.js"),
     *("roofline.css", "roofline.js"),
     *("repeat.css", "repeat.js", "downloads.css"),
     *("leaderboard.css", "leaderboard.js", "cells.js"),
@@ -170,13 +171,12 @@ def rates(latencies: Points) -> Points:
 
 def _panels(page: ModelPage) -> Markup:
     """Latency and throughput over batch size, one line a system."""
-    lines = [
-        bars.Line(system.key, label, points)
-        for i, (system, label) in enumerate(
-            zip(page.systems, embed.short_labels(page), strict=True)
-        )
-        if (points := latencies([e for e in page.entries if e.system == i]))
-    ]
+    lines = []
+    for i, (system, label) in enumerate(zip(page.systems, embed.short_labels(page), strict=True)):
+        shown = [e for e in page.entries if e.system == i and e.batch > 0 and e.latency_ns]
+        grades = tuple(e.grade.value if e.grade else "" for e in shown)
+        if shown:
+            lines.append(bars.Line(system.key, label, latencies(shown), grades))
     speeds = [replace(line, points=rates(line.points)) for line in lines]
     return markup(
         bars.panel("Latency, ms", lines) + bars.panel("Throughput, items/s", speeds, labelled=True)
@@ -310,6 +310,7 @@ def _environment() -> Environment:
         "unit_for": numbers.unit_for,
         "views": embed,
         "where": where,
+        "tail": tail,
         "layer_views": layer_rows,
         "sentence_of": reconciliation_text,
     }

@@ -7,6 +7,8 @@ from typing import Any
 
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow, reconcile
+from onnxprof.publish.latency.percentiles import listed_text, of_run
+from onnxprof.publish.latency.streams import streams_text
 from onnxprof.publish.pages import embed
 from onnxprof.publish.pdf.glyphs import legible
 from onnxprof.publish.pdf.rows import PrintedRow, table
@@ -89,6 +91,8 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
         ),
         _when(run),
         *([("Grade", text)] if (text := _grade_text(run, result)) else []),
+        *([("Percentiles", listed_text(found))] if (found := of_run(run)) else []),
+        *([("Streams", text)] if (text := streams_text(run)) else []),
         ("Machine", software),
         ("Command", run.command),
     ]

@@ -9,7 +9,7 @@ from html import escape
 
 from onnxprof.publish.drawing.bars import ticks
 from onnxprof.publish.pages.embed import body_rows
-from onnxprof.publish.roofline import labels, lines
+from onnxprof.publish.roofline import labels, lines, names
 from onnxprof.publish.roofline.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axes, axes
 from onnxprof.publish.roofline.kinds import bound_of, kind_of
 from onnxprof.publish.roofline.shapes import mark
@@ -54,6 +54,8 @@ class Drawing:
     shorter: int
     """Steps that are left out since others take longer."""
     shorter_share: float
+    ceilings: tuple[str, ...] = ()
+    """What its lines are, from left to right, then the highest rates."""
 
 
 def draw(roofs: Roofline, name: str) -> Drawing:
@@ -70,7 +72,13 @@ def draw(roofs: Roofline, name: str) -> Drawing:
         sum(roof.time_ns or 0 for roof in unknown) / total,
         len(rest),
         sum(roof.time_ns or 0 for roof in rest) / total,
+        _ceiling_texts(roofs, shown),
     )
+
+
+def _ceiling_texts(roofs: Roofline, shown: Sequence[Roof]) -> tuple[str, ...]:
+    peaks, slopes = _ceilings(roofs, shown)
+    return tuple(line.label for line in (*slopes, *peaks))
 
 
 def _is_known(roof: Roof) -> bool:
@@ -93,14 +101,16 @@ def _svg(roofs: Roofline, shown: Sequence[Roof], name: str) -> str:
         [roof.gbps or 0.0 for roof in moving],
     )
     spots = [_spot(roof, plane, roofs.sums.total_ns) for roof in shown]
+    drawn = list(_slopes(plane, slopes, peaks[0].rate if peaks else plane.high_y))
+    starts = _peak_starts(plane, peaks, slopes)
     words = f"Roofline of {in_page(name)}: operations a byte across, attained GFLOP/s up"
     return (
         f'<svg class="roofs" viewBox="0 0 {WIDTH} {HEIGHT}" role="document" '
         f'aria-label="{escape(words)}">'
         + "".join(_grid(plane, bool(moving)))
-        + "".join(_roof_lines(plane, peaks, slopes))
+        + "".join(_roof_lines(drawn, plane, starts))
         + "".join(_marks(roofs, spots))
-        + "".join(_names(spots))
+        + "".join(_words(drawn, plane, starts, spots))
         + "</svg>"
     )
 
@@ -147,27 +157,55 @@ def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(text)}</text>'
 
 
-def _roof_lines(
-    plane: Axes, peaks: Sequence[lines.Line], slopes: Sequence[lines.Line]
-) -> Iterator[str]:
-    drawn = list(_slopes(plane, slopes, peaks[0].rate if peaks else plane.high_y))
-    for slope, place in zip(drawn, labels.places(drawn, plane.angle), strict=True):
+Starts = Sequence[tuple[lines.Line, float]]
+
+
+def _peak_starts(plane: Axes, peaks: Sequence[lines.Line], slopes: Sequence[lines.Line]) -> Starts:
+    """Each line of a highest rate, with the place across where it begins: at the first slope."""
+    fastest = slopes[0].rate if slopes else 0.0
+    found = []
+    for line in peaks:
+        start = line.rate / fastest if fastest else 0.0
+        found.append((line, plane.x(min(max(plane.low_x, start), plane.high_x))))
+    return found
+
+
+def _roof_lines(drawn: Sequence[labels.Slope], plane: Axes, starts: Starts) -> Iterator[str]:
+    for slope in drawn:
         ends = f"M{slope.x1:.1f} {slope.y1:.1f}L{slope.x2:.1f} {slope.y2:.1f}"
         yield f'<path class="ceiling" d="{ends}"/>'
+    for line, x in starts:
+        yield f'<path class="ceiling" d="M{x:.1f} {plane.y(line.rate):.1f}H{RIGHT}"/>'
+
+
+def _words(
+    drawn: Sequence[labels.Slope], plane: Axes, starts: Starts, spots: Sequence[Spot]
+) -> Iterator[str]:
+    """The labels of the lines and the names of the longest steps, none on another."""
+    circles = [(spot.x, spot.y, spot.radius) for spot in spots]
+    taken: list[names.Box] = []
+    for slope, place in zip(drawn, labels.places(drawn, plane.angle, circles), strict=True):
+        taken += labels.boxes(slope, place, plane.angle)
         yield _slope_label(plane, slope, place)
-    fastest = slopes[0].rate if slopes else 0.0
-    for line in peaks:
-        start = min(max(plane.low_x, line.rate / fastest if fastest else 0.0), plane.high_x)
-        y = plane.y(line.rate)
-        yield f'<path class="ceiling" d="M{plane.x(start):.1f} {y:.1f}H{RIGHT}"/>'
-        yield _peak_label(plane.x(start), y - 5, line)
+    for line, start in starts:
+        x, y, anchor = _peak_place(start, plane.y(line.rate) - 5)
+        taken.append(names.extent(x, y, anchor, line.label))
+        yield _text(x, y, line.label, anchor, ' class="roof"')
+    long = [spot for spot in spots[:_NAMED] if spot.share >= _NAMED_SHARE]
+    marks = [names.Mark(s.x, s.y, s.radius, _name(s)) for s in long]
+    others = [names.Mark(*circle) for circle in circles[len(long) :]]
+    for name in names.placed(marks, others, taken):
+        yield _text(name.x, name.y, name.text, name.anchor, ' class="name"')
 
 
-def _peak_label(x: float, y: float, line: lines.Line) -> str:
+def _name(spot: Spot) -> str:
+    return f"{shortened(in_page(spot.roof.name), _LONGEST)} {percent(spot.share)}"
+
+
+def _peak_place(x: float, y: float) -> tuple[float, float, str]:
     """Where the line begins, away from the marks under it; to the left where it begins late."""
     late = x > (LEFT + 2 * RIGHT) / 3
-    anchor = "end" if late else "start"
-    return _text(RIGHT if late else x + 4, y, line.label, anchor, ' class="roof"')
+    return (RIGHT, y, "end") if late else (x + 4, y, "start")
 
 
 def _slopes(plane: Axes, found: Sequence[lines.Line], top: float) -> Iterator[labels.Slope]:
@@ -222,19 +260,3 @@ def told(roof: Roof, share: float) -> str:
     why = why_text(roof)
     parts.append("what binds it is not known" if why == "?" else f"{why} of possible")
     return "; ".join(parts)
-
-
-def _names(spots: Sequence[Spot]) -> Iterator[str]:
-    """The longest steps by name, where a name covers no other."""
-    taken: list[tuple[bool, float]] = []
-    for spot in spots[:_NAMED]:
-        if spot.share < _NAMED_SHARE:
-            return
-        right = spot.x < (LEFT + RIGHT) / 2
-        x = spot.x + (1 if right else -1) * (min(spot.radius, 30.0) * 0.72 + 4)
-        y = spot.y + 4
-        if any(abs(y - other) < 14 and right == side for side, other in taken):
-            continue
-        taken.append((right, y))
-        text = f"{shortened(in_page(spot.roof.name), _LONGEST)} {percent(spot.share)}"
-        yield _text(x, y, text, "start" if right else "end", ' class="name"')

@@ -1,4 +1,4 @@
-"""Where the labels of a roofline's slopes stand, so that none covers another."""
+"""Where the labels of a roofline's slopes stand, so that none covers another, nor a mark."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ ASIDE = (-5, 13)
 #: Widths of a letter, heights over and under the baseline, in the drawing's units.
 _LETTER, _OVER, _UNDER = 6.6, 10.0, 3.0
 #: Parts of a slope at which its label may begin, the preferred one first.
-_STARTS = (0.03, 0.27, 0.51, 0.15, 0.39, 0.63, 0.75)
-#: What weighs how much against a place: a label that it covers, a line, leaving the slope's end.
-_LABEL, _LINE, _OUTSIDE = 10.0, 3.0, 4.0
+_STARTS = (0.03, 0.27, 0.51, 0.15, 0.39, 0.63, 0.75, 0.21, 0.33, 0.45, 0.57)
+#: What weighs how much against a place: a label that it covers, a line, leaving the slope's end, a
+#: mark; many marks weigh less than one label.
+_LABEL, _LINE, _OUTSIDE, _MARK, _MOST_MARKS = 10.0, 3.0, 4.0, 1.5, 6
+#: A mark: its middle and its radius.
+Mark = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,17 @@ class _Box:
         return across and self.left < other.right and other.left < self.right
 
 
-def places(slopes: Sequence[Slope], angle: float) -> list[Place]:
+def places(slopes: Sequence[Slope], angle: float, marks: Sequence[Mark] = ()) -> list[Place]:
     """A place for each label. All slopes rise by the same angle, in degrees."""
     turn = math.radians(angle)
+    around = [_around(mark, turn) for mark in marks]
     lines = [_line(slope, turn) for slope in slopes]
     taken: list[_Box] = []
     found = []
     for number, slope in enumerate(slopes):
         others = [line for line in lines if line is not lines[number]]
         cost = [
-            (_cost(box, taken, others, lines[number]) + order / 100, order, place, box)
+            (_cost(box, taken, others, lines[number], around) + order / 100, order, place, box)
             for order, (place, box) in enumerate(_candidates(slope, number, turn))
         ]
         _, _, place, box = min(cost, key=lambda each: each[:2])
@@ -80,10 +84,22 @@ def _candidates(slope: Slope, number: int, turn: float) -> Iterator[tuple[Place,
             yield Place(x, y, aside), _Box(along, along + width, base - _OVER, base + _UNDER)
 
 
-def _cost(box: _Box, taken: Sequence[_Box], lines: Sequence[_Box], own: _Box) -> float:
+def _cost(
+    box: _Box, taken: Sequence[_Box], lines: Sequence[_Box], own: _Box, marks: Sequence[_Box]
+) -> float:
     outside = box.right > own.right
-    labels, crossed = (sum(box.meets(other) for other in each) for each in (taken, lines))
-    return _LABEL * labels + _LINE * crossed + _OUTSIDE * outside
+    labels, crossed, covered = (
+        sum(box.meets(other) for other in each) for each in (taken, lines, marks)
+    )
+    return (
+        _LABEL * labels + _LINE * crossed + _OUTSIDE * outside + _MARK * min(covered, _MOST_MARKS)
+    )
+
+
+def _around(mark: Mark, turn: float) -> _Box:
+    along, across = _turned(mark[0], mark[1], turn)
+    radius = mark[2]
+    return _Box(along - radius, along + radius, across - radius, across + radius)
 
 
 def _line(slope: Slope, turn: float) -> _Box:
@@ -95,3 +111,16 @@ def _line(slope: Slope, turn: float) -> _Box:
 def _turned(x: float, y: float, turn: float) -> tuple[float, float]:
     """A point of the drawing, along the slopes and across them."""
     return x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)
+
+
+def boxes(slope: Slope, place: Place, angle: float) -> list[tuple[float, float, float, float]]:
+    """Left, top, right and bottom of small rectangles that cover a label, in the drawing."""
+    turn = math.radians(angle)
+    steps = range(math.ceil(len(slope.label) * _LETTER / _OVER) + 1)
+    lift = place.aside - _OVER / 2 + _UNDER
+    found = []
+    for step in steps:
+        x = place.x + step * _OVER * math.cos(turn) + lift * math.sin(turn)
+        y = place.y - step * _OVER * math.sin(turn) + lift * math.cos(turn)
+        found.append((x - _OVER / 2, y - _OVER / 2, x + _OVER / 2, y + _OVER / 2))
+    return found

@@ -96,7 +96,9 @@
     }
     return steps;
   };
-  // Straight ones are as wide as their boxes, others a thick line.
+  // Straight ones are as wide as their boxes, others a thick line; to the top of the next column goes a
+  // thin one, since it is longer than the block.
+  const goesUp = ({ a, b }) => b.y < a.y;
   const isStraight = ({ a, b }) => a.x === b.x && a.w === b.w && b.y > a.y;
   const corners = (x, y, w, h) => `M${round(x)} ${round(y)}h${round(w)}v${round(h)}h${round(-w)}z`;
   const drawBlock = ({ boxes, links }, home) => {
@@ -104,7 +106,10 @@
     const areas = [...boxes].map((box) => corners(box.x, box.y, box.w, box.h))
       .concat(links.filter(isStraight).map(({ a, b }) => corners(a.x, a.y, a.w, b.y + b.h - a.y)))
       .join("");
-    const lines = links.filter((link) => !isStraight(link)).map((link) => path(link.points)).join("");
+    const drawn = (fits) => links.filter(fits).map((link) => path(link.points)).join("");
+    const lines = drawn((link) => !isStraight(link) && !goesUp(link));
+    const wraps = drawn(goesUp);
+    if (wraps) g.append(svg("path", { class: "outline wraps", d: wraps }));
     for (const cls of ["outline", "inside"]) {
       g.append(svg("path", { class: cls, d: areas }));
       if (lines) g.append(svg("path", { class: `${cls} thick`, d: lines }));

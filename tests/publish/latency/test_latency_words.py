@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from onnxprof.analysis.intervals import median_ns
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.output import plain_text
 from onnxprof.publish.latency.amount import amount_text
 from onnxprof.publish.latency.percentiles import of_run, percentiles_text
 from onnxprof.publish.latency.streams import items_per_s, streams_record, streams_text
+from onnxprof.publish.latency.tail import COLUMNS, tail_rows
+from onnxprof.publish.pdf import timings
 from onnxprof.publish.tables.run_summary import facts, summary
 from onnxprof.publish.tables.runs import everything
 from onnxprof.publish.text.numbers import duration, rate
@@ -154,3 +157,32 @@ def test_warnings_name_the_option_that_decided_the_amount(changes, few: str, uns
     first, second = warning_texts(replace(asking(**changes), warnings=warnings))
     assert few in first
     assert second.endswith(unsteady)
+
+
+def test_a_pages_rows_have_the_samples_and_what_is_known_from_them() -> None:
+    (alone,) = tail_rows(with_latencies(101))
+    known = [text.replace("\u00a0", " ") for text in alone]
+    assert known[:6] == ["one at a time", "101", "2.50 ms", "2.90 ms", "2.95 ms", ""]
+    assert len(alone) == len(COLUMNS) + 3
+    assert COLUMNS[3:] == (("p99", 368), ("p99.9", 3688))
+    _, under = tail_rows(loaded(streams=3, batch=4))
+    assert under[:2] == ["3 at a time, 1 thread each", "300"]
+    assert under[-1].startswith("6,000 (")
+    _, failed = tail_rows(
+        replace(sample_run(), concurrency=Concurrency(4, 2, failure="out of memory"))
+    )
+    assert failed[1:] == ["0", *[""] * len(COLUMNS), "not measured: out of memory"]
+    assert tail_rows(replace(sample_run(), timings=None, failure="lost")) == []
+
+
+def test_a_pdf_has_percentiles_with_their_samples_and_streams() -> None:
+    run = sample_run(batch=8)
+    samples = ((2_000_000,) * 50,) * 2
+    busy = replace(run, concurrency=Concurrency(2, 1, samples))
+    facts = dict(json.loads(timings.manuscript(busy, reconcile(busy)).data)["facts"])
+    plain = {name: text.replace("\u200b", "") for name, text in facts.items()}
+    assert plain["Percentiles"].startswith("p50 ")
+    assert "80 samples" in plain["Percentiles"]
+    assert plain["Streams"].startswith("2 at a time, 1 thread each: 8,000 items/s")
+    assert "of 100 samples" in plain["Streams"]
+    assert "Streams" not in dict(json.loads(timings.manuscript(run, reconcile(run)).data)["facts"])

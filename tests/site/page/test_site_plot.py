@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sites import called, runs, scoped_run, settled, violations, write_page
+from support.sites import called, long_run, runs, scoped_run, settled, violations, write_page
 
 from onnxprof.analysis.reconcile import Status, reconcile
 from onnxprof.publish.site import build
@@ -24,10 +25,23 @@ over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
 CPU, GPU = "cpu-fake.fake", "cuda-0-x.other"
 
 
+def fused_chain(layers: int = 112, size: int = 7) -> Run:
+    """A chain of layers, of which so many at a time are one step."""
+    run = long_run(layers)
+    names = [step.layers[0] for step in run.steps]
+    steps = tuple(
+        dataclasses.replace(run.steps[i], layers=tuple(names[i : i + size]))
+        for i in range(0, layers, size)
+    )
+    assert run.timings is not None
+    times = dataclasses.replace(run.timings, step_ns=run.timings.step_ns[: len(steps)])
+    return dataclasses.replace(run, steps=steps, timings=times)
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plot") / "sub path"
-    build.build_site([*runs(), scoped_run(600)], folder)
+    build.build_site([*runs(), scoped_run(600), called(fused_chain(), "fused")], folder)
     write_page(folder, [called(scoped_run(5000), "huge")])
     return folder
 
@@ -92,6 +106,21 @@ def test_the_layers_of_a_step_are_one_block(page: Any, root: str, until: Until) 
     settled(page)
     assert "for 2 layers" not in page.inner_text(".tip"), "the open tooltip follows the run"
     assert page.inner_text("#plot-run").endswith("other, batch 1")
+
+
+@over_http
+def test_a_block_goes_on_in_the_next_column_by_a_line(page: Any, root: str) -> None:
+    opened(page, root, "fused")
+    page.click("#zoom-fit")
+    settled(page)
+    assert page.locator(".picture .block").count() == 16
+    wraps = page.locator(".picture .block .wraps")
+    assert wraps.count() >= 1
+    widths = wraps.evaluate_all(
+        "(all) => all.map((e) => parseFloat(getComputedStyle(e).strokeWidth))"
+    )
+    assert max(widths) < 4
+    assert page.locator(".picture .block .thick").count() == 0
 
 
 @over_http

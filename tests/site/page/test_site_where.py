@@ -44,8 +44,10 @@ def slower(run: Run, factor: int, first: int, last: int) -> Run:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("where") / "sub path"
     hot = slower(scoped_run(600), 20, 350, 400)
+    spike = called(slower(scoped_run(600), 60, 5, 6), "spike")
     build.build_site(
-        [*runs(), called(hot, "hot"), called(slower(long_run(130), 1, 0, 1), "chain")], folder
+        [*runs(), spike, called(hot, "hot"), called(slower(long_run(130), 1, 0, 1), "chain")],
+        folder,
     )
     write_page(folder, [called(slower(scoped_run(5000), 1, 0, 1), "huge")])
     return folder
@@ -304,3 +306,87 @@ def test_a_long_chain_goes_on_in_the_next_column(page: Any, root: str) -> None:
     settled(page)
     box = page.locator(".picture > g").bounding_box()
     assert 0.7 < box["width"] / box["height"] < 4, "neither a line nor a column"
+
+
+def taken(page: Any) -> list[str]:
+    """The scope, the gathered parts and the step that the address names."""
+    return page.evaluate("['scope', 'rest', 'step'].map((key) => window.onnxprof.address.get(key))")
+
+
+@over_http
+def test_the_scope_stands_in_the_address_and_back_undoes_it(
+    page: Any, root: str, until: Until
+) -> None:
+    opened(page, root, "hot")
+    before = page.url
+    rectangle(page, "net/stage2").click()
+    rectangle(page, "net/stage2/block7").click()
+    settled(page)
+    assert taken(page) == ["net/stage2/block7", None, None]
+    page.go_back()
+    until("document.querySelectorAll('#where-trail li').length === 3")
+    assert taken(page) == ["net/stage2", None, None]
+    assert page.inner_text("output[data-count=timing-table]") == "150 of 600"
+    page.go_forward()
+    until("document.querySelectorAll('#where-trail li').length === 4")
+    page.go_back()
+    page.go_back()
+    until("document.querySelector('#where-trail').hidden")
+    assert page.url == before, "the page is still there"
+    assert page.inner_text("output[data-count=timing-table]") == ""
+
+
+@over_http
+def test_a_copied_link_opens_the_scope(page: Any, root: str, until: Until) -> None:
+    opened(page, root, "hot", f"#{CPU}/1&scope=net%2Fstage2%2Fblock7")
+    until("document.querySelector('output[data-count=timing-table]').textContent === '50 of 600'")
+    assert page.locator("#where-trail li").all_inner_texts() == ["all", "net", "stage2", "block7"]
+    assert page.inner_text("#operators-of") == "in net/stage2/block7"
+
+
+@over_http
+def test_a_scope_that_is_not_there_leaves_the_address(page: Any, root: str, until: Until) -> None:
+    opened(page, root, "hot", f"#{CPU}/1&scope=no%2Fsuch&rest=9999&step=none")
+    settled(page)
+    assert taken(page) == [None, None, None]
+    assert page.locator("#where-trail").is_hidden()
+    assert page.locator(LINKS).count() > 15
+
+
+@over_http
+def test_gathered_parts_and_steps_stand_in_the_address(page: Any, root: str, until: Until) -> None:
+    opened(page, root, "spike")
+    rest = page.locator(f"{LINKS}[aria-label*=' smaller:']").first
+    named = rest.get_attribute("aria-label").split(":")[0]
+    rest.click()
+    settled(page)
+    scope, count, _ = taken(page)
+    assert int(count) > 1
+    shown = page.inner_text("output[data-count=timing-table]")
+    page.reload()
+    settled(page)
+    assert taken(page) == [scope, count, None]
+    assert page.locator("#where-trail li").all_inner_texts()[-1] == named
+    assert page.inner_text("output[data-count=timing-table]") == shown
+    opened(page, root, "alpha")
+    rectangle(page, "block/conv_0 + relu_1").click()
+    settled(page)
+    assert taken(page) == [None, None, "block/conv_0 + relu_1"]
+    page.go_back()
+    until(f"document.querySelectorAll('{LINKS}.chosen').length === 0")
+    assert page.evaluate("window.onnxprof.selection.current()") is None, "one step back for both"
+
+
+@over_http
+def test_operators_are_those_of_the_scope(page: Any, root: str, until: Until) -> None:
+    opened(page, root, "hot")
+    assert "Conv ×600" in page.inner_text("#operators")
+    assert "(overhead)" in page.inner_text("#operators")
+    rectangle(page, "net/stage2").click()
+    settled(page)
+    assert "Conv ×150" in page.inner_text("#operators")
+    assert "(overhead)" not in page.inner_text("#operators")
+    page.click("#where-trail button:has-text('all')")
+    settled(page)
+    assert "Conv ×600" in page.inner_text("#operators")
+    assert page.inner_text("#operators-of") == ""

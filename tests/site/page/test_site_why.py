@@ -293,3 +293,23 @@ def test_hostile_names_stay_text(page: Any, root: str, out: Path, until: Until) 
     settled(page)
     assert page.locator("#why-shown script, #why-shown img").count() == 0
     assert page.locator(".roofs a").count() > 0
+
+
+@browser
+@over_http
+def test_on_a_phone_every_mark_is_in_the_window_and_the_lines_are_listed(
+    page: Any, root: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{root}/models/alpha/index.html")
+    settled(page)
+    reaches = page.locator(".roofs a > :last-child").evaluate_all(
+        "(all) => all.map((e) => [e.getBoundingClientRect().left, e.getBoundingClientRect().right])"
+    )
+    assert reaches
+    assert all(0 <= left <= right <= 390 for left, right in reaches)
+    assert page.locator(".roofs .roof:visible").count() == 0
+    assert "GB/s" in page.inner_text(".roof-lines")
+    page.set_viewport_size({"width": 1280, "height": 844})
+    assert page.locator(".roof-lines").is_hidden()
+    assert page.locator(".roofs .roof").count() > 1
