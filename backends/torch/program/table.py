@@ -1,4 +1,4 @@
-"""The table of operators: the torch function of each, by version of ONNX's operators."""
+"""The tables of operators: the torch function of each, by version of ONNX's operators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ from onnxprof.backends.torch.ops import (
     shape,
     signal,
 )
+from onnxprof.backends.torch.ops.contrib import (
+    activations,
+    attention,
+    experts,
+    normalise,
+    packed,
+    rotary,
+)
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+
+#: The domain of onnxruntime's own operators.
+CONTRIB = "com.microsoft"
 
 
 @cache
@@ -41,7 +52,27 @@ def operators() -> Table:
     }
 
 
+@cache
+def contrib() -> Table:
+    """Every operator of onnxruntime's own domain that has a function."""
+    return {
+        **activations.table(),
+        **normalise.table(),
+        **rotary.table(),
+        **attention.table(),
+        **packed.table(),
+        **experts.table(),
+    }
+
+
+#: onnxruntime's own, which exporters and its optimiser put into the default domain.
+_MOVED = ("SimplifiedLayerNormalization",)
+
+
 def find(domain: str, op_type: str, opset: int) -> Operator | None:
     """The entry for an operator at a version; None where there is none."""
-    entry = operators().get(op_type) if domain in DEFAULT_DOMAINS else None
+    if domain == CONTRIB or (domain in DEFAULT_DOMAINS and op_type in _MOVED):
+        entry = contrib().get(op_type)
+    else:
+        entry = operators().get(op_type) if domain in DEFAULT_DOMAINS else None
     return None if entry is None else at_version(entry, opset)
