@@ -137,11 +137,12 @@ def _qmoe(
     block_size: int = 0, quant_type: str = "int", accuracy_level: int = 0,
     weights_prepacked: int = 0,
 ) -> Any:  # fmt: skip
-    del block_size, accuracy_level
+    # onnxruntime's CPU kernel divides the chosen experts' weights by their sum, asked to or not
+    del block_size, accuracy_level, normalize_routing_weights
     if quant_type != "int" or weights_prepacked > 0:
         raise BackendError("weights of QMoE in floating-point or prepacked form")
     layout = _layout(k, activation_type, swiglu_fusion, activation_alpha, activation_beta,
-                     swiglu_limit, normalize_routing_weights, use_sparse_mixer)  # fmt: skip
+                     swiglu_limit, 1, use_sparse_mixer)  # fmt: skip
     bits = expert_weight_bits
 
     def product(rows: Any, held: Any, scale: Any, zero: Any, bias: Any, number: int) -> Any:

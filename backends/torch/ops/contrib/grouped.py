@@ -79,7 +79,7 @@ def _places(before: list[int], tokens: int, device: Any) -> Any:
 
 
 def _cached(old: Any, new: Any, before: list[int], length: int) -> Any:
-    """The cache with the new tokens behind those that an item has; as long as the longer one."""
+    """The cache with the new tokens behind those that an item has; what is behind them is 0."""
     held = 0 if old is None else old.shape[2]
     if held == 0 and length == new.shape[2]:
         return new
@@ -87,9 +87,9 @@ def _cached(old: Any, new: Any, before: list[int], length: int) -> Any:
         return torch.cat((old, new), 2)
     size = max(held, length)
     made = new.new_zeros(*new.shape[:2], size, new.shape[3])
-    if held:
-        made[:, :, :held] = old
     for item, start in enumerate(before):
+        if start:
+            made[item, :, :start] = old[item, :, :start]
         made[item, :, start : start + new.shape[2]] = new[item]
     return made
 
