@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.openvino.elements import ELEMENTS, name_of
 from onnxprof.backends.openvino.graphs.clues import SINK
 from onnxprof.backends.openvino.graphs.marks import Marks, mark
+from onnxprof.backends.openvino.refusals import named
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
 from onnxprof.backends.openvino.settings import one_stream, properties, refuse_other_values
 from onnxprof.backends.openvino.source import readable
@@ -43,6 +44,7 @@ def load(workload: Workload, core: Any, target: str, producers: Producers | None
     """
     counted = producers is not None
     with (
+        named(workload.table),
         runtime_errors("cannot load the model"),
         readable(workload.model, workload.table) as source,
     ):

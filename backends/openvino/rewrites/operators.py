@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onnxprof.backends.openvino.rewrites.grouped import grouped
+from onnxprof.backends.openvino.rewrites.nodes import MICROSOFT
+from onnxprof.backends.openvino.rewrites.rotary import rotary
 from onnxprof.records.layer import LayerTable, Tensor
 
-_MICROSOFT = "com.microsoft"
 #: Attributes whose defaults the frontend does not know, or takes for others.
 _DEFAULTS: Mapping[str, Mapping[str, int | float]] = {
     "RotaryEmbedding": {"interleaved": 0},
@@ -28,7 +29,7 @@ def rewrite(model: Any, table: LayerTable) -> bool:
 
     `table` has the shapes at the sizes that the model will be compiled for.
     """
-    if not any(o.domain == _MICROSOFT for o in model.opset_import):
+    if not any(o.domain == MICROSOFT for o in model.opset_import):
         return False
     tensors = {t.name: t for layer in table for t in (*layer.inputs, *layer.outputs)}
     changed = [_graph(graph, tensors) for graph in _graphs(model.graph)]
@@ -48,10 +49,9 @@ def _graph(graph: Any, tensors: Mapping[str, Tensor]) -> bool:
     made: list[Any] = []
     masks: dict[tuple[Any, ...], str] = {}
     for node in graph.node:
-        if node.domain == _MICROSOFT or node.op_type in _MOVED:
+        if node.domain == MICROSOFT or node.op_type in _MOVED:
             changed = _completed(node) or changed
-            is_grouped = node.op_type == "GroupQueryAttention"
-            parts = grouped(node, tensors, masks) if is_grouped else None
+            parts = _parts(node, tensors, masks)
             if parts is not None:
                 made.extend(parts)
                 changed = True
@@ -62,6 +62,15 @@ def _graph(graph: Any, tensors: Mapping[str, Tensor]) -> bool:
         del graph.node[:]
         graph.node.extend(kept)
     return changed
+
+
+def _parts(
+    node: Any, tensors: Mapping[str, Tensor], masks: dict[tuple[Any, ...], str]
+) -> list[Any] | None:
+    """The nodes in place of one; None where it stays as it is."""
+    if node.op_type == "GroupQueryAttention":
+        return grouped(node, tensors, masks)
+    return rotary(node, tensors) if node.op_type == "RotaryEmbedding" else None
 
 
 def _completed(node: Any) -> bool:
