@@ -63,7 +63,8 @@ def _layer(name: str, table: LayerTable) -> str:
 
 def _with_layers(operator: str, table: LayerTable) -> str:
     """`com.microsoft.MoE (layer moe_0 and 3 others)`."""
-    domain, _, op_type = operator.rpartition(".")
+    plain = re.sub(r"^\w+::|-\d+$", "", operator)  # its own domain, the operator's version
+    domain, _, op_type = plain.rpartition(".")
     domain = "" if domain == "ai.onnx" else domain
     names = [
         layer.name
@@ -74,7 +75,7 @@ def _with_layers(operator: str, table: LayerTable) -> str:
         return operator
     others = len(names) - 1
     more = f" and {others} {'other' if others == 1 else 'others'}" if others else ""
-    return f"{operator} (layer {names[0]}{more})"
+    return f"{plain} (layer {names[0]}{more})"
 
 
 def _foreign(table: LayerTable) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 import zlib
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from onnxprof.errors import UsageError
 from onnxprof.model.input_uses import Use, uses
-from onnxprof.model.made_up import Feed, elements_of, is_sequence, made_up, numpy_dtype, sequence
+from onnxprof.model.made_up import Feed, elements_of, is_sequence, made_up, numpy_dtype
 from onnxprof.model.tokens import Tokens, tokens_of
-from onnxprof.records.elements.arrays import dtype_of, limits
+from onnxprof.records.elements.arrays import dtype_of, limits, sequence
 from onnxprof.records.elements.table import TEXTS, by_name
 from onnxprof.records.layer import LayerKind, LayerTable, Shape, Tensor
 from onnxprof.zoo.declaration import Fill
@@ -28,6 +29,8 @@ _POSITIONS = re.compile(r"position_?ids?$|^cache_position$|^positions?$")
 _SEGMENTS = re.compile(r"token_type|segment_?ids?")
 _RATES = re.compile(r"^(sr|sample_?rate|sampling_?rate)$")
 _LENGTHS = re.compile(r"(^|_)(len|lens|length|lengths)$|seqlen")
+#: Bytes that hold the header of an array's file.
+_HEADER = 1 << 16
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 
@@ -157,7 +160,8 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
-                with archive.open(member) as file:
+                with archive.open(member) as held:
+                    file = _renamed(held.read(_HEADER))
                     version = np.lib.format.read_magic(file)
                     read = np.lib.format.read_array_header_1_0
                     read = read if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -177,9 +181,24 @@ def _unreadable(path: Path, error: Exception) -> UsageError:
 def _read(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: _member(archive, name) for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, *_DAMAGED) as error:
         raise _unreadable(path, error) from None
+
+
+def _member(archive: Any, name: str) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = archive[name]
+    except ValueError:
+        member = name if name in archive.zip.namelist() else f"{name}.npy"
+        found = np.lib.format.read_array(_renamed(archive.zip.read(member)), allow_pickle=False)
+    return found
+
+
+def _renamed(data: bytes) -> io.BytesIO:
+    """An array's file with bits in place of `f1`: NumPy writes that name and cannot read it."""
+    head = data[:_HEADER].replace(b"'<f1'", b"'|V1'", 1)
+    return io.BytesIO(head + data[_HEADER:])
 
 
 def _check_names(path: Path, given: set[str], wanted: set[str]) -> None:
@@ -198,7 +217,7 @@ def _grouped(given: Arrays, wanted: Mapping[str, Tensor]) -> Arrays:
     for name, tensor in wanted.items():
         if not is_sequence(tensor) or name in made:
             continue
-        items = []
+        items: list[NDArray[Any]] = []
         while f"{name}[{len(items)}]" in made:
             items.append(made.pop(f"{name}[{len(items)}]"))
         if items:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.errors import ModelError, UsageError
-from onnxprof.records.elements.arrays import dtype_of, limits
+from onnxprof.records.elements.arrays import dtype_of, limits, sequence
 from onnxprof.records.elements.table import TEXTS, inner_type
 from onnxprof.records.layer import Tensor
 from onnxprof.zoo.declaration import Fill
@@ -70,15 +69,6 @@ def made_up(tensor: Tensor, seed: int, feed: Feed) -> NDArray[Any]:
     if not is_sequence(tensor):
         return _tensor(tensor, rng, feed)
     return sequence(_tensor(tensor, rng, feed) for _ in range(_ITEMS))
-
-
-def sequence(items: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    """An array of objects that holds the arrays of a sequence's items."""
-    listed = list(items)
-    made = np.empty(len(listed), object)
-    for place, item in enumerate(listed):
-        made[place] = item
-    return made
 
 
 def _tensor(tensor: Tensor, rng: np.random.Generator, feed: Feed) -> NDArray[Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.records.elements.arrays import packed, unpacked
+from onnxprof.records.elements.arrays import items_of, packed, unpacked
 from onnxprof.records.elements.table import ELEMENTS, by_name
 from onnxprof.records.layer import Tensor
 
@@ -48,6 +49,19 @@ def ortvalue_of(array: NDArray[Any]) -> Any:
     import onnxruntime as ort
 
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(_raw(array), element.number)
+
+
+def fed(inputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Inputs as the runtime takes them unbound: sequences as lists, other types as OrtValues."""
+    return {name: _fed(array) for name, array in inputs.items()}
+
+
+def _fed(array: NDArray[Any]) -> Any:
+    items = items_of(array)
+    if items is not None:
+        return items
+    value = ortvalue_of(array)
+    return array if value is None else value
 
 
 def _raw(array: NDArray[Any]) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.data_files import DataFolder, is_external
 from onnxprof.model.graph.weights import size_bytes
+from onnxprof.records.elements.arrays import items_of
 from onnxprof.records.elements.table import ELEMENTS, Kind, by_name, by_number
 from onnxprof.records.layer import Tensor
 
@@ -47,7 +48,10 @@ def dtype_of(element_type: int) -> Any:
 
 
 def to_torch(array: NDArray[Any]) -> Any:
-    """A copy on the CPU. Raises BackendError for strings and objects."""
+    """A copy on the CPU, a list for a sequence. Raises BackendError for strings and objects."""
+    items = items_of(array)
+    if items is not None:
+        return [to_torch(item) for item in items]
     array = np.array(array, order="C")
     name = str(array.dtype)
     if array.dtype.kind in "OUS":
@@ -86,11 +90,15 @@ def to_numpy(tensor: Any, element_type: int = 0) -> NDArray[Any]:
     return array
 
 
-def described(name: str, value: Any) -> Tensor:
-    """Name, dtype and shape of an output; those of a sequence stay unknown."""
+def described(name: str, value: Any, element_type: int = 0) -> Tensor:
+    """Name, dtype and shape of an output; those of a sequence stay unknown.
+
+    The declared element type is given where torch holds it in a wider one.
+    """
     if not isinstance(value, torch.Tensor):
         return Tensor(name)
-    dtype = str(value.dtype).removeprefix("torch.")
+    declared = by_number(element_type) if is_narrow(element_type) else None
+    dtype = declared.name if declared else str(value.dtype).removeprefix("torch.")
     return Tensor(name, dtype, tuple(int(d) for d in value.shape), observed=True)
 
 

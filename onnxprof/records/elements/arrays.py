@@ -6,6 +6,7 @@ first element in the lowest bits.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ def dtype_of(name: str) -> np.dtype[Any]:
         return np.dtype(name)
     import ml_dtypes
 
-    return np.dtype(getattr(ml_dtypes, name))
+    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    return found
 
 
 def limits(dtype: np.dtype[Any]) -> tuple[int, int] | None:
@@ -37,6 +39,23 @@ def limits(dtype: np.dtype[Any]) -> tuple[int, int] | None:
     return int(info.min), int(info.max)
 
 
+def sequence(items: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    """An array of objects that holds the arrays of a sequence's items."""
+    listed = list(items)
+    made = np.empty(len(listed), object)
+    for place, item in enumerate(listed):
+        made[place] = item
+    return made
+
+
+def items_of(array: NDArray[Any]) -> list[NDArray[Any]] | None:
+    """The arrays of a sequence's items; None for an array that is no sequence, such as texts."""
+    if array.dtype != object or array.ndim != 1 or not array.size:
+        return None
+    items = array.tolist()
+    return items if all(isinstance(item, np.ndarray) for item in items) else None
+
+
 def packed(array: NDArray[Any]) -> NDArray[np.uint8]:
     """The bytes that hold an array's elements, those of less than a byte packed."""
     element = by_name(array.dtype.name)
@@ -44,6 +63,9 @@ def packed(array: NDArray[Any]) -> NDArray[np.uint8]:
     if element is None or not element.packed:
         return raw
     bits, per_byte = element.bits, 8 // element.bits
+    if 8 % bits:  # an element may lie across two bytes
+        stream = np.unpackbits(raw[:, None], axis=1, bitorder="little")[:, :bits]
+        return np.packbits(stream.reshape(-1), bitorder="little")
     wide = raw & ((1 << bits) - 1)
     wide = np.concatenate([wide, np.zeros(-len(wide) % per_byte, np.uint8)])
     made = np.zeros(len(wide) // per_byte, np.uint8)
@@ -59,6 +81,10 @@ def unpacked(raw: NDArray[np.uint8], name: str, shape: tuple[int, ...]) -> NDArr
     if element is None or not element.packed:
         return raw.view(dtype)[:count].reshape(shape)
     bits, per_byte = element.bits, 8 // element.bits
+    if 8 % bits:
+        stream = np.unpackbits(raw, bitorder="little")[: count * bits].reshape(count, bits)
+        wide = np.packbits(stream, axis=1, bitorder="little")[:, 0]
+        return wide.view(dtype).reshape(shape)
     parts = [(raw >> np.uint8(bits * place)) & ((1 << bits) - 1) for place in range(per_byte)]
     wide = np.stack(parts, -1).reshape(-1)[:count]
     if name.startswith("int"):  # the sign is the highest bit of the narrow element

@@ -87,6 +87,8 @@ ELEMENTS = (
     Element("float8_e8m0fnu", "FLOAT8E8M0", 24, 8, _F, False),
     Element("uint2", "UINT2", 25, 2, _U, False),
     Element("int2", "INT2", 26, 2, _S, False),
+    Element("float6_e2m3fn", "FLOAT6E2M3", 27, 6, _F, False),
+    Element("float6_e3m2fn", "FLOAT6E3M2", 28, 6, _F, False),
 )
 _BY_NAME = {element.name: element for element in ELEMENTS}
 #: Other names of texts: NumPy's, and that of arrays that hold them.

@@ -90,7 +90,8 @@ def _multi_head(
 def _parts(query: Any, key: Any, value: Any, bias: Any, heads: int) -> tuple[Any, Any, Any]:
     """[batch, heads, tokens, head] of queries, keys and values in one of their layouts."""
     if query.dim() == 5:  # [batch, tokens, heads, 3, head]
-        return tuple(part.transpose(1, 2) for part in query.unbind(3))  # type: ignore[return-value]
+        q, k, v = (part.transpose(1, 2) for part in query.unbind(3))
+        return q, k, v
     biases = _biases(bias, query.shape[-1])
     q = by_heads(query if bias is None else query + biases[0], heads)
     if key.dim() == 5:  # [batch, tokens, heads, 2, head]

@@ -50,12 +50,19 @@ def _gelu(x: Any) -> Any:
     return F.gelu(x)
 
 
-_ACTIVATIONS = {
-    "relu": lambda x: F.relu(x),
-    "gelu": _gelu,
-    "silu": lambda x: F.silu(x),
-    "identity": lambda x: x,
-}
+def _relu(x: Any) -> Any:
+    return F.relu(x)
+
+
+def _silu(x: Any) -> Any:
+    return F.silu(x)
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+_ACTIVATIONS = {"relu": _relu, "gelu": _gelu, "silu": _silu, "identity": _same}
 
 
 def _layout(
