@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from onnxprof.backends.openvino.elements import name_of
+from onnxprof.backends.openvino.graphs.elements import name_of
 from onnxprof.errors import BackendError
 from onnxprof.records.elements.table import inner_type
 from onnxprof.records.layer import LayerTable

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.backends.openvino.elements import ELEMENTS, name_of
 from onnxprof.backends.openvino.graphs.clues import SINK
+from onnxprof.backends.openvino.graphs.elements import ELEMENTS, name_of
 from onnxprof.backends.openvino.graphs.marks import Marks, mark
 from onnxprof.backends.openvino.refusals import named
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors

@@ -9,8 +9,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from onnxprof.backends.openvino.elements import ELEMENTS
 from onnxprof.backends.openvino.graphs.clues import SINK, RuntimeNode
+from onnxprof.backends.openvino.graphs.elements import ELEMENTS
 from onnxprof.backends.openvino.graphs.graphs import tie, with_bodies
 from onnxprof.backends.openvino.graphs.marks import Marks, marks_in
 from onnxprof.backends.openvino.graphs.twins import twins

@@ -8,7 +8,6 @@ from typing import Any
 
 from onnxprof.backends.torch.base.lazy import F, torch
 from onnxprof.backends.torch.base.operator import Function, Table, made
-from onnxprof.backends.torch.ops.contrib import rotary
 
 
 def _gemm(*, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0,
@@ -215,7 +214,6 @@ def table() -> Table:
         "LayerNormalization": _layer_norm, "RMSNormalization": _rms_norm,
         "GroupNormalization": _group_norm, "LpNormalization": _lp_normalization, "LRN": _lrn,
         "MeanVarianceNormalization": _mean_variance, "Attention": made(_attention),
-        "RotaryEmbedding": rotary.standard,
         "Det": torch.linalg.det, "NegativeLogLikelihoodLoss": _nll_loss,
         "SoftmaxCrossEntropyLoss": _cross_entropy,
     }  # fmt: skip

@@ -16,6 +16,7 @@ from onnxprof.backends.torch.ops import (
     recurrent,
     reduce,
     resize,
+    rotary,
     shape,
     signal,
 )
@@ -25,8 +26,8 @@ from onnxprof.backends.torch.ops.contrib import (
     experts,
     normalise,
     packed,
-    rotary,
 )
+from onnxprof.backends.torch.ops.contrib import rotary as contrib_rotary
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 
 #: The domain of onnxruntime's own operators.
@@ -43,6 +44,7 @@ def operators() -> Table:
         **reduce.table(),
         **conv.table(),
         **matmul.table(),
+        **rotary.table(),
         **resize.table(),
         **image.table(),
         **recurrent.table(),
@@ -58,7 +60,7 @@ def contrib() -> Table:
     return {
         **activations.table(),
         **normalise.table(),
-        **rotary.table(),
+        **contrib_rotary.table(),
         **attention.table(),
         **packed.table(),
         **experts.table(),

@@ -8,8 +8,8 @@ from typing import Any
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.operator import Table
 from onnxprof.backends.torch.ops.contrib import grouped
-from onnxprof.backends.torch.ops.contrib.rotary import by_heads, side_by_side
 from onnxprof.backends.torch.ops.contrib.scores import Scoring, added, causal, hidden
+from onnxprof.backends.torch.ops.rotary import by_heads, side_by_side
 from onnxprof.errors import BackendError
 
 _FILTER = -10000.0

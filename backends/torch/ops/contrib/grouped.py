@@ -7,8 +7,8 @@ from typing import Any
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.operator import Table, on_host
 from onnxprof.backends.torch.ops.contrib.normalise import rms
-from onnxprof.backends.torch.ops.contrib.rotary import by_heads, side_by_side, turned
 from onnxprof.backends.torch.ops.contrib.scores import Scoring, added, hidden
+from onnxprof.backends.torch.ops.rotary import by_heads, side_by_side, turned
 from onnxprof.backends.torch.ops.shape import numbers
 from onnxprof.errors import BackendError
 
