@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.contrib.cases import Case, built, bytes_, ids, real, run
-from support.contrib.decoders import DECODERS
+from support.contrib.decoders import DECODERS, RECURRENT
 from support.networks import models
 
 from onnxprof.model.file import open_model, plan_for
@@ -119,7 +119,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [*CASES, *DECODERS], ids=str)
+@pytest.mark.parametrize("case", [*CASES, *DECODERS, *RECURRENT], ids=str)
 def test_inferred_shapes_are_those_of_a_run(case: Case, tmp_path: Path) -> None:
     made = built(case)
     path = models.save(made, tmp_path)

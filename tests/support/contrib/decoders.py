@@ -190,6 +190,15 @@ DECODERS = [
     Case("SkipLayerNormalization", [X, real(5, 32), real(32)], {"epsilon": 1e-5}),
     Case("SkipSimplifiedLayerNormalization", [X, X, real(32), real(32)], {}, 1),
 ]  # fmt: skip
+#: Recurrences, for shapes alone: torch and OpenVINO have no function of them.
+RECURRENT = [
+    Case("LinearAttention", [real(2, 5, 32), real(2, 5, 32), real(2, 5, 64), real(2, 4, 8, 16)],
+         {"q_num_heads": 4, "kv_num_heads": 4, "update_rule": "linear"}, 2),
+    Case("LinearAttention", [real(2, 5, 32), real(2, 5, 16), real(2, 5, 32)],
+         {"q_num_heads": 4, "kv_num_heads": 2, "update_rule": "linear"}, 2),
+    Case("CausalConvWithState", [real(2, 6, 5), real(6, 1, 4), real(6), real(2, 6, 3)], {}, 2),
+    Case("CausalConvWithState", [real(2, 6, 5), real(6, 1, 4)], {}, 2),
+]  # fmt: skip
 #: Operators of opset 23 and 24 in the default domain.
 STANDARD = [
     Case("RMSNormalization", [X, real(32)], {"epsilon": 1e-6}, domain="", opset=23),
