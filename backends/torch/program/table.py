@@ -26,6 +26,7 @@ from onnxprof.backends.torch.ops.contrib import (
     experts,
     normalise,
     packed,
+    recurrence,
 )
 from onnxprof.backends.torch.ops.contrib import rotary as contrib_rotary
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
@@ -64,6 +65,7 @@ def contrib() -> Table:
         **attention.table(),
         **packed.table(),
         **experts.table(),
+        **recurrence.table(),
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.contrib.cases import Case, built, bytes_, real, run
-from support.contrib.decoders import DECODERS, HEADS, STANDARD
+from support.contrib.decoders import DECODERS, HEADS, RECURRENT, STANDARD
 
 from onnxprof.errors import BackendError
 from onnxprof.records.layer import PreparedModel
@@ -40,7 +40,7 @@ def apart(want: NDArray[Any], got: NDArray[Any]) -> float:
     return float(np.max(np.abs(want - got) / np.maximum(np.abs(want), floor or 1.0), initial=0.0))
 
 
-@pytest.mark.parametrize("case", [*DECODERS, *STANDARD], ids=str)
+@pytest.mark.parametrize("case", [*DECODERS, *STANDARD, *RECURRENT], ids=str)
 def test_values_are_those_of_onnxruntime(case: Case) -> None:
     expected = run(case, built(case))
     found = torch_run(case)
@@ -64,7 +64,7 @@ def test_packed_layouts_that_no_cpu_kernel_takes_equal_the_plain_ones() -> None:
 
 
 def test_each_operator_has_a_case() -> None:
-    tried = {case.op for case in DECODERS}
+    tried = {case.op for case in (*DECODERS, *RECURRENT)}
     assert set(table.contrib()) == tried & set(table.contrib())
 
 

@@ -190,7 +190,7 @@ DECODERS = [
     Case("SkipLayerNormalization", [X, real(5, 32), real(32)], {"epsilon": 1e-5}),
     Case("SkipSimplifiedLayerNormalization", [X, X, real(32), real(32)], {}, 1),
 ]  # fmt: skip
-#: Recurrences, for shapes alone: torch and OpenVINO have no function of them.
+#: Recurrences, which OpenVINO does not translate.
 RECURRENT = [
     Case("LinearAttention", [real(2, 5, 32), real(2, 5, 32), real(2, 5, 64), real(2, 4, 8, 16)],
          {"q_num_heads": 4, "kv_num_heads": 4, "update_rule": "linear"}, 2),
@@ -198,6 +198,15 @@ RECURRENT = [
          {"q_num_heads": 4, "kv_num_heads": 2, "update_rule": "linear"}, 2),
     Case("CausalConvWithState", [real(2, 6, 5), real(6, 1, 4), real(6), real(2, 6, 3)], {}, 2),
     Case("CausalConvWithState", [real(2, 6, 5), real(6, 1, 4)], {}, 2),
+    Case("CausalConvWithState", [real(2, 6, 5), real(6, 1, 4)], {"activation": "silu"}, 2),
+    Case("LinearAttention", [real(2, 5, 32), real(2, 5, 32), real(2, 5, 64), None, real(2, 5, 4)],
+         {"q_num_heads": 4, "kv_num_heads": 4, "update_rule": "gated"}, 2),
+    Case("LinearAttention",
+         [real(2, 5, 32), real(2, 5, 32), real(2, 5, 64), None, real(2, 5, 32), real(2, 5, 4)],
+         {"q_num_heads": 4, "kv_num_heads": 4, "update_rule": "gated_delta"}, 2),
+    Case("LinearAttention",
+         [real(2, 5, 32), real(2, 5, 32), real(2, 5, 64), None, None, real(2, 5, 4)],
+         {"q_num_heads": 4, "kv_num_heads": 4, "update_rule": "delta", "scale": 0.5}, 2),
 ]  # fmt: skip
 #: Operators of opset 23 and 24 in the default domain.
 STANDARD = [
