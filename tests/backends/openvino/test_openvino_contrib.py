@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.contrib.cases import Case, built, run
-from support.contrib.decoders import DECODERS, STANDARD
+from support.contrib.decoders import DECODERS, RECURRENT, STANDARD
 from support.networks import models
 
 from onnxprof.errors import BackendError
@@ -80,3 +80,10 @@ def test_values_are_those_of_onnxruntime_or_the_layer_is_named(case: Case, tmp_p
         if case.op == "GroupQueryAttention" and number:  # behind the last token is anything
             want, got = (x[:, :, : int(case.operands[6])] for x in (want, got))
         assert apart(want, got) <= max(_LOOSE.get(case.op, case.tolerance), 2e-5)
+
+
+@pytest.mark.parametrize("case", RECURRENT, ids=str)
+def test_recurrences_are_refused_by_the_name_of_the_layer(case: Case, tmp_path: Path) -> None:
+    words = rf"no translation of com\.microsoft\.{case.op} \(layer n\)"
+    with pytest.raises(BackendError, match=words):
+        openvino_run(case, tmp_path)
