@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.backends.openvino.graphs.clues import SINK
+from onnxprof.backends.openvino.graphs.elements import ELEMENTS, name_of
 from onnxprof.backends.openvino.graphs.marks import Marks, mark
+from onnxprof.backends.openvino.refusals import named
 from onnxprof.backends.openvino.runtime import runtime, runtime_errors
 from onnxprof.backends.openvino.settings import one_stream, properties, refuse_other_values
 from onnxprof.backends.openvino.source import readable
 from onnxprof.errors import BackendError
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.plugins.backend import Workload
+from onnxprof.records.elements.arrays import packed, unpacked
+from onnxprof.records.elements.table import by_name
 from onnxprof.records.layer import Tensor
 
 
@@ -39,11 +43,15 @@ def load(workload: Workload, core: Any, target: str, producers: Producers | None
     performance counters are on.
     """
     counted = producers is not None
-    with runtime_errors("cannot load the model"), readable(workload.model) as source:
+    with (
+        named(workload.table),
+        runtime_errors("cannot load the model"),
+        readable(workload.model, workload.table) as source,
+    ):
         model = core.read_model(source)
         marks: Marks = {} if producers is None else mark(model, producers)
         names = tuple(_output_name(port, result) for port, result in _outputs(model))
-        _refuse_strings(model)
+        _refuse_other_types(model)
         model.reshape(_sizes(model, workload.inputs))
         asked = properties(workload, core, target, counted)
         compiled = core.compile_model(model, target, asked)
@@ -71,10 +79,14 @@ def _refuse_fewer_threads(compiled: Any, asked: int, target: str) -> None:
         )
 
 
-def _refuse_strings(model: Any) -> None:
-    """Raise for tensors of strings, which can crash the runtime's Python package (2026.4)."""
+def _refuse_other_types(model: Any) -> None:
+    """Raise for tensors that cannot be fed or asked for.
+
+    Strings can crash the runtime's Python package (2026.4).
+    """
     for port in (*model.inputs, *model.outputs):
-        if port.get_element_type().get_type_name() == "string":
+        kind = port.get_element_type().get_type_name()
+        if kind == "string":
             raise BackendError(
                 f"OpenVINO cannot be fed with strings or asked for them: {port.get_any_name()}",
                 where="openvino",
@@ -137,32 +149,26 @@ class BoundSession:
 def _tensor(array: NDArray[Any]) -> Any:
     """An array as a tensor of the runtime, which shares the memory where possible."""
     openvino = runtime()
-    if array.dtype.name == "bfloat16":
-        raw = array.reshape(-1).view(np.uint8)
-        return openvino.Tensor(raw, openvino.Shape(array.shape), openvino.Type.bf16)
+    element = by_name(array.dtype.name)
+    if element is not None and not element.in_numpy:
+        raw, kind = packed(array), getattr(openvino.Type, name_of(element.name))
+        return openvino.Tensor(raw, openvino.Shape(array.shape), kind)
     return openvino.Tensor(array, shared_memory=True)
 
 
 def array_of(tensor: Any) -> NDArray[Any] | None:
     """A copy of a tensor as an array; None for a type that NumPy and ml_dtypes lack."""
-    kind = tensor.element_type.get_type_name()
-    if kind == "bf16":
-        import ml_dtypes
-
-        copied: NDArray[Any] = np.array(tensor.data).view(ml_dtypes.bfloat16)
-        return copied.reshape(tuple(tensor.shape))
-    if kind in _PACKED:
+    name = ELEMENTS.get(tensor.element_type.get_type_name(), "")
+    element = by_name(name)
+    if element is None:
         return None
-    return np.array(tensor.data)
-
-
-#: Types that the runtime returns as bytes, packed or in a special format.
-_PACKED = frozenset({"u1", "u2", "u3", "u4", "u6", "i4", "nf4", "f4e2m1", "f8e4m3", "f8e5m2"})
+    if element.in_numpy:
+        return np.array(tensor.data)
+    raw = np.ascontiguousarray(tensor.data).reshape(-1).view(np.uint8)
+    return np.array(unpacked(raw, name, tuple(tensor.shape)))
 
 
 def _described(name: str, tensor: Any) -> Tensor:
     kind = tensor.element_type.get_type_name()
-    dtype = {"bf16": "bfloat16"}.get(kind, kind)
-    if kind not in _PACKED and dtype == kind:
-        dtype = np.dtype(tensor.element_type.to_dtype()).name
-    return Tensor(name, dtype, tuple(int(size) for size in tensor.shape), observed=True)
+    shape = tuple(int(size) for size in tensor.shape)
+    return Tensor(name, ELEMENTS.get(kind, kind), shape, observed=True)

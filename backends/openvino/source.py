@@ -2,7 +2,8 @@
 
 The frontend opens external data by itself, so it gets a folder with links to the checked files
 and nothing else. It supports neither functions local to a model nor sparse initializers: the
-functions are inlined, and sparse tensors are written out as dense ones.
+functions are inlined, and sparse tensors are written out as dense ones. Operators of onnxruntime
+that it reads in some forms alone are rewritten (`rewrites`).
 """
 
 from __future__ import annotations
@@ -18,27 +19,29 @@ from typing import Any
 
 import numpy as np
 
+from onnxprof.backends.openvino.rewrites.operators import rewrite
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.data_files import DataFolder, is_external, location, stored_tensors
 from onnxprof.model.graph.read import read_prepared
-from onnxprof.records.layer import PreparedModel
+from onnxprof.records.layer import LayerTable, PreparedModel
 
 #: The most elements of a sparse tensor that is written out: 1 GiB of float32.
 _MOST = 1 << 28
 
 
 @contextmanager
-def readable(model: PreparedModel) -> Iterator[str | bytes]:
+def readable(model: PreparedModel, table: LayerTable) -> Iterator[str | bytes]:
     """The model as a file, or as bytes where it has no external data.
 
-    The runtime looks external data up beside the file, so changed models with external data are
-    written to a scratch folder, with links to the data beside them. Raises ModelError for data
-    outside of the model's folder, in any part of the model.
+    `table` has the shapes at the sizes that the model is compiled for. The runtime looks external
+    data up beside the file, so changed models with external data are written to a scratch folder,
+    with links to the data beside them. Raises ModelError for data outside of the model's folder,
+    in any part of the model.
     """
     made = read_prepared(model)
     data = DataFolder.of_prepared(model)
     outside = {location(t): data.place(t).file for t in stored_tensors(made) if is_external(t)}
-    changed = _simplified(made)
+    changed = _simplified(made, table)
     if changed is None and not isinstance(model.source, bytes):
         yield str(model.source)
         return
@@ -54,13 +57,14 @@ def readable(model: PreparedModel) -> Iterator[str | bytes]:
         yield str(path)
 
 
-def _simplified(model: Any) -> Any | None:
-    """The model without functions and sparse tensors; None if it has neither."""
+def _simplified(model: Any, table: LayerTable) -> Any | None:
+    """The model without functions, sparse tensors and odd operators; None if it has none."""
     changed = bool(model.functions)
     if changed:
         from onnx import inliner
 
         model = inliner.inline_local_functions(model)
+    changed = rewrite(model, table) or changed
     return model if _written_out(model.graph) or changed else None
 
 

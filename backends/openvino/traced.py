@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxprof.backends.openvino.counters import Counters, step_times
 from onnxprof.backends.openvino.graphs.clues import RuntimeNode
-from onnxprof.backends.openvino.graphs.steps import Listed, executed, steps_of, tied
+from onnxprof.backends.openvino.graphs.steps import Listed, executed, halves_of, steps_of, tied
 from onnxprof.backends.openvino.prefix import Prefixes
 from onnxprof.backends.openvino.runtime import ListedDevice, runtime_errors
 from onnxprof.backends.openvino.session import BoundSession
@@ -79,7 +79,8 @@ class CountingSession:
             nodes = executed(loaded.compiled.get_runtime_model(), listed)
         original = read_prepared(self._workload.model)
         ties, graph = tied(original, self._workload.table, nodes, loaded.marks)
-        steps = steps_of(ties, nodes, listed, loaded.marks, f"OpenVINO {self._kind.upper()}")
+        device, halves = f"OpenVINO {self._kind.upper()}", halves_of(self._workload.table)
+        steps = steps_of(ties, nodes, listed, loaded.marks, device, halves)
         self._prefixes = Prefixes(
             workload=self._workload,
             core=self._core,

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from onnxprof.backends.ort.runtime.session import NO_PACKING
+from onnxprof.backends.ort.runtime.values import array_of, fed, ortvalue_of
 from onnxprof.plugins.verbs import Arrays
 
 _SILENT = 4
@@ -34,14 +35,15 @@ class OrtFileSession:
 
     def run(self, feeds: Arrays) -> list[Any]:
         """The values of all outputs, in order. Raises what the runtime raises."""
-        values: list[Any] = self._session.run(None, dict(feeds))
+        values: list[Any] = self._session.run(None, fed(feeds))
         return values
 
     def tensors(self, feeds: Arrays, wanted: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Outputs by name, copied one by one; outputs that are no tensors are left out."""
-        fed = {name: self._value_of(array) for name, array in feeds.items()}
-        values = self._session.run_with_ort_values(list(wanted), fed)
+        given = {name: ortvalue_of(x) or self._value_of(x) for name, x in feeds.items()}
+        values = self._session.run_with_ort_values(list(wanted), given)
         for name in wanted:
             value = values.pop(0)
-            if value.is_tensor():
-                yield name, value.numpy()
+            array = array_of(value)
+            if array is not None:
+                yield name, array

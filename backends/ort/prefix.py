@@ -20,10 +20,9 @@ from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.provenance.onnx_graph import read_graph
+from onnxprof.records.elements.table import by_name
 from onnxprof.records.layer import PreparedModel
 
-#: Names of element types in ONNX, where they are not NumPy's in capitals.
-_ELEMENTS = {"float32": "FLOAT", "float64": "DOUBLE", "str": "STRING"}
 _PROBE = "onnxprof_empty"
 _OWN_OPSET = 13
 
@@ -76,11 +75,10 @@ def _prefix(executed: onnx.ModelProto, count: int, dtypes: dict[str, str]) -> on
 
 def typed(name: str, dtypes: Mapping[str, str]) -> onnx.ValueInfoProto:
     """A tensor of the executed graph as an output. Raises BackendError for one of unknown type."""
-    dtype = dtypes.get(name, "")
-    if not dtype:
+    element = by_name(dtypes.get(name, ""))
+    if element is None:
         raise BackendError(f"the type of tensor {name!r} is not known, so nothing can be cut there")
-    element = onnx.TensorProto.DataType.Value(_ELEMENTS.get(dtype, dtype.upper()))
-    return onnx.helper.make_tensor_value_info(name, element, None)
+    return onnx.helper.make_tensor_value_info(name, element.number, None)
 
 
 def _empty(executed: onnx.ModelProto) -> onnx.ModelProto:

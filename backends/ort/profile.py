@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from onnxprof.errors import BackendError
+from onnxprof.records.elements.table import ELEMENTS
 
 _KERNEL = "_kernel_time"
 #: From the profile's name of an element type to NumPy's.
-_DTYPES = {"float": "float32", "double": "float64", "string": "str", "float16": "float16"}
+_DTYPES = {element.onnx.lower(): element.name for element in ELEMENTS} | {"string": "str"}
 
 #: Operators that run a graph of their own, whose nodes the profile times, too.
 _CONTROL_FLOW = frozenset(

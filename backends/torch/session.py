@@ -44,13 +44,28 @@ def _bind(loaded: Loaded, inputs: Values, device: Any) -> None:
     missing = [name for name in loaded.inputs if name not in inputs]
     if missing:
         raise BackendError(f"no value for the input {missing[0]!r}")
-    given = [to_torch(inputs[name]) for name in loaded.inputs]
+    given = [_given(name, inputs[name]) for name in loaded.inputs]
     here = [True] * len(given)
     if device.type != "cpu":
-        here = host_inputs(program, [tensor.numel() for tensor in given])
+        here = host_inputs(program, [_elements(value) for value in given])
         place(program, device, here)
-    for slot, tensor, on_host in zip(program.formals, given, here, strict=True):
-        program.template[slot] = tensor if on_host else tensor.to(device)
+    for slot, value, on_host in zip(program.formals, given, here, strict=True):
+        program.template[slot] = value if on_host else _on(device, value)
+
+
+def _given(name: str, array: NDArray[Any]) -> Any:
+    try:
+        return to_torch(array)
+    except BackendError as error:
+        raise BackendError(f"input {name!r}: {error.what}", remedy=error.remedy) from None
+
+
+def _elements(value: Any) -> int:
+    return sum(map(_elements, value)) if isinstance(value, list) else int(value.numel())
+
+
+def _on(device: Any, value: Any) -> Any:
+    return [_on(device, item) for item in value] if isinstance(value, list) else value.to(device)
 
 
 def _nothing() -> None:
@@ -84,8 +99,8 @@ class TorchSession:
 
     def outputs(self) -> Sequence[Tensor]:
         """Names, dtypes and shapes of the last inference's outputs."""
-        named = zip(self.loaded.outputs, self._values, strict=True)
-        return [described(name, value) for name, value in named]
+        named = zip(self.loaded.outputs, self._values, self.loaded.output_types, strict=True)
+        return [described(*entry) for entry in named]
 
     def values(self) -> Values:
         """Copies of the last outputs; sequences and optional values are left out."""

@@ -17,6 +17,7 @@ from onnxprof.analysis.step_times import (
     least_inflation,
 )
 from onnxprof.analysis.thresholds import ENOUGH, PRECISION, STEADY, unsteadiness
+from onnxprof.analysis.widened import widening
 from onnxprof.plugins.backend import Trace, Workload
 from onnxprof.records.layer import Tensor
 from onnxprof.records.step import Step, Timer
@@ -42,6 +43,7 @@ def warnings_of(
         *_latency_warnings(timings),
         *step_warnings(timings, trace.steps, division),
         *_fallbacks(division, trace),
+        *_widened(division, trace, workload),
         *_batch(workload, outputs),
     )
 
@@ -143,6 +145,13 @@ def _fallbacks(division: Division, trace: Trace) -> Iterator[RunWarning]:
     for other in sorted(others):
         share = float(times[providers == other].sum()) / max(1.0, float(times.sum()))
         yield RunWarning(WarningKind.FALLBACK_PROVIDER, share, other)
+
+
+def _widened(division: Division, trace: Trace, workload: Workload) -> Iterator[RunWarning]:
+    """A warning if layers of half precision ran as kernels of a wider type."""
+    found = widening(trace.steps, workload.table, division.step_ns)
+    if found is not None:
+        yield RunWarning(WarningKind.WIDENED, found.cast_share, found.words)
 
 
 def _batch(workload: Workload, outputs: tuple[Tensor, ...]) -> Iterator[RunWarning]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.records.elements.table import Kind, by_name
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.parity import OutputParity
 
@@ -74,7 +75,6 @@ _WORST_FACTOR = 6.0
 _GRID_PART, _GRID_STEPS = 0.12, 2
 _GRID_VALUES = 256
 _GRID_ROUNDING = 1e-3
-_EIGHT_BITS = ("int8", "uint8", "int4", "uint4")
 _CHUNK = 1 << 20
 
 
@@ -114,7 +114,7 @@ def slack(table: LayerTable) -> Slack:
 
 
 def _whole_tolerance(dtype: str) -> float:
-    return _WHOLE.get(dtype, _WHOLE_FLOAT8 if dtype.startswith("float8") else 0.0)
+    return _WHOLE.get(dtype, _WHOLE_FLOAT8 if _is_narrow_float(dtype) else 0.0)
 
 
 def parts_of_one(table: LayerTable, output: str) -> bool:
@@ -133,7 +133,12 @@ def _is_quantising(op_type: str) -> bool:
 
 
 def _float_tolerance(dtype: str) -> float:
-    return TOLERANCE.get(dtype, _FLOAT8 if dtype.startswith("float8") else 0.0)
+    return TOLERANCE.get(dtype, _FLOAT8 if _is_narrow_float(dtype) else 0.0)
+
+
+def _is_narrow_float(dtype: str) -> bool:
+    element = by_name(dtype)
+    return element is not None and element.kind is Kind.FLOAT and element.bits <= 8
 
 
 def compare(
@@ -184,7 +189,8 @@ def _integers(
 
     With noise, `_NOISE_FACTOR` times the part of elements that it makes differ may differ.
     """
-    steps = slack.steps if str(reference.dtype) in _EIGHT_BITS else 0
+    element = by_name(reference.dtype.name)
+    steps = slack.steps if element is not None and element.narrow else 0
     worst = scale = 0.0
     unequal = 0
     for want, got in _chunks(reference, candidate):

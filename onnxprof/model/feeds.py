@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxprof.errors import ModelError, UsageError
+from onnxprof.errors import UsageError
 from onnxprof.model.input_uses import Use, uses
+from onnxprof.model.made_up import Feed, elements_of, is_sequence, made_up, numpy_dtype
+from onnxprof.model.tokens import Tokens, tokens_of
+from onnxprof.records.elements.arrays import dtype_of, limits, sequence
+from onnxprof.records.elements.table import TEXTS, by_name
 from onnxprof.records.layer import LayerKind, LayerTable, Shape, Tensor
 from onnxprof.zoo.declaration import Fill
 
 Arrays = dict[str, NDArray[Any]]
-#: Integer types whose inputs take every value with the same probability.
-_NARROW = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
-_TEXTS = ("str", "string", "object")
+"""By input; a sequence is an array of objects, which are the arrays of its items."""
 #: Names that exporters of transformers, speech and detection models give their inputs.
 _POSITIONS = re.compile(r"position_?ids?$|^cache_position$|^positions?$")
 _SEGMENTS = re.compile(r"token_type|segment_?ids?")
 _RATES = re.compile(r"^(sr|sample_?rate|sampling_?rate)$")
 _LENGTHS = re.compile(r"(^|_)(len|lens|length|lengths)$|seqlen")
-_MAX_INPUT_BYTES = 16 << 30
+#: Bytes that hold the header of an array's file.
+_HEADER = 1 << 16
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 
@@ -36,42 +39,15 @@ def declared(table: LayerTable) -> tuple[Tensor, ...]:
     return tuple(layer.outputs[0] for layer in table if layer.kind is LayerKind.INPUT)
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """The values chosen for one input, and the reason for the choice."""
-
-    fill: Fill
-    why: str
-    modulus: int = 0
-    """A `range` starts again at 0 when it reaches this; 0 for a range without a bound."""
-
-    def __str__(self) -> str:
-        return f"{_spoken(self.fill)} ({self.why})"
-
-
-def _spoken(fill: Fill) -> str:
-    low, high = f"{fill.low:g}", f"{fill.high:g}"
-    if fill.kind == "integers":
-        low, high = str(int(fill.low)), str(int(fill.high) - 1)
-    return {
-        "normal": "standard normal values",
-        "uniform": f"values from {low} to {high}",
-        "integers": f"integers from {low} to {high}",
-        "constant": f"{low} throughout",
-        "range": f"{low}, {fill.low + 1:g}, … along the last axis",
-        "text": "the word text",
-    }[fill.kind]
-
-
 def feeds(table: LayerTable, declared_fills: Mapping[str, Fill] | None = None) -> dict[str, Feed]:
     """The values for each input by name: as the file declares, else by its name, type and use."""
     given = declared_fills or {}
     inputs = declared(table)
-    used, length = uses(table, inputs), _length(table)
+    used, tokens = uses(table, inputs), tokens_of(table, inputs)
     return {
         t.name: Feed(given[t.name], "declared in the file")
         if t.name in given
-        else _guessed(t, used.get(t.name, Use()), length)
+        else _guessed(t, used.get(t.name, Use()), tokens)
         for t in inputs
     }
 
@@ -85,39 +61,45 @@ def generate(
     declared value that the input's type does not have.
     """
     chosen = feeds(table, declared_fills)
-    return {t.name: _array(t, seed, chosen[t.name]) for t in declared(table)}
+    return {t.name: made_up(t, seed, chosen[t.name]) for t in declared(table)}
 
 
-def _guessed(tensor: Tensor, use: Use, length: int) -> Feed:
+def _guessed(tensor: Tensor, use: Use, tokens: Tokens) -> Feed:
     """Values by what an operator requires, else by a naming convention, else by type."""
-    name, limit = tensor.name.lower(), use.limit
-    if tensor.dtype in _TEXTS:
+    name, limit, dtype = tensor.name.lower(), use.limit, elements_of(tensor)
+    if dtype in TEXTS:
         return Feed(Fill("text"), "a string")
     if use.fill is not None:
-        return Feed(use.fill, use.why, limit)
-    named = _by_name(name, tensor, limit, length)
+        fill = use.fill
+        if fill.kind == "range":  # positions go on behind those of the cache
+            fill = Fill("range", fill.low + tokens.past)
+        return Feed(fill, use.why, limit)
+    named = _by_name(name, dtype, limit, tokens)
     if named is not None:
         return named
     if limit:
         return Feed(Fill("integers", 0, limit), f"indices into a table of {limit}")
-    return _by_type(tensor.dtype)
+    return _by_type(dtype)
 
 
-def _by_name(name: str, tensor: Tensor, limit: int, length: int) -> Feed | None:
-    whole = tensor.dtype.startswith(("int", "uint"))
+def _by_name(name: str, dtype: str, limit: int, tokens: Tokens) -> Feed | None:
+    element = by_name(dtype)
+    whole = element is not None and element.whole
     if "padding_mask" in name:  # torch's convention: true where there is padding
         return Feed(Fill("constant", 0), "a padding mask without padding")
     if "mask" in name:
         return Feed(Fill("constant", 1), "a mask that hides nothing")
     if whole and _POSITIONS.search(name):
-        return Feed(Fill("range", 0), "positions", limit)
+        why = f"positions behind {tokens.past} of the past" if tokens.past else "positions"
+        return Feed(Fill("range", tokens.past), why, limit)
     if whole and _SEGMENTS.search(name):
         return Feed(Fill("constant", 0), "one segment")
     if whole and _RATES.search(name):
         return Feed(Fill("constant", 16_000), "a sampling rate")
     if whole and not limit and _LENGTHS.search(name):
-        return Feed(Fill("constant", length), "the length of the inputs")
-    if tensor.dtype == "bool" and "use_cache" in name:
+        length, what = tokens.of(name)
+        return Feed(Fill("constant", length), what)
+    if dtype == "bool" and "use_cache" in name:
         return Feed(Fill("constant", 0), "no cache is given")
     return None
 
@@ -125,106 +107,15 @@ def _by_name(name: str, tensor: Tensor, limit: int, length: int) -> Feed | None:
 def _by_type(dtype: str) -> Feed:
     if dtype == "bool":
         return Feed(Fill("integers", 0, 2), "of type bool")
-    limits = _limits(_dtype(dtype)) if dtype in _NARROW else None
-    if limits is not None:
-        return Feed(Fill("integers", limits[0], limits[1] + 1), "every value of the type")
+    element = by_name(dtype)
+    if element is not None and element.narrow:
+        low, high = limits(dtype_of(dtype)) or (0, 1)
+        return Feed(Fill("integers", low, high + 1), "every value of the type")
     if dtype == "float8_e8m0fnu":  # powers of two, without a sign
         return Feed(Fill("uniform", 0.5, 2.0), "of a type without a sign")
-    if dtype.startswith(("int", "uint")):
+    if element is not None and element.whole:
         return Feed(Fill("integers", 0, 2), "by type alone")
     return Feed(Fill("normal"), "by type alone")
-
-
-def _length(table: LayerTable) -> int:
-    """The longest named axis, else axis 1 of the first input that has an axis 1, else 1."""
-    if table.dims:
-        return max(size for _, size in table.dims)
-    shapes = [t.shape for t in declared(table) if t.shape is not None and len(t.shape) > 1]
-    second = shapes[0][1] if shapes else 1
-    return second if isinstance(second, int) else 1
-
-
-def _array(tensor: Tensor, seed: int, feed: Feed) -> NDArray[Any]:
-    shape = _concrete(tensor)
-    rng = np.random.default_rng([seed, zlib.crc32(tensor.name.encode("utf-8", "surrogateescape"))])
-    if tensor.dtype in _TEXTS:
-        return np.full(shape, "text", dtype=object)
-    dtype, fill = _numpy_dtype(tensor), feed.fill
-    _check_range(tensor, dtype, fill)
-    match fill.kind:
-        case "constant":
-            return np.full(shape, fill.low).astype(dtype)
-        case "range":
-            return _counted(shape, fill, feed.modulus).astype(dtype)
-        case "integers":
-            return rng.integers(int(fill.low), int(fill.high), shape).astype(dtype)
-        case "uniform":
-            return rng.uniform(fill.low, fill.high, shape).astype(dtype)
-    return rng.standard_normal(shape).astype(dtype)
-
-
-def _counted(shape: tuple[int, ...], fill: Fill, modulus: int) -> NDArray[Any]:
-    """low, low + 1, … along the last axis, the same for every item."""
-    values = np.arange(shape[-1] if shape else 1) + int(fill.low)
-    values = values % modulus if modulus else values
-    return np.array(np.broadcast_to(values if shape else values[0], shape))
-
-
-def _check_range(tensor: Tensor, dtype: np.dtype[Any], fill: Fill) -> None:
-    """Raise ModelError for a declared value that the input's type does not hold."""
-    limits = _limits(dtype)
-    if limits is None or fill.kind == "normal":
-        return
-    highest = fill.low if fill.kind == "constant" else fill.high - (fill.kind == "integers")
-    if fill.kind == "range":
-        highest = fill.low + (tensor.shape or (1,))[-1]  # type: ignore[operator]
-    if not (limits[0] <= fill.low and highest <= limits[1]):
-        raise ModelError(
-            f"input {tensor.name!r} is {tensor.dtype} and cannot hold {_spoken(fill)}",
-            remedy="Give arrays with --inputs FILE.npz",
-        )
-
-
-def _concrete(tensor: Tensor) -> tuple[int, ...]:
-    sizes = tuple(d for d in tensor.shape or () if isinstance(d, int))
-    if tensor.shape is None or len(sizes) != len(tensor.shape):
-        raise UsageError(
-            f"input {tensor.name!r} has no fixed shape",
-            remedy="Give sizes with --dim, or arrays with --inputs",
-        )
-    if np.prod(sizes, dtype=float) * 8 > _MAX_INPUT_BYTES:
-        raise UsageError(
-            f"input {tensor.name!r} would take more than 16 GiB", remedy="Use a smaller --batch"
-        )
-    return sizes
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    """numpy's type, or ml_dtypes' for one that numpy lacks. Raises TypeError."""
-    import ml_dtypes
-
-    return np.dtype(getattr(ml_dtypes, name, name))
-
-
-def _limits(dtype: np.dtype[Any]) -> tuple[int, int] | None:
-    """The least and the largest value of a type of integers; None for other types."""
-    import ml_dtypes
-
-    try:
-        info: Any = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
-    except ValueError:
-        return None
-    return int(info.min), int(info.max)
-
-
-def _numpy_dtype(tensor: Tensor) -> np.dtype[Any]:
-    try:
-        return _dtype(tensor.dtype)
-    except TypeError:
-        raise UsageError(
-            f"no value can be made up for input {tensor.name!r} of type {tensor.dtype or '?'}",
-            remedy="Give arrays with --inputs FILE.npz",
-        ) from None
 
 
 def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
@@ -236,6 +127,7 @@ def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
 
     given = _read(path)
     wanted = {t.name: t for t in declared(table)}
+    given = _grouped(given, wanted)
     _check_names(path, set(given), set(wanted))
     arrays = {name: _fitted(path, tensor, given[name]) for name, tensor in wanted.items()}
     return arrays, hashlib.sha256(path.read_bytes()).hexdigest()
@@ -268,7 +160,8 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
-                with archive.open(member) as file:
+                with archive.open(member) as held:
+                    file = _renamed(held.read(_HEADER))
                     version = np.lib.format.read_magic(file)
                     read = np.lib.format.read_array_header_1_0
                     read = read if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -288,9 +181,24 @@ def _unreadable(path: Path, error: Exception) -> UsageError:
 def _read(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: _member(archive, name) for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, *_DAMAGED) as error:
         raise _unreadable(path, error) from None
+
+
+def _member(archive: Any, name: str) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = archive[name]
+    except ValueError:
+        member = name if name in archive.zip.namelist() else f"{name}.npy"
+        found = np.lib.format.read_array(_renamed(archive.zip.read(member)), allow_pickle=False)
+    return found
+
+
+def _renamed(data: bytes) -> io.BytesIO:
+    """An array's file with bits in place of `f1`: NumPy writes that name and cannot read it."""
+    head = data[:_HEADER].replace(b"'<f1'", b"'|V1'", 1)
+    return io.BytesIO(head + data[_HEADER:])
 
 
 def _check_names(path: Path, given: set[str], wanted: set[str]) -> None:
@@ -303,13 +211,25 @@ def _check_names(path: Path, given: set[str], wanted: set[str]) -> None:
         raise UsageError("; ".join(parts), where=str(path))
 
 
+def _grouped(given: Arrays, wanted: Mapping[str, Tensor]) -> Arrays:
+    """The arrays by input: those named `NAME[0]`, `NAME[1]`, … are the items of a sequence."""
+    made = dict(given)
+    for name, tensor in wanted.items():
+        if not is_sequence(tensor) or name in made:
+            continue
+        items: list[NDArray[Any]] = []
+        while f"{name}[{len(items)}]" in made:
+            items.append(made.pop(f"{name}[{len(items)}]"))
+        if items:
+            made[name] = sequence(items)
+    return made
+
+
 def _fitted(path: Path, tensor: Tensor, array: NDArray[Any]) -> NDArray[Any]:
+    if is_sequence(tensor):
+        return sequence(_typed(path, tensor, item) for item in array)
     shape = tensor.shape if tensor.shape is not None else array.shape
-    if tensor.dtype not in ("str", "string", "") and array.dtype != _numpy_dtype(tensor):
-        raise UsageError(
-            f"input {tensor.name!r} is {array.dtype}, the model wants {tensor.dtype}",
-            where=str(path),
-        )
+    array = _typed(path, tensor, array)
     if shape and array.ndim == len(shape) and isinstance(shape[0], int) and len(array):
         array = np.resize(array, (shape[0], *array.shape[1:]))
     fits = array.ndim == len(shape) and all(
@@ -321,3 +241,48 @@ def _fitted(path: Path, tensor: Tensor, array: NDArray[Any]) -> NDArray[Any]:
             where=str(path),
         )
     return np.ascontiguousarray(array)
+
+
+def _typed(path: Path, tensor: Tensor, array: NDArray[Any]) -> NDArray[Any]:
+    """An array in the input's type.
+
+    A file keeps bits alone of types that NumPy lacks. Those types are also taken from a type that
+    NumPy has, where they hold every value.
+    """
+    name = elements_of(tensor)
+    if name in TEXTS or not name:
+        return array
+    wanted = numpy_dtype(tensor)
+    if array.dtype == wanted:
+        return array
+    element = by_name(name)
+    if element is not None and not element.in_numpy:
+        if array.dtype.kind == "V" and not array.dtype.names and _width(array) == wanted.itemsize:
+            return np.ascontiguousarray(array).view(wanted)
+        made = _narrowed(array, wanted)
+        if made is not None:
+            return made
+        what = f"is {array.dtype} and has values that {name} does not hold"
+        raise UsageError(
+            f"input {tensor.name!r} {what}",
+            where=str(path),
+            remedy="Round the array before it is saved, or save one of ml_dtypes' type",
+        )
+    raise UsageError(
+        f"input {tensor.name!r} is {array.dtype}, the model wants {tensor.dtype}",
+        where=str(path),
+    )
+
+
+def _width(array: NDArray[Any]) -> int:
+    return int(array.dtype.itemsize)
+
+
+def _narrowed(array: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any] | None:
+    """The array in a narrower type that holds every value of it; else None."""
+    if array.dtype.kind not in "iuf":
+        return None
+    with np.errstate(all="ignore"):
+        made: NDArray[Any] = array.astype(wanted)
+        same = np.array_equal(made.astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+    return made if same else None

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from onnxprof.cost.base.call import placed
 from onnxprof.records.layer import Dim, Layer, LayerTable, Shape, Tensor
 from onnxprof.zoo.declaration import Fill
 
@@ -39,42 +40,10 @@ def uses(table: LayerTable, inputs: tuple[Tensor, ...]) -> dict[str, Use]:
 
 
 def _places(layer: Layer) -> Iterator[tuple[int, str]]:
-    """(position, name) of a layer's inputs.
-
-    A layer lists only the inputs that are present; where an earlier one may be left out, positions
-    are recognised by type and rank.
-    """
-    marks = _MARKED.get(layer.op_type)
-    if marks is None or not layer.inputs:
-        yield from enumerate(tensor.name for tensor in layer.inputs)
-        return
-    yield 0, layer.inputs[0].name
-    for is_meant, positions in marks:
-        meant = [tensor.name for tensor in layer.inputs[1:] if is_meant(tensor)]
-        yield from zip(positions, meant, strict=False)
-
-
-def _is_whole(tensor: Tensor) -> bool:
-    return tensor.dtype in ("int32", "int64")
-
-
-def _has_rank(rank: int) -> Callable[[Tensor], bool]:
-    return lambda t: not _is_whole(t) and t.shape is not None and len(t.shape) == rank
-
-
-#: Operators with inputs that may be left out before the ones that matter here.
-_MARKED: Mapping[str, tuple[tuple[Callable[[Tensor], bool], tuple[int, ...]], ...]] = {
-    "GroupQueryAttention": ((_is_whole, (5, 6)), (_has_rank(4), (3, 4))),
-    "DecoderMaskedMultiHeadAttention": ((_is_whole, (7,)), (_has_rank(4), (5, 6))),
-    "Attention": ((_is_whole, (3,)),),
-    "LSTM": ((_is_whole, (4,)),),
-    "GRU": ((_is_whole, (4,)),),
-    "RNN": ((_is_whole, (4,)),),
-    "EmbedLayerNormalization": ((_is_whole, (1, 7, 8)), (_has_rank(2), (2, 3, 4))),
-    "QEmbedLayerNormalization": ((_is_whole, (1, 7)), (_has_rank(2), (2, 3, 4))),
-    "Slice": ((_is_whole, (1, 2, 3, 4)),),
-    "Resize": ((_has_rank(1), (2,)),),
-}
+    """(position, name) of a layer's inputs."""
+    for position, tensor in enumerate(placed(layer.inputs, layer.absent_inputs)):
+        if tensor is not None:
+            yield position, tensor.name
 
 
 def _narrowest(all_: list[Use]) -> Use:
@@ -86,7 +55,7 @@ def _of(name: str, readers: Mapping[str, list[tuple[Layer, int]]]) -> Iterator[U
     waiting, seen = [name], {name}
     while waiting:
         for layer, position in readers.get(waiting.pop(), ()):
-            rule = _RULES.get((layer.op_type, position))
+            rule = _rule(layer, position)
             use = rule(layer) if rule is not None else None
             if use is not None and (use.limit or use.fill is not None):
                 yield use
@@ -94,6 +63,12 @@ def _of(name: str, readers: Mapping[str, list[tuple[Layer, int]]]) -> Iterator[U
                 fresh = [o.name for o in layer.outputs if o.name not in seen]
                 seen.update(fresh)
                 waiting.extend(fresh)
+
+
+def _rule(layer: Layer, position: int) -> Callable[[Layer], Use] | None:
+    """The rule of an operand; onnxruntime's own operators may have names that ONNX has, too."""
+    own = f"{layer.domain}.{layer.op_type}" if layer.domain else ""
+    return _RULES.get((own, position)) or _RULES.get((layer.op_type, position))
 
 
 def _passes(layer: Layer, position: int) -> bool:
@@ -167,16 +142,33 @@ def _all_tokens(layer: Layer) -> Use:
     return _constant(_kept_tokens(layer), "tokens, those of the cache included")
 
 
+def _room(layer: Layer) -> Use:
+    """Where new tokens are written into a cache: at its end."""
+    axis = _integer(layer, "axis", -2)
+    free = _length(_shape(layer, 0), axis) - _length(_shape(layer, 1), axis)
+    return _constant(max(free, 0), "the place of the new tokens at the end of the cache")
+
+
+def _valid_keys(layer: Layer) -> Use:
+    """Keys that are no padding: all of them."""
+    count = _length(_shape(layer, 1), -2 if len(_shape(layer, 1) or ()) == 4 else 1)
+    return _constant(count, "keys, none of which is padding") if count else Use()
+
+
+def _before(past: int, axis: int) -> Callable[[Layer], Use]:
+    """Tokens that a shared buffer already holds: room for the new ones."""
+
+    def rule(layer: Layer) -> Use:
+        size, new = _length(_shape(layer, past), axis), _length(_shape(layer, 0), 1)
+        return _constant(max(size - new, 0), "tokens in the cache") if size else Use()
+
+    return rule
+
+
 def _steps(layer: Layer) -> Use:
     axis = 1 if _integer(layer, "layout", 0) else 0
     length = _length(_shape(layer, 0), axis)
     return _constant(length, "the length of the sequences") if length else Use()
-
-
-def _past(layer: Layer) -> Use:
-    """Tokens that a cache of fixed size already holds: room for one more."""
-    size = _length(_shape(layer, 5), 2)
-    return _constant(max(size - 1, 0), "tokens in the cache") if size else Use()
 
 
 def _positions(table: int) -> Callable[[Layer], Use]:
@@ -193,6 +185,24 @@ def _key_lengths(layer: Layer) -> Use:
     if mask is not None and len(mask) == 1:
         return _constant(tokens, "tokens that count")
     return _constant(1, "a mask that hides nothing")
+
+
+def _padding(layer: Layer) -> Use:
+    """The same of MultiHeadAttention, whose keys may be other tokens than its queries."""
+    mask, keys = _shape(layer, 4), _shape(layer, 1) or _shape(layer, 0)
+    if mask is not None and len(mask) == 1:
+        return _constant(_length(keys, 2 if len(keys or ()) == 4 else 1), "tokens that count")
+    return _constant(1, "a mask that hides nothing")
+
+
+def _all_tokens_of_buffer(layer: Layer) -> Use:
+    size = _length(_shape(layer, 3), 2)
+    return _constant(size, "tokens, a full cache") if size else Use()
+
+
+def _old_scales(layer: Layer) -> Use:
+    """Scales stood in this place in opset 10."""
+    return _constant(1, "a scale of one") if layer.opset == 10 else Use()
 
 
 def _largest(layer: Layer) -> Use:
@@ -213,16 +223,29 @@ _RULES: Mapping[tuple[str, int], Callable[[Layer], Use]] = {
     ("EmbedLayerNormalization", 0): _rows(2),
     ("EmbedLayerNormalization", 1): _rows(4),
     ("EmbedLayerNormalization", 8): _positions(3),
+    ("EmbedLayerNormalization", 7): _always(1, "a mask that hides nothing"),
+    ("QEmbedLayerNormalization", 7): _always(1, "a mask that hides nothing"),
     ("QEmbedLayerNormalization", 0): _rows(2),
     ("QEmbedLayerNormalization", 1): _rows(4),
     ("RoiAlign", 2): _rows(0),
     ("GroupQueryAttention", 5): _last_token,
     ("GroupQueryAttention", 6): _all_tokens,
-    ("DecoderMaskedMultiHeadAttention", 7): _past,
+    ("GroupQueryAttention", 9): _positions(7),
+    ("SparseAttention", 7): _all_tokens_of_buffer,
+    ("SparseAttention", 8): _all_tokens_of_buffer,
+    ("DecoderMaskedMultiHeadAttention", 7): _before(5, 2),
+    ("DecoderMaskedSelfAttention", 6): _before(4, 3),
+    ("MultiHeadAttention", 8): _before(6, 2),
+    ("com.microsoft.Attention", 6): _before(4, 3),
+    ("com.microsoft.RotaryEmbedding", 1): _positions(2),
+    ("RotaryEmbedding", 3): _positions(1),
+    ("TensorScatter", 2): _room,
+    ("Attention", 6): _valid_keys,
     ("LSTM", 4): _steps,
     ("GRU", 4): _steps,
     ("RNN", 4): _steps,
-    ("Attention", 3): _key_lengths,
+    ("com.microsoft.Attention", 3): _key_lengths,
+    ("MultiHeadAttention", 4): _padding,
     ("TopK", 1): _largest,
     ("Tile", 1): _always(1, "one repetition"),
     ("Expand", 1): _always(1, "no wider than the data"),
@@ -230,5 +253,7 @@ _RULES: Mapping[tuple[str, int], Callable[[Layer], Use]] = {
     ("Slice", 1): _always(0, "from the start"),
     ("Slice", 2): _always(_END, "to the end"),
     ("Slice", 4): _always(1, "a step of one"),
+    ("Resize", 1): _old_scales,
     ("Resize", 2): _always(1, "a scale of one"),
+    ("Upsample", 1): _always(1, "a scale of one"),
 }

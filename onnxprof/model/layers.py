@@ -17,7 +17,7 @@ from onnxprof.model.graph.operators import counts, layer_type, plain_domain, sha
 from onnxprof.model.graph.outline import Form, Outline, Step, outline
 from onnxprof.model.graph.walk import initializer_names, true_inputs
 from onnxprof.model.shapes import infer
-from onnxprof.model.shapes.rules.scope import Scope
+from onnxprof.model.shapes.rules.scope import Scope, item_shape
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 _NONE: Mapping[str, int] = MappingProxyType({})
@@ -84,7 +84,7 @@ class _Lister:
                 if name in self._kinds and name not in self._seen:
                     self._seen.add(name)
                     kind, home = self._kinds[name]
-                    yield _given_row(tensor, kind, operand, home)
+                    yield _given_row(_with_items(tensor, scope), kind, operand, home)
             outputs = tuple([tensors[name] for name in step.outputs if name])
             absent = _absent(step.inputs), _absent(step.outputs)
             yield self._node(
@@ -103,7 +103,8 @@ class _Lister:
         """True inputs that no node of the main graph reads."""
         for name in true_inputs(graph):
             if name not in self._seen:
-                yield _given_row(scope.tensor(name), LayerKind.INPUT, False, "")
+                tensor = _with_items(scope.tensor(name), scope)
+                yield _given_row(tensor, LayerKind.INPUT, False, "")
 
     def _head(self, step: Step) -> _Head:
         head = self._heads.get(step.form) if step.form is not None else None
@@ -182,6 +183,12 @@ def _operand(scope: Scope, tensor: Tensor) -> tuple[Tensor, bool]:
     if value is None or not np.issubdtype(value.dtype, np.integer):
         return tensor, True
     return replace(tensor, value=tuple(int(v) for v in value.flat)), True
+
+
+def _with_items(tensor: Tensor, scope: Scope) -> Tensor:
+    """An input that is a sequence of tensors, with the shape of an item."""
+    held = scope.type_of(tensor.name) if tensor.dtype.startswith("sequence(") else None
+    return tensor if held is None else replace(tensor, shape=item_shape(held))
 
 
 def _given_row(tensor: Tensor, kind: LayerKind, operand: bool, parent: str) -> Layer:

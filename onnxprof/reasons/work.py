@@ -11,12 +11,12 @@ from onnxprof.cost.base.expression import product
 from onnxprof.cost.count import costs
 from onnxprof.cost.traffic import size_bytes
 from onnxprof.records.cost import LayerCost, Role
+from onnxprof.records.elements.table import is_computed_in
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.step import Step
 
 #: Parts of the names of operators that compute with integers of 8 bits or fewer.
 _QUANTISED = ("QLinear", "Integer", "Quant", "NBits", "Bnb4", "QGemm", "QAttention", "QMoE")
-_FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,6 @@ def _precision(parts: Iterable[LayerCost], executed: str) -> str:
     sizes: dict[str, int] = defaultdict(int)
     for part in every:
         for traffic in part.traffic:
-            if traffic.dtype in _FLOATS and traffic.role is not Role.STATE:
+            if is_computed_in(traffic.dtype) and traffic.role is not Role.STATE:
                 sizes[traffic.dtype] += traffic.read_bytes + traffic.written_bytes
     return max(sizes, key=lambda dtype: sizes[dtype], default="")

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
+
+from onnxprof.records.elements.table import element_bits
 
 #: One axis: the size, the name of a symbolic size, or None if not known.
 Dim = int | str | None
 #: A tensor's axes; None where not even the rank is known.
 Shape = tuple[Dim, ...] | None
-
-
-#: The first number in a type's name is its width: `float16`, `uint4`, `float8_e4m3fn`.
-_WIDTH = re.compile(r"[a-z]+(\d+)")
-_WIDTHS = (2, 4, 8, 16, 32, 64, 128)
-
-
-@cache
-def element_bits(dtype: str) -> int:
-    """Bits of an element by the name of its type; 0 where it is not known."""
-    match = _WIDTH.match(dtype) if "(" not in dtype else None
-    width = 8 if dtype == "bool" else int(match[1]) if match else 0
-    return width if width in _WIDTHS else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,16 @@ class WarningKind(StrEnum):
             f" one that was asked for: {w.subject}."
         ),
     )
+    WIDENED = Entry(
+        "widened",
+        value=Figure(f"{_STEPS_TIME} in casts that belong to no layer", Unit.FRACTION),
+        subject="how many layers of half precision are computed in which type",
+        words=lambda w: (
+            f"{w.subject}, as the graph that runs shows: their times are those of the wider type"
+            + _text(w.value, f", and {w.value} of the steps' time goes into casts around them")
+            + "."
+        ),
+    )
     TRUNCATED_PROFILE = Entry(
         "truncated_profile",
         value=Figure("inferences in the runtime's profile", Unit.COUNT),

@@ -64,7 +64,7 @@ X = tensor("x", 10)
     ("dtype", "bits"),
     [
         *(("float32", 32), ("float16", 16), ("bfloat16", 16), ("bool", 8), ("uint4", 4)),
-        *(("int2", 2), ("float8_e4m3fn", 8), ("float4_e2m1", 4), ("complex128", 128)),
+        *(("int2", 2), ("float8_e4m3fn", 8), ("float4_e2m1fn", 4), ("complex128", 128)),
         *(("", 0), ("str", 0), ("object", 0), ("sequence(float32)", 0)),
     ],
 )

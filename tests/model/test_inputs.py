@@ -104,7 +104,8 @@ def test_one_hot_bounds_its_indices() -> None:
     [
         (Tensor("x", "float32", (2, "height")), "--dim"),
         (Tensor("x", "float32", None), "--inputs"),
-        (Tensor("x", "sequence(float32)", (2,)), "--inputs"),
+        (Tensor("x", "sequence(float32)", None), "'x[0]', 'x[1]', … of a file, with --inputs"),
+        (Tensor("x", "map(int64,float32)", (2,)), "'x', which is of type map(int64,float32)"),
         (Tensor("x", "float32", (10**6, 10**6)), "16 GiB"),
     ],
 )

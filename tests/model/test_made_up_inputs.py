@@ -131,3 +131,77 @@ def test_sizes_of_a_file_that_is_no_archive(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(UsageError, match="not a readable"):
         sizes_from(path, {"x": ("t",)})
+
+
+def cached(*more):
+    """The inputs of a decoder with five tokens in its cache and three new ones."""
+    return models.model(
+        [node("Relu", ["past_key_values.0.key"], ["y"], "r"),
+         *(node("Identity", [v.name], [f"{v.name}_out"], v.name) for v in more)],
+        [value("input_ids", ["N", "sequence"], INT64),
+         value("past_key_values.0.key", ["N", 2, "past", 8]), *more],
+        [value("y", None), *(value(f"{v.name}_out", None, v.type.tensor_type.elem_type)
+                             for v in more)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("extra", "wanted"),
+    [
+        (value("position_ids", ["N", "sequence"], INT64), [[5, 6, 7]]),
+        (value("cache_position", ["sequence"], INT64), [5, 6, 7]),
+        (value("past_sequence_length", [1], INT64), [5]),
+        (value("total_sequence_length", [1], INT64), [8]),
+        (value("attention_mask", ["N", "sequence"], INT64), [[1, 1, 1]]),
+    ],
+    ids=lambda x: getattr(x, "name", ""),
+)
+def test_lengths_and_positions_go_with_the_cache(extra, wanted, tmp_path):
+    model = open_model(str(models.save(cached(extra), tmp_path)))
+    arrays = generate(inspect(model, 1, {"sequence": 3, "past": 5}))
+    assert arrays[extra.name].tolist() == wanted
+
+
+def test_an_empty_cache_begins_at_zero(tmp_path):
+    extra = value("position_ids", ["N", "sequence"], INT64)
+    model = open_model(str(models.save(cached(extra), tmp_path)))
+    arrays = generate(inspect(model, 1, {"sequence": 3, "past": 0}))
+    assert arrays["position_ids"].tolist() == [[0, 1, 2]]
+    assert arrays["past_key_values.0.key"].shape == (1, 2, 0, 8)
+
+
+def test_positions_that_an_operator_reads_stay_within_its_tables(tmp_path):
+    made = models.model(
+        [node("RotaryEmbedding", ["x", "p", "c", "s"], ["y"], "turn", domain="com.microsoft"),
+         node("Identity", ["past"], ["z"], "keep")],
+        [value("x", ["N", 4, 3, 8]), value("p", ["N", 3], INT64),
+         value("past", ["N", 2, 6, 8])],
+        [value("y", None), value("z", None)], [weight("c", 7, 4), weight("s", 7, 4)],
+        domains=["com.microsoft"],
+    )  # fmt: skip
+    assert generate(table_of(made, tmp_path, 1))["p"].tolist() == [[6, 0, 1]]
+
+
+def test_operands_are_known_by_their_places_where_others_are_left_out(tmp_path):
+    made = models.model(
+        [node("Attention", ["q", "k", "v", "", "", "", "keys"], ["y"], "sdpa"),
+         node("TensorScatter", ["cache", "update", "at"], ["z"], "write")],
+        [value("q", ["N", 4, 2, 8]), value("k", ["N", 4, 6, 8]), value("v", ["N", 4, 6, 8]),
+         value("keys", ["N"], INT64), value("cache", ["N", 2, 9, 8]),
+         value("update", ["N", 2, 2, 8]), value("at", ["N"], INT64)],
+        [value("y", None), value("z", None)], opset=24, ir_version=11,
+    )  # fmt: skip
+    arrays = generate(table_of(made, tmp_path, 2))
+    assert arrays["keys"].tolist() == [6, 6]
+    assert arrays["at"].tolist() == [7, 7]
+
+
+def test_masks_of_attentions_hide_nothing(tmp_path):
+    mask = value("m", ["N"], TensorProto.INT32)
+    made = models.model(
+        [node("MultiHeadAttention", ["q", "k", "k", "", "m"], ["y"], "mha", num_heads=4,
+              domain="com.microsoft")],
+        [value("q", ["N", 2, 32]), value("k", ["N", 7, 32]), mask], [value("y", None)],
+        domains=["com.microsoft"],
+    )  # fmt: skip
+    assert generate(table_of(made, tmp_path, 2))["m"].tolist() == [7, 7]

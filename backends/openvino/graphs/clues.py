@@ -67,6 +67,8 @@ class RuntimeNode:
     """Whether the node does work at inference: not in place, not fused into another."""
     yields: tuple[str, ...] = ()
     """Types, layouts and shapes of the outputs."""
+    computes: str = ""
+    """The type that it computes in: `f32`."""
 
     @property
     def precision(self) -> str:

@@ -6,9 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from onnxprof.backends.openvino.graphs.clues import SINK, RuntimeNode
+from onnxprof.backends.openvino.graphs.elements import ELEMENTS
 from onnxprof.backends.openvino.graphs.graphs import tie, with_bodies
 from onnxprof.backends.openvino.graphs.marks import Marks, marks_in
 from onnxprof.backends.openvino.graphs.twins import twins
@@ -16,7 +18,8 @@ from onnxprof.provenance.onnx_graph import inlined
 from onnxprof.provenance.steps import climbed, parents_of, with_inner, without_sizes
 from onnxprof.provenance.ties import TiedStep, Ties
 from onnxprof.provenance.topology import Graph
-from onnxprof.records.layer import LayerTable
+from onnxprof.records.elements.table import Kind, by_name
+from onnxprof.records.layer import LayerTable, Tensor
 from onnxprof.records.step import Step
 
 #: Kinds of nodes that are in place if the runtime lists no implementation.
@@ -24,6 +27,10 @@ _IN_PLACE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Concatenation", "Spli
 CONSTANT = "Const"
 _ENDS = frozenset({"Input", "Output", "Parameter", "Result"})
 _NO_WORK = frozenset({"Input", CONSTANT, "Output"})
+#: Kinds of nodes that move data or change its type, and compute nothing.
+_MOVING = frozenset({"Reorder", "Convert", "Reshape", "Transpose", "Concatenation", "Split"})
+_HALF_BITS = 16
+_NONE_HALF: Mapping[str, Tensor] = MappingProxyType({})
 #: Prefixes of implementations that stand for none: in place, or fused into another node.
 _NONE = ("unknown", "undef", "reorder_")
 
@@ -112,6 +119,7 @@ def _node(
             facts.get("outputLayouts", ""),
             *(str(port.get_partial_shape()) for port in operation.outputs()),
         ),
+        computes=facts.get("runtimePrecision", "").lower(),
     )
 
 
@@ -160,8 +168,13 @@ def steps_of(
     listed: Mapping[str, Listed],
     marks: Marks,
     device: str,
+    halves: Mapping[str, Tensor] = _NONE_HALF,
 ) -> tuple[Step, ...]:
-    """The steps of a trace, under names that are the same in every process."""
+    """The steps of a trace, under names that are the same in every process.
+
+    `halves` has the output of each layer of half precision: where a step computes it in another
+    type, the step's output says so.
+    """
     taken: Counter[str] = Counter()
     readers: dict[int, list[int]] = defaultdict(list)
     for place, node in enumerate(nodes):
@@ -186,11 +199,30 @@ def steps_of(
                 layers=tied_step.layers,
                 confidence=tied_step.confidence,
                 evidence=tied_step.evidence,
+                outputs=_widened(members, tied_step.layers, halves),
                 position=number,
                 nodes=len(members),
             )
         )
     return tuple(steps)
+
+
+def halves_of(table: LayerTable) -> dict[str, Tensor]:
+    """The last output of each layer that the model declares in half precision."""
+    ends = {layer.name: layer.outputs[-1] for layer in table.nodes if layer.outputs}
+    kinds = {name: by_name(tensor.dtype) for name, tensor in ends.items()}
+    return {n: ends[n] for n, kind in kinds.items() if kind is not None and kind.half}
+
+
+def _widened(
+    members: Sequence[RuntimeNode], layers: Sequence[str], halves: Mapping[str, Tensor]
+) -> tuple[Tensor, ...]:
+    """The output of a step of half precision in the type that its nodes compute in."""
+    half = [halves[name] for name in layers if name in halves]
+    names = (ELEMENTS.get(node.computes, "") for node in members if node.kind not in _MOVING)
+    kinds = [kind for name in names if (kind := by_name(name)) is not None]
+    wide = [kind for kind in kinds if kind.kind is Kind.FLOAT and kind.bits > _HALF_BITS]
+    return (replace(half[-1], dtype=wide[0].name),) if half and wide else ()
 
 
 def _kind(node: RuntimeNode, listed: Mapping[str, Listed]) -> str:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from onnxprof.backends.ort.runtime import lacks, settings
+from onnxprof.backends.ort.runtime import lacks, rare, settings
 from onnxprof.backends.ort.runtime import providers as ort_providers
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
-from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of, view_of
+from onnxprof.backends.ort.runtime.values import array_of, described, fed, ortvalue_of, view_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.device import device_index
@@ -65,7 +65,11 @@ def create(workload: Workload, model: PreparedModel, configure: Configure) -> An
         ort_providers.preload()
         ort.set_default_logger_severity(_FATAL_ONLY)
     providers = ort_providers.requested(workload)
-    with runtime_errors("cannot load the model"), _where_weights_are(ort, model):
+    with (
+        rare.named(workload.table),
+        runtime_errors("cannot load the model"),
+        _where_weights_are(ort, model),
+    ):
         session = ort.InferenceSession(source, made, providers=providers, enable_fallback=0)
     ort_providers.require(session, workload)
     return session
@@ -170,7 +174,7 @@ class BoundSession:
 
     def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]], place: Place) -> None:
         self.session = session
-        self._inputs = dict(inputs)
+        self._inputs: dict[str, Any] = dict(inputs)
         self._place = place
         self._binding: Any = None
         # A model may list an output twice; the runtime binds it once.
@@ -220,6 +224,7 @@ class BoundSession:
                 self._values = self._binding.get_outputs()
                 self._infer = type(self)._second
             else:
+                self._inputs = fed(self._inputs)
                 self._run_unbound()
                 self._infer = type(self)._run_unbound
 

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.records.elements.arrays import items_of, packed, unpacked
+from onnxprof.records.elements.table import ELEMENTS, by_name
 from onnxprof.records.layer import Tensor
 
-#: Types that NumPy lacks, by the runtime's name, and the class of ml_dtypes that has them.
-_BEYOND_NUMPY = {
-    "tensor(bfloat16)": "bfloat16",
-    "tensor(float8e4m3fn)": "float8_e4m3fn",
-    "tensor(float8e4m3fnuz)": "float8_e4m3fnuz",
-    "tensor(float8e5m2)": "float8_e5m2",
-    "tensor(float8e5m2fnuz)": "float8_e5m2fnuz",
-}
-#: ONNX's numbers of the types that NumPy lacks, by the name of the class of ml_dtypes.
-_ONNX_TYPES = {
-    "bfloat16": 16, "float8_e4m3fn": 17, "float8_e4m3fnuz": 18, "float8_e5m2": 19,
-    "float8_e5m2fnuz": 20, "uint4": 21, "int4": 22, "float4_e2m1fn": 23, "float8_e8m0fnu": 24,
-    "uint2": 25, "int2": 26,
-}  # fmt: skip
-_BITS = {"uint4": 4, "int4": 4, "float4_e2m1fn": 4, "uint2": 2, "int2": 2}
-_NAMES = _BEYOND_NUMPY | {"tensor(float)": "float32", "tensor(double)": "float64"}
+#: The runtime calls a type `tensor(…)` of ONNX's name in small letters.
+_ELEMENTS = {f"tensor({element.onnx.lower()})": element for element in ELEMENTS}
 
 
 def array_of(value: Any) -> NDArray[Any] | None:
@@ -40,11 +29,12 @@ def view_of(value: Any) -> NDArray[Any] | None:
         return value
     if not hasattr(value, "is_tensor") or not value.is_tensor():
         return None
-    if dtype := _BEYOND_NUMPY.get(value.data_type()):
-        return _copied(value, dtype)
+    element = _ELEMENTS.get(value.data_type())
+    if element is not None and not element.in_numpy:
+        return _copied(value, element.name)
     try:
         return np.asarray(value.numpy())
-    except Exception:  # the runtime's own class, for types such as int4
+    except Exception:  # the runtime's own class, for a type that it cannot hand out
         return None
 
 
@@ -53,35 +43,41 @@ def ortvalue_of(array: NDArray[Any]) -> Any:
 
     The OrtValue keeps a reference to the array, or to a converted copy.
     """
-    kind = _ONNX_TYPES.get(array.dtype.name) if array.dtype.isbuiltin != 1 else None
-    if kind is None:
+    element = by_name(array.dtype.name) if array.dtype.isbuiltin != 1 else None
+    if element is None or element.in_numpy:
         return None
     import onnxruntime as ort
 
-    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(_raw(array), kind)
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(_raw(array), element.number)
+
+
+def fed(inputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Inputs as the runtime takes them unbound: sequences as lists, other types as OrtValues."""
+    return {name: _fed(array) for name, array in inputs.items()}
+
+
+def _fed(array: NDArray[Any]) -> Any:
+    items = items_of(array)
+    if items is not None:
+        return items
+    value = ortvalue_of(array)
+    return array if value is None else value
 
 
 def _raw(array: NDArray[Any]) -> NDArray[Any]:
     """The array's bits as the runtime stores them: narrow elements packed, the first one lowest."""
-    bits = _BITS.get(array.dtype.name, 0)
-    if not bits:
+    element = by_name(array.dtype.name)
+    if element is None or not element.packed:
         return array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8)
-    wide = array.view(np.uint8).reshape(-1) & ((1 << bits) - 1)
-    per_byte = 8 // bits
-    whole = np.concatenate([wide, np.zeros(-len(wide) % per_byte, np.uint8)])
-    packed = np.zeros(len(whole) // per_byte, np.uint8)
-    for place in range(per_byte):
-        packed |= whole[place::per_byte] << np.uint8(bits * place)
+    held = packed(array)
     raw = np.zeros(array.shape, np.uint8)  # the shape counts elements; the rest is not read
-    raw.reshape(-1)[: len(packed)] = packed
+    raw.reshape(-1)[: len(held)] = held
     return raw
 
 
 def _copied(value: Any, dtype: str) -> NDArray[Any]:
-    import ml_dtypes
-
     raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
-    return np.frombuffer(raw, getattr(ml_dtypes, dtype)).reshape(value.shape())
+    return unpacked(np.frombuffer(raw, np.uint8), dtype, tuple(value.shape()))
 
 
 def described(name: str, value: Any) -> Tensor:
@@ -96,5 +92,6 @@ def described(name: str, value: Any) -> Tensor:
 
 def _described_ortvalue(name: str, value: Any) -> Tensor:
     type_name = value.data_type()
-    dtype = _NAMES.get(type_name, type_name.removeprefix("tensor(").removesuffix(")"))
+    element = _ELEMENTS.get(type_name)
+    dtype = type_name.removeprefix("tensor(").removesuffix(")") if element is None else element.name
     return Tensor(name, dtype, tuple(int(d) for d in value.shape()), observed=True)

@@ -6,7 +6,6 @@ to the declared type on output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -17,49 +16,42 @@ from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.data_files import DataFolder, is_external
 from onnxprof.model.graph.weights import size_bytes
+from onnxprof.records.elements.arrays import items_of
+from onnxprof.records.elements.table import ELEMENTS, Kind, by_name, by_number
 from onnxprof.records.layer import Tensor
 
-#: From ONNX's element type to the torch type that holds the values.
-NAMES: Mapping[str, str] = {
-    "FLOAT": "float32", "DOUBLE": "float64", "FLOAT16": "float16", "BFLOAT16": "bfloat16",
-    "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
-    "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
-    "BOOL": "bool", "COMPLEX64": "complex64", "COMPLEX128": "complex128",
-    "FLOAT8E4M3FN": "float8_e4m3fn", "FLOAT8E4M3FNUZ": "float8_e4m3fnuz",
-    "FLOAT8E5M2": "float8_e5m2", "FLOAT8E5M2FNUZ": "float8_e5m2fnuz",
-    "FLOAT8E8M0": "float8_e8m0fnu",
-    "INT4": "int8", "UINT4": "uint8", "INT2": "int8", "UINT2": "uint8", "FLOAT4E2M1": "float32",
-}  # fmt: skip
-#: Types that NumPy lacks, by torch's name.
-_BEYOND_NUMPY = {"bfloat16"} | {name for name in NAMES.values() if name.startswith("float8")}
-_NARROW = ("INT4", "UINT4", "INT2", "UINT2", "FLOAT4E2M1")
+#: The type that holds elements of less than a byte, by their kind.
+_WIDER = {Kind.SIGNED: "int8", Kind.UNSIGNED: "uint8", Kind.FLOAT: "float32"}
+#: Types that NumPy lacks and torch has; torch's names are ml_dtypes'.
+_BEYOND_NUMPY = {e.name for e in ELEMENTS if not e.in_numpy and not e.packed}
 
 
 def type_name(element_type: int) -> str:
     """ONNX's name of an element type: `FLOAT`, `INT64`."""
-    from onnx import TensorProto
-
-    try:
-        return str(TensorProto.DataType.Name(element_type))
-    except ValueError:
-        return f"type {element_type}"
+    element = by_number(element_type)
+    return element.onnx if element is not None else f"type {element_type}"
 
 
 def is_narrow(element_type: int) -> bool:
     """Whether elements take less than a byte, so that torch holds them in a wider type."""
-    return type_name(element_type) in _NARROW
+    element = by_number(element_type)
+    return element is not None and element.packed
 
 
 def dtype_of(element_type: int) -> Any:
     """The torch dtype for an ONNX element type. Raises BackendError for strings and the like."""
-    name = type_name(element_type)
-    if name not in NAMES or not hasattr(torch, NAMES[name]):
-        raise BackendError(f"torch has no tensors of {name.lower()}")
-    return getattr(torch, NAMES[name])
+    element = by_number(element_type)
+    name = "" if element is None else _WIDER[element.kind] if element.packed else element.name
+    if not hasattr(torch, name or "?"):
+        raise BackendError(f"torch has no tensors of {type_name(element_type).lower()}")
+    return getattr(torch, name)
 
 
 def to_torch(array: NDArray[Any]) -> Any:
-    """A copy on the CPU. Raises BackendError for strings and objects."""
+    """A copy on the CPU, a list for a sequence. Raises BackendError for strings and objects."""
+    items = items_of(array)
+    if items is not None:
+        return [to_torch(item) for item in items]
     array = np.array(array, order="C")
     name = str(array.dtype)
     if array.dtype.kind in "OUS":
@@ -69,12 +61,9 @@ def to_torch(array: NDArray[Any]) -> Any:
     if dtype := _torch_name(name):
         raw = array.view(np.uint8 if array.itemsize == 1 else np.int16)
         return torch.from_numpy(raw).view(getattr(torch, dtype))
-    if name in ("int4", "int2"):
-        array = array.astype(np.int8)
-    elif name in ("uint4", "uint2"):
-        array = array.astype(np.uint8)
-    elif name == "float4_e2m1fn":
-        array = array.astype(np.float32)
+    element = by_name(name)
+    if element is not None and element.packed:
+        array = array.astype(_WIDER[element.kind])
     return torch.from_numpy(array)
 
 
@@ -101,11 +90,15 @@ def to_numpy(tensor: Any, element_type: int = 0) -> NDArray[Any]:
     return array
 
 
-def described(name: str, value: Any) -> Tensor:
-    """Name, dtype and shape of an output; those of a sequence stay unknown."""
+def described(name: str, value: Any, element_type: int = 0) -> Tensor:
+    """Name, dtype and shape of an output; those of a sequence stay unknown.
+
+    The declared element type is given where torch holds it in a wider one.
+    """
     if not isinstance(value, torch.Tensor):
         return Tensor(name)
-    dtype = str(value.dtype).removeprefix("torch.")
+    declared = by_number(element_type) if is_narrow(element_type) else None
+    dtype = declared.name if declared else str(value.dtype).removeprefix("torch.")
     return Tensor(name, dtype, tuple(int(d) for d in value.shape), observed=True)
 
 

@@ -150,13 +150,15 @@ def _attention(*, kv_num_heads: int = 0, q_num_heads: int = 0, is_causal: int = 
     """torch's fused attention, if it covers the attributes of the node; else None."""
     del qk_matmul_output_mode, softmax_precision
     windowed = left_window_size >= 0 or right_window_size >= 0
-    if softcap or windowed or outputs > 1 or inputs > 4:
+    if softcap or windowed or outputs > 3 or inputs > 6 or (is_causal and inputs > 4):
         return None
 
-    def run(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
+    def run(q: Any, k: Any, v: Any, mask: Any = None, *past: Any) -> Any:
         flat = q.dim() == 3
         if flat:
             q, k, v = _heads(q, q_num_heads), _heads(k, kv_num_heads), _heads(v, kv_num_heads)
+        if past and past[0] is not None:
+            k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
         if is_causal and (mask is not None or q.shape[2] != k.shape[2]):
             mask = _causal(mask, q, k)
         elif mask is not None and mask.dtype != torch.bool:
@@ -168,7 +170,8 @@ def _attention(*, kv_num_heads: int = 0, q_num_heads: int = 0, is_causal: int = 
             q, k, v, mask, is_causal=bool(is_causal) and mask is None, scale=scale,
             enable_gqa=q.shape[1] != k.shape[1],
         )  # fmt: skip
-        return done.transpose(1, 2).flatten(2) if flat else done
+        done = done.transpose(1, 2).flatten(2) if flat else done
+        return done if outputs == 1 else (done, k, v)[:outputs]
 
     return run
 

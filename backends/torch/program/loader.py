@@ -65,6 +65,14 @@ class _Context:
             self.types = types_of(self.model)
         return self.types.get(name)
 
+    def element_type(self, name: str) -> int:
+        """The element type of a weight or another tensor of the main graph; 0 if unknown."""
+        for tensor in self.model.graph.initializer:
+            if tensor.name == name:
+                return int(tensor.data_type)
+        kind = self.type_of(name)
+        return int(kind.tensor_type.elem_type) if kind is not None else 0
+
 
 def load(prepared: PreparedModel, *, fold: bool, wrap: Wrap | None = None) -> Loaded:
     """Make the program; `wrap`, if given, is called with each call of a subgraph.
@@ -290,6 +298,8 @@ class _Builder:
         if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.input[2]:
             kind = self.context.type_of(node.input[2])
             facts["zero_type"] = kind.tensor_type.elem_type if kind is not None else 0
+        if node.op_type == "GatherBlockQuantized":
+            facts["first_type"] = self.context.element_type(node.input[0])
         return facts
 
     def _opset(self, domain: str) -> int:

@@ -1,4 +1,4 @@
-"""The table of operators: the torch function of each, by version of ONNX's operators."""
+"""The tables of operators: the torch function of each, by version of ONNX's operators."""
 
 from __future__ import annotations
 
@@ -16,10 +16,23 @@ from onnxprof.backends.torch.ops import (
     recurrent,
     reduce,
     resize,
+    rotary,
     shape,
     signal,
 )
+from onnxprof.backends.torch.ops.contrib import (
+    activations,
+    attention,
+    experts,
+    normalise,
+    packed,
+    recurrence,
+)
+from onnxprof.backends.torch.ops.contrib import rotary as contrib_rotary
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
+
+#: The domain of onnxruntime's own operators.
+CONTRIB = "com.microsoft"
 
 
 @cache
@@ -32,6 +45,7 @@ def operators() -> Table:
         **reduce.table(),
         **conv.table(),
         **matmul.table(),
+        **rotary.table(),
         **resize.table(),
         **image.table(),
         **recurrent.table(),
@@ -41,7 +55,28 @@ def operators() -> Table:
     }
 
 
+@cache
+def contrib() -> Table:
+    """Every operator of onnxruntime's own domain that has a function."""
+    return {
+        **activations.table(),
+        **normalise.table(),
+        **contrib_rotary.table(),
+        **attention.table(),
+        **packed.table(),
+        **experts.table(),
+        **recurrence.table(),
+    }
+
+
+#: onnxruntime's own, which exporters and its optimiser put into the default domain.
+_MOVED = ("SimplifiedLayerNormalization",)
+
+
 def find(domain: str, op_type: str, opset: int) -> Operator | None:
     """The entry for an operator at a version; None where there is none."""
-    entry = operators().get(op_type) if domain in DEFAULT_DOMAINS else None
+    if domain == CONTRIB or (domain in DEFAULT_DOMAINS and op_type in _MOVED):
+        entry = contrib().get(op_type)
+    else:
+        entry = operators().get(op_type) if domain in DEFAULT_DOMAINS else None
     return None if entry is None else at_version(entry, opset)

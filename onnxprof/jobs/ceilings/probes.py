@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from math import ceil, isqrt, prod
 
 from onnxprof.records.ceilings import Cache
+from onnxprof.records.elements.table import element_bits
 
 #: Bytes of an element by the precision of a graph's tensors.
-WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+WIDTHS = {name: element_bits(name) // 8 for name in ("float32", "float16", "bfloat16", "int8")}
 FLOAT32 = "float32"
 #: Where no cache is known: small, middle and large.
 _UNKNOWN = (Cache("L1", 32 << 10), Cache("L2", 1 << 20), Cache("L3", 32 << 20))

@@ -16,8 +16,8 @@ from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorPro
 
 from onnxprof.model.graph import weights
 from onnxprof.model.graph.outline import Outline, Step, outline, steps
+from onnxprof.records.elements.table import Kind, by_name
 
-_NARROW = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 #: Positions of scales and zero points among an operator's inputs.
 _QUANTISERS: Mapping[str, tuple[int, ...]] = {
     "QuantizeLinear": (1, 2),
@@ -150,9 +150,10 @@ class Roles:
         count = int(math.prod(dims))
         if not dims or (name in self._scales and name not in self._read):
             return 0
-        if "float" in dtype:
+        element = by_name(dtype)
+        if element is not None and element.kind is Kind.FLOAT:
             return count
-        if dtype in _NARROW:
+        if element is not None and element.narrow:
             bits = self._packed.get(name, 8)
             packed = dtype == "uint8" and 0 < bits < 8
             return count * 8 // bits if packed else count

@@ -13,44 +13,25 @@ from onnx import TensorProto
 from onnxprof.errors import ModelError
 from onnxprof.model.graph.data_files import DataFolder, check_length, is_external
 from onnxprof.model.graph.skim import LEFT_OUT
+from onnxprof.records.elements.table import by_number
 
 #: No stored or declared tensor may be larger than this.
 MAX_TENSOR_BYTES = 64 << 30
 MAX_ELEMENTS = 1 << 48
 
 _REMEDY = "Export or download the model again, with its data file"
-_NAMES = {
-    "FLOAT": "float32", "DOUBLE": "float64", "STRING": "string", "UNDEFINED": "",
-    "FLOAT8E4M3FN": "float8_e4m3fn", "FLOAT8E4M3FNUZ": "float8_e4m3fnuz",
-    "FLOAT8E5M2": "float8_e5m2", "FLOAT8E5M2FNUZ": "float8_e5m2fnuz",
-    "FLOAT8E8M0": "float8_e8m0fnu", "FLOAT4E2M1": "float4_e2m1fn",
-}  # fmt: skip
-_BITS = {
-    "FLOAT": 32, "DOUBLE": 64, "BOOL": 8, "FLOAT16": 16, "BFLOAT16": 16,
-    "INT8": 8, "UINT8": 8, "INT16": 16, "UINT16": 16, "INT32": 32, "UINT32": 32,
-    "INT64": 64, "UINT64": 64, "COMPLEX64": 64, "COMPLEX128": 128,
-    "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2,
-}  # fmt: skip
-
-
-def type_name(data_type: int) -> str:
-    """ONNX's name of an element type: `FLOAT`, `INT8`; UNDEFINED for an unknown number."""
-    try:
-        return str(TensorProto.DataType.Name(data_type))
-    except ValueError:
-        return "UNDEFINED"
 
 
 def dtype_name(data_type: int) -> str:
     """NumPy's (or ml_dtypes') name of an ONNX element type: `float32`, `float8_e4m3fn`."""
-    name = type_name(data_type)
-    return _NAMES.get(name, name.lower())
+    element = by_number(data_type)
+    return element.name if element is not None else ""
 
 
 def element_bits(data_type: int) -> int:
     """Bits an element takes when stored; 0 for strings and unknown types."""
-    name = type_name(data_type)
-    return 8 if name.startswith("FLOAT8") else _BITS.get(name, 0)
+    element = by_number(data_type)
+    return element.bits if element is not None else 0
 
 
 def element_count(tensor: TensorProto, where: str) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.provenance.verify.spread import OUTLIER, Floats, level
+from onnxprof.records.elements.table import is_computed_in
 
 Array = NDArray[Any]
 Places = NDArray[np.int64]
@@ -31,8 +32,7 @@ _SAMPLE, _GLANCE = 1 << 15, 256
 #: Channels in a block: onnxruntime takes 4, 8 or 16, as the instruction set has it.
 _BLOCKS = (4, 8, 16)
 _MOST_AXES, _IMAGE = 5, 4
-#: Types that hold any number; and positions that are moved at a time.
-_REAL = frozenset({"float16", "bfloat16", "float32", "float64"})
+#: Positions that are moved at a time.
 _PART = 1 << 20
 #: A layout is ruled out if a quick look gives an error of so many times the bound.
 _HOPELESS, _NEAR = 4.0, 0.02
@@ -140,7 +140,7 @@ def arrangement(original: Original, executed: Array, bound: float = 0.05) -> Arr
     value = original.value
     best, move = _best(original, executed, bound)
     types = {value.dtype, executed.dtype}
-    if best.error > bound or (len(types) > 1 and not all(t.name in _REAL for t in types)):
+    if best.error > bound or (len(types) > 1 and not all(is_computed_in(t.name) for t in types)):
         return None
     return Arrangement(value.shape, value.dtype, move)
 

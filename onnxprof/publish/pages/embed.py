@@ -12,6 +12,7 @@ from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow
+from onnxprof.analysis.widened import computed_in
 from onnxprof.compare.settings import ANY_THREADS, Settings
 from onnxprof.publish.drawing.apart import apart
 from onnxprof.publish.drawing.plot import topology
@@ -21,7 +22,7 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.text.numbers import sized_text
 from onnxprof.publish.text.safe import in_page
-from onnxprof.publish.text.sentences import doubt_text, reconciliation_text
+from onnxprof.publish.text.sentences import computed_text, doubt_text, reconciliation_text
 from onnxprof.publish.text.warnings import folded_text, warning_texts
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
@@ -131,11 +132,13 @@ def median(run: Run) -> int:
     return median_ns(whole if whole.size else run.timings.traced_ns)
 
 
-def fate(row: TimedRow) -> str:
-    """The status, how many layers a fused step covers, and why its rank is in doubt."""
+def fate(row: TimedRow, table: LayerTable) -> str:
+    """The status, how many layers a fused step covers, their wider type, and why a rank is in
+    doubt."""
     covered = len(row.step.layers) if row.step and row.status is Status.TIMED else 1
     parts = [f"timed, {covered} layers" if covered > 1 else row.status.value]
-    return ", ".join(parts + ([doubt_text(row.doubt)] if row.doubt else []))
+    parts.append(computed_text(computed_in(row.step, table)))
+    return ", ".join(filter(None, parts + ([doubt_text(row.doubt)] if row.doubt else [])))
 
 
 @dataclass(slots=True)
@@ -298,7 +301,7 @@ def _result(entry: Entry, result: Reconciliation, names: Pool) -> dict[str, Any]
         "warn": [in_page(text) for text in warning_texts(entry.run)],
         "l": [places.get(id(row.layer), -1) for row in rows],
         "n": [names.place(_shown_name(row)) for row in rows],
-        "s": [names.place(fate(row)) for row in rows],
+        "s": [names.place(fate(row, entry.run.table)) for row in rows],
         "t": [names.place(in_page(row.step.name if row.step else "")) for row in rows],
         "o": [names.place(_operator(row)) for row in rows],
         "h": _homes(rows),

@@ -15,6 +15,7 @@ from rich.text import Text
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.memory.alive import alive_in_run, known_alive
 from onnxprof.analysis.reconcile import CLOSING, Reconciliation, Status, TimedRow, reconcile
+from onnxprof.analysis.widened import computed_in
 from onnxprof.publish.latency.amount import amount_text
 from onnxprof.publish.latency.percentiles import percentiles_text
 from onnxprof.publish.latency.streams import streams_text
@@ -207,7 +208,7 @@ def lines_of(
     digits = 6 if limit is None or sums.total_ns < 1_000_000 else 3
     nodes = {layer.name: layer for layer in table.nodes}
     total = _rounded(sums.total_ns, digits)
-    lines = [_timed(row, nodes, digits, alive) for row in shown]
+    lines = [_timed(row, nodes, digits, alive, computed_in(row.step, table)) for row in shown]
     if roofs:
         whys = (why_text(roofs.by_name.get(row.name)) for row in shown)
         lines = [replace(line, why=why) for line, why in zip(lines, whys, strict=True)]
@@ -263,13 +264,15 @@ def _doubts(sums: Reconciliation, limit: int | None) -> Text | None:
     return Text(f"? {sentences.DOUBTFUL}: {listed}.")
 
 
-def _timed(row: TimedRow, nodes: dict[str, Layer], digits: int, alive: Mapping[str, int]) -> Line:
+def _timed(
+    row: TimedRow, nodes: dict[str, Layer], digits: int, alive: Mapping[str, int], wide: str
+) -> Line:
     stray = row.status is Status.UNATTRIBUTED
     covered = [nodes[name] for name in row.step.layers if name in nodes] if row.step else []
     kinds = dict.fromkeys(layer.layer_type for layer in covered)
     return Line(
         printable(_namesake(row, covered)),
-        "no layer" if stray else printable("+".join(filter(None, kinds))),
+        "no layer" if stray else printable(sentences.types_text(kinds, wide)),
         str(_rounded(row.median_ns or 0, digits)),
         "" if row.p95_ns is None else _p95(row.p95_ns, digits),
         row.share or 0.0,

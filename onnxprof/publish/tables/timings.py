@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from onnxprof.analysis.memory.alive import known_alive
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import Reconciliation, TimedRow, milliseconds, reconcile
+from onnxprof.analysis.widened import computed_in
 from onnxprof.publish.tables import identity
 from onnxprof.publish.tables.identity import Cell
 from onnxprof.publish.text.csv import csv_parts
 from onnxprof.publish.text.safe import shape_text
-from onnxprof.publish.text.sentences import doubt_text
+from onnxprof.publish.text.sentences import computed_text, doubt_text
 from onnxprof.reasons.roofline import Roof, Roofline, roofline, step_rows
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.layer import Layer, LayerKind, Tensor
@@ -81,6 +82,8 @@ class TimingRow:
     """Those from `model` to `step`."""
     reasons: tuple[Cell, ...]
     """Those from `flops` to `alive_bytes`."""
+    wide: str = ""
+    """The type that its layers are computed in, where the model has half precision."""
 
 
 RowsOf = Callable[[Run], Sequence[TimingRow]]
@@ -100,7 +103,12 @@ def timing_rows(
     known = dict(zip(map(id, step_rows(sums)), roofs, strict=True))
     alive = known_alive(run)
     return [
-        TimingRow(row, _description(run, row), (*_reasons(known.get(id(row))), _alive(row, alive)))
+        TimingRow(
+            row,
+            _description(run, row),
+            (*_reasons(known.get(id(row))), _alive(row, alive)),
+            computed_in(row.step, run.table),
+        )
         for row in sums.rows
     ]
 
@@ -272,7 +280,7 @@ def _printed(found: TimingRow) -> list[Cell]:
         *("" if ns is None else milliseconds(ns) for ns in times),
         row.samples or None,
         "" if row.share is None else f"{row.share:.6g}",
-        _caveat(row),
+        _caveat(found),
         *(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in found.reasons),
     ]
 
@@ -285,7 +293,7 @@ def _values(found: TimingRow) -> tuple[Cell, ...]:
         *(None if ns is None else ns / 1e6 for ns in times),
         row.samples or None,
         row.share,
-        _caveat(row) or None,
+        _caveat(found) or None,
         *found.reasons,
     )
 
@@ -309,9 +317,10 @@ def _alive(row: TimedRow, alive: Mapping[str, int]) -> int | None:
     return _count(alive.get(row.step.name)) if timed and row.step else None
 
 
-def _caveat(row: TimedRow) -> str:
-    """Why the row's rank is in doubt; empty where it is not."""
-    return doubt_text(row.doubt) if row.doubt else ""
+def _caveat(found: TimingRow) -> str:
+    """Why the row's rank is in doubt, and what it was computed in; empty where all is usual."""
+    doubt = doubt_text(found.row.doubt) if found.row.doubt else ""
+    return "; ".join(filter(None, (doubt, computed_text(found.wide))))
 
 
 def _description(run: Run, row: TimedRow) -> tuple[Cell, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from onnxprof.compare.settings import threads_text
@@ -129,6 +130,17 @@ def doubt_text(doubt: Doubt) -> str:
     if doubt.spread == float("inf"):
         return f"{count}, some of them 0"
     return f"{count}, p95 {doubt.spread:.3g} times p5"
+
+
+def types_text(kinds: Iterable[str], wide: str) -> str:
+    """Types of a step's layers, and the wider type of half precision: `Conv+Relu f32`."""
+    named = "+".join(filter(None, kinds))
+    return f"{named} {wide.replace('float', 'f')}" if wide else named
+
+
+def computed_text(dtype: str) -> str:
+    """What a row says of half precision that is computed in a wider type."""
+    return f"computed in {dtype}" if dtype else ""
 
 
 def _stray_text(sums: Reconciliation) -> str:

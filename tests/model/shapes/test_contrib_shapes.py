@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 import pytest
-from numpy.typing import NDArray
-from onnx import helper
+from support.contrib.cases import Case, built, bytes_, ids, real, run
+from support.contrib.decoders import DECODERS, RECURRENT
 from support.networks import models
 
 from onnxprof.model.file import open_model, plan_for
 from onnxprof.model.layers import inspect
-
-MICROSOFT = "com.microsoft"
-#: onnxruntime's names of types that NumPy spells otherwise.
-NAMES = {"float": "float32", "double": "float64"}
-
-
-@dataclass
-class Case:
-    """One node: its operands (None for one left out), its attributes, its outputs."""
-
-    op: str
-    operands: list[NDArray[Any] | None]
-    attributes: dict[str, Any] = field(default_factory=dict)
-    outputs: int = 1
-    domain: str = MICROSOFT
-    constant: tuple[int, ...] = ()
-    """Operands that must be initializers."""
-    open: tuple[int, ...] = ()
-    """Outputs of which not all sizes can be known."""
-
-    def __str__(self) -> str:
-        return "-".join([self.op, *map(str, self.attributes.values())])[:60]
-
-
-def real(*shape: int) -> NDArray[Any]:
-    return np.random.default_rng(len(shape)).normal(0, 0.1, shape).astype(np.float32)
-
-
-def bytes_(*shape: int, signed: bool = False) -> NDArray[Any]:
-    kind = np.int8 if signed else np.uint8
-    return np.random.default_rng(1).integers(0, 100, shape).astype(kind)
-
-
-def ids(*shape: int, kind: Any = np.int32, high: int = 4) -> NDArray[Any]:
-    return np.random.default_rng(2).integers(0, high, shape).astype(kind)
-
 
 S, Z = np.float32(0.1), np.uint8(3)
 Q = [bytes_(2, 4, 6, 6), S, Z]
@@ -159,53 +119,14 @@ CASES = [
 ]  # fmt: skip
 
 
-def built(case: Case) -> onnx.ModelProto:
-    names = [f"i{i}" if x is not None else "" for i, x in enumerate(case.operands)]
-    outputs = [f"o{i}" for i in range(case.outputs)]
-    node = helper.make_node(case.op, names, outputs, "n", domain=case.domain, **case.attributes)
-    held, given = [], []
-    for index, (name, array) in enumerate(zip(names, case.operands, strict=True)):
-        if array is None:
-            continue
-        array = np.asarray(array)
-        if index in case.constant:
-            held.append(onnx.numpy_helper.from_array(array, name))
-        else:
-            kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-            shape = list(array.shape)
-            given.append(models.value(name, shape, kind))
-    made = models.model(
-        [node], given, [helper.make_empty_tensor_value_info(o) for o in outputs], held,
-        domains=[MICROSOFT], ir_version=10,
-    )  # fmt: skip
-    return made
-
-
-def run(case: Case, path: Path) -> list[tuple[str, tuple[int, ...]]]:
-    try:
-        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:
-        if "NOT_IMPLEMENTED" in str(error):
-            pytest.skip("this onnxruntime has no kernel for the operator")
-        raise
-    feeds = {
-        f"i{i}": np.asarray(x)
-        for i, x in enumerate(case.operands)
-        if x is not None and i not in case.constant
-    }
-    results = session.run(None, feeds)
-    if any(value is None for value in results):
-        pytest.skip("this onnxruntime leaves out an output that is optional")
-    return [(str(value.dtype), value.shape) for value in results]
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [*CASES, *DECODERS, *RECURRENT], ids=str)
 def test_inferred_shapes_are_those_of_a_run(case: Case, tmp_path: Path) -> None:
-    path = models.save(built(case), tmp_path)
+    made = built(case)
+    path = models.save(made, tmp_path)
     model = open_model(str(path))
     table = inspect(model, plan_for(model, {}, deep=False).batch.own, {})
     found = [(t.dtype, t.shape) for t in table.nodes[0].outputs]
-    real_ones = run(case, path)
+    real_ones = [(str(value.dtype), value.shape) for value in run(case, made)]
     for index, ((dtype, shape), (real_dtype, real_shape)) in enumerate(
         zip(found, real_ones, strict=True)
     ):

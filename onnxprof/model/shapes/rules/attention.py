@@ -144,7 +144,52 @@ def _restore_padding(call: Call) -> Types:
     return call.types((_axis(offset, 0), _axis(offset, 1), _last(call.shape(0))))
 
 
+def _linear(call: Call) -> Types:
+    """Tokens [batch, tokens, heads · size], and a state [batch, heads, key, value] a head.
+
+    With a `state_window` the states of the last tokens stand side by side on a leading axis.
+    """
+    query, value = call.shape(0), call.shape(2)
+    heads, shared = call.integer("q_num_heads"), call.integer("kv_num_heads")
+    width, deep = sizes.divide(_last(query), heads), sizes.divide(_last(value), shared)
+    out = None if query is None else (*query[:-1], sizes.multiply(max(heads, shared), deep))
+    state = (_axis(query, 0), shared, width, deep)
+    window = call.integer("state_window")
+    types = call.types(out, (window, *state) if window else state)
+    kind = call.elements(3) if call.name(3) else 0
+    return [types[0], *call.types((window, *state) if window else state, elements=kind or None)]
+
+
+def _causal_convolution(call: Call) -> Types:
+    """The input's shape, and the last elements of each channel [batch, channels, kernel - 1]."""
+    data, weights = call.shape(0), call.shape(1)
+    kept = sizes.add(_last(weights), -1) if weights else None
+    state = (_axis(data, 0), _axis(data, 1), kept)
+    plain = not call.integer("channels_last") and call.integer("ndim", 1) == 1
+    window = call.integer("state_window")
+    known = call.shape(3) if call.name(3) else None
+    if known is None and plain:
+        known = (window, *state) if window else state
+    return call.types(data, known)
+
+
+def _paged(call: Call) -> Types:
+    """Tokens [tokens, heads · head]; the caches are those that are given."""
+    query, heads, shared = (
+        call.shape(0), call.integer("num_heads"), call.integer("kv_num_heads"),
+    )  # fmt: skip
+    whole = _last(query)
+    if not call.name(1):
+        whole = sizes.multiply(sizes.divide(whole, heads + 2 * shared), heads)
+    out = None if query is None else (query[0], whole)
+    kept = [call.types(call.shape(i), elements=call.elements(i))[0] for i in (3, 4)]
+    return [*call.types(out), *kept]
+
+
 RULES: Mapping[str, Rule] = {
+    "LinearAttention": _linear,
+    "CausalConvWithState": _causal_convolution,
+    "PagedAttention": _paged,
     "Attention": _attention,
     "QAttention": _quantised,
     "DecoderMaskedSelfAttention": _attention,

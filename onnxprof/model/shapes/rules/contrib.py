@@ -103,6 +103,24 @@ def _packed_matmul(call: Call) -> Types:
     return call.types(None if not shape else (*shape[:-1], call.attribute("N")))
 
 
+def _gated_matmul(call: Call) -> Types:
+    """Outputs: the product, and the sum that was normalised."""
+    return [*_packed_matmul(call), *_like(call)]
+
+
+def _three_matmuls(call: Call) -> Types:
+    """Outputs: queries, keys, values, and the sum that was normalised."""
+    shape = call.shape(0)
+    columns = [call.attribute(name) for name in ("Nq", "Nkv", "Nkv")]
+    return call.types(*(None if not shape else (*shape[:-1], n) for n in columns), shape)
+
+
+def _rows_of_weights(call: Call) -> Types:
+    """Weights [columns, inner], perhaps packed along the second axis."""
+    shape, weights = call.shape(0), call.shape(1)
+    return call.types(None if not shape or not weights else (*shape[:-1], weights[0]))
+
+
 def _gemm(call: Call, b: int = 1) -> Types:
     left, right = call.shape(0), call.shape(b)
     if left is None or right is None or len(left) != 2 or len(right) != 2:
@@ -203,6 +221,7 @@ def _hashed(call: Call) -> Types:
 _UNARY = (
     *("Gelu", "FastGelu", "QuickGelu", "BiasGelu", "BiasSoftmax", "BiasAdd", "Inverse", "Trilu"),
     *("GroupNorm", "NhwcGroupNorm", "RotaryEmbedding", "MoE", "QMoE", "LongformerAttention"),
+    *("MRotaryEmbedding", "GatedRMSNorm"),
     *("QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax", "QLinearRelu", "QuickGelu"),
     *("ParametricSoftplus", "ScaledTanh", "ThresholdedRelu", "Affine", "ImageScaler"),
     *("GemmaRotaryEmbedding", "QOrderedGelu", "QOrderedLayerNormalization", "DecoderAttention"),
@@ -231,6 +250,10 @@ RULES: Mapping[str, Rule] = {
     "MatMulInteger16": lambda call: _as(_matmul(call), _INT32, call),
     "MatMulNBits": _packed_matmul,
     "MatMulBnb4": _packed_matmul,
+    "MatMulNBitsMlp": _gated_matmul,
+    "MatMulNBitsQkv": _three_matmuls,
+    "MatMulBlockQuantizedFp4Weight": _rows_of_weights,
+    "MatMulBlockQuantizedFp8Weight": _rows_of_weights,
     "FusedGemm": _gemm,
     "GemmFloat8": lambda call: _as(_gemm(call), call.integer("dtype", 1), call),
     "QGemm": _qgemm,

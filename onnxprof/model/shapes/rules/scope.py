@@ -115,6 +115,12 @@ def shape_of(held: TypeProto) -> Shape:
     return tuple(_dim(d) for d in tensor.shape.dim)
 
 
+def item_shape(held: TypeProto) -> Shape:
+    """The shape that a sequence declares for each item; None where it declares none."""
+    kind = held.WhichOneof("value")
+    return shape_of(held.sequence_type.elem_type) if kind == "sequence_type" else None
+
+
 def _dim(dim: Any) -> Dim:
     if dim.HasField("dim_value"):
         return int(dim.dim_value) if dim.dim_value >= 0 else None

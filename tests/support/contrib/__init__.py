@@ -1,0 +1,1 @@
+"""Small models of onnxruntime's own operators."""
