@@ -28,6 +28,7 @@ FAMILIES = (
     "mlperf_vision",
     "language",
     "mlperf_language",
+    "decoders",
 )
 
 
