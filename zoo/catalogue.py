@@ -29,6 +29,7 @@ FAMILIES = (
     "language",
     "mlperf_language",
     "decoders",
+    "towers",
 )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from onnxprof.zoo.declaration import Entry, Fill, Input, Published, Source
 from onnxprof.zoo.sources.from_genai import genai_source
 from onnxprof.zoo.sources.from_torch import torch_source
+from onnxprof.zoo.sources.moe import Experts, moe_source
 from onnxprof.zoo.sources.sizes import LLAMA, QWEN, Sizes
 
 _NEW, _PAST, _TOTAL = "sequence_length", "past_sequence_length", "total_sequence_length"
@@ -35,6 +36,19 @@ def _past(layers: int, heads: int, head: int, dtype: str = "float32") -> tuple[I
     )
 
 
+_POSITIONS = Input("position_ids", ("batch", _NEW), "int64", Fill("range", 0))
+
+
+def _speech(layer: int) -> tuple[Input, ...]:
+    """Whisper's keys and values of the text, and of the 1500 frames of the sound."""
+    lengths = (("decoder", _PAST), ("encoder", 1500))
+    return tuple(
+        Input(f"past_key_values.{layer}.{side}.{part}", ("batch", 6, length, 64))
+        for side, length in lengths
+        for part in ("key", "value")
+    )
+
+
 def _exported(
     name: str,
     title: str,
@@ -44,13 +58,12 @@ def _exported(
     definition: str,
     published: Published,
 ) -> Entry:
-    positions = Input("position_ids", ("batch", _NEW), "int64", Fill("range", 0))
     return Entry(
         name,
         title,
         "language modelling, logits of the next token, with a cache",
         *paper,
-        (ids, _mask(f"{_PAST} + {_NEW}"), positions, *past),
+        (ids, _mask(f"{_PAST} + {_NEW}"), _POSITIONS, *past),
         f"transformers' definition ({definition})",
         published,
         dims=_STEP,
@@ -70,6 +83,26 @@ def _genai(
         "onnxprof, in the layout of onnxruntime-genai's model builder",
         published,
         dims=(*_STEP, (_TOTAL, 128)),
+    )
+
+
+#: config.json of ibm-granite/granite-3.0-1b-a400m-base and of mistralai/Mixtral-8x7B-v0.1.
+_EXPERTS = {
+    "granite-moe-block": Experts(width=1024, inner=512, experts=32, chosen=8),
+    "mixtral-moe-block-int4": Experts(width=4096, inner=14_336, experts=8, chosen=2),
+}
+
+
+def _experts(name: str, title: str, paper: tuple[str, int]) -> Entry:
+    sizes = _EXPERTS[name]
+    return Entry(
+        name,
+        title,
+        f"a layer's mixture of experts, {sizes.chosen} of {sizes.experts} for each token",
+        *paper,
+        (Input("hidden_states", ("batch", "sequence", sizes.width)),),
+        "onnxprof, in the layout of onnxruntime-genai's model builder",
+        dims=(("sequence", 32),),
     )
 
 
@@ -101,6 +134,58 @@ ENTRIES = (
         "Qwen2ForCausalLM",
         _QWEN_SIZE,
     ),
+    Entry(
+        "whisper-tiny-decoder",
+        "Whisper tiny, decoder",
+        "transcription, logits of the next token, with caches of text and sound",
+        "Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision",
+        2022,
+        (
+            _ids(51_865),
+            _mask(f"{_PAST} + {_NEW}"),
+            _POSITIONS,
+            *(state for layer in range(4) for state in _speech(layer)),
+        ),
+        "transformers' definition (WhisperDecoder), for steps after the first: the keys and "
+        "values of the sound are inputs",
+        Published(
+            29_552_256,
+            source="the decoder of OpenAI's released weights, as transformers counts it",
+            departure="parameters: what makes keys and values of the sound (1.2 M) runs once a "
+            "sound, and not here",
+        ),
+        dims=_STEP,
+    ),
+    Entry(
+        "mamba-130m",
+        "Mamba-130M, a step",
+        "language modelling, logits of the next token, with recurrent states",
+        "Gu and Dao, Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
+        2023,
+        (
+            Input("input_ids", ("batch", 1), "int64", Fill("integers", 0, 50_280)),
+            *(
+                Input(f"past_{kind}_states.{layer}", ("batch", 1536, width))
+                for kind, width in (("conv", 4), ("ssm", 16))
+                for layer in range(24)
+            ),
+        ),
+        "the weights of transformers' definition (MambaForCausalLM), the step after the paper",
+        Published(
+            129_135_360,
+            source="the authors' released weights, as transformers counts them",
+        ),
+    ),
+    _experts(
+        "granite-moe-block",
+        "Granite-3.0-1B-A400M, experts of a layer",
+        ("Granite Team, Granite 3.0 Language Models", 2024),
+    ),
+    _experts(
+        "mixtral-moe-block-int4",
+        "Mixtral-8x7B, experts of a layer, int4",
+        ("Jiang et al., Mixtral of Experts", 2024),
+    ),
     _genai("qwen-0.5b-int4", "Qwen2.5-0.5B, int4", QWEN, _QWEN, _QWEN_SIZE, "float32"),
     _genai("llama-1b-float16", "TinyLlama-1.1B, float16", LLAMA, _LLAMA, _LLAMA_SIZE, "float16"),
     _genai("llama-1b-int4", "TinyLlama-1.1B, int4", LLAMA, _LLAMA, _LLAMA_SIZE, "float32"),
@@ -110,10 +195,15 @@ ENTRIES = (
 _TRACED = ((_NEW, 3), (_PAST, 5))
 
 
-def _outputs(entry: Entry) -> tuple[str, ...]:
-    """The logits, and a present state for each past one."""
-    past = (item.name for item in entry.inputs if item.name.startswith("past_key_values."))
-    return ("logits", *(name.replace("past_key_values", "present") for name in past))
+#: The entries by name.
+_BY_NAME = {entry.name: entry for entry in ENTRIES}
+
+
+def _outputs(name: str) -> tuple[str, ...]:
+    """The logits, and a present state for each past one; those of a sound stay as they are."""
+    past = (item.name for item in _BY_NAME[name].inputs if item.name.startswith("past_"))
+    states = (name.replace("past_", "present_", 1) for name in past if ".encoder." not in name)
+    return ("logits", *(name.replace("present_key_values", "present") for name in states))
 
 
 SOURCES: dict[str, Source] = {
@@ -125,15 +215,35 @@ SOURCES: dict[str, Source] = {
             ("lm_head.weight|transformer.wte.weight", 0.02),
             ("transformer.ln_f.bias", 1.0),
         ),
-        outputs=_outputs(ENTRIES[0]),
+        outputs=_outputs("gpt2-cache"),
         traced=_TRACED,
     ),
     "qwen-0.5b": torch_source(
         "cached:qwen",
         ("lm_head.weight|model.embed_tokens.weight", (2 / QWEN.width) ** 0.5),
-        outputs=_outputs(ENTRIES[1]),
+        outputs=_outputs("qwen-0.5b"),
         traced=_TRACED,
         apart=True,
+    ),
+    "whisper-tiny-decoder": torch_source(
+        "whisper_decoder:tiny",
+        ("decoder.embed_tokens.weight", 0.02),
+        ("decoder.embed_positions.weight", 0.02),
+        shifts=(("decoder.embed_tokens.weight", 0.02), ("decoder.layer_norm.bias", 1.0)),
+        outputs=_outputs("whisper-tiny-decoder"),
+        traced=_TRACED,
+    ),
+    # Rates of decay and widths of steps near those that training begins with.
+    "mamba-130m": torch_source(
+        "mamba:mamba_130m",
+        ("lm_head.weight|backbone.embeddings.weight", (2 / 768) ** 0.5),
+        (r".*\.A_log", 0.5),
+        shifts=((r".*\.A_log", 1.5), (r".*\.dt_proj\.bias", -2.0)),
+        outputs=_outputs("mamba-130m"),
+    ),
+    "granite-moe-block": moe_source(_EXPERTS["granite-moe-block"]),
+    "mixtral-moe-block-int4": moe_source(
+        _EXPERTS["mixtral-moe-block-int4"], quantised=True, apart=True
     ),
     "qwen-0.5b-int4": genai_source(QWEN, bits=4),
     "llama-1b-float16": genai_source(LLAMA, dtype="float16"),

@@ -153,6 +153,11 @@ def _matmul(use: _Use, seed: str) -> Recipe:
     return _he(use.shape[-2] if len(use.shape) > 1 else use.shape[0], seed)
 
 
+def _experts(use: _Use, seed: str) -> Recipe:
+    """Shape [experts, out, in]."""
+    return _he(use.shape[-1], seed)
+
+
 def _recurrent(use: _Use, seed: str) -> Recipe:
     """Shape [directions, gates × hidden, in], before a sigmoid or tanh: no factor for Relu."""
     return Recipe(0.0, math.sqrt(1.0 / use.shape[-1]), seed)
@@ -213,10 +218,17 @@ _RULES: dict[tuple[str, int], Callable[[_Use, str], Values]] = {
     ("SkipSimplifiedLayerNormalization", 2): _scale,
     ("MatMulNBits", 1): _nibbles,
     ("MatMulNBits", 2): _scales,
+    ("MoE", 2): _experts,
+    ("MoE", 4): _experts,
+    ("QMoE", 2): _nibbles,
+    ("QMoE", 3): _scales,
+    ("QMoE", 5): _nibbles,
+    ("QMoE", 6): _scales,
     ("GatherBlockQuantized", 0): _nibbles,
     ("GatherBlockQuantized", 2): _scales,
     ("Gather", 0): _table,
     ("Expand", 0): _table,
+    ("Exp", 0): _table,
     ("Add", 0): _bias,
     ("Add", 1): _bias,
     ("Sub", 1): _bias,

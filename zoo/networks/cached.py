@@ -10,7 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AttentionInterface,
+    GPT2Config,
+    GPT2LMHeadModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from onnxprof.zoo.networks.eager import MASKED, eager
 from onnxprof.zoo.sources.sizes import QWEN
@@ -103,6 +109,18 @@ def rotations(positions: Tensor, base: float, head: int) -> tuple[Tensor, Tensor
     return whole.cos(), whole.sin()
 
 
+def grouped(
+    _module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **_: Any
+) -> tuple[Tensor, None]:
+    """Attention of several heads of queries to one of keys, which is not repeated for them.
+
+    In the form that transformers calls, for [batch, head, length, size].
+    """
+    shared = query.unflatten(1, (key.shape[1], -1))
+    scores = shared @ key[:, :, None].transpose(3, 4) * scaling + mask[:, :, None]
+    return (scores.softmax(-1) @ value[:, :, None]).permute(0, 3, 1, 2, 4), None
+
+
 def gpt2() -> nn.Module:
     """12 layers of width 768."""
     return CachedGpt2(eager(GPT2LMHeadModel, GPT2Config()))
@@ -121,4 +139,8 @@ def qwen() -> nn.Module:
         rms_norm_eps=QWEN.epsilon,
         tie_word_embeddings=QWEN.tied,
     )
-    return CachedQwen(eager(Qwen2ForCausalLM, config))
+    AttentionInterface.register("grouped", grouped)
+    with torch.device("meta"):
+        network = eager(Qwen2ForCausalLM, config, "grouped")
+    network.to_empty(device="cpu").tie_weights()
+    return CachedQwen(network)

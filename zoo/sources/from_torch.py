@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Batch size of the example that the exporter traces; 0 and 1 would become constants.
 _BATCH = 2
+#: Elements of a weight that keeps its values until it gets its recipe.
+_SMALL = 1 << 16
 
 
 def torch_source(
@@ -40,20 +42,36 @@ def _build(
     traced: tuple[tuple[str, int], ...],
     entry: Entry,
 ) -> ModelProto:
-    from onnxprof.exporters.torch.exporter import to_proto
+    import onnx_ir
+
+    from onnxprof.exporters.torch.exporter import to_model
 
     module, _, function = factory.partition(":")
     network = getattr(import_module(f"onnxprof.zoo.networks.{module}"), function)()
     sizes = {"batch": _BATCH, **dict(entry.dims), **dict(traced)}
-    model: ModelProto = to_proto(
+    traced_model = to_model(
         network,
         _arguments(entry.inputs, lambda item: _example(item, sizes)),
         axes=_arguments(entry.inputs, _symbols),
         outputs=outputs,
         input_names=tuple(item.name for item in entry.inputs),
     )
+    _drop_values(traced_model)
+    model: ModelProto = onnx_ir.to_proto(traced_model)
     _declare_axes(model, entry)
     return model
+
+
+def _drop_values(model: Any) -> None:
+    """Leave type and shape of large weights, which get recipes: their values take gigabytes."""
+    from onnx import TensorProto
+    from onnx_ir.serde import TensorProtoTensor
+
+    for name, value in model.graph.initializers.items():
+        held = value.const_value
+        if held is not None and held.dtype.is_floating_point() and held.size > _SMALL:
+            stub = TensorProto(name=name, dims=list(held.shape), data_type=held.dtype.value)
+            value.const_value = TensorProtoTensor(stub)
 
 
 def _arguments(inputs: Iterable[Input], make: Callable[[Input], Any]) -> dict[str, Any]:
