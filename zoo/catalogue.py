@@ -24,6 +24,7 @@ FAMILIES = (
     "keras_mnist",
     "small_images",
     "imagenet",
+    "model_zoo",
     "vision",
     "mlperf_vision",
     "language",

@@ -20,6 +20,8 @@ from onnxprof.zoo.making.skeleton import RECIPE_KEY
 
 #: Standard deviation of the noise on biases and scales.
 NOISE = 0.02
+#: Mean of the slopes of a PRelu, with which their authors begin (He et al. 2015, section 2.1).
+SLOPE = 0.25
 #: A floating-point constant up to this size may stay in the skeleton as it is.
 KEEP_BYTES = 1024
 
@@ -148,6 +150,10 @@ def _scale(_: _Use, seed: str) -> Recipe:
     return Recipe(1.0, NOISE, seed)
 
 
+def _slope(_: _Use, seed: str) -> Recipe:
+    return Recipe(SLOPE, NOISE, seed)
+
+
 def _table(_: _Use, seed: str) -> Recipe:
     return Recipe(0.0, 1.0, seed)
 
@@ -180,6 +186,7 @@ _RULES: dict[tuple[str, int], Callable[[_Use, str], Recipe]] = {
     ("BatchNormalization", 4): _one,
     ("LayerNormalization", 1): _scale,
     ("LayerNormalization", 2): _bias,
+    ("PRelu", 1): _slope,
     ("Gather", 0): _table,
     ("Expand", 0): _table,
     ("Add", 0): _bias,

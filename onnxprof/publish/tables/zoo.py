@@ -23,6 +23,7 @@ _FAMILIES = {
     "keras_mnist": "Keras's MNIST pair",
     "small_images": "Small images",
     "imagenet": "ImageNet classics",
+    "model_zoo": "The ONNX Model Zoo's names",
     "vision": "Later vision",
     "mlperf_vision": "MLPerf: vision and games",
     "language": "Language and speech",
