@@ -87,4 +87,5 @@ def _product(graph: Graph, x: str, number: int, weight: int, widths: tuple[int, 
     else:
         kernel = graph.weight(name, before, after)
     x = _node(graph, "MatMul", f"Times{number}", x, kernel)
-    return _node(graph, "Add", f"Plus{number + 2}", x, graph.weight(f"Parameter{weight + 1}", after))
+    bias = graph.weight(f"Parameter{weight + 1}", after)
+    return _node(graph, "Add", f"Plus{number + 2}", x, bias)

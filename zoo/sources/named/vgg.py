@@ -62,5 +62,6 @@ def _convolve(graph: Graph, x: str, number: int, widths: tuple[int, int]) -> str
 
 def _product(graph: Graph, x: str, name: str, widths: tuple[int, int]) -> str:
     before, after = widths
-    weight, bias = graph.weight(f"{name}_weight", after, before), graph.weight(f"{name}_bias", after)
+    weight = graph.weight(f"{name}_weight", after, before)
+    bias = graph.weight(f"{name}_bias", after)
     return graph.node("Gemm", f"{name}_fwd", x, weight, bias, transB=1)
