@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache as store
-from onnxprof.zoo.catalogue import entry, skeleton_path
+from onnxprof.zoo.catalogue import entry
 from onnxprof.zoo.declaration import Entry
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def hollow(name: str, folder: Path) -> Path:
     returned in its place. Raises UsageError for an unknown name, StoreError where the file cannot
     be written.
     """
-    from onnxprof.zoo.making import skeleton
+    from onnxprof.zoo.making.whole import pieces
 
     item = entry(name)
     made = store.folder() / f"{name}-{item.sha256[:12]}.onnx"
@@ -54,7 +54,7 @@ def hollow(name: str, folder: Path) -> Path:
         return made
     target = folder / f"{name}.onnx"
     with store.storing(target), target.open("wb") as file:
-        for piece in skeleton.read(skeleton_path(name)):
+        for piece in pieces(name):
             if isinstance(piece, bytes):
                 file.write(piece)
             else:
@@ -65,10 +65,10 @@ def hollow(name: str, folder: Path) -> Path:
 
 def digest(name: str, progress: Progress | None = None) -> str:
     """SHA-256 of the file of a zoo network, streamed without writing it."""
-    from onnxprof.zoo.making import skeleton
     from onnxprof.zoo.making.stream import digest_pieces
+    from onnxprof.zoo.making.whole import pieces
 
-    return digest_pieces(skeleton.read(skeleton_path(name)), progress)
+    return digest_pieces(pieces(name), progress)
 
 
 def copy_out(source: Path, target: Path) -> Path:
@@ -128,14 +128,14 @@ def _sha256(path: Path) -> str:
 
 
 def _write(target: Path, item: Entry, progress: Progress | None) -> None:
-    from onnxprof.zoo.making import skeleton
     from onnxprof.zoo.making.stream import stream
+    from onnxprof.zoo.making.whole import pieces
 
     store.drop_partials(target)
     partial = store.partial(target)
     try:
         with partial.open("wb") as file:
-            made = stream(skeleton.read(skeleton_path(item.name)), file.write, progress)
+            made = stream(pieces(item.name), file.write, progress)
             if made != item.sha256:
                 raise _different(item, made)
             file.flush()

@@ -23,7 +23,7 @@ LIMIT_BYTES = (1 << 31) - 1
 
 _GRAPH, _INITIALIZER = 7, 5
 _DIMS, _DATA_TYPE, _RAW_DATA, _METADATA = 1, 2, 9, 16
-_DTYPES = {1: ("<f4", 4), 10: ("<f2", 2), 11: ("<f8", 8)}
+_DTYPES = {1: ("<f4", 4), 2: ("u1", 1), 3: ("i1", 1), 10: ("<f2", 2), 11: ("<f8", 8)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,29 @@ def read(path: Path) -> list[Piece]:
     Raises ModelError where the skeleton is missing, damaged or stands for 2 GiB or more.
     """
     try:
-        pieces = _merge(_model(path.read_bytes()))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"the skeleton cannot be read ({error})", where=path.name, remedy="Reinstall onnxprof"
-        ) from error
+        return split(path.read_bytes(), path.name)
+    except OSError as error:
+        raise _unread(error, path.name) from error
+
+
+def split(data: bytes, where: str) -> list[Piece]:
+    """The whole file that these bytes of a skeleton stand for; `where` names it in errors.
+
+    Raises ModelError where they are damaged or stand for 2 GiB or more.
+    """
+    try:
+        pieces = _merge(_model(data))
+    except (ValueError, KeyError) as error:
+        raise _unread(error, where) from error
     if size(pieces) > LIMIT_BYTES:
-        raise ModelError("its weights do not fit into one ONNX file of 2 GiB", where=path.name)
+        raise ModelError("its weights do not fit into one ONNX file of 2 GiB", where=where)
     return pieces
+
+
+def _unread(error: Exception, where: str) -> ModelError:
+    return ModelError(
+        f"the skeleton cannot be read ({error})", where=where, remedy="Reinstall onnxprof"
+    )
 
 
 def size(pieces: list[Piece]) -> int:

@@ -14,9 +14,10 @@ from onnx import ModelProto
 
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache
-from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources
+from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources, twin
 from onnxprof.zoo.declaration import Entry, Source
 from onnxprof.zoo.making import rules, skeleton
+from onnxprof.zoo.making.skeleton import Piece
 from onnxprof.zoo.making.stream import digest_pieces
 from onnxprof.zoo.sources.counts import count
 
@@ -60,14 +61,38 @@ def _declare(model: ModelProto, item: Entry) -> None:
 def export(name: str) -> str:
     """Write the skeleton of a network and its entry in the index; says what changed.
 
-    Raises UsageError for an unknown name, ModelError where its source is missing or a weight
-    has no rule, StoreError where the package's folder cannot be written.
+    Of a twin the ranges of its activations are written in place of a skeleton. Raises UsageError
+    for an unknown name, ModelError where its source is missing or a weight has no rule, StoreError
+    where the package's folder cannot be written.
     """
+    entry(name)
+    return _export_twin(name) if twin(name) else _export_skeleton(name)
+
+
+def _export_skeleton(name: str) -> str:
     path = skeleton_path(name)
     before = onnx.load(path) if path.exists() else None
     model = build(name)
     _replace(path, model.SerializeToString(deterministic=True))
-    pieces = skeleton.read(path)
+    _enter(name, model, skeleton.read(path))
+    return _changes(before, model)
+
+
+def _export_twin(name: str) -> str:
+    from onnxprof.zoo.making.whole import pieces, structure
+    from onnxprof.zoo.sources.ranges import write
+
+    how, before = twin(name), entry(name).sha256
+    assert how is not None  # export has asked
+    if how.form == "static":
+        write(how)
+    _enter(name, structure(name), pieces(name))
+    after = entry(name).sha256
+    return "unchanged" if before == after else f"{'changed' if before else 'new'}, of {how.of}"
+
+
+def _enter(name: str, model: ModelProto, pieces: list[Piece]) -> None:
+    """Write a network's figures into the index."""
     facts = {
         **asdict(count(model)),
         "bytes": skeleton.size(pieces),
@@ -79,7 +104,6 @@ def export(name: str) -> str:
         ordered = {known: index[known] for known in names() if known in index}
         _replace(INDEX, (json.dumps(ordered, indent=2) + "\n").encode())
     entries.cache_clear()
-    return _changes(before, model)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -28,6 +28,7 @@ _FAMILIES = {
     "mlperf_vision": "MLPerf: vision and games",
     "language": "Language and speech",
     "mlperf_language": "MLPerf: translation and recommendation",
+    "int8": "Int8 twins",
 }
 _WIDTH = 80
 
@@ -75,7 +76,11 @@ def markdown(entries: Sequence[Entry]) -> str:
         "inference at the default lengths, which `--dim` changes ([cost.md](cost.md)). Weights\n"
         "are random and the same bytes everywhere; axis 0 of every input and output is a free\n"
         "batch. The licence is that of the definition. `onnxprof zoo check --all` makes and runs\n"
-        "them all.\n"
+        "them all.\n\n"
+        "Int8 twins have their float network's weights, rounded: scales follow from the recipe of\n"
+        "the noise. A static one knows the ranges of its activations from four seeded random\n"
+        "inputs, which are kept with the skeletons; it was calibrated on no data, and says\n"
+        "nothing of accuracy.\n"
     )
     families = (_markdown_family(title, members) for title, members in _by_family(entries))
     digests = (f"| `{entry.name}` | `{entry.sha256}` |" for entry in entries)

@@ -30,6 +30,7 @@ OF_FAMILY = {
     "language": "t5-small-encoder",
     "mlperf_vision": "ssd-mobilenet-v1-300",
     "mlperf_language": "ncf",
+    "int8": "squeezenet-int8",
 }
 
 
