@@ -22,7 +22,7 @@ from onnxprof.model.graph.parameters import parameters
 from onnxprof.model.graph.walk import normalise
 from onnxprof.model.layers import inspect
 from onnxprof.zoo.catalogue import entry, names, skeleton_path
-from onnxprof.zoo.making.whole import structure
+from onnxprof.zoo.whole import structure
 
 BATCHES = (1, 2, 3, 5, 8, 16)
 LENGTHS = (33, 96, 211)

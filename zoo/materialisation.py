@@ -46,7 +46,7 @@ def hollow(name: str, folder: Path) -> Path:
     returned in its place. Raises UsageError for an unknown name, StoreError where the file cannot
     be written.
     """
-    from onnxprof.zoo.making.whole import pieces
+    from onnxprof.zoo.whole import pieces
 
     item = entry(name)
     made = store.folder() / f"{name}-{item.sha256[:12]}.onnx"
@@ -66,7 +66,7 @@ def hollow(name: str, folder: Path) -> Path:
 def digest(name: str, progress: Progress | None = None) -> str:
     """SHA-256 of the file of a zoo network, streamed without writing it."""
     from onnxprof.zoo.making.stream import digest_pieces
-    from onnxprof.zoo.making.whole import pieces
+    from onnxprof.zoo.whole import pieces
 
     return digest_pieces(pieces(name), progress)
 
@@ -129,7 +129,7 @@ def _sha256(path: Path) -> str:
 
 def _write(target: Path, item: Entry, progress: Progress | None) -> None:
     from onnxprof.zoo.making.stream import stream
-    from onnxprof.zoo.making.whole import pieces
+    from onnxprof.zoo.whole import pieces
 
     store.drop_partials(target)
     partial = store.partial(target)

@@ -24,9 +24,9 @@ from onnxprof.errors import ModelError, UsageError
 from onnxprof.publish.tables.zoo import FORMATS, facts, markdown
 from onnxprof.zoo.catalogue import entries, skeleton_path, sources, twin
 from onnxprof.zoo.making import rules, skeleton
-from onnxprof.zoo.making.whole import pieces, structure
 from onnxprof.zoo.sources.counts import count
 from onnxprof.zoo.sources.export import build
+from onnxprof.zoo.whole import pieces, structure
 
 NAMES = zoo.names()
 #: Networks with a skeleton of their own; the others are made from one.

@@ -13,17 +13,17 @@ from onnx import NodeProto, TensorProto, numpy_helper
 
 from onnxprof import zoo
 from onnxprof.errors import ModelError
+from onnxprof.zoo import whole
 from onnxprof.zoo.catalogue import RANGES, skeleton_path, twin
 from onnxprof.zoo.declaration import Twin
 from onnxprof.zoo.families.int8 import TWINS
 from onnxprof.zoo.making.generator import BOUND, normals
-from onnxprof.zoo.making.quantised import twin as twins
 from onnxprof.zoo.making.quantised.parts import Parts
 from onnxprof.zoo.making.quantised.prepare import fold, modernise
 from onnxprof.zoo.making.quantised.weights import quantise
 from onnxprof.zoo.making.recipe import Recipe
-from onnxprof.zoo.making.whole import structure
 from onnxprof.zoo.materialisation import hollow
+from onnxprof.zoo.whole import structure
 
 STATIC = tuple(name for name, how in TWINS.items() if how.form == "static")
 DYNAMIC = tuple(name for name, how in TWINS.items() if how.form == "dynamic")
@@ -165,19 +165,19 @@ def test_ranges_are_those_of_the_seeded_inputs() -> None:
     assert low == pytest.approx(min(values.min() for values in given), rel=1e-3)
     assert high == pytest.approx(max(values.max() for values in given), rel=1e-3)
     assert found["Pooling66_Output_0"][0] >= 0
-    assert list(found) == twins.tensors(Twin("lenet", "static"))
+    assert list(found) == whole.quantised_tensors(Twin("lenet", "static"))
 
 
 @pytest.mark.parametrize("name", STATIC)
 def test_the_kept_ranges_are_of_the_tensors_that_are_quantised(name: str) -> None:
     how = TWINS[name]
     kept = json.loads((RANGES / f"{how.of}.json").read_text("utf-8"))
-    assert sorted(kept) == sorted(twins.tensors(how))
+    assert sorted(kept) == sorted(whole.quantised_tensors(how))
     assert all(low <= high for low, high in kept.values())
 
 
 def test_ranges_that_are_damaged_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twins, "RANGES", tmp_path)
+    monkeypatch.setattr(whole, "RANGES", tmp_path)
     with pytest.raises(ModelError, match=r"squeezenet\.json: the ranges of its activations"):
         structure("squeezenet-int8")
     (tmp_path / "squeezenet.json").write_text("{")

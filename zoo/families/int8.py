@@ -39,7 +39,7 @@ TWINS: dict[str, Twin] = {
 
 
 def _entry(name: str, how: Twin) -> Entry:
-    of = next(
+    of: Entry = next(
         each
         for module in (light, imagenet, vision, language)
         for each in module.ENTRIES
@@ -59,10 +59,10 @@ def _entry(name: str, how: Twin) -> Entry:
 ENTRIES = tuple(_entry(name, how) for name, how in TWINS.items())
 
 
-def _twin(name: str, item: Entry) -> ModelProto:
-    from onnxprof.zoo.making.quantised.twin import build
+def _twin(name: str, _: Entry) -> ModelProto:
+    from onnxprof.zoo.whole import structure
 
-    return build(item, TWINS[name])
+    return structure(name)
 
 
 SOURCES: dict[str, Source] = {name: Source(partial(_twin, name)) for name in TWINS}

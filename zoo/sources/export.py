@@ -20,6 +20,7 @@ from onnxprof.zoo.making import rules, skeleton
 from onnxprof.zoo.making.skeleton import Piece
 from onnxprof.zoo.making.stream import digest_pieces
 from onnxprof.zoo.sources.counts import count
+from onnxprof.zoo.whole import pieces, structure
 
 
 def build(name: str) -> ModelProto:
@@ -79,7 +80,6 @@ def _export_skeleton(name: str) -> str:
 
 
 def _export_twin(name: str) -> str:
-    from onnxprof.zoo.making.whole import pieces, structure
     from onnxprof.zoo.sources.ranges import write
 
     how, before = twin(name), entry(name).sha256
@@ -91,12 +91,12 @@ def _export_twin(name: str) -> str:
     return "unchanged" if before == after else f"{'changed' if before else 'new'}, of {how.of}"
 
 
-def _enter(name: str, model: ModelProto, pieces: list[Piece]) -> None:
+def _enter(name: str, model: ModelProto, whole: list[Piece]) -> None:
     """Write a network's figures into the index."""
     facts = {
         **asdict(count(model)),
-        "bytes": skeleton.size(pieces),
-        "sha256": digest_pieces(pieces),
+        "bytes": skeleton.size(whole),
+        "sha256": digest_pieces(whole),
     }
     with cache.locked(INDEX):
         index = json.loads(INDEX.read_text("utf-8")) if INDEX.exists() else {}

@@ -22,8 +22,8 @@ from onnxprof.plugins import registry
 from onnxprof.zoo.catalogue import RANGES, entry
 from onnxprof.zoo.declaration import Entry, Fill, Input, Twin
 from onnxprof.zoo.making.outputs import append_outputs
-from onnxprof.zoo.making.quantised.twin import tensors
 from onnxprof.zoo.materialisation import materialise
+from onnxprof.zoo.whole import quantised_tensors
 
 #: Seeds of the inputs, a batch of one each.
 SEEDS = (1, 2, 3, 4)
@@ -35,7 +35,7 @@ Ranges = dict[str, tuple[float, float]]
 
 def measure(how: Twin) -> Ranges:
     """The least and the greatest value of each activation that is quantised."""
-    names = tensors(how)
+    names = quantised_tensors(how)
     item = entry(how.of)
     found: Ranges = {}
     with tempfile.TemporaryDirectory() as scratch:

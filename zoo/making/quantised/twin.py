@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import onnx
 from onnx import ModelProto
 
-from onnxprof.errors import ModelError
-from onnxprof.zoo.catalogue import RANGES, skeleton_path
-from onnxprof.zoo.declaration import Entry, Twin
 from onnxprof.zoo.making.quantised.dynamic import dynamic
 from onnxprof.zoo.making.quantised.parts import Parts, Vector
 from onnxprof.zoo.making.quantised.prepare import fold, modernise
 from onnxprof.zoo.making.quantised.static import Ranges, quantised_tensors, static
 
 
-def build(item: Entry, how: Twin) -> ModelProto:
+def build(skeleton: Path, ranges: Ranges | None, products_only: bool) -> ModelProto:
     """The graph of a twin, whose weights have recipes in place of data.
 
-    Raises ModelError where the ranges of its activations are not there.
+    With the ranges of its activations it is static, without them dynamic. `products_only` leaves
+    operators without weights in floats.
     """
-    parts, factors = _prepared(how)
-    model = (
-        dynamic(parts, factors)
-        if how.form == "dynamic"
-        else static(parts, factors, _ranges(how), how.products_only)
-    )
-    model.graph.name = item.name
-    model.doc_string = f"{item.title}: {item.definition}, {item.licence}. Weights are random."
-    return model
+    parts, factors = _prepared(skeleton)
+    if ranges is None:
+        return dynamic(parts, factors)
+    return static(parts, factors, ranges, products_only)
 
 
-def tensors(how: Twin) -> list[str]:
+def tensors(skeleton: Path, products_only: bool) -> list[str]:
     """The activations that a static twin has to know the ranges of."""
-    return quantised_tensors(_prepared(how)[0], how.products_only)
+    return quantised_tensors(_prepared(skeleton)[0], products_only)
 
 
-def _prepared(how: Twin) -> tuple[Parts, dict[str, Vector]]:
-    model = onnx.load(skeleton_path(how.of))
+def _prepared(skeleton: Path) -> tuple[Parts, dict[str, Vector]]:
+    model = onnx.load(skeleton)
     modernise(model)
     parts = Parts(model)
     return parts, fold(parts)
-
-
-def _ranges(how: Twin) -> Ranges:
-    path = RANGES / f"{how.of}.json"
-    try:
-        return {name: (low, high) for name, (low, high) in json.loads(path.read_text()).items()}
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"the ranges of its activations cannot be read ({error})",
-            where=path.name,
-            remedy="Reinstall onnxprof",
-        ) from error

@@ -66,7 +66,7 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def square(size: int, stride: int = 1, padding: int = 0) -> dict[str, list[int]]:
+def square(size: int, stride: int = 1, padding: int = 0) -> dict[str, Any]:
     """Attributes of a square window that moves over an image."""
     return {"kernel_shape": [size] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
 
