@@ -79,6 +79,13 @@ def test_vgg_normalises_each_convolution(name: str, depths: tuple[int, ...]) -> 
     assert len(nodes(name, "Flatten")) == 3
 
 
+def test_googlenet_halves_as_caffe_does() -> None:
+    halved = [size for _, size in widths("googlenet", "MaxPool")]
+    assert halved == [56, 28, 28, 28, *[14] * 6, 7, 7, 7]
+    assert widths("googlenet", "Concat")[-1] == (1024, 7)
+    assert graph("googlenet").node[-1].name == "softmax_1"
+
+
 def test_arcface_units() -> None:
     sums = Counter(widths("arcface", "Add"))
     assert sums == {(64, 56): 3, (128, 28): 13, (256, 14): 30, (512, 7): 3}

@@ -48,6 +48,16 @@ ENTRIES = (
         Published(57_687_624, 717_331_584, _TABLE),
     ),
     Entry(
+        "googlenet",
+        "GoogLeNet (BVLC)",
+        _CLASSES,
+        "Szegedy et al., Going Deeper with Convolutions",
+        2014,
+        _image("data_0", 224),
+        f"onnxprof, after the paper's table 1, with Caffe's poolings; {_NAMES}",
+        Published(6_998_552, 1_582_671_872, _TABLE),
+    ),
+    Entry(
         "vgg16-bn",
         "VGG-16, batch norm",
         _CLASSES,
@@ -131,6 +141,7 @@ def _named(builder: str, *gains: tuple[str, float]) -> Source:
 SOURCES: dict[str, Source] = {
     "caffenet": _named("caffe:caffenet", ("fc8_w_0", 1 / 8)),
     "rcnn-ilsvrc13": _named("caffe:rcnn"),
+    "googlenet": _named("googlenet:build", ("loss3/classifier_w_0", 1 / 8)),
     "vgg16-bn": _named("vgg:vgg16"),
     "vgg19-bn": _named("vgg:vgg19"),
     "arcface": _named("arcface:build", (r"stage.*_bn3_gamma", 1 / 4)),
