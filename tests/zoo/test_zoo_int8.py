@@ -139,7 +139,7 @@ def test_a_twins_structure_is_valid(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["squeezenet-int8", "squeezenet-int8-dynamic"])
+@pytest.mark.parametrize("name", ["squeezenet-int8", "squeezenet-int8-dyn"])
 def test_a_twin_computes_what_its_network_does(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from onnxprof.plugins.registry import reference

@@ -24,7 +24,7 @@ _FORMS = {
         "seeded random inputs, no data for calibration",
     ),
     "dynamic": (
-        "-int8-dynamic",
+        "-int8-dyn",
         "int8, dynamic",
         "dynamically quantised: each inference finds the ranges of its activations",
     ),
