@@ -14,8 +14,6 @@ import time
 from itertools import product
 from pathlib import Path
 
-import onnx
-
 from onnxprof.cost.count import costs, total
 from onnxprof.cost.symbolic import SymbolicCost
 from onnxprof.model.costs import symbolic_costs
@@ -24,6 +22,7 @@ from onnxprof.model.graph.parameters import parameters
 from onnxprof.model.graph.walk import normalise
 from onnxprof.model.layers import inspect
 from onnxprof.zoo.catalogue import entry, names, skeleton_path
+from onnxprof.zoo.whole import structure
 
 BATCHES = (1, 2, 3, 5, 8, 16)
 LENGTHS = (33, 96, 211)
@@ -31,10 +30,9 @@ LENGTHS = (33, 96, 211)
 
 def opened(name: str) -> ModelFile:
     """A network without its weights, which no cost depends on."""
-    path = Path(skeleton_path(name))
-    structure = onnx.load(path)
-    counted = parameters(structure)
-    return ModelFile(path, name, f"zoo:{name}", structure, normalise(structure, path)[0], counted)
+    path, graph = Path(skeleton_path(name)), structure(name)
+    counted = parameters(graph)
+    return ModelFile(path, name, f"zoo:{name}", graph, normalise(graph, path)[0], counted)
 
 
 def differences(model: ModelFile, found: SymbolicCost) -> tuple[int, int]:

@@ -12,24 +12,28 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from onnxprof.zoo.declaration import Entry, Fill, Input, Published, Source
+from onnxprof.zoo.declaration import Entry, Fill, Input, Published, Source, Twin
 
 __all__ = ["Entry", "Fill", "Input", "Published", "entries", "entry", "names", "sources"]
 
 SKELETONS = Path(__file__).parent / "skeletons"
 INDEX = SKELETONS / "index.json"
+#: Of activations, a file a network that is quantised.
+RANGES = SKELETONS / "ranges"
 #: Modules of `families/`, in the catalogue's order.
 FAMILIES = (
     "light",
     "keras_mnist",
     "small_images",
     "imagenet",
+    "model_zoo",
     "vision",
     "mlperf_vision",
     "language",
     "mlperf_language",
     "decoders",
     "towers",
+    "int8",
 )
 
 
@@ -77,6 +81,12 @@ def sources() -> dict[str, Source]:
     for family in FAMILIES:
         every |= import_module(f"onnxprof.zoo.families.{family}").SOURCES
     return {name: every[name] for name in names()}
+
+
+def twin(name: str) -> Twin | None:
+    """How a network is made from another one; None for a network with a skeleton of its own."""
+    made: dict[str, Twin] = import_module("onnxprof.zoo.families.int8").TWINS
+    return made.get(name)
 
 
 def skeleton_path(name: str) -> Path:

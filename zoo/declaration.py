@@ -110,6 +110,18 @@ def size_of(axis: str | int, sizes: Mapping[str, int]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Twin:
+    """How a network is made from another one of the zoo when it is asked for."""
+
+    of: str
+    """The network in float32."""
+    form: str
+    """`static`: Q and DQ with ranges that the zoo keeps; `dynamic`: ranges of each inference."""
+    products_only: bool = False
+    """Whether only convolutions and products with a weight are quantised, as in a transformer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """How a network's graph is made. Called by maintainers only; imports what it needs itself."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache as store
-from onnxprof.zoo.catalogue import entry, skeleton_path
+from onnxprof.zoo.catalogue import entry
 from onnxprof.zoo.declaration import Entry
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ class _File:
 
     def pieces(self, network: str) -> list[Piece]:
         """Its literal bytes and weights."""
-        from onnxprof.zoo.making import skeleton
+        from onnxprof.zoo import whole
 
-        path = skeleton_path(network)
-        return skeleton.read_data(path) if self.is_data else skeleton.read(path)
+        return whole.data_pieces(network) if self.is_data else whole.pieces(network)
 
 
 def _files(item: Entry, target: Path) -> tuple[_File, ...]:
@@ -102,10 +101,10 @@ def hollow(name: str, folder: Path) -> Path:
 
 def digest(name: str, progress: Progress | None = None) -> str:
     """SHA-256 of the model file of a zoo network, streamed without writing it."""
-    from onnxprof.zoo.making import skeleton
     from onnxprof.zoo.making.stream import digest_pieces
+    from onnxprof.zoo.whole import pieces
 
-    return digest_pieces(skeleton.read(skeleton_path(name)), progress)
+    return digest_pieces(pieces(name), progress)
 
 
 def copy_out(item: Entry, source: Path, target: Path) -> Path:

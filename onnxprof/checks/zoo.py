@@ -206,6 +206,8 @@ def _activations(path: Path, batch: int, dims: Mapping[str, int], findings: _Fin
     model, table, inputs = _opened(path, batch, dims)
     if table.obstacle:
         return
+    from onnxprof.zoo.making.outputs import append_outputs
+
     graph = model.structure.graph
     known = {output.name for output in graph.output}
     names = [name for node in graph.node for name in node.output if name and name not in known]
@@ -213,7 +215,7 @@ def _activations(path: Path, batch: int, dims: Mapping[str, int], findings: _Fin
     masked = masked_tensors(graph)
     whole = path.stat().st_size
     for share in _shares(names, sizes):
-        _append_outputs(path, share)
+        append_outputs(path, share)
         session = registry.reference().file_session(path, lean=True)
         for name, value in session.tensors(inputs, share):
             _check_activation(name, value, name in masked, findings)
@@ -242,18 +244,6 @@ def _shares(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str
         held += size
     if share:
         yield share
-
-
-def _append_outputs(path: Path, names: Sequence[str]) -> None:
-    """Make tensors outputs by appending to the file: protobuf merges a repeated message."""
-    from onnx import GraphProto, ValueInfoProto
-
-    from onnxprof.zoo.making.wire import header
-
-    more = GraphProto(output=[ValueInfoProto(name=name) for name in names])
-    payload = more.SerializeToString()
-    with path.open("ab") as file:
-        file.write(header(7, len(payload)) + payload)
 
 
 def _check_activation(name: str, value: NDArray[Any], masked: bool, findings: _Findings) -> None:

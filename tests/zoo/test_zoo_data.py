@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from onnxprof import zoo
 from onnxprof.errors import ModelError
-from onnxprof.zoo import materialisation
+from onnxprof.zoo import materialisation, whole
 from onnxprof.zoo.declaration import Entry, Input, data_name
 from onnxprof.zoo.making import rules, skeleton
 from onnxprof.zoo.making.recipe import read
@@ -61,7 +61,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Entry]:
         data_sha256=data,
     )
     monkeypatch.setattr(materialisation, "entry", lambda _: item)
-    monkeypatch.setattr(materialisation, "skeleton_path", lambda _: path)
+    monkeypatch.setattr(whole, "skeleton_path", lambda _: path)
     return item
 
 

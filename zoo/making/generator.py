@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 _LANE = 1 << 16
 _MEAN = 2 * (_LANE - 1)
 _SIGMA = math.sqrt((_LANE**2 - 1) / 3)
+#: The farthest from the mean that a value lies, in standard deviations.
+BOUND = _MEAN / _SIGMA
 #: Values per step, so that the intermediates stay in a core's cache.
 _STRIDE = 1 << 15
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,26 +25,35 @@ class Values(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Values of one tensor: `mean + std * noise(seed)`, or `mean` throughout where std is 0."""
+    """Values of one tensor: `mean + std * noise(seed)`, or `mean` throughout where std is 0.
+
+    Of a quantised tensor they are divided by `step`, rounded, and moved by `zero`.
+    """
 
     mean: float
     std: float = 0.0
     seed: str = ""
     """Name of the stream of noise; empty for a constant."""
+    step: float = 0.0
+    """What a whole number of a quantised tensor stands for; 0 for a tensor of floats."""
+    zero: int = 0
+    """The whole number that stands for 0."""
 
     def scaled(self, gain: float) -> Recipe:
         """The same values times a gain."""
-        return Recipe(self.mean * gain, self.std * gain, self.seed)
+        return replace(self, mean=self.mean * gain, std=self.std * gain)
 
     def shifted(self, value: float) -> Recipe:
         """The same values plus another."""
-        return Recipe(self.mean + value, self.std, self.seed)
+        return replace(self, mean=self.mean + value)
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys."""
         if not self.std:
             return json.dumps({"kind": "constant", "value": self.mean})
         facts = {"kind": "normal", "mean": self.mean, "std": self.std, "seed": self.seed}
+        if self.step:
+            facts |= {"kind": "quantised", "step": self.step, "zero": self.zero}
         return json.dumps(facts, sort_keys=True)
 
     @classmethod
@@ -55,13 +64,22 @@ class Recipe:
             return cls(float(facts["value"]))
         if facts["kind"] == "normal":
             return cls(float(facts["mean"]), float(facts["std"]), str(facts["seed"]))
+        if facts["kind"] == "quantised":
+            of_floats = float(facts["mean"]), float(facts["std"]), str(facts["seed"])
+            return cls(*of_floats, float(facts["step"]), int(facts["zero"]))
         raise ValueError(f"recipe kind {facts['kind']!r} is not known")
 
     def values(self, dtype: str, start: int, count: int) -> NDArray[Any]:
         """Elements `start` to `start + count` of the tensor, flat, in little-endian `dtype`."""
         if not self.std:
             return np.full(count, self.mean, dtype)
-        return normals(self.seed, start, count, self.mean, self.std).astype(dtype, copy=False)
+        found = normals(self.seed, start, count, self.mean, self.std)
+        if self.step:
+            # Single IEEE operations, so that the whole numbers are the same everywhere, too.
+            found /= np.float32(self.step)
+            np.rint(found, out=found)
+            found += np.float32(self.zero)
+        return found.astype(dtype, copy=False)
 
 
 def read(text: str) -> Values:

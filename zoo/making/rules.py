@@ -21,6 +21,8 @@ from onnxprof.zoo.making.tables import NIBBLE_STD, Nibbles
 
 #: Standard deviation of the noise on biases and scales.
 NOISE = 0.02
+#: Mean of the slopes of a PRelu, with which their authors begin (He et al. 2015, section 2.1).
+SLOPE = 0.25
 #: A floating-point constant up to this size may stay in the skeleton as it is.
 KEEP_BYTES = 1024
 
@@ -171,6 +173,10 @@ def _scale(_: _Use, seed: str) -> Recipe:
     return Recipe(1.0, NOISE, seed)
 
 
+def _slope(_: _Use, seed: str) -> Recipe:
+    return Recipe(SLOPE, NOISE, seed)
+
+
 def _table(_: _Use, seed: str) -> Recipe:
     return Recipe(0.0, 1.0, seed)
 
@@ -226,6 +232,7 @@ _RULES: dict[tuple[str, int], Callable[[_Use, str], Values]] = {
     ("QMoE", 6): _scales,
     ("GatherBlockQuantized", 0): _nibbles,
     ("GatherBlockQuantized", 2): _scales,
+    ("PRelu", 1): _slope,
     ("Gather", 0): _table,
     ("Expand", 0): _table,
     ("Exp", 0): _table,

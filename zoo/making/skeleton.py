@@ -32,7 +32,7 @@ LIMIT_BYTES = (1 << 31) - 1
 _GRAPH, _MODEL_METADATA, _INITIALIZER = 7, 14, 5
 _DIMS, _DATA_TYPE, _RAW_DATA, _METADATA = 1, 2, 9, 16
 _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 13, 14, 1
-_DTYPES = {1: ("<f4", 4), 2: ("u1", 1), 10: ("<f2", 2), 11: ("<f8", 8)}
+_DTYPES = {1: ("<f4", 4), 2: ("u1", 1), 3: ("i1", 1), 10: ("<f2", 2), 11: ("<f8", 8)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +90,35 @@ def read_data(path: Path) -> list[Piece]:
 
 def _read(path: Path) -> tuple[list[Piece], _Data | None]:
     try:
-        message = path.read_bytes()
+        return _split(path.read_bytes(), path.name)
+    except OSError as error:
+        raise _unread(error, path.name) from error
+
+
+def split(data: bytes, where: str) -> list[Piece]:
+    """The whole file that these bytes of a skeleton stand for; `where` names it in errors.
+
+    Raises ModelError where they are damaged or stand for 2 GiB or more.
+    """
+    return _split(data, where)[0]
+
+
+def _split(message: bytes, where: str) -> tuple[list[Piece], _Data | None]:
+    try:
         location = _location(message)
         data = _Data(location) if location else None
         pieces = _merge(_model(message, data))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"the skeleton cannot be read ({error})", where=path.name, remedy="Reinstall onnxprof"
-        ) from error
+    except (ValueError, KeyError) as error:
+        raise _unread(error, where) from error
     if size(pieces) > LIMIT_BYTES:
-        raise ModelError("its weights do not fit into one ONNX file of 2 GiB", where=path.name)
+        raise ModelError("its weights do not fit into one ONNX file of 2 GiB", where=where)
     return pieces, data
+
+
+def _unread(error: Exception, where: str) -> ModelError:
+    return ModelError(
+        f"the skeleton cannot be read ({error})", where=where, remedy="Reinstall onnxprof"
+    )
 
 
 def size(pieces: list[Piece]) -> int:

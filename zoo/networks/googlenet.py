@@ -13,19 +13,10 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-#: Table 1 of Szegedy et al. 2014: the columns #1×1, #3×3 reduce, #3×3, #5×5 reduce, #5×5 and
-#: pool proj, of the modules 3a to 5b. Pooling follows where a stage ends.
-WIDTHS = {
-    "inception3a": (64, 96, 128, 16, 32, 32),
-    "inception3b": (128, 128, 192, 32, 96, 64),
-    "inception4a": (192, 96, 208, 16, 48, 64),
-    "inception4b": (160, 112, 224, 24, 64, 64),
-    "inception4c": (128, 128, 256, 24, 64, 64),
-    "inception4d": (112, 144, 288, 32, 64, 64),
-    "inception4e": (256, 160, 320, 32, 128, 128),
-    "inception5a": (256, 160, 320, 32, 128, 128),
-    "inception5b": (384, 192, 384, 48, 128, 128),
-}
+from onnxprof.zoo.sources.named import googlenet
+
+#: Of the modules 3a to 5b; pooling follows where a stage ends.
+WIDTHS = {f"inception{name}": widths for name, widths in googlenet.WIDTHS.items()}
 #: The poolings that end stages 3 and 4.
 POOLS = {"inception3b": "pool3", "inception4e": "pool4"}
 

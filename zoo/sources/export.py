@@ -14,11 +14,13 @@ from onnx import ModelProto
 
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache
-from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources
+from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources, twin
 from onnxprof.zoo.declaration import Entry, Source, data_name
 from onnxprof.zoo.making import rules, skeleton
+from onnxprof.zoo.making.skeleton import Piece
 from onnxprof.zoo.making.stream import digest_pieces
 from onnxprof.zoo.sources.counts import count
+from onnxprof.zoo.whole import pieces, structure
 
 
 def build(name: str) -> ModelProto:
@@ -70,19 +72,42 @@ def _declare(model: ModelProto, item: Entry) -> None:
 def export(name: str) -> str:
     """Write the skeleton of a network and its entry in the index; says what changed.
 
-    Raises UsageError for an unknown name, ModelError where its source is missing or a weight
-    has no rule, StoreError where the package's folder cannot be written.
+    Of a twin the ranges of its activations are written in place of a skeleton. Raises UsageError
+    for an unknown name, ModelError where its source is missing or a weight has no rule, StoreError
+    where the package's folder cannot be written.
     """
+    entry(name)
+    return _export_twin(name) if twin(name) else _export_skeleton(name)
+
+
+def _export_skeleton(name: str) -> str:
     path = skeleton_path(name)
     before = onnx.load(path) if path.exists() else None
     model = build(name)
     _replace(path, model.SerializeToString(deterministic=True))
     data = _data(path, model, name)
-    pieces = skeleton.read(path)
+    _enter(name, model, skeleton.read(path), data)
+    return _changes(before, model)
+
+
+def _export_twin(name: str) -> str:
+    from onnxprof.zoo.sources.ranges import write
+
+    how, before = twin(name), entry(name).sha256
+    assert how is not None  # export has asked
+    if how.form == "static":
+        write(how)
+    _enter(name, structure(name), pieces(name), {})
+    after = entry(name).sha256
+    return "unchanged" if before == after else f"{'changed' if before else 'new'}, of {how.of}"
+
+
+def _enter(name: str, model: ModelProto, whole: list[Piece], data: dict[str, Any]) -> None:
+    """Write a network's figures into the index, with those of its external data."""
     facts = {
         **asdict(count(model)),
-        "bytes": skeleton.size(pieces) + int(data.get("data_bytes", 0)),
-        "sha256": digest_pieces(pieces),
+        "bytes": skeleton.size(whole) + int(data.get("data_bytes", 0)),
+        "sha256": digest_pieces(whole),
         **data,
     }
     with cache.locked(INDEX):
@@ -91,18 +116,17 @@ def export(name: str) -> str:
         ordered = {known: index[known] for known in names() if known in index}
         _replace(INDEX, (json.dumps(ordered, indent=2) + "\n").encode())
     entries.cache_clear()
-    return _changes(before, model)
 
 
 def _data(path: Path, model: ModelProto, name: str) -> dict[str, Any]:
     """Facts of the external data of a skeleton, which is written again with its file's name."""
-    pieces = skeleton.read_data(path)
-    if not pieces:
+    held = skeleton.read_data(path)
+    if not held:
         return {}
-    sha256 = digest_pieces(pieces)
+    sha256 = digest_pieces(held)
     _set_apart(model, data_name(name, sha256))
     _replace(path, model.SerializeToString(deterministic=True))
-    return {"data_bytes": skeleton.size(pieces), "data_sha256": sha256}
+    return {"data_bytes": skeleton.size(held), "data_sha256": sha256}
 
 
 def _replace(path: Path, data: bytes) -> None:

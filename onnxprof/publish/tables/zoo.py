@@ -24,12 +24,14 @@ _FAMILIES = {
     "keras_mnist": "Keras's MNIST pair",
     "small_images": "Small images",
     "imagenet": "ImageNet classics",
+    "model_zoo": "The ONNX Model Zoo's names",
     "vision": "Later vision",
     "mlperf_vision": "MLPerf: vision and games",
     "language": "Language and speech",
     "mlperf_language": "MLPerf: translation and recommendation",
     "decoders": "Decoders with states, and their blocks",
     "towers": "Encoders of texts and images",
+    "int8": "Int8 twins",
 }
 #: What `docs/zoo.md` says under a family's title.
 _REMARKS = {
@@ -94,6 +96,10 @@ def markdown(entries: Sequence[Entry]) -> str:
         "Weights are float32 unless the name ends in `-float16` or `-int4` (four bits, symmetric,\n"
         "in blocks of 32 with a scale each). Those of large networks lie in a second file beside\n"
         "the model, whose name the model knows (external data).\n"
+        "Int8 twins have their float network's weights, rounded: scales follow from the recipe of\n"
+        "the noise. A static one knows the ranges of its activations from four seeded random\n"
+        "inputs, which are kept with the skeletons; it was calibrated on no data, and says\n"
+        "nothing of accuracy.\n"
     )
     families = (_markdown_family(title, members) for title, members in _by_family(entries))
     digests = (

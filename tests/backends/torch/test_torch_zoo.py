@@ -25,10 +25,12 @@ OF_FAMILY = {
     "keras_mnist": "mnist-cnn",
     "small_images": "alexnet-cifar10",
     "imagenet": "mobilenet-v2",
+    "model_zoo": "fer-plus",
     "vision": "efficientnet-b0",
     "language": "t5-small-encoder",
     "mlperf_vision": "ssd-mobilenet-v1-300",
     "mlperf_language": "ncf",
+    "int8": "squeezenet-int8",
 }
 
 
