@@ -141,10 +141,19 @@ class Prefixes:
         return next((session for session in tried if session is not None), None)
 
     def _compiled(self, count: int, groups: Sequence[Sequence[str]]) -> BoundSession | None:
-        """A prefix with an output for each group of tensors; None if its nodes differ."""
-        model = _cut(self.loaded.model, groups, whole=count == len(self.steps))
+        """A prefix with an output for each group of tensors.
+
+        None if its nodes differ, or if the runtime does not compile what the cut leaves.
+        """
+        whole = count == len(self.steps)
+        model = _cut(self.loaded.model, groups, whole=whole)
         settings = properties(self.workload, self.core, self.target, count=False)
-        compiled = self.core.compile_model(model, self.target, settings)
+        try:
+            compiled = self.core.compile_model(model, self.target, settings)
+        except RuntimeError:
+            if whole or not count:
+                raise
+            return None
         if count and not self._is_same(compiled, count):
             return None
         names = tuple("+".join(group) for group in groups) or (_PROBE,)

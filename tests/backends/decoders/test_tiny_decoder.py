@@ -77,6 +77,21 @@ def test_every_attention_is_a_step_or_in_one(name: str, tmp_path: Path) -> None:
     assert set(attentions) <= set(covered)
 
 
+def test_openvino_cuts_a_decoder_where_it_compiles_what_is_left(tmp_path: Path) -> None:
+    """Some cuts leave a graph that the runtime does not compile: the next one is tried."""
+    if find_spec("openvino") is None:
+        pytest.skip("needs openvino")
+    work = workload(tmp_path, 5, 1, TensorProto.FLOAT)
+    with backend("openvino").open_traced(work) as session:
+        for _ in range(3):
+            session.infer()
+        length = len(session.trace().steps)
+        cuts = session.cuttable(range(0, length + 1, 4))
+        assert {0, length} < set(cuts)
+        for part in session.prefixes(cuts):
+            part.infer()
+
+
 def test_shapes_of_caches_are_known_where_the_total_is(tmp_path: Path) -> None:
     work = workload(tmp_path, 5, 1, TensorProto.FLOAT)
     shapes = {t.name: t.shape for layer in work.table.nodes for t in layer.outputs}
