@@ -130,6 +130,7 @@ class InspectedModel:
 
 def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
+    from onnxprof.checks.running import trouble
     from onnxprof.model.feeds import from_file
     from onnxprof.model.file import batch_axes, model_axes, open_found
     from onnxprof.model.sizing import sizing
@@ -139,7 +140,7 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     absent = optional - model_axes(model) if optional else optional
     asked = {name: size for name, size in options.dims if name not in absent}
     sizes = sizing(model, asked, _given(model, options.inputs))
-    refuse_missing(model, sizes)
+    refuse_missing(model, sizes, partial(trouble, model))
     tables, refused = _tables(model, options.batches, sizes)
     digest = ""
     if options.inputs:

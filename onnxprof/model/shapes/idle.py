@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from onnxprof.model.graph.outline import Outline, Step
 from onnxprof.model.shapes.rules.scope import Scope
+
+BRANCHES = ("then_branch", "else_branch")
 
 
 def idle(graph: Outline, scope: Scope) -> set[int]:
@@ -21,7 +27,12 @@ def is_idle(step: Step, position: int, scope: Scope) -> bool:
     """Whether a graph that a node holds is a branch that is known not to run."""
     if step.op_type != "If" or not step.inputs:
         return False
-    chosen = scope.value_of(step.inputs[0])
-    if chosen is None or chosen.size != 1 or chosen.dtype == object:
-        return False
-    return step.bodies[position][0] != ("then_branch" if chosen.flat[0] else "else_branch")
+    runs = branch(scope.value_of(step.inputs[0]))
+    return runs is not None and step.bodies[position][0] != BRANCHES[runs]
+
+
+def branch(condition: NDArray[Any] | None) -> int | None:
+    """Which branch of an If runs, 0 for the first; None where its condition is not known."""
+    if condition is None or condition.size != 1 or condition.dtype == object:
+        return None
+    return 0 if condition.flat[0] else 1
