@@ -45,6 +45,8 @@ class Filters:
     batch: tuple[int, ...] = ()
     tag: tuple[str, ...] = ()
     """Whole tags, or patterns."""
+    dims: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """By axis the sizes that pass."""
 
     def accept(self, summary: Summary) -> bool:
         """Whether the run passes every filter."""
@@ -54,6 +56,7 @@ class Filters:
             and _matches(self.device, asked.device_id, summary.device_name)
             and _matches(self.backend, asked.backend)
             and (not self.batch or asked.batch in self.batch)
+            and all(dict(asked.dims).get(axis) in sizes for axis, sizes in self.dims)
             and (not self.tag or any(map(self.names_tag, summary.tags)))
         )
 
