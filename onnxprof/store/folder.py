@@ -18,7 +18,7 @@ from typing import TypeVar
 from onnxprof.errors import StoreError
 from onnxprof.records.run import Request, Run
 from onnxprof.store import index, tags
-from onnxprof.store.names import FAILED, folders_of, prefix, stem
+from onnxprof.store.names import FAILED, file_stem, folders_of, prefix
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
 
@@ -81,7 +81,7 @@ class Store:
         from onnxprof.store import parquet
 
         data = data or parquet.to_bytes(run)
-        name = stem(run.request, run.created) + (FAILED if run.timings is None else "")
+        name = file_stem(run.request, run.created) + (FAILED if run.timings is None else "")
         return write_new(self.folder(run.request), name, SUFFIX, data, "the run")
 
     def check_writable(self) -> None:
