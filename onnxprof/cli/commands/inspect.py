@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from onnxprof.model.sources.policy import Resolved
     from onnxprof.processes.limits import Limits
 
+_Dims = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=SIZE", help="Size of a free axis: 128; 1,16; or past+new."),
+]
+
 
 def inspect(
     model: Annotated[
@@ -47,10 +52,7 @@ def inspect(
     alive: Annotated[
         bool, typer.Option("--alive", help="What is in memory while each layer runs.")
     ] = False,
-    dim: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=SIZE", help="Size of a free axis: 128; 1,16; or past+new."),
-    ] = None,
+    dim: _Dims = None,
     cost: Annotated[
         bool, typer.Option("--cost", help="Show what each layer costs: operations, bytes.")
     ] = False,

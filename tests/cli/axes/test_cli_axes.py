@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.networks import axes_models, models
+from support.axes import axes_models
+from support.networks import models
 from typer.testing import CliRunner
 
 import onnxprof as op

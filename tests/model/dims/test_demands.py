@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from onnx import helper
-from support.networks import axes_models, models
+from support.axes import axes_models
+from support.networks import models
 from support.networks.models import ints, node, value, weight
 
 from onnxprof.checks.running import trouble

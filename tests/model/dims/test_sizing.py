@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.networks import axes_models, models
+from support.axes import axes_models
+from support.networks import models
 
 from onnxprof.errors import UsageError
 from onnxprof.model.file import ModelFile, open_model
