@@ -33,6 +33,7 @@ def parse_filters(
     backends: Sequence[str] | None,
     batch: str,
     tags: Sequence[str] | None = None,
+    dims: Sequence[str] | None = None,
 ) -> Filters:
     """Filters of stored runs; a text may list several backends. Raises UsageError."""
     from onnxprof.store.folder import Filters
@@ -40,8 +41,26 @@ def parse_filters(
     names = [name for text in backends or () for name in parse_names(text, "--backend")]
     batches = parse_batches(batch) if batch else ()
     return Filters(
-        tuple(models or ()), tuple(devices or ()), tuple(names), batches, tuple(tags or ())
+        tuple(models or ()),
+        tuple(devices or ()),
+        tuple(names),
+        batches,
+        tuple(tags or ()),
+        _sizes(dims or ()),
     )
+
+
+def _sizes(items: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """`past=0,128` items as sizes by axis. Raises UsageError, also for a tie."""
+    from onnxprof.model.dims.grammar import alternatives, parse
+
+    found = []
+    for name, size in parse(items).items():
+        sizes = [each for each in alternatives(size) if isinstance(each, int)]
+        if len(sizes) != len(alternatives(size)):
+            raise UsageError(f"--dim {name}={size} is no size", remedy=f"Write --dim {name}=0,128")
+        found.append((name, tuple(sizes)))
+    return tuple(found)
 
 
 def _items(text: str, option: str) -> list[str]:
@@ -60,20 +79,6 @@ def _batch(text: str) -> int:
     if not 1 <= number <= _LARGEST_BATCH:
         raise UsageError(f"--batch {text}: not between 1 and {_LARGEST_BATCH}")
     return number
-
-
-def parse_dims(items: Sequence[str]) -> dict[str, int]:
-    """`NAME=SIZE` items as a mapping. Raises UsageError for a bad or a repeated one."""
-    dims: dict[str, int] = {}
-    for item in items:
-        name, _, size = item.rpartition("=")
-        number = _integer(size.strip())
-        if not name or number is None or number < 0:
-            raise UsageError(f"--dim {item!r} is not NAME=SIZE", remedy="Write --dim sequence=128")
-        if dims.get(name, number) != number:
-            raise UsageError(f"--dim gives {name!r} two sizes", remedy="Give it one")
-        dims[name] = number
-    return dims
 
 
 def parse_pairs(items: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:

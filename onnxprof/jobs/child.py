@@ -127,7 +127,7 @@ def workload(
     from onnxprof.model.file import prepare
 
     return Workload(
-        model=prepare(model, job.batch, dict(job.options.dims)),
+        model=prepare(model, job.batch, dict(job.table.dims)),
         table=job.table,
         inputs=inputs,
         threads=job.options.threads,
@@ -206,10 +206,10 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
 def inputs_of(job: Job, model: ModelFile) -> tuple[Arrays, str]:
     """The arrays that a job is fed, and the digest of the file that they are from, if any."""
     from onnxprof.model.feeds import from_file, generate
-    from onnxprof.model.file import declared_fills
+    from onnxprof.model.file import batch_axes, declared_fills
 
     if job.options.inputs:
-        return from_file(Path(job.options.inputs), job.table)
+        return from_file(Path(job.options.inputs), job.table, batch_axes(model, {}).axes)
     return generate(job.table, job.options.seed, declared_fills(model)), ""
 
 

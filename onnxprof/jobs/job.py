@@ -8,6 +8,7 @@ from typing import Any
 
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.measure.budget import Amount, Budget
+from onnxprof.model.dims.grammar import each
 from onnxprof.model.opened import Opened
 from onnxprof.model.sources.resolve import published
 from onnxprof.plugins.source_places import cleaned
@@ -76,8 +77,13 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The model and its batch, for messages."""
-        return f"{self.facts.name} at batch {self.batch}"
+        """The model, its batch and its sizes, for messages."""
+        return f"{self.facts.name} at {self.sizes}"
+
+    @property
+    def sizes(self) -> str:
+        """`batch 8`, `batch 1, sequence=128`."""
+        return ", ".join((f"batch {self.batch}", *each(self.table.dims)))
 
     def asking(self, **changes: Any) -> Job:
         """The same with other options."""

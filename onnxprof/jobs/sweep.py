@@ -5,7 +5,7 @@ What reads models is imported in the processes that read them, see `onnxprof.job
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -24,6 +24,8 @@ from onnxprof.jobs.streams import with_streams
 from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.measure.contradictions import refuse_streams
+from onnxprof.model.dims.choosing import for_models, names_of
+from onnxprof.model.dims.grammar import Dims, single
 from onnxprof.model.opened import Opened, opened
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import published, resolve
@@ -41,6 +43,7 @@ from onnxprof.records.run import Run
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
+    from onnxprof.model.sizing import Sizing
 
 #: Hears of each job what it is at, and which part of it is done.
 Report = Callable[[Job, str, float], None]
@@ -81,7 +84,7 @@ def plan(
     options = found.options
     resolved = [resolve(reference, progress) for reference in options.models]
     inspected = [
-        inspect_found(file, replace(options, dims=dims), optional)
+        inspect_found(file, replace(options, dims=single(dims)), optional)
         for file, dims in zip(resolved, sizes_of(resolved, options), strict=True)
     ]
     for _, error in (pair for inspection in inspected for pair in inspection.refused):
@@ -117,7 +120,6 @@ class InspectedModel:
     """What a model's file says, at every batch size that is asked for."""
 
     model: Opened
-    dims: tuple[tuple[str, int], ...]
     tables: tuple[LayerTable, ...]
     own_batch: int
     """The batch that the file fixes; 0 where it leaves the batch free."""
@@ -128,24 +130,24 @@ class InspectedModel:
 
 def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
+    from onnxprof.checks.running import trouble
     from onnxprof.model.feeds import from_file
-    from onnxprof.model.file import batch_axes, model_axes, open_found, with_defaults
+    from onnxprof.model.file import batch_axes, model_axes, open_found
+    from onnxprof.model.sizing import sizing
     from onnxprof.model.suggestion import refuse_missing
 
     model = open_found(file)
     absent = optional - model_axes(model) if optional else optional
     asked = {name: size for name, size in options.dims if name not in absent}
-    dims = with_defaults(model, {**_given(model, options.inputs), **asked})
-    refuse_missing(model, dims)
-    tables, refused = _tables(model, options.batches, dims)
-    digest = ""
+    sizes = sizing(model, asked, _given(model, options.inputs))
+    refuse_missing(model, sizes, partial(trouble, model))
+    tables, refused = _tables(model, options.batches, sizes)
+    digest, axes = "", batch_axes(model, {})
     if options.inputs:
         for table in tables:
-            _, digest = from_file(Path(options.inputs), table)
-    axes = batch_axes(model, dims)
+            _, digest = from_file(Path(options.inputs), table, axes.axes)
     return InspectedModel(
         opened(model),
-        tuple(dims.items()),
         tables,
         axes.own if axes.fixed else 0,
         inputs_sha256=digest,
@@ -153,21 +155,16 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     )
 
 
-def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
-    """The sizes given, for each model those of axes that it has.
+def sizes_of(files: Sequence[Resolved], options: Options) -> list[Dims]:
+    """The sizes given, for each model those that are meant for it and of axes that it has.
 
-    An axis that no model has goes to all of them, so that the first one refuses it. A model that
-    cannot be opened gets all sizes: to inspect it says why.
+    A model that cannot be opened gets all sizes: to inspect it says why.
     """
+    names = [names_of(file.reference, file.name) for file in files]
     if len(files) < 2 or not options.dims:
-        return [options.dims] * len(files)
+        return for_models(options.dims, names, [None] * len(files))
     axes = [_axes_if_any(file, options.limits) for file in files]
-    known = frozenset[str]().union(*(theirs for theirs in axes if theirs is not None))
-    nobodys = {name for name, _ in options.dims if name not in known}
-    return [
-        tuple((n, size) for n, size in options.dims if theirs is None or n in theirs | nobodys)
-        for theirs in axes
-    ]
+    return for_models(options.dims, names, axes)
 
 
 def _axes_if_any(file: Resolved, limits: Limits) -> frozenset[str] | None:
@@ -192,7 +189,7 @@ def _given(model: ModelFile, inputs: str) -> dict[str, int]:
 
 
 def _tables(
-    model: ModelFile, batches: Sequence[int], dims: Mapping[str, int]
+    model: ModelFile, batches: Sequence[int], sizes: Sizing
 ) -> tuple[tuple[LayerTable, ...], tuple[tuple[int, UsageError], ...]]:
     """One a batch size; a model that cannot be re-batched is measured once, and says why.
 
@@ -204,7 +201,7 @@ def _tables(
     refused: list[tuple[int, UsageError]] = []
     for batch in batches:
         try:
-            table = inspect(model, batch, dims)
+            table = inspect(model, batch, sizes.at(batch))
         except UsageError as error:
             refused.append((batch, error))
             continue
@@ -228,7 +225,7 @@ def jobs_of(
             models=(published(inspection.model.facts).reference,),
             device=device.id if options.device == ALL else options.device or device.kind,
             batches=(table.batch,),
-            dims=inspection.dims,
+            dims=table.dims,
             threads=options.threads or usable_cores(),
         )
         if device.kind == "cpu":

@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +118,12 @@ def _by_type(dtype: str) -> Feed:
     return Feed(Fill("normal"), "by type alone")
 
 
-def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
+def from_file(
+    path: Path, table: LayerTable, batch_axes: Iterable[tuple[str, int]] = ()
+) -> tuple[Arrays, str]:
     """The user's arrays, cut or repeated along the batch axis, and the file's SHA-256.
 
+    `batch_axes` has (input name, axis) of each; of an input that is not there it is the first.
     Raises UsageError where a name, type or shape does not fit the model.
     """
     import hashlib
@@ -129,7 +132,11 @@ def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
     wanted = {t.name: t for t in declared(table)}
     given = _grouped(given, wanted)
     _check_names(path, set(given), set(wanted))
-    arrays = {name: _fitted(path, tensor, given[name]) for name, tensor in wanted.items()}
+    axes = dict(batch_axes)
+    arrays = {
+        name: _fitted(path, tensor, given[name], axes.get(name, 0))
+        for name, tensor in wanted.items()
+    }
     return arrays, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -225,13 +232,15 @@ def _grouped(given: Arrays, wanted: Mapping[str, Tensor]) -> Arrays:
     return made
 
 
-def _fitted(path: Path, tensor: Tensor, array: NDArray[Any]) -> NDArray[Any]:
+def _fitted(path: Path, tensor: Tensor, array: NDArray[Any], axis: int) -> NDArray[Any]:
     if is_sequence(tensor):
         return sequence(_typed(path, tensor, item) for item in array)
     shape = tensor.shape if tensor.shape is not None else array.shape
     array = _typed(path, tensor, array)
-    if shape and array.ndim == len(shape) and isinstance(shape[0], int) and len(array):
-        array = np.resize(array, (shape[0], *array.shape[1:]))
+    if array.ndim == len(shape) and axis < len(shape) and array.shape[axis]:
+        items = shape[axis]
+        if isinstance(items, int) and items != array.shape[axis]:
+            array = np.take(array, np.arange(items) % array.shape[axis], axis)
     fits = array.ndim == len(shape) and all(
         not isinstance(d, int) or d == size for d, size in zip(shape, array.shape, strict=True)
     )

@@ -82,6 +82,25 @@
 
   // Letters that a name may take beside its bar.
   const room = () => (matchMedia("(max-width: 44rem)").matches ? 24 : 34);
+  // Lines over an axis other than the batch come with their figure.
+  const overAxis = (figure) => {
+    const [name, lines] = JSON.parse(figure.dataset.lines);
+    const sizes = [...new Set(lines.flatMap(([, points]) => points.map(([size]) => size)))];
+    sizes.sort((a, b) => a - b);
+    const traces = lines.map(([label, points], i) => ({
+      type: "scatter", mode: "lines+markers", name: plain(label),
+      x: points.map(([size]) => size), y: points.map(([, value]) => rounded(value)),
+      text: points.map(([size, value]) => `${plain(label)}, ${plain(name)} ${size}: ${three(value)} ms`),
+      hoverinfo: "text", line: { color: palette()[i % 8], width: 1.6 }, marker: { size: 5 },
+    }));
+    const xaxis = axis({ type: sizes[0] > 0 ? "log" : "linear", tickvals: sizes, ticktext: sizes.map(String) });
+    const yaxis = axis({ rangemode: "tozero" });
+    return {
+      traces, layout: { xaxis, yaxis, showlegend: lines.length > 1 },
+      height: 320 + (lines.length > 3 ? 20 * (lines.length - 3) : 0),
+    };
+  };
+
   const rowsOf = (run) => {
     // A step that starts with a layer that only moves data is one of what it computes.
     const kinds = new Map(run.k);
@@ -226,7 +245,7 @@
     latency: () => overBatch(known, ms, logarithmic(known, ms), true),
     throughput: () =>
       overBatch(known, (run) => (run.batch * 1e9) / run.total, { rangemode: "tozero" }, true),
-    operators, slowest: slow, scaling, speedup,
+    operators, slowest: slow, scaling, speedup, over: (_, figure) => overAxis(figure),
     energy: () => overBatch(good.filter((r) => r.mj), (r) => r.mj / r.batch, { rangemode: "tozero" }),
     power: () => overBatch(good.filter((r) => r.w), (r) => r.w, { rangemode: "tozero" }),
     memory: () => overBatch(good.filter((r) => r.mib), (r) => r.mib, { rangemode: "tozero" }),
@@ -255,7 +274,7 @@
 
   const draw = (figure) => {
     if (!current || current.fail) return;
-    const made = charts[figure.dataset.chart](current);
+    const made = charts[figure.dataset.chart](current, figure);
     const canvas = figure.querySelector(".canvas");
     const which = figure.querySelector(".which");
     if (which) which.textContent = called(current);
@@ -325,6 +344,6 @@
   current = window.onnxprof.model.current();
   figures.forEach((figure) => watcher.observe(figure));
   window.onnxprof.charts = {
-    figures, palette, of: (figure) => (current && !current.fail ? charts[figure.dataset.chart](current) : null),
+    figures, palette, of: (figure) => (current && !current.fail ? charts[figure.dataset.chart](current, figure) : null),
   };
 })();

@@ -299,7 +299,7 @@ BAD: list[tuple[str, int, tuple[str, ...]]] = [
     (f"{MODEL}batch = [\n  1,\n  0,\n]\n", 3, ("batch = 0",)),
     (f"{MODEL}batch = 99999999999999999999\n", 3, ("batch = 99999999999999999999",)),
     (f"{MODEL}dim = 3\n", 3, ("dim has no axis", "dim.sequence")),
-    (f"{MODEL}dim.sequence = 'x'\n", 3, ('dim.sequence = "x"', "a whole number")),
+    (f"{MODEL}dim.sequence = 'x +'\n", 3, ('dim.sequence = "x +"', "a whole number")),
     (f"{MODEL}dim.sequence = -1\n", 3, ("dim.sequence = -1",)),
     (f"{MODEL}[models.dim]\na = 1\nb = []\n", 5, ("dim.b = []",)),
     (f"{MODEL}inputs = ['a', 'b']\n", 3, ("inputs takes one value",)),

@@ -26,8 +26,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from onnxprof.api.reading import Seen
+    from onnxprof.model.dims.grammar import Dims
     from onnxprof.model.sources.policy import Resolved
     from onnxprof.processes.limits import Limits
+
+_Dims = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=SIZE", help="Size of a free axis: 128; 1,16; or past+new."),
+]
 
 
 def inspect(
@@ -46,9 +52,7 @@ def inspect(
     alive: Annotated[
         bool, typer.Option("--alive", help="What is in memory while each layer runs.")
     ] = False,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
-    ] = None,
+    dim: _Dims = None,
     cost: Annotated[
         bool, typer.Option("--cost", help="Show what each layer costs: operations, bytes.")
     ] = False,
@@ -67,11 +71,12 @@ def inspect(
     With --cost its multiply-accumulates, FLOPs, bytes, arithmetic intensity and parameters.
     """
     from onnxprof.api.reading import look
-    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.cli.options import memory_limit, parse_batches
     from onnxprof.errors import UsageError
+    from onnxprof.model.dims.grammar import parse
     from onnxprof.processes.limits import Limits
 
-    batches, dims = parse_batches(batch), parse_dims(dim or [])
+    batches, dims = parse_batches(batch), tuple(parse(dim or []).items())
     chosen = _choose(layout, format, output, as_json, alive or symbolic)
     if layout == "classic" and cost:
         raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
@@ -154,7 +159,7 @@ def _symbolic(
     model: str,
     cost: bool,
     batches: tuple[int, ...],
-    dims: dict[str, int],
+    dims: Dims,
     chosen: str,
     output: Path | None,
     limits: Limits,
@@ -227,6 +232,6 @@ def _write_alive(seen: Seen, chosen: str, output: Path | None) -> None:
     parts: list[RenderableType] = []
     for table in seen.tables:
         found = alive_in_table(table)
-        parts.append(alive.to_table(found, f"{seen.name}, batch {table.batch}"))
+        parts.append(alive.to_table(found, f"{seen.name}, {table.sizes}"))
         parts.append(alive.summary(table, found, block))
     return display(*parts) if output is None else deliver(plain_text(*parts, width=120), output)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from rich.console import RenderableType
 
+from onnxprof.compare.axes.families import BATCH
 from onnxprof.compare.over_batches import Batches, over_batches
 from onnxprof.compare.settings import settings_of
 from onnxprof.compare.systems import refuse_unlike
@@ -31,5 +32,5 @@ def alike(runs: Iterable[Run]) -> Iterator[Batches]:
     for group in groups.values():
         if len({run.request.backend for run in group}) > 1:
             with suppress(UsageError):
-                refuse_unlike(group, batches=True)
+                refuse_unlike(group, over=BATCH)
                 yield over_batches(group)

@@ -12,13 +12,14 @@ from typing import Any
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.setting import ALL, NONE
+from onnxprof.model.dims.grammar import Size, resolved
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity
 from onnxprof.runtimes.wanted import backend_of, parse
 from onnxprof.sweeps.plans.models import references
 from onnxprof.sweeps.plans.read import USUAL_BACKENDS, Entry, Plan
 from onnxprof.sweeps.plans.values import FIELDS, LISTED, TABLES
-from onnxprof.sweeps.tasks import Task
+from onnxprof.sweeps.tasks import Task, by_batch
 
 #: Multiplied out; the batches of a task stay together.
 _AXES = tuple(sorted(LISTED - {"batch"}))
@@ -47,7 +48,8 @@ def expanded(plan: Plan) -> Expanded:
                     for task in _tasks(plan, model, reference, backend, name):
                         mine = batches.setdefault(task.asking(batches=()), {})
                         mine.update(dict.fromkeys(task.options.batches))
-    tasks = tuple(task.asking(batches=tuple(mine)) for task, mine in batches.items())
+    whole = (task.asking(batches=tuple(mine)) for task, mine in batches.items())
+    tasks = tuple(each for task in whole for each in by_batch(task))
     return Expanded(tasks, tuple(notes))
 
 
@@ -78,6 +80,7 @@ def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) 
         for sizes in product(*dims.values()):
             options = _options(reference, name, settled, given.get("batch", (1,)), dims, sizes)
             with _at(plan, model):
+                options = replace(options, dims=resolved(options.dims))
                 refuse_contradictions(options)
             with _at(plan, backend if "runtime" in backend.given else plan.defaults):
                 options = _of_version(plan, options)
@@ -117,7 +120,7 @@ def _options(
     settled: Mapping[str, Any],
     batches: tuple[int, ...],
     dims: Mapping[str, Any],
-    sizes: tuple[int, ...],
+    sizes: tuple[Size, ...],
 ) -> Options:
     given = {FIELDS[key]: value for key, value in settled.items() if key in FIELDS}
     given |= {FIELDS[key]: tuple(sorted(given[FIELDS[key]])) for key in TABLES if key in settled}
