@@ -173,7 +173,8 @@ class OrtBackend:
         from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 
         _check(workload)
-        yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
+        session = ort_session.load(workload)
+        yield BoundSession(session, workload.inputs, place_of(workload), workload.carried)
 
     @contextmanager
     def open_traced(self, workload: Workload) -> Iterator[TracedSession]:

@@ -21,6 +21,7 @@ from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.records.layer import PreparedModel
+from onnxprof.records.sequences.states import Carried
 
 #: Names of element types in ONNX, where they are not NumPy's in capitals.
 _ELEMENTS = {"float32": "FLOAT", "float64": "DOUBLE", "str": "STRING"}
@@ -47,7 +48,9 @@ def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSess
     if _PROBE in names:
         inputs[_PROBE] = np.zeros(1, np.float32)
     session = ort_session.create(workload, prepared, unchanged)
-    return BoundSession(session, inputs, place_of(workload))
+    made = {value.name for value in model.graph.output}
+    shared = (pair for pair in workload.carried.shared if pair[0] in names and pair[1] in made)
+    return BoundSession(session, inputs, place_of(workload), Carried(shared=tuple(shared)))
 
 
 def _prefix(executed: onnx.ModelProto, count: int, dtypes: dict[str, str]) -> onnx.ModelProto:

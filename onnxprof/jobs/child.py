@@ -32,6 +32,8 @@ from onnxprof.plugins.verbs import begin, prepared
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
+from onnxprof.records.sequences.phase import Phase
+from onnxprof.records.sequences.states import Carried
 from onnxprof.records.step import Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.runtimes.overlay import refuse_another
@@ -98,7 +100,8 @@ def perform(
     run = with_allocations(run, work, progress) if options.allocations else run
     progress("checking provenance", 1.0)
     memory.give_back()
-    fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
+    others = partial(made_up, job, model, options.seed + 1)
+    fed = partial(feeds, inputs, others) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
     run = _compared(job, run, work, found, progress, keep) if options.parity else run
     return _with_lacks(run, backend)
@@ -138,6 +141,7 @@ def workload(
         timer=job.options.timer.value,
         tell=lambda text: progress(text, 0.0),
         setup=job.options.setup,
+        carried=handing_on(job),
     )
 
 
@@ -205,12 +209,29 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
 
 def inputs_of(job: Job, model: ModelFile) -> tuple[Arrays, str]:
     """The arrays that a job is fed, and the digest of the file that they are from, if any."""
-    from onnxprof.model.feeds import from_file, generate
-    from onnxprof.model.file import declared_fills
+    from onnxprof.model.feeds import from_file
 
     if job.options.inputs:
         return from_file(Path(job.options.inputs), job.table)
-    return generate(job.table, job.options.seed, declared_fills(model)), ""
+    return made_up(job, model, job.options.seed), ""
+
+
+def made_up(job: Job, model: ModelFile, seed: int) -> Arrays:
+    """Arrays of this seed, which say of a phase what there is to say."""
+    from onnxprof.model.feeds import generate
+    from onnxprof.model.file import declared_fills
+    from onnxprof.phases.feeding import fed
+
+    arrays = generate(job.table, seed, declared_fills(model))
+    return arrays if job.states is None else fed(arrays, job.states, Phase.of(job.options.phase))
+
+
+def handing_on(job: Job) -> Carried:
+    """How the job's sessions are to hand states on."""
+    from onnxprof.phases.feeding import carried
+
+    phase = job.options.phase
+    return Carried() if job.states is None else carried(job.states, Phase.of(phase))
 
 
 def _recorded(job: Job, digest: str, found: Measurement, told: Sequence[RunWarning]) -> Run:

@@ -15,6 +15,7 @@ from onnxprof.processes.cores import Split
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import CORES, Request, Run
+from onnxprof.records.sequences.states import States
 from onnxprof.records.warning import RunWarning
 
 #: The options that a stored run keeps, under the same names.
@@ -51,6 +52,8 @@ class Job:
     """How often the first process repeated which step, for the later ones."""
     amount: Amount = field(default_factory=Amount)
     """What each process is to sample where the budget does not decide it."""
+    states: States | None = None
+    """The model's states, where a phase is to be measured."""
     paths: tuple[str, ...] = ()
     """Folders that its process imports from before all others: another version of the runtime."""
 
@@ -76,8 +79,9 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The model and its batch, for messages."""
-        return f"{self.facts.name} at batch {self.batch}"
+        """The model, its batch and its phase, for messages."""
+        phase = f", {self.options.phase}" if self.options.phase else ""
+        return f"{self.facts.name} at batch {self.batch}{phase}"
 
     def asking(self, **changes: Any) -> Job:
         """The same with other options."""

@@ -38,6 +38,7 @@ from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.memory import PredictedMemory
 from onnxprof.records.run import Run
+from onnxprof.records.sequences.states import States
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
@@ -124,6 +125,8 @@ class InspectedModel:
     inputs_sha256: str = ""
     refused: tuple[tuple[int, UsageError], ...] = ()
     """Batches that it cannot have, such as those of too large inputs, and why."""
+    states: States | None = None
+    """Its states, where a phase is asked for."""
 
 
 def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
@@ -131,11 +134,14 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     from onnxprof.model.feeds import from_file
     from onnxprof.model.file import batch_axes, model_axes, open_found, with_defaults
     from onnxprof.model.suggestion import refuse_missing
+    from onnxprof.phases.planned import in_phase
 
     model = open_found(file)
     absent = optional - model_axes(model) if optional else optional
     asked = {name: size for name, size in options.dims if name not in absent}
-    dims = with_defaults(model, {**_given(model, options.inputs), **asked})
+    given = {**_given(model, options.inputs), **asked}
+    states, given = in_phase(model, options.phase, given) if options.phase else (None, given)
+    dims = with_defaults(model, given)
     refuse_missing(model, dims)
     tables, refused = _tables(model, options.batches, dims)
     digest = ""
@@ -150,6 +156,7 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
         axes.own if axes.fixed else 0,
         inputs_sha256=digest,
         refused=refused,
+        states=states,
     )
 
 
@@ -245,6 +252,7 @@ def jobs_of(
             is_free=not inspection.own_batch,
             inputs_sha256=inspection.inputs_sha256,
             amount=options.amount(),
+            states=inspection.states,
         )
 
 

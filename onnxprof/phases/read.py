@@ -15,8 +15,12 @@ from onnxprof.records.sequences.states import States
 
 
 def states_of(model: ModelFile) -> States:
-    """The states of a model, and the inputs that speak of its sequence. Raises ModelError."""
-    table = inspect(model, 1)
+    """The states of a model, and the inputs that speak of its sequence."""
+    return states_at(model, inspect(model, 1))
+
+
+def states_at(model: ModelFile, table: LayerTable) -> States:
+    """The same, where the layers at batch 1 are known; sizes of other axes are names."""
     return detect(table, tuple(_outputs(model, table)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from onnxprof.errors import UsageError
@@ -11,6 +11,8 @@ from onnxprof.records.layer import Dim, Tensor
 from onnxprof.records.sequences.phase import Phase, PhaseKind
 from onnxprof.records.sequences.states import Role, State, States
 
+#: Axes of a mask of tokens, and of one of pairs of tokens.
+_TOKENS, _PAIRS = 2, 4
 _STEPS = "Its states have a fixed size: measure --phase steps:16"
 
 
@@ -40,23 +42,21 @@ def sizes_of(phase: Phase, states: States, inputs: Mapping[str, Tensor]) -> dict
     for state in states.taken:
         held = length_of(state, phase)
         found.settle((state.shape or ())[state.axis or 0], held, f"the cache {state.input}")
-    for role, axis, size, what in _others(phase):
-        for name in states.of(role):
-            shape = inputs[name].shape or ()
-            if len(shape) >= abs(axis) and (role is not Role.MASK or len(shape) in (2, 4)):
-                found.settle(shape[axis], size, f"{what} {name}", bound=role is not Role.MASK)
+    for name in states.of(Role.POSITIONS):
+        if shape := inputs[name].shape:
+            found.settle(shape[-1], phase.new, f"the positions {name}")
+    for name in states.of(Role.MASK):
+        shape = inputs[name].shape or ()
+        if len(shape) == _PAIRS:
+            found.settle(shape[-2], phase.new, f"the mask {name}", bound=False)
+        if len(shape) in (_TOKENS, _PAIRS):
+            found.settle(shape[-1], phase.total, f"the mask {name}", bound=False)
     return found.sizes
 
 
 def length_of(state: State, phase: Phase) -> int:
     """Tokens that a cache has room for: a shared one also for the new tokens."""
     return phase.total if state.shared else phase.kept
-
-
-def _others(phase: Phase) -> Iterator[tuple[Role, int, int, str]]:
-    """(role, axis, size, name) of axes of other inputs; a mask may be longer than what counts."""
-    yield Role.POSITIONS, -1, phase.new, "the positions"
-    yield Role.MASK, -1, phase.total, "the mask"
 
 
 def _length(states: States, inputs: Mapping[str, Tensor]) -> Dim:

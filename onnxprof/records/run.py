@@ -66,6 +66,8 @@ class Request:
     """Options of the execution provider that the user set, by name, sorted."""
     runtime: str = ""
     """Package and version of a runtime beside the installed one; empty for that one."""
+    phase: str = ""
+    """Phase of a model with states, as `decode:512`; empty for a plain inference."""
 
     @property
     def setup(self) -> Setup:

@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from onnxprof.backends.ort.runtime import lacks, settings
 from onnxprof.backends.ort.runtime import providers as ort_providers
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
+from onnxprof.backends.ort.runtime.turns import Turns
 from onnxprof.backends.ort.runtime.values import array_of, described, ortvalue_of, view_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.device import device_index
 from onnxprof.records.layer import PreparedModel, Tensor
+from onnxprof.records.sequences.states import Carried
 from onnxprof.records.step import Granularity
 
 _FATAL_ONLY = 4
+_NOTHING = Carried()
 _CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 #: Versions before it look for external weights of a model in memory in the current folder.
@@ -168,8 +171,16 @@ class BoundSession:
     On a GPU the runtime waits at the end of an inference until the GPU is done.
     """
 
-    def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]], place: Place) -> None:
+    def __init__(
+        self,
+        session: Any,
+        inputs: Mapping[str, NDArray[Any]],
+        place: Place,
+        carried: Carried = _NOTHING,
+    ) -> None:
         self.session = session
+        self._shared = {output: before for before, output in carried.shared}
+        self._turns = Turns(carried) if carried.fed_back else None
         self._inputs = dict(inputs)
         self._place = place
         self._binding: Any = None
@@ -191,7 +202,12 @@ class BoundSession:
         ]
 
     def values(self) -> dict[str, NDArray[Any]]:
-        """Copies of the last outputs; sequences, maps and types without an array are left out."""
+        """Copies of the last outputs; sequences, maps and types without an array are left out.
+
+        Where states are fed back they are those of a first step, whose inputs are known.
+        """
+        if self._turns is not None and self._turns.restarted():
+            self.infer()
         return self._arrays(array_of)
 
     def views(self) -> dict[str, NDArray[Any]]:
@@ -219,6 +235,8 @@ class BoundSession:
                 self.session.run_with_iobinding(self._binding)
                 self._values = self._binding.get_outputs()
                 self._infer = type(self)._second
+            elif self._turns is not None:
+                raise BackendError("its states cannot be bound: not all inputs are numbers")
             else:
                 self._run_unbound()
                 self._infer = type(self)._run_unbound
@@ -230,12 +248,15 @@ class BoundSession:
             if narrow is not None:  # the runtime copies it to the device
                 self._held[name] = narrow
                 self._binding.bind_ortvalue_input(name, narrow)
-            elif self._place.device == "cpu":
+            elif self._place.device == "cpu" and name not in self._shared.values():
                 self._binding.bind_cpu_input(name, array)
             else:
                 self._binding.bind_ortvalue_input(name, self._placed(name, array))
         for name in self._names:
-            self._binding.bind_output(name, *self._place)
+            if (before := self._shared.get(name)) in self._held:
+                self._binding.bind_ortvalue_output(name, self._held[before])
+            else:
+                self._binding.bind_output(name, *self._place)
 
     def _placed(self, name: str, array: NDArray[Any]) -> Any:
         """The input on the device, copied there once."""
@@ -255,9 +276,23 @@ class BoundSession:
             for name, value in zip(self._names, self._values, strict=True):
                 self._binding.bind_ortvalue_output(name, value)
             self.session.run_with_iobinding(self._binding)
-        except Exception:
+        except Exception as error:
+            if self._turns is not None:
+                raise failure(error, "cannot feed its states back") from error
             self._binding = dynamic
         self._infer = type(self)._run_bound
+        if self._turns is not None:
+            made = dict(zip(self._names, self._values, strict=True))
+            self._turns.bind(self.session, self._inputs, made, self._place)
+            self._infer = type(self)._run_in_turn
+
+    def _run_in_turn(self) -> None:
+        """The next step, which reads the states that the last one wrote."""
+        assert self._turns is not None
+        try:
+            self.session.run_with_iobinding(self._turns.next())
+        except Exception as error:
+            raise failure(error, _CANNOT_RUN) from error
 
     def _run_bound(self) -> None:
         try:  # unlike a context manager, free if nothing is raised

@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 
 @takes(
-    *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
+    *("context", "models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
     *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "as_json"),
     *("quiet", "iterations", "warmup", "duration", "streams"),
-    *("optimization_level", "session_option", "provider_option", "save_optimized"),
+    *("optimization_level", "session_option", "provider_option", "save_optimized", "phase"),
     backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
     asked: dict[str, Any],
+    context: typer.Context,
     models: Annotated[
         list[str], typer.Argument(metavar="MODEL...", help="ONNX files, zoo:NAME, hub:NAME or hf:…")
     ],
@@ -57,6 +58,13 @@ def profile(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
     save_optimized: SaveOptimized = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:SIZES",
+            help="Of a model with states, repeatable: prefill:512, decode:512..2048, steps:16.",
+        ),
+    ] = None,
 ) -> int:
     """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console
@@ -69,12 +77,14 @@ def profile(
     from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
     from onnxprof.sweeps.one_line import remarks, tasks_of
+    from onnxprof.sweeps.phased import in_phases
 
     limits = Limits(timeout, memory_limit(memory))
+    asked |= {"batches": (1,)} if phase and not _is_given(context, "batch") else {}
     options = Options(models=tuple(models), limits=limits, **asked)
     console = Console(stderr=True)
     with fetching(console) as progress:
-        tasks = tasks_of(options, force, progress, say)
+        tasks = in_phases(tasks_of(options, force, progress, say), phase or (), progress, say)
     for text in remarks(tasks, options):
         say(text)
     if save_optimized:
@@ -86,6 +96,11 @@ def profile(
     if save_optimized and code in (0, 1):
         save_of_task(save_optimized, tasks[0])
     return code
+
+
+def _is_given(context: typer.Context, parameter: str) -> bool:
+    """Whether the user gave the option; a phase is of one sequence where no batch is given."""
+    return getattr(context.get_parameter_source(parameter), "name", "") != "DEFAULT"
 
 
 def _measure(

@@ -200,6 +200,7 @@ def _key(task: Task) -> str:
     is_file = not task.model.partition(":")[1] or os.path.exists(task.model)
     model = os.path.abspath(task.model) if is_file else task.model
     facts = [model, sorted(asked.dims), task.optional_dims, asked.inputs, asked.seed]
+    facts += [asked.phase] if asked.phase else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
