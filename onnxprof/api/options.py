@@ -16,7 +16,7 @@ from onnxprof.processes.limits import Limits
 from onnxprof.sweeps.plans.values import WrongValueError, values
 
 #: Options of the table that functions have as parameters of their own.
-OWN = ("backend", "batches")
+OWN = ("backend", "batches", "phase")
 
 
 # options: made by `make house`
@@ -67,6 +67,8 @@ class Measuring(TypedDict, total=False):
     """An option of the runtime by its own name, repeatable; see docs/backends.md."""
     provider_options: Mapping[str, str]
     """An option of the execution provider, likewise."""
+    phase: str
+    """Of a model with states: prefill:512, decode:512..2048, steps:16; docs/decoders.md."""
 
 
 # end of options

@@ -182,7 +182,7 @@ def _family(run: Run, axis: str) -> tuple[object, ...]:
     asked = run.request
     dims = tuple(sorted(pair for pair in asked.dims if pair[0] != axis))
     batch = None if axis == BATCH else asked.batch
-    return asked.model_name, asked.model_sha256, system(run), dims, batch
+    return asked.model_name, asked.model_sha256, system(run), dims, batch, asked.phase
 
 
 def _refuse(runs: Sequence[Run], sizes: Sequence[int], axis: str) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from onnxprof.analysis.standing import Measurement, standing
 from onnxprof.compare.quantised.counterpart import counterparts
-from onnxprof.compare.settings import settings_of, threads_text, work_words
+from onnxprof.compare.settings import sized, threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
 from onnxprof.records.step import USUAL
@@ -51,7 +51,8 @@ def newest(runs: Sequence[M]) -> list[M]:
     found: dict[tuple[object, ...], M] = {}
     for run in runs:
         asked = run.request
-        key = system(run), asked.model_name, asked.batch, tuple(sorted(asked.dims))
+        work = asked.batch, asked.phase, tuple(sorted(asked.dims))
+        key = system(run), asked.model_name, work
         if key not in found or standing(run) >= standing(found[key]):
             found[key] = run
     return list(found.values())
@@ -126,7 +127,7 @@ _BATCH = _Fact(
 _ALWAYS = (
     _Fact(
         "axes",
-        lambda run: ", ".join(work_words((settings_of(run.request).dims, ""))) or "none",
+        lambda run: ", ".join(work_words(sized(run.request))) or "none",
         "Name the runs of one choice of axes by file or id",
     ),
 )
@@ -254,7 +255,7 @@ def _asked(run: Run) -> dict[str, str]:
         "model": asked.model_name,
         "model digest": asked.model_sha256[:12],
         "batch": str(asked.batch),
-        "axes": ", ".join(work_words((settings_of(asked).dims, ""))) or "none",
+        "axes": ", ".join(work_words(sized(asked))) or "none",
         "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
         "backend": f"{asked.backend}, provider {asked.provider}",
         "device": asked.device_id,

@@ -130,7 +130,7 @@ def workload(
     from onnxprof.model.file import prepare
 
     return Workload(
-        model=prepare(model, job.batch, dict(job.options.dims)),
+        model=prepare(model, job.batch, dict(job.table.dims)),
         table=job.table,
         inputs=inputs,
         threads=job.options.threads,

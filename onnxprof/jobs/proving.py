@@ -58,7 +58,7 @@ def _is_due(job: Job, like: Job) -> bool:
 
 
 def _which(job: Job) -> object:
-    return job.model.path, job.options.dims
+    return job.model.path, job.table.dims
 
 
 def _settled(job: Job, verdict: Verdict, options: Options) -> Job:
@@ -75,7 +75,7 @@ def _table(job: Job) -> LayerTable:
     """The layers at the model's own batch."""
     from onnxprof.model.layers import inspect
 
-    return inspect(job.model.unpacked(), job.own_batch, dict(job.options.dims))
+    return inspect(job.model.unpacked(), job.own_batch, dict(job.table.dims))
 
 
 def question_of(job: Job, batches: tuple[int, ...]) -> Question:
@@ -83,7 +83,7 @@ def question_of(job: Job, batches: tuple[int, ...]) -> Question:
     return Question(
         model=job.model,
         batches=batches,
-        dims=job.options.dims,
+        dims=job.table.dims,
         seed=job.options.seed,
         inputs=job.options.inputs,
         threads=job.options.threads,

@@ -119,6 +119,7 @@ class InspectedModel:
 
     model: Opened
     dims: tuple[tuple[str, int], ...]
+    """Sizes of axes, without those that the phase decides; the tables have all."""
     tables: tuple[LayerTable, ...]
     own_batch: int
     """The batch that the file fixes; 0 where it leaves the batch free."""
@@ -140,18 +141,18 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     absent = optional - model_axes(model) if optional else optional
     asked = {name: size for name, size in options.dims if name not in absent}
     given = {**_given(model, options.inputs), **asked}
-    states, given = in_phase(model, options.phase, given) if options.phase else (None, given)
-    dims = with_defaults(model, given)
-    refuse_missing(model, dims)
-    tables, refused = _tables(model, options.batches, dims)
+    states, decided = in_phase(model, options.phase, given) if options.phase else (None, {})
+    sizes = with_defaults(model, {**given, **decided})
+    refuse_missing(model, sizes)
+    tables, refused = _tables(model, options.batches, sizes)
     digest = ""
     if options.inputs:
         for table in tables:
             _, digest = from_file(Path(options.inputs), table)
-    axes = batch_axes(model, dims)
+    axes = batch_axes(model, sizes)
     return InspectedModel(
         opened(model),
-        tuple(dims.items()),
+        tuple((axis, size) for axis, size in sizes.items() if axis not in decided),
         tables,
         axes.own if axes.fixed else 0,
         inputs_sha256=digest,

@@ -18,7 +18,7 @@ from onnxprof.records.sequences.states import States
 def in_phase(
     model: ModelFile, text: str, given: Mapping[str, int]
 ) -> tuple[States, dict[str, int]]:
-    """The model's states, and the sizes given with those that the phase decides.
+    """The model's states, and the sizes of the axes that the phase decides.
 
     Raises UsageError where the model does not have the phase, where a size that was given is not
     the one of the phase, and for a context that the model has no positions for.
@@ -36,7 +36,7 @@ def in_phase(
                 where=model.name,
                 remedy="Leave one of them away",
             )
-    return states, {**given, **decided}
+    return states, decided
 
 
 def phases_of(model: ModelFile) -> frozenset[PhaseKind]:

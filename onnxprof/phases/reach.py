@@ -25,9 +25,7 @@ def results(layer: Layer) -> Iterator[tuple[int, Tensor]]:
     return _placed(layer.outputs, layer.absent_outputs)
 
 
-def _placed(
-    tensors: tuple[Tensor, ...], absent: tuple[int, ...]
-) -> Iterator[tuple[int, Tensor]]:
+def _placed(tensors: tuple[Tensor, ...], absent: tuple[int, ...]) -> Iterator[tuple[int, Tensor]]:
     places = (i for i in range(len(tensors) + len(absent)) if i not in absent)
     return zip(places, tensors, strict=False)
 

@@ -100,7 +100,7 @@ class _Sizes:
                 f"--phase {self.phase} needs {size} for {whose}, and the file fixes {known}",
                 remedy="Export it with a free axis, or give the size that it has",
             )
-        first = self._whose.get(axis, "other axes")
+        first = self._whose.get(axis or "", "other axes")
         return UsageError(
             f"--phase {self.phase}: axis {axis!r} is {known} for {first} and {size} for {whose}",
             remedy="Give sizes with --dim in place of --phase",

@@ -75,6 +75,11 @@ class Request:
         return Setup(self.optimization_level, self.session_options, self.provider_options)
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What is not as usual, in words: the phase, and how the runtime was set."""
+        return (*((self.phase,) if self.phase else ()), *self.setup.words)
+
+    @property
     def is_published(self) -> bool:
         """Whether the times are published lower bounds.
 

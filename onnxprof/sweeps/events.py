@@ -28,6 +28,8 @@ class JobName:
     dims: tuple[tuple[str, int], ...] = ()
     node: str = ""
     """The machine that runs it; empty for this one."""
+    phase: str = ""
+    """As `decode:512`; empty for a plain inference."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,5 +77,3 @@ def _kinds_in(file: Resolved) -> frozenset[PhaseKind]:
     from onnxprof.phases.planned import phases_of
 
     return phases_of(open_found(file))
-
-

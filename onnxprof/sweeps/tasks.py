@@ -80,6 +80,7 @@ class Task:
             threads=asked.threads,
             dims=asked.dims,
             node=node,
+            phase=asked.phase,
         )
 
     def jobs(self, node: str = "") -> tuple[JobName, ...]:

@@ -20,11 +20,10 @@ from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.device import device_index
 from onnxprof.records.layer import PreparedModel, Tensor
-from onnxprof.records.sequences.states import Carried
+from onnxprof.records.sequences.states import CARRIES_NONE, Carried
 from onnxprof.records.step import Granularity
 
 _FATAL_ONLY = 4
-_NOTHING = Carried()
 _CANNOT_RUN, _OTHER_INPUTS = "cannot run the model", "Other inputs? See --inputs and --dim"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 #: Versions before it look for external weights of a model in memory in the current folder.
@@ -176,7 +175,7 @@ class BoundSession:
         session: Any,
         inputs: Mapping[str, NDArray[Any]],
         place: Place,
-        carried: Carried = _NOTHING,
+        carried: Carried = CARRIES_NONE,
     ) -> None:
         self.session = session
         self._shared = {output: before for before, output in carried.shared}

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @takes(
-    *("context", "models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
-    *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
+    *("context", "models", "backend", "device", "provider", "batch", "threads", "budget"),
+    *("processes", "granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "as_json"),
     *("quiet", "iterations", "warmup", "duration", "streams"),
     *("optimization_level", "session_option", "provider_option", "save_optimized", "phase"),

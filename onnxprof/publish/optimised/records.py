@@ -73,7 +73,7 @@ def to_json(found: Optimised) -> str:
         "provider": asked.provider,
         "runtime": runtime_version(found.run),
         "batch": asked.batch,
-        "options": list(asked.setup.words),
+        "options": list(asked.words),
         "layers": found.layers,
         "counts": {fate.value: fates[fate] for fate in Fate} | {_INSERTED: found.inserted.total()},
         "steps": [_step(part) for part in found.parts],

@@ -27,6 +27,7 @@ from onnxprof.publish.text.numbers import slug, unique_slug
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import IMPORTED, Request, Run
+from onnxprof.records.sequences.phase import Phase
 from onnxprof.records.step import USUAL, Granularity, Setup
 
 
@@ -258,7 +259,8 @@ def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> M
     return ModelPage(page_slug, facts, tuple(systems), tuple(entries), len(first.run.table.nodes))
 
 
-Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str, Setup]
+_Dims = tuple[tuple[str, int], ...]
+Variant = tuple[str, str, str, int, str, str, _Dims, int, str, tuple[int, int], Setup]
 
 
 def _variant(request: Request) -> Variant:
@@ -272,6 +274,7 @@ def _variant(request: Request) -> Variant:
         request.dims,
         request.seed,
         request.inputs_sha256,
+        Phase.of(request.phase).order if request.phase else (-1, 0),
         request.setup,
     )
 
@@ -319,10 +322,10 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     found += facet_words(settings, Facet.SETUP)
     if len({other.timer for other in others}) > 1:
         found.append("published bounds" if request.is_published else f"{request.timer} timer")
-    found += work_words((settings.dims, ""))
+    found += work_words((settings.dims, "", settings.phase))
     if len({other.seed for other in others}) > 1:
         found.append(f"seed {request.seed}")
-    found += work_words(((), settings.inputs))
+    found += work_words(((), settings.inputs, ""))
     return tuple(found)
 
 

@@ -35,6 +35,11 @@ class Phase:
         return cls(PhaseKind(kind), int(size))
 
     @property
+    def order(self) -> tuple[int, int]:
+        """What phases are sorted by: the prompt first, then what follows it, by size."""
+        return list(PhaseKind).index(self.kind), self.size
+
+    @property
     def new(self) -> int:
         """Tokens that an inference computes."""
         return self.size if self.kind is PhaseKind.PREFILL else 1

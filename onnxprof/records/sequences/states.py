@@ -97,3 +97,7 @@ class Carried:
 
     def __bool__(self) -> bool:
         return bool(self.shared or self.fed_back)
+
+
+#: Every inference reads the states that it was given.
+CARRIES_NONE = Carried()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnx import ModelProto
+
 from support.networks.models import ints, model, node, value, weight
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
-from support.decoders.plain import NEW, PAST, Parts, Sizes
+
+from support.decoders.plain import NEW, PAST, TINY, Parts, Sizes
 from support.networks.models import INT64, model, node, value
 
 TOTAL = "total_sequence_length"
 _BLOCK = 32
 
 
-def grouped_decoder(sizes: Sizes = Sizes(), shared_heads: int = 2) -> ModelProto:
+def grouped_decoder(sizes: Sizes = TINY, shared_heads: int = 2) -> ModelProto:
     parts = Parts()
     add = parts.add
     table = parts.weight("embed_tokens.weight", sizes.vocabulary, sizes.hidden)
@@ -34,9 +35,7 @@ def grouped_decoder(sizes: Sizes = Sizes(), shared_heads: int = 2) -> ModelProto
     for number in range(sizes.layers):
         for kind in ("key", "value"):
             front = ["batch_size", shared_heads]
-            inputs.append(
-                value(f"past_key_values.{number}.{kind}", [*front, PAST, sizes.head])
-            )
+            inputs.append(value(f"past_key_values.{number}.{kind}", [*front, PAST, sizes.head]))
             outputs.append(value(f"present.{number}.{kind}", [*front, TOTAL, sizes.head]))
     return model(parts.nodes, inputs, outputs, parts.weights, domains=["com.microsoft"])
 
@@ -86,9 +85,13 @@ def _layer(parts: Parts, sizes: Sizes, x: str, number: int, shared_heads: int) -
         node(
             "GroupQueryAttention",
             [query, key, kept, *past, "last_out", "total_out", "cos_cache", "sin_cache"],
-            outputs, f"{name}.attention", domain="com.microsoft", num_heads=sizes.heads,
-            kv_num_heads=shared_heads, do_rotary=1,
-        )  # fmt: skip
+            outputs,
+            f"{name}.attention",
+            domain="com.microsoft",
+            num_heads=sizes.heads,
+            kv_num_heads=shared_heads,
+            do_rotary=1,
+        )
     )
     out = _packed(parts, outputs[0], f"{name}.o", sizes.hidden, sizes.hidden)
     x = parts.add("Add", [x, out], f"{name}.a")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
+
 from support.networks.models import INT64, ints, model, node, value, weight
 
 PAST, NEW = "past_sequence_length", "sequence_length"
@@ -53,8 +54,11 @@ class Sizes:
         return self.hidden // self.heads
 
 
+TINY = Sizes()
+
+
 def plain_decoder(
-    sizes: Sizes = Sizes(), *, past: bool = True, returned: bool = True, batch_at: int = 0
+    sizes: Sizes = TINY, *, past: bool = True, returned: bool = True, batch_at: int = 0
 ) -> ModelProto:
     """`past` False is the file for the prompt; `returned` False keeps the caches inside.
 
@@ -135,7 +139,7 @@ def _layer(
 
 
 def _kept(parts: Parts, new: str, number: int, kind: str, past: bool, batch_at: int) -> str:
-    """What is in the cache with the new tokens, the batch in front; the output as it is laid out."""
+    """The cache with the new tokens, the batch in front; the output as it is laid out."""
     name, after = f"h{number}.{kind}", f"present.{number}.{kind}"
     if not past:
         parts.nodes.append(node("Identity", [new], [after], f"{name}.present"))
