@@ -21,13 +21,13 @@ from dataclasses import dataclass
 
 from onnxprof.analysis import step_times
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.parent import run_isolated
 from onnxprof.jobs.sweep import plan
 from onnxprof.measure.budget import Budget
+from onnxprof.model.dims.grammar import parse
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
@@ -105,7 +105,7 @@ def planned_for(
     options = Options(
         models=(model if model.endswith(".onnx") else f"zoo:{model}",),
         batches=(batch,),
-        dims=tuple(parse_dims(arguments.dim).items()),
+        dims=tuple(parse(arguments.dim).items()),
         threads=threads,
         budget=Budget(arguments.budget),
         timer=timer,

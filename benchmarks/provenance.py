@@ -18,12 +18,12 @@ import sys
 from collections import Counter
 
 from onnxprof.analysis.step_times import estimates
-from onnxprof.cli.options import parse_dims
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.parent import run_isolated
 from onnxprof.jobs.sweep import plan
 from onnxprof.measure.budget import Budget
+from onnxprof.model.dims.grammar import parse
 from onnxprof.processes.confined import Limits
 from onnxprof.records.run import Run
 from onnxprof.records.step import Confidence, Timer
@@ -62,7 +62,7 @@ def measured(model: str, arguments: argparse.Namespace) -> Run:
         budget=Budget(arguments.budget),
         timer=Timer.TRACE,
         only_verify=True,
-        dims=tuple(parse_dims(arguments.dim).items()),
+        dims=tuple(parse(arguments.dim).items()),
         parity=False,
     )
     return run_isolated(plan(options)[0], Limits(), lambda *_: None)

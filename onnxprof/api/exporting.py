@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
-from onnxprof.api.options import pairs
+from onnxprof.api.options import Sizes, axes
 from onnxprof.errors import ExportError, UsageError
+from onnxprof.model.dims.grammar import fixed
 
 if TYPE_CHECKING:
     from onnxprof.jobs.exporting.export import Exported
@@ -24,7 +25,7 @@ def export(
     dynamic_batch: bool = True,
     opset: int = 20,
     exporter: str = "",
-    dims: Mapping[str, int] | None = None,
+    dims: Sizes | None = None,
     keep: bool = False,
     timeout: float = 1800.0,
 ) -> Exported:
@@ -52,7 +53,7 @@ def export(
         dynamic_batch=dynamic_batch,
         opset=opset,
         exporter=exporter,
-        dims=pairs("dims", dims),
+        dims=tuple(fixed(axes(dims)).items()),
         keep=keep,
         seconds=timeout,
     )

@@ -177,7 +177,7 @@ def errors(original: Job, quantised: Job, say: Say) -> dict[str, LayerError]:
         original=original.model,
         quantised=quantised.model,
         batch=original.batch,
-        dims=options.dims,
+        dims=original.table.dims,
         seed=options.seed,
         inputs=options.inputs,
         threads=options.threads,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from onnxprof.api.base.models import Model, referred
 from onnxprof.api.base.telling import warn_each
-from onnxprof.api.options import limits, pairs, sizes
+from onnxprof.api.options import Sizes, axes, limits, sizes
 from onnxprof.api.reading import Expressed, Seen, express, look
 from onnxprof.errors import UsageError
 from onnxprof.model.sources.resolve import resolve
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 def inspect(
     model: Model,
     batch: int | Iterable[int] = 1,
-    dims: Mapping[str, int] | None = None,
+    dims: Sizes | None = None,
     *,
     timeout: float = 900.0,
     memory: float = 0.0,
 ) -> Inspection:
     """List every layer with its operator, tensors, dtypes and shapes at batch sizes.
 
-    `dims` has sizes of other symbolic axes. The file is read in a process of its own with
+    `dims` has sizes of other free axes: a number, several, or a tie such as `"past + new"`. The
+    file is read in a process of its own with
     `timeout` in seconds and `memory` in GiB, 0 for what is free. What the model cannot have, such
     as a batch, is a warning. Raises UsageError or ModelError.
 
@@ -51,7 +52,7 @@ def inspect(
 def cost(
     model: Model,
     batch: int | Iterable[int] = 1,
-    dims: Mapping[str, int] | None = None,
+    dims: Sizes | None = None,
     *,
     timeout: float = 900.0,
     memory: float = 0.0,
@@ -77,7 +78,7 @@ def cost(
 def symbolic_cost(
     model: Model,
     batch: int | Iterable[int] = 1,
-    dims: Mapping[str, int] | None = None,
+    dims: Sizes | None = None,
     *,
     timeout: float = 900.0,
     memory: float = 0.0,
@@ -103,23 +104,20 @@ def symbolic_cost(
 def _seen(
     model: Model,
     batches: tuple[int, ...],
-    dims: Mapping[str, int] | None,
+    dims: Sizes | None,
     is_costed: bool,
     timeout: float,
     memory: float,
 ) -> Seen:
     with referred(model) as names:
         file = resolve(_only(names))
-        asked = dict(pairs("dims", dims))
-        return look(file, batches, asked, is_costed, limits(timeout, memory))
+        return look(file, batches, axes(dims), is_costed, limits(timeout, memory))
 
 
-def _expressed(
-    model: Model, dims: Mapping[str, int] | None, timeout: float, memory: float
-) -> Expressed:
+def _expressed(model: Model, dims: Sizes | None, timeout: float, memory: float) -> Expressed:
     with referred(model) as names:
         file = resolve(_only(names))
-        return express(file, dict(pairs("dims", dims)), limits(timeout, memory))
+        return express(file, axes(dims), limits(timeout, memory))
 
 
 def _only(names: tuple[str, ...]) -> str:

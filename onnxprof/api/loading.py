@@ -80,7 +80,8 @@ def runs_of(summaries: Sequence[Summary], say: Say) -> Runs:
 def _failure(run: Run) -> Failure:
     from onnxprof.api.results.runs import Failure
 
-    return Failure(run.request.model_name, run.request.batch, run.failure)
+    asked = run.request
+    return Failure(asked.model_name, asked.batch, run.failure, asked.dims)
 
 
 def shelf_of(summaries: Iterable[Summary], roots: Sequence[Path] = ()) -> Shelf:

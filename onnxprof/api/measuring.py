@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from os import PathLike
@@ -16,6 +16,7 @@ from onnxprof.api.base.telling import warn
 from onnxprof.api.options import Measuring, fields_of, limits, sizes
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.jobs.options import Options
+from onnxprof.model.dims.grammar import numbers
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.processes.scratch import scratch
 from onnxprof.publish.text.numbers import duration
@@ -33,7 +34,7 @@ from onnxprof.sweeps.events import (
 )
 from onnxprof.sweeps.here import Here
 from onnxprof.sweeps.ledger import Ledger, OnRun
-from onnxprof.sweeps.one_line import tasks_of
+from onnxprof.sweeps.one_line import axes_left_out, how_many, tasks_of
 from onnxprof.sweeps.phased import in_phases
 from onnxprof.sweeps.resume import Policy
 from onnxprof.sweeps.tasks import Task
@@ -63,7 +64,7 @@ def profile(
 
     Each is measured in a process of its own; the runs are kept in the folder `store`, or in memory
     alone. `options` are those of the command (`Measuring`): `threads`, `budget` in seconds, ….
-    `phases` of models with states are what `--phase` takes: `decode:512..2048`. `timeout` in seconds
+    `phases` of models with states are as in `--phase`: `decode:512..2048`. `timeout` in seconds
     and `memory` in GiB (0 for what is free) end one measurement; `force` measures what will not fit
     into memory, too; `wait` is for a device that is in use.
 
@@ -99,6 +100,8 @@ def profile(
         tasks = in_phases(planned, texts, fetching, line.note)
         for model, axis in axes_left_out(tasks, asked):
             line.note(f"{model} has no axis {axis!r}, which is for the other models")
+        if many := how_many(tasks, asked):
+            line.note(many)
         return _profiled(tasks, Path(root), line, None if wait else 0.0, store is None)
 
 
@@ -111,17 +114,6 @@ class _Fetching:
     def __call__(self, what: str, done: int, total: int) -> None:
         share = f": {100 * done / total:.0f} %" if total else ""
         self.line.show(f"fetching {what}{share}")
-
-
-def axes_left_out(tasks: Sequence[Task], asked: Options) -> Iterator[tuple[str, str]]:
-    """Models without an axis whose size is given, and the axis, each once."""
-    found = (
-        (task.model_name, axis)
-        for task in tasks
-        for axis, _ in asked.dims
-        if axis not in dict(task.options.dims)
-    )
-    yield from dict.fromkeys(found)
 
 
 def jobs_in(tasks: Sequence[Task]) -> int:
@@ -162,17 +154,19 @@ def _profiled(
     if not heard.runs and (refused or heard.failures):
         raise refused[0] if refused else _error(heard.failures[0])
     for failure in heard.failures:
-        warn(f"{failure.model} at batch {failure.batch}: {failure.reason}", RuntimeWarning)
+        warn(f"{failure.title}: {failure.reason}", RuntimeWarning)
     for run in heard.runs:
         if run.parity is not None and run.parity.passed is False:
-            what = f"{run.request.model_name} at batch {run.request.batch}"
-            warn(f"{what}: outputs differ from the reference's, trust no time", RuntimeWarning)
+            warn(
+                f"{run.request.title}: outputs differ from the reference's, trust no time",
+                RuntimeWarning,
+            )
     shelf = Shelf([folders.store() if is_temporary else root])
     return Runs(heard.runs, failures=heard.failures, ceilings_of=shelf.of)
 
 
 def _error(failure: Failure) -> BackendError:
-    where = f"{failure.model} at batch {failure.batch}" if failure.model else ""
+    where = failure.title if failure.model else ""
     return BackendError(failure.reason, where=where)
 
 
@@ -218,9 +212,11 @@ class _Heard:
         from onnxprof.api.results.runs import Failure
 
         self._done += 1
-        self.failures.append(Failure(job.model, job.batch, reason))
+        self.failures.append(
+            Failure(job.model, job.batch, reason, tuple(numbers(job.dims).items()))
+        )
         self.line.note(f"{_of(job)}: {reason}")
 
 
 def _of(job: JobName) -> str:
-    return f"{job.model}, batch {job.batch}"
+    return f"{job.model}, {job.sizes}"

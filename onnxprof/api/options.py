@@ -12,9 +12,12 @@ from onnxprof import folders
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import TABLE
 from onnxprof.machine.memory import limit_bytes
+from onnxprof.model.dims.grammar import Dims, Size, of_values
 from onnxprof.processes.limits import Limits
 from onnxprof.sweeps.plans.values import WrongValueError, values
 
+#: Sizes of axes by name: one, several to take in turn, or a tie to others as in `past + new`.
+Sizes = Mapping[str, int | str | Iterable[int | str]]
 #: Options of the table that functions have as parameters of their own.
 OWN = ("backend", "batches", "phase")
 
@@ -33,8 +36,8 @@ class Measuring(TypedDict, total=False):
     """Execution provider or mode of the backend: cuda, openvino, compile."""
     runtime: str
     """Another version of the runtime, installed apart: onnxruntime==1.22.1."""
-    dims: Mapping[str, int]
-    """Size of a symbolic axis."""
+    dims: Mapping[str, int | str | Iterable[int | str]]
+    """Size of a free axis: 128; 1,16,128 in turn; or tied to others: past+new."""
     granularity: Literal["executed", "written"]
     """executed (optimised) or written (one step a layer)."""
     timer: Literal["auto", "trace", "prefix", "cupti"]
@@ -95,6 +98,8 @@ def _field(name: str, value: Any) -> Any:
     usual = TABLE[name].default
     if value is None and usual is None:
         return None
+    if name == "dims":
+        return axes(value)
     if isinstance(usual, tuple):
         return pairs(name, value)
     if name == "inputs":
@@ -127,20 +132,33 @@ def _plain(value: Any) -> Any:
 
 
 def pairs(name: str, given: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
-    """Sizes of axes, or texts of settings, by name. Raises UsageError for what is neither."""
+    """Texts of settings by name. Raises UsageError for what is none."""
     try:
         found = {str(key): _plain(value) for key, value in dict(given or {}).items()}
     except (TypeError, ValueError):
         raise UsageError(f"{name} cannot be {given!r}", remedy='Give {"name": value}') from None
-    if name == "dims":
-        return tuple((key, _size(key, size)) for key, size in found.items())
     return tuple((key, _text(value)) for key, value in found.items())
 
 
-def _size(axis: str, size: Any) -> int:
-    if type(size) is not int or size < 0:
-        raise UsageError(f"the size of axis {axis!r} cannot be {size!r}", remedy="Give a number")
-    return size
+def axes(given: Sizes | None) -> Dims:
+    """Sizes of axes by name, as `--dim` has them. Raises UsageError for what is none."""
+    try:
+        found = {str(name): value for name, value in dict(given or {}).items()}
+    except (TypeError, ValueError):
+        raise UsageError(f"dims cannot be {given!r}", remedy='Give {"name": value}') from None
+    return tuple((name, _size(name, value)) for name, value in found.items())
+
+
+def _size(axis: str, given: Any) -> Size:
+    is_one = isinstance(given, str | int | Integral) or not isinstance(given, Iterable)
+    every = [_plain(value) for value in ([given] if is_one else given)]
+    where = f"the size of axis {axis!r} cannot be {given!r}"
+    if not every or not all(type(value) in (int, str) for value in every):
+        raise UsageError(where, remedy='Give a number, a list of them, or a tie: "past + new"')
+    try:
+        return of_values(every, where)
+    except UsageError as error:
+        raise UsageError(where, remedy='Give a number, several, or a tie: "past + new"') from error
 
 
 def _text(value: Any) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import ModelError, UsageError
+from onnxprof.model.dims import grammar
+from onnxprof.model.dims.choosing import for_models, names_of
+from onnxprof.model.dims.grammar import Dims
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.processes.confined import confined
 from onnxprof.processes.limits import Limits
@@ -17,6 +20,7 @@ from onnxprof.records.layer import LayerTable
 if TYPE_CHECKING:
     from onnxprof.cost.symbolic import SymbolicCost
     from onnxprof.model.file import ModelFile
+    from onnxprof.model.sizing import Sizing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +50,45 @@ class Seen:
         rest = "the sizes that the file declares are not used"
         found += [f"{self.name}: {text}; {rest}" for text in texts]
         more = (*self.doubts, self.unsized)
-        return found + [f"{self.name}: {text}" for text in more if text]
+        return list(dict.fromkeys((*found, *(f"{self.name}: {text}" for text in more if text))))
 
 
 def look(
     file: Resolved,
     batches: Sequence[int],
-    dims: Mapping[str, int],
+    dims: Dims,
     cost: bool,
     limits: Limits,
     where: str = "",
 ) -> Seen:
     """Read the file in a process of its own; errors name it, or `where`.
 
-    Raises UsageError or ModelError.
+    There is a table for each batch and combination of `dims`. Raises UsageError or ModelError.
     """
-    work = partial(seen, file, tuple(batches), dict(dims), cost)
+    [mine] = for_models(dims, [names_of(file.reference, file.name)], [None])
+    work = partial(seen, file, tuple(batches), mine, cost)
     return confined(work, limits, "reading it", where or file.reference)
 
 
-def seen(file: Resolved, batches: tuple[int, ...], dims: dict[str, int], cost: bool) -> Seen:
+def seen(file: Resolved, batches: tuple[int, ...], dims: Dims, cost: bool) -> Seen:
     """Open and inspect the file: the work that an untrusted file can make long."""
-    from onnxprof.model.file import doubt, open_found, with_defaults
+    from onnxprof.model.file import doubt, open_found
     from onnxprof.model.layers import inspect
+    from onnxprof.model.sizing import sizing
 
     opened = open_found(file)
-    sizes = with_defaults(opened, dims)
-    tables = _distinct([inspect(opened, size, sizes) for size in batches])
-    doubts = dict.fromkeys(doubt(opened, table.batch, sizes) for table in tables)
+    sizes = [sizing(opened, dict(grammar.resolved(each))) for each in grammar.combinations(dims)]
+    every = [inspect(opened, batch, each.at(batch)) for each in sizes for batch in batches]
+    tables = _distinct(every)
+    doubts = dict.fromkeys(doubt(opened, table.batch, dict(table.dims)) for table in tables)
     open_points = tuple(text for text in doubts if text)
     fed = {} if cost else _fed(opened, tables[0])
     counted = _counted(tables) if cost else []
-    unsized = _unsized(opened, sizes) if cost else ""
+    unsized = _unsized(opened, sizes[0]) if cost else ""
     return Seen(opened.name, tables, opened.parameters, fed, counted, open_points, unsized)
 
 
-def _unsized(model: ModelFile, sizes: dict[str, int]) -> str:
+def _unsized(model: ModelFile, sizes: Sizing) -> str:
     """Which axes have no size, and what to add, as `profile` says it; empty where all have one."""
     from onnxprof.model.suggestion import refuse_missing
 
@@ -111,7 +118,7 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
 
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
     """The tables without repeats, which arise where batches fall back to the file's own."""
-    return list({table.batch: table for table in tables}.values())
+    return list({(table.batch, table.dims): table for table in tables}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +138,20 @@ class Expressed:
         return [{**usual, "batch": batch} for batch in batches]
 
 
-def express(file: Resolved, dims: Mapping[str, int], limits: Limits, where: str = "") -> Expressed:
-    """Read the file in a process of its own, as `look` does."""
-    work = partial(expressed, file, dict(dims))
+def express(file: Resolved, dims: Dims, limits: Limits, where: str = "") -> Expressed:
+    """Read the file in a process of its own, as `look` does; each axis has one size."""
+    [mine] = for_models(dims, [names_of(file.reference, file.name)], [None])
+    work = partial(expressed, file, grammar.single(mine))
     return confined(work, limits, "reading it", where or file.reference)
 
 
-def expressed(file: Resolved, dims: dict[str, int]) -> Expressed:
+def expressed(file: Resolved, dims: Dims) -> Expressed:
     """Open the file and count in its free axes."""
     from onnxprof.model.costs import symbolic_costs
     from onnxprof.model.file import open_found
+    from onnxprof.model.sizing import sizing
 
     opened = open_found(file)
-    found = symbolic_costs(opened, dims)
+    found = symbolic_costs(opened, sizing(opened, dict(dims)).at(1))
     note = f"its batch is fixed: {found.obstacle}" if found.obstacle else ""
     return Expressed(opened.name, found, note)

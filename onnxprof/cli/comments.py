@@ -19,4 +19,4 @@ def comment(run: Run, *, has_table: bool) -> None:
         detail(text)
     if not has_table:
         for text in warning_texts(run):
-            note(f"onnxprof: {run.request.model_name} at batch {run.request.batch}: {text}")
+            note(f"onnxprof: {run.request.title}: {text}")

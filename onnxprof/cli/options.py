@@ -62,20 +62,6 @@ def _batch(text: str) -> int:
     return number
 
 
-def parse_dims(items: Sequence[str]) -> dict[str, int]:
-    """`NAME=SIZE` items as a mapping. Raises UsageError for a bad or a repeated one."""
-    dims: dict[str, int] = {}
-    for item in items:
-        name, _, size = item.rpartition("=")
-        number = _integer(size.strip())
-        if not name or number is None or number < 0:
-            raise UsageError(f"--dim {item!r} is not NAME=SIZE", remedy="Write --dim sequence=128")
-        if dims.get(name, number) != number:
-            raise UsageError(f"--dim gives {name!r} two sizes", remedy="Give it one")
-        dims[name] = number
-    return dims
-
-
 def parse_pairs(items: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:
     """`NAME=VALUE` items as pairs, each once. Raises UsageError for one without name or value."""
     pairs: dict[tuple[str, str], None] = {}

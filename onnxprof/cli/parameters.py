@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxprof.cli.options import parse_batches, parse_dims, parse_pairs
+from onnxprof.cli.options import parse_batches, parse_pairs
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import TABLE, Option
 from onnxprof.measure.budget import Budget
+from onnxprof.model.dims import grammar
 
 #: Of the commands that load a model on one runtime.
 SaveOptimized = Annotated[
@@ -136,8 +137,8 @@ def _sizes(given: str | int) -> tuple[int, ...]:
     return (given,) if isinstance(given, int) else parse_batches(given)
 
 
-def _axes(given: Sequence[str] | None) -> tuple[tuple[str, int], ...]:
-    return tuple(parse_dims(given or []).items())
+def _axes(given: Sequence[str] | None) -> grammar.Dims:
+    return tuple(grammar.parse(given or []).items())
 
 
 def _named(flag: str) -> Callable[[Any], Any]:

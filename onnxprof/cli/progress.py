@@ -144,25 +144,25 @@ class Meter:
         if isinstance(phase, Notice):
             self.note(phase)
         else:
-            self.show(job.facts.name, job.batch, phase, share)
+            self.show(job.facts.name, job.sizes, phase, share)
 
     def note(self, text: str, *, failed: bool = False) -> None:
         """Print a line above the progress; with `-qq` only what failed."""
         if failed or loudness.level() > loudness.SILENT:
             _print(self._bar.console, text)
 
-    def show(self, model: str, batch: int, phase: str, share: float) -> None:
+    def show(self, model: str, sizes: str, phase: str, share: float) -> None:
         """Show what a job is at; `share` is the spent part of its budget."""
         from onnxprof.publish.text.safe import printable
 
-        if line := self._phases.line(f"{model} batch {batch}", phase):
+        if line := self._phases.line(f"{model} {sizes}", phase):
             self.note(line)
         if self._task is None or self._bar.disable:
             return
-        name, phase = printable(model), printable(phase)
+        name, phase = f"{printable(model)[:24]} {printable(sizes)[:40]}", printable(phase)
         self._bar.update(
             self._task,
-            description=f"{name[:24]} batch {batch} ({self._done + 1}/{self._jobs}): {phase}",
+            description=f"{name} ({self._done + 1}/{self._jobs}): {phase}",
             completed=self._done + share,
             left=f"{_clock(self._left(share))} left",
         )

@@ -13,6 +13,7 @@ from onnxprof.errors import UsageError
 from onnxprof.machine.cpu import slug
 from onnxprof.model.file import ModelFile
 from onnxprof.model.layers import inspect
+from onnxprof.model.sizing import sizing
 from onnxprof.model.sources.resolve import published
 from onnxprof.model.suggestion import refuse_missing
 from onnxprof.plugins import registry
@@ -51,7 +52,7 @@ class Facts:
 
 def build(model: ModelFile, recording: Recording, facts: Facts) -> Run:
     """The run that the files describe. Raises UsageError for another model's or batch's files."""
-    refuse_missing(model, dict(facts.dims))
+    refuse_missing(model, sizing(model, dict(facts.dims)))
     table = inspect(model, facts.batch, dict(facts.dims))
     if table.batch != facts.batch:
         raise UsageError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.measure.budget import Amount, Budget
+from onnxprof.model.dims.grammar import each
 from onnxprof.model.opened import Opened
 from onnxprof.model.sources.resolve import published
 from onnxprof.plugins.source_places import cleaned
@@ -79,9 +80,14 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The model, its batch and its phase, for messages."""
-        phase = f", {self.options.phase}" if self.options.phase else ""
-        return f"{self.facts.name} at batch {self.batch}{phase}"
+        """The model, its batch, sizes and phase, for messages."""
+        return f"{self.facts.name} at {self.sizes}"
+
+    @property
+    def sizes(self) -> str:
+        """`batch 8`, `batch 1, sequence=128`, `batch 1, decode:512`."""
+        phase = (self.options.phase,) if self.options.phase else ()
+        return ", ".join((f"batch {self.batch}", *phase, *each(self.options.dims)))
 
     def asking(self, **changes: Any) -> Job:
         """The same with other options."""

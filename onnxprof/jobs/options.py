@@ -14,6 +14,7 @@ from typing import Any
 
 from onnxprof.measure.budget import Amount, Budget, Load
 from onnxprof.measure.contradictions import refuse_amount
+from onnxprof.model.dims import grammar
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity, Setup, Timer
 
@@ -133,13 +134,13 @@ class Options:
             metavar="PACKAGE==VERSION",
         ),
     )
-    dims: tuple[tuple[str, int], ...] = field(
+    dims: grammar.Dims = field(
         default=(),
         metadata=_said(
             "--dim",
-            "Size of a symbolic axis.",
+            "Size of a free axis: 128; 1,16,128 in turn; or tied to others: past+new.",
             metavar="NAME=SIZE",
-            texts=lambda dims: [f"{name}={size}" for name, size in dims],
+            texts=lambda dims: list(grammar.each(dims)),
         ),
     )
     granularity: Granularity = field(

@@ -5,7 +5,7 @@ What reads models is imported in the processes that read them, see `onnxprof.job
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -24,6 +24,8 @@ from onnxprof.jobs.streams import with_streams
 from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.measure.contradictions import refuse_streams
+from onnxprof.model.dims.choosing import for_models, names_of
+from onnxprof.model.dims.grammar import Dims, single
 from onnxprof.model.opened import Opened, opened
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import published, resolve
@@ -42,6 +44,7 @@ from onnxprof.records.sequences.states import States
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
+    from onnxprof.model.sizing import Sizing
 
 #: Hears of each job what it is at, and which part of it is done.
 Report = Callable[[Job, str, float], None]
@@ -82,7 +85,7 @@ def plan(
     options = found.options
     resolved = [resolve(reference, progress) for reference in options.models]
     inspected = [
-        inspect_found(file, replace(options, dims=dims), optional)
+        inspect_found(file, replace(options, dims=single(dims)), optional)
         for file, dims in zip(resolved, sizes_of(resolved, options), strict=True)
     ]
     for _, error in (pair for inspection in inspected for pair in inspection.refused):
@@ -118,8 +121,6 @@ class InspectedModel:
     """What a model's file says, at every batch size that is asked for."""
 
     model: Opened
-    dims: tuple[tuple[str, int], ...]
-    """Sizes of axes, without those that the phase decides; the tables have all."""
     tables: tuple[LayerTable, ...]
     own_batch: int
     """The batch that the file fixes; 0 where it leaves the batch free."""
@@ -128,54 +129,53 @@ class InspectedModel:
     """Batches that it cannot have, such as those of too large inputs, and why."""
     states: States | None = None
     """Its states, where a phase is asked for."""
+    decided: frozenset[str] = frozenset()
+    """Axes whose sizes the phase decides."""
 
 
 def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
     from onnxprof.model.feeds import from_file
-    from onnxprof.model.file import batch_axes, model_axes, open_found, with_defaults
+    from onnxprof.model.file import batch_axes, model_axes, open_found
+    from onnxprof.model.sizing import sizing
     from onnxprof.model.suggestion import refuse_missing
     from onnxprof.phases.planned import in_phase
 
     model = open_found(file)
     absent = optional - model_axes(model) if optional else optional
     asked = {name: size for name, size in options.dims if name not in absent}
-    given = {**_given(model, options.inputs), **asked}
+    arrays = _given(model, options.inputs)
+    given = {**arrays, **asked}
     states, decided = in_phase(model, options.phase, given) if options.phase else (None, {})
-    sizes = with_defaults(model, {**given, **decided})
+    sizes = sizing(model, {**asked, **decided}, arrays)
     refuse_missing(model, sizes)
     tables, refused = _tables(model, options.batches, sizes)
     digest = ""
     if options.inputs:
         for table in tables:
             _, digest = from_file(Path(options.inputs), table)
-    axes = batch_axes(model, sizes)
+    axes = batch_axes(model, {})
     return InspectedModel(
         opened(model),
-        tuple((axis, size) for axis, size in sizes.items() if axis not in decided),
         tables,
         axes.own if axes.fixed else 0,
         inputs_sha256=digest,
         refused=refused,
         states=states,
+        decided=frozenset(decided),
     )
 
 
-def sizes_of(files: Sequence[Resolved], options: Options) -> list[tuple[tuple[str, int], ...]]:
-    """The sizes given, for each model those of axes that it has.
+def sizes_of(files: Sequence[Resolved], options: Options) -> list[Dims]:
+    """The sizes given, for each model those that are meant for it and of axes that it has.
 
-    An axis that no model has goes to all of them, so that the first one refuses it. A model that
-    cannot be opened gets all sizes: to inspect it says why.
+    A model that cannot be opened gets all sizes: to inspect it says why.
     """
+    names = [names_of(file.reference, file.name) for file in files]
     if len(files) < 2 or not options.dims:
-        return [options.dims] * len(files)
+        return for_models(options.dims, names, [None] * len(files))
     axes = [_axes_if_any(file, options.limits) for file in files]
-    known = frozenset[str]().union(*(theirs for theirs in axes if theirs is not None))
-    nobodys = {name for name, _ in options.dims if name not in known}
-    return [
-        tuple((n, size) for n, size in options.dims if theirs is None or n in theirs | nobodys)
-        for theirs in axes
-    ]
+    return for_models(options.dims, names, axes)
 
 
 def _axes_if_any(file: Resolved, limits: Limits) -> frozenset[str] | None:
@@ -200,7 +200,7 @@ def _given(model: ModelFile, inputs: str) -> dict[str, int]:
 
 
 def _tables(
-    model: ModelFile, batches: Sequence[int], dims: Mapping[str, int]
+    model: ModelFile, batches: Sequence[int], sizes: Sizing
 ) -> tuple[tuple[LayerTable, ...], tuple[tuple[int, UsageError], ...]]:
     """One a batch size; a model that cannot be re-batched is measured once, and says why.
 
@@ -212,7 +212,7 @@ def _tables(
     refused: list[tuple[int, UsageError]] = []
     for batch in batches:
         try:
-            table = inspect(model, batch, dims)
+            table = inspect(model, batch, sizes.at(batch))
         except UsageError as error:
             refused.append((batch, error))
             continue
@@ -236,7 +236,7 @@ def jobs_of(
             models=(published(inspection.model.facts).reference,),
             device=device.id if options.device == ALL else options.device or device.kind,
             batches=(table.batch,),
-            dims=inspection.dims,
+            dims=tuple(dim for dim in table.dims if dim[0] not in inspection.decided),
             threads=options.threads or usable_cores(),
         )
         if device.kind == "cpu":

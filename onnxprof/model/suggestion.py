@@ -12,6 +12,7 @@ from onnxprof.model.file import ModelFile, missing_dims, rebatched
 from onnxprof.model.graph.walk import walk
 from onnxprof.model.rebatch.axes import FreeDim
 from onnxprof.model.shapes import infer
+from onnxprof.model.sizing import Sizing, sizing
 
 #: Sizes that networks of text, sound and images are made for, the usual ones first.
 _GENERAL = (128, 64, 32, 48, 256, 512, 16, 8, 1, 320, 640, 1024, 1536, 80, 100, 4, 2)
@@ -25,11 +26,12 @@ _MOST_NODES = 100_000
 _Refusal = tuple[str, str]
 
 
-def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
+def refuse_missing(model: ModelFile, sizes: Sizing) -> None:
     """Raise UsageError for symbolic axes without a size, with sizes that the graph takes.
 
     Where no trial succeeds, the message names the node that refuses the first one.
     """
+    dims = dict.fromkeys(sizes.order, 0)
     missing = missing_dims(model, dims)
     if not missing:
         return
@@ -37,32 +39,32 @@ def refuse_missing(model: ModelFile, dims: Mapping[str, int]) -> None:
     raise UsageError(
         f"no size given for symbolic axes: {listed}",
         where=str(model.path),
-        remedy=_remedy(model, missing, dims),
+        remedy=_remedy(model, missing, sizes),
     )
 
 
 def suggested(model: ModelFile, dims: Mapping[str, int]) -> dict[str, int]:
     """Sizes that the graph takes for the axes without one in `dims`; empty where no trial does."""
     missing = missing_dims(model, dims)
-    return _search(model, missing, dims)[0] if missing else {}
+    return _search(model, missing, sizing(model, dims))[0] if missing else {}
 
 
-def _remedy(model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]) -> str:
-    taken, refusal = _search(model, missing, dims)
+def _remedy(model: ModelFile, missing: tuple[FreeDim, ...], sizes: Sizing) -> str:
+    taken, refusal = _search(model, missing, sizes)
     return f"Add {_options(taken)}" if taken else f"Add --dim NAME=SIZE for each. {refusal}"
 
 
 def _search(
-    model: ModelFile, missing: tuple[FreeDim, ...], dims: Mapping[str, int]
+    model: ModelFile, missing: tuple[FreeDim, ...], sizes: Sizing
 ) -> tuple[dict[str, int], str]:
     """The first sizes that no node refuses, for certain if possible; else the first refusal."""
     nodes = sum(1 for _ in walk(model.structure.graph)) + 1
-    always = {name for refusals in _tried(model, dims) for name, _ in refusals}
+    always = {name for refusals in _tried(model, sizes, {}) for name, _ in refusals}
     first, fair = "", dict[str, int]()
     for trial in islice(_trials(missing), max(_MOST_NODES // nodes, 1)):
         refused, doubtful = (
             [refusal for refusal in refusals if refusal[0] not in always]
-            for refusals in _tried(model, {**dims, **trial})
+            for refusals in _tried(model, sizes, trial)
         )
         if not refused and not doubtful:
             return trial, ""
@@ -78,10 +80,12 @@ def _options(sizes: Mapping[str, int]) -> str:
     return " ".join(f"--dim {shlex.quote(f'{name}={size}')}" for name, size in sizes.items())
 
 
-def _tried(model: ModelFile, dims: Mapping[str, int]) -> tuple[list[_Refusal], list[_Refusal]]:
+def _tried(
+    model: ModelFile, sizes: Sizing, trial: Mapping[str, int]
+) -> tuple[list[_Refusal], list[_Refusal]]:
     """(certain, possible) refusals of operands by nodes at these sizes."""
     try:
-        structure = rebatched(model, 1, dims).structure
+        structure = rebatched(model, 1, sizes.beside(trial).at(1)).structure
     except OnnxprofError as error:
         return [("inputs", error.what)], []
     scope = infer.infer(structure, trust_declared=False)

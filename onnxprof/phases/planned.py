@@ -16,7 +16,7 @@ from onnxprof.records.sequences.states import States
 
 
 def in_phase(
-    model: ModelFile, text: str, given: Mapping[str, int]
+    model: ModelFile, text: str, given: Mapping[str, int | str]
 ) -> tuple[States, dict[str, int]]:
     """The model's states, and the sizes of the axes that the phase decides.
 
@@ -30,7 +30,7 @@ def in_phase(
     symbols = batch_axes(model, {}).symbols
     decided = {axis: size for axis, size in decided.items() if axis not in symbols}
     for axis, size in decided.items():
-        if given.get(axis, size) != size:
+        if isinstance(given.get(axis), int) and given[axis] != size:
             raise UsageError(
                 f"--dim {axis}={given[axis]} contradicts --phase {text}, which makes it {size}",
                 where=model.name,

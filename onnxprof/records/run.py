@@ -80,6 +80,18 @@ class Request:
         return (*((self.phase,) if self.phase else ()), *self.setup.words)
 
     @property
+    def sizes(self) -> str:
+        """`batch 8`, `batch 1, sequence=128`, `batch 1, decode:512`."""
+        phase = (self.phase,) if self.phase else ()
+        axes = (f"{name}={size}" for name, size in self.dims)
+        return ", ".join((f"batch {self.batch}", *phase, *axes))
+
+    @property
+    def title(self) -> str:
+        """The model and its sizes: `resnet50 at batch 8`, `gpt2 at batch 1, past=128`."""
+        return f"{self.model_name} at {self.sizes}"
+
+    @property
     def is_published(self) -> bool:
         """Whether the times are published lower bounds.
 

@@ -117,7 +117,7 @@ def _plan(load: Load, options: Options, jobs: tuple[Job, ...], version: str) -> 
         rate=load.rate,
         duration_s=load.duration_s,
         samples=load.samples,
-        dims=first.options.dims,
+        dims=first.table.dims,
         seed=options.seed,
         inputs_sha256=_digest(options.inputs),
     )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from onnxprof.model.dims.grammar import Dims, each
+
 #: Version of the events as they are written; grows when a reader of the last one would be misled.
 EVENTS_VERSION = 1
 
@@ -25,11 +27,22 @@ class JobName:
     device: str
     batch: int
     threads: int
-    dims: tuple[tuple[str, int], ...] = ()
+    dims: Dims = ()
     node: str = ""
     """The machine that runs it; empty for this one."""
     phase: str = ""
     """As `decode:512`; empty for a plain inference."""
+
+    @property
+    def sizes(self) -> str:
+        """`batch 8`, `batch 1, sequence=128`, `batch 1, decode:512`."""
+        phase = (self.phase,) if self.phase else ()
+        return ", ".join((f"batch {self.batch}", *phase, *each(self.dims)))
+
+    @property
+    def title(self) -> str:
+        """`resnet50 at batch 8`, `gpt2 at batch 1, past=128`."""
+        return f"{self.model} at {self.sizes}"
 
 
 @dataclass(frozen=True, slots=True)

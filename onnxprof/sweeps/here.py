@@ -207,8 +207,7 @@ class _Course:
         start_server(registry.backend(options.backend))
         where = setting(options, self.task.device_id)
         found = self.place.inspected(self.task, fetching)
-        name = self.task.model_name
-        self.refused = {b: f"{name} at batch {b}: {error}" for b, error in found.refused}
+        self.refused = {b: f"{self.task.job(b).title}: {error}" for b, error in found.refused}
         for batch, reason in self.refused.items():
             self.desk.hear(Skipped(self.task.job(batch, self.place.name), reason, "size"))
             self._end(batch)

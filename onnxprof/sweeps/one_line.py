@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import prod
 
 from onnxprof.errors import BackendError, OnnxprofError, UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.outlook import ahead_s
 from onnxprof.jobs.setting import setting, with_backend
 from onnxprof.jobs.sweep import sizes_of, start_server
+from onnxprof.model.dims import grammar
+from onnxprof.model.dims.choosing import left_out, names_of
+from onnxprof.model.dims.grammar import Dims
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.verbs import has_provider
 from onnxprof.sweeps.devices import Spread, on, spread
-from onnxprof.sweeps.tasks import Task
+from onnxprof.sweeps.tasks import Task, by_batch
 
 #: What takes less is over before its announcement is read; from the other on minutes are enough.
 _WORTH_SAYING_S, _MINUTES_S = 5.0, 600.0
@@ -49,9 +53,12 @@ def tasks_of(
         found = _found(_of_one_model(options, force), say)
         for _, error in found.refused:
             raise error
-        return [_of_model(task, model, sized) for task in found.tasks for model in options.models]
+        bare = found.tasks
+        return [
+            each for t in bare for model in options.models for each in _of_model(t, sized[model])
+        ]
     bare = [task for each in _settled(options, names, loaded) for task in _spread(each, force)]
-    return [_of_model(task, model, sized) for model in options.models for task in bare]
+    return [each for model in options.models for t in bare for each in _of_model(t, sized[model])]
 
 
 def _refuse_several(names: Sequence[str]) -> None:
@@ -80,12 +87,14 @@ def backend_names(text: str) -> tuple[str, ...]:
 
 
 def remarks(tasks: Sequence[Task], options: Options) -> Iterator[str]:
-    """What of the options is not for all of several backends."""
+    """What of the options is not for all of several backends; how many measurements axes make."""
     without = dict.fromkeys(
         task.options.backend for task in tasks if task.options.provider != options.provider
     )
     for name in without:
         yield f"{name} has no provider {options.provider!r}: --provider is for the other backends"
+    if many := how_many(tasks, options):
+        yield many
 
 
 def announcement(tasks: Sequence[Task]) -> str:
@@ -154,18 +163,56 @@ def _spread(options: Options, force: bool) -> list[Task]:
     return [*found.tasks, *(task for task, _ in found.refused)]
 
 
-def _of_model(task: Task, model: str, sized: Mapping[str, tuple[tuple[str, int], ...]]) -> Task:
-    return task.asking(models=(model,), dims=sized.get(model, task.options.dims))
+def _of_model(task: Task, model: Sized) -> Iterator[Task]:
+    """A task for each combination of sizes, the last axis fastest."""
+    for dims in grammar.combinations(model.dims):
+        yield from by_batch(task.asking(models=(model.reference,), dims=grammar.resolved(dims)))
 
 
-def _sized(options: Options, progress: Progress | None) -> dict[str, tuple[tuple[str, int], ...]]:
-    """For each model that is there the sizes of the axes that it has."""
-    if len(options.models) < 2 or not options.dims:
-        return {}
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A model with the sizes that are meant for it."""
+
+    reference: str
+    dims: Dims
+
+
+def _sized(options: Options, progress: Progress | None) -> dict[str, Sized]:
+    """For each model that is there the sizes of the axes that it has; else all."""
     files: dict[str, Resolved] = {}
-    for model in options.models:
+    for model in options.models if options.dims else ():
         try:
             files[model] = resolve(model, progress)
         except OnnxprofError:  # its task says why
             continue
-    return dict(zip(files, sizes_of(list(files.values()), options), strict=True))
+    found = dict(zip(files, sizes_of(list(files.values()), options), strict=True))
+    return {model: Sized(model, found.get(model, options.dims)) for model in options.models}
+
+
+def axes_left_out(tasks: Sequence[Task], asked: Options) -> list[tuple[str, str]]:
+    """Models without an axis whose size is given for others, and the axis, each once."""
+    models = {task.model: task for task in tasks}
+    names = [names_of(task.model, task.model_name) for task in models.values()]
+    sized = [task.options.dims for task in models.values()]
+    titles = [task.model_name for task in models.values()]
+    found = left_out(asked.dims, names, sized)
+    return list(dict.fromkeys((titles[number], axis) for number, axis in found))
+
+
+def how_many(tasks: Sequence[Task], asked: Options) -> str:
+    """`24 measurements: 3 sizes of past x 2 of new x 4 of the batch`; empty for one size each."""
+    swept = [(name, len(grammar.alternatives(size))) for name, size in asked.dims]
+    axes = [(name, count) for name, count in swept if count > 1]
+    if not axes:
+        return ""
+    whole = sum(len(task.options.batches) for task in tasks)
+    factors = [f"{count} {'sizes ' if not i else ''}of {n}" for i, (n, count) in enumerate(axes)]
+    batches = len(asked.batches)
+    models = len(dict.fromkeys(task.model for task in tasks))
+    factors += [f"{batches} of the batch"] if batches > 1 else []
+    factors += [f"{models} models"] if models > 1 else []
+    known = prod(count for _, count in axes) * batches * models
+    others = whole // known if known else 0
+    factors += [f"{others} systems"] if others > 1 else []
+    is_product = known * max(others, 1) == whole
+    return f"{whole} measurements" + (f": {' x '.join(factors)}" if is_product else "")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options
+from onnxprof.model.dims import grammar
 from onnxprof.model.sources.resolve import SCHEMES
 from onnxprof.processes.limits import Limits
 from onnxprof.store.encoding import from_json, to_json
@@ -107,3 +108,12 @@ class Task:
         if len(task.options.models) != 1:
             raise UsageError("this is no task of a sweep: it has not one model")
         return task
+
+
+def by_batch(task: Task) -> Iterator[Task]:
+    """The task; one for each batch where sizes of axes may depend on it."""
+    if not grammar.ties(task.options.dims):
+        yield task
+        return
+    for batch in task.options.batches:
+        yield task.asking(batches=(batch,))

@@ -11,6 +11,7 @@ from onnxprof.jobs.options import command_line
 from onnxprof.jobs.trouble.ending import without_folders
 from onnxprof.machine.facts import environment
 from onnxprof.machine.kernel import usable_cores
+from onnxprof.model.dims.grammar import numbers
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import published, resolve
 from onnxprof.plugins import registry
@@ -39,7 +40,8 @@ def _records(task: Task, found: Resolved, error: OnnxprofError) -> dict[int, Run
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = found.path.stat().st_size
     facts = published(ModelFacts(found.name, found.reference, digest, size, 0, ()))
-    options = task.asking(threads=task.options.threads or usable_cores()).options
+    sizes = tuple(numbers(task.options.dims).items())
+    options = task.asking(threads=task.options.threads or usable_cores(), dims=sizes).options
     backend = registry.backend(options.backend)
     device = pick_devices(backend, task.device_id or options.device, options.provider)[0]
     facts_here = environment(backend=backend)
@@ -58,7 +60,7 @@ def _records(task: Task, found: Resolved, error: OnnxprofError) -> dict[int, Run
             environment=facts_here,
             created=now(),
             command=command_line(task.asking(models=(facts.reference,), batches=(batch,)).options),
-            table=LayerTable((), batch, options.dims),
+            table=LayerTable((), batch, sizes),
             failure=without_folders(
                 f"{error.what}. {error.remedy}" if error.remedy else error.what
             ),

@@ -16,13 +16,14 @@ from onnxprof.errors import UsageError
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
+from onnxprof.model.sizing import sizing
 from onnxprof.model.suggestion import refuse_missing
 
 
 def suggested(made, folder):
     model = open_model(str(models.save(made, folder)))
     with pytest.raises(UsageError, match="no size given") as caught:
-        refuse_missing(model, {})
+        refuse_missing(model, sizing(model, {}))
     return model, caught.value.remedy
 
 
@@ -104,4 +105,5 @@ def test_where_nothing_fits_the_node_that_refuses_is_named(tmp_path):
 
 
 def test_nothing_is_missing_where_everything_has_a_size(tmp_path):
-    refuse_missing(open_model(str(models.save(models.linear(), tmp_path))), {})
+    model = open_model(str(models.save(models.linear(), tmp_path)))
+    refuse_missing(model, sizing(model, {}))

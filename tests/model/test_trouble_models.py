@@ -11,7 +11,7 @@ import pytest
 from support.networks import models
 from support.networks.models import node, value, weight
 
-from onnxprof.cli.options import parse_batches, parse_dims
+from onnxprof.cli.options import parse_batches
 from onnxprof.errors import ModelError, OnnxprofError, UsageError
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -254,16 +254,6 @@ def test_bad_batch_options(text):
 def test_batch_options():
     assert parse_batches("1,8") == (1, 8)
     assert parse_batches(" 8, 1 ,8") == (8, 1)
-
-
-@pytest.mark.parametrize("items", [["a"], ["a="], ["=3"], ["a=x"], ["a=-1"], ["a=1", "a=2"]])
-def test_bad_dim_options(items):
-    with pytest.raises(UsageError, match="--dim"):
-        parse_dims(items)
-
-
-def test_dim_options():
-    assert parse_dims(["a=1", "b=c=2", "a=1", "d=0"]) == {"a": 1, "b=c": 2, "d": 0}
 
 
 def test_damaged_files_are_refused_or_read_but_never_crash(tmp_path):

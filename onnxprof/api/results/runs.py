@@ -45,6 +45,14 @@ class Failure:
     model: str
     batch: int
     reason: str
+    dims: tuple[tuple[str, int], ...] = ()
+    """Sizes of axes other than the batch."""
+
+    @property
+    def title(self) -> str:
+        """The model and its sizes: `gpt2 at batch 1, past=128`."""
+        axes = (f"{name}={size}" for name, size in self.dims)
+        return ", ".join((f"{self.model} at batch {self.batch}", *axes))
 
 
 class Runs(Printed, Sequence[Run]):

@@ -49,8 +49,8 @@ def export(
     Exit code 1: the file was made, but computes something else.
     """
     from onnxprof.api.exporting import is_of_zoo
-    from onnxprof.cli.options import parse_dims
     from onnxprof.jobs.exporting.export import Order, parse_input
+    from onnxprof.model.dims.grammar import fixed, parse
 
     if is_of_zoo(target, exporter):
         return _from_zoo(target, output, bool(input))
@@ -61,7 +61,7 @@ def export(
         dynamic_batch=dynamic_batch,
         opset=opset,
         exporter=exporter,
-        dims=tuple(parse_dims(dim or []).items()),
+        dims=tuple(fixed(tuple(parse(dim or []).items())).items()),
         keep=keep,
         seconds=timeout,
     )

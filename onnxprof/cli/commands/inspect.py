@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from onnxprof.api.reading import Seen
+    from onnxprof.model.dims.grammar import Dims
     from onnxprof.model.sources.policy import Resolved
     from onnxprof.processes.limits import Limits
 
@@ -47,7 +48,8 @@ def inspect(
         bool, typer.Option("--alive", help="What is in memory while each layer runs.")
     ] = False,
     dim: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="Size of a symbolic axis.")
+        list[str] | None,
+        typer.Option(metavar="NAME=SIZE", help="Size of a free axis: 128; 1,16; or past+new."),
     ] = None,
     cost: Annotated[
         bool, typer.Option("--cost", help="Show what each layer costs: operations, bytes.")
@@ -67,11 +69,12 @@ def inspect(
     With --cost its multiply-accumulates, FLOPs, bytes, arithmetic intensity and parameters.
     """
     from onnxprof.api.reading import look
-    from onnxprof.cli.options import memory_limit, parse_batches, parse_dims
+    from onnxprof.cli.options import memory_limit, parse_batches
     from onnxprof.errors import UsageError
+    from onnxprof.model.dims.grammar import parse
     from onnxprof.processes.limits import Limits
 
-    batches, dims = parse_batches(batch), parse_dims(dim or [])
+    batches, dims = parse_batches(batch), tuple(parse(dim or []).items())
     chosen = _choose(layout, format, output, as_json, alive or symbolic)
     if layout == "classic" and cost:
         raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
@@ -154,7 +157,7 @@ def _symbolic(
     model: str,
     cost: bool,
     batches: tuple[int, ...],
-    dims: dict[str, int],
+    dims: Dims,
     chosen: str,
     output: Path | None,
     limits: Limits,

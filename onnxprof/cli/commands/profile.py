@@ -70,13 +70,12 @@ def profile(
     from rich.console import Console
 
     from onnxprof import folders
-    from onnxprof.api.measuring import axes_left_out
     from onnxprof.cli.commands.optimised import refuse_target, save_of_task
     from onnxprof.cli.options import memory_limit
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
-    from onnxprof.sweeps.one_line import remarks, tasks_of
+    from onnxprof.sweeps.one_line import axes_left_out, remarks, tasks_of
     from onnxprof.sweeps.phased import in_phases
 
     limits = Limits(timeout, memory_limit(memory))
@@ -139,7 +138,7 @@ class _Told:
         self._as_json = as_json
         self._runs: list[Run] = []
         self._files: list[Path] = []
-        self._unmeasured: list[tuple[str, int | None, str]] = []
+        self._unmeasured: list[tuple[JobName, str]] = []
         self._failed = 0
         self._lines: set[str] = set()
         self._left_out = False
@@ -165,7 +164,7 @@ class _Told:
 
         match event:
             case Advanced(job, doing, share):
-                self._meter.show(job.model, job.batch, doing, share)
+                self._meter.show(job.model, job.sizes, doing, share)
             case Noted(text):
                 self._say(text)
             case Started() if self._ahead:
@@ -174,12 +173,12 @@ class _Told:
                 self._jobs -= 1
                 if cause != "batch":
                     self._left_out = True
-                    self._unmeasured.append((job.model, job.batch, reason))
+                    self._unmeasured.append((job, reason))
                 self._say(reason)
                 self._meter.done()
             case Failed(job, reason, ""):
                 self._failed += self._say(reason, failed=True)
-                self._unmeasured.append((job.model, job.batch, reason))
+                self._unmeasured.append((job, reason))
                 self._meter.done()
             case Finished() | Failed() | AlreadyStored():
                 self._meter.done()
@@ -191,7 +190,7 @@ class _Told:
         from onnxprof.cli.comments import comment
 
         if reason:
-            complain(f"{job.model} at batch {job.batch}: {reason}")
+            complain(f"{job.title}: {reason}")
         elif not self._quiet:
             _show(run, self._jobs > 1, self._shelf)
         comment(run, has_table=not self._quiet)
@@ -221,10 +220,12 @@ class _Told:
 
     def _deliver(self, store: Store) -> None:
         from onnxprof.cli.output import deliver_document
+        from onnxprof.model.dims.grammar import numbers
         from onnxprof.publish.json.runs import profiled
 
         stored = list(zip(self._runs, map(str, self._files), strict=True))
-        deliver_document(profiled(stored, str(store.root), self._unmeasured))
+        lost = [(job.model, job.batch, numbers(job.dims), why) for job, why in self._unmeasured]
+        deliver_document(profiled(stored, str(store.root), lost))
 
 
 def _show(run: Run, is_one_of_many: bool, shelf: Shelf) -> None:

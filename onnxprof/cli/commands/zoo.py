@@ -103,7 +103,8 @@ def check(
 ) -> int:
     """Materialise and run networks; look at every activation. Exit code 1 if one fails."""
     from onnxprof.checks.zoo import check_apart
-    from onnxprof.cli.options import parse_batches, parse_dims
+    from onnxprof.cli.options import parse_batches
+    from onnxprof.model.dims.grammar import fixed, parse
 
     def one(name: str) -> Any:
         return check_apart(
@@ -119,7 +120,7 @@ def check(
     import time
     from concurrent.futures import ThreadPoolExecutor
 
-    batches, dims = parse_batches(batch), parse_dims(dim or [])
+    batches, dims = parse_batches(batch), fixed(tuple(parse(dim or []).items()))
     chosen, results, began = _chosen(names, everything), [], time.perf_counter()
     typer.echo(_CHECK_HEADING)
     with ThreadPoolExecutor(jobs) as pool:

@@ -47,4 +47,4 @@ def _unmet(comparison: Comparison, required: Requirement) -> Iterator[str]:
 
 
 def _name(run: Run) -> str:
-    return f"{run.request.model_name} at batch {run.request.batch}"
+    return run.request.title

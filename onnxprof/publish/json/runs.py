@@ -98,13 +98,14 @@ RUN = Document(
     },
     {"by": record({"what": {"enum": ["scope", "operator"]}, "parts": listed(_PART)})},
 )
+_FAILURE = record({"model": TEXT, "batch": known(COUNT), "reason": TEXT}, {"dims": mapped(COUNT)})
 PROFILE = Document(
     "profile",
     "What a measurement gave: runs, and what was not measured",
     {
         **{"store": TEXT, "runs": listed(SUMMARY)},
         "warnings": mapped(parts.WARNINGS),
-        "failures": listed(record({"model": TEXT, "batch": known(COUNT), "reason": TEXT})),
+        "failures": listed(_FAILURE),
     },
 )
 
@@ -213,11 +214,11 @@ def _ms(ns: int | None) -> float | None:
 def profiled(
     stored: Sequence[tuple[Run, str]],
     store: str,
-    failures: Sequence[tuple[str, int | None, str]] = (),
+    failures: Sequence[tuple[str, int, Mapping[str, int], str]] = (),
 ) -> dict[str, Any]:
     """The document of `profile`: runs with the paths of their files, failed ones as well.
 
-    `failures` are (model, batch, reason) of what left no run.
+    `failures` are (model, batch, other sizes, reason) of what left no run.
     """
     from dataclasses import replace
 
@@ -231,8 +232,8 @@ def profiled(
             "runs": list_records(summaries),
             "warnings": {path: parts.warnings(shown) for shown, path in stored},
             "failures": [
-                {"model": model, "batch": batch, "reason": reason}
-                for model, batch, reason in failures
+                {"model": model, "batch": batch, "dims": dict(dims), "reason": reason}
+                for model, batch, dims, reason in failures
             ],
         }
     )

@@ -145,7 +145,7 @@ class Ahead:
         for batch, reason in each.refused:
             yield Skipped(task.job(batch), reason, "size")
         for batch, size in self._unfit(each):
-            title = f"{task.model_name} on {task.options.backend} at batch {batch}"
+            title = f"{task.model_name} on {task.options.backend} at {task.job(batch).sizes}"
             text = unfit_text(title, size, self.usable_bytes(task))
             yield Skipped(task.job(batch), text, "memory")
 

@@ -61,8 +61,7 @@ class Preview:
             if (expected := predicted(job)) is not None
         }
         self.remembered.learn(task, settled, memory)
-        name = task.model_name
-        refused = {b: f"{name} at batch {b}: {error}" for b, error in inspection.refused}
+        refused = {b: f"{task.job(b).title}: {error}" for b, error in inspection.refused}
         self.remembered.learn_refused(task, refused)
 
     def _model(self, task: Task) -> InspectedModel:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job, asked_of
 from onnxprof.machine.kernel import usable_cores
+from onnxprof.model.dims import grammar
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import Request
 from onnxprof.store.encoding import from_json, to_json
@@ -124,7 +126,7 @@ class Remembered:
         known = Known(
             name=one.facts.name,
             sha256=_digest(one.facts.name) if is_zoo else one.facts.sha256,
-            dims=one.options.dims,
+            dims=tuple(dim for dim in one.table.dims if dim in one.options.dims),
             batches=tuple((asked, job.batch) for asked, job in sorted(jobs.items())),
             inputs_sha256=one.inputs_sha256,
             file_bytes=one.facts.file_bytes,
@@ -152,7 +154,8 @@ class Remembered:
     def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
         """Remember a model that cannot be opened, by its file."""
         stamps = (*_stamps([path]), *_inputs(task))
-        self._keep(task, Known(facts.name, facts.sha256, task.options.dims, stamps=stamps))
+        dims = tuple(grammar.numbers(task.options.dims).items())
+        self._keep(task, Known(facts.name, facts.sha256, dims, stamps=stamps))
 
     def _keep(self, task: Task, known: Known) -> None:
         key = _key(task)
@@ -201,6 +204,8 @@ def _key(task: Task) -> str:
     model = os.path.abspath(task.model) if is_file else task.model
     facts = [model, sorted(asked.dims), task.optional_dims, asked.inputs, asked.seed]
     facts += [asked.phase] if asked.phase else []
+    if grammar.ties(asked.dims):  # they may be tied to the batch
+        facts.append(asked.batches)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
@@ -232,5 +237,13 @@ def _of_zoo(task: Task) -> Known | None:
     entry = catalogue.entry(name)
     axes = {axis for given in entry.inputs for axis in given.shape if isinstance(axis, str)}
     lacking = set(task.optional_dims) - axes
-    dims = dict(entry.dims) | {a: size for a, size in task.options.dims if a not in lacking}
+    asked = tuple((axis, size) for axis, size in task.options.dims if axis not in lacking)
+    dims = dict(entry.dims) | grammar.numbers(asked)
+    if open_ := grammar.ties(asked):
+        try:
+            dims |= grammar.settled(open_, dims)
+        except OnnxprofError:
+            return None
+    if not dims.keys() >= open_.keys():  # tied to the batch
+        return None
     return Known(name, entry.sha256, tuple(dims.items()), macs=entry.macs, file_bytes=entry.bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.setting import ALL, NONE
+from onnxprof.model.dims.grammar import Size, resolved
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity
 from onnxprof.sweeps.plans.models import references
 from onnxprof.sweeps.plans.read import Entry, Plan
 from onnxprof.sweeps.plans.values import FIELDS, LISTED, TABLES
-from onnxprof.sweeps.tasks import Task
+from onnxprof.sweeps.tasks import Task, by_batch
 
 #: Multiplied out; the batches of a task stay together.
 _AXES = tuple(sorted(LISTED - {"batch"}))
@@ -45,7 +46,8 @@ def expanded(plan: Plan) -> Expanded:
                     for task in _tasks(plan, model, reference, backend, name):
                         mine = batches.setdefault(task.asking(batches=()), {})
                         mine.update(dict.fromkeys(task.options.batches))
-    tasks = tuple(task.asking(batches=tuple(mine)) for task, mine in batches.items())
+    whole = (task.asking(batches=tuple(mine)) for task, mine in batches.items())
+    tasks = tuple(each for task in whole for each in by_batch(task))
     return Expanded(tasks, tuple(notes))
 
 
@@ -79,6 +81,7 @@ def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) 
         for sizes in product(*dims.values()):
             options = _options(reference, name, settled, given.get("batch", (1,)), dims, sizes)
             try:
+                options = replace(options, dims=resolved(options.dims))
                 refuse_contradictions(options)
             except UsageError as error:
                 where = plan.where(model.line)
@@ -92,7 +95,7 @@ def _options(
     settled: Mapping[str, Any],
     batches: tuple[int, ...],
     dims: Mapping[str, Any],
-    sizes: tuple[int, ...],
+    sizes: tuple[Size, ...],
 ) -> Options:
     given = {FIELDS[key]: value for key, value in settled.items() if key in FIELDS}
     given |= {FIELDS[key]: tuple(sorted(given[FIELDS[key]])) for key in TABLES if key in settled}

@@ -11,6 +11,7 @@ from typing import Any
 
 from onnxprof import folders
 from onnxprof.errors import UsageError
+from onnxprof.model.dims.grammar import Size
 from onnxprof.plugins import registry
 from onnxprof.sweeps.plans.lines import Lines, lines_of
 from onnxprof.sweeps.plans.values import (
@@ -46,7 +47,7 @@ class Entry:
 
     names: tuple[str, ...] = ()
     given: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    dims: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    dims: Mapping[str, tuple[Size, ...]] = field(default_factory=dict)
     line: int = 1
 
 
@@ -181,10 +182,10 @@ class _Reader:
         except WrongValueError as error:
             raise self._wrong(path, str(path[-1]), error) from None
 
-    def _dims(self, path: tuple[str | int, ...], given: Any) -> dict[str, tuple[int, ...]]:
+    def _dims(self, path: tuple[str | int, ...], given: Any) -> dict[str, tuple[Size, ...]]:
         if not isinstance(given, dict):
             raise self._error("dim has no axis", (*path, "dim"), "Write dim.sequence = [16, 128]")
-        found: dict[str, tuple[int, ...]] = {}
+        found: dict[str, tuple[Size, ...]] = {}
         for name, value in given.items():
             try:
                 found[name] = sizes(value)

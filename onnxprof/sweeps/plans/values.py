@@ -11,6 +11,7 @@ from typing import Any
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import LARGEST, TABLE, Option
 from onnxprof.measure.budget import Budget
+from onnxprof.model.dims.grammar import Size, alternatives, of_values
 from onnxprof.phases.grammar import points
 
 _LARGEST_BATCH = 1 << 20
@@ -62,12 +63,16 @@ def _phases(items: list[Any], given: Any) -> tuple[str, ...]:
         raise WrongValueError(given, "KIND:SIZES, as in prefill:512 or decode:512..2048") from error
 
 
-def sizes(given: Any) -> tuple[int, ...]:
-    """The sizes of an axis. Raises WrongValueError."""
+def sizes(given: Any) -> tuple[Size, ...]:
+    """The sizes of an axis, or the ties that give them. Raises WrongValueError."""
     items = given if isinstance(given, list) else [given]
-    if not items or not all(_is_whole(item) and 0 <= item <= _LARGEST for item in items):
-        raise WrongValueError(given, "a whole number, or a list of them")
-    return tuple(dict.fromkeys(items))
+    allowed = 'a whole number, a tie to other axes such as "past + new", or a list of them'
+    if not items or not all(type(i) is str or (_is_whole(i) and 0 <= i <= _LARGEST) for i in items):
+        raise WrongValueError(given, allowed)
+    try:
+        return alternatives(of_values(items, ""))
+    except UsageError:
+        raise WrongValueError(given, allowed) from None
 
 
 def texts(given: Any) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def test_progress_and_boards_write_none(
     with steps(console, "packing") as advance:
         advance("half", 0.5)
     with Meter(console, 2, 1.0) as meter:
-        meter.show("net", 1, "warming up", 0.1)
+        meter.show("net", "batch 1", "warming up", 0.1)
         meter.note("a note")
         meter.done()
     assert sink.getvalue() == "onnxprof: a note\n"
@@ -84,7 +84,7 @@ def test_progress_and_boards_write_none(
 def test_without_them_a_terminal_gets_its_progress() -> None:
     sink = StringIO()
     with Meter(Console(file=sink, force_terminal=True), 2, 1.0) as meter:
-        meter.show("net", 1, "warming up", 0.1)
+        meter.show("net", "batch 1", "warming up", 0.1)
     assert "\x1b" in sink.getvalue()
 
 

@@ -47,7 +47,7 @@ def given(name: str, kind: Any) -> str:
         float: "float",
         float | None: "float | None",
         str: "str",
-        tuple[tuple[str, int], ...]: "Mapping[str, int]",
+        tuple[tuple[str, int | str], ...]: "Mapping[str, int | str | Iterable[int | str]]",
         tuple[tuple[str, str], ...]: "Mapping[str, str]",
     }
     return plain[kind]

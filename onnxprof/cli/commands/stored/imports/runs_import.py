@@ -14,13 +14,15 @@ import typer
 
 from onnxprof import folders
 from onnxprof.cli.commands.stored.imports.runs_published import import_published
-from onnxprof.cli.options import memory_limit, parse_dims
+from onnxprof.cli.options import memory_limit
 from onnxprof.cli.output import stdout_console
 from onnxprof.errors import UsageError
 from onnxprof.imports.build import Facts, build
 from onnxprof.imports.files import chosen, options, readers
 from onnxprof.jobs.job import now
-from onnxprof.model.file import open_found, with_defaults
+from onnxprof.model.dims.grammar import parse, single
+from onnxprof.model.file import open_found
+from onnxprof.model.sizing import sizing
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.model.sources.resolve import argument, is_remote, resolve
 from onnxprof.plugins.readers import FileOption, FileReader
@@ -141,7 +143,8 @@ def import_run(
 
 def _made(file: Resolved, files: Mapping[str, str], context: Context, command: str) -> Run:
     opened = open_found(file)
-    dims = with_defaults(opened, parse_dims(context.dims))
+    asked = dict(single(tuple(parse(context.dims).items())))
+    dims = sizing(opened, asked).at(context.batch)
     facts = Facts(
         batch=context.batch,
         dims=tuple(dims.items()),

@@ -1,0 +1,1 @@
+"""Sizes of free axes: what a user may write for them, and which sizes a model then has."""
