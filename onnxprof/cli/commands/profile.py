@@ -211,6 +211,7 @@ class _Told:
         if not self._quiet:
             _show_scaling(good)
             _show_side_by_side(good)
+            _show_phases(good)
             for text in dict.fromkeys(text for run in good if (text := self._shelf.missing(run))):
                 say(text)
         if self._as_json:
@@ -255,6 +256,15 @@ def _show_side_by_side(runs: list[Run]) -> None:
 
     if len({run.request.backend for run in runs}) > 1:
         display(*side_by_side(runs, terminal_width()))
+
+
+def _show_phases(runs: list[Run]) -> None:
+    """Where a model was measured in several phases, how they stand to each other."""
+    if len({run.request.phase for run in runs} - {""}) > 1:
+        from onnxprof.cli.output import display
+        from onnxprof.publish.phases.tables import side_by_side
+
+        display(*side_by_side(runs))
 
 
 def _close(runs: list[Run], unplanned: int, store: Store) -> int:
