@@ -101,8 +101,10 @@ def _belongs(path: Path, name: str | None) -> bool:
 
 def _remove(model: Path) -> int:
     freed = 0
+    data = _beside(model, "data")
+    parts = model.parent.glob(f"{model.name}.*.part")
     with locked(model):
-        for path in (model, _beside(model, "verified"), *model.parent.glob(f"{model.name}.*.part")):
+        for path in (model, _beside(model, "verified"), data, _beside(data, "verified"), *parts):
             if path.exists():
                 freed += path.stat().st_size
                 path.unlink()

@@ -28,6 +28,8 @@ FAMILIES = (
     "mlperf_vision",
     "language",
     "mlperf_language",
+    "decoders",
+    "towers",
 )
 
 

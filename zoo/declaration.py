@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ class Input:
 
     name: str
     shape: tuple[str | int, ...]
-    """Axis 0 is `batch`; another symbol has its default size in `Entry.dims`."""
+    """Axis 0 is `batch`; another symbol has its default size in `Entry.dims`. An axis may be a sum
+    of symbols, `past_sequence_length + sequence_length`."""
     dtype: str = "float32"
     fill: Fill | None = None
     """Values for the input; None for standard normal values."""
@@ -74,9 +75,33 @@ class Entry:
     nodes: int = 0
     opset: int = 0
     bytes: int = 0
-    """Size of the materialised file."""
+    """Size of the materialised file, external data included."""
     sha256: str = ""
     """Digest of the materialised file."""
+    data_bytes: int = 0
+    """Size of the file of external data; 0 where the model file has the weights itself."""
+    data_sha256: str = ""
+    """Digest of the file of external data, which is named after it; empty where there is none."""
+
+    @property
+    def data_name(self) -> str:
+        """The name of the file of external data; empty where there is none."""
+        return data_name(self.name, self.data_sha256) if self.data_sha256 else ""
+
+
+def data_name(network: str, sha256: str) -> str:
+    """The name of the file that holds a network's weights, by the file's digest."""
+    return f"{network}-{sha256[:12]}.onnx.data"
+
+
+def size_of(axis: str | int, sizes: Mapping[str, int]) -> int:
+    """The size of an axis: a number, or a symbol or a sum of symbols that have one.
+
+    Raises KeyError for a symbol without a size.
+    """
+    if isinstance(axis, int):
+        return axis
+    return sum(sizes[symbol] for symbol in axis.split(" + "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +113,9 @@ class Source:
     """(pattern of tensor names, factor on the values); 1.0 for tensors without a pattern."""
     shifts: tuple[tuple[str, float], ...] = ()
     """(pattern of tensor names, term added to the values), to keep outputs away from 0."""
+    apart: bool = False
+    """Whether the weights lie in a file beside the model (external data), as those of large
+    networks do: a runtime maps that file, and 2 GiB are no limit."""
 
     def gain(self, tensor: str) -> float:
         """The factor on one tensor's values."""

@@ -6,6 +6,7 @@ What makes one (`onnxprof.zoo.making`) is imported where one is to be made.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,41 @@ from onnxprof.zoo.catalogue import entry, skeleton_path
 from onnxprof.zoo.declaration import Entry
 
 if TYPE_CHECKING:
+    from onnxprof.zoo.making.skeleton import Piece
     from onnxprof.zoo.making.stream import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file of a network: the model, or its external data."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    is_data: bool = False
+
+    def pieces(self, network: str) -> list[Piece]:
+        """Its literal bytes and weights."""
+        from onnxprof.zoo.making import skeleton
+
+        path = skeleton_path(network)
+        return skeleton.read_data(path) if self.is_data else skeleton.read(path)
+
+
+def _files(item: Entry, target: Path) -> tuple[_File, ...]:
+    """The files of a network whose model is to be at `target`; the model is the last one."""
+    model = _File(target, item.bytes - item.data_bytes, item.sha256)
+    if not item.data_sha256:
+        return (model,)
+    data = target.with_name(item.data_name)
+    return _File(data, item.data_bytes, item.data_sha256, is_data=True), model
 
 
 def materialise(name: str, progress: Progress | None = None, cache: Path | None = None) -> Path:
     """The ONNX file of a zoo network, made on first use and kept in the cache.
 
-    `cache` takes the place of `$ONNXPROF_CACHE` and the user's cache. An existing file
+    A large network's weights lie in a second file beside it. `cache` takes the place of
+    `$ONNXPROF_CACHE` and the user's cache. An existing file
     is used if its SHA-256 is the catalogue's, or if it is unchanged since that was checked;
     otherwise it is made again. A second process waits for the first. Raises UsageError for an
     unknown name, StoreError where the cache cannot be written, ModelError where the bytes
@@ -29,14 +58,23 @@ def materialise(name: str, progress: Progress | None = None, cache: Path | None 
     """
     item = entry(name)
     target = store.folder(cache) / f"{name}-{item.sha256[:12]}.onnx"
-    if _is_intact(target, item):
+    files = _files(item, target)
+    if all(map(_is_intact, files)):
         return target
     with store.storing(target, item.bytes):
         target.parent.mkdir(parents=True, exist_ok=True)
         with store.locked(target):
-            if not _is_intact(target, item):
-                _write(target, item, progress)
+            done = 0
+            for file in files:
+                if not _is_intact(file):
+                    _write(file, item, _within(progress, done, item.bytes))
+                done += file.bytes
     return target
+
+
+def _within(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Progress of one of several files as that of all of them."""
+    return progress and (lambda done, _: progress(before + done, total))
 
 
 def hollow(name: str, folder: Path) -> Path:
@@ -46,40 +84,47 @@ def hollow(name: str, folder: Path) -> Path:
     returned in its place. Raises UsageError for an unknown name, StoreError where the file cannot
     be written.
     """
-    from onnxprof.zoo.making import skeleton
-
     item = entry(name)
     made = store.folder() / f"{name}-{item.sha256[:12]}.onnx"
-    if _is_intact(made, item):
+    if all(map(_is_intact, _files(item, made))):
         return made
     target = folder / f"{name}.onnx"
-    with store.storing(target), target.open("wb") as file:
-        for piece in skeleton.read(skeleton_path(name)):
-            if isinstance(piece, bytes):
-                file.write(piece)
-            else:
-                file.seek(piece.size, os.SEEK_CUR)
-        file.truncate()
+    for each in _files(item, target):
+        with store.storing(each.path), each.path.open("wb") as file:
+            for piece in each.pieces(name):
+                if isinstance(piece, bytes):
+                    file.write(piece)
+                else:
+                    file.seek(piece.size, os.SEEK_CUR)
+            file.truncate()
     return target
 
 
 def digest(name: str, progress: Progress | None = None) -> str:
-    """SHA-256 of the file of a zoo network, streamed without writing it."""
+    """SHA-256 of the model file of a zoo network, streamed without writing it."""
     from onnxprof.zoo.making import skeleton
     from onnxprof.zoo.making.stream import digest_pieces
 
     return digest_pieces(skeleton.read(skeleton_path(name)), progress)
 
 
-def copy_out(source: Path, target: Path) -> Path:
+def copy_out(item: Entry, source: Path, target: Path) -> Path:
     """Copy a materialised network to a path of the user's, atomically; returns that path.
 
-    Raises StoreError where it cannot be written.
+    External data keeps the name that the model knows it by. Raises StoreError where a file cannot
+    be written.
     """
-    import shutil
-
     if target.is_dir():
         target = target / source.name
+    if item.data_name:
+        _copy(source.with_name(item.data_name), target.with_name(item.data_name))
+    _copy(source, target)
+    return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    import shutil
+
     partial = store.partial(target)
     with store.storing(target, source.stat().st_size):
         try:
@@ -88,7 +133,6 @@ def copy_out(source: Path, target: Path) -> Path:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-    return target
 
 
 def clear(name: str | None = None, cache: Path | None = None) -> int:
@@ -106,17 +150,17 @@ def clear(name: str | None = None, cache: Path | None = None) -> int:
         ) from error
 
 
-def _is_intact(target: Path, item: Entry) -> bool:
+def _is_intact(file: _File) -> bool:
     try:
-        if target.stat().st_size != item.bytes:
+        if file.path.stat().st_size != file.bytes:
             return False
-        if store.is_stamped(target):
+        if store.is_stamped(file.path):
             return True
-        intact = _sha256(target) == item.sha256
+        intact = _sha256(file.path) == file.sha256
     except OSError:
         return False
     if intact:
-        store.stamp(target)
+        store.stamp(file.path)
     return intact
 
 
@@ -127,29 +171,28 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write(target: Path, item: Entry, progress: Progress | None) -> None:
-    from onnxprof.zoo.making import skeleton
+def _write(target: _File, item: Entry, progress: Progress | None) -> None:
     from onnxprof.zoo.making.stream import stream
 
-    store.drop_partials(target)
-    partial = store.partial(target)
+    store.drop_partials(target.path)
+    partial = store.partial(target.path)
     try:
         with partial.open("wb") as file:
-            made = stream(skeleton.read(skeleton_path(item.name)), file.write, progress)
-            if made != item.sha256:
-                raise _different(item, made)
+            made = stream(target.pieces(item.name), file.write, progress)
+            if made != target.sha256:
+                raise _different(item, made, target.sha256)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, target)
+        os.replace(partial, target.path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    store.stamp(target)
+    store.stamp(target.path)
 
 
-def _different(item: Entry, made: str) -> ModelError:
+def _different(item: Entry, made: str, published: str) -> ModelError:
     return ModelError(
-        f"materialised to SHA-256 {made[:12]}…, not the published {item.sha256[:12]}…",
+        f"materialised to SHA-256 {made[:12]}…, not the published {published[:12]}…",
         where=f"zoo:{item.name}",
         remedy="Reinstall onnxprof; if that does not help, report this with your NumPy version",
     )

@@ -83,9 +83,17 @@ def _transpose(value: ir.Value, order: tuple[int, ...]) -> None:
     tensor = value.const_value
     if tensor is None:
         return
-    array = np.ascontiguousarray(tensor.numpy().transpose(order))
-    value.const_value = ir.Tensor(array, dtype=tensor.dtype, name=value.name)
-    value.shape = ir.Shape(array.shape)
+    shape = ir.Shape([tensor.shape[axis] for axis in order])
+    # Made when it is written, so that large weights are not held twice.
+    value.const_value = ir.LazyTensor(
+        lambda: ir.Tensor(
+            np.ascontiguousarray(tensor.numpy().transpose(order)), dtype=tensor.dtype
+        ),
+        dtype=tensor.dtype,
+        shape=shape,
+        name=value.name,
+    )
+    value.shape = shape
     for node in list(value.consumers()):
         node.outputs[0].replace_all_uses_with(value, replace_graph_outputs=True)
         if node.graph is not None:

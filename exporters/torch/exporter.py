@@ -82,8 +82,9 @@ def to_proto(
     module: Any,
     inputs: Mapping[str, Any],
     *,
-    axes: Mapping[str, Mapping[int, str]],
+    axes: Mapping[str, Any],
     outputs: Sequence[str] = (),
+    input_names: Sequence[str] = (),
     opset: int = 20,
     fold_batch_norm: bool = False,
     zero_masked_rows: bool = False,
@@ -96,6 +97,7 @@ def to_proto(
         inputs,
         axes=axes,
         outputs=outputs,
+        input_names=input_names,
         opset=opset,
         fold_batch_norm=fold_batch_norm,
         zero_masked_rows=zero_masked_rows,
@@ -108,19 +110,21 @@ def to_model(
     module: Any,
     inputs: Mapping[str, Any],
     *,
-    axes: Mapping[str, Mapping[int, str]],
+    axes: Mapping[str, Any],
     outputs: Sequence[str] = (),
+    input_names: Sequence[str] = (),
     opset: int = 20,
     fold_batch_norm: bool = False,
     zero_masked_rows: bool = False,
 ) -> ir.Model:
     """The ONNX graph of a torch module, traced on example tensors (by the names of `forward`).
 
-    `axes` names the symbolic axes of each input. Weights stay in the graph as initializers,
-    named after the module's parameters; module scopes become names of layers; paths of this
-    machine are removed. Without names for the `outputs`, a mapping's keys or a named
-    tuple's fields name them. The module is left in eval mode. Batch normalisation stays a
-    layer of its own, unless it is to be folded into the convolution before it. Attention
+    `axes` names the symbolic axes of each input. An input may be a list of tensors: then its axes
+    are a list, too, and `input_names` has the names of all tensors in order. Weights stay in the
+    graph as initializers, named after the module's parameters; module scopes become names of
+    layers; paths of this machine are removed. Without names for the `outputs`, a mapping's keys
+    or a named tuple's fields name them. The module is left in eval mode. Batch normalisation
+    stays a layer of its own, unless it is to be folded into the convolution before it. Attention
     whose mask leaves nothing of a row gives zeros in torch; `zero_masked_rows` keeps that,
     for two more nodes a layer. Raises whatever torch raises.
     """
@@ -136,8 +140,8 @@ def to_model(
             module,
             (),
             kwargs=dict(inputs),
-            dynamic_shapes={name: dict(axes.get(name, {})) for name in inputs},
-            input_names=list(inputs),
+            dynamic_shapes={name: axes.get(name, {}) for name in inputs},
+            input_names=list(input_names or inputs),
             opset_version=opset,
             custom_translation_table=translations(opset, zero_masked_rows=zero_masked_rows),
             dynamo=True,

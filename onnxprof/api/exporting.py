@@ -91,4 +91,4 @@ def from_zoo(target: str, output: Path, with_inputs: bool) -> tuple[Path, Entry]
     if with_inputs:
         raise UsageError("a network of the zoo has its own inputs", remedy="Leave --input out")
     item = entry(target.removeprefix("zoo:"))
-    return copy_out(materialise(item.name), output), item
+    return copy_out(item, materialise(item.name), output), item

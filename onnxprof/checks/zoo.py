@@ -8,7 +8,6 @@ of the main graph are made outputs, in sessions of at most `SHARE_BYTES` of them
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -135,12 +134,12 @@ def _file(name: str, keep: bool, scratch: Path) -> tuple[Path, float]:
 
     With `keep` the file is a copy of the one that stays in the cache.
     """
-    from onnxprof.zoo.materialisation import materialise
+    from onnxprof.zoo.materialisation import copy_out, materialise
 
     began = time.perf_counter()
     path = materialise(name, cache=None if keep else scratch)
     made = time.perf_counter() - began
-    return (Path(shutil.copyfile(path, scratch / path.name)) if keep else path), made
+    return (copy_out(entry(name), path, scratch / path.name) if keep else path), made
 
 
 def _opened(

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.zoo.making.generator import normals
+from onnxprof.zoo.making.tables import Nibbles, Waves
+
+
+class Values(Protocol):
+    """What every recipe does."""
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys."""
+
+    def values(self, dtype: str, start: int, count: int) -> NDArray[Any]:
+        """Elements `start` to `start + count` of the tensor, flat, in little-endian `dtype`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +62,13 @@ class Recipe:
         if not self.std:
             return np.full(count, self.mean, dtype)
         return normals(self.seed, start, count, self.mean, self.std).astype(dtype, copy=False)
+
+
+def read(text: str) -> Values:
+    """The recipe of any kind that a skeleton holds. Raises ValueError for one that is not known."""
+    kind = json.loads(text)["kind"]
+    if kind == Nibbles.KIND:
+        return Nibbles.from_json(text)
+    if kind in Waves.KINDS:
+        return Waves.from_json(text)
+    return Recipe.from_json(text)

@@ -15,15 +15,25 @@ from dataclasses import dataclass
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from onnxprof.errors import ModelError
-from onnxprof.zoo.making.recipe import Recipe
+from onnxprof.zoo.making.recipe import Recipe, Values
 from onnxprof.zoo.making.skeleton import RECIPE_KEY
+from onnxprof.zoo.making.tables import NIBBLE_STD, Nibbles
 
 #: Standard deviation of the noise on biases and scales.
 NOISE = 0.02
 #: A floating-point constant up to this size may stay in the skeleton as it is.
 KEEP_BYTES = 1024
 
-_FLOATS = {TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.DOUBLE: 8}
+#: Spread of the scales of quantised blocks, as a part of their mean.
+SCALE_SPREAD = 0.1
+
+#: Bytes an element of the types that weights have; bytes hold packed ones.
+_TYPES = {
+    TensorProto.FLOAT: 4,
+    TensorProto.FLOAT16: 2,
+    TensorProto.DOUBLE: 8,
+    TensorProto.UINT8: 1,
+}
 _VIEWS = {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Identity", "Flatten"}
 
 
@@ -55,13 +65,15 @@ def assign(
     consumer no rule covers.
     """
     for tensor in model.graph.initializer:
-        if tensor.data_type not in _FLOATS or _is_operand(model.graph, tensor.name):
+        if tensor.data_type not in _TYPES or _is_settled(model.graph, tensor):
             continue
         use = _use(model.graph, tensor.name, tuple(tensor.dims))
         recipe = _rule(use, f"{network}/{tensor.name}") if use else None
+        if isinstance(recipe, Recipe):
+            recipe = recipe.scaled(gain(tensor.name)).shifted(shift(tensor.name))
         if recipe is not None:
-            _strip(tensor, recipe.scaled(gain(tensor.name)).shifted(shift(tensor.name)))
-        elif math.prod(tensor.dims) * _FLOATS[tensor.data_type] > KEEP_BYTES:
+            strip(tensor, recipe)
+        elif math.prod(tensor.dims) * _TYPES[tensor.data_type] > KEEP_BYTES:
             consumer = f"{use.node.op_type} input {use.index}" if use else "nothing"
             raise ModelError(
                 f"no recipe for weight {tensor.name!r}, consumed by {consumer}",
@@ -70,12 +82,18 @@ def assign(
             )
 
 
+def _is_settled(graph: GraphProto, tensor: TensorProto) -> bool:
+    """Whether a tensor is no weight, or has its recipe from the source of the graph."""
+    return bool(tensor.metadata_props) or _is_operand(graph, tensor.name)
+
+
 def _is_operand(graph: GraphProto, name: str) -> bool:
     """Whether a tensor is no weight: our torch exporter names it after the layer that reads it."""
     return any(name in node.input and name.startswith(f"{node.name}/") for node in graph.node)
 
 
-def _strip(tensor: TensorProto, recipe: Recipe) -> None:
+def strip(tensor: TensorProto, recipe: Values) -> None:
+    """Replace a tensor's data by a recipe, in place."""
     name, dims, data_type = tensor.name, list(tensor.dims), tensor.data_type
     tensor.Clear()
     tensor.name, tensor.data_type = name, data_type
@@ -107,7 +125,7 @@ def _viewed(graph: GraphProto, node: NodeProto, shape: tuple[int, ...]) -> tuple
     return shape
 
 
-def _rule(use: _Use, seed: str) -> Recipe | None:
+def _rule(use: _Use, seed: str) -> Values | None:
     maker = _RULES.get((use.node.op_type, use.index))
     return maker(use, seed) if maker else None
 
@@ -135,6 +153,11 @@ def _matmul(use: _Use, seed: str) -> Recipe:
     return _he(use.shape[-2] if len(use.shape) > 1 else use.shape[0], seed)
 
 
+def _experts(use: _Use, seed: str) -> Recipe:
+    """Shape [experts, out, in]."""
+    return _he(use.shape[-1], seed)
+
+
 def _recurrent(use: _Use, seed: str) -> Recipe:
     """Shape [directions, gates × hidden, in], before a sigmoid or tanh: no factor for Relu."""
     return Recipe(0.0, math.sqrt(1.0 / use.shape[-1]), seed)
@@ -152,6 +175,17 @@ def _table(_: _Use, seed: str) -> Recipe:
     return Recipe(0.0, 1.0, seed)
 
 
+def _nibbles(_: _Use, seed: str) -> Nibbles:
+    return Nibbles(seed)
+
+
+def _scales(use: _Use, seed: str) -> Recipe:
+    """Shape [..., blocks], of `block_size` elements each: He-scaled weights once dequantised."""
+    block = next(a.i for a in use.node.attribute if a.name == "block_size")
+    mean = math.sqrt(2.0 / (use.shape[-1] * block)) / NIBBLE_STD
+    return Recipe(mean, SCALE_SPREAD * mean, seed)
+
+
 def _zero(_: _Use, __: str) -> Recipe:
     return Recipe(0.0)
 
@@ -160,7 +194,7 @@ def _one(_: _Use, __: str) -> Recipe:
     return Recipe(1.0)
 
 
-_RULES: dict[tuple[str, int], Callable[[_Use, str], Recipe]] = {
+_RULES: dict[tuple[str, int], Callable[[_Use, str], Values]] = {
     ("Conv", 1): _convolution,
     ("Conv", 2): _bias,
     ("ConvTranspose", 1): _transposed,
@@ -180,8 +214,21 @@ _RULES: dict[tuple[str, int], Callable[[_Use, str], Recipe]] = {
     ("BatchNormalization", 4): _one,
     ("LayerNormalization", 1): _scale,
     ("LayerNormalization", 2): _bias,
+    ("SimplifiedLayerNormalization", 1): _scale,
+    ("SkipSimplifiedLayerNormalization", 2): _scale,
+    ("MatMulNBits", 1): _nibbles,
+    ("MatMulNBits", 2): _scales,
+    ("MoE", 2): _experts,
+    ("MoE", 4): _experts,
+    ("QMoE", 2): _nibbles,
+    ("QMoE", 3): _scales,
+    ("QMoE", 5): _nibbles,
+    ("QMoE", 6): _scales,
+    ("GatherBlockQuantized", 0): _nibbles,
+    ("GatherBlockQuantized", 2): _scales,
     ("Gather", 0): _table,
     ("Expand", 0): _table,
+    ("Exp", 0): _table,
     ("Add", 0): _bias,
     ("Add", 1): _bias,
     ("Sub", 1): _bias,

@@ -18,10 +18,10 @@ Model = TypeVar("Model")
 MASKED = torch.finfo(torch.float32).min
 
 
-def eager(model: type[Model], config: Any) -> Model:
+def eager(model: type[Model], config: Any, attention: str = "eager") -> Model:
     """A model with random weights."""
     make: Any = model
-    made: Model = make._from_config(config, attn_implementation="eager")
+    made: Model = make._from_config(config, attn_implementation=attention)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, NodeProto, shape_inference
@@ -17,6 +18,7 @@ from onnxprof.model.graph.parameters import parameters
 from onnxprof.model.graph.weights import dtype_name
 from onnxprof.records.cost import LayerCost
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.zoo.declaration import size_of
 
 #: Operators that multiply and accumulate; without their shapes there is no figure.
 _MULTIPLYING = frozenset(
@@ -88,10 +90,11 @@ def _tensors(model: ModelProto) -> dict[str, Tensor]:
     single = ModelProto()
     single.CopyFrom(model)
     sizes = {**_defaults(model), "batch": 1}
-    for value in (*single.graph.input, *single.graph.output):
+    for value in (*single.graph.input, *single.graph.output, *single.graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param in sizes:
-                dim.dim_value = sizes[dim.dim_param]
+            if dim.HasField("dim_param"):
+                with suppress(KeyError):  # a symbol without a default size
+                    dim.dim_value = size_of(dim.dim_param, sizes)
     graph = shape_inference.infer_shapes(single, data_prop=True).graph
     return {tensor.name: tensor for tensor in _typed(graph)}
 

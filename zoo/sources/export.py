@@ -15,7 +15,7 @@ from onnx import ModelProto
 from onnxprof.errors import ModelError, StoreError
 from onnxprof.zoo import cache
 from onnxprof.zoo.catalogue import INDEX, entries, entry, names, skeleton_path, sources
-from onnxprof.zoo.declaration import Entry, Source
+from onnxprof.zoo.declaration import Entry, Source, data_name
 from onnxprof.zoo.making import rules, skeleton
 from onnxprof.zoo.making.stream import digest_pieces
 from onnxprof.zoo.sources.counts import count
@@ -33,7 +33,17 @@ def build(name: str) -> ModelProto:
     model.graph.name = name
     _declare(model, item)
     rules.assign(model, name, source.gain, source.shift)
+    if source.apart:
+        _set_apart(model, item.data_name or data_name(name, ""))
     return model
+
+
+def _set_apart(model: ModelProto, location: str) -> None:
+    """Say that the weights lie in a file of that name."""
+    kept = [entry for entry in model.metadata_props if entry.key != skeleton.DATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    model.metadata_props.add(key=skeleton.DATA_KEY, value=location)
 
 
 def _built(source: Source, item: Entry) -> ModelProto:
@@ -67,11 +77,13 @@ def export(name: str) -> str:
     before = onnx.load(path) if path.exists() else None
     model = build(name)
     _replace(path, model.SerializeToString(deterministic=True))
+    data = _data(path, model, name)
     pieces = skeleton.read(path)
     facts = {
         **asdict(count(model)),
-        "bytes": skeleton.size(pieces),
+        "bytes": skeleton.size(pieces) + int(data.get("data_bytes", 0)),
         "sha256": digest_pieces(pieces),
+        **data,
     }
     with cache.locked(INDEX):
         index = json.loads(INDEX.read_text("utf-8")) if INDEX.exists() else {}
@@ -80,6 +92,17 @@ def export(name: str) -> str:
         _replace(INDEX, (json.dumps(ordered, indent=2) + "\n").encode())
     entries.cache_clear()
     return _changes(before, model)
+
+
+def _data(path: Path, model: ModelProto, name: str) -> dict[str, Any]:
+    """Facts of the external data of a skeleton, which is written again with its file's name."""
+    pieces = skeleton.read_data(path)
+    if not pieces:
+        return {}
+    sha256 = digest_pieces(pieces)
+    _set_apart(model, data_name(name, sha256))
+    _replace(path, model.SerializeToString(deterministic=True))
+    return {"data_bytes": skeleton.size(pieces), "data_sha256": sha256}
 
 
 def _replace(path: Path, data: bytes) -> None:

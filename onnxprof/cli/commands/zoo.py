@@ -78,7 +78,7 @@ def materialise(
         with _bar(name) as advance:
             path = make(name, advance)
         if output:
-            path = copy_out(path, Path(output))
+            path = copy_out(entry(name), path, Path(output))
         typer.echo(f"{entry(name).sha256}  {path}")
 
 
